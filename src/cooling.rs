@@ -1,0 +1,161 @@
+//! Cooling: how long a domain that refused us is left alone. Knows no clock and no network.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// The refusals of one domain, and until when it is left alone for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cooling {
+    since: Option<Instant>,
+    until: Option<Instant>,
+    why: Option<Why>,
+    consecutive: u32,
+}
+
+/// What made a domain cool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It answered with this status (429 or 503).
+    Status(u16),
+    /// It could not be reached.
+    Unreachable,
+}
+
+/// What follows from a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The domain is left alone until then.
+    Cool(Instant),
+    /// It has refused too often in a row: what is queued for it fails.
+    GiveUp,
+}
+
+/// The first wait where the server names none; it doubles with each refusal in a row.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest wait that we choose ourselves.
+const LONGEST_OWN_WAIT: Duration = Duration::from_secs(600);
+
+/// The longest wait that a server's `Retry-After` gets: a day. More would be a way to hold a crawl for ever.
+const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(86_400);
+
+/// After so many refusals in a row, with the waits between them, a domain does not want us.
+const PATIENCE: u32 = 8;
+
+impl Cooling {
+    /// Takes note of a refusal of a request that was written at `started`.
+    ///
+    /// Requests that were in flight together count once: what was written before the cooling began can lengthen it
+    /// by its `Retry-After`, and does not escalate it. `random` in 0.0..1.0 spreads the wake-up over a tenth of the wait.
+    pub fn refused(
+        &mut self,
+        started: Instant,
+        now: Instant,
+        why: Why,
+        retry_after: Option<Duration>,
+        random: f64,
+    ) -> Verdict {
+        let same_burst = self.since.is_some_and(|since| started <= since);
+        if !same_burst {
+            self.consecutive += 1;
+            self.since = Some(now);
+        }
+        if self.consecutive >= PATIENCE {
+            return Verdict::GiveUp;
+        }
+        let own = FIRST_WAIT.saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
+        let wait = retry_after.map_or(own, |asked| asked.min(LONGEST_ASKED_WAIT));
+        let until = now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0));
+        let until = if same_burst && retry_after.is_none() { self.until.unwrap_or(until) } else { until };
+        self.until = self.until.max(Some(until));
+        self.why = Some(why);
+        Verdict::Cool(self.until.unwrap_or(until))
+    }
+
+    /// Takes note that the domain answered as it should.
+    pub fn answered(&mut self) {
+        self.consecutive = 0;
+    }
+
+    /// Returns until when the domain is left alone, and why; `None` once that is over.
+    pub fn state(&self, now: Instant) -> Option<(Instant, Why)> {
+        self.until.filter(|until| *until > now).zip(self.why)
+    }
+}
+
+/// Reads `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A date that has passed means at once.
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds.min(LONGEST_ASKED_WAIT.as_secs())));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(now).unwrap_or_default().min(LONGEST_ASKED_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_burst_in_flight_counts_once() {
+        let now = Instant::now();
+        let mut cooling = Cooling::default();
+        let first = cooling.refused(now, now + S, Why::Status(429), None, 0.0);
+        for late in 2..20 {
+            let again = cooling.refused(now + S / 2, now + late * S, Why::Status(429), None, 0.0);
+            assert_eq!(again, first, "written before the cooling began");
+        }
+        let second = cooling.refused(now + 10 * S, now + 20 * S, Why::Status(429), None, 0.0);
+        assert_eq!(second, Verdict::Cool(now + 20 * S + 2 * FIRST_WAIT), "a new refusal waits twice as long");
+    }
+
+    #[test]
+    fn what_the_server_asks_for_is_what_it_gets_and_never_less() {
+        let now = Instant::now();
+        let mut cooling = Cooling::default();
+        assert_eq!(cooling.refused(now, now, Why::Status(503), Some(60 * S), 0.0), Verdict::Cool(now + 60 * S));
+        assert_eq!(
+            cooling.refused(now, now, Why::Status(503), Some(2 * S), 0.0),
+            Verdict::Cool(now + 60 * S),
+            "a shorter wish of the same burst does not shorten it"
+        );
+        assert_eq!(cooling.state(now), Some((now + 60 * S, Why::Status(503))));
+        assert_eq!(cooling.state(now + 60 * S), None);
+    }
+
+    #[test]
+    fn the_wake_up_is_spread_over_a_tenth_of_the_wait() {
+        let now = Instant::now();
+        let Verdict::Cool(until) = Cooling::default().refused(now, now, Why::Status(429), Some(100 * S), 1.0) else {
+            panic!("one refusal is no reason to give up")
+        };
+        assert_eq!(until, now + 110 * S);
+    }
+
+    #[test]
+    fn a_domain_that_only_refuses_is_given_up_and_an_answer_forgives() {
+        let mut now = Instant::now();
+        let mut cooling = Cooling::default();
+        for _ in 1..PATIENCE {
+            assert!(matches!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
+            now += 1000 * S;
+        }
+        let mut forgiven = cooling;
+        forgiven.answered();
+        assert!(matches!(forgiven.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
+        assert_eq!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(retry_after(" 120 ", now), Some(120 * S));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), Some(60 * S));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("99999999999", now), Some(LONGEST_ASKED_WAIT));
+        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(retry_after("-5", now), None);
+    }
+}

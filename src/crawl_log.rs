@@ -1,0 +1,64 @@
+//! CrawlLog: writes the scheduler's lines to a file. Knows nothing of what they say.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+use actix::{Actor, Arbiter, Context, Handler, Recipient};
+
+use crate::{
+    error::{Error, Result},
+    scheduler::LogLines,
+};
+
+/// The actor that writes the crawl log, as JSON Lines.
+pub struct CrawlLog {
+    output: BufWriter<File>,
+    /// Its own thread, so that a slow disk holds up nobody.
+    arbiter: Arbiter,
+    failed: bool,
+}
+
+impl CrawlLog {
+    /// Creates the file, or empties it, and starts the actor.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn start(path: &Path) -> Result<Recipient<LogLines>> {
+        let file = File::create(path).map_err(|source| Error::file(path, source))?;
+        let arbiter = Arbiter::new();
+        let handle = arbiter.handle();
+        let make = move |_: &mut Context<Self>| Self { output: BufWriter::new(file), arbiter, failed: false };
+        Ok(Self::start_in_arbiter(&handle, make).recipient())
+    }
+}
+
+impl Actor for CrawlLog {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.arbiter.stop();
+    }
+}
+
+impl Handler<LogLines> for CrawlLog {
+    type Result = ();
+
+    fn handle(&mut self, LogLines(lines): LogLines, _: &mut Self::Context) {
+        let mut write_all = || -> std::io::Result<()> {
+            for line in &lines {
+                serde_json::to_writer(&mut self.output, line)?;
+                self.output.write_all(b"\n")?;
+            }
+            self.output.flush()
+        };
+        if let Err(error) = write_all() {
+            // Said once: a full disk would otherwise fill the other log.
+            if !std::mem::replace(&mut self.failed, true) {
+                tracing::error!(%error, "the crawl log cannot be written");
+            }
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! Crawler: the builder and the wiring; the only file that knows every actor.
+
+use std::{
+    num::NonZeroU32,
+    path::PathBuf,
+    sync::{Arc, mpsc::SyncSender},
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use crate::{
+    crawl_log::CrawlLog,
+    error::{Error, Result},
+    fetcher::{
+        Desk, Fetched, Fetcher,
+        http::Http,
+        offload::{Offload, OffloadThreads},
+        pool::{Hire, Pool},
+    },
+    frontier::{
+        admission::{Admission, Candidate},
+        memory::MemoryFrontier,
+    },
+    handle::CrawlHandle,
+    pipeline::{Each, Outlet, Pipeline},
+    politeness::{Politeness, RobotsPolicy},
+    rate::Rate,
+    report::Report,
+    request::{CanonicalUrl, Request},
+    retry::Retry,
+    robots::product_token,
+    scheduler::{
+        ClosePipelines, Scheduler, SchedulerParts, WayBack,
+        budget::Budget,
+        crawl::{Crawl, CrawlParts},
+        domains::Domains,
+        robots::RobotsDesk,
+    },
+    scope::{Scope, Within},
+    spider::Spider,
+    transport::{SharedTransport, Transport, TransportSettings},
+    user_agent,
+};
+
+/// A crawl that is being set up. The shortest is the politest:
+///
+/// ```no_run
+/// # use actix_crawler::prelude::*;
+/// # async fn example(quotes: impl Spider<Item = String>) -> Result<()> {
+/// let report = Crawler::new(quotes, "quotesbot/1.0 (+https://example.org/bot)")
+///     .seed("https://quotes.toscrape.com/")
+///     .pipeline(JsonLines::create("quotes.jsonl"))
+///     .run()
+///     .await?;
+/// # Ok(()) }
+/// ```
+pub struct Crawler<S: Spider> {
+    spider: S,
+    user_agent: String,
+    seeds: Vec<Result<Request>>,
+    settings: Settings,
+    pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+}
+
+/// Everything about a crawl but its spider and its pipelines.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How politely.
+    pub politeness: Politeness,
+    /// Which URLs.
+    pub scope: Scope,
+    /// How often again.
+    pub retry: Retry,
+    /// How bytes get here.
+    pub transport: TransportSettings,
+    /// Threads for the network, one fetcher on each; as many as there are cores by default.
+    pub threads: usize,
+    /// The longest that a page's `parse` may take.
+    pub parse_patience: Duration,
+    /// The longest that a pipeline may take to acknowledge an item.
+    pub pipeline_patience: Duration,
+    /// The most requests that wait in memory.
+    pub most_queued: u64,
+    /// Whether the crawl waits for seeds when it has nothing to do.
+    pub stay_open: bool,
+    /// Where the crawl log is written.
+    pub log: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            politeness: Politeness::default(),
+            scope: Scope::default(),
+            retry: Retry::default(),
+            transport: TransportSettings::default(),
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            // Parsing takes milliseconds; what takes half a minute does not end.
+            parse_patience: Duration::from_secs(30),
+            // A database that is being restarted may take minutes, and the crawl waits for it.
+            pipeline_patience: Duration::from_secs(300),
+            // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
+            most_queued: 10_000_000,
+            stay_open: false,
+            log: None,
+        }
+    }
+}
+
+impl<S: Spider> Crawler<S> {
+    /// Sets up a crawl. The user agent names the crawler and a contact, a URL or a mail address:
+    /// `quotesbot/1.0 (+https://example.org/bot)`.
+    pub fn new(spider: S, user_agent: impl Into<String>) -> Self {
+        let seeds = spider.seeds().into_iter().map(Ok).collect();
+        Self { spider, user_agent: user_agent.into(), seeds, settings: Settings::default(), pipelines: Vec::new() }
+    }
+
+    /// Begins at this URL.
+    #[must_use]
+    pub fn seed(mut self, url: impl AsRef<str>) -> Self {
+        self.seeds.push(Request::parse(url.as_ref()));
+        self
+    }
+
+    /// Begins at these URLs.
+    #[must_use]
+    pub fn seeds<T: AsRef<str>>(self, urls: impl IntoIterator<Item = T>) -> Self {
+        urls.into_iter().fold(self, Self::seed)
+    }
+
+    /// Begins with this request.
+    #[must_use]
+    pub fn request(mut self, request: Request) -> Self {
+        self.seeds.push(Ok(request));
+        self
+    }
+
+    /// Sends items to a pipeline; each of several gets every item.
+    #[must_use]
+    pub fn pipeline(mut self, pipeline: impl Pipeline<S::Item>) -> Self {
+        self.pipelines.push(Box::new(pipeline));
+        self
+    }
+
+    /// Calls a function with each item.
+    #[must_use]
+    pub fn each(self, call: impl Fn(&S::Item) + Send + Sync + 'static) -> Self {
+        self.pipeline(Each::new(call))
+    }
+
+    /// Takes all settings at once.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Takes the settings of politeness at once.
+    #[must_use]
+    pub fn politeness(mut self, politeness: Politeness) -> Self {
+        self.settings.politeness = politeness;
+        self
+    }
+
+    /// Starts at most so often at each domain, in place of the default second between two starts.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.settings.politeness.rate = Some(rate);
+        self
+    }
+
+    /// Leaves at least so long between two starts at each domain, in place of the default second.
+    #[must_use]
+    pub fn spacing(mut self, spacing: Duration) -> Self {
+        self.settings.politeness.spacing = Some(spacing);
+        self
+    }
+
+    /// Allows so many requests in flight at each domain; 0 is read as 1.
+    #[must_use]
+    pub fn per_domain(mut self, in_flight: u32) -> Self {
+        self.settings.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
+        self
+    }
+
+    /// Allows so many pages in flight in all; 0 is read as 1.
+    #[must_use]
+    pub fn concurrency(mut self, in_flight: u32) -> Self {
+        self.settings.politeness.concurrency = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
+        self
+    }
+
+    /// Neither asks for robots.txt nor obeys it: for sites of your own.
+    #[must_use]
+    pub fn ignore_robots(mut self) -> Self {
+        self.settings.politeness.robots = RobotsPolicy::Ignore;
+        self
+    }
+
+    /// Takes the scope's settings at once.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.settings.scope = scope;
+        self
+    }
+
+    /// Stays this near to the seeds' hosts.
+    #[must_use]
+    pub fn within(mut self, within: Within) -> Self {
+        self.settings.scope.within = within;
+        self
+    }
+
+    /// Follows at most so many links from a seed.
+    #[must_use]
+    pub fn max_depth(mut self, depth: u32) -> Self {
+        self.settings.scope.max_depth = Some(depth);
+        self
+    }
+
+    /// Takes at most so many pages.
+    #[must_use]
+    pub fn max_pages(mut self, pages: u64) -> Self {
+        self.settings.scope.max_pages = Some(pages);
+        self
+    }
+
+    /// Works with so many network threads; 0 is read as 1.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.settings.threads = threads.max(1);
+        self
+    }
+
+    /// Connects to private and loopback addresses too: for sites in your own network.
+    #[must_use]
+    pub fn allow_private(mut self) -> Self {
+        self.settings.transport.guard.allow_private = true;
+        self
+    }
+
+    /// Resolves a host to an address of your choice: `HOST:ADDRESS` or `HOST:ADDRESS:PORT`, `*.test:127.0.0.1:8080`.
+    #[must_use]
+    pub fn resolve(mut self, rule: impl Into<String>) -> Self {
+        self.settings.transport.resolve.push(rule.into());
+        self
+    }
+
+    /// Writes the crawl log, one JSON line for every request that ended or was dropped.
+    #[must_use]
+    pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.log = Some(path.into());
+        self
+    }
+
+    /// Waits for more seeds when there is nothing to do, until [`CrawlHandle::close`] or [`CrawlHandle::stop`].
+    #[must_use]
+    pub fn stay_open(mut self) -> Self {
+        self.settings.stay_open = true;
+        self
+    }
+
+    /// Crawls, and returns the report. Works within any runtime.
+    ///
+    /// # Errors
+    /// As [`Crawler::start`].
+    pub async fn run(self) -> Result<Arc<Report>> {
+        self.start()?.wait().await
+    }
+
+    /// Crawls, and returns the report: for a `main` without a runtime.
+    ///
+    /// # Errors
+    /// As [`Crawler::start`].
+    pub fn run_blocking(self) -> Result<Arc<Report>> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let why = "run_blocking() was called within a runtime; call run().await there";
+            return Err(Error::Start(std::io::Error::other(why)));
+        }
+        let handle = self.start()?;
+        let waiting = tokio::runtime::Builder::new_current_thread().build().map_err(Error::Start)?;
+        waiting.block_on(handle.wait())
+    }
+
+    /// Starts the crawl on threads of its own and returns at once.
+    ///
+    /// # Errors
+    /// A setting, a seed or the user agent is wrong, there is no seed, an output cannot be opened, or the system refuses
+    /// a thread. Each names what to change; nothing was fetched then.
+    pub fn start(self) -> Result<CrawlHandle> {
+        let plan = self.check()?;
+        let canonical = plan.settings.scope.canonical.clone();
+        let (report_to, report) = watch::channel(None);
+        let (started_to, started) = std::sync::mpsc::sync_channel(1);
+        thread::Builder::new()
+            .name("crawler".to_owned())
+            .spawn(move || run_system(plan, report_to, &started_to))
+            .map_err(Error::Start)?;
+        // The thread answers, or dies and drops its end.
+        let scheduler = started.recv().map_err(|_| Error::Ended)??;
+        Ok(CrawlHandle::new(scheduler, report, canonical))
+    }
+
+    fn check(self) -> Result<Plan<S>> {
+        let Self { spider, user_agent, seeds, settings, pipelines } = self;
+        let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
+        if seeds.is_empty() && !settings.stay_open {
+            return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
+        }
+        settings.politeness.check()?;
+        let at_home = !seeds.is_empty() && seeds.iter().all(|seed| user_agent::is_loopback(&seed.url));
+        if !at_home {
+            user_agent::check(&user_agent)?;
+        }
+        let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
+        let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
+        Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
+    }
+}
+
+/// A crawl whose settings are checked.
+struct Plan<S: Spider> {
+    spider: Arc<S>,
+    user_agent: String,
+    seeds: Vec<Request>,
+    settings: Settings,
+    transport: SharedTransport,
+    pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    threads: OffloadThreads,
+    offload: Offload,
+}
+
+type Outlets<S> = Arc<[Outlet<<S as Spider>::Item>]>;
+type ReportTo = watch::Sender<Option<Arc<Report>>>;
+
+/// Runs the crawl's own actix system, which ends with the crawl.
+fn run_system<S: Spider>(plan: Plan<S>, report: ReportTo, started: &SyncSender<Result<Addr<Scheduler>>>) {
+    let system = actix_rt::System::new();
+    match system.block_on(async { wire(plan, report) }) {
+        Err(error) => drop(started.send(Err(error))),
+        Ok((scheduler, threads)) => {
+            drop(started.send(Ok(scheduler)));
+            if let Err(error) = system.run() {
+                tracing::error!(%error, "the crawl's system ended badly");
+            }
+            drop(threads);
+        }
+    }
+}
+
+/// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
+fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
+    let Plan { spider, user_agent, seeds, settings, transport, pipelines, threads, offload } = plan;
+    let patience = settings.pipeline_patience;
+    let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
+    let log = settings.log.as_deref().map(CrawlLog::start).transpose()?;
+    let scheduler = Scheduler::create({
+        let outlets = outlets.clone();
+        move |context| {
+            let way_back = Arc::new(WayBack(context.address()));
+            let politeness = Arc::new(settings.politeness.clone());
+            let hire = fetchers(
+                Team { spider, outlets: outlets.clone(), offload, user_agent: user_agent.clone(), transport },
+                settings.scope.canonical.clone(),
+                context.address().recipient(),
+            );
+            let mut crawl = Crawl::new(CrawlParts {
+                retry: settings.retry,
+                frontier: Box::new(MemoryFrontier::default()),
+                budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain),
+                domains: Domains::new(politeness.clone(), way_back.clone()),
+                robots: RobotsDesk::new(product_token(&user_agent)),
+                pool: Pool::new(settings.threads, hire),
+                returned: way_back,
+                log: log.is_some(),
+                admission: Admission::new(
+                    settings.scope.clone(),
+                    politeness.domain_key.clone(),
+                    settings.most_queued,
+                ),
+                politeness,
+            });
+            crawl.seed(candidates(seeds, &settings.scope.canonical), Instant::now());
+            let close_pipelines = closing::<S>(outlets);
+            Scheduler::new(crawl, SchedulerParts { stay_open: settings.stay_open, log, close_pipelines, report })
+        }
+    });
+    Ok((scheduler, threads))
+}
+
+fn candidates(seeds: Vec<Request>, canonical: &CanonicalUrl) -> Vec<Candidate> {
+    seeds.into_iter().map(|seed| Candidate::new(seed, canonical)).collect()
+}
+
+/// What every fetcher of the crawl shares.
+struct Team<S: Spider> {
+    spider: Arc<S>,
+    outlets: Outlets<S>,
+    offload: Offload,
+    user_agent: String,
+    transport: SharedTransport,
+}
+
+impl<S: Spider> Clone for Team<S> {
+    fn clone(&self) -> Self {
+        Self {
+            spider: self.spider.clone(),
+            outlets: self.outlets.clone(),
+            offload: self.offload.clone(),
+            user_agent: self.user_agent.clone(),
+            transport: self.transport.clone(),
+        }
+    }
+}
+
+/// Returns what starts a fetcher on an arbiter of its own, at first and after a panic.
+fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, fetched: Recipient<Fetched>) -> Hire {
+    Box::new(move || {
+        let (team, canonical, fetched) = (team.clone(), canonical.clone(), fetched.clone());
+        let arbiter = Arbiter::new();
+        let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
+            let body_limits = team.transport.settings().body;
+            let http = Http::new(Transport::new(team.transport), team.user_agent);
+            let Team { spider, outlets, offload, .. } = team;
+            Fetcher::new(Desk { http, spider, outlets, offload, canonical, body_limits }, fetched)
+        });
+        (arbiter, fetcher.recipient())
+    })
+}
+
+/// Returns what closes the pipelines at the end.
+fn closing<S: Spider>(outlets: Outlets<S>) -> ClosePipelines {
+    Box::new(move || {
+        Box::pin(async move {
+            let closed = join_all(outlets.iter().map(Outlet::close)).await;
+            let restarts: u64 = outlets.iter().map(Outlet::restarts).sum();
+            let complaints = closed.into_iter().filter_map(|closed| Some(closed.err()?.to_string()));
+            let restarted = (restarts > 0).then(|| format!("restarted {restarts} times after a panic or silence"));
+            complaints.chain(restarted).collect()
+        })
+    })
+}

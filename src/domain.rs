@@ -1,0 +1,131 @@
+//! Domain: the unit of politeness, and how a URL is told which one it belongs to. Knows no limits and no network.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// Names whom a request burdens: everything with the same `Domain` shares one throttle.
+///
+/// The name is lower-case and without a trailing dot. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Domain(Arc<str>);
+
+impl Domain {
+    /// Takes a name as it is, lower-cased and without a trailing dot.
+    pub fn new(name: &str) -> Self {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        Self(name.to_ascii_lowercase().into())
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// For maps that are asked by reference.
+impl From<&Domain> for Domain {
+    fn from(domain: &Domain) -> Self {
+        domain.clone()
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Domain({})", self.0)
+    }
+}
+
+/// Chooses the [`Domain`] of a URL.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DomainKey {
+    /// The registrable domain by the public suffix list for names (`a.example.co.uk` → `example.co.uk`),
+    /// the address, whatever the port, for IP literals, and the name for `localhost` and single labels.
+    #[default]
+    RegistrableDomain,
+    /// The host, whatever the port: `a.example.com` and `b.example.com` are paced apart.
+    Host,
+    /// A function of the URL, for hosts that share a server in ways that names do not tell.
+    #[serde(skip)]
+    By(Arc<dyn Fn(&Url) -> String + Send + Sync>),
+}
+
+impl DomainKey {
+    /// Returns the domain that a request to `url` burdens.
+    pub fn domain(&self, url: &Url) -> Domain {
+        match self {
+            Self::RegistrableDomain => registrable(url),
+            Self::Host => Domain::new(url.host_str().unwrap_or_default()),
+            Self::By(key) => Domain::new(&key(url)),
+        }
+    }
+}
+
+impl fmt::Debug for DomainKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RegistrableDomain => "RegistrableDomain",
+            Self::Host => "Host",
+            Self::By(_) => "By(..)",
+        })
+    }
+}
+
+/// Tells the registrable domain of a URL's host. Addresses are asked for first: the public suffix list
+/// would answer `0.1` for `127.0.0.1`.
+pub fn registrable(url: &Url) -> Domain {
+    match url.host() {
+        Some(Host::Ipv4(address)) => Domain::new(&IpAddr::from(address).to_string()),
+        Some(Host::Ipv6(address)) => Domain::new(&address.to_canonical().to_string()),
+        Some(Host::Domain(name)) => Domain::new(psl::domain_str(name.trim_end_matches('.')).unwrap_or(name)),
+        None => Domain::new(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registrable_of(url: &str) -> String {
+        registrable(&Url::parse(url).unwrap()).to_string()
+    }
+
+    #[test]
+    fn names_share_the_throttle_of_their_registrable_domain() {
+        assert_eq!(registrable_of("https://a.b.example.co.uk/x"), "example.co.uk");
+        assert_eq!(registrable_of("https://EXAMPLE.com.:8443/"), "example.com");
+        assert_eq!(registrable_of("http://fast.demo.test/"), "demo.test");
+    }
+
+    #[test]
+    fn addresses_and_single_labels_are_their_own_domain_whatever_the_port() {
+        assert_eq!(registrable_of("http://127.0.0.1:8080/"), "127.0.0.1");
+        assert_eq!(registrable_of("http://0x7f.1/"), "127.0.0.1");
+        assert_eq!(registrable_of("http://[::1]:81/"), "::1");
+        assert_eq!(registrable_of("http://[::ffff:10.0.0.1]/"), "10.0.0.1");
+        assert_eq!(registrable_of("http://localhost:1/"), "localhost");
+        assert_eq!(registrable_of("http://intranet/"), "intranet");
+    }
+
+    #[test]
+    fn a_public_suffix_itself_is_a_domain_of_its_own() {
+        assert_eq!(registrable_of("https://co.uk/"), "co.uk");
+    }
+
+    #[test]
+    fn the_host_or_a_function_can_be_the_key() {
+        let url = Url::parse("https://a.example.com/x").unwrap();
+        assert_eq!(DomainKey::Host.domain(&url).as_str(), "a.example.com");
+        let by = DomainKey::By(Arc::new(|url: &Url| url.scheme().to_owned()));
+        assert_eq!(by.domain(&url).as_str(), "https");
+    }
+}

@@ -1,0 +1,73 @@
+//! Error: what the caller of the crawler can do something about. A page that fails is no error: it is an outcome.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error as ThisError;
+
+/// What can keep a crawl from running, or a spider from reading a page.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// A URL cannot be crawled: write it as the message says.
+    #[error("`{text}` is not a URL that can be crawled: {why}")]
+    Url {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A setting is wrong: change it as the message says.
+    #[error("{what}: {why}")]
+    Setting {
+        /// The setting, by the name it is written with.
+        what: String,
+        /// What is wrong, and what to write instead.
+        why: String,
+    },
+    /// A file cannot be read or written: make it so, or name another.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The state of a request is of another type than the spider asks for.
+    #[error("the request's state cannot be read or written: {0}")]
+    State(#[source] serde_json::Error),
+    /// A CSS selector is wrong: correct it.
+    #[error(transparent)]
+    Selector(#[from] crate::extract::SelectorError),
+    /// The page is not the JSON that the spider asks for.
+    #[error("the page is not the expected JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    /// The crawl has ended: start another.
+    #[error("the crawl has ended")]
+    Ended,
+    /// The system refused what the crawl needs to run, such as a thread.
+    #[error("the crawl could not start: {0}")]
+    Start(#[source] io::Error),
+    /// The spider's own error.
+    #[error("{0}")]
+    Spider(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Creates the error of a wrong setting.
+    pub fn setting(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Setting { what: what.into(), why: why.into() }
+    }
+
+    /// Creates the error of a file that cannot be read or written.
+    pub fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::File { path: path.into(), source }
+    }
+
+    /// Wraps an error of the spider's own.
+    pub fn spider(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Spider(error.into())
+    }
+}
+
+/// The result of what can fail with an [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

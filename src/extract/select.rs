@@ -1,0 +1,309 @@
+//! CSS selectors over a page.
+//! Knows the page's tree and no address: to follow what an attribute says is the spider's affair.
+//!
+//! ```
+//! # use extract_leaf::extract::Document;
+//! # fn main() -> Result<(), extract_leaf::extract::SelectorError> {
+//! let page = Document::parse("<div class=quote><i class=text>Be yourself.</i><b>Wilde</b></div>");
+//! for quote in page.select(".quote")? {
+//!     let text = quote.text_of(".text")?;
+//!     let year = quote.find(".year")?.map(|year| year.text());
+//!     assert_eq!((text.as_str(), year), ("Be yourself.", None));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::error::Error;
+use std::rc::Rc;
+
+use scraper::error::SelectorErrorKind;
+use scraper::{ElementRef, Html, Node, Selector};
+
+use super::dom;
+pub use super::dom::Cut;
+use super::text::{HIDDEN, Prose};
+
+/// A parsed page. `Send`, so that it can be worked on off the network's thread.
+#[derive(Clone, Debug)]
+pub struct Document {
+    html: Html,
+    cut: Option<Cut>,
+}
+
+impl Document {
+    /// Builds the tree of `html` as browsers do; no markup is so broken that this fails.
+    ///
+    /// Time and memory are bounded by the page's length. A page that nests deeper than 512 elements,
+    /// or has more nodes than bytes, or more than 500,000, is cut, which [`Document::cut`] tells.
+    pub fn parse(html: &str) -> Self {
+        let (html, cut) = dom::parse(html);
+        Self { html, cut }
+    }
+
+    /// Says what was left out of the tree, if the page asked for too much.
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut
+    }
+
+    /// Returns the `<html>` element; parsing makes one, whether it is written or not.
+    pub fn root(&self) -> Element<'_> {
+        Element(self.html.root_element())
+    }
+
+    /// Returns all elements of the page that match, in the page's order. See [`Element::select`].
+    pub fn select(&self, css: &str) -> Result<Vec<Element<'_>>, SelectorError> {
+        self.root().select(css)
+    }
+
+    /// Returns the page's first element that matches, if there is one. See [`Element::find`].
+    pub fn find(&self, css: &str) -> Result<Option<Element<'_>>, SelectorError> {
+        self.root().find(css)
+    }
+
+    /// Returns the page's first element that matches; there must be one. See [`Element::first`].
+    pub fn first(&self, css: &str) -> Result<Element<'_>, SelectorError> {
+        self.root().first(css)
+    }
+
+    /// Returns the text of the page's first element that matches. See [`Element::text_of`].
+    pub fn text_of(&self, css: &str) -> Result<String, SelectorError> {
+        self.root().text_of(css)
+    }
+
+    /// Returns the texts of all elements of the page that match. See [`Element::texts_of`].
+    pub fn texts_of(&self, css: &str) -> Result<Vec<String>, SelectorError> {
+        self.root().texts_of(css)
+    }
+
+    /// Returns an attribute of the page's first element that matches. See [`Element::attr_of`].
+    pub fn attr_of(&self, css: &str, attribute: &str) -> Result<&str, SelectorError> {
+        self.root().attr_of(css, attribute)
+    }
+}
+
+/// An element of a [`Document`].
+///
+/// Methods that take a selector search below the element; below `<html>` means the whole page,
+/// `<html>` included. What must be there is asked for with [`first`](Element::first),
+/// [`text_of`](Element::text_of) and [`attr_of`](Element::attr_of), whose error says what was
+/// missing where; what may be there with [`find`](Element::find), [`select`](Element::select) and
+/// [`texts_of`](Element::texts_of).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Element<'a>(ElementRef<'a>);
+
+impl<'a> Element<'a> {
+    /// Returns all elements that match, in the page's order.
+    ///
+    /// # Errors
+    /// [`SelectorError::Invalid`] if `css` is no selector.
+    pub fn select(&self, css: &str) -> Result<Vec<Element<'a>>, SelectorError> {
+        let selector = compiled(css)?;
+        Ok(self.matches(&selector).collect())
+    }
+
+    /// Returns the first element that matches, if there is one.
+    ///
+    /// # Errors
+    /// [`SelectorError::Invalid`] if `css` is no selector.
+    pub fn find(&self, css: &str) -> Result<Option<Element<'a>>, SelectorError> {
+        let selector = compiled(css)?;
+        Ok(self.matches(&selector).next())
+    }
+
+    /// Returns the first element that matches.
+    ///
+    /// # Errors
+    /// [`SelectorError::NoMatch`] if there is none, [`SelectorError::Invalid`] if `css` is no
+    /// selector.
+    pub fn first(&self, css: &str) -> Result<Element<'a>, SelectorError> {
+        self.find(css)?.ok_or_else(|| SelectorError::NoMatch { css: css.to_owned(), within: self.opening_tag() })
+    }
+
+    /// Returns the [`text`](Element::text) of the first element that matches.
+    ///
+    /// # Errors
+    /// As [`first`](Element::first).
+    pub fn text_of(&self, css: &str) -> Result<String, SelectorError> {
+        Ok(self.first(css)?.text())
+    }
+
+    /// Returns the [`text`](Element::text) of every element that matches.
+    ///
+    /// # Errors
+    /// [`SelectorError::Invalid`] if `css` is no selector.
+    pub fn texts_of(&self, css: &str) -> Result<Vec<String>, SelectorError> {
+        let selector = compiled(css)?;
+        Ok(self.matches(&selector).map(|element| element.text()).collect())
+    }
+
+    /// Returns the attribute of the first element that matches.
+    ///
+    /// # Errors
+    /// As [`first`](Element::first), and [`SelectorError::NoAttribute`] if that element lacks it.
+    pub fn attr_of(&self, css: &str, attribute: &str) -> Result<&'a str, SelectorError> {
+        let element = self.first(css)?;
+        element.attr(attribute).ok_or_else(|| SelectorError::NoAttribute {
+            attribute: attribute.to_owned(),
+            element: element.opening_tag(),
+        })
+    }
+
+    /// Returns the value of an attribute, its character references resolved.
+    pub fn attr(&self, name: &str) -> Option<&'a str> {
+        self.0.attr(name)
+    }
+
+    /// Returns the element's name, `div` say, in lower case.
+    pub fn name(&self) -> &'a str {
+        self.0.value().name()
+    }
+
+    /// Returns the text a reader would see, on one line: white space is collapsed, paragraphs, cells
+    /// and `<br>` are set apart by a space, scripts and styles within are left out.
+    pub fn text(&self) -> String {
+        let top = *self.0;
+        let mut text = Prose::default();
+        let mut node = top;
+        loop {
+            let mut shown = true;
+            match node.value() {
+                Node::Text(piece) => text.push(piece),
+                Node::Element(element) => {
+                    text.tag(element.name());
+                    shown = node == top || !HIDDEN.contains(&element.name());
+                }
+                _ => {}
+            }
+            if let Some(child) = node.first_child().filter(|_| shown) {
+                node = child;
+                continue;
+            }
+            // Everything below is done: on to the next sibling, or to that of an ancestor.
+            while node != top && node.next_sibling().is_none() {
+                node = node.parent().unwrap_or(top);
+                if let Node::Element(element) = node.value() {
+                    text.tag(element.name());
+                }
+            }
+            match node.next_sibling().filter(|_| node != top) {
+                Some(next) => node = next,
+                None => return text.one_line(),
+            }
+        }
+    }
+
+    /// Returns all text within as it stands in the page, that of scripts and styles included: for
+    /// JSON in a `<script>`, say, or for `<pre>`.
+    pub fn raw_text(&self) -> String {
+        self.0.text().collect()
+    }
+
+    /// Returns the element as HTML.
+    pub fn html(&self) -> String {
+        self.0.html()
+    }
+
+    /// Returns the element's content as HTML.
+    pub fn inner_html(&self) -> String {
+        self.0.inner_html()
+    }
+
+    fn matches<'s>(&self, selector: &'s Selector) -> impl Iterator<Item = Element<'a>> + use<'a, 's> {
+        let is_page = self.0.parent().is_some_and(|parent| parent.value().is_document());
+        let itself = Some(self.0).filter(|root| is_page && selector.matches(root));
+        itself.into_iter().chain(self.0.select(selector)).map(Element)
+    }
+
+    /// The opening tag with the attributes by which one knows an element.
+    fn opening_tag(&self) -> String {
+        let known_by = ["id", "class"];
+        let attributes = known_by.iter().filter_map(|name| Some(format!(" {name}={:?}", self.attr(name)?)));
+        format!("<{}{}>", self.name(), attributes.collect::<String>())
+    }
+}
+
+/// Why a selection failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectorError {
+    /// The text is no CSS selector, or one that is not supported.
+    #[error("`{css}` is no CSS selector: {why}")]
+    Invalid {
+        /// The text.
+        css: String,
+        /// What is wrong with it.
+        why: String,
+        /// The selector parser's own error.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// An element that must be there is not.
+    #[error("no element matches `{css}` within {within}")]
+    NoMatch {
+        /// The selector.
+        css: String,
+        /// The opening tag of the element that was searched.
+        within: String,
+    },
+    /// An attribute that must be there is not.
+    #[error("{element} has no attribute `{attribute}`")]
+    NoAttribute {
+        /// The attribute's name.
+        attribute: String,
+        /// The opening tag of the element that lacks it.
+        element: String,
+    },
+}
+
+impl SelectorError {
+    fn invalid(css: &str, error: SelectorErrorKind) -> Self {
+        let mut why = match &error {
+            SelectorErrorKind::EndOfLine => "it ends too soon".to_owned(),
+            SelectorErrorKind::UnexpectedSelectorParseError(kind) => in_words(&format!("{kind:?}")),
+            kind => in_words(&format!("{kind:?}")),
+        };
+        if css.contains("::") {
+            why.push_str(" (in place of ::text and ::attr(name) there are text_of and attr_of)");
+        }
+        Self::Invalid { css: css.to_owned(), why, source: Box::new(error) }
+    }
+}
+
+/// Makes `dangling combinator` of `DanglingCombinator`.
+fn in_words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+/// How many compiled selectors a thread keeps. A spider has a few dozen; selectors that are made up
+/// page by page must not add up.
+const MAX_COMPILED: usize = 256;
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<String, Rc<Selector>>> = RefCell::default();
+}
+
+/// Compiles `css`, or finds it compiled: it costs microseconds, and a spider asks for the same few
+/// selectors on every page.
+fn compiled(css: &str) -> Result<Rc<Selector>, SelectorError> {
+    if let Some(selector) = COMPILED.with_borrow(|known| known.get(css).cloned()) {
+        return Ok(selector);
+    }
+    let selector = Selector::parse(css).map_err(|error| SelectorError::invalid(css, error))?;
+    let selector = Rc::new(selector);
+    COMPILED.with_borrow_mut(|known| {
+        if known.len() >= MAX_COMPILED {
+            known.clear();
+        }
+        known.insert(css.to_owned(), Rc::clone(&selector));
+    });
+    Ok(selector)
+}

@@ -1,0 +1,158 @@
+//! The visible text of a page, one line for each paragraph, heading, row or list item.
+//! Knows neither styles nor scripts, so text that they hide or add is not told from other text.
+
+use super::context::PageTokens;
+use super::tokens::{Tag, Token};
+
+/// Returns the text of `html` that a reader would see.
+///
+/// Elements that stand as blocks give lines, `<br>` too; cells of a row are set apart by a space;
+/// other white space is collapsed, but within `<pre>` the lines are kept. There are no empty lines.
+/// Left out are titles, scripts, styles, templates, and what is shown only where scripts or frames
+/// do not work (`noscript`, `noframes`, `iframe`). Linear in the page's length.
+pub fn visible_text(html: &str) -> String {
+    let mut text = Prose::default();
+    let mut hidden: Option<Hidden<'_>> = None;
+    let mut preformatted = false;
+    let mut tokens = PageTokens::new(html);
+    while let Some(token) = tokens.next() {
+        if let Some(element) = &mut hidden {
+            if element.is_over_after(&token) {
+                hidden = None;
+            }
+            continue;
+        }
+        match token {
+            Token::Start(tag) if tag.is_one_of(HIDDEN) && !tag.self_closing => {
+                hidden = Some(Hidden { tag, foreign: tokens.in_foreign(), depth: 1 });
+            }
+            Token::Start(tag) | Token::End(tag) => {
+                if tag.is("pre") {
+                    preformatted = matches!(token, Token::Start(_));
+                }
+                text.tag(tag.name);
+            }
+            Token::Text(piece) if preformatted => text.push_lines(&piece.decoded()),
+            Token::Text(piece) => text.push(&piece.decoded()),
+            Token::Doctype(_) | Token::Comment(_) => {}
+        }
+    }
+    text.finish()
+}
+
+/// Elements whose text is not shown.
+pub(super) const HIDDEN: &[&str] = &["script", "style", "noscript", "template", "title", "iframe", "noembed", "noframes"];
+
+/// Elements that begin and end a line.
+const BLOCKS: &[&str] = &[
+    "address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dialog", "dir",
+    "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6",
+    "header", "hgroup", "hr", "legend", "li", "listing", "main", "menu", "nav", "ol", "optgroup", "option", "p",
+    "plaintext", "pre", "search", "section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "xmp",
+];
+
+/// Elements that are set apart from their neighbours on the same line.
+const CELLS: &[&str] = &["td", "th"];
+
+/// An element whose text is being passed over.
+struct Hidden<'a> {
+    tag: Tag<'a>,
+    foreign: bool,
+    depth: usize,
+}
+
+impl Hidden<'_> {
+    fn is_over_after(&mut self, token: &Token<'_>) -> bool {
+        match token {
+            Token::Start(tag) if tag.is(self.tag.name) && !tag.self_closing => self.depth += 1,
+            Token::End(tag) if tag.is(self.tag.name) => self.depth -= 1,
+            // A style that a drawing does not close is closed by the drawing's end.
+            Token::End(tag) if self.foreign && tag.is("svg") => self.depth = 0,
+            _ => {}
+        }
+        self.depth == 0
+    }
+}
+
+/// Text under construction: words, set apart by one space or one line end, none at the ends.
+#[derive(Debug, Default)]
+pub(super) struct Prose {
+    text: String,
+    gap: Gap,
+}
+
+/// What is to stand before the next word, if it is not the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    #[default]
+    None,
+    Space,
+    Line,
+}
+
+impl Prose {
+    /// Adds text; a run of white space in it, no-break spaces included, is one space.
+    pub fn push(&mut self, text: &str) {
+        for (nth, word) in text.split(char::is_whitespace).enumerate() {
+            if nth > 0 {
+                self.leave(Gap::Space);
+            }
+            self.word(word);
+        }
+    }
+
+    /// Adds text whose line ends count.
+    pub fn push_lines(&mut self, text: &str) {
+        for (nth, line) in text.split('\n').enumerate() {
+            if nth > 0 {
+                self.leave(Gap::Line);
+            }
+            self.push(line);
+        }
+    }
+
+    /// Takes note of a start or end tag of `element`.
+    pub fn tag(&mut self, element: &str) {
+        let is_in = |names: &[&str]| names.iter().any(|name| element.eq_ignore_ascii_case(name));
+        if is_in(BLOCKS) {
+            self.leave(Gap::Line);
+        } else if is_in(CELLS) {
+            self.leave(Gap::Space);
+        }
+    }
+
+    /// Returns all of it on one line.
+    pub fn one_line(self) -> String {
+        self.text.replace('\n', " ")
+    }
+
+    /// Returns it.
+    pub fn finish(self) -> String {
+        self.text
+    }
+
+    fn leave(&mut self, gap: Gap) {
+        self.gap = self.gap.max(gap);
+    }
+
+    fn word(&mut self, word: &str) {
+        if word.is_empty() {
+            return;
+        }
+        match self.gap {
+            _ if self.text.is_empty() => {}
+            Gap::None => {}
+            Gap::Space => self.text.push(' '),
+            Gap::Line => self.text.push('\n'),
+        }
+        self.gap = Gap::None;
+        self.text.push_str(word);
+    }
+}
+
+/// Returns `text` on one line: every run of white space is one space, there is none at the ends.
+pub(super) fn collapsed(text: &str) -> String {
+    let mut prose = Prose::default();
+    prose.push(text);
+    prose.finish()
+}

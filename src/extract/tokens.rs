@@ -1,0 +1,585 @@
+//! The tokens of an HTML page, each a slice of it: start tags, end tags, text.
+//! Follows the tokenisation rules of the HTML standard (WHATWG HTML §13.2.5); builds no tree, so
+//! that whoever reads the tokens must say when the text of an element is not markup
+//! ([`Tokens::expect`]).
+//!
+//! Linear in the page's length whatever it holds: every byte is passed once, and an attribute
+//! is read a second time only when somebody asks for it.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr_iter, memchr3};
+
+/// Reads a page token by token.
+#[derive(Clone, Debug)]
+pub(super) struct Tokens<'a> {
+    page: Cursor<'a>,
+    content: Content,
+    /// The element whose text is being read; only its end tag ends a text that is not markup.
+    element: &'a str,
+    cdata: bool,
+}
+
+/// One token of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    /// What stands between `<!doctype` and `>`.
+    Doctype(&'a str),
+    Start(Tag<'a>),
+    End(Tag<'a>),
+    Text(Text<'a>),
+    /// The text of a comment, or of what the standard treats as one: `<?php … ?>`, `<!…>`.
+    Comment(&'a str),
+}
+
+/// How the text that follows a start tag is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Tags, comments and character references.
+    Markup,
+    /// No tags, but character references: `title`, `textarea`.
+    Rcdata,
+    /// Neither: `style`, `iframe`, ….
+    Rawtext,
+    /// Neither, and `<!--` may hide the end tag.
+    Script,
+    /// Neither, to the end of the page.
+    Plaintext,
+}
+
+impl<'a> Tokens<'a> {
+    /// Begins at the start of `html`; a byte order mark is no part of it.
+    pub fn new(html: &'a str) -> Self {
+        let page = Cursor { rest: html.strip_prefix('\u{feff}').unwrap_or(html) };
+        Self { page, content: Content::Markup, element: "", cdata: false }
+    }
+
+    /// Says how the text of the element is to be read whose start tag was the last token.
+    pub fn expect(&mut self, content: Content, element: Tag<'a>) {
+        self.content = content;
+        self.element = element.name;
+    }
+
+    /// Says whether `<![CDATA[` opens a text here: only within SVG and MathML it does.
+    pub fn allow_cdata(&mut self, allow: bool) {
+        self.cdata = allow;
+    }
+
+    #[inline]
+    fn next_of_markup(&mut self) -> Option<Token<'a>> {
+        // The one piece of markup that is nothing at all.
+        while let Some(rest) = self.page.rest.strip_prefix("</>") {
+            self.page.rest = rest;
+        }
+        if !opens_markup(self.page.rest.as_bytes(), 0) {
+            let raw = self.page.take(text_before_markup(self.page.rest));
+            return (!raw.is_empty()).then_some(Token::Text(Text { raw, kind: TextKind::Data }));
+        }
+        match (self.page.byte(1)?, self.page.byte(2)) {
+            (b'!', _) => Some(self.declaration()),
+            (b'?', _) => Some(self.bogus_comment(1)),
+            (b'/', Some(letter)) if letter.is_ascii_alphabetic() => self.tag(2).map(Token::End),
+            (b'/', _) => Some(self.bogus_comment(2)),
+            _ => self.tag(1).map(Token::Start),
+        }
+    }
+
+    /// Reads the tag whose name begins at byte `at`. A tag that the page's end cuts off is none.
+    #[inline]
+    fn tag(&mut self, at: usize) -> Option<Tag<'a>> {
+        self.page.take(at);
+        let name = self.page.take_until(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));
+        if self.page.byte(0)? == b'>' {
+            self.page.take(1);
+            return Some(Tag { name, self_closing: false, attributes: "" });
+        }
+        let from = self.page.rest;
+        let mut attributes = Attributes { tag: self.page, end: None };
+        while attributes.next().is_some() {}
+        self.page = attributes.tag;
+        let inside = from.len().saturating_sub(self.page.rest.len());
+        Some(Tag {
+            name,
+            self_closing: attributes.end? == End::SelfClosing,
+            attributes: from.get(..inside).unwrap_or_default(),
+        })
+    }
+
+    /// Reads what begins with `<!`.
+    fn declaration(&mut self) -> Token<'a> {
+        const DOCTYPE: &str = "<!doctype";
+        if let Some(comment) = self.page.rest.strip_prefix("<!--") {
+            let (text, rest) = split_comment(comment);
+            self.page.rest = rest;
+            Token::Comment(text)
+        } else if let Some(section) = self.page.rest.strip_prefix("<![CDATA[").filter(|_| self.cdata) {
+            let (raw, rest) = section.split_once("]]>").unwrap_or((section, ""));
+            self.page.rest = rest;
+            Token::Text(Text { raw, kind: TextKind::Cdata })
+        } else if self.page.rest.get(..DOCTYPE.len()).is_some_and(|start| start.eq_ignore_ascii_case(DOCTYPE)) {
+            self.page.take(DOCTYPE.len());
+            Token::Doctype(self.page.take_past_bracket())
+        } else {
+            self.bogus_comment(2)
+        }
+    }
+
+    /// Reads what is treated as a comment, whose text begins at byte `at`.
+    fn bogus_comment(&mut self, at: usize) -> Token<'a> {
+        self.page.take(at);
+        Token::Comment(self.page.take_past_bracket())
+    }
+
+    fn next_of_raw_text(&mut self, kind: TextKind) -> Option<Token<'a>> {
+        let text = self.page.rest;
+        let end = match self.content {
+            Content::Plaintext => None,
+            Content::Script => end_of_script(text, self.element),
+            _ => end_of_raw_text(text, self.element),
+        };
+        let raw = self.page.take(end.unwrap_or(text.len()));
+        if !raw.is_empty() {
+            return Some(Token::Text(Text { raw, kind }));
+        }
+        self.content = Content::Markup;
+        self.tag(2).map(Token::End)
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Token<'a>> {
+        if self.page.rest.is_empty() {
+            return None;
+        }
+        match self.content {
+            Content::Markup => self.next_of_markup(),
+            Content::Rcdata => self.next_of_raw_text(TextKind::Rcdata),
+            Content::Rawtext | Content::Script | Content::Plaintext => self.next_of_raw_text(TextKind::Raw),
+        }
+    }
+}
+
+/// A start or end tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag<'a> {
+    /// As the page spells it; compare with [`Tag::is`].
+    pub name: &'a str,
+    /// Written as `<…/>`. It means something within SVG and MathML only.
+    pub self_closing: bool,
+    attributes: &'a str,
+}
+
+impl<'a> Tag<'a> {
+    /// Whether this is the tag of element `name`.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Whether this is the tag of one of the elements `names`.
+    pub fn is_one_of(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.is(name))
+    }
+
+    /// Iterates over the attributes as the page has them; of two of one name the first counts.
+    pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+        Attributes { tag: Cursor { rest: self.attributes }, end: None }
+    }
+
+    /// Returns the value of the attribute `name`.
+    pub fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
+        let [value] = self.values([name]);
+        value
+    }
+
+    /// Returns the values of the attributes `names`, in that order.
+    pub fn values<const N: usize>(&self, names: [&str; N]) -> [Option<Cow<'a, str>>; N] {
+        let mut values = [const { None }; N];
+        for attribute in self.attributes() {
+            for (name, value) in names.iter().zip(&mut values) {
+                if value.is_none() && attribute.name.eq_ignore_ascii_case(name) {
+                    *value = Some(attribute.value());
+                }
+            }
+        }
+        values
+    }
+}
+
+/// An attribute of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attribute<'a> {
+    /// As the page spells it.
+    pub name: &'a str,
+    raw: &'a str,
+}
+
+impl<'a> Attribute<'a> {
+    /// Returns the value with its character references resolved; empty if there is none.
+    pub fn value(&self) -> Cow<'a, str> {
+        if memchr3(b'&', b'\r', 0, self.raw.as_bytes()).is_none() {
+            return Cow::Borrowed(self.raw);
+        }
+        htmlize::unescape_attribute(normalised(self.raw, "\u{fffd}"))
+    }
+}
+
+/// Reads the inside of a tag up to and with its `>`.
+#[derive(Debug)]
+struct Attributes<'a> {
+    tag: Cursor<'a>,
+    /// How the tag ended; `None` before its end, and for ever if the page ends within it.
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Plain,
+    SelfClosing,
+}
+
+impl<'a> Attributes<'a> {
+    /// Reads what follows an attribute's `=`.
+    fn value(&mut self) -> &'a str {
+        self.tag.take_until(|byte| !is_space(byte));
+        match self.tag.byte(0) {
+            Some(quote @ (b'"' | b'\'')) => {
+                self.tag.take(1);
+                let value = self.tag.take(memchr(quote, self.tag.rest.as_bytes()).unwrap_or(self.tag.rest.len()));
+                self.tag.take(1);
+                value
+            }
+            _ => self.tag.take_until(|byte| is_space(byte) || byte == b'>'),
+        }
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Attribute<'a>;
+
+    fn next(&mut self) -> Option<Attribute<'a>> {
+        let between = self.tag.take_until(|byte| !is_space(byte) && byte != b'/');
+        if self.tag.byte(0)? == b'>' {
+            self.tag.take(1);
+            self.end = Some(if between.ends_with('/') { End::SelfClosing } else { End::Plain });
+            return None;
+        }
+        // A name may begin with "=": its first byte belongs to it whatever it is.
+        let ends_name = |byte| is_space(byte) || matches!(byte, b'/' | b'>' | b'=');
+        let after_first = self.tag.rest.bytes().skip(1).position(ends_name);
+        let name = self.tag.take(after_first.map_or(self.tag.rest.len(), |at| at + 1));
+        let space = self.tag.rest.bytes().take_while(|&byte| is_space(byte)).count();
+        if self.tag.byte(space) != Some(b'=') {
+            return Some(Attribute { name, raw: "" });
+        }
+        self.tag.take(space + 1);
+        Some(Attribute { name, raw: self.value() })
+    }
+}
+
+/// What is left of a page or a tag. Stops at ASCII characters only, so never within another.
+#[derive(Clone, Copy, Debug)]
+struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.rest.as_bytes().get(at).copied()
+    }
+
+    fn take(&mut self, count: usize) -> &'a str {
+        let (taken, rest) = self.rest.split_at_checked(count).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        taken
+    }
+
+    /// Takes what precedes the first byte that is a `stop`, or all.
+    fn take_until(&mut self, stop: impl Fn(u8) -> bool) -> &'a str {
+        self.take(self.rest.bytes().position(stop).unwrap_or(self.rest.len()))
+    }
+
+    /// Takes up to and with the next `>`, or all; returns what precedes it.
+    fn take_past_bracket(&mut self) -> &'a str {
+        let inside = self.take(memchr(b'>', self.rest.as_bytes()).unwrap_or(self.rest.len()));
+        self.take(1);
+        inside
+    }
+}
+
+/// A piece of text between two tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Text<'a> {
+    /// As the page has it.
+    pub raw: &'a str,
+    pub kind: TextKind,
+}
+
+/// Where a text stands, which decides how it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextKind {
+    Data,
+    Rcdata,
+    Raw,
+    Cdata,
+}
+
+impl<'a> Text<'a> {
+    /// Returns the text with its character references resolved where they are such.
+    ///
+    /// A NUL is left out of ordinary text and replaced elsewhere, as tree builders do.
+    pub fn decoded(&self) -> Cow<'a, str> {
+        let null = if self.kind == TextKind::Data { "" } else { "\u{fffd}" };
+        let text = normalised(self.raw, null);
+        match self.kind {
+            TextKind::Data | TextKind::Rcdata if memchr(b'&', text.as_bytes()).is_some() => htmlize::unescape(text),
+            _ => text,
+        }
+    }
+}
+
+/// Makes every line end a `\n` and every NUL a `null`, which comes before character references are
+/// resolved (§13.2.3.5).
+pub(super) fn normalised<'a>(text: &'a str, null: &str) -> Cow<'a, str> {
+    let mut text = Cow::Borrowed(text);
+    if memchr(b'\r', text.as_bytes()).is_some() {
+        text = text.replace("\r\n", "\n").replace('\r', "\n").into();
+    }
+    if memchr(0, text.as_bytes()).is_some() {
+        text = text.replace('\0', null).into();
+    }
+    text
+}
+
+/// White space in tags: tab, line feed, form feed, carriage return, space.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b'\x0c')
+}
+
+/// Returns how many bytes precede the first `<` that opens markup.
+fn text_before_markup(html: &str) -> usize {
+    let bytes = html.as_bytes();
+    memchr_iter(b'<', bytes).find(|&at| opens_markup(bytes, at)).unwrap_or(bytes.len())
+}
+
+/// Whether at `at` stands a `<` that opens a tag, a comment or the like, and is not text.
+fn opens_markup(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at..) {
+        Some([b'<', b'!' | b'?', ..] | [b'<', b'/', _, ..]) => true,
+        Some([b'<', letter, ..]) => letter.is_ascii_alphabetic(),
+        _ => false,
+    }
+}
+
+/// Splits what follows `<!--` into the comment's text and what follows the comment.
+fn split_comment(comment: &str) -> (&str, &str) {
+    // "<!-->" and "<!--->" are comments, too.
+    if let Some(rest) = comment.strip_prefix('>').or_else(|| comment.strip_prefix("->")) {
+        return ("", rest);
+    }
+    for at in memchr_iter(b'>', comment.as_bytes()) {
+        let (before, from) = comment.split_at_checked(at).unwrap_or((comment, ""));
+        if let Some(text) = before.strip_suffix("--").or_else(|| before.strip_suffix("--!")) {
+            return (text, from.strip_prefix('>').unwrap_or_default());
+        }
+    }
+    (comment, "")
+}
+
+/// Returns where the end tag of `element` begins.
+fn end_of_raw_text(text: &str, element: &str) -> Option<usize> {
+    memchr_iter(b'<', text.as_bytes()).find(|&at| opens_tag(text, at, "</", element))
+}
+
+/// Returns where the end tag of a script begins: not within `<!-- <script> … </script> -->`
+/// (§13.2.5.15–31).
+fn end_of_script(text: &str, element: &str) -> Option<usize> {
+    #[derive(PartialEq)]
+    enum Script {
+        Plain,
+        InComment,
+        InScriptInComment,
+    }
+    let mut state = Script::Plain;
+    let bytes = text.as_bytes();
+    let mut dashes_from = 0;
+    for at in memchr::memchr2_iter(b'<', b'>', bytes) {
+        let before = text.get(dashes_from..at).unwrap_or_default();
+        match (bytes.get(at), &state) {
+            (Some(b'>'), Script::InComment | Script::InScriptInComment) if before.ends_with("--") => {
+                state = Script::Plain;
+            }
+            (Some(b'<'), Script::Plain | Script::InComment) if opens_tag(text, at, "</", element) => return Some(at),
+            (Some(b'<'), Script::Plain) if text.get(at..).is_some_and(|rest| rest.starts_with("<!--")) => {
+                state = Script::InComment;
+                dashes_from = at + 2;
+            }
+            (Some(b'<'), Script::InComment) if opens_tag(text, at, "<", "script") => state = Script::InScriptInComment,
+            (Some(b'<'), Script::InScriptInComment) if opens_tag(text, at, "</", "script") => state = Script::InComment,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether at byte `at` stands `bracket`, then the name of `element`, then the name's end.
+fn opens_tag(text: &str, at: usize, bracket: &str, element: &str) -> bool {
+    let name_from = at + bracket.len();
+    let name_to = name_from + element.len();
+    text.get(at..name_from) == Some(bracket)
+        && text.get(name_from..name_to).is_some_and(|name| name.eq_ignore_ascii_case(element))
+        && text.as_bytes().get(name_to).is_some_and(|&byte| is_space(byte) || matches!(byte, b'/' | b'>'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Writes the tokens of `html` as `<a x=1>`, `</a>`, `text`, one a string.
+    fn tokens(html: &str) -> Vec<String> {
+        Tokens::new(html).map(|token| written(&token)).collect()
+    }
+
+    fn tokens_with(html: &str, content: Content) -> Vec<String> {
+        let mut tokens = Tokens::new(html);
+        let mut all = Vec::new();
+        while let Some(token) = tokens.next() {
+            if let Token::Start(tag) = token {
+                tokens.expect(content, tag);
+            }
+            all.push(written(&token));
+        }
+        all
+    }
+
+    fn written(token: &Token<'_>) -> String {
+        match token {
+            Token::Doctype(inside) => format!("<!{inside}>"),
+            Token::Comment(text) => format!("<!--{text}-->"),
+            Token::End(tag) => format!("</{}>", tag.name),
+            Token::Text(text) => text.decoded().into_owned(),
+            Token::Start(tag) => {
+                let attributes = tag.attributes().map(|attribute| format!(" {}={}", attribute.name, attribute.value()));
+                let slash = if tag.self_closing { "/" } else { "" };
+                format!("<{}{}{slash}>", tag.name, attributes.collect::<String>())
+            }
+        }
+    }
+
+    #[test]
+    fn attributes_are_read_however_they_are_written() {
+        for (html, expected) in [
+            ("<a href=x>", "<a href=x>"),
+            ("<A\nHREF = 'x y' \t>", "<A HREF=x y>"),
+            ("<a href=\"x>y\"id=z>", "<a href=x>y id=z>"),
+            ("<a href=x />", "<a href=x/>"),
+            ("<a / href='x' / >", "<a href=x>"),
+            ("<a =x=y>", "<a =x=y>"),
+            ("<a b\"c=d>", "<a b\"c=d>"),
+            ("<a href=>", "<a href=>"),
+            ("<a checked href>", "<a checked= href=>"),
+            ("<a x=&lt;&#x41;&amp;b&copy=1&notit;>", "<a x=<A&b&copy=1&notit;>"),
+            ("<a x='1\r\n2\r3\0'>", "<a x=1\n2\n3\u{fffd}>"),
+            ("<br/>", "<br/>"),
+            ("<é>", "<é>"),
+        ] {
+            assert_eq!(tokens(html), [expected], "{html}");
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_of_an_unquoted_value_belongs_to_it() {
+        let Some(Token::Start(tag)) = Tokens::new("<a href=x/>").next() else { panic!("no tag") };
+        assert_eq!(tag.attribute("href").as_deref(), Some("x/"));
+        assert!(!tag.self_closing);
+    }
+
+    #[test]
+    fn of_two_attributes_of_one_name_the_first_counts() {
+        let Some(Token::Start(tag)) = Tokens::new("<a HREF=1 href=2>").next() else { panic!("no tag") };
+        assert_eq!(tag.attribute("href").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn what_is_no_tag_is_text_or_nothing() {
+        for (html, expected) in [
+            ("a < b <3 <", &["a < b <3 <"] as &[&str]),
+            ("a</", &["a</"]),
+            ("a</></>b</>", &["a", "b"]),
+            ("a</ x>b", &["a", "<!-- x-->", "b"]),
+            ("a<?php x ?>b", &["a", "<!--?php x ?-->", "b"]),
+            ("a<!x>b", &["a", "<!--x-->", "b"]),
+            ("a<b", &["a"]),
+            ("a<b c='>", &["a"]),
+            ("<![CDATA[a]]>", &["<!--[CDATA[a]]-->"]),
+            ("<!DOCTYPE html>", &["<! html>"]),
+            ("&lt;b&gt;", &["<b>"]),
+            ("\u{feff}a", &["a"]),
+        ] {
+            assert_eq!(tokens(html), expected, "{html}");
+        }
+    }
+
+    #[test]
+    fn comments_end_where_browsers_end_them() {
+        for (html, comment) in [
+            ("<!---->b", "<!---->"),
+            ("<!-->b", "<!---->"),
+            ("<!--->b", "<!---->"),
+            ("<!-- > -- --!>b", "<!-- > -- -->"),
+            ("<!--a--->b", "<!--a--->"),
+            ("<!--<!---->b", "<!--<!---->"),
+            ("<!--a-->b", "<!--a-->"),
+        ] {
+            assert_eq!(tokens(html), [comment, "b"], "{html}");
+        }
+        assert_eq!(tokens("<!-- a -- > <b>").len(), 1);
+    }
+
+    #[test]
+    fn text_that_is_no_markup_ends_at_its_own_end_tag_only() {
+        let html = "<title>a<b>&amp;</b></titles></TITLE >c";
+        assert_eq!(tokens_with(html, Content::Rcdata), ["<title>", "a<b>&</b></titles>", "</TITLE>", "c"]);
+        assert_eq!(tokens_with("<style>&amp;</style", Content::Rawtext), ["<style>", "&amp;</style"]);
+        assert_eq!(tokens_with("<plaintext></plaintext>", Content::Plaintext), ["<plaintext>", "</plaintext>"]);
+    }
+
+    #[test]
+    fn a_script_within_a_comment_within_a_script_does_not_end_it() {
+        for (inside, ends) in [
+            ("x", true),
+            ("<!-- x", true),
+            ("<!-- <script> x", false),
+            ("<!-- <script> </script> x", true),
+            ("<!-- <script> --> x", true),
+            ("<!--> <script> x", true),
+            ("<!-- <scripts> x", true),
+        ] {
+            let html = format!("<script>{inside}</script>y");
+            assert_eq!(tokens_with(&html, Content::Script).last().is_some_and(|last| last == "y"), ends, "{html}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_is_a_piece_of_the_page_in_its_order(html in "[<>/!?a='\" \\-é\\[\\]&;\0\r\n]{0,60}") {
+            let mut from = 0;
+            for token in Tokens::new(&html) {
+                let piece = match token {
+                    Token::Doctype(text) | Token::Comment(text) => text,
+                    Token::Start(tag) | Token::End(tag) => tag.name,
+                    Token::Text(text) => text.raw,
+                };
+                if piece.is_empty() {
+                    continue;
+                }
+                let at = piece.as_ptr() as usize - html.as_ptr() as usize;
+                prop_assert!(at >= from);
+                from = at + piece.len();
+            }
+        }
+    }
+}

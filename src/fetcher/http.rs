@@ -1,0 +1,258 @@
+//! Http: permit in, answer out. The one door to the network: nothing is sent but through [`Http::send`], which takes a
+//! [`Permit`] by value.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::{
+    HeaderMap, Method,
+    header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT},
+};
+use tokio::time::timeout;
+use url::Url;
+
+use super::{RobotsAnswer, RobotsResult, redirect};
+use crate::{
+    outcome::{FetchError, Phase},
+    permit::Permit,
+    request::Request,
+    transport::{
+        Transport,
+        body::{self, BodyDecoder, BodyLimits},
+        exchange::Exchange,
+    },
+};
+
+/// Sends requests from one arbiter.
+pub struct Http {
+    transport: Transport,
+    user_agent: String,
+}
+
+/// What came of a permit.
+pub struct Sent {
+    /// The answer; `Err(None)` where the request was not sent because its domain cools.
+    pub answer: Result<Answer, Option<FetchError>>,
+    /// When the request was written.
+    pub started: Option<Instant>,
+    /// From the grant to the writing.
+    pub waited: Duration,
+    /// From the writing to the last byte.
+    pub elapsed: Duration,
+}
+
+/// A whole answer, its body still encoded.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// When it was complete.
+    pub fetched_at: SystemTime,
+    /// From the writing of the request to the last byte.
+    pub elapsed: Duration,
+    /// Bytes of body that came over the wire.
+    pub received: u64,
+    body: Bytes,
+}
+
+/// What browsers say, less what they can show and we cannot.
+const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+impl Http {
+    /// Creates the sender of an arbiter.
+    pub fn new(transport: Transport, user_agent: String) -> Self {
+        Self { transport, user_agent }
+    }
+
+    /// Sends one request under its permit, which ends with the last byte of the answer.
+    ///
+    /// A request that is safe to repeat and went down with a kept-alive connection is sent once more, on the same
+    /// permit, which passes the gate again.
+    pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
+        let granted = now();
+        let (mut exchange, mut answer) = self.exchange(permit, request).await;
+        if answer.is_err() && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered()) && is_idempotent(&request.method) {
+            if let Some(permit) = exchange.take().and_then(Exchange::into_permit) {
+                (exchange, answer) = self.exchange(permit.again(), request).await;
+            }
+        }
+        let started = exchange.as_ref().and_then(|exchange| exchange.started());
+        let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
+        drop(exchange);
+        let ended = now();
+        let elapsed = started.map_or(Duration::ZERO, |started| ended.saturating_duration_since(started));
+        Sent {
+            answer: match answer {
+                Ok(answer) => Ok(Answer { elapsed, ..answer }),
+                Err(_) if postponed => Err(None),
+                Err(error) => Err(Some(error)),
+            },
+            started,
+            waited: started.unwrap_or(ended).saturating_duration_since(granted),
+            elapsed,
+        }
+    }
+
+    /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
+    pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
+        let sent = self.send(permit, &Request::get(url.clone())).await;
+        let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
+        let result = match sent.answer {
+            Err(None) => RobotsResult::Unsent,
+            Err(Some(error)) => RobotsResult::Failed(error),
+            Ok(answer) => match redirect::target(answer.status, &answer.headers, &url) {
+                Some(to) => RobotsResult::Redirect(to),
+                None => match answer.decoded(limits) {
+                    Ok(body) => RobotsResult::Body(answer.status, body),
+                    Err(error) => RobotsResult::Failed(error),
+                },
+            },
+        };
+        RobotsAnswer { url, result, bytes, started: sent.started }
+    }
+
+    async fn exchange(
+        &self,
+        permit: Permit,
+        request: &Request,
+    ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
+        let target = match self.transport.target(&request.url) {
+            Ok(target) => target,
+            Err(error) => return (None, Err(error)),
+        };
+        let exchange = Exchange::new(permit, request.method.clone(), target, self.transport.deadlines());
+        let whole = self.transport.deadlines().whole;
+        let round_trip = exchange.scope(self.round_trip(request, &exchange));
+        let answer = match timeout(whole, round_trip).await {
+            Ok(answer) => answer,
+            Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit: whole }),
+        };
+        // The connection names what went wrong better than the client above it.
+        let answer = answer.map_err(|error| exchange.take_failure().unwrap_or(error));
+        (Some(exchange), answer)
+    }
+
+    async fn round_trip(&self, request: &Request, exchange: &Exchange) -> Result<Answer, FetchError> {
+        let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());
+        let uri = self.transport.uri(&request.url, &exchange.target)?;
+        let mut outgoing = self
+            .transport
+            .client()
+            .request(request.method.clone(), uri)
+            .no_decompress()
+            .insert_header((HOST, host_of(&request.url)))
+            .insert_header((USER_AGENT, self.user_agent.as_str()))
+            .insert_header((ACCEPT, ACCEPTED))
+            .insert_header((ACCEPT_LANGUAGE, "*"))
+            .insert_header((ACCEPT_ENCODING, body::ACCEPT_ENCODING));
+        for (name, value) in &request.headers {
+            outgoing = outgoing.insert_header((name.as_str(), value.as_str()));
+        }
+        let sending = if request.body.is_empty() && !carries_body(&request.method) {
+            outgoing.send_body(awc::body::None::new())
+        } else {
+            outgoing.send_body(request.body.clone())
+        };
+        let mut incoming = sending.await.map_err(|error| match error {
+            awc::error::SendRequestError::Url(_) | awc::error::SendRequestError::Http(_) => unwritable(&error),
+            other => FetchError::Protocol(other.to_string()),
+        })?;
+        let head = exchange.take_head().ok_or_else(|| FetchError::Protocol("an answer without a head".into()))?;
+        let most = self.transport.body_limits().max_bytes;
+        let promised = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+        if promised.is_some_and(|promised| promised > most) && request.method != Method::HEAD {
+            return Err(too_large(most));
+        }
+        let mut body = Gathered::default();
+        while let Some(chunk) = incoming.next().await {
+            body.add(chunk.map_err(|error| FetchError::Protocol(error.to_string()))?);
+            if body.length > most {
+                return Err(too_large(most));
+            }
+        }
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            fetched_at: wall_clock(),
+            elapsed: Duration::ZERO,
+            received: body.length,
+            body: body.into_bytes(),
+        })
+    }
+}
+
+impl Answer {
+    /// Returns the body without its content codings.
+    ///
+    /// # Errors
+    /// A coding is unknown or broken, or the body is larger than `limits` allow.
+    pub fn decoded(&self, limits: BodyLimits) -> Result<Bytes, FetchError> {
+        let values = self.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        let codings = body::codings(values)?;
+        if codings.is_empty() {
+            return Ok(self.body.clone());
+        }
+        let mut decoder = BodyDecoder::new(codings, limits, None);
+        decoder.write(self.body.clone())?;
+        Ok(decoder.finish()?)
+    }
+}
+
+/// The chunks of a body; one alone is not copied.
+#[derive(Default)]
+struct Gathered {
+    first: Bytes,
+    all: BytesMut,
+    length: u64,
+}
+
+impl Gathered {
+    fn add(&mut self, chunk: Bytes) {
+        let is_first = self.length == 0;
+        self.length += chunk.len() as u64;
+        if is_first {
+            self.first = chunk;
+            return;
+        }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&chunk);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
+fn too_large(limit: u64) -> FetchError {
+    FetchError::TooLarge(format!("over {limit} bytes"))
+}
+
+/// The host with its port where that is not the scheme's own.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// RFC 9110 §9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
+}
+
+/// Methods whose requests say a length even when they have no body (RFC 9110 §8.6).
+fn carries_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the fetcher measures what it does")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "pages carry the time they were fetched")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}

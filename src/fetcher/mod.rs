@@ -1,0 +1,209 @@
+//! Fetcher: the actor of one arbiter that drives every request there. Knows what to do with one permit, and nothing of
+//! who gets the next.
+
+pub mod http;
+pub mod offload;
+pub mod pool;
+pub mod redirect;
+pub mod visit;
+
+use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, rc::Rc, sync::Arc, time::Instant};
+
+use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
+use futures_util::{
+    FutureExt, StreamExt,
+    stream::{FuturesUnordered, Next},
+};
+use tokio::sync::mpsc;
+use url::Url;
+
+use self::{http::Http, offload::Offload, visit::Visit};
+use crate::{
+    frontier::Lease, outcome::FetchError, permit::Permit, pipeline::Outlet, request::CanonicalUrl, spider::Spider,
+    transport::body::BodyLimits,
+};
+
+/// What a permit is for.
+pub enum Errand {
+    /// A page of the frontier.
+    Page(Lease),
+    /// A robots file, or a hop on the way to it.
+    Robots(Url),
+}
+
+/// A permit and what it is for; the seat counts what its fetcher has in hand.
+pub struct Grant {
+    /// Leave to make the request.
+    pub permit: Permit,
+    /// The request.
+    pub errand: Errand,
+    /// Held until the errand is done.
+    pub seat: Arc<()>,
+}
+
+/// Hands a fetcher the permits for about one tick to come.
+pub struct Fetch(pub Vec<Grant>);
+
+impl Message for Fetch {
+    type Result = ();
+}
+
+/// Tells the scheduler what became of permits, in batches: while one batch is on its way the next one fills.
+#[derive(Default)]
+pub struct Fetched {
+    /// Pages.
+    pub visits: Vec<Visit>,
+    /// Robots files.
+    pub robots: Vec<RobotsAnswer>,
+}
+
+impl Message for Fetched {
+    type Result = ();
+}
+
+/// What was answered to the question for a robots file.
+pub struct RobotsAnswer {
+    /// Where it was asked for.
+    pub url: Url,
+    /// The answer, or why there is none.
+    pub result: RobotsResult,
+    /// Bytes of body that came over the wire.
+    pub bytes: u64,
+    /// When it was asked for; `None` if it was not.
+    pub started: Option<Instant>,
+}
+
+/// The kinds of answer to the question for a robots file.
+pub enum RobotsResult {
+    /// A status with a body.
+    Body(u16, bytes::Bytes),
+    /// Elsewhere.
+    Redirect(Url),
+    /// None came.
+    Failed(FetchError),
+    /// It was not asked for: its domain cools.
+    Unsent,
+}
+
+/// What every request of one arbiter works with.
+pub struct Desk<S: Spider> {
+    pub(crate) http: Http,
+    pub(crate) spider: Arc<S>,
+    pub(crate) outlets: Arc<[Outlet<S::Item>]>,
+    pub(crate) offload: Offload,
+    pub(crate) canonical: CanonicalUrl,
+    pub(crate) body_limits: BodyLimits,
+}
+
+/// Drives the requests of one arbiter: it takes permits in, and its driver polls all their futures in one set.
+pub struct Fetcher {
+    inbox: mpsc::UnboundedSender<Grant>,
+}
+
+/// As many batches of permits as the mailbox takes; what bounds the work is the number of permits.
+const MAILBOX: usize = 256;
+
+impl Fetcher {
+    /// Starts the driver on this arbiter; it ends when the fetcher is gone and its last request is done.
+    pub fn new<S: Spider>(desk: Desk<S>, fetched: Recipient<Fetched>) -> Self {
+        // Unbounded as a queue, bounded by what it holds: a grant is a permit, and those are counted.
+        let (inbox, grants) = mpsc::unbounded_channel();
+        actix_rt::spawn(drive(Rc::new(desk), grants, fetched));
+        Self { inbox }
+    }
+}
+
+impl Actor for Fetcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Handler<Fetch> for Fetcher {
+    type Result = ();
+
+    fn handle(&mut self, Fetch(grants): Fetch, _: &mut Self::Context) {
+        for grant in grants {
+            // A driver that is gone drops the grant, whose guards give permit and lease back.
+            drop(self.inbox.send(grant));
+        }
+    }
+}
+
+enum Done {
+    Page(Visit),
+    Robots(RobotsAnswer),
+    /// It panicked; its guards have given back what it held.
+    Nothing,
+}
+
+type Sending = Pin<Box<dyn Future<Output = Result<(), MailboxError>>>>;
+
+/// Polls all errands of the arbiter, and reports what is done.
+async fn drive<S: Spider>(desk: Rc<Desk<S>>, mut grants: mpsc::UnboundedReceiver<Grant>, scheduler: Recipient<Fetched>) {
+    let mut errands = FuturesUnordered::new();
+    let mut done = Fetched::default();
+    let mut sending: Option<Sending> = None;
+    let mut open = true;
+    while open || !errands.is_empty() || sending.is_some() {
+        tokio::select! {
+            biased;
+            grant = grants.recv(), if open => match grant {
+                Some(grant) => errands.push(run(grant, desk.clone())),
+                None => open = false,
+            },
+            Some(first) = errands.next(), if !errands.is_empty() => {
+                done.take(first);
+                while let Some(Some(more)) = ready_now(errands.next()) {
+                    done.take(more);
+                }
+            },
+            sent = async { match sending.as_mut() { Some(sending) => sending.await, None => Ok(()) } }, if sending.is_some() => {
+                sending = None;
+                if sent.is_err() {
+                    // The scheduler is gone, and the crawl with it.
+                    return;
+                }
+            },
+        }
+        if sending.is_none() && !done.is_empty() {
+            sending = Some(Box::pin(scheduler.send(std::mem::take(&mut done))));
+        }
+    }
+}
+
+fn ready_now<S: StreamExt + Unpin>(next: Next<'_, S>) -> Option<Option<S::Item>> {
+    next.now_or_never()
+}
+
+/// Runs one errand so that a panic in it harms no other.
+async fn run<S: Spider>(Grant { permit, errand, seat }: Grant, desk: Rc<Desk<S>>) -> Done {
+    let errand = async {
+        match errand {
+            Errand::Page(lease) => Done::Page(visit::visit(permit, lease, &desk).await),
+            Errand::Robots(url) => Done::Robots(desk.http.robots(permit, url, desk.body_limits).await),
+        }
+    };
+    let done = AssertUnwindSafe(errand).catch_unwind().await;
+    drop(seat);
+    done.unwrap_or_else(|panic| {
+        tracing::error!(panic = offload::message_of(&*panic), "a request panicked in the fetcher");
+        Done::Nothing
+    })
+}
+
+impl Fetched {
+    fn take(&mut self, done: Done) {
+        match done {
+            Done::Page(visit) => self.visits.push(visit),
+            Done::Robots(answer) => self.robots.push(answer),
+            Done::Nothing => {}
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.visits.is_empty() && self.robots.is_empty()
+    }
+}

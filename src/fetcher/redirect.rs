@@ -1,0 +1,110 @@
+//! Redirect: from an answer that sends us elsewhere to the request that goes there. Knows no network.
+
+use http::{HeaderMap, Method, header::LOCATION};
+use url::Url;
+
+use crate::{
+    outcome::Outcome,
+    request::{CanonicalUrl, Request},
+};
+
+/// The most redirects in a row: what browsers and curl's advice agree on lies between 10 and 20.
+const MOST_HOPS: usize = 10;
+
+/// Headers that belong to one origin and never follow a redirect to another (RFC 9110 §15.4).
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// Returns where a response sends us, if it does.
+pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = headers.get(LOCATION)?;
+    // Servers send raw UTF-8 here; browsers read it as such.
+    let location = String::from_utf8_lossy(location.as_bytes());
+    url.join(location.trim()).ok()
+}
+
+/// Returns the request that follows a redirect, a request of its own under a permit of its own.
+///
+/// # Errors
+/// [`Outcome::RedirectLoop`] where it leads back or has gone on for too long.
+pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl) -> Result<Request, Outcome> {
+    let mut next = request.clone();
+    next.url = to.clone();
+    canonical.apply(&mut next.url);
+    if becomes_get(status, &request.method) {
+        next.method = Method::GET;
+        next.body.clear();
+        next.headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
+    }
+    if next.url.origin() != request.url.origin() {
+        next.headers.retain(|(name, _)| !CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()));
+    }
+    next.redirected_from.push(request.fingerprint());
+    next.parent = Some(request.url.as_str().into());
+    if next.redirected_from.contains(&next.fingerprint()) {
+        return Err(Outcome::RedirectLoop(format!("{status} leads back to {}", next.url)));
+    }
+    if next.redirected_from.len() > MOST_HOPS {
+        return Err(Outcome::RedirectLoop(format!("over {MOST_HOPS} redirects in a row")));
+    }
+    Ok(next)
+}
+
+/// RFC 9110 §15.4: 303 always becomes GET, and so do 301 and 302 after a POST, as browsers have it.
+fn becomes_get(status: u16, method: &Method) -> bool {
+    (status == 303 && *method != Method::HEAD) || (matches!(status, 301 | 302) && *method == Method::POST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn go(request: &Request, status: u16, to: &str) -> Result<Request, Outcome> {
+        follow(request, status, &request.url.join(to).unwrap(), &CanonicalUrl::default())
+    }
+
+    #[test]
+    fn a_target_is_relative_to_the_page() {
+        let url = Url::parse("https://e.org/a/b").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, "../c?x#y".parse().unwrap());
+        assert_eq!(target(301, &headers, &url).unwrap().as_str(), "https://e.org/c?x#y");
+        assert_eq!(target(200, &headers, &url), None);
+        assert_eq!(target(302, &HeaderMap::new(), &url), None, "no Location, no redirect");
+    }
+
+    #[test]
+    fn a_loop_of_any_length_and_a_chain_that_goes_on_are_named() {
+        let request = Request::parse("https://e.org/a").unwrap();
+        assert!(matches!(go(&request, 302, "/a#top"), Err(Outcome::RedirectLoop(_))));
+        let there = go(&request, 302, "/b").unwrap();
+        assert!(matches!(go(&there, 302, "/a"), Err(Outcome::RedirectLoop(_))));
+        let mut hop = request;
+        for n in 0..MOST_HOPS {
+            hop = go(&hop, 301, &format!("/{n}")).unwrap();
+        }
+        assert!(matches!(go(&hop, 301, "/one-more"), Err(Outcome::RedirectLoop(_))));
+    }
+
+    #[test]
+    fn credentials_do_not_cross_origins() {
+        let request = Request::parse("https://e.org/").unwrap();
+        let request = request.header("Authorization", "Bearer x").header("Cookie", "a=b").header("X-Other", "kept");
+        assert_eq!(go(&request, 302, "/in").unwrap().headers.len(), 3);
+        let elsewhere = go(&request, 302, "https://other.org/").unwrap();
+        assert_eq!(elsewhere.headers, [("X-Other".to_owned(), "kept".to_owned())]);
+        assert_eq!(go(&request, 302, "http://e.org/").unwrap().headers.len(), 1, "another scheme is another origin");
+    }
+
+    #[test]
+    fn a_post_becomes_a_get_only_where_the_status_says_so() {
+        let post = Request::post(Url::parse("https://e.org/form").unwrap(), "a=b").header("content-type", "x");
+        for (status, method) in [(301, Method::GET), (302, Method::GET), (303, Method::GET), (307, Method::POST), (308, Method::POST)] {
+            let next = go(&post, status, "/next").unwrap();
+            assert_eq!(next.method, method, "{status}");
+            assert_eq!(next.body.is_empty(), method == Method::GET);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The frontier in memory: as fast as can be, and gone with the process.
+
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
+
+use hashbrown::{HashMap, HashSet};
+
+use super::{Frontier, LeaseId, Leased, Next, Offered};
+use crate::{
+    domain::Domain,
+    request::{Fingerprint, Request},
+};
+
+/// Keeps all requests in memory: about 16 bytes for each URL ever seen, and about 350 for each that waits.
+#[derive(Debug, Default)]
+pub struct MemoryFrontier {
+    queues: HashMap<Domain, Queue>,
+    seen: HashSet<Fingerprint>,
+    leases: HashMap<LeaseId, Loan>,
+    queued: u64,
+    /// Numbers entries and loans; entries of equal priority go in its order.
+    next: u64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: BinaryHeap<Entry>,
+    delayed: BinaryHeap<Reverse<Delayed>>,
+}
+
+/// Ordered by priority, then by age: the field order is the rule.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    priority: i32,
+    age: Reverse<u64>,
+    attempts: u32,
+    request: ById,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Delayed {
+    until: Instant,
+    entry: Entry,
+}
+
+#[derive(Debug)]
+struct Loan {
+    domain: Domain,
+    since: Instant,
+    age: u64,
+    attempt: u32,
+    request: Arc<Request>,
+}
+
+/// A request takes no part in the order: its entry's age has decided before.
+#[derive(Debug)]
+struct ById(Arc<Request>);
+
+impl PartialEq for ById {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for ById {}
+impl PartialOrd for ById {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for ById {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+impl Queue {
+    /// Moves what has waited out its delay to the others.
+    fn wake(&mut self, now: Instant) {
+        while let Some(Reverse(first)) = self.delayed.peek() {
+            if first.until > now {
+                break;
+            }
+            if let Some(Reverse(delayed)) = self.delayed.pop() {
+                self.waiting.push(delayed.entry);
+            }
+        }
+    }
+}
+
+impl MemoryFrontier {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
+        let attempts = if attempted { loan.attempt } else { loan.attempt - 1 };
+        let entry = Entry {
+            priority: loan.request.priority,
+            age: Reverse(loan.age),
+            attempts,
+            request: ById(loan.request),
+        };
+        let queue = self.queues.entry(loan.domain.clone()).or_default();
+        match not_before {
+            Some(until) => queue.delayed.push(Reverse(Delayed { until, entry })),
+            None => queue.waiting.push(entry),
+        }
+        self.queued += 1;
+        loan.domain
+    }
+}
+
+impl Frontier for MemoryFrontier {
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered {
+        if !self.seen.insert(fingerprint) && !request.dont_filter {
+            return Offered::AlreadySeen;
+        }
+        let age = Reverse(self.number());
+        let entry = Entry { priority: request.priority, age, attempts: 0, request: ById(Arc::new(request)) };
+        self.queues.entry_ref(domain).or_default().waiting.push(entry);
+        self.queued += 1;
+        Offered::Queued
+    }
+
+    fn has_seen(&self, fingerprint: &Fingerprint) -> bool {
+        self.seen.contains(fingerprint)
+    }
+
+    fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
+        let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
+        queue.wake(now);
+        let Some(entry) = queue.waiting.pop() else {
+            return queue.delayed.peek().map_or(Next::Empty, |Reverse(first)| Next::NotBefore(first.until));
+        };
+        if queue.waiting.is_empty() && queue.delayed.is_empty() {
+            self.queues.remove(domain);
+        }
+        self.queued -= 1;
+        let id = LeaseId(self.number());
+        let (attempt, request) = (entry.attempts + 1, entry.request.0);
+        let loan =
+            Loan { domain: domain.clone(), since: now, age: entry.age.0, attempt, request: request.clone() };
+        self.leases.insert(id, loan);
+        Next::Leased(Leased { id, request, attempt })
+    }
+
+    fn ready_at(&self, domain: &Domain, now: Instant) -> Option<Instant> {
+        let queue = self.queues.get(domain)?;
+        if queue.waiting.is_empty() { queue.delayed.peek().map(|Reverse(first)| first.until) } else { Some(now) }
+    }
+
+    fn settle(&mut self, id: LeaseId) -> bool {
+        self.leases.remove(&id).is_some()
+    }
+
+    fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain> {
+        let loan = self.leases.remove(&id)?;
+        Some(self.take_back(loan, not_before, attempted))
+    }
+
+    fn expire(&mut self, oldest: Instant) -> Vec<Domain> {
+        let expired: Vec<Loan> =
+            self.leases.extract_if(|_, loan| loan.since < oldest).map(|(_, loan)| loan).collect();
+        expired.into_iter().map(|loan| self.take_back(loan, None, true)).collect()
+    }
+
+    fn drain(&mut self, domain: &Domain) -> Vec<Arc<Request>> {
+        let Some(queue) = self.queues.remove(domain) else { return Vec::new() };
+        let delayed = queue.delayed.into_iter().map(|Reverse(delayed)| delayed.entry);
+        let drained: Vec<_> = queue.waiting.into_iter().chain(delayed).map(|entry| entry.request.0).collect();
+        self.queued -= drained.len() as u64;
+        drained
+    }
+
+    fn domains(&self) -> Vec<Domain> {
+        self.queues.keys().cloned().collect()
+    }
+
+    fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    fn leased(&self) -> u64 {
+        self.leases.len() as u64
+    }
+}

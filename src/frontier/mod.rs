@@ -1,0 +1,147 @@
+//! Frontier: the store of requests that wait, and the laws it keeps. Knows no politeness and no network.
+
+pub mod admission;
+pub mod memory;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    domain::Domain,
+    request::{Fingerprint, Request},
+};
+
+/// A queue for each domain, ordered by priority and then by age; delayed retries; the set of what was seen; leases.
+///
+/// The laws, which every implementation is tested for:
+/// 1. every request that was taken in is leased in time;
+/// 2. nothing else is leased;
+/// 3. what is settled is never leased again;
+/// 4. what is given back, or whose lease runs out, is leased again.
+pub trait Frontier: Send {
+    /// Takes a request in, unless its fingerprint was seen. A request that asks not to be filtered is always taken in.
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered;
+
+    /// Tells whether a fingerprint was taken in before.
+    fn has_seen(&self, fingerprint: &Fingerprint) -> bool;
+
+    /// Lends the next request of a domain.
+    fn lease(&mut self, domain: &Domain, now: Instant) -> Next;
+
+    /// Tells when the domain next has a request to lend; `None` for never.
+    fn ready_at(&self, domain: &Domain, now: Instant) -> Option<Instant>;
+
+    /// Ends a lease: the request is done with, and never lent again. Answers whether there was such a lease.
+    fn settle(&mut self, id: LeaseId) -> bool;
+
+    /// Takes a lent request back, to be lent again at or after `not_before`. `attempted` tells whether the attempt
+    /// counts. Answers its domain, or `None` where there was no such lease.
+    fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain>;
+
+    /// Takes back the leases that began before `oldest`. The guards make this unnecessary in one process; a frontier
+    /// that outlives processes needs it.
+    fn expire(&mut self, oldest: Instant) -> Vec<Domain>;
+
+    /// Takes out all that wait for one domain; they are neither lent nor settled.
+    fn drain(&mut self, domain: &Domain) -> Vec<Arc<Request>>;
+
+    /// Returns the domains that have something waiting.
+    fn domains(&self) -> Vec<Domain>;
+
+    /// Returns how many requests wait.
+    fn queued(&self) -> u64;
+
+    /// Returns how many requests are lent.
+    fn leased(&self) -> u64;
+}
+
+/// The answer to an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It waits for its turn.
+    Queued,
+    /// It was taken in before.
+    AlreadySeen,
+}
+
+/// The answer to the question for the next request.
+#[derive(Debug)]
+pub enum Next {
+    /// A request on loan.
+    Leased(Leased),
+    /// Something waits, and not before this instant.
+    NotBefore(Instant),
+    /// Nothing waits.
+    Empty,
+}
+
+/// A request on loan, as the store hands it out; the scheduler makes a guard of it, the [`Lease`].
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// The loan.
+    pub id: LeaseId,
+    /// What is to be fetched.
+    pub request: Arc<Request>,
+    /// Which attempt this is, counted from 1.
+    pub attempt: u32,
+}
+
+/// Names one loan; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LeaseId(pub u64);
+
+/// Leases older than this are taken back by [`Frontier::expire`]: longer than every deadline of a page together.
+pub const LEASE_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// One frontier entry on loan: dropped unsettled, the entry goes back.
+#[must_use = "a lease that is dropped gives its request back"]
+pub struct Lease {
+    leased: Leased,
+    returned: Option<Arc<dyn Returned>>,
+}
+
+/// Is told that a lease was dropped unsettled.
+pub trait Returned: Send + Sync {
+    /// Takes the news; it must not block.
+    fn returned(&self, leased: Leased);
+}
+
+impl Lease {
+    /// Makes a guard of a loan.
+    pub fn new(leased: Leased, returned: Arc<dyn Returned>) -> Self {
+        Self { leased, returned: Some(returned) }
+    }
+
+    /// Returns what is to be fetched.
+    pub fn request(&self) -> &Arc<Request> {
+        &self.leased.request
+    }
+
+    /// Returns which attempt this is, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.leased.attempt
+    }
+
+    /// Ends the guard: from here on the scheduler answers for the loan.
+    pub fn settle(mut self) -> Leased {
+        self.returned = None;
+        self.leased.clone()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(returned) = self.returned.take() {
+            returned.returned(self.leased.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.leased.fmt(f)
+    }
+}

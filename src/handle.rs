@@ -1,0 +1,124 @@
+//! Handle: a crawl that runs, seen from any thread and any runtime.
+
+use std::sync::Arc;
+
+use actix::{Addr, MailboxError};
+use tokio::sync::watch;
+
+use crate::{
+    error::{Error, Result},
+    frontier::admission::Candidate,
+    report::Report,
+    request::{CanonicalUrl, Request},
+    scheduler::{Abort, Close, GetStats, Pause, Resume, Scheduler, Seed, Stop},
+    stats::Stats,
+};
+
+/// Steers a crawl. Clones steer the same one; dropping all of them changes nothing.
+#[derive(Clone)]
+pub struct CrawlHandle {
+    scheduler: Addr<Scheduler>,
+    report: watch::Receiver<Option<Arc<Report>>>,
+    canonical: Arc<CanonicalUrl>,
+}
+
+impl CrawlHandle {
+    pub(crate) fn new(
+        scheduler: Addr<Scheduler>,
+        report: watch::Receiver<Option<Arc<Report>>>,
+        canonical: CanonicalUrl,
+    ) -> Self {
+        Self { scheduler, report, canonical: Arc::new(canonical) }
+    }
+
+    /// Adds a seed; its host is in the scope from now on.
+    ///
+    /// # Errors
+    /// The text is no URL that can be crawled, or the crawl has ended.
+    pub async fn seed(&self, url: &str) -> Result<()> {
+        self.request(Request::parse(url)?).await
+    }
+
+    /// Adds a request as a seed.
+    ///
+    /// # Errors
+    /// The crawl has ended.
+    pub async fn request(&self, request: Request) -> Result<()> {
+        let candidate = Candidate::new(request, &self.canonical);
+        match self.scheduler.send(Seed(vec![candidate])).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Ended),
+        }
+    }
+
+    /// Grants no more permits until [`CrawlHandle::resume`]; what is in flight ends as usual.
+    ///
+    /// # Errors
+    /// The crawl has ended.
+    pub async fn pause(&self) -> Result<()> {
+        ended(self.scheduler.send(Pause).await)
+    }
+
+    /// Grants permits again.
+    ///
+    /// # Errors
+    /// The crawl has ended.
+    pub async fn resume(&self) -> Result<()> {
+        ended(self.scheduler.send(Resume).await)
+    }
+
+    /// Returns the numbers up to now.
+    ///
+    /// # Errors
+    /// The crawl has ended; its report has the last numbers.
+    pub async fn stats(&self) -> Result<Stats> {
+        ended(self.scheduler.send(GetStats).await).map(|stats| *stats)
+    }
+
+    /// Lets pages in flight end and pipelines write what they hold, and ends the crawl. Stopping a crawl that has ended
+    /// changes nothing.
+    pub async fn stop(&self) {
+        // Only an ended crawl does not hear it.
+        drop(self.scheduler.send(Stop).await);
+    }
+
+    /// Ends a crawl that was to stay open as soon as it has nothing left to do.
+    pub async fn close(&self) {
+        drop(self.scheduler.send(Close).await);
+    }
+
+    /// Ends the crawl at once; pages in flight are given up.
+    pub async fn abort(&self) {
+        drop(self.scheduler.send(Abort).await);
+    }
+
+    /// Waits for the end and returns the report. Any number of callers may wait, also after the end.
+    ///
+    /// # Errors
+    /// The crawl's thread died without one.
+    pub async fn wait(&self) -> Result<Arc<Report>> {
+        let mut report = self.report.clone();
+        let ended = report.wait_for(Option::is_some).await.map_err(|_| Error::Ended)?;
+        ended.clone().ok_or(Error::Ended)
+    }
+
+    /// Returns the report if the crawl has ended.
+    pub fn report(&self) -> Option<Arc<Report>> {
+        self.report.borrow().clone()
+    }
+}
+
+fn ended<T>(answer: Result<T, MailboxError>) -> Result<T> {
+    answer.map_err(|_| Error::Ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_can_be_shared_by_every_thread_of_a_service() {
+        fn shared<T: Clone + Send + Sync + 'static>() {}
+        shared::<CrawlHandle>();
+    }
+}

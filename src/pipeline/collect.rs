@@ -1,0 +1,42 @@
+//! Items into memory: for tests, and for crawls that are small.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::ArbiterHandle;
+
+use super::{Each, Pipeline, Running};
+use crate::error::Error;
+
+/// Keeps every item until it is taken out. Clones share what they hold.
+pub struct Collect<I>(Arc<Mutex<Vec<I>>>);
+
+impl<I> Default for Collect<I> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<I> Clone for Collect<I> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<I> Collect<I> {
+    /// Creates an empty collection.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes out what was collected up to now, in the order of its coming.
+    pub fn take(&self) -> Vec<I> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<I: Clone + Send + Sync + 'static> Pipeline<I> for Collect<I> {
+    fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
+        let items = self.0.clone();
+        Each::new(move |item: &I| items.lock().unwrap_or_else(PoisonError::into_inner).push(item.clone())).start(arbiter)
+    }
+}

@@ -1,0 +1,52 @@
+//! A closure as a pipeline.
+
+use std::sync::Arc;
+
+use actix::{Actor, ArbiterHandle, Context, Handler};
+
+use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped};
+use crate::error::Error;
+
+/// Calls a function with each item.
+pub struct Each<I>(Arc<dyn Fn(&I) + Send + Sync>);
+
+impl<I> Each<I> {
+    /// Creates the pipeline.
+    pub fn new(call: impl Fn(&I) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(call))
+    }
+}
+
+impl<I> Clone for Each<I> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<I: 'static> Actor for Each<I> {
+    type Context = Context<Self>;
+}
+
+impl<I: Send + Sync + 'static> Handler<Scraped<I>> for Each<I> {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, scraped: Scraped<I>, _: &mut Self::Context) -> Self::Result {
+        (self.0)(&scraped);
+        Ok(())
+    }
+}
+
+impl<I: 'static> Handler<CrawlEnded> for Each<I> {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+impl<I: Send + Sync + 'static> Pipeline<I> for Each<I> {
+    fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
+        let each = self.clone();
+        Ok(Running::start(arbiter, move || each))
+    }
+}

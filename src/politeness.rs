@@ -1,0 +1,299 @@
+//! Politeness: how a domain wants to be asked, as plain settings. Knows no clock and no domain's history.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{Domain, DomainKey},
+    error::Error,
+    rate::Rate,
+};
+
+/// How politely a crawl asks.
+///
+/// The default is what every site's owner can live with: robots.txt obeyed, one request at a time, one second
+/// between two starts. A rate, a spacing or a rest that is given replaces the second; of several that are given,
+/// the strictest holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Politeness {
+    /// At most so many starts in any window, for each domain.
+    pub rate: Option<Rate>,
+    /// The least time between two starts, for each domain.
+    #[serde(with = "optional_duration")]
+    pub spacing: Option<Duration>,
+    /// The least time between the end of a response and the next start, for each domain.
+    #[serde(with = "optional_duration")]
+    pub rest: Option<Duration>,
+    /// Lengthens each spacing by a random part of itself, from 0 up to this (0.5: up to half as long again).
+    pub jitter: f64,
+    /// The most requests in flight to one domain.
+    pub per_domain: NonZeroU32,
+    /// The most requests in flight in all.
+    pub concurrency: NonZeroU32,
+    /// What robots.txt means to this crawl.
+    pub robots: RobotsPolicy,
+    /// The longest `Crawl-delay` that is obeyed; one above it is held to this, and the summary says so.
+    #[serde(with = "duration_text")]
+    pub max_crawl_delay: Duration,
+    /// What counts as one domain.
+    pub domain_key: DomainKey,
+    /// Other settings for some domains; the first that matches holds.
+    pub overrides: Vec<Override>,
+}
+
+/// One second: what Heritrix, Nutch and Scrapy's own advice converge on, and what the smallest servers bear.
+pub const DEFAULT_SPACING: Duration = Duration::from_secs(1);
+
+impl Default for Politeness {
+    fn default() -> Self {
+        Self {
+            rate: None,
+            spacing: None,
+            rest: None,
+            jitter: 0.0,
+            per_domain: NonZeroU32::MIN,
+            // 64 domains at once keep two cores busy at typical page sizes, and stay under every default
+            // limit of open files.
+            concurrency: NonZeroU32::MIN.saturating_add(63),
+            robots: RobotsPolicy::Obey,
+            // Nutch gives up above 30 s; a crawl of few pages can wait a minute.
+            max_crawl_delay: Duration::from_secs(60),
+            domain_key: DomainKey::default(),
+            overrides: Vec::new(),
+        }
+    }
+}
+
+/// Whether robots.txt is obeyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RobotsPolicy {
+    /// Obeyed as RFC 9309 says, `Crawl-delay` and `Request-rate` included.
+    #[default]
+    Obey,
+    /// Neither asked for nor obeyed: for sites of your own.
+    Ignore,
+}
+
+/// Settings for the domains that a pattern matches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Override {
+    /// A domain (`example.org`), or with a star all that end in it (`*.example.org`, which includes itself).
+    pub domain: String,
+    /// See [`Politeness::rate`].
+    pub rate: Option<Rate>,
+    /// See [`Politeness::spacing`].
+    #[serde(with = "optional_duration")]
+    pub spacing: Option<Duration>,
+    /// See [`Politeness::rest`].
+    #[serde(with = "optional_duration")]
+    pub rest: Option<Duration>,
+    /// See [`Politeness::per_domain`].
+    pub per_domain: Option<NonZeroU32>,
+}
+
+impl Override {
+    fn matches(&self, domain: &Domain) -> bool {
+        let name = domain.as_str();
+        match self.domain.strip_prefix('*') {
+            None => name.eq_ignore_ascii_case(&self.domain),
+            Some("") => true,
+            Some(suffix) => {
+                let suffix = suffix.to_ascii_lowercase();
+                name == suffix.trim_start_matches('.') || name.ends_with(&suffix)
+            }
+        }
+    }
+}
+
+/// What holds for one domain: the settings after defaults, overrides and the robots file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// At most so many starts in any window.
+    pub rate: Rate,
+    /// The least time between two starts.
+    pub spacing: Duration,
+    /// The least time between the end of a response and the next start.
+    pub rest: Duration,
+    /// See [`Politeness::jitter`].
+    pub jitter: f64,
+    /// The most requests in flight.
+    pub in_flight: NonZeroU32,
+}
+
+impl Limits {
+    /// A rate alone, with any number in flight.
+    pub fn rate(rate: Rate) -> Self {
+        Self {
+            rate,
+            spacing: Duration::ZERO,
+            rest: Duration::ZERO,
+            jitter: 0.0,
+            in_flight: NonZeroU32::MAX,
+        }
+    }
+
+    /// Slows down to at least `spacing` between two starts; never speeds up.
+    #[must_use]
+    pub fn slowed_to(mut self, spacing: Duration) -> Self {
+        self.spacing = self.spacing.max(spacing);
+        self
+    }
+}
+
+impl Politeness {
+    /// Returns what holds for `domain`.
+    pub fn limits(&self, domain: &Domain) -> Limits {
+        let given = self.overrides.iter().find(|candidate| candidate.matches(domain));
+        let (rate, spacing, rest) = match given {
+            Some(o) if o.rate.is_some() || o.spacing.is_some() || o.rest.is_some() => (o.rate, o.spacing, o.rest),
+            _ => (self.rate, self.spacing, self.rest),
+        };
+        let silent = rate.is_none() && spacing.is_none() && rest.is_none();
+        Limits {
+            rate: rate.unwrap_or(Rate::UNLIMITED),
+            spacing: if silent { DEFAULT_SPACING } else { spacing.unwrap_or_default() },
+            rest: rest.unwrap_or_default(),
+            jitter: self.jitter,
+            in_flight: given.and_then(|o| o.per_domain).unwrap_or(self.per_domain),
+        }
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong and what to write instead.
+    pub fn check(&self) -> Result<(), Error> {
+        if !(0.0..=10.0).contains(&self.jitter) {
+            let why = format!("{} is not between 0 and 10; 0.5 lengthens a spacing by up to half", self.jitter);
+            return Err(Error::setting("politeness.jitter", why));
+        }
+        let nameless = self.overrides.iter().position(|o| o.domain.trim_start_matches(['*', '.']).is_empty() && o.domain != "*");
+        match nameless {
+            Some(index) => Err(Error::setting(
+                format!("politeness.overrides[{index}].domain"),
+                "it is empty; write a domain such as example.org, *.example.org, or *",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Durations as people write them: `1s`, `250ms`, `2m 30s`, or a number of seconds.
+pub mod duration_text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Writes a duration as text.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*duration))
+    }
+
+    /// Reads a duration.
+    ///
+    /// # Errors
+    /// It is neither text like `1s` nor a number of seconds.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Seconds(f64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Seconds(seconds) => Duration::try_from_secs_f64(seconds).map_err(D::Error::custom),
+            Written::Text(text) => parse(&text).map_err(D::Error::custom),
+        }
+    }
+
+    /// Reads a duration from text; a bare number is seconds.
+    ///
+    /// # Errors
+    /// Shows how to write one.
+    pub fn parse(text: &str) -> Result<Duration, String> {
+        let refuse = || format!("`{text}` is no duration; write it like 1s, 250ms or 2m");
+        match text.trim().parse::<f64>() {
+            Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| refuse()),
+            Err(_) => humantime::parse_duration(text.trim()).map_err(|_| refuse()),
+        }
+    }
+}
+
+/// As [`duration_text`], where nothing may be given.
+mod optional_duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[allow(clippy::ref_option, reason = "serde calls it with a reference")]
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::duration_text::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        #[derive(Deserialize)]
+        struct Given(#[serde(with = "super::duration_text")] Duration);
+        Ok(Option::<Given>::deserialize(deserializer)?.map(|given| given.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(json: &str, domain: &str) -> Limits {
+        serde_json::from_str::<Politeness>(json).unwrap().limits(&Domain::new(domain))
+    }
+
+    #[test]
+    fn who_says_nothing_is_polite() {
+        let limits = Politeness::default().limits(&Domain::new("example.org"));
+        assert_eq!(limits.spacing, Duration::from_secs(1));
+        assert_eq!(limits.in_flight.get(), 1);
+        assert_eq!(Politeness::default().robots, RobotsPolicy::Obey);
+    }
+
+    #[test]
+    fn what_is_given_replaces_the_default_second() {
+        assert_eq!(limits(r#"{"rate": "5/s"}"#, "e.org").spacing, Duration::ZERO);
+        assert_eq!(limits(r#"{"rest": "2s"}"#, "e.org").spacing, Duration::ZERO);
+        let both = limits(r#"{"rate": "5/s", "spacing": "300ms"}"#, "e.org");
+        assert_eq!((both.rate, both.spacing), (Rate::per_second(5), Duration::from_millis(300)));
+    }
+
+    #[test]
+    fn an_override_holds_for_its_domain_and_below() {
+        let json = r#"{"overrides": [{"domain": "*.slow.org", "spacing": 5}, {"domain": "fast.org", "per_domain": 4}]}"#;
+        assert_eq!(limits(json, "slow.org").spacing, Duration::from_secs(5));
+        assert_eq!(limits(json, "a.slow.org").spacing, Duration::from_secs(5));
+        assert_eq!(limits(json, "notslow.org").spacing, Duration::from_secs(1));
+        let fast = limits(json, "fast.org");
+        assert_eq!((fast.in_flight.get(), fast.spacing), (4, Duration::from_secs(1)), "the second is kept");
+    }
+
+    #[test]
+    fn robots_may_slow_a_domain_down_but_never_speed_it_up() {
+        let limits = Politeness::default().limits(&Domain::new("e.org"));
+        assert_eq!(limits.slowed_to(Duration::from_secs(3)).spacing, Duration::from_secs(3));
+        assert_eq!(limits.slowed_to(Duration::from_millis(1)).spacing, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_unknown_or_wrong_setting_is_named() {
+        let unknown = serde_json::from_str::<Politeness>(r#"{"spaceing": "1s"}"#).unwrap_err().to_string();
+        assert!(unknown.contains("spaceing"), "{unknown}");
+        let jitter = Politeness { jitter: -1.0, ..Politeness::default() }.check().unwrap_err().to_string();
+        assert!(jitter.contains("politeness.jitter"), "{jitter}");
+        assert!(serde_json::from_str::<Politeness>(r#"{"spacing": "soon"}"#).is_err());
+    }
+}

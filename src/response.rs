@@ -1,0 +1,222 @@
+//! Response: a page as a spider sees it. Knows nothing of how it got here.
+
+use std::{
+    cell::OnceCell,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::{
+    error::{Error, Result},
+    extract::{
+        self, Document, Element, Scan,
+        charset,
+        content_type::ContentType,
+    },
+    request::Request,
+};
+
+/// A page: status, headers and body, with what a spider asks of it. What is derived (text, links, document) is made
+/// when it is first asked for, and once.
+pub struct Response {
+    request: Arc<Request>,
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    fetched_at: SystemTime,
+    elapsed: Duration,
+    content: OnceCell<String>,
+    scan: OnceCell<Scan>,
+    document: OnceCell<Document>,
+}
+
+impl Response {
+    /// Creates a response.
+    pub fn new(
+        request: Arc<Request>,
+        status: u16,
+        headers: HeaderMap,
+        body: Bytes,
+        fetched_at: SystemTime,
+        elapsed: Duration,
+    ) -> Self {
+        Self {
+            request,
+            status,
+            headers,
+            body,
+            fetched_at,
+            elapsed,
+            content: OnceCell::new(),
+            scan: OnceCell::new(),
+            document: OnceCell::new(),
+        }
+    }
+
+    /// Creates an HTML page, for a spider's tests: `Quotes.parse(&Response::html(url, FIXTURE))`.
+    ///
+    /// # Panics
+    /// `url` is no URL: it stands in a test.
+    pub fn html(url: &str, body: impl Into<Bytes>) -> Self {
+        Self::fixture(url, "text/html; charset=utf-8", body.into())
+    }
+
+    /// Creates a JSON answer, for a spider's tests.
+    ///
+    /// # Panics
+    /// `url` is no URL: it stands in a test.
+    pub fn json_text(url: &str, body: impl Into<Bytes>) -> Self {
+        Self::fixture(url, "application/json", body.into())
+    }
+
+    #[allow(clippy::expect_used, reason = "a fixture's URL is written down, not read")]
+    fn fixture(url: &str, content_type: &'static str, body: Bytes) -> Self {
+        let request = Request::get(Url::parse(url).expect("a fixture's URL is absolute"));
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self::new(Arc::new(request), 200, headers, body, SystemTime::UNIX_EPOCH, Duration::ZERO)
+    }
+
+    /// Returns the request, as it was queued.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Returns the URL.
+    pub fn url(&self) -> &Url {
+        &self.request.url
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Returns the headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Returns a header's value, if it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the body, without its content codings.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Returns how many links lie between a seed and this page.
+    pub fn depth(&self) -> u32 {
+        self.request.depth
+    }
+
+    /// Returns the page that this was found on.
+    pub fn parent(&self) -> Option<&str> {
+        self.request.parent.as_deref()
+    }
+
+    /// Returns when the last byte came.
+    pub fn fetched_at(&self) -> SystemTime {
+        self.fetched_at
+    }
+
+    /// Returns the time from the writing of the request to the last byte of the answer.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// Reads the typed state that the request carries; `None` where it carries none.
+    ///
+    /// # Errors
+    /// The state is of another type.
+    pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        self.request.state()
+    }
+
+    /// Returns what the server, or the body's beginning, says that this is.
+    pub fn content_type(&self) -> ContentType {
+        ContentType::of(self.header("content-type"), &self.body)
+    }
+
+    /// Tells whether this is an HTML page.
+    pub fn is_html(&self) -> bool {
+        self.content_type().is_html()
+    }
+
+    /// Returns the body as text, decoded by byte order mark, header, `<meta>` or detection, in this order.
+    pub fn content(&self) -> &str {
+        if let Some(content) = self.content.get() {
+            return content;
+        }
+        // What is valid UTF-8 and says nothing else needs no copy of its own: the body is it.
+        self.content.get_or_init(|| {
+            let (text, _) = charset::decode(&self.body, self.header("content-type"), self.is_html());
+            text.into_owned()
+        })
+    }
+
+    /// Returns the visible text of the page.
+    pub fn text(&self) -> String {
+        extract::visible_text(self.content())
+    }
+
+    /// Reads the body as JSON.
+    ///
+    /// # Errors
+    /// It is not the JSON that `T` expects.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(Error::Json)
+    }
+
+    /// Selects elements with CSS.
+    ///
+    /// # Errors
+    /// The selector is wrong.
+    pub fn select(&self, css: &str) -> Result<Vec<Element<'_>>> {
+        Ok(self.document().select(css)?)
+    }
+
+    /// Returns the document, to be selected from.
+    pub fn document(&self) -> &Document {
+        self.document.get_or_init(|| Document::parse(self.content()))
+    }
+
+    /// Returns the page's title.
+    pub fn title(&self) -> Option<&str> {
+        self.scan().title.as_deref()
+    }
+
+    /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected.
+    pub fn links(&self) -> impl Iterator<Item = &Url> {
+        self.scan().links.iter().map(|link| &link.url)
+    }
+
+    /// Returns the links that may be followed: not those that `rel=nofollow` or the page's robots meta tag asks to
+    /// leave.
+    pub fn followed_links(&self) -> impl Iterator<Item = &Url> {
+        let scan = self.scan();
+        scan.links.iter().filter(|link| !scan.robots.nofollow && !link.nofollow).map(|link| &link.url)
+    }
+
+    /// Returns what one streaming pass over the page finds: title, links, base, robots meta tags. Empty for what is not
+    /// HTML.
+    pub fn scan(&self) -> &Scan {
+        self.scan.get_or_init(|| if self.is_html() { extract::scan(self.content(), self.url()) } else { extract::scan("", self.url()) })
+    }
+
+    /// Resolves a reference against the page's base.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn join(&self, reference: &str) -> Result<Url> {
+        let refuse = |error: url::ParseError| Error::Url { text: reference.to_owned(), why: error.to_string() };
+        self.scan().base.join(reference).map_err(refuse)
+    }
+}

@@ -1,0 +1,67 @@
+//! Retry: which outcomes are tried again, how often, and how long after. Knows no clock and no network.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{outcome::Outcome, politeness::duration_text};
+
+/// When a request that failed is tried again: exponential back-off with full jitter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// The most attempts at one request, the first included; 1 never tries again.
+    pub attempts: u32,
+    /// The longest wait before the second attempt; it doubles from there.
+    #[serde(with = "duration_text")]
+    pub base: Duration,
+    /// The longest wait before any attempt.
+    #[serde(with = "duration_text")]
+    pub max: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        // As Scrapy's RETRY_TIMES: two more after the first.
+        Self { attempts: 3, base: Duration::from_secs(2), max: Duration::from_secs(60) }
+    }
+}
+
+impl Retry {
+    /// Returns how long to wait before the next attempt after `attempts` of them, the last of which ended in `outcome`;
+    /// `None` where that was the last. `random` in 0.0..1.0 is the jitter: the wait is uniform between zero and the
+    /// back-off, which spreads retries best (AWS, "Exponential Backoff and Jitter").
+    pub fn after(&self, outcome: &Outcome, attempts: u32, random: f64) -> Option<Duration> {
+        (outcome.is_transient() && attempts < self.attempts).then(|| self.back_off(attempts, random))
+    }
+
+    /// Returns the wait after `attempts` attempts.
+    pub fn back_off(&self, attempts: u32, random: f64) -> Duration {
+        let doubled = self.base.saturating_mul(1_u32 << attempts.saturating_sub(1).min(20));
+        doubled.min(self.max).mul_f64(random.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::FetchError;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_the_last_attempt_is_the_last() {
+        let retry = Retry { attempts: 9, ..Retry::default() };
+        let outcome = Outcome::Status(502);
+        let waits: Vec<_> = (1..=9).map(|n| retry.after(&outcome, n, 1.0).map(|wait| wait.as_secs())).collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60].map(Some).into_iter().chain([None]).collect::<Vec<_>>());
+        assert_eq!(retry.after(&outcome, 3, 0.0), Some(Duration::ZERO), "full jitter reaches down to zero");
+    }
+
+    #[test]
+    fn only_what_may_end_better_is_tried_again() {
+        let retry = Retry::default();
+        for hopeless in [Outcome::Status(404), Outcome::Parse("x".into()), Outcome::Fetch(FetchError::Tls("x".into()))] {
+            assert_eq!(retry.after(&hopeless, 1, 0.5), None, "{hopeless:?}");
+        }
+        assert!(retry.after(&Outcome::Fetch(FetchError::Truncated("x".into())), 1, 0.5).is_some());
+    }
+}

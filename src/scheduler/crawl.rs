@@ -1,0 +1,596 @@
+//! Crawl: all that the scheduler knows and decides. Knows no clock, no timers and no mailboxes: the actor brings the
+//! time and carries what comes out.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use url::Url;
+
+use super::{
+    budget::{Budget, Spending},
+    domains::Domains,
+    log::LogLine,
+    robots::{RobotsDesk, Ruling, Verdict as RobotsVerdict},
+};
+use crate::{
+    cooling::{Verdict, Why},
+    domain::Domain,
+    fetcher::{Errand, RobotsAnswer, pool::Pool, visit::Visit},
+    frontier::{
+        Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
+        admission::{Admission, Admitted, Candidate},
+    },
+    outcome::{DropReason, Outcome},
+    politeness::{Politeness, RobotsPolicy},
+    request::Request,
+    retry::Retry,
+    stats::Stats,
+    throttle::Refusal,
+};
+
+/// The state of one crawl.
+pub struct Crawl {
+    politeness: Arc<Politeness>,
+    retry: Retry,
+    frontier: Box<dyn Frontier>,
+    admission: Admission,
+    budget: Budget,
+    domains: Domains,
+    robots: RobotsDesk,
+    pool: Pool,
+    returned: Arc<dyn Returned>,
+    stats: Stats,
+    /// Lines that the crawl log has not taken yet; `None` where none is kept.
+    log: Option<Vec<LogLine>>,
+    mode: Mode,
+}
+
+/// Whether permits are granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They are.
+    Running,
+    /// Not until it is resumed.
+    Paused,
+    /// Never again: what is in flight ends, and what waits stays where it is.
+    Stopping,
+}
+
+/// What a crawl is made of.
+pub struct CrawlParts {
+    /// How politely.
+    pub politeness: Arc<Politeness>,
+    /// How often again.
+    pub retry: Retry,
+    /// Where requests wait.
+    pub frontier: Box<dyn Frontier>,
+    /// The door to it.
+    pub admission: Admission,
+    /// How many pages.
+    pub budget: Budget,
+    /// The domains.
+    pub domains: Domains,
+    /// The robots files.
+    pub robots: RobotsDesk,
+    /// The fetchers.
+    pub pool: Pool,
+    /// Who hears of dropped leases.
+    pub returned: Arc<dyn Returned>,
+    /// Whether a crawl log is kept.
+    pub log: bool,
+}
+
+/// How far ahead permits are granted: a fetcher has them in hand when they fall due, and the gate holds them until
+/// then. Longer would bind places that another domain could use.
+pub const AHEAD: Duration = Duration::from_millis(5);
+
+/// The most lines that wait for the crawl log before no more permits are granted.
+const MOST_LOG_LINES: usize = 50_000;
+
+/// The most requests of one domain that wait for a robots file while others of it are looked for.
+const MOST_PARKED: usize = 64;
+
+impl Crawl {
+    /// Puts a crawl together.
+    pub fn new(parts: CrawlParts) -> Self {
+        Self {
+            politeness: parts.politeness,
+            retry: parts.retry,
+            frontier: parts.frontier,
+            admission: parts.admission,
+            budget: parts.budget,
+            domains: parts.domains,
+            robots: parts.robots,
+            pool: parts.pool,
+            returned: parts.returned,
+            stats: Stats::default(),
+            log: parts.log.then(Vec::new),
+            mode: Mode::Running,
+        }
+    }
+
+    /// Takes seeds in: their hosts widen the scope.
+    pub fn seed(&mut self, seeds: Vec<Candidate>, now: Instant) {
+        for seed in &seeds {
+            self.admission.include(&seed.request().url);
+        }
+        for seed in seeds {
+            self.admit(seed, now);
+        }
+    }
+
+    /// Grants permits to every domain that is due, as long as there is room.
+    pub fn grant(&mut self, now: Instant) {
+        if self.mode == Mode::Running {
+            while self.has_room() {
+                let Some(domain) = self.domains.pop_due(now + AHEAD) else { break };
+                self.grant_to(&domain, now);
+            }
+        }
+        self.pool.flush();
+    }
+
+    /// Tells when to come back; `None` where only news can bring work.
+    pub fn next_tick(&mut self, now: Instant) -> Option<Instant> {
+        if self.pool.has_unsent() {
+            return Some(now + AHEAD);
+        }
+        if self.mode != Mode::Running || !self.has_room() {
+            return None;
+        }
+        self.domains.next_due().map(|due| due.checked_sub(AHEAD / 2).unwrap_or(due))
+    }
+
+    /// A place of `domain` has come free.
+    pub fn released(&mut self, domain: &Domain, now: Instant) {
+        self.domains.schedule(domain, now);
+    }
+
+    /// A lease was dropped unsettled: its fetcher panicked or died. The attempt counts.
+    pub fn lease_dropped(&mut self, leased: &Leased, now: Instant) {
+        let domain = self.admission.domain(&leased.request.url);
+        self.stats.count("fetcher/lost");
+        self.budget.ended(&domain, false);
+        if leased.attempt >= self.retry.attempts {
+            if self.frontier.settle(leased.id) {
+                self.fail(&leased.request, domain, "panic", "the fetcher panicked over it".to_owned());
+            }
+        } else if self.frontier.give_back(leased.id, None, true).is_some() {
+            self.domains.schedule(&domain, now);
+        }
+    }
+
+    /// Takes in what became of a page.
+    pub fn visited(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
+        let domain = self.admission.domain(&visit.leased.request.url);
+        self.stats.bytes += visit.bytes;
+        let found = std::mem::take(&mut visit.found);
+        if !matches!(visit.outcome, Outcome::Unsent) {
+            self.note_answer(&domain, &visit, now);
+        }
+        let is_final = match self.again(&domain, &visit, now) {
+            Some(again) => {
+                self.budget.ended(&domain, false);
+                self.frontier.give_back(visit.leased.id, again.not_before, again.attempted);
+                false
+            }
+            None => self.settle(&domain, &visit, found, now),
+        };
+        if !matches!(visit.outcome, Outcome::Unsent) {
+            self.write(|| LogLine::visited(time, domain.clone(), &visit, is_final));
+        }
+        self.domains.schedule(&domain, now);
+        self.close_spent_budgets(&domain, now);
+    }
+
+    /// Takes in what became of a robots file.
+    pub fn robots_answered(&mut self, answer: RobotsAnswer, now: Instant) {
+        let domain = self.admission.domain(&answer.url);
+        self.stats.bytes += answer.bytes;
+        self.domains.schedule(&domain, now);
+        let cooling = match &answer.result {
+            crate::fetcher::RobotsResult::Unsent => {
+                self.domains.live(&domain).robots.push_front(answer.url);
+                return;
+            }
+            crate::fetcher::RobotsResult::Body(status @ (429 | 503), _) => Some(Why::Status(*status)),
+            _ => None,
+        };
+        if let Some(why) = cooling {
+            self.cool(&domain, answer.started.unwrap_or(now), why, None, now);
+        }
+        match self.robots.answered(answer, &mut self.stats, now) {
+            RobotsVerdict::Hop(url) => self.ask_for_robots(url, now),
+            RobotsVerdict::Ruled { url, spacing, parked } => {
+                let owner = self.admission.domain(&url);
+                self.apply_robots(&owner, &url, spacing, now);
+                self.unpark(&owner, parked, now);
+            }
+        }
+    }
+
+    /// Returns what was done up to now.
+    pub fn stats(&self, elapsed: Duration, now: Instant) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.elapsed = elapsed;
+        stats.ledger.queued = self.frontier.queued();
+        stats.ledger.leased = self.frontier.leased();
+        stats.domains_active = self.domains.len();
+        stats.domains_cooling = self.domains.all_live().filter(|(_, live)| live.cooling.state(now).is_some()).count();
+        for (domain, live) in self.domains.all_live() {
+            let evidence = live.gate.throttle().evidence();
+            if let Some(of_domain) = stats.domain(domain) {
+                of_domain.merge(&evidence);
+            }
+        }
+        stats.add("fetcher/replaced", self.pool.replaced());
+        stats
+    }
+
+    /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.
+    pub fn is_finished(&self) -> bool {
+        let nothing_out = self.frontier.leased() == 0 && self.pool.busy() == 0;
+        nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0)
+    }
+
+    /// Grants, pauses or stops from here on.
+    pub fn set_mode(&mut self, mode: Mode) {
+        if self.mode == Mode::Stopping {
+            return;
+        }
+        self.mode = mode;
+        if mode == Mode::Stopping {
+            for leased in self.robots.unpark_all() {
+                self.frontier.give_back(leased.id, None, false);
+            }
+        }
+    }
+
+    /// Returns whether permits are granted.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Takes the lines out that the crawl log has to write.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        self.log.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Takes back the leases that have run out.
+    pub fn expire(&mut self, now: Instant) {
+        let Some(oldest) = now.checked_sub(LEASE_LIFETIME) else { return };
+        for domain in self.frontier.expire(oldest) {
+            self.stats.count("fetcher/expired");
+            self.domains.schedule(&domain, now);
+        }
+    }
+
+    /// Notes something in the counts.
+    pub fn note(&mut self, key: &str) {
+        self.stats.count(key);
+    }
+
+    /// The global bound: pages from the grant until they are settled, so that a slow pipeline means fewer permits.
+    fn has_room(&self) -> bool {
+        self.pool.busy() < self.politeness.concurrency.get() as usize
+            && self.log.as_ref().is_none_or(|lines| lines.len() < MOST_LOG_LINES)
+    }
+
+    fn grant_to(&mut self, domain: &Domain, now: Instant) {
+        loop {
+            let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
+            if ready_at > now + AHEAD {
+                return self.domains.schedule(domain, ready_at);
+            }
+            if !self.has_room() {
+                return self.domains.schedule(domain, now);
+            }
+            let gate = self.domains.live(domain).gate.clone();
+            match gate.grant(now, now + AHEAD) {
+                Err(Refusal::NotBefore(at)) => return self.domains.schedule(domain, at),
+                // The end of one of them brings the domain back.
+                Err(Refusal::Full) => return,
+                Ok(permit) => match self.next_errand(domain, now) {
+                    Some(errand) => self.pool.assign(permit, errand),
+                    None => continue,
+                },
+            }
+        }
+    }
+
+    /// Tells when the domain has something to ask for.
+    fn ready_at(&self, domain: &Domain, now: Instant) -> Option<Instant> {
+        if self.domains.get(domain).is_some_and(|live| !live.robots.is_empty()) {
+            return Some(now);
+        }
+        if self.budget.of(domain) != Spending::Open || self.robots.parked(domain) >= MOST_PARKED {
+            return None;
+        }
+        self.frontier.ready_at(domain, now)
+    }
+
+    /// Nothing is to be asked for: the domain's past is kept until it does not matter any more.
+    fn rest(&mut self, domain: &Domain, now: Instant) {
+        let forgotten = self.domains.forget(domain, now);
+        if let Some(at) = forgotten.come_back {
+            self.domains.schedule(domain, at);
+        }
+        if let Some(live) = forgotten.live {
+            let evidence = live.gate.throttle().evidence();
+            if evidence.requests > 0 {
+                match self.stats.domain(domain) {
+                    Some(of_domain) => of_domain.merge(&evidence),
+                    None => self.stats.domains_beyond += 1,
+                }
+            }
+        }
+        if self.frontier.ready_at(domain, now).is_none() {
+            self.domains.remove_idle(domain);
+        }
+    }
+
+    /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
+    fn next_errand(&mut self, domain: &Domain, now: Instant) -> Option<Errand> {
+        if let Some(url) = self.domains.live(domain).robots.pop_front() {
+            return Some(Errand::Robots(url));
+        }
+        loop {
+            let leased = match self.frontier.lease(domain, now) {
+                Next::Leased(leased) => leased,
+                Next::NotBefore(_) | Next::Empty => return None,
+            };
+            match self.rule(&leased.request.url, now) {
+                Ruling::Allowed => {
+                    self.budget.lent(domain);
+                    return Some(Errand::Page(Lease::new(leased, self.returned.clone())));
+                }
+                Ruling::Disallowed => {
+                    self.frontier.settle(leased.id);
+                    self.drop_request(&leased.request, domain.clone(), DropReason::Robots);
+                }
+                Ruling::Unreachable(outcome, detail) => {
+                    self.frontier.settle(leased.id);
+                    self.fail(&leased.request, domain.clone(), outcome, detail);
+                }
+                Ruling::NotBefore(until) => {
+                    self.frontier.give_back(leased.id, Some(until), false);
+                }
+                Ruling::Ask(robots) => {
+                    self.robots.park(domain, leased);
+                    return Some(Errand::Robots(robots));
+                }
+                Ruling::Asked => {
+                    self.robots.park(domain, leased);
+                    if self.robots.parked(domain) >= MOST_PARKED {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn rule(&mut self, url: &Url, now: Instant) -> Ruling {
+        match self.politeness.robots {
+            RobotsPolicy::Obey => self.robots.rule(url, now),
+            RobotsPolicy::Ignore => Ruling::Allowed,
+        }
+    }
+
+    /// A hop to another domain is paced as that domain's own.
+    fn ask_for_robots(&mut self, url: Url, now: Instant) {
+        let domain = self.admission.domain(&url);
+        self.domains.live(&domain).robots.push_back(url);
+        self.domains.schedule(&domain, now);
+    }
+
+    /// Slows the domain down to what its robots file asks for, up to the cap, which the counts tell of.
+    fn apply_robots(&mut self, domain: &Domain, url: &Url, spacing: Option<Duration>, now: Instant) {
+        let summary = self.robots.summary(url, now);
+        if let Some(of_domain) = self.stats.domain(domain) {
+            of_domain.robots = summary;
+        }
+        let Some(asked) = spacing else { return };
+        let cap = self.politeness.max_crawl_delay;
+        if asked > cap {
+            self.stats.count("robots/crawl_delay_above_cap");
+        }
+        let gate = self.domains.live(domain).gate.clone();
+        let mut throttle = gate.throttle();
+        let slowed = throttle.limits().slowed_to(asked.min(cap));
+        throttle.set_limits(slowed);
+    }
+
+    fn unpark(&mut self, domain: &Domain, parked: Vec<Leased>, now: Instant) {
+        for leased in parked {
+            self.frontier.give_back(leased.id, None, false);
+        }
+        self.domains.schedule(domain, now);
+    }
+
+    /// Takes note of how the domain answered, for its cooling and its evidence.
+    fn note_answer(&mut self, domain: &Domain, visit: &Visit, now: Instant) {
+        self.stats.count(&format!("outcome/{}", visit.outcome.key()));
+        if let Some(status) = visit.status {
+            self.stats.count(&format!("status/{status}"));
+        }
+        let started = visit.started.unwrap_or(now);
+        match &visit.outcome {
+            Outcome::Refused { status, retry_after } => {
+                if let Some(of_domain) = self.stats.domain(domain) {
+                    of_domain.refusals += 1;
+                }
+                self.cool(domain, started, Why::Status(*status), *retry_after, now);
+            }
+            Outcome::Fetch(error) if error.is_unreachable() => {
+                self.cool(domain, started, Why::Unreachable, None, now);
+            }
+            _ if visit.status.is_some() => self.domains.live(domain).cooling.answered(),
+            _ => {}
+        }
+    }
+
+    fn cool(&mut self, domain: &Domain, started: Instant, why: Why, asked: Option<Duration>, now: Instant) {
+        let live = self.domains.live(domain);
+        match live.cooling.refused(started, now, why, asked, fastrand::f64()) {
+            Verdict::Cool(until) => {
+                live.gate.throttle().cool(until);
+                tracing::warn!(%domain, ?why, seconds = until.saturating_duration_since(now).as_secs(), "domain cools");
+            }
+            Verdict::GiveUp => self.give_up(domain, why),
+        }
+    }
+
+    /// The domain does not want us, or is not there: what waits for it fails.
+    fn give_up(&mut self, domain: &Domain, why: Why) {
+        tracing::warn!(%domain, ?why, "domain is given up");
+        self.stats.count("domain/given_up");
+        let (outcome, detail) = match why {
+            Why::Status(status) => ("refused", format!("the domain answers {status} again and again")),
+            Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
+        };
+        for request in self.frontier.drain(domain) {
+            self.fail(&request, domain.clone(), outcome, detail.clone());
+        }
+    }
+
+    /// Decides whether a request waits for another attempt.
+    fn again(&mut self, domain: &Domain, visit: &Visit, now: Instant) -> Option<Again> {
+        match &visit.outcome {
+            Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
+            Outcome::Refused { .. } => {
+                let cools = self.domains.live(domain).cooling.state(now);
+                // Without a cooling the domain was given up, and this request with it.
+                cools.map(|(until, _)| Again { not_before: Some(until), attempted: false })
+            }
+            outcome => {
+                let wait = self.retry.after(outcome, visit.leased.attempt, fastrand::f64())?;
+                self.stats.count("retry");
+                Some(Again { not_before: Some(now + wait), attempted: true })
+            }
+        }
+    }
+
+    /// Ends the loan of a page; its links come in with it.
+    fn settle(&mut self, domain: &Domain, visit: &Visit, found: Vec<Candidate>, now: Instant) -> bool {
+        let ok = matches!(visit.outcome, Outcome::Ok);
+        self.budget.ended(domain, ok);
+        if !self.frontier.settle(visit.leased.id) {
+            return true;
+        }
+        match &visit.outcome {
+            Outcome::Ok => {
+                self.stats.ledger.done += 1;
+                self.stats.items += visit.items;
+                if let Some(of_domain) = self.stats.domain(domain) {
+                    of_domain.pages += 1;
+                }
+            }
+            Outcome::Redirect { to, .. } => {
+                self.stats.ledger.done += 1;
+                if visit.leased.request.depth == 0 {
+                    self.admission.include(to);
+                }
+            }
+            _ => self.stats.ledger.failed += 1,
+        }
+        for candidate in found {
+            self.admit(candidate, now);
+        }
+        true
+    }
+
+    fn admit(&mut self, candidate: Candidate, now: Instant) {
+        let rejected = self.log.is_some().then(|| candidate.request().clone());
+        match self.admission.admit(&mut *self.frontier, candidate) {
+            Admitted::AlreadySeen => {}
+            Admitted::Queued { domain, again } => {
+                match again {
+                    // It was counted when it came to the door first.
+                    Some(reason) => {
+                        self.stats.ledger.dropped -= 1;
+                        self.uncount(reason);
+                    }
+                    None => self.stats.ledger.discovered += 1,
+                }
+                self.domains.schedule(&domain, now);
+            }
+            Admitted::Dropped(reason) => {
+                self.stats.ledger.discovered += 1;
+                self.stats.ledger.dropped += 1;
+                self.stats.count(&drop_key(reason));
+                if let Some(request) = rejected {
+                    let domain = self.admission.domain(&request.url);
+                    self.write(|| LogLine::dropped(wall_clock(), domain, &request, reason));
+                }
+            }
+        }
+    }
+
+    fn uncount(&mut self, reason: DropReason) {
+        if let Some(count) = self.stats.counts.get_mut(&drop_key(reason)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn drop_request(&mut self, request: &Request, domain: Domain, reason: DropReason) {
+        self.stats.ledger.dropped += 1;
+        self.stats.count(&drop_key(reason));
+        self.write(|| LogLine::dropped(wall_clock(), domain, request, reason));
+    }
+
+    fn fail(&mut self, request: &Request, domain: Domain, outcome: &'static str, detail: String) {
+        self.stats.ledger.failed += 1;
+        self.stats.count(&format!("outcome/{outcome}"));
+        self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
+    }
+
+    /// A budget that is used up drops what waits; one that a failed page gives back to wakes it.
+    fn close_spent_budgets(&mut self, domain: &Domain, now: Instant) {
+        match self.budget.of_all() {
+            Spending::Open => {}
+            Spending::Reserved => return,
+            Spending::Used => {
+                for waiting in self.frontier.domains() {
+                    self.drop_waiting(&waiting);
+                }
+                return;
+            }
+        }
+        if self.budget.reopened() {
+            for waiting in self.frontier.domains() {
+                self.domains.schedule(&waiting, now);
+            }
+        }
+        if self.budget.of(domain) == Spending::Used {
+            self.drop_waiting(domain);
+        }
+    }
+
+    fn drop_waiting(&mut self, domain: &Domain) {
+        for request in self.frontier.drain(domain) {
+            self.drop_request(&request, domain.clone(), DropReason::Budget);
+        }
+    }
+
+    fn write(&mut self, line: impl FnOnce() -> LogLine) {
+        if let Some(lines) = &mut self.log {
+            lines.push(line());
+        }
+    }
+}
+
+struct Again {
+    not_before: Option<Instant>,
+    attempted: bool,
+}
+
+fn drop_key(reason: DropReason) -> String {
+    format!("drop/{}/{}", reason.key(), reason.detail())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the log's lines carry the time of day")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}

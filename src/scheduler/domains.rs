@@ -1,0 +1,156 @@
+//! Domains: the table of domains that have work or a past, and the heap of who is due next. Knows no frontier and no
+//! fetchers.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hashbrown::HashMap;
+use url::Url;
+
+use crate::{
+    cooling::Cooling,
+    domain::Domain,
+    permit::{Gate, Released},
+    politeness::Politeness,
+    throttle::Throttle,
+};
+
+/// Picking the next domain costs O(log domains); a domain with nothing to do costs its name.
+pub struct Domains {
+    table: HashMap<Domain, Entry>,
+    due: BinaryHeap<Reverse<Due>>,
+    /// Breaks ties, so that domains that are due together take turns.
+    turn: u64,
+    politeness: Arc<Politeness>,
+    released: Arc<dyn Released>,
+}
+
+/// What makes a domain more than its name: it is asked, or was so lately that it can be told.
+pub struct Live {
+    /// The cell that its permits pass.
+    pub gate: Arc<Gate>,
+    /// Its refusals.
+    pub cooling: Cooling,
+    /// Robots files to ask for before its pages.
+    pub robots: VecDeque<Url>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// Where in the heap the domain stands; other places in the heap are stale.
+    due: Option<Instant>,
+    live: Option<Box<Live>>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at: Instant,
+    turn: u64,
+    domain: Domain,
+}
+
+impl Domains {
+    /// Creates an empty table.
+    pub fn new(politeness: Arc<Politeness>, released: Arc<dyn Released>) -> Self {
+        Self { table: HashMap::new(), due: BinaryHeap::new(), turn: 0, politeness, released }
+    }
+
+    /// Lets a domain come up at `at`, or earlier if it does so already.
+    pub fn schedule(&mut self, domain: &Domain, at: Instant) {
+        let entry = self.table.entry_ref(domain).or_default();
+        if entry.due.is_some_and(|due| due <= at) {
+            return;
+        }
+        entry.due = Some(at);
+        self.turn += 1;
+        self.due.push(Reverse(Due { at, turn: self.turn, domain: domain.clone() }));
+    }
+
+    /// Takes out the next domain that is due at or before `horizon`.
+    pub fn pop_due(&mut self, horizon: Instant) -> Option<Domain> {
+        while self.next_due()? <= horizon {
+            let Reverse(due) = self.due.pop()?;
+            if let Some(entry) = self.table.get_mut(&due.domain) {
+                entry.due = None;
+                return Some(due.domain);
+            }
+        }
+        None
+    }
+
+    /// Tells when the next domain is due.
+    pub fn next_due(&mut self) -> Option<Instant> {
+        loop {
+            let Reverse(first) = self.due.peek()?;
+            if self.table.get(&first.domain).is_some_and(|entry| entry.due == Some(first.at)) {
+                return Some(first.at);
+            }
+            self.due.pop();
+        }
+    }
+
+    /// Returns the domain's state, which is made if it has none.
+    pub fn live(&mut self, domain: &Domain) -> &mut Live {
+        let entry = self.table.entry_ref(domain).or_default();
+        entry.live.get_or_insert_with(|| {
+            let throttle = Throttle::new(self.politeness.limits(domain));
+            let gate = Gate::new(domain.clone(), throttle, self.released.clone());
+            Box::new(Live { gate, cooling: Cooling::default(), robots: VecDeque::new() })
+        })
+    }
+
+    /// Returns the domain's state, if it has one.
+    pub fn get(&self, domain: &Domain) -> Option<&Live> {
+        self.table.get(domain)?.live.as_deref()
+    }
+
+    /// Forgets what can be forgotten of a domain: its state once that cannot be told from a fresh one, and its name
+    /// once nothing waits for it. Returns the state that was forgotten, and when to come back for the rest.
+    pub fn forget(&mut self, domain: &Domain, now: Instant) -> Forgotten {
+        let Some(entry) = self.table.get_mut(domain) else { return Forgotten::default() };
+        let Some(live) = &entry.live else {
+            return Forgotten::default();
+        };
+        let throttle = live.gate.throttle();
+        let fresh = throttle.is_fresh(now) && live.robots.is_empty() && live.cooling.state(now).is_none();
+        let come_back = (throttle.in_flight() == 0).then(|| throttle.fresh_at()).flatten();
+        drop(throttle);
+        if fresh {
+            return Forgotten { live: entry.live.take(), come_back: None };
+        }
+        Forgotten { live: None, come_back: come_back.map(|at| at.max(now + COME_BACK)) }
+    }
+
+    /// Removes the name of a domain for which nothing waits and of which nothing is remembered.
+    pub fn remove_idle(&mut self, domain: &Domain) {
+        if self.table.get(domain).is_some_and(|entry| entry.live.is_none() && entry.due.is_none()) {
+            self.table.remove(domain);
+        }
+    }
+
+    /// Goes through the domains that have a state.
+    pub fn all_live(&self) -> impl Iterator<Item = (&Domain, &Live)> {
+        self.table.iter().filter_map(|(domain, entry)| Some((domain, entry.live.as_deref()?)))
+    }
+
+    /// Returns how many domains are known.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+/// A domain's throttle is looked at again no sooner than this, so that forgetting costs little.
+const COME_BACK: Duration = Duration::from_millis(100);
+
+/// What [`Domains::forget`] did.
+#[derive(Default)]
+pub struct Forgotten {
+    /// The state that is gone, with its evidence.
+    pub live: Option<Box<Live>>,
+    /// When the state can be forgotten, if nothing happens.
+    pub come_back: Option<Instant>,
+}

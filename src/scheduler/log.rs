@@ -1,0 +1,102 @@
+//! Log: one line for every request that ended or was dropped, in the spirit of Heritrix's crawl log.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+
+use crate::{domain::Domain, fetcher::visit::Visit, outcome::DropReason, request::Request};
+
+/// One line of the crawl log.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogLine {
+    /// When it ended (RFC 3339, UTC).
+    #[serde(serialize_with = "as_rfc3339")]
+    pub time: SystemTime,
+    /// The URL.
+    pub url: Arc<str>,
+    /// The domain.
+    pub domain: Domain,
+    /// How it ended, in one word.
+    pub outcome: &'static str,
+    /// What there is to say beside the word.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The status, if an answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Which attempt it was; 0 for what was never sent.
+    pub attempt: u32,
+    /// Whether the URL is done with; a request that is tried again later is not.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// Seconds between the grant of the permit and the writing of the request.
+    #[serde(serialize_with = "as_seconds")]
+    pub waited: Duration,
+    /// Seconds between the writing and the last byte.
+    #[serde(serialize_with = "as_seconds")]
+    pub elapsed: Duration,
+    /// Bytes of body that came over the wire.
+    pub bytes: u64,
+    /// Links from a seed.
+    pub depth: u32,
+    /// The page it was found on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Arc<str>>,
+}
+
+impl LogLine {
+    /// Creates the line of a request that was sent.
+    pub fn visited(time: SystemTime, domain: Domain, visit: &Visit, is_final: bool) -> Self {
+        Self {
+            outcome: visit.outcome.key(),
+            detail: visit.outcome.detail(),
+            status: visit.status,
+            attempt: visit.leased.attempt,
+            is_final,
+            waited: visit.waited,
+            elapsed: visit.elapsed,
+            bytes: visit.bytes,
+            ..Self::of(time, domain, &visit.leased.request)
+        }
+    }
+
+    /// Creates the line of a request that was dropped.
+    pub fn dropped(time: SystemTime, domain: Domain, request: &Request, reason: DropReason) -> Self {
+        Self { outcome: reason.key(), detail: reason.detail().to_owned(), ..Self::of(time, domain, request) }
+    }
+
+    /// Creates the line of a request that ended without being sent.
+    pub fn unsent(time: SystemTime, domain: Domain, request: &Request, outcome: &'static str, detail: String) -> Self {
+        Self { outcome, detail, ..Self::of(time, domain, request) }
+    }
+
+    fn of(time: SystemTime, domain: Domain, request: &Request) -> Self {
+        Self {
+            time,
+            url: request.url.as_str().into(),
+            domain,
+            outcome: "",
+            detail: String::new(),
+            status: None,
+            attempt: 0,
+            is_final: true,
+            waited: Duration::ZERO,
+            elapsed: Duration::ZERO,
+            bytes: 0,
+            depth: request.depth,
+            parent: request.parent.clone(),
+        }
+    }
+}
+
+fn as_rfc3339<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    // Microseconds are what can be measured; more digits only make lines longer.
+    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e6)
+}

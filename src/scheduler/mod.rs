@@ -1,0 +1,326 @@
+//! Scheduler: the actor that grants permits, on a timer tick and on every event. It brings the clock to the
+//! [`crawl::Crawl`] and carries what comes out; it decides nothing itself.
+
+pub mod budget;
+pub mod crawl;
+pub mod domains;
+pub mod log;
+pub mod robots;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle,
+    WrapFuture, fut,
+};
+use tokio::sync::watch;
+
+use self::{
+    crawl::{Crawl, Mode},
+    log::LogLine,
+};
+use crate::{
+    domain::Domain,
+    error::Error,
+    fetcher::Fetched,
+    frontier::{self, Leased, admission::Candidate},
+    permit,
+    report::{Ended, Report},
+    stats::Stats,
+};
+
+/// Drives a crawl to its end.
+pub struct Scheduler {
+    crawl: Crawl,
+    started: Instant,
+    stay_open: bool,
+    tick: Option<(Instant, SpawnHandle)>,
+    log: Option<Recipient<LogLines>>,
+    log_is_busy: bool,
+    close_pipelines: Option<ClosePipelines>,
+    report: watch::Sender<Option<Arc<Report>>>,
+    ended: Option<Ended>,
+}
+
+/// Closes the pipelines when the crawl has ended, and returns what they complained of.
+pub type ClosePipelines = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Vec<String>>>>>;
+
+/// What the scheduler works with beside the crawl.
+pub struct SchedulerParts {
+    /// Whether the crawl waits for more seeds when it has nothing to do.
+    pub stay_open: bool,
+    /// Who writes the crawl log.
+    pub log: Option<Recipient<LogLines>>,
+    /// See [`ClosePipelines`].
+    pub close_pipelines: ClosePipelines,
+    /// Where the report goes.
+    pub report: watch::Sender<Option<Arc<Report>>>,
+}
+
+/// Lines for the crawl log; the reply tells that they are written.
+pub struct LogLines(pub Vec<LogLine>);
+
+impl Message for LogLines {
+    type Result = ();
+}
+
+/// The shortest tick: what timers resolve.
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
+
+/// How often leases are looked through for those that ran out.
+const EXPIRY: Duration = Duration::from_secs(60);
+
+impl Scheduler {
+    /// Creates the scheduler of a crawl.
+    pub fn new(crawl: Crawl, parts: SchedulerParts) -> Self {
+        Self {
+            crawl,
+            started: now(),
+            stay_open: parts.stay_open,
+            tick: None,
+            log: parts.log,
+            log_is_busy: false,
+            close_pipelines: Some(parts.close_pipelines),
+            report: parts.report,
+            ended: None,
+        }
+    }
+
+    /// Does what an event has made possible: grants, sets the next tick, sees whether the end has come.
+    fn turn(&mut self, context: &mut Context<Self>) {
+        if self.ended.is_some() {
+            return self.write_log(context);
+        }
+        let now = now();
+        self.crawl.grant(now);
+        self.set_tick(now, context);
+        self.write_log(context);
+        let stopping = self.crawl.mode() == Mode::Stopping;
+        if self.crawl.is_finished() && (stopping || !self.stay_open) {
+            self.end(if stopping { Ended::Stopped } else { Ended::Finished }, context);
+        }
+    }
+
+    /// One timer, for the instant that is due first.
+    fn set_tick(&mut self, now: Instant, context: &mut Context<Self>) {
+        let due = self.crawl.next_tick(now);
+        if self.tick.as_ref().map(|(at, _)| *at) == due {
+            return;
+        }
+        if let Some((_, tick)) = self.tick.take() {
+            context.cancel_future(tick);
+        }
+        if let Some(due) = due {
+            let wait = due.saturating_duration_since(now).max(SHORTEST_TICK);
+            let tick = context.run_later(wait, |scheduler, context| {
+                scheduler.tick = None;
+                scheduler.turn(context);
+            });
+            self.tick = Some((due, tick));
+        }
+    }
+
+    /// Hands lines to the log, one batch at a time; while one is being written the next one fills, and when that is
+    /// full no more permits are granted.
+    fn write_log(&mut self, context: &mut Context<Self>) {
+        let Some(log) = self.log.clone().filter(|_| !self.log_is_busy) else { return };
+        let lines = self.crawl.take_log();
+        if lines.is_empty() {
+            return;
+        }
+        self.log_is_busy = true;
+        let written = log.send(LogLines(lines)).into_actor(self).map(|_, scheduler, context: &mut Context<Self>| {
+            scheduler.log_is_busy = false;
+            scheduler.turn(context);
+        });
+        context.spawn(written);
+    }
+
+    /// Closes the pipelines, writes the last of the log, and hands the report out.
+    fn end(&mut self, ended: Ended, context: &mut Context<Self>) {
+        if self.ended.replace(ended).is_some() {
+            return;
+        }
+        let Some(close) = self.close_pipelines.take() else { return };
+        let log = self.log.take();
+        let rest = self.crawl.take_log();
+        let closing = async move {
+            if let (Some(log), false) = (log, rest.is_empty()) {
+                // A log that cannot take its last lines has said so itself.
+                drop(log.send(LogLines(rest)).await);
+            }
+            close().await
+        };
+        let closed = closing.into_actor(self).then(|complaints, scheduler, context: &mut Context<Self>| {
+            let stats = scheduler.stats();
+            let ended = scheduler.ended.unwrap_or(Ended::Finished);
+            scheduler.report.send_replace(Some(Arc::new(Report::new(stats, ended, complaints))));
+            context.stop();
+            fut::ready(())
+        });
+        context.spawn(closed);
+    }
+
+    fn stats(&self) -> Stats {
+        let now = now();
+        self.crawl.stats(now.saturating_duration_since(self.started), now)
+    }
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        // Every message is answered for: one for each permit, lease and batch that is out.
+        context.set_mailbox_capacity(4_096);
+        context.run_interval(EXPIRY, |scheduler, context| {
+            scheduler.crawl.expire(now());
+            scheduler.turn(context);
+        });
+        self.turn(context);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(system) = actix_rt::System::try_current() {
+            system.stop();
+        }
+    }
+}
+
+/// Declares a message that the scheduler takes in and then turns.
+macro_rules! takes {
+    ($(#[$doc:meta])* $message:ident $(($($field:ty),*))? -> $reply:ty, |$scheduler:ident, $msg:pat_param| $body:expr) => {
+        $(#[$doc])*
+        pub struct $message $(($(pub $field),*))?;
+
+        impl Message for $message {
+            type Result = $reply;
+        }
+
+        impl Handler<$message> for Scheduler {
+            type Result = $reply;
+
+            fn handle(&mut self, $msg: $message, context: &mut Self::Context) -> Self::Result {
+                let $scheduler = self;
+                let reply = $body;
+                $scheduler.turn(context);
+                reply
+            }
+        }
+    };
+}
+
+takes! {
+    /// A permit of the domain has ended.
+    Released(Domain) -> (), |scheduler, Released(domain)| scheduler.crawl.released(&domain, now())
+}
+takes! {
+    /// A lease was dropped unsettled.
+    LeaseDropped(Leased) -> (), |scheduler, LeaseDropped(leased)| scheduler.crawl.lease_dropped(&leased, now())
+}
+takes! {
+    /// More seeds.
+    Seed(Vec<Candidate>) -> Result<(), Error>, |scheduler, Seed(seeds)| {
+        if scheduler.ended.is_some() || scheduler.crawl.mode() == Mode::Stopping {
+            Err(Error::Ended)
+        } else {
+            scheduler.crawl.seed(seeds, now());
+            Ok(())
+        }
+    }
+}
+takes! {
+    /// Grant no more permits until told otherwise.
+    Pause -> (), |scheduler, Pause| scheduler.crawl.set_mode(Mode::Paused)
+}
+takes! {
+    /// Grant permits again.
+    Resume -> (), |scheduler, Resume| scheduler.crawl.set_mode(Mode::Running)
+}
+takes! {
+    /// Let what is in flight end, and then end.
+    Stop -> (), |scheduler, Stop| scheduler.crawl.set_mode(Mode::Stopping)
+}
+takes! {
+    /// End when there is nothing left to do, although the crawl was to stay open.
+    Close -> (), |scheduler, Close| scheduler.stay_open = false
+}
+
+/// End at once, whatever is in flight.
+pub struct Abort;
+
+impl Message for Abort {
+    type Result = ();
+}
+
+impl Handler<Abort> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: Abort, context: &mut Self::Context) {
+        self.crawl.set_mode(Mode::Stopping);
+        self.end(Ended::Aborted, context);
+    }
+}
+
+/// Asks for the numbers up to now.
+pub struct GetStats;
+
+impl Message for GetStats {
+    type Result = Box<Stats>;
+}
+
+impl Handler<GetStats> for Scheduler {
+    type Result = actix::MessageResult<GetStats>;
+
+    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
+        actix::MessageResult(Box::new(self.stats()))
+    }
+}
+
+impl Handler<Fetched> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, fetched: Fetched, context: &mut Self::Context) {
+        let (now, time) = (now(), wall_clock());
+        for visit in fetched.visits {
+            self.crawl.visited(visit, now, time);
+        }
+        for answer in fetched.robots {
+            self.crawl.robots_answered(answer, now);
+        }
+        self.turn(context);
+    }
+}
+
+/// The way back from guards to the scheduler. Sending without waiting is right here and nowhere else: a guard's `Drop`
+/// cannot wait, and there are only as many messages as there were permits and leases.
+pub struct WayBack(pub Addr<Scheduler>);
+
+impl permit::Released for WayBack {
+    fn released(&self, domain: &Domain) {
+        #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the permits")]
+        self.0.do_send(Released(domain.clone()));
+    }
+}
+
+impl frontier::Returned for WayBack {
+    fn returned(&self, leased: Leased) {
+        #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the leases")]
+        self.0.do_send(LeaseDropped(leased));
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the scheduler is who brings the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "the log's lines carry the time of day")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,145 @@
+//! Stats: what a crawl has done, as plain numbers, and the ledger that accounts for every URL.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+use crate::{domain::Domain, throttle::Evidence};
+
+/// Where every discovered URL is. `discovered` is counted at the door and the others where the URL goes, so that the
+/// equation can fail, and its holding means something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    /// Different URLs that came to the door.
+    pub discovered: u64,
+    /// Ended well: pages, and redirects whose target took their place.
+    pub done: u64,
+    /// Ended badly, each with its outcome.
+    pub failed: u64,
+    /// Not fetched, each with its reason.
+    pub dropped: u64,
+    /// Waiting.
+    pub queued: u64,
+    /// With a fetcher.
+    pub leased: u64,
+}
+
+impl Ledger {
+    /// Tells whether every URL is accounted for.
+    pub fn adds_up(&self) -> bool {
+        self.discovered == self.done + self.failed + self.dropped + self.queued + self.leased
+    }
+}
+
+/// What a crawl has done up to now.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Stats {
+    /// The accounts of URLs.
+    pub ledger: Ledger,
+    /// Counts by what they count, in words that stay: `outcome/ok`, `drop/scope/host`, `robots/fetched`, `retry`, ….
+    pub counts: BTreeMap<String, u64>,
+    /// Bytes of bodies received, as they came over the wire.
+    pub bytes: u64,
+    /// Items that pipelines acknowledged.
+    pub items: u64,
+    /// Time since the start.
+    #[serde(serialize_with = "as_seconds", rename = "elapsed_seconds")]
+    pub elapsed: Duration,
+    /// Domains that have something queued or in flight.
+    pub domains_active: usize,
+    /// Domains that are left alone for now, because they refused us.
+    pub domains_cooling: usize,
+    /// Politeness evidence for each domain that was asked, up to a bound; see [`Stats::domains_beyond`].
+    pub domains: BTreeMap<Domain, DomainStats>,
+    /// Domains that were asked and are not listed.
+    pub domains_beyond: u64,
+}
+
+/// The most domains that are listed one by one, about 20 MB of them.
+pub const MOST_DOMAINS_LISTED: usize = 100_000;
+
+/// How one domain was treated, and how it answered.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DomainStats {
+    /// Requests of every kind, robots.txt and redirects included.
+    pub requests: u64,
+    /// The least time between two starts, measured as each was written.
+    #[serde(serialize_with = "as_optional_seconds", rename = "smallest_gap_seconds")]
+    pub smallest_gap: Option<Duration>,
+    /// The most requests in flight at once.
+    pub most_in_flight: u32,
+    /// Pages that ended well.
+    pub pages: u64,
+    /// Answers 429 and 503.
+    pub refusals: u64,
+    /// What the robots files said: `allow_all`, `rules`, `deny_all`, with a `Crawl-delay` where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub robots: Option<String>,
+}
+
+impl DomainStats {
+    /// Adds what a throttle measured.
+    pub fn merge(&mut self, evidence: &Evidence) {
+        let mut mine = Evidence {
+            requests: self.requests,
+            smallest_gap: self.smallest_gap,
+            most_in_flight: self.most_in_flight,
+        };
+        mine.merge(evidence);
+        (self.requests, self.smallest_gap, self.most_in_flight) =
+            (mine.requests, mine.smallest_gap, mine.most_in_flight);
+    }
+}
+
+impl Stats {
+    /// Adds one to a count.
+    pub fn count(&mut self, key: &str) {
+        self.add(key, 1);
+    }
+
+    /// Adds to a count.
+    pub fn add(&mut self, key: &str, by: u64) {
+        match self.counts.get_mut(key) {
+            Some(count) => *count += by,
+            None => {
+                self.counts.insert(key.to_owned(), by);
+            }
+        }
+    }
+
+    /// Returns a count; 0 where nothing was counted.
+    pub fn get(&self, key: &str) -> u64 {
+        self.counts.get(key).copied().unwrap_or(0)
+    }
+
+    /// Returns the evidence of a domain to change; `None` beyond the bound.
+    pub fn domain(&mut self, domain: &Domain) -> Option<&mut DomainStats> {
+        if !self.domains.contains_key(domain) {
+            if self.domains.len() >= MOST_DOMAINS_LISTED {
+                return None;
+            }
+            self.domains.insert(domain.clone(), DomainStats::default());
+        }
+        self.domains.get_mut(domain)
+    }
+
+    /// Returns the pages that ended well.
+    pub fn pages(&self) -> u64 {
+        self.get("outcome/ok")
+    }
+
+    /// Returns the pages per second since the start.
+    #[allow(clippy::cast_precision_loss, reason = "for people to read")]
+    pub fn pages_per_second(&self) -> f64 {
+        self.pages() as f64 / self.elapsed.as_secs_f64().max(0.001)
+    }
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+#[allow(clippy::ref_option, reason = "serde calls it with a reference")]
+fn as_optional_seconds<S: serde::Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
+}

@@ -1,0 +1,61 @@
+//! Deadlines: how long each step of a request may take.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::politeness::duration_text;
+
+/// How long each step of a request may take. Each ends in an outcome of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deadlines {
+    /// Looking up an address.
+    #[serde(with = "duration_text")]
+    pub dns: Duration,
+    /// Opening a connection.
+    #[serde(with = "duration_text")]
+    pub connect: Duration,
+    /// Agreeing on TLS.
+    #[serde(with = "duration_text")]
+    pub tls: Duration,
+    /// From the writing of the request to the head of the response.
+    #[serde(with = "duration_text")]
+    pub head: Duration,
+    /// Between two pieces of the body.
+    #[serde(with = "duration_text")]
+    pub idle: Duration,
+    /// The whole request, from its first step to the last byte.
+    #[serde(with = "duration_text")]
+    pub whole: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        // Name servers are asked twice at 5 s each; a handshake needs few round trips; pages that take more than half a
+        // minute to begin are broken; the whole is Scrapy's DOWNLOAD_TIMEOUT less one minute.
+        Self {
+            dns: Duration::from_secs(10),
+            connect: Duration::from_secs(10),
+            tls: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            idle: Duration::from_secs(15),
+            whole: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Deadlines {
+    /// Takes no longer than `limit` for the whole, nor for any step of it.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self {
+            dns: self.dns.min(limit),
+            connect: self.connect.min(limit),
+            tls: self.tls.min(limit),
+            head: self.head.min(limit),
+            idle: self.idle.min(limit),
+            whole: limit,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Exchange: one request and its response, as the connection sees them. Carries the permit to the moment of writing,
+//! and the response's head and any failure back.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use tokio::time::{Sleep, sleep_until};
+
+use super::{deadlines::Deadlines, proxy::Proxy, wire::Head};
+use crate::{
+    outcome::{FetchError, Phase},
+    permit::Permit,
+};
+
+tokio::task_local! {
+    /// The exchange whose future is being polled. awc writes and reads within that poll, so its connection finds here
+    /// what it serves, whether it is new or was kept alive.
+    static CURRENT: Rc<Exchange>;
+}
+
+/// A permit whose time is this far off is not waited for: its domain began to cool after it was granted, and a waiting
+/// permit would hold a place that another domain could use.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// One request under its permit, and what became of it.
+pub struct Exchange {
+    /// Where to, and how.
+    pub target: Target,
+    /// The method, which decides how the response is framed.
+    pub method: Method,
+    permit: RefCell<Permit>,
+    /// Rings when the gate opens.
+    alarm: RefCell<Option<Pin<Box<Sleep>>>>,
+    deadlines: Deadlines,
+    /// Rings when the server has been silent for too long.
+    patience: RefCell<Option<Pin<Box<Sleep>>>>,
+    head: RefCell<Option<Head>>,
+    failure: RefCell<Option<FetchError>>,
+    phase: Cell<Phase>,
+    started: Cell<Option<Instant>>,
+    connected: Cell<bool>,
+    answered: Cell<bool>,
+    heard_at: Cell<Option<Instant>>,
+    postponed: Cell<bool>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// The host as in the URL; an IPv6 address has its brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The proxy that it goes through.
+    pub proxy: Option<Rc<Proxy>>,
+}
+
+impl Exchange {
+    /// Begins an exchange under a permit.
+    pub fn new(permit: Permit, method: Method, target: Target, deadlines: Deadlines) -> Rc<Self> {
+        Rc::new(Self {
+            target,
+            method,
+            permit: RefCell::new(permit),
+            alarm: RefCell::new(None),
+            deadlines,
+            patience: RefCell::new(None),
+            head: RefCell::new(None),
+            failure: RefCell::new(None),
+            phase: Cell::new(Phase::Connect),
+            started: Cell::new(None),
+            connected: Cell::new(false),
+            answered: Cell::new(false),
+            heard_at: Cell::new(None),
+            postponed: Cell::new(false),
+        })
+    }
+
+    /// Runs a future so that the connection it uses finds this exchange.
+    pub fn scope<F: Future>(self: &Rc<Self>, future: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(self.clone(), future)
+    }
+
+    /// Returns the exchange that is being polled.
+    pub fn current() -> Option<Rc<Self>> {
+        CURRENT.try_with(Rc::clone).ok()
+    }
+
+    /// Passes the gate: ready once the request may be written *now*. The caller writes at once and then says
+    /// [`Exchange::wrote`].
+    pub fn poll_start(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(alarm) = self.alarm.borrow_mut().as_mut() {
+                ready!(alarm.as_mut().poll(cx));
+            }
+            self.alarm.replace(None);
+            #[allow(clippy::disallowed_methods, reason = "the gate is passed at the moment of writing")]
+            let now = Instant::now();
+            let Err(not_before) = self.permit.borrow_mut().try_start(now) else {
+                self.phase.set(Phase::Head);
+                return Poll::Ready(Ok(()));
+            };
+            if not_before.0.saturating_duration_since(now) > LONGEST_WAIT {
+                self.postponed.set(true);
+                return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
+            }
+            self.alarm.replace(Some(Box::pin(sleep_until(not_before.0.into()))));
+        }
+    }
+
+    /// Records that the first bytes of the request are written.
+    pub fn wrote(&self) {
+        #[allow(clippy::disallowed_methods, reason = "what counts is when the bytes left")]
+        let now = Instant::now();
+        self.permit.borrow_mut().wrote(now);
+        self.started.set(Some(now));
+        self.heard_at.set(Some(now));
+    }
+
+    /// Tells when the request was written.
+    pub fn started(&self) -> Option<Instant> {
+        self.started.get()
+    }
+
+    /// Tells whether the gate refused for longer than a request waits.
+    pub fn was_postponed(&self) -> bool {
+        self.postponed.get()
+    }
+
+    /// Notes how far a new connection has come.
+    pub fn connecting(&self, phase: Phase) {
+        self.connected.set(true);
+        self.phase.set(phase);
+    }
+
+    /// Tells what is being waited for.
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Tells whether the request went over a connection that had been kept alive, which closed without a byte of an
+    /// answer: the server may have closed it before it saw the request.
+    pub fn died_unanswered(&self) -> bool {
+        !self.connected.get() && !self.answered.get() && self.started.get().is_some()
+    }
+
+    /// Notes that bytes of an answer came.
+    pub fn answered(&self) {
+        #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
+        self.heard_at.set(Some(Instant::now()));
+        self.answered.set(true);
+    }
+
+    /// Waits with a connection that has nothing to read; ready when the server has been silent for too long.
+    pub fn poll_silence(&self, cx: &mut Context<'_>) -> Poll<FetchError> {
+        let Some(heard_at) = self.heard_at.get() else { return Poll::Pending };
+        let limit = if self.phase.get() == Phase::Head { self.deadlines.head } else { self.deadlines.idle };
+        let until = tokio::time::Instant::from_std(heard_at + limit);
+        let mut patience = self.patience.borrow_mut();
+        let sleep = patience.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if sleep.deadline() > until {
+            sleep.as_mut().reset(until);
+        }
+        // Bytes came since it was set: moved only when it rings, since most answers need no second look.
+        while sleep.as_mut().poll(cx).is_ready() {
+            if sleep.deadline() >= until {
+                return Poll::Ready(FetchError::Timeout { phase: self.phase.get(), limit });
+            }
+            sleep.as_mut().reset(until);
+        }
+        Poll::Pending
+    }
+
+    /// Keeps the head of the response.
+    pub fn set_head(&self, head: Head) {
+        self.phase.set(Phase::Idle);
+        self.head.replace(Some(head));
+    }
+
+    /// Takes the head of the response out.
+    pub fn take_head(&self) -> Option<Head> {
+        self.head.take()
+    }
+
+    /// Keeps the first failure, and returns what the I/O traits want to hear.
+    pub fn fail(&self, error: FetchError) -> io::Error {
+        let text = error.to_string();
+        self.failure.borrow_mut().get_or_insert(error);
+        io::Error::other(text)
+    }
+
+    /// Takes the failure out.
+    pub fn take_failure(&self) -> Option<FetchError> {
+        self.failure.take()
+    }
+
+    /// Ends the exchange and hands its permit back, for a second attempt or to be dropped.
+    pub fn into_permit(self: Rc<Self>) -> Option<Permit> {
+        Rc::into_inner(self).map(|exchange| exchange.permit.into_inner())
+    }
+}

@@ -1,0 +1,3 @@
+//! tmp
+/// tmp
+#[derive(Clone, Debug, PartialEq, Eq)] pub struct Proxy;

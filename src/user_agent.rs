@@ -1,0 +1,78 @@
+//! UserAgent: who is asking, and how to reach them. A crawler is never anonymous.
+
+use url::{Host, Url};
+
+use crate::error::Error;
+
+/// Checks that a User-Agent names the crawler and a contact: a URL or a mail address.
+///
+/// # Errors
+/// Says what is missing and how to write it.
+pub fn check(user_agent: &str) -> Result<(), Error> {
+    let refuse = |why: &str| {
+        let why = format!("`{user_agent}` {why}; write it like quotesbot/1.0 (+https://example.org/bot)");
+        Err(Error::setting("user agent", why))
+    };
+    if user_agent.trim().is_empty() {
+        return refuse("is empty");
+    }
+    if !user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return refuse("has characters that a header cannot carry");
+    }
+    let name = user_agent.split(['/', ' ']).next().unwrap_or_default();
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        return refuse("does not begin with a name of letters, digits, - and _");
+    }
+    if !has_contact(user_agent) {
+        return refuse("has no contact, a URL or a mail address that the owner of a site can turn to");
+    }
+    Ok(())
+}
+
+/// Tells whether the text holds a URL or a mail address.
+fn has_contact(user_agent: &str) -> bool {
+    user_agent.split([' ', '(', ')', ';', ',', '+', '<', '>']).any(|word| {
+        let mail = word.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+        mail || Url::parse(word).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    })
+}
+
+/// Tells whether a URL leads to this very machine, where nobody needs a contact.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_is_a_url_or_a_mail_address() {
+        for good in ["bot/1.0 (+https://example.org/bot)", "bot (me@example.org)", "my-bot/2 http://e.org"] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in ["", " ", "bot/1.0", "bot (me@)", "bot (+example)", "(+https://e.org)", "böt (+https://e.org)"] {
+            let error = check(bad).unwrap_err().to_string();
+            assert!(error.contains("+https://example.org/bot"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_every_name() {
+        for (url, expected) in [
+            ("http://127.9.9.9/", true),
+            ("http://[::1]/", true),
+            ("http://localhost:8080/", true),
+            ("http://a.localhost/", true),
+            ("http://10.0.0.1/", false),
+            ("http://example.org/", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+}
