@@ -377,11 +377,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 pool: Pool::new(settings.threads, hire),
                 returned: way_back,
                 log: log.is_some(),
-                admission: Admission::new(
-                    settings.scope.clone(),
-                    politeness.domain_key.clone(),
-                    settings.most_queued,
-                ),
+                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), settings.most_queued),
                 politeness,
             });
             crawl.seed(candidates(seeds, &settings.scope.canonical), Instant::now());

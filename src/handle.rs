@@ -79,17 +79,17 @@ impl CrawlHandle {
     /// changes nothing.
     pub async fn stop(&self) {
         // Only an ended crawl does not hear it.
-        drop(self.scheduler.send(Stop).await);
+        let _ = self.scheduler.send(Stop).await;
     }
 
     /// Ends a crawl that was to stay open as soon as it has nothing left to do.
     pub async fn close(&self) {
-        drop(self.scheduler.send(Close).await);
+        let _ = self.scheduler.send(Close).await;
     }
 
     /// Ends the crawl at once; pages in flight are given up.
     pub async fn abort(&self) {
-        drop(self.scheduler.send(Abort).await);
+        let _ = self.scheduler.send(Abort).await;
     }
 
     /// Waits for the end and returns the report. Any number of callers may wait, also after the end.

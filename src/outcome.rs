@@ -185,10 +185,7 @@ impl FetchError {
 
     /// Tells whether trying again may end better.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Dns(_) | Self::Connect(_) | Self::Proxy(_) | Self::Timeout { .. } | Self::Truncated(_)
-        )
+        matches!(self, Self::Dns(_) | Self::Connect(_) | Self::Proxy(_) | Self::Timeout { .. } | Self::Truncated(_))
     }
 
     /// Tells whether the server was not even reached.

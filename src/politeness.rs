@@ -127,13 +127,7 @@ pub struct Limits {
 impl Limits {
     /// A rate alone, with any number in flight.
     pub fn rate(rate: Rate) -> Self {
-        Self {
-            rate,
-            spacing: Duration::ZERO,
-            rest: Duration::ZERO,
-            jitter: 0.0,
-            in_flight: NonZeroU32::MAX,
-        }
+        Self { rate, spacing: Duration::ZERO, rest: Duration::ZERO, jitter: 0.0, in_flight: NonZeroU32::MAX }
     }
 
     /// Slows down to at least `spacing` between two starts; never speeds up.
@@ -171,7 +165,8 @@ impl Politeness {
             let why = format!("{} is not between 0 and 10; 0.5 lengthens a spacing by up to half", self.jitter);
             return Err(Error::setting("politeness.jitter", why));
         }
-        let nameless = self.overrides.iter().position(|o| o.domain.trim_start_matches(['*', '.']).is_empty() && o.domain != "*");
+        let nameless =
+            self.overrides.iter().position(|o| o.domain.trim_start_matches(['*', '.']).is_empty() && o.domain != "*");
         match nameless {
             Some(index) => Err(Error::setting(
                 format!("politeness.overrides[{index}].domain"),
@@ -273,7 +268,8 @@ mod tests {
 
     #[test]
     fn an_override_holds_for_its_domain_and_below() {
-        let json = r#"{"overrides": [{"domain": "*.slow.org", "spacing": 5}, {"domain": "fast.org", "per_domain": 4}]}"#;
+        let json =
+            r#"{"overrides": [{"domain": "*.slow.org", "spacing": 5}, {"domain": "fast.org", "per_domain": 4}]}"#;
         assert_eq!(limits(json, "slow.org").spacing, Duration::from_secs(5));
         assert_eq!(limits(json, "a.slow.org").spacing, Duration::from_secs(5));
         assert_eq!(limits(json, "notslow.org").spacing, Duration::from_secs(1));

@@ -99,12 +99,9 @@ impl Report {
             return Ok(());
         }
         domains.sort_by(|(a, left), (b, right)| right.requests.cmp(&left.requests).then(a.cmp(b)));
-        let width = domains.iter().take(MOST_DOMAINS_SHOWN).map(|(name, _)| name.as_str().len()).max().unwrap_or(0).max(6);
-        writeln!(
-            f,
-            "{:<width$}  requests  pages  smallest gap  most in flight  429/503  robots",
-            "domain"
-        )?;
+        let width =
+            domains.iter().take(MOST_DOMAINS_SHOWN).map(|(name, _)| name.as_str().len()).max().unwrap_or(0).max(6);
+        writeln!(f, "{:<width$}  requests  pages  smallest gap  most in flight  429/503  robots", "domain")?;
         for (name, domain) in domains.iter().take(MOST_DOMAINS_SHOWN) {
             let DomainStats { requests, pages, smallest_gap, most_in_flight, refusals, robots } = domain;
             let gap = smallest_gap.map_or_else(|| "-".to_owned(), |gap| format!("{:.1} ms", gap.as_secs_f64() * 1e3));

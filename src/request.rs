@@ -214,10 +214,8 @@ impl CanonicalUrl {
 
     fn rewrite_query(&self, url: &mut Url) {
         let Some(query) = url.query() else { return };
-        let mut parameters: Vec<&str> = query
-            .split('&')
-            .filter(|parameter| !(self.strip_tracking && is_tracking(name_of(parameter))))
-            .collect();
+        let mut parameters: Vec<&str> =
+            query.split('&').filter(|parameter| !(self.strip_tracking && is_tracking(name_of(parameter)))).collect();
         if self.sort_query {
             // Stable and by name only: the order of equal names may carry meaning.
             parameters.sort_by_key(|parameter| name_of(parameter));

@@ -13,11 +13,7 @@ use url::Url;
 
 use crate::{
     error::{Error, Result},
-    extract::{
-        self, Document, Element, Scan,
-        charset,
-        content_type::ContentType,
-    },
+    extract::{self, Document, Element, Scan, charset, content_type::ContentType},
     request::Request,
 };
 
@@ -208,7 +204,9 @@ impl Response {
     /// Returns what one streaming pass over the page finds: title, links, base, robots meta tags. Empty for what is not
     /// HTML.
     pub fn scan(&self) -> &Scan {
-        self.scan.get_or_init(|| if self.is_html() { extract::scan(self.content(), self.url()) } else { extract::scan("", self.url()) })
+        self.scan.get_or_init(|| {
+            if self.is_html() { extract::scan(self.content(), self.url()) } else { extract::scan("", self.url()) }
+        })
     }
 
     /// Resolves a reference against the page's base.

@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn only_what_may_end_better_is_tried_again() {
         let retry = Retry::default();
-        for hopeless in [Outcome::Status(404), Outcome::Parse("x".into()), Outcome::Fetch(FetchError::Tls("x".into()))] {
+        for hopeless in [Outcome::Status(404), Outcome::Parse("x".into()), Outcome::Fetch(FetchError::Tls("x".into()))]
+        {
             assert_eq!(retry.after(&hopeless, 1, 0.5), None, "{hopeless:?}");
         }
         assert!(retry.after(&Outcome::Fetch(FetchError::Truncated("x".into())), 1, 0.5).is_some());

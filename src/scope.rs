@@ -205,7 +205,10 @@ impl Boundary {
     fn check_path(&self, request: &Request) -> Result<(), DropReason> {
         let (scope, url) = (&self.scope, request.url.as_str());
         let is_seed = request.depth == 0;
-        if !scope.paths.is_empty() && !scope.paths.iter().any(|prefix| request.url.path().starts_with(prefix)) && !is_seed {
+        if !scope.paths.is_empty()
+            && !scope.paths.iter().any(|prefix| request.url.path().starts_with(prefix))
+            && !is_seed
+        {
             return Err(DropReason::Path);
         }
         let allowed = is_seed || scope.allow.is_empty() || scope.allow.iter().any(|rule| rule.0.is_match(url));
@@ -255,7 +258,9 @@ mod tests {
     }
 
     fn check(boundary: &mut Boundary, url: &str, depth: u32) -> Result<(), DropReason> {
-        boundary.check(&Request { depth, ..Request::parse(url).unwrap() })
+        let mut request = Request::parse(url).unwrap();
+        request.depth = depth;
+        boundary.check(&request)
     }
 
     #[test]
@@ -294,7 +299,11 @@ mod tests {
             ("https://e.org/docs/a.pdf", 1, Err(DropReason::Rule)),
             ("https://e.org/docs/old/a.html", 1, Err(DropReason::Rule)),
             ("https://e.org/docs/a.html", 3, Err(DropReason::Depth)),
-            ("https://e.org/docs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.html", 1, Err(DropReason::Length)),
+            (
+                "https://e.org/docs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.html",
+                1,
+                Err(DropReason::Length),
+            ),
         ] {
             assert_eq!(check(&mut boundary, url, depth), expected, "{url}");
         }

@@ -80,11 +80,8 @@ pub struct DomainStats {
 impl DomainStats {
     /// Adds what a throttle measured.
     pub fn merge(&mut self, evidence: &Evidence) {
-        let mut mine = Evidence {
-            requests: self.requests,
-            smallest_gap: self.smallest_gap,
-            most_in_flight: self.most_in_flight,
-        };
+        let mut mine =
+            Evidence { requests: self.requests, smallest_gap: self.smallest_gap, most_in_flight: self.most_in_flight };
         mine.merge(evidence);
         (self.requests, self.smallest_gap, self.most_in_flight) =
             (mine.requests, mine.smallest_gap, mine.most_in_flight);

@@ -322,7 +322,12 @@ mod tests {
             Self { throttle: Throttle::new(limits), now: Instant::now(), starts: Vec::new() }
         }
 
-        fn run(&mut self, duration: Duration, latency: &mut dyn FnMut() -> Duration, stall: &mut dyn FnMut() -> Duration) {
+        fn run(
+            &mut self,
+            duration: Duration,
+            latency: &mut dyn FnMut() -> Duration,
+            stall: &mut dyn FnMut() -> Duration,
+        ) {
             let end = self.now + duration;
             let mut ends: Vec<Instant> = Vec::new();
             while self.now < end {

@@ -8,10 +8,10 @@
 //! All three stand on one tokeniser (`tokens`). `context` tells it where markup is not markup
 //! (scripts, titles, SVG); for the tree, html5ever's tree builder does (`dom`).
 
-mod context;
-mod dom;
 pub mod charset;
 pub mod content_type;
+mod context;
+mod dom;
 pub mod links;
 pub mod select;
 pub mod text;

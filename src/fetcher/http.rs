@@ -73,7 +73,10 @@ impl Http {
     pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
         let granted = now();
         let (mut exchange, mut answer) = self.exchange(permit, request).await;
-        if answer.is_err() && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered()) && is_idempotent(&request.method) {
+        if answer.is_err()
+            && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
+            && is_idempotent(&request.method)
+        {
             if let Some(permit) = exchange.take().and_then(Exchange::into_permit) {
                 (exchange, answer) = self.exchange(permit.again(), request).await;
             }
@@ -161,7 +164,8 @@ impl Http {
         })?;
         let head = exchange.take_head().ok_or_else(|| FetchError::Protocol("an answer without a head".into()))?;
         let most = self.transport.body_limits().max_bytes;
-        let promised = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+        let promised =
+            head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
         if promised.is_some_and(|promised| promised > most) && request.method != Method::HEAD {
             return Err(too_large(most));
         }

@@ -142,7 +142,11 @@ enum Done {
 type Sending = Pin<Box<dyn Future<Output = Result<(), MailboxError>>>>;
 
 /// Polls all errands of the arbiter, and reports what is done.
-async fn drive<S: Spider>(desk: Rc<Desk<S>>, mut grants: mpsc::UnboundedReceiver<Grant>, scheduler: Recipient<Fetched>) {
+async fn drive<S: Spider>(
+    desk: Rc<Desk<S>>,
+    mut grants: mpsc::UnboundedReceiver<Grant>,
+    scheduler: Recipient<Fetched>,
+) {
     let mut errands = FuturesUnordered::new();
     let mut done = Fetched::default();
     let mut sending: Option<Sending> = None;

@@ -15,12 +15,7 @@ use std::{
 
 use futures_util::future::try_join_all;
 
-use super::{
-    Desk,
-    http::Answer,
-    offload::Lost,
-    redirect,
-};
+use super::{Desk, http::Answer, offload::Lost, redirect};
 use crate::{
     cooling::retry_after,
     frontier::{Lease, Leased, admission::Candidate},
@@ -95,10 +90,9 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
     let status = answer.status;
     if let Some(to) = redirect::target(status, &answer.headers, &request.url) {
         return match redirect::follow(request, status, &to, &desk.canonical) {
-            Ok(next) => Ending {
-                found: vec![Candidate::new(next, &desk.canonical)],
-                ..Outcome::Redirect { status, to }.into()
-            },
+            Ok(next) => {
+                Ending { found: vec![Candidate::new(next, &desk.canonical)], ..Outcome::Redirect { status, to }.into() }
+            }
             Err(outcome) => outcome.into(),
         };
     }
@@ -160,7 +154,8 @@ async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, desk: &Desk<
     if count > 0 && !desk.outlets.is_empty() {
         let url: Arc<str> = request.url.as_str().into();
         let scraped = page.items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() });
-        let deliveries = scraped.flat_map(|scraped| desk.outlets.iter().map(move |outlet| outlet.deliver(scraped.clone())));
+        let deliveries =
+            scraped.flat_map(|scraped| desk.outlets.iter().map(move |outlet| outlet.deliver(scraped.clone())));
         if let Err(error) = try_join_all(deliveries).await {
             return match error {
                 PipelineError::Panicked => Outcome::Panic(error.to_string()).into(),
@@ -177,7 +172,11 @@ fn now() -> SystemTime {
 }
 
 impl Answer {
-    fn decode(self, request: &Arc<Request>, limits: crate::transport::body::BodyLimits) -> Result<Response, FetchError> {
+    fn decode(
+        self,
+        request: &Arc<Request>,
+        limits: crate::transport::body::BodyLimits,
+    ) -> Result<Response, FetchError> {
         let body = self.decoded(limits)?;
         Ok(Response::new(request.clone(), self.status, self.headers, body, self.fetched_at, self.elapsed))
     }

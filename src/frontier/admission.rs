@@ -72,13 +72,7 @@ const MOST_PATHS_COUNTED: usize = 1_000_000;
 impl Admission {
     /// Creates the door of a scope; at most `most_queued` requests wait behind it.
     pub fn new(scope: Scope, key: DomainKey, most_queued: u64) -> Self {
-        Self {
-            boundary: Boundary::new(scope),
-            key,
-            dropped: HashMap::new(),
-            queries: HashMap::new(),
-            most_queued,
-        }
+        Self { boundary: Boundary::new(scope), key, dropped: HashMap::new(), queries: HashMap::new(), most_queued }
     }
 
     /// Takes the host of a seed, or of a seed's redirect, into the scope.

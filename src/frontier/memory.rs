@@ -94,12 +94,8 @@ impl MemoryFrontier {
 
     fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
         let attempts = if attempted { loan.attempt } else { loan.attempt - 1 };
-        let entry = Entry {
-            priority: loan.request.priority,
-            age: Reverse(loan.age),
-            attempts,
-            request: ById(loan.request),
-        };
+        let entry =
+            Entry { priority: loan.request.priority, age: Reverse(loan.age), attempts, request: ById(loan.request) };
         let queue = self.queues.entry(loan.domain.clone()).or_default();
         match not_before {
             Some(until) => queue.delayed.push(Reverse(Delayed { until, entry })),
@@ -138,8 +134,7 @@ impl Frontier for MemoryFrontier {
         self.queued -= 1;
         let id = LeaseId(self.number());
         let (attempt, request) = (entry.attempts + 1, entry.request.0);
-        let loan =
-            Loan { domain: domain.clone(), since: now, age: entry.age.0, attempt, request: request.clone() };
+        let loan = Loan { domain: domain.clone(), since: now, age: entry.age.0, attempt, request: request.clone() };
         self.leases.insert(id, loan);
         Next::Leased(Leased { id, request, attempt })
     }
@@ -159,8 +154,7 @@ impl Frontier for MemoryFrontier {
     }
 
     fn expire(&mut self, oldest: Instant) -> Vec<Domain> {
-        let expired: Vec<Loan> =
-            self.leases.extract_if(|_, loan| loan.since < oldest).map(|(_, loan)| loan).collect();
+        let expired: Vec<Loan> = self.leases.extract_if(|_, loan| loan.since < oldest).map(|(_, loan)| loan).collect();
         expired.into_iter().map(|loan| self.take_back(loan, None, true)).collect()
     }
 

@@ -37,6 +37,7 @@ impl<I> Collect<I> {
 impl<I: Clone + Send + Sync + 'static> Pipeline<I> for Collect<I> {
     fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
         let items = self.0.clone();
-        Each::new(move |item: &I| items.lock().unwrap_or_else(PoisonError::into_inner).push(item.clone())).start(arbiter)
+        Each::new(move |item: &I| items.lock().unwrap_or_else(PoisonError::into_inner).push(item.clone()))
+            .start(arbiter)
     }
 }

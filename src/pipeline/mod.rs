@@ -1,9 +1,9 @@
 //! Pipelines: where items go. Any actor that takes [`Scraped`] and [`CrawlEnded`] is one.
 
 mod collect;
-mod each;
 #[cfg(feature = "csv")]
 mod csv;
+mod each;
 mod json_lines;
 mod outlet;
 

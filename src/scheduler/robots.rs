@@ -147,7 +147,7 @@ impl RobotsDesk {
         self.pending.values_mut().flat_map(|pending| pending.parked.drain(..)).map(|(_, leased)| leased).collect()
     }
 
-    /// Takes in an answer. 
+    /// Takes in an answer.
     pub fn answered(&mut self, answer: RobotsAnswer, stats: &mut Stats, now: Instant) -> Verdict {
         let url = answer.url;
         let origin = self.awaited.remove(&url).unwrap_or_else(|| url.origin().ascii_serialization().into());

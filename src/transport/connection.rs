@@ -77,8 +77,7 @@ impl Connection {
             }
             self.received.reserve(READ_SIZE);
             let mut received = std::mem::take(&mut self.received);
-            let read =
-                self.poll_stream(|stream| tokio_util::io::poll_read_buf(stream, cx, &mut received));
+            let read = self.poll_stream(|stream| tokio_util::io::poll_read_buf(stream, cx, &mut received));
             self.received = received;
             let read = match (read, self.serving.as_ref()) {
                 (Poll::Ready(read), _) => read,

@@ -61,7 +61,9 @@ impl Connector {
         .await?;
         exchange.connecting(Phase::Connect);
         let stream = within(deadlines.connect, Phase::Connect, async {
-            for a in addresses.iter() { self.shared.settings.guard.check(a.ip()).map_err(FetchError::PrivateAddress)?; }
+            for a in addresses.iter() {
+                self.shared.settings.guard.check(a.ip()).map_err(FetchError::PrivateAddress)?;
+            }
             let s = TcpStream::connect(&addresses[..]).await.map_err(|e| FetchError::Connect(e.to_string()))?;
             let _ = s.set_nodelay(true);
             Ok(s)

@@ -169,7 +169,8 @@ impl Clients {
             .conn_keep_alive(NEVER)
             .conn_lifetime(NEVER)
             .disconnect_timeout(Duration::ZERO);
-        let client = Client::builder().connector(pool).disable_timeout().disable_redirects().no_default_headers().finish();
+        let client =
+            Client::builder().connector(pool).disable_timeout().disable_redirects().no_default_headers().finish();
         Self { client, connector }
     }
 }

@@ -1,3 +1,4 @@
 //! tmp
 /// tmp
-#[derive(Clone, Debug, PartialEq, Eq)] pub struct Proxy;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy;
