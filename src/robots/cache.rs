@@ -224,8 +224,9 @@ mod tests {
         for n in 0..60_000_u32 {
             file.extend(format!("allow:/{n:x}\n").bytes());
         }
+        let robots = Robots::from_status(200, &file, "bot", now);
         for key in 0..20_u32 {
-            cache.store(key, Robots::from_status(200, &file, "bot", now), now);
+            cache.store(key, robots.clone(), now);
         }
         assert!(cache.weight <= MOST_BYTES);
         assert!((2..20).contains(&cache.entries.len()), "{}", cache.entries.len());

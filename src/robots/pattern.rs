@@ -8,12 +8,14 @@ use url::Url;
 /// Both sides are brought to one spelling before they are compared: what needs no encoding is decoded, what does is
 /// encoded, in upper case. Only the characters that delimit within a path or a query mean something else when they are
 /// encoded, and keep the spelling they have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern {
     /// Canonical octets; `*` stands for any run of octets and for nothing else.
     octets: Box<[u8]>,
     /// The pattern ended in `$`: it has to match up to the end.
     is_anchored: bool,
+    /// How specific the rule is.
+    specificity: usize,
 }
 
 /// The path and query of a URL in their canonical form.
@@ -31,12 +33,29 @@ impl Pattern {
             Some(path) => (path, true),
             None => (path, false),
         };
-        Self { octets: canonical(path, Kind::Pattern).into(), is_anchored }
+        let octets: Box<[u8]> = canonical(path, Kind::Pattern).into();
+        let specificity = octets.len() + usize::from(is_anchored);
+        Self { octets, is_anchored, specificity }
     }
 
-    /// Returns how specific the pattern is: the number of its octets (RFC 9309 §2.2.2).
-    pub fn octets(&self) -> usize {
-        self.octets.len() + usize::from(self.is_anchored)
+    /// Returns how specific the pattern is: the number of its octets as it came (RFC 9309 §2.2.2).
+    pub fn specificity(&self) -> usize {
+        self.specificity
+    }
+
+    /// Tells whether the pattern has stars, so that matching it takes a look at the whole URL.
+    pub fn has_stars(&self) -> bool {
+        self.octets.contains(&b'*')
+    }
+
+    /// Makes the pattern match whatever begins as it does up to its first star.
+    #[must_use]
+    pub fn up_to_first_star(mut self) -> Self {
+        if let Some(star) = memchr::memchr(b'*', &self.octets) {
+            self.octets = self.octets.get(..star).unwrap_or_default().into();
+            self.is_anchored = false;
+        }
+        self
     }
 
     /// Tells whether the pattern matches, in time linear in both.
@@ -216,6 +235,16 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, path), expected, "{pattern} against {path}");
         }
+    }
+
+    #[test]
+    fn a_pattern_up_to_its_first_star_matches_more_and_is_as_specific() {
+        let whole = Pattern::new(b"/a*b$");
+        let cut = whole.clone().up_to_first_star();
+        let target = Target::of(&Url::parse("https://e.org/ac").unwrap());
+        assert!(!whole.matches(&target) && cut.matches(&target));
+        assert_eq!((whole.specificity(), cut.specificity()), (5, 5));
+        assert_eq!(Pattern::new(b"/a$").up_to_first_star(), Pattern::new(b"/a$"));
     }
 
     #[test]

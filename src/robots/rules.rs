@@ -1,7 +1,7 @@
 //! RobotsTxt: what one robots file says to one crawler (RFC 9309). Knows not where the file came from, nor how old it
 //! is.
 
-use std::{fmt, mem::size_of, time::Duration};
+use std::{cmp::Reverse, fmt, mem::size_of, time::Duration};
 
 use url::Url;
 
@@ -67,6 +67,11 @@ pub enum Why<'a> {
 /// looked at, nor the line that the cut goes through.
 pub const MOST_BYTES: usize = 500 * 1024;
 
+/// The most different rules with stars that are read as such: ten times what large sites have, and some 100 µs a decision
+/// on a long URL. Of more, which only a hostile file has, those that allow are passed over, and those that disallow hold
+/// up to their first star: so nothing is fetched that the file does not allow, and a decision costs little.
+const MOST_WITH_STARS: usize = 2_000;
+
 impl RobotsTxt {
     /// Reads what `file` says to the crawler whose product token is `token`. Every file can be read: lines that mean
     /// nothing are passed over.
@@ -118,9 +123,8 @@ impl RobotsTxt {
             None if everyones.is_there => (Group::Everyone, everyones),
             None => (Group::Nobody, Section::default()),
         };
-        let Section { mut rules, spacing, .. } = section;
-        rules.sort_by_key(|rule| (std::cmp::Reverse(rule.pattern.octets()), !rule.allows));
-        rules.shrink_to_fit();
+        let Section { rules, spacing, .. } = section;
+        let rules = ranked(rules);
         Self { rules, group, spacing, sitemaps }
     }
 
@@ -155,7 +159,7 @@ impl RobotsTxt {
     /// Returns about how many bytes of memory this takes.
     pub(crate) fn weight(&self) -> usize {
         // Each piece on the heap costs the allocator some 16 bytes of its own.
-        let of_rule = |rule: &Rule| size_of::<Rule>() + rule.pattern.octets() + rule.written.len() + 32;
+        let of_rule = |rule: &Rule| size_of::<Rule>() + rule.pattern.specificity() + rule.written.len() + 32;
         let of_sitemap = |url: &Url| size_of::<Url>() + url.as_str().len() + 16;
         let rules: usize = self.rules.iter().map(of_rule).sum();
         let sitemaps: usize = self.sitemaps.iter().map(of_sitemap).sum();
@@ -193,6 +197,20 @@ fn within_bounds(file: &[u8]) -> &[u8] {
         }
         _ => file,
     }
+}
+
+/// Brings rules into the order in which the first that matches decides. Of equal ones the first in the file stays.
+fn ranked(mut rules: Vec<Rule>) -> Vec<Rule> {
+    let rank = |rule: &Rule| (Reverse(rule.pattern.specificity()), !rule.allows);
+    rules.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| (&a.pattern, a.line).cmp(&(&b.pattern, b.line))));
+    rules.dedup_by(|a, b| a.pattern == b.pattern && a.allows == b.allows);
+    let with_stars = rules.iter().filter(|rule| rule.pattern.has_stars()).count();
+    if with_stars > MOST_WITH_STARS {
+        rules.retain(|rule| !rule.allows || !rule.pattern.has_stars());
+        rules = rules.into_iter().map(|rule| Rule { pattern: rule.pattern.up_to_first_star(), ..rule }).collect();
+    }
+    rules.shrink_to_fit();
+    rules
 }
 
 impl Rule {

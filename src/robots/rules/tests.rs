@@ -210,6 +210,17 @@ fn no_more_than_500_kib_are_parsed_and_a_line_that_is_cut_is_dropped() {
 }
 
 #[test]
+fn a_file_with_a_hostile_number_of_stars_allows_less_and_never_more() {
+    let rules = |count: usize| (0..count).map(|n| format!("allow: /a/*{n}\ndisallow: /b/*{n}$\n")).collect::<String>();
+    let allowed = |count: usize| {
+        let file = format!("user-agent: *\n{}disallow: /a\n", rules(count));
+        ["/a/7", "/b/7", "/b/x", "/c"].map(|path| is_allowed(&file, "bot", path))
+    };
+    assert_eq!(allowed(MOST_WITH_STARS / 2), [true, false, true, true]);
+    assert_eq!(allowed(MOST_WITH_STARS), [false, false, false, true]);
+}
+
+#[test]
 fn hostile_files_cost_little() {
     let long_url = format!("/{}", "a".repeat(100_000));
     for file in [
@@ -219,6 +230,7 @@ fn hostile_files_cost_little() {
         format!("user-agent: *\ndisallow: /x\n{}", "user-agent: y\nallow: /\n".repeat(100_000)),
         format!("user-agent: *\ndisallow: /x\n{}", "\n".repeat(10_000_000)),
         format!("user-agent: *\ndisallow: /x\n{}", "allow:*b\n".repeat(60_000)),
+        format!("user-agent: *\ndisallow: /x\n{}", (0..60_000).map(|n| format!("allow:*{n:x}/\n")).collect::<String>()),
     ] {
         let robots = RobotsTxt::parse(file.as_bytes(), "bot");
         assert!(robots.weight() < 16 << 20, "{}", robots.weight());
