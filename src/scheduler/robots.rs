@@ -169,9 +169,9 @@ impl RobotsDesk {
                 stats.count("robots/redirect");
                 return origins.into_iter().filter_map(|origin| self.hop(origin, &to, stats, now)).collect();
             }
-            RobotsResult::Body(status, body) => {
-                stats.count(&format!("robots/status/{status}"));
-                Robots::from_status(status, &body, &self.token, now)
+            RobotsResult::Body(code, body) => {
+                stats.count(&format!("robots/status/{code}"));
+                Robots::from_status(code, &body, &self.token, now)
             }
             RobotsResult::Failed(error) => {
                 stats.count(&format!("robots/{}", error.key()));
