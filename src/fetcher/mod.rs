@@ -10,10 +10,7 @@ pub mod visit;
 use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, rc::Rc, sync::Arc, time::Instant};
 
 use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
-use futures_util::{
-    FutureExt, StreamExt,
-    stream::{FuturesUnordered, Next},
-};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -160,7 +157,7 @@ async fn drive<S: Spider>(
             },
             Some(first) = errands.next(), if !errands.is_empty() => {
                 done.take(first);
-                while let Some(Some(more)) = ready_now(errands.next()) {
+                while let Some(Some(more)) = errands.next().now_or_never() {
                     done.take(more);
                 }
             },
@@ -176,10 +173,6 @@ async fn drive<S: Spider>(
             sending = Some(Box::pin(scheduler.send(std::mem::take(&mut done))));
         }
     }
-}
-
-fn ready_now<S: StreamExt + Unpin>(next: Next<'_, S>) -> Option<Option<S::Item>> {
-    next.now_or_never()
 }
 
 /// Runs one errand so that a panic in it harms no other.
