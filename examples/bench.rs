@@ -97,9 +97,9 @@ fn page(n: u64, pages: u64) -> String {
     let children = (1..=10).map(|child| 10 * n + child).filter(|child| *child < pages);
     let anywhere = (1..=30).map(|nth| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(nth * 7_919) % pages);
     for link in children.chain(anywhere) {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<p>{} <a href=\"/{link}\">page {link}</a></p>\n",
+            "<p>{} <a href=\"/{link}\">page {link}</a></p>",
             "words to read, and more of them ".repeat(8)
         );
     }
