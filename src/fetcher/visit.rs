@@ -10,14 +10,13 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use futures_util::future::try_join_all;
 
 use super::{Desk, http::Answer, offload::Lost, redirect};
 use crate::{
-    cooling::retry_after,
     frontier::{Lease, Leased, admission::Candidate},
     outcome::{FetchError, Outcome},
     permit::Permit,
@@ -97,8 +96,7 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
         };
     }
     if matches!(status, 429 | 503) {
-        let asked = answer.headers.get("retry-after").and_then(|value| value.to_str().ok());
-        return Outcome::Refused { status, retry_after: asked.and_then(|asked| retry_after(asked, now())) }.into();
+        return Outcome::Refused { status, retry_after: answer.retry_after() }.into();
     }
     match parse(answer, request.clone(), desk).await {
         Ok(page) => deliver(page, request, desk).await,
@@ -164,11 +162,6 @@ async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, desk: &Desk<
         }
     }
     Ending { outcome: Outcome::Ok, found: page.found, items: count }
-}
-
-#[allow(clippy::disallowed_methods, reason = "Retry-After may be a date")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 impl Answer {
