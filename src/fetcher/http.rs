@@ -79,10 +79,9 @@ impl Http {
         if answer.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
             && is_idempotent(&request.method)
+            && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            if let Some(permit) = exchange.take().and_then(Exchange::into_permit) {
-                (exchange, answer) = self.exchange(permit.again(), request).await;
-            }
+            (exchange, answer) = self.exchange(permit.again(), request).await;
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());

@@ -17,10 +17,7 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
-use futures_util::{
-    FutureExt, StreamExt,
-    stream::{FuturesUnordered, Next},
-};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -210,7 +207,7 @@ async fn drive<S: Spider>(
             },
             Some(first) = errands.next(), if !errands.is_empty() => {
                 done.take(first);
-                while let Some(Some(more)) = ready_now(errands.next()) {
+                while let Some(Some(more)) = errands.next().now_or_never() {
                     done.take(more);
                 }
             },
@@ -226,10 +223,6 @@ async fn drive<S: Spider>(
             sending = Some(Box::pin(scheduler.send(std::mem::take(&mut done))));
         }
     }
-}
-
-fn ready_now<S: StreamExt + Unpin>(next: Next<'_, S>) -> Option<Option<S::Item>> {
-    next.now_or_never()
 }
 
 /// Runs one errand so that a panic in it harms no other.

@@ -98,9 +98,6 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
     if matches!(status, 429 | 503) {
         return Outcome::Refused { status, retry_after: answer.retry_after() }.into();
     }
-    if !desk.spider.accepts(status) {
-        return Outcome::Status(status).into();
-    }
     match parse(answer, request.clone(), desk).await {
         Ok(page) => deliver(page, request, desk).await,
         Err(outcome) => outcome.into(),
@@ -113,10 +110,13 @@ struct Page<I> {
     found: Vec<Candidate>,
 }
 
-/// Decodes and parses off the loop.
+/// Decodes and parses off the loop, as everything is that the spider brings.
 async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
     let (spider, limits, canonical) = (desk.spider.clone(), desk.body_limits, desk.canonical.clone());
     let work = move || {
+        if !spider.accepts(answer.status) {
+            return Err(Outcome::Status(answer.status));
+        }
         let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();

@@ -227,7 +227,7 @@ impl Crawl {
         stats.elapsed = elapsed;
         stats.ledger.queued = self.frontier.queued();
         stats.ledger.leased = self.frontier.leased();
-        stats.domains_active = self.domains.len();
+        stats.domains_active = self.domains.known();
         stats.domains_cooling = self.domains.all_live().filter(|(_, live)| live.cooling.state(now).is_some()).count();
         for (domain, live) in self.domains.all_live() {
             let evidence = live.gate.throttle().evidence();
@@ -302,10 +302,12 @@ impl Crawl {
                 Err(Refusal::NotBefore(at)) => return self.domains.schedule(domain, at),
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
-                Ok(permit) => match self.next_errand(domain, now) {
-                    Some(errand) => self.pool.assign(permit, errand),
-                    None => continue,
-                },
+                // Without an errand the permit goes back, and the loop sees what the domain waits for.
+                Ok(permit) => {
+                    if let Some(errand) = self.next_errand(domain, now) {
+                        self.pool.assign(permit, errand);
+                    }
+                }
             }
         }
     }

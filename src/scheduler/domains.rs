@@ -139,8 +139,8 @@ impl Domains {
         self.table.iter().filter_map(|(domain, entry)| Some((domain, entry.live.as_deref()?)))
     }
 
-    /// Returns how many domains are known.
-    pub fn len(&self) -> usize {
+    /// Returns how many domains have work or a past.
+    pub fn known(&self) -> usize {
         self.table.len()
     }
 }

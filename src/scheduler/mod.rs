@@ -153,7 +153,7 @@ impl Scheduler {
         let closing = async move {
             if let (Some(log), false) = (log, rest.is_empty()) {
                 // A log that cannot take its last lines has said so itself.
-                drop(log.send(LogLines(rest)).await);
+                let _ = log.send(LogLines(rest)).await;
             }
             close().await
         };
