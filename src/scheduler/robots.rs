@@ -74,10 +74,6 @@ pub enum Verdict {
 /// means well, but five is what Google follows too.
 const MOST_HOPS: usize = 5;
 
-/// After so many failures in a row to get a robots file, with the waits between them, the pages of its origin fail
-/// rather than wait for ever.
-const PATIENCE: u32 = 3;
-
 /// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
 /// domain can pile up: beyond this a redirect counts as a failure, to be tried again later.
 const MOST_PENDING: usize = 10_000;
@@ -109,7 +105,7 @@ impl RobotsDesk {
             Some(Robots::AllowAll) => Ruling::Allowed(None),
             Some(Robots::Rules(rules)) if rules.decide(url).is_allowed() => Ruling::Allowed(rules.spacing()),
             Some(Robots::Rules(_)) => Ruling::Disallowed,
-            Some(Robots::DenyAll { failures, why, .. }) if *failures >= PATIENCE || why.is_final => {
+            Some(Robots::DenyAll { failures, why, .. }) if *failures >= why.patience => {
                 Ruling::Unreachable(why.outcome, format!("robots.txt: {}", why.detail))
             }
             Some(Robots::DenyAll { until, .. }) => Ruling::NotBefore(*until),
@@ -239,8 +235,8 @@ fn robots_file_of(url: &Url) -> Url {
 }
 
 fn why(error: &FetchError) -> Unreachable {
-    let why = Unreachable::soon(error.key(), &error.to_string());
-    Unreachable { is_final: !error.is_transient(), ..why }
+    let named = if error.is_transient() { Unreachable::soon } else { Unreachable::for_good };
+    named(error.key(), &error.to_string())
 }
 
 #[cfg(test)]
@@ -391,6 +387,7 @@ mod tests {
         assert!(asks.is_empty(), "it is being asked for already");
         let (asks, _) = split(desk.redirect("http://b.org/robots.txt", "https://c.org/robots.txt"));
         assert!(asks.is_empty());
+        assert_eq!(desk.page("https://c.org/robots.txt"), Ruling::Allowed(None), "a page of its own");
         let (asks, _) = split(desk.redirect("https://c.org/robots.txt", "https://c.org/r"));
         assert_eq!(asks, ["https://c.org/r"], "all three go on together");
         let (_, pages) = split(desk.body("https://c.org/r", 200, DENY_X));
@@ -398,6 +395,17 @@ mod tests {
         for page in pages {
             assert_eq!(desk.page(&page), Ruling::Disallowed);
         }
+        assert!(desk.is_idle());
+    }
+
+    #[test]
+    fn an_origin_joins_the_question_that_a_redirect_to_its_file_began() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        desk.redirect("http://e.org/robots.txt", "https://e.org/robots.txt");
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Asked);
+        let (_, pages) = split(desk.body("https://e.org/robots.txt", 200, DENY_X));
+        assert_eq!(pages, ["http://e.org/x", "https://e.org/x"]);
         assert!(desk.is_idle());
     }
 
@@ -455,16 +463,18 @@ mod tests {
     #[test]
     fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
         let mut desk = Desk::new();
-        for (nth, status) in [(1, 500), (2, 429), (3, 503)] {
-            assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"), "for the {nth}th time");
+        let begin = desk.now;
+        for (nth, status) in [500, 429, 503, 502, 599, 504].into_iter().enumerate() {
+            assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"), "after {nth} failures");
             assert_eq!(split(desk.body("http://e.org/robots.txt", status, DENY_X)).1, ["http://e.org/x"]);
             match desk.page("http://e.org/x") {
-                Ruling::NotBefore(until) if nth < PATIENCE => desk.now = until,
-                ruling => assert_eq!(ruling, Ruling::Unreachable("robots", "robots.txt: status 503".to_owned())),
+                Ruling::NotBefore(until) if nth < 5 => desk.now = until,
+                ruling => assert_eq!(ruling, Ruling::Unreachable("robots", "robots.txt: status 504".to_owned())),
             }
         }
-        assert_eq!((desk.stats.get("robots/unreachable"), desk.stats.get("robots/fetched")), (3, 0));
-        desk.now += Duration::from_secs(20);
+        assert_eq!(desk.now - begin, Duration::from_secs(5 + 10 + 20 + 40 + 80));
+        assert_eq!((desk.stats.get("robots/unreachable"), desk.stats.get("robots/fetched")), (6, 0));
+        desk.now += Duration::from_secs(160);
         desk.page("http://e.org/x");
         desk.body("http://e.org/robots.txt", 200, DENY_X);
         assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed, "it came back");
