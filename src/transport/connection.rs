@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 use super::{
     exchange::Exchange,
     sockets::Slot,
+    tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
 };
 use crate::outcome::FetchError;
@@ -111,11 +112,19 @@ impl Serving {
         let decoded = match read {
             Ok(0) => self.decoder.finish(readable),
             Ok(_) => {
-                self.exchange.answered();
+                if self.exchange.answered() && tls_error::looks_like_tls(received) {
+                    let why = "an answer in TLS to a request in plain HTTP; is the URL https://?".to_owned();
+                    return Err(self.exchange.fail(FetchError::Protocol(why)));
+                }
                 self.decoder.feed(received, readable)
             }
-            // What a reset cut off is as incomplete as what an early end cut off.
-            Err(_) => self.decoder.finish(readable).and(Ok(())),
+            Err(error) => {
+                if let Some(refused) = tls_error::refused(&error) {
+                    return Err(self.exchange.fail(FetchError::Tls(refused)));
+                }
+                // What a reset cut off is as incomplete as what an early end cut off.
+                self.decoder.finish(readable)
+            }
         };
         if let Some(head) = self.decoder.take_head() {
             self.exchange.set_head(head);

@@ -69,7 +69,12 @@ impl Connector {
             Ok(s)
         })
         .await?;
-        Ok(Box::new(stream))
+        if !target.tls {
+            return Ok(Box::new(stream));
+        }
+        exchange.connecting(Phase::Tls);
+        let handshake = self.shared.tls.connect(Box::new(stream), &target.host, false);
+        Ok(Box::new(within(deadlines.tls, Phase::Tls, handshake).await?))
     }
 }
 
