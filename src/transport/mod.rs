@@ -5,6 +5,7 @@ pub mod body;
 mod connection;
 mod connector;
 mod deadlines;
+mod dial;
 pub mod dns;
 pub(crate) mod exchange;
 mod host_pattern;

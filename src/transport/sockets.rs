@@ -76,6 +76,11 @@ impl Sockets {
         }
     }
 
+    /// Returns a place for one more socket if there is one to spare.
+    pub fn spare_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.budget.free.clone().try_acquire_owned().ok()
+    }
+
     /// Registers an open stream.
     pub fn register(&self, stream: Box<dyn Stream>, place: OwnedSemaphorePermit) -> Rc<Slot> {
         let slot = Rc::new(Slot {
