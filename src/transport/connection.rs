@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 use super::{
     exchange::Exchange,
     sockets::Slot,
+    tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
 };
 use crate::outcome::FetchError;
@@ -103,9 +104,19 @@ impl Connection {
         self.received = received;
         let Some(serving) = self.serving.as_ref() else { return Poll::Ready(()) };
         match ready!(read) {
-            Ok(1..) => serving.exchange.answered(),
+            Ok(1..) => {
+                if serving.exchange.answered() && tls_error::looks_like_tls(&self.received) {
+                    let why = "an answer in TLS to a request in plain HTTP; is the URL https://?".to_owned();
+                    let _ = serving.exchange.fail(FetchError::Protocol(why));
+                }
+            }
             Ok(0) => self.ended = Some(Ended::InOrder),
-            Err(_) => self.ended = Some(Ended::BrokenOff),
+            Err(error) => {
+                if let Some(refused) = tls_error::refused(&error) {
+                    let _ = serving.exchange.fail(FetchError::Tls(refused));
+                }
+                self.ended = Some(Ended::BrokenOff);
+            }
         }
         if self.ended.is_some() {
             serving.exchange.lost();

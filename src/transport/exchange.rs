@@ -156,11 +156,11 @@ impl Exchange {
         self.lost.set(true);
     }
 
-    /// Notes that bytes of an answer came.
-    pub fn answered(&self) {
+    /// Notes that bytes of an answer came, and tells whether they are the first.
+    pub fn answered(&self) -> bool {
         #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
         self.heard_at.set(Some(Instant::now()));
-        self.answered.set(true);
+        !self.answered.replace(true)
     }
 
     /// Waits with a connection that has nothing to read; ready when the server has been silent for too long.
