@@ -70,8 +70,7 @@ pub enum Verdict {
     },
 }
 
-/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed. A sixth is none too many for a server that
-/// means well, but five is what Google follows too.
+/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed.
 const MOST_HOPS: usize = 5;
 
 /// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
