@@ -353,7 +353,11 @@ fn what_is_wrong_is_a_protocol_error() {
         broken("protocol", "chunk_extension", [send(chunked("5;")), Endless("a")]),
         broken("protocol", "chunk_trailers", [send(chunked("0\r\n")), Endless("A: b\r\n")]),
         broken("too_large", "endless", [send(with("", "")), Endless("hello")]),
-        broken("too_large", "endless_chunks", [send(chunked("")), Endless("2c\r\na chunk that is forty bytes long, or near it\r\n")]),
+        broken(
+            "too_large",
+            "endless_chunks",
+            [send(chunked("")), Endless("2c\r\na chunk that is forty bytes long, or near it\r\n")],
+        ),
         broken("too_large", "endless_chunk", [send(chunked("FFFFFFFFFFFF\r\n")), Endless("hello")]),
         broken(
             "too_large",

@@ -150,9 +150,10 @@ impl Scheduler {
         let log = self.log.take();
         let rest = self.crawl.take_log();
         let closing = async move {
-            if let (Some(log), false) = (log, rest.is_empty()) {
-                // A log that cannot take its last lines has said so itself.
-                drop(log.send(LogLines(rest)).await);
+            if let Some(log) = log {
+                // Also when nothing is left: the reply then tells that what is on its way was written. A log that
+                // cannot take its last lines has said so itself.
+                let _ = log.send(LogLines(rest)).await;
             }
             close().await
         };
