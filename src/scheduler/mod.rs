@@ -19,6 +19,7 @@ use actix::{
     WrapFuture, fut,
 };
 use tokio::sync::watch;
+use url::Url;
 
 use self::{
     crawl::{Crawl, Mode},
@@ -27,7 +28,7 @@ use self::{
 use crate::{
     domain::Domain,
     error::Error,
-    fetcher::Fetched,
+    fetcher::{Asker, Fetched},
     frontier::{self, Leased, admission::Candidate},
     permit,
     report::{Ended, Report},
@@ -225,6 +226,10 @@ takes! {
     LeaseDropped(Leased) -> (), |scheduler, LeaseDropped(leased)| scheduler.crawl.lease_dropped(&leased, now())
 }
 takes! {
+    /// A question for a robots file was dropped unanswered.
+    RobotsLost(Url) -> (), |scheduler, RobotsLost(url)| scheduler.crawl.robots_lost(url, now())
+}
+takes! {
     /// More seeds.
     Seed(Vec<Candidate>) -> Result<(), Error>, |scheduler, Seed(seeds)| {
         if scheduler.ended.is_some() || scheduler.crawl.mode() == Mode::Stopping {
@@ -313,6 +318,13 @@ impl frontier::Returned for WayBack {
     fn returned(&self, leased: Leased) {
         #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the leases")]
         self.0.do_send(LeaseDropped(leased));
+    }
+}
+
+impl Asker for WayBack {
+    fn lost(&self, url: Url) {
+        #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the permits")]
+        self.0.do_send(RobotsLost(url));
     }
 }
 

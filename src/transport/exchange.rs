@@ -145,11 +145,6 @@ impl Exchange {
         self.phase.set(phase);
     }
 
-    /// Tells what is being waited for.
-    pub fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-
     /// Tells whether the request went over a connection that had been kept alive, which closed without a byte of an
     /// answer: the server may have closed it before it saw the request.
     pub fn died_unanswered(&self) -> bool {
