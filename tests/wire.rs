@@ -410,7 +410,6 @@ fn what_a_server_does_on_an_idle_connection_is_no_answer_to_the_next_request() {
     let server = Server::start(&cases);
     let paths = cases.iter().flat_map(|case| [case.name.to_owned(), format!("after_{}", case.name)]);
     let requests: Vec<_> = paths.map(|path| Request::get(server.url(&path))).collect();
-    // The permit is granted, and the connection chosen, before the server does what it does.
     let endings = crawl(&server, requests, |settings| {
         settings.politeness.rate = None;
         settings.politeness.spacing = Some(Duration::from_millis(300));
