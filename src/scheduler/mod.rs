@@ -158,7 +158,7 @@ impl Scheduler {
             if let Some(log) = log {
                 // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
                 // cannot take its last lines has said so itself.
-                let _written = log.send(LogLines(rest)).await;
+                let _ = log.send(LogLines(rest)).await;
             }
             close().await
         };

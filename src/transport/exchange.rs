@@ -129,6 +129,12 @@ impl Exchange {
         self.heard_at.set(Some(now));
     }
 
+    /// Records that more of the request is written: the wait for the answer begins with the last of it.
+    pub fn wrote_more(&self) {
+        #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
+        self.heard_at.set(Some(Instant::now()));
+    }
+
     /// Tells when the request was written.
     pub fn started(&self) -> Option<Instant> {
         self.started.get()
