@@ -98,6 +98,10 @@ impl Permit {
     /// # Errors
     /// The law allows it only later.
     pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
+        if self.state == State::Writing {
+            // The socket took nothing yet: the gate was passed already.
+            return Ok(());
+        }
         if now < self.due {
             return Err(NotBefore(self.due));
         }
