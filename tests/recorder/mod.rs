@@ -1,14 +1,24 @@
 //! Recorder: a raw HTTP server on threads of its own, one for each connection, that notes when each request arrived.
-//! It shares no runtime and no code with what it judges.
+//! It shares no runtime and no code with what it judges, and takes the arrival times from the kernel, so that a busy
+//! machine that wakes its threads late does not blur what it measures.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{IoSliceMut, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd,
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
+};
+
+use nix::{
+    cmsg_space,
+    sys::{
+        socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns},
+        time::TimeSpec,
+    },
 };
 
 /// A request as it arrived.
@@ -66,12 +76,15 @@ impl Recorder {
     pub fn start(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        // Connections inherit it.
+        setsockopt(&listener, ReceiveTimestampns, &true).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (answer, notes) = (Arc::new(answer), asked.clone());
+        let (answer, notes, clock) = (Arc::new(answer), asked.clone(), Arc::new(Clock::new()));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (answer, notes) = (answer.clone(), notes.clone());
-                thread::Builder::new().stack_size(128 * 1024).spawn(move || serve(&stream, &notes, &*answer)).unwrap();
+                let (answer, notes, clock) = (answer.clone(), notes.clone(), clock.clone());
+                let serve = move || serve(&stream, &clock, &notes, &*answer);
+                thread::Builder::new().stack_size(256 * 1024).spawn(serve).unwrap();
             }
         });
         Self { address, asked }
@@ -91,29 +104,23 @@ impl Recorder {
 }
 
 /// Serves one connection. It ends quietly when its client does.
-fn serve(mut stream: &TcpStream, notes: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> Answer) -> Option<()> {
+fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> Answer) -> Option<()> {
     stream.set_nodelay(true).ok()?;
-    let mut reader = BufReader::new(stream);
+    let mut socket = Socket { stream, clock, read: Vec::new(), at: Instant::now() };
     loop {
-        let mut line = String::new();
-        // The moment of arrival is that of the first bytes.
-        reader.fill_buf().ok()?;
-        let at = Instant::now();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let mut words = line.split_whitespace().map(str::to_owned);
+        let head = socket.until(|read| read.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4))?;
+        let at = socket.at;
+        let head = String::from_utf8(head).ok()?;
+        let mut lines = head.split("\r\n");
+        let mut words = lines.next()?.split(' ').map(str::to_owned);
         let (method, path) = (words.next()?, words.next()?);
-        let mut headers = Vec::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-            match line.trim_end().split_once(':') {
-                Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
-                None => break,
-            }
-        }
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
         let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let mut body = vec![0; length.map_or(0, |(_, value)| value.parse().unwrap())];
-        reader.read_exact(&mut body).ok()?;
+        let length = length.map_or(0, |(_, value)| value.parse().unwrap());
+        let body = socket.until(|read| (read.len() >= length).then_some(length))?;
         let asked = {
             let mut notes = notes.lock().unwrap();
             let asked = Asked { at, index: notes.len(), method, path, headers, body };
@@ -125,7 +132,58 @@ fn serve(mut stream: &TcpStream, notes: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Ask
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
         let body = if asked.method == "HEAD" { "" } else { &body };
-        stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+        socket.stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+    }
+}
+
+/// A socket whose bytes come with the time of their arrival.
+struct Socket<'a> {
+    stream: &'a TcpStream,
+    clock: &'a Clock,
+    read: Vec<u8>,
+    /// When the bytes that were read last came.
+    at: Instant,
+}
+
+impl Socket<'_> {
+    /// Reads until `end` finds one, and returns what lies before it.
+    fn until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Option<Vec<u8>> {
+        loop {
+            if let Some(end) = end(&self.read) {
+                let rest = self.read.split_off(end);
+                return Some(std::mem::replace(&mut self.read, rest));
+            }
+            let mut bytes = [0; 8192];
+            let mut room = cmsg_space!(TimeSpec);
+            let mut slices = [IoSliceMut::new(&mut bytes)];
+            let got = recvmsg::<()>(self.stream.as_raw_fd(), &mut slices, Some(&mut room), MsgFlags::empty()).ok()?;
+            let stamp = got.cmsgs().ok()?.find_map(|message| match message {
+                ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+                _ => None,
+            });
+            let length = Some(got.bytes).filter(|length| *length > 0)?;
+            self.at = stamp.map_or_else(Instant::now, |stamp| self.clock.instant(stamp));
+            self.read.extend_from_slice(&bytes[..length]);
+        }
+    }
+}
+
+/// Turns the kernel's stamps, which are calendar time, into instants.
+struct Clock(Instant, SystemTime);
+
+impl Clock {
+    fn new() -> Self {
+        loop {
+            let (before, wall) = (Instant::now(), SystemTime::now());
+            // Not interrupted between the two.
+            if before.elapsed() < Duration::from_micros(20) {
+                return Self(before, wall);
+            }
+        }
+    }
+
+    fn instant(&self, stamp: TimeSpec) -> Instant {
+        self.0 + (SystemTime::UNIX_EPOCH + Duration::from(stamp)).duration_since(self.1).unwrap_or_default()
     }
 }
 
