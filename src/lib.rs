@@ -64,10 +64,10 @@
 
 // nouns: plain data, no actors, no I/O
 pub mod extract;
+pub mod outcome;
 pub mod error;
 pub mod domain;
 pub mod rate;
-pub mod outcome;
 pub mod request;
 pub mod response;
 pub mod spider;
@@ -78,6 +78,8 @@ pub mod user_agent;
 pub mod robots;
 pub mod throttle;
 pub mod cooling;
+pub mod quota;
+pub mod adaptive;
 pub mod retry;
 pub mod permit;
 // what a crawl has done
@@ -94,7 +96,9 @@ pub mod scheduler;
 pub mod crawl_log;
 pub mod handle;
 pub mod crawler;
+pub mod client;
 
+pub use client::ThrottledClient;
 pub use crawler::Crawler;
 pub use permit::Permit;
 
