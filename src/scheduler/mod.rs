@@ -151,7 +151,8 @@ impl Scheduler {
         let log = self.log.take();
         let rest = self.crawl.take_log();
         let closing = async move {
-            if let (Some(log), false) = (log, rest.is_empty()) {
+            if let Some(log) = log {
+                // Sent even if it is empty: the reply comes after that to the batch before, which may be under way.
                 // A log that cannot take its last lines has said so itself.
                 let _ = log.send(LogLines(rest)).await;
             }
