@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
@@ -147,8 +148,8 @@ impl Network {
     /// Puts these options over the transport's settings.
     pub fn over(&self, mut transport: TransportSettings) -> TransportSettings {
         transport.guard.allow_private |= self.allow_private;
-        // The first rule that matches holds.
-        transport.resolve.splice(0..0, self.resolve.iter().cloned());
+        // Of two rules for one host the later holds.
+        transport.resolve.extend(self.resolve.iter().cloned());
         if let Some(limit) = self.timeout {
             transport.deadlines = transport.deadlines.within(limit);
         }
@@ -202,15 +203,15 @@ impl Identity {
 /// Names the URL and the option that allows it.
 pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure> {
     for url in urls {
-        let refused = match url.host() {
-            Some(Host::Ipv4(address)) => guard.check(address.into()).is_err(),
-            Some(Host::Ipv6(address)) => guard.check(address.into()).is_err(),
-            _ => user_agent::is_loopback(url) && !guard.allow_private,
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            _ if user_agent::is_loopback(url) => IpAddr::from(Ipv4Addr::LOCALHOST),
+            _ => continue,
         };
-        if refused {
-            return Err(Failure::usage(format!(
-                "{url} is on this machine or in a private network; add --allow-private if you mean that"
-            )));
+        if let Err(refused) = guard.check(address) {
+            let kind = refused.kind;
+            return Err(Failure::usage(format!("{url}: {address} is {kind}; add --allow-private if you mean that")));
         }
     }
     Ok(())
