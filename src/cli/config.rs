@@ -94,7 +94,9 @@ impl Config {
         let seeds = if seeds.is_empty() { self.seeds } else { seeds };
         let seeds = seeds.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
         if seeds.is_empty() {
-            return Err(Failure::usage("no URL to begin with; give one, as in: actix-crawler crawl https://example.org/"));
+            return Err(Failure::usage(
+                "no URL to begin with; give one, as in: actix-crawler crawl https://example.org/",
+            ));
         }
 
         let politeness = &mut self.politeness;
@@ -140,7 +142,15 @@ impl Config {
             ..defaults
         };
         let respect_nofollow = options.respect_nofollow || self.respect_nofollow;
-        Ok(Order { user_agent: identity.user_agent(&seeds)?, seeds, settings, select, respect_nofollow, output, summary })
+        Ok(Order {
+            user_agent: identity.user_agent(&seeds)?,
+            seeds,
+            settings,
+            select,
+            respect_nofollow,
+            output,
+            summary,
+        })
     }
 }
 

@@ -132,9 +132,7 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        for exit in
-            [Exit::Well, Exit::NotRun, Exit::Usage, Exit::FailedPages, Exit::Ledger, Exit::Interrupted]
-        {
+        for exit in [Exit::Well, Exit::NotRun, Exit::Usage, Exit::FailedPages, Exit::Ledger, Exit::Interrupted] {
             let code = format!("{:>5}  ", exit as u8);
             assert!(CODES.contains(&code), "{code}");
         }

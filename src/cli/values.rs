@@ -135,7 +135,9 @@ mod tests {
 
     #[test]
     fn bytes_are_written_as_people_write_them() {
-        for (text, expected) in [("500", 500), ("500k", 500_000), ("10M", 10_000_000), ("10MiB", 10 << 20), ("1 GB", 1_000_000_000)] {
+        for (text, expected) in
+            [("500", 500), ("500k", 500_000), ("10M", 10_000_000), ("10MiB", 10 << 20), ("1 GB", 1_000_000_000)]
+        {
             assert_eq!(bytes(text), Ok(expected), "{text}");
         }
         for text in ["", "0", "x", "10T", "-1", "1.5M", "99999999999999999999", "18446744073709551615k"] {
