@@ -303,6 +303,7 @@ mod tests {
         fn released(&self, _: &Domain) {}
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
     fn exchange(head: Duration) -> Rc<Exchange> {
         let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
         let now = std::time::Instant::now();
