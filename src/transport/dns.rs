@@ -5,7 +5,6 @@
 mod hickory;
 mod names;
 mod overrides;
-#[cfg_attr(feature = "hickory", allow(dead_code, reason = "the name servers are asked in its place"))]
 mod system;
 
 use std::{
@@ -16,8 +15,11 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use self::names::{Knowledge, Names, Ticket};
 pub use self::overrides::Overrides;
+use self::{
+    names::{Knowledge, Names, Ticket},
+    system::SystemLookUp,
+};
 use crate::{error::Result, outcome::FetchError};
 
 /// Tells addresses of hosts, to all arbiters of one crawl. Cloning is cheap; clones share what they know.
@@ -38,6 +40,23 @@ trait LookUp: Send + Sync {
     fn look_up(&self, ticket: Ticket);
 }
 
+#[cfg(not(feature = "hickory"))]
+fn look_up(threads: Handle) -> Arc<dyn LookUp> {
+    Arc::new(SystemLookUp::new(threads))
+}
+
+/// Falls back on the system where that tells no name server, as in a container without a network.
+#[cfg(feature = "hickory")]
+fn look_up(threads: Handle) -> Arc<dyn LookUp> {
+    match hickory::HickoryLookUp::new() {
+        Ok(look_up) => Arc::new(look_up),
+        Err(error) => {
+            tracing::warn!(%error, "addresses are looked up by the system, and not by the name servers");
+            Arc::new(SystemLookUp::new(threads))
+        }
+    }
+}
+
 /// The most names that are remembered, about 200 bytes each: enough for every connection that an hour's crawl keeps
 /// opening anew, since a connection is kept alive longer than most look-ups are worth.
 const MOST_NAMES: usize = 10_000;
@@ -53,11 +72,7 @@ impl Resolver {
     /// Shows how to write the override that is wrong.
     pub fn new(overrides: &[String], threads: Handle) -> Result<Self> {
         let overrides = Overrides::parse(overrides)?;
-        #[cfg(not(feature = "hickory"))]
-        let look_up = system::SystemLookUp::new(threads);
-        #[cfg(feature = "hickory")]
-        let look_up = hickory::HickoryLookUp::new(threads)?;
-        Ok(Self::with(overrides, Arc::new(look_up)))
+        Ok(Self::with(overrides, look_up(threads)))
     }
 
     fn with(overrides: Overrides, look_up: Arc<dyn LookUp>) -> Self {
@@ -204,10 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_system_tells_of_names_that_do_not_exist() {
-        let resolver = Resolver::with(
-            Overrides::default(),
-            Arc::new(system::SystemLookUp::new(tokio::runtime::Handle::current())),
-        );
+        let resolver = Resolver::with(Overrides::default(), Arc::new(SystemLookUp::new(Handle::current())));
         let asked = (0..50).map(|_| resolver.resolve("no-such-host.invalid", 80));
         for answer in futures_util::future::join_all(asked).await {
             let error = answer.expect_err("RFC 6761 §6.4: .invalid does not exist");

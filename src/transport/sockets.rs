@@ -284,7 +284,7 @@ mod tests {
             let (busy, idle) = (open(&sockets).await, open(&sockets).await);
             idle.idle();
             let since = idle.idle_since.get().unwrap();
-            sockets.close_idle_for(KEEP_ALIVE, since + KEEP_ALIVE - SWEEP);
+            sockets.close_idle_for(KEEP_ALIVE, since + KEEP_ALIVE / 2);
             assert!(idle.is_open());
             sockets.close_idle_for(KEEP_ALIVE, since + KEEP_ALIVE);
             assert!(!idle.is_open() && busy.is_open());
