@@ -22,7 +22,7 @@ pub struct AddressGuard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "{address} is {kind} and is not connected to; allow_private(), or --allow-private on the command line, permits \
-     all such addresses, `allow` in the transport's guard single networks"
+     all such addresses, and transport.guard.allow single networks"
 )]
 pub struct RefusedAddress {
     /// The address.
