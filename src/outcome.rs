@@ -80,8 +80,6 @@ impl Outcome {
             // 408 Request Timeout, 500, 502 Bad Gateway, 504 Gateway Timeout; 522 and 524 are Cloudflare's time-outs.
             Self::Status(status) => matches!(status, 408 | 500 | 502 | 504 | 522 | 524),
             Self::Fetch(error) => error.is_transient(),
-            // The page may be innocent of a panic in the fetcher or a pipeline that was restarted.
-            Self::Panic(_) | Self::Pipeline(_) => false,
             _ => false,
         }
     }

@@ -121,11 +121,6 @@ impl Permit {
         }
         self
     }
-
-    /// Tells whether the request has started.
-    pub(crate) fn is_written(&self) -> bool {
-        self.state == State::Written
-    }
 }
 
 impl Drop for Permit {

@@ -209,6 +209,17 @@ impl Response {
         })
     }
 
+    /// Returns the URL that the first element matching `css` links to (`href` or `src`), absolute; `None` where nothing
+    /// matches: `.follow(page.link(".next a")?)`.
+    ///
+    /// # Errors
+    /// The selector is wrong, or the reference is no URL.
+    pub fn link(&self, css: &str) -> Result<Option<Url>> {
+        let element = self.document().find(css)?;
+        let reference = element.and_then(|element| element.attr("href").or_else(|| element.attr("src")));
+        reference.map(|reference| self.join(reference)).transpose()
+    }
+
     /// Resolves a reference against the page's base.
     ///
     /// # Errors

@@ -291,7 +291,7 @@ fn floor_of(interval: Duration) -> Duration {
     if interval < SHORTEST_EVEN_INTERVAL {
         return Duration::ZERO;
     }
-    interval - (interval / 40).min(Duration::from_micros(500))
+    interval.saturating_sub((interval / 40).min(Duration::from_micros(500)))
 }
 
 #[cfg(test)]

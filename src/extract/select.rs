@@ -2,8 +2,8 @@
 //! Knows the page's tree and no address: to follow what an attribute says is the spider's affair.
 //!
 //! ```
-//! # use extract_leaf::extract::Document;
-//! # fn main() -> Result<(), extract_leaf::extract::SelectorError> {
+//! # use actix_crawler::extract::Document;
+//! # fn main() -> Result<(), actix_crawler::extract::SelectorError> {
 //! let page = Document::parse("<div class=quote><i class=text>Be yourself.</i><b>Wilde</b></div>");
 //! for quote in page.select(".quote")? {
 //!     let text = quote.text_of(".text")?;

@@ -7,13 +7,16 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{
     HeaderMap, Method,
-    header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT,
+    },
 };
 use tokio::time::timeout;
 use url::Url;
 
 use super::{RobotsAnswer, RobotsResult, redirect};
 use crate::{
+    cooling::retry_after,
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
@@ -76,10 +79,9 @@ impl Http {
         if answer.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
             && is_idempotent(&request.method)
+            && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            if let Some(permit) = exchange.take().and_then(Exchange::into_permit) {
-                (exchange, answer) = self.exchange(permit.again(), request).await;
-            }
+            (exchange, answer) = self.exchange(permit.again(), request).await;
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
@@ -102,6 +104,7 @@ impl Http {
     pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
         let sent = self.send(permit, &Request::get(url.clone())).await;
         let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
+        let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
             Err(None) => RobotsResult::Unsent,
             Err(Some(error)) => RobotsResult::Failed(error),
@@ -113,7 +116,7 @@ impl Http {
                 },
             },
         };
-        RobotsAnswer { url, result, bytes, started: sent.started }
+        RobotsAnswer { url, result, bytes, started: sent.started, retry_after }
     }
 
     async fn exchange(
@@ -188,6 +191,11 @@ impl Http {
 }
 
 impl Answer {
+    /// Returns the wait that the answer asks for by its `Retry-After`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, wall_clock())
+    }
+
     /// Returns the body without its content codings.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_rt::net::ActixStream;
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 
 use super::{
@@ -29,15 +29,36 @@ pub struct Connection {
     /// Shared with the registry of sockets, which closes it when it has been idle for too long.
     slot: Rc<Slot>,
     limits: WireLimits,
+    /// What came and was not read yet.
     received: BytesMut,
-    readable: BytesMut,
+    /// How the server's side ended, once it has.
+    ended: Option<Ended>,
     serving: Option<Serving>,
+    /// Whether it has served a request before.
+    is_used: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    InOrder,
+    /// A reset, or TLS without its closing alert: what it cut off may have been the body's end or not.
+    BrokenOff,
 }
 
 struct Serving {
     exchange: Rc<Exchange>,
     decoder: ResponseDecoder,
-    written: bool,
+    sent: Sent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// The request has not passed the gate.
+    Nothing,
+    /// Some of the request, or all.
+    Something,
+    /// The server answered, or went, before the whole request was written; nobody needs the rest.
+    Enough,
 }
 
 /// As much as a socket usually has ready at once.
@@ -46,7 +67,7 @@ const READ_SIZE: usize = 16 * 1024;
 impl Connection {
     /// Wraps a stream that is ready for its first request.
     pub fn new(slot: Rc<Slot>, limits: WireLimits) -> Self {
-        Self { slot, limits, received: BytesMut::new(), readable: BytesMut::new(), serving: None }
+        Self { slot, limits, received: BytesMut::new(), ended: None, serving: None, is_used: false }
     }
 
     fn poll_stream<T>(&self, poll: impl FnOnce(Pin<&mut dyn Stream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -63,64 +84,101 @@ impl Connection {
         if is_new {
             let decoder = ResponseDecoder::new(&current.method, self.limits);
             self.slot.busy();
-            self.serving = Some(Serving { exchange: current, decoder, written: false });
+            self.serving = Some(Serving { exchange: current, decoder, sent: Sent::Nothing });
         }
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Reads from the socket until awc has something to read, or the response is whole.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.readable.is_empty() {
-            let Some(serving) = self.serving.as_ref() else { return Poll::Ready(Ok(())) };
-            if serving.decoder.is_done() {
-                return Poll::Ready(Ok(()));
-            }
-            self.received.reserve(READ_SIZE);
-            let mut received = std::mem::take(&mut self.received);
-            let read = self.poll_stream(|stream| tokio_util::io::poll_read_buf(stream, cx, &mut received));
-            self.received = received;
-            let read = match (read, self.serving.as_ref()) {
-                (Poll::Ready(read), _) => read,
-                (Poll::Pending, None) => return Poll::Pending,
-                (Poll::Pending, Some(serving)) => {
-                    let silence = ready!(serving.exchange.poll_silence(cx));
-                    return Poll::Ready(Err(serving.exchange.fail(silence)));
-                }
-            };
-            let Some(serving) = self.serving.as_mut() else { return Poll::Ready(Ok(())) };
-            serving.take_in(read, &mut self.received, &mut self.readable)?;
-            if serving.decoder.is_done() && !serving.decoder.is_reusable() {
-                self.slot.close();
-            }
+    fn note_sent(&mut self, sent: Sent) {
+        if let Some(serving) = self.serving.as_mut() {
+            serving.sent = sent;
         }
-        Poll::Ready(Ok(()))
     }
 
-    /// Reads while no request is served: awc's pool does so to see whether the connection still stands. Anything that
-    /// comes now answers no question of ours.
+    /// Waits for more from the server, or for its end.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.received.reserve(READ_SIZE);
+        let mut received = std::mem::take(&mut self.received);
+        let read = self.poll_stream(|stream| tokio_util::io::poll_read_buf(stream, cx, &mut received));
+        self.received = received;
+        let Some(serving) = self.serving.as_ref() else { return Poll::Ready(()) };
+        match ready!(read) {
+            Ok(1..) => serving.exchange.answered(),
+            Ok(0) => self.ended = Some(Ended::InOrder),
+            Err(_) => self.ended = Some(Ended::BrokenOff),
+        }
+        if self.ended.is_some() {
+            serving.exchange.lost();
+        }
+        Poll::Ready(())
+    }
+
+    /// Waits, with a request that cannot be written on for now, for an answer that makes the rest of it needless
+    /// (RFC 9112 §9.5), or for the server's end.
+    fn poll_early_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some(serving) = self.serving.as_mut() else { return Poll::Pending };
+            if serving.read_head(&mut self.received)? || self.ended.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_receive(cx));
+        }
+    }
+
+    /// Looks, while no request is served, at what the server does: awc's pool does so to see whether the connection
+    /// still stands. Anything that comes now answers no question of ours.
     fn poll_idle(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.poll_stream(|stream| stream.poll_read(cx, buffer)) {
             Poll::Ready(Err(_)) => Poll::Ready(Ok(())),
             other => other,
         }
     }
+
+    /// Refuses a kept-alive connection on which the server did anything since the last response: closed it, or sent
+    /// bytes that would be read as the answer to the request about to be written.
+    fn check_quiet(&self, exchange: &Exchange, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.is_used && self.poll_idle(cx, &mut ReadBuf::new(&mut [0])).is_ready() {
+            exchange.lost();
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
+    /// Ends the service of a request whose response is whole.
+    fn settle(&mut self) {
+        let Some(served) = self.serving.take() else { return };
+        let is_quiet = self.received.is_empty() && self.ended.is_none();
+        if served.sent == Sent::Something && served.decoder.is_reusable() && is_quiet {
+            self.slot.idle();
+        } else {
+            self.slot.close();
+        }
+        self.received = BytesMut::new();
+        self.is_used = true;
+    }
 }
 
 impl Serving {
-    fn take_in(&mut self, read: io::Result<usize>, received: &mut BytesMut, readable: &mut BytesMut) -> io::Result<()> {
-        let decoded = match read {
-            Ok(0) => self.decoder.finish(readable),
-            Ok(_) => {
-                self.exchange.answered();
-                self.decoder.feed(received, readable)
-            }
-            // What a reset cut off is as incomplete as what an early end cut off.
-            Err(_) => self.decoder.finish(readable).and(Ok(())),
-        };
+    fn read(&mut self, received: &mut BytesMut, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let read = self.decoder.read(received, buffer);
+        self.note_head();
+        read.map_err(|error| self.exchange.fail(error.into()))
+    }
+
+    fn read_head(&mut self, received: &mut BytesMut) -> io::Result<bool> {
+        let read = self.decoder.read_head(received);
+        self.note_head();
+        read.map_err(|error| self.exchange.fail(error.into()))
+    }
+
+    fn finish(&mut self, ended: Ended) -> io::Result<()> {
+        self.decoder.finish(ended == Ended::InOrder).map_err(|error| self.exchange.fail(error.into()))
+    }
+
+    fn note_head(&mut self) {
         if let Some(head) = self.decoder.take_head() {
             self.exchange.set_head(head);
         }
-        decoded.map_err(|error| self.exchange.fail(error.into()))
     }
 }
 
@@ -133,19 +191,25 @@ impl From<WireError> for FetchError {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.serving.is_none() {
-            return this.poll_idle(cx, buffer);
+        let before = buffer.filled().len();
+        loop {
+            let Some(serving) = this.serving.as_mut() else { return this.poll_idle(cx, buffer) };
+            serving.read(&mut this.received, buffer)?;
+            if serving.decoder.is_done() {
+                this.settle();
+                return Poll::Ready(Ok(()));
+            }
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(ended) = this.ended {
+                serving.finish(ended)?;
+            } else if this.poll_receive(cx).is_pending() {
+                let Some(serving) = this.serving.as_ref() else { return Poll::Pending };
+                let silence = ready!(serving.exchange.poll_silence(cx));
+                return Poll::Ready(Err(serving.exchange.fail(silence)));
+            }
         }
-        ready!(this.poll_fill(cx))?;
-        let length = this.readable.len().min(buffer.remaining());
-        buffer.put_slice(this.readable.get(..length).unwrap_or_default());
-        this.readable.advance(length);
-        if this.readable.is_empty() && this.serving.as_ref().is_some_and(|serving| serving.decoder.is_done()) {
-            this.serving = None;
-            this.received.clear();
-            this.slot.idle();
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -153,20 +217,34 @@ impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let serving = this.serve_current()?;
-        let exchange = serving.exchange.clone();
-        if serving.written {
-            return this.poll_stream(|stream| stream.poll_write(cx, bytes));
+        let (exchange, sent) = (serving.exchange.clone(), serving.sent);
+        if sent == Sent::Enough {
+            return Poll::Ready(Ok(bytes.len()));
         }
-        ready!(exchange.poll_start(cx))?;
-        let wrote = ready!(this.poll_stream(|stream| stream.poll_write(cx, bytes)));
-        exchange.wrote();
-        if let Some(serving) = this.serving.as_mut() {
-            serving.written = true;
+        if sent == Sent::Nothing {
+            this.check_quiet(&exchange, cx)?;
+            ready!(exchange.poll_start(cx))?;
         }
-        Poll::Ready(wrote)
+        let wrote = this.poll_stream(|stream| stream.poll_write(cx, bytes));
+        if sent == Sent::Nothing {
+            ready!(&wrote);
+            exchange.wrote();
+            this.note_sent(Sent::Something);
+        }
+        match wrote {
+            Poll::Ready(Ok(written)) => return Poll::Ready(Ok(written)),
+            // The server may have answered before it closed; if not, reading says how it ended.
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => ready!(this.poll_early_answer(cx))?,
+        }
+        this.note_sent(Sent::Enough);
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.serving.as_ref().is_some_and(|serving| serving.sent == Sent::Enough) {
+            return Poll::Ready(Ok(()));
+        }
         self.poll_stream(|stream| stream.poll_flush(cx))
     }
 
