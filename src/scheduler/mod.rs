@@ -151,8 +151,9 @@ impl Scheduler {
         let log = self.log.take();
         let rest = self.crawl.take_log();
         let closing = async move {
-            if let (Some(log), false) = (log, rest.is_empty()) {
-                // A log that cannot take its last lines has said so itself.
+            if let Some(log) = log {
+                // Also when nothing is left: the reply comes after that of a batch which is still being written. A log
+                // that cannot take its last lines has said so itself.
                 let _ = log.send(LogLines(rest)).await;
             }
             close().await
