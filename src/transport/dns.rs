@@ -128,6 +128,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::transport::{address::AddressGuard, dial::dial};
 
     /// Answers with 192.0.2.1, except for names that begin with "slow": their tickets it keeps.
     #[derive(Default)]
@@ -141,6 +142,9 @@ mod tests {
             self.asked.fetch_add(1, Ordering::SeqCst);
             if ticket.name().starts_with("slow") {
                 self.kept.lock().unwrap().push(ticket);
+            } else if ticket.name().starts_with("rebound") {
+                let turn = if self.asked.load(Ordering::SeqCst) == 1 { 41 } else { 42 };
+                ticket.fill(Ok([IpAddr::from([127, 0, 0, turn])].into()), Duration::ZERO, Instant::now());
             } else if ticket.name().starts_with("none") {
                 ticket.fill(Err("no such host".into()), NEGATIVE_TTL, Instant::now());
             } else {
@@ -215,6 +219,26 @@ mod tests {
         assert_eq!(patient, "192.0.2.1:80");
         assert_eq!(elsewhere.join().unwrap(), [(IpAddr::from([192, 0, 2, 1]), 1).into()]);
         assert_eq!(fake.asked.load(Ordering::SeqCst), 2, "slow.test and quick.test");
+    }
+
+    /// DNS rebinding: a public address when it is looked at, a private one when it is connected to.
+    #[tokio::test]
+    async fn a_name_whose_second_answer_is_private_is_refused_then() {
+        let allowed = std::net::TcpListener::bind("127.0.0.41:0").unwrap();
+        let port = allowed.local_addr().unwrap().port();
+        let private = std::net::TcpListener::bind(("127.0.0.42", port)).unwrap();
+        private.set_nonblocking(true).unwrap();
+        let guard = AddressGuard { allow: vec!["127.0.0.41/32".parse().unwrap()], ..AddressGuard::default() };
+        let (resolver, _) = resolver(&[]);
+        for turn in 1..4 {
+            let addresses = resolver.resolve("rebound.test", port).await.unwrap();
+            let dialled = dial(&addresses, &guard, || Some(())).await;
+            match dialled {
+                Ok(stream) => assert_eq!((turn, stream.peer_addr().unwrap()), (1, allowed.local_addr().unwrap())),
+                Err(error) => assert!(turn > 1 && matches!(error, FetchError::PrivateAddress(_)), "{error}"),
+            }
+        }
+        assert!(private.accept().is_err(), "the private address was connected to");
     }
 
     #[tokio::test]
