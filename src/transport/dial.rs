@@ -48,13 +48,14 @@ pub async fn dial<Spare>(
     loop {
         if attempts.is_empty() || now() >= next_at {
             let mut leave = if attempts.is_empty() { Some(None) } else { spare().map(Some) };
-            if let (None, Some((address, since))) = (&leave, newest) {
-                if waiting.len() > 0 && since.elapsed() >= LONGEST_ALONE {
-                    attempts.clear();
-                    let text = format!("no answer within {}", humantime::format_duration(LONGEST_ALONE));
-                    failures.add(address, FetchError::Connect(text));
-                    leave = Some(None);
-                }
+            if let (None, Some((address, since))) = (&leave, newest)
+                && waiting.len() > 0
+                && since.elapsed() >= LONGEST_ALONE
+            {
+                attempts.clear();
+                let text = format!("no answer within {}", humantime::format_duration(LONGEST_ALONE));
+                failures.add(address, FetchError::Connect(text));
+                leave = Some(None);
             }
             if let Some(leave) = leave {
                 match waiting.next() {
