@@ -18,6 +18,8 @@ pub struct Report {
     pub ledger_adds_up: bool,
     /// What pipelines complained of when they were closed.
     pub complaints: Vec<String>,
+    /// What the settings let happen that whoever reads this has to know, such as unchecked certificates.
+    pub warnings: Vec<String>,
 }
 
 /// Why a crawl ended.
@@ -38,7 +40,7 @@ const MOST_DOMAINS_SHOWN: usize = 20;
 impl Report {
     /// Creates a report.
     pub fn new(stats: Stats, ended: Ended, complaints: Vec<String>) -> Self {
-        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints }
+        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints, warnings: Vec::new() }
     }
 
     /// Returns how many pages ended well.
@@ -77,6 +79,9 @@ impl fmt::Display for Report {
         self.fmt_domains(f)?;
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {complaint}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "WARNING: {warning}")?;
         }
         write!(
             f,
@@ -117,6 +122,24 @@ impl Report {
             writeln!(f, "… and {hidden} more domains")?;
         }
         Ok(())
+    }
+}
+
+/// A count as people read it: `1,234,567`.
+#[derive(Clone, Copy, Debug)]
+pub struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::with_capacity(digits.len() * 4 / 3);
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad_integral(true, "", &text)
     }
 }
 

@@ -258,3 +258,34 @@ impl Fetched {
         self.visits.is_empty() && self.robots.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Lost(Mutex<Vec<Url>>);
+
+    impl Asker for Lost {
+        fn lost(&self, url: Url) {
+            self.0.lock().unwrap().push(url);
+        }
+    }
+
+    #[test]
+    fn a_question_is_lost_unless_it_was_answered_also_on_panic() {
+        let lost = Arc::new(Lost::default());
+        let url = |path| Url::parse("https://e.org/").unwrap().join(path).unwrap();
+        Question::new(url("answered"), lost.clone()).answered();
+        drop(Question::new(url("dropped"), lost.clone()));
+        let held = Question::new(url("panicked"), lost.clone());
+        let panicked = std::panic::catch_unwind(AssertUnwindSafe(move || {
+            let _held = held;
+            panic!("in the middle of a request");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(*lost.0.lock().unwrap(), [url("dropped"), url("panicked")]);
+    }
+}

@@ -171,7 +171,7 @@ mod tests {
     fn a_file_that_cannot_be_had_is_asked_for_again_after_a_wait_that_grows() {
         let mut now = Instant::now();
         let mut cache = RobotsCache::default();
-        for (nth, wait) in [(1, 5), (2, 10), (3, 20)] {
+        for (nth, wait) in [(1, 1), (2, 2), (3, 4)] {
             cache.failed("a", down(), now);
             let Some(Robots::DenyAll { until, failures, .. }) = cache.look("a", now) else { panic!("denied") };
             assert_eq!((*failures, *until), (nth, now + Duration::from_secs(wait)));

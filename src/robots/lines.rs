@@ -77,10 +77,8 @@ fn two_words(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The product token of the value: up to a version, a space or whatever else is no part of a name.
 fn agent(value: &[u8]) -> &[u8] {
-    if let [b'*', rest @ ..] = value {
-        if rest.first().is_none_or(u8::is_ascii_whitespace) {
-            return b"*";
-        }
+    if value.strip_prefix(b"*").is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace)) {
+        return b"*";
     }
     let is_part = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.".contains(octet);
     value.split(|octet| !is_part(octet)).next().unwrap_or_default()

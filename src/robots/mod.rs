@@ -41,13 +41,11 @@ pub struct Unreachable {
     pub outcome: &'static str,
     /// What happened.
     pub detail: Arc<str>,
-    /// Asking again will not help: the crawl's own settings or the server's nature are in the way.
-    pub is_final: bool,
+    /// The wait after the first failure; it doubles with each one in a row.
+    pub first_wait: Duration,
+    /// After so many failures in a row, with the waits between them, what waits for the file need wait no longer.
+    pub patience: u32,
 }
-
-/// The wait after the first failure to get a robots file; it doubles with each one in a row. Most failures are a
-/// restart of the server or a lost packet, over within seconds.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
 
 /// The longest wait between two questions for a robots file: an hour finds a server that is back on the same day, and
 /// burdens nobody.
@@ -68,23 +66,30 @@ impl Robots {
     }
 
     /// Tells what it means that the file could not be had, for the `failures_in_a_row`-th time: nothing may be
-    /// fetched, and the wait before the next question doubles.
+    /// fetched, and the wait before the next question doubles each time.
     pub fn unreachable(now: Instant, failures_in_a_row: u32, why: Unreachable) -> Self {
         let doublings = failures_in_a_row.saturating_sub(1).min(16);
-        let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+        let wait = why.first_wait.saturating_mul(1 << doublings).min(LONGEST_WAIT);
         Self::DenyAll { until: now + wait, failures: failures_in_a_row, why }
     }
 }
 
 impl Unreachable {
-    /// Something that may be over soon.
+    /// A server that cannot be reached is perhaps being restarted, which takes seconds; four questions in seven seconds
+    /// tell that from one that is not there.
     pub fn soon(outcome: &'static str, detail: &str) -> Self {
-        Self { outcome, detail: detail.into(), is_final: false }
+        Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), patience: 4 }
     }
 
-    /// A status that says "not now".
+    /// Asking again will not help soon: the crawl's own settings or the nature of the server are in the way.
+    pub fn for_good(outcome: &'static str, detail: &str) -> Self {
+        Self { patience: 1, ..Self::soon(outcome, detail) }
+    }
+
+    /// A status that says "not now": such a server is there, and gets two and a half minutes.
     fn status(status: u16) -> Self {
-        Self::soon("robots", &format!("status {status}"))
+        let detail = format!("status {status}").into();
+        Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }
     }
 }
 

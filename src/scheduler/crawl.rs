@@ -325,6 +325,11 @@ impl Crawl {
 
     /// Nothing is to be asked for: the domain's past is kept until it does not matter any more.
     fn rest(&mut self, domain: &Domain, now: Instant) {
+        if self.robots.parked(domain) > 0 {
+            // What its robots file asks for counts from the question for that file on, so the past is kept until the
+            // answer is here; which brings the domain back.
+            return;
+        }
         let forgotten = self.domains.forget(domain, now);
         if let Some(at) = forgotten.come_back {
             self.domains.schedule(domain, at);

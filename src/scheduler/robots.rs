@@ -70,13 +70,8 @@ pub enum Verdict {
     },
 }
 
-/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed. A sixth is none too many for a server that
-/// means well, but five is what Google follows too.
+/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed.
 const MOST_HOPS: usize = 5;
-
-/// After so many failures in a row to get a robots file, with the waits between them, the pages of its origin fail
-/// rather than wait for ever.
-const PATIENCE: u32 = 3;
 
 /// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
 /// domain can pile up: beyond this a redirect counts as a failure, to be tried again later.
@@ -109,7 +104,7 @@ impl RobotsDesk {
             Some(Robots::AllowAll) => Ruling::Allowed(None),
             Some(Robots::Rules(rules)) if rules.decide(url).is_allowed() => Ruling::Allowed(rules.spacing()),
             Some(Robots::Rules(_)) => Ruling::Disallowed,
-            Some(Robots::DenyAll { failures, why, .. }) if *failures >= PATIENCE || why.is_final => {
+            Some(Robots::DenyAll { failures, why, .. }) if *failures >= why.patience => {
                 Ruling::Unreachable(why.outcome, format!("robots.txt: {}", why.detail))
             }
             Some(Robots::DenyAll { until, .. }) => Ruling::NotBefore(*until),
@@ -169,9 +164,9 @@ impl RobotsDesk {
                 stats.count("robots/redirect");
                 return origins.into_iter().filter_map(|origin| self.hop(origin, &to, stats, now)).collect();
             }
-            RobotsResult::Body(status, body) => {
-                stats.count(&format!("robots/status/{status}"));
-                Robots::from_status(status, &body, &self.token, now)
+            RobotsResult::Body(code, body) => {
+                stats.count(&format!("robots/status/{code}"));
+                Robots::from_status(code, &body, &self.token, now)
             }
             RobotsResult::Failed(error) => {
                 stats.count(&format!("robots/{}", error.key()));
@@ -184,7 +179,7 @@ impl RobotsDesk {
         };
         let is_had = !matches!(robots, Robots::DenyAll { .. });
         stats.count(if is_had { "robots/fetched" } else { "robots/unreachable" });
-        origins.into_iter().filter_map(|origin| self.settle(origin, robots.clone(), now)).collect()
+        origins.into_iter().filter_map(|origin| self.settle(&origin, robots.clone(), now)).collect()
     }
 
     /// Leads an origin on to where its file is said to be.
@@ -194,22 +189,22 @@ impl RobotsDesk {
         if self.pending.len() > MOST_PENDING {
             stats.count("robots/too_many_at_once");
             let why = Unreachable::soon("robots", "too many robots files are waited for at once");
-            return self.settle(origin, Robots::unreachable(now, 1, why), now);
+            return self.settle(&origin, Robots::unreachable(now, 1, why), now);
         }
         let path = &mut self.pending.get_mut(&origin)?.path;
         let is_http = matches!(to.scheme(), "http" | "https");
         if path.len() > MOST_HOPS || path.contains(&to) || !is_http {
             // RFC 9309 §2.3.1.2: then the file counts as one that is not there, which allows.
             stats.count("robots/too_many_redirects");
-            return self.settle(origin, Robots::AllowAll, now);
+            return self.settle(&origin, Robots::AllowAll, now);
         }
         path.push(to.clone());
         self.wait_for(&to, origin).then_some(Verdict::Ask(to))
     }
 
     /// Takes in what the file of an origin means, and lets its pages go on.
-    fn settle(&mut self, origin: Arc<str>, robots: Robots, now: Instant) -> Option<Verdict> {
-        let pending = self.pending.remove(&origin)?;
+    fn settle(&mut self, origin: &Arc<str>, robots: Robots, now: Instant) -> Option<Verdict> {
+        let pending = self.pending.remove(origin)?;
         match robots {
             Robots::DenyAll { why, .. } => self.cache.failed(origin.clone(), why, now),
             robots => self.cache.store(origin.clone(), robots, now),
@@ -223,7 +218,7 @@ impl RobotsDesk {
             }
         }
         let url = pending.path.into_iter().next()?;
-        Some(Verdict::Ruled { url, robots: self.cache.look(&origin, now).cloned(), parked: pending.parked })
+        Some(Verdict::Ruled { url, robots: self.cache.look(origin, now).cloned(), parked: pending.parked })
     }
 }
 
@@ -239,8 +234,8 @@ fn robots_file_of(url: &Url) -> Url {
 }
 
 fn why(error: &FetchError) -> Unreachable {
-    let why = Unreachable::soon(error.key(), &error.to_string());
-    Unreachable { is_final: !error.is_transient(), ..why }
+    let named = if error.is_transient() { Unreachable::soon } else { Unreachable::for_good };
+    named(error.key(), &error.to_string())
 }
 
 #[cfg(test)]
@@ -391,6 +386,7 @@ mod tests {
         assert!(asks.is_empty(), "it is being asked for already");
         let (asks, _) = split(desk.redirect("http://b.org/robots.txt", "https://c.org/robots.txt"));
         assert!(asks.is_empty());
+        assert_eq!(desk.page("https://c.org/robots.txt"), Ruling::Allowed(None), "a page of its own");
         let (asks, _) = split(desk.redirect("https://c.org/robots.txt", "https://c.org/r"));
         assert_eq!(asks, ["https://c.org/r"], "all three go on together");
         let (_, pages) = split(desk.body("https://c.org/r", 200, DENY_X));
@@ -398,6 +394,17 @@ mod tests {
         for page in pages {
             assert_eq!(desk.page(&page), Ruling::Disallowed);
         }
+        assert!(desk.is_idle());
+    }
+
+    #[test]
+    fn an_origin_joins_the_question_that_a_redirect_to_its_file_began() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        desk.redirect("http://e.org/robots.txt", "https://e.org/robots.txt");
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Asked);
+        let (_, pages) = split(desk.body("https://e.org/robots.txt", 200, DENY_X));
+        assert_eq!(pages, ["http://e.org/x", "https://e.org/x"]);
         assert!(desk.is_idle());
     }
 
@@ -455,16 +462,18 @@ mod tests {
     #[test]
     fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
         let mut desk = Desk::new();
-        for (nth, status) in [(1, 500), (2, 429), (3, 503)] {
-            assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"), "for the {nth}th time");
+        let begin = desk.now;
+        for (nth, status) in [500, 429, 503, 502, 599, 504].into_iter().enumerate() {
+            assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"), "after {nth} failures");
             assert_eq!(split(desk.body("http://e.org/robots.txt", status, DENY_X)).1, ["http://e.org/x"]);
             match desk.page("http://e.org/x") {
-                Ruling::NotBefore(until) if nth < PATIENCE => desk.now = until,
-                ruling => assert_eq!(ruling, Ruling::Unreachable("robots", "robots.txt: status 503".to_owned())),
+                Ruling::NotBefore(until) if nth < 5 => desk.now = until,
+                ruling => assert_eq!(ruling, Ruling::Unreachable("robots", "robots.txt: status 504".to_owned())),
             }
         }
-        assert_eq!((desk.stats.get("robots/unreachable"), desk.stats.get("robots/fetched")), (3, 0));
-        desk.now += Duration::from_secs(20);
+        assert_eq!(desk.now - begin, Duration::from_secs(5 + 10 + 20 + 40 + 80));
+        assert_eq!((desk.stats.get("robots/unreachable"), desk.stats.get("robots/fetched")), (6, 0));
+        desk.now += Duration::from_secs(160);
         desk.page("http://e.org/x");
         desk.body("http://e.org/robots.txt", 200, DENY_X);
         assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed, "it came back");

@@ -214,7 +214,14 @@ fn equal_lengths_are_one_and_others_an_error() {
 #[test]
 fn transfer_codings_are_chunked_or_nothing_or_an_error() {
     let whole = "5\r\nhello\r\n0\r\n\r\n";
-    for codings in ["chunked", "Chunked", ", chunked,", "identity, chunked", "identity\r\nTransfer-Encoding: chunked"] {
+    for codings in [
+        "chunked",
+        "Chunked",
+        ", chunked,",
+        "identity, chunked",
+        "identity\r\nTransfer-Encoding: chunked",
+        "chunked\r\nTransfer-Encoding: chunked",
+    ] {
         assert_eq!(body(with(&format!("Transfer-Encoding: {codings}\r\n"), whole)), b"hello", "{codings}");
     }
     for codings in
