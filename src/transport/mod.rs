@@ -48,7 +48,7 @@ pub struct TransportSettings {
     pub guard: AddressGuard,
     /// Whom to trust.
     pub tls: TlsSettings,
-    /// Hosts whose addresses are given: `HOST:ADDRESS` or `HOST:ADDRESS:PORT`.
+    /// Hosts whose addresses are given, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
     pub resolve: Vec<String>,
     /// The most open sockets.
     pub max_connections: usize,
@@ -112,8 +112,8 @@ pub struct Transport {
     clients: RefCell<Clients>,
 }
 
-/// awc's pool never forgets a host, so a client is replaced after this many connections; its idle connections close
-/// with it, and those in use end as they would.
+/// awc's pool never forgets a host, and keeps about 1 KB of a closed connection until its host is asked again; so a
+/// client is replaced after this many. Its idle connections close with it, and those in use end as they would.
 const CONNECTIONS_PER_CLIENT: usize = 4_096;
 
 struct Clients {
