@@ -17,8 +17,9 @@ use crate::{outcome::FetchError, politeness::duration_text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BodyLimits {
-    /// The most bytes of a body: on the wire, decoded, and after each of several codings. 10 MiB by default: HTML pages
-    /// are a hundred times smaller, and a sitemap, the largest file that a crawler has to read, has at most 50 MB.
+    /// The most bytes of a body: on the wire, decoded, and after each of several codings. 10 MiB by default: a hundred
+    /// times the usual page, and little enough for all that are in flight. Decoding costs this and the coding's window,
+    /// at most 8 MiB.
     pub max_bytes: u64,
     /// How many times larger than the bytes that came a coding may make them, once past the first MiB. 1,000 by
     /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
@@ -105,7 +106,7 @@ impl BodyDecoder {
 fn pour(layers: &mut [Layer], mut input: &[u8], out: &mut Output) -> Result<(), FetchError> {
     let Some((layer, rest)) = layers.split_first_mut() else { return out.add(input) };
     loop {
-        let made = layer.step(&mut input)?;
+        let made = layer.step(&mut input, &out.limits)?;
         out.check(layer)?;
         let made = layer.made.get(..made).unwrap_or_default();
         if !made.is_empty() {
@@ -124,16 +125,16 @@ impl Layer {
     }
 
     /// Decodes from the front of `input`, and returns how many bytes were made.
-    fn step(&mut self, input: &mut &[u8]) -> Result<usize, FetchError> {
-        let broken = |why: String| self.coding.broken(why);
+    fn step(&mut self, input: &mut &[u8], limits: &BodyLimits) -> Result<usize, FetchError> {
+        let failed = |fault| self.coding.failed(fault);
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => {
                 self.made = vec![0; STEP].into();
-                none.insert(Decoder::new(self.coding).map_err(broken)?)
+                none.insert(Decoder::new(self.coding, limits.max_bytes).map_err(failed)?)
             }
         };
-        let step = decoder.step(input, &mut self.made).map_err(broken)?;
+        let step = decoder.step(input, &mut self.made).map_err(failed)?;
         if step.read == 0 && step.made == 0 && !input.is_empty() {
             return Err(self.coding.broken("it leads nowhere"));
         }
