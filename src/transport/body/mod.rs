@@ -25,8 +25,8 @@ pub struct BodyLimits {
     /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
     /// limit of 1,032, one of brotli or zstd many thousands.
     pub max_ratio: u32,
-    /// How long decoding may take. 2 s by default: ten times what the slowest coding needs for 10 MiB, so that only
-    /// what was made to be slow meets it.
+    /// How long decoding may take. 10 s by default: what is made to be slow needs about a second for 10 MiB, and a
+    /// machine that has other work may be ten times slower. No honest body should ever meet it.
     #[serde(with = "duration_text")]
     pub max_time: Duration,
     /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
@@ -37,7 +37,7 @@ pub struct BodyLimits {
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { max_bytes: 10 << 20, max_ratio: 1_000, max_time: Duration::from_secs(2), keep_partial: false }
+        Self { max_bytes: 10 << 20, max_ratio: 1_000, max_time: Duration::from_secs(10), keep_partial: false }
     }
 }
 
