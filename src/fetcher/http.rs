@@ -170,7 +170,9 @@ impl Http {
         let most = self.transport.body_limits().max_bytes;
         let promised =
             head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-        if promised.is_some_and(|promised| promised > most) && request.method != Method::HEAD {
+        // What these promise is the length of a body that does not come (RFC 9110 §8.6).
+        let comes_without = request.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+        if promised.is_some_and(|promised| promised > most) && !comes_without {
             return Err(too_large(most));
         }
         let mut body = Gathered::default();
@@ -270,4 +272,63 @@ fn now() -> Instant {
 #[allow(clippy::disallowed_methods, reason = "pages carry the time they were fetched")]
 fn wall_clock() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn answer(codings: &[&'static str], body: Vec<u8>) -> Answer {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        let received = body.len() as u64;
+        let fetched_at = SystemTime::UNIX_EPOCH;
+        Answer { status: 200, headers, fetched_at, elapsed: Duration::ZERO, received, body: body.into() }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn codings_come_off_in_the_reverse_of_their_order_over_all_headers() {
+        let body = zstd::encode_all(&gzip(&gzip(b"content"))[..], 1).unwrap();
+        let answer = answer(&["x-gzip, identity", "gzip, zstd"], body);
+        assert_eq!(answer.decoded(BodyLimits::default()), Ok((Bytes::from("content"), None)));
+    }
+
+    #[test]
+    fn an_answer_without_a_body_needs_no_coding() {
+        assert_eq!(answer(&["gzip"], Vec::new()).decoded(BodyLimits::default()), Ok((Bytes::new(), None)));
+    }
+
+    #[test]
+    fn half_a_body_is_an_error_unless_it_is_asked_for() {
+        let whole = gzip(&b"as much as it takes, ".repeat(9_000));
+        let answer = answer(&["gzip"], whole[..whole.len() - 8].to_vec());
+        let error = answer.decoded(BodyLimits::default()).unwrap_err();
+        let limits = BodyLimits { keep_partial: true, ..BodyLimits::default() };
+        let (body, why) = answer.decoded(limits).unwrap();
+        assert_eq!((body.len(), why), (21 * 9_000, Some(error)));
+    }
+
+    #[test]
+    fn a_chunk_alone_is_not_copied_and_several_keep_their_order() {
+        let chunk = Bytes::from(vec![7; 100]);
+        let mut body = Gathered::default();
+        body.add(Bytes::new());
+        body.add(chunk.clone());
+        assert_eq!(body.into_bytes().as_ptr(), chunk.as_ptr());
+        let mut body = Gathered::default();
+        ["one, ", "", "two, ", "three"].map(|chunk| body.add(chunk.into()));
+        assert_eq!((body.length, body.into_bytes()), (15, Bytes::from("one, two, three")));
+    }
 }
