@@ -291,7 +291,9 @@ impl Crawl {
     fn grant_to(&mut self, domain: &Domain, now: Instant) {
         loop {
             let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
-            if ready_at > now + AHEAD {
+            // What is ready only within the time ahead is not lent yet: a permit taken for it would come back at once, and
+            // so would this loop.
+            if ready_at > now {
                 return self.domains.schedule(domain, ready_at);
             }
             if !self.has_room() {
