@@ -17,7 +17,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 
 use self::{
     exit::{Exit, Failure},
@@ -28,6 +28,10 @@ use self::{
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            eprint!("{error}");
+            return Exit::Usage.into();
+        }
         Err(error) if error.use_stderr() => return Failure::from(error).report(),
         // Help and version are no errors; whoever closes the pipe early has read enough.
         Err(help) => return help.print().map_or(Exit::NotRun, |()| Exit::Well).into(),

@@ -101,13 +101,13 @@ fn bar() -> ProgressBar {
 fn describe(stats: &Stats, speed: f64) -> String {
     let ledger = &stats.ledger;
     let mut words = format!(
-        "{} pages · {} queued · {speed:.1}/s · {} domains active",
+        "{} pages · {} queued · {speed:.1}/s · domains: {} active",
         Grouped(stats.pages()),
         Grouped(ledger.queued + ledger.leased),
         stats.domains_active,
     );
     if stats.domains_cooling > 0 {
-        words += &format!(" · {} cooling", stats.domains_cooling);
+        words += &format!(", {} cooling", stats.domains_cooling);
     }
     if ledger.failed > 0 {
         words += &format!(" · {} failed", Grouped(ledger.failed));

@@ -68,7 +68,7 @@ impl Watch {
 
     async fn stop(&self, handle: &CrawlHandle) {
         let in_flight = handle.stats().await.map_or(0, |stats| stats.ledger.leased);
-        self.progress.say(&format!("stopping: {in_flight} pages in flight end first; Ctrl-C again stops at once"));
+        self.progress.say(&format!("stopping: what is in flight ends first ({in_flight}); Ctrl-C again stops at once"));
         handle.stop().await;
     }
 
