@@ -13,7 +13,7 @@ use std::{
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
     domain::{Domain, DomainKey},
-    fetcher::{Fetch, pool::Pool},
+    fetcher::{Asker, Fetch, pool::Pool},
     frontier::{Leased, Returned, admission::Admission, admission::Candidate, memory::MemoryFrontier},
     permit::Released,
     politeness::{Politeness, RobotsPolicy},
@@ -71,6 +71,7 @@ fn crawl() -> Crawl {
         robots: RobotsDesk::new("bench"),
         pool: Pool::new(1, hire),
         returned: Arc::new(Hole),
+        asker: Arc::new(Hole),
         log: false,
         politeness,
     })
@@ -89,6 +90,10 @@ impl Handler<Fetch> for Hole {
 
 impl Released for Hole {
     fn released(&self, _: &Domain) {}
+}
+
+impl Asker for Hole {
+    fn lost(&self, _: url::Url) {}
 }
 
 impl Returned for Hole {

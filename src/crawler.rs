@@ -1,5 +1,7 @@
 //! Crawler: the builder and the wiring; the only file that knows every actor.
 
+mod network;
+
 use std::{
     num::NonZeroU32,
     path::PathBuf,
@@ -318,6 +320,9 @@ impl<S: Spider> Crawler<S> {
         }
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
+        for warning in transport.warnings() {
+            tracing::warn!("{warning}");
+        }
         Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
     }
 }
@@ -357,6 +362,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let Plan { spider, user_agent, seeds, settings, transport, pipelines, threads, offload } = plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
+    let warnings = transport.warnings();
     let log = settings.log.as_deref().map(CrawlLog::start).transpose()?;
     let scheduler = Scheduler::create({
         let outlets = outlets.clone();
@@ -385,7 +391,10 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let now = Instant::now();
             crawl.seed(candidates(seeds, &settings.scope.canonical), now);
             let close_pipelines = closing::<S>(outlets);
-            Scheduler::new(crawl, SchedulerParts { stay_open: settings.stay_open, log, close_pipelines, report })
+            Scheduler::new(
+                crawl,
+                SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report },
+            )
         }
     });
     Ok((scheduler, threads))

@@ -49,15 +49,25 @@
 #![deny(missing_docs, unsafe_code)]
 #![warn(clippy::pedantic)]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::pedantic,
+        clippy::disallowed_methods,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        reason = "tests may"
+    )
+)]
 #![allow(clippy::module_name_repetitions, clippy::must_use_candidate, clippy::doc_markdown)]
 
 // nouns: plain data, no actors, no I/O
 pub mod extract;
+pub mod outcome;
 pub mod error;
 pub mod domain;
 pub mod rate;
-pub mod outcome;
 pub mod request;
 pub mod response;
 pub mod spider;
@@ -68,6 +78,8 @@ pub mod user_agent;
 pub mod robots;
 pub mod throttle;
 pub mod cooling;
+pub mod quota;
+pub mod adaptive;
 pub mod retry;
 pub mod permit;
 // what a crawl has done
@@ -84,7 +96,9 @@ pub mod scheduler;
 pub mod crawl_log;
 pub mod handle;
 pub mod crawler;
+pub mod client;
 
+pub use client::ThrottledClient;
 pub use crawler::Crawler;
 pub use permit::Permit;
 

@@ -98,6 +98,10 @@ impl Permit {
     /// # Errors
     /// The law allows it only later.
     pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
+        if self.state == State::Writing {
+            // The gate was passed, and the socket had no room yet.
+            return Ok(());
+        }
         if now < self.due {
             return Err(NotBefore(self.due));
         }

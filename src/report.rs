@@ -18,6 +18,8 @@ pub struct Report {
     pub ledger_adds_up: bool,
     /// What pipelines complained of when they were closed.
     pub complaints: Vec<String>,
+    /// What the settings let happen that whoever reads this has to know, such as unchecked certificates.
+    pub warnings: Vec<String>,
 }
 
 /// Why a crawl ended.
@@ -38,7 +40,7 @@ const MOST_DOMAINS_SHOWN: usize = 20;
 impl Report {
     /// Creates a report.
     pub fn new(stats: Stats, ended: Ended, complaints: Vec<String>) -> Self {
-        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints }
+        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints, warnings: Vec::new() }
     }
 
     /// Returns how many pages ended well.
@@ -70,6 +72,13 @@ impl fmt::Display for Report {
         self.fmt_domains(f)?;
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {complaint}\n")?;
+        }
+        for warning in &self.warnings {
+            writeln!(
+                f,
+                "WARNING: {warning}
+"
+            )?;
         }
         self.fmt_ledger(f)
     }

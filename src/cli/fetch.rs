@@ -40,7 +40,7 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
         Ok::<_, Failure>(once.send(&request).await)
     })?;
     let answer = sent.answer.map_err(|error| failed(&url, error))?;
-    let body = answer.decoded(limits).map_err(|error| failed(&url, Some(error)))?;
+    let (body, _) = answer.decoded(limits).map_err(|error| failed(&url, Some(error)))?;
 
     eprintln!("{}", status_line(&answer));
     if let Some(to) = redirect::target(answer.status, &answer.headers, &url) {

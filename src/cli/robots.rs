@@ -86,7 +86,7 @@ fn describe(
     token: &str,
     asked: &[Url],
 ) -> Result<(), FetchError> {
-    let body = answer.decoded(limits)?;
+    let (body, _) = answer.decoded(limits)?;
     let mut say = |line: String| {
         text.push_str(&line);
         text.push('\n');

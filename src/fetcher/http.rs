@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{
-    HeaderMap, Method,
+    HeaderMap, HeaderValue, Method,
     header::{
         ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT,
     },
@@ -110,8 +110,9 @@ impl Http {
             Err(Some(error)) => RobotsResult::Failed(error),
             Ok(answer) => match redirect::target(answer.status, &answer.headers, &url) {
                 Some(to) => RobotsResult::Redirect(to),
-                None => match answer.decoded(limits) {
-                    Ok(body) => RobotsResult::Body(answer.status, body),
+                // Half a robots file would allow what the other half forbids.
+                None => match answer.decoded(BodyLimits { keep_partial: false, ..limits }) {
+                    Ok((body, _)) => RobotsResult::Body(answer.status, body),
                     Err(error) => RobotsResult::Failed(error),
                 },
             },
@@ -196,19 +197,21 @@ impl Answer {
         retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, wall_clock())
     }
 
-    /// Returns the body without its content codings.
+    /// Returns the body without its content codings, and why it is only a part of it where `limits` let that pass.
     ///
     /// # Errors
     /// A coding is unknown or broken, or the body is larger than `limits` allow.
-    pub fn decoded(&self, limits: BodyLimits) -> Result<Bytes, FetchError> {
-        let values = self.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        let codings = body::codings(values)?;
+    pub fn decoded(&self, limits: BodyLimits) -> Result<(Bytes, Option<FetchError>), FetchError> {
+        let codings = body::codings(self.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         if codings.is_empty() {
-            return Ok(self.body.clone());
+            return Ok((self.body.clone(), None));
         }
-        let mut decoder = BodyDecoder::new(codings, limits, None);
-        decoder.write(self.body.clone())?;
-        Ok(decoder.finish()?)
+        let mut decoder = BodyDecoder::new(codings, limits);
+        match decoder.write(&self.body).and_then(|()| decoder.finish()) {
+            Ok(()) => Ok((decoder.into_bytes(), None)),
+            Err(why) if limits.keep_partial => Ok((decoder.into_bytes(), Some(why))),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -249,8 +252,8 @@ fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// RFC 9110 §9.2.2.
-fn is_idempotent(method: &Method) -> bool {
+/// Tells whether making a request twice means no more than once (RFC 9110 §9.2.2).
+pub fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
 }
 

@@ -170,7 +170,8 @@ impl Answer {
         request: &Arc<Request>,
         limits: crate::transport::body::BodyLimits,
     ) -> Result<Response, FetchError> {
-        let body = self.decoded(limits)?;
-        Ok(Response::new(request.clone(), self.status, self.headers, body, self.fetched_at, self.elapsed))
+        let (body, broken_off) = self.decoded(limits)?;
+        let page = Response::new(request.clone(), self.status, self.headers, body, self.fetched_at, self.elapsed);
+        Ok(page.with_broken_off(broken_off))
     }
 }

@@ -43,6 +43,7 @@ pub struct Scheduler {
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
+    warnings: Vec<String>,
     close_pipelines: Option<ClosePipelines>,
     report: watch::Sender<Option<Arc<Report>>>,
     ended: Option<Ended>,
@@ -57,6 +58,8 @@ pub struct SchedulerParts {
     pub stay_open: bool,
     /// Who writes the crawl log.
     pub log: Option<Recipient<LogLines>>,
+    /// What the report is to warn of.
+    pub warnings: Vec<String>,
     /// See [`ClosePipelines`].
     pub close_pipelines: ClosePipelines,
     /// Where the report goes.
@@ -86,6 +89,7 @@ impl Scheduler {
             tick: None,
             log: parts.log,
             log_is_busy: false,
+            warnings: parts.warnings,
             close_pipelines: Some(parts.close_pipelines),
             report: parts.report,
             ended: None,
@@ -152,8 +156,8 @@ impl Scheduler {
         let rest = self.crawl.take_log();
         let closing = async move {
             if let Some(log) = log {
-                // Sent even if it is empty: the reply comes after that to the batch before, which may be under way.
-                // A log that cannot take its last lines has said so itself.
+                // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
+                // cannot take its last lines has said so itself.
                 let _ = log.send(LogLines(rest)).await;
             }
             close().await
@@ -161,7 +165,9 @@ impl Scheduler {
         let closed = closing.into_actor(self).then(|complaints, scheduler, context: &mut Context<Self>| {
             let stats = scheduler.stats();
             let ended = scheduler.ended.unwrap_or(Ended::Finished);
-            scheduler.report.send_replace(Some(Arc::new(Report::new(stats, ended, complaints))));
+            let warnings = std::mem::take(&mut scheduler.warnings);
+            let report = Report { warnings, ..Report::new(stats, ended, complaints) };
+            scheduler.report.send_replace(Some(Arc::new(report)));
             context.stop();
             fut::ready(())
         });

@@ -70,8 +70,7 @@ pub enum Verdict {
     },
 }
 
-/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed. A sixth is none too many for a server that
-/// means well, but five is what Google follows too.
+/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed.
 const MOST_HOPS: usize = 5;
 
 /// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
@@ -180,7 +179,7 @@ impl RobotsDesk {
         };
         let is_had = !matches!(robots, Robots::DenyAll { .. });
         stats.count(if is_had { "robots/fetched" } else { "robots/unreachable" });
-        origins.into_iter().filter_map(|origin| self.settle(origin, robots.clone(), now)).collect()
+        origins.into_iter().filter_map(|origin| self.settle(&origin, robots.clone(), now)).collect()
     }
 
     /// Leads an origin on to where its file is said to be.
@@ -190,22 +189,22 @@ impl RobotsDesk {
         if self.pending.len() > MOST_PENDING {
             stats.count("robots/too_many_at_once");
             let why = Unreachable::soon("robots", "too many robots files are waited for at once");
-            return self.settle(origin, Robots::unreachable(now, 1, why), now);
+            return self.settle(&origin, Robots::unreachable(now, 1, why), now);
         }
         let path = &mut self.pending.get_mut(&origin)?.path;
         let is_http = matches!(to.scheme(), "http" | "https");
         if path.len() > MOST_HOPS || path.contains(&to) || !is_http {
             // RFC 9309 §2.3.1.2: then the file counts as one that is not there, which allows.
             stats.count("robots/too_many_redirects");
-            return self.settle(origin, Robots::AllowAll, now);
+            return self.settle(&origin, Robots::AllowAll, now);
         }
         path.push(to.clone());
         self.wait_for(&to, origin).then_some(Verdict::Ask(to))
     }
 
     /// Takes in what the file of an origin means, and lets its pages go on.
-    fn settle(&mut self, origin: Arc<str>, robots: Robots, now: Instant) -> Option<Verdict> {
-        let pending = self.pending.remove(&origin)?;
+    fn settle(&mut self, origin: &Arc<str>, robots: Robots, now: Instant) -> Option<Verdict> {
+        let pending = self.pending.remove(origin)?;
         match robots {
             Robots::DenyAll { why, .. } => self.cache.failed(origin.clone(), why, now),
             robots => self.cache.store(origin.clone(), robots, now),
@@ -219,7 +218,7 @@ impl RobotsDesk {
             }
         }
         let url = pending.path.into_iter().next()?;
-        Some(Verdict::Ruled { url, robots: self.cache.look(&origin, now).cloned(), parked: pending.parked })
+        Some(Verdict::Ruled { url, robots: self.cache.look(origin, now).cloned(), parked: pending.parked })
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 use super::{
     exchange::Exchange,
     sockets::Slot,
+    tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
 };
 use crate::outcome::FetchError;
@@ -103,9 +104,19 @@ impl Connection {
         self.received = received;
         let Some(serving) = self.serving.as_ref() else { return Poll::Ready(()) };
         match ready!(read) {
-            Ok(1..) => serving.exchange.answered(),
+            Ok(1..) => {
+                if serving.exchange.answered() && tls_error::looks_like_tls(&self.received) {
+                    let why = "an answer in TLS to a request in plain HTTP; is the URL https://?".to_owned();
+                    let _ = serving.exchange.fail(FetchError::Protocol(why));
+                }
+            }
             Ok(0) => self.ended = Some(Ended::InOrder),
-            Err(_) => self.ended = Some(Ended::BrokenOff),
+            Err(error) => {
+                if let Some(refused) = tls_error::refused(&error) {
+                    let _ = serving.exchange.fail(FetchError::Tls(refused));
+                }
+                self.ended = Some(Ended::BrokenOff);
+            }
         }
         if self.ended.is_some() {
             serving.exchange.lost();
@@ -113,8 +124,25 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Waits, with a request that cannot be written on for now, for an answer that makes the rest of it needless
-    /// (RFC 9112 §9.5), or for the server's end.
+    /// Lets awc believe that a request is wholly written when it cannot be, because the server went or has answered
+    /// already: a client that sees the answer early need not write on (RFC 9112 §9.5). What the server said, or that
+    /// it said nothing, is then read as ever.
+    fn poll_unless_answered<T>(
+        &mut self,
+        wrote: Poll<io::Result<T>>,
+        all: T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        match wrote {
+            Poll::Ready(Ok(wrote)) => return Poll::Ready(Ok(wrote)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => ready!(self.poll_early_answer(cx))?,
+        }
+        self.note_sent(Sent::Enough);
+        Poll::Ready(Ok(all))
+    }
+
+    /// Waits for an answer, or for the server's end, beside a write that waits.
     fn poll_early_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(serving) = self.serving.as_mut() else { return Poll::Pending };
@@ -230,22 +258,22 @@ impl AsyncWrite for Connection {
             ready!(&wrote);
             exchange.wrote();
             this.note_sent(Sent::Something);
+        } else if wrote.is_ready() {
+            exchange.wrote_more();
         }
-        match wrote {
-            Poll::Ready(Ok(written)) => return Poll::Ready(Ok(written)),
-            // The server may have answered before it closed; if not, reading says how it ended.
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => ready!(this.poll_early_answer(cx))?,
-        }
-        this.note_sent(Sent::Enough);
-        Poll::Ready(Ok(bytes.len()))
+        this.poll_unless_answered(wrote, bytes.len(), cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.serving.as_ref().is_some_and(|serving| serving.sent == Sent::Enough) {
-            return Poll::Ready(Ok(()));
+        let this = self.get_mut();
+        match this.serving.as_ref().map(|serving| serving.sent) {
+            Some(Sent::Enough) => Poll::Ready(Ok(())),
+            Some(Sent::Something) => {
+                let flushed = this.poll_stream(|stream| stream.poll_flush(cx));
+                this.poll_unless_answered(flushed, (), cx)
+            }
+            Some(Sent::Nothing) | None => this.poll_stream(|stream| stream.poll_flush(cx)),
         }
-        self.poll_stream(|stream| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -272,3 +300,119 @@ impl fmt::Debug for Connection {
 
 /// A stream in its slot.
 pub type BoxedStream = RefCell<Option<Box<dyn Stream>>>;
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::Arc, time::Duration};
+
+    use http::Method;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::{
+        domain::Domain,
+        permit::{Gate, Released},
+        politeness::Limits,
+        rate::Rate,
+        throttle::Throttle,
+        transport::{
+            Deadlines,
+            exchange::Target,
+            sockets::{SocketBudget, Sockets},
+        },
+    };
+
+    const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+    struct Nobody;
+    impl Released for Nobody {
+        fn released(&self, _: &Domain) {}
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
+    fn exchange(head: Duration) -> Rc<Exchange> {
+        let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
+        let now = std::time::Instant::now();
+        let permit = gate.grant(now, now).unwrap();
+        let target = Target { tls: false, host: "e.org".into(), port: 80, proxy: None };
+        Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() })
+    }
+
+    /// A connection, the server's end of it, and its slot.
+    async fn connected(buffer: usize) -> (Connection, DuplexStream, Rc<Slot>) {
+        let (ours, theirs) = duplex(buffer);
+        let sockets = Sockets::new(SocketBudget::new(1), Duration::from_secs(60));
+        let slot = sockets.register(Box::new(ours), sockets.place().await);
+        (Connection::new(slot.clone(), WireLimits::default()), theirs, slot)
+    }
+
+    async fn write(connection: &mut Connection, exchange: &Rc<Exchange>, bytes: &[u8]) -> io::Result<usize> {
+        exchange.scope(poll_fn(|cx| Pin::new(&mut *connection).poll_write(cx, bytes))).await
+    }
+
+    async fn read(connection: &mut Connection, exchange: &Rc<Exchange>) -> io::Result<String> {
+        let mut text = vec![0; 1_000];
+        let length = exchange.scope(connection.read(&mut text)).await?;
+        Ok(String::from_utf8(text[..length].to_vec()).unwrap())
+    }
+
+    /// Serves one request, after which the connection is kept.
+    async fn serve_one(connection: &mut Connection, server: &mut DuplexStream) {
+        let first = exchange(Duration::from_secs(9));
+        write(connection, &first, b"first").await.unwrap();
+        server.write_all(HELLO).await.unwrap();
+        assert!(read(connection, &first).await.unwrap().ends_with("hello"));
+        drop(first.into_permit().expect("a connection that served lets go of the exchange, and so of its permit"));
+    }
+
+    #[test]
+    fn what_comes_on_an_idle_connection_is_no_answer_and_the_request_stays_unsent() {
+        actix_rt::System::new().block_on(async {
+            for closes in [false, true] {
+                let (mut connection, mut server, slot) = connected(1_000).await;
+                serve_one(&mut connection, &mut server).await;
+                if closes {
+                    server.shutdown().await.unwrap();
+                } else {
+                    server.write_all(HELLO).await.unwrap();
+                }
+                let second = exchange(Duration::from_secs(9));
+                write(&mut connection, &second, b"second").await.unwrap_err();
+                assert!(second.died_unanswered(), "it may be sent again");
+                drop(connection);
+                drop(slot);
+                let mut asked = String::new();
+                server.read_to_string(&mut asked).await.unwrap();
+                assert_eq!(asked, "first");
+            }
+        });
+    }
+
+    /// It was taken for a connection that died, and the request was sent a second time.
+    #[test]
+    fn a_server_that_is_silent_has_not_died() {
+        actix_rt::System::new().block_on(async {
+            let (mut connection, mut server, _slot) = connected(1_000).await;
+            serve_one(&mut connection, &mut server).await;
+            let second = exchange(Duration::from_millis(10));
+            write(&mut connection, &second, b"second").await.unwrap();
+            read(&mut connection, &second).await.unwrap_err();
+            assert!(matches!(second.take_failure(), Some(FetchError::Timeout { .. })));
+            assert!(!second.died_unanswered());
+        });
+    }
+
+    #[test]
+    fn a_request_that_is_answered_before_it_is_written_is_not_written_on_and_the_connection_is_closed() {
+        actix_rt::System::new().block_on(async {
+            let (mut connection, mut server, slot) = connected(200).await;
+            let exchange = exchange(Duration::from_secs(9));
+            assert_eq!(write(&mut connection, &exchange, &[b'x'; 500]).await.unwrap(), 200);
+            server.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+            server.write_all(HELLO).await.unwrap();
+            assert_eq!(write(&mut connection, &exchange, &[b'x'; 300]).await.unwrap(), 300);
+            assert!(read(&mut connection, &exchange).await.unwrap().ends_with("hello"));
+            assert!(slot.stream().borrow().is_none());
+        });
+    }
+}

@@ -17,7 +17,12 @@ use http::Uri;
 use tokio::time::timeout;
 
 use super::{
-    SharedTransport, connection::Connection, dial::dial, exchange::Exchange, sockets::Sockets, wire::WireLimits,
+    SharedTransport,
+    connection::{Connection, Stream},
+    dial::dial,
+    exchange::Exchange,
+    sockets::Sockets,
+    wire::WireLimits,
 };
 use crate::outcome::{FetchError, Phase};
 
@@ -50,8 +55,15 @@ impl Connector {
         let place = self.sockets.place().await;
         self.connections.set(self.connections.get() + 1);
         let dialling = dial(&addresses, &self.shared.settings.guard, || self.sockets.spare_place());
-        let stream = within(deadlines.connect, Phase::Connect, dialling).await?;
-        Ok(Connection::new(self.sockets.register(Box::new(stream), place), WireLimits::default()))
+        let stream: Box<dyn Stream> = Box::new(within(deadlines.connect, Phase::Connect, dialling).await?);
+        let stream = if target.tls {
+            exchange.connecting(Phase::Tls);
+            let handshake = self.shared.tls.connect(stream, &target.host, false);
+            Box::new(within(deadlines.tls, Phase::Tls, handshake).await?)
+        } else {
+            stream
+        };
+        Ok(Connection::new(self.sockets.register(stream, place), WireLimits::default()))
     }
 }
 

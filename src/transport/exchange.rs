@@ -129,6 +129,12 @@ impl Exchange {
         self.heard_at.set(Some(now));
     }
 
+    /// Records that more of the request is written: the wait for the answer begins with the last of it.
+    pub fn wrote_more(&self) {
+        #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
+        self.heard_at.set(Some(Instant::now()));
+    }
+
     /// Tells when the request was written.
     pub fn started(&self) -> Option<Instant> {
         self.started.get()
@@ -156,11 +162,11 @@ impl Exchange {
         self.lost.set(true);
     }
 
-    /// Notes that bytes of an answer came.
-    pub fn answered(&self) {
+    /// Notes that bytes of an answer came, and tells whether they are the first.
+    pub fn answered(&self) -> bool {
         #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
         self.heard_at.set(Some(Instant::now()));
-        self.answered.set(true);
+        !self.answered.replace(true)
     }
 
     /// Waits with a connection that has nothing to read; ready when the server has been silent for too long.

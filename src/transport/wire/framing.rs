@@ -1,7 +1,7 @@
 //! Framing: how long a body is, and whether the connection lives on, from the head alone (RFC 9112 §6.3, §9.3).
 
 use http::{
-    HeaderMap, HeaderName, StatusCode,
+    HeaderMap, HeaderValue, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 
@@ -32,10 +32,12 @@ pub(super) fn of(is_head: bool, status: StatusCode, headers: &HeaderMap) -> Resu
     if is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(Framing::Length(0));
     }
-    let codings: Vec<_> = tokens(headers, &TRANSFER_ENCODING)
-        // Nothing was done to the body; RFC 2616 had a name for that.
-        .filter(|coding| !coding.eq_ignore_ascii_case(b"identity"))
-        .collect();
+    // A gateway may repeat the line of the server behind it: the same line again says nothing more.
+    let mut lines: Vec<_> = headers.get_all(TRANSFER_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    lines.dedup_by(|line, before| line.eq_ignore_ascii_case(before));
+    // Identity: nothing was done to the body. RFC 2616 had a name for that.
+    let codings = lines.into_iter().flat_map(elements).filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let codings: Vec<_> = codings.collect();
     match (codings.as_slice(), content_length(headers)?) {
         ([], Some(length)) => Ok(Framing::Length(length)),
         ([], None) => Ok(Framing::UntilClose),
@@ -55,7 +57,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, WireError> {
         for number in value.as_bytes().split(|&byte| byte == b',') {
             let number = parse_length(trimmed(number));
             if number.is_none() || length.is_some_and(|length| Some(length) != number) {
-                let all: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().map(|value| value.as_bytes()).collect();
+                let all: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes).collect();
                 return Err(WireError::Length(shown(&all.join(&b", "[..]))));
             }
             length = number;
@@ -71,14 +73,13 @@ fn parse_length(digits: &[u8]) -> Option<u64> {
 
 /// Tells whether the server keeps the connection: `close` wins, and HTTP/1.0 must say `keep-alive` (§9.3).
 pub(super) fn persists(version: Version, headers: &HeaderMap) -> bool {
-    let says = |word: &[u8]| tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(word));
+    let options = || headers.get_all(CONNECTION).iter().flat_map(|value| elements(value.as_bytes()));
+    let says = |word: &[u8]| options().any(|option| option.eq_ignore_ascii_case(word));
     let unasked_coding = version == Version::Http10 && headers.contains_key(TRANSFER_ENCODING);
     !says(b"close") && !unasked_coding && (version == Version::Http11 || says(b"keep-alive"))
 }
 
-/// The elements of a list that may be spread over several lines; empty ones count for nothing (RFC 9110 §5.6.1.2).
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    let values = headers.get_all(name).into_iter();
-    let elements = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    elements.map(trimmed).filter(|element| !element.is_empty())
+/// The elements of a list; empty ones count for nothing (RFC 9110 §5.6.1.2).
+fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&byte| byte == b',').map(trimmed).filter(|element| !element.is_empty())
 }
