@@ -91,7 +91,7 @@ fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
     let plain = !paint::is_wanted();
     let template =
-        if plain { "{elapsed_precise} {bar:24} {msg}" } else { "{elapsed_precise:.dim} {bar:24.cyan/238} {msg}" };
+        if plain { "{elapsed_precise} {bar:16} {msg}" } else { "{elapsed_precise:.dim} {bar:16.cyan/238} {msg}" };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━━─"));
     }
