@@ -291,8 +291,10 @@ impl Crawl {
     fn grant_to(&mut self, domain: &Domain, now: Instant) {
         loop {
             let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
-            if ready_at > now + AHEAD {
-                return self.domains.schedule(domain, ready_at);
+            // What is ready only within the time ahead cannot be lent yet: a permit taken for it would come back at once.
+            // It waits for a later turn, since in this one the domain would come up again without end.
+            if ready_at > now {
+                return self.domains.schedule(domain, ready_at.max(now + 2 * AHEAD));
             }
             if !self.has_room() {
                 return self.domains.schedule(domain, now);
