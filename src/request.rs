@@ -41,6 +41,9 @@ pub struct Request {
     /// Fetched even if it was seen before.
     #[serde(default)]
     pub dont_filter: bool,
+    /// The proxy that this request goes through; see [`Request::via`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Arc<str>>,
     /// The typed state as JSON; see [`Request::state`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<Arc<str>>,
@@ -69,6 +72,7 @@ impl Request {
             parent: None,
             redirected_from: Vec::new(),
             dont_filter: false,
+            proxy: None,
             state: None,
         }
     }
@@ -99,6 +103,14 @@ impl Request {
     #[must_use]
     pub fn dont_filter(mut self) -> Self {
         self.dont_filter = true;
+        self
+    }
+
+    /// Goes through this proxy, `http://…`, `socks5://…` or `socks5h://…`, or `direct`ly, whatever the crawl's settings
+    /// say. It is stored with the request, its password too. The robots file is asked for as the settings say.
+    #[must_use]
+    pub fn via(mut self, proxy: impl Into<Arc<str>>) -> Self {
+        self.proxy = Some(proxy.into());
         self
     }
 

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use super::Crawler;
 use crate::{
     spider::Spider,
-    transport::{HostPattern, tls::ClientCertificate},
+    transport::{
+        HostPattern,
+        proxy::{ProxyOverride, ProxyUrl},
+        tls::ClientCertificate,
+    },
 };
 
 impl<S: Spider> Crawler<S> {
@@ -34,6 +38,33 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn insecure(mut self, host: impl Into<String>) -> Self {
         self.settings.transport.tls.insecure.push(HostPattern::new(host));
+        self
+    }
+
+    /// Goes through a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (names are resolved here) or
+    /// `socks5h://…` (by the proxy). Several take turns, and one that fails rests for a while.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.settings.transport.proxies.via.push(ProxyUrl::new(url));
+        self
+    }
+
+    /// Goes through a proxy to some hosts only, `example.org` or `*.example.org`; `direct` is no proxy.
+    #[must_use]
+    pub fn proxy_for(mut self, host: impl Into<String>, url: impl Into<String>) -> Self {
+        let (host, url) = (HostPattern::new(host), ProxyUrl::new(url));
+        let overrides = &mut self.settings.transport.proxies.overrides;
+        match overrides.iter_mut().find(|given| given.host == host) {
+            Some(given) => given.via.push(url),
+            None => overrides.push(ProxyOverride { host, via: vec![url] }),
+        }
+        self
+    }
+
+    /// Goes through the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name, but not to what `NO_PROXY` names.
+    #[must_use]
+    pub fn proxy_from_env(mut self) -> Self {
+        self.settings.transport.proxies.from_env = true;
         self
     }
 }

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 
 use super::{
     exchange::Exchange,
+    proxy::absolute,
     sockets::Slot,
     tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
@@ -39,6 +40,8 @@ struct Serving {
     exchange: Rc<Exchange>,
     decoder: ResponseDecoder,
     written: bool,
+    /// The rest of what was written in another form than awc's.
+    outgoing: BytesMut,
 }
 
 /// As much as a socket usually has ready at once.
@@ -64,9 +67,47 @@ impl Connection {
         if is_new {
             let decoder = ResponseDecoder::new(&current.method, self.limits);
             self.slot.busy();
-            self.serving = Some(Serving { exchange: current, decoder, written: false });
+            self.serving = Some(Serving { exchange: current, decoder, written: false, outgoing: BytesMut::new() });
         }
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Writes the head of a request to a proxy that forwards it; as long as awc's own head, as far as awc can tell.
+    fn poll_write_absolute(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        exchange: &Exchange,
+    ) -> Poll<io::Result<usize>> {
+        let target = &exchange.target;
+        let rewritten = target.forwarder().and_then(|proxy| absolute(bytes, proxy, &target.host, target.port));
+        let Some(mut rewritten) = rewritten else {
+            let why = "its first line cannot be rewritten for a proxy".to_owned();
+            return Poll::Ready(Err(exchange.fail(FetchError::Request(why))));
+        };
+        let wrote = ready!(self.poll_stream(|stream| stream.poll_write(cx, &rewritten)))?;
+        rewritten.advance(wrote.min(rewritten.len()));
+        if let Some(serving) = self.serving.as_mut() {
+            serving.outgoing = rewritten;
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(serving) = self.serving.as_mut().filter(|serving| !serving.outgoing.is_empty()) {
+            let mut outgoing = std::mem::take(&mut serving.outgoing);
+            let wrote = self.poll_stream(|stream| stream.poll_write(cx, &outgoing));
+            if let Poll::Ready(Ok(wrote)) = wrote {
+                outgoing.advance(wrote.min(outgoing.len()));
+            }
+            if let Some(serving) = self.serving.as_mut() {
+                serving.outgoing = outgoing;
+            }
+            if ready!(wrote)? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads from the socket until awc has something to read, or the response is whole.
@@ -127,6 +168,10 @@ impl Serving {
             }
         };
         if let Some(head) = self.decoder.take_head() {
+            if let (407, Some(proxy)) = (head.status.as_u16(), self.exchange.target.forwarder()) {
+                let why = if proxy.credentials.is_some() { "refuses the" } else { "asks for" };
+                return Err(self.exchange.fail(FetchError::Proxy(format!("{proxy} {why} credentials (407)"))));
+            }
             self.exchange.set_head(head);
         }
         decoded.map_err(|error| self.exchange.fail(error.into()))
@@ -164,10 +209,14 @@ impl AsyncWrite for Connection {
         let serving = this.serve_current()?;
         let exchange = serving.exchange.clone();
         if serving.written {
+            ready!(this.poll_outgoing(cx))?;
             return this.poll_stream(|stream| stream.poll_write(cx, bytes));
         }
         ready!(exchange.poll_start(cx))?;
-        let wrote = ready!(this.poll_stream(|stream| stream.poll_write(cx, bytes)));
+        let wrote = ready!(match exchange.target.forwarder() {
+            None => this.poll_stream(|stream| stream.poll_write(cx, bytes)),
+            Some(_) => this.poll_write_absolute(cx, bytes, &exchange),
+        });
         exchange.wrote();
         if let Some(serving) = this.serving.as_mut() {
             serving.written = true;
@@ -176,7 +225,9 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_stream(|stream| stream.poll_flush(cx))
+        let this = self.get_mut();
+        ready!(this.poll_outgoing(cx))?;
+        this.poll_stream(|stream| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
