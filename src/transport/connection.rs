@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 
 use super::{
     exchange::Exchange,
-    proxy::absolute,
+    proxy::{absolute, refusal},
     sockets::Slot,
     tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
@@ -168,9 +168,9 @@ impl Serving {
             }
         };
         if let Some(head) = self.decoder.take_head() {
-            if let (407, Some(proxy)) = (head.status.as_u16(), self.exchange.target.forwarder()) {
-                let why = if proxy.credentials.is_some() { "refuses the" } else { "asks for" };
-                return Err(self.exchange.fail(FetchError::Proxy(format!("{proxy} {why} credentials (407)"))));
+            let forwarder = self.exchange.target.forwarder();
+            if let Some(why) = forwarder.and_then(|proxy| refusal(&head, proxy)) {
+                return Err(self.exchange.fail(FetchError::Proxy(why)));
             }
             self.exchange.set_head(head);
         }

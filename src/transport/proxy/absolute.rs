@@ -1,9 +1,10 @@
-//! Absolute: the head of a request as a proxy wants it that forwards plain HTTP (RFC 9112 §3.2.2). awc writes only
-//! what origin servers want.
+//! Absolute: how a proxy is spoken to that forwards plain HTTP (RFC 9112 §3.2.2). awc writes only what origin servers
+//! want to read.
 
 use bytes::BytesMut;
 
 use super::Proxy;
+use crate::transport::wire::Head;
 
 /// Rewrites the beginning of a request to `host:port`, which holds the whole first line: its target becomes absolute,
 /// and the proxy's credentials follow it. `None` if it does not begin as requests do.
@@ -25,6 +26,22 @@ pub fn absolute(head: &[u8], proxy: &Proxy, host: &str, port: u16) -> Option<Byt
     }
     rewritten.extend_from_slice(headers);
     Some(rewritten)
+}
+
+/// Tells why a proxy did not forward a request; `None` where the answer is the server's.
+pub fn refusal(head: &Head, proxy: &Proxy) -> Option<String> {
+    let is = |name, begins: &str| {
+        head.headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with(begins))
+    };
+    match head.status.as_u16() {
+        407 if proxy.credentials.is_none() => Some(format!("{proxy} asks for credentials (407)")),
+        407 => Some(format!("{proxy} refuses the credentials (407)")),
+        // What tinyproxy says in its own name to a wrong password (seen with 1.11).
+        401 if is("server", "tinyproxy") && !head.headers.contains_key("via") => {
+            Some(format!("{proxy} refuses the credentials (401)"))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

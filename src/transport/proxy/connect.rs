@@ -35,8 +35,9 @@ pub async fn connect(stream: &mut dyn Stream, proxy: &Proxy, host: &str, port: u
                 let clean = received.len() == length;
                 return if clean { Ok(()) } else { Err("it sent more than an answer to CONNECT".to_owned()) };
             }
-            Some((407, _)) if proxy.credentials.is_some() => return Err("it refuses the credentials (407)".to_owned()),
-            Some((407, _)) => return Err("it asks for credentials (407)".to_owned()),
+            Some((407, _)) if proxy.credentials.is_none() => return Err("it asks for credentials (407)".to_owned()),
+            // tinyproxy says 401 to a wrong password.
+            Some((status @ (401 | 407), _)) => return Err(format!("it refuses the credentials ({status})")),
             Some((status, _)) => return Err(format!("it refuses to connect to {host}:{port} ({status})")),
             None if received.len() > LONGEST_HEAD => return Err("its answer to CONNECT does not end".to_owned()),
             None => {}

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::proxies::{ProxyOverride, ProxySettings};
 pub(super) use self::{
-    absolute::absolute,
+    absolute::{absolute, refusal},
     connect::connect,
     proxies::Proxies,
     socks5::{Destination, Socks5Error, negotiate},

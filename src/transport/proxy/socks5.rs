@@ -183,7 +183,7 @@ mod tests {
         let (result, told) = negotiated("socks5://p", &six, b"\x05\x00\x05\x00\x00\x03\x01x\x00\x00").await;
         result.unwrap();
         assert_eq!(told[3..7], [5, 1, 0, 4]);
-        assert_eq!(told[22..], [1, 0xbb]);
+        assert_eq!(told[23..], [1, 0xbb]);
     }
 
     #[tokio::test]
