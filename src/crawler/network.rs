@@ -7,6 +7,7 @@ use crate::{
     spider::Spider,
     transport::{
         HostPattern,
+        credentials::{Credentials, OriginCredentials},
         proxy::{ProxyOverride, ProxyUrl},
         tls::ClientCertificate,
     },
@@ -58,6 +59,22 @@ impl<S: Spider> Crawler<S> {
             Some(given) => given.via.push(url),
             None => overrides.push(ProxyOverride { host, via: vec![url] }),
         }
+        self
+    }
+
+    /// Keeps the cookies that servers set and sends them back; each proxy has its own. Needs the feature `cookies`.
+    #[must_use]
+    pub fn cookies(mut self) -> Self {
+        self.settings.transport.cookies = true;
+        self
+    }
+
+    /// Shows credentials to an origin, such as `https://example.org`, and to no other. A seed may have them in its URL:
+    /// `https://name:password@example.org/`.
+    #[must_use]
+    pub fn credentials(mut self, origin: impl Into<String>, credentials: Credentials) -> Self {
+        let given = OriginCredentials { origin: origin.into(), credentials };
+        self.settings.transport.credentials.push(given);
         self
     }
 

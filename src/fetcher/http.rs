@@ -168,6 +168,9 @@ impl Http {
             .insert_header((ACCEPT, ACCEPTED))
             .insert_header((ACCEPT_LANGUAGE, "*"))
             .insert_header((ACCEPT_ENCODING, body::ACCEPT_ENCODING));
+        for (name, value) in self.transport.identity(request, exchange.target.proxy.as_deref()) {
+            outgoing = outgoing.insert_header((name, value));
+        }
         for (name, value) in &request.headers {
             // The proxy's own credentials are written on the way to it, and no server is to see others.
             if name.eq_ignore_ascii_case(PROXY_AUTHORIZATION.as_str()) {
@@ -186,6 +189,7 @@ impl Http {
         })?;
         let head = exchange.take_head().ok_or_else(|| FetchError::Protocol("an answer without a head".into()))?;
         let most = self.transport.body_limits().max_bytes;
+        self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &head.headers);
         let promised =
             head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
         if promised.is_some_and(|promised| promised > most) && request.method != Method::HEAD {

@@ -40,14 +40,6 @@ impl fmt::Debug for Basic {
     }
 }
 
-/// Takes the user information out of a URL.
-pub fn strip(url: &mut Url) {
-    if !url.username().is_empty() || url.password().is_some() {
-        // Refused only for URLs that cannot have any.
-        let _stripped = url.set_username("").and_then(|()| url.set_password(None));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,12 +53,5 @@ mod tests {
         assert_eq!(of("http://e.org/"), None);
         assert_eq!(of("http://u%40x@e.org/").unwrap().user, "u@x");
         assert!(!format!("{aladdin:?}").contains("sesame"));
-    }
-
-    #[test]
-    fn a_url_is_stripped_of_it() {
-        let mut url = Url::parse("https://u:p@e.org/x").unwrap();
-        strip(&mut url);
-        assert_eq!(url.as_str(), "https://e.org/x");
     }
 }

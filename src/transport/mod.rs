@@ -5,6 +5,12 @@ mod basic;
 pub mod body;
 mod connection;
 mod connector;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(not(feature = "cookies"))]
+#[path = "no_cookies.rs"]
+mod cookies;
+pub mod credentials;
 mod deadlines;
 mod dial;
 pub mod dns;
@@ -25,7 +31,10 @@ use std::{
 };
 
 use awc::Client;
-use http::Uri;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{AUTHORIZATION, COOKIE},
+};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::{Position, Url};
@@ -34,6 +43,8 @@ use self::{
     address::AddressGuard,
     body::BodyLimits,
     connector::Connector,
+    cookies::Cookies,
+    credentials::{Keyring, OriginCredentials},
     dns::Resolver,
     exchange::Target,
     proxy::{Proxies, Proxy, ProxySettings},
@@ -57,6 +68,10 @@ pub struct TransportSettings {
     pub tls: TlsSettings,
     /// Which requests go through which proxies.
     pub proxies: ProxySettings,
+    /// Whether cookies are kept and sent back. Needs the feature `cookies`.
+    pub cookies: bool,
+    /// What opens some origins.
+    pub credentials: Vec<OriginCredentials>,
     /// Hosts whose addresses are given: `HOST:ADDRESS` or `HOST:ADDRESS:PORT`.
     pub resolve: Vec<String>,
     /// The most open sockets.
@@ -74,6 +89,8 @@ impl Default for TransportSettings {
             guard: AddressGuard::default(),
             tls: TlsSettings::default(),
             proxies: ProxySettings::default(),
+            cookies: false,
+            credentials: Vec::new(),
             resolve: Vec::new(),
             // Half of the 1,024 files that most systems allow a process by default.
             max_connections: 512,
@@ -90,6 +107,8 @@ pub struct SharedTransport {
     resolver: Resolver,
     tls: Arc<Tls>,
     proxies: Arc<Proxies>,
+    cookies: Option<Arc<Cookies>>,
+    keyring: Arc<Keyring>,
     sockets: SocketBudget,
 }
 
@@ -102,8 +121,10 @@ impl SharedTransport {
         let resolver = Resolver::new(&settings.resolve, threads.clone())?;
         let tls = Arc::new(Tls::new(&settings.tls)?);
         let proxies = Arc::new(Proxies::new(&settings.proxies)?);
+        let cookies = if settings.cookies { Some(Arc::new(Cookies::new()?)) } else { None };
+        let keyring = Arc::new(Keyring::new(&settings.credentials)?);
         let sockets = SocketBudget::new(settings.max_connections);
-        Ok(Self { settings: settings.into(), resolver, tls, proxies, sockets })
+        Ok(Self { settings: settings.into(), resolver, tls, proxies, cookies, keyring, sockets })
     }
 
     /// Returns the settings.
@@ -170,6 +191,28 @@ impl Transport {
     /// Takes note of whether a proxy served a request that began at `began`.
     pub fn served_by(&self, proxy: &Proxy, well: bool, began: Instant, now: Instant) {
         self.shared.proxies.served(proxy, well, began, now);
+    }
+
+    /// Returns the headers that tell a server who we are: what opens its origin, and the cookies that it set.
+    pub fn identity(
+        &self,
+        request: &Request,
+        proxy: Option<&Proxy>,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let credentials = self.shared.keyring.header(&request.url).map(|value| (AUTHORIZATION, value.clone()));
+        let cookies = self
+            .shared
+            .cookies
+            .as_ref()
+            .and_then(|cookies| cookies.header(&request.url, proxy.map(Proxy::id)).map(|value| (COOKIE, value)));
+        credentials.into_iter().chain(cookies)
+    }
+
+    /// Takes in the cookies that an answer sets.
+    pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) {
+        if let Some(cookies) = &self.shared.cookies {
+            cookies.take_in(&request.url, proxy.map(Proxy::id), headers);
+        }
     }
 
     /// Returns the URI for awc. Its scheme is always `http`, since TLS is ours; its user name keeps the pool's
