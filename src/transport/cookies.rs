@@ -12,8 +12,10 @@ use cookie_store::{Cookie, CookieStore, RawCookie};
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 use url::Url;
 
-use super::host_pattern::domain_of;
-use crate::{domain::Domain, error::Result};
+use crate::{
+    domain::{Domain, registrable},
+    error::Result,
+};
 
 /// The cookies of a crawl, shared by all arbiters.
 pub struct Cookies(Mutex<Jars>);
@@ -109,7 +111,7 @@ impl Jars {
 
 impl Key {
     fn new(url: &Url, proxy: Option<u64>) -> Self {
-        Self { domain: domain_of(url.host_str().unwrap_or_default()), port: url.port(), proxy }
+        Self { domain: registrable(url), port: url.port(), proxy }
     }
 }
 
