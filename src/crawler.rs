@@ -383,12 +383,15 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 domains: Domains::new(politeness.clone(), way_back.clone()),
                 robots: RobotsDesk::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
-                returned: way_back,
+                returned: way_back.clone(),
+                asker: way_back,
                 log: log.is_some(),
                 admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), settings.most_queued),
                 politeness,
             });
-            crawl.seed(candidates(seeds, &settings.scope.canonical), Instant::now());
+            #[allow(clippy::disallowed_methods, reason = "the crawl begins here")]
+            let now = Instant::now();
+            crawl.seed(candidates(seeds, &settings.scope.canonical), now);
             let close_pipelines = closing::<S>(outlets);
             Scheduler::new(
                 crawl,
@@ -425,15 +428,15 @@ impl<S: Spider> Clone for Team<S> {
 }
 
 /// Returns what starts a fetcher on an arbiter of its own, at first and after a panic.
-fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, fetched: Recipient<Fetched>) -> Hire {
+fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipient<Fetched>) -> Hire {
     Box::new(move || {
-        let (team, canonical, fetched) = (team.clone(), canonical.clone(), fetched.clone());
+        let (team, canonical, scheduler) = (team.clone(), canonical.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
             let http = Http::new(Transport::new(team.transport), team.user_agent);
             let Team { spider, outlets, offload, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, canonical, body_limits }, fetched)
+            Fetcher::new(Desk { http, spider, outlets, offload, canonical, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

@@ -19,6 +19,7 @@ use actix::{
     WrapFuture, fut,
 };
 use tokio::sync::watch;
+use url::Url;
 
 use self::{
     crawl::{Crawl, Mode},
@@ -27,7 +28,7 @@ use self::{
 use crate::{
     domain::Domain,
     error::Error,
-    fetcher::Fetched,
+    fetcher::{Asker, Fetched},
     frontier::{self, Leased, admission::Candidate},
     permit,
     report::{Ended, Report},
@@ -157,7 +158,7 @@ impl Scheduler {
             if let Some(log) = log {
                 // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
                 // cannot take its last lines has said so itself.
-                let _written = log.send(LogLines(rest)).await;
+                let _ = log.send(LogLines(rest)).await;
             }
             close().await
         };
@@ -229,6 +230,10 @@ takes! {
 takes! {
     /// A lease was dropped unsettled.
     LeaseDropped(Leased) -> (), |scheduler, LeaseDropped(leased)| scheduler.crawl.lease_dropped(&leased, now())
+}
+takes! {
+    /// A question for a robots file was dropped unanswered.
+    RobotsLost(Url) -> (), |scheduler, RobotsLost(url)| scheduler.crawl.robots_lost(url, now())
 }
 takes! {
     /// More seeds.
@@ -319,6 +324,13 @@ impl frontier::Returned for WayBack {
     fn returned(&self, leased: Leased) {
         #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the leases")]
         self.0.do_send(LeaseDropped(leased));
+    }
+}
+
+impl Asker for WayBack {
+    fn lost(&self, url: Url) {
+        #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the permits")]
+        self.0.do_send(RobotsLost(url));
     }
 }
 

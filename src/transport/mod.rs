@@ -273,7 +273,7 @@ fn encode_strictly(path: &str) -> String {
             out.push(char::from(byte));
         } else {
             // Writing to a String does not fail.
-            drop(write!(out, "%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
         out
     })
