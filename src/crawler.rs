@@ -322,9 +322,6 @@ impl<S: Spider> Crawler<S> {
         }
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        for warning in transport.warnings() {
-            tracing::warn!("{warning}");
-        }
         Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
     }
 }

@@ -17,7 +17,7 @@ use super::{
     output::Output,
     page::{PageSpider, columns},
     progress::Progress,
-    watch::{Signals, watch},
+    watch::{Signals, Watch},
 };
 
 /// Crawls.
@@ -35,11 +35,11 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
     let to_stdout = output.is_none();
     let (output, broken) = Output::new(output, columns(&select));
     let summary = summary.map(SummaryFile::open).transpose()?;
-    let signals = Signals::listen().map_err(|error| Failure::not_run(format!("signals cannot be heard: {error}")))?;
+    let signals = Signals::listen()?;
     let crawler = Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings).pipeline(output);
     let handle = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request).start()?;
     let progress = Progress::new(mode, to_stdout && io::stdout().is_terminal(), Instant::now());
-    let report = watch(&handle, signals, progress, broken).await?;
+    let report = Watch { progress, broken, remarks: None }.until_the_end(&handle, signals).await?;
     if let Some(summary) = summary {
         summary.write(&report)?;
     }

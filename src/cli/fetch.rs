@@ -40,7 +40,7 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
         Ok::<_, Failure>(once.send(&request).await)
     })?;
     let answer = sent.answer.map_err(|error| failed(&url, error))?;
-    let body = answer.decoded(limits).map_err(|error| failed(&url, Some(error)))?;
+    let (body, _) = answer.decoded(limits).map_err(|error| failed(&url, Some(error)))?;
 
     eprintln!("{}", status_line(&answer));
     if let Some(to) = redirect::target(answer.status, &answer.headers, &url) {
@@ -92,7 +92,11 @@ fn reason(status: u16) -> String {
     reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
 }
 
-fn print(bytes: &[u8]) -> Result<(), Failure> {
+/// Writes to stdout.
+///
+/// # Errors
+/// It cannot be written, or nobody reads it any more.
+pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::reader_gone(),

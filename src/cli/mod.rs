@@ -2,13 +2,16 @@
 
 mod config;
 mod crawl;
+mod demo;
 mod exit;
 mod fetch;
 mod once;
 mod options;
 mod output;
 mod page;
+mod paint;
 mod progress;
+mod robots;
 mod values;
 mod watch;
 
@@ -32,6 +35,8 @@ pub fn run() -> ExitCode {
     warn_on_stderr();
     let done = match cli.command {
         Command::Crawl(options) => crawl::run(*options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Robots(options) => robots::run(&options),
         Command::Fetch(options) => fetch::run(&options),
     };
     done.map_or_else(|failure| failure.report(), ExitCode::from)

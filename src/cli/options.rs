@@ -35,8 +35,12 @@ pub struct Cli {
 pub enum Command {
     /// Crawl from the given URLs; one JSON line for each page
     Crawl(Box<CrawlOptions>),
+    /// Ask for a robots file, and tell for each path whether it is allowed, by which line, and why
+    Robots(RobotsOptions),
     /// Fetch one URL and show the answer, as curl does
     Fetch(FetchOptions),
+    /// Crawl a dozen small sites on this machine, and see how politely: no internet, under a minute
+    Demo(DemoOptions),
 }
 
 /// Who asks.
@@ -181,6 +185,29 @@ pub struct FetchOptions {
     pub identity: Identity,
     #[command(flatten)]
     pub network: Network,
+}
+
+/// The options of `robots`.
+#[derive(Args, Debug)]
+pub struct RobotsOptions {
+    /// A URL of the origin whose robots file it is, with the scheme: https://…
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Paths on that origin; without any, that of the URL
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    #[command(flatten)]
+    pub identity: Identity,
+    #[command(flatten)]
+    pub network: Network,
+}
+
+/// The options of `demo`.
+#[derive(Args, Debug)]
+pub struct DemoOptions {
+    /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
+    #[arg(long, value_enum, default_value_t, value_name = "auto|never")]
+    pub progress: ProgressMode,
 }
 
 fn within(text: &str) -> Result<Within, String> {

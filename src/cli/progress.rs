@@ -9,7 +9,7 @@ use std::{
 use actix_crawler::{report::Grouped, stats::Stats};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::options::ProgressMode;
+use super::{options::ProgressMode, paint};
 
 /// Shows how far a crawl is.
 pub struct Progress {
@@ -89,7 +89,7 @@ impl Progress {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let plain = !paint::is_wanted();
     let template =
         if plain { "{elapsed_precise} {bar:24} {msg}" } else { "{elapsed_precise:.dim} {bar:24.cyan/238} {msg}" };
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -2,13 +2,15 @@
 
 use std::{
     future::pending,
-    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix_crawler::{handle::CrawlHandle, report::Report};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, watch},
+    time::{sleep, timeout},
+};
 
 use super::{exit::Failure, output::Broken, progress::Progress};
 
@@ -21,57 +23,79 @@ const SPARING: u32 = 50;
 /// A crawl that was made to end closes its pipelines within this, or is left behind.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Waits for the end of a crawl.
-///
-/// # Errors
-/// The output broke, or the crawl did not end when it was made to.
-pub async fn watch(
-    handle: &CrawlHandle,
-    mut signals: Signals,
-    mut progress: Progress,
-    mut broken: watch::Receiver<Option<Broken>>,
-) -> Result<Arc<Report>, Failure> {
-    let mut stopping = false;
-    let mut glance = GLANCE;
-    let report = loop {
-        tokio::select! {
-            report = handle.wait() => break report?,
-            Ok(()) = broken.changed() => {
-                handle.abort().await;
-                progress.end();
-                let broken = broken.borrow().clone();
-                return Err(broken.map_or_else(Failure::reader_gone, Failure::from));
-            }
-            () = signals.next() => {
-                if stopping {
-                    progress.say("stopping at once: pages in flight are given up");
+/// What is shown and heard while a crawl runs.
+pub struct Watch {
+    /// Where it is shown.
+    pub progress: Progress,
+    /// Tells that the output broke.
+    pub broken: watch::Receiver<Option<Broken>>,
+    /// What else is to be said meanwhile.
+    pub remarks: Option<UnboundedReceiver<String>>,
+}
+
+impl Watch {
+    /// Waits for the end of a crawl.
+    ///
+    /// # Errors
+    /// The output broke, or the crawl did not end when it was made to.
+    pub async fn until_the_end(mut self, handle: &CrawlHandle, mut signals: Signals) -> Result<Arc<Report>, Failure> {
+        let mut stopping = false;
+        let mut glance = GLANCE;
+        let report = loop {
+            tokio::select! {
+                report = handle.wait() => break report?,
+                Ok(()) = self.broken.changed() => {
                     handle.abort().await;
-                    tokio::select! {
-                        report = handle.wait() => break report?,
-                        () = sleep(PATIENCE) => {
-                            return Err(Failure::interrupted("the crawl did not end when it was made to"));
-                        }
+                    break handle.wait().await?;
+                }
+                () = signals.next() => {
+                    if stopping {
+                        break self.make_it_end(handle).await?;
                     }
+                    stopping = true;
+                    self.stop(handle).await;
                 }
-                stopping = true;
-                let in_flight = handle.stats().await.map_or(0, |stats| stats.ledger.leased);
-                progress.say(&format!(
-                    "stopping: {in_flight} pages in flight end first; once more (Ctrl-C) stops at once"
-                ));
-                handle.stop().await;
+                Some(remark) = next(&mut self.remarks) => self.progress.say(&remark),
+                () = sleep(glance) => glance = self.glance(handle).await,
             }
-            () = sleep(glance) => {
-                let asked = Instant::now();
-                if let Ok(stats) = handle.stats().await {
-                    let now = Instant::now();
-                    glance = GLANCE.max(now.duration_since(asked) * SPARING);
-                    progress.show(&stats, now);
-                }
-            }
+        };
+        self.progress.end();
+        match self.broken.borrow().clone() {
+            Some(broken) => Err(broken.into()),
+            None => Ok(report),
         }
-    };
-    progress.end();
-    Ok(report)
+    }
+
+    async fn stop(&self, handle: &CrawlHandle) {
+        let in_flight = handle.stats().await.map_or(0, |stats| stats.ledger.leased);
+        self.progress.say(&format!("stopping: {in_flight} pages in flight end first; Ctrl-C again stops at once"));
+        handle.stop().await;
+    }
+
+    async fn make_it_end(&self, handle: &CrawlHandle) -> Result<Arc<Report>, Failure> {
+        self.progress.say("stopping at once: pages in flight are given up");
+        handle.abort().await;
+        match timeout(PATIENCE, handle.wait()).await {
+            Ok(report) => Ok(report?),
+            Err(_) => Err(Failure::interrupted("the crawl did not end when it was made to")),
+        }
+    }
+
+    /// Shows the numbers, and returns when to do so again.
+    async fn glance(&mut self, handle: &CrawlHandle) -> Duration {
+        let asked = Instant::now();
+        let Ok(stats) = handle.stats().await else { return GLANCE };
+        let now = Instant::now();
+        self.progress.show(&stats, now);
+        GLANCE.max(now.duration_since(asked) * SPARING)
+    }
+}
+
+async fn next(remarks: &mut Option<UnboundedReceiver<String>>) -> Option<String> {
+    match remarks {
+        Some(remarks) => remarks.recv().await,
+        None => None,
+    }
 }
 
 /// The signals that ask a process to end.
@@ -88,9 +112,12 @@ impl Signals {
     /// # Errors
     /// The system refuses it.
     #[cfg(unix)]
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::not_run(format!("the system refuses to pass signals on: {error}")))
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
     /// Waits for the next one.
@@ -110,7 +137,7 @@ impl Signals {
     /// # Errors
     /// None here: the first wait would tell.
     #[cfg(not(unix))]
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen() -> Result<Self, Failure> {
         Ok(Self {})
     }
 

@@ -541,7 +541,13 @@ impl Crawl {
                     self.admission.include(to);
                 }
             }
-            _ => self.stats.ledger.failed += 1,
+            outcome => {
+                let reason = match outcome {
+                    Outcome::Status(status) => format!("status/{status}"),
+                    other => other.key().to_owned(),
+                };
+                self.stats.failed(&reason, visit.leased.request.url.as_str(), &outcome.detail());
+            }
         }
         for candidate in found {
             self.admit(candidate, now);
@@ -589,7 +595,7 @@ impl Crawl {
     }
 
     fn fail(&mut self, request: &Request, domain: Domain, outcome: &'static str, detail: String) {
-        self.stats.ledger.failed += 1;
+        self.stats.failed(outcome, request.url.as_str(), &detail);
         self.stats.count(&format!("outcome/{outcome}"));
         self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
     }

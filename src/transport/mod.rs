@@ -124,6 +124,9 @@ impl SharedTransport {
         let cookies = if settings.cookies { Some(Arc::new(Cookies::new()?)) } else { None };
         let keyring = Arc::new(Keyring::new(&settings.credentials)?);
         let sockets = SocketBudget::new(settings.max_connections);
+        for warning in settings.tls.warnings() {
+            tracing::warn!("{warning}");
+        }
         Ok(Self { settings: settings.into(), resolver, tls, proxies, cookies, keyring, sockets })
     }
 
