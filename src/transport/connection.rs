@@ -373,6 +373,7 @@ mod tests {
         transport::{
             Deadlines,
             exchange::Target,
+            proxy::Proxy,
             sockets::{SocketBudget, Sockets},
         },
     };
@@ -384,12 +385,16 @@ mod tests {
         fn released(&self, _: &Domain) {}
     }
 
-    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
     fn exchange(head: Duration) -> Rc<Exchange> {
+        exchange_by(None, head)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
+    fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
         let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
         let now = std::time::Instant::now();
         let permit = gate.grant(now, now).unwrap();
-        let target = Target { tls: false, host: "e.org".into(), port: 80, proxy: None };
+        let target = Target { tls: false, host: "e.org".into(), port: 80, proxy };
         Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() })
     }
 
@@ -468,6 +473,29 @@ mod tests {
             assert_eq!(write(&mut connection, &exchange, &[b'x'; 300]).await.unwrap(), 300);
             assert!(read(&mut connection, &exchange).await.unwrap().ends_with("hello"));
             assert!(slot.stream().borrow().is_none());
+        });
+    }
+
+    #[test]
+    fn a_head_is_rewritten_for_a_proxy_however_few_bytes_it_takes_at_once() {
+        actix_rt::System::new().block_on(async {
+            let proxy: Proxy = "http://me:secret@p:1".parse().unwrap();
+            for buffer in [1, 7, 1_000] {
+                let exchange = exchange_by(Some(Arc::new(proxy.clone())), Duration::from_secs(9));
+                let (mut connection, mut server, _slot) = connected(buffer).await;
+                let head = b"POST /a HTTP/1.1\r\nhost: e.org\r\n\r\n";
+                let sending = async {
+                    assert_eq!(write(&mut connection, &exchange, head).await.unwrap(), head.len());
+                    assert!(write(&mut connection, &exchange, b"body").await.unwrap() > 0);
+                    exchange.scope(connection.flush()).await.unwrap();
+                };
+                let expected = "POST http://e.org/a HTTP/1.1\r\nproxy-authorization: Basic bWU6c2VjcmV0\r\n\
+                                host: e.org\r\n\r\nb";
+                let mut sent = vec![0; expected.len()];
+                let (_, received) = tokio::join!(sending, server.read_exact(&mut sent));
+                received.unwrap();
+                assert_eq!(String::from_utf8(sent).unwrap(), expected);
+            }
         });
     }
 }

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// The cookies of a crawl, shared by all arbiters.
-pub struct Cookies(Mutex<Jars>);
+pub struct Cookies(Mutex<Shelf>);
 
 #[derive(Default)]
-struct Jars {
+struct Shelf {
     jars: HashMap<Key, Jar>,
     cookies: usize,
     /// Counts uses, to tell which jar was not used for the longest time.
@@ -77,7 +77,7 @@ impl Cookies {
     }
 }
 
-impl Jars {
+impl Shelf {
     fn take_in(&mut self, url: &Url, proxy: Option<u64>, set: impl Iterator<Item = RawCookie<'static>>) {
         self.uses += 1;
         let jar = self.jars.entry(Key::new(url, proxy)).or_default();

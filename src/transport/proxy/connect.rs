@@ -16,11 +16,10 @@ const MOST_HEADERS: usize = 64;
 /// # Errors
 /// What the proxy said, or did, instead.
 pub async fn connect(stream: &mut dyn Stream, proxy: &Proxy, host: &str, port: u16) -> Result<(), String> {
-    let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
-    if let Some(credentials) = &proxy.credentials {
-        request += &format!("Proxy-Authorization: {}\r\n", credentials.header());
-    }
-    request += "\r\n";
+    let credentials = proxy.credentials.as_ref();
+    let authorization = credentials.map(|credentials| format!("Proxy-Authorization: {}\r\n", credentials.header()));
+    let authorization = authorization.unwrap_or_default();
+    let request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{authorization}\r\n");
     let broken = |error: std::io::Error| format!("the connection broke: {error}");
     stream.write_all(request.as_bytes()).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;

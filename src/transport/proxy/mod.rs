@@ -87,7 +87,7 @@ impl FromStr for Proxy {
             _ => return Err(format!("proxies of this kind are not known; {form}")),
         };
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| format!("it has no host; {form}"))?;
-        if url.path().trim_matches('/') != "" || url.query().is_some() {
+        if !matches!(url.path(), "" | "/") || url.query().is_some() {
             return Err(format!("it has a path; {form}"));
         }
         Ok(Self {
