@@ -7,6 +7,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +16,11 @@ use actix_crawler::prelude::*;
 use network::{Crawled, Server, crawl, guarded, header, page};
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
-use tokio_rustls::rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+};
 
 /// A program that listens on a port, and is ended with the test.
 struct Program {
@@ -95,6 +100,8 @@ fn free_port() -> u16 {
 struct Sites {
     http: Server,
     https: Server,
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
     directory: TempDir,
 }
 
@@ -105,12 +112,13 @@ impl Sites {
         let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("ca.pem"), certificate.pem()).unwrap();
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
-            .unwrap();
-        let http = Server::http(|_| page("plain"));
-        Self { http, https: Server::https(config, |_| page("encrypted")), directory }
+        let certificate = certificate.der().clone();
+        let https = Server::https(config(&certificate, &key), |_| page("encrypted"));
+        Self { http: Server::http(|_| page("plain")), https, certificate, key, directory }
+    }
+
+    fn config(&self) -> ServerConfig {
+        config(&self.certificate, &self.key)
     }
 
     fn ca_file(&self) -> PathBuf {
@@ -134,6 +142,11 @@ impl Sites {
     }
 }
 
+fn config(certificate: &CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key.into()).unwrap()
+}
+
 #[test]
 fn http_and_https_go_through_tinyproxy() {
     let (proxy, sites) = (Program::tinyproxy(None), Sites::start());
@@ -155,6 +168,32 @@ fn the_way_to_a_proxy_can_be_encrypted() {
     let untrusted = Crawled::of(crawl(&["http://far.test/"]).proxy(format!("https://{}", sites.https.address)));
     let (outcome, detail) = untrusted.only();
     assert!(outcome == "proxy" && detail.contains("self-signed"), "{detail}");
+}
+
+#[test]
+fn a_tunnel_goes_through_an_encrypted_way_to_a_proxy() {
+    let sites = Sites::start();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(sites.config()));
+    let target = sites.https.address;
+    let proxy = Server::start(move |stream, heads| {
+        stream.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).await.unwrap();
+            heads.lock().unwrap().push(String::from_utf8_lossy(&head[..read]).into_owned());
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let mut site = tokio::net::TcpStream::connect(target).await.unwrap();
+            // Whoever hangs up first ends it.
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut site).await;
+        });
+    });
+    let url = format!("https://{target}/");
+    let asked = crawl(&[&url]).ca_file(sites.ca_file()).proxy(format!("https://{}", proxy.address));
+    assert_eq!(Crawled::of(asked).bodies, ["encrypted"]);
+    assert!(proxy.heads()[0].starts_with(&format!("CONNECT {target} HTTP/1.1\r\n")), "{:?}", proxy.heads());
 }
 
 #[test]

@@ -44,6 +44,9 @@ impl<S: Spider> Crawler<S> {
 
     /// Goes through a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (names are resolved here) or
     /// `socks5h://…` (by the proxy). Several take turns, and one that fails rests for a while.
+    ///
+    /// The address guard checks what is resolved here and addresses in URLs. It cannot check names that a proxy
+    /// resolves: one that stands inside your network should have rules of its own.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.transport.proxies.via.push(ProxyUrl::new(url));
