@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION,
+        RETRY_AFTER, USER_AGENT,
     },
 };
 use tokio::time::timeout;
@@ -63,6 +64,9 @@ pub struct Answer {
 /// What browsers say, less what they can show and we cannot.
 const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
+/// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
+const MOST_OTHER_PROXIES: usize = 3;
+
 impl Http {
     /// Creates the sender of an arbiter.
     pub fn new(transport: Transport, user_agent: String) -> Self {
@@ -76,6 +80,14 @@ impl Http {
     pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
         let granted = now();
         let (mut exchange, mut answer) = self.exchange(permit, request).await;
+        // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
+        let mut others = self.transport.other_proxies(request).min(MOST_OTHER_PROXIES);
+        while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
+            let unsent = exchange.take_if(|exchange| exchange.started().is_none());
+            let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
+            (exchange, answer) = self.exchange(permit, request).await;
+            others -= 1;
+        }
         if answer.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
             && is_idempotent(&request.method)
@@ -125,7 +137,8 @@ impl Http {
         permit: Permit,
         request: &Request,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
-        let target = match self.transport.target(&request.url) {
+        let began = now();
+        let target = match self.transport.target(request, began) {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
@@ -138,6 +151,9 @@ impl Http {
         };
         // The connection names what went wrong better than the client above it.
         let answer = answer.map_err(|error| exchange.take_failure().unwrap_or(error));
+        if let (Some(proxy), Ok(_) | Err(FetchError::Proxy(_))) = (&exchange.target.proxy, &answer) {
+            self.transport.served_by(proxy, answer.is_ok(), began, now());
+        }
         (Some(exchange), answer)
     }
 
@@ -154,7 +170,14 @@ impl Http {
             .insert_header((ACCEPT, ACCEPTED))
             .insert_header((ACCEPT_LANGUAGE, "*"))
             .insert_header((ACCEPT_ENCODING, body::ACCEPT_ENCODING));
+        for (name, value) in self.transport.identity(request, exchange.target.proxy.as_deref()) {
+            outgoing = outgoing.insert_header((name, value));
+        }
         for (name, value) in &request.headers {
+            // The proxy's own credentials are written on the way to it, and no server is to see others.
+            if name.eq_ignore_ascii_case(PROXY_AUTHORIZATION.as_str()) {
+                continue;
+            }
             outgoing = outgoing.insert_header((name.as_str(), value.as_str()));
         }
         let sending = if request.body.is_empty() && !carries_body(&request.method) {
@@ -168,6 +191,7 @@ impl Http {
         })?;
         let head = exchange.take_head().ok_or_else(|| FetchError::Protocol("an answer without a head".into()))?;
         let most = self.transport.body_limits().max_bytes;
+        self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &head.headers);
         let promised =
             head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
         // What these promise is the length of a body that does not come (RFC 9110 §8.6).

@@ -7,6 +7,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -63,7 +64,14 @@ pub struct Target {
     /// The port.
     pub port: u16,
     /// The proxy that it goes through.
-    pub proxy: Option<Rc<Proxy>>,
+    pub proxy: Option<Arc<Proxy>>,
+}
+
+impl Target {
+    /// Returns the proxy that takes the request itself, in absolute form, and not a tunnel to its server.
+    pub fn forwarder(&self) -> Option<&Proxy> {
+        self.proxy.as_deref().filter(|proxy| !self.tls && proxy.forwards_http())
+    }
 }
 
 impl Exchange {
