@@ -226,6 +226,11 @@ impl Throttle {
         self.evidence
     }
 
+    /// Tells whether each start has a place of its own on the even grid, rather than the window alone holding them.
+    pub fn is_even(&self) -> bool {
+        self.limits.rate.window().is_some_and(|window| window.interval() >= SHORTEST_EVEN_INTERVAL)
+    }
+
     /// Tells whether nothing distinguishes this throttle from a fresh one any more, so that forgetting it changes
     /// nothing. Until then it must be kept, also when its domain has nothing queued.
     pub fn is_fresh(&self, now: Instant) -> bool {

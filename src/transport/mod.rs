@@ -1,6 +1,7 @@
 //! Transport: how bytes get here. The only room that knows awc's insides.
 
 pub mod address;
+pub(crate) mod alarm;
 pub mod body;
 mod connection;
 mod connector;
@@ -22,6 +23,7 @@ use url::{Position, Url};
 pub use self::deadlines::Deadlines;
 use self::{
     address::AddressGuard,
+    alarm::Alarm,
     body::BodyLimits,
     connector::Connector,
     dns::Resolver,
@@ -70,6 +72,7 @@ pub struct SharedTransport {
     settings: std::sync::Arc<TransportSettings>,
     resolver: Resolver,
     sockets: SocketBudget,
+    alarm: Alarm,
 }
 
 impl SharedTransport {
@@ -80,7 +83,7 @@ impl SharedTransport {
     pub fn new(settings: TransportSettings, threads: &Handle) -> Result<Self> {
         let resolver = Resolver::new(&settings.resolve, threads.clone())?;
         let sockets = SocketBudget::new(settings.max_connections);
-        Ok(Self { settings: settings.into(), resolver, sockets })
+        Ok(Self { settings: settings.into(), resolver, sockets, alarm: Alarm::default() })
     }
 
     /// Returns the settings.
@@ -143,6 +146,11 @@ impl Transport {
         let write = |path: &str| format!("http://{partition}{}:{}{path}", target.host, target.port).parse::<Uri>();
         // The URL standard leaves a few characters plain that URIs do not allow.
         write(path).or_else(|_| write(&encode_strictly(path))).map_err(|error| FetchError::Request(error.to_string()))
+    }
+
+    /// Returns what wakes requests when their gate opens.
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.shared.alarm
     }
 
     /// Returns how long each step may take.
