@@ -3,7 +3,7 @@
 //! You will see a line for every 100 answers, about two seconds apart, and the sum of 600 prices after 12 s.
 //! Run: `cargo run --example poll_api`
 
-use std::{thread, time::Duration};
+use std::{net::TcpListener, thread, time::Duration};
 
 use actix_crawler::{ThrottledClient, error::Result, rate::Rate};
 use actix_web::{App, HttpServer, web};
@@ -38,11 +38,14 @@ async fn main() -> Result<()> {
 
 /// The API, on a thread of its own.
 fn start_api() -> String {
-    let app = || App::new().route("/items/{id}", web::get().to(item));
-    let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").expect("a free port");
-    let address = server.addrs()[0];
-    thread::spawn(move || actix_web::rt::System::new().block_on(server.run()));
-    format!("http://{address}")
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    thread::spawn(|| {
+        let app = || App::new().route("/items/{id}", web::get().to(item));
+        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener);
+        actix_web::rt::System::new().block_on(server.expect("it listens").run())
+    });
+    url
 }
 
 async fn item(id: web::Path<u64>) -> web::Json<Item> {
