@@ -1,5 +1,7 @@
 //! Crawler: the builder and the wiring; the only file that knows every actor.
 
+mod network;
+
 use std::{
     num::NonZeroU32,
     path::PathBuf,
@@ -318,6 +320,9 @@ impl<S: Spider> Crawler<S> {
         }
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
+        for warning in transport.warnings() {
+            tracing::warn!("{warning}");
+        }
         Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
     }
 }
@@ -357,6 +362,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let Plan { spider, user_agent, seeds, settings, transport, pipelines, threads, offload } = plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
+    let warnings = transport.warnings();
     let log = settings.log.as_deref().map(CrawlLog::start).transpose()?;
     let scheduler = Scheduler::create({
         let outlets = outlets.clone();
@@ -375,7 +381,8 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 domains: Domains::new(politeness.clone(), way_back.clone()),
                 robots: RobotsDesk::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
-                returned: way_back,
+                returned: way_back.clone(),
+                asker: way_back,
                 log: log.is_some(),
                 admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), settings.most_queued),
                 politeness,
@@ -384,7 +391,10 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let now = Instant::now();
             crawl.seed(candidates(seeds, &settings.scope.canonical), now);
             let close_pipelines = closing::<S>(outlets);
-            Scheduler::new(crawl, SchedulerParts { stay_open: settings.stay_open, log, close_pipelines, report })
+            Scheduler::new(
+                crawl,
+                SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report },
+            )
         }
     });
     Ok((scheduler, threads))

@@ -63,12 +63,11 @@ impl Outcome {
     pub fn detail(&self) -> String {
         match self {
             Self::Ok | Self::Unsent => String::new(),
-            Self::Status(status) => status.to_string(),
             Self::Redirect { status, to } => format!("{status} {to}"),
             Self::Refused { status, retry_after: Some(wait) } => {
                 format!("{status}, retry after {}", humantime::format_duration(*wait))
             }
-            Self::Refused { status, retry_after: None } => status.to_string(),
+            Self::Status(status) | Self::Refused { status, retry_after: None } => status.to_string(),
             Self::Fetch(error) => error.to_string(),
             Self::RedirectLoop(what) | Self::Parse(what) | Self::Panic(what) | Self::Pipeline(what) => what.clone(),
         }

@@ -99,7 +99,7 @@ impl Permit {
     /// The law allows it only later.
     pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
         if self.state == State::Writing {
-            // The socket took nothing yet: the gate was passed already.
+            // The gate was passed, and the socket had no room yet.
             return Ok(());
         }
         if now < self.due {

@@ -324,13 +324,15 @@ fn with_margin(spacing: Duration) -> Duration {
     spacing + (spacing / 50).min(Duration::from_millis(2))
 }
 
-/// The least distance of two starts that an even interval allows: less than the interval by a tenth (at most 0.5 ms),
-/// which is what lets a late start catch up with the grid. A fine alarm is late by less than that.
+/// The least distance of two starts that an even interval allows: its whole milliseconds, less half of one. Timers ring
+/// at whole milliseconds, so this is what lets a late start catch up with the grid: were it 10.3 ms for 95 starts a
+/// second (one each 10.5 ms), every start would come after 11 ms, and only 91 in a second.
 fn floor_of(interval: Duration) -> Duration {
     if interval < SHORTEST_EVEN_INTERVAL {
         return Duration::ZERO;
     }
-    interval.saturating_sub((interval / 10).min(Duration::from_micros(500)))
+    let whole = interval.saturating_sub(Duration::from_nanos(u64::from(interval.subsec_nanos() % 1_000_000)));
+    whole.saturating_sub(Duration::from_micros(500))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use humantime::format_duration;
 use url::Url;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     cooling::{Verdict, Why},
     domain::Domain,
-    fetcher::{Errand, RobotsAnswer, pool::Pool, visit::Visit},
+    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, pool::Pool, visit::Visit},
     frontier::{
         Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
         admission::{Admission, Admitted, Candidate},
@@ -26,6 +27,7 @@ use crate::{
     politeness::{Politeness, RobotsPolicy},
     request::Request,
     retry::Retry,
+    robots::Robots,
     stats::Stats,
     throttle::Refusal,
 };
@@ -41,6 +43,7 @@ pub struct Crawl {
     robots: RobotsDesk,
     pool: Pool,
     returned: Arc<dyn Returned>,
+    asker: Arc<dyn Asker>,
     stats: Stats,
     /// Lines that the crawl log has not taken yet; `None` where none is kept.
     log: Option<Vec<LogLine>>,
@@ -78,6 +81,8 @@ pub struct CrawlParts {
     pub pool: Pool,
     /// Who hears of dropped leases.
     pub returned: Arc<dyn Returned>,
+    /// Who hears of questions for robots files that were dropped.
+    pub asker: Arc<dyn Asker>,
     /// Whether a crawl log is kept.
     pub log: bool,
 }
@@ -105,6 +110,7 @@ impl Crawl {
             robots: parts.robots,
             pool: parts.pool,
             returned: parts.returned,
+            asker: parts.asker,
             stats: Stats::default(),
             log: parts.log.then(Vec::new),
             mode: Mode::Running,
@@ -190,25 +196,29 @@ impl Crawl {
         let domain = self.admission.domain(&answer.url);
         self.stats.bytes += answer.bytes;
         self.domains.schedule(&domain, now);
-        let cooling = match &answer.result {
-            crate::fetcher::RobotsResult::Unsent => {
-                self.domains.live(&domain).robots.push_front(answer.url);
-                return;
+        match &answer.result {
+            RobotsResult::Body(status @ (429 | 503), _) => {
+                self.refused(&domain, answer.started.unwrap_or(now), *status, answer.retry_after, now);
             }
-            crate::fetcher::RobotsResult::Body(status @ (429 | 503), _) => Some(Why::Status(*status)),
-            _ => None,
-        };
-        if let Some(why) = cooling {
-            self.cool(&domain, answer.started.unwrap_or(now), why, None, now);
+            RobotsResult::Body(..) | RobotsResult::Redirect(_) => self.domains.live(&domain).cooling.answered(),
+            RobotsResult::Failed(_) | RobotsResult::Unsent | RobotsResult::Lost => {}
         }
-        match self.robots.answered(answer, &mut self.stats, now) {
-            RobotsVerdict::Hop(url) => self.ask_for_robots(url, now),
-            RobotsVerdict::Ruled { url, spacing, parked } => {
-                let owner = self.admission.domain(&url);
-                self.apply_robots(&owner, &url, spacing, now);
-                self.unpark(&owner, parked, now);
+        for verdict in self.robots.answered(answer, &mut self.stats, now) {
+            match verdict {
+                RobotsVerdict::Ask(url) => self.ask_for_robots(url, now),
+                RobotsVerdict::Ruled { url, robots, parked } => {
+                    self.apply_robots(&self.admission.domain(&url), robots.as_ref());
+                    self.unpark(parked, now);
+                }
             }
         }
+    }
+
+    /// The question for a robots file was dropped unanswered: its fetcher panicked or died.
+    pub fn robots_lost(&mut self, url: Url, now: Instant) {
+        self.stats.count("fetcher/lost");
+        let answer = RobotsAnswer { url, result: RobotsResult::Lost, bytes: 0, started: None, retry_after: None };
+        self.robots_answered(answer, now);
     }
 
     /// Returns what was done up to now.
@@ -315,6 +325,11 @@ impl Crawl {
 
     /// Nothing is to be asked for: the domain's past is kept until it does not matter any more.
     fn rest(&mut self, domain: &Domain, now: Instant) {
+        if self.robots.parked(domain) > 0 {
+            // What its robots file asks for counts from the question for that file on, so the past is kept until the
+            // answer is here; which brings the domain back.
+            return;
+        }
         let forgotten = self.domains.forget(domain, now);
         if let Some(at) = forgotten.come_back {
             self.domains.schedule(domain, at);
@@ -336,7 +351,7 @@ impl Crawl {
     /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
     fn next_errand(&mut self, domain: &Domain, now: Instant) -> Option<Errand> {
         if let Some(url) = self.domains.live(domain).robots.pop_front() {
-            return Some(Errand::Robots(url));
+            return Some(self.ask(url));
         }
         loop {
             let leased = match self.frontier.lease(domain, now) {
@@ -344,7 +359,8 @@ impl Crawl {
                 Next::NotBefore(_) | Next::Empty => return None,
             };
             match self.rule(&leased.request.url, now) {
-                Ruling::Allowed => {
+                Ruling::Allowed(spacing) => {
+                    self.slow_down(domain, spacing);
                     self.budget.lent(domain);
                     return Some(Errand::Page(Lease::new(leased, self.returned.clone())));
                 }
@@ -361,7 +377,7 @@ impl Crawl {
                 }
                 Ruling::Ask(robots) => {
                     self.robots.park(domain, leased);
-                    return Some(Errand::Robots(robots));
+                    return Some(self.ask(robots));
                 }
                 Ruling::Asked => {
                     self.robots.park(domain, leased);
@@ -373,10 +389,14 @@ impl Crawl {
         }
     }
 
+    fn ask(&self, url: Url) -> Errand {
+        Errand::Robots(Question::new(url, self.asker.clone()))
+    }
+
     fn rule(&mut self, url: &Url, now: Instant) -> Ruling {
         match self.politeness.robots {
             RobotsPolicy::Obey => self.robots.rule(url, now),
-            RobotsPolicy::Ignore => Ruling::Allowed,
+            RobotsPolicy::Ignore => Ruling::Allowed(None),
         }
     }
 
@@ -387,28 +407,50 @@ impl Crawl {
         self.domains.schedule(&domain, now);
     }
 
-    /// Slows the domain down to what its robots file asks for, up to the cap, which the counts tell of.
-    fn apply_robots(&mut self, domain: &Domain, url: &Url, spacing: Option<Duration>, now: Instant) {
-        let summary = self.robots.summary(url, now);
-        if let Some(of_domain) = self.stats.domain(domain) {
-            of_domain.robots = summary;
-        }
-        let Some(asked) = spacing else { return };
+    /// Slows the domain down to what its robots file asks for, and takes note of that for the summary.
+    fn apply_robots(&mut self, domain: &Domain, robots: Option<&Robots>) {
+        let said = match robots {
+            Some(Robots::Rules(rules)) => {
+                self.slow_down(domain, rules.spacing());
+                "rules"
+            }
+            Some(Robots::AllowAll) => "none",
+            Some(Robots::DenyAll { .. }) | None => "could not be had",
+        };
         let cap = self.politeness.max_crawl_delay;
-        if asked > cap {
-            self.stats.count("robots/crawl_delay_above_cap");
+        let said = match self.domains.live(domain).asked {
+            None => said.to_owned(),
+            Some(asked) if asked <= cap => format!("rules, {} between starts", format_duration(asked)),
+            Some(asked) => {
+                self.stats.count("robots/crawl_delay_above_cap");
+                tracing::warn!(%domain, ?asked, ?cap, "robots.txt asks for more time between starts than is granted");
+                format!("rules, {} between starts, held to {}", format_duration(asked), format_duration(cap))
+            }
+        };
+        if let Some(of_domain) = self.stats.domain(domain) {
+            of_domain.robots = Some(said);
         }
-        let gate = self.domains.live(domain).gate.clone();
-        let mut throttle = gate.throttle();
-        let slowed = throttle.limits().slowed_to(asked.min(cap));
-        throttle.set_limits(slowed);
     }
 
-    fn unpark(&mut self, domain: &Domain, parked: Vec<Leased>, now: Instant) {
-        for leased in parked {
-            self.frontier.give_back(leased.id, None, false);
+    /// Lets at least the time that a robots file asks for pass between two starts, up to the cap. The file may be
+    /// remembered for longer than the domain, so this is seen to with every page.
+    fn slow_down(&mut self, domain: &Domain, asked: Option<Duration>) {
+        let Some(asked) = asked else { return };
+        let live = self.domains.live(domain);
+        live.asked = live.asked.max(Some(asked));
+        let spacing = asked.min(self.politeness.max_crawl_delay);
+        let mut throttle = live.gate.throttle();
+        if throttle.limits().spacing < spacing {
+            let slowed = throttle.limits().slowed_to(spacing);
+            throttle.set_limits(slowed);
         }
-        self.domains.schedule(domain, now);
+    }
+
+    fn unpark(&mut self, parked: Vec<(Domain, Leased)>, now: Instant) {
+        for (domain, leased) in parked {
+            self.frontier.give_back(leased.id, None, false);
+            self.domains.schedule(&domain, now);
+        }
     }
 
     /// Takes note of how the domain answered, for its cooling and its evidence.
@@ -420,10 +462,7 @@ impl Crawl {
         let started = visit.started.unwrap_or(now);
         match &visit.outcome {
             Outcome::Refused { status, retry_after } => {
-                if let Some(of_domain) = self.stats.domain(domain) {
-                    of_domain.refusals += 1;
-                }
-                self.cool(domain, started, Why::Status(*status), *retry_after, now);
+                self.refused(domain, started, *status, *retry_after, now);
             }
             Outcome::Fetch(error) if error.is_unreachable() => {
                 self.cool(domain, started, Why::Unreachable, None, now);
@@ -431,6 +470,13 @@ impl Crawl {
             _ if visit.status.is_some() => self.domains.live(domain).cooling.answered(),
             _ => {}
         }
+    }
+
+    fn refused(&mut self, domain: &Domain, started: Instant, status: u16, asked: Option<Duration>, now: Instant) {
+        if let Some(of_domain) = self.stats.domain(domain) {
+            of_domain.refusals += 1;
+        }
+        self.cool(domain, started, Why::Status(status), asked, now);
     }
 
     fn cool(&mut self, domain: &Domain, started: Instant, why: Why, asked: Option<Duration>, now: Instant) {
@@ -495,7 +541,13 @@ impl Crawl {
                     self.admission.include(to);
                 }
             }
-            _ => self.stats.ledger.failed += 1,
+            outcome => {
+                let reason = match outcome {
+                    Outcome::Status(status) => format!("status/{status}"),
+                    other => other.key().to_owned(),
+                };
+                self.stats.failed(&reason, visit.leased.request.url.as_str(), &outcome.detail());
+            }
         }
         for candidate in found {
             self.admit(candidate, now);
@@ -543,7 +595,7 @@ impl Crawl {
     }
 
     fn fail(&mut self, request: &Request, domain: Domain, outcome: &'static str, detail: String) {
-        self.stats.ledger.failed += 1;
+        self.stats.failed(outcome, request.url.as_str(), &detail);
         self.stats.count(&format!("outcome/{outcome}"));
         self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
     }

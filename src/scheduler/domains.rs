@@ -37,6 +37,8 @@ pub struct Live {
     pub cooling: Cooling,
     /// Robots files to ask for before its pages.
     pub robots: VecDeque<Url>,
+    /// The longest spacing that a robots file of it asks for.
+    pub asked: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -99,7 +101,7 @@ impl Domains {
         entry.live.get_or_insert_with(|| {
             let throttle = Throttle::new(self.politeness.limits(domain));
             let gate = Gate::new(domain.clone(), throttle, self.released.clone());
-            Box::new(Live { gate, cooling: Cooling::default(), robots: VecDeque::new() })
+            Box::new(Live { gate, cooling: Cooling::default(), robots: VecDeque::new(), asked: None })
         })
     }
 

@@ -19,6 +19,7 @@ use actix::{
     WrapFuture, fut,
 };
 use tokio::sync::watch;
+use url::Url;
 
 use self::{
     crawl::{Crawl, Mode},
@@ -27,7 +28,7 @@ use self::{
 use crate::{
     domain::Domain,
     error::Error,
-    fetcher::Fetched,
+    fetcher::{Asker, Fetched},
     frontier::{self, Leased, admission::Candidate},
     permit,
     report::{Ended, Report},
@@ -42,6 +43,7 @@ pub struct Scheduler {
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
+    warnings: Vec<String>,
     close_pipelines: Option<ClosePipelines>,
     report: watch::Sender<Option<Arc<Report>>>,
     ended: Option<Ended>,
@@ -56,6 +58,8 @@ pub struct SchedulerParts {
     pub stay_open: bool,
     /// Who writes the crawl log.
     pub log: Option<Recipient<LogLines>>,
+    /// What the report is to warn of.
+    pub warnings: Vec<String>,
     /// See [`ClosePipelines`].
     pub close_pipelines: ClosePipelines,
     /// Where the report goes.
@@ -85,6 +89,7 @@ impl Scheduler {
             tick: None,
             log: parts.log,
             log_is_busy: false,
+            warnings: parts.warnings,
             close_pipelines: Some(parts.close_pipelines),
             report: parts.report,
             ended: None,
@@ -150,8 +155,9 @@ impl Scheduler {
         let log = self.log.take();
         let rest = self.crawl.take_log();
         let closing = async move {
-            if let (Some(log), false) = (log, rest.is_empty()) {
-                // A log that cannot take its last lines has said so itself.
+            if let Some(log) = log {
+                // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
+                // cannot take its last lines has said so itself.
                 let _ = log.send(LogLines(rest)).await;
             }
             close().await
@@ -159,7 +165,9 @@ impl Scheduler {
         let closed = closing.into_actor(self).then(|complaints, scheduler, context: &mut Context<Self>| {
             let stats = scheduler.stats();
             let ended = scheduler.ended.unwrap_or(Ended::Finished);
-            scheduler.report.send_replace(Some(Arc::new(Report::new(stats, ended, complaints))));
+            let warnings = std::mem::take(&mut scheduler.warnings);
+            let report = Report { warnings, ..Report::new(stats, ended, complaints) };
+            scheduler.report.send_replace(Some(Arc::new(report)));
             context.stop();
             fut::ready(())
         });
@@ -222,6 +230,10 @@ takes! {
 takes! {
     /// A lease was dropped unsettled.
     LeaseDropped(Leased) -> (), |scheduler, LeaseDropped(leased)| scheduler.crawl.lease_dropped(&leased, now())
+}
+takes! {
+    /// A question for a robots file was dropped unanswered.
+    RobotsLost(Url) -> (), |scheduler, RobotsLost(url)| scheduler.crawl.robots_lost(url, now())
 }
 takes! {
     /// More seeds.
@@ -312,6 +324,13 @@ impl frontier::Returned for WayBack {
     fn returned(&self, leased: Leased) {
         #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the leases")]
         self.0.do_send(LeaseDropped(leased));
+    }
+}
+
+impl Asker for WayBack {
+    fn lost(&self, url: Url) {
+        #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the permits")]
+        self.0.do_send(RobotsLost(url));
     }
 }
 
