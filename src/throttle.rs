@@ -29,6 +29,10 @@ pub enum Refusal {
 /// does not add up. Longer pauses begin a new grid.
 const CATCH_UP: Duration = Duration::from_millis(20);
 
+/// As [`CATCH_UP`], where each start has its own place on the grid: the least distance of two starts holds while they
+/// catch up, so nothing bunches, and a longer delay can be made good.
+const CATCH_UP_EVENLY: Duration = Duration::from_millis(100);
+
 /// Intervals shorter than a few ticks of a timer that counts milliseconds cannot be kept one by one; below this the
 /// grid smooths and the window holds.
 const SHORTEST_EVEN_INTERVAL: Duration = Duration::from_millis(4);
@@ -167,7 +171,8 @@ impl Throttle {
             self.starts.pop_front();
         }
         self.starts.push_back(at);
-        let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= CATCH_UP);
+        let patience = if self.is_even() { CATCH_UP_EVENLY } else { CATCH_UP };
+        let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= patience);
         self.grid = Some(on_time.unwrap_or(at) + window.interval());
     }
 
