@@ -4,6 +4,8 @@
 //! a local server, of all threads but the server's, 64 at a time, so that the difference of two lines is the cost of
 //! what is between them: awc alone, our transport under permits, and the client with its line and its worker threads.
 
+#![allow(clippy::disallowed_methods, reason = "a bench reads clocks")]
+
 use std::{
     fs,
     hint::black_box,

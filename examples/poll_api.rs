@@ -3,6 +3,8 @@
 //! You will see a line for every 100 answers, about two seconds apart, and the sum of 600 prices after 12 s.
 //! Run: `cargo run --example poll_api`
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use std::{net::TcpListener, thread, time::Duration};
 
 use actix_crawler::{ThrottledClient, error::Result, rate::Rate};

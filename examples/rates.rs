@@ -4,6 +4,8 @@
 //! You will see the rate that was reached, and the most requests in any second, which is never over the rate.
 //! Run: `cargo run --release --example rates [RATE…]`
 
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "an example prints, and measures")]
+
 #[path = "../tests/recorder/mod.rs"]
 mod recorder;
 
@@ -28,7 +30,9 @@ async fn main() -> Result<()> {
         let good = done.filter(|done| std::future::ready(matches!(done.result, Ok(200)))).count().await;
         let (reached, fullest) = (api.arrivals().rate(), api.arrivals().fullest(Duration::from_secs(1)));
         let percent = 100.0 * reached / f64::from(rate);
-        println!("{rate}/s asked for: {reached:.0}/s reached ({percent:.1} %), at most {fullest} in a second, {good} good");
+        println!(
+            "{rate}/s asked for: {reached:.0}/s reached ({percent:.1} %), at most {fullest} in a second, {good} good"
+        );
     }
     Ok(())
 }

@@ -3,13 +3,18 @@
 //! You will see a line for each approach, after 6 s each, and the picture that docs/RATES.md shows.
 //! Run: `cargo run --example rates_picture docs/rates.svg`
 
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "an example prints, and measures")]
+
 #[path = "../tests/recorder/mod.rs"]
 mod recorder;
 
 use std::{
     fmt::Write,
     pin::Pin,
-    sync::{Arc, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -29,10 +34,11 @@ const RUN: Duration = Duration::from_secs(6);
 const EVERY: Duration = Duration::from_millis(1_000 / N as u64);
 
 type Approach = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Start = fn(String) -> Approach;
 
 #[tokio::main]
 async fn main() {
-    let approaches: [(&str, fn(String) -> Approach); 9] = [
+    let approaches: [(&str, Start); 9] = [
         ("a decorator that sleeps 1/N s", |url| Box::pin(sleeping(url))),
         ("a semaphore of N", |url| Box::pin(semaphore(url))),
         ("one task every 1/N s", |url| Box::pin(tasks(url))),
@@ -80,7 +86,13 @@ fn draw(rows: &mut String, index: usize, name: &str, arrivals: &Arrivals) {
         let _ = write!(curve, "{:.1},{:.1} ", 20.0 + f64::from(step) * 860.0 / 300.0, base as f64 - height(count));
         curve
     });
-    let color = if fullest > N { "#c62828" } else if rate < 0.98 * N as f64 { "#b26a00" } else { "#2e7d32" };
+    let color = if fullest > N {
+        "#c62828"
+    } else if rate < 0.98 * N as f64 {
+        "#b26a00"
+    } else {
+        "#2e7d32"
+    };
     let (limit, title) = (base - 50, top + 8);
     let _ = writeln!(
         rows,
@@ -106,12 +118,20 @@ fn spawn_get(url: &str) {
 }
 
 async fn sleeping(url: String) {
-    join_all((0..300).map(|_| async { sleep(EVERY).await; get(&url).await })).await;
+    join_all((0..300).map(|_| async {
+        sleep(EVERY).await;
+        get(&url).await
+    }))
+    .await;
 }
 
 async fn semaphore(url: String) {
     let places = Semaphore::new(N);
-    join_all((0..900).map(|_| async { let _place = places.acquire().await; get(&url).await })).await;
+    join_all((0..900).map(|_| async {
+        let _place = places.acquire().await;
+        get(&url).await
+    }))
+    .await;
 }
 
 async fn tasks(url: String) {
@@ -151,7 +171,11 @@ async fn producer(url: String) {
     let work = Arc::new(Mutex::new(work));
     for _ in 0..N {
         let (work, url) = (work.clone(), url.clone());
-        tokio::spawn(async move { while work.lock().await.recv().await.is_some() { get(&url).await } });
+        tokio::spawn(async move {
+            while work.lock().await.recv().await.is_some() {
+                get(&url).await
+            }
+        });
     }
     while queue.send(()).await.is_ok() {
         sleep(EVERY).await;

@@ -71,7 +71,7 @@ impl Adaptive {
             Some(settled) => (self.current + self.step).min(settled),
             None => self.current + self.step,
         };
-        self.change(next, now)
+        Some(self.change(next, now))
     }
 
     /// Takes note of a refusal of a request written at `started`; returns the new rate. Requests that were in flight
@@ -84,13 +84,13 @@ impl Adaptive {
         self.refused_at = Some(refused_at);
         // Near the limit the steps are small, so that a look beyond it costs few refusals.
         self.step = (refused_at * (1.0 - JUST_UNDER)).max(SLOWEST);
-        self.change(self.current * DECREASE, now)
+        Some(self.change(self.current * DECREASE, now))
     }
 
-    fn change(&mut self, next: f64, now: Instant) -> Option<Rate> {
+    fn change(&mut self, next: f64, now: Instant) -> Rate {
         self.current = next.clamp(SLOWEST, FASTEST);
         self.since = now;
-        Some(self.rate())
+        self.rate()
     }
 }
 

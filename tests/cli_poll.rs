@@ -51,7 +51,8 @@ fn one_line_an_answer_in_the_order_of_the_input_at_the_rate() {
 
 #[test]
 fn a_json_line_says_method_headers_and_body_and_a_failure_sets_the_code() {
-    let api = Recorder::start(|asked: &Asked| if asked.path == "/gone" { Answer::status(404) } else { Answer::ok("ok") });
+    let api =
+        Recorder::start(|asked: &Asked| if asked.path == "/gone" { Answer::status(404) } else { Answer::ok("ok") });
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
     let input = format!(
@@ -62,7 +63,19 @@ fn a_json_line_says_method_headers_and_body_and_a_failure_sets_the_code() {
     std::fs::write(folder.path().join("in"), input).unwrap();
     let (input, out, bodies, summary) = (file("in"), file("out"), file("bodies"), file("summary"));
     let output = poll(
-        &["-i", &input, "-o", &out, "--save-dir", &bodies, "--summary", &summary, "--rate", "unlimited", "--allow-private"],
+        &[
+            "-i",
+            &input,
+            "-o",
+            &out,
+            "--save-dir",
+            &bodies,
+            "--summary",
+            &summary,
+            "--rate",
+            "unlimited",
+            "--allow-private",
+        ],
         "",
     );
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));

@@ -1,5 +1,7 @@
 //! The throttled client's threads, in a process of their own so that they can be counted.
 
+#![allow(clippy::disallowed_methods, reason = "time is measured here")]
+
 mod recorder;
 
 use std::{

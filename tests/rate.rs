@@ -1,5 +1,8 @@
 //! The rate law of the throttled client, judged by the arrival times that a server recorded.
 
+#![allow(clippy::disallowed_methods, reason = "time is measured here")]
+#![allow(clippy::await_holding_lock, reason = "one test at a time, from its first line to its last")]
+
 mod recorder;
 
 use std::{
