@@ -10,6 +10,7 @@ mod options;
 mod output;
 mod page;
 mod paint;
+mod poll;
 mod progress;
 mod robots;
 mod values;
@@ -39,6 +40,7 @@ pub fn run() -> ExitCode {
     warn_on_stderr();
     let done = match cli.command {
         Command::Crawl(options) => crawl::run(*options),
+        Command::Poll(options) => poll::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Robots(options) => robots::run(&options),
         Command::Fetch(options) => fetch::run(&options),

@@ -142,7 +142,13 @@ impl Http {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
-        let exchange = Exchange::new(permit, request.method.clone(), target, self.transport.deadlines());
+        let exchange = Exchange::new(
+            permit,
+            request.method.clone(),
+            target,
+            self.transport.deadlines(),
+            self.transport.alarm().clone(),
+        );
         let whole = self.transport.deadlines().whole;
         let round_trip = exchange.scope(self.round_trip(request, &exchange));
         let answer = match timeout(whole, round_trip).await {

@@ -372,6 +372,7 @@ mod tests {
         throttle::Throttle,
         transport::{
             Deadlines,
+            alarm::Alarm,
             exchange::Target,
             proxy::Proxy,
             sockets::{SocketBudget, Sockets},
@@ -395,7 +396,7 @@ mod tests {
         let now = std::time::Instant::now();
         let permit = gate.grant(now, now).unwrap();
         let target = Target { tls: false, host: "e.org".into(), port: 80, proxy };
-        Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() })
+        Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() }, Alarm::default())
     }
 
     /// A connection, the server's end of it, and its slot.

@@ -1,6 +1,7 @@
 //! Transport: how bytes get here. The only room that knows awc's insides.
 
 pub mod address;
+pub(crate) mod alarm;
 mod basic;
 pub mod body;
 mod connection;
@@ -41,6 +42,7 @@ use url::{Position, Url};
 
 use self::{
     address::AddressGuard,
+    alarm::Alarm,
     body::BodyLimits,
     connector::Connector,
     cookies::Cookies,
@@ -110,6 +112,7 @@ pub struct SharedTransport {
     cookies: Option<Arc<Cookies>>,
     keyring: Arc<Keyring>,
     sockets: SocketBudget,
+    alarm: Alarm,
 }
 
 impl SharedTransport {
@@ -127,7 +130,7 @@ impl SharedTransport {
         for warning in settings.tls.warnings() {
             tracing::warn!("{warning}");
         }
-        Ok(Self { settings: settings.into(), resolver, tls, proxies, cookies, keyring, sockets })
+        Ok(Self { settings: settings.into(), resolver, tls, proxies, cookies, keyring, sockets, alarm: Alarm::default() })
     }
 
     /// Returns the settings.
@@ -234,6 +237,11 @@ impl Transport {
         let write = |path: &str| format!("http://{partition}{}:{}{path}", target.host, target.port).parse::<Uri>();
         // The URL standard leaves a few characters plain that URIs do not allow.
         write(path).or_else(|_| write(&encode_strictly(path))).map_err(|error| FetchError::Request(error.to_string()))
+    }
+
+    /// Returns what wakes requests when their gate opens.
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.shared.alarm
     }
 
     /// Returns how long each step may take.

@@ -3,6 +3,7 @@
 //! machine that wakes its threads late does not blur what it measures.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::disallowed_methods, reason = "it measures")]
 
 use std::{
     collections::{BTreeMap, HashMap},
