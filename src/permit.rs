@@ -121,6 +121,11 @@ impl Permit {
         self.gate.throttle().is_even()
     }
 
+    /// Lets nothing more start at the domain before `until`.
+    pub(crate) fn cool(&self, until: Instant) {
+        self.gate.throttle().cool(until);
+    }
+
     /// Readies the permit for a second attempt at the same request, which passes the gate again: to the domain it is
     /// one more start.
     pub(crate) fn again(mut self) -> Self {

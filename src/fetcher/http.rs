@@ -17,7 +17,7 @@ use url::Url;
 
 use super::{RobotsAnswer, RobotsResult, redirect};
 use crate::{
-    cooling::retry_after,
+    cooling::{is_refusal, retry_after},
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
@@ -67,6 +67,10 @@ const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/
 /// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
 const MOST_OTHER_PROXIES: usize = 3;
 
+/// How long a domain that refused us, or was not there, is left alone until the scheduler has heard of it and decides:
+/// the end of the permit and the news come to it apart. No longer than any wait that it chooses itself.
+const UNTIL_HEARD: Duration = Duration::from_secs(1);
+
 impl Http {
     /// Creates the sender of an arbiter.
     pub fn new(transport: Transport, user_agent: String) -> Self {
@@ -97,6 +101,14 @@ impl Http {
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
+        let leave_alone = match &answer {
+            Ok(answer) if is_refusal(answer.status) => Some(answer.retry_after().unwrap_or(UNTIL_HEARD)),
+            Err(error) if !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
+            _ => None,
+        };
+        if let (Some(exchange), Some(wait)) = (&exchange, leave_alone) {
+            exchange.cool(now() + wait);
+        }
         drop(exchange);
         let ended = now();
         let elapsed = started.map_or(Duration::ZERO, |started| ended.saturating_duration_since(started));

@@ -238,6 +238,11 @@ impl Exchange {
         self.failure.take()
     }
 
+    /// Lets nothing more start at the domain before `until`.
+    pub fn cool(&self, until: Instant) {
+        self.permit.borrow().cool(until);
+    }
+
     /// Ends the exchange and hands its permit back, for a second attempt or to be dropped.
     pub fn into_permit(self: Rc<Self>) -> Option<Permit> {
         Rc::into_inner(self).map(|exchange| exchange.permit.into_inner())
