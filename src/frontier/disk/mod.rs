@@ -1,0 +1,409 @@
+//! The frontier on disk: larger than memory, and there again after a crash.
+//!
+//! What is here runs on the scheduler's thread and never waits: it holds the first requests of each domain's queue, the
+//! loans, and the fingerprints that came lately; all else is the store's, which has a thread of its own ([`store`]).
+
+mod clock;
+mod layout;
+mod queue;
+mod recent;
+mod store;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use hashbrown::{HashMap, HashSet};
+use tokio::sync::oneshot;
+use url::Url;
+
+use self::{
+    clock::Clock,
+    layout::{Layout, Write},
+    queue::{Entry, Place, Queue},
+    recent::Recent,
+    store::{Answer, Link, Order, Transaction},
+};
+use super::{
+    Drained, Frontier, LeaseId, Leased, Next, Offered,
+    durable::{Durable, News, Past, Progress, Resumed, Ticket, Woken},
+};
+use crate::{
+    domain::Domain,
+    error::Result,
+    request::{Fingerprint, Request},
+};
+
+/// Keeps requests in a directory, and of each domain's queue the first few in memory.
+pub struct DiskFrontier {
+    queues: HashMap<Domain, Queue>,
+    leases: HashMap<LeaseId, Loan>,
+    /// The numbers of the entries that are in memory, so that what is read beside them is not taken for more.
+    held: HashSet<u64>,
+    recent: Recent,
+    questions: HashMap<Ticket, Question>,
+    /// Entries in the store: waiting, or lent.
+    stored: u64,
+    /// Entries in the memory of all queues.
+    in_memory: usize,
+    /// Numbers entries, loans and tickets; entries of equal priority go in its order.
+    next: u64,
+    seen: u64,
+    clock: Clock,
+    /// What was done since the last commit.
+    transaction: Transaction,
+    /// The domains whose queues have changed since the last commit.
+    touched: Vec<Domain>,
+    link: Link,
+}
+
+struct Loan {
+    domain: Domain,
+    since: Instant,
+    entry: Entry,
+}
+
+struct Question {
+    fingerprints: Vec<Fingerprint>,
+    generation: u64,
+}
+
+/// The most requests in memory over all queues: about 90 MB.
+const MOST_IN_MEMORY: usize = 200_000;
+
+/// The most requests of one domain in memory: what a fast domain needs while the store is busy with a sync.
+const MOST_OF_A_DOMAIN: usize = 8_192;
+
+/// The fewest requests that are read at once, as each reading costs as much as some of them.
+const FEWEST_READ: usize = 8;
+
+/// The most requests that are read at once: more would keep the store from others for too long.
+const MOST_READ: usize = 1_024;
+
+/// When so many requests of a domain wait for a later time, those behind them are not looked at.
+const MOST_DELAYED: usize = 1_024;
+
+impl DiskFrontier {
+    /// Opens the directory, or creates it, and tells what it knew. `settings` are the parts of the crawl's settings as
+    /// text, to tell which of them have changed.
+    ///
+    /// # Errors
+    /// Another process holds the directory, it is damaged or of a later version, or it cannot be written.
+    pub fn open(dir: &Path, settings: &[(&str, String)], woken: Arc<dyn Woken>) -> Result<(Self, Resumed)> {
+        let layout = Layout::open(dir)?;
+        let known = layout.known(settings)?;
+        let clock = Clock::now();
+        let mut recent = Recent::default();
+        if known.seen <= recent.room() {
+            for fingerprint in layout.all_seen() {
+                recent.insert(fingerprint?);
+            }
+        } else {
+            recent.forget_completeness();
+        }
+        let queues = known.waiting.into_iter().map(|(domain, stored)| (domain, Queue::stored(stored)));
+        let queues: HashMap<Domain, Queue> = queues.collect();
+        let stored = queues.values().map(|queue| queue.stored).sum();
+        let frontier = Self {
+            queues,
+            leases: HashMap::new(),
+            held: HashSet::new(),
+            recent,
+            questions: HashMap::new(),
+            stored,
+            in_memory: 0,
+            next: known.next,
+            seen: known.seen,
+            clock,
+            transaction: Transaction::default(),
+            touched: Vec::new(),
+            link: Link::start(layout, woken)?,
+        };
+        Ok((frontier, known.resumed))
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// How many requests a domain may have in memory now: fewer when there are many domains.
+    fn share(&self) -> usize {
+        if self.in_memory >= MOST_IN_MEMORY {
+            return 1;
+        }
+        (MOST_IN_MEMORY / 2 / self.queues.len().max(1)).clamp(FEWEST_READ, MOST_OF_A_DOMAIN)
+    }
+
+    /// Asks the store for more of a domain's queue, unless it was asked already.
+    fn read(&mut self, domain: &Domain, most: usize) {
+        if let Some(from) = self.queues.get_mut(domain).and_then(Queue::begin_reading) {
+            self.link.send(Order::Read { domain: domain.clone(), from, most });
+        }
+    }
+
+    /// Takes the answer to [`DiskFrontier::read`] in.
+    fn take_read(&mut self, domain: &Domain, read: layout::Read, now: Instant) {
+        let Some(queue) = self.queues.get_mut(domain) else { return };
+        let mut new = 0;
+        queue.end_reading(read.next, |removed| {
+            let entries = read.entries.into_iter().filter(|entry| !removed.contains(&entry.entry.place.age));
+            let entries = entries.filter(|entry| self.held.insert(entry.entry.place.age));
+            let entries: Vec<_> = entries
+                .map(|stored| (stored.entry, stored.not_before.map(|at| self.clock.instant(at)).filter(|at| *at > now)))
+                .collect();
+            new = entries.len();
+            entries
+        });
+        self.in_memory += new;
+    }
+
+    fn touch(&mut self, domain: &Domain) {
+        if let Some(queue) = self.queues.get_mut(domain)
+            && !std::mem::replace(&mut queue.touched, true)
+        {
+            self.touched.push(domain.clone());
+        }
+    }
+
+    fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
+        let Loan { domain, mut entry, .. } = loan;
+        if !attempted {
+            entry.attempts -= 1;
+        }
+        if attempted || not_before.is_some() {
+            let not_before = not_before.map(|at| self.clock.millis(at));
+            self.transaction.put(&domain, &entry, not_before);
+        }
+        if let Some(queue) = self.queues.get_mut(&domain) {
+            queue.lent -= 1;
+            queue.push(entry, not_before);
+            self.in_memory += 1;
+        }
+        domain
+    }
+
+    /// Forgets an entry that is in memory or lent, here and in the store.
+    fn remove(&mut self, domain: &Domain, place: Place) {
+        self.held.remove(&place.age);
+        self.stored -= 1;
+        self.transaction.writes.push(Write::Remove { domain: domain.clone(), place });
+        if let Some(queue) = self.queues.get_mut(domain) {
+            queue.stored -= 1;
+            queue.removed(place.age);
+        }
+        self.touch(domain);
+    }
+}
+
+impl Frontier for DiskFrontier {
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered {
+        if self.recent.contains(&fingerprint) {
+            if !request.dont_filter {
+                return Offered::AlreadySeen;
+            }
+        } else {
+            self.recent.insert(fingerprint);
+            self.seen += 1;
+            self.transaction.writes.push(Write::See(fingerprint));
+        }
+        let place = Place::new(request.priority, self.number());
+        let entry = Entry { place, attempts: 0, request: Arc::new(request) };
+        self.transaction.put(domain, &entry, None);
+        let share = self.share();
+        let queue = self.queues.entry_ref(domain).or_default();
+        queue.stored += 1;
+        self.stored += 1;
+        if queue.takes(place, share) {
+            queue.push(entry, None);
+            self.held.insert(place.age);
+            self.in_memory += 1;
+        } else {
+            queue.leave_in_store(place);
+        }
+        self.touch(domain);
+        Offered::Queued
+    }
+
+    fn has_seen(&self, fingerprint: &Fingerprint) -> bool {
+        self.recent.contains(fingerprint)
+    }
+
+    fn look_up(&mut self, fingerprints: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
+        if self.recent.is_complete() {
+            return None;
+        }
+        let fingerprints: Vec<_> = fingerprints.filter(|fingerprint| !self.recent.contains(fingerprint)).collect();
+        if fingerprints.is_empty() {
+            return None;
+        }
+        let ticket = Ticket(self.number());
+        self.ask(ticket, fingerprints);
+        Some(ticket)
+    }
+
+    fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
+        let share = self.share();
+        let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
+        queue.wake(now);
+        let Some(mut entry) = queue.pop() else {
+            if !queue.has_more() || queue.delayed() >= MOST_DELAYED {
+                return queue.wakes_at().map_or(Next::Empty, Next::NotBefore);
+            }
+            self.read(domain, share.min(MOST_READ));
+            return Next::Coming;
+        };
+        queue.lent += 1;
+        let runs_low = queue.has_more() && queue.ready() < share / 4;
+        self.in_memory -= 1;
+        if runs_low && share > FEWEST_READ {
+            self.read(domain, share.min(MOST_READ));
+        }
+        entry.attempts += 1;
+        let id = LeaseId(self.number());
+        let leased = Leased { id, request: entry.request.clone(), attempt: entry.attempts };
+        self.leases.insert(id, Loan { domain: domain.clone(), since: now, entry });
+        Next::Leased(leased)
+    }
+
+    fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
+        let share = self.share();
+        let queue = self.queues.get_mut(domain)?;
+        queue.wake(now);
+        if queue.can_pop() {
+            return Some(now);
+        }
+        if !queue.has_more() || queue.delayed() >= MOST_DELAYED {
+            return queue.wakes_at();
+        }
+        self.read(domain, share.min(MOST_READ));
+        None
+    }
+
+    fn settle(&mut self, id: LeaseId) -> bool {
+        let Some(loan) = self.leases.remove(&id) else { return false };
+        if let Some(queue) = self.queues.get_mut(&loan.domain) {
+            queue.lent -= 1;
+        }
+        self.remove(&loan.domain, loan.entry.place);
+        true
+    }
+
+    fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain> {
+        let loan = self.leases.remove(&id)?;
+        Some(self.take_back(loan, not_before, attempted))
+    }
+
+    fn expire(&mut self, oldest: Instant) -> Vec<Domain> {
+        let expired: Vec<Loan> = self.leases.extract_if(|_, loan| loan.since < oldest).map(|(_, loan)| loan).collect();
+        expired.into_iter().map(|loan| self.take_back(loan, None, true)).collect()
+    }
+
+    fn drain(&mut self, domain: &Domain) -> Drained {
+        let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
+        let entries = queue.take_all();
+        let more = queue.has_more();
+        self.in_memory -= entries.len();
+        for entry in &entries {
+            self.remove(domain, entry.place);
+        }
+        if more {
+            self.read(domain, MOST_READ);
+        }
+        Drained { requests: entries.into_iter().map(|entry| entry.request).collect(), more }
+    }
+
+    fn domains(&self) -> Vec<Domain> {
+        let waiting = self.queues.iter().filter(|(_, queue)| queue.stored > queue.lent);
+        waiting.map(|(domain, _)| domain.clone()).collect()
+    }
+
+    fn queued(&self) -> u64 {
+        self.stored - self.leased()
+    }
+
+    fn leased(&self) -> u64 {
+        self.leases.len() as u64
+    }
+
+    fn durable(&mut self) -> Option<&mut dyn Durable> {
+        Some(self)
+    }
+}
+
+impl DiskFrontier {
+    fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) {
+        self.link.send(Order::Ask { ticket, fingerprints: fingerprints.clone() });
+        self.questions.insert(ticket, Question { fingerprints, generation: self.recent.generation() });
+    }
+
+    /// Takes the answer to a question in; `None` if it has come too late to count, and was asked again.
+    fn take_seen(&mut self, ticket: Ticket, seen: Vec<Fingerprint>) -> Option<Ticket> {
+        let question = self.questions.remove(&ticket)?;
+        if self.recent.has_forgotten_since(question.generation) {
+            // What came between question and answer may be forgotten already.
+            self.ask(ticket, question.fingerprints);
+            return None;
+        }
+        seen.into_iter().for_each(|fingerprint| self.recent.insert(fingerprint));
+        Some(ticket)
+    }
+}
+
+impl Durable for DiskFrontier {
+    fn news(&mut self, now: Instant) -> Option<News> {
+        while let Some(answer) = self.link.next_answer() {
+            match answer {
+                Answer::Seen { ticket, seen } => {
+                    if let Some(ticket) = self.take_seen(ticket, seen) {
+                        return Some(News::Answered(ticket));
+                    }
+                }
+                Answer::Read { domain, read } => {
+                    self.take_read(&domain, read, now);
+                    return Some(News::Arrived(domain));
+                }
+                Answer::Room => return Some(News::Room),
+                Answer::Failed(why) => return Some(News::Failed(why)),
+            }
+        }
+        None
+    }
+
+    fn commit(&mut self, progress: Progress) {
+        let mut transaction = std::mem::take(&mut self.transaction);
+        for domain in std::mem::take(&mut self.touched) {
+            let Some(queue) = self.queues.get_mut(&domain) else { continue };
+            queue.touched = false;
+            let stored = queue.stored;
+            if stored == 0 {
+                self.queues.remove(&domain);
+            }
+            transaction.waiting.push((domain, stored));
+        }
+        transaction.end(progress, self.next, self.seen);
+        self.link.send(Order::Store(transaction));
+    }
+
+    fn is_dirty(&self) -> bool {
+        !self.transaction.writes.is_empty()
+    }
+
+    fn remember(&mut self, domain: &Domain, past: Past) {
+        self.transaction.writes.push(Write::Remember { domain: domain.clone(), past });
+    }
+
+    fn include(&mut self, seed: &Url) {
+        self.transaction.writes.push(Write::Include(seed.clone()));
+    }
+
+    fn is_behind(&self) -> bool {
+        self.link.is_behind()
+    }
+
+    fn close(&mut self) -> oneshot::Receiver<std::result::Result<(), String>> {
+        self.link.close()
+    }
+}
