@@ -1,6 +1,6 @@
 //! Report: how a crawl ended, for people and as data.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
@@ -18,6 +18,23 @@ pub struct Report {
     pub ledger_adds_up: bool,
     /// What pipelines complained of when they were closed.
     pub complaints: Vec<String>,
+    /// Why the crawl's state could not be stored any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The state that the crawl kept, and can be resumed from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateReport>,
+}
+
+/// Where a crawl's state is kept, and what of it came from before.
+#[derive(Clone, Debug, Serialize)]
+pub struct StateReport {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Whether the crawl went on with what an earlier process left.
+    pub resumed: bool,
+    /// The settings that were changed since then; they hold for all that waits.
+    pub changed: Vec<String>,
 }
 
 /// Why a crawl ended.
@@ -30,6 +47,8 @@ pub enum Ended {
     Stopped,
     /// It was made to stop at once: what was in flight is counted as leased.
     Aborted,
+    /// Its state could not be stored any more: what was stored before is safe, and can be resumed.
+    Failed,
 }
 
 /// The most domains that the summary for people shows.
@@ -38,7 +57,7 @@ const MOST_DOMAINS_SHOWN: usize = 20;
 impl Report {
     /// Creates a report.
     pub fn new(stats: Stats, ended: Ended, complaints: Vec<String>) -> Self {
-        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints }
+        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints, failure: None, state: None }
     }
 
     /// Returns how many pages ended well.
@@ -59,6 +78,7 @@ impl fmt::Display for Report {
             Ended::Finished => "finished",
             Ended::Stopped => "stopped",
             Ended::Aborted => "aborted",
+            Ended::Failed => "failed",
         };
         writeln!(
             f,
@@ -75,6 +95,17 @@ impl fmt::Display for Report {
             writeln!(f, "  {key:<36} {count:>9}")?;
         }
         self.fmt_domains(f)?;
+        if let Some(state) = &self.state {
+            let resumed = if state.resumed { "resumed from" } else { "kept in" };
+            write!(f, "{resumed} {}", state.dir.display())?;
+            if !state.changed.is_empty() {
+                write!(f, ", with other {} than before", state.changed.join(", "))?;
+            }
+            writeln!(f)?;
+        }
+        if let Some(failure) = &self.failure {
+            writeln!(f, "{failure}")?;
+        }
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {complaint}")?;
         }

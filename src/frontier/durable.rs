@@ -1,7 +1,11 @@
 //! Durable: what a frontier offers that outlives the process, and what it tells when its store has answered. Knows no
 //! store.
 
-use std::{collections::BTreeMap, time::Duration, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -11,6 +15,9 @@ use crate::{domain::Domain, stats::Ledger};
 
 /// The part of a frontier that is about its store. The store has a thread of its own: nothing here waits for a disk.
 pub trait Durable {
+    /// Says who is to be told of news.
+    fn wake(&mut self, woken: Arc<dyn Woken>);
+
     /// Takes the next answer of the store in. Each is to be acted on before the next is asked for.
     fn news(&mut self, now: Instant) -> Option<News>;
 
@@ -30,8 +37,11 @@ pub trait Durable {
     fn is_behind(&self) -> bool;
 
     /// Has everything written that was committed, and the store closed. The answer is the store's last error, if any.
-    fn close(&mut self) -> oneshot::Receiver<Result<(), String>>;
+    fn close(&mut self) -> Closing;
 }
+
+/// Is answered when a store is closed: its last error, if any.
+pub type Closing = oneshot::Receiver<Result<(), String>>;
 
 /// Is told that the store has news.
 pub trait Woken: Send + Sync {

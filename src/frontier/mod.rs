@@ -1,7 +1,7 @@
 //! Frontier: the store of requests that wait, and the laws it keeps. Knows no politeness and no network.
 
 pub mod admission;
-#[cfg(feature = "disk")]
+#[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
 pub mod durable;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! `meta` (all else, each kind of key with its own first byte). A batch over all three is stored whole or not at all.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
@@ -201,8 +202,8 @@ impl Layout {
     }
 
     fn changed(&self, settings: &[(&str, String)]) -> Result<Vec<String>> {
-        let before = self.get::<HashMap<String, String>>(SETTINGS_KEY)?;
-        let now: HashMap<&str, &str> = settings.iter().map(|(part, text)| (*part, text.as_str())).collect();
+        let before = self.get::<BTreeMap<String, String>>(SETTINGS_KEY)?;
+        let now: BTreeMap<&str, &str> = settings.iter().map(|(part, text)| (*part, text.as_str())).collect();
         let json = serde_json::to_vec(&now).unwrap_or_default();
         self.meta.insert(SETTINGS_KEY, json).map_err(|error| self.damaged(&error))?;
         let Some(before) = before else { return Ok(Vec::new()) };

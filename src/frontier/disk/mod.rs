@@ -16,7 +16,6 @@ use std::{
 };
 
 use hashbrown::{HashMap, HashSet};
-use tokio::sync::oneshot;
 use url::Url;
 
 use self::{
@@ -28,7 +27,7 @@ use self::{
 };
 use super::{
     Drained, Frontier, LeaseId, Leased, Next, Offered,
-    durable::{Durable, News, Past, Progress, Resumed, Ticket, Woken},
+    durable::{Closing, Durable, News, Past, Progress, Resumed, Ticket, Woken},
 };
 use crate::{
     domain::Domain,
@@ -37,7 +36,7 @@ use crate::{
 };
 
 /// Keeps requests in a directory, and of each domain's queue the first few in memory.
-pub struct DiskFrontier {
+struct DiskFrontier {
     queues: HashMap<Domain, Queue>,
     leases: HashMap<LeaseId, Loan>,
     /// The numbers of the entries that are in memory, so that what is read beside them is not taken for more.
@@ -57,6 +56,7 @@ pub struct DiskFrontier {
     /// The domains whose queues have changed since the last commit.
     touched: Vec<Domain>,
     link: Link,
+    sizes: Sizes,
 }
 
 struct Loan {
@@ -70,11 +70,29 @@ struct Question {
     generation: u64,
 }
 
-/// The most requests in memory over all queues: about 90 MB.
-const MOST_IN_MEMORY: usize = 200_000;
+/// How much is kept in memory.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// The most requests over all queues.
+    all: usize,
+    /// The most requests of one domain.
+    of_a_domain: usize,
+    /// The most fingerprints of a generation.
+    generation: usize,
+}
 
-/// The most requests of one domain in memory: what a fast domain needs while the store is busy with a sync.
-const MOST_OF_A_DOMAIN: usize = 8_192;
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            // About 90 MB.
+            all: 200_000,
+            // What a fast domain needs while the store is busy with a sync.
+            of_a_domain: 8_192,
+            // About 20 MB for each of two. A crawl of fewer pages never asks its store what it has seen.
+            generation: 800_000,
+        }
+    }
+}
 
 /// The fewest requests that are read at once, as each reading costs as much as some of them.
 const FEWEST_READ: usize = 8;
@@ -85,18 +103,22 @@ const MOST_READ: usize = 1_024;
 /// When so many requests of a domain wait for a later time, those behind them are not looked at.
 const MOST_DELAYED: usize = 1_024;
 
+/// Opens the frontier in a directory, or creates it, and tells what it knew. `settings` are the parts of the crawl's
+/// settings as text, to tell which of them have changed.
+///
+/// # Errors
+/// Another process holds the directory, it is damaged or of another version, or it cannot be written.
+pub fn open(dir: &Path, settings: &[(&str, String)]) -> Result<(Box<dyn Frontier>, Resumed)> {
+    let (frontier, resumed) = DiskFrontier::open(dir, settings, Sizes::default())?;
+    Ok((Box::new(frontier), resumed))
+}
+
 impl DiskFrontier {
-    /// Opens the directory, or creates it, and tells what it knew. `settings` are the parts of the crawl's settings as
-    /// text, to tell which of them have changed.
-    ///
-    /// # Errors
-    /// Another process holds the directory, it is damaged or of a later version, or it cannot be written.
-    pub fn open(dir: &Path, settings: &[(&str, String)], woken: Arc<dyn Woken>) -> Result<(Self, Resumed)> {
+    fn open(dir: &Path, settings: &[(&str, String)], sizes: Sizes) -> Result<(Self, Resumed)> {
         let layout = Layout::open(dir)?;
         let known = layout.known(settings)?;
-        let clock = Clock::now();
-        let mut recent = Recent::default();
-        if known.seen <= recent.room() {
+        let mut recent = Recent::with_generations_of(sizes.generation);
+        if known.seen <= sizes.generation as u64 {
             for fingerprint in layout.all_seen() {
                 recent.insert(fingerprint?);
             }
@@ -105,21 +127,21 @@ impl DiskFrontier {
         }
         let queues = known.waiting.into_iter().map(|(domain, stored)| (domain, Queue::stored(stored)));
         let queues: HashMap<Domain, Queue> = queues.collect();
-        let stored = queues.values().map(|queue| queue.stored).sum();
         let frontier = Self {
+            stored: queues.values().map(|queue| queue.stored).sum(),
             queues,
             leases: HashMap::new(),
             held: HashSet::new(),
             recent,
             questions: HashMap::new(),
-            stored,
             in_memory: 0,
             next: known.next,
             seen: known.seen,
-            clock,
+            clock: Clock::now(),
             transaction: Transaction::default(),
             touched: Vec::new(),
-            link: Link::start(layout, woken)?,
+            link: Link::start(layout)?,
+            sizes,
         };
         Ok((frontier, known.resumed))
     }
@@ -131,10 +153,11 @@ impl DiskFrontier {
 
     /// How many requests a domain may have in memory now: fewer when there are many domains.
     fn share(&self) -> usize {
-        if self.in_memory >= MOST_IN_MEMORY {
+        if self.in_memory >= self.sizes.all {
             return 1;
         }
-        (MOST_IN_MEMORY / 2 / self.queues.len().max(1)).clamp(FEWEST_READ, MOST_OF_A_DOMAIN)
+        let even = self.sizes.all / 2 / self.queues.len().max(1);
+        even.max(FEWEST_READ).min(self.sizes.of_a_domain)
     }
 
     /// Asks the store for more of a domain's queue, unless it was asked already.
@@ -157,7 +180,12 @@ impl DiskFrontier {
             new = entries.len();
             entries
         });
+        let is_empty = queue.stored == 0;
         self.in_memory += new;
+        if is_empty {
+            // It was kept for this answer only.
+            self.touch(domain);
+        }
     }
 
     fn touch(&mut self, domain: &Domain) {
@@ -353,6 +381,10 @@ impl DiskFrontier {
 }
 
 impl Durable for DiskFrontier {
+    fn wake(&mut self, woken: Arc<dyn Woken>) {
+        self.link.wake(woken);
+    }
+
     fn news(&mut self, now: Instant) -> Option<News> {
         while let Some(answer) = self.link.next_answer() {
             match answer {
@@ -378,7 +410,7 @@ impl Durable for DiskFrontier {
             let Some(queue) = self.queues.get_mut(&domain) else { continue };
             queue.touched = false;
             let stored = queue.stored;
-            if stored == 0 {
+            if stored == 0 && !queue.is_reading() {
                 self.queues.remove(&domain);
             }
             transaction.waiting.push((domain, stored));
@@ -403,7 +435,22 @@ impl Durable for DiskFrontier {
         self.link.is_behind()
     }
 
-    fn close(&mut self) -> oneshot::Receiver<std::result::Result<(), String>> {
+    fn close(&mut self) -> Closing {
         self.link.close()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// A frontier with so little room that everything that can be forgotten is.
+    pub fn tiny(dir: &Path) -> Result<(DiskFrontier, Resumed)> {
+        DiskFrontier::open(dir, &[], Sizes { all: 24, of_a_domain: 4, generation: 8 })
+    }
+
+    /// Ends as a killed process does: what the store has not done yet is not done.
+    pub fn crash(frontier: DiskFrontier) {
+        frontier.link.crash();
     }
 }

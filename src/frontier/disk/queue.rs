@@ -179,6 +179,11 @@ impl Queue {
         Some(from)
     }
 
+    /// Tells whether the store was asked and has not answered.
+    pub fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
     /// Takes in what was read up to `next`, `None` for up to the end. `choose` is told what is gone since the question,
     /// and returns what was not in memory before.
     pub fn end_reading(

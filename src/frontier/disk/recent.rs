@@ -14,17 +14,9 @@ pub struct Recent {
     most: usize,
 }
 
-/// How many fingerprints a generation holds: about 20 MB each. A crawl of fewer pages never asks its store.
-const GENERATION: usize = 800_000;
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self::with_generations_of(GENERATION)
-    }
-}
-
 impl Recent {
-    fn with_generations_of(most: usize) -> Self {
+    /// Creates an empty set; a generation holds `most` fingerprints.
+    pub fn with_generations_of(most: usize) -> Self {
         Self { young: HashSet::new(), old: HashSet::new(), generation: 0, complete: true, most }
     }
 
@@ -51,11 +43,6 @@ impl Recent {
     /// There is more than is in here.
     pub fn forget_completeness(&mut self) {
         self.complete = false;
-    }
-
-    /// Returns how many fingerprints it takes at least before it forgets one.
-    pub fn room(&self) -> u64 {
-        self.most as u64
     }
 
     /// Names the moment, for [`Recent::has_forgotten_since`].

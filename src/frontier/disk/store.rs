@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     domain::Domain,
     error::{Error, Result},
-    frontier::durable::{Progress, Ticket, Woken},
+    frontier::durable::{Closing, Progress, Ticket, Woken},
     request::Fingerprint,
 };
 
@@ -76,6 +76,8 @@ impl Transaction {
 pub struct Link {
     orders: Sender<Order>,
     shared: Arc<Shared>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only a test waits for a crash"))]
+    thread: thread::JoinHandle<()>,
 }
 
 struct Shared {
@@ -86,7 +88,9 @@ struct Shared {
     backlog: AtomicUsize,
     /// Whether the scheduler waits for room.
     behind: AtomicBool,
-    woken: Arc<dyn Woken>,
+    woken: OnceLock<Arc<dyn Woken>>,
+    #[cfg(test)]
+    crashed: AtomicBool,
 }
 
 /// How often what was stored is made to survive a power cut.
@@ -103,20 +107,30 @@ impl Link {
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn start(layout: Layout, woken: Arc<dyn Woken>) -> Result<Self> {
+    pub fn start(layout: Layout) -> Result<Self> {
         let shared = Arc::new(Shared {
             answers: Mutex::default(),
             told: AtomicBool::new(false),
             backlog: AtomicUsize::new(0),
             behind: AtomicBool::new(false),
-            woken,
+            woken: OnceLock::new(),
+            #[cfg(test)]
+            crashed: AtomicBool::new(false),
         });
         // Unbounded as a queue, bounded by the backlog: while that is large no work is taken on.
         let (orders, inbox) = channel();
         let desk = Desk { layout, shared: shared.clone(), failed: None, synced: Instant::now(), dirty: false };
         let run = move || desk.run(&inbox);
-        thread::Builder::new().name("frontier".to_owned()).spawn(run).map_err(Error::Start)?;
-        Ok(Self { orders, shared })
+        let thread = thread::Builder::new().name("frontier".to_owned()).spawn(run).map_err(Error::Start)?;
+        Ok(Self { orders, shared, thread })
+    }
+
+    /// Says who is to be told of answers.
+    pub fn wake(&self, woken: Arc<dyn Woken>) {
+        let woken = self.shared.woken.get_or_init(|| woken);
+        if !self.shared.answers().is_empty() {
+            woken.woken();
+        }
     }
 
     /// Sends an order.
@@ -148,10 +162,17 @@ impl Link {
     }
 
     /// Has the store end.
-    pub fn close(&self) -> oneshot::Receiver<std::result::Result<(), String>> {
+    pub fn close(&self) -> Closing {
         let (closed, waiting) = oneshot::channel();
         self.send(Order::Close(closed));
         waiting
+    }
+
+    #[cfg(test)]
+    pub fn crash(self) {
+        self.shared.crashed.store(true, Ordering::SeqCst);
+        drop(self.orders);
+        self.thread.join().unwrap();
     }
 }
 
@@ -165,8 +186,8 @@ impl Shared {
         answers.push_back(answer);
         let told = self.told.swap(true, Ordering::SeqCst);
         drop(answers);
-        if !told {
-            self.woken.woken();
+        if let (false, Some(woken)) = (told, self.woken.get()) {
+            woken.woken();
         }
     }
 }
@@ -205,6 +226,10 @@ impl Desk {
                 // Dropped without an end: as a crash.
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            #[cfg(test)]
+            if self.shared.crashed.load(Ordering::SeqCst) {
+                return;
+            }
             let closed = self.work_off(first, inbox);
             if self.dirty && (closed.is_some() || now() - self.synced >= SYNC_EVERY) {
                 self.attempt(|layout| layout.sync());
