@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Keeps requests in a directory, and of each domain's queue the first few in memory.
-struct DiskFrontier {
+pub(super) struct DiskFrontier {
     queues: HashMap<Domain, Queue>,
     leases: HashMap<LeaseId, Loan>,
     /// The numbers of the entries that are in memory, so that what is read beside them is not taken for more.
@@ -53,6 +53,8 @@ struct DiskFrontier {
     clock: Clock,
     /// What was done since the last commit.
     transaction: Transaction,
+    /// Questions that wait for the commit.
+    reads: Vec<Order>,
     /// The domains whose queues have changed since the last commit.
     touched: Vec<Domain>,
     link: Link,
@@ -139,6 +141,7 @@ impl DiskFrontier {
             seen: known.seen,
             clock: Clock::now(),
             transaction: Transaction::default(),
+            reads: Vec::new(),
             touched: Vec::new(),
             link: Link::start(layout)?,
             sizes,
@@ -160,10 +163,15 @@ impl DiskFrontier {
         even.max(FEWEST_READ).min(self.sizes.of_a_domain)
     }
 
-    /// Asks the store for more of a domain's queue, unless it was asked already.
+    /// Asks the store for more of a domain's queue, unless it was asked already. What is not committed yet is not in
+    /// the store, so the question waits for the commit.
     fn read(&mut self, domain: &Domain, most: usize) {
-        if let Some(from) = self.queues.get_mut(domain).and_then(Queue::begin_reading) {
-            self.link.send(Order::Read { domain: domain.clone(), from, most });
+        let Some(from) = self.queues.get_mut(domain).and_then(Queue::begin_reading) else { return };
+        let order = Order::Read { domain: domain.clone(), from, most };
+        if self.transaction.writes.is_empty() {
+            self.link.send(order);
+        } else {
+            self.reads.push(order);
         }
     }
 
@@ -417,6 +425,7 @@ impl Durable for DiskFrontier {
         }
         transaction.end(progress, self.next, self.seen);
         self.link.send(Order::Store(transaction));
+        self.reads.drain(..).for_each(|read| self.link.send(read));
     }
 
     fn is_dirty(&self) -> bool {
@@ -444,13 +453,22 @@ impl Durable for DiskFrontier {
 pub(super) mod testing {
     use super::*;
 
+    pub(in crate::frontier) use super::DiskFrontier as Tiny;
+
     /// A frontier with so little room that everything that can be forgotten is.
-    pub fn tiny(dir: &Path) -> Result<(DiskFrontier, Resumed)> {
+    pub(in crate::frontier) fn tiny(dir: &Path) -> Result<(DiskFrontier, Resumed)> {
         DiskFrontier::open(dir, &[], Sizes { all: 24, of_a_domain: 4, generation: 8 })
     }
 
+    /// Waits until all that was committed is stored.
+    pub(in crate::frontier) fn sync(frontier: &DiskFrontier) {
+        while frontier.link.backlog() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
     /// Ends as a killed process does: what the store has not done yet is not done.
-    pub fn crash(frontier: DiskFrontier) {
+    pub(in crate::frontier) fn crash(frontier: DiskFrontier) {
         frontier.link.crash();
     }
 }

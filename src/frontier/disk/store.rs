@@ -169,6 +169,11 @@ impl Link {
     }
 
     #[cfg(test)]
+    pub fn backlog(&self) -> usize {
+        self.shared.backlog.load(Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
     pub fn crash(self) {
         self.shared.crashed.store(true, Ordering::SeqCst);
         drop(self.orders);
