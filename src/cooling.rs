@@ -29,17 +29,30 @@ pub enum Verdict {
     GiveUp,
 }
 
-/// The first wait where the server names none; it doubles with each refusal in a row.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
+impl Why {
+    /// The first wait where the server names none; it doubles with each refusal in a row. A server that says that it is
+    /// overloaded gets more time than one that was perhaps only being restarted.
+    fn first_wait(self) -> Duration {
+        match self {
+            Self::Status(_) => Duration::from_secs(5),
+            Self::Unreachable => Duration::from_secs(1),
+        }
+    }
+
+    /// After so many refusals in a row, with the waits between them, a domain does not want us, or is not there.
+    fn patience(self) -> u32 {
+        match self {
+            Self::Status(_) => 8,
+            Self::Unreachable => 4,
+        }
+    }
+}
 
 /// The longest wait that we choose ourselves.
 const LONGEST_OWN_WAIT: Duration = Duration::from_secs(600);
 
 /// The longest wait that a server's `Retry-After` gets: a day. More would be a way to hold a crawl for ever.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(86_400);
-
-/// After so many refusals in a row, with the waits between them, a domain does not want us.
-const PATIENCE: u32 = 8;
 
 impl Cooling {
     /// Takes note of a refusal of a request that was written at `started`.
@@ -59,10 +72,10 @@ impl Cooling {
             self.consecutive += 1;
             self.since = Some(now);
         }
-        if self.consecutive >= PATIENCE {
+        if self.consecutive >= why.patience() {
             return Verdict::GiveUp;
         }
-        let own = FIRST_WAIT.saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
+        let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
         let wait = retry_after.map_or(own, |asked| asked.min(LONGEST_ASKED_WAIT));
         let until = now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0));
         let until = if same_burst && retry_after.is_none() { self.until.unwrap_or(until) } else { until };
@@ -118,7 +131,11 @@ mod tests {
             assert_eq!(again, first, "written before the cooling began");
         }
         let second = cooling.refused(now + 10 * S, now + 20 * S, Why::Status(429), None, 0.0);
-        assert_eq!(second, Verdict::Cool(now + 20 * S + 2 * FIRST_WAIT), "a new refusal waits twice as long");
+        assert_eq!(
+            second,
+            Verdict::Cool(now + 20 * S + 2 * Why::Status(429).first_wait()),
+            "a new refusal waits twice as long"
+        );
     }
 
     #[test]
@@ -148,7 +165,7 @@ mod tests {
     fn a_domain_that_only_refuses_is_given_up_and_an_answer_forgives() {
         let mut now = Instant::now();
         let mut cooling = Cooling::default();
-        for _ in 1..PATIENCE {
+        for _ in 1..Why::Status(429).patience() {
             assert!(matches!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
             now += 1000 * S;
         }

@@ -1,5 +1,7 @@
 //! Crawler: the builder and the wiring; the only file that knows every actor.
 
+mod network;
+
 use std::{
     num::NonZeroU32,
     path::PathBuf,
@@ -332,6 +334,9 @@ impl<S: Spider> Crawler<S> {
         }
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
+        for warning in transport.warnings() {
+            tracing::warn!("{warning}");
+        }
         Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
     }
 }
@@ -371,6 +376,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let Plan { spider, user_agent, seeds, settings, transport, pipelines, threads, offload } = plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
+    let warnings = transport.warnings();
     let log = settings.log.as_deref().map(CrawlLog::start).transpose()?;
     let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
     let state = settings.state.clone().map(|dir| StateReport {
@@ -398,15 +404,21 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 domains: Domains::new(politeness.clone(), way_back.clone()),
                 robots: RobotsDesk::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
-                returned: way_back,
+                returned: way_back.clone(),
+                asker: way_back,
                 log: log.is_some(),
                 admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), settings.most_queued),
                 politeness,
             });
-            crawl.resume(resumed, Instant::now(), SystemTime::now());
-            crawl.seed(candidates(seeds, &settings.scope.canonical), Instant::now());
+            #[allow(clippy::disallowed_methods, reason = "the crawl begins here")]
+            let (now, time) = (Instant::now(), SystemTime::now());
+            crawl.resume(resumed, now, time);
+            crawl.seed(candidates(seeds, &settings.scope.canonical), now);
             let close_pipelines = closing::<S>(outlets);
-            Scheduler::new(crawl, SchedulerParts { stay_open: settings.stay_open, log, close_pipelines, report, state })
+            Scheduler::new(
+                crawl,
+                SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report, state },
+            )
         }
     });
     Ok((scheduler, threads))
@@ -457,15 +469,15 @@ impl<S: Spider> Clone for Team<S> {
 }
 
 /// Returns what starts a fetcher on an arbiter of its own, at first and after a panic.
-fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, fetched: Recipient<Fetched>) -> Hire {
+fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipient<Fetched>) -> Hire {
     Box::new(move || {
-        let (team, canonical, fetched) = (team.clone(), canonical.clone(), fetched.clone());
+        let (team, canonical, scheduler) = (team.clone(), canonical.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
             let http = Http::new(Transport::new(team.transport), team.user_agent);
             let Team { spider, outlets, offload, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, canonical, body_limits }, fetched)
+            Fetcher::new(Desk { http, spider, outlets, offload, canonical, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

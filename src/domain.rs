@@ -1,6 +1,11 @@
 //! Domain: the unit of politeness, and how a URL is told which one it belongs to. Knows no limits and no network.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
@@ -54,7 +59,8 @@ pub enum DomainKey {
     RegistrableDomain,
     /// The host, whatever the port: `a.example.com` and `b.example.com` are paced apart.
     Host,
-    /// A function of the URL, for hosts that share a server in ways that names do not tell.
+    /// A function of the URL, for hosts that share a server in ways that names do not tell. It is asked for each link,
+    /// on the scheduler's thread: it answers at once, and always the same. Where it panics the registrable domain holds.
     #[serde(skip)]
     By(Arc<dyn Fn(&Url) -> String + Send + Sync>),
 }
@@ -65,7 +71,9 @@ impl DomainKey {
         match self {
             Self::RegistrableDomain => registrable(url),
             Self::Host => Domain::new(url.host_str().unwrap_or_default()),
-            Self::By(key) => Domain::new(&key(url)),
+            Self::By(key) => {
+                catch_unwind(AssertUnwindSafe(|| key(url))).map_or_else(|_| registrable(url), |name| Domain::new(&name))
+            }
         }
     }
 }
@@ -127,5 +135,7 @@ mod tests {
         assert_eq!(DomainKey::Host.domain(&url).as_str(), "a.example.com");
         let by = DomainKey::By(Arc::new(|url: &Url| url.scheme().to_owned()));
         assert_eq!(by.domain(&url).as_str(), "https");
+        let panics = DomainKey::By(Arc::new(|_: &Url| panic!("foreign code")));
+        assert_eq!(panics.domain(&url).as_str(), "example.com", "foreign code never ends the crawl");
     }
 }

@@ -3,6 +3,9 @@
 use std::{io, path::PathBuf};
 
 use thiserror::Error as ThisError;
+use url::Url;
+
+use crate::outcome::FetchError;
 
 /// What can keep a crawl from running, or a spider from reading a page.
 #[derive(Debug, ThisError)]
@@ -49,12 +52,31 @@ pub enum Error {
     /// The page is not the JSON that the spider asks for.
     #[error("the page is not the expected JSON: {0}")]
     Json(#[source] serde_json::Error),
+    /// No whole response came; [`FetchError::is_transient`] tells whether trying again later may help.
+    #[error("{url}: {source}")]
+    Fetch {
+        /// What was asked for.
+        url: Url,
+        /// What went wrong.
+        source: FetchError,
+    },
+    /// The server answered with a status that the caller takes for an error.
+    #[error("{url} answered {status}")]
+    Status {
+        /// What was asked for.
+        url: Url,
+        /// The status.
+        status: u16,
+    },
     /// The crawl has ended: start another.
     #[error("the crawl has ended")]
     Ended,
     /// The system refused what the crawl needs to run, such as a thread.
     #[error("the crawl could not start: {0}")]
     Start(#[source] io::Error),
+    /// The caller's own error, from the function that reads a response.
+    #[error("{0}")]
+    Reader(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The spider's own error.
     #[error("{0}")]
     Spider(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -74,6 +96,11 @@ impl Error {
     /// Creates the error of a crawl's state that cannot be used.
     pub fn store(dir: impl Into<PathBuf>, why: impl Into<String>) -> Self {
         Self::Store { dir: dir.into(), why: why.into() }
+    }
+
+    /// Wraps an error of the caller's own, in the function that reads a response.
+    pub fn reader(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Reader(error.into())
     }
 
     /// Wraps an error of the spider's own.

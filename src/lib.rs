@@ -1,40 +1,113 @@
-//! A polite web crawler framework on actix.
-#![deny(missing_docs, unsafe_code)]
+//! A polite web crawler framework on actix: exact rates at the wire, no URL lost, safe inside a service.
+//!
+//! A [`Spider`](spider::Spider) reads pages; the crawler does everything else. The shortest program is the politest:
+//! robots.txt obeyed, one request at a time and one second between two starts for each domain.
+//!
+//! ```no_run
+//! use actix_crawler::prelude::*;
+//!
+//! #[derive(serde::Serialize)]
+//! struct Quote {
+//!     text: String,
+//!     author: String,
+//! }
+//!
+//! fn quotes(page: &Response) -> Result<Parsed<Quote>> {
+//!     let mut parsed = Parsed::new();
+//!     for quote in page.select(".quote")? {
+//!         parsed = parsed.item(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
+//!     }
+//!     Ok(parsed.follow(page.link(".next a")?))
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     let report = Crawler::new(quotes, "quotesbot/1.0 (+https://example.org/bot)")
+//!         .seed("https://quotes.toscrape.com/")
+//!         .pipeline(JsonLines::create("quotes.jsonl"))
+//!         .run_blocking()?;
+//!     println!("{report}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The flow
+//!
+//! ```text
+//! seeds ─→ Admission ─→ Frontier ─→ Scheduler ──Permit──→ Fetcher ─→ Spider::parse ─→ Pipeline actors
+//!              ▲                   (timer tick)       (supervised pool)    │
+//!              └───────────────────────────── links ──────────────────────┘
+//! ```
+//!
+//! A [`Scheduler`](scheduler::Scheduler) actor issues per-domain [`Permit`]s on a timer tick to a supervised pool of
+//! [`Fetcher`](fetcher::Fetcher) actors, which send results to [`Pipeline`](pipeline::Pipeline) actors. The file to
+//! read first is `fetcher/visit.rs`: one page from start to finish.
+//!
+//! # The map
+//!
+//! A module uses only modules above it in the list below (`tests/layers.rs` holds it to that).
 
-pub mod cooling;
-pub mod crawl_log;
-pub mod crawler;
-pub mod domain;
-pub mod error;
+#![deny(missing_docs, unsafe_code)]
+#![warn(clippy::pedantic)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::pedantic,
+        clippy::disallowed_methods,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        reason = "tests may"
+    )
+)]
+#![allow(clippy::module_name_repetitions, clippy::must_use_candidate, clippy::doc_markdown)]
+
+// nouns: plain data, no actors, no I/O
 pub mod extract;
-pub mod fetcher;
-pub mod frontier;
-pub mod handle;
 pub mod outcome;
-pub mod permit;
-pub mod pipeline;
-pub mod politeness;
+pub mod error;
+pub mod domain;
 pub mod rate;
-pub mod report;
 pub mod request;
 pub mod response;
-pub mod retry;
-pub mod robots;
-pub mod scheduler;
-pub mod scope;
 pub mod spider;
-pub mod stats;
-pub mod throttle;
-pub mod transport;
+pub mod scope;
+pub mod politeness;
 pub mod user_agent;
+// rules: pure functions of state and `now`
+pub mod robots;
+pub mod throttle;
+pub mod cooling;
+pub mod quota;
+pub mod adaptive;
+pub mod retry;
+pub mod permit;
+// what a crawl has done
+pub mod stats;
+pub mod report;
+// where requests wait, and where items go
+pub mod frontier;
+pub mod pipeline;
+// how bytes get here, and the actors
+pub mod transport;
+pub mod fetcher;
+pub mod scheduler;
+// assembly
+pub mod crawl_log;
+pub mod handle;
+pub mod crawler;
+pub mod client;
 
+pub use client::ThrottledClient;
 pub use crawler::Crawler;
 pub use permit::Permit;
+
 /// What a spider needs.
 pub mod prelude {
     pub use crate::{
         crawler::Crawler,
         error::{Error, Result},
+        handle::CrawlHandle,
         pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
         rate::Rate,
         request::Request,

@@ -63,12 +63,11 @@ impl Outcome {
     pub fn detail(&self) -> String {
         match self {
             Self::Ok | Self::Unsent => String::new(),
-            Self::Status(status) => status.to_string(),
             Self::Redirect { status, to } => format!("{status} {to}"),
             Self::Refused { status, retry_after: Some(wait) } => {
                 format!("{status}, retry after {}", humantime::format_duration(*wait))
             }
-            Self::Refused { status, retry_after: None } => status.to_string(),
+            Self::Status(status) | Self::Refused { status, retry_after: None } => status.to_string(),
             Self::Fetch(error) => error.to_string(),
             Self::RedirectLoop(what) | Self::Parse(what) | Self::Panic(what) | Self::Pipeline(what) => what.clone(),
         }
@@ -80,8 +79,6 @@ impl Outcome {
             // 408 Request Timeout, 500, 502 Bad Gateway, 504 Gateway Timeout; 522 and 524 are Cloudflare's time-outs.
             Self::Status(status) => matches!(status, 408 | 500 | 502 | 504 | 522 | 524),
             Self::Fetch(error) => error.is_transient(),
-            // The page may be innocent of a panic in the fetcher or a pipeline that was restarted.
-            Self::Panic(_) | Self::Pipeline(_) => false,
             _ => false,
         }
     }

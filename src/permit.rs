@@ -98,6 +98,10 @@ impl Permit {
     /// # Errors
     /// The law allows it only later.
     pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
+        if self.state == State::Writing {
+            // The gate was passed, and the socket had no room yet.
+            return Ok(());
+        }
         if now < self.due {
             return Err(NotBefore(self.due));
         }
@@ -120,11 +124,6 @@ impl Permit {
             self.state = State::Granted;
         }
         self
-    }
-
-    /// Tells whether the request has started.
-    pub(crate) fn is_written(&self) -> bool {
-        self.state == State::Written
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Report {
     pub ledger_adds_up: bool,
     /// What pipelines complained of when they were closed.
     pub complaints: Vec<String>,
+    /// What the settings let happen that whoever reads this has to know, such as unchecked certificates.
+    pub warnings: Vec<String>,
     /// Why the crawl's state could not be stored any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -57,7 +59,15 @@ const MOST_DOMAINS_SHOWN: usize = 20;
 impl Report {
     /// Creates a report.
     pub fn new(stats: Stats, ended: Ended, complaints: Vec<String>) -> Self {
-        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints, failure: None, state: None }
+        Self {
+            ended,
+            ledger_adds_up: stats.ledger.adds_up(),
+            stats,
+            complaints,
+            warnings: Vec::new(),
+            failure: None,
+            state: None,
+        }
     }
 
     /// Returns how many pages ended well.
@@ -108,6 +118,9 @@ impl fmt::Display for Report {
         }
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {complaint}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "WARNING: {warning}")?;
         }
         write!(
             f,

@@ -1,19 +1,26 @@
 //! Response: a page as a spider sees it. Knows nothing of how it got here.
 
 use std::{
+    borrow::Cow,
     cell::OnceCell,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::{
     error::{Error, Result},
-    extract::{self, Document, Element, Scan, charset, content_type::ContentType},
+    extract::{
+        self, Document, Element, Scan,
+        charset::{self, Clues},
+        content_type::ContentType,
+    },
+    outcome::FetchError,
     request::Request,
 };
 
@@ -26,9 +33,17 @@ pub struct Response {
     body: Bytes,
     fetched_at: SystemTime,
     elapsed: Duration,
-    content: OnceCell<String>,
+    broken_off: Option<FetchError>,
+    content: OnceCell<Content>,
     scan: OnceCell<Scan>,
     document: OnceCell<Document>,
+}
+
+/// The text of a page.
+struct Content {
+    /// The body itself where that is UTF-8, or what was decoded from it.
+    text: ByteString,
+    encoding: &'static str,
 }
 
 impl Response {
@@ -48,10 +63,18 @@ impl Response {
             body,
             fetched_at,
             elapsed,
+            broken_off: None,
             content: OnceCell::new(),
             scan: OnceCell::new(),
             document: OnceCell::new(),
         }
+    }
+
+    /// Notes why the body ends before its time, if it does.
+    #[must_use]
+    pub fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
+        self.broken_off = why;
+        self
     }
 
     /// Creates an HTML page, for a spider's tests: `Quotes.parse(&Response::html(url, FIXTURE))`.
@@ -108,6 +131,12 @@ impl Response {
         &self.body
     }
 
+    /// Returns why the body is only the beginning of one; `None` where it is whole. Only
+    /// [`BodyLimits::keep_partial`](crate::transport::body::BodyLimits::keep_partial) lets such a page through.
+    pub fn broken_off(&self) -> Option<&FetchError> {
+        self.broken_off.as_ref()
+    }
+
     /// Returns how many links lie between a seed and this page.
     pub fn depth(&self) -> u32 {
         self.request.depth
@@ -137,7 +166,7 @@ impl Response {
     }
 
     /// Returns what the server, or the body's beginning, says that this is.
-    pub fn content_type(&self) -> ContentType {
+    pub fn content_type(&self) -> ContentType<'_> {
         ContentType::of(self.header("content-type"), &self.body)
     }
 
@@ -146,15 +175,28 @@ impl Response {
         self.content_type().is_html()
     }
 
-    /// Returns the body as text, decoded by byte order mark, header, `<meta>` or detection, in this order.
+    /// Returns the body as text, decoded by byte order mark, header, `<meta>` or detection, in this order. What is
+    /// UTF-8 is not copied.
     pub fn content(&self) -> &str {
-        if let Some(content) = self.content.get() {
-            return content;
-        }
-        // What is valid UTF-8 and says nothing else needs no copy of its own: the body is it.
+        &self.decoded().text
+    }
+
+    /// Returns the name of the body's encoding, such as `UTF-8` or `windows-1251`.
+    pub fn encoding(&self) -> &'static str {
+        self.decoded().encoding
+    }
+
+    fn decoded(&self) -> &Content {
         self.content.get_or_init(|| {
-            let (text, _) = charset::decode(&self.body, self.header("content-type"), self.is_html());
-            text.into_owned()
+            let content_type = self.content_type();
+            let tld = self.url().domain().and_then(|host| host.rsplit('.').next());
+            let clues = Clues { header: content_type.charset, is_html: content_type.is_html(), tld };
+            let (text, encoding) = charset::decode(&self.body, clues);
+            let text = match text {
+                Cow::Borrowed(text) => ByteString::try_from(self.body.slice_ref(text.as_bytes())).unwrap_or_default(),
+                Cow::Owned(text) => text.into(),
+            };
+            Content { text, encoding }
         })
     }
 
@@ -168,7 +210,7 @@ impl Response {
     /// # Errors
     /// It is not the JSON that `T` expects.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(Error::Json)
+        serde_json::from_str(self.content()).map_err(Error::Json)
     }
 
     /// Selects elements with CSS.
@@ -207,6 +249,17 @@ impl Response {
         self.scan.get_or_init(|| {
             if self.is_html() { extract::scan(self.content(), self.url()) } else { extract::scan("", self.url()) }
         })
+    }
+
+    /// Returns the URL that the first element matching `css` links to (`href` or `src`), absolute; `None` where nothing
+    /// matches: `.follow(page.link(".next a")?)`.
+    ///
+    /// # Errors
+    /// The selector is wrong, or the reference is no URL.
+    pub fn link(&self, css: &str) -> Result<Option<Url>> {
+        let element = self.document().find(css)?;
+        let reference = element.and_then(|element| element.attr("href").or_else(|| element.attr("src")));
+        reference.map(|reference| self.join(reference)).transpose()
     }
 
     /// Resolves a reference against the page's base.

@@ -72,7 +72,8 @@ pub struct DomainStats {
     pub pages: u64,
     /// Answers 429 and 503.
     pub refusals: u64,
-    /// What the robots files said: `allow_all`, `rules`, `deny_all`, with a `Crawl-delay` where there is one.
+    /// What the robots file said that came last: `rules`, `none`, `could not be had`; with the longest spacing that
+    /// one of the domain's files asks for, and what it was held to if that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robots: Option<String>,
 }

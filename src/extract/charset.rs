@@ -1,6 +1,183 @@
-//! tmp
+//! Charset: the bytes of a page as text, as browsers read them. Knows no network; what is UTF-8 it does not copy.
+
 use std::borrow::Cow;
-/// tmp
-pub fn decode<'a>(bytes: &'a [u8], _content_type: Option<&str>, _is_html: bool) -> (Cow<'a, str>, &'static str) {
-    (String::from_utf8_lossy(bytes), "UTF-8")
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8};
+use memchr::memchr;
+
+use super::prescan;
+
+/// What is known of a page beside its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clues<'a> {
+    /// The charset that the header names.
+    pub header: Option<&'a str>,
+    /// Whether it is HTML, where `<meta>` can name one.
+    pub is_html: bool,
+    /// The last label of the host name, in lower case: pages of `.ru` and of `.jp` are not written alike.
+    pub tld: Option<&'a str>,
+}
+
+/// As many bytes, from the first that is not ASCII, are shown to the detector: it gives the same answer after a few
+/// KiB of any language, and takes about a millisecond for these.
+const DETECTED: usize = 16 << 10;
+
+/// Decodes a page, and names its encoding: by byte order mark, header, `<meta>` or XML declaration, in this order; one
+/// that says nothing is UTF-8 if it can be, and else what it looks like. Names that mean nothing are passed over, and
+/// bytes that mean nothing become U+FFFD.
+pub fn decode<'a>(bytes: &'a [u8], clues: Clues<'_>) -> (Cow<'a, str>, &'static str) {
+    let (encoding, bytes) = match Encoding::for_bom(bytes) {
+        Some((encoding, length)) => (encoding, bytes.get(length..).unwrap_or_default()),
+        None => match declared(bytes, clues) {
+            Some(encoding) => (encoding, bytes),
+            None => match utf8(bytes) {
+                Some(text) => return (Cow::Borrowed(text), UTF_8.name()),
+                None => (detected(bytes, clues.tld), bytes),
+            },
+        },
+    };
+    let (text, _) = encoding.decode_without_bom_handling(bytes);
+    (text, encoding.name())
+}
+
+/// Returns the encoding that the header or the page itself names.
+fn declared(bytes: &[u8], clues: Clues<'_>) -> Option<&'static Encoding> {
+    let by_header = clues.header.and_then(|label| prescan::named(label.as_bytes()));
+    let by_meta = || if clues.is_html { prescan::meta(bytes) } else { None };
+    by_header.or_else(by_meta).or_else(|| prescan::xml_declaration(bytes))
+}
+
+/// Returns the text if it is UTF-8, and not the escapes of ISO-2022-JP.
+fn utf8(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    (memchr(0x1b, bytes).is_none() || !text.is_ascii()).then_some(text)
+}
+
+fn detected(bytes: &[u8], tld: Option<&str>) -> &'static Encoding {
+    let end = bytes.len().min(Encoding::ascii_valid_up_to(bytes).saturating_add(DETECTED));
+    // Spiders run no scripts, for whose sake browsers do not detect ISO-2022-JP and UTF-8.
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(bytes.get(..end).unwrap_or(bytes), end == bytes.len());
+    // The detector panics on what is no label.
+    let is_label = |tld: &&str| tld.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    detector.guess(tld.filter(is_label).map(str::as_bytes), Utf8Detection::Allow)
+}
+
+#[cfg(test)]
+mod tests {
+    use encoding_rs::{BIG5, EUC_KR, GBK, ISO_2022_JP, SHIFT_JIS, WINDOWS_1251, WINDOWS_1252};
+
+    use super::*;
+
+    const RUSSIAN: &str =
+        "Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний.";
+    const JAPANESE: &str =
+        "いろはにほへと ちりぬるを。吾輩は猫である。名前はまだ無い。どこで生れたか頓と見当がつかぬ。";
+    const CHINESE: &str = "天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。寒来暑往，秋收冬藏。我们的网站今天更新了。";
+    const KOREAN: &str = "키스의 고유조건은 입술끼리 만나야 하고 특별한 기술은 필요치 않다. 대한민국의 국민입니다.";
+
+    const HTML: Clues<'static> = Clues { header: None, is_html: true, tld: None };
+
+    fn with_header(label: &str) -> Clues<'_> {
+        Clues { header: Some(label), ..HTML }
+    }
+
+    fn encoded(text: &str, encoding: &'static Encoding) -> Vec<u8> {
+        let (bytes, _, lossy) = encoding.encode(text);
+        assert!(!lossy);
+        bytes.into_owned()
+    }
+
+    #[test]
+    fn the_languages_of_the_web_are_read_by_header_by_meta_and_by_their_looks() {
+        for (text, encoding) in [
+            (RUSSIAN, WINDOWS_1251),
+            (JAPANESE, SHIFT_JIS),
+            (JAPANESE, encoding_rs::EUC_JP),
+            (CHINESE, GBK),
+            (KOREAN, EUC_KR),
+            ("繁體中文網頁，歡迎光臨。今天的新聞在這裡，請大家多多指教。", BIG5),
+            ("Où est passé l'été ? Là-bas, près du château.", WINDOWS_1252),
+        ] {
+            let name = encoding.name();
+            let bytes = encoded(text, encoding);
+            assert_eq!(decode(&bytes, with_header(name)), (text.into(), name));
+            assert_eq!(decode(&bytes, HTML), (text.into(), name), "by its looks");
+            let page = [format!("<meta charset={name}>").as_bytes(), &bytes].concat();
+            assert_eq!(decode(&page, HTML), (format!("<meta charset={name}>{text}").into(), name));
+            let as_text = decode(&page, Clues::default()).0;
+            assert!(as_text.ends_with(text), "a meta is one in HTML only, and here it tells the truth anyway");
+        }
+        let escapes = encoded(JAPANESE, ISO_2022_JP);
+        assert_eq!(decode(&escapes, HTML), (JAPANESE.into(), "ISO-2022-JP"));
+    }
+
+    #[test]
+    fn valid_utf_8_is_borrowed_and_needs_no_name() {
+        for (bytes, clues) in [
+            ("plain", Clues::default()),
+            (RUSSIAN, HTML),
+            (JAPANESE, with_header("utf-8")),
+            ("\u{feff}маркер", with_header("windows-1251")),
+            ("an escape \u{1b}[1m and é", HTML),
+        ] {
+            let (text, name) = decode(bytes.as_bytes(), clues);
+            assert!(matches!(text, Cow::Borrowed(_)), "{bytes}");
+            assert_eq!((&*text, name), (bytes.trim_start_matches('\u{feff}'), "UTF-8"));
+        }
+    }
+
+    #[test]
+    fn a_mark_beats_the_header_which_beats_the_page() {
+        let utf16: Vec<u8> = [0xfeff].into_iter().chain(RUSSIAN.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        assert_eq!(decode(&utf16, with_header("windows-1251")), (RUSSIAN.into(), "UTF-16LE"));
+        let swapped: Vec<u8> = utf16.chunks(2).flat_map(|pair| [pair[1], pair[0]]).collect();
+        assert_eq!(decode(&swapped, HTML), (RUSSIAN.into(), "UTF-16BE"));
+        let page = b"<meta charset=utf-8>\xcf\xf0\xe8\xe2\xe5\xf2";
+        assert_eq!(decode(page, with_header("cp1251")), ("<meta charset=utf-8>Привет".into(), "windows-1251"));
+    }
+
+    #[test]
+    fn a_header_that_lies_is_believed_as_browsers_do_and_what_it_spoils_is_marked() {
+        let (text, name) = decode(b"\xcf\xf0\xe8", with_header("utf-8"));
+        assert_eq!((&*text, name), ("\u{fffd}\u{fffd}\u{fffd}", "UTF-8"));
+        assert_eq!(decode("é".as_bytes(), with_header("iso-8859-1")), ("Ã©".into(), "windows-1252"));
+    }
+
+    #[test]
+    fn a_name_that_means_nothing_is_passed_over() {
+        for label in ["", "none", "utf8mb4", "iso-2022-cn", "\u{e9}"] {
+            assert_eq!(decode(RUSSIAN.as_bytes(), with_header(label)).1, "UTF-8", "{label}");
+            let page = [b"<meta charset=nonsense>", &encoded(RUSSIAN, WINDOWS_1251)[..]].concat();
+            assert_eq!(decode(&page, with_header(label)).1, "windows-1251", "{label}");
+        }
+    }
+
+    #[test]
+    fn one_broken_byte_late_in_a_page_does_not_make_it_another_language() {
+        let page = [RUSSIAN.repeat(200).as_bytes(), b"\xff", RUSSIAN.as_bytes()].concat();
+        let (text, name) = decode(&page, HTML);
+        assert_eq!(name, "UTF-8");
+        assert_eq!(text.matches('\u{fffd}').count(), 1);
+    }
+
+    #[test]
+    fn a_host_name_may_decide_and_cannot_break_the_detector() {
+        let bytes = encoded("Привет", WINDOWS_1251);
+        for tld in ["ru", "xn--p1ai", "RU", "1]", "é", "", "a.b"] {
+            decode(&bytes, Clues { tld: Some(tld), ..HTML });
+        }
+        assert_eq!(decode(&bytes, Clues { tld: Some("ru"), ..HTML }), ("Привет".into(), "windows-1251"));
+    }
+
+    #[test]
+    fn xml_names_its_encoding_also_where_it_is_no_html() {
+        let page = [b"<?xml version='1.0' encoding='windows-1251'?>", &encoded("<a>да</a>", WINDOWS_1251)[..]].concat();
+        let (text, name) = decode(&page, Clues::default());
+        assert_eq!(name, "windows-1251");
+        assert!(text.ends_with("<a>да</a>"));
+        let utf16: Vec<u8> = "<?xml version='1.0'?><a>да</a>".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(decode(&utf16, Clues::default()), ("<?xml version='1.0'?><a>да</a>".into(), "UTF-16BE"));
+    }
 }

@@ -1,16 +1,212 @@
-//! tmp
-/// tmp
-pub struct ContentType {
-    /// e
-    pub essence: String,
+//! Content type: what a body is, by its header or, where there is none, by its first bytes. Knows nothing of charsets
+//! but their place in the header, and allocates nothing for a header in lower case.
+
+use std::borrow::Cow;
+
+/// The media type of a body (RFC 9110 §8.3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentType<'a> {
+    /// The type without its parameters, in lower case: `text/html`.
+    pub essence: Cow<'a, str>,
+    /// The charset that the header names, as it is written there.
+    pub charset: Option<&'a str>,
 }
-impl ContentType {
-    /// of
-    pub fn of(value: Option<&str>, _body: &[u8]) -> Self {
-        Self { essence: value.unwrap_or("text/html").split(';').next().unwrap_or("").trim().to_ascii_lowercase() }
+
+/// As much of a body as is looked at for its type: the "resource header" of MIME Sniffing §5.2.
+const SNIFFED: usize = 1_445;
+
+/// How HTML may begin (MIME Sniffing §7.1), each followed by a space or a `>`.
+const HTML_BEGINNINGS: [&[u8]; 16] = [
+    b"<!DOCTYPE HTML",
+    b"<HTML",
+    b"<HEAD",
+    b"<SCRIPT",
+    b"<IFRAME",
+    b"<H1",
+    b"<DIV",
+    b"<FONT",
+    b"<TABLE",
+    b"<A",
+    b"<STYLE",
+    b"<TITLE",
+    b"<B",
+    b"<BODY",
+    b"<BR",
+    b"<P",
+];
+
+impl<'a> ContentType<'a> {
+    /// Reads the header, as leniently as browsers do. Where it is missing, no media type, or one of those by which
+    /// servers say that they do not know, the first bytes of `body` tell.
+    ///
+    /// A body that is called `text/plain` or `application/octet-stream` is never taken for HTML: browsers do not
+    /// either, since what users upload is served as such.
+    pub fn of(header: Option<&'a str>, body: &[u8]) -> Self {
+        let header = header.unwrap_or_default();
+        let (essence, parameters) = header.split_once(';').unwrap_or((header, ""));
+        let essence = essence.trim_matches(is_http_space);
+        let unknown = ["unknown/unknown", "application/unknown", "*/*"];
+        let essence = if !is_media_type(essence) || unknown.iter().any(|name| essence.eq_ignore_ascii_case(name)) {
+            sniffed(body).into()
+        } else if essence.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            essence.to_ascii_lowercase().into()
+        } else {
+            essence.into()
+        };
+        Self { essence, charset: charset_of(parameters) }
     }
-    /// html
+
+    /// Tells whether this is an HTML page; XHTML is one.
     pub fn is_html(&self) -> bool {
-        self.essence == "text/html" || self.essence == "application/xhtml+xml"
+        matches!(&*self.essence, "text/html" | "application/xhtml+xml")
+    }
+
+    /// Tells whether this is XML; XHTML is that too.
+    pub fn is_xml(&self) -> bool {
+        matches!(&*self.essence, "text/xml" | "application/xml") || self.essence.ends_with("+xml")
+    }
+
+    /// Tells whether this is JSON.
+    pub fn is_json(&self) -> bool {
+        matches!(&*self.essence, "application/json" | "text/json") || self.essence.ends_with("+json")
+    }
+}
+
+/// Returns the first charset among parameters, quoted or not. Quotes protect a semicolon.
+fn charset_of(mut parameters: &str) -> Option<&str> {
+    while !parameters.is_empty() {
+        let (name, rest) = parameters.split_at(parameters.find([';', '=']).unwrap_or(parameters.len()));
+        let Some(rest) = rest.strip_prefix('=') else {
+            parameters = rest.get(1..).unwrap_or_default();
+            continue;
+        };
+        let (value, later) = match rest.trim_start_matches(is_http_space).strip_prefix('"') {
+            Some(quoted) => quoted.split_at(quoted.find('"').unwrap_or(quoted.len())),
+            None => rest.split_at(rest.find(';').unwrap_or(rest.len())),
+        };
+        let value = value.trim_matches(is_http_space);
+        if name.trim_matches(is_http_space).eq_ignore_ascii_case("charset") && !value.is_empty() {
+            return Some(value);
+        }
+        parameters = later.split_once(';').map_or("", |(_, next)| next);
+    }
+    None
+}
+
+/// Tells whether this is a type and a subtype, both tokens.
+fn is_media_type(essence: &str) -> bool {
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+}
+
+fn is_http_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\r' | '\n')
+}
+
+/// Returns the type that the first bytes show. A comment is HTML whatever follows it, and so is what a byte order mark
+/// precedes: there the standard looks for less than browsers show.
+fn sniffed(body: &[u8]) -> &'static str {
+    let start = body.get(..SNIFFED).unwrap_or(body);
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let text = text.trim_ascii_start();
+    let begins_with = |tag: &&[u8]| {
+        text.get(..tag.len()).is_some_and(|there| there.eq_ignore_ascii_case(tag))
+            && matches!(text.get(tag.len()), Some(b' ' | b'>'))
+    };
+    if text.starts_with(b"<!--") || HTML_BEGINNINGS.iter().any(begins_with) {
+        return "text/html";
+    }
+    if text.starts_with(b"<?xml") {
+        return "text/xml";
+    }
+    if start.starts_with(b"%PDF-") {
+        return "application/pdf";
+    }
+    let is_text = [&b"\xfe\xff"[..], b"\xff\xfe"].iter().any(|mark| start.starts_with(mark));
+    if is_text || !start.iter().any(is_binary) { "text/plain" } else { "application/octet-stream" }
+}
+
+/// A byte that is no text in any charset (MIME Sniffing §3).
+fn is_binary(byte: &u8) -> bool {
+    matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(header: &str) -> (String, Option<&str>) {
+        let content_type = ContentType::of(Some(header), b"");
+        (content_type.essence.into_owned(), content_type.charset)
+    }
+
+    #[test]
+    fn a_header_is_read_as_browsers_do() {
+        for (header, essence, charset) in [
+            ("text/html", "text/html", None),
+            (" Text/HTML ;charset=UTF-8", "text/html", Some("UTF-8")),
+            ("text/html; charset=\"windows-1251\"", "text/html", Some("windows-1251")),
+            ("text/html;charset = koi8-r ", "text/html", Some("koi8-r")),
+            ("text/html; boundary=\"a;charset=x\"; CHARSET=gbk", "text/html", Some("gbk")),
+            ("text/html; charset=; charset=big5", "text/html", Some("big5")),
+            ("text/html; charset=utf-8; charset=big5", "text/html", Some("utf-8")),
+            ("text/html; charset", "text/html", None),
+            ("text/html; charset=\"utf-8", "text/html", Some("utf-8")),
+            ("text/html;;;charset=utf-8", "text/html", Some("utf-8")),
+            ("application/ld+json", "application/ld+json", None),
+            ("text/plain; charset=\u{e9}", "text/plain", Some("\u{e9}")),
+        ] {
+            assert_eq!(read(header), (essence.to_owned(), charset), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_header_in_lower_case_is_borrowed() {
+        let content_type = ContentType::of(Some("text/html; charset=utf-8"), b"");
+        assert!(matches!(content_type.essence, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn without_a_header_the_first_bytes_tell() {
+        for (body, expected) in [
+            ("<!doctype html><p>", "text/html"),
+            ("\n\t <HTML lang=en>", "text/html"),
+            ("\u{feff}<head>", "text/html"),
+            ("<!--[if IE]>", "text/html"),
+            ("<p>", "text/html"),
+            ("<a href=x>", "text/html"),
+            ("<abbr>", "text/plain"),
+            ("<!doctype htmlx>", "text/plain"),
+            ("<html", "text/plain"),
+            ("<?xml version='1.0'?><urlset>", "text/xml"),
+            ("%PDF-1.7", "application/pdf"),
+            ("User-agent: *", "text/plain"),
+            ("{\"a\": 1}", "text/plain"),
+            ("", "text/plain"),
+            ("\u{0}\u{1}", "application/octet-stream"),
+        ] {
+            for header in [None, Some(""), Some("html"), Some("unknown/unknown"), Some("*/*; charset=x")] {
+                assert_eq!(ContentType::of(header, body.as_bytes()).essence, expected, "{body:?}");
+            }
+        }
+        assert_eq!(ContentType::of(None, b"\xff\xfe<\0").essence, "text/plain");
+    }
+
+    #[test]
+    fn what_is_called_plain_or_binary_is_never_taken_for_html() {
+        for header in ["text/plain", "application/octet-stream"] {
+            assert!(!ContentType::of(Some(header), b"<!doctype html>").is_html());
+        }
+    }
+
+    #[test]
+    fn families_are_told_apart() {
+        let of = |header| ContentType::of(Some(header), b"");
+        assert!(of("application/xhtml+xml").is_html() && of("application/xhtml+xml").is_xml());
+        assert!(of("application/rss+xml").is_xml() && !of("application/rss+xml").is_html());
+        assert!(of("application/problem+json").is_json() && of("application/json").is_json());
+        assert!(!of("text/html").is_json() && !of("text/html").is_xml());
     }
 }

@@ -164,8 +164,7 @@ impl Scanner {
     /// in comments and scripts are none; those in `noscript` and `template` are.
     pub fn scan(&self, html: &str, url: &Url) -> Scan {
         let mut page = Reader::new(self);
-        let mut tokens = PageTokens::new(html);
-        while let Some(token) = tokens.next() {
+        for token in PageTokens::new(html) {
             match token {
                 Token::Start(tag) => page.start(&tag),
                 Token::Text(text) if page.in_title => page.title(text),

@@ -2,8 +2,8 @@
 //! Knows the page's tree and no address: to follow what an attribute says is the spider's affair.
 //!
 //! ```
-//! # use extract_leaf::extract::Document;
-//! # fn main() -> Result<(), extract_leaf::extract::SelectorError> {
+//! # use actix_crawler::extract::Document;
+//! # fn main() -> Result<(), actix_crawler::extract::SelectorError> {
 //! let page = Document::parse("<div class=quote><i class=text>Be yourself.</i><b>Wilde</b></div>");
 //! for quote in page.select(".quote")? {
 //!     let text = quote.text_of(".text")?;
@@ -53,32 +53,50 @@ impl Document {
         Element(self.html.root_element())
     }
 
-    /// Returns all elements of the page that match, in the page's order. See [`Element::select`].
+    /// Returns all elements of the page that match, in the page's order.
+    ///
+    /// # Errors
+    /// As [`Element::select`].
     pub fn select(&self, css: &str) -> Result<Vec<Element<'_>>, SelectorError> {
         self.root().select(css)
     }
 
-    /// Returns the page's first element that matches, if there is one. See [`Element::find`].
+    /// Returns the page's first element that matches, if there is one.
+    ///
+    /// # Errors
+    /// As [`Element::find`].
     pub fn find(&self, css: &str) -> Result<Option<Element<'_>>, SelectorError> {
         self.root().find(css)
     }
 
-    /// Returns the page's first element that matches; there must be one. See [`Element::first`].
+    /// Returns the page's first element that matches; there must be one.
+    ///
+    /// # Errors
+    /// As [`Element::first`].
     pub fn first(&self, css: &str) -> Result<Element<'_>, SelectorError> {
         self.root().first(css)
     }
 
-    /// Returns the text of the page's first element that matches. See [`Element::text_of`].
+    /// Returns the text of the page's first element that matches.
+    ///
+    /// # Errors
+    /// As [`Element::text_of`].
     pub fn text_of(&self, css: &str) -> Result<String, SelectorError> {
         self.root().text_of(css)
     }
 
-    /// Returns the texts of all elements of the page that match. See [`Element::texts_of`].
+    /// Returns the texts of all elements of the page that match.
+    ///
+    /// # Errors
+    /// As [`Element::texts_of`].
     pub fn texts_of(&self, css: &str) -> Result<Vec<String>, SelectorError> {
         self.root().texts_of(css)
     }
 
-    /// Returns an attribute of the page's first element that matches. See [`Element::attr_of`].
+    /// Returns an attribute of the page's first element that matches.
+    ///
+    /// # Errors
+    /// As [`Element::attr_of`].
     pub fn attr_of(&self, css: &str, attribute: &str) -> Result<&str, SelectorError> {
         self.root().attr_of(css, attribute)
     }

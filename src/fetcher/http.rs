@@ -6,14 +6,17 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{
-    HeaderMap, Method,
-    header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT},
+    HeaderMap, HeaderValue, Method,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT,
+    },
 };
 use tokio::time::timeout;
 use url::Url;
 
 use super::{RobotsAnswer, RobotsResult, redirect};
 use crate::{
+    cooling::retry_after,
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
@@ -76,10 +79,9 @@ impl Http {
         if answer.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
             && is_idempotent(&request.method)
+            && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            if let Some(permit) = exchange.take().and_then(Exchange::into_permit) {
-                (exchange, answer) = self.exchange(permit.again(), request).await;
-            }
+            (exchange, answer) = self.exchange(permit.again(), request).await;
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
@@ -102,18 +104,20 @@ impl Http {
     pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
         let sent = self.send(permit, &Request::get(url.clone())).await;
         let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
+        let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
             Err(None) => RobotsResult::Unsent,
             Err(Some(error)) => RobotsResult::Failed(error),
             Ok(answer) => match redirect::target(answer.status, &answer.headers, &url) {
                 Some(to) => RobotsResult::Redirect(to),
-                None => match answer.decoded(limits) {
-                    Ok(body) => RobotsResult::Body(answer.status, body),
+                // Half a robots file would allow what the other half forbids.
+                None => match answer.decoded(BodyLimits { keep_partial: false, ..limits }) {
+                    Ok((body, _)) => RobotsResult::Body(answer.status, body),
                     Err(error) => RobotsResult::Failed(error),
                 },
             },
         };
-        RobotsAnswer { url, result, bytes, started: sent.started }
+        RobotsAnswer { url, result, bytes, started: sent.started, retry_after }
     }
 
     async fn exchange(
@@ -188,19 +192,26 @@ impl Http {
 }
 
 impl Answer {
-    /// Returns the body without its content codings.
+    /// Returns the wait that the answer asks for by its `Retry-After`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, wall_clock())
+    }
+
+    /// Returns the body without its content codings, and why it is only a part of it where `limits` let that pass.
     ///
     /// # Errors
     /// A coding is unknown or broken, or the body is larger than `limits` allow.
-    pub fn decoded(&self, limits: BodyLimits) -> Result<Bytes, FetchError> {
-        let values = self.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        let codings = body::codings(values)?;
+    pub fn decoded(&self, limits: BodyLimits) -> Result<(Bytes, Option<FetchError>), FetchError> {
+        let codings = body::codings(self.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         if codings.is_empty() {
-            return Ok(self.body.clone());
+            return Ok((self.body.clone(), None));
         }
-        let mut decoder = BodyDecoder::new(codings, limits, None);
-        decoder.write(self.body.clone())?;
-        Ok(decoder.finish()?)
+        let mut decoder = BodyDecoder::new(codings, limits);
+        match decoder.write(&self.body).and_then(|()| decoder.finish()) {
+            Ok(()) => Ok((decoder.into_bytes(), None)),
+            Err(why) if limits.keep_partial => Ok((decoder.into_bytes(), Some(why))),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -241,8 +252,8 @@ fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// RFC 9110 §9.2.2.
-fn is_idempotent(method: &Method) -> bool {
+/// Tells whether making a request twice means no more than once (RFC 9110 §9.2.2).
+pub fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
 }
 

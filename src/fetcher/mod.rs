@@ -7,13 +7,17 @@ pub mod pool;
 pub mod redirect;
 pub mod visit;
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
-use futures_util::{
-    FutureExt, StreamExt,
-    stream::{FuturesUnordered, Next},
-};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -28,7 +32,46 @@ pub enum Errand {
     /// A page of the frontier.
     Page(Lease),
     /// A robots file, or a hop on the way to it.
-    Robots(Url),
+    Robots(Question),
+}
+
+/// The question for a robots file, on its way. Dropped unanswered, because its fetcher panicked or died, it says so:
+/// pages wait for it.
+#[must_use = "a question that is dropped counts as lost"]
+pub struct Question {
+    url: Url,
+    asker: Option<Arc<dyn Asker>>,
+}
+
+/// Is told that a question for a robots file will not be answered.
+pub trait Asker: Send + Sync {
+    /// Takes the news; it must not block.
+    fn lost(&self, url: Url);
+}
+
+impl Question {
+    /// Asks for the file at `url`, or on the way to it.
+    pub fn new(url: Url, asker: Arc<dyn Asker>) -> Self {
+        Self { url, asker: Some(asker) }
+    }
+
+    /// Returns where.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Ends the guard: an answer is there.
+    pub fn answered(mut self) {
+        self.asker = None;
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(asker) = self.asker.take() {
+            asker.lost(self.url.clone());
+        }
+    }
 }
 
 /// A permit and what it is for; the seat counts what its fetcher has in hand.
@@ -71,6 +114,8 @@ pub struct RobotsAnswer {
     pub bytes: u64,
     /// When it was asked for; `None` if it was not.
     pub started: Option<Instant>,
+    /// The wait that the answer asked for.
+    pub retry_after: Option<Duration>,
 }
 
 /// The kinds of answer to the question for a robots file.
@@ -83,6 +128,8 @@ pub enum RobotsResult {
     Failed(FetchError),
     /// It was not asked for: its domain cools.
     Unsent,
+    /// The fetcher panicked over it, or died.
+    Lost,
 }
 
 /// What every request of one arbiter works with.
@@ -160,7 +207,7 @@ async fn drive<S: Spider>(
             },
             Some(first) = errands.next(), if !errands.is_empty() => {
                 done.take(first);
-                while let Some(Some(more)) = ready_now(errands.next()) {
+                while let Some(Some(more)) = errands.next().now_or_never() {
                     done.take(more);
                 }
             },
@@ -178,16 +225,16 @@ async fn drive<S: Spider>(
     }
 }
 
-fn ready_now<S: StreamExt + Unpin>(next: Next<'_, S>) -> Option<Option<S::Item>> {
-    next.now_or_never()
-}
-
 /// Runs one errand so that a panic in it harms no other.
 async fn run<S: Spider>(Grant { permit, errand, seat }: Grant, desk: Rc<Desk<S>>) -> Done {
     let errand = async {
         match errand {
             Errand::Page(lease) => Done::Page(visit::visit(permit, lease, &desk).await),
-            Errand::Robots(url) => Done::Robots(desk.http.robots(permit, url, desk.body_limits).await),
+            Errand::Robots(question) => {
+                let answer = desk.http.robots(permit, question.url().clone(), desk.body_limits).await;
+                question.answered();
+                Done::Robots(answer)
+            }
         }
     };
     let done = AssertUnwindSafe(errand).catch_unwind().await;
@@ -209,5 +256,36 @@ impl Fetched {
 
     fn is_empty(&self) -> bool {
         self.visits.is_empty() && self.robots.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Lost(Mutex<Vec<Url>>);
+
+    impl Asker for Lost {
+        fn lost(&self, url: Url) {
+            self.0.lock().unwrap().push(url);
+        }
+    }
+
+    #[test]
+    fn a_question_is_lost_unless_it_was_answered_also_on_panic() {
+        let lost = Arc::new(Lost::default());
+        let url = |path| Url::parse("https://e.org/").unwrap().join(path).unwrap();
+        Question::new(url("answered"), lost.clone()).answered();
+        drop(Question::new(url("dropped"), lost.clone()));
+        let held = Question::new(url("panicked"), lost.clone());
+        let panicked = std::panic::catch_unwind(AssertUnwindSafe(move || {
+            let _held = held;
+            panic!("in the middle of a request");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(*lost.0.lock().unwrap(), [url("dropped"), url("panicked")]);
     }
 }

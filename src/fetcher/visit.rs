@@ -10,14 +10,13 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use futures_util::future::try_join_all;
 
 use super::{Desk, http::Answer, offload::Lost, redirect};
 use crate::{
-    cooling::retry_after,
     frontier::{Lease, Leased, admission::Candidate},
     outcome::{FetchError, Outcome},
     permit::Permit,
@@ -97,11 +96,7 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
         };
     }
     if matches!(status, 429 | 503) {
-        let asked = answer.headers.get("retry-after").and_then(|value| value.to_str().ok());
-        return Outcome::Refused { status, retry_after: asked.and_then(|asked| retry_after(asked, now())) }.into();
-    }
-    if !desk.spider.accepts(status) {
-        return Outcome::Status(status).into();
+        return Outcome::Refused { status, retry_after: answer.retry_after() }.into();
     }
     match parse(answer, request.clone(), desk).await {
         Ok(page) => deliver(page, request, desk).await,
@@ -115,10 +110,13 @@ struct Page<I> {
     found: Vec<Candidate>,
 }
 
-/// Decodes and parses off the loop.
+/// Decodes and parses off the loop, as everything is that the spider brings.
 async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
     let (spider, limits, canonical) = (desk.spider.clone(), desk.body_limits, desk.canonical.clone());
     let work = move || {
+        if !spider.accepts(answer.status) {
+            return Err(Outcome::Status(answer.status));
+        }
         let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();
@@ -166,18 +164,14 @@ async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, desk: &Desk<
     Ending { outcome: Outcome::Ok, found: page.found, items: count }
 }
 
-#[allow(clippy::disallowed_methods, reason = "Retry-After may be a date")]
-fn now() -> SystemTime {
-    SystemTime::now()
-}
-
 impl Answer {
     fn decode(
         self,
         request: &Arc<Request>,
         limits: crate::transport::body::BodyLimits,
     ) -> Result<Response, FetchError> {
-        let body = self.decoded(limits)?;
-        Ok(Response::new(request.clone(), self.status, self.headers, body, self.fetched_at, self.elapsed))
+        let (body, broken_off) = self.decoded(limits)?;
+        let page = Response::new(request.clone(), self.status, self.headers, body, self.fetched_at, self.elapsed);
+        Ok(page.with_broken_off(broken_off))
     }
 }

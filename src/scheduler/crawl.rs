@@ -7,6 +7,7 @@ use std::{
 };
 
 use hashbrown::HashMap;
+use humantime::format_duration;
 use url::Url;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     cooling::{Verdict, Why},
     domain::Domain,
-    fetcher::{Errand, RobotsAnswer, pool::Pool, visit::Visit},
+    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, pool::Pool, visit::Visit},
     frontier::{
         Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
         admission::{Admission, Admitted, Candidate},
@@ -29,6 +30,7 @@ use crate::{
     politeness::{Politeness, RobotsPolicy},
     request::Request,
     retry::Retry,
+    robots::Robots,
     stats::Stats,
     throttle::Refusal,
 };
@@ -44,6 +46,7 @@ pub struct Crawl {
     robots: RobotsDesk,
     pool: Pool,
     returned: Arc<dyn Returned>,
+    asker: Arc<dyn Asker>,
     stats: Stats,
     /// Lines that the crawl log has not taken yet; `None` where none is kept.
     log: Option<Vec<LogLine>>,
@@ -101,6 +104,8 @@ pub struct CrawlParts {
     pub pool: Pool,
     /// Who hears of dropped leases.
     pub returned: Arc<dyn Returned>,
+    /// Who hears of questions for robots files that were dropped.
+    pub asker: Arc<dyn Asker>,
     /// Whether a crawl log is kept.
     pub log: bool,
 }
@@ -134,6 +139,7 @@ impl Crawl {
             robots: parts.robots,
             pool: parts.pool,
             returned: parts.returned,
+            asker: parts.asker,
             stats: Stats::default(),
             log: parts.log.then(Vec::new),
             mode: Mode::Running,
@@ -242,25 +248,30 @@ impl Crawl {
     fn take_robots_in(&mut self, answer: RobotsAnswer, domain: &Domain, now: Instant) {
         self.stats.bytes += answer.bytes;
         self.domains.schedule(domain, now);
-        let cooling = match &answer.result {
-            crate::fetcher::RobotsResult::Unsent => {
-                self.domains.live(domain).robots.push_front(answer.url);
-                return;
+        match &answer.result {
+            RobotsResult::Body(status @ (429 | 503), _) => {
+                self.refused(domain, answer.started.unwrap_or(now), *status, answer.retry_after, now);
             }
-            crate::fetcher::RobotsResult::Body(status @ (429 | 503), _) => Some(Why::Status(*status)),
-            _ => None,
-        };
-        if let Some(why) = cooling {
-            self.cool(domain, answer.started.unwrap_or(now), why, None, now);
+            RobotsResult::Body(..) | RobotsResult::Redirect(_) => self.domains.live(domain).cooling.answered(),
+            RobotsResult::Failed(_) | RobotsResult::Unsent | RobotsResult::Lost => {}
         }
-        match self.robots.answered(answer, &mut self.stats, now) {
-            RobotsVerdict::Hop(url) => self.ask_for_robots(url, now),
-            RobotsVerdict::Ruled { url, spacing, parked } => {
-                let owner = self.admission.domain(&url);
-                self.apply_robots(&owner, &url, spacing, now);
-                self.unpark(&owner, parked, now);
+        for verdict in self.robots.answered(answer, &mut self.stats, now) {
+            match verdict {
+                RobotsVerdict::Ask(url) => self.ask_for_robots(url, now),
+                RobotsVerdict::Ruled { url, robots, parked } => {
+                    self.apply_robots(&self.admission.domain(&url), robots.as_ref());
+                    self.unpark(parked, now);
+                }
             }
         }
+    }
+
+    /// The question for a robots file was dropped unanswered: its fetcher panicked or died.
+    pub fn robots_lost(&mut self, url: Url, now: Instant) {
+        self.stats.count("fetcher/lost");
+        let answer = RobotsAnswer { url, result: RobotsResult::Lost, bytes: 0, started: None, retry_after: None };
+        let domain = self.admission.domain(&answer.url);
+        self.take_robots_in(answer, &domain, now);
     }
 
     /// Returns what was done up to now.
@@ -269,7 +280,7 @@ impl Crawl {
         stats.elapsed = self.elapsed_before + elapsed;
         stats.ledger.queued = self.frontier.queued();
         stats.ledger.leased = self.frontier.leased();
-        stats.domains_active = self.domains.len();
+        stats.domains_active = self.domains.known();
         stats.domains_cooling = self.domains.all_live().filter(|(_, live)| live.cooling.state(now).is_some()).count();
         for (domain, live) in self.domains.all_live() {
             let evidence = live.gate.throttle().evidence();
@@ -441,10 +452,12 @@ impl Crawl {
                 Err(Refusal::NotBefore(at)) => return self.domains.schedule(domain, at),
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
-                Ok(permit) => match self.next_errand(domain, now) {
-                    Some(errand) => self.pool.assign(permit, errand),
-                    None => continue,
-                },
+                // Without an errand the permit goes back, and the loop sees what the domain waits for.
+                Ok(permit) => {
+                    if let Some(errand) = self.next_errand(domain, now) {
+                        self.pool.assign(permit, errand);
+                    }
+                }
             }
         }
     }
@@ -462,6 +475,11 @@ impl Crawl {
 
     /// Nothing is to be asked for: the domain's past is kept until it does not matter any more.
     fn rest(&mut self, domain: &Domain, now: Instant) {
+        if self.robots.parked(domain) > 0 {
+            // What its robots file asks for counts from the question for that file on, so the past is kept until the
+            // answer is here; which brings the domain back.
+            return;
+        }
         let forgotten = self.domains.forget(domain, now);
         if let Some(at) = forgotten.come_back {
             self.domains.schedule(domain, at);
@@ -483,7 +501,7 @@ impl Crawl {
     /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
     fn next_errand(&mut self, domain: &Domain, now: Instant) -> Option<Errand> {
         if let Some(url) = self.domains.live(domain).robots.pop_front() {
-            return Some(Errand::Robots(url));
+            return Some(self.ask(url));
         }
         loop {
             let leased = match self.frontier.lease(domain, now) {
@@ -491,7 +509,8 @@ impl Crawl {
                 Next::NotBefore(_) | Next::Coming | Next::Empty => return None,
             };
             match self.rule(&leased.request.url, now) {
-                Ruling::Allowed => {
+                Ruling::Allowed(spacing) => {
+                    self.slow_down(domain, spacing);
                     self.budget.lent(domain);
                     return Some(Errand::Page(Lease::new(leased, self.returned.clone())));
                 }
@@ -508,7 +527,7 @@ impl Crawl {
                 }
                 Ruling::Ask(robots) => {
                     self.robots.park(domain, leased);
-                    return Some(Errand::Robots(robots));
+                    return Some(self.ask(robots));
                 }
                 Ruling::Asked => {
                     self.robots.park(domain, leased);
@@ -520,10 +539,14 @@ impl Crawl {
         }
     }
 
+    fn ask(&self, url: Url) -> Errand {
+        Errand::Robots(Question::new(url, self.asker.clone()))
+    }
+
     fn rule(&mut self, url: &Url, now: Instant) -> Ruling {
         match self.politeness.robots {
             RobotsPolicy::Obey => self.robots.rule(url, now),
-            RobotsPolicy::Ignore => Ruling::Allowed,
+            RobotsPolicy::Ignore => Ruling::Allowed(None),
         }
     }
 
@@ -534,28 +557,50 @@ impl Crawl {
         self.domains.schedule(&domain, now);
     }
 
-    /// Slows the domain down to what its robots file asks for, up to the cap, which the counts tell of.
-    fn apply_robots(&mut self, domain: &Domain, url: &Url, spacing: Option<Duration>, now: Instant) {
-        let summary = self.robots.summary(url, now);
-        if let Some(of_domain) = self.stats.domain(domain) {
-            of_domain.robots = summary;
-        }
-        let Some(asked) = spacing else { return };
+    /// Slows the domain down to what its robots file asks for, and takes note of that for the summary.
+    fn apply_robots(&mut self, domain: &Domain, robots: Option<&Robots>) {
+        let said = match robots {
+            Some(Robots::Rules(rules)) => {
+                self.slow_down(domain, rules.spacing());
+                "rules"
+            }
+            Some(Robots::AllowAll) => "none",
+            Some(Robots::DenyAll { .. }) | None => "could not be had",
+        };
         let cap = self.politeness.max_crawl_delay;
-        if asked > cap {
-            self.stats.count("robots/crawl_delay_above_cap");
+        let said = match self.domains.live(domain).asked {
+            None => said.to_owned(),
+            Some(asked) if asked <= cap => format!("rules, {} between starts", format_duration(asked)),
+            Some(asked) => {
+                self.stats.count("robots/crawl_delay_above_cap");
+                tracing::warn!(%domain, ?asked, ?cap, "robots.txt asks for more time between starts than is granted");
+                format!("rules, {} between starts, held to {}", format_duration(asked), format_duration(cap))
+            }
+        };
+        if let Some(of_domain) = self.stats.domain(domain) {
+            of_domain.robots = Some(said);
         }
-        let gate = self.domains.live(domain).gate.clone();
-        let mut throttle = gate.throttle();
-        let slowed = throttle.limits().slowed_to(asked.min(cap));
-        throttle.set_limits(slowed);
     }
 
-    fn unpark(&mut self, domain: &Domain, parked: Vec<Leased>, now: Instant) {
-        for leased in parked {
-            self.frontier.give_back(leased.id, None, false);
+    /// Lets at least the time that a robots file asks for pass between two starts, up to the cap. The file may be
+    /// remembered for longer than the domain, so this is seen to with every page.
+    fn slow_down(&mut self, domain: &Domain, asked: Option<Duration>) {
+        let Some(asked) = asked else { return };
+        let live = self.domains.live(domain);
+        live.asked = live.asked.max(Some(asked));
+        let spacing = asked.min(self.politeness.max_crawl_delay);
+        let mut throttle = live.gate.throttle();
+        if throttle.limits().spacing < spacing {
+            let slowed = throttle.limits().slowed_to(spacing);
+            throttle.set_limits(slowed);
         }
-        self.domains.schedule(domain, now);
+    }
+
+    fn unpark(&mut self, parked: Vec<(Domain, Leased)>, now: Instant) {
+        for (domain, leased) in parked {
+            self.frontier.give_back(leased.id, None, false);
+            self.domains.schedule(&domain, now);
+        }
     }
 
     /// Takes note of how the domain answered, for its cooling and its evidence.
@@ -567,10 +612,7 @@ impl Crawl {
         let started = visit.started.unwrap_or(now);
         match &visit.outcome {
             Outcome::Refused { status, retry_after } => {
-                if let Some(of_domain) = self.stats.domain(domain) {
-                    of_domain.refusals += 1;
-                }
-                self.cool(domain, started, Why::Status(*status), *retry_after, now);
+                self.refused(domain, started, *status, *retry_after, now);
             }
             Outcome::Fetch(error) if error.is_unreachable() => {
                 self.cool(domain, started, Why::Unreachable, None, now);
@@ -578,6 +620,13 @@ impl Crawl {
             _ if visit.status.is_some() => self.domains.live(domain).cooling.answered(),
             _ => {}
         }
+    }
+
+    fn refused(&mut self, domain: &Domain, started: Instant, status: u16, asked: Option<Duration>, now: Instant) {
+        if let Some(of_domain) = self.stats.domain(domain) {
+            of_domain.refusals += 1;
+        }
+        self.cool(domain, started, Why::Status(status), asked, now);
     }
 
     fn cool(&mut self, domain: &Domain, started: Instant, why: Why, asked: Option<Duration>, now: Instant) {

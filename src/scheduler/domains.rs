@@ -39,6 +39,8 @@ pub struct Live {
     pub cooling: Cooling,
     /// Robots files to ask for before its pages.
     pub robots: VecDeque<Url>,
+    /// The longest spacing that a robots file of it asks for.
+    pub asked: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -109,7 +111,7 @@ impl Domains {
                 throttle.assume_asked(at);
             }
             let gate = Gate::new(domain.clone(), throttle, self.released.clone());
-            Box::new(Live { gate, cooling: Cooling::default(), robots: VecDeque::new() })
+            Box::new(Live { gate, cooling: Cooling::default(), robots: VecDeque::new(), asked: None })
         })
     }
 
@@ -147,8 +149,8 @@ impl Domains {
         self.table.iter().filter_map(|(domain, entry)| Some((domain, entry.live.as_deref()?)))
     }
 
-    /// Returns how many domains are known.
-    pub fn len(&self) -> usize {
+    /// Returns how many domains have work or a past.
+    pub fn known(&self) -> usize {
         self.table.len()
     }
 }

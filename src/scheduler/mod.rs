@@ -20,6 +20,7 @@ use actix::{
     WrapFuture, fut,
 };
 use tokio::sync::watch;
+use url::Url;
 
 use self::{
     crawl::{Crawl, Mode},
@@ -28,7 +29,7 @@ use self::{
 use crate::{
     domain::Domain,
     error::Error,
-    fetcher::Fetched,
+    fetcher::{Asker, Fetched},
     frontier::{self, Leased, admission::Candidate, durable::Woken},
     permit,
     report::{Ended, Report, StateReport},
@@ -43,6 +44,7 @@ pub struct Scheduler {
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
+    warnings: Vec<String>,
     close_pipelines: Option<ClosePipelines>,
     report: watch::Sender<Option<Arc<Report>>>,
     state: Option<StateReport>,
@@ -58,6 +60,8 @@ pub struct SchedulerParts {
     pub stay_open: bool,
     /// Who writes the crawl log.
     pub log: Option<Recipient<LogLines>>,
+    /// What the report is to warn of.
+    pub warnings: Vec<String>,
     /// See [`ClosePipelines`].
     pub close_pipelines: ClosePipelines,
     /// Where the report goes.
@@ -89,6 +93,7 @@ impl Scheduler {
             tick: None,
             log: parts.log,
             log_is_busy: false,
+            warnings: parts.warnings,
             close_pipelines: Some(parts.close_pipelines),
             report: parts.report,
             state: parts.state,
@@ -163,9 +168,10 @@ impl Scheduler {
         let elapsed = now().saturating_duration_since(self.started);
         let frontier = self.crawl.close(elapsed);
         let closing = async move {
-            if let (Some(log), false) = (log, rest.is_empty()) {
-                // A log that cannot take its last lines has said so itself.
-                drop(log.send(LogLines(rest)).await);
+            if let Some(log) = log {
+                // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
+                // cannot take its last lines has said so itself.
+                let _ = log.send(LogLines(rest)).await;
             }
             let complaints = close().await;
             let stored = match frontier {
@@ -179,7 +185,8 @@ impl Scheduler {
             let stats = scheduler.stats();
             let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
             let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
-            let report = Report { failure, state: scheduler.state.take(), ..Report::new(stats, ended, complaints) };
+            let (warnings, state) = (std::mem::take(&mut scheduler.warnings), scheduler.state.take());
+            let report = Report { warnings, failure, state, ..Report::new(stats, ended, complaints) };
             scheduler.report.send_replace(Some(Arc::new(report)));
             context.stop();
             fut::ready(())
@@ -243,6 +250,10 @@ takes! {
 takes! {
     /// A lease was dropped unsettled.
     LeaseDropped(Leased) -> (), |scheduler, LeaseDropped(leased)| scheduler.crawl.lease_dropped(&leased, now())
+}
+takes! {
+    /// A question for a robots file was dropped unanswered.
+    RobotsLost(Url) -> (), |scheduler, RobotsLost(url)| scheduler.crawl.robots_lost(url, now())
 }
 takes! {
     /// More seeds.
@@ -338,6 +349,13 @@ impl frontier::Returned for WayBack {
     fn returned(&self, leased: Leased) {
         #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the leases")]
         self.0.do_send(LeaseDropped(leased));
+    }
+}
+
+impl Asker for WayBack {
+    fn lost(&self, url: Url) {
+        #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the permits")]
+        self.0.do_send(RobotsLost(url));
     }
 }
 

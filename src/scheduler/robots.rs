@@ -1,11 +1,12 @@
-//! RobotsDesk: which origins' robots files are known, asked for or wanting, and the pages that wait for them.
+//! RobotsDesk: which origins' robots files are known, asked for or wanting, and the pages that wait for them. Knows no
+//! permits and no network.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::Entry};
 use url::Url;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     fetcher::{RobotsAnswer, RobotsResult},
     frontier::Leased,
     outcome::FetchError,
-    robots::{Look, Robots, RobotsCache},
+    robots::{Robots, RobotsCache, Unreachable, is_robots_file},
     stats::Stats,
 };
 
@@ -23,36 +24,29 @@ pub struct RobotsDesk {
     cache: RobotsCache<Arc<str>>,
     /// Origins whose file is being asked for.
     pending: HashMap<Arc<str>, Pending>,
-    /// Where an answer that is awaited belongs: a redirect leads to other URLs than the origin's own.
-    awaited: HashMap<Url, Arc<str>>,
-    /// Origins whose file could not be had lately, and how often in a row.
-    failures: HashMap<Arc<str>, Failure>,
+    /// Who waits for the answer from where. A redirect leads to other URLs than the origin's own, and several origins
+    /// may be led to the same one: it is asked for once.
+    awaited: HashMap<Url, Vec<Arc<str>>>,
+    /// How many pages of each domain wait.
     parked: HashMap<Domain, usize>,
 }
 
 struct Pending {
-    /// The URL of the origin's own file.
-    url: Url,
-    hops: u32,
+    /// Where the file was asked for: the origin's own place, then the hops from there.
+    path: Vec<Url>,
     parked: Vec<(Domain, Leased)>,
 }
 
-struct Failure {
-    in_a_row: u32,
-    outcome: &'static str,
-    detail: String,
-}
-
 /// What a robots file means for one URL.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Ruling {
-    /// It may be fetched.
-    Allowed,
+    /// It may be fetched, with at least this time between two starts if the file asks for one.
+    Allowed(Option<Duration>),
     /// It may not.
     Disallowed,
     /// Not before this: the file could not be had, and is asked for again then.
     NotBefore(Instant),
-    /// Never: the file could not be had again and again. What its own requests ended in, and the detail.
+    /// The file cannot be had. What the question for it ended in, and the detail.
     Unreachable(&'static str, String),
     /// The file has to be asked for here first.
     Ask(Url),
@@ -61,26 +55,27 @@ pub enum Ruling {
 }
 
 /// What follows from an answer.
+#[derive(Debug)]
 pub enum Verdict {
     /// The file is to be asked for here next.
-    Hop(Url),
-    /// The origin's file is known, or known to be wanting.
+    Ask(Url),
+    /// An origin's file is known, or known to be wanting.
     Ruled {
         /// The URL of the origin's file.
         url: Url,
-        /// The least time between two starts that it asks for.
-        spacing: Option<Duration>,
-        /// The pages that waited for it.
-        parked: Vec<Leased>,
+        /// What it means.
+        robots: Option<Robots>,
+        /// The pages that waited for it, with their domains.
+        parked: Vec<(Domain, Leased)>,
     },
 }
 
 /// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed.
-const MOST_HOPS: u32 = 5;
+const MOST_HOPS: usize = 5;
 
-/// After so many failures in a row to get a robots file, with the waits between them, the pages of its origin fail
-/// rather than wait for ever.
-const PATIENCE: u32 = 3;
+/// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
+/// domain can pile up: beyond this a redirect counts as a failure, to be tried again later.
+const MOST_PENDING: usize = 10_000;
 
 impl RobotsDesk {
     /// Creates the desk of a crawler whose product token is `token`.
@@ -90,41 +85,51 @@ impl RobotsDesk {
             cache: RobotsCache::default(),
             pending: HashMap::new(),
             awaited: HashMap::new(),
-            failures: HashMap::new(),
             parked: HashMap::new(),
         }
     }
 
-    /// Tells what the robots file means for `url`.
+    /// Tells what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the page is to be
+    /// parked, and after the former the file to be asked for; each question must be answered, be it with
+    /// [`RobotsResult::Lost`].
     pub fn rule(&mut self, url: &Url, now: Instant) -> Ruling {
+        if is_robots_file(url) {
+            return Ruling::Allowed(None);
+        }
         let origin: Arc<str> = url.origin().ascii_serialization().into();
         if self.pending.contains_key(&origin) {
             return Ruling::Asked;
         }
         match self.cache.look(&origin, now) {
-            Look::Known(Robots::AllowAll) => Ruling::Allowed,
-            Look::Known(Robots::Rules(rules)) if rules.decide(url).is_allowed() => Ruling::Allowed,
-            Look::Known(Robots::Rules(_)) => Ruling::Disallowed,
-            Look::Known(Robots::DenyAll { until, .. }) => match self.failures.get(&origin) {
-                Some(failure) if failure.in_a_row >= PATIENCE => {
-                    Ruling::Unreachable(failure.outcome, format!("robots.txt: {}", failure.detail))
-                }
-                _ => Ruling::NotBefore(*until),
-            },
-            Look::Fetching => Ruling::Asked,
-            Look::Missing => self.ask(url, origin),
+            Some(Robots::AllowAll) => Ruling::Allowed(None),
+            Some(Robots::Rules(rules)) if rules.decide(url).is_allowed() => Ruling::Allowed(rules.spacing()),
+            Some(Robots::Rules(_)) => Ruling::Disallowed,
+            Some(Robots::DenyAll { failures, why, .. }) if *failures >= why.patience => {
+                Ruling::Unreachable(why.outcome, format!("robots.txt: {}", why.detail))
+            }
+            Some(Robots::DenyAll { until, .. }) => Ruling::NotBefore(*until),
+            None => self.ask(url, origin),
         }
     }
 
     fn ask(&mut self, url: &Url, origin: Arc<str>) -> Ruling {
-        let mut robots = url.clone();
-        robots.set_path("/robots.txt");
-        robots.set_query(None);
-        robots.set_fragment(None);
-        self.cache.fetching(origin.clone());
-        self.awaited.insert(robots.clone(), origin.clone());
-        self.pending.insert(origin, Pending { url: robots.clone(), hops: 0, parked: Vec::new() });
-        Ruling::Ask(robots)
+        let file = robots_file_of(url);
+        self.pending.insert(origin.clone(), Pending { path: vec![file.clone()], parked: Vec::new() });
+        if self.wait_for(&file, origin) { Ruling::Ask(file) } else { Ruling::Asked }
+    }
+
+    /// Lets `origin` wait for the answer from `url`; tells whether it is the first to do so.
+    fn wait_for(&mut self, url: &Url, origin: Arc<str>) -> bool {
+        match self.awaited.entry(url.clone()) {
+            Entry::Occupied(mut others) => {
+                others.get_mut().push(origin);
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(vec![origin]);
+                true
+            }
+        }
     }
 
     /// Keeps a page until its origin's file is known.
@@ -147,92 +152,389 @@ impl RobotsDesk {
         self.pending.values_mut().flat_map(|pending| pending.parked.drain(..)).map(|(_, leased)| leased).collect()
     }
 
-    /// Takes in an answer.
-    pub fn answered(&mut self, answer: RobotsAnswer, stats: &mut Stats, now: Instant) -> Verdict {
-        let url = answer.url;
-        let origin = self.awaited.remove(&url).unwrap_or_else(|| url.origin().ascii_serialization().into());
-        if let RobotsResult::Redirect(to) = answer.result {
-            return self.hop(origin, url, to, stats, now);
-        }
-        let robots = match &answer.result {
-            RobotsResult::Body(status, body) => {
-                stats.count(&format!("robots/status/{status}"));
-                Robots::from_status(*status, body, &self.token, now)
+    /// Takes in an answer, which is news for every origin that waits for it.
+    pub fn answered(&mut self, answer: RobotsAnswer, stats: &mut Stats, now: Instant) -> Vec<Verdict> {
+        let Some(origins) = self.awaited.remove(&answer.url) else { return Vec::new() };
+        let robots = match answer.result {
+            RobotsResult::Unsent => {
+                self.awaited.insert(answer.url.clone(), origins);
+                return vec![Verdict::Ask(answer.url)];
             }
-            RobotsResult::Failed(error) => self.unreachable(&origin, error, stats, now),
-            RobotsResult::Redirect(_) | RobotsResult::Unsent => Robots::AllowAll,
+            RobotsResult::Redirect(to) => {
+                stats.count("robots/redirect");
+                return origins.into_iter().filter_map(|origin| self.hop(origin, &to, stats, now)).collect();
+            }
+            RobotsResult::Body(code, body) => {
+                stats.count(&format!("robots/status/{code}"));
+                Robots::from_status(code, &body, &self.token, now)
+            }
+            RobotsResult::Failed(error) => {
+                stats.count(&format!("robots/{}", error.key()));
+                Robots::unreachable(now, 1, why(&error))
+            }
+            RobotsResult::Lost => {
+                stats.count("robots/panic");
+                Robots::unreachable(now, 1, Unreachable::soon("panic", "the fetcher panicked over it"))
+            }
         };
-        match (&robots, &answer.result) {
-            (Robots::DenyAll { .. }, RobotsResult::Body(status, _)) => {
-                self.count_failure(&origin, "robots", format!("status {status}"));
-            }
-            (Robots::DenyAll { .. }, _) => {}
-            _ => {
-                self.failures.remove(&origin);
-            }
-        }
-        self.settle(&origin, url, robots, stats, now)
+        let is_had = !matches!(robots, Robots::DenyAll { .. });
+        stats.count(if is_had { "robots/fetched" } else { "robots/unreachable" });
+        origins.into_iter().filter_map(|origin| self.settle(&origin, robots.clone(), now)).collect()
     }
 
-    fn hop(&mut self, origin: Arc<str>, from: Url, to: Url, stats: &mut Stats, now: Instant) -> Verdict {
-        let hops = self.pending.get_mut(&origin).map_or(MOST_HOPS, |pending| {
-            pending.hops += 1;
-            pending.hops
-        });
+    /// Leads an origin on to where its file is said to be.
+    fn hop(&mut self, origin: Arc<str>, to: &Url, stats: &mut Stats, now: Instant) -> Option<Verdict> {
+        let mut to = to.clone();
+        to.set_fragment(None);
+        if self.pending.len() > MOST_PENDING {
+            stats.count("robots/too_many_at_once");
+            let why = Unreachable::soon("robots", "too many robots files are waited for at once");
+            return self.settle(&origin, Robots::unreachable(now, 1, why), now);
+        }
+        let path = &mut self.pending.get_mut(&origin)?.path;
         let is_http = matches!(to.scheme(), "http" | "https");
-        if hops > MOST_HOPS || !is_http || self.awaited.contains_key(&to) || to == from {
-            // RFC 9309 §2.3.1.2: beyond five hops the file counts as unavailable, which allows.
+        if path.len() > MOST_HOPS || path.contains(&to) || !is_http {
+            // RFC 9309 §2.3.1.2: then the file counts as one that is not there, which allows.
             stats.count("robots/too_many_redirects");
-            return self.settle(&origin, from, Robots::AllowAll, stats, now);
+            return self.settle(&origin, Robots::AllowAll, now);
         }
-        stats.count("robots/redirect");
-        self.awaited.insert(to.clone(), origin);
-        Verdict::Hop(to)
+        path.push(to.clone());
+        self.wait_for(&to, origin).then_some(Verdict::Ask(to))
     }
 
-    fn unreachable(&mut self, origin: &Arc<str>, error: &FetchError, stats: &mut Stats, now: Instant) -> Robots {
-        stats.count(&format!("robots/{}", error.key()));
-        let failures = self.count_failure(origin, error.key(), error.to_string());
-        Robots::unreachable(now, failures)
-    }
-
-    fn count_failure(&mut self, origin: &Arc<str>, outcome: &'static str, detail: String) -> u32 {
-        let in_a_row = self.failures.get(origin).map_or(0, |failure| failure.in_a_row) + 1;
-        self.failures.insert(origin.clone(), Failure { in_a_row, outcome, detail });
-        in_a_row
-    }
-
-    fn settle(&mut self, origin: &Arc<str>, url: Url, robots: Robots, stats: &mut Stats, now: Instant) -> Verdict {
-        stats.count("robots/fetched");
-        let spacing = match &robots {
-            Robots::Rules(rules) => rules.spacing(),
-            _ => None,
-        };
-        self.cache.store(origin.clone(), robots, now);
-        let (url, parked) = match self.pending.remove(origin) {
-            Some(pending) => (pending.url, pending.parked),
-            None => (url, Vec::new()),
-        };
-        for (domain, _) in &parked {
-            if let Some(count) = self.parked.get_mut(domain) {
-                *count = count.saturating_sub(1);
+    /// Takes in what the file of an origin means, and lets its pages go on.
+    fn settle(&mut self, origin: &Arc<str>, robots: Robots, now: Instant) -> Option<Verdict> {
+        let pending = self.pending.remove(origin)?;
+        match robots {
+            Robots::DenyAll { why, .. } => self.cache.failed(origin.clone(), why, now),
+            robots => self.cache.store(origin.clone(), robots, now),
+        }
+        for (domain, _) in &pending.parked {
+            if let Entry::Occupied(mut count) = self.parked.entry(domain.clone()) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
             }
         }
-        self.parked.retain(|_, count| *count > 0);
-        Verdict::Ruled { url, spacing, parked: parked.into_iter().map(|(_, leased)| leased).collect() }
+        let url = pending.path.into_iter().next()?;
+        Some(Verdict::Ruled { url, robots: self.cache.look(origin, now).cloned(), parked: pending.parked })
+    }
+}
+
+/// The place of the robots file of a URL's origin.
+fn robots_file_of(url: &Url) -> Url {
+    let mut file = url.clone();
+    file.set_path("/robots.txt");
+    file.set_query(None);
+    file.set_fragment(None);
+    // The answers to these are errors for URLs without a host, which have neither.
+    let _ = file.set_username("").and_then(|()| file.set_password(None));
+    file
+}
+
+fn why(error: &FetchError) -> Unreachable {
+    let named = if error.is_transient() { Unreachable::soon } else { Unreachable::for_good };
+    named(error.key(), &error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{frontier::LeaseId, request::Request};
+
+    /// A desk, what it has counted, and the time.
+    struct Desk {
+        desk: RobotsDesk,
+        stats: Stats,
+        now: Instant,
+        leases: u64,
     }
 
-    /// Says in a few words what is known of an origin's file, for the summary.
-    pub fn summary(&mut self, url: &Url, now: Instant) -> Option<String> {
-        let origin: Arc<str> = url.origin().ascii_serialization().into();
-        match self.cache.look(&origin, now) {
-            Look::Known(Robots::AllowAll) => Some("none".to_owned()),
-            Look::Known(Robots::Rules(rules)) => Some(match rules.spacing() {
-                Some(spacing) => format!("rules, {} between starts", humantime::format_duration(spacing)),
-                None => "rules".to_owned(),
-            }),
-            Look::Known(Robots::DenyAll { .. }) => Some("could not be had".to_owned()),
-            Look::Missing | Look::Fetching => None,
+    fn url(url: &str) -> Url {
+        Url::parse(url).unwrap()
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            Self { desk: RobotsDesk::new("bot"), stats: Stats::default(), now: Instant::now(), leases: 0 }
         }
+
+        fn rule(&mut self, page: &str) -> Ruling {
+            self.desk.rule(&url(page), self.now)
+        }
+
+        /// Asks for a page as the crawl does: one that has to wait is parked.
+        fn page(&mut self, page: &str) -> Ruling {
+            let ruling = self.rule(page);
+            if matches!(ruling, Ruling::Ask(_) | Ruling::Asked) {
+                self.leases += 1;
+                let request = Arc::new(Request::get(url(page)));
+                let leased = Leased { id: LeaseId(self.leases), request, attempt: 1 };
+                self.desk.park(&domain(page), leased);
+            }
+            ruling
+        }
+
+        fn answer(&mut self, from: &str, result: RobotsResult) -> Vec<Verdict> {
+            let answer = RobotsAnswer { url: url(from), result, bytes: 0, started: None, retry_after: None };
+            self.desk.answered(answer, &mut self.stats, self.now)
+        }
+
+        fn body(&mut self, from: &str, status: u16, body: &'static str) -> Vec<Verdict> {
+            self.answer(from, RobotsResult::Body(status, body.into()))
+        }
+
+        fn redirect(&mut self, from: &str, to: &str) -> Vec<Verdict> {
+            self.answer(from, RobotsResult::Redirect(url(to)))
+        }
+
+        fn is_idle(&self) -> bool {
+            self.desk.pending.is_empty() && self.desk.awaited.is_empty() && self.desk.parked.is_empty()
+        }
+    }
+
+    fn domain(page: &str) -> Domain {
+        crate::domain::registrable(&url(page))
+    }
+
+    fn ask(file: &str) -> Ruling {
+        Ruling::Ask(url(file))
+    }
+
+    /// The places to ask at next, and the pages that go on.
+    fn split(verdicts: Vec<Verdict>) -> (Vec<String>, Vec<String>) {
+        let (mut asks, mut pages) = (Vec::new(), Vec::new());
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Ask(url) => asks.push(url.into()),
+                Verdict::Ruled { parked, .. } => {
+                    pages.extend(parked.iter().map(|(_, leased)| leased.request.url.to_string()));
+                }
+            }
+        }
+        pages.sort();
+        (asks, pages)
+    }
+
+    const DENY_X: &str = "user-agent: *\ndisallow: /x\ncrawl-delay: 3";
+
+    #[test]
+    fn a_file_is_asked_for_once_and_its_pages_wait_for_it() {
+        let mut desk = Desk::new();
+        assert_eq!(desk.page("https://me:pw@e.org/a?b#c"), ask("https://e.org/robots.txt"));
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Asked);
+        assert_eq!(desk.desk.parked(&domain("https://e.org/")), 2);
+        let (asks, pages) = split(desk.body("https://e.org/robots.txt", 200, DENY_X));
+        assert!(asks.is_empty());
+        assert_eq!(pages, ["https://e.org/x", "https://me:pw@e.org/a?b#c"]);
+        assert_eq!(desk.page("https://e.org/a"), Ruling::Allowed(Some(Duration::from_secs(3))));
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Disallowed);
+        assert_eq!((desk.stats.get("robots/fetched"), desk.stats.get("robots/status/200")), (1, 1));
+        assert!(desk.is_idle());
+        desk.now += Duration::from_secs(24 * 3_600);
+        assert_eq!(desk.page("https://e.org/a"), ask("https://e.org/robots.txt"));
+    }
+
+    #[test]
+    fn scheme_host_and_port_make_an_origin() {
+        let mut desk = Desk::new();
+        for origin in ["https://e.org", "http://e.org", "https://e.org:8443", "https://www.e.org"] {
+            assert_eq!(desk.page(&format!("{origin}/x")), ask(&format!("{origin}/robots.txt")));
+        }
+        assert_eq!(desk.page("https://e.org:443/"), Ruling::Asked);
+        desk.body("https://e.org/robots.txt", 200, DENY_X);
+        desk.body("http://e.org/robots.txt", 404, "");
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Disallowed);
+        assert_eq!(desk.page("http://e.org/x"), Ruling::Allowed(None));
+        assert_eq!(desk.page("https://www.e.org/x"), Ruling::Asked);
+    }
+
+    #[test]
+    fn the_robots_file_may_be_a_page_of_the_crawl() {
+        let mut desk = Desk::new();
+        assert_eq!(desk.page("https://e.org/robots.txt"), Ruling::Allowed(None), "without asking for itself first");
+        desk.page("https://e.org/x");
+        assert_eq!(desk.page("https://e.org/robots.txt"), Ruling::Allowed(None));
+        desk.body("https://e.org/robots.txt", 200, "user-agent: *\ndisallow: /");
+        assert_eq!(desk.page("https://e.org/robots.txt"), Ruling::Allowed(None));
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Disallowed);
+    }
+
+    #[test]
+    fn a_file_may_be_elsewhere_on_its_origin_or_on_another_and_holds_for_who_asked() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        let (asks, _) = split(desk.redirect("http://e.org/robots.txt", "http://e.org/r#top"));
+        assert_eq!(asks, ["http://e.org/r"]);
+        let (asks, _) = split(desk.redirect("http://e.org/r", "https://other.org/robots.txt"));
+        assert_eq!(asks, ["https://other.org/robots.txt"]);
+        let (_, pages) = split(desk.body("https://other.org/robots.txt", 200, DENY_X));
+        assert_eq!(pages, ["http://e.org/x"]);
+        assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed);
+        assert_eq!(desk.page("https://other.org/x"), ask("https://other.org/robots.txt"));
+    }
+
+    /// The second of two origins that were led to one URL used to count as a loop, which allowed all of it.
+    #[test]
+    fn two_origins_that_are_led_to_one_place_share_its_answer() {
+        let mut desk = Desk::new();
+        for page in ["http://a.org/x", "http://b.org/x", "https://c.org/x"] {
+            desk.page(page);
+        }
+        let (asks, _) = split(desk.redirect("http://a.org/robots.txt", "https://c.org/robots.txt"));
+        assert!(asks.is_empty(), "it is being asked for already");
+        let (asks, _) = split(desk.redirect("http://b.org/robots.txt", "https://c.org/robots.txt"));
+        assert!(asks.is_empty());
+        assert_eq!(desk.page("https://c.org/robots.txt"), Ruling::Allowed(None), "a page of its own");
+        let (asks, _) = split(desk.redirect("https://c.org/robots.txt", "https://c.org/r"));
+        assert_eq!(asks, ["https://c.org/r"], "all three go on together");
+        let (_, pages) = split(desk.body("https://c.org/r", 200, DENY_X));
+        assert_eq!(pages, ["http://a.org/x", "http://b.org/x", "https://c.org/x"]);
+        for page in pages {
+            assert_eq!(desk.page(&page), Ruling::Disallowed);
+        }
+        assert!(desk.is_idle());
+    }
+
+    #[test]
+    fn an_origin_joins_the_question_that_a_redirect_to_its_file_began() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        desk.redirect("http://e.org/robots.txt", "https://e.org/robots.txt");
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Asked);
+        let (_, pages) = split(desk.body("https://e.org/robots.txt", 200, DENY_X));
+        assert_eq!(pages, ["http://e.org/x", "https://e.org/x"]);
+        assert!(desk.is_idle());
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_changes_nothing() {
+        let mut desk = Desk::new();
+        assert!(desk.body("https://e.org/robots.txt", 404, "").is_empty());
+        assert_eq!(desk.page("https://e.org/x"), ask("https://e.org/robots.txt"));
+        desk.body("https://e.org/robots.txt", 200, DENY_X);
+        assert!(desk.body("https://e.org/robots.txt", 404, "").is_empty(), "the second answer to one question");
+        assert_eq!(desk.page("https://e.org/x"), Ruling::Disallowed);
+    }
+
+    #[test]
+    fn a_redirect_that_leads_nowhere_allows() {
+        for to in ["http://e.org/robots.txt", "ftp://e.org/robots.txt", "data:text/plain,x"] {
+            let mut desk = Desk::new();
+            desk.page("http://e.org/x");
+            let (_, pages) = split(desk.redirect("http://e.org/robots.txt", to));
+            assert_eq!(pages, ["http://e.org/x"]);
+            assert_eq!(desk.page("http://e.org/x"), Ruling::Allowed(None));
+            assert_eq!(desk.stats.get("robots/too_many_redirects"), 1);
+        }
+    }
+
+    #[test]
+    fn five_hops_are_followed_and_no_sixth_and_no_loop() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        let mut from = "http://e.org/robots.txt".to_owned();
+        for hop in 1..=5 {
+            let to = format!("http://e.org/{hop}");
+            assert_eq!(split(desk.redirect(&from, &to)).0, [to.clone()]);
+            from = to;
+        }
+        assert_eq!(split(desk.redirect(&from, "http://e.org/6")).1, ["http://e.org/x"]);
+        assert_eq!(desk.page("http://e.org/x"), Ruling::Allowed(None));
+        assert!(desk.is_idle());
+
+        desk.page("http://loop.org/x");
+        desk.redirect("http://loop.org/robots.txt", "http://loop.org/1");
+        assert_eq!(split(desk.redirect("http://loop.org/1", "http://loop.org/robots.txt")).1, ["http://loop.org/x"]);
+        assert!(desk.is_idle());
+    }
+
+    #[test]
+    fn a_question_that_was_not_sent_is_asked_again() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        let (asks, pages) = split(desk.answer("http://e.org/robots.txt", RobotsResult::Unsent));
+        assert_eq!((asks, pages.len()), (vec!["http://e.org/robots.txt".to_owned()], 0));
+        assert_eq!(split(desk.body("http://e.org/robots.txt", 404, "")).1, ["http://e.org/x"]);
+    }
+
+    #[test]
+    fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
+        let mut desk = Desk::new();
+        let begin = desk.now;
+        for (nth, status) in [500, 429, 503, 502, 599, 504].into_iter().enumerate() {
+            assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"), "after {nth} failures");
+            assert_eq!(split(desk.body("http://e.org/robots.txt", status, DENY_X)).1, ["http://e.org/x"]);
+            match desk.page("http://e.org/x") {
+                Ruling::NotBefore(until) if nth < 5 => desk.now = until,
+                ruling => assert_eq!(ruling, Ruling::Unreachable("robots", "robots.txt: status 504".to_owned())),
+            }
+        }
+        assert_eq!(desk.now - begin, Duration::from_secs(5 + 10 + 20 + 40 + 80));
+        assert_eq!((desk.stats.get("robots/unreachable"), desk.stats.get("robots/fetched")), (6, 0));
+        desk.now += Duration::from_secs(160);
+        desk.page("http://e.org/x");
+        desk.body("http://e.org/robots.txt", 200, DENY_X);
+        assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed, "it came back");
+    }
+
+    /// The pages of a robots file whose fetcher panicked used to wait for ever.
+    #[test]
+    fn a_question_that_is_lost_counts_as_a_failure() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        assert_eq!(split(desk.answer("http://e.org/robots.txt", RobotsResult::Lost)).1, ["http://e.org/x"]);
+        assert!(matches!(desk.page("http://e.org/x"), Ruling::NotBefore(_)));
+    }
+
+    #[test]
+    fn what_waiting_cannot_mend_fails_at_once() {
+        let mut desk = Desk::new();
+        desk.page("http://10.0.0.1/x");
+        let error = FetchError::PrivateAddress("10.0.0.1 is private".into());
+        desk.answer("http://10.0.0.1/robots.txt", RobotsResult::Failed(error));
+        let expected = Ruling::Unreachable("private_address", "robots.txt: 10.0.0.1 is private".to_owned());
+        assert_eq!(desk.page("http://10.0.0.1/x"), expected);
+        desk.page("http://e.org/x");
+        desk.answer("http://e.org/robots.txt", RobotsResult::Failed(FetchError::Connect("refused".into())));
+        assert!(matches!(desk.page("http://e.org/x"), Ruling::NotBefore(_)));
+    }
+
+    #[test]
+    fn rules_that_are_known_hold_while_the_file_cannot_be_had_again() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        desk.body("http://e.org/robots.txt", 200, DENY_X);
+        desk.now += Duration::from_secs(24 * 3_600);
+        desk.page("http://e.org/y");
+        desk.body("http://e.org/robots.txt", 503, "");
+        assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed);
+        assert_eq!(desk.page("http://e.org/y"), Ruling::Allowed(Some(Duration::from_secs(3))));
+        desk.now += Duration::from_secs(5);
+        assert_eq!(desk.page("http://e.org/y"), ask("http://e.org/robots.txt"));
+    }
+
+    #[test]
+    fn redirects_to_a_slow_place_do_not_pile_up_for_ever() {
+        let mut desk = Desk::new();
+        for n in 0..MOST_PENDING + 100 {
+            desk.page(&format!("http://{n}.org/x"));
+            desk.redirect(&format!("http://{n}.org/robots.txt"), &format!("http://slow.org/{n}"));
+        }
+        assert_eq!(desk.desk.pending.len(), MOST_PENDING);
+        assert_eq!(desk.desk.awaited.len(), MOST_PENDING);
+        assert_eq!(desk.stats.get("robots/too_many_at_once"), 100);
+        assert!(matches!(desk.page(&format!("http://{}.org/x", MOST_PENDING + 1)), Ruling::NotBefore(_)));
+    }
+
+    #[test]
+    fn stopping_takes_the_pages_back_and_the_answer_may_still_come() {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        assert_eq!(desk.desk.unpark_all().len(), 1);
+        assert_eq!(desk.desk.parked(&domain("http://e.org/")), 0);
+        assert!(split(desk.body("http://e.org/robots.txt", 200, "")).1.is_empty());
+        assert!(desk.is_idle());
     }
 }

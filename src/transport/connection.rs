@@ -10,12 +10,13 @@ use std::{
 };
 
 use actix_rt::net::ActixStream;
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 
 use super::{
     exchange::Exchange,
     sockets::Slot,
+    tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
 };
 use crate::outcome::FetchError;
@@ -29,15 +30,36 @@ pub struct Connection {
     /// Shared with the registry of sockets, which closes it when it has been idle for too long.
     slot: Rc<Slot>,
     limits: WireLimits,
+    /// What came and was not read yet.
     received: BytesMut,
-    readable: BytesMut,
+    /// How the server's side ended, once it has.
+    ended: Option<Ended>,
     serving: Option<Serving>,
+    /// Whether it has served a request before.
+    is_used: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    InOrder,
+    /// A reset, or TLS without its closing alert: what it cut off may have been the body's end or not.
+    BrokenOff,
 }
 
 struct Serving {
     exchange: Rc<Exchange>,
     decoder: ResponseDecoder,
-    written: bool,
+    sent: Sent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// The request has not passed the gate.
+    Nothing,
+    /// Some of the request, or all.
+    Something,
+    /// The server answered, or went, before the whole request was written; nobody needs the rest.
+    Enough,
 }
 
 /// As much as a socket usually has ready at once.
@@ -46,7 +68,7 @@ const READ_SIZE: usize = 16 * 1024;
 impl Connection {
     /// Wraps a stream that is ready for its first request.
     pub fn new(slot: Rc<Slot>, limits: WireLimits) -> Self {
-        Self { slot, limits, received: BytesMut::new(), readable: BytesMut::new(), serving: None }
+        Self { slot, limits, received: BytesMut::new(), ended: None, serving: None, is_used: false }
     }
 
     fn poll_stream<T>(&self, poll: impl FnOnce(Pin<&mut dyn Stream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -63,64 +85,111 @@ impl Connection {
         if is_new {
             let decoder = ResponseDecoder::new(&current.method, self.limits);
             self.slot.busy();
-            self.serving = Some(Serving { exchange: current, decoder, written: false });
+            self.serving = Some(Serving { exchange: current, decoder, sent: Sent::Nothing });
         }
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Reads from the socket until awc has something to read, or the response is whole.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.readable.is_empty() {
-            let Some(serving) = self.serving.as_ref() else { return Poll::Ready(Ok(())) };
-            if serving.decoder.is_done() {
-                return Poll::Ready(Ok(()));
-            }
-            self.received.reserve(READ_SIZE);
-            let mut received = std::mem::take(&mut self.received);
-            let read = self.poll_stream(|stream| tokio_util::io::poll_read_buf(stream, cx, &mut received));
-            self.received = received;
-            let read = match (read, self.serving.as_ref()) {
-                (Poll::Ready(read), _) => read,
-                (Poll::Pending, None) => return Poll::Pending,
-                (Poll::Pending, Some(serving)) => {
-                    let silence = ready!(serving.exchange.poll_silence(cx));
-                    return Poll::Ready(Err(serving.exchange.fail(silence)));
-                }
-            };
-            let Some(serving) = self.serving.as_mut() else { return Poll::Ready(Ok(())) };
-            serving.take_in(read, &mut self.received, &mut self.readable)?;
-            if serving.decoder.is_done() && !serving.decoder.is_reusable() {
-                self.slot.close();
-            }
+    fn note_sent(&mut self, sent: Sent) {
+        if let Some(serving) = self.serving.as_mut() {
+            serving.sent = sent;
         }
-        Poll::Ready(Ok(()))
     }
 
-    /// Reads while no request is served: awc's pool does so to see whether the connection still stands. Anything that
-    /// comes now answers no question of ours.
+    /// Waits for more from the server, or for its end.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.received.reserve(READ_SIZE);
+        let mut received = std::mem::take(&mut self.received);
+        let read = self.poll_stream(|stream| tokio_util::io::poll_read_buf(stream, cx, &mut received));
+        self.received = received;
+        let Some(serving) = self.serving.as_ref() else { return Poll::Ready(()) };
+        match ready!(read) {
+            Ok(1..) => {
+                if serving.exchange.answered() && tls_error::looks_like_tls(&self.received) {
+                    let why = "an answer in TLS to a request in plain HTTP; is the URL https://?".to_owned();
+                    let _ = serving.exchange.fail(FetchError::Protocol(why));
+                }
+            }
+            Ok(0) => self.ended = Some(Ended::InOrder),
+            Err(error) => {
+                if let Some(refused) = tls_error::refused(&error) {
+                    let _ = serving.exchange.fail(FetchError::Tls(refused));
+                }
+                self.ended = Some(Ended::BrokenOff);
+            }
+        }
+        if self.ended.is_some() {
+            serving.exchange.lost();
+        }
+        Poll::Ready(())
+    }
+
+    /// Waits, with a request that cannot be written on for now, for an answer that makes the rest of it needless
+    /// (RFC 9112 §9.5), or for the server's end.
+    fn poll_early_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some(serving) = self.serving.as_mut() else { return Poll::Pending };
+            if serving.read_head(&mut self.received)? || self.ended.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_receive(cx));
+        }
+    }
+
+    /// Looks, while no request is served, at what the server does: awc's pool does so to see whether the connection
+    /// still stands. Anything that comes now answers no question of ours.
     fn poll_idle(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.poll_stream(|stream| stream.poll_read(cx, buffer)) {
             Poll::Ready(Err(_)) => Poll::Ready(Ok(())),
             other => other,
         }
     }
+
+    /// Refuses a kept-alive connection on which the server did anything since the last response: closed it, or sent
+    /// bytes that would be read as the answer to the request about to be written.
+    fn check_quiet(&self, exchange: &Exchange, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.is_used && self.poll_idle(cx, &mut ReadBuf::new(&mut [0])).is_ready() {
+            exchange.lost();
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
+    /// Ends the service of a request whose response is whole.
+    fn settle(&mut self) {
+        let Some(served) = self.serving.take() else { return };
+        let is_quiet = self.received.is_empty() && self.ended.is_none();
+        if served.sent == Sent::Something && served.decoder.is_reusable() && is_quiet {
+            self.slot.idle();
+        } else {
+            self.slot.close();
+        }
+        self.received = BytesMut::new();
+        self.is_used = true;
+    }
 }
 
 impl Serving {
-    fn take_in(&mut self, read: io::Result<usize>, received: &mut BytesMut, readable: &mut BytesMut) -> io::Result<()> {
-        let decoded = match read {
-            Ok(0) => self.decoder.finish(readable),
-            Ok(_) => {
-                self.exchange.answered();
-                self.decoder.feed(received, readable)
-            }
-            // What a reset cut off is as incomplete as what an early end cut off.
-            Err(_) => self.decoder.finish(readable).and(Ok(())),
-        };
+    fn read(&mut self, received: &mut BytesMut, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let read = self.decoder.read(received, buffer);
+        self.note_head();
+        read.map_err(|error| self.exchange.fail(error.into()))
+    }
+
+    fn read_head(&mut self, received: &mut BytesMut) -> io::Result<bool> {
+        let read = self.decoder.read_head(received);
+        self.note_head();
+        read.map_err(|error| self.exchange.fail(error.into()))
+    }
+
+    fn finish(&mut self, ended: Ended) -> io::Result<()> {
+        self.decoder.finish(ended == Ended::InOrder).map_err(|error| self.exchange.fail(error.into()))
+    }
+
+    fn note_head(&mut self) {
         if let Some(head) = self.decoder.take_head() {
             self.exchange.set_head(head);
         }
-        decoded.map_err(|error| self.exchange.fail(error.into()))
     }
 }
 
@@ -133,19 +202,25 @@ impl From<WireError> for FetchError {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.serving.is_none() {
-            return this.poll_idle(cx, buffer);
+        let before = buffer.filled().len();
+        loop {
+            let Some(serving) = this.serving.as_mut() else { return this.poll_idle(cx, buffer) };
+            serving.read(&mut this.received, buffer)?;
+            if serving.decoder.is_done() {
+                this.settle();
+                return Poll::Ready(Ok(()));
+            }
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(ended) = this.ended {
+                serving.finish(ended)?;
+            } else if this.poll_receive(cx).is_pending() {
+                let Some(serving) = this.serving.as_ref() else { return Poll::Pending };
+                let silence = ready!(serving.exchange.poll_silence(cx));
+                return Poll::Ready(Err(serving.exchange.fail(silence)));
+            }
         }
-        ready!(this.poll_fill(cx))?;
-        let length = this.readable.len().min(buffer.remaining());
-        buffer.put_slice(this.readable.get(..length).unwrap_or_default());
-        this.readable.advance(length);
-        if this.readable.is_empty() && this.serving.as_ref().is_some_and(|serving| serving.decoder.is_done()) {
-            this.serving = None;
-            this.received.clear();
-            this.slot.idle();
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -153,20 +228,36 @@ impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let serving = this.serve_current()?;
-        let exchange = serving.exchange.clone();
-        if serving.written {
-            return this.poll_stream(|stream| stream.poll_write(cx, bytes));
+        let (exchange, sent) = (serving.exchange.clone(), serving.sent);
+        if sent == Sent::Enough {
+            return Poll::Ready(Ok(bytes.len()));
         }
-        ready!(exchange.poll_start(cx))?;
-        let wrote = ready!(this.poll_stream(|stream| stream.poll_write(cx, bytes)));
-        exchange.wrote();
-        if let Some(serving) = this.serving.as_mut() {
-            serving.written = true;
+        if sent == Sent::Nothing {
+            this.check_quiet(&exchange, cx)?;
+            ready!(exchange.poll_start(cx))?;
         }
-        Poll::Ready(wrote)
+        let wrote = this.poll_stream(|stream| stream.poll_write(cx, bytes));
+        if sent == Sent::Nothing {
+            ready!(&wrote);
+            exchange.wrote();
+            this.note_sent(Sent::Something);
+        } else if wrote.is_ready() {
+            exchange.wrote_more();
+        }
+        match wrote {
+            Poll::Ready(Ok(written)) => return Poll::Ready(Ok(written)),
+            // The server may have answered before it closed; if not, reading says how it ended.
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => ready!(this.poll_early_answer(cx))?,
+        }
+        this.note_sent(Sent::Enough);
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.serving.as_ref().is_some_and(|serving| serving.sent == Sent::Enough) {
+            return Poll::Ready(Ok(()));
+        }
         self.poll_stream(|stream| stream.poll_flush(cx))
     }
 
@@ -194,3 +285,118 @@ impl fmt::Debug for Connection {
 
 /// A stream in its slot.
 pub type BoxedStream = RefCell<Option<Box<dyn Stream>>>;
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::Arc, time::Duration};
+
+    use http::Method;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::{
+        domain::Domain,
+        permit::{Gate, Released},
+        politeness::Limits,
+        rate::Rate,
+        throttle::Throttle,
+        transport::{
+            Deadlines,
+            exchange::Target,
+            sockets::{SocketBudget, Sockets},
+        },
+    };
+
+    const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+    struct Nobody;
+    impl Released for Nobody {
+        fn released(&self, _: &Domain) {}
+    }
+
+    fn exchange(head: Duration) -> Rc<Exchange> {
+        let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
+        let now = std::time::Instant::now();
+        let permit = gate.grant(now, now).unwrap();
+        let target = Target { tls: false, host: "e.org".into(), port: 80, proxy: None };
+        Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() })
+    }
+
+    /// A connection, the server's end of it, and its slot.
+    async fn connected(buffer: usize) -> (Connection, DuplexStream, Rc<Slot>) {
+        let (ours, theirs) = duplex(buffer);
+        let sockets = Sockets::new(SocketBudget::new(1), Duration::from_secs(60));
+        let slot = sockets.register(Box::new(ours), sockets.place().await);
+        (Connection::new(slot.clone(), WireLimits::default()), theirs, slot)
+    }
+
+    async fn write(connection: &mut Connection, exchange: &Rc<Exchange>, bytes: &[u8]) -> io::Result<usize> {
+        exchange.scope(poll_fn(|cx| Pin::new(&mut *connection).poll_write(cx, bytes))).await
+    }
+
+    async fn read(connection: &mut Connection, exchange: &Rc<Exchange>) -> io::Result<String> {
+        let mut text = vec![0; 1_000];
+        let length = exchange.scope(connection.read(&mut text)).await?;
+        Ok(String::from_utf8(text[..length].to_vec()).unwrap())
+    }
+
+    /// Serves one request, after which the connection is kept.
+    async fn serve_one(connection: &mut Connection, server: &mut DuplexStream) {
+        let first = exchange(Duration::from_secs(9));
+        write(connection, &first, b"first").await.unwrap();
+        server.write_all(HELLO).await.unwrap();
+        assert!(read(connection, &first).await.unwrap().ends_with("hello"));
+        drop(first.into_permit().expect("a connection that served lets go of the exchange, and so of its permit"));
+    }
+
+    #[test]
+    fn what_comes_on_an_idle_connection_is_no_answer_and_the_request_stays_unsent() {
+        actix_rt::System::new().block_on(async {
+            for closes in [false, true] {
+                let (mut connection, mut server, slot) = connected(1_000).await;
+                serve_one(&mut connection, &mut server).await;
+                if closes {
+                    server.shutdown().await.unwrap();
+                } else {
+                    server.write_all(HELLO).await.unwrap();
+                }
+                let second = exchange(Duration::from_secs(9));
+                write(&mut connection, &second, b"second").await.unwrap_err();
+                assert!(second.died_unanswered(), "it may be sent again");
+                drop(connection);
+                drop(slot);
+                let mut asked = String::new();
+                server.read_to_string(&mut asked).await.unwrap();
+                assert_eq!(asked, "first");
+            }
+        });
+    }
+
+    /// It was taken for a connection that died, and the request was sent a second time.
+    #[test]
+    fn a_server_that_is_silent_has_not_died() {
+        actix_rt::System::new().block_on(async {
+            let (mut connection, mut server, _slot) = connected(1_000).await;
+            serve_one(&mut connection, &mut server).await;
+            let second = exchange(Duration::from_millis(10));
+            write(&mut connection, &second, b"second").await.unwrap();
+            read(&mut connection, &second).await.unwrap_err();
+            assert!(matches!(second.take_failure(), Some(FetchError::Timeout { .. })));
+            assert!(!second.died_unanswered());
+        });
+    }
+
+    #[test]
+    fn a_request_that_is_answered_before_it_is_written_is_not_written_on_and_the_connection_is_closed() {
+        actix_rt::System::new().block_on(async {
+            let (mut connection, mut server, slot) = connected(200).await;
+            let exchange = exchange(Duration::from_secs(9));
+            assert_eq!(write(&mut connection, &exchange, &[b'x'; 500]).await.unwrap(), 200);
+            server.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+            server.write_all(HELLO).await.unwrap();
+            assert_eq!(write(&mut connection, &exchange, &[b'x'; 300]).await.unwrap(), 300);
+            assert!(read(&mut connection, &exchange).await.unwrap().ends_with("hello"));
+            assert!(slot.stream().borrow().is_none());
+        });
+    }
+}

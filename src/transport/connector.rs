@@ -14,11 +14,12 @@ use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection as Connected};
 use futures_util::future::LocalBoxFuture;
 use http::Uri;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     SharedTransport,
     connection::{Connection, Stream},
+    dial::dial,
     exchange::Exchange,
     sockets::Sockets,
     wire::WireLimits,
@@ -45,31 +46,24 @@ impl Connector {
     }
 
     async fn connect(&self, exchange: &Exchange) -> Result<Connection, FetchError> {
-        let deadlines = self.shared.settings.deadlines;
-        let place = within(deadlines.connect, Phase::Connect, async { Ok(self.sockets.place().await) }).await?;
-        self.connections.set(self.connections.get() + 1);
-        let stream = self.open(exchange).await?;
-        Ok(Connection::new(self.sockets.register(stream, place), WireLimits::default()))
-    }
-
-    async fn open(&self, exchange: &Exchange) -> Result<Box<dyn Stream>, FetchError> {
         let (deadlines, target) = (self.shared.settings.deadlines, &exchange.target);
         exchange.connecting(Phase::Dns);
-        let addresses = within(deadlines.dns, Phase::Dns, async {
-            self.shared.resolver.resolve(&target.host, target.port).await.map_err(FetchError::Dns)
-        })
-        .await?;
+        let resolving = self.shared.resolver.resolve(&target.host, target.port);
+        let addresses = within(deadlines.dns, Phase::Dns, resolving).await?;
         exchange.connecting(Phase::Connect);
-        let stream = within(deadlines.connect, Phase::Connect, async {
-            for a in addresses.iter() {
-                self.shared.settings.guard.check(a.ip()).map_err(FetchError::PrivateAddress)?;
-            }
-            let s = TcpStream::connect(&addresses[..]).await.map_err(|e| FetchError::Connect(e.to_string()))?;
-            let _ = s.set_nodelay(true);
-            Ok(s)
-        })
-        .await?;
-        Ok(Box::new(stream))
+        // No deadline of its own: what is waited for is our own bound, and no fault of the server.
+        let place = self.sockets.place().await;
+        self.connections.set(self.connections.get() + 1);
+        let dialling = dial(&addresses, &self.shared.settings.guard, || self.sockets.spare_place());
+        let stream: Box<dyn Stream> = Box::new(within(deadlines.connect, Phase::Connect, dialling).await?);
+        let stream = if target.tls {
+            exchange.connecting(Phase::Tls);
+            let handshake = self.shared.tls.connect(stream, &target.host, false);
+            Box::new(within(deadlines.tls, Phase::Tls, handshake).await?)
+        } else {
+            stream
+        };
+        Ok(Connection::new(self.sockets.register(stream, place), WireLimits::default()))
     }
 }
 

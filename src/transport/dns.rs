@@ -1,45 +1,217 @@
-//! tmp
-use crate::error::Error;
+//! Resolver: from a host to the addresses that it may be found at. Judges no address: whoever connects does, on
+//! exactly the one that is connected to.
+
+#[cfg(feature = "hickory")]
+mod hickory;
+mod names;
+mod overrides;
+#[cfg_attr(feature = "hickory", allow(dead_code, reason = "the name servers are asked in its place"))]
+mod system;
+
 use std::{
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    time::{Duration, Instant},
 };
-/// tmp
+
+use tokio::runtime::Handle;
+
+use self::names::{Knowledge, Names, Ticket};
+pub use self::overrides::Overrides;
+use crate::{error::Result, outcome::FetchError};
+
+/// Tells addresses of hosts, to all arbiters of one crawl. Cloning is cheap; clones share what they know.
+///
+/// Asked in this order: the host itself if it is an IP address, the [`Overrides`], RFC 6761 for `localhost`, the
+/// memory, and then the operating system (with the feature `hickory`, the name servers), once for all who ask for the
+/// same name at a time.
 #[derive(Clone)]
 pub struct Resolver {
-    rules: Arc<Vec<(String, SocketAddr)>>,
-    handle: tokio::runtime::Handle,
+    overrides: Arc<Overrides>,
+    names: Arc<Names>,
+    look_up: Arc<dyn LookUp>,
 }
+
+/// A way to look names up.
+trait LookUp: Send + Sync {
+    /// Begins to look a name up and returns at once; the ticket is filled in time, from whatever thread.
+    fn look_up(&self, ticket: Ticket);
+}
+
+/// The most names that are remembered, about 200 bytes each: enough for every connection that an hour's crawl keeps
+/// opening anew, since a connection is kept alive longer than most look-ups are worth.
+const MOST_NAMES: usize = 10_000;
+
+/// How long a failure is remembered: long enough that a page of links to a dead host costs one look-up, short enough
+/// that the first retry asks again.
+const NEGATIVE_TTL: Duration = Duration::from_secs(5);
+
 impl Resolver {
-    /// tmp
-    pub fn new(rules: &[String], handle: tokio::runtime::Handle) -> Result<Self, Error> {
-        let rules = rules
-            .iter()
-            .map(|r| {
-                let (h, a) = r.split_once(':').ok_or_else(|| Error::setting("resolve", r.as_str()))?;
-                let a = if a.contains(':') { a.to_owned() } else { format!("{a}:0") };
-                Ok((h.to_owned(), a.parse().map_err(|_| Error::setting("resolve", r.as_str()))?))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        Ok(Self { rules: Arc::new(rules), handle })
+    /// Creates a resolver; look-ups block on `threads`.
+    ///
+    /// # Errors
+    /// Shows how to write the override that is wrong.
+    pub fn new(overrides: &[String], threads: Handle) -> Result<Self> {
+        let overrides = Overrides::parse(overrides)?;
+        #[cfg(not(feature = "hickory"))]
+        let look_up = system::SystemLookUp::new(threads);
+        #[cfg(feature = "hickory")]
+        let look_up = hickory::HickoryLookUp::new(threads)?;
+        Ok(Self::with(overrides, Arc::new(look_up)))
     }
-    /// tmp
-    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-        for (h, a) in self.rules.iter() {
-            if h == host || h.strip_prefix('*').is_some_and(|s| host.ends_with(s)) {
-                let mut a = *a;
-                if a.port() == 0 {
-                    a.set_port(port);
-                }
-                return Ok(vec![a]);
+
+    fn with(overrides: Overrides, look_up: Arc<dyn LookUp>) -> Self {
+        Self { overrides: overrides.into(), names: Names::new(MOST_NAMES), look_up }
+    }
+
+    /// Returns the addresses of a host as a URL writes it, in the order that they were told.
+    ///
+    /// It waits as long as it takes; a caller who gives up takes nothing from others who wait for the same name.
+    ///
+    /// # Errors
+    /// [`FetchError::Dns`] where the host has no address, or none could be had.
+    pub async fn resolve(&self, host: &str, port: u16) -> std::result::Result<Vec<SocketAddr>, FetchError> {
+        if let Some(literal) = parse_literal(host) {
+            return Ok(vec![(literal, port).into()]);
+        }
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        if let Some(given) = self.overrides.find(&name, port) {
+            return Ok(given);
+        }
+        if name == "localhost" || name.ends_with(".localhost") {
+            // RFC 6761 §6.3: such names never leave the machine.
+            return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
+        }
+        #[allow(clippy::disallowed_methods, reason = "an answer's age is real time")]
+        let found = match self.names.ask(&name, Instant::now()) {
+            Knowledge::Known(found) => found,
+            Knowledge::Sought(waiting) => waiting.found().await,
+            Knowledge::Unknown(ticket, waiting) => {
+                self.look_up.look_up(ticket);
+                waiting.found().await
+            }
+        };
+        match found {
+            Ok(addresses) if addresses.is_empty() => Err(FetchError::Dns(format!("`{name}` has no address"))),
+            Ok(addresses) => Ok(addresses.iter().map(|ip| (*ip, port).into()).collect()),
+            Err(why) => Err(FetchError::Dns(format!("no address for `{name}`: {why}"))),
+        }
+    }
+}
+
+/// Reads an IP address as URLs write it.
+fn parse_literal(host: &str) -> Option<IpAddr> {
+    let inner = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    inner.unwrap_or(host).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    /// Answers with 192.0.2.1, except for names that begin with "slow": their tickets it keeps.
+    #[derive(Default)]
+    struct Fake {
+        asked: AtomicUsize,
+        kept: Mutex<Vec<Ticket>>,
+    }
+
+    impl LookUp for Fake {
+        fn look_up(&self, ticket: Ticket) {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            if ticket.name().starts_with("slow") {
+                self.kept.lock().unwrap().push(ticket);
+            } else if ticket.name().starts_with("none") {
+                ticket.fill(Err("no such host".into()), NEGATIVE_TTL, Instant::now());
+            } else {
+                answer(ticket);
             }
         }
-        let host = host.to_owned();
-        self.handle
-            .spawn_blocking(move || {
-                (host.as_str(), port).to_socket_addrs().map(|a| a.collect()).map_err(|e| e.to_string())
-            })
-            .await
-            .map_err(|e| e.to_string())?
+    }
+
+    fn answer(ticket: Ticket) {
+        ticket.fill(Ok([IpAddr::from([192, 0, 2, 1])].into()), Duration::from_secs(60), Instant::now());
+    }
+
+    fn resolver(rules: &[&str]) -> (Resolver, Arc<Fake>) {
+        let fake = Arc::new(Fake::default());
+        (Resolver::with(Overrides::parse(rules).unwrap(), fake.clone()), fake)
+    }
+
+    async fn text(resolver: &Resolver, host: &str) -> String {
+        match resolver.resolve(host, 80).await {
+            Ok(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_overrides_and_localhost_are_never_asked_for() {
+        let (resolver, fake) = resolver(&["a.test:127.0.0.5:99", "db.localhost:127.0.0.6"]);
+        for (host, expected) in [
+            ("127.0.0.1", "127.0.0.1:80"),
+            ("[2001:db8::1]", "[2001:db8::1]:80"),
+            ("a.test", "127.0.0.5:99"),
+            ("A.TEST.", "127.0.0.5:99"),
+            ("localhost", "[::1]:80 127.0.0.1:80"),
+            ("localhost.", "[::1]:80 127.0.0.1:80"),
+            ("x.localhost", "[::1]:80 127.0.0.1:80"),
+            ("db.localhost", "127.0.0.6:80"),
+        ] {
+            assert_eq!(text(&resolver, host).await, expected, "{host}");
+        }
+        assert_eq!(fake.asked.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_asked_for_once_and_an_override_beats_what_is_known() {
+        let (resolver, fake) = resolver(&[]);
+        for host in ["b.test", "B.test", "b.test."] {
+            assert_eq!(text(&resolver, host).await, "192.0.2.1:80");
+        }
+        assert_eq!(text(&resolver, "none.test").await, "no address for `none.test`: no such host");
+        assert_eq!(text(&resolver, "none.test").await, "no address for `none.test`: no such host");
+        assert_eq!(fake.asked.load(Ordering::SeqCst), 2);
+        let overridden = Resolver { overrides: Overrides::parse(&["b.test:127.0.0.5"]).unwrap().into(), ..resolver };
+        assert_eq!(text(&overridden, "b.test").await, "127.0.0.5:80");
+    }
+
+    #[tokio::test]
+    async fn a_slow_name_holds_up_no_other_and_one_who_gives_up_harms_nobody() {
+        let (resolver, fake) = resolver(&[]);
+        let impatient = tokio::time::timeout(Duration::from_millis(1), resolver.resolve("slow.test", 80));
+        let elsewhere = std::thread::spawn({
+            // Another arbiter has a runtime of its own.
+            let resolver = resolver.clone();
+            move || futures_util::future::FutureExt::now_or_never(resolver.resolve("quick.test", 1)).unwrap().unwrap()
+        });
+        let patient = text(&resolver, "slow.test");
+        let (impatient, patient, ()) = tokio::join!(impatient, patient, async {
+            assert_eq!(text(&resolver, "quick.test").await, "192.0.2.1:80");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            fake.kept.lock().unwrap().drain(..).for_each(answer);
+        });
+        assert!(impatient.is_err());
+        assert_eq!(patient, "192.0.2.1:80");
+        assert_eq!(elsewhere.join().unwrap(), [(IpAddr::from([192, 0, 2, 1]), 1).into()]);
+        assert_eq!(fake.asked.load(Ordering::SeqCst), 2, "slow.test and quick.test");
+    }
+
+    #[tokio::test]
+    async fn the_system_tells_of_names_that_do_not_exist() {
+        let resolver = Resolver::with(
+            Overrides::default(),
+            Arc::new(system::SystemLookUp::new(tokio::runtime::Handle::current())),
+        );
+        let asked = (0..50).map(|_| resolver.resolve("no-such-host.invalid", 80));
+        for answer in futures_util::future::join_all(asked).await {
+            let error = answer.expect_err("RFC 6761 §6.4: .invalid does not exist");
+            assert!(matches!(&error, FetchError::Dns(why) if why.contains("no-such-host.invalid")), "{error}");
+        }
     }
 }

@@ -47,6 +47,7 @@ pub struct Exchange {
     phase: Cell<Phase>,
     started: Cell<Option<Instant>>,
     connected: Cell<bool>,
+    lost: Cell<bool>,
     answered: Cell<bool>,
     heard_at: Cell<Option<Instant>>,
     postponed: Cell<bool>,
@@ -80,6 +81,7 @@ impl Exchange {
             phase: Cell::new(Phase::Connect),
             started: Cell::new(None),
             connected: Cell::new(false),
+            lost: Cell::new(false),
             answered: Cell::new(false),
             heard_at: Cell::new(None),
             postponed: Cell::new(false),
@@ -127,6 +129,12 @@ impl Exchange {
         self.heard_at.set(Some(now));
     }
 
+    /// Records that more of the request is written: the wait for the answer begins with the last of it.
+    pub fn wrote_more(&self) {
+        #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
+        self.heard_at.set(Some(Instant::now()));
+    }
+
     /// Tells when the request was written.
     pub fn started(&self) -> Option<Instant> {
         self.started.get()
@@ -143,22 +151,22 @@ impl Exchange {
         self.phase.set(phase);
     }
 
-    /// Tells what is being waited for.
-    pub fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-
     /// Tells whether the request went over a connection that had been kept alive, which closed without a byte of an
     /// answer: the server may have closed it before it saw the request.
     pub fn died_unanswered(&self) -> bool {
-        !self.connected.get() && !self.answered.get() && self.started.get().is_some()
+        self.lost.get() && !self.connected.get() && !self.answered.get()
     }
 
-    /// Notes that bytes of an answer came.
-    pub fn answered(&self) {
+    /// Notes that the connection died, or turned out to be of no use.
+    pub fn lost(&self) {
+        self.lost.set(true);
+    }
+
+    /// Notes that bytes of an answer came, and tells whether they are the first.
+    pub fn answered(&self) -> bool {
         #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
         self.heard_at.set(Some(Instant::now()));
-        self.answered.set(true);
+        !self.answered.replace(true)
     }
 
     /// Waits with a connection that has nothing to read; ready when the server has been silent for too long.

@@ -5,13 +5,18 @@ pub mod body;
 mod connection;
 mod connector;
 mod deadlines;
+mod dial;
 pub mod dns;
 pub(crate) mod exchange;
+mod host_pattern;
 pub mod proxy;
 mod sockets;
+pub mod tls;
+mod tls_error;
+mod tls_verifier;
 pub mod wire;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use awc::Client;
 use http::Uri;
@@ -19,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::{Position, Url};
 
-pub use self::deadlines::Deadlines;
 use self::{
     address::AddressGuard,
     body::BodyLimits,
@@ -27,7 +31,9 @@ use self::{
     dns::Resolver,
     exchange::Target,
     sockets::{SocketBudget, Sockets},
+    tls::{Tls, TlsSettings},
 };
+pub use self::{deadlines::Deadlines, host_pattern::HostPattern};
 use crate::{error::Result, outcome::FetchError, politeness::duration_text};
 
 /// How bytes get here.
@@ -40,6 +46,8 @@ pub struct TransportSettings {
     pub body: BodyLimits,
     /// Which addresses may be connected to.
     pub guard: AddressGuard,
+    /// Whom to trust.
+    pub tls: TlsSettings,
     /// Hosts whose addresses are given: `HOST:ADDRESS` or `HOST:ADDRESS:PORT`.
     pub resolve: Vec<String>,
     /// The most open sockets.
@@ -55,6 +63,7 @@ impl Default for TransportSettings {
             deadlines: Deadlines::default(),
             body: BodyLimits::default(),
             guard: AddressGuard::default(),
+            tls: TlsSettings::default(),
             resolve: Vec::new(),
             // Half of the 1,024 files that most systems allow a process by default.
             max_connections: 512,
@@ -67,8 +76,9 @@ impl Default for TransportSettings {
 /// What all arbiters of one crawl share.
 #[derive(Clone)]
 pub struct SharedTransport {
-    settings: std::sync::Arc<TransportSettings>,
+    settings: Arc<TransportSettings>,
     resolver: Resolver,
+    tls: Arc<Tls>,
     sockets: SocketBudget,
 }
 
@@ -79,13 +89,19 @@ impl SharedTransport {
     /// Names the setting that is wrong.
     pub fn new(settings: TransportSettings, threads: &Handle) -> Result<Self> {
         let resolver = Resolver::new(&settings.resolve, threads.clone())?;
+        let tls = Arc::new(Tls::new(&settings.tls)?);
         let sockets = SocketBudget::new(settings.max_connections);
-        Ok(Self { settings: settings.into(), resolver, sockets })
+        Ok(Self { settings: settings.into(), resolver, tls, sockets })
     }
 
     /// Returns the settings.
     pub fn settings(&self) -> &TransportSettings {
         &self.settings
+    }
+
+    /// Returns what whoever reads the report has to know.
+    pub fn warnings(&self) -> Vec<String> {
+        self.settings.tls.warnings().collect()
     }
 }
 
@@ -185,7 +201,7 @@ fn encode_strictly(path: &str) -> String {
             out.push(char::from(byte));
         } else {
             // Writing to a String does not fail.
-            drop(write!(out, "%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
         out
     })

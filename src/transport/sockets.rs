@@ -6,32 +6,45 @@ use std::{
     rc::{Rc, Weak},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::connection::{BoxedStream, Stream};
 
-/// The sockets that all arbiters of one crawl may have open together.
+/// The sockets that all arbiters of one crawl may have open together. Who waits for one is served in turn, whichever
+/// arbiter it is on.
 #[derive(Clone, Debug)]
 pub struct SocketBudget {
     free: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    demand: Arc<Demand>,
+}
+
+/// Who waits for a place, so that every arbiter can make room.
+#[derive(Debug, Default)]
+struct Demand {
+    waiting: AtomicUsize,
+    called: Notify,
 }
 
 impl SocketBudget {
     /// Allows at most `most` sockets.
     pub fn new(most: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))), waiting: Arc::default() }
+        Self { free: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))), demand: Arc::default() }
     }
 }
 
 /// The open connections of one arbiter.
 pub struct Sockets {
     budget: SocketBudget,
+    /// Scanned whole, in some microseconds for the 512 that are usual: once for each new connection while the bound is
+    /// reached, and at each sweep. An order by idleness would cost every request more than that.
     open: RefCell<Vec<Weak<Slot>>>,
     keep_alive: Duration,
 }
@@ -41,39 +54,42 @@ pub struct Slot {
     stream: BoxedStream,
     idle_since: Cell<Option<Instant>>,
     place: RefCell<Option<OwnedSemaphorePermit>>,
+    demand: Arc<Demand>,
 }
 
 /// How often idle connections are looked for; the time that one idles is exact to this.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// How often when somebody waits for a place.
-const SWEEP_WHEN_FULL: Duration = Duration::from_millis(10);
-
 impl Sockets {
     /// Creates the registry of an arbiter and starts to sweep it; the sweeping ends with the registry.
     pub fn new(budget: SocketBudget, keep_alive: Duration) -> Rc<Self> {
+        let demand = budget.demand.clone();
         let sockets = Rc::new(Self { budget, open: RefCell::default(), keep_alive });
-        actix_rt::spawn(sweep(Rc::downgrade(&sockets)));
+        actix_rt::spawn(sweep(Rc::downgrade(&sockets), demand));
         sockets
     }
 
-    /// Waits for a place for one more socket; idle ones make room.
+    /// Waits for a place for one more socket; idle ones of every arbiter make room.
     pub async fn place(&self) -> OwnedSemaphorePermit {
         loop {
-            if let Ok(place) = self.budget.free.clone().try_acquire_owned() {
+            if let Some(place) = self.spare_place() {
                 return place;
             }
-            if self.close_longest_idle() {
-                continue;
-            }
-            self.budget.waiting.fetch_add(1, Ordering::Relaxed);
-            let waiting = Waiting(&self.budget.waiting);
-            let place = self.budget.free.clone().acquire_owned().await;
-            drop(waiting);
-            if let Ok(place) = place {
-                return place;
+            if !self.close_longest_idle() {
+                let waiting = Waiting::begin(&self.budget.demand);
+                let place = self.budget.free.clone().acquire_owned().await;
+                drop(waiting);
+                // Nobody closes the semaphore; if somebody did, the bound would be gone with it.
+                if let Ok(place) = place {
+                    return place;
+                }
             }
         }
+    }
+
+    /// Returns a place for one more socket if there is one to spare.
+    pub fn spare_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.budget.free.clone().try_acquire_owned().ok()
     }
 
     /// Registers an open stream.
@@ -82,21 +98,30 @@ impl Sockets {
             stream: RefCell::new(Some(stream)),
             idle_since: Cell::new(None),
             place: RefCell::new(Some(place)),
+            demand: self.budget.demand.clone(),
         });
         self.open.borrow_mut().push(Rc::downgrade(&slot));
         slot
     }
 
+    /// Closes one idle connection for each one who waits. Several arbiters may close one each for the same; what idles
+    /// while others wait is worth little.
+    fn make_room(&self) {
+        for _ in 0..self.budget.demand.waiting.load(SeqCst) {
+            if !self.close_longest_idle() {
+                return;
+            }
+        }
+    }
+
     fn close_longest_idle(&self) -> bool {
         let open = self.open.borrow();
         let idle = open.iter().filter_map(Weak::upgrade).filter_map(|slot| Some((slot.idle_since.get()?, slot)));
-        match idle.min_by_key(|(since, _)| *since) {
-            Some((_, slot)) => {
-                slot.close();
-                true
-            }
-            None => false,
+        let longest = idle.min_by_key(|(since, _)| *since);
+        if let Some((_, slot)) = &longest {
+            slot.close();
         }
+        longest.is_some()
     }
 
     fn close_idle_for(&self, at_least: Duration, now: Instant) {
@@ -111,24 +136,37 @@ impl Sockets {
     }
 }
 
-/// Takes its count back also when the wait is given up.
-struct Waiting<'a>(&'a AtomicUsize);
+/// One who waits. Takes its count back also when the wait is given up.
+struct Waiting<'a>(&'a Demand);
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl<'a> Waiting<'a> {
+    /// Counts first and calls then: who becomes idle looks at the count, and who was idle before hears the call.
+    fn begin(demand: &'a Demand) -> Self {
+        demand.waiting.fetch_add(1, SeqCst);
+        demand.called.notify_waiters();
+        Self(demand)
     }
 }
 
-async fn sweep(sockets: Weak<Sockets>) {
-    let mut full = false;
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, SeqCst);
+    }
+}
+
+async fn sweep(sockets: Weak<Sockets>, demand: Arc<Demand>) {
     loop {
-        tokio::time::sleep(if full { SWEEP_WHEN_FULL } else { SWEEP }).await;
+        // Listens from here on, so that no call is missed while it looks.
+        let called = demand.called.notified();
+        if let Some(sockets) = sockets.upgrade() {
+            sockets.make_room();
+        }
+        if timeout(SWEEP, called).await.is_ok() {
+            continue;
+        }
         let Some(sockets) = sockets.upgrade() else { return };
-        full = sockets.budget.waiting.load(Ordering::Relaxed) > 0;
-        let at_least = if full { Duration::ZERO } else { sockets.keep_alive };
         #[allow(clippy::disallowed_methods, reason = "the age of sockets is real time")]
-        sockets.close_idle_for(at_least, Instant::now());
+        sockets.close_idle_for(sockets.keep_alive, Instant::now());
     }
 }
 
@@ -143,10 +181,14 @@ impl Slot {
         self.idle_since.set(None);
     }
 
-    /// Notes that the connection has nothing to do.
+    /// Notes that the connection has nothing to do; it is closed at once if somebody waits for its place.
     pub fn idle(&self) {
-        #[allow(clippy::disallowed_methods, reason = "the age of sockets is real time")]
-        self.idle_since.set(Some(Instant::now()));
+        if self.demand.waiting.load(SeqCst) > 0 {
+            self.close();
+        } else if self.is_open() {
+            #[allow(clippy::disallowed_methods, reason = "the age of sockets is real time")]
+            self.idle_since.set(Some(Instant::now()));
+        }
     }
 
     /// Closes the connection and frees its place.
@@ -158,5 +200,97 @@ impl Slot {
 
     fn is_open(&self) -> bool {
         self.place.borrow().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+    /// Long enough for a task to be woken, and less than a sweep.
+    const SOON: Duration = Duration::from_millis(200);
+
+    fn on_arbiter<T>(test: impl Future<Output = T>) -> T {
+        actix_rt::System::new().block_on(test)
+    }
+
+    async fn open(sockets: &Sockets) -> Rc<Slot> {
+        let place = timeout(SOON, sockets.place()).await.expect("a place in time");
+        sockets.register(Box::new(tokio::io::duplex(1).0), place)
+    }
+
+    #[test]
+    fn the_longest_idle_makes_room() {
+        on_arbiter(async {
+            let sockets = Sockets::new(SocketBudget::new(3), KEEP_ALIVE);
+            let (busy, older, newer) = (open(&sockets).await, open(&sockets).await, open(&sockets).await);
+            older.idle();
+            newer.idle();
+            let fourth = open(&sockets).await;
+            assert!(busy.is_open() && !older.is_open() && newer.is_open() && fourth.is_open());
+            assert!(sockets.spare_place().is_none());
+        });
+    }
+
+    #[test]
+    fn idle_sockets_of_another_arbiter_make_room_before_the_next_sweep() {
+        on_arbiter(async {
+            let budget = SocketBudget::new(2);
+            let (here, there) = (Sockets::new(budget.clone(), KEEP_ALIVE), Sockets::new(budget, KEEP_ALIVE));
+            let (first, second) = (open(&there).await, open(&there).await);
+            first.idle();
+            let third = open(&here).await;
+            assert!(!first.is_open() && second.is_open() && third.is_open());
+        });
+    }
+
+    #[test]
+    fn a_socket_that_becomes_idle_while_somebody_waits_is_closed_at_once() {
+        on_arbiter(async {
+            let budget = SocketBudget::new(1);
+            let (here, there) = (Sockets::new(budget.clone(), KEEP_ALIVE), Sockets::new(budget, KEEP_ALIVE));
+            let only = open(&there).await;
+            let mut waiting = Box::pin(here.place());
+            assert!(waiting.as_mut().now_or_never().is_none());
+            only.idle();
+            assert!(waiting.now_or_never().is_some(), "the place is handed over without a timer");
+        });
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_closes_nothing_later() {
+        on_arbiter(async {
+            let sockets = Sockets::new(SocketBudget::new(1), KEEP_ALIVE);
+            let only = open(&sockets).await;
+            assert!(timeout(Duration::from_millis(1), sockets.place()).await.is_err());
+            only.idle();
+            assert!(only.is_open());
+            only.busy();
+            drop(only);
+            assert!(sockets.spare_place().is_some(), "a dropped connection gives its place back");
+        });
+    }
+
+    #[test]
+    fn a_socket_idles_no_longer_than_it_is_kept_alive() {
+        on_arbiter(async {
+            let sockets = Sockets::new(SocketBudget::new(9), KEEP_ALIVE);
+            let (busy, idle) = (open(&sockets).await, open(&sockets).await);
+            idle.idle();
+            let since = idle.idle_since.get().unwrap();
+            sockets.close_idle_for(KEEP_ALIVE, since + KEEP_ALIVE - SWEEP);
+            assert!(idle.is_open());
+            sockets.close_idle_for(KEEP_ALIVE, since + KEEP_ALIVE);
+            assert!(!idle.is_open() && busy.is_open());
+            assert_eq!(sockets.open.borrow().len(), 1, "what is closed is forgotten");
+            idle.idle();
+            assert!(idle.idle_since.get().is_none(), "what is closed does not idle");
+        });
     }
 }

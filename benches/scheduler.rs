@@ -1,0 +1,41 @@
+//! What it costs to pick the next domain, among a thousand and among a million.
+
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_crawler::{domain::Domain, permit::Released, politeness::Politeness, scheduler::domains::Domains};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+struct Nobody;
+
+impl Released for Nobody {
+    fn released(&self, _: &Domain) {}
+}
+
+fn due(c: &mut Criterion) {
+    let mut group = c.benchmark_group("next domain");
+    for size in [1_000_u32, 100_000, 1_000_000] {
+        let mut domains = Domains::new(Arc::new(Politeness::default()), Arc::new(Nobody));
+        #[allow(clippy::disallowed_methods, reason = "the clock is made of this one reading")]
+        let mut now = Instant::now();
+        for n in 0..size {
+            domains.schedule(&Domain::new(&format!("d{n}.test")), now + Duration::from_micros(u64::from(n)));
+        }
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter(|| {
+                now += Duration::from_micros(1);
+                let domain = domains.pop_due(now);
+                if let Some(domain) = &domain {
+                    domains.schedule(domain, now + Duration::from_secs(1));
+                }
+                black_box(domain)
+            });
+        });
+    }
+}
+
+criterion_group!(benches, due);
+criterion_main!(benches);

@@ -1,0 +1,50 @@
+//! Typed state: what a page is for travels with its request, as an enum that the spider matches on.
+//!
+//! You will see each book with the shelf that it was found on, although its own page does not say it:
+//! `cargo run --example typed_state`
+#![allow(clippy::print_stdout, reason = "examples talk to people")]
+
+mod site;
+
+use actix_crawler::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What a page is. It is stored with the request, so it survives a restart.
+#[derive(Serialize, Deserialize)]
+enum Step {
+    Shelf { name: String },
+    Book { shelf: String },
+}
+
+fn books(page: &Response) -> Result<Parsed<String>> {
+    match page.state()? {
+        None => page.select("a")?.iter().try_fold(Parsed::new(), |parsed, link| {
+            let shelf = Step::Shelf { name: link.text() };
+            Ok(parsed.follow([Request::get(page.join(link.attr("href").unwrap_or_default())?).with_state(&shelf)?]))
+        }),
+        Some(Step::Shelf { name }) => page.links().try_fold(Parsed::new(), |parsed, url| {
+            Ok(parsed.follow([Request::get(url.clone()).with_state(&Step::Book { shelf: name.clone() })?]))
+        }),
+        Some(Step::Book { shelf }) => Ok(Parsed::new().item(format!("{} ({shelf})", page.document().text_of("h1")?))),
+    }
+}
+
+fn main() -> Result<()> {
+    let site = site::serve(library).map_err(Error::spider)?;
+    Crawler::new(books, "bookbot/1.0 (+https://example.org/bot)")
+        .seed(&site)
+        .allow_private()
+        .rate(Rate::per_second(10))
+        .each(|book| println!("{book}"))
+        .run_blocking()?;
+    Ok(())
+}
+
+fn library(path: &str) -> Option<String> {
+    match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
+        [""] => Some("<a href=/poetry>Poetry</a> <a href=/travel>Travel</a>".to_owned()),
+        [shelf] if shelf != "robots.txt" => Some((1..=3).map(|n| format!("<a href=/{shelf}/{n}>{n}</a>")).collect()),
+        [_, number] => Some(format!("<h1>Book number {number}</h1>")),
+        _ => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! Adaptive: finds a limit that nobody told us. Additive increase, multiplicative decrease, and then it stays just
+//! under what was refused. Knows no clock and no network.
+
+use std::time::{Duration, Instant};
+
+use crate::rate::Rate;
+
+/// A search for the rate that a server allows.
+#[derive(Clone, Debug)]
+pub struct Adaptive {
+    /// Starts per second.
+    current: f64,
+    /// The lowest rate that was refused, as far as we know.
+    refused_at: Option<f64>,
+    /// When the rate last changed: what was written before says nothing about it.
+    since: Instant,
+    step: f64,
+}
+
+/// How often the rate rises while nothing is refused: the window that most limits are counted in.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What a refusal leaves of the rate. TCP halves; a limit on requests gives no room for a queue to drain, so less will do.
+const DECREASE: f64 = 0.8;
+
+/// How near to the rate that was refused the search settles.
+const JUST_UNDER: f64 = 0.95;
+
+/// How long the settled rate holds before the search looks whether more is allowed by now.
+const PROBE_AFTER: Duration = Duration::from_secs(120);
+
+/// The slowest that the search goes, a start in ten seconds: below it no answers would come to learn from.
+const SLOWEST: f64 = 0.1;
+
+/// The fastest, above what one client can send.
+const FASTEST: f64 = 100_000.0;
+
+/// Where the search begins when nothing is given.
+const FIRST: f64 = 1.0;
+
+impl Adaptive {
+    /// Begins at a rate, which it will raise by a tenth of it (at least one start) each second.
+    pub fn from(rate: Rate, now: Instant) -> Self {
+        let current = rate.starts_per_second().unwrap_or(FIRST).clamp(SLOWEST, FASTEST);
+        Self { current, refused_at: None, since: now, step: (current / 10.0).max(1.0) }
+    }
+
+    /// Returns the rate that holds now.
+    pub fn rate(&self) -> Rate {
+        // Whole starts in a little over a second, so that a timer's lateness does not add up start by start.
+        let count = self.current.ceil().max(1.0);
+        let per = Duration::try_from_secs_f64(count / self.current).unwrap_or(EVERY);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 100,000")]
+        Rate::new(count as u32, per).unwrap_or(Rate::per_second(1))
+    }
+
+    /// Takes note that a request written at `started` was answered; returns the new rate where that changes it.
+    pub fn answered(&mut self, started: Instant, now: Instant) -> Option<Rate> {
+        if started < self.since + EVERY {
+            return None;
+        }
+        let settled = self.refused_at.map(|refused| refused * JUST_UNDER);
+        let next = match settled {
+            Some(settled) if self.current >= settled => {
+                if now < self.since + PROBE_AFTER {
+                    return None;
+                }
+                self.refused_at = None;
+                self.current + self.step
+            }
+            Some(settled) => (self.current + self.step).min(settled),
+            None => self.current + self.step,
+        };
+        self.change(next, now)
+    }
+
+    /// Takes note of a refusal of a request written at `started`; returns the new rate. Requests that were in flight
+    /// together count once.
+    pub fn refused(&mut self, started: Instant, now: Instant) -> Option<Rate> {
+        if started < self.since {
+            return None;
+        }
+        self.refused_at = Some(self.refused_at.map_or(self.current, |refused| refused.min(self.current)));
+        self.change(self.current * DECREASE, now)
+    }
+
+    fn change(&mut self, next: f64, now: Instant) -> Option<Rate> {
+        self.current = next.clamp(SLOWEST, FASTEST);
+        self.since = now;
+        Some(self.rate())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::{politeness::Limits, throttle::Throttle};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A server that allows `limit` requests in any second, and answers 100 ms later.
+    struct Server {
+        limit: usize,
+        taken: VecDeque<Instant>,
+    }
+
+    impl Server {
+        fn takes(&mut self, at: Instant) -> bool {
+            while self.taken.front().is_some_and(|first| at - *first >= Duration::from_secs(1)) {
+                self.taken.pop_front();
+            }
+            let takes = self.taken.len() < self.limit;
+            if takes {
+                self.taken.push_back(at);
+            }
+            takes
+        }
+    }
+
+    /// Runs the search against a server for so many seconds; returns the answers and refusals of the last minute.
+    fn search(first: Rate, limit: usize, seconds: u32) -> (usize, usize) {
+        let start = Instant::now();
+        let mut now = start;
+        let mut adaptive = Adaptive::from(first, start);
+        let mut throttle = Throttle::new(Limits::rate(adaptive.rate()));
+        let mut server = Server { limit, taken: VecDeque::new() };
+        let mut on_the_way: VecDeque<(Instant, bool)> = VecDeque::new();
+        let (mut answers, mut refusals) = (0, 0);
+        let end = start + Duration::from_secs(u64::from(seconds));
+        while now < end {
+            while let Some((started, taken)) = on_the_way.pop_front_if(|(started, _)| *started + 100 * MS <= now) {
+                throttle.release(now, true);
+                let rate = if taken { adaptive.answered(started, now) } else { adaptive.refused(started, now) };
+                if let Some(rate) = rate {
+                    throttle.set_limits(Limits::rate(rate));
+                }
+                if !taken {
+                    // As a server's `Retry-After: 1`.
+                    throttle.cool(now + Duration::from_secs(1));
+                }
+                if now + Duration::from_secs(60) > end {
+                    answers += usize::from(taken);
+                    refusals += usize::from(!taken);
+                }
+            }
+            if throttle.grant(now, now).is_ok() {
+                if throttle.try_start(now).is_ok() {
+                    throttle.started(now, 0.0);
+                    on_the_way.push_back((now, server.takes(now)));
+                } else {
+                    throttle.release(now, false);
+                }
+            }
+            now += MS;
+        }
+        (answers, refusals)
+    }
+
+    #[test]
+    fn the_search_settles_just_under_a_limit_that_nobody_told() {
+        for (first, limit) in [(1, 40), (10, 40), (100, 40), (5, 10), (50, 300)] {
+            let (answers, refusals) = search(Rate::per_second(first), limit, 180);
+            let reached = answers as f64 / (limit as f64 * 60.0);
+            assert!((0.85..=1.0).contains(&reached), "from {first} to {limit}: {:.1} %", reached * 100.0);
+            assert!(refusals <= 6, "from {first} to {limit}: {refusals} refusals in the last minute");
+        }
+    }
+
+    #[test]
+    fn what_was_in_flight_together_lowers_the_rate_once() {
+        let start = Instant::now();
+        let mut adaptive = Adaptive::from(Rate::per_second(100), start);
+        assert!(adaptive.refused(start + MS, start + 50 * MS).is_some());
+        for late in 2..40 {
+            assert_eq!(adaptive.refused(start + late * MS, start + 60 * MS), None);
+        }
+        assert_eq!(adaptive.rate().starts_per_second().map(f64::round), Some(80.0));
+    }
+}

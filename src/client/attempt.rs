@@ -1,0 +1,139 @@
+//! Attempt: one job under one permit, from the write to what follows: an answer for the caller, or a place in a line
+//! again. Runs on a worker.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::time::timeout;
+
+use super::{
+    Desk,
+    crew::Errand,
+    job::{How, Job},
+    line::Line,
+    pace::Heard,
+};
+use crate::{
+    error::Error,
+    fetcher::{
+        http::{Answer, Http, Sent},
+        redirect,
+    },
+    outcome::{FetchError, Outcome, Phase},
+    permit::Permit,
+    request::Request,
+};
+
+/// Makes one attempt. A caller that gives up ends it at once, and with it the permit: one that was not used yet leaves
+/// its place to the next.
+pub async fn attempt(errand: Errand, http: Rc<Http>) {
+    let Errand { permit, mut job, line, seat } = errand;
+    let how = job.how;
+    let (request, abandoned) = job.watched();
+    let sent = tokio::select! {
+        biased;
+        () = abandoned => return,
+        sent = send(&http, permit, request, how) => sent,
+    };
+    drop(seat);
+    let Some(desk) = line.desk() else { return };
+    match sent.answer {
+        Err(None) => drop(desk.admit(job)),
+        Err(Some(error)) => failed(job, error, sent.started, desk).await,
+        Ok(answer) => answered(job, answer, sent.started.unwrap_or_else(now), &line, desk).await,
+    }
+}
+
+async fn send(http: &Http, permit: Permit, request: &Request, how: How) -> Sent {
+    let Some(limit) = how.timeout else { return http.send(permit, request).await };
+    let due = permit.due();
+    let until_due = due.saturating_duration_since(now());
+    timeout(until_due + limit, http.send(permit, request)).await.unwrap_or_else(|_| Sent {
+        answer: Err(Some(FetchError::Timeout { phase: Phase::Whole, limit })),
+        // It may have been written: what must not be repeated is not.
+        started: Some(due),
+        waited: until_due,
+        elapsed: limit,
+    })
+}
+
+/// Tries again what may end better, and reports the rest.
+async fn failed(mut job: Job, error: FetchError, started: Option<Instant>, desk: Arc<Desk>) {
+    job.attempts += 1;
+    // What was never written can be repeated whatever it is.
+    let may_repeat = started.is_none() || job.may_repeat();
+    let wait = desk.retry.after(&Outcome::Fetch(error.clone()), job.failures + 1, fastrand::f64());
+    match wait.filter(|_| may_repeat) {
+        Some(wait) => again(job, wait, desk).await,
+        None => {
+            let url = job.request.url.clone();
+            job.fail(Error::Fetch { url, source: error });
+        }
+    }
+}
+
+async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Line>, desk: Arc<Desk>) {
+    job.attempts += 1;
+    let patience_left = listen(&answer, started, line);
+    if matches!(answer.status, 429 | 503) {
+        // The domain cools for all; its line holds the job's place until then.
+        return if patience_left && job.may_repeat() { drop(desk.admit(job)) } else { job.deliver(answer, started) };
+    }
+    if let Some(to) = redirect::target(answer.status, &answer.headers, &job.request.url)
+        && desk.follow_redirects
+        && matches!(to.scheme(), "http" | "https")
+    {
+        return match redirect::follow(&job.request, answer.status, &to, &desk.canonical) {
+            Ok(next) => {
+                job.request = next;
+                drop(desk.admit(job));
+            }
+            Err(outcome) => {
+                let url = job.request.url.clone();
+                job.fail(Error::Fetch { url, source: FetchError::Protocol(outcome.detail()) });
+            }
+        };
+    }
+    let wait = desk.retry.after(&Outcome::Status(answer.status), job.failures + 1, fastrand::f64());
+    match wait.filter(|_| job.may_repeat()) {
+        Some(wait) => again(job, wait, desk).await,
+        None => job.deliver(answer, started),
+    }
+}
+
+/// Lets the line learn from an answer; false where the domain has refused too often in a row.
+fn listen(answer: &Answer, started: Instant, line: &Arc<Line>) -> bool {
+    let now = now();
+    let started_since = line.gate().throttle().started_since(started);
+    let heard = Heard { status: answer.status, headers: &answer.headers, started, now, wall: wall_clock(), started_since };
+    let orders = line.pace().listen(&heard, fastrand::f64());
+    let mut throttle = line.gate().throttle();
+    orders.obey(&mut throttle);
+    drop(throttle);
+    orders.patience_left
+}
+
+async fn again(mut job: Job, wait: Duration, desk: Arc<Desk>) {
+    job.failures += 1;
+    // The client may end meanwhile, and its callers with it.
+    let waiting_desk = Arc::downgrade(&desk);
+    drop(desk);
+    if job.pause(wait).await
+        && let Some(desk) = waiting_desk.upgrade()
+    {
+        drop(desk.admit(job));
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the worker measures what it does")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "servers name instants by the calendar")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,254 @@
+//! Execution: many requests at the highest rate that is allowed, and what became of each.
+
+use std::{
+    collections::BTreeMap,
+    pin::{Pin, pin},
+    sync::Arc,
+};
+
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, FuturesUnordered},
+};
+use http::Method;
+use url::Url;
+
+use super::{RequestBuilder, Response, ThrottledClient};
+use crate::{error::Result, request::Request};
+
+/// Requests that wait beside those that may be in flight, so that the next is there when its turn comes.
+const LOOK_AHEAD: usize = 32;
+
+/// Many requests, and a function that reads each response. Awaited, it returns all results in the order given;
+/// [`Execution::unordered`] and [`Execution::ordered`] return them as they come. One failure does not end the others.
+///
+/// Of the requests, only about as many are taken at a time as may be in flight: an endless iterator is as good as
+/// another, with the streams.
+#[must_use = "nothing is sent until it is awaited, or its stream is"]
+pub struct Execution<'a, I, F> {
+    client: ThrottledClient,
+    requests: I,
+    read: F,
+    progress: Option<Box<dyn FnMut(Progress) + Send + 'a>>,
+}
+
+/// As [`Execution`], but the first failure ends it.
+#[must_use = "nothing is sent until it is awaited"]
+pub struct FailFast<'a, I, F>(Execution<'a, I, F>);
+
+/// How far an execution has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Requests that have ended.
+    pub done: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// All requests, where the iterator knows how many.
+    pub total: Option<u64>,
+}
+
+/// What became of one request.
+#[derive(Debug)]
+pub struct Completion<T> {
+    /// Its place among the requests given, from 0.
+    pub index: usize,
+    /// What its response was read as, or why there is nothing.
+    pub result: Result<T>,
+}
+
+/// What can be executed: a request that was begun with the client, a URL, or a plain [`Request`].
+pub trait IntoRequest {
+    /// Makes it a request of `client`.
+    fn into_request(self, client: &ThrottledClient) -> RequestBuilder;
+}
+
+impl IntoRequest for RequestBuilder {
+    fn into_request(self, _: &ThrottledClient) -> RequestBuilder {
+        self
+    }
+}
+
+impl IntoRequest for Request {
+    fn into_request(self, client: &ThrottledClient) -> RequestBuilder {
+        let begun = client.request(self.method, self.url).body(self.body);
+        self.headers.into_iter().fold(begun, |begun, (name, value)| begun.header(name, value))
+    }
+}
+
+impl IntoRequest for Url {
+    fn into_request(self, client: &ThrottledClient) -> RequestBuilder {
+        client.request(Method::GET, self)
+    }
+}
+
+impl IntoRequest for String {
+    fn into_request(self, client: &ThrottledClient) -> RequestBuilder {
+        client.get(self)
+    }
+}
+
+impl IntoRequest for &str {
+    fn into_request(self, client: &ThrottledClient) -> RequestBuilder {
+        client.get(self)
+    }
+}
+
+impl ThrottledClient {
+    /// Makes all requests at the highest rate that is allowed, and reads each response with `read`.
+    pub fn execute<'a, I, F, Fut, T>(&self, requests: I, read: F) -> Execution<'a, I::IntoIter, F>
+    where
+        I: IntoIterator<Item: IntoRequest>,
+        F: Fn(Response) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        Execution { client: self.clone(), requests: requests.into_iter(), read, progress: None }
+    }
+}
+
+impl<'a, I, F> Execution<'a, I, F> {
+    /// Calls a function after each request that has ended. It must not block.
+    pub fn progress(mut self, call: impl FnMut(Progress) + Send + 'a) -> Self {
+        self.progress = Some(Box::new(call));
+        self
+    }
+
+    /// Ends with the first failure: those that still wait give up their places.
+    pub fn fail_fast(self) -> FailFast<'a, I, F> {
+        FailFast(self)
+    }
+
+    /// Returns the results in the order in which they come.
+    pub fn unordered<Fut, T>(self) -> impl Stream<Item = Completion<T>> + use<'a, I, F, Fut, T>
+    where
+        I: Iterator<Item: IntoRequest>,
+        F: Fn(Response) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let begun = Begun::new(self, run);
+        stream::unfold(begun, |mut begun| async move { Some((begun.next(0).await?, begun)) })
+    }
+
+    /// Returns the results in the order given. One that is late holds up what comes after: only about as many results
+    /// are kept back as may be in flight.
+    pub fn ordered<Fut, T>(self) -> impl Stream<Item = Completion<T>> + use<'a, I, F, Fut, T>
+    where
+        I: Iterator<Item: IntoRequest>,
+        F: Fn(Response) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let begun = Begun::new(self, run);
+        stream::unfold((begun, BTreeMap::new(), 0), |(mut begun, mut early, wanted)| async move {
+            let result = loop {
+                if let Some(result) = early.remove(&wanted) {
+                    break result;
+                }
+                let Completion { index, result } = begun.next(early.len()).await?;
+                early.insert(index, result);
+            };
+            Some((Completion { index: wanted, result }, (begun, early, wanted + 1)))
+        })
+    }
+}
+
+/// Sends one request and reads its response.
+async fn run<F, Fut, T>(index: usize, request: RequestBuilder, read: Arc<F>) -> Completion<T>
+where
+    F: Fn(Response) -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    let result = match request.send().await {
+        Ok(response) => read(response).await,
+        Err(error) => Err(error),
+    };
+    Completion { index, result }
+}
+
+/// An execution under way. `R` starts a request, and `Run` is its future.
+struct Begun<'a, I, F, R, Run> {
+    client: ThrottledClient,
+    requests: I,
+    read: Arc<F>,
+    start: R,
+    report: Option<Box<dyn FnMut(Progress) + Send + 'a>>,
+    progress: Progress,
+    taken: usize,
+    running: FuturesUnordered<Run>,
+}
+
+impl<'a, I, F, R, Run, T> Begun<'a, I, F, R, Run>
+where
+    I: Iterator<Item: IntoRequest>,
+    R: Fn(usize, RequestBuilder, Arc<F>) -> Run,
+    Run: Future<Output = Completion<T>>,
+{
+    fn new(execution: Execution<'a, I, F>, start: R) -> Self {
+        let Execution { client, requests, read, progress: report } = execution;
+        let total = match requests.size_hint() {
+            (least, Some(most)) if least == most => Some(most as u64),
+            _ => None,
+        };
+        let progress = Progress { done: 0, failed: 0, total };
+        Self { client, requests, read: Arc::new(read), start, report, progress, taken: 0, running: FuturesUnordered::new() }
+    }
+
+    /// Returns the next that has ended; `kept_back` results count as if they were under way.
+    async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
+        let most = self.client.desk.lines.concurrency().saturating_add(LOOK_AHEAD);
+        // At least one runs, or nothing would ever end.
+        while self.running.is_empty() || self.running.len() + kept_back < most {
+            let Some(request) = self.requests.next() else { break };
+            let request = request.into_request(&self.client);
+            self.running.push((self.start)(self.taken, request, self.read.clone()));
+            self.taken += 1;
+        }
+        let completion = self.running.next().await?;
+        self.progress.done += 1;
+        self.progress.failed += u64::from(completion.result.is_err());
+        if let Some(report) = &mut self.report {
+            report(self.progress);
+        }
+        Some(completion)
+    }
+}
+
+impl<'a, I, F, Fut, T> IntoFuture for Execution<'a, I, F>
+where
+    I: Iterator<Item: IntoRequest> + Send + 'a,
+    F: Fn(Response) -> Fut + Send + Sync + 'a,
+    Fut: Future<Output = Result<T>> + Send + 'a,
+    T: Send + 'a,
+{
+    type Output = Vec<Result<T>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut completions: Vec<_> = self.unordered().collect().await;
+            completions.sort_unstable_by_key(|completion| completion.index);
+            completions.into_iter().map(|completion| completion.result).collect()
+        })
+    }
+}
+
+impl<'a, I, F, Fut, T> IntoFuture for FailFast<'a, I, F>
+where
+    I: Iterator<Item: IntoRequest> + Send + 'a,
+    F: Fn(Response) -> Fut + Send + Sync + 'a,
+    Fut: Future<Output = Result<T>> + Send + 'a,
+    T: Send + 'a,
+{
+    type Output = Result<Vec<T>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut completions = pin!(self.0.unordered());
+            let mut results = Vec::new();
+            while let Some(Completion { index, result }) = completions.next().await {
+                results.push((index, result?));
+            }
+            results.sort_unstable_by_key(|(index, _)| *index);
+            Ok(results.into_iter().map(|(_, result)| result).collect())
+        })
+    }
+}

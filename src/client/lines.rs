@@ -1,0 +1,127 @@
+//! Lines: the waiting lines of all domains, and the limits that hold there. Knows no network.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+
+use dashmap::DashMap;
+use url::Url;
+
+use super::{Desk, line::Line, pace::Pace};
+use crate::{
+    adaptive::Adaptive,
+    domain::Domain,
+    politeness::{Limits, Override, Politeness},
+    rate::Rate,
+    throttle::Evidence,
+};
+
+/// One line for each domain that is asked, or was so lately that it can be told.
+pub struct Lines {
+    table: DashMap<Domain, Arc<Line>>,
+    politeness: RwLock<Politeness>,
+    adaptive: bool,
+}
+
+impl Lines {
+    /// Begins without any; with `adaptive`, each looks for its domain's limit.
+    pub fn new(politeness: Politeness, adaptive: bool) -> Self {
+        Self { table: DashMap::new(), politeness: RwLock::new(politeness), adaptive }
+    }
+
+    /// Returns the domain whose limit a request to `url` uses.
+    pub fn domain(&self, url: &Url) -> Domain {
+        self.read(|politeness| politeness.domain_key.domain(url))
+    }
+
+    /// Returns the line of a domain.
+    pub fn line(&self, domain: &Domain, desk: &Arc<Desk>) -> Arc<Line> {
+        if let Some(line) = self.table.get(domain) {
+            return line.clone();
+        }
+        let open = || {
+            let limits = self.read(|politeness| politeness.limits(domain));
+            let (limits, pace) = self.begin(limits);
+            Line::new(domain.clone(), limits, pace, Arc::downgrade(desk))
+        };
+        self.table.entry(domain.clone()).or_insert_with(open).clone()
+    }
+
+    /// Forgets a line that nobody can tell from a new one.
+    pub fn forget(&self, line: &Arc<Line>) -> bool {
+        let domain = line.gate().domain();
+        self.table.remove_if(domain, |_, known| Arc::ptr_eq(known, line) && line.close_if_fresh()).is_some()
+    }
+
+    /// Returns what `domain` was really asked, since it was last forgotten.
+    pub fn evidence(&self, domain: &Domain) -> Option<Evidence> {
+        Some(self.table.get(domain)?.gate().throttle().evidence())
+    }
+
+    /// Changes the rate of all domains that have none of their own.
+    pub fn set_rate(&self, rate: Rate) {
+        self.change(|politeness| politeness.rate = Some(rate));
+    }
+
+    /// Changes the rate of the domains that a pattern matches.
+    pub fn set_rate_of(&self, pattern: &str, rate: Rate) {
+        self.change(|politeness| {
+            let known = politeness.overrides.iter().position(|given| given.domain.eq_ignore_ascii_case(pattern));
+            match known.and_then(|index| politeness.overrides.get_mut(index)) {
+                Some(given) => given.rate = Some(rate),
+                None => {
+                    let given = Override { domain: pattern.to_owned(), rate: Some(rate), ..Override::default() };
+                    // The first that matches holds, and this is the latest wish.
+                    politeness.overrides.insert(0, given);
+                }
+            }
+        });
+    }
+
+    /// Changes how many requests may be in flight to each domain.
+    pub fn set_concurrency(&self, in_flight: NonZeroU32) {
+        self.change(|politeness| politeness.per_domain = in_flight);
+    }
+
+    /// Returns how many requests may be in flight to each domain that has no number of its own.
+    pub fn concurrency(&self) -> usize {
+        self.read(|politeness| politeness.per_domain.get() as usize)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Politeness)) {
+        change(&mut self.politeness.write().unwrap_or_else(PoisonError::into_inner));
+        // Collected first: a line that calls its next may end permits, whose news goes through other lines.
+        let lines: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();
+        for line in lines {
+            let limits = self.read(|politeness| politeness.limits(line.gate().domain()));
+            if *line.gate().throttle().limits() != limits {
+                let (limits, pace) = self.begin(limits);
+                if self.adaptive {
+                    *line.pace() = pace;
+                }
+                line.gate().throttle().set_limits(limits);
+                line.call_next();
+            }
+        }
+    }
+
+    /// With `adaptive`, the rate that is given is where the search begins.
+    fn begin(&self, limits: Limits) -> (Limits, Pace) {
+        if !self.adaptive {
+            return (limits, Pace::default());
+        }
+        let adaptive = Adaptive::from(limits.rate, now());
+        (Limits { rate: adaptive.rate(), ..limits }, Pace::new(Some(adaptive)))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Politeness) -> T) -> T {
+        read(&self.politeness.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a search begins when its line is opened")]
+fn now() -> Instant {
+    Instant::now()
+}

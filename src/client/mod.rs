@@ -1,0 +1,315 @@
+//! ThrottledClient: an HTTP client whose every request waits for its permit: exactly N requests a second, in parallel,
+//! from any thread. It has the crawler's throttle, gate and transport, and no limiter of its own.
+//!
+//! ```text
+//! client.get(url).send() ─→ Line (of the domain) ──Permit──→ Crew (worker arbiters) ─→ Http::send ─→ caller
+//!                            ▲ first come, first served        │
+//!                            └── a refusal, a retry, a hop ────┘
+//! ```
+
+mod attempt;
+mod crew;
+mod execute;
+mod job;
+mod line;
+mod lines;
+mod pace;
+mod request;
+mod response;
+
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, atomic::AtomicU64},
+    thread,
+    time::Duration,
+};
+
+use http::Method;
+use tokio::runtime::{Builder, Runtime};
+
+pub use self::{
+    execute::{Completion, Execution, FailFast, IntoRequest, Progress},
+    request::RequestBuilder,
+    response::Response,
+};
+use self::{crew::Crew, job::Job, line::Line, lines::Lines};
+use crate::{
+    domain::{Domain, DomainKey},
+    error::{Error, Result},
+    politeness::{Override, Politeness},
+    rate::Rate,
+    request::CanonicalUrl,
+    retry::Retry,
+    throttle::Evidence,
+    transport::{SharedTransport, TransportSettings},
+    user_agent,
+};
+
+/// An HTTP client whose every request waits for its permit. Clones share one exact limit, wherever they are.
+///
+/// ```no_run
+/// # use actix_crawler::{client::ThrottledClient, rate::Rate, error::Result};
+/// # async fn example() -> Result<()> {
+/// let client = ThrottledClient::new("pricebot/1.0 (+https://example.org/bot)", Rate::per_second(50))?;
+/// let requests = (1..=600).map(|id| client.get(format!("https://api.example.com/items/{id}")));
+/// let items = client.execute(requests, |response| async move { response.json::<serde_json::Value>() }).await;
+/// # Ok(()) }
+/// ```
+///
+/// Its futures are `Send` and need no runtime of a certain kind: the network has threads of its own. A future that is
+/// dropped while it waits leaves its place to the next.
+#[derive(Clone)]
+pub struct ThrottledClient {
+    desk: Arc<Desk>,
+}
+
+/// What all clones of a client share.
+pub struct Desk {
+    lines: Lines,
+    crew: Crew,
+    retry: Retry,
+    follow_redirects: bool,
+    canonical: CanonicalUrl,
+    /// Counts the requests, which are served in this order.
+    numbers: AtomicU64,
+    /// Where names are looked up.
+    _look_ups: LookUps,
+}
+
+/// A client that is being set up.
+#[derive(Clone, Debug)]
+#[must_use = "it becomes a client with build()"]
+pub struct ClientBuilder {
+    user_agent: String,
+    politeness: Politeness,
+    transport: TransportSettings,
+    retry: Retry,
+    follow_redirects: bool,
+    adaptive: bool,
+    threads: usize,
+}
+
+impl ThrottledClient {
+    /// Creates a client that starts requests to each domain at `rate`. The user agent names the program and a contact,
+    /// a URL or a mail address: `pricebot/1.0 (+https://example.org/bot)`.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub fn new(user_agent: impl Into<String>, rate: Rate) -> Result<Self> {
+        Self::builder(user_agent).rate(rate).build()
+    }
+
+    /// Sets up a client.
+    pub fn builder(user_agent: impl Into<String>) -> ClientBuilder {
+        let transport = TransportSettings::default();
+        let most = u32::try_from(transport.max_connections).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
+        ClientBuilder {
+            user_agent: user_agent.into(),
+            // As many as there may be connections: the rate is what an API limits.
+            politeness: Politeness { per_domain: most, ..Politeness::default() },
+            transport,
+            retry: Retry::default(),
+            follow_redirects: true,
+            adaptive: false,
+            // One worker sends some 10,000 requests a second; more than four would wait for the callers.
+            threads: thread::available_parallelism().map_or(1, usize::from).min(4),
+        }
+    }
+
+    /// Begins a GET request.
+    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// Begins a POST request.
+    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// Begins a PUT request.
+    pub fn put(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// Begins a PATCH request.
+    pub fn patch(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// Begins a DELETE request.
+    pub fn delete(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Begins a HEAD request.
+    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// Begins an OPTIONS request.
+    pub fn options(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::OPTIONS, url)
+    }
+
+    /// Begins a request with any method.
+    pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), method, url.as_ref())
+    }
+
+    /// Changes the rate of all domains that have none of their own, at once. Starts made before still count.
+    pub fn set_rate(&self, rate: Rate) {
+        self.desk.lines.set_rate(rate);
+    }
+
+    /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once.
+    pub fn set_rate_of(&self, domain: &str, rate: Rate) {
+        self.desk.lines.set_rate_of(domain, rate);
+    }
+
+    /// Changes how many requests may be in flight to each domain, at once; 0 is read as 1.
+    pub fn set_concurrency(&self, in_flight: u32) {
+        self.desk.lines.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
+    }
+
+    /// Returns what a domain was really asked, as measured at the moment of writing; `None` for one that was not asked
+    /// lately.
+    pub fn evidence(&self, domain: &Domain) -> Option<Evidence> {
+        self.desk.lines.evidence(domain)
+    }
+}
+
+impl Desk {
+    /// Puts a job into the line of its domain.
+    fn admit(self: &Arc<Self>, job: Job) -> Arc<Line> {
+        let domain = self.lines.domain(&job.request.url);
+        let mut job = Box::new(job);
+        loop {
+            let line = self.lines.line(&domain, self);
+            match line.join(*job) {
+                Ok(()) => return line,
+                // Forgotten meanwhile: the next look finds, or opens, the new one.
+                Err(back) => job = back,
+            }
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Starts requests to each domain at this rate, in place of one a second.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.politeness.rate = Some(rate);
+        self
+    }
+
+    /// Starts requests to a domain (`example.org`), or to all that end in it (`*.example.org`), at this rate.
+    pub fn rate_of(mut self, domain: impl Into<String>, rate: Rate) -> Self {
+        self.politeness.overrides.push(Override { domain: domain.into(), rate: Some(rate), ..Override::default() });
+        self
+    }
+
+    /// Allows so many requests in flight to each domain, in place of 512; 0 is read as 1.
+    pub fn concurrency(mut self, in_flight: u32) -> Self {
+        self.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
+        self
+    }
+
+    /// Shares one limit among all requests, wherever they go.
+    pub fn one_limit(self) -> Self {
+        self.limit_by(DomainKey::By(Arc::new(|_| "all".to_owned())))
+    }
+
+    /// Chooses what shares a limit, in place of the registrable domain.
+    pub fn limit_by(mut self, key: DomainKey) -> Self {
+        self.politeness.domain_key = key;
+        self
+    }
+
+    /// Takes all limits at once. What it says of robots.txt and of the whole crawl's concurrency does not matter here.
+    pub fn politeness(mut self, politeness: Politeness) -> Self {
+        self.politeness = politeness;
+        self
+    }
+
+    /// Looks for a limit that nobody told: begins at the given rate, rises until the server refuses, and settles just
+    /// under that. Each domain's limit is kept as long as the client is.
+    pub fn adaptive(mut self) -> Self {
+        self.adaptive = true;
+        self
+    }
+
+    /// Tries again this often, and after these waits, what may end better.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Returns redirects to the caller. Otherwise each hop is followed, under a permit of its own domain.
+    pub fn keep_redirects(mut self) -> Self {
+        self.follow_redirects = false;
+        self
+    }
+
+    /// Gives each request at most so long, from the writing to the last byte, in place of two minutes. Waiting for the
+    /// permit does not count.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.transport.deadlines = self.transport.deadlines.within(limit);
+        self
+    }
+
+    /// Connects to private and loopback addresses too: for services in your own network.
+    pub fn allow_private(mut self) -> Self {
+        self.transport.guard.allow_private = true;
+        self
+    }
+
+    /// Takes the settings of the transport at once.
+    pub fn transport(mut self, settings: TransportSettings) -> Self {
+        self.transport = settings;
+        self
+    }
+
+    /// Works with at most so many network threads; 0 is read as 1.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Creates the client. Its threads start with the first request and end with the last clone.
+    ///
+    /// # Errors
+    /// A setting or the user agent is wrong; the message says what to change.
+    pub fn build(self) -> Result<ThrottledClient> {
+        user_agent::check(&self.user_agent)?;
+        self.politeness.check()?;
+        let look_ups = Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
+        let transport = SharedTransport::new(self.transport, look_ups.handle())?;
+        let desk = Desk {
+            lines: Lines::new(self.politeness, self.adaptive),
+            crew: Crew::new(self.threads, transport, self.user_agent),
+            retry: self.retry,
+            follow_redirects: self.follow_redirects,
+            canonical: CanonicalUrl::default(),
+            numbers: AtomicU64::new(0),
+            _look_ups: LookUps(Some(look_ups)),
+        };
+        Ok(ThrottledClient { desk: Arc::new(desk) })
+    }
+}
+
+/// Owns the threads of look-ups that block. The last clone may end within a runtime, where nothing may be waited for.
+struct LookUps(Option<Runtime>);
+
+impl Drop for LookUps {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for ThrottledClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThrottledClient").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! Robots: what an origin lets us fetch, by the answer to the question for its robots file (RFC 9309). Knows no
+//! network: who asks, when, and what waits meanwhile is the scheduler's.
+
+mod cache;
+mod lines;
+mod pattern;
+mod rules;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub use self::{
+    cache::RobotsCache,
+    rules::{Decision, Group, MOST_BYTES, RobotsTxt, Rule, Why, is_robots_file},
+};
+
+/// What an origin lets us fetch.
+#[derive(Clone, Debug)]
+pub enum Robots {
+    /// What its robots file says.
+    Rules(Arc<RobotsTxt>),
+    /// Everything: it has no robots file (RFC 9309 §2.3.1.3).
+    AllowAll,
+    /// Nothing: it may have one that could not be had (RFC 9309 §2.3.1.4).
+    DenyAll {
+        /// When to ask again.
+        until: Instant,
+        /// How often in a row it could not be had.
+        failures: u32,
+        /// Why the last time.
+        why: Unreachable,
+    },
+}
+
+/// Why a robots file could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// The word that logs and counts use.
+    pub outcome: &'static str,
+    /// What happened.
+    pub detail: Arc<str>,
+    /// The wait after the first failure; it doubles with each one in a row.
+    pub first_wait: Duration,
+    /// After so many failures in a row, with the waits between them, what waits for the file need wait no longer.
+    pub patience: u32,
+}
+
+/// The longest wait between two questions for a robots file: an hour finds a server that is back on the same day, and
+/// burdens nobody.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+impl Robots {
+    /// Tells what an answer means (RFC 9309 §2.3.1) to the crawler whose product token is `token`.
+    ///
+    /// Redirects are the caller's to follow: one that comes here counts as a file that is not to be had, and allows.
+    /// So does a status 4xx, but for 429, which like 5xx says "not now".
+    pub fn from_status(status: u16, body: &[u8], token: &str, now: Instant) -> Self {
+        match status {
+            200..=299 => Self::Rules(Arc::new(RobotsTxt::parse(body, token))),
+            429 => Self::unreachable(now, 1, Unreachable::status(status)),
+            300..=499 => Self::AllowAll,
+            _ => Self::unreachable(now, 1, Unreachable::status(status)),
+        }
+    }
+
+    /// Tells what it means that the file could not be had, for the `failures_in_a_row`-th time: nothing may be
+    /// fetched, and the wait before the next question doubles each time.
+    pub fn unreachable(now: Instant, failures_in_a_row: u32, why: Unreachable) -> Self {
+        let doublings = failures_in_a_row.saturating_sub(1).min(16);
+        let wait = why.first_wait.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+        Self::DenyAll { until: now + wait, failures: failures_in_a_row, why }
+    }
+}
+
+impl Unreachable {
+    /// A server that cannot be reached is perhaps being restarted, which takes seconds; four questions in seven seconds
+    /// tell that from one that is not there.
+    pub fn soon(outcome: &'static str, detail: &str) -> Self {
+        Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), patience: 4 }
+    }
+
+    /// Asking again will not help soon: the crawl's own settings or the nature of the server are in the way.
+    pub fn for_good(outcome: &'static str, detail: &str) -> Self {
+        Self { patience: 1, ..Self::soon(outcome, detail) }
+    }
+
+    /// A status that says "not now": such a server is there, and gets two and a half minutes.
+    fn status(status: u16) -> Self {
+        let detail = format!("status {status}").into();
+        Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }
+    }
+}
+
+/// Returns the product token of a User-Agent: the name that robots files call us by (RFC 9309 §2.2.1).
+///
+/// Digits and dots count as part of it, beyond the letters, `-` and `_` of the RFC: a crawler that is named `bot2` is
+/// not the one that is named `bot`.
+pub fn product_token(user_agent: &str) -> &str {
+    let user_agent = user_agent.trim_start();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    user_agent.split(|c| !is_part(c)).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(status: u16) -> &'static str {
+        match Robots::from_status(status, b"User-agent: *\nDisallow: /", "bot", Instant::now()) {
+            Robots::Rules(_) => "rules",
+            Robots::AllowAll => "allow",
+            Robots::DenyAll { .. } => "deny",
+        }
+    }
+
+    #[test]
+    fn a_missing_file_allows_and_a_broken_server_denies() {
+        for status in [200, 203, 206, 299] {
+            assert_eq!(kind(status), "rules", "{status}");
+        }
+        for status in [301, 304, 308, 400, 401, 403, 404, 410, 451, 499] {
+            assert_eq!(kind(status), "allow", "{status}");
+        }
+        for status in [429, 500, 502, 503, 504, 599, 0, 100, 999] {
+            assert_eq!(kind(status), "deny", "{status}");
+        }
+    }
+
+    #[test]
+    fn the_wait_for_a_file_that_cannot_be_had_doubles_up_to_an_hour() {
+        let now = Instant::now();
+        let waits = [1, 2, 3, 4, 10, 11, 1_000, u32::MAX].map(|failures| {
+            match Robots::unreachable(now, failures, Unreachable::status(503)) {
+                Robots::DenyAll { until, .. } => (until - now).as_secs(),
+                _ => 0,
+            }
+        });
+        assert_eq!(waits, [5, 10, 20, 40, 2_560, 3_600, 3_600, 3_600]);
+    }
+
+    #[test]
+    fn the_product_token_is_the_name_without_its_version_and_contact() {
+        for (user_agent, token) in [
+            ("quotesbot/1.0 (+https://example.org/bot)", "quotesbot"),
+            ("my-bot_2 http://e.org", "my-bot_2"),
+            ("  Bot(x)", "Bot"),
+            ("", ""),
+            ("(none)", ""),
+        ] {
+            assert_eq!(product_token(user_agent), token, "{user_agent}");
+        }
+    }
+}

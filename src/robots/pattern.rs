@@ -1,0 +1,304 @@
+//! Pattern: whether the path of a rule matches the path of a URL (RFC 9309 §2.2.2 and §2.2.3). Knows no groups.
+
+use memchr::memmem;
+use url::Url;
+
+/// The path of a rule in its canonical form.
+///
+/// Both sides are brought to one spelling before they are compared: what needs no encoding is decoded, what does is
+/// encoded, in upper case. Only the characters that delimit within a path or a query mean something else when they are
+/// encoded, and keep the spelling they have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pattern {
+    /// Canonical octets; `*` stands for any run of octets and for nothing else.
+    octets: Box<[u8]>,
+    /// The pattern ended in `$`: it has to match up to the end.
+    is_anchored: bool,
+    /// How specific the rule is.
+    specificity: usize,
+}
+
+/// The path and query of a URL in their canonical form.
+pub struct Target {
+    octets: Vec<u8>,
+    /// As above, but with `%2F` and `%3F` in the query as they were written, where it has any: patterns whose own query
+    /// begins behind a star may name them so.
+    as_written: Option<Vec<u8>>,
+}
+
+impl Pattern {
+    /// Reads the path of a rule.
+    pub fn new(path: &[u8]) -> Self {
+        let (path, is_anchored) = match path.strip_suffix(b"$") {
+            Some(path) => (path, true),
+            None => (path, false),
+        };
+        let octets: Box<[u8]> = canonical(path, Kind::Pattern).into();
+        let specificity = octets.len() + usize::from(is_anchored);
+        Self { octets, is_anchored, specificity }
+    }
+
+    /// Returns how specific the pattern is: the number of its octets as it came (RFC 9309 §2.2.2).
+    pub fn specificity(&self) -> usize {
+        self.specificity
+    }
+
+    /// Tells whether the pattern has stars, so that matching it takes a look at the whole URL.
+    pub fn has_stars(&self) -> bool {
+        self.octets.contains(&b'*')
+    }
+
+    /// Makes the pattern match whatever begins as it does up to its first star.
+    #[must_use]
+    pub fn up_to_first_star(mut self) -> Self {
+        if let Some(star) = memchr::memchr(b'*', &self.octets) {
+            self.octets = self.octets.get(..star).unwrap_or_default().into();
+            self.is_anchored = false;
+        }
+        self
+    }
+
+    /// Tells whether the pattern matches, in time linear in both.
+    pub fn matches(&self, target: &Target) -> bool {
+        self.matches_octets(&target.octets)
+            || target.as_written.as_ref().is_some_and(|octets| self.matches_octets(octets))
+    }
+
+    /// Each piece between two stars is looked for only behind the first place where the piece before it was found: if
+    /// the rest matches behind any later place, it matches behind the first. So nothing is ever taken back.
+    fn matches_octets(&self, target: &[u8]) -> bool {
+        let mut pieces = self.octets.split(|octet| *octet == b'*');
+        let first = pieces.next().unwrap_or_default();
+        let Some(mut rest) = target.strip_prefix(first) else { return false };
+        let Some(last) = pieces.next_back() else { return !self.is_anchored || rest.is_empty() };
+        for piece in pieces {
+            match memmem::find(rest, piece) {
+                Some(at) => rest = rest.get(at + piece.len()..).unwrap_or_default(),
+                None => return false,
+            }
+        }
+        if self.is_anchored { rest.ends_with(last) } else { memmem::find(rest, last).is_some() }
+    }
+}
+
+impl Target {
+    /// Reads the path and the query of a URL.
+    pub fn of(url: &Url) -> Self {
+        let path_and_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let octets = canonical(path_and_query.as_bytes(), Kind::Target);
+        let as_written = canonical(path_and_query.as_bytes(), Kind::TargetAsWritten);
+        Self { as_written: (as_written != octets).then_some(as_written), octets }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A star is a wildcard.
+    Pattern,
+    Target,
+    /// `%2F` and `%3F` stay as they are in the query too.
+    TargetAsWritten,
+}
+
+/// Characters that delimit within a path or a query, so that their encoded form means something else there. The other
+/// reserved characters of RFC 3986 §2.2 are encoded on both sides, as RFC 9309 §2.2.2 says.
+const DELIMITERS: &[u8] = b"/?&=+;,";
+
+/// Characters that delimit nothing once the query has begun (RFC 3986 §3.4).
+const PLAIN_IN_QUERY: &[u8] = b"/?";
+
+fn canonical(text: &[u8], kind: Kind) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut canonical = Vec::with_capacity(text.len());
+    let mut in_query = false;
+    let mut rest = text;
+    while let Some((&octet, behind)) = rest.split_first() {
+        let (octet, was_encoded) = match (octet, behind) {
+            (b'%', &[high, low, ..]) => match (nibble(high), nibble(low)) {
+                (Some(high), Some(low)) => (high << 4 | low, true),
+                _ => (octet, false),
+            },
+            _ => (octet, false),
+        };
+        rest = behind.get(if was_encoded { 2 } else { 0 }..).unwrap_or_default();
+        let is_plain = match octet {
+            b'*' => kind == Kind::Pattern && !was_encoded,
+            _ if is_unreserved(octet) => true,
+            _ if !was_encoded => DELIMITERS.contains(&octet),
+            _ => in_query && kind != Kind::TargetAsWritten && PLAIN_IN_QUERY.contains(&octet),
+        };
+        if is_plain {
+            canonical.push(octet);
+        } else {
+            let hex = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            canonical.extend([b'%', hex(octet >> 4), hex(octet & 15)]);
+        }
+        in_query |= octet == b'?' && !was_encoded;
+    }
+    canonical
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        let url = Url::parse("https://e.org/").unwrap().join(path).unwrap();
+        Pattern::new(pattern.as_bytes()).matches(&Target::of(&url))
+    }
+
+    #[test]
+    fn stars_and_the_end_mark_match_as_documented() {
+        let fish =
+            ["/fish", "/fish.html", "/fish/salmon.html", "/fishheads", "/fishheads/yummy.html", "/fish.php?id=a"];
+        for (pattern, matching, others) in [
+            ("/", &["/", "/any", "/a/b?c"][..], &[][..]),
+            ("/*", &["/", "/any"], &[]),
+            ("/$", &["/"], &["/any", "/?"]),
+            ("/fish", &fish, &["/Fish.asp", "/catfish", "/?id=fish", "/desert/fish"]),
+            ("/fish*", &fish, &["/Fish.asp", "/catfish", "/?id=fish", "/desert/fish"]),
+            ("/fish/", &["/fish/", "/fish/?id=a", "/fish/salmon.htm"], &["/fish", "/fish.html", "/animals/fish/"]),
+            (
+                "/*.php",
+                &["/index.php", "/a/name.php", "/a/name.php?x", "/a/any.php.html", "/name.php/"],
+                &["/", "/windows.PHP"],
+            ),
+            ("/*.php$", &["/name.php", "/a/name.php"], &["/name.php?x", "/name.php/", "/name.php5", "/windows.PHP"]),
+            ("/fish*.php", &["/fish.php", "/fishheads/catfish.php?x"], &["/Fish.PHP", "/fish.htm"]),
+            ("*", &["/", "/a"], &[]),
+            ("*.gif$", &["/a.gif", "/b/a.gif"], &["/a.gif?"]),
+            ("/a*b*c$", &["/abc", "/axbxc", "/abcc", "/acbc"], &["/ab", "/acb", "/abcd"]),
+            ("/a**b", &["/ab", "/axb"], &["/a"]),
+            ("/a$b", &["/a$b", "/a%24b"], &["/a", "/ab"]),
+            ("/aba*aba$", &["/abaaba", "/aba-aba"], &["/aba", "/ababa"]),
+        ] {
+            for path in matching {
+                assert!(matches(pattern, path), "{pattern} should match {path}");
+            }
+            for path in others {
+                assert!(!matches(pattern, path), "{pattern} should not match {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_sides_may_be_encoded_or_not() {
+        for (pattern, path, expected) in [
+            // RFC 9309 §2.2.2, the table.
+            ("/foo/bar?baz=quz", "/foo/bar?baz=quz", true),
+            ("/foo/bar?baz=https://foo.bar", "/foo/bar?baz=https%3A%2F%2Ffoo.bar", true),
+            ("/foo/bar?baz=https%3A%2F%2Ffoo.bar", "/foo/bar?baz=https://foo.bar", true),
+            ("/foo/bar/ツ", "/foo/bar/%E3%83%84", true),
+            ("/foo/bar/%E3%83%84", "/foo/bar/ツ", true),
+            ("/foo/bar/%e3%83%84", "/foo/bar/%E3%83%84", true),
+            ("/foo/bar/%62%61%7A", "/foo/bar/baz", true),
+            ("/foo/bar/baz", "/foo/bar/%62%61%7A", true),
+            // RFC 9309 §2.2.3: the special characters themselves.
+            ("/path/file-with-a-%2A.html", "/path/file-with-a-*.html", true),
+            ("/path/file-with-a-%2A.html", "/path/file-with-a-x.html", false),
+            ("/path/foo-%24", "/path/foo-$", true),
+            ("/path/foo-%24$", "/path/foo-$x", false),
+            // Encoded, a delimiter is none.
+            ("/a%2Fb", "/a/b", false),
+            ("/a/b", "/a%2Fb", false),
+            ("/a%2fb", "/a%2Fb", true),
+            ("/a?b", "/a%3Fb", false),
+            ("/a?x=1%26y", "/a?x=1&y", false),
+            // In the query a slash is a character like others.
+            ("/*://", "/go?to=http%3A%2F%2Fe.org", true),
+            ("/*%2Fadmin", "/go?to=%2Fadmin", true),
+            ("/*%2Fadmin", "/go/admin", false),
+            ("/go?to=/", "/go?to=%2Fadmin", true),
+            // What browsers encode and people do not, and the other way round.
+            ("/a b", "/a%20b", true),
+            ("/~me", "/%7Eme", true),
+            ("/a?f[x]=1", "/a?f%5Bx%5D=1", true),
+            ("/a?q='x'", "/a?q='x'", true),
+            ("/a(b)", "/a%28b%29", true),
+            ("/a|b", "/a%7Cb", true),
+            ("/100%", "/100%", true),
+            ("/100%", "/100%25", true),
+            ("/%zz", "/%zz", true),
+            ("/%4", "/%4", true),
+            ("/A", "/a", false),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} against {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_up_to_its_first_star_matches_more_and_is_as_specific() {
+        let whole = Pattern::new(b"/a*b$");
+        let cut = whole.clone().up_to_first_star();
+        let target = Target::of(&Url::parse("https://e.org/ac").unwrap());
+        assert!(!whole.matches(&target) && cut.matches(&target));
+        assert_eq!((whole.specificity(), cut.specificity()), (5, 5));
+        assert_eq!(Pattern::new(b"/a$").up_to_first_star(), Pattern::new(b"/a$"));
+    }
+
+    #[test]
+    fn octets_that_are_no_text_match_themselves() {
+        let url = Url::parse("https://e.org/%FF%00x").unwrap();
+        assert!(Pattern::new(b"/\xFF\0x").matches(&Target::of(&url)));
+        assert!(!Pattern::new(b"/\xFE").matches(&Target::of(&url)));
+    }
+
+    /// A matcher that tries every place for every star would need far longer than the universe has: that this ends is
+    /// what is claimed.
+    #[test]
+    fn many_stars_cost_no_more_than_their_length() {
+        let stars = |count: usize| format!("/{}b", "*a".repeat(count));
+        assert!(!matches(&stars(200), &format!("/{}", "a".repeat(800))));
+        assert!(!matches(&stars(250_000), &format!("/{}", "a".repeat(1_000_000))));
+        assert!(matches(&format!("/{}", "*".repeat(500_000)), "/a"));
+        let piece = format!("/*{}b*{}b$", "a".repeat(200_000), "a".repeat(200_000));
+        assert!(!matches(&piece, &format!("/{}", "a".repeat(1_000_000))));
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_what_the_same_regex_matches(
+            pattern in "/[ab/*]{0,8}[$]?",
+            path in "/[ab/]{0,12}",
+        ) {
+            let (body, end) = pattern.strip_suffix('$').map_or((&*pattern, ""), |body| (body, "$"));
+            let regex = format!("^{}{end}", body.replace('*', ".*"));
+            let expected = regex::Regex::new(&regex).unwrap().is_match(&path);
+            let matcher = Pattern::new(pattern.as_bytes());
+            let target = Target { octets: canonical(path.as_bytes(), Kind::Target), as_written: None };
+            prop_assert_eq!(matcher.matches(&target), expected);
+        }
+
+        #[test]
+        fn the_canonical_form_is_a_fixed_point_whatever_the_octets(
+            octets in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            for kind in [Kind::Pattern, Kind::Target, Kind::TargetAsWritten] {
+                let once = canonical(&octets, kind);
+                prop_assert_eq!(canonical(&once, kind), once.clone());
+                prop_assert!(once.len() <= 3 * octets.len());
+            }
+        }
+
+        #[test]
+        fn every_path_matches_itself_and_its_beginnings(path in "/[a-c%?/ ü&]{0,12}", cut in 0_usize..12) {
+            let url = Url::parse(&format!("https://e.org{path}")).unwrap();
+            let target = Target::of(&url);
+            let written = &url[url::Position::BeforePath..url::Position::AfterQuery];
+            prop_assert!(Pattern::new(written.as_bytes()).matches(&target), "{}", url);
+            let beginning: String = url.path().chars().take(cut + 1).take_while(|c| *c != '%').collect();
+            prop_assert!(Pattern::new(beginning.as_bytes()).matches(&target), "{} of {}", beginning, url);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Gzip: members one after the other (RFC 1952), each checked against its trailer. What follows the last one is
+//! ignored, as browsers do. Knows no bounds.
+
+use flate2::{Crc, Decompress};
+
+use super::coding::{Step, inflate};
+
+/// The state of a stream of members.
+pub(super) struct Gzip {
+    part: Part,
+    /// The bytes of the present part that came, where it is only understood whole.
+    held: Vec<u8>,
+    /// The header's flags whose fields are still to come.
+    flags: u8,
+    data: Decompress,
+    crc: Crc,
+}
+
+/// What comes next.
+enum Part {
+    /// The ten bytes that every member begins with.
+    Fixed,
+    ExtraLength,
+    Extra(usize),
+    /// A name or a comment, up to its zero.
+    Text,
+    /// Nobody writes it, and the trailer's covers what matters.
+    HeaderCrc,
+    Data,
+    Trailer,
+    /// Another member, or what is none.
+    Next,
+    /// What is no member.
+    Ignored,
+}
+
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+const DEFLATED: u8 = 8;
+
+const HEADER_CRC: u8 = 1 << 1;
+const EXTRA: u8 = 1 << 2;
+const NAME: u8 = 1 << 3;
+const COMMENT: u8 = 1 << 4;
+const RESERVED: u8 = 0b1110_0000;
+
+impl Gzip {
+    pub fn new() -> Self {
+        Self { part: Part::Fixed, held: Vec::new(), flags: 0, data: Decompress::new(false), crc: Crc::new() }
+    }
+
+    /// As [`Decoder::step`](super::coding::Decoder::step).
+    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+        let mut rest = input;
+        let mut made = 0;
+        loop {
+            if let Part::Data = self.part {
+                let (step, ended) = inflate(&mut self.data, rest, output)?;
+                rest = rest.get(step.read..).unwrap_or_default();
+                made = step.made;
+                self.crc.update(output.get(..made).unwrap_or_default());
+                if ended {
+                    self.part = Part::Trailer;
+                }
+                if made > 0 || !ended {
+                    break;
+                }
+            } else if rest.is_empty() {
+                break;
+            } else {
+                self.read_around_data(&mut rest)?;
+            }
+        }
+        Ok(Step { read: input.len() - rest.len(), made })
+    }
+
+    pub fn is_whole(&self) -> bool {
+        matches!(self.part, Part::Next | Part::Ignored)
+    }
+
+    /// Reads of headers and trailers what is there.
+    fn read_around_data(&mut self, rest: &mut &[u8]) -> Result<(), String> {
+        match self.part {
+            Part::Fixed => {
+                if self.hold(10, rest) {
+                    self.flags = flags_of(&self.held)?;
+                    self.next_field();
+                }
+            }
+            Part::ExtraLength => {
+                if self.hold(2, rest) {
+                    let length = self.held.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+                    self.held.clear();
+                    self.part = Part::Extra(length);
+                }
+            }
+            Part::Extra(missing) => {
+                let there = missing.min(rest.len());
+                *rest = rest.get(there..).unwrap_or_default();
+                self.part = Part::Extra(missing - there);
+                if missing == there {
+                    self.next_field();
+                }
+            }
+            Part::Text => match rest.iter().position(|byte| *byte == 0) {
+                None => *rest = &[],
+                Some(zero) => {
+                    *rest = rest.get(zero + 1..).unwrap_or_default();
+                    self.next_field();
+                }
+            },
+            Part::HeaderCrc => {
+                if self.hold(2, rest) {
+                    self.next_field();
+                }
+            }
+            Part::Trailer => {
+                if self.hold(8, rest) {
+                    let [crc, length] = [self.crc.sum(), self.crc.amount()].map(u32::to_le_bytes);
+                    if self.held != [crc, length].concat() {
+                        return Err("the checksum or the length is not that of its content".into());
+                    }
+                    self.held.clear();
+                    self.part = Part::Next;
+                }
+            }
+            Part::Next => {
+                if self.hold(2, rest) {
+                    self.part = Part::Ignored;
+                    if self.held == MAGIC {
+                        self.part = Part::Fixed;
+                        self.data.reset(false);
+                        self.crc.reset();
+                    }
+                }
+            }
+            Part::Data | Part::Ignored => *rest = &[],
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next field that the flags announce, or to the data.
+    fn next_field(&mut self) {
+        self.held.clear();
+        let (field, part) = match self.flags {
+            flags if flags & EXTRA != 0 => (EXTRA, Part::ExtraLength),
+            flags if flags & NAME != 0 => (NAME, Part::Text),
+            flags if flags & COMMENT != 0 => (COMMENT, Part::Text),
+            flags if flags & HEADER_CRC != 0 => (HEADER_CRC, Part::HeaderCrc),
+            _ => (0, Part::Data),
+        };
+        self.flags &= !field;
+        self.part = part;
+    }
+
+    /// Holds bytes until there are as many as wanted, and tells whether there are.
+    fn hold(&mut self, wanted: usize, rest: &mut &[u8]) -> bool {
+        let (now, later) = rest.split_at(wanted.saturating_sub(self.held.len()).min(rest.len()));
+        self.held.extend_from_slice(now);
+        *rest = later;
+        self.held.len() >= wanted
+    }
+}
+
+/// Returns the flags of a header.
+fn flags_of(header: &[u8]) -> Result<u8, String> {
+    match *header {
+        [a, b, ..] if [a, b] != MAGIC => Err("it does not begin as gzip does".into()),
+        [_, _, DEFLATED, flags, ..] if flags & RESERVED == 0 => Ok(flags),
+        _ => Err("its header is of no known kind".into()),
+    }
+}

@@ -1,0 +1,189 @@
+//! Body: the content codings of a body taken off, within bounds. Knows no network: bytes come in as they please, and
+//! however they are cut the result is the same.
+
+mod coding;
+mod gzip;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use self::coding::Decoder;
+pub use self::coding::{ACCEPT_ENCODING, Coding, codings};
+use crate::{outcome::FetchError, politeness::duration_text};
+
+/// How large a body may be, and what decoding it may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BodyLimits {
+    /// The most bytes of a body: on the wire, decoded, and after each of several codings. 10 MiB by default: HTML pages
+    /// are a hundred times smaller, and a sitemap, the largest file that a crawler has to read, has at most 50 MB.
+    pub max_bytes: u64,
+    /// How many times larger than the bytes that came a coding may make them, once past the first MiB. 1,000 by
+    /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
+    /// limit of 1,032, one of brotli or zstd many thousands.
+    pub max_ratio: u32,
+    /// How long decoding may take. 2 s by default: ten times what the slowest coding needs for 10 MiB, so that only
+    /// what was made to be slow meets it.
+    #[serde(with = "duration_text")]
+    pub max_time: Duration,
+    /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
+    /// it ([`Response::broken_off`](crate::response::Response::broken_off)). Not by default: half a page that looks
+    /// like a whole one is worse than an error.
+    pub keep_partial: bool,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { max_bytes: 10 << 20, max_ratio: 1_000, max_time: Duration::from_secs(2), keep_partial: false }
+    }
+}
+
+/// The ratio is not asked before a coding has made as much: a MiB hurts nobody, and a short text that repeats itself is
+/// no bomb.
+const RATIO_FLOOR: u64 = 1 << 20;
+
+/// Bytes that a coding takes, and makes, at a time: the grain of the bounds. As much as the largest window of gzip, so
+/// that a page is a step or two.
+const STEP: usize = 32 << 10;
+
+/// Takes the codings off a body, chunk by chunk. What it has made so far can be had at any time, also after an error.
+pub struct BodyDecoder {
+    layers: Vec<Layer>,
+    out: Output,
+}
+
+/// One coding, and the bytes it made last.
+struct Layer {
+    coding: Coding,
+    /// Made when the first byte comes: an empty body has no coding, whatever its head says (HEAD, 204, and servers that
+    /// name the coding of what they leave away).
+    decoder: Option<Decoder>,
+    made: Box<[u8]>,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+struct Output {
+    bytes: Vec<u8>,
+    limits: BodyLimits,
+    deadline: Option<Instant>,
+}
+
+impl BodyDecoder {
+    /// Creates a decoder that takes `codings` off, the first first.
+    pub fn new(codings: Vec<Coding>, limits: BodyLimits) -> Self {
+        let layers = codings.into_iter().map(Layer::new).collect();
+        Self { layers, out: Output { bytes: Vec::new(), limits, deadline: None } }
+    }
+
+    /// Takes the next bytes of the body.
+    ///
+    /// # Errors
+    /// The coding is broken, or a bound is met. Nothing more can be written then.
+    pub fn write(&mut self, chunk: &[u8]) -> Result<(), FetchError> {
+        chunk.chunks(STEP).try_for_each(|piece| pour(&mut self.layers, piece, &mut self.out))
+    }
+
+    /// Tells that no more bytes come.
+    ///
+    /// # Errors
+    /// The coding is cut short.
+    pub fn finish(&mut self) -> Result<(), FetchError> {
+        let cut = self.layers.iter().find(|layer| layer.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()));
+        cut.map_or(Ok(()), |layer| Err(layer.coding.broken("it ends too early")))
+    }
+
+    /// Returns what was decoded.
+    pub fn into_bytes(self) -> Bytes {
+        self.out.bytes.into()
+    }
+}
+
+/// Pours bytes through the layers into the output, each step within the bounds.
+fn pour(layers: &mut [Layer], mut input: &[u8], out: &mut Output) -> Result<(), FetchError> {
+    let Some((layer, rest)) = layers.split_first_mut() else { return out.add(input) };
+    loop {
+        let made = layer.step(&mut input)?;
+        out.check(layer)?;
+        let made = layer.made.get(..made).unwrap_or_default();
+        if !made.is_empty() {
+            pour(rest, made, out)?;
+        }
+        // A step that fills its space may have more to give.
+        if input.is_empty() && made.len() < layer.made.len() {
+            return Ok(());
+        }
+    }
+}
+
+impl Layer {
+    fn new(coding: Coding) -> Self {
+        Self { coding, decoder: None, made: Box::default(), bytes_in: 0, bytes_out: 0 }
+    }
+
+    /// Decodes from the front of `input`, and returns how many bytes were made.
+    fn step(&mut self, input: &mut &[u8]) -> Result<usize, FetchError> {
+        let broken = |why: String| self.coding.broken(why);
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            none => {
+                self.made = vec![0; STEP].into();
+                none.insert(Decoder::new(self.coding).map_err(broken)?)
+            }
+        };
+        let step = decoder.step(input, &mut self.made).map_err(broken)?;
+        if step.read == 0 && step.made == 0 && !input.is_empty() {
+            return Err(self.coding.broken("it leads nowhere"));
+        }
+        *input = input.get(step.read..).unwrap_or_default();
+        self.bytes_in += step.read as u64;
+        self.bytes_out += step.made as u64;
+        Ok(step.made)
+    }
+}
+
+impl Output {
+    fn check(&mut self, layer: &Layer) -> Result<(), FetchError> {
+        let BodyLimits { max_bytes, max_ratio, max_time, .. } = self.limits;
+        let coding = layer.coding;
+        if layer.bytes_out > max_bytes {
+            return Err(FetchError::TooLarge(format!("over {max_bytes} bytes without its {coding} coding")));
+        }
+        if layer.bytes_out > RATIO_FLOOR && layer.bytes_out / u64::from(max_ratio.max(1)) > layer.bytes_in {
+            let Layer { bytes_in, bytes_out, .. } = layer;
+            return Err(FetchError::TooLarge(format!("{bytes_in} bytes of {coding} became {bytes_out} and more")));
+        }
+        let now = now();
+        if now > *self.deadline.get_or_insert(now + max_time) {
+            let time = humantime::format_duration(max_time);
+            return Err(coding.broken(format_args!("it does not decode within {time}")));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
+        let max = self.limits.max_bytes;
+        let length = self.bytes.len() + bytes.len();
+        if length as u64 > max {
+            return Err(FetchError::TooLarge(format!("over {max} bytes")));
+        }
+        if length > self.bytes.capacity() {
+            // Twice as much each time, and never more than the bound.
+            let most = usize::try_from(max).unwrap_or(usize::MAX);
+            let capacity = (self.bytes.capacity() * 2).min(most).max(length);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the time that decoding takes is its cost, and no caller knows it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests;

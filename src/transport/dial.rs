@@ -1,0 +1,278 @@
+//! Dial: from addresses to one TCP connection, by RFC 8305 (happy eyeballs). Knows no names: what it is given is
+//! checked and connected to as it stands, so that no second look-up can put another address in between.
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep_until},
+};
+
+use super::address::AddressGuard;
+use crate::outcome::FetchError;
+
+/// How long an attempt runs alone before the next one begins beside it (RFC 8305 §5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The most addresses of one host that are tried: as many as can begin within 4 s. A name with hundreds of them would
+/// otherwise make us knock at hundreds of doors for one page.
+const MOST_ADDRESSES: usize = 16;
+
+/// Connects to the first of the addresses that answers.
+///
+/// The caller has leave for one socket. For an attempt beside another one `spare` is asked for leave; where there is
+/// none, the attempt waits for the one before it.
+///
+/// # Errors
+/// [`FetchError::PrivateAddress`] where the guard refuses all of them; [`FetchError::Connect`], with what became of
+/// each one that it does not refuse.
+pub async fn dial<Spare>(
+    addresses: &[SocketAddr],
+    guard: &AddressGuard,
+    spare: impl Fn() -> Option<Spare>,
+) -> Result<TcpStream, FetchError> {
+    let mut waiting = interleaved(addresses).into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failures = Failures::default();
+    let mut next_at = Instant::now();
+    loop {
+        if attempts.is_empty() || Instant::now() >= next_at {
+            let leave = if attempts.is_empty() { Some(None) } else { spare().map(Some) };
+            if let Some(leave) = leave {
+                match waiting.next() {
+                    Some(address) => attempts.push(attempt(address, guard, leave)),
+                    None if attempts.is_empty() => return Err(failures.into_error()),
+                    None => {}
+                }
+            }
+            next_at = Instant::now() + ATTEMPT_DELAY;
+        }
+        tokio::select! {
+            biased;
+            Some((address, attempted)) = attempts.next() => match attempted {
+                Ok(stream) => return Ok(stream),
+                Err(failure) => {
+                    failures.add(address, failure);
+                    // The next one need not wait for a delay that this one did not use.
+                    next_at = Instant::now();
+                }
+            },
+            () = sleep_until(next_at), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+/// The families in turn, IPv6 first, each in the order that it was told in (RFC 8305 §4).
+fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut sixes = addresses.iter().filter(|address| address.is_ipv6());
+    let mut fours = addresses.iter().filter(|address| address.is_ipv4());
+    let mut ordered: Vec<SocketAddr> = Vec::with_capacity(addresses.len().min(MOST_ADDRESSES));
+    loop {
+        let turn = [sixes.next(), fours.next()];
+        if turn == [None, None] {
+            return ordered;
+        }
+        for address in turn.into_iter().flatten() {
+            if ordered.len() < MOST_ADDRESSES && !ordered.contains(address) {
+                ordered.push(*address);
+            }
+        }
+    }
+}
+
+/// Checks one address and connects to it; dropped, it closes what it has opened.
+async fn attempt<Spare>(
+    address: SocketAddr,
+    guard: &AddressGuard,
+    _leave: Option<Spare>,
+) -> (SocketAddr, Result<TcpStream, FetchError>) {
+    let connecting = async {
+        guard.check(address.ip()).map_err(|refused| FetchError::PrivateAddress(refused.to_string()))?;
+        if address.port() == 0 {
+            return Err(FetchError::Request("nothing can listen on port 0".to_owned()));
+        }
+        let connected = TcpStream::connect(address).await.and_then(|stream| {
+            // Requests are written whole: waiting for more to fill a packet only delays them.
+            stream.set_nodelay(true)?;
+            // Loopback can connect a port to itself when nobody listens there.
+            if stream.local_addr()? == address { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(stream) }
+        });
+        connected.map_err(|error| FetchError::Connect(name(&error)))
+    };
+    (address, connecting.await)
+}
+
+/// Says what went wrong without the system's number for it.
+fn name(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        ErrorKind::HostUnreachable => "host unreachable".to_owned(),
+        ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        ErrorKind::AddrNotAvailable => "no local address or port to connect from".to_owned(),
+        ErrorKind::TimedOut => "no answer".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// What became of attempts that failed.
+#[derive(Default)]
+struct Failures {
+    refused: Option<FetchError>,
+    unwritable: Option<FetchError>,
+    tried: Vec<String>,
+}
+
+impl Failures {
+    fn add(&mut self, address: SocketAddr, failure: FetchError) {
+        match failure {
+            FetchError::PrivateAddress(_) => _ = self.refused.get_or_insert(failure),
+            FetchError::Request(_) => _ = self.unwritable.get_or_insert(failure),
+            other => self.tried.push(format!("{address}: {other}")),
+        }
+    }
+
+    /// A public address that failed says more than a private one that was not tried.
+    fn into_error(self) -> FetchError {
+        if !self.tried.is_empty() {
+            return FetchError::Connect(self.tried.join(", "));
+        }
+        self.unwritable.or(self.refused).unwrap_or_else(|| FetchError::Connect("there is no address".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{IpAddr, Ipv4Addr},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    fn open() -> AddressGuard {
+        AddressGuard { allow_private: true, ..AddressGuard::default() }
+    }
+
+    fn only(address: &str) -> AddressGuard {
+        AddressGuard { allow: vec![address.parse().unwrap()], ..AddressGuard::default() }
+    }
+
+    fn unlimited() -> Option<()> {
+        Some(())
+    }
+
+    async fn listener(ip: [u8; 4]) -> TcpListener {
+        TcpListener::bind((Ipv4Addr::from(ip), 0)).await.unwrap()
+    }
+
+    /// A port of `ip` where nobody listens, held so that nobody begins to.
+    fn deaf_port(ip: IpAddr) -> (TcpSocket, SocketAddr) {
+        let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+        socket.bind((ip, 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    /// An address that answers no knock: a listener whose queue is full.
+    struct BlackHole {
+        address: SocketAddr,
+        _held: (TcpListener, Vec<std::net::TcpStream>),
+    }
+
+    fn black_hole(ip: [u8; 4]) -> BlackHole {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::from(ip), 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let patience = Duration::from_millis(50);
+        let fill = || std::net::TcpStream::connect_timeout(&address, patience).ok();
+        let queued = std::iter::from_fn(fill).take(16).collect();
+        BlackHole { address, _held: (listener, queued) }
+    }
+
+    #[test]
+    fn the_families_take_turns_and_ipv6_begins() {
+        let parse = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let given = parse(&["1.1.1.1:80", "1.1.1.2:80", "1.1.1.3:80", "[2a00::1]:80", "[2a00::2]:80", "1.1.1.1:80"]);
+        let ordered = parse(&["[2a00::1]:80", "1.1.1.1:80", "[2a00::2]:80", "1.1.1.2:80", "1.1.1.3:80"]);
+        assert_eq!(interleaved(&given), ordered);
+        let many: Vec<SocketAddr> = (0..200).map(|n| ([1, 1, 1, n], 80).into()).collect();
+        assert_eq!(interleaved(&many), many[..MOST_ADDRESSES]);
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_costs_no_delay() {
+        let live = listener([127, 0, 0, 11]).await;
+        let (_held, dead) = deaf_port([127, 0, 0, 12].into());
+        let mut addresses = vec![dead, live.local_addr().unwrap()];
+        // Where there is no IPv6 the attempt fails as fast.
+        addresses.push("[::1]:1".parse().unwrap());
+        let began = Instant::now();
+        let stream = dial(&addresses, &open(), unlimited).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live.local_addr().unwrap());
+        assert!(stream.nodelay().unwrap());
+        assert!(began.elapsed() < ATTEMPT_DELAY, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_costs_one_delay() {
+        let (silent, live) = (black_hole([127, 0, 0, 13]), listener([127, 0, 0, 14]).await);
+        let began = Instant::now();
+        let stream = dial(&[silent.address, live.local_addr().unwrap()], &open(), unlimited).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live.local_addr().unwrap());
+        assert!(began.elapsed() >= ATTEMPT_DELAY && began.elapsed() < ATTEMPT_DELAY * 4, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn without_leave_for_a_second_socket_attempts_go_one_at_a_time() {
+        let (silent, live) = (black_hole([127, 0, 0, 15]), listener([127, 0, 0, 16]).await);
+        let addresses = [silent.address, live.local_addr().unwrap()];
+        let asked = Arc::new(AtomicUsize::new(0));
+        let spare = || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            None::<()>
+        };
+        let dialled = tokio::time::timeout(ATTEMPT_DELAY * 3, dial(&addresses, &open(), spare)).await;
+        assert!(dialled.is_err(), "it waits for the first");
+        assert!(asked.load(Ordering::SeqCst) >= 2, "and asks for leave again");
+    }
+
+    #[tokio::test]
+    async fn only_addresses_that_the_guard_lets_through_are_connected_to() {
+        let (refused, allowed) = (listener([127, 0, 0, 17]).await, listener([127, 0, 0, 18]).await);
+        let (refused_at, allowed_at) = (refused.local_addr().unwrap(), allowed.local_addr().unwrap());
+        let guard = only("127.0.0.18/32");
+        let stream = dial(&[refused_at, allowed_at], &guard, unlimited).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), allowed_at);
+        let error = dial(&[refused_at, refused_at], &guard, unlimited).await.unwrap_err();
+        assert!(matches!(&error, FetchError::PrivateAddress(why) if why.contains("127.0.0.17")), "{error:?}");
+        let knocked = futures_util::future::FutureExt::now_or_never(refused.accept());
+        assert!(knocked.is_none(), "the refused address was connected to");
+    }
+
+    #[tokio::test]
+    async fn failures_are_named_with_their_addresses() {
+        let ((_a, first), (_b, second)) = (deaf_port([127, 0, 0, 19].into()), deaf_port([127, 0, 0, 20].into()));
+        let error = dial(&[first, second], &open(), unlimited).await.unwrap_err();
+        let expected = format!("{first}: connection refused, {second}: connection refused");
+        assert_eq!(error, FetchError::Connect(expected));
+        // The one that was tried is named, not the one that was refused.
+        let error = dial(&[first, second], &only("127.0.0.19/32"), unlimited).await.unwrap_err();
+        assert_eq!(error, FetchError::Connect(format!("{first}: connection refused")));
+        let error = dial(&[([127, 0, 0, 1], 0).into()], &open(), unlimited).await.unwrap_err();
+        assert!(matches!(error, FetchError::Request(_)), "{error:?}");
+        let error = dial(&[], &open(), unlimited).await.unwrap_err();
+        assert!(matches!(error, FetchError::Connect(_)), "{error:?}");
+    }
+}

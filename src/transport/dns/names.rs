@@ -1,0 +1,245 @@
+//! Names: what is known of hosts' addresses, and who waits for what is not. Knows no name server.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+/// The addresses of a name, or why there are none.
+pub type Found = Result<Arc<[IpAddr]>, Arc<str>>;
+
+/// What all arbiters know of names: a bounded memory, and one look-up at a time for each name.
+pub struct Names {
+    state: Mutex<State>,
+    most: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Look-ups under way. Each has one [`Ticket`], so their number is bounded by those who wait and by the threads.
+    sought: HashMap<Arc<str>, watch::Sender<Option<Found>>>,
+    /// Two generations: when `young` is full it becomes `old`, and what was in `old` and never asked for is forgotten.
+    young: HashMap<Arc<str>, Known>,
+    old: HashMap<Arc<str>, Known>,
+}
+
+struct Known {
+    found: Found,
+    until: Instant,
+}
+
+/// What is known of a name.
+pub enum Knowledge {
+    /// All there is to know.
+    Known(Found),
+    /// A look-up is under way.
+    Sought(Waiting),
+    /// Nothing: the caller has a look-up made, and waits as all do.
+    Unknown(Ticket, Waiting),
+}
+
+/// Waits for a look-up that somebody began. Dropping it gives up this wait and no other.
+pub struct Waiting(watch::Receiver<Option<Found>>);
+
+/// The duty to look a name up. Dropped unfilled, it tells all who wait that nothing was found.
+pub struct Ticket {
+    name: Arc<str>,
+    names: Arc<Names>,
+    filled: bool,
+}
+
+impl Names {
+    /// Remembers at most `most` names.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), most })
+    }
+
+    /// Tells what is known of a name.
+    pub fn ask(self: &Arc<Self>, name: &str, now: Instant) -> Knowledge {
+        let mut state = self.state();
+        if let Some(found) = state.recall(name, now, self.most) {
+            return Knowledge::Known(found);
+        }
+        if let Some(sought) = state.sought.get(name) {
+            return Knowledge::Sought(Waiting(sought.subscribe()));
+        }
+        let name: Arc<str> = name.into();
+        let (sought, waiting) = watch::channel(None);
+        state.sought.insert(name.clone(), sought);
+        Knowledge::Unknown(Ticket { name, names: self.clone(), filled: false }, Waiting(waiting))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No step of ours panics halfway; a cache that is only half right would at worst ask again.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn recall(&mut self, name: &str, now: Instant, most: usize) -> Option<Found> {
+        if let Some(known) = self.young.get(name) {
+            return (known.until > now).then(|| known.found.clone());
+        }
+        let (name, known) = self.old.remove_entry(name)?;
+        if known.until <= now {
+            return None;
+        }
+        let found = known.found.clone();
+        self.remember(name, known, most);
+        Some(found)
+    }
+
+    fn remember(&mut self, name: Arc<str>, known: Known, most: usize) {
+        self.old.remove(&name);
+        if self.young.len() >= (most / 2).max(1) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(name, known);
+    }
+}
+
+impl Waiting {
+    /// Waits for the answer.
+    pub async fn found(mut self) -> Found {
+        let lost = || Err("the look-up was given up".into());
+        match self.0.wait_for(Option::is_some).await {
+            Ok(found) => found.as_ref().map_or_else(lost, Clone::clone),
+            Err(_) => lost(),
+        }
+    }
+}
+
+impl Ticket {
+    /// Returns the name that is to be looked up.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Hands the ticket back if somebody still waits; else the look-up is called off.
+    pub fn if_wanted(mut self) -> Option<Self> {
+        let names = self.names.clone();
+        // Under the lock, so that nobody begins to wait in between.
+        let mut state = names.state();
+        if state.sought.get(&self.name).is_some_and(|sought| sought.receiver_count() > 0) {
+            return Some(self);
+        }
+        state.sought.remove(&self.name);
+        self.filled = true;
+        None
+    }
+
+    /// Tells the answer to all who wait, and remembers it for `ttl`.
+    pub fn fill(mut self, found: Found, ttl: Duration, now: Instant) {
+        self.filled = true;
+        let mut state = self.names.state();
+        let sought = state.sought.remove(&self.name);
+        let known = Known { found: found.clone(), until: now + ttl };
+        state.remember(self.name.clone(), known, self.names.most);
+        drop(state);
+        if let Some(sought) = sought {
+            sought.send_replace(Some(found));
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.filled {
+            self.names.state().sought.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn address(last: u8) -> Found {
+        Ok([IpAddr::from([192, 0, 2, last])].into())
+    }
+
+    fn unknown(knowledge: Knowledge) -> (Ticket, Waiting) {
+        match knowledge {
+            Knowledge::Unknown(ticket, waiting) => (ticket, waiting),
+            _ => panic!("something is known"),
+        }
+    }
+
+    fn known(names: &Arc<Names>, name: &str, now: Instant) -> Option<Found> {
+        match names.ask(name, now) {
+            Knowledge::Known(found) => Some(found),
+            _ => None,
+        }
+    }
+
+    fn learn(names: &Arc<Names>, name: &str, found: Found, now: Instant) {
+        unknown(names.ask(name, now)).0.fill(found, TTL, now);
+    }
+
+    #[test]
+    fn an_answer_is_known_until_its_time_is_over() {
+        let (names, now) = (Names::new(10), Instant::now());
+        learn(&names, "a.test", address(1), now);
+        assert_eq!(known(&names, "a.test", now + TTL / 2), Some(address(1)));
+        assert_eq!(known(&names, "a.test", now + TTL), None);
+        let failed: Found = Err("no such host".into());
+        learn(&names, "b.test", failed.clone(), now);
+        assert_eq!(known(&names, "b.test", now), Some(failed));
+    }
+
+    #[test]
+    fn one_look_up_serves_all_who_ask_meanwhile() {
+        let (names, now) = (Names::new(10), Instant::now());
+        let (ticket, first) = unknown(names.ask("a.test", now));
+        let Knowledge::Sought(second) = names.ask("a.test", now) else { panic!("a second look-up") };
+        let Knowledge::Sought(third) = names.ask("a.test", now) else { panic!("a third look-up") };
+        drop(first);
+        let ticket = ticket.if_wanted().expect("two still wait");
+        ticket.fill(address(1), TTL, now);
+        assert_eq!(second.found().now_or_never(), Some(address(1)), "the wait that was given up cancels no other");
+        assert_eq!(third.found().now_or_never(), Some(address(1)));
+    }
+
+    #[test]
+    fn a_look_up_that_nobody_waits_for_is_called_off() {
+        let (names, now) = (Names::new(10), Instant::now());
+        let (ticket, waiting) = unknown(names.ask("a.test", now));
+        drop(waiting);
+        let Knowledge::Sought(again) = names.ask("a.test", now) else { panic!("a second look-up") };
+        let ticket = ticket.if_wanted().expect("wanted again");
+        drop(again);
+        assert!(ticket.if_wanted().is_none());
+        drop(unknown(names.ask("a.test", now)));
+    }
+
+    #[test]
+    fn a_lost_ticket_leaves_nobody_waiting() {
+        let (names, now) = (Names::new(10), Instant::now());
+        let (ticket, waiting) = unknown(names.ask("a.test", now));
+        drop(ticket);
+        assert!(waiting.found().now_or_never().expect("the wait is over").is_err());
+        drop(unknown(names.ask("a.test", now)));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_keeps_what_is_asked_for() {
+        let (names, now) = (Names::new(100), Instant::now());
+        learn(&names, "often.test", address(0), now);
+        for n in 0..1000 {
+            learn(&names, &format!("{n}.test"), address(1), now);
+            assert_eq!(known(&names, "often.test", now), Some(address(0)), "after {n}");
+            let state = names.state();
+            assert!(state.young.len() + state.old.len() <= 101);
+        }
+        assert_eq!(known(&names, "999.test", now), Some(address(1)));
+        assert_eq!(known(&names, "1.test", now), None);
+    }
+}

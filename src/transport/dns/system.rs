@@ -1,0 +1,93 @@
+//! SystemLookUp: asks the operating system, on threads that may block.
+
+use std::{
+    collections::VecDeque,
+    net::ToSocketAddrs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Handle;
+
+use super::{LookUp, NEGATIVE_TTL, names::Ticket};
+
+/// Asks getaddrinfo: hosts file, name servers and whatever else the machine is set up with.
+pub struct SystemLookUp {
+    threads: Handle,
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    tickets: VecDeque<Ticket>,
+    working: usize,
+}
+
+/// The most look-ups at a time. A name whose servers are dead keeps a thread for half a minute, so there are many;
+/// half of the threads that block stay free for parsing.
+const AT_ONCE: usize = 128;
+
+/// How long an answer is good for, since getaddrinfo does not say: what Chromium and Firefox take.
+const TTL: Duration = Duration::from_secs(60);
+
+impl SystemLookUp {
+    /// Looks up on `threads`.
+    pub fn new(threads: Handle) -> Self {
+        Self { threads, queue: Arc::default() }
+    }
+}
+
+impl LookUp for SystemLookUp {
+    fn look_up(&self, ticket: Ticket) {
+        let mut queue = lock(&self.queue);
+        queue.drop_unwanted();
+        queue.tickets.push_back(ticket);
+        if queue.working < AT_ONCE {
+            queue.working += 1;
+            let tickets = self.queue.clone();
+            self.threads.spawn_blocking(move || work(&tickets));
+        }
+    }
+}
+
+impl Queue {
+    /// Those who wait all have the same patience, so those who lost it stand in front: without them the queue is about
+    /// as long as the number of requests under way.
+    fn drop_unwanted(&mut self) {
+        while let Some(ticket) = self.tickets.pop_front() {
+            if let Some(wanted) = ticket.if_wanted() {
+                self.tickets.push_front(wanted);
+                return;
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Ticket> {
+        self.drop_unwanted();
+        let next = self.tickets.pop_front();
+        if next.is_none() {
+            self.working -= 1;
+        }
+        next
+    }
+}
+
+fn work(queue: &Mutex<Queue>) {
+    loop {
+        let Some(ticket) = lock(queue).next() else { return };
+        // The port is of no consequence; asking with one gives each address once, where asking without gives it once
+        // for every kind of socket.
+        let found = match (ticket.name(), 0).to_socket_addrs() {
+            Ok(addresses) => Ok(addresses.map(|address| address.ip()).collect()),
+            Err(error) => Err(error.to_string().into()),
+        };
+        let ttl = if found.is_ok() { TTL } else { NEGATIVE_TTL };
+        #[allow(clippy::disallowed_methods, reason = "an answer's age is real time")]
+        ticket.fill(found, ttl, Instant::now());
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    // Nothing that is done under it panics.
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}

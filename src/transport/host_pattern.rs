@@ -1,0 +1,103 @@
+//! HostPattern: which hosts a setting of the transport holds for. Knows no settings.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{Domain, DomainKey},
+    error::Error,
+};
+
+/// Hosts by name: `example.org` is that host and, where it is a registrable domain, all hosts below it;
+/// `*.a.example.org` is every host that ends so, and `a.example.org` itself; `*` is every host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HostPattern(String);
+
+impl HostPattern {
+    /// Takes a pattern as it is written.
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self(pattern.into())
+    }
+
+    /// Tells whether it holds for a host, written as in a URL.
+    pub fn matches(&self, host: &str) -> bool {
+        let (name, pattern) = (Domain::new(bare(host)), Domain::new(bare(&self.0)));
+        match pattern.as_str().strip_prefix('*') {
+            Some("") => true,
+            Some(suffix) => name.as_str() == suffix.trim_start_matches('.') || name.as_str().ends_with(suffix),
+            None => name == pattern || domain_of(host) == pattern,
+        }
+    }
+
+    /// Tells whether it holds for every host.
+    pub fn is_everything(&self) -> bool {
+        self.0.trim_matches(['*', '.']).is_empty()
+    }
+
+    /// Checks that it names something; `what` is the setting that it is part of.
+    ///
+    /// # Errors
+    /// It is empty, or has a scheme, a port or a path.
+    pub fn check(&self, what: &str) -> Result<(), Error> {
+        let is_address = bare(&self.0).parse::<std::net::IpAddr>().is_ok();
+        if self.0.is_empty() || (!is_address && self.0.contains([':', '/', ' '])) {
+            let why = format!("`{self}` is no host; write example.org, *.example.org or an address");
+            return Err(Error::setting(what, why));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The host without the brackets that an IPv6 address has in a URL.
+pub fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The registrable domain of a host.
+pub fn domain_of(host: &str) -> Domain {
+    url::Url::parse(&format!("http://{host}/"))
+        .map_or_else(|_| Domain::new(host), |url| DomainKey::RegistrableDomain.domain(&url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_holds_for_the_hosts_it_names_and_no_others() {
+        for (pattern, host, expected) in [
+            ("example.org", "example.org", true),
+            ("example.org", "www.Example.org.", true),
+            ("example.org", "notexample.org", false),
+            ("www.example.org", "example.org", false),
+            ("www.example.org", "a.www.example.org", false),
+            ("*.a.example.org", "a.example.org", true),
+            ("*.a.example.org", "x.a.example.org", true),
+            ("*.a.example.org", "b.example.org", false),
+            ("*", "anything", true),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.11", false),
+            ("::1", "[::1]", true),
+        ] {
+            assert_eq!(HostPattern::new(pattern).matches(host), expected, "{pattern} {host}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_a_host_and_nothing_more() {
+        for wrong in ["", "https://example.org", "example.org:443", "example.org/path"] {
+            assert!(HostPattern::new(wrong).check("x").is_err(), "{wrong}");
+        }
+        for right in ["*", "*.example.org", "localhost", "::1", "[::1]"] {
+            assert!(HostPattern::new(right).check("x").is_ok(), "{right}");
+        }
+    }
+}

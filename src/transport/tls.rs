@@ -1,0 +1,218 @@
+//! Tls: whom to trust, and a stream that is encrypted once that is settled. Knows no proxies and no HTTP.
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore,
+        client::Resumption,
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem, pem::PemObject},
+    },
+};
+
+use super::{
+    connection::Stream,
+    host_pattern::{HostPattern, bare},
+    tls_error,
+    tls_verifier::Verifier,
+};
+use crate::{
+    error::{Error, Result},
+    outcome::FetchError,
+};
+
+/// Whom to trust, and as whom to appear.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Trusts what the system trusts, in place of Mozilla's roots, which are compiled in. Needs the feature
+    /// `native-roots`.
+    pub system_roots: bool,
+    /// Trusts the authorities in these PEM files too.
+    pub ca_files: Vec<PathBuf>,
+    /// Certificates to show to servers that ask for one; of several that match a host the first is shown.
+    pub client_certificates: Vec<ClientCertificate>,
+    /// Hosts whose certificates are not checked: anyone on the way can read and change what is sent. The report says so.
+    pub insecure: Vec<HostPattern>,
+}
+
+/// A certificate to show to some servers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// The hosts that may see it.
+    pub host: HostPattern,
+    /// The PEM file of the certificate, with those of the authorities between it and the root.
+    pub certificate: PathBuf,
+    /// The PEM file of its key.
+    pub key: PathBuf,
+}
+
+/// What encrypts connections; shared by all arbiters, and so are the sessions that it resumes.
+pub struct Tls {
+    plain: Configs,
+    with_certificate: Vec<(HostPattern, Configs)>,
+}
+
+/// One set of settings, with and without a memory.
+struct Configs {
+    direct: Arc<ClientConfig>,
+    /// A resumed session tells a server that two connections have one owner, so through proxies none is.
+    proxied: Arc<ClientConfig>,
+}
+
+/// Sessions kept for resumption, about 1 KiB each: as many servers as a crawl's connections go to at once.
+const SESSIONS: usize = 1_024;
+
+impl Tls {
+    /// Reads the files that the settings name.
+    ///
+    /// # Errors
+    /// Names the file or the setting that is wrong.
+    pub fn new(settings: &TlsSettings) -> Result<Self> {
+        for host in &settings.insecure {
+            host.check("tls.insecure")?;
+            if host.is_everything() {
+                let why = "certificates of every host cannot be left unchecked; name the hosts";
+                return Err(Error::setting("tls.insecure", why));
+            }
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Verifier::new(roots(settings)?, provider.clone(), settings.insecure.clone())?;
+        let verifier = Arc::new(verifier);
+        let plain = Configs::new(&provider, &verifier, None)?;
+        let with_certificate = settings
+            .client_certificates
+            .iter()
+            .map(|client| {
+                client.host.check("tls.client_certificates.host")?;
+                Ok((client.host.clone(), Configs::new(&provider, &verifier, Some(client))?))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { plain, with_certificate })
+    }
+
+    /// Agrees on TLS with `host`, over a stream that leads there.
+    ///
+    /// # Errors
+    /// [`FetchError::Tls`], which names what is wrong.
+    pub async fn connect(
+        &self,
+        stream: Box<dyn Stream>,
+        host: &str,
+        proxied: bool,
+    ) -> Result<TlsStream<Box<dyn Stream>>, FetchError> {
+        let host = bare(host);
+        // Certificates and SNI name hosts without the final dot (RFC 6066 §3).
+        let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
+            .map_err(|_| FetchError::Tls(format!("no certificate can be for a host called {host}")))?;
+        let for_host = self.with_certificate.iter().find(|(pattern, _)| pattern.matches(host));
+        let configs = for_host.map_or(&self.plain, |(_, configs)| configs);
+        let config = if proxied { &configs.proxied } else { &configs.direct };
+        TlsConnector::from(config.clone())
+            .connect(name, stream)
+            .await
+            .map_err(|error| FetchError::Tls(tls_error::handshake(&error, host)))
+    }
+}
+
+impl TlsSettings {
+    /// Returns what whoever reads the report has to know.
+    pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        self.insecure.iter().map(|host| {
+            format!("TLS certificates of {host} are NOT checked: anyone on the way can read and change what is sent")
+        })
+    }
+}
+
+impl Configs {
+    fn new(
+        provider: &Arc<CryptoProvider>,
+        verifier: &Arc<Verifier>,
+        client: Option<&ClientCertificate>,
+    ) -> Result<Self> {
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::setting("tls", error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone());
+        let mut direct = match client {
+            None => builder.with_no_client_auth(),
+            Some(client) => {
+                let chain = certificates(&client.certificate)?;
+                let key = PrivateKeyDer::from_pem_file(&client.key)
+                    .map_err(|error| unreadable(&client.key, error, "private key"))?;
+                builder.with_client_auth_cert(chain, key).map_err(|error| {
+                    let (certificate, key) = (client.certificate.display(), client.key.display());
+                    Error::setting("tls.client_certificates", format!("{certificate} with {key}: {error}"))
+                })?
+            }
+        };
+        direct.alpn_protocols = vec![b"http/1.1".to_vec()];
+        direct.resumption = Resumption::in_memory_sessions(SESSIONS);
+        let mut proxied = direct.clone();
+        proxied.resumption = Resumption::disabled();
+        Ok(Self { direct: Arc::new(direct), proxied: Arc::new(proxied) })
+    }
+}
+
+fn roots(settings: &TlsSettings) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    if settings.system_roots {
+        system_roots(&mut roots)?;
+    } else {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    for file in &settings.ca_files {
+        for certificate in certificates(file)? {
+            roots.add(certificate).map_err(|error| {
+                Error::setting("tls.ca_files", format!("{} has a broken certificate: {error}", file.display()))
+            })?;
+        }
+    }
+    Ok(roots)
+}
+
+#[cfg(feature = "native-roots")]
+fn system_roots(roots: &mut RootCertStore) -> Result<()> {
+    let found = rustls_native_certs::load_native_certs();
+    // Some systems carry certificates that rustls does not read; the others serve.
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let why = found.errors.first().map_or_else(|| "the system has no roots".to_owned(), ToString::to_string);
+        return Err(Error::setting("tls.system_roots", why));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "native-roots"))]
+fn system_roots(_: &mut RootCertStore) -> Result<()> {
+    Err(Error::setting("tls.system_roots", "this build has no access to them; build with the feature native-roots"))
+}
+
+/// Reads a PEM file that has one certificate at least.
+fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>> {
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(file, error, "certificate"))?;
+    if certificates.is_empty() {
+        return Err(unreadable(file, pem::Error::NoItemsFound, "certificate"));
+    }
+    Ok(certificates)
+}
+
+fn unreadable(file: &PathBuf, error: pem::Error, wanted: &str) -> Error {
+    use std::io;
+    let source = match error {
+        pem::Error::Io(error) => error,
+        pem::Error::NoItemsFound => {
+            io::Error::new(io::ErrorKind::InvalidData, format!("it has no {wanted} in PEM form"))
+        }
+        other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
+    };
+    Error::file(file, source)
+}

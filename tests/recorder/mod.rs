@@ -1,0 +1,223 @@
+//! Recorder: a raw HTTP server on threads of its own, one for each connection, that notes when each request arrived.
+//! It shares no runtime and no code with what it judges, and takes the arrival times from the kernel, so that a busy
+//! machine that wakes its threads late does not blur what it measures.
+
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::{
+    io::{IoSliceMut, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use nix::{
+    cmsg_space,
+    sys::{
+        socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns},
+        time::TimeSpec,
+    },
+};
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub at: Instant,
+    pub index: usize,
+    pub method: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Asked {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What the server answers, and how much later.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub after: Duration,
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn ok(body: impl Into<String>) -> Self {
+        Self { after: Duration::ZERO, status: 200, headers: Vec::new(), body: body.into() }
+    }
+
+    pub fn status(status: u16) -> Self {
+        Self { status, ..Self::ok("") }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    pub fn after(mut self, latency: Duration) -> Self {
+        self.after = latency;
+        self
+    }
+}
+
+pub struct Recorder {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Recorder {
+    pub fn start(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // Connections inherit it.
+        setsockopt(&listener, ReceiveTimestampns, &true).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (answer, notes, clock) = (Arc::new(answer), asked.clone(), Arc::new(Clock::new()));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, notes, clock) = (answer.clone(), notes.clone(), clock.clone());
+                let serve = move || serve(&stream, &clock, &notes, &*answer);
+                thread::Builder::new().stack_size(256 * 1024).spawn(serve).unwrap();
+            }
+        });
+        Self { address, asked }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals(self.asked().iter().map(|asked| asked.at).collect())
+    }
+}
+
+/// Serves one connection. It ends quietly when its client does.
+fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> Answer) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut socket = Socket { stream, clock, read: Vec::new(), at: Instant::now() };
+    loop {
+        let head = socket.until(|read| read.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4))?;
+        let at = socket.at;
+        let head = String::from_utf8(head).ok()?;
+        let mut lines = head.split("\r\n");
+        let mut words = lines.next()?.split(' ').map(str::to_owned);
+        let (method, path) = (words.next()?, words.next()?);
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = length.map_or(0, |(_, value)| value.parse().unwrap());
+        let body = socket.until(|read| (read.len() >= length).then_some(length))?;
+        let asked = {
+            let mut notes = notes.lock().unwrap();
+            let asked = Asked { at, index: notes.len(), method, path, headers, body };
+            notes.push(asked.clone());
+            asked
+        };
+        let Answer { after, status, headers, body } = answer(&asked);
+        thread::sleep(after);
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
+        let body = if asked.method == "HEAD" { "" } else { &body };
+        socket.stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
+    }
+}
+
+/// A socket whose bytes come with the time of their arrival.
+struct Socket<'a> {
+    stream: &'a TcpStream,
+    clock: &'a Clock,
+    read: Vec<u8>,
+    /// When the bytes that were read last came.
+    at: Instant,
+}
+
+impl Socket<'_> {
+    /// Reads until `end` finds one, and returns what lies before it.
+    fn until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Option<Vec<u8>> {
+        loop {
+            if let Some(end) = end(&self.read) {
+                let rest = self.read.split_off(end);
+                return Some(std::mem::replace(&mut self.read, rest));
+            }
+            let mut bytes = [0; 8192];
+            let mut room = cmsg_space!(TimeSpec);
+            let mut slices = [IoSliceMut::new(&mut bytes)];
+            let got = recvmsg::<()>(self.stream.as_raw_fd(), &mut slices, Some(&mut room), MsgFlags::empty()).ok()?;
+            let stamp = got.cmsgs().ok()?.find_map(|message| match message {
+                ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+                _ => None,
+            });
+            let length = Some(got.bytes).filter(|length| *length > 0)?;
+            self.at = stamp.map_or_else(Instant::now, |stamp| self.clock.instant(stamp));
+            self.read.extend_from_slice(&bytes[..length]);
+        }
+    }
+}
+
+/// Turns the kernel's stamps, which are calendar time, into instants.
+struct Clock(Instant, SystemTime);
+
+impl Clock {
+    fn new() -> Self {
+        loop {
+            let (before, wall) = (Instant::now(), SystemTime::now());
+            // Not interrupted between the two.
+            if before.elapsed() < Duration::from_micros(20) {
+                return Self(before, wall);
+            }
+        }
+    }
+
+    fn instant(&self, stamp: TimeSpec) -> Instant {
+        self.0 + (SystemTime::UNIX_EPOCH + Duration::from(stamp)).duration_since(self.1).unwrap_or_default()
+    }
+}
+
+/// When requests arrived.
+#[derive(Clone, Debug)]
+pub struct Arrivals(pub Vec<Instant>);
+
+impl Arrivals {
+    fn sorted(&self) -> Vec<Instant> {
+        let mut sorted = self.0.clone();
+        sorted.sort();
+        sorted
+    }
+
+    /// Starts per second from the first to the last.
+    pub fn rate(&self) -> f64 {
+        let sorted = self.sorted();
+        (sorted.len() - 1) as f64 / (sorted[sorted.len() - 1] - sorted[0]).as_secs_f64()
+    }
+
+    /// The most arrivals in any window of `per`.
+    pub fn fullest(&self, per: Duration) -> usize {
+        let sorted = self.sorted();
+        let mut from = 0;
+        let within = |(index, at): (usize, &Instant)| {
+            while *at - sorted[from] >= per {
+                from += 1;
+            }
+            index + 1 - from
+        };
+        sorted.iter().enumerate().map(within).max().unwrap_or(0)
+    }
+
+    pub fn smallest_gap(&self) -> Duration {
+        self.sorted().windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(Duration::MAX)
+    }
+}

@@ -1,0 +1,267 @@
+//! TLS, judged against servers with certificates of every kind.
+
+mod network;
+
+use std::{
+    io::{Read, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use network::{Crawled, Server, crawl, header, page};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
+};
+use tempfile::TempDir;
+use tokio_rustls::rustls::{
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
+    sign::CertifiedKey,
+};
+
+/// An authority of our own, whose certificate is in a file.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+    directory: TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        Self::called("The Authority")
+    }
+
+    fn called(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ca.pem"), certificate.pem()).unwrap();
+        Self { issuer: Issuer::new(params, key), certificate: certificate.der().clone(), directory }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    fn sign(&self, params: &CertificateParams) -> (CertificateDer<'static>, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().der().clone(), key)
+    }
+}
+
+fn for_names(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+fn config((certificate, key): (CertificateDer<'static>, KeyPair)) -> ServerConfig {
+    ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], private(&key)).unwrap()
+}
+
+fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
+    PrivatePkcs8KeyDer::from(key.serialize_der()).into()
+}
+
+/// Serves a page with this certificate.
+fn serve(certificate: (CertificateDer<'static>, KeyPair)) -> Server {
+    Server::https(config(certificate), |_| page("hello over tls"))
+}
+
+/// Names `name.test`, and all others, lead to the server.
+fn everything_at(server: &Server) -> String {
+    format!("*.test:127.0.0.1:{}", server.port())
+}
+
+#[test]
+fn a_page_comes_over_tls_from_a_server_whose_authority_is_given() {
+    let authority = Authority::new();
+    let server = serve(authority.sign(&for_names(&["name.test"])));
+    let asked = crawl(&["https://name.test/"]).ca_file(authority.file()).resolve(everything_at(&server));
+    let crawled = Crawled::of(asked);
+    assert_eq!(crawled.only(), ("ok", ""));
+    assert_eq!(crawled.bodies, ["hello over tls"]);
+    assert_eq!(header(&server.heads()[0], "host"), Some("name.test"));
+    assert!(crawled.report.warnings.is_empty());
+}
+
+#[test]
+fn an_address_is_checked_as_an_address() {
+    let authority = Authority::new();
+    let server = serve(authority.sign(&for_names(&["127.0.0.1"])));
+    let url = format!("https://127.0.0.1:{}/", server.port());
+    assert_eq!(Crawled::of(crawl(&[&url]).ca_file(authority.file())).only(), ("ok", ""));
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_named() {
+    let authority = Authority::new();
+    let mut expired = for_names(&["name.test"]);
+    expired.not_before = date_time_ymd(2019, 1, 1);
+    expired.not_after = date_time_ymd(2020, 2, 3);
+    let mut early = for_names(&["name.test"]);
+    early.not_before = date_time_ymd(2090, 1, 1);
+    early.not_after = date_time_ymd(2091, 1, 1);
+    let own_key = KeyPair::generate().unwrap();
+    let own = for_names(&["name.test"]).self_signed(&own_key).unwrap().der().clone();
+    let ca_key = KeyPair::generate().unwrap();
+    let mut own_ca = for_names(&["name.test"]);
+    own_ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own_ca = own_ca.self_signed(&ca_key).unwrap().der().clone();
+    for (certificate, word) in [
+        (authority.sign(&expired), "expired on 2020-02-03T00:00:00Z"),
+        (authority.sign(&early), "not valid before 2090-01-01T00:00:00Z"),
+        (authority.sign(&for_names(&["other.test", "third.test"])), "for other.test, third.test, not for this name"),
+        ((own, own_key), "self-signed"),
+        ((own_ca, ca_key), "self-signed"),
+        (Authority::called("Another").sign(&for_names(&["name.test"])), "unknown issuer"),
+    ] {
+        let server = serve(certificate);
+        let asked = crawl(&["https://name.test/"]).ca_file(authority.file()).resolve(everything_at(&server));
+        let crawled = Crawled::of(asked);
+        let (outcome, detail) = crawled.only();
+        assert_eq!(outcome, "tls", "{word}: {detail}");
+        assert!(detail.contains("name.test") && detail.contains(word), "{word}: {detail}");
+        assert!(server.heads().is_empty(), "nothing is asked of a server that is not believed");
+    }
+}
+
+#[test]
+fn an_authority_that_was_not_given_is_not_trusted() {
+    let server = serve(Authority::new().sign(&for_names(&["name.test"])));
+    let crawled = Crawled::of(crawl(&["https://name.test/"]).resolve(everything_at(&server)));
+    assert_eq!(crawled.only().0, "tls");
+}
+
+#[test]
+fn only_hosts_that_are_named_go_unchecked_and_the_report_says_so() {
+    let server = serve(Authority::new().sign(&for_names(&["whatever.test"])));
+    let urls = ["https://a.named.test/", "https://other.test/"];
+    let crawled = Crawled::of(crawl(&urls).insecure("*.named.test").resolve(everything_at(&server)));
+    let outcome = |host: &str| &crawled.ends.iter().find(|end| end.url.contains(host)).unwrap().outcome;
+    assert_eq!(outcome("named"), "ok");
+    assert_eq!(outcome("other"), "tls");
+    assert!(crawled.report.to_string().contains("WARNING: TLS certificates of *.named.test are NOT checked"));
+    let everything = crawl(&urls).insecure("*").start().err().unwrap().to_string();
+    assert!(everything.contains("tls.insecure"), "{everything}");
+}
+
+#[test]
+fn plain_http_on_a_tls_port_and_tls_on_a_plain_port_are_told() {
+    let plain = Server::blurts(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    let crawled = Crawled::of(crawl(&[&format!("https://{}/", plain.address)]));
+    let (outcome, detail) = crawled.only();
+    assert_eq!(outcome, "tls");
+    assert!(detail.contains("http://"), "{detail}");
+    // What every TLS server answers to plain HTTP: the alert `unexpected_message`.
+    let tls = Server::blurts(&[0x15, 3, 3, 0, 2, 2, 10]);
+    let crawled = Crawled::of(crawl(&[&tls.url("/")]));
+    let (outcome, detail) = crawled.only();
+    assert_eq!(outcome, "protocol");
+    assert!(detail.contains("https://"), "{detail}");
+    let silent = Server::start(|stream, _| drop(stream));
+    let crawled = Crawled::of(crawl(&[&format!("https://{}/", silent.address)]));
+    assert_eq!(crawled.only().0, "tls");
+}
+
+/// Gives each server name its own certificate, and none without a name; speaks HTTP/1.1 or nothing.
+#[derive(Debug)]
+struct ByName(Vec<(String, Arc<CertifiedKey>)>);
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asks_http_1 = hello.alpn()?.eq([b"http/1.1".as_slice()]);
+        let (_, key) = self.0.iter().find(|(name, _)| Some(name.as_str()) == hello.server_name())?;
+        asks_http_1.then(|| key.clone())
+    }
+}
+
+#[test]
+fn the_server_is_told_the_name_without_its_final_dot_and_the_protocol() {
+    let authority = Authority::new();
+    let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+    let by_name = ["one.test", "two.test"].map(|name| {
+        let (certificate, key) = authority.sign(&for_names(&[name]));
+        (name.to_owned(), Arc::new(CertifiedKey::from_der(vec![certificate], private(&key), &provider).unwrap()))
+    });
+    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(ByName(by_name.into())));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let server = Server::https(config, |_| page("by name"));
+    let port = server.port();
+    let asked = crawl(&["https://one.test/", "https://two.test/", "https://two.test./dot"])
+        .ca_file(authority.file())
+        .resolve(format!("one.test:127.0.0.1:{port}"))
+        .resolve(format!("two.test:127.0.0.1:{port}"))
+        .resolve(format!("two.test.:127.0.0.1:{port}"));
+    let crawled = Crawled::of(asked);
+    assert_eq!(crawled.report.pages(), 3, "{:?}", crawled.ends);
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_its_host_only() {
+    let authority = Authority::new();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate.clone()).unwrap();
+    let clients = WebPkiClientVerifier::builder(roots.into()).build().unwrap();
+    let (certificate, key) = authority.sign(&for_names(&["name.test", "other.test"]));
+    let config = ServerConfig::builder()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(vec![certificate], private(&key))
+        .unwrap();
+    let server = Server::https(config, |_| page("I know you"));
+    let mut params = for_names(&["client"]);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+    let (certificate_file, key_file) =
+        (authority.directory.path().join("me.pem"), authority.directory.path().join("me.key"));
+    std::fs::write(&certificate_file, certificate.pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+    let asked = crawl(&["https://name.test/", "https://other.test/"])
+        .ca_file(authority.file())
+        .client_certificate("name.test", &certificate_file, &key_file)
+        .resolve(everything_at(&server));
+    let crawled = Crawled::of(asked);
+    let end = |host: &str| crawled.ends.iter().find(|end| end.url.contains(host)).unwrap();
+    assert_eq!(end("name").outcome, "ok", "{:?}", end("name"));
+    assert_eq!(end("other").outcome, "tls", "{:?}", end("other"));
+    assert!(end("other").detail.contains("CertificateRequired"), "{:?}", end("other"));
+}
+
+#[test]
+fn a_second_connection_resumes_the_session_of_the_first() {
+    let authority = Authority::new();
+    let config = Arc::new(config(authority.sign(&for_names(&["name.test"]))));
+    let server = Server::start(move |stream, kinds| {
+        let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
+        let mut buffer = [0; 4096];
+        assert!(stream.read(&mut buffer).unwrap() > 0);
+        kinds.lock().unwrap().push(format!("{:?}", stream.conn.handshake_kind()));
+        stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+    });
+    let asked = crawl(&["https://name.test/1", "https://name.test/2"])
+        .per_domain(1)
+        .ca_file(authority.file())
+        .resolve(everything_at(&server));
+    assert_eq!(Crawled::of(asked).report.pages(), 2);
+    assert_eq!(server.heads(), ["Some(Full)", "Some(Resumed)"]);
+}
+
+#[test]
+fn a_file_that_is_missing_or_wrong_is_named_before_anything_is_fetched() {
+    let server = Server::http(|_| page("fetched"));
+    let wrong = tempfile::NamedTempFile::new().unwrap();
+    let said = |crawler: actix_crawler::Crawler<_>| crawler.start().err().expect("an error").to_string();
+    let missing = said(crawl(&[&server.url("/")]).ca_file("/nowhere/ca.pem"));
+    assert!(missing.contains("/nowhere/ca.pem"), "{missing}");
+    let name = wrong.path().display().to_string();
+    let empty = said(crawl(&[&server.url("/")]).ca_file(wrong.path()));
+    assert!(empty.contains(&name) && empty.contains("certificate"), "{empty}");
+    let no_key = said(crawl(&[&server.url("/")]).client_certificate("a.test", wrong.path(), wrong.path()));
+    assert!(no_key.contains(&name), "{no_key}");
+    assert!(server.heads().is_empty());
+}
