@@ -96,6 +96,8 @@ fn serve(mut stream: TcpStream, domains: u8, asked: &Mutex<Vec<Asked>>) {
                 ("200 OK", links.iter().map(|link| format!("<a href=\"{link}\">x</a>")).collect())
             }
         };
+        // So long that most kills hit pages in flight.
+        thread::sleep(Duration::from_millis(fastrand::u64(0..100)));
         let answer = format!(
             "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use url::Url;
 
-use crate::{domain::Domain, stats::Ledger};
+use crate::{domain::Domain, request::Request, stats::Ledger};
 
 /// The part of a frontier that is about its store. The store has a thread of its own: nothing here waits for a disk.
 pub trait Durable {
@@ -32,6 +32,9 @@ pub trait Durable {
 
     /// Stores that this URL's host is in the scope, with the next commit.
     fn include(&mut self, seed: &Url);
+
+    /// Keeps a request that failed for good, so that it can be tried again some day; with the next commit.
+    fn bury(&mut self, request: &Arc<Request>, outcome: &str, detail: &str);
 
     /// Tells whether the store is so far behind that no more work is to be taken on; news will come when it is not.
     fn is_behind(&self) -> bool;

@@ -705,7 +705,12 @@ impl Crawl {
                     }
                 }
             }
-            _ => self.stats.ledger.failed += 1,
+            outcome => {
+                self.stats.ledger.failed += 1;
+                if let Some(store) = self.frontier.durable() {
+                    store.bury(&visit.leased.request, outcome.key(), &outcome.detail());
+                }
+            }
         }
         self.admit_all(found, now);
         true
@@ -750,9 +755,12 @@ impl Crawl {
         self.write(|| LogLine::dropped(wall_clock(), domain, request, reason));
     }
 
-    fn fail(&mut self, request: &Request, domain: Domain, outcome: &'static str, detail: String) {
+    fn fail(&mut self, request: &Arc<Request>, domain: Domain, outcome: &'static str, detail: String) {
         self.stats.ledger.failed += 1;
         self.stats.count(&format!("outcome/{outcome}"));
+        if let Some(store) = self.frontier.durable() {
+            store.bury(request, outcome, &detail);
+        }
         self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
     }
 

@@ -49,6 +49,23 @@ pub enum Write {
     Remember { domain: Domain, past: Past },
     /// The host of a seed is in the scope.
     Include(Url),
+    /// A request failed for good.
+    Bury { number: u64, dead: DeadLetter },
+    /// A request that failed is not dead any more.
+    Unbury { number: u64 },
+    /// A domain's past does not matter any more.
+    Forget { domain: Domain },
+}
+
+/// A request that failed for good, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The request.
+    pub request: Arc<Request>,
+    /// How it ended, in one word.
+    pub outcome: String,
+    /// What there is to say beside the word.
+    pub detail: String,
 }
 
 /// The counters that are stored with each batch.
@@ -125,6 +142,7 @@ const SETTINGS_KEY: &[u8] = b"s";
 const WAITING: u8 = b'w';
 const PAST: u8 = b'p';
 const INCLUDED: u8 = b'i';
+const DEAD: u8 = b'd';
 
 impl Layout {
     /// Opens the directory, or creates it.
@@ -172,14 +190,14 @@ impl Layout {
         }
     }
 
-    /// Reads what is needed at the start, and stores the settings.
+    /// Reads what is needed at the start, and stores the settings of a crawl that begins.
     ///
     /// # Errors
     /// What is stored cannot be read.
-    pub fn known(&self, settings: &[(&str, String)]) -> Result<Known> {
+    pub fn known(&self, settings: Option<&[(&str, String)]>) -> Result<Known> {
         let counters = self.get::<Counters>(COUNTERS_KEY)?;
         let mut known = Known {
-            resumed: Resumed { changed: self.changed(settings)?, ..Resumed::default() },
+            resumed: Resumed { changed: settings.map_or(Ok(Vec::new()), |settings| self.changed(settings))?, ..Resumed::default() },
             waiting: Vec::new(),
             next: counters.as_ref().map_or(0, |counters| counters.next),
             seen: counters.as_ref().map_or(0, |counters| counters.seen),
@@ -230,6 +248,9 @@ impl Layout {
                     stored.insert(&self.meta, meta_key(PAST, domain.as_str()), to_json(&past)?);
                 }
                 Write::Include(url) => stored.insert(&self.meta, meta_key(INCLUDED, url.as_str()), []),
+                Write::Bury { number, dead } => stored.insert(&self.meta, dead_key(number), to_json(&dead)?),
+                Write::Unbury { number } => stored.remove(&self.meta, dead_key(number)),
+                Write::Forget { domain } => stored.remove(&self.meta, meta_key(PAST, domain.as_str())),
             }
         }
         for (domain, count) in batch.waiting {
@@ -295,6 +316,22 @@ impl Layout {
             let (domain, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
             Ok((domain, self.decode(place, &value)?))
         })
+    }
+
+    /// Goes through the requests that failed for good, with their numbers.
+    pub fn all_dead(&self) -> impl Iterator<Item = Result<(u64, DeadLetter)>> {
+        self.meta.prefix([DEAD]).map(|entry| {
+            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            Ok((u64_of(key.get(1..).unwrap_or_default()), self.json(&value)?))
+        })
+    }
+
+    /// Brings all that is in the journal to where it is read from.
+    #[cfg(test)]
+    pub fn flush(&self) {
+        for keyspace in [&self.queue, &self.seen, &self.meta] {
+            keyspace.rotate_memtable_and_wait().unwrap();
+        }
     }
 
     /// Returns the counters.
@@ -382,6 +419,10 @@ fn split_queue_key(key: &[u8]) -> Option<(Domain, Place)> {
 
 fn meta_key(kind: u8, name: &str) -> Vec<u8> {
     [&[kind], name.as_bytes()].concat()
+}
+
+fn dead_key(number: u64) -> Vec<u8> {
+    [&[DEAD][..], &number.to_be_bytes()].concat()
 }
 
 fn domain_of(key: &[u8]) -> Domain {

@@ -7,6 +7,7 @@ mod clock;
 mod layout;
 mod queue;
 mod recent;
+pub mod state;
 mod store;
 
 use std::{
@@ -20,7 +21,7 @@ use url::Url;
 
 use self::{
     clock::Clock,
-    layout::{Layout, Write},
+    layout::{DeadLetter, Layout, Write},
     queue::{Entry, Place, Queue},
     recent::Recent,
     store::{Answer, Link, Order, Transaction},
@@ -118,7 +119,7 @@ pub fn open(dir: &Path, settings: &[(&str, String)]) -> Result<(Box<dyn Frontier
 impl DiskFrontier {
     fn open(dir: &Path, settings: &[(&str, String)], sizes: Sizes) -> Result<(Self, Resumed)> {
         let layout = Layout::open(dir)?;
-        let known = layout.known(settings)?;
+        let known = layout.known(Some(settings))?;
         let mut recent = Recent::with_generations_of(sizes.generation);
         if known.seen <= sizes.generation as u64 {
             for fingerprint in layout.all_seen() {
@@ -438,6 +439,12 @@ impl Durable for DiskFrontier {
 
     fn include(&mut self, seed: &Url) {
         self.transaction.writes.push(Write::Include(seed.clone()));
+    }
+
+    fn bury(&mut self, request: &Arc<Request>, outcome: &str, detail: &str) {
+        let dead = DeadLetter { request: request.clone(), outcome: outcome.to_owned(), detail: detail.to_owned() };
+        let number = self.number();
+        self.transaction.writes.push(Write::Bury { number, dead });
     }
 
     fn is_behind(&self) -> bool {
