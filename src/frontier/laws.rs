@@ -320,7 +320,7 @@ mod on_disk {
 
     impl Woken for Bell {
         fn woken(&self) {
-            drop(self.0.send(()));
+            let _ = self.0.send(());
         }
     }
 

@@ -285,11 +285,11 @@ impl Layout {
 
     /// Returns all fingerprints.
     pub fn all_seen(&self) -> impl Iterator<Item = Result<Fingerprint>> {
-        self.seen.iter().map(|entry| {
+        to_first_error(self.seen.iter().map(|entry| {
             let key = entry.key().map_err(|error| self.damaged(&error))?;
             let bytes = (*key).try_into().map_err(|_| self.damaged(&"a fingerprint has not 16 bytes"))?;
             Ok(Fingerprint::from_bytes(bytes))
-        })
+        }))
     }
 
     /// Reads up to `most` entries of a domain's queue, from a place on.
@@ -311,19 +311,19 @@ impl Layout {
 
     /// Goes through all entries of all queues.
     pub fn all_queued(&self) -> impl Iterator<Item = Result<(Domain, Stored)>> {
-        self.queue.iter().map(|entry| {
+        to_first_error(self.queue.iter().map(|entry| {
             let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
             let (domain, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
             Ok((domain, self.decode(place, &value)?))
-        })
+        }))
     }
 
     /// Goes through the requests that failed for good, with their numbers.
     pub fn all_dead(&self) -> impl Iterator<Item = Result<(u64, DeadLetter)>> {
-        self.meta.prefix([DEAD]).map(|entry| {
+        to_first_error(self.meta.prefix([DEAD]).map(|entry| {
             let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
             Ok((u64_of(key.get(1..).unwrap_or_default()), self.json(&value)?))
-        })
+        }))
     }
 
     /// Brings all that is in the journal to where it is read from.
@@ -369,6 +369,12 @@ impl Layout {
     fn failed(&self, error: &dyn std::fmt::Display) -> Error {
         Error::store(&self.dir, format!("it cannot be written any more: {error}; what was stored before is safe"))
     }
+}
+
+/// The store does not get past a damaged block, and would tell of it for ever.
+fn to_first_error<T>(items: impl Iterator<Item = Result<T>>) -> impl Iterator<Item = Result<T>> {
+    let mut failed = false;
+    items.take_while(move |item| !std::mem::replace(&mut failed, item.is_err()))
 }
 
 /// Holds the directory for this process. The system lets go of it when the process ends, however it does.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 pub use super::layout::DeadLetter;
 use super::{
-    layout::{Batch, Counters, Layout, Write},
+    layout::{Batch, Counters, Layout, Stored, Write},
     queue::{Entry, Place},
 };
 use crate::{
@@ -123,25 +123,29 @@ impl State {
         Ok(summary)
     }
 
-    /// Writes all that waits as JSON Lines, skipping what cannot be read; returns how much was written and skipped.
+    /// Writes all that waits as JSON Lines. A domain whose queue is damaged ends where it is; returns how many requests
+    /// were written, and those domains.
     ///
     /// # Errors
-    /// The output cannot be written.
-    pub fn export(&self, mut output: impl io::Write) -> io::Result<(u64, u64)> {
-        let (mut written, mut skipped) = (0, 0);
-        for entry in self.layout.all_queued() {
-            let Ok((domain, stored)) = entry else {
-                skipped += 1;
-                continue;
-            };
-            let Entry { attempts, request, .. } = &stored.entry;
-            let line = Line { domain: &domain, attempts: *attempts, not_before_ms: stored.not_before, request };
-            serde_json::to_writer(&mut output, &line)?;
-            output.write_all(b"\n")?;
-            written += 1;
+    /// The output cannot be written, or it cannot be read which domains there are.
+    pub fn export(&self, mut output: impl io::Write) -> Result<(u64, Vec<Domain>)> {
+        let (mut written, mut damaged) = (0, Vec::new());
+        for (domain, _) in self.layout.known(None)?.waiting {
+            let mut from = Some(Place::FIRST);
+            while let Some(place) = from {
+                let Ok(read) = self.layout.read(&domain, place, CHANGES_AT_ONCE) else {
+                    damaged.push(domain.clone());
+                    break;
+                };
+                for stored in &read.entries {
+                    write_line(&mut output, &domain, stored).map_err(|source| Error::file("the export", source))?;
+                    written += 1;
+                }
+                from = read.next;
+            }
         }
-        output.flush()?;
-        Ok((written, skipped))
+        output.flush().map_err(|source| Error::file("the export", source))?;
+        Ok((written, damaged))
     }
 
     /// Goes through the requests that failed for good.
@@ -193,7 +197,7 @@ impl State {
             *change.counters.progress.counts.entry("drop/stopped/forgotten".to_owned()).or_default() += count;
             let waiting = change.waiting.entry(domain.clone()).or_default();
             *waiting = if count == 0 { 0 } else { waiting.saturating_sub(count) };
-            let remove = |stored: super::layout::Stored| Write::Remove { domain: domain.clone(), place: stored.entry.place };
+            let remove = |stored: Stored| Write::Remove { domain: domain.clone(), place: stored.entry.place };
             change.writes.extend(entries.into_iter().map(remove));
             change.writes.push(Write::Forget { domain: domain.clone() });
             self.store(change)?;
@@ -213,6 +217,13 @@ impl State {
         let waiting = change.waiting.into_iter().collect();
         self.layout.store(Batch { writes: change.writes, waiting, counters: Some(change.counters) })
     }
+}
+
+fn write_line(output: &mut impl io::Write, domain: &Domain, stored: &Stored) -> io::Result<()> {
+    let Entry { attempts, request, .. } = &stored.entry;
+    let line = Line { domain, attempts: *attempts, not_before_ms: stored.not_before, request };
+    serde_json::to_writer(&mut *output, &line)?;
+    output.write_all(b"\n")
 }
 
 struct Change {
@@ -248,7 +259,7 @@ mod tests {
     use std::{fs, path::PathBuf};
 
     use super::*;
-    use crate::frontier::{Frontier, Next, disk::testing::tiny, durable::Durable, durable::Progress};
+    use crate::frontier::{Frontier, Next, disk::testing::{sync, tiny}, durable::{Durable, Progress}};
 
     const PAGES: u32 = 40;
 
@@ -262,6 +273,7 @@ mod tests {
             frontier.offer(&domain, request.fingerprint(), request);
             progress.ledger.discovered += 1;
             frontier.commit(progress.clone());
+            sync(&frontier);
         }
         for page in 0..3 {
             let Next::Leased(leased) = frontier.lease(&domain, std::time::Instant::now()) else { panic!() };
@@ -306,7 +318,7 @@ mod tests {
         assert_eq!((discovered, done, failed, queued), (40, 2, 1, 37));
         assert_eq!((summary.seen, summary.domains, summary.dead), (40, 1, 1));
         let mut exported = Vec::new();
-        assert_eq!(state.export(&mut exported).unwrap(), (37, 0));
+        assert_eq!(state.export(&mut exported).unwrap(), (37, Vec::new()));
         let first: serde_json::Value = serde_json::from_slice(exported.split(|b| *b == b'\n').next().unwrap()).unwrap();
         assert_eq!((&first["domain"], &first["url"]), (&"e.org".into(), &"http://e.org/3".into()));
     }
