@@ -80,7 +80,8 @@ pub fn read(headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
     // The draft's older form is one list of three: `limit=100, remaining=50, reset=5`.
     let old_form = all(headers, "ratelimit").filter_map(one_list);
     let families = FAMILIES.iter().filter_map(|family| family.quota(headers, now));
-    let strictest = structured.chain(old_form).chain(families).max_by(|a, b| a.strictness().total_cmp(&b.strictness()))?;
+    let strictest =
+        structured.chain(old_form).chain(families).max_by(|a, b| a.strictness().total_cmp(&b.strictness()))?;
     Some(Quota { reset: strictest.reset.min(LONGEST_RESET), ..strictest })
 }
 
@@ -231,7 +232,11 @@ mod tests {
 
     #[test]
     fn of_several_quotas_the_strictest_holds() {
-        let two = [("ratelimit", r#""a";r=50;t=30, "b";r=5;t=30"#), ("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "1")];
+        let two = [
+            ("ratelimit", r#""a";r=50;t=30, "b";r=5;t=30"#),
+            ("x-ratelimit-remaining", "7"),
+            ("x-ratelimit-reset", "1"),
+        ];
         assert_eq!(quota(&two), told(5, 30, None));
     }
 

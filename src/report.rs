@@ -1,6 +1,6 @@
 //! Report: how a crawl ended, for people and as data.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
@@ -81,86 +81,163 @@ impl Report {
     }
 }
 
+/// The most reasons that are shown one by one.
+const MOST_REASONS_SHOWN: usize = 12;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (stats, ledger) = (&self.stats, &self.stats.ledger);
+        let stats = &self.stats;
         let ended = match self.ended {
-            Ended::Finished => "finished",
-            Ended::Stopped => "stopped",
-            Ended::Aborted => "aborted",
-            Ended::Failed => "failed",
+            Ended::Finished => "Finished",
+            Ended::Stopped => "Stopped",
+            Ended::Aborted => "Stopped at once",
+            Ended::Failed => "Failed",
         };
-        writeln!(
-            f,
-            "{ended}: {} pages, {} items, {} in {} ({:.1} pages/s)",
-            self.pages(),
-            stats.items,
-            Bytes(stats.bytes),
-            humantime::format_duration(std::time::Duration::from_millis(
-                u64::try_from(stats.elapsed.as_millis()).unwrap_or(u64::MAX)
-            )),
-            stats.pages_per_second(),
-        )?;
-        for (key, count) in stats.counts.iter().filter(|(_, count)| **count > 0) {
-            writeln!(f, "  {key:<36} {count:>9}")?;
-        }
+        let (took, bytes, speed) = (Took(stats.elapsed), Bytes(stats.bytes), stats.pages_per_second());
+        writeln!(f, "{ended} after {took}: {} pages, {bytes}, {speed:.1} pages/s", Grouped(self.pages()))?;
+        writeln!(f)?;
+        self.fmt_counts(f)?;
         self.fmt_domains(f)?;
         if let Some(state) = &self.state {
             let resumed = if state.resumed { "resumed from" } else { "kept in" };
-            write!(f, "{resumed} {}", state.dir.display())?;
+            write!(f, "state {resumed} {}", state.dir.display())?;
             if !state.changed.is_empty() {
                 write!(f, ", with other {} than before", state.changed.join(", "))?;
             }
-            writeln!(f)?;
+            writeln!(f, "; the same command goes on with it\n")?;
         }
         if let Some(failure) = &self.failure {
-            writeln!(f, "{failure}")?;
+            writeln!(f, "{failure}\n")?;
         }
         for complaint in &self.complaints {
-            writeln!(f, "pipeline: {complaint}")?;
+            writeln!(f, "pipeline: {complaint}\n")?;
         }
         for warning in &self.warnings {
-            writeln!(f, "WARNING: {warning}")?;
+            writeln!(
+                f,
+                "WARNING: {warning}
+"
+            )?;
         }
-        write!(
-            f,
-            "ledger: {} discovered = {} done + {} failed + {} dropped + {} queued + {} leased  [{}]",
-            ledger.discovered,
-            ledger.done,
-            ledger.failed,
-            ledger.dropped,
-            ledger.queued,
-            ledger.leased,
-            if self.ledger_adds_up { "adds up" } else { "DOES NOT ADD UP" },
-        )
+        self.fmt_ledger(f)
     }
 }
 
 impl Report {
+    fn fmt_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = &self.stats;
+        line(f, "pages", self.pages())?;
+        if stats.items != self.pages() {
+            line(f, "items", stats.items)?;
+        }
+        line(f, "failed", self.failed())?;
+        for (reason, count) in stats.counts_below("failed").into_iter().take(MOST_REASONS_SHOWN) {
+            write!(f, "  {reason:<26} {:>10}", Grouped(count))?;
+            match stats.first_failures.get(reason) {
+                Some(first) if first.detail.is_empty() || reason.starts_with("status/") => {
+                    writeln!(f, "  {}", first.url)?
+                }
+                Some(first) => writeln!(f, "  {}: {}", first.url, first.detail)?,
+                None => writeln!(f)?,
+            }
+        }
+        line(f, "dropped", stats.ledger.dropped)?;
+        for (reason, count) in stats.counts_below("drop").into_iter().take(MOST_REASONS_SHOWN) {
+            writeln!(f, "  {reason:<26} {:>10}", Grouped(count))?;
+        }
+        for (what, key) in [
+            ("redirects", "outcome/redirect"),
+            ("tried again", "retry"),
+            ("refusals (429, 503)", "outcome/refused"),
+            ("robots files", "robots/fetched"),
+            ("robots files not to be had", "robots/unreachable"),
+            ("Crawl-delays above the cap", "robots/crawl_delay_above_cap"),
+            ("fetchers lost", "fetcher/lost"),
+        ] {
+            line(f, what, stats.get(key))?;
+        }
+        writeln!(f)
+    }
+
     fn fmt_domains(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut domains: Vec<_> = self.stats.domains.iter().filter(|(_, domain)| domain.requests > 0).collect();
         if domains.is_empty() {
             return Ok(());
         }
         domains.sort_by(|(a, left), (b, right)| right.requests.cmp(&left.requests).then(a.cmp(b)));
-        let width =
-            domains.iter().take(MOST_DOMAINS_SHOWN).map(|(name, _)| name.as_str().len()).max().unwrap_or(0).max(6);
-        writeln!(f, "{:<width$}  requests  pages  smallest gap  most in flight  429/503  robots", "domain")?;
-        for (name, domain) in domains.iter().take(MOST_DOMAINS_SHOWN) {
+        let shown = domains.iter().take(MOST_DOMAINS_SHOWN);
+        let width = shown.clone().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(6);
+        let refusals = "429/503";
+        writeln!(f, "{:<width$}  requests     pages  smallest gap  at once  {refusals}  robots.txt", "domain")?;
+        for (name, domain) in shown {
             let DomainStats { requests, pages, smallest_gap, most_in_flight, refusals, robots } = domain;
-            let gap = smallest_gap.map_or_else(|| "-".to_owned(), |gap| format!("{:.1} ms", gap.as_secs_f64() * 1e3));
+            let gap = smallest_gap.map_or_else(|| "-".to_owned(), |gap| Took(gap).to_string());
+            let (requests, pages) = (Grouped(*requests), Grouped(*pages));
             let robots = robots.as_deref().unwrap_or("-");
             writeln!(
                 f,
-                "{:<width$}  {requests:>8}  {pages:>5}  {gap:>12}  {most_in_flight:>14}  {refusals:>7}  {robots}",
+                "{:<width$}  {requests:>8}  {pages:>8}  {gap:>12}  {most_in_flight:>7}  {refusals:>7}  {robots}",
                 name.as_str()
             )?;
         }
         let hidden = domains.len().saturating_sub(MOST_DOMAINS_SHOWN) as u64 + self.stats.domains_beyond;
         if hidden > 0 {
-            writeln!(f, "… and {hidden} more domains")?;
+            writeln!(f, "… and {} more domains", Grouped(hidden))?;
         }
-        Ok(())
+        writeln!(f)
+    }
+
+    fn fmt_ledger(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ledger = &self.stats.ledger;
+        write!(
+            f,
+            "ledger: {} discovered = {} done + {} failed + {} dropped + {} queued + {} leased: {}",
+            Grouped(ledger.discovered),
+            Grouped(ledger.done),
+            Grouped(ledger.failed),
+            Grouped(ledger.dropped),
+            Grouped(ledger.queued),
+            Grouped(ledger.leased),
+            if self.ledger_adds_up { "adds up" } else { "DOES NOT ADD UP" },
+        )
+    }
+}
+
+/// One count; nothing where there is nothing to say.
+fn line(f: &mut fmt::Formatter<'_>, what: &str, count: u64) -> fmt::Result {
+    if count == 0 { Ok(()) } else { writeln!(f, "{what:<28} {:>10}", Grouped(count)) }
+}
+
+/// A duration as people read it, to three or four digits.
+struct Took(Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        match seconds {
+            0.0..0.1 => write!(f, "{:.1} ms", seconds * 1e3),
+            0.1..10.0 => write!(f, "{seconds:.3} s"),
+            10.0..120.0 => write!(f, "{seconds:.1} s"),
+            _ => write!(f, "{}", humantime::format_duration(Duration::from_secs(self.0.as_secs()))),
+        }
+    }
+}
+
+/// A count as people read it: `1,234,567`.
+#[derive(Clone, Copy, Debug)]
+pub struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::with_capacity(digits.len() * 4 / 3);
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad_integral(true, "", &text)
     }
 }
 
@@ -176,5 +253,48 @@ impl fmt::Display for Bytes {
             bytes if bytes < 1_000_000_000 => write!(f, "{:.1} MB", bytes as f64 / 1e6),
             bytes => write!(f, "{:.2} GB", bytes as f64 / 1e9),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::Domain, stats::Ledger};
+
+    fn report() -> Report {
+        let mut stats = Stats { elapsed: Duration::from_millis(2_500), bytes: 1_234, ..Stats::default() };
+        stats.add("outcome/ok", 1_200);
+        stats.failed("dns", "http://no.test/", "no such name");
+        stats.failed("dns", "http://neither.test/", "no such name");
+        stats.ledger = Ledger { discovered: 1_202, done: 1_200, failed: 2, ..Ledger::default() };
+        if let Some(domain) = stats.domain(&Domain::new("yes.test")) {
+            *domain =
+                DomainStats { requests: 1_201, smallest_gap: Some(Duration::from_secs(1)), ..DomainStats::default() };
+        }
+        Report::new(stats, Ended::Finished, Vec::new())
+    }
+
+    #[test]
+    fn the_summary_names_reasons_with_an_example_and_ends_with_the_ledger() {
+        let text = report().to_string();
+        assert!(text.starts_with("Finished after 2.500 s: 1,200 pages, 1.2 kB"), "{text}");
+        assert!(text.contains("http://no.test/: no such name"), "{text}");
+        assert!(text.contains("yes.test     1,201"), "{text}");
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, "ledger: 1,202 discovered = 1,200 done + 2 failed + 0 dropped + 0 queued + 0 leased: adds up");
+    }
+
+    #[test]
+    fn a_ledger_that_does_not_add_up_cannot_be_overlooked() {
+        let mut stats = report().stats;
+        stats.ledger.discovered += 1;
+        let report = Report::new(stats, Ended::Finished, Vec::new());
+        assert!(!report.ledger_adds_up && report.to_string().ends_with("DOES NOT ADD UP"));
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        let texts = [0, 999, 1_000, 1_234_567].map(|count| Grouped(count).to_string());
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -38,6 +38,8 @@ pub struct Stats {
     pub ledger: Ledger,
     /// Counts by what they count, in words that stay: `outcome/ok`, `drop/scope/host`, `robots/fetched`, `retry`, ….
     pub counts: BTreeMap<String, u64>,
+    /// The first URL that failed for each reason: a count alone tells nobody what to look at.
+    pub first_failures: BTreeMap<String, FirstFailure>,
     /// Bytes of bodies received, as they came over the wire.
     pub bytes: u64,
     /// Items that pipelines acknowledged.
@@ -53,6 +55,16 @@ pub struct Stats {
     pub domains: BTreeMap<Domain, DomainStats>,
     /// Domains that were asked and are not listed.
     pub domains_beyond: u64,
+}
+
+/// A URL that failed, and what there is to say about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FirstFailure {
+    /// The URL.
+    pub url: String,
+    /// What happened; empty where the reason says it all.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// The most domains that are listed one by one, about 20 MB of them.
@@ -103,6 +115,26 @@ impl Stats {
                 self.counts.insert(key.to_owned(), by);
             }
         }
+    }
+
+    /// Counts a URL that failed for good. `reason` is one of few: an outcome's word, or `status/404`.
+    pub fn failed(&mut self, reason: &str, url: &str, detail: &str) {
+        self.ledger.failed += 1;
+        self.count(&format!("failed/{reason}"));
+        if !self.first_failures.contains_key(reason) {
+            let first = FirstFailure { url: url.to_owned(), detail: detail.to_owned() };
+            self.first_failures.insert(reason.to_owned(), first);
+        }
+    }
+
+    /// Returns the counts below a key, such as those of `failed`, the largest first.
+    pub fn counts_below<'a>(&'a self, key: &'a str) -> Vec<(&'a str, u64)> {
+        let below = |(name, count): (&'a String, &u64)| {
+            Some((name.strip_prefix(key)?.strip_prefix('/')?, *count)).filter(|(_, count)| *count > 0)
+        };
+        let mut counts: Vec<_> = self.counts.iter().filter_map(below).collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
     }
 
     /// Returns a count; 0 where nothing was counted.

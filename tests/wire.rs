@@ -119,7 +119,10 @@ fn play(step: &Step, stream: &mut TcpStream) -> std::io::Result<()> {
     match step {
         Send(bytes) => stream.write_all(bytes),
         Drip(bytes) => bytes.chunks(1).try_for_each(|byte| stream.write_all(byte)),
-        Pause(time) => Ok(thread::sleep(*time)),
+        Pause(time) => {
+            thread::sleep(*time);
+            Ok(())
+        }
         Endless(text) => loop {
             stream.write_all(text.repeat(1_000).as_bytes())?;
         },

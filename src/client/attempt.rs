@@ -108,7 +108,8 @@ async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Lin
 fn listen(answer: &Answer, started: Instant, line: &Arc<Line>) -> bool {
     let now = now();
     let started_since = line.gate().throttle().started_since(started);
-    let heard = Heard { status: answer.status, headers: &answer.headers, started, now, wall: wall_clock(), started_since };
+    let heard =
+        Heard { status: answer.status, headers: &answer.headers, started, now, wall: wall_clock(), started_since };
     let orders = line.pace().listen(&heard, fastrand::f64());
     let mut throttle = line.gate().throttle();
     orders.obey(&mut throttle);

@@ -15,11 +15,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{
-    attempt,
-    job::Job,
-    line::Line,
-};
+use super::{attempt, job::Job, line::Line};
 use crate::{
     fetcher::http::Http,
     permit::Permit,

@@ -188,7 +188,16 @@ where
             _ => None,
         };
         let progress = Progress { done: 0, failed: 0, total };
-        Self { client, requests, read: Arc::new(read), start, report, progress, taken: 0, running: FuturesUnordered::new() }
+        Self {
+            client,
+            requests,
+            read: Arc::new(read),
+            start,
+            report,
+            progress,
+            taken: 0,
+            running: FuturesUnordered::new(),
+        }
     }
 
     /// Returns the next that has ended; `kept_back` results count as if they were under way.

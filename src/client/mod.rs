@@ -28,12 +28,12 @@ use std::{
 use http::Method;
 use tokio::runtime::{Builder, Runtime};
 
+use self::{crew::Crew, job::Job, line::Line, lines::Lines};
 pub use self::{
     execute::{Completion, Execution, FailFast, IntoRequest, Progress},
     request::RequestBuilder,
     response::Response,
 };
-use self::{crew::Crew, job::Job, line::Line, lines::Lines};
 use crate::{
     domain::{Domain, DomainKey},
     error::{Error, Result},
@@ -282,7 +282,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<ThrottledClient> {
         user_agent::check(&self.user_agent)?;
         self.politeness.check()?;
-        let look_ups = Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
+        let look_ups =
+            Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
         let transport = SharedTransport::new(self.transport, look_ups.handle())?;
         let desk = Desk {
             lines: Lines::new(self.politeness, self.adaptive),

@@ -147,10 +147,12 @@ mod tests {
     #[test]
     fn an_answer_that_was_overtaken_does_not_loosen_what_a_later_one_said() {
         let now = Instant::now();
-        let told = |left: &str| HeaderMap::from_iter([
-            ("x-ratelimit-remaining".parse().unwrap(), left.parse().unwrap()),
-            ("x-ratelimit-reset".parse().unwrap(), "10".parse().unwrap()),
-        ]);
+        let told = |left: &str| {
+            HeaderMap::from_iter([
+                ("x-ratelimit-remaining".parse().unwrap(), left.parse().unwrap()),
+                ("x-ratelimit-reset".parse().unwrap(), "10".parse().unwrap()),
+            ])
+        };
         let mut pace = Pace::default();
         let later = pace.listen(&heard(200, &told("0"), now + S, now + 2 * S), 0.0);
         assert_eq!(later.spread, Some(Spread::Wait(10 * S)));

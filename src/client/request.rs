@@ -115,7 +115,9 @@ impl RequestBuilder {
     /// The request is wrong, or no whole answer came. A status of whatever kind is a [`Response`].
     pub async fn send(self) -> Result<Response> {
         let Self { client, method, url, mut headers, body, how } = self;
-        let url = url.map_err(|error| Arc::try_unwrap(error).unwrap_or_else(|shared| Error::setting("request", shared.to_string())))?;
+        let url = url.map_err(|error| {
+            Arc::try_unwrap(error).unwrap_or_else(|shared| Error::setting("request", shared.to_string()))
+        })?;
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
             headers.push(("accept".to_owned(), "*/*".to_owned()));
         }

@@ -35,9 +35,9 @@ impl Response {
     /// Takes the codings off the body. Done where the caller is, so that the network's threads only send and receive.
     pub(super) fn open(delivered: Delivered, limits: BodyLimits) -> Result<Self> {
         let Delivered { request, answer, attempts, started } = delivered;
-        let body = match answer.decoded(limits) {
-            Ok((body, None)) => body,
-            Ok((_, Some(source))) | Err(source) => return Err(Error::Fetch { url: request.url, source }),
+        let body = match answer.decoded(BodyLimits { keep_partial: false, ..limits }) {
+            Ok((body, _)) => body,
+            Err(source) => return Err(Error::Fetch { url: request.url, source }),
         };
         Ok(Self {
             request: Arc::new(request),

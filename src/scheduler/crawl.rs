@@ -706,7 +706,11 @@ impl Crawl {
                 }
             }
             outcome => {
-                self.stats.ledger.failed += 1;
+                let reason = match outcome {
+                    Outcome::Status(status) => format!("status/{status}"),
+                    other => other.key().to_owned(),
+                };
+                self.stats.failed(&reason, visit.leased.request.url.as_str(), &outcome.detail());
                 if let Some(store) = self.frontier.durable() {
                     store.bury(&visit.leased.request, outcome.key(), &outcome.detail());
                 }
@@ -756,7 +760,7 @@ impl Crawl {
     }
 
     fn fail(&mut self, request: &Arc<Request>, domain: Domain, outcome: &'static str, detail: String) {
-        self.stats.ledger.failed += 1;
+        self.stats.failed(outcome, request.url.as_str(), &detail);
         self.stats.count(&format!("outcome/{outcome}"));
         if let Some(store) = self.frontier.durable() {
             store.bury(request, outcome, &detail);

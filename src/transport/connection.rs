@@ -124,8 +124,25 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Waits, with a request that cannot be written on for now, for an answer that makes the rest of it needless
-    /// (RFC 9112 §9.5), or for the server's end.
+    /// Lets awc believe that a request is wholly written when it cannot be, because the server went or has answered
+    /// already: a client that sees the answer early need not write on (RFC 9112 §9.5). What the server said, or that
+    /// it said nothing, is then read as ever.
+    fn poll_unless_answered<T>(
+        &mut self,
+        wrote: Poll<io::Result<T>>,
+        all: T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        match wrote {
+            Poll::Ready(Ok(wrote)) => return Poll::Ready(Ok(wrote)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => ready!(self.poll_early_answer(cx))?,
+        }
+        self.note_sent(Sent::Enough);
+        Poll::Ready(Ok(all))
+    }
+
+    /// Waits for an answer, or for the server's end, beside a write that waits.
     fn poll_early_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(serving) = self.serving.as_mut() else { return Poll::Pending };
@@ -244,21 +261,19 @@ impl AsyncWrite for Connection {
         } else if wrote.is_ready() {
             exchange.wrote_more();
         }
-        match wrote {
-            Poll::Ready(Ok(written)) => return Poll::Ready(Ok(written)),
-            // The server may have answered before it closed; if not, reading says how it ended.
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => ready!(this.poll_early_answer(cx))?,
-        }
-        this.note_sent(Sent::Enough);
-        Poll::Ready(Ok(bytes.len()))
+        this.poll_unless_answered(wrote, bytes.len(), cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.serving.as_ref().is_some_and(|serving| serving.sent == Sent::Enough) {
-            return Poll::Ready(Ok(()));
+        let this = self.get_mut();
+        match this.serving.as_ref().map(|serving| serving.sent) {
+            Some(Sent::Enough) => Poll::Ready(Ok(())),
+            Some(Sent::Something) => {
+                let flushed = this.poll_stream(|stream| stream.poll_flush(cx));
+                this.poll_unless_answered(flushed, (), cx)
+            }
+            Some(Sent::Nothing) | None => this.poll_stream(|stream| stream.poll_flush(cx)),
         }
-        self.poll_stream(|stream| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -314,6 +329,7 @@ mod tests {
         fn released(&self, _: &Domain) {}
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
     fn exchange(head: Duration) -> Rc<Exchange> {
         let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
         let now = std::time::Instant::now();

@@ -104,7 +104,12 @@ impl Recorder {
 }
 
 /// Serves one connection. It ends quietly when its client does.
-fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> Answer) -> Option<()> {
+fn serve(
+    stream: &TcpStream,
+    clock: &Clock,
+    notes: &Mutex<Vec<Asked>>,
+    answer: &dyn Fn(&Asked) -> Answer,
+) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut socket = Socket { stream, clock, read: Vec::new(), at: Instant::now() };
     loop {

@@ -57,7 +57,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, WireError> {
         for number in value.as_bytes().split(|&byte| byte == b',') {
             let number = parse_length(trimmed(number));
             if number.is_none() || length.is_some_and(|length| Some(length) != number) {
-                let all: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().map(|value| value.as_bytes()).collect();
+                let all: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().map(HeaderValue::as_bytes).collect();
                 return Err(WireError::Length(shown(&all.join(&b", "[..]))));
             }
             length = number;

@@ -114,7 +114,7 @@ pub(super) fn parse(head: &Bytes) -> Result<(Version, Head), WireError> {
         let (name, value) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)).unwrap_or_default();
         let value = trimmed(value.get(1..).unwrap_or_default());
         let mut unfolded = None;
-        while let Some(folded) = lines.next_if(|line| line.first().is_some_and(is_space)) {
+        while let Some(folded) = lines.next_if(|line| line.first().copied().is_some_and(is_space)) {
             let unfolded = unfolded.get_or_insert_with(|| value.to_vec());
             unfolded.push(b' ');
             unfolded.extend_from_slice(trimmed(folded));
@@ -138,19 +138,19 @@ fn without_end(line: &[u8]) -> &[u8] {
 }
 
 /// White space as RFC 9110 §5.6.3 knows it, and the stray CR that is read as such.
-fn is_space(byte: &u8) -> bool {
+fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 
 /// Returns the bytes without white space around them.
 pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
-    let start = bytes.iter().position(|byte| !is_space(byte)).unwrap_or(bytes.len());
+    let start = bytes.iter().position(|&byte| !is_space(byte)).unwrap_or(bytes.len());
     trimmed_end(bytes.get(start..).unwrap_or_default())
 }
 
 /// Returns the bytes without white space after them.
 pub(super) fn trimmed_end(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| !is_space(byte)).map_or(0, |last| last + 1);
+    let end = bytes.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1);
     bytes.get(..end).unwrap_or_default()
 }
 
@@ -173,7 +173,7 @@ fn parse_status_line(line: &[u8]) -> Result<(Version, StatusCode), WireError> {
         _ => return Err(broken()),
     };
     let (code, reason) = trimmed(rest).split_at_checked(3).ok_or_else(broken)?;
-    if !rest.first().is_some_and(is_space) || !reason.first().is_none_or(is_space) {
+    if !rest.first().copied().is_some_and(is_space) || !reason.first().copied().is_none_or(is_space) {
         return Err(broken());
     }
     let status = StatusCode::from_bytes(code).map_err(|_| broken())?;

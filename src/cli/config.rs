@@ -1,0 +1,256 @@
+//! Config: the settings of a crawl as a TOML file, and how the options of the command line go over them.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use actix_crawler::{
+    crawler::Settings,
+    error::Error,
+    politeness::Politeness,
+    request::parse_url,
+    retry::Retry,
+    scope::Scope,
+    transport::{TransportSettings, address::AddressGuard},
+    user_agent,
+};
+use serde::Deserialize;
+use url::{Host, Url};
+
+use super::{
+    exit::Failure,
+    options::{CrawlOptions, Identity, Network},
+    values::Select,
+};
+
+/// What `--config` reads. Tables are the library's settings of the same name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    seeds: Vec<String>,
+    contact: Option<String>,
+    user_agent: Option<String>,
+    threads: Option<u16>,
+    respect_nofollow: bool,
+    select: BTreeMap<String, String>,
+    output: Option<PathBuf>,
+    log: Option<PathBuf>,
+    summary: Option<PathBuf>,
+    politeness: Politeness,
+    scope: Scope,
+    retry: Retry,
+    transport: TransportSettings,
+}
+
+/// All that a crawl is told, checked as far as can be without asking anybody.
+#[derive(Debug)]
+pub struct Order {
+    /// Where to begin.
+    pub seeds: Vec<Url>,
+    /// Who asks.
+    pub user_agent: String,
+    /// How.
+    pub settings: Settings,
+    /// What to ask each page.
+    pub select: Vec<Select>,
+    /// Whether links that ask for it are left.
+    pub respect_nofollow: bool,
+    /// Where pages go; `None` is stdout.
+    pub output: Option<PathBuf>,
+    /// Where the summary goes as JSON.
+    pub summary: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or says something that is no setting: the line and what to write are named.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path).map_err(|error| unreadable("--config", path, &error))?;
+        toml::from_str(&text).map_err(|error| {
+            let place = error.span().and_then(|span| text.get(..span.start)).map(|before| {
+                let number = before.matches('\n').count();
+                let line = text.lines().nth(number).unwrap_or_default().trim();
+                format!(" line {}, `{line}`", number + 1)
+            });
+            Failure::usage(format!("{}{}: {}", path.display(), place.unwrap_or_default(), error.message()))
+        })
+    }
+
+    /// Puts options over the settings of the file: what the command line says, holds.
+    ///
+    /// # Errors
+    /// Something is wrong or missing, or a seed is an address that may not be connected to.
+    pub fn with(mut self, options: CrawlOptions) -> Result<Order, Failure> {
+        let mut seeds = options.urls;
+        if let Some(path) = &options.seeds {
+            seeds.extend(read_seeds(path)?);
+        }
+        // Seeds on the command line are what is meant now; the file's are what is meant otherwise.
+        let seeds = if seeds.is_empty() { self.seeds } else { seeds };
+        let seeds = seeds.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
+        if seeds.is_empty() {
+            return Err(Failure::usage(
+                "no URL to begin with; give one, as in: actix-crawler crawl https://example.org/",
+            ));
+        }
+
+        let politeness = &mut self.politeness;
+        if options.rate.is_some() || options.delay.is_some() {
+            // A pace of the command line replaces the file's whole: its parts would hold beside each other.
+            (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
+        }
+        put(&mut politeness.per_domain, options.per_domain);
+        put(&mut politeness.concurrency, options.concurrency);
+        put(&mut politeness.robots, options.robots);
+        put(&mut self.retry.attempts, options.retries.map(|retries| retries.saturating_add(1)));
+        let scope = &mut self.scope;
+        put(&mut scope.within, options.scope);
+        scope.max_depth = options.depth.or(scope.max_depth);
+        scope.max_pages = options.max_pages.or(scope.max_pages);
+        scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
+        scope.allow.extend(options.allow);
+        scope.deny.extend(options.deny);
+        let transport = options.network.over(self.transport);
+        refuse_private(&seeds, &transport.guard)?;
+
+        let mut select = Vec::new();
+        for (name, query) in &self.select {
+            let refuse = |why| Failure::usage(format!("select.{name}: {why}"));
+            select.push(Select::new(name, query).map_err(refuse)?);
+        }
+        select.retain(|from_file| options.select.iter().all(|given| given.name != from_file.name));
+        select.extend(options.select);
+
+        let identity = options.identity.or(self.contact, self.user_agent);
+        let output = options.output.or(self.output).filter(|path| path.as_os_str() != "-");
+        let summary = options.summary.or(self.summary);
+        let log = options.log.or(self.log);
+        refuse_shared([("output", &output), ("log", &log), ("summary", &summary)])?;
+        let defaults = Settings::default();
+        let settings = Settings {
+            politeness: self.politeness,
+            scope: self.scope,
+            retry: self.retry,
+            transport,
+            threads: options.threads.or(self.threads).map_or(defaults.threads, |threads| threads.max(1).into()),
+            log,
+            ..defaults
+        };
+        let respect_nofollow = options.respect_nofollow || self.respect_nofollow;
+        Ok(Order {
+            user_agent: identity.user_agent(&seeds)?,
+            seeds,
+            settings,
+            select,
+            respect_nofollow,
+            output,
+            summary,
+        })
+    }
+}
+
+impl Network {
+    /// Puts these options over the transport's settings.
+    pub fn over(&self, mut transport: TransportSettings) -> TransportSettings {
+        transport.guard.allow_private |= self.allow_private;
+        // Of two rules for one host the later holds.
+        transport.resolve.extend(self.resolve.iter().cloned());
+        if let Some(limit) = self.timeout {
+            transport.deadlines = transport.deadlines.within(limit);
+        }
+        put(&mut transport.body.max_bytes, self.max_body);
+        transport
+    }
+}
+
+impl Identity {
+    /// Falls back on what the file says.
+    fn or(self, contact: Option<String>, user_agent: Option<String>) -> Self {
+        if self.contact.is_some() || self.user_agent.is_some() { self } else { Self { contact, user_agent } }
+    }
+
+    /// Returns the User-Agent.
+    ///
+    /// # Errors
+    /// There is no contact, and not every URL is this machine's own.
+    pub fn user_agent(&self, urls: &[Url]) -> Result<String, Failure> {
+        let name = concat!("actix-crawler/", env!("CARGO_PKG_VERSION"));
+        let at_home = urls.iter().all(user_agent::is_loopback);
+        match (&self.user_agent, &self.contact) {
+            (Some(given), _) => {
+                if !at_home {
+                    user_agent::check(given)?;
+                }
+                Ok(given.clone())
+            }
+            (None, Some(contact)) => {
+                let whole = format!("{name} (+{contact})");
+                user_agent::check(&whole).map(|()| whole).map_err(|_| {
+                    Failure::usage(format!(
+                        "--contact `{contact}` is neither a URL nor a mail address; \
+                         write it like https://example.org/bot or me@example.org"
+                    ))
+                })
+            }
+            (None, None) if at_home => Ok(name.to_owned()),
+            (None, None) => Err(Failure::usage(
+                "no contact: whoever owns a site must be able to reach who crawls it; \
+                 add --contact https://example.org/bot or --contact me@example.org, with an address of yours",
+            )),
+        }
+    }
+}
+
+/// Refuses URLs whose host is written as an address that may not be connected to. Names are looked up later, and each
+/// address is checked then.
+///
+/// # Errors
+/// Names the URL and the option that allows it.
+pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure> {
+    for url in urls {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            _ if user_agent::is_loopback(url) => IpAddr::from(Ipv4Addr::LOCALHOST),
+            _ => continue,
+        };
+        if let Err(refused) = guard.check(address) {
+            let kind = refused.kind;
+            return Err(Failure::usage(format!("{url}: {address} is {kind}; add --allow-private if you mean that")));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_shared(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), Failure> {
+    for (index, (one, path)) in files.iter().enumerate() {
+        let shared = files.iter().skip(index + 1).find(|(_, other)| path.is_some() && path == other);
+        if let (Some((other, _)), Some(path)) = (shared, path) {
+            let path = path.display();
+            return Err(Failure::usage(format!("{path} is named for --{one} and --{other}; name two files")));
+        }
+    }
+    Ok(())
+}
+
+fn read_seeds(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = if path.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
+    let text = text.map_err(|error| unreadable("--seeds", path, &error))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.map(str::to_owned).collect())
+}
+
+fn unreadable(option: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("{option} {} cannot be read: {error}", path.display()))
+}
+
+fn put<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}

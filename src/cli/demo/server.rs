@@ -1,0 +1,139 @@
+//! Server: the demo's sites on one port of this machine, which notes when each request came.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::mpsc::UnboundedSender,
+    time::sleep,
+};
+
+use super::sites::{Answer, answer};
+
+/// The server, on a thread of its own that ends with the process.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    seen: Arc<Mutex<HashMap<String, Seen>>>,
+}
+
+/// What the server saw of one host's visitors.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// When each request came, with its path and the status of its answer.
+    pub requests: Vec<(Instant, String, u16)>,
+    /// The most that were being answered at a time.
+    pub most_at_once: u32,
+    at_once: u32,
+}
+
+impl Seen {
+    /// Returns the least time between two requests.
+    pub fn smallest_gap(&self) -> Option<Duration> {
+        let next = self.requests.iter().skip(1);
+        self.requests.iter().zip(next).map(|(one, next)| next.0.duration_since(one.0)).min()
+    }
+
+    /// Returns the time between the answer with a status and the next request.
+    pub fn gap_after(&self, status: u16) -> Option<Duration> {
+        let at = self.requests.iter().position(|request| request.2 == status)?;
+        Some(self.requests.get(at + 1)?.0.duration_since(self.requests.get(at)?.0))
+    }
+}
+
+impl Server {
+    /// Starts on a free port. What is remarkable goes to `remarks`.
+    ///
+    /// # Errors
+    /// The system gives no port or no thread.
+    pub fn start(remarks: UnboundedSender<String>) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let seen = Arc::new(Mutex::new(HashMap::new()));
+        let desk = Desk { seen: seen.clone(), remarks };
+        thread::Builder::new().name("demo".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener)?;
+                loop {
+                    let (stream, _) = listener.accept().await?;
+                    // A visitor who leaves in the middle of an answer is no concern of the others.
+                    tokio::spawn(desk.clone().serve(stream));
+                }
+                #[allow(unreachable_code, reason = "tells the type of `?`")]
+                io::Result::Ok(())
+            })
+        })?;
+        Ok(Self { address, seen })
+    }
+
+    /// Returns what was seen at a host.
+    pub fn seen(&self, host: &str) -> Seen {
+        lock(&self.seen).get(host).cloned().unwrap_or_default()
+    }
+}
+
+#[derive(Clone)]
+struct Desk {
+    seen: Arc<Mutex<HashMap<String, Seen>>>,
+    remarks: UnboundedSender<String>,
+}
+
+impl Desk {
+    async fn serve(self, mut stream: TcpStream) -> io::Result<()> {
+        let (reading, mut writing) = stream.split();
+        let mut lines = BufReader::new(reading).lines();
+        while let Some(first) = lines.next_line().await? {
+            let path = first.split(' ').nth(1).unwrap_or("/").to_owned();
+            let mut host = String::new();
+            while let Some(line) = lines.next_line().await?.filter(|line| !line.is_empty()) {
+                if let Some((name, value)) = line.split_once(':')
+                    && name.eq_ignore_ascii_case("host")
+                {
+                    value.trim().clone_into(&mut host);
+                }
+            }
+            let Answer { status, headers, body, takes, remark } = self.note(&host, &path);
+            if let Some(remark) = remark {
+                // Who listened has gone with the crawl.
+                let _ = self.remarks.send(format!("{host} {remark}"));
+            }
+            sleep(takes).await;
+            let head = format!("HTTP/1.1 {status} \r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+            self.answered(&host);
+            writing.write_all((head + &body).as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    fn note(&self, host: &str, path: &str) -> Answer {
+        let now = Instant::now();
+        let mut seen = lock(&self.seen);
+        let seen = seen.entry(host.to_owned()).or_default();
+        let before = seen.requests.iter().filter(|(_, asked, _)| asked == path).count();
+        let answer = answer(host, path, u32::try_from(before).unwrap_or(u32::MAX));
+        seen.requests.push((now, path.to_owned(), answer.status));
+        seen.at_once += 1;
+        seen.most_at_once = seen.most_at_once.max(seen.at_once);
+        answer
+    }
+
+    fn answered(&self, host: &str) {
+        if let Some(seen) = lock(&self.seen).get_mut(host) {
+            seen.at_once = seen.at_once.saturating_sub(1);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,140 @@
+//! Exit: the codes that the process ends with, and the one line that says why it could not do what was asked.
+
+use std::{fmt::Display, process::ExitCode};
+
+use actix_crawler::{
+    error::Error,
+    report::{Ended, Report},
+};
+
+/// How the process ends. The help of `crawl` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Well = 0,
+    /// The crawl could not run, or not to its end.
+    NotRun = 1,
+    /// The command line or the configuration is wrong; nothing was fetched.
+    Usage = 2,
+    /// The crawl has finished, and some pages failed.
+    FailedPages = 3,
+    /// The ledger does not add up: some URL is unaccounted for.
+    Ledger = 4,
+    /// Ctrl-C or SIGTERM: 128 + SIGINT, as shells count.
+    Interrupted = 130,
+}
+
+/// The codes as the help tells them.
+pub const CODES: &str = "\
+Exit codes:
+    0  all is well
+    1  the crawl could not run, or not to its end
+    2  the command line or the configuration is wrong
+    3  the crawl has finished, and some pages failed
+    4  the ledger does not add up
+  130  the crawl was interrupted (Ctrl-C, SIGTERM)";
+
+impl Exit {
+    /// Returns the code for a crawl that has ended.
+    pub fn of(report: &Report) -> Self {
+        match report {
+            Report { ledger_adds_up: false, .. } => Self::Ledger,
+            Report { ended: Ended::Stopped | Ended::Aborted, .. } => Self::Interrupted,
+            report if report.failed() > 0 || !report.complaints.is_empty() => Self::FailedPages,
+            _ => Self::Well,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why the process could not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    /// One line; empty where the reader has gone and nothing is to be said.
+    message: String,
+}
+
+impl Failure {
+    /// What was asked for is wrong; `message` says what to write instead.
+    pub fn usage(message: impl Display) -> Self {
+        Self { exit: Exit::Usage, message: message.to_string() }
+    }
+
+    /// What was asked for cannot be done; `message` says what to change.
+    pub fn not_run(message: impl Display) -> Self {
+        Self { exit: Exit::NotRun, message: message.to_string() }
+    }
+
+    /// The reader of the output has closed it.
+    pub fn reader_gone() -> Self {
+        Self { exit: Exit::NotRun, message: String::new() }
+    }
+
+    /// What was asked for was asked, and failed.
+    pub fn failed(message: impl Display) -> Self {
+        Self { exit: Exit::FailedPages, message: message.to_string() }
+    }
+
+    /// The crawl was interrupted, and `message` says what was left undone.
+    pub fn interrupted(message: impl Display) -> Self {
+        Self { exit: Exit::Interrupted, message: message.to_string() }
+    }
+
+    /// Says it on stderr and returns the code.
+    pub fn report(self) -> ExitCode {
+        if !self.message.is_empty() {
+            eprintln!("error: {}", one_line(&self.message));
+        }
+        self.exit.into()
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Url { .. } | Error::Setting { .. } | Error::Selector(_) => Self::usage(error),
+            Error::File { path, source } => Self::unwritable(path, source),
+            _ => Self::not_run(error),
+        }
+    }
+}
+
+impl Failure {
+    /// An output cannot be written to.
+    pub fn unwritable(path: &std::path::Path, source: &std::io::Error) -> Self {
+        Self::not_run(format!("{} cannot be written: {source}; name a file that can", path.display()))
+    }
+}
+
+/// clap's own messages are paragraphs; the first ones say what is wrong, the others how to get help.
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        let text = error.to_string();
+        let what = text.split("\n\nUsage:").next().unwrap_or(&text);
+        let what = what.split("\n\nFor more information").next().unwrap_or(what);
+        Self::usage(what.trim_start_matches("error: "))
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_code() {
+        for exit in [Exit::Well, Exit::NotRun, Exit::Usage, Exit::FailedPages, Exit::Ledger, Exit::Interrupted] {
+            let code = format!("{:>5}  ", exit as u8);
+            assert!(CODES.contains(&code), "{code}");
+        }
+    }
+}

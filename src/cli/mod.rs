@@ -1,0 +1,57 @@
+//! The command line: one file a command, and what they share.
+
+mod config;
+mod crawl;
+mod demo;
+mod exit;
+mod fetch;
+mod once;
+mod options;
+mod output;
+mod page;
+mod paint;
+mod progress;
+mod robots;
+mod values;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::{
+    exit::{Exit, Failure},
+    options::{Cli, Command},
+};
+
+/// Reads the command line, does what it says, and returns the code to exit with.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return Failure::from(error).report(),
+        // Help and version are no errors; whoever closes the pipe early has read enough.
+        Err(help) => return help.print().map_or(Exit::NotRun, |()| Exit::Well).into(),
+    };
+    warn_on_stderr();
+    let done = match cli.command {
+        Command::Crawl(options) => crawl::run(*options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Robots(options) => robots::run(&options),
+        Command::Fetch(options) => fetch::run(&options),
+    };
+    done.map_or_else(|failure| failure.report(), ExitCode::from)
+}
+
+/// Shows the library's warnings. `RUST_LOG=info` shows more.
+fn warn_on_stderr() {
+    use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// Waits for a future on this thread.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::not_run(format!("the system refuses a runtime: {error}")))?;
+    runtime.block_on(future)
+}

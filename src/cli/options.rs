@@ -1,0 +1,228 @@
+//! Options: the command line as clap reads it. What an option leaves out, `config` has or the library's default is.
+
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+
+use actix_crawler::{
+    politeness::RobotsPolicy,
+    rate::Rate,
+    scope::{Pattern, Within},
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::{
+    exit,
+    values::{self, Select},
+};
+
+/// Crawls many domains politely: robots.txt obeyed, one request at a time and a second between two of them at each
+/// domain, unless you say otherwise.
+#[derive(Debug, Parser)]
+#[command(
+    name = "actix-crawler",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Crawl from the given URLs; one JSON line for each page
+    Crawl(Box<CrawlOptions>),
+    /// Ask for a robots file, and tell for each path whether it is allowed, by which line, and why
+    Robots(RobotsOptions),
+    /// Fetch one URL and show the answer, as curl does
+    Fetch(FetchOptions),
+    /// Crawl a dozen small sites on this machine, and see how politely: no internet, under a minute
+    Demo(DemoOptions),
+}
+
+/// Who asks.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Who asks")]
+pub struct Identity {
+    /// Where site owners can reach you: a URL or a mail address. Required unless every URL is loopback
+    #[arg(long, value_name = "URL-or-mail")]
+    pub contact: Option<String>,
+    /// The whole User-Agent instead, with a contact in it, such as `mybot/1.0 (+https://example.org/bot)`
+    #[arg(long, value_name = "UA", conflicts_with = "contact")]
+    pub user_agent: Option<String>,
+}
+
+/// How bytes get here.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Network")]
+pub struct Network {
+    /// Connect to private and loopback addresses too
+    #[arg(long)]
+    pub allow_private: bool,
+    /// Resolve a host to this address: HOST:ADDR or HOST:ADDR:PORT, also `*.example.org:…`; may be repeated
+    #[arg(long, value_name = "HOST:ADDR")]
+    pub resolve: Vec<String>,
+    /// The longest that one request may take, as `30s`
+    #[arg(long, value_name = "TIME", value_parser = values::deadline)]
+    pub timeout: Option<Duration>,
+    /// The largest body, as `10M`
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub max_body: Option<u64>,
+}
+
+/// The options of `crawl`.
+#[derive(Args, Debug, Default)]
+#[command(after_help = exit::CODES)]
+pub struct CrawlOptions {
+    /// Where to begin, with the scheme: https://…
+    #[arg(value_name = "URL")]
+    pub urls: Vec<String>,
+    /// Begin with the URLs in a file too, one a line; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub seeds: Option<PathBuf>,
+    /// Take settings from a TOML file; options win over it
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub identity: Identity,
+
+    /// The most links from a seed
+    #[arg(long, value_name = "N", help_heading = "Which pages")]
+    pub depth: Option<u32>,
+    /// The most pages in all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Which pages")]
+    pub max_pages: Option<u64>,
+    /// The most pages of one domain
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Which pages")]
+    pub max_pages_per_domain: Option<u64>,
+    /// How far from the seeds: their hosts, their registrable domains (the default), or anywhere
+    #[arg(long, value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
+    pub scope: Option<Within>,
+    /// Take only URLs that match a regular expression, or one of several
+    #[arg(long, value_name = "RE", value_parser = values::pattern, help_heading = "Which pages")]
+    pub allow: Vec<Pattern>,
+    /// Take no URL that matches a regular expression, or one of several
+    #[arg(long, value_name = "RE", value_parser = values::pattern, help_heading = "Which pages")]
+    pub deny: Vec<Pattern>,
+    /// Do not follow links that `rel=nofollow` or a robots meta tag asks to leave
+    #[arg(long, help_heading = "Which pages")]
+    pub respect_nofollow: bool,
+
+    /// The most requests at each domain: 2/s, 30/m, 1/10s or unlimited; replaces the default second between two
+    #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "How politely")]
+    pub rate: Option<Rate>,
+    /// The least time between two requests at each domain, as `1s`
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "How politely")]
+    pub delay: Option<Duration>,
+    /// The most requests in flight at each domain [default: 1]
+    #[arg(long, value_name = "N", help_heading = "How politely")]
+    pub per_domain: Option<NonZeroU32>,
+    /// The most requests in flight in all [default: 64]
+    #[arg(long, value_name = "N", help_heading = "How politely")]
+    pub concurrency: Option<NonZeroU32>,
+    /// Obey robots.txt (the default), or ignore it on sites of your own
+    #[arg(long, value_name = "obey|ignore", value_parser = robots, help_heading = "How politely")]
+    pub robots: Option<RobotsPolicy>,
+    /// How often a request that failed is tried again [default: 2]
+    #[arg(long, value_name = "N", help_heading = "How politely")]
+    pub retries: Option<u32>,
+
+    #[command(flatten)]
+    pub network: Network,
+    /// Network threads [default: as many as cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Network")]
+    pub threads: Option<u16>,
+
+    /// Put what a CSS selector finds into each line, as a list of texts, or of an attribute's values with
+    /// NAME=CSS@ATTRIBUTE; may be repeated
+    #[arg(long, value_name = "NAME=CSS", help_heading = "Output")]
+    pub select: Vec<Select>,
+    /// Where pages go: JSON Lines, CSV if the name ends in .csv, or `-` for stdout (the default)
+    #[arg(short, long, value_name = "FILE.jsonl|FILE.csv|-", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Write the crawl log: one JSON line for every request that ended or was dropped, and why
+    #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
+    pub log: Option<PathBuf>,
+    /// Write the summary as JSON too
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub summary: Option<PathBuf>,
+    /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
+    #[arg(long, value_enum, default_value_t, value_name = "auto|never", help_heading = "Output")]
+    pub progress: ProgressMode,
+}
+
+/// Whether progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// As stderr allows.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// The options of `fetch`.
+#[derive(Args, Debug)]
+#[command(after_help = "One request, by hand: robots.txt is not asked, a redirect is shown and not followed.")]
+pub struct FetchOptions {
+    /// What to fetch, with the scheme: https://…
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Show status and headers before the body
+    #[arg(short, long)]
+    pub include: bool,
+    /// Write the body to a file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Send this header too, as `Name: value`; may be repeated
+    #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
+    pub header: Vec<(String, String)>,
+    #[command(flatten)]
+    pub identity: Identity,
+    #[command(flatten)]
+    pub network: Network,
+}
+
+/// The options of `robots`.
+#[derive(Args, Debug)]
+pub struct RobotsOptions {
+    /// A URL of the origin whose robots file it is, with the scheme: https://…
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Paths on that origin; without any, that of the URL
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    #[command(flatten)]
+    pub identity: Identity,
+    #[command(flatten)]
+    pub network: Network,
+}
+
+/// The options of `demo`.
+#[derive(Args, Debug)]
+pub struct DemoOptions {
+    /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
+    #[arg(long, value_enum, default_value_t, value_name = "auto|never")]
+    pub progress: ProgressMode,
+}
+
+fn within(text: &str) -> Result<Within, String> {
+    match text {
+        "host" => Ok(Within::Host),
+        "domain" => Ok(Within::Domain),
+        "any" => Ok(Within::Any),
+        _ => Err("write host, domain or any".to_owned()),
+    }
+}
+
+fn robots(text: &str) -> Result<RobotsPolicy, String> {
+    match text {
+        "obey" => Ok(RobotsPolicy::Obey),
+        "ignore" => Ok(RobotsPolicy::Ignore),
+        _ => Err("write obey or ignore".to_owned()),
+    }
+}

@@ -1,0 +1,165 @@
+//! Page: the spider of `crawl`, and the line that it makes of each page.
+
+use std::time::Duration;
+
+use actix_crawler::{
+    error::Result,
+    response::Response,
+    spider::{Parsed, Spider},
+};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::Value;
+
+use super::values::Select;
+
+/// Follows every link, and makes a line of each page, whatever its kind.
+pub struct PageSpider {
+    /// What to ask each page.
+    pub select: Vec<Select>,
+    /// Whether links that ask for it are left.
+    pub respect_nofollow: bool,
+}
+
+/// One page, as a line of JSON or a record of CSV.
+pub struct Page(Vec<(String, Value)>);
+
+/// What every page has, in this order.
+const FIELDS: [&str; 10] =
+    ["url", "status", "depth", "parent", "title", "content_type", "bytes", "fetched_at", "elapsed", "links"];
+
+/// The names of a page's fields: those that every page has, then what is selected. A selection that is named like one
+/// of the former stands in its place.
+pub fn columns(select: &[Select]) -> Vec<String> {
+    let own = FIELDS.iter().map(|field| (*field).to_owned());
+    let selected = select.iter().filter(|select| !FIELDS.contains(&select.name.as_str()));
+    own.chain(selected.map(|select| select.name.clone())).collect()
+}
+
+impl Spider for PageSpider {
+    type Item = Page;
+
+    fn parse(&self, page: &Response) -> Result<Parsed<Page>> {
+        let parsed = Parsed::new().item(self.line(page)?);
+        Ok(if self.respect_nofollow {
+            parsed.follow(page.followed_links().cloned())
+        } else {
+            parsed.follow(page.links().cloned())
+        })
+    }
+}
+
+impl PageSpider {
+    fn line(&self, page: &Response) -> Result<Page> {
+        let own: [Value; FIELDS.len()] = [
+            page.url().as_str().into(),
+            page.status().into(),
+            page.depth().into(),
+            page.parent().into(),
+            page.title().into(),
+            page.header("content-type").map(|_| page.content_type().essence).into(),
+            page.body().len().into(),
+            humantime::format_rfc3339_millis(page.fetched_at()).to_string().into(),
+            seconds(page.elapsed()).into(),
+            page.links().count().into(),
+        ];
+        let mut fields: Vec<_> = FIELDS.iter().map(|field| (*field).to_owned()).zip(own).collect();
+        for select in &self.select {
+            let texts = texts(select, page)?;
+            match fields.iter_mut().find(|(name, _)| *name == select.name) {
+                Some((_, value)) => *value = texts.into(),
+                None => fields.push((select.name.clone(), texts.into())),
+            }
+        }
+        Ok(Page(fields))
+    }
+}
+
+fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
+    if !page.is_html() {
+        return Ok(Vec::new());
+    }
+    let elements = page.select(&select.css)?;
+    Ok(match &select.attribute {
+        None => elements.iter().map(|element| element.text()).collect(),
+        Some(name) => elements.iter().filter_map(|element| element.attr(name)).map(str::to_owned).collect(),
+    })
+}
+
+/// Microseconds are what can be measured.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e6
+}
+
+impl Page {
+    /// Returns the cells of a record. A list's texts stand in one cell, with ` | ` between them.
+    pub fn cells(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(_, value)| cell(value))
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(" | "),
+        other => other.to_string(),
+    }
+}
+
+impl Serialize for Page {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUOTES: &str = "<title>Quotes</title><h1>All</h1><b class=a>One</b><b class=a>Two</b>\
+                          <a href=/next rel=nofollow>next</a><a href=/more>more</a>";
+
+    fn spider(select: &[&str], respect_nofollow: bool) -> PageSpider {
+        PageSpider { select: select.iter().map(|text| text.parse().unwrap()).collect(), respect_nofollow }
+    }
+
+    fn line(select: &[&str]) -> Value {
+        let page = Response::html("http://e.org/", QUOTES);
+        serde_json::to_value(&spider(select, false).parse(&page).unwrap().items()[0]).unwrap()
+    }
+
+    #[test]
+    fn a_page_is_a_line_with_what_was_selected() {
+        let line = line(&["who=.a", "to=a@href", "none=.x"]);
+        assert_eq!(line["title"], "Quotes");
+        assert_eq!(line["links"], 2);
+        assert_eq!(line["who"], serde_json::json!(["One", "Two"]));
+        assert_eq!(line["to"], serde_json::json!(["/next", "/more"]));
+        assert_eq!(line["none"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn a_selection_takes_the_place_of_the_field_with_its_name() {
+        assert_eq!(line(&["title=h1"])["title"], serde_json::json!(["All"]));
+        assert_eq!(columns(&spider(&["title=h1", "who=.a"], false).select).len(), FIELDS.len() + 1);
+    }
+
+    #[test]
+    fn links_that_ask_to_be_left_are_left_only_where_that_is_asked_for() {
+        let page = Response::html("http://e.org/", QUOTES);
+        let followed = |respect| spider(&[], respect).parse(&page).unwrap().requests().len();
+        assert_eq!((followed(false), followed(true)), (2, 1));
+    }
+
+    #[test]
+    fn what_is_no_html_is_a_line_too() {
+        let page = Response::json_text("http://e.org/data", "{}");
+        let parsed = spider(&["who=.a"], false).parse(&page).unwrap();
+        let line = serde_json::to_value(&parsed.items()[0]).unwrap();
+        assert_eq!((&line["content_type"], &line["links"]), (&"application/json".into(), &0.into()));
+    }
+}

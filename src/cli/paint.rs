@@ -1,0 +1,34 @@
+//! Paint: bold and dim words, for terminals whose owners want them (<https://no-color.org>).
+
+use std::{env, fmt, io::IsTerminal};
+
+/// Whether words are painted.
+#[derive(Clone, Copy, Debug)]
+pub struct Paint(bool);
+
+impl Paint {
+    /// Looks whether `stream` is a terminal that can and may be painted on.
+    pub fn on(stream: &impl IsTerminal) -> Self {
+        Self(stream.is_terminal() && is_wanted())
+    }
+
+    /// Makes words stand out.
+    pub fn bold(self, words: impl fmt::Display) -> String {
+        self.wrap("1", &words)
+    }
+
+    /// Makes words stand back.
+    pub fn dim(self, words: impl fmt::Display) -> String {
+        self.wrap("2", &words)
+    }
+
+    fn wrap(self, code: &str, words: &dyn fmt::Display) -> String {
+        if self.0 { format!("\x1b[{code}m{words}\x1b[0m") } else { words.to_string() }
+    }
+}
+
+/// Tells whether colours are wanted at all.
+pub fn is_wanted() -> bool {
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}

@@ -1,0 +1,116 @@
+//! Progress: what a crawl is doing, on stderr: a bar on a terminal, a line every few seconds elsewhere.
+
+use std::{
+    collections::VecDeque,
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use actix_crawler::{report::Grouped, stats::Stats};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{options::ProgressMode, paint};
+
+/// Shows how far a crawl is.
+pub struct Progress {
+    view: View,
+    /// Instants and pages of the last seconds: the speed is theirs.
+    lately: VecDeque<(Instant, u64)>,
+}
+
+enum View {
+    Bar(ProgressBar),
+    Lines { next: Instant },
+    Nothing,
+}
+
+/// Between two lines where there is no terminal: enough to see that it lives.
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+/// The speed is that of so many seconds.
+const LATELY: Duration = Duration::from_secs(5);
+
+impl Progress {
+    /// Chooses the view. Pages that go to the terminal themselves show well enough how far it is.
+    pub fn new(mode: ProgressMode, pages_on_terminal: bool, now: Instant) -> Self {
+        let view = match mode {
+            ProgressMode::Never => View::Nothing,
+            ProgressMode::Auto if pages_on_terminal => View::Nothing,
+            ProgressMode::Auto if std::io::stderr().is_terminal() => View::Bar(bar()),
+            ProgressMode::Auto => View::Lines { next: now + BETWEEN_LINES },
+        };
+        Self { view, lately: VecDeque::new() }
+    }
+
+    /// Shows the numbers.
+    pub fn show(&mut self, stats: &Stats, now: Instant) {
+        let speed = self.speed(stats.pages(), now);
+        match &mut self.view {
+            View::Nothing => {}
+            View::Bar(bar) => {
+                let ledger = &stats.ledger;
+                bar.set_length(ledger.discovered.max(1));
+                bar.set_position(ledger.done + ledger.failed + ledger.dropped);
+                bar.set_message(describe(stats, speed));
+            }
+            View::Lines { next } if now >= *next => {
+                *next = now + BETWEEN_LINES;
+                eprintln!("{}", describe(stats, speed));
+            }
+            View::Lines { .. } => {}
+        }
+    }
+
+    /// Says a sentence, above the bar.
+    pub fn say(&self, sentence: &str) {
+        match &self.view {
+            View::Bar(bar) => bar.suspend(|| eprintln!("{sentence}")),
+            View::Lines { .. } | View::Nothing => eprintln!("{sentence}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        if let View::Bar(bar) = &self.view {
+            bar.finish_and_clear();
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "for people to read")]
+    fn speed(&mut self, pages: u64, now: Instant) -> f64 {
+        self.lately.push_back((now, pages));
+        while self.lately.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= LATELY) {
+            self.lately.pop_front();
+        }
+        let Some((since, before)) = self.lately.front() else { return 0.0 };
+        pages.saturating_sub(*before) as f64 / now.duration_since(*since).as_secs_f64().max(0.2)
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
+    let plain = !paint::is_wanted();
+    let template =
+        if plain { "{elapsed_precise} {bar:24} {msg}" } else { "{elapsed_precise:.dim} {bar:24.cyan/238} {msg}" };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━━─"));
+    }
+    bar
+}
+
+fn describe(stats: &Stats, speed: f64) -> String {
+    let ledger = &stats.ledger;
+    let mut words = format!(
+        "{} pages · {} queued · {speed:.1}/s · {} domains active",
+        Grouped(stats.pages()),
+        Grouped(ledger.queued + ledger.leased),
+        stats.domains_active,
+    );
+    if stats.domains_cooling > 0 {
+        words += &format!(" · {} cooling", stats.domains_cooling);
+    }
+    if ledger.failed > 0 {
+        words += &format!(" · {} failed", Grouped(ledger.failed));
+    }
+    words
+}

@@ -1,0 +1,147 @@
+//! How values are written on the command line, beside those that the library reads itself.
+
+use std::{str::FromStr, time::Duration};
+
+use actix_crawler::{error::Error, extract::Document, politeness::duration_text, rate::Rate, scope::Pattern};
+use serde::{Deserialize, Serialize};
+
+/// Reads `2/s`, `30/m`, `1/10s` or `unlimited`.
+pub fn rate(text: &str) -> Result<Rate, String> {
+    text.parse().map_err(why)
+}
+
+/// Reads a regular expression.
+pub fn pattern(text: &str) -> Result<Pattern, String> {
+    // The parser draws the place under the pattern, over several lines: the last of them says what is wrong.
+    text.parse().map_err(|error| why(error).lines().last().unwrap_or_default().trim().to_owned())
+}
+
+/// Reads `1s`, `250ms`, `2m`, or seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    duration_text::parse(text)
+}
+
+/// As [`duration`], but not zero.
+pub fn deadline(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("nothing can be had in no time; write it like 30s".to_owned()),
+        limit => Ok(limit),
+    }
+}
+
+/// Reads bytes: `500000`, `500k`, `10M`, `1G`, in powers of 1,000, or of 1,024 with `Ki`, `Mi`, `Gi`.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let refuse = || format!("`{text}` is no number of bytes; write it like 500k, 10M or 10Mi");
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim().trim_end_matches(['b', 'B']) {
+        "" => 1,
+        "k" | "K" => 1_000,
+        "m" | "M" => 1_000_000,
+        "g" | "G" => 1_000_000_000,
+        "ki" | "Ki" => 1 << 10,
+        "mi" | "Mi" => 1 << 20,
+        "gi" | "Gi" => 1 << 30,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(refuse)
+}
+
+/// Reads a header, `Name: value`.
+pub fn header(text: &str) -> Result<(String, String), String> {
+    let refuse = || format!("`{text}` is no header; write it like `Accept-Language: en`");
+    let (name, value) = text.split_once(':').ok_or_else(refuse)?;
+    let (name, value) = (name.trim(), value.trim());
+    http::HeaderName::from_str(name).map_err(|_| refuse())?;
+    http::HeaderValue::from_str(value).map_err(|_| refuse())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// What a page is asked by `--select NAME=CSS` or `--select NAME=CSS@ATTRIBUTE`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Select {
+    /// What the answer is called.
+    pub name: String,
+    /// The selector.
+    pub css: String,
+    /// The attribute; `None` for the element's text.
+    pub attribute: Option<String>,
+}
+
+impl Select {
+    /// Reads what is selected under a name.
+    ///
+    /// # Errors
+    /// Says what is wrong with the name or the selector.
+    pub fn new(name: &str, query: &str) -> Result<Self, String> {
+        if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
+            return Err(format!("`{name}` is no name; use letters, digits, _, - and ."));
+        }
+        let (css, attribute) = match query.rsplit_once('@') {
+            Some((css, attribute)) if is_attribute(attribute) => (css, Some(attribute.to_ascii_lowercase())),
+            _ => (query, None),
+        };
+        let selected = Document::parse("").select(css).map(|_| ());
+        selected.map_err(|error| format!("`{css}` is no CSS selector: {error}"))?;
+        Ok(Self { name: name.to_owned(), css: css.to_owned(), attribute })
+    }
+}
+
+impl FromStr for Select {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("`{text}` has no name; write it like author=.author or next=a.next@href");
+        let (name, query) = text.split_once('=').ok_or_else(refuse)?;
+        Self::new(name.trim(), query.trim())
+    }
+}
+
+fn is_attribute(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte))
+}
+
+/// The reason without the setting's name, since the option's own is shown.
+fn why(error: Error) -> String {
+    match error {
+        Error::Setting { why, .. } => why,
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_at_sign_separates_the_attribute_only_where_one_follows() {
+        let select = |text: &str| {
+            let select: Select = text.parse().unwrap();
+            (select.css, select.attribute)
+        };
+        assert_eq!(select("next=a.next@href"), ("a.next".into(), Some("href".into())));
+        assert_eq!(select("price=.price"), (".price".into(), None));
+        assert_eq!(select(r#"mail=a[href*="@example"]"#), (r#"a[href*="@example"]"#.into(), None));
+    }
+
+    #[test]
+    fn a_wrong_selection_says_how_to_write_it() {
+        for text in ["h1", "=h1", "a b=h1", "x=", "x=h1[", "x=::nothing"] {
+            assert!(text.parse::<Select>().is_err(), "{text}");
+        }
+        assert!("h1".parse::<Select>().unwrap_err().contains("author=.author"));
+    }
+
+    #[test]
+    fn bytes_are_written_as_people_write_them() {
+        for (text, expected) in
+            [("500", 500), ("500k", 500_000), ("10M", 10_000_000), ("10MiB", 10 << 20), ("1 GB", 1_000_000_000)]
+        {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "x", "10T", "-1", "1.5M", "99999999999999999999", "18446744073709551615k"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+}

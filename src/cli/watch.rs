@@ -1,0 +1,151 @@
+//! Watch: stays with a crawl until it ends: shows progress, and hears Ctrl-C, SIGTERM and an output that broke.
+
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_crawler::{handle::CrawlHandle, report::Report};
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, watch},
+    time::{sleep, timeout},
+};
+
+use super::{exit::Failure, output::Broken, progress::Progress};
+
+/// As often as people see movement.
+const GLANCE: Duration = Duration::from_millis(150);
+
+/// Numbers of many domains take time to gather: at most a fiftieth of the scheduler's is spent on it.
+const SPARING: u32 = 50;
+
+/// A crawl that was made to end closes its pipelines within this, or is left behind.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is shown and heard while a crawl runs.
+pub struct Watch {
+    /// Where it is shown.
+    pub progress: Progress,
+    /// Tells that the output broke.
+    pub broken: watch::Receiver<Option<Broken>>,
+    /// What else is to be said meanwhile.
+    pub remarks: Option<UnboundedReceiver<String>>,
+}
+
+impl Watch {
+    /// Waits for the end of a crawl.
+    ///
+    /// # Errors
+    /// The output broke, or the crawl did not end when it was made to.
+    pub async fn until_the_end(mut self, handle: &CrawlHandle, mut signals: Signals) -> Result<Arc<Report>, Failure> {
+        let mut stopping = false;
+        let mut glance = GLANCE;
+        let report = loop {
+            tokio::select! {
+                report = handle.wait() => break report?,
+                Ok(()) = self.broken.changed() => {
+                    handle.abort().await;
+                    break handle.wait().await?;
+                }
+                () = signals.next() => {
+                    if stopping {
+                        break self.make_it_end(handle).await?;
+                    }
+                    stopping = true;
+                    self.stop(handle).await;
+                }
+                Some(remark) = next(&mut self.remarks) => self.progress.say(&remark),
+                () = sleep(glance) => glance = self.glance(handle).await,
+            }
+        };
+        self.progress.end();
+        match self.broken.borrow().clone() {
+            Some(broken) => Err(broken.into()),
+            None => Ok(report),
+        }
+    }
+
+    async fn stop(&self, handle: &CrawlHandle) {
+        let in_flight = handle.stats().await.map_or(0, |stats| stats.ledger.leased);
+        self.progress.say(&format!("stopping: {in_flight} pages in flight end first; Ctrl-C again stops at once"));
+        handle.stop().await;
+    }
+
+    async fn make_it_end(&self, handle: &CrawlHandle) -> Result<Arc<Report>, Failure> {
+        self.progress.say("stopping at once: pages in flight are given up");
+        handle.abort().await;
+        match timeout(PATIENCE, handle.wait()).await {
+            Ok(report) => Ok(report?),
+            Err(_) => Err(Failure::interrupted("the crawl did not end when it was made to")),
+        }
+    }
+
+    /// Shows the numbers, and returns when to do so again.
+    async fn glance(&mut self, handle: &CrawlHandle) -> Duration {
+        let asked = Instant::now();
+        let Ok(stats) = handle.stats().await else { return GLANCE };
+        let now = Instant::now();
+        self.progress.show(&stats, now);
+        GLANCE.max(now.duration_since(asked) * SPARING)
+    }
+}
+
+async fn next(remarks: &mut Option<UnboundedReceiver<String>>) -> Option<String> {
+    match remarks {
+        Some(remarks) => remarks.recv().await,
+        None => None,
+    }
+}
+
+/// The signals that ask a process to end.
+pub struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Begins to listen: from here on they do not end the process by themselves.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    #[cfg(unix)]
+    pub fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::not_run(format!("the system refuses to pass signals on: {error}")))
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    pub async fn next(&mut self) {
+        let heard = tokio::select! {
+            heard = self.terminate.recv() => heard,
+            heard = self.interrupt.recv() => heard,
+        };
+        if heard.is_none() {
+            pending().await
+        }
+    }
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// None here: the first wait would tell.
+    #[cfg(not(unix))]
+    pub fn listen() -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    #[cfg(not(unix))]
+    pub async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            pending().await
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The binary `actix-crawler`: crawl, fetch, robots, demo. All it knows is in `cli`.
+#![deny(missing_docs, unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}
