@@ -377,7 +377,8 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
     let warnings = transport.warnings();
-    let log = settings.log.as_deref().map(CrawlLog::start).transpose()?;
+    let add_lines = settings.state.is_some();
+    let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
     let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
     let state = settings.state.clone().map(|dir| StateReport {
         dir,

@@ -68,6 +68,16 @@ pub struct DeadLetter {
     pub detail: String,
 }
 
+impl DeadLetter {
+    /// Returns the key that it was counted under.
+    pub fn count_key(&self) -> String {
+        match self.outcome.as_str() {
+            "status" => format!("failed/status/{}", self.detail),
+            outcome => format!("failed/{outcome}"),
+        }
+    }
+}
+
 /// The counters that are stored with each batch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {

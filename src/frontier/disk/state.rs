@@ -171,7 +171,11 @@ impl State {
             for (number, dead) in dead {
                 let domain = domain(&dead.request);
                 change.counters.next += 1;
-                change.counters.progress.ledger.failed = change.counters.progress.ledger.failed.saturating_sub(1);
+                let progress = &mut change.counters.progress;
+                progress.ledger.failed = progress.ledger.failed.saturating_sub(1);
+                if let Some(count) = progress.counts.get_mut(&dead.count_key()) {
+                    *count = count.saturating_sub(1);
+                }
                 *change.waiting.entry(domain.clone()).or_default() += 1;
                 let place = Place::new(dead.request.priority, change.counters.next);
                 let entry = Entry { place, attempts: 0, request: dead.request };
