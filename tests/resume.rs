@@ -143,16 +143,26 @@ fn child() {
     }
 }
 
+fn spawn_command(site: &Site, dir: &Path, spacing: Duration) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child", "--ignored", "--nocapture"]);
+    command.env("RESUME_SEED", site.seed()).env("RESUME_DIR", dir);
+    command.env("RESUME_SPACING", spacing.as_millis().to_string());
+    command
+}
+
 fn spawn(site: &Site, dir: &Path, spacing: Duration) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
-        .env("RESUME_SEED", site.seed())
-        .env("RESUME_DIR", dir)
-        .env("RESUME_SPACING", spacing.as_millis().to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    spawn_command(site, dir, spacing).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// As [`spawn`], in a world where no file can grow beyond 60 KiB: to the store, a disk that is full.
+fn spawn_without_room(site: &Site, dir: &Path, spacing: Duration) -> Child {
+    let unlimited = spawn_command(site, dir, spacing);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 120; exec \"$0\" \"$@\""]);
+    limited.arg(unlimited.get_program()).args(unlimited.get_args());
+    limited.envs(unlimited.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    limited.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn report(dir: &Path) -> serde_json::Value {
@@ -210,6 +220,31 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     let gap = smallest_gap(&asked);
     assert!(gap >= spacing * 7 / 10, "{gap:?} between two requests to one domain");
     println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_ends_the_crawl_and_not_its_state() {
+    let spacing = Duration::from_millis(20);
+    let (site, dir) = (Site::start(20), tempfile::tempdir().unwrap());
+    let mut first = spawn(&site, dir.path(), spacing);
+    while site.asked().len() < 10 {
+        assert!(first.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let full = spawn_without_room(&site, dir.path(), spacing).wait_with_output().unwrap();
+    assert!(full.status.success(), "{}", String::from_utf8_lossy(&full.stderr));
+    let failed = report(dir.path());
+    assert_eq!((&failed["ended"], &failed["ledger_adds_up"]), (&"failed".into(), &true.into()), "{failed}");
+    assert!(failed["failure"].as_str().unwrap().contains("cannot be written"), "{failed}");
+    let third = spawn(&site, dir.path(), spacing).wait_with_output().unwrap();
+    assert!(third.status.success(), "{}", String::from_utf8_lossy(&third.stderr));
+    let report = report(dir.path());
+    assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
+    assert_eq!(report["ledger"]["done"], site.pages().len(), "{report}");
+    assert_eq!(items(dir.path()).into_iter().collect::<BTreeSet<_>>(), site.pages());
 }
 
 #[test]
