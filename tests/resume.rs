@@ -2,31 +2,24 @@
 
 #![cfg(feature = "disk")]
 
+mod recorder;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use actix_crawler::{prelude::*, response::Response};
+use actix_crawler::{prelude::*, response::Response, scope::Scope};
+use recorder::{Answer, Asked, Recorder};
 
-/// A site over many addresses, each a domain of its own, that notes when it was asked for what.
+/// A site over many addresses, each a domain of its own, which note when they were asked for what.
 struct Site {
     port: u16,
-    domains: u8,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-#[derive(Clone, Debug)]
-struct Asked {
-    at: Instant,
-    domain: String,
-    path: String,
+    recorders: Vec<Recorder>,
 }
 
 /// Pages of each domain.
@@ -37,75 +30,56 @@ impl Site {
         let first = TcpListener::bind((address(0), 0)).unwrap();
         let port = first.local_addr().unwrap().port();
         let rest = (1..domains).map(|domain| TcpListener::bind((address(domain), port)).unwrap());
-        let site = Self { port, domains, asked: Arc::default() };
-        for listener in std::iter::once(first).chain(rest) {
-            let asked = site.asked.clone();
-            thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    let asked = asked.clone();
-                    thread::spawn(move || serve(stream, domains, &asked));
-                }
-            });
-        }
-        site
+        let listeners = std::iter::once(first).chain(rest).zip(0..);
+        let start = |(listener, domain)| Recorder::at(listener, move |asked| answer(asked, domain, domains, port));
+        Self { port, recorders: listeners.map(start).collect() }
     }
 
     fn seed(&self) -> String {
-        format!("http://{}:{}/0", address(0), self.port)
-    }
-
-    fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        self.recorders[0].url("/0")
     }
 
     fn pages(&self) -> BTreeSet<String> {
-        let of = |domain| (0..PAGES).map(move |page| format!("http://{}:{}/{page}", address(domain), self.port));
-        (0..self.domains).flat_map(of).collect()
+        let of = |recorder: &Recorder| (0..PAGES).map(|page| recorder.url(&format!("/{page}"))).collect::<Vec<_>>();
+        self.recorders.iter().flat_map(of).collect()
     }
-}
 
-fn address(domain: u8) -> std::net::Ipv4Addr {
-    std::net::Ipv4Addr::new(127, 0, 7, domain + 1)
-}
-
-/// Each page links to the next two of its domain; the first of each domain links to those of two other domains too.
-fn serve(mut stream: TcpStream, domains: u8, asked: &Mutex<Vec<Asked>>) {
-    let here = stream.local_addr().unwrap();
-    let SocketAddr::V4(address_here) = here else { unreachable!() };
-    let domain = address_here.ip().octets()[3] - 1;
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    while let Some(Ok(head)) = lines.next() {
-        let at = Instant::now();
-        while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        asked.lock().unwrap().push(Asked { at, domain: here.ip().to_string(), path: path.clone() });
-        let page = path.trim_start_matches('/').parse::<u32>().ok().filter(|page| *page < PAGES);
-        let (status, body) = match page {
-            None => ("404 Not Found", String::new()),
-            Some(page) => {
-                let mut links: Vec<String> = [2 * page + 1, 2 * page + 2].map(|next| format!("/{next}")).into();
-                links.retain(|link| link[1..].parse::<u32>().unwrap() < PAGES);
-                if page == 0 {
-                    for other in [2 * u32::from(domain) + 1, 2 * u32::from(domain) + 2] {
-                        if other < u32::from(domains) {
-                            let other = address(u8::try_from(other).unwrap());
-                            links.push(format!("http://{other}:{}/0", here.port()));
-                        }
-                    }
-                }
-                ("200 OK", links.iter().map(|link| format!("<a href=\"{link}\">x</a>")).collect())
+    /// How often each page was asked for.
+    fn times(&self) -> BTreeMap<String, usize> {
+        let mut times = BTreeMap::new();
+        for recorder in &self.recorders {
+            for asked in recorder.asked().iter().filter(|asked| asked.path != "/robots.txt") {
+                *times.entry(recorder.url(&asked.path)).or_default() += 1;
             }
-        };
-        // So long that most kills hit pages in flight.
-        thread::sleep(Duration::from_millis(fastrand::u64(0..100)));
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
         }
+        times
     }
+
+    fn requests(&self) -> usize {
+        self.recorders.iter().map(|recorder| recorder.asked().len()).sum()
+    }
+
+    /// The least time between two requests to one domain, whichever process made them.
+    fn smallest_gap(&self) -> Duration {
+        self.recorders.iter().map(|recorder| recorder.arrivals().smallest_gap()).min().unwrap()
+    }
+}
+
+fn address(domain: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 7, domain + 1)
+}
+
+/// Each page links to two others of its domain; the first of each domain links to those of two other domains too.
+fn answer(asked: &Asked, domain: u8, domains: u8, port: u16) -> Answer {
+    let Some(page) = asked.path.trim_start_matches('/').parse::<u32>().ok().filter(|page| *page < PAGES) else {
+        return Answer::status(404);
+    };
+    let here = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < PAGES).map(|page| format!("/{page}"));
+    let others = [2 * domain + 1, 2 * domain + 2].into_iter().filter(|other| page == 0 && *other < domains);
+    let links = here.chain(others.map(|other| format!("http://{}:{port}/0", address(other))));
+    let body: String = links.map(|link| format!("<a href=\"{link}\">a link</a>")).collect();
+    // So long that most kills hit pages in flight.
+    Answer::ok(body).header("content-type", "text/html").after(Duration::from_millis(fastrand::u64(0..100)))
 }
 
 #[derive(serde::Serialize)]
@@ -125,10 +99,12 @@ fn child() {
     let Ok(seed) = std::env::var("RESUME_SEED") else { return };
     let dir = PathBuf::from(std::env::var("RESUME_DIR").unwrap());
     let spacing = std::env::var("RESUME_SPACING").unwrap().parse().unwrap();
+    let mut scope = Scope { within: Within::Any, ..Scope::default() };
+    scope.max_pages = std::env::var("RESUME_PAGES").ok().map(|pages| pages.parse().unwrap());
     let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
         .seed(seed)
         .allow_private()
-        .within(Within::Any)
+        .scope(scope)
         .spacing(Duration::from_millis(spacing))
         .threads(1)
         .state(dir.join("state"))
@@ -174,13 +150,6 @@ fn items(dir: &Path) -> Vec<String> {
     text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The least time between two requests to one domain, whichever process made them.
-fn smallest_gap(asked: &[Asked]) -> Duration {
-    let mut last: BTreeMap<&str, Instant> = BTreeMap::new();
-    let gaps = asked.iter().filter_map(|asked| last.insert(&asked.domain, asked.at).map(|before| asked.at - before));
-    gaps.min().unwrap_or(Duration::MAX)
-}
-
 #[test]
 fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     const KILLS: usize = 20;
@@ -208,17 +177,13 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     assert_eq!(report["ledger_adds_up"], true, "{report}");
     assert_eq!(report["ledger"]["done"], pages.len(), "{report}");
     assert_eq!(items.iter().cloned().collect::<BTreeSet<_>>(), pages, "every page's item is there");
-    let asked = site.asked();
-    let mut times: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for asked in asked.iter().filter(|asked| asked.path != "/robots.txt") {
-        *times.entry((&asked.domain, &asked.path)).or_default() += 1;
-    }
+    let times = site.times();
     let again: usize = times.values().map(|times| times - 1).sum();
     assert!(times.values().all(|times| *times <= 1 + kills), "{times:?}");
     // A kill costs what was in flight, one page a domain, and what the store's thread had not taken up yet.
-    assert!(again <= kills * site.domains as usize / 2, "{again} pages were fetched again after {kills} kills");
-    let gap = smallest_gap(&asked);
-    assert!(gap >= spacing * 7 / 10, "{gap:?} between two requests to one domain");
+    assert!(again <= kills * site.recorders.len() / 2, "{again} pages were fetched again after {kills} kills");
+    let gap = site.smallest_gap();
+    assert!(gap >= spacing, "{gap:?} between two requests to one domain");
     println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
 }
 
@@ -228,7 +193,7 @@ fn a_full_disk_ends_the_crawl_and_not_its_state() {
     let spacing = Duration::from_millis(20);
     let (site, dir) = (Site::start(20), tempfile::tempdir().unwrap());
     let mut first = spawn(&site, dir.path(), spacing);
-    while site.asked().len() < 10 {
+    while site.requests() < 10 {
         assert!(first.try_wait().unwrap().is_none());
         thread::yield_now();
     }
@@ -248,10 +213,31 @@ fn a_full_disk_ends_the_crawl_and_not_its_state() {
 }
 
 #[test]
+fn a_crawl_that_has_used_its_pages_goes_on_when_it_is_given_more() {
+    let spacing = Duration::from_millis(10);
+    let (site, dir) = (Site::start(4), tempfile::tempdir().unwrap());
+    for pages in [7, 20] {
+        let limited = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", pages.to_string()).output().unwrap();
+        assert!(limited.status.success(), "{}", String::from_utf8_lossy(&limited.stderr));
+        let report = report(dir.path());
+        assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
+        assert_eq!(report["ledger"]["done"], pages, "{report}");
+        assert!(report["ledger"]["queued"].as_u64().unwrap() > 0, "what the budget does not reach is kept: {report}");
+    }
+    let rest = spawn(&site, dir.path(), spacing).wait_with_output().unwrap();
+    assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
+    let report = report(dir.path());
+    assert_eq!(report["ledger"]["done"], site.pages().len(), "{report}");
+    assert_eq!(report["state"]["resumed"], true);
+    assert_eq!(report["state"]["changed"], serde_json::json!(["scope"]), "a change is applied, and said");
+    assert_eq!(site.times().values().sum::<usize>(), site.pages().len(), "no page was asked for twice");
+}
+
+#[test]
 fn a_second_process_is_told_who_holds_the_state() {
     let (site, dir) = (Site::start(2), tempfile::tempdir().unwrap());
     let mut first = spawn(&site, dir.path(), Duration::from_secs(3));
-    while site.asked().is_empty() {
+    while site.requests() == 0 {
         assert!(first.try_wait().unwrap().is_none());
         thread::yield_now();
     }
