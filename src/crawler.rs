@@ -379,6 +379,8 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let warnings = transport.warnings();
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
+    // What waits on disk takes no memory.
+    let most_queued = if settings.state.is_some() { u64::MAX } else { settings.most_queued };
     let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
     let state = settings.state.clone().map(|dir| StateReport {
         dir,
@@ -408,7 +410,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 returned: way_back.clone(),
                 asker: way_back,
                 log: log.is_some(),
-                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), settings.most_queued),
+                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), most_queued),
                 politeness,
             });
             #[allow(clippy::disallowed_methods, reason = "the crawl begins here")]
@@ -436,6 +438,7 @@ fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Fron
         ("politeness", format!("{:?}", settings.politeness)),
         ("scope", format!("{:?}", settings.scope)),
         ("retry", format!("{:?}", settings.retry)),
+        (disk::FIXED, format!("{:?}", settings.politeness.domain_key)),
     ];
     let opened = disk::open(dir, &parts)?;
     if opened.1.progress.is_some() {

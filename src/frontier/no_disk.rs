@@ -5,6 +5,9 @@ use std::path::Path;
 use super::{Frontier, durable::Resumed};
 use crate::error::{Error, Result};
 
+/// The setting that a state cannot be resumed without.
+pub const FIXED: &str = "domain_key";
+
 /// Refuses.
 ///
 /// # Errors

@@ -130,6 +130,9 @@ pub struct Batch {
     pub counters: Option<Counters>,
 }
 
+/// The setting that decides which queue a request stands in: it cannot change between two crawls.
+pub const FIXED: &str = "domain_key";
+
 /// Counted up when what an earlier version wrote cannot be read any more.
 const SCHEMA: u32 = 1;
 
@@ -232,8 +235,12 @@ impl Layout {
     fn changed(&self, settings: &[(&str, String)]) -> Result<Vec<String>> {
         let before = self.get::<BTreeMap<String, String>>(SETTINGS_KEY)?;
         let now: BTreeMap<&str, &str> = settings.iter().map(|(part, text)| (*part, text.as_str())).collect();
-        let json = serde_json::to_vec(&now).unwrap_or_default();
-        self.meta.insert(SETTINGS_KEY, json).map_err(|error| self.damaged(&error))?;
+        let fixed_then = before.as_ref().and_then(|before| before.get(FIXED)).map(String::as_str);
+        if fixed_then.is_some() && fixed_then != now.get(FIXED).copied() {
+            let why = format!("its queues were kept with the {FIXED} {}; set that", fixed_then.unwrap_or_default());
+            return Err(Error::store(&self.dir, why));
+        }
+        self.meta.insert(SETTINGS_KEY, to_json(&now)?).map_err(|error| self.damaged(&error))?;
         let Some(before) = before else { return Ok(Vec::new()) };
         let changed = settings.iter().filter(|(part, text)| before.get(*part) != Some(text));
         Ok(changed.map(|(part, _)| (*part).to_owned()).collect())

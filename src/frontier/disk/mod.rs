@@ -106,6 +106,8 @@ const MOST_READ: usize = 1_024;
 /// When so many requests of a domain wait for a later time, those behind them are not looked at.
 const MOST_DELAYED: usize = 1_024;
 
+pub use self::layout::FIXED;
+
 /// Opens the frontier in a directory, or creates it, and tells what it knew. `settings` are the parts of the crawl's
 /// settings as text, to tell which of them have changed.
 ///
