@@ -180,6 +180,11 @@ pub fn strip_user_info(url: &mut Url) {
 pub struct Fingerprint([u8; 16]);
 
 impl Fingerprint {
+    /// Takes the bytes that a store kept.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the bytes, for a store.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0

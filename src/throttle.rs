@@ -17,7 +17,7 @@ use crate::politeness::Limits;
 pub struct NotBefore(pub Instant);
 
 /// Why no permit is granted now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
     /// The law allows the next start only at this instant.
     NotBefore(Instant),
@@ -36,6 +36,9 @@ const CATCH_UP_EVENLY: Duration = Duration::from_millis(100);
 /// Intervals shorter than a few ticks of a timer that counts milliseconds cannot be kept one by one; below this the
 /// grid smooths and the window holds.
 const SHORTEST_EVEN_INTERVAL: Duration = Duration::from_millis(4);
+
+/// See [`Throttle::assume_asked`].
+const SHORT_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long to wait when another request of the domain is being written right now.
 const WRITING: Duration = Duration::from_millis(1);
@@ -174,6 +177,19 @@ impl Throttle {
         let patience = if self.is_even() { CATCH_UP_EVENLY } else { CATCH_UP };
         let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= patience);
         self.grid = Some(on_time.unwrap_or(at) + window.interval());
+    }
+
+    /// Takes for granted that the domain was asked as much as was lawful up to `at`, by somebody who is gone.
+    ///
+    /// A rate that is kept evenly goes on evenly. Where it could have come in a burst, or its window is so short that
+    /// waiting for it costs little, the window counts as full.
+    pub fn assume_asked(&mut self, at: Instant) {
+        (self.last_start, self.last_end) = (Some(at), Some(at));
+        let Some(window) = self.limits.rate.window() else { return };
+        self.grid = Some(at + window.interval());
+        if self.limits.rate.burst_size() > 1 || window.per <= SHORT_WINDOW {
+            self.starts = std::iter::repeat_n(at, window.count.get() as usize).collect();
+        }
     }
 
     /// Gives a place back at `now`; `started` tells whether its request was written.
@@ -420,6 +436,22 @@ mod tests {
         world.run(Duration::from_secs(3), &mut || MS, &mut || Duration::ZERO);
         assert!(world.starts.len() >= 14_850, "{} of 15,000", world.starts.len());
         assert!(world.fullest_window(Duration::from_secs(1)) <= 5_000);
+    }
+
+    #[test]
+    fn after_a_restart_nothing_is_asked_that_could_break_the_law_together_with_what_was_asked_before() {
+        let now = Instant::now();
+        let mut spaced = Throttle::new(spaced(1_000 * MS, 1));
+        spaced.assume_asked(now);
+        assert!(spaced.grant(now, now).is_err_and(|why| why >= Refusal::NotBefore(now + 1_000 * MS)));
+        let mut even = Throttle::new(Limits::rate(Rate::per_hour(60)));
+        even.assume_asked(now);
+        assert_eq!(even.grant(now, now + 3_600_000 * MS), Ok(now + 60_000 * MS), "an even rate goes on evenly");
+        let mut bursty = Throttle::new(Limits::rate(Rate::per_minute(10).burst(10)));
+        bursty.assume_asked(now);
+        let due = bursty.grant(now, now + 3_600_000 * MS).unwrap();
+        assert!(due >= now + 60_000 * MS, "all ten may have been used right before");
+        assert!(!bursty.is_fresh(now + 59_000 * MS));
     }
 
     #[test]

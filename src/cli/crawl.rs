@@ -33,7 +33,7 @@ pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
 async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
     let Order { seeds, user_agent, settings, select, respect_nofollow, output, summary } = order;
     let to_stdout = output.is_none();
-    let (output, broken) = Output::new(output, columns(&select));
+    let (output, broken) = Output::new(output, columns(&select), settings.state.is_some());
     let summary = summary.map(SummaryFile::open).transpose()?;
     let signals = Signals::listen()?;
     let crawler = Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings).pipeline(output);

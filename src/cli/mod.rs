@@ -13,6 +13,7 @@ mod paint;
 mod poll;
 mod progress;
 mod robots;
+mod state;
 mod values;
 mod watch;
 
@@ -44,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Robots(options) => robots::run(&options),
         Command::Fetch(options) => fetch::run(&options),
+        Command::State(options) => state::run(&options),
     };
     done.map_or_else(|failure| failure.report(), ExitCode::from)
 }

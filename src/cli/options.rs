@@ -41,6 +41,8 @@ pub enum Command {
     Robots(RobotsOptions),
     /// Fetch one URL and show the answer, as curl does
     Fetch(FetchOptions),
+    /// See what a crawl's state holds, verify it, or change it between two crawls
+    State(StateOptions),
     /// Crawl a dozen small sites on this machine, and see how politely: no internet, under a minute
     Demo(DemoOptions),
 }
@@ -146,6 +148,10 @@ pub struct CrawlOptions {
     /// Where pages go: JSON Lines, CSV if the name ends in .csv, or `-` for stdout (the default)
     #[arg(short, long, value_name = "FILE.jsonl|FILE.csv|-", help_heading = "Output")]
     pub output: Option<PathBuf>,
+    /// Keep the crawl's state in this directory: the same command again goes on with it, however the crawl ended. Pages
+    /// and log lines are then added to their files
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub state: Option<PathBuf>,
     /// Write the crawl log: one JSON line for every request that ended or was dropped, and why
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
     pub log: Option<PathBuf>,
@@ -259,6 +265,38 @@ pub struct RobotsOptions {
     pub identity: Identity,
     #[command(flatten)]
     pub network: Network,
+}
+
+/// The options of `state`.
+#[derive(Args, Debug)]
+pub struct StateOptions {
+    /// The directory that a crawl was given with --state
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// What to do; without it, tell what the state holds
+    #[command(flatten)]
+    pub task: StateTask,
+}
+
+/// What `state` does.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub struct StateTask {
+    /// Read all of it, checksums included, and tell what is wrong
+    #[arg(long)]
+    pub verify: bool,
+    /// Print all that waits, one JSON line each
+    #[arg(long)]
+    pub export: bool,
+    /// Print the requests that failed for good, one JSON line each
+    #[arg(long)]
+    pub dead_letters: bool,
+    /// Let the requests that failed for good wait again
+    #[arg(long)]
+    pub requeue_dead: bool,
+    /// Drop what waits for a domain; its URLs are not taken in again
+    #[arg(long, value_name = "DOMAIN")]
+    pub forget_domain: Option<String>,
 }
 
 /// The options of `demo`.
