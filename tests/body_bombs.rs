@@ -1,5 +1,7 @@
 //! What a body costs that was made to cost: a gibibyte of zeros in each coding, measured in a process of its own by the
 //! most memory that it ever had.
+
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 

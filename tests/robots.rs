@@ -1,5 +1,7 @@
 //! Robots files as servers see them: what is asked for, in which order, and how far apart.
 
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
+
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -9,6 +11,9 @@ use std::{
 };
 
 use actix_crawler::{Crawler, error::Result, politeness::Politeness, prelude::*, response::Response};
+
+/// Status, header lines, body.
+type Answer = (&'static str, String, String);
 
 /// One request, as a server noted it: when it came, and for which path.
 type Arrival = (Instant, String);
@@ -21,7 +26,7 @@ struct Site {
 
 impl Site {
     /// `answer` gets a path and returns a status line's end, a header or none, and a body.
-    fn start(answer: impl Fn(&str) -> (&'static str, String, String) + Send + Sync + 'static) -> Self {
+    fn start(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let arrivals = Arc::new(Mutex::new(Vec::new()));
@@ -50,11 +55,7 @@ impl Site {
     }
 }
 
-fn serve(
-    connection: TcpStream,
-    noted: &Mutex<Vec<Arrival>>,
-    answer: &dyn Fn(&str) -> (&'static str, String, String),
-) -> Option<()> {
+fn serve(connection: TcpStream, noted: &Mutex<Vec<Arrival>>, answer: &dyn Fn(&str) -> Answer) -> Option<()> {
     let mut writer = connection.try_clone().ok()?;
     let mut lines = BufReader::new(connection).lines();
     loop {
@@ -72,11 +73,11 @@ fn serve(
     }
 }
 
-fn ok(body: impl Into<String>) -> (&'static str, String, String) {
+fn ok(body: impl Into<String>) -> Answer {
     ("200 OK", String::new(), body.into())
 }
 
-fn to(url: &str) -> (&'static str, String, String) {
+fn to(url: &str) -> Answer {
     ("301 Moved Permanently", format!("location: {url}\r\n"), String::new())
 }
 
@@ -85,9 +86,8 @@ fn follow_all(page: &Response) -> Result<Parsed<()>> {
     Ok(Parsed::new().follow(page.links().cloned().collect::<Vec<_>>()))
 }
 
-fn crawler() -> Crawler<fn(&Response) -> Result<Parsed<()>>> {
-    let spider: fn(&Response) -> Result<Parsed<()>> = follow_all;
-    Crawler::new(spider, "testbot/1.0 (+https://example.org/bot)").allow_private().threads(1)
+fn crawler() -> Crawler<impl Spider<Item = ()>> {
+    Crawler::new(follow_all, "testbot/1.0 (+https://example.org/bot)").allow_private().threads(1)
 }
 
 #[test]

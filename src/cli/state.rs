@@ -53,7 +53,10 @@ fn export(state: &State) -> Result<Exit, Failure> {
         Ok((_, damaged)) if damaged.is_empty() => Ok(Exit::Well),
         Ok((_, damaged)) => {
             let names: Vec<_> = damaged.iter().map(Domain::as_str).collect();
-            Err(Failure::not_run(format!("the queues of these domains are damaged and not whole: {}", names.join(", "))))
+            Err(Failure::not_run(format!(
+                "the queues of these domains are damaged and not whole: {}",
+                names.join(", ")
+            )))
         }
         Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(Failure::reader_gone()),
         Err(error) => Err(error.into()),

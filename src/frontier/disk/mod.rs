@@ -10,11 +10,7 @@ mod recent;
 pub mod state;
 mod store;
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::Instant,
-};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use hashbrown::{HashMap, HashSet};
 use url::Url;
@@ -386,7 +382,9 @@ impl DiskFrontier {
             self.ask(ticket, question.fingerprints);
             return None;
         }
-        seen.into_iter().for_each(|fingerprint| self.recent.insert(fingerprint));
+        for fingerprint in seen {
+            self.recent.insert(fingerprint);
+        }
         Some(ticket)
     }
 }
