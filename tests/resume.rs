@@ -91,11 +91,11 @@ fn parse(page: &Response) -> Result<Parsed<Page>> {
     Ok(Parsed::new().item(Page { url: page.url().to_string() }).follow(links))
 }
 
-/// Not a test: what the tests run as a process of its own, to be killed.
-#[test]
-#[ignore = "the other tests run it"]
-fn child() {
-    let Ok(seed) = std::env::var("RESUME_SEED") else { return };
+/// The test that crawls where it is told to.
+const CRAWLER: &str = "a_second_process_is_told_who_holds_the_state";
+
+/// What the tests run as a process of its own, to be killed.
+fn child(seed: String) {
     let dir = PathBuf::from(std::env::var("RESUME_DIR").unwrap());
     let spacing = std::env::var("RESUME_SPACING").unwrap().parse().unwrap();
     let mut scope = Scope { within: Within::Any, ..Scope::default() };
@@ -120,7 +120,7 @@ fn child() {
 
 fn spawn_command(site: &Site, dir: &Path, spacing: Duration) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--ignored", "--nocapture"]);
+    command.args(["--exact", CRAWLER, "--nocapture"]);
     command.env("RESUME_SEED", site.seed()).env("RESUME_DIR", dir);
     command.env("RESUME_SPACING", spacing.as_millis().to_string());
     command
@@ -237,6 +237,9 @@ fn a_crawl_that_has_used_its_pages_goes_on_when_it_is_given_more() {
 
 #[test]
 fn a_second_process_is_told_who_holds_the_state() {
+    if let Ok(seed) = std::env::var("RESUME_SEED") {
+        return child(seed);
+    }
     let (site, dir) = (Site::start(2), tempfile::tempdir().unwrap());
     let mut first = spawn(&site, dir.path(), Duration::from_secs(3));
     while site.requests() == 0 {
