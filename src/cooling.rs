@@ -84,6 +84,16 @@ impl Cooling {
         Verdict::Cool(self.until.unwrap_or(until))
     }
 
+    /// Takes up the refusals of an earlier process.
+    pub fn recalled(until: Instant, why: Why, consecutive: u32) -> Self {
+        Self { since: None, until: Some(until), why: Some(why), consecutive }
+    }
+
+    /// Returns how often in a row the domain refused, with the last wait and its reason; `None` where it did not.
+    pub fn refusals(&self) -> Option<(u32, Instant, Why)> {
+        if self.consecutive == 0 { None } else { Some((self.consecutive, self.until?, self.why?)) }
+    }
+
     /// Takes note that the domain answered as it should.
     pub fn answered(&mut self) {
         self.consecutive = 0;

@@ -10,6 +10,7 @@ use actix::{Actor, Arbiter, Context, Handler, Recipient};
 
 use crate::{
     error::{Error, Result},
+    pipeline::append_lines,
     scheduler::LogLines,
 };
 
@@ -22,12 +23,12 @@ pub struct CrawlLog {
 }
 
 impl CrawlLog {
-    /// Creates the file, or empties it, and starts the actor.
+    /// Creates the file, or empties it unless lines are to be added, and starts the actor.
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn start(path: &Path) -> Result<Recipient<LogLines>> {
-        let file = File::create(path).map_err(|source| Error::file(path, source))?;
+    pub fn start(path: &Path, append: bool) -> Result<Recipient<LogLines>> {
+        let file = if append { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
         let arbiter = Arbiter::new();
         let handle = arbiter.handle();
         let make = move |_: &mut Context<Self>| Self { output: BufWriter::new(file), arbiter, failed: false };

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, mpsc::SyncSender},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
@@ -24,14 +24,17 @@ use crate::{
         pool::{Hire, Pool},
     },
     frontier::{
+        Frontier,
         admission::{Admission, Candidate},
+        disk,
+        durable::Resumed,
         memory::MemoryFrontier,
     },
     handle::CrawlHandle,
     pipeline::{Each, Outlet, Pipeline},
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
-    report::Report,
+    report::{Report, StateReport},
     request::{CanonicalUrl, Request},
     retry::Retry,
     robots::product_token,
@@ -44,7 +47,7 @@ use crate::{
     },
     scope::{Scope, Within},
     spider::Spider,
-    transport::{SharedTransport, Transport, TransportSettings},
+    transport::{SharedTransport, Transport, TransportSettings, credentials::OriginCredentials},
     user_agent,
 };
 
@@ -91,6 +94,8 @@ pub struct Settings {
     pub stay_open: bool,
     /// Where the crawl log is written.
     pub log: Option<PathBuf>,
+    /// The directory that the crawl's state is kept in, so that it can be resumed; in memory without one.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -109,6 +114,7 @@ impl Default for Settings {
             most_queued: 10_000_000,
             stay_open: false,
             log: None,
+            state: None,
         }
     }
 }
@@ -259,6 +265,14 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
+    /// Keeps the crawl's state in a directory: crawls larger than memory, that a crash does not harm. The same crawl
+    /// with the same directory goes on where the last ended, however that ended.
+    #[must_use]
+    pub fn state(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.settings.state = Some(dir.into());
+        self
+    }
+
     /// Waits for more seeds when there is nothing to do, until [`CrawlHandle::close`] or [`CrawlHandle::stop`].
     #[must_use]
     pub fn stay_open(mut self) -> Self {
@@ -308,8 +322,10 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, settings, pipelines } = self;
+        let Self { spider, user_agent, seeds, mut settings, pipelines } = self;
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
+        let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
+        settings.transport.credentials.extend(in_seeds);
         if seeds.is_empty() && !settings.stay_open {
             return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
         }
@@ -320,9 +336,6 @@ impl<S: Spider> Crawler<S> {
         }
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        for warning in transport.warnings() {
-            tracing::warn!("{warning}");
-        }
         Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
     }
 }
@@ -363,7 +376,16 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
     let warnings = transport.warnings();
-    let log = settings.log.as_deref().map(CrawlLog::start).transpose()?;
+    let add_lines = settings.state.is_some();
+    let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
+    // What waits on disk takes no memory.
+    let most_queued = if settings.state.is_some() { u64::MAX } else { settings.most_queued };
+    let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
+    let state = settings.state.clone().map(|dir| StateReport {
+        dir,
+        resumed: resumed.progress.is_some(),
+        changed: resumed.changed.clone(),
+    });
     let scheduler = Scheduler::create({
         let outlets = outlets.clone();
         move |context| {
@@ -374,9 +396,12 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 settings.scope.canonical.clone(),
                 context.address().recipient(),
             );
+            if let Some(store) = frontier.durable() {
+                store.wake(way_back.clone());
+            }
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry,
-                frontier: Box::new(MemoryFrontier::default()),
+                frontier,
                 budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain),
                 domains: Domains::new(politeness.clone(), way_back.clone()),
                 robots: RobotsDesk::new(product_token(&user_agent)),
@@ -384,20 +409,41 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 returned: way_back.clone(),
                 asker: way_back,
                 log: log.is_some(),
-                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), settings.most_queued),
+                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), most_queued),
                 politeness,
             });
             #[allow(clippy::disallowed_methods, reason = "the crawl begins here")]
-            let now = Instant::now();
+            let (now, time) = (Instant::now(), SystemTime::now());
+            crawl.resume(resumed, now, time);
             crawl.seed(candidates(seeds, &settings.scope.canonical), now);
             let close_pipelines = closing::<S>(outlets);
             Scheduler::new(
                 crawl,
-                SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report },
+                SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report, state },
             )
         }
     });
     Ok((scheduler, threads))
+}
+
+/// In memory, or in the directory that the settings name.
+fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Frontier>, Resumed)> {
+    let Some(dir) = &settings.state else {
+        return Ok((Box::new(MemoryFrontier::default()), Resumed::default()));
+    };
+    let seeds = seeds.iter().map(|seed| seed.url.as_str()).collect::<Vec<_>>().join(" ");
+    let parts = [
+        ("seeds", format!("{:032x}", xxhash_rust::xxh3::xxh3_128(seeds.as_bytes()))),
+        ("politeness", format!("{:?}", settings.politeness)),
+        ("scope", format!("{:?}", settings.scope)),
+        ("retry", format!("{:?}", settings.retry)),
+        (disk::FIXED, format!("{:?}", settings.politeness.domain_key)),
+    ];
+    let opened = disk::open(dir, &parts)?;
+    if opened.1.progress.is_some() {
+        tracing::info!(dir = %dir.display(), changed = ?opened.1.changed, "the crawl is resumed");
+    }
+    Ok(opened)
 }
 
 fn candidates(seeds: Vec<Request>, canonical: &CanonicalUrl) -> Vec<Candidate> {

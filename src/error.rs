@@ -35,6 +35,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The crawl's state cannot be used: do as the message says.
+    #[error("the crawl's state in {}: {why}", dir.display())]
+    Store {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// The state of a request is of another type than the spider asks for.
     #[error("the request's state cannot be read or written: {0}")]
     State(#[source] serde_json::Error),
@@ -83,6 +91,11 @@ impl Error {
     /// Creates the error of a file that cannot be read or written.
     pub fn file(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::File { path: path.into(), source }
+    }
+
+    /// Creates the error of a crawl's state that cannot be used.
+    pub fn store(dir: impl Into<PathBuf>, why: impl Into<String>) -> Self {
+        Self::Store { dir: dir.into(), why: why.into() }
     }
 
     /// Wraps an error of the caller's own, in the function that reads a response.

@@ -116,6 +116,11 @@ impl Permit {
         self.state = State::Written;
     }
 
+    /// Tells whether starts are spread so evenly that a millisecond counts.
+    pub(crate) fn is_even(&self) -> bool {
+        self.gate.throttle().is_even()
+    }
+
     /// Lets nothing more start at the domain before `until`.
     pub(crate) fn cool(&self, until: Instant) {
         self.gate.throttle().cool(until);

@@ -1,6 +1,6 @@
 //! Report: how a crawl ended, for people and as data.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
@@ -20,6 +20,23 @@ pub struct Report {
     pub complaints: Vec<String>,
     /// What the settings let happen that whoever reads this has to know, such as unchecked certificates.
     pub warnings: Vec<String>,
+    /// Why the crawl's state could not be stored any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The state that the crawl kept, and can be resumed from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateReport>,
+}
+
+/// Where a crawl's state is kept, and what of it came from before.
+#[derive(Clone, Debug, Serialize)]
+pub struct StateReport {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Whether the crawl went on with what an earlier process left.
+    pub resumed: bool,
+    /// The settings that were changed since then; they hold for all that waits.
+    pub changed: Vec<String>,
 }
 
 /// Why a crawl ended.
@@ -32,6 +49,8 @@ pub enum Ended {
     Stopped,
     /// It was made to stop at once: what was in flight is counted as leased.
     Aborted,
+    /// Its state could not be stored any more: what was stored before is safe, and can be resumed.
+    Failed,
 }
 
 /// The most domains that the summary for people shows.
@@ -40,7 +59,15 @@ const MOST_DOMAINS_SHOWN: usize = 20;
 impl Report {
     /// Creates a report.
     pub fn new(stats: Stats, ended: Ended, complaints: Vec<String>) -> Self {
-        Self { ended, ledger_adds_up: stats.ledger.adds_up(), stats, complaints, warnings: Vec::new() }
+        Self {
+            ended,
+            ledger_adds_up: stats.ledger.adds_up(),
+            stats,
+            complaints,
+            warnings: Vec::new(),
+            failure: None,
+            state: None,
+        }
     }
 
     /// Returns how many pages ended well.
@@ -64,12 +91,24 @@ impl fmt::Display for Report {
             Ended::Finished => "Finished",
             Ended::Stopped => "Stopped",
             Ended::Aborted => "Stopped at once",
+            Ended::Failed => "Failed",
         };
         let (took, bytes, speed) = (Took(stats.elapsed), Bytes(stats.bytes), stats.pages_per_second());
         writeln!(f, "{ended} after {took}: {} pages, {bytes}, {speed:.1} pages/s", Grouped(self.pages()))?;
         writeln!(f)?;
         self.fmt_counts(f)?;
         self.fmt_domains(f)?;
+        if let Some(state) = &self.state {
+            let resumed = if state.resumed { "resumed from" } else { "kept in" };
+            write!(f, "state {resumed} {}", state.dir.display())?;
+            if !state.changed.is_empty() {
+                write!(f, ", with other {} than before", state.changed.join(", "))?;
+            }
+            writeln!(f, "; the same command goes on with it\n")?;
+        }
+        if let Some(failure) = &self.failure {
+            writeln!(f, "{failure}\n")?;
+        }
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {complaint}\n")?;
         }
@@ -96,7 +135,7 @@ impl Report {
             write!(f, "  {reason:<26} {:>10}", Grouped(count))?;
             match stats.first_failures.get(reason) {
                 Some(first) if first.detail.is_empty() || reason.starts_with("status/") => {
-                    writeln!(f, "  {}", first.url)?
+                    writeln!(f, "  {}", first.url)?;
                 }
                 Some(first) => writeln!(f, "  {}: {}", first.url, first.detail)?,
                 None => writeln!(f)?,

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{domain::Domain, throttle::Evidence};
 
 /// Where every discovered URL is. `discovered` is counted at the door and the others where the URL goes, so that the
 /// equation can fail, and its holding means something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Different URLs that came to the door.
     pub discovered: u64,

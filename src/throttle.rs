@@ -17,7 +17,7 @@ use crate::politeness::Limits;
 pub struct NotBefore(pub Instant);
 
 /// Why no permit is granted now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
     /// The law allows the next start only at this instant.
     NotBefore(Instant),
@@ -29,9 +29,16 @@ pub enum Refusal {
 /// does not add up. Longer pauses begin a new grid.
 const CATCH_UP: Duration = Duration::from_millis(20);
 
+/// As [`CATCH_UP`], where each start has its own place on the grid: the least distance of two starts holds while they
+/// catch up, so nothing bunches, and a longer delay can be made good.
+const CATCH_UP_EVENLY: Duration = Duration::from_millis(100);
+
 /// Intervals shorter than a few ticks of a timer that counts milliseconds cannot be kept one by one; below this the
 /// grid smooths and the window holds.
 const SHORTEST_EVEN_INTERVAL: Duration = Duration::from_millis(4);
+
+/// See [`Throttle::assume_asked`].
+const SHORT_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long to wait when another request of the domain is being written right now.
 const WRITING: Duration = Duration::from_millis(1);
@@ -167,8 +174,22 @@ impl Throttle {
             self.starts.pop_front();
         }
         self.starts.push_back(at);
-        let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= CATCH_UP);
+        let patience = if self.is_even() { CATCH_UP_EVENLY } else { CATCH_UP };
+        let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= patience);
         self.grid = Some(on_time.unwrap_or(at) + window.interval());
+    }
+
+    /// Takes for granted that the domain was asked as much as was lawful up to `at`, by somebody who is gone.
+    ///
+    /// A rate that is kept evenly goes on evenly. Where it could have come in a burst, or its window is so short that
+    /// waiting for it costs little, the window counts as full.
+    pub fn assume_asked(&mut self, at: Instant) {
+        (self.last_start, self.last_end) = (Some(at), Some(at));
+        let Some(window) = self.limits.rate.window() else { return };
+        self.grid = Some(at + window.interval());
+        if self.limits.rate.burst_size() > 1 || window.per <= SHORT_WINDOW {
+            self.starts = std::iter::repeat_n(at, window.count.get() as usize).collect();
+        }
     }
 
     /// Gives a place back at `now`; `started` tells whether its request was written.
@@ -224,6 +245,11 @@ impl Throttle {
     /// Returns what the domain was really asked.
     pub fn evidence(&self) -> Evidence {
         self.evidence
+    }
+
+    /// Tells whether each start has a place of its own on the even grid, rather than the window alone holding them.
+    pub fn is_even(&self) -> bool {
+        self.limits.rate.window().is_some_and(|window| window.interval() >= SHORTEST_EVEN_INTERVAL)
     }
 
     /// Tells whether nothing distinguishes this throttle from a fresh one any more, so that forgetting it changes
@@ -350,12 +376,14 @@ mod tests {
     struct World {
         throttle: Throttle,
         now: Instant,
+        /// How fine its timer is.
+        tick: Duration,
         starts: Vec<Instant>,
     }
 
     impl World {
         fn new(limits: Limits) -> Self {
-            Self { throttle: Throttle::new(limits), now: Instant::now(), starts: Vec::new() }
+            Self { throttle: Throttle::new(limits), now: Instant::now(), tick: MS, starts: Vec::new() }
         }
 
         fn run(
@@ -377,7 +405,7 @@ mod tests {
                     self.starts.push(self.now);
                     ends.push(self.now + latency());
                 }
-                self.now += MS + stall();
+                self.now += self.tick + stall();
             }
         }
 
@@ -408,6 +436,22 @@ mod tests {
         world.run(Duration::from_secs(3), &mut || MS, &mut || Duration::ZERO);
         assert!(world.starts.len() >= 14_850, "{} of 15,000", world.starts.len());
         assert!(world.fullest_window(Duration::from_secs(1)) <= 5_000);
+    }
+
+    #[test]
+    fn after_a_restart_nothing_is_asked_that_could_break_the_law_together_with_what_was_asked_before() {
+        let now = Instant::now();
+        let mut spaced = Throttle::new(spaced(1_000 * MS, 1));
+        spaced.assume_asked(now);
+        assert!(spaced.grant(now, now).is_err_and(|why| why >= Refusal::NotBefore(now + 1_000 * MS)));
+        let mut even = Throttle::new(Limits::rate(Rate::per_hour(60)));
+        even.assume_asked(now);
+        assert_eq!(even.grant(now, now + 3_600_000 * MS), Ok(now + 60_000 * MS), "an even rate goes on evenly");
+        let mut bursty = Throttle::new(Limits::rate(Rate::per_minute(10).burst(10)));
+        bursty.assume_asked(now);
+        let due = bursty.grant(now, now + 3_600_000 * MS).unwrap();
+        assert!(due >= now + 60_000 * MS, "all ten may have been used right before");
+        assert!(!bursty.is_fresh(now + 59_000 * MS));
     }
 
     #[test]
@@ -553,8 +597,10 @@ mod tests {
             let per = Duration::from_millis(per_ms);
             let rate = Rate::new(count, per).unwrap();
             let mut world = World::new(Limits::rate(rate));
-            world.run(per * 12, &mut || 90 * MS, &mut || Duration::ZERO);
-            prop_assert!(world.starts.len() as f64 >= f64::from(count) * 12.0 * 0.99, "{} of {}", world.starts.len(), count * 12);
+            // As the gate is woken: finely where starts are spread evenly.
+            world.tick = if world.throttle.is_even() { MS / 5 } else { MS };
+            world.run(per * 6, &mut || 90 * MS, &mut || Duration::ZERO);
+            prop_assert!(world.starts.len() as f64 >= f64::from(count) * 6.0 * 0.99, "{} of {}", world.starts.len(), count * 6);
         }
     }
 }

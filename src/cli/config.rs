@@ -37,6 +37,7 @@ pub struct Config {
     respect_nofollow: bool,
     select: BTreeMap<String, String>,
     output: Option<PathBuf>,
+    state: Option<PathBuf>,
     log: Option<PathBuf>,
     summary: Option<PathBuf>,
     politeness: Politeness,
@@ -139,6 +140,7 @@ impl Config {
             transport,
             threads: options.threads.or(self.threads).map_or(defaults.threads, |threads| threads.max(1).into()),
             log,
+            state: options.state.or(self.state),
             ..defaults
         };
         let respect_nofollow = options.respect_nofollow || self.respect_nofollow;

@@ -40,6 +40,7 @@ impl Exit {
         match report {
             Report { ledger_adds_up: false, .. } => Self::Ledger,
             Report { ended: Ended::Stopped | Ended::Aborted, .. } => Self::Interrupted,
+            Report { ended: Ended::Failed, .. } => Self::NotRun,
             report if report.failed() > 0 || !report.complaints.is_empty() => Self::FailedPages,
             _ => Self::Well,
         }

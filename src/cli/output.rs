@@ -2,7 +2,7 @@
 //! any more, it says so once, and the crawl ends.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
@@ -11,7 +11,7 @@ use std::{
 use actix::{Actor, ArbiterHandle, Context, Handler};
 use actix_crawler::{
     error::Error,
-    pipeline::{CrawlEnded, Pipeline, PipelineError, Running, Scraped},
+    pipeline::{append_lines, CrawlEnded, Pipeline, PipelineError, Running, Scraped},
 };
 use tokio::sync::watch;
 
@@ -36,9 +36,14 @@ pub struct Broken {
 
 impl Output {
     /// Creates the pipeline, and where it tells that it broke.
-    pub fn new(path: Option<PathBuf>, columns: Vec<String>) -> (Self, watch::Receiver<Option<Broken>>) {
+    /// With `append`, pages are added to what is in the file.
+    pub fn new(
+        path: Option<PathBuf>,
+        columns: Vec<String>,
+        append: bool,
+    ) -> (Self, watch::Receiver<Option<Broken>>) {
         let (broken, tells) = watch::channel(None);
-        (Self { path, columns, begun: AtomicBool::new(false), broken }, tells)
+        (Self { path, columns, begun: AtomicBool::new(append), broken }, tells)
     }
 
     fn is_csv(&self) -> bool {
@@ -50,18 +55,18 @@ impl Pipeline<Page> for Output {
     fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<Page>, Error> {
         // Emptied once; a restart after a panic goes on where the lines end.
         let again = self.begun.swap(true, Ordering::Relaxed);
+        let mut is_empty = !again;
         let to: Box<dyn Write + Send> = match &self.path {
             None => Box::new(io::stdout()),
             Some(path) => {
-                let mut options = OpenOptions::new();
-                options.create(true).append(again).write(true).truncate(!again);
-                let file: File = options.open(path).map_err(|source| Error::file(path, source))?;
+                let file = if again { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
+                is_empty = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
                 Box::new(file)
             }
         };
         let mut writer =
             Writer { to, csv: self.is_csv(), line: Vec::new(), path: self.path.clone(), broken: self.broken.clone() };
-        if writer.csv && !again {
+        if writer.csv && is_empty {
             // What cannot be written is told with the first page too.
             drop(writer.write(|line| csv_record(line, self.columns.iter())));
         }

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Frontier, LeaseId, Leased, Next, Offered};
+use super::{Drained, Frontier, LeaseId, Leased, Next, Offered};
 use crate::{
     domain::Domain,
     request::{Fingerprint, Request},
@@ -139,7 +139,7 @@ impl Frontier for MemoryFrontier {
         Next::Leased(Leased { id, request, attempt })
     }
 
-    fn ready_at(&self, domain: &Domain, now: Instant) -> Option<Instant> {
+    fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
         let queue = self.queues.get(domain)?;
         if queue.waiting.is_empty() { queue.delayed.peek().map(|Reverse(first)| first.until) } else { Some(now) }
     }
@@ -158,12 +158,12 @@ impl Frontier for MemoryFrontier {
         expired.into_iter().map(|loan| self.take_back(loan, None, true)).collect()
     }
 
-    fn drain(&mut self, domain: &Domain) -> Vec<Arc<Request>> {
-        let Some(queue) = self.queues.remove(domain) else { return Vec::new() };
+    fn drain(&mut self, domain: &Domain) -> Drained {
+        let Some(queue) = self.queues.remove(domain) else { return Drained::default() };
         let delayed = queue.delayed.into_iter().map(|Reverse(delayed)| delayed.entry);
-        let drained: Vec<_> = queue.waiting.into_iter().chain(delayed).map(|entry| entry.request.0).collect();
-        self.queued -= drained.len() as u64;
-        drained
+        let requests: Vec<_> = queue.waiting.into_iter().chain(delayed).map(|entry| entry.request.0).collect();
+        self.queued -= requests.len() as u64;
+        Drained { requests, more: false }
     }
 
     fn domains(&self) -> Vec<Domain> {

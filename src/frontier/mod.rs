@@ -1,6 +1,11 @@
 //! Frontier: the store of requests that wait, and the laws it keeps. Knows no politeness and no network.
 
 pub mod admission;
+#[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
+pub mod disk;
+pub mod durable;
+#[cfg(test)]
+mod laws;
 pub mod memory;
 
 use std::{
@@ -9,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::durable::{Durable, Ticket};
 use crate::{
     domain::Domain,
     request::{Fingerprint, Request},
@@ -25,14 +31,20 @@ pub trait Frontier: Send {
     /// Takes a request in, unless its fingerprint was seen. A request that asks not to be filtered is always taken in.
     fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered;
 
-    /// Tells whether a fingerprint was taken in before.
+    /// Tells whether a fingerprint was taken in before. It answers for those that were looked up.
     fn has_seen(&self, fingerprint: &Fingerprint) -> bool;
+
+    /// Makes sure that [`Frontier::has_seen`] and [`Frontier::offer`] can answer for these fingerprints: at once for
+    /// `None`, else as soon as the ticket comes back as news.
+    fn look_up(&mut self, _: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
+        None
+    }
 
     /// Lends the next request of a domain.
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next;
 
-    /// Tells when the domain next has a request to lend; `None` for never.
-    fn ready_at(&self, domain: &Domain, now: Instant) -> Option<Instant>;
+    /// Tells when the domain next has a request to lend; `None` for never, or not before news of the domain comes.
+    fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant>;
 
     /// Ends a lease: the request is done with, and never lent again. Answers whether there was such a lease.
     fn settle(&mut self, id: LeaseId) -> bool;
@@ -45,8 +57,8 @@ pub trait Frontier: Send {
     /// that outlives processes needs it.
     fn expire(&mut self, oldest: Instant) -> Vec<Domain>;
 
-    /// Takes out all that wait for one domain; they are neither lent nor settled.
-    fn drain(&mut self, domain: &Domain) -> Vec<Arc<Request>>;
+    /// Takes out what waits for one domain; it is never lent again.
+    fn drain(&mut self, domain: &Domain) -> Drained;
 
     /// Returns the domains that have something waiting.
     fn domains(&self) -> Vec<Domain>;
@@ -56,6 +68,11 @@ pub trait Frontier: Send {
 
     /// Returns how many requests are lent.
     fn leased(&self) -> u64;
+
+    /// Returns what a frontier offers that outlives the process; `None` for one that does not.
+    fn durable(&mut self) -> Option<&mut dyn Durable> {
+        None
+    }
 }
 
 /// The answer to an offer.
@@ -74,8 +91,19 @@ pub enum Next {
     Leased(Leased),
     /// Something waits, and not before this instant.
     NotBefore(Instant),
+    /// Something waits and is being read from the store: news of the domain will come.
+    Coming,
     /// Nothing waits.
     Empty,
+}
+
+/// What was taken out of a domain's queue.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// The requests.
+    pub requests: Vec<Arc<Request>>,
+    /// Whether there are more, which are being read from the store: drain again when news of the domain comes.
+    pub more: bool,
 }
 
 /// A request on loan, as the store hands it out; the scheduler makes a guard of it, the [`Lease`].

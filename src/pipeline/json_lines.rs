@@ -1,9 +1,9 @@
 //! JSON Lines: one item a line, written before it is acknowledged.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    path::PathBuf,
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write},
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -39,13 +39,46 @@ impl JsonLines {
     fn open(&self) -> Result<Box<dyn Write + Send>, Error> {
         let Some(path) = &self.path else { return Ok(Box::new(io::stdout())) };
         // Emptied once; a restart after a panic goes on where the lines end.
-        let append = self.append.swap(true, Ordering::Relaxed);
-        let mut options = OpenOptions::new();
-        options.create(true).append(append).write(true).truncate(!append);
-        let file = options.open(path).map_err(|source| Error::file(path, source))?;
+        let again = self.append.swap(true, Ordering::Relaxed);
+        let file = if again { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
         Ok(Box::new(file))
     }
 }
+
+/// Opens a file of lines to add more, and creates it if it is not there. A last line without an end is cut off: whoever
+/// wrote it was killed halfway, and what it said was never acknowledged.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn append_lines(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        // A pipe or a terminal has no past.
+        return Ok(file);
+    }
+    let mut unfinished = metadata.len();
+    let mut block = vec![0; TAIL];
+    while unfinished > 0 {
+        let from = unfinished.saturating_sub(TAIL as u64);
+        let length = usize::try_from(unfinished - from).unwrap_or(TAIL);
+        file.seek(SeekFrom::Start(from))?;
+        let Some(tail) = block.get_mut(..length) else { break };
+        file.read_exact(tail)?;
+        if let Some(last) = tail.iter().rposition(|byte| *byte == b'\n') {
+            unfinished = from + last as u64 + 1;
+            break;
+        }
+        unfinished = from;
+    }
+    if unfinished < metadata.len() {
+        file.set_len(unfinished)?;
+    }
+    Ok(file)
+}
+
+/// The end of a file is looked through in pieces of this size, larger than most lines.
+const TAIL: usize = 65_536;
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for JsonLines {
     fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
@@ -79,5 +112,25 @@ impl Handler<CrawlEnded> for Writer {
 
     fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
         self.output.flush().map_err(PipelineError::refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_not_finished_is_cut_off_before_more_are_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        for (before, after) in [("", "x\n"), ("a\n", "a\nx\n"), ("a\nhal", "a\nx\n"), ("hal", "x\n")] {
+            std::fs::write(&path, before).unwrap();
+            append_lines(&path).unwrap().write_all(b"x\n").unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
+        let long = format!("a\n{}", "b".repeat(3 * TAIL));
+        std::fs::write(&path, long).unwrap();
+        append_lines(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\n");
     }
 }

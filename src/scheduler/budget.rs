@@ -66,6 +66,28 @@ impl Budget {
         self.reopened |= was_reserved && self.all.spending(self.most) == Spending::Open;
     }
 
+    /// Counts the pages that were done before this process.
+    pub fn resume(&mut self, done: u64) {
+        self.all.done = done;
+    }
+
+    /// As [`Budget::resume`], for a domain.
+    pub fn resume_domain(&mut self, domain: &Domain, done: u64) {
+        if self.most_per_domain.is_some() {
+            self.domains.entry_ref(domain).or_default().done = done;
+        }
+    }
+
+    /// Tells whether there is any limit.
+    pub fn is_limited(&self) -> bool {
+        self.most.is_some() || self.most_per_domain.is_some()
+    }
+
+    /// Returns the pages of a domain, where they are counted.
+    pub fn pages(&self, domain: &Domain) -> Option<u64> {
+        self.domains.get(domain).map(|pages| pages.done)
+    }
+
     /// Tells what the budget allows a domain.
     pub fn of(&self, domain: &Domain) -> Spending {
         let of_domain = self.domains.get(domain).copied().unwrap_or_default();

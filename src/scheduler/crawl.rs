@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use hashbrown::HashMap;
 use humantime::format_duration;
 use url::Url;
 
@@ -13,6 +14,7 @@ use super::{
     budget::{Budget, Spending},
     domains::Domains,
     log::LogLine,
+    past,
     robots::{RobotsDesk, Ruling, Verdict as RobotsVerdict},
 };
 use crate::{
@@ -22,6 +24,7 @@ use crate::{
     frontier::{
         Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
         admission::{Admission, Admitted, Candidate},
+        durable::{Closing, Durable, News, Progress, Resumed, Ticket},
     },
     outcome::{DropReason, Outcome},
     politeness::{Politeness, RobotsPolicy},
@@ -48,6 +51,26 @@ pub struct Crawl {
     /// Lines that the crawl log has not taken yet; `None` where none is kept.
     log: Option<Vec<LogLine>>,
     mode: Mode,
+    /// Domains that are given up, and how what waits for them ends.
+    draining: HashMap<Domain, (&'static str, String)>,
+    /// What waits until the frontier knows which of its links are new.
+    held: HashMap<Ticket, Held>,
+    /// Whether the frontier outlives this process.
+    is_durable: bool,
+    /// Time spent crawling by processes before this one.
+    elapsed_before: Duration,
+    /// Whether the frontier's store is behind.
+    is_behind: bool,
+    /// Why the frontier can store nothing any more.
+    failure: Option<String>,
+}
+
+/// What waits until the frontier knows which of its links are new.
+enum Held {
+    /// A page that was visited.
+    Page(Box<Visit>, SystemTime),
+    /// Seeds.
+    Seeds(Vec<Candidate>),
 }
 
 /// Whether permits are granted.
@@ -99,8 +122,14 @@ const MOST_PARKED: usize = 64;
 
 impl Crawl {
     /// Puts a crawl together.
-    pub fn new(parts: CrawlParts) -> Self {
+    pub fn new(mut parts: CrawlParts) -> Self {
         Self {
+            is_durable: parts.frontier.durable().is_some(),
+            elapsed_before: Duration::ZERO,
+            is_behind: false,
+            failure: None,
+            draining: HashMap::new(),
+            held: HashMap::new(),
             politeness: parts.politeness,
             retry: parts.retry,
             frontier: parts.frontier,
@@ -122,8 +151,15 @@ impl Crawl {
         for seed in &seeds {
             self.admission.include(&seed.request().url);
         }
-        for seed in seeds {
-            self.admit(seed, now);
+        match self.frontier.look_up(&mut seeds.iter().map(Candidate::fingerprint)) {
+            None => self.admit_all(seeds, now),
+            Some(ticket) => drop(self.held.insert(ticket, Held::Seeds(seeds))),
+        }
+    }
+
+    fn admit_all(&mut self, candidates: Vec<Candidate>, now: Instant) {
+        for candidate in candidates {
+            self.admit(candidate, now);
         }
     }
 
@@ -168,8 +204,18 @@ impl Crawl {
         }
     }
 
-    /// Takes in what became of a page.
-    pub fn visited(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
+    /// Takes in what became of a page, as soon as the frontier knows which of its links are new.
+    pub fn visited(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+        if self.failure.is_some() {
+            return self.leave_unsettled(&visit);
+        }
+        match self.frontier.look_up(&mut visit.found.iter().map(Candidate::fingerprint)) {
+            None => self.take_in(visit, now, time),
+            Some(ticket) => drop(self.held.insert(ticket, Held::Page(Box::new(visit), time))),
+        }
+    }
+
+    fn take_in(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
         let domain = self.admission.domain(&visit.leased.request.url);
         self.stats.bytes += visit.bytes;
         let found = std::mem::take(&mut visit.found);
@@ -189,18 +235,24 @@ impl Crawl {
         }
         self.domains.schedule(&domain, now);
         self.close_spent_budgets(&domain, now);
+        self.remember(&domain, now, time);
     }
 
     /// Takes in what became of a robots file.
-    pub fn robots_answered(&mut self, answer: RobotsAnswer, now: Instant) {
+    pub fn robots_answered(&mut self, answer: RobotsAnswer, now: Instant, time: SystemTime) {
         let domain = self.admission.domain(&answer.url);
+        self.take_robots_in(answer, &domain, now);
+        self.remember(&domain, now, time);
+    }
+
+    fn take_robots_in(&mut self, answer: RobotsAnswer, domain: &Domain, now: Instant) {
         self.stats.bytes += answer.bytes;
-        self.domains.schedule(&domain, now);
+        self.domains.schedule(domain, now);
         match &answer.result {
             RobotsResult::Body(status @ (429 | 503), _) => {
-                self.refused(&domain, answer.started.unwrap_or(now), *status, answer.retry_after, now);
+                self.refused(domain, answer.started.unwrap_or(now), *status, answer.retry_after, now);
             }
-            RobotsResult::Body(..) | RobotsResult::Redirect(_) => self.domains.live(&domain).cooling.answered(),
+            RobotsResult::Body(..) | RobotsResult::Redirect(_) => self.domains.live(domain).cooling.answered(),
             RobotsResult::Failed(_) | RobotsResult::Unsent | RobotsResult::Lost => {}
         }
         for verdict in self.robots.answered(answer, &mut self.stats, now) {
@@ -218,13 +270,14 @@ impl Crawl {
     pub fn robots_lost(&mut self, url: Url, now: Instant) {
         self.stats.count("fetcher/lost");
         let answer = RobotsAnswer { url, result: RobotsResult::Lost, bytes: 0, started: None, retry_after: None };
-        self.robots_answered(answer, now);
+        let domain = self.admission.domain(&answer.url);
+        self.take_robots_in(answer, &domain, now);
     }
 
     /// Returns what was done up to now.
     pub fn stats(&self, elapsed: Duration, now: Instant) -> Stats {
         let mut stats = self.stats.clone();
-        stats.elapsed = elapsed;
+        stats.elapsed = self.elapsed_before + elapsed;
         stats.ledger.queued = self.frontier.queued();
         stats.ledger.leased = self.frontier.leased();
         stats.domains_active = self.domains.known();
@@ -241,8 +294,17 @@ impl Crawl {
 
     /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.
     pub fn is_finished(&self) -> bool {
-        let nothing_out = self.frontier.leased() == 0 && self.pool.busy() == 0;
-        nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0)
+        let nothing_out = self.frontier.leased() == 0 && self.pool.busy() == 0 && self.held.is_empty();
+        nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
+    }
+
+    /// Tells whether all that waits is kept for a larger budget. Only a frontier that is there tomorrow keeps it.
+    fn keeps_the_rest(&self) -> bool {
+        if !self.is_durable || !self.budget.is_limited() {
+            return false;
+        }
+        let is_spent = |domain: &Domain| self.budget.of(domain) == Spending::Used;
+        self.budget.of_all() == Spending::Used || self.frontier.domains().iter().all(is_spent)
     }
 
     /// Grants, pauses or stops from here on.
@@ -268,6 +330,93 @@ impl Crawl {
         self.log.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains.
+    pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
+        let Some(progress) = resumed.progress else { return };
+        self.domains.begin_as_asked(now);
+        self.budget.resume(progress.counts.get("outcome/ok").copied().unwrap_or(0));
+        self.elapsed_before = progress.elapsed;
+        (self.stats.ledger, self.stats.counts) = (progress.ledger, progress.counts);
+        (self.stats.bytes, self.stats.items) = (progress.bytes, progress.items);
+        for url in &resumed.included {
+            self.admission.include(url);
+        }
+        for (domain, past) in resumed.pasts {
+            self.budget.resume_domain(&domain, past.pages);
+            past::recall(&past, &domain, &mut self.domains, &mut self.stats, now, time);
+        }
+        for domain in self.frontier.domains() {
+            self.domains.schedule(&domain, now);
+        }
+    }
+
+    /// Acts on what the frontier's store has to say.
+    pub fn news(&mut self, now: Instant) {
+        while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
+            match news {
+                News::Answered(ticket) => match self.held.remove(&ticket) {
+                    Some(Held::Page(visit, time)) => self.take_in(*visit, now, time),
+                    Some(Held::Seeds(seeds)) => self.admit_all(seeds, now),
+                    None => {}
+                },
+                News::Arrived(domain) => {
+                    self.drain(&domain);
+                    self.domains.schedule(&domain, now);
+                }
+                News::Room => self.is_behind = false,
+                News::Failed(why) => self.fail_store(why),
+            }
+        }
+    }
+
+    /// Has the frontier store what was done since the last commit: all of it or nothing survives a crash.
+    pub fn commit(&mut self, elapsed: Duration) {
+        let elapsed = self.elapsed_before + elapsed;
+        let Some(store) = self.frontier.durable().filter(|store| store.is_dirty()) else { return };
+        let Stats { ledger, counts, bytes, items, .. } = &self.stats;
+        store.commit(Progress { ledger: *ledger, counts: counts.clone(), bytes: *bytes, items: *items, elapsed });
+        self.is_behind = store.is_behind();
+    }
+
+    /// Has the frontier write all that it holds and let go of its store; `None` where it has none.
+    pub fn close(&mut self, elapsed: Duration) -> Option<Closing> {
+        self.commit(elapsed);
+        self.frontier.durable().map(Durable::close)
+    }
+
+    /// Tells why the frontier can store nothing any more.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// Nothing that is done from here on would last: what is in flight ends, and its pages are left as they were stored.
+    fn fail_store(&mut self, why: String) {
+        self.failure = Some(why);
+        self.set_mode(Mode::Stopping);
+        self.draining.clear();
+        for (_, held) in std::mem::take(&mut self.held) {
+            if let Held::Page(visit, _) = held {
+                self.leave_unsettled(&visit);
+            }
+        }
+    }
+
+    fn leave_unsettled(&mut self, visit: &Visit) {
+        let domain = self.admission.domain(&visit.leased.request.url);
+        self.budget.ended(&domain, false);
+        self.frontier.give_back(visit.leased.id, None, false);
+    }
+
+    /// Has the frontier store what a restart must not forget of a domain.
+    fn remember(&mut self, domain: &Domain, now: Instant, time: SystemTime) {
+        let Some(store) = self.frontier.durable() else { return };
+        let Some(live) = self.domains.get(domain) else { return };
+        let usual = self.politeness.limits(domain);
+        let mut past = past::of(live, &usual, self.stats.domains.get(domain), now, time);
+        past.pages = self.budget.pages(domain).unwrap_or(past.pages);
+        store.remember(domain, past);
+    }
+
     /// Takes back the leases that have run out.
     pub fn expire(&mut self, now: Instant) {
         let Some(oldest) = now.checked_sub(LEASE_LIFETIME) else { return };
@@ -284,15 +433,18 @@ impl Crawl {
 
     /// The global bound: pages from the grant until they are settled, so that a slow pipeline means fewer permits.
     fn has_room(&self) -> bool {
-        self.pool.busy() < self.politeness.concurrency.get() as usize
+        self.pool.busy() + self.held.len() < self.politeness.concurrency.get() as usize
+            && !self.is_behind
             && self.log.as_ref().is_none_or(|lines| lines.len() < MOST_LOG_LINES)
     }
 
     fn grant_to(&mut self, domain: &Domain, now: Instant) {
         loop {
             let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
-            if ready_at > now + AHEAD {
-                return self.domains.schedule(domain, ready_at);
+            // What is ready only within the time ahead cannot be lent yet: a permit taken for it would come back at once.
+            // It waits for a later turn, since in this one the domain would come up again without end.
+            if ready_at > now {
+                return self.domains.schedule(domain, ready_at.max(now + 2 * AHEAD));
             }
             if !self.has_room() {
                 return self.domains.schedule(domain, now);
@@ -314,7 +466,7 @@ impl Crawl {
     }
 
     /// Tells when the domain has something to ask for.
-    fn ready_at(&self, domain: &Domain, now: Instant) -> Option<Instant> {
+    fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
         if self.domains.get(domain).is_some_and(|live| !live.robots.is_empty()) {
             return Some(now);
         }
@@ -357,7 +509,7 @@ impl Crawl {
         loop {
             let leased = match self.frontier.lease(domain, now) {
                 Next::Leased(leased) => leased,
-                Next::NotBefore(_) | Next::Empty => return None,
+                Next::NotBefore(_) | Next::Coming | Next::Empty => return None,
             };
             match self.rule(&leased.request.url, now) {
                 Ruling::Allowed(spacing) => {
@@ -505,8 +657,19 @@ impl Crawl {
             Why::Status(status) => ("refused", format!("the domain answers {status} again and again")),
             Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
         };
-        for request in self.frontier.drain(domain) {
+        self.draining.insert(domain.clone(), (outcome, detail));
+        self.drain(domain);
+    }
+
+    /// Fails what waits for a domain that is given up: now what is in memory, and the rest as the store reads it.
+    fn drain(&mut self, domain: &Domain) {
+        let Some((outcome, detail)) = self.draining.get(domain).cloned() else { return };
+        let drained = self.frontier.drain(domain);
+        for request in drained.requests {
             self.fail(&request, domain.clone(), outcome, detail.clone());
+        }
+        if !drained.more {
+            self.draining.remove(domain);
         }
     }
 
@@ -546,6 +709,9 @@ impl Crawl {
                 self.stats.ledger.done += 1;
                 if visit.leased.request.depth == 0 {
                     self.admission.include(to);
+                    if let Some(store) = self.frontier.durable() {
+                        store.include(to);
+                    }
                 }
             }
             outcome => {
@@ -554,11 +720,12 @@ impl Crawl {
                     other => other.key().to_owned(),
                 };
                 self.stats.failed(&reason, visit.leased.request.url.as_str(), &outcome.detail());
+                if let Some(store) = self.frontier.durable() {
+                    store.bury(&visit.leased.request, outcome.key(), &outcome.detail());
+                }
             }
         }
-        for candidate in found {
-            self.admit(candidate, now);
-        }
+        self.admit_all(found, now);
         true
     }
 
@@ -601,9 +768,12 @@ impl Crawl {
         self.write(|| LogLine::dropped(wall_clock(), domain, request, reason));
     }
 
-    fn fail(&mut self, request: &Request, domain: Domain, outcome: &'static str, detail: String) {
+    fn fail(&mut self, request: &Arc<Request>, domain: Domain, outcome: &'static str, detail: String) {
         self.stats.failed(outcome, request.url.as_str(), &detail);
         self.stats.count(&format!("outcome/{outcome}"));
+        if let Some(store) = self.frontier.durable() {
+            store.bury(request, outcome, &detail);
+        }
         self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
     }
 
@@ -612,6 +782,7 @@ impl Crawl {
         match self.budget.of_all() {
             Spending::Open => {}
             Spending::Reserved => return,
+            Spending::Used if self.is_durable => return,
             Spending::Used => {
                 for waiting in self.frontier.domains() {
                     self.drop_waiting(&waiting);
@@ -624,13 +795,13 @@ impl Crawl {
                 self.domains.schedule(&waiting, now);
             }
         }
-        if self.budget.of(domain) == Spending::Used {
+        if !self.is_durable && self.budget.of(domain) == Spending::Used {
             self.drop_waiting(domain);
         }
     }
 
     fn drop_waiting(&mut self, domain: &Domain) {
-        for request in self.frontier.drain(domain) {
+        for request in self.frontier.drain(domain).requests {
             self.drop_request(&request, domain.clone(), DropReason::Budget);
         }
     }

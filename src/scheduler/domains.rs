@@ -27,6 +27,8 @@ pub struct Domains {
     turn: u64,
     politeness: Arc<Politeness>,
     released: Arc<dyn Released>,
+    /// When this process took a crawl over from another, which may have asked any domain right before.
+    resumed: Option<Instant>,
 }
 
 /// What makes a domain more than its name: it is asked, or was so lately that it can be told.
@@ -58,7 +60,12 @@ struct Due {
 impl Domains {
     /// Creates an empty table.
     pub fn new(politeness: Arc<Politeness>, released: Arc<dyn Released>) -> Self {
-        Self { table: HashMap::new(), due: BinaryHeap::new(), turn: 0, politeness, released }
+        Self { table: HashMap::new(), due: BinaryHeap::new(), turn: 0, politeness, released, resumed: None }
+    }
+
+    /// From here on, a domain without a state may have been asked at `resumed`, by a process that cannot be asked.
+    pub fn begin_as_asked(&mut self, resumed: Instant) {
+        self.resumed = Some(resumed);
     }
 
     /// Lets a domain come up at `at`, or earlier if it does so already.
@@ -99,7 +106,10 @@ impl Domains {
     pub fn live(&mut self, domain: &Domain) -> &mut Live {
         let entry = self.table.entry_ref(domain).or_default();
         entry.live.get_or_insert_with(|| {
-            let throttle = Throttle::new(self.politeness.limits(domain));
+            let mut throttle = Throttle::new(self.politeness.limits(domain));
+            if let Some(at) = self.resumed {
+                throttle.assume_asked(at);
+            }
             let gate = Gate::new(domain.clone(), throttle, self.released.clone());
             Box::new(Live { gate, cooling: Cooling::default(), robots: VecDeque::new(), asked: None })
         })

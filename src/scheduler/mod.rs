@@ -5,6 +5,7 @@ pub mod budget;
 pub mod crawl;
 pub mod domains;
 pub mod log;
+mod past;
 pub mod robots;
 
 use std::{
@@ -29,9 +30,9 @@ use crate::{
     domain::Domain,
     error::Error,
     fetcher::{Asker, Fetched},
-    frontier::{self, Leased, admission::Candidate},
+    frontier::{self, Leased, admission::Candidate, durable::Woken},
     permit,
-    report::{Ended, Report},
+    report::{Ended, Report, StateReport},
     stats::Stats,
 };
 
@@ -46,6 +47,7 @@ pub struct Scheduler {
     warnings: Vec<String>,
     close_pipelines: Option<ClosePipelines>,
     report: watch::Sender<Option<Arc<Report>>>,
+    state: Option<StateReport>,
     ended: Option<Ended>,
 }
 
@@ -64,6 +66,8 @@ pub struct SchedulerParts {
     pub close_pipelines: ClosePipelines,
     /// Where the report goes.
     pub report: watch::Sender<Option<Arc<Report>>>,
+    /// The state that the crawl keeps, for the report.
+    pub state: Option<StateReport>,
 }
 
 /// Lines for the crawl log; the reply tells that they are written.
@@ -92,6 +96,7 @@ impl Scheduler {
             warnings: parts.warnings,
             close_pipelines: Some(parts.close_pipelines),
             report: parts.report,
+            state: parts.state,
             ended: None,
         }
     }
@@ -103,11 +108,17 @@ impl Scheduler {
         }
         let now = now();
         self.crawl.grant(now);
+        self.crawl.commit(now.saturating_duration_since(self.started));
         self.set_tick(now, context);
         self.write_log(context);
         let stopping = self.crawl.mode() == Mode::Stopping;
         if self.crawl.is_finished() && (stopping || !self.stay_open) {
-            self.end(if stopping { Ended::Stopped } else { Ended::Finished }, context);
+            let ended = match self.crawl.failure() {
+                Some(_) => Ended::Failed,
+                None if stopping => Ended::Stopped,
+                None => Ended::Finished,
+            };
+            self.end(ended, context);
         }
     }
 
@@ -154,19 +165,28 @@ impl Scheduler {
         let Some(close) = self.close_pipelines.take() else { return };
         let log = self.log.take();
         let rest = self.crawl.take_log();
+        let elapsed = now().saturating_duration_since(self.started);
+        let frontier = self.crawl.close(elapsed);
         let closing = async move {
             if let Some(log) = log {
                 // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
                 // cannot take its last lines has said so itself.
                 let _ = log.send(LogLines(rest)).await;
             }
-            close().await
+            let complaints = close().await;
+            let stored = match frontier {
+                // A store whose thread has died has told why before.
+                Some(frontier) => frontier.await.unwrap_or(Ok(())),
+                None => Ok(()),
+            };
+            (complaints, stored.err())
         };
-        let closed = closing.into_actor(self).then(|complaints, scheduler, context: &mut Context<Self>| {
+        let closed = closing.into_actor(self).then(|(complaints, failure), scheduler, context: &mut Context<Self>| {
             let stats = scheduler.stats();
-            let ended = scheduler.ended.unwrap_or(Ended::Finished);
-            let warnings = std::mem::take(&mut scheduler.warnings);
-            let report = Report { warnings, ..Report::new(stats, ended, complaints) };
+            let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
+            let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
+            let (warnings, state) = (std::mem::take(&mut scheduler.warnings), scheduler.state.take());
+            let report = Report { warnings, failure, state, ..Report::new(stats, ended, complaints) };
             scheduler.report.send_replace(Some(Arc::new(report)));
             context.stop();
             fut::ready(())
@@ -303,13 +323,18 @@ impl Handler<Fetched> for Scheduler {
             self.crawl.visited(visit, now, time);
         }
         for answer in fetched.robots {
-            self.crawl.robots_answered(answer, now);
+            self.crawl.robots_answered(answer, now, time);
         }
         self.turn(context);
     }
 }
 
-/// The way back from guards to the scheduler. Sending without waiting is right here and nowhere else: a guard's `Drop`
+takes! {
+    /// The frontier's store has news.
+    StoreNews() -> (), |scheduler, StoreNews()| scheduler.crawl.news(now())
+}
+
+/// The way back from guards and from the store to the scheduler. Sending without waiting is right here and nowhere else: a guard's `Drop`
 /// cannot wait, and there are only as many messages as there were permits and leases.
 pub struct WayBack(pub Addr<Scheduler>);
 
@@ -331,6 +356,13 @@ impl Asker for WayBack {
     fn lost(&self, url: Url) {
         #[allow(clippy::disallowed_methods, reason = "a guard's Drop cannot wait; bounded by the permits")]
         self.0.do_send(RobotsLost(url));
+    }
+}
+
+impl Woken for WayBack {
+    fn woken(&self) {
+        #[allow(clippy::disallowed_methods, reason = "the store's thread does not wait; one message until it is read")]
+        self.0.do_send(StoreNews());
     }
 }
 

@@ -3,6 +3,7 @@
 //! machine that wakes its threads late does not blur what it measures.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::disallowed_methods, reason = "it measures")]
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -110,7 +111,10 @@ struct Notes {
 
 impl Recorder {
     pub fn start(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    pub fn at(listener: TcpListener, answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         // Connections inherit it.
         setsockopt(&listener, ReceiveTimestampns, &true).unwrap();

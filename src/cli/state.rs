@@ -1,0 +1,73 @@
+//! `state`: what a crawl's directory holds, whether it is whole, and what can be changed in it between two crawls.
+
+use std::io::{self, Write};
+
+use actix_crawler::{
+    domain::{Domain, registrable},
+    error::Error,
+    frontier::disk::state::State,
+};
+
+use super::{
+    exit::{Exit, Failure},
+    fetch::print,
+    options::StateOptions,
+};
+
+/// Does what the options say with a state.
+///
+/// # Errors
+/// There is no state, a crawl runs with it, or it is damaged.
+pub fn run(options: &StateOptions) -> Result<Exit, Failure> {
+    let state = State::open(&options.dir)?;
+    let task = &options.task;
+    if task.export {
+        return export(&state);
+    }
+    if task.dead_letters {
+        return dead_letters(&state);
+    }
+    if task.requeue_dead {
+        let count = state.requeue_dead(|request| registrable(&request.url))?;
+        print(format!("{count} requests wait again\n").as_bytes())?;
+        return Ok(Exit::Well);
+    }
+    if let Some(name) = &task.forget_domain {
+        let count = state.forget_domain(&Domain::new(name))?;
+        print(format!("{count} requests of {name} are dropped\n").as_bytes())?;
+        return Ok(Exit::Well);
+    }
+    let summary = if task.verify { state.verify()? } else { state.summary()? };
+    print(summary.to_string().as_bytes())?;
+    match (task.verify, summary.problems.len()) {
+        (true, 0) => print(b"nothing is wrong with it\n").map(|()| Exit::Well),
+        (_, 0) => Ok(Exit::Well),
+        (_, problems) => {
+            Err(Failure::not_run(format!("{problems} problems; --export writes what can be read of what waits")))
+        }
+    }
+}
+
+fn export(state: &State) -> Result<Exit, Failure> {
+    match state.export(io::BufWriter::new(io::stdout().lock())) {
+        Ok((_, damaged)) if damaged.is_empty() => Ok(Exit::Well),
+        Ok((_, damaged)) => {
+            let names: Vec<_> = damaged.iter().map(Domain::as_str).collect();
+            Err(Failure::not_run(format!("the queues of these domains are damaged and not whole: {}", names.join(", "))))
+        }
+        Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(Failure::reader_gone()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn dead_letters(state: &State) -> Result<Exit, Failure> {
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    for dead in state.dead_letters() {
+        let mut line = serde_json::to_vec(&dead?).map_err(Failure::not_run)?;
+        line.push(b'\n');
+        if output.write_all(&line).is_err() {
+            return Err(Failure::reader_gone());
+        }
+    }
+    output.flush().map(|()| Exit::Well).map_err(|_| Failure::reader_gone())
+}

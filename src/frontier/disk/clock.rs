@@ -1,0 +1,62 @@
+//! Clock: instants, which end with the process, as times that do not.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Translates by one pair of readings, so that what is stored and read back by one process is the same instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    instant: Instant,
+    /// Since 1970.
+    time: Duration,
+}
+
+impl Clock {
+    /// Reads both clocks.
+    #[allow(clippy::disallowed_methods, reason = "the one place where the two kinds of time meet")]
+    pub fn now() -> Self {
+        Self::at(Instant::now(), SystemTime::now())
+    }
+
+    /// Creates a clock from a pair of readings.
+    pub fn at(instant: Instant, time: SystemTime) -> Self {
+        Self { instant, time: time.duration_since(UNIX_EPOCH).unwrap_or_default() }
+    }
+
+    /// Returns an instant as milliseconds since 1970, rounded up: nothing comes too early.
+    pub fn millis(&self, instant: Instant) -> u64 {
+        let ahead = instant.checked_duration_since(self.instant);
+        let time = match ahead {
+            Some(ahead) => self.time + ahead,
+            None => self.time.saturating_sub(self.instant.saturating_duration_since(instant)),
+        };
+        u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+
+    /// Returns milliseconds since 1970 as an instant. What is so long past that no instant names it is long past;
+    /// what a clock that was set back puts further ahead than a year is a year ahead.
+    pub fn instant(&self, millis: u64) -> Instant {
+        let time = Duration::from_millis(millis);
+        match time.checked_sub(self.time) {
+            Some(ahead) => self.instant + ahead.min(YEAR),
+            None => self.instant.checked_sub(self.time.saturating_sub(time)).unwrap_or(self.instant),
+        }
+    }
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_that_was_stored_is_never_earlier_when_read_back() {
+        let now = Instant::now();
+        let clock = Clock::at(now, SystemTime::now());
+        for ahead in [0, 1, 999_999, 1_000_001, 7_777_777_777] {
+            let at = now + Duration::from_nanos(ahead);
+            let back = clock.instant(clock.millis(at));
+            assert!(back >= at && back - at <= Duration::from_millis(1));
+        }
+    }
+}

@@ -1,0 +1,483 @@
+//! The frontier on disk: larger than memory, and there again after a crash.
+//!
+//! What is here runs on the scheduler's thread and never waits: it holds the first requests of each domain's queue, the
+//! loans, and the fingerprints that came lately; all else is the store's, which has a thread of its own ([`store`]).
+
+mod clock;
+mod layout;
+mod queue;
+mod recent;
+pub mod state;
+mod store;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use hashbrown::{HashMap, HashSet};
+use url::Url;
+
+use self::{
+    clock::Clock,
+    layout::{DeadLetter, Layout, Write},
+    queue::{Entry, Place, Queue},
+    recent::Recent,
+    store::{Answer, Link, Order, Transaction},
+};
+use super::{
+    Drained, Frontier, LeaseId, Leased, Next, Offered,
+    durable::{Closing, Durable, News, Past, Progress, Resumed, Ticket, Woken},
+};
+use crate::{
+    domain::Domain,
+    error::Result,
+    request::{Fingerprint, Request},
+};
+
+/// Keeps requests in a directory, and of each domain's queue the first few in memory.
+pub(super) struct DiskFrontier {
+    queues: HashMap<Domain, Queue>,
+    leases: HashMap<LeaseId, Loan>,
+    /// The numbers of the entries that are in memory, so that what is read beside them is not taken for more.
+    held: HashSet<u64>,
+    recent: Recent,
+    questions: HashMap<Ticket, Question>,
+    /// Entries in the store: waiting, or lent.
+    stored: u64,
+    /// Entries in the memory of all queues.
+    in_memory: usize,
+    /// Numbers entries, loans and tickets; entries of equal priority go in its order.
+    next: u64,
+    seen: u64,
+    clock: Clock,
+    /// What was done since the last commit.
+    transaction: Transaction,
+    /// Questions that wait for the commit.
+    reads: Vec<Order>,
+    /// The domains whose queues have changed since the last commit.
+    touched: Vec<Domain>,
+    link: Link,
+    sizes: Sizes,
+}
+
+struct Loan {
+    domain: Domain,
+    since: Instant,
+    entry: Entry,
+}
+
+struct Question {
+    fingerprints: Vec<Fingerprint>,
+    generation: u64,
+}
+
+/// How much is kept in memory.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// The most requests over all queues.
+    all: usize,
+    /// The most requests of one domain.
+    of_a_domain: usize,
+    /// The most fingerprints of a generation.
+    generation: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            // About 90 MB.
+            all: 200_000,
+            // What a fast domain needs while the store is busy with a sync.
+            of_a_domain: 8_192,
+            // About 20 MB for each of two. A crawl of fewer pages never asks its store what it has seen.
+            generation: 800_000,
+        }
+    }
+}
+
+/// The fewest requests that are read at once, as each reading costs as much as some of them.
+const FEWEST_READ: usize = 8;
+
+/// The most requests that are read at once: more would keep the store from others for too long.
+const MOST_READ: usize = 1_024;
+
+/// When so many requests of a domain wait for a later time, those behind them are not looked at.
+const MOST_DELAYED: usize = 1_024;
+
+pub use self::layout::FIXED;
+
+/// Opens the frontier in a directory, or creates it, and tells what it knew. `settings` are the parts of the crawl's
+/// settings as text, to tell which of them have changed.
+///
+/// # Errors
+/// Another process holds the directory, it is damaged or of another version, or it cannot be written.
+pub fn open(dir: &Path, settings: &[(&str, String)]) -> Result<(Box<dyn Frontier>, Resumed)> {
+    let (frontier, resumed) = DiskFrontier::open(dir, settings, Sizes::default())?;
+    Ok((Box::new(frontier), resumed))
+}
+
+impl DiskFrontier {
+    fn open(dir: &Path, settings: &[(&str, String)], sizes: Sizes) -> Result<(Self, Resumed)> {
+        let layout = Layout::open(dir)?;
+        let known = layout.known(Some(settings))?;
+        let mut recent = Recent::with_generations_of(sizes.generation);
+        if known.seen <= sizes.generation as u64 {
+            for fingerprint in layout.all_seen() {
+                recent.insert(fingerprint?);
+            }
+        } else {
+            recent.forget_completeness();
+        }
+        let queues = known.waiting.into_iter().map(|(domain, stored)| (domain, Queue::stored(stored)));
+        let queues: HashMap<Domain, Queue> = queues.collect();
+        let frontier = Self {
+            stored: queues.values().map(|queue| queue.stored).sum(),
+            queues,
+            leases: HashMap::new(),
+            held: HashSet::new(),
+            recent,
+            questions: HashMap::new(),
+            in_memory: 0,
+            next: known.next,
+            seen: known.seen,
+            clock: Clock::now(),
+            transaction: Transaction::default(),
+            reads: Vec::new(),
+            touched: Vec::new(),
+            link: Link::start(layout)?,
+            sizes,
+        };
+        Ok((frontier, known.resumed))
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// How many requests a domain may have in memory now: fewer when there are many domains.
+    fn share(&self) -> usize {
+        if self.in_memory >= self.sizes.all {
+            return 1;
+        }
+        let even = self.sizes.all / 2 / self.queues.len().max(1);
+        even.max(FEWEST_READ).min(self.sizes.of_a_domain)
+    }
+
+    /// Asks the store for more of a domain's queue, unless it was asked already. What is not committed yet is not in
+    /// the store, so the question waits for the commit.
+    fn read(&mut self, domain: &Domain, most: usize) {
+        let Some(from) = self.queues.get_mut(domain).and_then(Queue::begin_reading) else { return };
+        let order = Order::Read { domain: domain.clone(), from, most };
+        if self.transaction.writes.is_empty() {
+            self.link.send(order);
+        } else {
+            self.reads.push(order);
+        }
+    }
+
+    /// Takes the answer to [`DiskFrontier::read`] in.
+    fn take_read(&mut self, domain: &Domain, read: layout::Read, now: Instant) {
+        let Some(queue) = self.queues.get_mut(domain) else { return };
+        let mut new = 0;
+        queue.end_reading(read.next, |removed| {
+            let entries = read.entries.into_iter().filter(|entry| !removed.contains(&entry.entry.place.age));
+            let entries = entries.filter(|entry| self.held.insert(entry.entry.place.age));
+            let entries: Vec<_> = entries
+                .map(|stored| (stored.entry, stored.not_before.map(|at| self.clock.instant(at)).filter(|at| *at > now)))
+                .collect();
+            new = entries.len();
+            entries
+        });
+        let is_empty = queue.stored == 0;
+        self.in_memory += new;
+        if is_empty {
+            // It was kept for this answer only.
+            self.touch(domain);
+        }
+    }
+
+    fn touch(&mut self, domain: &Domain) {
+        if let Some(queue) = self.queues.get_mut(domain)
+            && !std::mem::replace(&mut queue.touched, true)
+        {
+            self.touched.push(domain.clone());
+        }
+    }
+
+    fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
+        let Loan { domain, mut entry, .. } = loan;
+        if !attempted {
+            entry.attempts -= 1;
+        }
+        if attempted || not_before.is_some() {
+            let not_before = not_before.map(|at| self.clock.millis(at));
+            self.transaction.put(&domain, &entry, not_before);
+        }
+        if let Some(queue) = self.queues.get_mut(&domain) {
+            queue.lent -= 1;
+            queue.push(entry, not_before);
+            self.in_memory += 1;
+        }
+        domain
+    }
+
+    /// Forgets an entry that is in memory or lent, here and in the store.
+    fn remove(&mut self, domain: &Domain, place: Place) {
+        self.held.remove(&place.age);
+        self.stored -= 1;
+        self.transaction.writes.push(Write::Remove { domain: domain.clone(), place });
+        if let Some(queue) = self.queues.get_mut(domain) {
+            queue.stored -= 1;
+            queue.removed(place.age);
+        }
+        self.touch(domain);
+    }
+}
+
+impl Frontier for DiskFrontier {
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered {
+        if self.recent.contains(&fingerprint) {
+            if !request.dont_filter {
+                return Offered::AlreadySeen;
+            }
+        } else {
+            self.recent.insert(fingerprint);
+            self.seen += 1;
+            self.transaction.writes.push(Write::See(fingerprint));
+        }
+        let place = Place::new(request.priority, self.number());
+        let entry = Entry { place, attempts: 0, request: Arc::new(request) };
+        self.transaction.put(domain, &entry, None);
+        let share = self.share();
+        let queue = self.queues.entry_ref(domain).or_default();
+        queue.stored += 1;
+        self.stored += 1;
+        if queue.takes(place, share) {
+            queue.push(entry, None);
+            self.held.insert(place.age);
+            self.in_memory += 1;
+        } else {
+            queue.leave_in_store(place);
+        }
+        self.touch(domain);
+        Offered::Queued
+    }
+
+    fn has_seen(&self, fingerprint: &Fingerprint) -> bool {
+        self.recent.contains(fingerprint)
+    }
+
+    fn look_up(&mut self, fingerprints: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
+        if self.recent.is_complete() {
+            return None;
+        }
+        let fingerprints: Vec<_> = fingerprints.filter(|fingerprint| !self.recent.contains(fingerprint)).collect();
+        if fingerprints.is_empty() {
+            return None;
+        }
+        let ticket = Ticket(self.number());
+        self.ask(ticket, fingerprints);
+        Some(ticket)
+    }
+
+    fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
+        let share = self.share();
+        let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
+        queue.wake(now);
+        let Some(mut entry) = queue.pop() else {
+            if !queue.has_more() || queue.delayed() >= MOST_DELAYED {
+                return queue.wakes_at().map_or(Next::Empty, Next::NotBefore);
+            }
+            self.read(domain, share.min(MOST_READ));
+            return Next::Coming;
+        };
+        queue.lent += 1;
+        let runs_low = queue.has_more() && queue.ready() < share / 4;
+        self.in_memory -= 1;
+        if runs_low && share > FEWEST_READ {
+            self.read(domain, share.min(MOST_READ));
+        }
+        entry.attempts += 1;
+        let id = LeaseId(self.number());
+        let leased = Leased { id, request: entry.request.clone(), attempt: entry.attempts };
+        self.leases.insert(id, Loan { domain: domain.clone(), since: now, entry });
+        Next::Leased(leased)
+    }
+
+    fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
+        let share = self.share();
+        let queue = self.queues.get_mut(domain)?;
+        queue.wake(now);
+        if queue.can_pop() {
+            return Some(now);
+        }
+        if !queue.has_more() || queue.delayed() >= MOST_DELAYED {
+            return queue.wakes_at();
+        }
+        self.read(domain, share.min(MOST_READ));
+        None
+    }
+
+    fn settle(&mut self, id: LeaseId) -> bool {
+        let Some(loan) = self.leases.remove(&id) else { return false };
+        if let Some(queue) = self.queues.get_mut(&loan.domain) {
+            queue.lent -= 1;
+        }
+        self.remove(&loan.domain, loan.entry.place);
+        true
+    }
+
+    fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain> {
+        let loan = self.leases.remove(&id)?;
+        Some(self.take_back(loan, not_before, attempted))
+    }
+
+    fn expire(&mut self, oldest: Instant) -> Vec<Domain> {
+        let expired: Vec<Loan> = self.leases.extract_if(|_, loan| loan.since < oldest).map(|(_, loan)| loan).collect();
+        expired.into_iter().map(|loan| self.take_back(loan, None, true)).collect()
+    }
+
+    fn drain(&mut self, domain: &Domain) -> Drained {
+        let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
+        let entries = queue.take_all();
+        let more = queue.has_more();
+        self.in_memory -= entries.len();
+        for entry in &entries {
+            self.remove(domain, entry.place);
+        }
+        if more {
+            self.read(domain, MOST_READ);
+        }
+        Drained { requests: entries.into_iter().map(|entry| entry.request).collect(), more }
+    }
+
+    fn domains(&self) -> Vec<Domain> {
+        let waiting = self.queues.iter().filter(|(_, queue)| queue.stored > queue.lent);
+        waiting.map(|(domain, _)| domain.clone()).collect()
+    }
+
+    fn queued(&self) -> u64 {
+        self.stored - self.leased()
+    }
+
+    fn leased(&self) -> u64 {
+        self.leases.len() as u64
+    }
+
+    fn durable(&mut self) -> Option<&mut dyn Durable> {
+        Some(self)
+    }
+}
+
+impl DiskFrontier {
+    fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) {
+        self.link.send(Order::Ask { ticket, fingerprints: fingerprints.clone() });
+        self.questions.insert(ticket, Question { fingerprints, generation: self.recent.generation() });
+    }
+
+    /// Takes the answer to a question in; `None` if it has come too late to count, and was asked again.
+    fn take_seen(&mut self, ticket: Ticket, seen: Vec<Fingerprint>) -> Option<Ticket> {
+        let question = self.questions.remove(&ticket)?;
+        if self.recent.has_forgotten_since(question.generation) {
+            // What came between question and answer may be forgotten already.
+            self.ask(ticket, question.fingerprints);
+            return None;
+        }
+        seen.into_iter().for_each(|fingerprint| self.recent.insert(fingerprint));
+        Some(ticket)
+    }
+}
+
+impl Durable for DiskFrontier {
+    fn wake(&mut self, woken: Arc<dyn Woken>) {
+        self.link.wake(woken);
+    }
+
+    fn news(&mut self, now: Instant) -> Option<News> {
+        while let Some(answer) = self.link.next_answer() {
+            match answer {
+                Answer::Seen { ticket, seen } => {
+                    if let Some(ticket) = self.take_seen(ticket, seen) {
+                        return Some(News::Answered(ticket));
+                    }
+                }
+                Answer::Read { domain, read } => {
+                    self.take_read(&domain, read, now);
+                    return Some(News::Arrived(domain));
+                }
+                Answer::Room => return Some(News::Room),
+                Answer::Failed(why) => return Some(News::Failed(why)),
+            }
+        }
+        None
+    }
+
+    fn commit(&mut self, progress: Progress) {
+        let mut transaction = std::mem::take(&mut self.transaction);
+        for domain in std::mem::take(&mut self.touched) {
+            let Some(queue) = self.queues.get_mut(&domain) else { continue };
+            queue.touched = false;
+            let stored = queue.stored;
+            if stored == 0 && !queue.is_reading() {
+                self.queues.remove(&domain);
+            }
+            transaction.waiting.push((domain, stored));
+        }
+        transaction.end(progress, self.next, self.seen);
+        self.link.send(Order::Store(transaction));
+        self.reads.drain(..).for_each(|read| self.link.send(read));
+    }
+
+    fn is_dirty(&self) -> bool {
+        !self.transaction.writes.is_empty()
+    }
+
+    fn remember(&mut self, domain: &Domain, past: Past) {
+        self.transaction.writes.push(Write::Remember { domain: domain.clone(), past });
+    }
+
+    fn include(&mut self, seed: &Url) {
+        self.transaction.writes.push(Write::Include(seed.clone()));
+    }
+
+    fn bury(&mut self, request: &Arc<Request>, outcome: &str, detail: &str) {
+        let dead = DeadLetter { request: request.clone(), outcome: outcome.to_owned(), detail: detail.to_owned() };
+        let number = self.number();
+        self.transaction.writes.push(Write::Bury { number, dead });
+    }
+
+    fn is_behind(&self) -> bool {
+        self.link.is_behind()
+    }
+
+    fn close(&mut self) -> Closing {
+        self.link.close()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    pub(in crate::frontier) use super::DiskFrontier as Tiny;
+
+    /// A frontier with so little room that everything that can be forgotten is.
+    pub(in crate::frontier) fn tiny(dir: &Path) -> Result<(DiskFrontier, Resumed)> {
+        DiskFrontier::open(dir, &[], Sizes { all: 24, of_a_domain: 4, generation: 8 })
+    }
+
+    /// Waits until all that was committed is stored.
+    pub(in crate::frontier) fn sync(frontier: &DiskFrontier) {
+        while frontier.link.backlog() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends as a killed process does: what the store has not done yet is not done.
+    pub(in crate::frontier) fn crash(frontier: DiskFrontier) {
+        frontier.link.crash();
+    }
+}

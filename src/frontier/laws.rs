@@ -1,0 +1,400 @@
+//! The laws of every frontier, tested with random operations against a plain model.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use proptest::prelude::*;
+
+use super::{Frontier, LeaseId, Leased, Next, Offered, memory::MemoryFrontier};
+use crate::{domain::Domain, request::Request};
+
+/// A frontier under test, which may answer late.
+trait Subject {
+    fn frontier(&mut self) -> &mut dyn Frontier;
+
+    /// Waits until the fingerprint of this request can be asked for.
+    fn look_up(&mut self, _: &Request) {}
+
+    /// Waits for news of a domain.
+    fn await_news(&mut self) {
+        panic!("there are no news in memory");
+    }
+
+    /// Stores what was done since the last commit.
+    fn commit(&mut self, _number: u64) {}
+
+    /// Waits until all commits are stored.
+    fn sync(&mut self) {}
+
+    /// Crashes and comes back; tells which commit it came back with. `None` for what cannot.
+    fn crash(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+#[derive(Default)]
+struct Memory(MemoryFrontier);
+
+impl Subject for Memory {
+    fn frontier(&mut self) -> &mut dyn Frontier {
+        &mut self.0
+    }
+}
+
+/// What a frontier is said to be.
+#[derive(Clone, Default)]
+struct Model {
+    entries: BTreeMap<u32, Entry>,
+    seen: BTreeSet<u8>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    domain: u8,
+    priority: i32,
+    attempts: u32,
+    until: Option<Instant>,
+    lease: Option<LeaseId>,
+}
+
+impl Model {
+    /// The entry that is to be lent next, if one is.
+    fn first(&self, domain: u8, now: Instant) -> Option<u32> {
+        let may_go = |entry: &(&u32, &Entry)| entry.1.until.is_none_or(|until| until <= now);
+        self.waiting(domain).filter(may_go).max_by_key(|(name, entry)| (entry.priority, u32::MAX - **name)).map(|e| *e.0)
+    }
+
+    fn waiting(&self, domain: u8) -> impl Iterator<Item = (&u32, &Entry)> {
+        self.entries.iter().filter(move |(_, entry)| entry.domain == domain && entry.lease.is_none())
+    }
+
+    fn leased(&self) -> impl Iterator<Item = (&u32, LeaseId)> {
+        self.entries.iter().filter_map(|(name, entry)| Some((name, entry.lease?)))
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Offer { domain: u8, page: u8, priority: i32, dont_filter: bool },
+    Lease { domain: u8 },
+    Settle { which: usize },
+    GiveBack { which: usize, delay: Option<u8>, attempted: bool },
+    Drain { domain: u8 },
+    Pass { seconds: u8 },
+    Expire,
+    Commit,
+    Sync,
+    Crash,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => (0..3_u8, 0..60_u8, -1..2, any::<bool>()).prop_map(|(domain, page, priority, again)| {
+            Op::Offer { domain, page, priority, dont_filter: again && page < 6 }
+        }),
+        10 => (0..3_u8).prop_map(|domain| Op::Lease { domain }),
+        5 => (0..8_usize).prop_map(|which| Op::Settle { which }),
+        4 => (0..8_usize, proptest::option::of(0..4_u8), any::<bool>())
+            .prop_map(|(which, delay, attempted)| Op::GiveBack { which, delay, attempted }),
+        1 => (0..3_u8).prop_map(|domain| Op::Drain { domain }),
+        3 => (1..4_u8).prop_map(|seconds| Op::Pass { seconds }),
+        1 => Just(Op::Expire),
+        6 => Just(Op::Commit),
+        1 => Just(Op::Sync),
+        2 => Just(Op::Crash),
+    ]
+}
+
+/// A frontier beside its model.
+struct Trial<S> {
+    subject: S,
+    model: Model,
+    now: Instant,
+    next: u32,
+    /// The model as it was at each commit.
+    commits: Vec<Model>,
+    /// The last commit that is known to be stored.
+    safe: u64,
+}
+
+fn domain_of(number: u8) -> Domain {
+    Domain::new(&format!("d{number}.org"))
+}
+
+impl<S: Subject> Trial<S> {
+    fn new(subject: S) -> Self {
+        Self { subject, model: Model::default(), now: Instant::now(), next: 0, commits: vec![Model::default()], safe: 0 }
+    }
+
+    fn run(&mut self, ops: &[Op]) {
+        for op in ops {
+            self.apply(op);
+            self.check_counts();
+        }
+        self.end();
+    }
+
+    fn apply(&mut self, op: &Op) {
+        match *op {
+            Op::Offer { domain, page, priority, dont_filter } => self.offer(domain, page, priority, dont_filter),
+            Op::Lease { domain } => drop(self.lease(domain)),
+            Op::Settle { which } => {
+                if let Some((name, id)) = self.nth_lease(which) {
+                    assert!(self.subject.frontier().settle(id));
+                    assert!(!self.subject.frontier().settle(id), "a lease ends once");
+                    self.model.entries.remove(&name);
+                }
+            }
+            Op::GiveBack { which, delay, attempted } => {
+                let Some((name, id)) = self.nth_lease(which) else { return };
+                // Half a second off the steps of time, so that a millisecond more or less does not matter.
+                let until = delay.map(|s| self.now + Duration::from_millis(u64::from(s) * 1_000 + 500));
+                let domain = self.subject.frontier().give_back(id, until, attempted).unwrap();
+                let entry = self.model.entries.get_mut(&name).unwrap();
+                assert_eq!(domain, domain_of(entry.domain));
+                (entry.lease, entry.until) = (None, until);
+                entry.attempts += u32::from(attempted);
+            }
+            Op::Drain { domain } => self.drain(domain),
+            Op::Pass { seconds } => self.now += Duration::from_secs(seconds.into()),
+            Op::Expire => {
+                let back = self.subject.frontier().expire(self.now + Duration::from_nanos(1));
+                assert_eq!(back.len(), self.model.leased().count());
+                for entry in self.model.entries.values_mut().filter(|entry| entry.lease.is_some()) {
+                    (entry.lease, entry.until, entry.attempts) = (None, None, entry.attempts + 1);
+                }
+            }
+            Op::Commit => self.commit(),
+            Op::Sync => {
+                self.subject.sync();
+                self.safe = self.commits.len() as u64 - 1;
+            }
+            Op::Crash => self.crash(),
+        }
+    }
+
+    fn offer(&mut self, domain: u8, page: u8, priority: i32, dont_filter: bool) {
+        let mut request = Request::parse(&format!("http://d{domain}.org/{page}")).unwrap().priority(priority);
+        request.dont_filter = dont_filter;
+        request.depth = self.next;
+        self.subject.look_up(&request);
+        let fingerprint = request.fingerprint();
+        let seen = !self.model.seen.insert(domain * 80 + page);
+        assert_eq!(self.subject.frontier().has_seen(&fingerprint), seen, "the seen-set is exact");
+        let offered = self.subject.frontier().offer(&domain_of(domain), fingerprint, request);
+        if seen && !dont_filter {
+            return assert_eq!(offered, Offered::AlreadySeen);
+        }
+        assert_eq!(offered, Offered::Queued);
+        let entry = Entry { domain, priority, attempts: 0, until: None, lease: None };
+        self.model.entries.insert(self.next, entry);
+        self.next += 1;
+    }
+
+    /// Leases what comes next, which has to be what the model says.
+    fn lease(&mut self, domain: u8) -> Option<Leased> {
+        let next = loop {
+            match self.subject.frontier().lease(&domain_of(domain), self.now) {
+                Next::Coming => {
+                    self.commit();
+                    self.subject.await_news();
+                }
+                next => break next,
+            }
+        };
+        match (next, self.model.first(domain, self.now)) {
+            (Next::Leased(leased), Some(name)) => {
+                let entry = self.model.entries.get_mut(&name).unwrap();
+                assert_eq!(leased.request.depth, name, "by priority, then by age");
+                assert_eq!(leased.attempt, entry.attempts + 1);
+                entry.lease = Some(leased.id);
+                Some(leased)
+            }
+            (Next::Leased(leased), None) => panic!("nothing was to be lent, and {leased:?} was"),
+            (Next::NotBefore(at), None) => {
+                let soonest = self.model.waiting(domain).filter_map(|(_, entry)| entry.until).min().unwrap();
+                assert!(at >= soonest && at - soonest <= Duration::from_millis(5), "{:?}", at - soonest);
+                None
+            }
+            (Next::Empty, None) => {
+                assert_eq!(self.model.waiting(domain).count(), 0, "what waits is not forgotten");
+                None
+            }
+            (other, Some(name)) => panic!("{name} was to be lent, and the answer is {other:?}"),
+            (Next::Coming, None) => unreachable!(),
+        }
+    }
+
+    fn drain(&mut self, domain: u8) {
+        loop {
+            let drained = self.subject.frontier().drain(&domain_of(domain));
+            for request in drained.requests {
+                let entry = self.model.entries.remove(&request.depth).expect("what is drained was there, once");
+                assert!(entry.lease.is_none() && entry.domain == domain);
+            }
+            if !drained.more {
+                break;
+            }
+            self.commit();
+            self.subject.await_news();
+        }
+        assert_eq!(self.model.waiting(domain).count(), 0, "a drain takes all that waits");
+    }
+
+    fn nth_lease(&self, which: usize) -> Option<(u32, LeaseId)> {
+        self.model.leased().nth(which).map(|(name, id)| (*name, id))
+    }
+
+    fn commit(&mut self) {
+        self.subject.commit(self.commits.len() as u64);
+        self.commits.push(self.model.clone());
+    }
+
+    fn crash(&mut self) {
+        let Some(commit) = self.subject.crash() else { return };
+        assert!(commit >= self.safe, "what was stored is not lost");
+        self.commits.truncate(commit as usize + 1);
+        self.safe = commit;
+        self.model = self.commits[commit as usize].clone();
+        // Nobody has anything on loan any more, and a loan that was never ended is no attempt.
+        self.model.entries.values_mut().for_each(|entry| entry.lease = None);
+    }
+
+    fn check_counts(&mut self) {
+        let frontier = self.subject.frontier();
+        let leased = self.model.leased().count() as u64;
+        assert_eq!(frontier.leased(), leased);
+        assert_eq!(frontier.queued(), self.model.entries.len() as u64 - leased);
+        let domains: BTreeSet<Domain> = frontier.domains().into_iter().collect();
+        let waiting = (0..3).filter(|domain| self.model.waiting(*domain).count() > 0).map(domain_of).collect();
+        assert_eq!(domains, waiting);
+    }
+
+    /// Every request that was taken in is leased in time; nothing else is.
+    fn end(&mut self) {
+        self.now += Duration::from_secs(3_600);
+        while let Some((_, id)) = self.nth_lease(0) {
+            self.apply(&Op::GiveBack { which: 0, delay: None, attempted: false });
+            assert!(!self.subject.frontier().settle(id));
+        }
+        for domain in 0..3 {
+            while let Some(leased) = self.lease(domain) {
+                assert!(self.subject.frontier().settle(leased.id));
+                self.model.entries.remove(&leased.request.depth);
+            }
+        }
+        assert!(self.model.entries.is_empty());
+        self.check_counts();
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_frontier_in_memory_keeps_the_laws(ops in prop::collection::vec(op(), 0..200)) {
+        Trial::new(Memory::default()).run(&ops);
+    }
+}
+
+#[cfg(feature = "disk")]
+mod on_disk {
+    use std::sync::{Arc, mpsc};
+
+    use super::*;
+    use crate::frontier::{
+        disk::testing::{Tiny, crash, sync, tiny},
+        durable::{Durable, News, Progress, Woken},
+    };
+
+    /// A frontier with hardly any memory, in a directory that outlives it.
+    struct Disk {
+        dir: tempfile::TempDir,
+        frontier: Option<Tiny>,
+        woken: mpsc::Receiver<()>,
+        bell: Bell,
+    }
+
+    #[derive(Clone)]
+    struct Bell(mpsc::Sender<()>);
+
+    impl Woken for Bell {
+        fn woken(&self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    impl Disk {
+        fn new() -> Self {
+            let (sender, woken) = mpsc::channel();
+            let mut disk = Self { dir: tempfile::tempdir().unwrap(), frontier: None, woken, bell: Bell(sender) };
+            disk.open();
+            disk
+        }
+
+        /// Opens the directory; tells the number of the last commit in it.
+        fn open(&mut self) -> u64 {
+            let (mut frontier, resumed) = tiny(self.dir.path()).unwrap();
+            frontier.wake(Arc::new(self.bell.clone()));
+            self.frontier = Some(frontier);
+            resumed.progress.map_or(0, |progress| progress.items)
+        }
+
+        fn get(&mut self) -> &mut Tiny {
+            self.frontier.as_mut().unwrap()
+        }
+
+        fn next_news(&mut self) -> News {
+            loop {
+                // Delays are told apart by seconds, and news say nothing of them.
+                if let Some(news) = self.get().news(Instant::now()) {
+                    return news;
+                }
+                self.woken.recv_timeout(Duration::from_secs(10)).expect("the store answers");
+            }
+        }
+    }
+
+    impl Subject for Disk {
+        fn frontier(&mut self) -> &mut dyn Frontier {
+            self.get()
+        }
+
+        fn look_up(&mut self, request: &Request) {
+            let ticket = self.get().look_up(&mut std::iter::once(request.fingerprint()));
+            while let Some(ticket) = ticket {
+                if matches!(self.next_news(), News::Answered(answered) if answered == ticket) {
+                    break;
+                }
+            }
+        }
+
+        fn await_news(&mut self) {
+            let news = self.next_news();
+            assert!(!matches!(news, News::Failed(_)), "{news:?}");
+        }
+
+        fn commit(&mut self, number: u64) {
+            self.get().commit(Progress { items: number, ..Progress::default() });
+        }
+
+        fn sync(&mut self) {
+            sync(self.get());
+        }
+
+        fn crash(&mut self) -> Option<u64> {
+            crash(self.frontier.take().unwrap());
+            while self.woken.try_recv().is_ok() {}
+            Some(self.open())
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_frontier_on_disk_keeps_the_laws_also_across_crashes(ops in prop::collection::vec(op(), 0..150)) {
+            Trial::new(Disk::new()).run(&ops);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A crawl that keeps its state is killed again and again and loses nothing; its servers see no more than they should.
+
+#![cfg(feature = "disk")]
+
+mod recorder;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use actix_crawler::{prelude::*, response::Response, scope::Scope};
+use recorder::{Answer, Asked, Recorder};
+
+/// A site over many addresses, each a domain of its own, which note when they were asked for what.
+struct Site {
+    port: u16,
+    recorders: Vec<Recorder>,
+}
+
+/// Pages of each domain.
+const PAGES: u32 = 12;
+
+impl Site {
+    fn start(domains: u8) -> Self {
+        let first = TcpListener::bind((address(0), 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let rest = (1..domains).map(|domain| TcpListener::bind((address(domain), port)).unwrap());
+        let listeners = std::iter::once(first).chain(rest).zip(0..);
+        let start = |(listener, domain)| Recorder::at(listener, move |asked| answer(asked, domain, domains, port));
+        Self { port, recorders: listeners.map(start).collect() }
+    }
+
+    fn seed(&self) -> String {
+        self.recorders[0].url("/0")
+    }
+
+    fn pages(&self) -> BTreeSet<String> {
+        let of = |recorder: &Recorder| (0..PAGES).map(|page| recorder.url(&format!("/{page}"))).collect::<Vec<_>>();
+        self.recorders.iter().flat_map(of).collect()
+    }
+
+    /// How often each page was asked for.
+    fn times(&self) -> BTreeMap<String, usize> {
+        let mut times = BTreeMap::new();
+        for recorder in &self.recorders {
+            for asked in recorder.asked().iter().filter(|asked| asked.path != "/robots.txt") {
+                *times.entry(recorder.url(&asked.path)).or_default() += 1;
+            }
+        }
+        times
+    }
+
+    fn requests(&self) -> usize {
+        self.recorders.iter().map(|recorder| recorder.asked().len()).sum()
+    }
+
+    /// The least time between two requests to one domain, whichever process made them.
+    fn smallest_gap(&self) -> Duration {
+        self.recorders.iter().map(|recorder| recorder.arrivals().smallest_gap()).min().unwrap()
+    }
+}
+
+fn address(domain: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 7, domain + 1)
+}
+
+/// Each page links to two others of its domain; the first of each domain links to those of two other domains too.
+fn answer(asked: &Asked, domain: u8, domains: u8, port: u16) -> Answer {
+    let Some(page) = asked.path.trim_start_matches('/').parse::<u32>().ok().filter(|page| *page < PAGES) else {
+        return Answer::status(404);
+    };
+    let here = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < PAGES).map(|page| format!("/{page}"));
+    let others = [2 * domain + 1, 2 * domain + 2].into_iter().filter(|other| page == 0 && *other < domains);
+    let links = here.chain(others.map(|other| format!("http://{}:{port}/0", address(other))));
+    let body: String = links.map(|link| format!("<a href=\"{link}\">a link</a>")).collect();
+    // So long that most kills hit pages in flight.
+    Answer::ok(body).header("content-type", "text/html").after(Duration::from_millis(fastrand::u64(0..100)))
+}
+
+#[derive(serde::Serialize)]
+struct Page {
+    url: String,
+}
+
+fn parse(page: &Response) -> Result<Parsed<Page>> {
+    let links: Vec<_> = page.links().cloned().collect();
+    Ok(Parsed::new().item(Page { url: page.url().to_string() }).follow(links))
+}
+
+/// Not a test: what the tests run as a process of its own, to be killed.
+#[test]
+#[ignore = "the other tests run it"]
+fn child() {
+    let Ok(seed) = std::env::var("RESUME_SEED") else { return };
+    let dir = PathBuf::from(std::env::var("RESUME_DIR").unwrap());
+    let spacing = std::env::var("RESUME_SPACING").unwrap().parse().unwrap();
+    let mut scope = Scope { within: Within::Any, ..Scope::default() };
+    scope.max_pages = std::env::var("RESUME_PAGES").ok().map(|pages| pages.parse().unwrap());
+    let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+        .seed(seed)
+        .allow_private()
+        .scope(scope)
+        .spacing(Duration::from_millis(spacing))
+        .threads(1)
+        .state(dir.join("state"))
+        .pipeline(JsonLines::append(dir.join("items.jsonl")))
+        .run_blocking();
+    match report {
+        Ok(report) => std::fs::write(dir.join("report.json"), serde_json::to_vec(&*report).unwrap()).unwrap(),
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(3);
+        }
+    }
+}
+
+fn spawn_command(site: &Site, dir: &Path, spacing: Duration) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child", "--ignored", "--nocapture"]);
+    command.env("RESUME_SEED", site.seed()).env("RESUME_DIR", dir);
+    command.env("RESUME_SPACING", spacing.as_millis().to_string());
+    command
+}
+
+fn spawn(site: &Site, dir: &Path, spacing: Duration) -> Child {
+    spawn_command(site, dir, spacing).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// As [`spawn`], in a world where no file can grow beyond 60 KiB: to the store, a disk that is full.
+fn spawn_without_room(site: &Site, dir: &Path, spacing: Duration) -> Child {
+    let unlimited = spawn_command(site, dir, spacing);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 120; exec \"$0\" \"$@\""]);
+    limited.arg(unlimited.get_program()).args(unlimited.get_args());
+    limited.envs(unlimited.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    limited.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn report(dir: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(dir.join("report.json")).unwrap()).unwrap()
+}
+
+fn items(dir: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(dir.join("items.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
+    const KILLS: usize = 20;
+    let spacing = Duration::from_millis(150);
+    let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
+    let mut kills = 0;
+    loop {
+        let mut child = spawn(&site, dir.path(), spacing);
+        let wait = Duration::from_millis(fastrand::u64(30..700));
+        if kills < KILLS {
+            thread::sleep(wait);
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                continue;
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        break;
+    }
+    let (report, items, pages) = (report(dir.path()), items(dir.path()), site.pages());
+    assert_eq!(report["ended"], "finished", "{report}");
+    assert_eq!(report["ledger_adds_up"], true, "{report}");
+    assert_eq!(report["ledger"]["done"], pages.len(), "{report}");
+    assert_eq!(items.iter().cloned().collect::<BTreeSet<_>>(), pages, "every page's item is there");
+    let times = site.times();
+    let again: usize = times.values().map(|times| times - 1).sum();
+    assert!(times.values().all(|times| *times <= 1 + kills), "{times:?}");
+    // A kill costs what was in flight, one page a domain, and what the store's thread had not taken up yet.
+    assert!(again <= kills * site.recorders.len() / 2, "{again} pages were fetched again after {kills} kills");
+    let gap = site.smallest_gap();
+    assert!(gap >= spacing, "{gap:?} between two requests to one domain");
+    println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_ends_the_crawl_and_not_its_state() {
+    let spacing = Duration::from_millis(20);
+    let (site, dir) = (Site::start(20), tempfile::tempdir().unwrap());
+    let mut first = spawn(&site, dir.path(), spacing);
+    while site.requests() < 10 {
+        assert!(first.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let full = spawn_without_room(&site, dir.path(), spacing).wait_with_output().unwrap();
+    assert!(full.status.success(), "{}", String::from_utf8_lossy(&full.stderr));
+    let failed = report(dir.path());
+    assert_eq!((&failed["ended"], &failed["ledger_adds_up"]), (&"failed".into(), &true.into()), "{failed}");
+    assert!(failed["failure"].as_str().unwrap().contains("cannot be written"), "{failed}");
+    let third = spawn(&site, dir.path(), spacing).wait_with_output().unwrap();
+    assert!(third.status.success(), "{}", String::from_utf8_lossy(&third.stderr));
+    let report = report(dir.path());
+    assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
+    assert_eq!(report["ledger"]["done"], site.pages().len(), "{report}");
+    assert_eq!(items(dir.path()).into_iter().collect::<BTreeSet<_>>(), site.pages());
+}
+
+#[test]
+fn a_crawl_that_has_used_its_pages_goes_on_when_it_is_given_more() {
+    let spacing = Duration::from_millis(10);
+    let (site, dir) = (Site::start(4), tempfile::tempdir().unwrap());
+    for pages in [7, 20] {
+        let limited = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", pages.to_string()).output().unwrap();
+        assert!(limited.status.success(), "{}", String::from_utf8_lossy(&limited.stderr));
+        let report = report(dir.path());
+        assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
+        assert_eq!(report["ledger"]["done"], pages, "{report}");
+        assert!(report["ledger"]["queued"].as_u64().unwrap() > 0, "what the budget does not reach is kept: {report}");
+    }
+    let rest = spawn(&site, dir.path(), spacing).wait_with_output().unwrap();
+    assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
+    let report = report(dir.path());
+    assert_eq!(report["ledger"]["done"], site.pages().len(), "{report}");
+    assert_eq!(report["state"]["resumed"], true);
+    assert_eq!(report["state"]["changed"], serde_json::json!(["scope"]), "a change is applied, and said");
+    assert_eq!(site.times().values().sum::<usize>(), site.pages().len(), "no page was asked for twice");
+}
+
+#[test]
+fn a_second_process_is_told_who_holds_the_state() {
+    let (site, dir) = (Site::start(2), tempfile::tempdir().unwrap());
+    let mut first = spawn(&site, dir.path(), Duration::from_secs(3));
+    while site.requests() == 0 {
+        assert!(first.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    let second = spawn(&site, dir.path(), Duration::from_secs(3)).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(3), "{said}");
+    assert!(said.contains(&format!("process {} crawls with it", first.id())), "{said}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
