@@ -44,8 +44,8 @@ fn each_reason_to_drop_is_counted_once_for_each_url_however_often_it_is_linked()
             "/docs/calendar?day=3",
             "/docs/private/1",
             &long,
-            &if path == "/docs/a" { "/docs/deeper" } else { "/docs/b" },
-            &if path == "/docs/deeper" { "/docs/too-deep" } else { "/docs/b" },
+            if path == "/docs/a" { "/docs/deeper" } else { "/docs/b" },
+            if path == "/docs/deeper" { "/docs/too-deep" } else { "/docs/b" },
         ]),
     });
     let scope = Scope {
