@@ -106,7 +106,7 @@ fn a_503_that_names_no_wait_cools_for_five_seconds() {
 }
 
 #[test]
-fn domains_that_only_refuse_or_are_not_there_are_given_up_and_everything_adds_up() {
+fn a_domain_that_only_refuses_or_is_not_there_is_given_up_and_everything_adds_up() {
     let site = Recorder::start(|asked| match asked.host.as_str() {
         "never.test" => Answer::status(429).header("retry-after", 1),
         _ => Answer::ok(""),

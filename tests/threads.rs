@@ -44,7 +44,7 @@ fn no_thread_is_left_behind_however_a_crawl_ends() {
                 let asked = site.count();
                 let hangs = if ends == "aborted" { "http://hangs.test/hangs" } else { "http://hangs.test/0" };
                 let handle = crawler.seed(hangs).stay_open().start().unwrap();
-                assert_ne!(threads(), before, "what is looked for can be seen");
+                assert!(threads().len() > before.len(), "what is looked for can be seen");
                 until("all is asked for", async || site.count() == asked + 22).await;
                 if ends == "aborted" {
                     handle.abort().await
@@ -55,7 +55,7 @@ fn no_thread_is_left_behind_however_a_crawl_ends() {
             }),
         }
         let begin = Instant::now();
-        while threads() != before {
+        while threads().len() > before.len() {
             assert!(begin.elapsed() < Duration::from_secs(10), "{ends}: {before:?} became {:?}", threads());
             thread::sleep(10 * MS);
         }
