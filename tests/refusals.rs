@@ -120,6 +120,8 @@ fn a_domain_that_only_refuses_or_is_not_there_is_given_up_and_everything_adds_up
     let by_host = site.by_host();
     assert_eq!(by_host["never.test"].len(), 8, "eight refusals in a row are an answer");
     assert!(Arrivals::of(&by_host["ok.test"]).span() < 2 * S, "{:?}", Arrivals::of(&by_host["ok.test"]).span());
+    let dead = log.iter().filter(|line| line.domain == "dead.test" && line.attempt > 0).count();
+    assert_eq!(dead, 4, "four in vain are enough: {log:?}");
     for (domain, outcome) in [("never.test", "refused"), ("dead.test", "connect")] {
         let ends: Vec<_> = log.iter().filter(|line| line.is_final && line.domain == domain).collect();
         let urls: HashSet<_> = ends.iter().map(|line| &line.url).collect();
