@@ -106,7 +106,7 @@ fn a_503_that_names_no_wait_cools_for_five_seconds() {
 }
 
 #[test]
-fn domains_that_only_refuse_or_are_not_there_are_given_up_and_everything_adds_up() {
+fn a_domain_that_only_refuses_or_is_not_there_is_given_up_and_everything_adds_up() {
     let site = Recorder::start(|asked| match asked.host.as_str() {
         "never.test" => Answer::status(429).header("retry-after", 1),
         _ => Answer::ok(""),
@@ -120,6 +120,8 @@ fn domains_that_only_refuse_or_are_not_there_are_given_up_and_everything_adds_up
     let by_host = site.by_host();
     assert_eq!(by_host["never.test"].len(), 8, "eight refusals in a row are an answer");
     assert!(Arrivals::of(&by_host["ok.test"]).span() < 2 * S, "{:?}", Arrivals::of(&by_host["ok.test"]).span());
+    let dead = log.iter().filter(|line| line.domain == "dead.test" && line.attempt > 0).count();
+    assert_eq!(dead, 4, "four in vain are enough: {log:?}");
     for (domain, outcome) in [("never.test", "refused"), ("dead.test", "connect")] {
         let ends: Vec<_> = log.iter().filter(|line| line.is_final && line.domain == domain).collect();
         let urls: HashSet<_> = ends.iter().map(|line| &line.url).collect();

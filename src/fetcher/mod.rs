@@ -98,6 +98,9 @@ pub struct Fetched {
     pub visits: Vec<Visit>,
     /// Robots files.
     pub robots: Vec<RobotsAnswer>,
+    /// Whether a request panicked. Its guards have given back what it held; this comes after them and tells that its
+    /// seat is free too, for it may have been the last.
+    pub panicked: bool,
 }
 
 impl Message for Fetched {
@@ -250,12 +253,12 @@ impl Fetched {
         match done {
             Done::Page(visit) => self.visits.push(visit),
             Done::Robots(answer) => self.robots.push(answer),
-            Done::Nothing => {}
+            Done::Nothing => self.panicked = true,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.visits.is_empty() && self.robots.is_empty()
+        self.visits.is_empty() && self.robots.is_empty() && !self.panicked
     }
 }
 

@@ -677,10 +677,11 @@ impl Crawl {
     fn again(&mut self, domain: &Domain, visit: &Visit, now: Instant) -> Option<Again> {
         match &visit.outcome {
             Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
+            // It fails with all that waited there.
+            _ if self.domains.live(domain).cooling.has_given_up() => None,
             Outcome::Refused { .. } => {
-                let cooling = &self.domains.live(domain).cooling;
-                let not_before = cooling.state(now).map(|(until, _)| until);
-                (!cooling.has_given_up()).then_some(Again { not_before, attempted: false })
+                let cools = self.domains.live(domain).cooling.state(now);
+                Some(Again { not_before: cools.map(|(until, _)| until), attempted: false })
             }
             outcome => {
                 let wait = self.retry.after(outcome, visit.leased.attempt, fastrand::f64())?;
