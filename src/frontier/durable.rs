@@ -34,7 +34,7 @@ pub trait Durable {
     fn include(&mut self, seed: &Url);
 
     /// Keeps a request that failed for good, so that it can be tried again some day; with the next commit.
-    fn bury(&mut self, request: &Arc<Request>, outcome: &str, detail: &str);
+    fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str);
 
     /// Tells whether the store is so far behind that no more work is to be taken on; news will come when it is not.
     fn is_behind(&self) -> bool;

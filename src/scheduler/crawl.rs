@@ -712,7 +712,7 @@ impl Crawl {
                 };
                 self.stats.failed(&reason, visit.leased.request.url.as_str(), &outcome.detail());
                 if let Some(store) = self.frontier.durable() {
-                    store.bury(&visit.leased.request, outcome.key(), &outcome.detail());
+                    store.bury(domain, &visit.leased.request, outcome.key(), &outcome.detail());
                 }
             }
         }
@@ -763,7 +763,7 @@ impl Crawl {
         self.stats.failed(outcome, request.url.as_str(), &detail);
         self.stats.count(&format!("outcome/{outcome}"));
         if let Some(store) = self.frontier.durable() {
-            store.bury(request, outcome, &detail);
+            store.bury(&domain, request, outcome, &detail);
         }
         self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
     }

@@ -60,6 +60,8 @@ pub enum Write {
 /// A request that failed for good, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
+    /// Its domain.
+    pub domain: Domain,
     /// The request.
     pub request: Arc<Request>,
     /// How it ended, in one word.

@@ -443,8 +443,9 @@ impl Durable for DiskFrontier {
         self.transaction.writes.push(Write::Include(seed.clone()));
     }
 
-    fn bury(&mut self, request: &Arc<Request>, outcome: &str, detail: &str) {
-        let dead = DeadLetter { request: request.clone(), outcome: outcome.to_owned(), detail: detail.to_owned() };
+    fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str) {
+        let (domain, request) = (domain.clone(), request.clone());
+        let dead = DeadLetter { domain, request, outcome: outcome.to_owned(), detail: detail.to_owned() };
         let number = self.number();
         self.transaction.writes.push(Write::Bury { number, dead });
     }
