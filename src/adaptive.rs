@@ -39,7 +39,7 @@ const FASTEST: f64 = 100_000.0;
 const FIRST: f64 = 1.0;
 
 impl Adaptive {
-    /// Begins at a rate, which it will raise by a tenth of it (at least one start) each second.
+    /// Begins at a rate, which it will raise by a tenth of it (at least one start) each second until the first refusal.
     pub fn from(rate: Rate, now: Instant) -> Self {
         let current = rate.starts_per_second().unwrap_or(FIRST).clamp(SLOWEST, FASTEST);
         Self { current, refused_at: None, since: now, step: (current / 10.0).max(1.0) }
@@ -71,7 +71,7 @@ impl Adaptive {
             Some(settled) => (self.current + self.step).min(settled),
             None => self.current + self.step,
         };
-        self.change(next, now)
+        Some(self.change(next, now))
     }
 
     /// Takes note of a refusal of a request written at `started`; returns the new rate. Requests that were in flight
@@ -80,14 +80,17 @@ impl Adaptive {
         if started < self.since {
             return None;
         }
-        self.refused_at = Some(self.refused_at.map_or(self.current, |refused| refused.min(self.current)));
-        self.change(self.current * DECREASE, now)
+        let refused_at = self.refused_at.map_or(self.current, |refused| refused.min(self.current));
+        self.refused_at = Some(refused_at);
+        // Near the limit the steps are small, so that a look beyond it costs few refusals.
+        self.step = (refused_at * (1.0 - JUST_UNDER)).max(SLOWEST);
+        Some(self.change(self.current * DECREASE, now))
     }
 
-    fn change(&mut self, next: f64, now: Instant) -> Option<Rate> {
+    fn change(&mut self, next: f64, now: Instant) -> Rate {
         self.current = next.clamp(SLOWEST, FASTEST);
         self.since = now;
-        Some(self.rate())
+        self.rate()
     }
 }
 

@@ -72,7 +72,8 @@ impl Cooling {
             self.consecutive += 1;
             self.since = Some(now);
         }
-        if self.consecutive >= why.patience() {
+        self.why = Some(why);
+        if self.has_given_up() {
             return Verdict::GiveUp;
         }
         let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
@@ -80,7 +81,6 @@ impl Cooling {
         let until = now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0));
         let until = if same_burst && retry_after.is_none() { self.until.unwrap_or(until) } else { until };
         self.until = self.until.max(Some(until));
-        self.why = Some(why);
         Verdict::Cool(self.until.unwrap_or(until))
     }
 
@@ -99,10 +99,20 @@ impl Cooling {
         self.consecutive = 0;
     }
 
+    /// Tells whether the domain has refused too often in a row.
+    pub fn has_given_up(&self) -> bool {
+        self.why.is_some_and(|why| self.consecutive >= why.patience())
+    }
+
     /// Returns until when the domain is left alone, and why; `None` once that is over.
     pub fn state(&self, now: Instant) -> Option<(Instant, Why)> {
         self.until.filter(|until| *until > now).zip(self.why)
     }
+}
+
+/// Tells whether an answer with this status refuses the domain's requests for now.
+pub fn is_refusal(status: u16) -> bool {
+    matches!(status, 429 | 503)
 }
 
 /// Reads `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A date that has passed means at once.

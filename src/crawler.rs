@@ -47,7 +47,7 @@ use crate::{
     },
     scope::{Scope, Within},
     spider::Spider,
-    transport::{SharedTransport, Transport, TransportSettings},
+    transport::{SharedTransport, Transport, TransportSettings, credentials::OriginCredentials},
     user_agent,
 };
 
@@ -322,8 +322,10 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, settings, pipelines } = self;
+        let Self { spider, user_agent, seeds, mut settings, pipelines } = self;
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
+        let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
+        settings.transport.credentials.extend(in_seeds);
         if seeds.is_empty() && !settings.stay_open {
             return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
         }
@@ -334,9 +336,6 @@ impl<S: Spider> Crawler<S> {
         }
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        for warning in transport.warnings() {
-            tracing::warn!("{warning}");
-        }
         Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
     }
 }

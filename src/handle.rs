@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     frontier::admission::Candidate,
     report::Report,
-    request::{CanonicalUrl, Request},
+    request::{CanonicalUrl, Request, strip_user_info},
     scheduler::{Abort, Close, GetStats, Pause, Resume, Scheduler, Seed, Stop},
     stats::Stats,
 };
@@ -42,8 +42,15 @@ impl CrawlHandle {
     /// Adds a request as a seed.
     ///
     /// # Errors
-    /// The crawl has ended.
+    /// The crawl has ended, or the URL has a password in it.
     pub async fn request(&self, request: Request) -> Result<()> {
+        if request.url.password().is_some() {
+            let mut url = request.url;
+            strip_user_info(&mut url);
+            let why = "a password in a URL is taken only from the seeds that a crawl begins with; give it to the \
+                       Crawler with .credentials(…)";
+            return Err(Error::Url { text: url.into(), why: why.to_owned() });
+        }
         let candidate = Candidate::new(request, &self.canonical);
         match self.scheduler.send(Seed(vec![candidate])).await {
             Ok(answer) => answer,

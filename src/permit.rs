@@ -116,6 +116,16 @@ impl Permit {
         self.state = State::Written;
     }
 
+    /// Tells whether starts are spread so evenly that a millisecond counts.
+    pub(crate) fn is_even(&self) -> bool {
+        self.gate.throttle().is_even()
+    }
+
+    /// Lets nothing more start at the domain before `until`.
+    pub(crate) fn cool(&self, until: Instant) {
+        self.gate.throttle().cool(until);
+    }
+
     /// Readies the permit for a second attempt at the same request, which passes the gate again: to the domain it is
     /// one more start.
     pub(crate) fn again(mut self) -> Self {

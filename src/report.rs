@@ -135,7 +135,7 @@ impl Report {
             write!(f, "  {reason:<26} {:>10}", Grouped(count))?;
             match stats.first_failures.get(reason) {
                 Some(first) if first.detail.is_empty() || reason.starts_with("status/") => {
-                    writeln!(f, "  {}", first.url)?
+                    writeln!(f, "  {}", first.url)?;
                 }
                 Some(first) => writeln!(f, "  {}: {}", first.url, first.detail)?,
                 None => writeln!(f)?,

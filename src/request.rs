@@ -41,6 +41,9 @@ pub struct Request {
     /// Fetched even if it was seen before.
     #[serde(default)]
     pub dont_filter: bool,
+    /// The proxy that this request goes through; see [`Request::via`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Arc<str>>,
     /// The typed state as JSON; see [`Request::state`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<Arc<str>>,
@@ -69,6 +72,7 @@ impl Request {
             parent: None,
             redirected_from: Vec::new(),
             dont_filter: false,
+            proxy: None,
             state: None,
         }
     }
@@ -99,6 +103,14 @@ impl Request {
     #[must_use]
     pub fn dont_filter(mut self) -> Self {
         self.dont_filter = true;
+        self
+    }
+
+    /// Goes through this proxy, `http://…`, `socks5://…` or `socks5h://…`, or `direct`ly, whatever the crawl's settings
+    /// say. It is stored with the request, its password too. The robots file is asked for as the settings say.
+    #[must_use]
+    pub fn via(mut self, proxy: impl Into<Arc<str>>) -> Self {
+        self.proxy = Some(proxy.into());
         self
     }
 
@@ -155,6 +167,14 @@ pub fn parse_url(text: &str) -> Result<Url, Error> {
     }
 }
 
+/// Takes the name and the password out of a URL, so that they are neither logged nor sent.
+pub fn strip_user_info(url: &mut Url) {
+    if !url.username().is_empty() || url.password().is_some() {
+        // Refused only for URLs that cannot have any.
+        let _stripped = url.set_username("").and_then(|()| url.set_password(None));
+    }
+}
+
 /// A 128-bit identity of a request (XXH3 of method, canonical URL and body).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 16]);
@@ -180,7 +200,7 @@ impl fmt::Debug for Fingerprint {
 /// How URLs are made canonical, so that one page has one URL.
 ///
 /// Always: what the WHATWG URL standard normalises (case of scheme and host, default port, dot segments),
-/// no fragment, no empty query, upper-case percent-encodings, and unreserved characters written plainly
+/// no user information (what a link says of passwords is not ours to use), no fragment, no empty query, upper-case percent-encodings, and unreserved characters written plainly
 /// (RFC 3986 §6.2.2). Only where asked for: what may change the meaning of a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -194,6 +214,7 @@ pub struct CanonicalUrl {
 impl CanonicalUrl {
     /// Makes `url` canonical. Applying it twice changes nothing more.
     pub fn apply(&self, url: &mut Url) {
+        strip_user_info(url);
         if url.fragment().is_some() {
             url.set_fragment(None);
         }
@@ -316,6 +337,7 @@ mod tests {
         for (written, expected) in [
             ("HTTP://Example.COM:80/a/../b/./c#top", "http://example.com/b/c"),
             ("https://example.com:443", "https://example.com/"),
+            ("https://me:secret@example.com/", "https://example.com/"),
             ("https://example.com/?", "https://example.com/"),
             ("https://example.com/?#", "https://example.com/"),
             ("https://example.com/%e4%7euser", "https://example.com/%E4~user"),

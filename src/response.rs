@@ -271,3 +271,37 @@ impl Response {
         self.scan().base.join(reference).map_err(refuse)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://e.org/";
+
+    #[test]
+    fn the_text_of_a_utf_8_page_is_its_body() {
+        for (body, skipped) in [("<p>plain", 0), ("<p>schön", 0), ("\u{feff}<p>schön", 3), ("", 0)] {
+            let page = Response::html(URL, body);
+            assert_eq!(page.content(), body.trim_start_matches('\u{feff}'));
+            assert_eq!(page.content().as_ptr(), page.body()[skipped..].as_ptr(), "a copy of {body:?}");
+            assert_eq!(page.encoding(), "UTF-8");
+        }
+    }
+
+    #[test]
+    fn the_text_of_other_pages_is_decoded_by_the_header_or_the_page() {
+        let bytes = &b"<meta charset=gbk>\xcf\xf0\xe8\xe2\xe5\xf2"[..];
+        let page = Response::fixture(URL, "text/html; charset=windows-1251", bytes.into());
+        assert_eq!((page.content(), page.encoding()), ("<meta charset=gbk>Привет", "windows-1251"));
+        let page = Response::fixture(URL, "text/html", bytes.into());
+        assert_eq!(page.encoding(), "GBK");
+        let page = Response::fixture("https://e.ru/", "text/plain", b"\xcf\xf0\xe8\xe2\xe5\xf2".as_slice().into());
+        assert_eq!(page.content(), "Привет", "its host says what it looks like");
+    }
+
+    #[test]
+    fn json_may_begin_with_a_mark() {
+        let page = Response::json_text(URL, "\u{feff}[1, 2]");
+        assert_eq!(page.json::<Vec<u32>>().unwrap(), [1, 2]);
+    }
+}

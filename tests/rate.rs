@@ -1,8 +1,13 @@
 //! The rate law of the throttled client, judged by the arrival times that a server recorded.
 
+#![allow(clippy::disallowed_methods, reason = "time is measured here")]
+#![allow(clippy::await_holding_lock, reason = "one test at a time, from its first line to its last")]
+
 mod recorder;
 
 use std::{
+    net::TcpListener,
+    process::{Child, Command},
     sync::{Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -100,4 +105,86 @@ fn arbiters_that_are_blocked_for_200_ms_at_a_time_change_nothing() {
         }
     });
     assert_fifty_a_second(&api);
+}
+
+#[tokio::test]
+async fn a_thousand_a_second_reaches_98_percent_and_never_1001_in_any_second() {
+    let _alone = alone();
+    let api = Recorder::start(|_| Answer::ok("{}"));
+    let client = client(Rate::per_second(1_000));
+    client.execute((0..4_000).map(|_| api.url("/")), ok).await;
+    let (rate, fullest) = (api.arrivals().rate(), api.arrivals().fullest(S));
+    println!("{rate:.0}/s, at most {fullest} in a second");
+    assert!(fullest <= 1_000, "{fullest} in one second");
+    assert!(rate >= 980.0, "only {rate:.0}/s");
+}
+
+/// nginx as its manual shows it, with room for one request that is a millisecond early. It is started here, on a free
+/// port with files of its own, and ended by its process id.
+#[tokio::test]
+async fn nginx_with_a_limit_of_fifty_refuses_nothing() {
+    let _alone = alone();
+    let nginx = Nginx::start();
+    let client = client(Rate::per_second(50));
+    let started = std::time::Instant::now();
+    let statuses: Vec<_> =
+        client.execute((0..400).map(|_| nginx.url.clone()), |response| async move { Ok(response) }).await;
+    let took = started.elapsed().as_secs_f64();
+    let responses: Vec<_> = statuses.into_iter().map(Result::unwrap).collect();
+    assert!(responses.iter().all(|response| response.status() == 200 && response.attempts() == 1));
+    let rate = 399.0 / took;
+    println!("nginx: {rate:.2}/s");
+    assert!(rate >= 0.98 * 50.0, "only {rate:.2}/s");
+}
+
+struct Nginx {
+    child: Child,
+    url: String,
+    _files: tempfile::TempDir,
+}
+
+impl Nginx {
+    fn start() -> Self {
+        let files = tempfile::tempdir().unwrap();
+        // Freed again for nginx, which cannot be asked which port it got.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let root = files.path().display();
+        let config = format!(
+            "daemon off; master_process off; pid {root}/pid; error_log {root}/error;
+             events {{ worker_connections 512; }}
+             http {{
+                 access_log off; client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
+                 fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
+                 limit_req_zone $server_name zone=api:1m rate=50r/s;
+                 server {{
+                     listen 127.0.0.1:{port}; server_name api;
+                     location / {{ limit_req zone=api burst=1 nodelay; limit_req_status 429; root {root}/www; }}
+                 }}
+             }}"
+        );
+        std::fs::create_dir(files.path().join("www")).unwrap();
+        std::fs::write(files.path().join("www/item"), "{}").unwrap();
+        std::fs::write(files.path().join("nginx.conf"), config).unwrap();
+        let path = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx", "/opt/homebrew/bin/nginx"];
+        let binary = path.into_iter().find(|path| std::path::Path::new(path).exists());
+        let binary = binary.expect("nginx is not installed, and this test needs it: apt-get install nginx-light");
+        let child = Command::new(binary)
+            .args(["-e", &format!("{root}/error"), "-c", &format!("{root}/nginx.conf")])
+            .spawn()
+            .unwrap();
+        let started = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed() < 10 * S, "nginx did not start");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Self { child, url: format!("http://127.0.0.1:{port}/item"), _files: files }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // By its own process id, and waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -166,6 +166,18 @@ fn plain_http_on_a_tls_port_and_tls_on_a_plain_port_are_told() {
     assert_eq!(crawled.only().0, "tls");
 }
 
+#[test]
+fn a_server_that_never_answers_the_handshake_costs_the_deadline_and_no_more() {
+    let silent = Server::start(|mut stream, _| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut settings = network::settings();
+    settings.transport.deadlines.tls = std::time::Duration::from_millis(200);
+    let asked = crawl(&[&format!("https://{}/", silent.address)]);
+    let crawled = Crawled::of(asked.settings(settings).ignore_robots().allow_private());
+    assert_eq!(crawled.only(), ("timeout", "no TLS handshake within 200ms"));
+}
+
 /// Gives each server name its own certificate, and none without a name; speaks HTTP/1.1 or nothing.
 #[derive(Debug)]
 struct ByName(Vec<(String, Arc<CertifiedKey>)>);

@@ -10,11 +10,14 @@
 #![no_main]
 
 use actix_crawler::transport::wire::{Head, ResponseDecoder, WireError, WireLimits};
-use actix_http::h1::{ClientCodec, MessageType};
+use actix_http::{
+    ServiceConfig,
+    h1::{ClientCodec, MessageType},
+};
 use bytes::{Bytes, BytesMut};
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-use tokio::io::ReadBuf;
+use tokio::{io::ReadBuf, runtime::Builder, task::LocalSet};
 use tokio_util::codec::Decoder;
 
 // The first byte chooses the method and the room for output, the second the length of the pieces; both are printable in
@@ -68,9 +71,18 @@ fn read(method: &Method, length: usize, response: &[u8], room: usize) -> Result<
     Ok(Read { head, given, is_reusable: decoder.is_reusable() })
 }
 
+thread_local! {
+    /// It starts a clock of its own, for which it wants a place to run; here it need not tick.
+    static CONFIG: (LocalSet, ServiceConfig) = {
+        let (runtime, tasks) = (Builder::new_current_thread().enable_time().build().unwrap(), LocalSet::new());
+        let config = tasks.block_on(&runtime, async { ServiceConfig::default() });
+        (tasks, config)
+    };
+}
+
 fn awc_reads_whole(given: &[u8]) {
     let mut given = BytesMut::from(given);
-    let mut codec = ClientCodec::default();
+    let mut codec = CONFIG.with(|(_, config)| ClientCodec::new(config.clone()));
     let head = codec.decode(&mut given).expect("awc reads the head").expect("awc finds a whole head");
     if !matches!(codec.message_type(), MessageType::None) {
         let mut codec = codec.into_payload_codec();

@@ -4,7 +4,6 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, IsTerminal, Write},
     path::PathBuf,
-    time::Instant,
 };
 
 use actix_crawler::{Crawler, report::Report, request::Request};
@@ -13,6 +12,7 @@ use super::{
     block_on,
     config::{Config, Order},
     exit::{Exit, Failure},
+    now,
     options::{CrawlOptions, ProgressMode},
     output::Output,
     page::{PageSpider, columns},
@@ -38,7 +38,7 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
     let signals = Signals::listen()?;
     let crawler = Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings).pipeline(output);
     let handle = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request).start()?;
-    let progress = Progress::new(mode, to_stdout && io::stdout().is_terminal(), Instant::now());
+    let progress = Progress::new(mode, to_stdout && io::stdout().is_terminal(), now());
     let report = Watch { progress, broken, remarks: None }.until_the_end(&handle, signals).await?;
     if let Some(summary) = summary {
         summary.write(&report)?;

@@ -10,15 +10,16 @@ mod options;
 mod output;
 mod page;
 mod paint;
+mod poll;
 mod progress;
 mod robots;
 mod state;
 mod values;
 mod watch;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 
 use self::{
     exit::{Exit, Failure},
@@ -29,6 +30,10 @@ use self::{
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            eprint!("{error}");
+            return Exit::Usage.into();
+        }
         Err(error) if error.use_stderr() => return Failure::from(error).report(),
         // Help and version are no errors; whoever closes the pipe early has read enough.
         Err(help) => return help.print().map_or(Exit::NotRun, |()| Exit::Well).into(),
@@ -36,6 +41,7 @@ pub fn run() -> ExitCode {
     warn_on_stderr();
     let done = match cli.command {
         Command::Crawl(options) => crawl::run(*options),
+        Command::Poll(options) => poll::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Robots(options) => robots::run(&options),
         Command::Fetch(options) => fetch::run(&options),
@@ -49,6 +55,11 @@ fn warn_on_stderr() {
     use tracing_subscriber::{EnvFilter, filter::LevelFilter};
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into()).from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+#[allow(clippy::disallowed_methods, reason = "the doors for people bring the clock, as actors do")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Waits for a future on this thread.

@@ -1,9 +1,6 @@
 //! Once: single requests outside a crawl, each under a permit of its domain as within one.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use actix_crawler::{
     domain::{Domain, registrable},
@@ -16,7 +13,7 @@ use actix_crawler::{
 };
 use url::Url;
 
-use super::exit::Failure;
+use super::{exit::Failure, now};
 
 /// Asks one domain after the other for single things, at the default pace.
 pub struct Once {
@@ -57,7 +54,7 @@ impl Once {
         };
         self.gate = Some(gate.clone());
         loop {
-            let now = Instant::now();
+            let now = now();
             match gate.grant(now, now) {
                 Ok(permit) => return permit,
                 Err(Refusal::NotBefore(at)) => tokio::time::sleep_until(at.into()).await,

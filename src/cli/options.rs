@@ -35,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Crawl from the given URLs; one JSON line for each page
     Crawl(Box<CrawlOptions>),
+    /// Send many requests to an API at exactly the rate that it allows; one JSON line for each answer
+    Poll(Box<PollOptions>),
     /// Ask for a robots file, and tell for each path whether it is allowed, by which line, and why
     Robots(RobotsOptions),
     /// Fetch one URL and show the answer, as curl does
@@ -153,6 +155,63 @@ pub struct CrawlOptions {
     /// Write the crawl log: one JSON line for every request that ended or was dropped, and why
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
     pub log: Option<PathBuf>,
+    /// Write the summary as JSON too
+    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    pub summary: Option<PathBuf>,
+    /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
+    #[arg(long, value_enum, default_value_t, value_name = "auto|never", help_heading = "Output")]
+    pub progress: ProgressMode,
+}
+
+/// The options of `poll`.
+#[derive(Args, Debug)]
+#[command(after_help = exit::CODES)]
+pub struct PollOptions {
+    /// What to ask for, with the scheme: https://…; `-` reads from stdin, one URL or JSON object a line:
+    /// {"url", "method", "headers", "body"}
+    #[arg(value_name = "URL|-")]
+    pub urls: Vec<String>,
+    /// Ask for what a file says too, one URL or JSON object a line
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// The method [default: GET, or POST with a body]
+    #[arg(short = 'X', long, value_name = "M")]
+    pub method: Option<String>,
+    /// Send this header too, as `Name: value`; may be repeated
+    #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
+    pub header: Vec<(String, String)>,
+    /// Send this body
+    #[arg(short, long, value_name = "BODY")]
+    pub data: Option<String>,
+
+    #[command(flatten)]
+    pub identity: Identity,
+
+    /// Requests to each domain: 50/s, 30/m, 1/10s or unlimited [default: one a second]
+    #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "How fast")]
+    pub rate: Option<Rate>,
+    /// The most requests in flight to each domain
+    #[arg(long, value_name = "N", default_value = "100", help_heading = "How fast")]
+    pub concurrency: NonZeroU32,
+    /// How often a request that failed is tried again [default: 2]
+    #[arg(long, value_name = "N", help_heading = "How fast")]
+    pub retries: Option<u32>,
+
+    #[command(flatten)]
+    pub network: Network,
+
+    /// Where the lines go; `-` is stdout (the default)
+    #[arg(short, long, value_name = "FILE.jsonl|-", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Write answers as they come, and not in the order of the input
+    #[arg(long, help_heading = "Output")]
+    pub unordered: bool,
+    /// Put this header of the answer into its line; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    pub keep_header: Vec<String>,
+    /// Write each body to a file in this folder, named by its index, and not into the line
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub save_dir: Option<PathBuf>,
     /// Write the summary as JSON too
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub summary: Option<PathBuf>,

@@ -91,7 +91,7 @@ fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
     let plain = !paint::is_wanted();
     let template =
-        if plain { "{elapsed_precise} {bar:24} {msg}" } else { "{elapsed_precise:.dim} {bar:24.cyan/238} {msg}" };
+        if plain { "{elapsed_precise} {bar:16} {msg}" } else { "{elapsed_precise:.dim} {bar:16.cyan/238} {msg}" };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━━─"));
     }
@@ -101,13 +101,13 @@ fn bar() -> ProgressBar {
 fn describe(stats: &Stats, speed: f64) -> String {
     let ledger = &stats.ledger;
     let mut words = format!(
-        "{} pages · {} queued · {speed:.1}/s · {} domains active",
+        "{} pages · {} queued · {speed:.1}/s · domains: {} active",
         Grouped(stats.pages()),
         Grouped(ledger.queued + ledger.leased),
         stats.domains_active,
     );
     if stats.domains_cooling > 0 {
-        words += &format!(" · {} cooling", stats.domains_cooling);
+        words += &format!(", {} cooling", stats.domains_cooling);
     }
     if ledger.failed > 0 {
         words += &format!(" · {} failed", Grouped(ledger.failed));

@@ -1,6 +1,6 @@
 //! `robots`: what an origin's robots file says about paths, which line decides, and why.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_crawler::{
     domain::registrable,
@@ -16,6 +16,7 @@ use super::{
     config::refuse_private,
     exit::{Exit, Failure},
     fetch::{failed, print},
+    now,
     once::Once,
     options::RobotsOptions,
 };
@@ -96,7 +97,7 @@ fn describe(
         say(format!("only the first {MOST_BYTES} bytes are read"));
     }
     say(format!("asked as {token}"));
-    match Robots::from_status(answer.status, &body, token, Instant::now()) {
+    match Robots::from_status(answer.status, &body, token, now()) {
         Robots::Rules(rules) => {
             for line in rule_lines(&rules, asked) {
                 say(line);

@@ -1,10 +1,6 @@
 //! Watch: stays with a crawl until it ends: shows progress, and hears Ctrl-C, SIGTERM and an output that broke.
 
-use std::{
-    future::pending,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use actix_crawler::{handle::CrawlHandle, report::Report};
 use tokio::{
@@ -12,7 +8,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{exit::Failure, output::Broken, progress::Progress};
+use super::{exit::Failure, now, output::Broken, progress::Progress};
 
 /// As often as people see movement.
 const GLANCE: Duration = Duration::from_millis(150);
@@ -68,7 +64,7 @@ impl Watch {
 
     async fn stop(&self, handle: &CrawlHandle) {
         let in_flight = handle.stats().await.map_or(0, |stats| stats.ledger.leased);
-        self.progress.say(&format!("stopping: {in_flight} pages in flight end first; Ctrl-C again stops at once"));
+        self.progress.say(&format!("stopping: what is in flight ends first ({in_flight}); Ctrl-C again stops at once"));
         handle.stop().await;
     }
 
@@ -83,9 +79,9 @@ impl Watch {
 
     /// Shows the numbers, and returns when to do so again.
     async fn glance(&mut self, handle: &CrawlHandle) -> Duration {
-        let asked = Instant::now();
+        let asked = now();
         let Ok(stats) = handle.stats().await else { return GLANCE };
-        let now = Instant::now();
+        let now = now();
         self.progress.show(&stats, now);
         GLANCE.max(now.duration_since(asked) * SPARING)
     }

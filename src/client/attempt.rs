@@ -66,13 +66,11 @@ async fn failed(mut job: Job, error: FetchError, started: Option<Instant>, desk:
     // What was never written can be repeated whatever it is.
     let may_repeat = started.is_none() || job.may_repeat();
     let wait = desk.retry.after(&Outcome::Fetch(error.clone()), job.failures + 1, fastrand::f64());
-    match wait.filter(|_| may_repeat) {
-        Some(wait) => again(job, wait, desk).await,
-        None => {
-            let url = job.request.url.clone();
-            job.fail(Error::Fetch { url, source: error });
-        }
+    if let Some(wait) = wait.filter(|_| may_repeat) {
+        return again(job, wait, desk).await;
     }
+    let url = job.request.url.clone();
+    job.fail(Error::Fetch { url, source: error });
 }
 
 async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Line>, desk: Arc<Desk>) {

@@ -55,6 +55,16 @@ pub struct Errand {
     pub seat: Arc<()>,
 }
 
+/// What comes back when there is no worker.
+pub struct Refused {
+    /// What the system said.
+    pub error: io::Error,
+    /// The permit, unused.
+    pub permit: Permit,
+    /// The job.
+    pub job: Job,
+}
+
 /// Requests that one worker has in hand before the next is asked: few requests need few connections, and those are
 /// kept alive on one thread.
 const FULL_HANDS: usize = 64;
@@ -69,9 +79,10 @@ impl Crew {
     ///
     /// # Errors
     /// The system refuses a thread; permit and job come back.
-    pub fn take_on(&self, line: &Arc<Line>, permit: Permit, job: Job) -> Result<(), (io::Error, Permit, Job)> {
+    pub fn take_on(&self, line: &Arc<Line>, permit: Permit, job: Job) -> Result<(), Box<Refused>> {
+        let refused = |error, permit, job| Err(Box::new(Refused { error, permit, job }));
         let Some(post) = self.choose() else {
-            return Err((io::ErrorKind::NotFound.into(), permit, job));
+            return refused(io::ErrorKind::NotFound.into(), permit, job);
         };
         let mut errand = Errand { permit, job, line: line.clone(), seat: post.seats.clone() };
         let mut worker = post.worker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +90,7 @@ impl Crew {
         for _ in 0..2 {
             let inbox = match self.start(&mut worker) {
                 Ok(worker) => &worker.inbox,
-                Err(error) => return Err((error, errand.permit, errand.job)),
+                Err(error) => return refused(error, errand.permit, errand.job),
             };
             match inbox.send(errand) {
                 Ok(()) => return Ok(()),
@@ -87,7 +98,7 @@ impl Crew {
             }
             *worker = None;
         }
-        Err((io::ErrorKind::BrokenPipe.into(), errand.permit, errand.job))
+        refused(io::ErrorKind::BrokenPipe.into(), errand.permit, errand.job)
     }
 
     /// Runs a task beside the first worker's requests.

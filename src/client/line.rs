@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::sleep_until;
 
-use super::{Desk, job::Job, pace::Pace};
+use super::{Desk, crew::Refused, job::Job, pace::Pace};
 use crate::{
     domain::Domain,
     permit::{Gate, Permit, Released},
@@ -136,7 +136,8 @@ impl Line {
 
     /// Gives a permit and its job to a worker, or tells everybody in the line that no thread is to be had.
     fn dispatch(self: &Arc<Self>, desk: &Desk, permit: Permit, job: Job) {
-        let Err((error, permit, job)) = desk.crew.take_on(self, permit, job) else { return };
+        let Err(refused) = desk.crew.take_on(self, permit, job) else { return };
+        let Refused { error, permit, job } = *refused;
         let jobs = std::mem::take(&mut self.waiting().jobs);
         job.fail_to_start(&error);
         for job in jobs.into_values() {

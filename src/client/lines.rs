@@ -69,14 +69,13 @@ impl Lines {
     pub fn set_rate_of(&self, pattern: &str, rate: Rate) {
         self.change(|politeness| {
             let known = politeness.overrides.iter().position(|given| given.domain.eq_ignore_ascii_case(pattern));
-            match known.and_then(|index| politeness.overrides.get_mut(index)) {
-                Some(given) => given.rate = Some(rate),
-                None => {
-                    let given = Override { domain: pattern.to_owned(), rate: Some(rate), ..Override::default() };
-                    // The first that matches holds, and this is the latest wish.
-                    politeness.overrides.insert(0, given);
-                }
+            if let Some(given) = known.and_then(|index| politeness.overrides.get_mut(index)) {
+                given.rate = Some(rate);
+                return;
             }
+            let given = Override { domain: pattern.to_owned(), rate: Some(rate), ..Override::default() };
+            // The first that matches holds, and this is the latest wish.
+            politeness.overrides.insert(0, given);
         });
     }
 

@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use super::Crawler;
 use crate::{
     spider::Spider,
-    transport::{HostPattern, tls::ClientCertificate},
+    transport::{
+        HostPattern,
+        credentials::{Credentials, OriginCredentials},
+        proxy::{ProxyOverride, ProxyUrl},
+        tls::ClientCertificate,
+    },
 };
 
 impl<S: Spider> Crawler<S> {
@@ -34,6 +39,52 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn insecure(mut self, host: impl Into<String>) -> Self {
         self.settings.transport.tls.insecure.push(HostPattern::new(host));
+        self
+    }
+
+    /// Goes through a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (names are resolved here) or
+    /// `socks5h://…` (by the proxy). Several take turns, and one that fails rests for a while.
+    ///
+    /// The address guard checks what is resolved here and addresses in URLs. It cannot check names that a proxy
+    /// resolves: one that stands inside your network should have rules of its own.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.settings.transport.proxies.via.push(ProxyUrl::new(url));
+        self
+    }
+
+    /// Goes through a proxy to some hosts only, `example.org` or `*.example.org`; `direct` is no proxy.
+    #[must_use]
+    pub fn proxy_for(mut self, host: impl Into<String>, url: impl Into<String>) -> Self {
+        let (host, url) = (HostPattern::new(host), ProxyUrl::new(url));
+        let overrides = &mut self.settings.transport.proxies.overrides;
+        match overrides.iter_mut().find(|given| given.host == host) {
+            Some(given) => given.via.push(url),
+            None => overrides.push(ProxyOverride { host, via: vec![url] }),
+        }
+        self
+    }
+
+    /// Keeps the cookies that servers set and sends them back; each proxy has its own. Needs the feature `cookies`.
+    #[must_use]
+    pub fn cookies(mut self) -> Self {
+        self.settings.transport.cookies = true;
+        self
+    }
+
+    /// Shows credentials to an origin, such as `https://example.org`, and to no other. A seed may have them in its URL:
+    /// `https://name:password@example.org/`.
+    #[must_use]
+    pub fn credentials(mut self, origin: impl Into<String>, credentials: Credentials) -> Self {
+        let given = OriginCredentials { origin: origin.into(), credentials };
+        self.settings.transport.credentials.push(given);
+        self
+    }
+
+    /// Goes through the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name, but not to what `NO_PROXY` names.
+    #[must_use]
+    pub fn proxy_from_env(mut self) -> Self {
+        self.settings.transport.proxies.from_env = true;
         self
     }
 }

@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 use http::{
     HeaderMap, HeaderValue, Method,
     header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, RETRY_AFTER, USER_AGENT,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION,
+        RETRY_AFTER, USER_AGENT,
     },
 };
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use url::Url;
 
 use super::{RobotsAnswer, RobotsResult, redirect};
 use crate::{
-    cooling::retry_after,
+    cooling::{is_refusal, retry_after},
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
@@ -63,6 +64,13 @@ pub struct Answer {
 /// What browsers say, less what they can show and we cannot.
 const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
+/// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
+const MOST_OTHER_PROXIES: usize = 3;
+
+/// How long a domain that refused us, or was not there, is left alone until the scheduler has heard of it and decides:
+/// the end of the permit and the news come to it apart. No longer than any wait that it chooses itself.
+const UNTIL_HEARD: Duration = Duration::from_secs(1);
+
 impl Http {
     /// Creates the sender of an arbiter.
     pub fn new(transport: Transport, user_agent: String) -> Self {
@@ -76,6 +84,14 @@ impl Http {
     pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
         let granted = now();
         let (mut exchange, mut answer) = self.exchange(permit, request).await;
+        // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
+        let mut others = self.transport.other_proxies(request).min(MOST_OTHER_PROXIES);
+        while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
+            let unsent = exchange.take_if(|exchange| exchange.started().is_none());
+            let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
+            (exchange, answer) = self.exchange(permit, request).await;
+            others -= 1;
+        }
         if answer.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
             && is_idempotent(&request.method)
@@ -85,6 +101,14 @@ impl Http {
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
+        let leave_alone = match &answer {
+            Ok(answer) if is_refusal(answer.status) => Some(answer.retry_after().unwrap_or(UNTIL_HEARD)),
+            Err(error) if !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
+            _ => None,
+        };
+        if let (Some(exchange), Some(wait)) = (&exchange, leave_alone) {
+            exchange.cool(now() + wait);
+        }
         drop(exchange);
         let ended = now();
         let elapsed = started.map_or(Duration::ZERO, |started| ended.saturating_duration_since(started));
@@ -125,11 +149,18 @@ impl Http {
         permit: Permit,
         request: &Request,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
-        let target = match self.transport.target(&request.url) {
+        let began = now();
+        let target = match self.transport.target(request, began) {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
-        let exchange = Exchange::new(permit, request.method.clone(), target, self.transport.deadlines());
+        let exchange = Exchange::new(
+            permit,
+            request.method.clone(),
+            target,
+            self.transport.deadlines(),
+            self.transport.alarm().clone(),
+        );
         let whole = self.transport.deadlines().whole;
         let round_trip = exchange.scope(self.round_trip(request, &exchange));
         let answer = match timeout(whole, round_trip).await {
@@ -138,6 +169,9 @@ impl Http {
         };
         // The connection names what went wrong better than the client above it.
         let answer = answer.map_err(|error| exchange.take_failure().unwrap_or(error));
+        if let (Some(proxy), Ok(_) | Err(FetchError::Proxy(_))) = (&exchange.target.proxy, &answer) {
+            self.transport.served_by(proxy, answer.is_ok(), began, now());
+        }
         (Some(exchange), answer)
     }
 
@@ -154,7 +188,14 @@ impl Http {
             .insert_header((ACCEPT, ACCEPTED))
             .insert_header((ACCEPT_LANGUAGE, "*"))
             .insert_header((ACCEPT_ENCODING, body::ACCEPT_ENCODING));
+        for (name, value) in self.transport.identity(request, exchange.target.proxy.as_deref()) {
+            outgoing = outgoing.insert_header((name, value));
+        }
         for (name, value) in &request.headers {
+            // The proxy's own credentials are written on the way to it, and no server is to see others.
+            if name.eq_ignore_ascii_case(PROXY_AUTHORIZATION.as_str()) {
+                continue;
+            }
             outgoing = outgoing.insert_header((name.as_str(), value.as_str()));
         }
         let sending = if request.body.is_empty() && !carries_body(&request.method) {
@@ -168,9 +209,12 @@ impl Http {
         })?;
         let head = exchange.take_head().ok_or_else(|| FetchError::Protocol("an answer without a head".into()))?;
         let most = self.transport.body_limits().max_bytes;
+        self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &head.headers);
         let promised =
             head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-        if promised.is_some_and(|promised| promised > most) && request.method != Method::HEAD {
+        // What these promise is the length of a body that does not come (RFC 9110 §8.6).
+        let comes_without = request.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+        if promised.is_some_and(|promised| promised > most) && !comes_without {
             return Err(too_large(most));
         }
         let mut body = Gathered::default();
@@ -270,4 +314,63 @@ fn now() -> Instant {
 #[allow(clippy::disallowed_methods, reason = "pages carry the time they were fetched")]
 fn wall_clock() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn answer(codings: &[&'static str], body: Vec<u8>) -> Answer {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        let received = body.len() as u64;
+        let fetched_at = SystemTime::UNIX_EPOCH;
+        Answer { status: 200, headers, fetched_at, elapsed: Duration::ZERO, received, body: body.into() }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn codings_come_off_in_the_reverse_of_their_order_over_all_headers() {
+        let body = zstd::encode_all(&gzip(&gzip(b"content"))[..], 1).unwrap();
+        let answer = answer(&["x-gzip, identity", "gzip, zstd"], body);
+        assert_eq!(answer.decoded(BodyLimits::default()), Ok((Bytes::from("content"), None)));
+    }
+
+    #[test]
+    fn an_answer_without_a_body_needs_no_coding() {
+        assert_eq!(answer(&["gzip"], Vec::new()).decoded(BodyLimits::default()), Ok((Bytes::new(), None)));
+    }
+
+    #[test]
+    fn half_a_body_is_an_error_unless_it_is_asked_for() {
+        let whole = gzip(&b"as much as it takes, ".repeat(9_000));
+        let answer = answer(&["gzip"], whole[..whole.len() - 8].to_vec());
+        let error = answer.decoded(BodyLimits::default()).unwrap_err();
+        let limits = BodyLimits { keep_partial: true, ..BodyLimits::default() };
+        let (body, why) = answer.decoded(limits).unwrap();
+        assert_eq!((body.len(), why), (21 * 9_000, Some(error)));
+    }
+
+    #[test]
+    fn a_chunk_alone_is_not_copied_and_several_keep_their_order() {
+        let chunk = Bytes::from(vec![7; 100]);
+        let mut body = Gathered::default();
+        body.add(Bytes::new());
+        body.add(chunk.clone());
+        assert_eq!(body.into_bytes().as_ptr(), chunk.as_ptr());
+        let mut body = Gathered::default();
+        ["one, ", "", "two, ", "three"].map(|chunk| body.add(chunk.into()));
+        assert_eq!((body.length, body.into_bytes()), (15, Bytes::from("one, two, three")));
+    }
 }

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{
     outcome::Outcome,
-    request::{CanonicalUrl, Request},
+    request::{CanonicalUrl, Request, strip_user_info},
 };
 
 /// The most redirects in a row: what browsers and curl's advice agree on lies between 10 and 20.
@@ -22,7 +22,9 @@ pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     let location = headers.get(LOCATION)?;
     // Servers send raw UTF-8 here; browsers read it as such.
     let location = String::from_utf8_lossy(location.as_bytes());
-    url.join(location.trim()).ok()
+    let mut to = url.join(location.trim()).ok()?;
+    strip_user_info(&mut to);
+    Some(to)
 }
 
 /// Returns the request that follows a redirect, a request of its own under a permit of its own.
@@ -72,6 +74,8 @@ mod tests {
         headers.insert(LOCATION, "../c?x#y".parse().unwrap());
         assert_eq!(target(301, &headers, &url).unwrap().as_str(), "https://e.org/c?x#y");
         assert_eq!(target(200, &headers, &url), None);
+        headers.insert(LOCATION, "https://me:pw@e.org/".parse().unwrap());
+        assert_eq!(target(301, &headers, &url).unwrap().as_str(), "https://e.org/", "passwords are not theirs to give");
         assert_eq!(target(302, &HeaderMap::new(), &url), None, "no Location, no redirect");
     }
 

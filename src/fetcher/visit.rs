@@ -17,6 +17,7 @@ use futures_util::future::try_join_all;
 
 use super::{Desk, http::Answer, offload::Lost, redirect};
 use crate::{
+    cooling::is_refusal,
     frontier::{Lease, Leased, admission::Candidate},
     outcome::{FetchError, Outcome},
     permit::Permit,
@@ -95,7 +96,7 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
             Err(outcome) => outcome.into(),
         };
     }
-    if matches!(status, 429 | 503) {
+    if is_refusal(status) {
         return Outcome::Refused { status, retry_after: answer.retry_after() }.into();
     }
     match parse(answer, request.clone(), desk).await {

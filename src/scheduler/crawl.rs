@@ -441,8 +441,10 @@ impl Crawl {
     fn grant_to(&mut self, domain: &Domain, now: Instant) {
         loop {
             let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
-            if ready_at > now + AHEAD {
-                return self.domains.schedule(domain, ready_at);
+            // What is ready only within the time ahead cannot be lent yet: a permit taken for it would come back at once.
+            // It waits for a later turn, since in this one the domain would come up again without end.
+            if ready_at > now {
+                return self.domains.schedule(domain, ready_at.max(now + 2 * AHEAD));
             }
             if !self.has_room() {
                 return self.domains.schedule(domain, now);
@@ -452,9 +454,10 @@ impl Crawl {
                 Err(Refusal::NotBefore(at)) => return self.domains.schedule(domain, at),
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
-                // Without an errand the permit goes back, and the loop sees what the domain waits for.
+                // Without an errand the permit goes back, and the loop sees what the domain waits for. What is ready
+                // by the horizon is ready here too: were it not, the loop would see the same again, for ever.
                 Ok(permit) => {
-                    if let Some(errand) = self.next_errand(domain, now) {
+                    if let Some(errand) = self.next_errand(domain, now + AHEAD) {
                         self.pool.assign(permit, errand);
                     }
                 }
@@ -631,19 +634,25 @@ impl Crawl {
 
     fn cool(&mut self, domain: &Domain, started: Instant, why: Why, asked: Option<Duration>, now: Instant) {
         let live = self.domains.live(domain);
+        let had_given_up = live.cooling.has_given_up();
         match live.cooling.refused(started, now, why, asked, fastrand::f64()) {
             Verdict::Cool(until) => {
                 live.gate.throttle().cool(until);
                 tracing::warn!(%domain, ?why, seconds = until.saturating_duration_since(now).as_secs(), "domain cools");
             }
-            Verdict::GiveUp => self.give_up(domain, why),
+            Verdict::GiveUp => {
+                // Others that were in flight then say the same once more.
+                if !had_given_up {
+                    tracing::warn!(%domain, ?why, "domain is given up");
+                    self.stats.count("domain/given_up");
+                }
+                self.give_up(domain, why);
+            }
         }
     }
 
     /// The domain does not want us, or is not there: what waits for it fails.
     fn give_up(&mut self, domain: &Domain, why: Why) {
-        tracing::warn!(%domain, ?why, "domain is given up");
-        self.stats.count("domain/given_up");
         let (outcome, detail) = match why {
             Why::Status(status) => ("refused", format!("the domain answers {status} again and again")),
             Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
@@ -669,9 +678,9 @@ impl Crawl {
         match &visit.outcome {
             Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
             Outcome::Refused { .. } => {
-                let cools = self.domains.live(domain).cooling.state(now);
-                // Without a cooling the domain was given up, and this request with it.
-                cools.map(|(until, _)| Again { not_before: Some(until), attempted: false })
+                let cooling = &self.domains.live(domain).cooling;
+                let not_before = cooling.state(now).map(|(until, _)| until);
+                (!cooling.has_given_up()).then_some(Again { not_before, attempted: false })
             }
             outcome => {
                 let wait = self.retry.after(outcome, visit.leased.attempt, fastrand::f64())?;

@@ -22,7 +22,7 @@ pub struct AddressGuard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "{address} is {kind} and is not connected to; allow_private(), or --allow-private on the command line, permits \
-     all such addresses, `allow` in the transport's guard single networks"
+     all such addresses, and transport.guard.allow single networks"
 )]
 pub struct RefusedAddress {
     /// The address.
@@ -342,8 +342,8 @@ mod tests {
         fn a_form_passes_only_if_what_it_embeds_passes(bits: u32, other: u32) {
             let guard = AddressGuard::default();
             let plain = guard.check(Ipv4Addr::from(bits).into()).is_ok();
-            let (high, low) = ((bits >> 16) as u16, bits as u16);
-            let (client_high, client_low) = (!(other >> 16) as u16, !other as u16);
+            let halves = |bits: u32| ((bits >> 16).try_into().unwrap(), (bits & 0xffff).try_into().unwrap());
+            let ((high, low), (client_high, client_low)): ((u16, u16), (u16, u16)) = (halves(bits), halves(!other));
             let forms = [
                 [0, 0, 0, 0, 0, 0xffff, high, low],
                 [0x64, 0xff9b, 0, 0, 0, 0, high, low],

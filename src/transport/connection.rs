@@ -10,11 +10,12 @@ use std::{
 };
 
 use actix_rt::net::ActixStream;
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 
 use super::{
     exchange::Exchange,
+    proxy::{absolute, refusal},
     sockets::Slot,
     tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
@@ -50,6 +51,8 @@ struct Serving {
     exchange: Rc<Exchange>,
     decoder: ResponseDecoder,
     sent: Sent,
+    /// What is to be written in another form than awc's: the head of a request that a proxy forwards.
+    outgoing: BytesMut,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,9 +88,42 @@ impl Connection {
         if is_new {
             let decoder = ResponseDecoder::new(&current.method, self.limits);
             self.slot.busy();
-            self.serving = Some(Serving { exchange: current, decoder, sent: Sent::Nothing });
+            self.serving = Some(Serving { exchange: current, decoder, sent: Sent::Nothing, outgoing: BytesMut::new() });
         }
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Writes awc's bytes, or what stands for them.
+    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8], is_first: bool) -> Poll<io::Result<usize>> {
+        if is_first && self.serving.as_ref().is_some_and(|serving| !serving.outgoing.is_empty()) {
+            ready!(self.poll_outgoing_once(cx))?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        ready!(self.poll_outgoing(cx))?;
+        self.poll_stream(|stream| stream.poll_write(cx, bytes))
+    }
+
+    fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.serving.as_ref().is_some_and(|serving| !serving.outgoing.is_empty()) {
+            ready!(self.poll_outgoing_once(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_outgoing_once(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(serving) = self.serving.as_mut() else { return Poll::Ready(Ok(())) };
+        let mut outgoing = std::mem::take(&mut serving.outgoing);
+        let wrote = self.poll_stream(|stream| stream.poll_write(cx, &outgoing));
+        if let Poll::Ready(Ok(wrote)) = wrote {
+            outgoing.advance(wrote.min(outgoing.len()));
+        }
+        if let Some(serving) = self.serving.as_mut() {
+            serving.outgoing = outgoing;
+        }
+        match ready!(wrote)? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     fn note_sent(&mut self, sent: Sent) {
@@ -189,13 +225,13 @@ impl Connection {
 impl Serving {
     fn read(&mut self, received: &mut BytesMut, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let read = self.decoder.read(received, buffer);
-        self.note_head();
+        self.note_head()?;
         read.map_err(|error| self.exchange.fail(error.into()))
     }
 
     fn read_head(&mut self, received: &mut BytesMut) -> io::Result<bool> {
         let read = self.decoder.read_head(received);
-        self.note_head();
+        self.note_head()?;
         read.map_err(|error| self.exchange.fail(error.into()))
     }
 
@@ -203,10 +239,25 @@ impl Serving {
         self.decoder.finish(ended == Ended::InOrder).map_err(|error| self.exchange.fail(error.into()))
     }
 
-    fn note_head(&mut self) {
-        if let Some(head) = self.decoder.take_head() {
-            self.exchange.set_head(head);
+    fn note_head(&mut self) -> io::Result<()> {
+        let Some(head) = self.decoder.take_head() else { return Ok(()) };
+        let forwarder = self.exchange.target.forwarder();
+        if let Some(why) = forwarder.and_then(|proxy| refusal(&head, proxy)) {
+            return Err(self.exchange.fail(FetchError::Proxy(why)));
         }
+        self.exchange.set_head(head);
+        Ok(())
+    }
+
+    /// Rewrites the head of a request that a proxy forwards.
+    fn rewrite(&mut self, head: &[u8]) -> io::Result<()> {
+        let target = &self.exchange.target;
+        let Some(proxy) = target.forwarder() else { return Ok(()) };
+        self.outgoing = absolute(head, proxy, &target.host, target.port).ok_or_else(|| {
+            let why = "its first line cannot be rewritten for a proxy".to_owned();
+            self.exchange.fail(FetchError::Request(why))
+        })?;
+        Ok(())
     }
 }
 
@@ -250,10 +301,11 @@ impl AsyncWrite for Connection {
             return Poll::Ready(Ok(bytes.len()));
         }
         if sent == Sent::Nothing {
+            serving.rewrite(bytes)?;
             this.check_quiet(&exchange, cx)?;
             ready!(exchange.poll_start(cx))?;
         }
-        let wrote = this.poll_stream(|stream| stream.poll_write(cx, bytes));
+        let wrote = this.poll_send(cx, bytes, sent == Sent::Nothing);
         if sent == Sent::Nothing {
             ready!(&wrote);
             exchange.wrote();
@@ -269,7 +321,10 @@ impl AsyncWrite for Connection {
         match this.serving.as_ref().map(|serving| serving.sent) {
             Some(Sent::Enough) => Poll::Ready(Ok(())),
             Some(Sent::Something) => {
-                let flushed = this.poll_stream(|stream| stream.poll_flush(cx));
+                let flushed = match this.poll_outgoing(cx) {
+                    Poll::Ready(Ok(())) => this.poll_stream(|stream| stream.poll_flush(cx)),
+                    unsent => unsent,
+                };
                 this.poll_unless_answered(flushed, (), cx)
             }
             Some(Sent::Nothing) | None => this.poll_stream(|stream| stream.poll_flush(cx)),
@@ -317,7 +372,9 @@ mod tests {
         throttle::Throttle,
         transport::{
             Deadlines,
+            alarm::Alarm,
             exchange::Target,
+            proxy::Proxy,
             sockets::{SocketBudget, Sockets},
         },
     };
@@ -329,13 +386,17 @@ mod tests {
         fn released(&self, _: &Domain) {}
     }
 
-    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
     fn exchange(head: Duration) -> Rc<Exchange> {
+        exchange_by(None, head)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
+    fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
         let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
         let now = std::time::Instant::now();
         let permit = gate.grant(now, now).unwrap();
-        let target = Target { tls: false, host: "e.org".into(), port: 80, proxy: None };
-        Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() })
+        let target = Target { tls: false, host: "e.org".into(), port: 80, proxy };
+        Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() }, Alarm::default())
     }
 
     /// A connection, the server's end of it, and its slot.
@@ -413,6 +474,29 @@ mod tests {
             assert_eq!(write(&mut connection, &exchange, &[b'x'; 300]).await.unwrap(), 300);
             assert!(read(&mut connection, &exchange).await.unwrap().ends_with("hello"));
             assert!(slot.stream().borrow().is_none());
+        });
+    }
+
+    #[test]
+    fn a_head_is_rewritten_for_a_proxy_however_few_bytes_it_takes_at_once() {
+        actix_rt::System::new().block_on(async {
+            let proxy: Proxy = "http://me:secret@p:1".parse().unwrap();
+            for buffer in [1, 7, 1_000] {
+                let exchange = exchange_by(Some(Arc::new(proxy.clone())), Duration::from_secs(9));
+                let (mut connection, mut server, _slot) = connected(buffer).await;
+                let head = b"POST /a HTTP/1.1\r\nhost: e.org\r\n\r\n";
+                let sending = async {
+                    assert_eq!(write(&mut connection, &exchange, head).await.unwrap(), head.len());
+                    assert!(write(&mut connection, &exchange, b"body").await.unwrap() > 0);
+                    exchange.scope(connection.flush()).await.unwrap();
+                };
+                let expected = "POST http://e.org/a HTTP/1.1\r\nproxy-authorization: Basic bWU6c2VjcmV0\r\n\
+                                host: e.org\r\n\r\nb";
+                let mut sent = vec![0; expected.len()];
+                let (_, received) = tokio::join!(sending, server.read_exact(&mut sent));
+                received.unwrap();
+                assert_eq!(String::from_utf8(sent).unwrap(), expected);
+            }
         });
     }
 }

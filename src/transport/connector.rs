@@ -1,10 +1,12 @@
-//! Connector: from a target to a connection: look the name up, check the address, connect to exactly that one, agree
-//! on TLS.
+//! Connector: from a target to a connection: look the name up, check the address, connect to exactly that one or to a
+//! proxy that does, agree on TLS.
 
 use std::{
     cell::Cell,
+    fmt::Display,
     future::Future,
     io,
+    net::IpAddr,
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
@@ -14,13 +16,16 @@ use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection as Connected};
 use futures_util::future::LocalBoxFuture;
 use http::Uri;
-use tokio::time::timeout;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     SharedTransport,
+    address::AddressGuard,
     connection::{Connection, Stream},
     dial::dial,
     exchange::Exchange,
+    host_pattern::bare,
+    proxy::{Destination, Protocol, Proxy, Socks5Error, connect, negotiate},
     sockets::Sockets,
     wire::WireLimits,
 };
@@ -46,24 +51,99 @@ impl Connector {
     }
 
     async fn connect(&self, exchange: &Exchange) -> Result<Connection, FetchError> {
-        let (deadlines, target) = (self.shared.settings.deadlines, &exchange.target);
-        exchange.connecting(Phase::Dns);
-        let resolving = self.shared.resolver.resolve(&target.host, target.port);
-        let addresses = within(deadlines.dns, Phase::Dns, resolving).await?;
-        exchange.connecting(Phase::Connect);
-        // No deadline of its own: what is waited for is our own bound, and no fault of the server.
-        let place = self.sockets.place().await;
-        self.connections.set(self.connections.get() + 1);
-        let dialling = dial(&addresses, &self.shared.settings.guard, || self.sockets.spare_place());
-        let stream: Box<dyn Stream> = Box::new(within(deadlines.connect, Phase::Connect, dialling).await?);
+        let target = &exchange.target;
+        let (stream, place) = match &target.proxy {
+            None => self.reach(exchange, &target.host, target.port, &self.shared.settings.guard).await?,
+            Some(proxy) => self.reach_through(exchange, proxy).await?,
+        };
         let stream = if target.tls {
             exchange.connecting(Phase::Tls);
-            let handshake = self.shared.tls.connect(stream, &target.host, false);
-            Box::new(within(deadlines.tls, Phase::Tls, handshake).await?)
+            self.encrypt(stream, &target.host, target.proxy.is_some()).await?
         } else {
             stream
         };
         Ok(Connection::new(self.sockets.register(stream, place), WireLimits::default()))
+    }
+
+    /// Connects to a host, or to a proxy.
+    async fn reach(
+        &self,
+        exchange: &Exchange,
+        host: &str,
+        port: u16,
+        guard: &AddressGuard,
+    ) -> Result<(Box<dyn Stream>, OwnedSemaphorePermit), FetchError> {
+        let deadlines = self.shared.settings.deadlines;
+        exchange.connecting(Phase::Dns);
+        let addresses = within(deadlines.dns, Phase::Dns, self.shared.resolver.resolve(host, port)).await?;
+        exchange.connecting(Phase::Connect);
+        // No deadline of its own: what is waited for is our own bound, and no fault of the server.
+        let place = self.sockets.place().await;
+        self.connections.set(self.connections.get() + 1);
+        let dialling = dial(&addresses, guard, || self.sockets.spare_place());
+        let stream = within(deadlines.connect, Phase::Connect, dialling).await?;
+        Ok((Box::new(stream), place))
+    }
+
+    /// Connects to a proxy and, where it does not take the request itself, through it. Until then every failure is the
+    /// proxy's, but for a target that we find to be wrong, or the proxy to be out of reach.
+    async fn reach_through(
+        &self,
+        exchange: &Exchange,
+        proxy: &Proxy,
+    ) -> Result<(Box<dyn Stream>, OwnedSemaphorePermit), FetchError> {
+        let target = &exchange.target;
+        let at_fault = |why: &dyn Display| FetchError::Proxy(format!("{proxy}: {why}"));
+        let destination = self.destination(exchange, proxy).await?;
+        // The user named the proxy, so its address is not a stranger's choice.
+        let any = AddressGuard { allow_private: true, ..AddressGuard::default() };
+        let reached = self.reach(exchange, &proxy.host, proxy.port, &any).await;
+        let (mut stream, place) = reached.map_err(|error| at_fault(&error))?;
+        if proxy.protocol == Protocol::Https {
+            stream = self.encrypt(stream, &proxy.host, false).await.map_err(|error| at_fault(&error))?;
+        }
+        if target.forwarder().is_none() {
+            let limit = self.shared.settings.deadlines.connect;
+            let tunnelling = async {
+                if proxy.forwards_http() {
+                    let opened = connect(stream.as_mut(), proxy, &target.host, target.port).await;
+                    return opened.map_err(|why| at_fault(&why));
+                }
+                negotiate(stream.as_mut(), proxy, &destination).await.map_err(|error| match error {
+                    Socks5Error::Proxy(why) => at_fault(&why),
+                    Socks5Error::Site(why) => FetchError::Connect(format!("{why}, by way of {proxy}")),
+                })
+            };
+            let silent = |_| Err(at_fault(&FetchError::Timeout { phase: Phase::Connect, limit }));
+            timeout(limit, tunnelling).await.unwrap_or_else(silent)?;
+        }
+        Ok((stream, place))
+    }
+
+    /// Returns where the proxy is to connect to, as far as we know it, and checks it.
+    async fn destination(&self, exchange: &Exchange, proxy: &Proxy) -> Result<Destination, FetchError> {
+        let target = &exchange.target;
+        let name = target.host.strip_suffix('.').unwrap_or(&target.host).to_ascii_lowercase();
+        let is_ours = name == "localhost" || name.ends_with(".localhost") || bare(&name).parse::<IpAddr>().is_ok();
+        if proxy.protocol != (Protocol::Socks5 { remote_names: false }) && !is_ours {
+            return Ok(Destination::Name(target.host.clone(), target.port));
+        }
+        exchange.connecting(Phase::Dns);
+        let resolving = self.shared.resolver.resolve(&target.host, target.port);
+        let addresses = within(self.shared.settings.deadlines.dns, Phase::Dns, resolving).await?;
+        let mut refused = None;
+        for address in addresses {
+            match self.shared.settings.guard.check(address.ip()) {
+                Ok(()) => return Ok(Destination::Address(address)),
+                Err(error) => refused = Some(FetchError::PrivateAddress(error.to_string())),
+            }
+        }
+        Err(refused.unwrap_or_else(|| FetchError::Dns(format!("`{name}` has no address"))))
+    }
+
+    async fn encrypt(&self, stream: Box<dyn Stream>, host: &str, proxied: bool) -> Result<Box<dyn Stream>, FetchError> {
+        let handshake = self.shared.tls.connect(stream, host, proxied);
+        Ok(Box::new(within(self.shared.settings.deadlines.tls, Phase::Tls, handshake).await?))
     }
 }
 

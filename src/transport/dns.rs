@@ -5,7 +5,6 @@
 mod hickory;
 mod names;
 mod overrides;
-#[cfg_attr(feature = "hickory", allow(dead_code, reason = "the name servers are asked in its place"))]
 mod system;
 
 use std::{
@@ -16,8 +15,11 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use self::names::{Knowledge, Names, Ticket};
 pub use self::overrides::Overrides;
+use self::{
+    names::{Knowledge, Names, Ticket},
+    system::SystemLookUp,
+};
 use crate::{error::Result, outcome::FetchError};
 
 /// Tells addresses of hosts, to all arbiters of one crawl. Cloning is cheap; clones share what they know.
@@ -38,6 +40,23 @@ trait LookUp: Send + Sync {
     fn look_up(&self, ticket: Ticket);
 }
 
+#[cfg(not(feature = "hickory"))]
+fn look_up(threads: Handle) -> Arc<dyn LookUp> {
+    Arc::new(SystemLookUp::new(threads))
+}
+
+/// Falls back on the system where that tells no name server, as in a container without a network.
+#[cfg(feature = "hickory")]
+fn look_up(threads: Handle) -> Arc<dyn LookUp> {
+    match hickory::HickoryLookUp::new() {
+        Ok(look_up) => Arc::new(look_up),
+        Err(error) => {
+            tracing::warn!(%error, "addresses are looked up by the system, and not by the name servers");
+            Arc::new(SystemLookUp::new(threads))
+        }
+    }
+}
+
 /// The most names that are remembered, about 200 bytes each: enough for every connection that an hour's crawl keeps
 /// opening anew, since a connection is kept alive longer than most look-ups are worth.
 const MOST_NAMES: usize = 10_000;
@@ -53,11 +72,7 @@ impl Resolver {
     /// Shows how to write the override that is wrong.
     pub fn new(overrides: &[String], threads: Handle) -> Result<Self> {
         let overrides = Overrides::parse(overrides)?;
-        #[cfg(not(feature = "hickory"))]
-        let look_up = system::SystemLookUp::new(threads);
-        #[cfg(feature = "hickory")]
-        let look_up = hickory::HickoryLookUp::new(threads)?;
-        Ok(Self::with(overrides, Arc::new(look_up)))
+        Ok(Self::with(overrides, look_up(threads)))
     }
 
     fn with(overrides: Overrides, look_up: Arc<dyn LookUp>) -> Self {
@@ -113,6 +128,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::transport::{address::AddressGuard, dial::dial};
 
     /// Answers with 192.0.2.1, except for names that begin with "slow": their tickets it keeps.
     #[derive(Default)]
@@ -126,6 +142,9 @@ mod tests {
             self.asked.fetch_add(1, Ordering::SeqCst);
             if ticket.name().starts_with("slow") {
                 self.kept.lock().unwrap().push(ticket);
+            } else if ticket.name().starts_with("rebound") {
+                let turn = if self.asked.load(Ordering::SeqCst) == 1 { 41 } else { 42 };
+                ticket.fill(Ok([IpAddr::from([127, 0, 0, turn])].into()), Duration::ZERO, Instant::now());
             } else if ticket.name().starts_with("none") {
                 ticket.fill(Err("no such host".into()), NEGATIVE_TTL, Instant::now());
             } else {
@@ -202,12 +221,29 @@ mod tests {
         assert_eq!(fake.asked.load(Ordering::SeqCst), 2, "slow.test and quick.test");
     }
 
+    /// DNS rebinding: a public address when it is looked at, a private one when it is connected to.
+    #[tokio::test]
+    async fn a_name_whose_second_answer_is_private_is_refused_then() {
+        let allowed = std::net::TcpListener::bind("127.0.0.41:0").unwrap();
+        let port = allowed.local_addr().unwrap().port();
+        let private = std::net::TcpListener::bind(("127.0.0.42", port)).unwrap();
+        private.set_nonblocking(true).unwrap();
+        let guard = AddressGuard { allow: vec!["127.0.0.41/32".parse().unwrap()], ..AddressGuard::default() };
+        let (resolver, _) = resolver(&[]);
+        for turn in 1..4 {
+            let addresses = resolver.resolve("rebound.test", port).await.unwrap();
+            let dialled = dial(&addresses, &guard, || Some(())).await;
+            match dialled {
+                Ok(stream) => assert_eq!((turn, stream.peer_addr().unwrap()), (1, allowed.local_addr().unwrap())),
+                Err(error) => assert!(turn > 1 && matches!(error, FetchError::PrivateAddress(_)), "{error}"),
+            }
+        }
+        assert!(private.accept().is_err(), "the private address was connected to");
+    }
+
     #[tokio::test]
     async fn the_system_tells_of_names_that_do_not_exist() {
-        let resolver = Resolver::with(
-            Overrides::default(),
-            Arc::new(system::SystemLookUp::new(tokio::runtime::Handle::current())),
-        );
+        let resolver = Resolver::with(Overrides::default(), Arc::new(SystemLookUp::new(Handle::current())));
         let asked = (0..50).map(|_| resolver.resolve("no-such-host.invalid", 80));
         for answer in futures_util::future::join_all(asked).await {
             let error = answer.expect_err("RFC 6761 §6.4: .invalid does not exist");

@@ -7,14 +7,15 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
 use http::Method;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{deadlines::Deadlines, proxy::Proxy, wire::Head};
+use super::{alarm::Alarm, deadlines::Deadlines, proxy::Proxy, wire::Head};
 use crate::{
     outcome::{FetchError, Phase},
     permit::Permit,
@@ -37,8 +38,11 @@ pub struct Exchange {
     /// The method, which decides how the response is framed.
     pub method: Method,
     permit: RefCell<Permit>,
-    /// Rings when the gate opens.
-    alarm: RefCell<Option<Pin<Box<Sleep>>>>,
+    /// Rings when the gate opens: finely where starts are spread evenly, else in whole milliseconds, which is cheaper.
+    alarm: Alarm,
+    /// What was asked of the alarm: to wake whom, and when.
+    called: RefCell<Option<(Instant, Waker)>>,
+    sleep: RefCell<Option<Pin<Box<Sleep>>>>,
     deadlines: Deadlines,
     /// Rings when the server has been silent for too long.
     patience: RefCell<Option<Pin<Box<Sleep>>>>,
@@ -63,17 +67,26 @@ pub struct Target {
     /// The port.
     pub port: u16,
     /// The proxy that it goes through.
-    pub proxy: Option<Rc<Proxy>>,
+    pub proxy: Option<Arc<Proxy>>,
+}
+
+impl Target {
+    /// Returns the proxy that takes the request itself, in absolute form, and not a tunnel to its server.
+    pub fn forwarder(&self) -> Option<&Proxy> {
+        self.proxy.as_deref().filter(|proxy| !self.tls && proxy.forwards_http())
+    }
 }
 
 impl Exchange {
     /// Begins an exchange under a permit.
-    pub fn new(permit: Permit, method: Method, target: Target, deadlines: Deadlines) -> Rc<Self> {
+    pub fn new(permit: Permit, method: Method, target: Target, deadlines: Deadlines, alarm: Alarm) -> Rc<Self> {
         Rc::new(Self {
             target,
             method,
             permit: RefCell::new(permit),
-            alarm: RefCell::new(None),
+            alarm,
+            called: RefCell::new(None),
+            sleep: RefCell::new(None),
             deadlines,
             patience: RefCell::new(None),
             head: RefCell::new(None),
@@ -102,10 +115,10 @@ impl Exchange {
     /// [`Exchange::wrote`].
     pub fn poll_start(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if let Some(alarm) = self.alarm.borrow_mut().as_mut() {
-                ready!(alarm.as_mut().poll(cx));
+            if let Some(sleep) = self.sleep.borrow_mut().as_mut() {
+                ready!(sleep.as_mut().poll(cx));
             }
-            self.alarm.replace(None);
+            self.sleep.replace(None);
             #[allow(clippy::disallowed_methods, reason = "the gate is passed at the moment of writing")]
             let now = Instant::now();
             let Err(not_before) = self.permit.borrow_mut().try_start(now) else {
@@ -116,8 +129,21 @@ impl Exchange {
                 self.postponed.set(true);
                 return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
             }
-            self.alarm.replace(Some(Box::pin(sleep_until(not_before.0.into()))));
+            if self.permit.borrow().is_even() && self.call(not_before.0, cx.waker()) {
+                return Poll::Pending;
+            }
+            self.sleep.replace(Some(Box::pin(sleep_until(not_before.0.into()))));
         }
+    }
+
+    /// Asks the alarm to wake this request; false where the system has no thread for it.
+    fn call(&self, at: Instant, waker: &Waker) -> bool {
+        let mut called = self.called.borrow_mut();
+        if called.as_ref().is_some_and(|(known, whom)| *known == at && whom.will_wake(waker)) {
+            return true;
+        }
+        *called = Some((at, waker.clone()));
+        self.alarm.call(at, waker.clone()).is_ok()
     }
 
     /// Records that the first bytes of the request are written.
@@ -210,6 +236,11 @@ impl Exchange {
     /// Takes the failure out.
     pub fn take_failure(&self) -> Option<FetchError> {
         self.failure.take()
+    }
+
+    /// Lets nothing more start at the domain before `until`.
+    pub fn cool(&self, until: Instant) {
+        self.permit.borrow().cool(until);
     }
 
     /// Ends the exchange and hands its permit back, for a second attempt or to be dropped.

@@ -1,9 +1,17 @@
 //! Transport: how bytes get here. The only room that knows awc's insides.
 
 pub mod address;
+pub(crate) mod alarm;
+mod basic;
 pub mod body;
 mod connection;
 mod connector;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(not(feature = "cookies"))]
+#[path = "no_cookies.rs"]
+mod cookies;
+pub mod credentials;
 mod deadlines;
 mod dial;
 pub mod dns;
@@ -16,25 +24,37 @@ mod tls_error;
 mod tls_verifier;
 pub mod wire;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use awc::Client;
-use http::Uri;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{AUTHORIZATION, COOKIE},
+};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::{Position, Url};
 
 use self::{
     address::AddressGuard,
+    alarm::Alarm,
     body::BodyLimits,
     connector::Connector,
+    cookies::Cookies,
+    credentials::{Keyring, OriginCredentials},
     dns::Resolver,
     exchange::Target,
+    proxy::{Proxies, Proxy, ProxySettings},
     sockets::{SocketBudget, Sockets},
     tls::{Tls, TlsSettings},
 };
 pub use self::{deadlines::Deadlines, host_pattern::HostPattern};
-use crate::{error::Result, outcome::FetchError, politeness::duration_text};
+use crate::{error::Result, outcome::FetchError, politeness::duration_text, request::Request};
 
 /// How bytes get here.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,7 +68,13 @@ pub struct TransportSettings {
     pub guard: AddressGuard,
     /// Whom to trust.
     pub tls: TlsSettings,
-    /// Hosts whose addresses are given: `HOST:ADDRESS` or `HOST:ADDRESS:PORT`.
+    /// Which requests go through which proxies.
+    pub proxies: ProxySettings,
+    /// Whether cookies are kept and sent back. Needs the feature `cookies`.
+    pub cookies: bool,
+    /// What opens some origins.
+    pub credentials: Vec<OriginCredentials>,
+    /// Hosts whose addresses are given, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
     pub resolve: Vec<String>,
     /// The most open sockets.
     pub max_connections: usize,
@@ -64,6 +90,9 @@ impl Default for TransportSettings {
             body: BodyLimits::default(),
             guard: AddressGuard::default(),
             tls: TlsSettings::default(),
+            proxies: ProxySettings::default(),
+            cookies: false,
+            credentials: Vec::new(),
             resolve: Vec::new(),
             // Half of the 1,024 files that most systems allow a process by default.
             max_connections: 512,
@@ -79,7 +108,11 @@ pub struct SharedTransport {
     settings: Arc<TransportSettings>,
     resolver: Resolver,
     tls: Arc<Tls>,
+    proxies: Arc<Proxies>,
+    cookies: Option<Arc<Cookies>>,
+    keyring: Arc<Keyring>,
     sockets: SocketBudget,
+    alarm: Alarm,
 }
 
 impl SharedTransport {
@@ -90,8 +123,14 @@ impl SharedTransport {
     pub fn new(settings: TransportSettings, threads: &Handle) -> Result<Self> {
         let resolver = Resolver::new(&settings.resolve, threads.clone())?;
         let tls = Arc::new(Tls::new(&settings.tls)?);
+        let proxies = Arc::new(Proxies::new(&settings.proxies)?);
+        let cookies = if settings.cookies { Some(Arc::new(Cookies::new()?)) } else { None };
+        let keyring = Arc::new(Keyring::new(&settings.credentials)?);
         let sockets = SocketBudget::new(settings.max_connections);
-        Ok(Self { settings: settings.into(), resolver, tls, sockets })
+        for warning in settings.tls.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(Self { settings: settings.into(), resolver, tls, proxies, cookies, keyring, sockets, alarm: Alarm::default() })
     }
 
     /// Returns the settings.
@@ -112,8 +151,8 @@ pub struct Transport {
     clients: RefCell<Clients>,
 }
 
-/// awc's pool never forgets a host, so a client is replaced after this many connections; its idle connections close
-/// with it, and those in use end as they would.
+/// awc's pool never forgets a host, and keeps about 1 KB of a closed connection until its host is asked again; so a
+/// client is replaced after this many. Its idle connections close with it, and those in use end as they would.
 const CONNECTIONS_PER_CLIENT: usize = 4_096;
 
 struct Clients {
@@ -138,14 +177,48 @@ impl Transport {
         clients.client.clone()
     }
 
-    /// Returns where a URL leads.
+    /// Returns where a request goes, and through which proxy if it were sent now.
     ///
     /// # Errors
-    /// It has no host or no port.
-    pub fn target(&self, url: &Url) -> std::result::Result<Target, FetchError> {
+    /// Its URL has no host or no port, or its proxy is none.
+    pub fn target(&self, request: &Request, now: Instant) -> std::result::Result<Target, FetchError> {
+        let url = &request.url;
         let host = url.host_str().ok_or_else(|| FetchError::Request("the URL has no host".into()))?;
         let port = url.port_or_known_default().ok_or_else(|| FetchError::Request("the URL has no port".into()))?;
-        Ok(Target { tls: url.scheme() == "https", host: host.to_owned(), port, proxy: None })
+        let proxy = self.shared.proxies.choose(url, request.proxy.as_deref(), now)?;
+        Ok(Target { tls: url.scheme() == "https", host: host.to_owned(), port, proxy })
+    }
+
+    /// Returns how many other proxies a request may go through when one has failed.
+    pub fn other_proxies(&self, request: &Request) -> usize {
+        if request.proxy.is_some() { 0 } else { self.shared.proxies.alternatives(&request.url) }
+    }
+
+    /// Takes note of whether a proxy served a request that began at `began`.
+    pub fn served_by(&self, proxy: &Proxy, well: bool, began: Instant, now: Instant) {
+        self.shared.proxies.served(proxy, well, began, now);
+    }
+
+    /// Returns the headers that tell a server who we are: what opens its origin, and the cookies that it set.
+    pub fn identity(
+        &self,
+        request: &Request,
+        proxy: Option<&Proxy>,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let credentials = self.shared.keyring.header(&request.url).map(|value| (AUTHORIZATION, value.clone()));
+        let cookies = self
+            .shared
+            .cookies
+            .as_ref()
+            .and_then(|cookies| cookies.header(&request.url, proxy.map(Proxy::id)).map(|value| (COOKIE, value)));
+        credentials.into_iter().chain(cookies)
+    }
+
+    /// Takes in the cookies that an answer sets.
+    pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) {
+        if let Some(cookies) = &self.shared.cookies {
+            cookies.take_in(&request.url, proxy.map(Proxy::id), headers);
+        }
     }
 
     /// Returns the URI for awc. Its scheme is always `http`, since TLS is ours; its user name keeps the pool's
@@ -155,10 +228,20 @@ impl Transport {
     /// The URL cannot be written as a URI.
     pub fn uri(&self, url: &Url, target: &Target) -> std::result::Result<Uri, FetchError> {
         let path = &url[Position::BeforePath..Position::AfterQuery];
-        let partition = if target.tls { "tls@" } else { "" };
+        let partition = match (&target.proxy, target.tls) {
+            (None, false) => String::new(),
+            (None, true) => "tls@".to_owned(),
+            (Some(proxy), false) => format!("{:016x}@", proxy.id()),
+            (Some(proxy), true) => format!("{:016x}-tls@", proxy.id()),
+        };
         let write = |path: &str| format!("http://{partition}{}:{}{path}", target.host, target.port).parse::<Uri>();
         // The URL standard leaves a few characters plain that URIs do not allow.
         write(path).or_else(|_| write(&encode_strictly(path))).map_err(|error| FetchError::Request(error.to_string()))
+    }
+
+    /// Returns what wakes requests when their gate opens.
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.shared.alarm
     }
 
     /// Returns how long each step may take.

@@ -131,14 +131,22 @@ pub fn text_of(page: &actix_crawler::response::Response) -> Result<Parsed<String
     Ok(Parsed::new().item(String::from_utf8_lossy(page.body()).into_owned()))
 }
 
-/// A crawl of these URLs as fast as it goes, each tried once.
+/// Each is tried once.
+pub fn settings() -> Settings {
+    Settings { retry: Retry { attempts: 1, ..Retry::default() }, threads: 1, ..Settings::default() }
+}
+
+/// A crawl of these URLs as fast as it goes.
 pub fn crawl(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
-    let once = Settings { retry: Retry { attempts: 1, ..Retry::default() }, threads: 1, ..Settings::default() };
+    guarded(urls).allow_private()
+}
+
+/// The same where the loopback is out of bounds, as it is by default.
+pub fn guarded(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
     Crawler::new(text_of, "networktest/1.0 (+https://example.org/bot)")
-        .settings(once)
+        .settings(settings())
         .seeds(urls)
         .ignore_robots()
-        .allow_private()
         .rate(Rate::UNLIMITED)
         .per_domain(8)
 }

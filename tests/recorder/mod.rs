@@ -3,8 +3,10 @@
 //! machine that wakes its threads late does not blur what it measures.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::disallowed_methods, reason = "it measures")]
 
 use std::{
+    collections::{BTreeMap, HashMap},
     io::{IoSliceMut, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::AsRawFd,
@@ -26,6 +28,14 @@ use nix::{
 pub struct Asked {
     pub at: Instant,
     pub index: usize,
+    /// The name in the `Host` header, without the port.
+    pub host: String,
+    /// How many requests to this host are unanswered, this one included.
+    pub in_flight: usize,
+    /// As `in_flight`, to all hosts.
+    pub in_flight_in_all: usize,
+    /// How often this host was asked for this path, this time included.
+    pub time: usize,
     pub method: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
@@ -33,6 +43,10 @@ pub struct Asked {
 }
 
 impl Asked {
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.host, self.path)
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -45,11 +59,27 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
+    /// Whether the connection is closed in place of an answer.
+    pub hangs_up: bool,
 }
 
 impl Answer {
     pub fn ok(body: impl Into<String>) -> Self {
-        Self { after: Duration::ZERO, status: 200, headers: Vec::new(), body: body.into() }
+        Self { after: Duration::ZERO, status: 200, headers: Vec::new(), body: body.into(), hangs_up: false }
+    }
+
+    /// A page with these links.
+    pub fn page<T: AsRef<str>>(links: impl IntoIterator<Item = T>) -> Self {
+        let links = links.into_iter().map(|link| format!("<p><a href=\"{}\">link</a></p>", link.as_ref()));
+        Self::ok(links.collect::<String>()).header("content-type", "text/html")
+    }
+
+    pub fn redirect(to: impl ToString) -> Self {
+        Self::status(302).header("location", to)
+    }
+
+    pub fn hang_up() -> Self {
+        Self { hangs_up: true, ..Self::ok("") }
     }
 
     pub fn status(status: u16) -> Self {
@@ -68,8 +98,15 @@ impl Answer {
 }
 
 pub struct Recorder {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    pub address: SocketAddr,
+    notes: Arc<Mutex<Notes>>,
+}
+
+#[derive(Default)]
+struct Notes {
+    asked: Vec<Asked>,
+    in_flight: HashMap<String, usize>,
+    times: HashMap<(String, String), usize>,
 }
 
 impl Recorder {
@@ -81,38 +118,86 @@ impl Recorder {
         let address = listener.local_addr().unwrap();
         // Connections inherit it.
         setsockopt(&listener, ReceiveTimestampns, &true).unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (answer, notes, clock) = (Arc::new(answer), asked.clone(), Arc::new(Clock::new()));
-        thread::spawn(move || {
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let (answer, shared, clock) = (Arc::new(answer), notes.clone(), Arc::new(Clock::new()));
+        let thread = |name: &str| thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024);
+        let listen = move || {
             for stream in listener.incoming().flatten() {
-                let (answer, notes, clock) = (answer.clone(), notes.clone(), clock.clone());
+                let (answer, notes, clock) = (answer.clone(), shared.clone(), clock.clone());
                 let serve = move || serve(&stream, &clock, &notes, &*answer);
-                thread::Builder::new().stack_size(256 * 1024).spawn(serve).unwrap();
+                thread("recorder").spawn(serve).unwrap();
             }
-        });
-        Self { address, asked }
+        };
+        thread("recorder").spawn(listen).unwrap();
+        Self { address, notes }
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
+    /// The rule that leads every name below `test` here.
+    pub fn rule(&self) -> String {
+        format!("*.test:{}", self.address)
+    }
+
     pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        self.notes.lock().unwrap().asked.clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.notes.lock().unwrap().asked.len()
+    }
+
+    /// What each host was asked.
+    pub fn by_host(&self) -> BTreeMap<String, Vec<Asked>> {
+        let mut hosts = BTreeMap::<_, Vec<_>>::new();
+        for asked in self.asked() {
+            hosts.entry(asked.host.clone()).or_default().push(asked);
+        }
+        hosts
+    }
+
+    pub fn paths(&self) -> Vec<String> {
+        self.asked().into_iter().map(|asked| asked.path).collect()
+    }
+
+    /// What was asked for, in the order of the alphabet.
+    pub fn sorted_urls(&self) -> Vec<String> {
+        let mut urls: Vec<String> = self.asked().iter().map(Asked::url).collect();
+        urls.sort();
+        urls
     }
 
     pub fn arrivals(&self) -> Arrivals {
-        Arrivals(self.asked().iter().map(|asked| asked.at).collect())
+        Arrivals::of(&self.asked())
+    }
+}
+
+impl Notes {
+    /// Takes a request in, and completes what is known of it.
+    fn take(&mut self, mut asked: Asked) -> Asked {
+        asked.index = self.asked.len();
+        let in_flight = self.in_flight.entry(asked.host.clone()).or_default();
+        *in_flight += 1;
+        asked.in_flight = *in_flight;
+        asked.in_flight_in_all = self.in_flight.values().sum();
+        let times = self.times.entry((asked.host.clone(), asked.path.clone())).or_default();
+        *times += 1;
+        asked.time = *times;
+        self.asked.push(asked.clone());
+        asked
+    }
+
+    fn answered(&mut self, host: &str) {
+        if let Some(in_flight) = self.in_flight.get_mut(host) {
+            *in_flight -= 1;
+        }
     }
 }
 
 /// Serves one connection. It ends quietly when its client does.
-fn serve(
-    stream: &TcpStream,
-    clock: &Clock,
-    notes: &Mutex<Vec<Asked>>,
-    answer: &dyn Fn(&Asked) -> Answer,
-) -> Option<()> {
+fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Notes>, answer: &dyn Fn(&Asked) -> Answer) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut socket = Socket { stream, clock, read: Vec::new(), at: Instant::now() };
     loop {
@@ -126,17 +211,20 @@ fn serve(
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect();
-        let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let length = length.map_or(0, |(_, value)| value.parse().unwrap());
+        let header = |name: &str| headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+        let length = header("content-length").map_or(0, |length| length.parse().unwrap());
+        let host = header("host").map_or("", |host| host.rsplit_once(':').map_or(host, |(host, _)| host)).to_owned();
         let body = socket.until(|read| (read.len() >= length).then_some(length))?;
-        let asked = {
-            let mut notes = notes.lock().unwrap();
-            let asked = Asked { at, index: notes.len(), method, path, headers, body };
-            notes.push(asked.clone());
-            asked
-        };
-        let Answer { after, status, headers, body } = answer(&asked);
+        let asked =
+            Asked { at, index: 0, host, in_flight: 0, in_flight_in_all: 0, time: 0, method, path, headers, body };
+        let asked = notes.lock().unwrap().take(asked);
+        let Answer { after, status, headers, body, hangs_up } = answer(&asked);
         thread::sleep(after);
+        // Before the answer is written: what comes next may come before the write returns.
+        notes.lock().unwrap().answered(&asked.host);
+        if hangs_up {
+            return None;
+        }
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
         let body = if asked.method == "HEAD" { "" } else { &body };
@@ -200,6 +288,16 @@ impl Clock {
 pub struct Arrivals(pub Vec<Instant>);
 
 impl Arrivals {
+    pub fn of(asked: &[Asked]) -> Self {
+        Self(asked.iter().map(|asked| asked.at).collect())
+    }
+
+    /// From the first to the last.
+    pub fn span(&self) -> Duration {
+        let sorted = self.sorted();
+        sorted.first().zip(sorted.last()).map_or(Duration::ZERO, |(first, last)| *last - *first)
+    }
+
     fn sorted(&self) -> Vec<Instant> {
         let mut sorted = self.0.clone();
         sorted.sort();

@@ -3,11 +3,7 @@
 mod server;
 mod sites;
 
-use std::{
-    fmt::Write,
-    io,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write, io, time::Duration};
 
 use actix_crawler::{Crawler, politeness::DEFAULT_SPACING, report::Report};
 use tokio::sync::{mpsc, watch::channel};
@@ -20,6 +16,7 @@ use super::{
     block_on,
     exit::{Exit, Failure},
     fetch::print,
+    now,
     options::DemoOptions,
     page::PageSpider,
     paint::Paint,
@@ -51,7 +48,7 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
         .start()?;
     // There is no output that could break.
     let (_never, broken) = channel(None);
-    let progress = Progress::new(options.progress, false, Instant::now());
+    let progress = Progress::new(options.progress, false, now());
     let report = Watch { progress, broken, remarks: Some(heard) }.until_the_end(&handle, signals).await?;
     print(conclusion(&report, &server, paint).as_bytes())?;
     Ok(match Exit::of(&report) {

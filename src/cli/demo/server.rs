@@ -16,7 +16,10 @@ use tokio::{
     time::sleep,
 };
 
-use super::sites::{Answer, answer};
+use super::{
+    super::now,
+    sites::{Answer, answer},
+};
 
 /// The server, on a thread of its own that ends with the process.
 pub struct Server {
@@ -116,7 +119,7 @@ impl Desk {
     }
 
     fn note(&self, host: &str, path: &str) -> Answer {
-        let now = Instant::now();
+        let now = now();
         let mut seen = lock(&self.seen);
         let seen = seen.entry(host.to_owned()).or_default();
         let before = seen.requests.iter().filter(|(_, asked, _)| asked == path).count();

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use brotli::{BrotliDecompressStream, BrotliResult, BrotliState, enc::StandardAlloc};
+use brotli::{Allocator, BrotliDecompressStream, BrotliResult, BrotliState, enc::StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{self, DParameter, Operation};
 
@@ -18,6 +18,17 @@ const MAX_CODINGS: usize = 5;
 
 /// The largest window of zstd, as a power of two: 8 MiB (RFC 9659 §3).
 const ZSTD_WINDOW: u32 = 23;
+
+/// What brotli's decoder adds to its window, and a little more.
+const BROTLI_SLACK: usize = 4_096;
+
+/// The largest window of brotli that a body of at most `max_bytes` gets: the largest power of two within the bound, so
+/// that a window is never larger than the body may be. For the default bound of 10 MiB that is 8 MiB, as for zstd; the
+/// encoders of servers take 4 MiB at most, and the 16 MiB that the format knows are for bodies beyond the bound.
+fn brotli_window(max_bytes: u64) -> usize {
+    // Smaller ones are not worth refusing.
+    max_bytes.checked_ilog2().map_or(0, |log| 1_usize << log.min(24)).max(1 << 20)
+}
 
 /// A content coding that we can take off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +74,13 @@ impl Coding {
         }
     }
 
+    pub(super) fn failed(self, fault: Fault) -> FetchError {
+        match fault {
+            Fault::Broken(why) => self.broken(why),
+            Fault::Window => FetchError::TooLarge(format!("{self} with a window larger than the body may be")),
+        }
+    }
+
     /// Returns the error of a body in this coding.
     pub(super) fn broken(self, why: impl fmt::Display) -> FetchError {
         FetchError::Decode(format!("broken {self} coding: {why}"))
@@ -89,6 +107,20 @@ pub(super) struct Step {
     pub made: usize,
 }
 
+/// Why a coding cannot come off.
+pub(super) enum Fault {
+    /// It is wrong, and how.
+    Broken(String),
+    /// It asks for a window larger than the body may be.
+    Window,
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self::Broken(why)
+    }
+}
+
 /// The state of one coding.
 pub(super) enum Decoder {
     Gzip(Gzip),
@@ -98,11 +130,15 @@ pub(super) enum Decoder {
 }
 
 impl Decoder {
-    pub fn new(coding: Coding) -> Result<Self, String> {
+    /// Creates the decoder of a body that may become `max_bytes` long.
+    ///
+    /// # Errors
+    /// The system has no memory left.
+    pub fn new(coding: Coding, max_bytes: u64) -> Result<Self, Fault> {
         Ok(match coding {
             Coding::Gzip => Self::Gzip(Gzip::new()),
             Coding::Deflate => Self::Deflate(Deflate::Undecided(None)),
-            Coding::Brotli => Self::Brotli(Brotli::new()),
+            Coding::Brotli => Self::Brotli(Brotli::new(brotli_window(max_bytes))),
             Coding::Zstd => Self::Zstd(Zstd::new()?),
         })
     }
@@ -111,13 +147,13 @@ impl Decoder {
     ///
     /// # Errors
     /// Says what is wrong with the coding.
-    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
-        match self {
-            Self::Gzip(gzip) => gzip.step(input, output),
-            Self::Deflate(deflate) => deflate.step(input, output),
-            Self::Brotli(brotli) => brotli.step(input, output),
-            Self::Zstd(zstd) => zstd.step(input, output),
-        }
+    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
+        Ok(match self {
+            Self::Gzip(gzip) => gzip.step(input, output)?,
+            Self::Deflate(deflate) => deflate.step(input, output)?,
+            Self::Brotli(brotli) => brotli.step(input, output)?,
+            Self::Zstd(zstd) => zstd.step(input, output)?,
+        })
     }
 
     /// Tells whether what came is whole, so that nothing needs to follow.
@@ -195,18 +231,36 @@ fn is_zlib(cmf: u8, flg: u8) -> bool {
 
 /// `br`. What follows the stream is ignored, as browsers do.
 pub(super) struct Brotli {
-    state: Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>,
+    state: Box<BrotliState<Bounded, StandardAlloc, StandardAlloc>>,
     ended: bool,
 }
 
-impl Brotli {
-    fn new() -> Self {
-        let alloc = StandardAlloc::default;
-        // Strict: without the extension that lets a stream ask for a window of 1 GiB.
-        Self { state: Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())), ended: false }
+/// Gives no more than so many bytes at once.
+///
+/// The decoder fills its window before it hands anything out, and makes that no larger than what the stream is about to
+/// fill: a few bytes would cost 16 MiB before any bound is asked.
+struct Bounded(usize);
+
+impl Allocator<u8> for Bounded {
+    type AllocatedMemory = <StandardAlloc as Allocator<u8>>::AllocatedMemory;
+
+    fn alloc_cell(&mut self, length: usize) -> Self::AllocatedMemory {
+        // Nothing is how an allocator refuses.
+        if length > self.0 { Self::AllocatedMemory::default() } else { StandardAlloc::default().alloc_cell(length) }
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+    fn free_cell(&mut self, _: Self::AllocatedMemory) {}
+}
+
+impl Brotli {
+    fn new(max_window: usize) -> Self {
+        let (bytes, words, codes) =
+            (Bounded(max_window + BROTLI_SLACK), StandardAlloc::default(), StandardAlloc::default());
+        // Strict: without the extension that lets a stream ask for a window of 1 GiB.
+        Self { state: Box::new(BrotliState::new_strict(bytes, words, codes)), ended: false }
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
         if self.ended {
             return Ok(Step { read: input.len(), made: 0 });
         }
@@ -222,11 +276,16 @@ impl Brotli {
             &mut self.state,
         );
         match result {
-            BrotliResult::ResultFailure => return Err(format!("{:?}", self.state.error_code)),
+            BrotliResult::ResultFailure => return Err(self.fault()),
             BrotliResult::ResultSuccess => self.ended = true,
             BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
         }
         Ok(Step { read, made })
+    }
+
+    fn fault(&self) -> Fault {
+        let name = format!("{:?}", self.state.error_code);
+        if name.contains("ALLOC_RING_BUFFER") { Fault::Window } else { Fault::Broken(name) }
     }
 }
 

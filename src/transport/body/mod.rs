@@ -17,15 +17,16 @@ use crate::{outcome::FetchError, politeness::duration_text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BodyLimits {
-    /// The most bytes of a body: on the wire, decoded, and after each of several codings. 10 MiB by default: HTML pages
-    /// are a hundred times smaller, and a sitemap, the largest file that a crawler has to read, has at most 50 MB.
+    /// The most bytes of a body: on the wire, decoded, and after each of several codings. 10 MiB by default: a hundred
+    /// times the usual page, and little enough for all that are in flight. Decoding costs this and the coding's window,
+    /// at most 8 MiB.
     pub max_bytes: u64,
     /// How many times larger than the bytes that came a coding may make them, once past the first MiB. 1,000 by
     /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
     /// limit of 1,032, one of brotli or zstd many thousands.
     pub max_ratio: u32,
-    /// How long decoding may take. 2 s by default: ten times what the slowest coding needs for 10 MiB, so that only
-    /// what was made to be slow meets it.
+    /// How long decoding may take. 10 s by default: what is made to be slow needs about a second for 10 MiB, and a
+    /// machine that has other work may be ten times slower. No honest body should ever meet it.
     #[serde(with = "duration_text")]
     pub max_time: Duration,
     /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
@@ -36,7 +37,7 @@ pub struct BodyLimits {
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { max_bytes: 10 << 20, max_ratio: 1_000, max_time: Duration::from_secs(2), keep_partial: false }
+        Self { max_bytes: 10 << 20, max_ratio: 1_000, max_time: Duration::from_secs(10), keep_partial: false }
     }
 }
 
@@ -105,7 +106,7 @@ impl BodyDecoder {
 fn pour(layers: &mut [Layer], mut input: &[u8], out: &mut Output) -> Result<(), FetchError> {
     let Some((layer, rest)) = layers.split_first_mut() else { return out.add(input) };
     loop {
-        let made = layer.step(&mut input)?;
+        let made = layer.step(&mut input, &out.limits)?;
         out.check(layer)?;
         let made = layer.made.get(..made).unwrap_or_default();
         if !made.is_empty() {
@@ -124,16 +125,16 @@ impl Layer {
     }
 
     /// Decodes from the front of `input`, and returns how many bytes were made.
-    fn step(&mut self, input: &mut &[u8]) -> Result<usize, FetchError> {
-        let broken = |why: String| self.coding.broken(why);
+    fn step(&mut self, input: &mut &[u8], limits: &BodyLimits) -> Result<usize, FetchError> {
+        let failed = |fault| self.coding.failed(fault);
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => {
                 self.made = vec![0; STEP].into();
-                none.insert(Decoder::new(self.coding).map_err(broken)?)
+                none.insert(Decoder::new(self.coding, limits.max_bytes).map_err(failed)?)
             }
         };
-        let step = decoder.step(input, &mut self.made).map_err(broken)?;
+        let step = decoder.step(input, &mut self.made).map_err(failed)?;
         if step.read == 0 && step.made == 0 && !input.is_empty() {
             return Err(self.coding.broken("it leads nowhere"));
         }

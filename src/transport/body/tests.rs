@@ -226,6 +226,26 @@ fn windows_beyond_the_standards_are_refused() {
 }
 
 #[test]
+fn a_brotli_window_is_no_larger_than_the_body_may_be() {
+    let encoded = |length, log| {
+        let mut encoder = brotli::CompressorWriter::new(Vec::new(), 1 << 16, 2, log);
+        encoder.write_all(&vec![7; length]).unwrap();
+        encoder.into_inner()
+    };
+    let limits = |max_bytes| BodyLimits { max_bytes, max_ratio: u32::MAX, ..patient() };
+    let decode = |body: &[u8], max_bytes| decode_cut(&[Coding::Brotli], body, &[], limits(max_bytes));
+    let (fits, swells) = (encoded(2 << 20, 24), encoded((2 << 20) + 1, 24));
+    assert_eq!(
+        decode(&fits, 3 << 20).unwrap().len(),
+        2 << 20,
+        "a small body has a small window, whatever its head says"
+    );
+    assert_eq!(decode(&swells, 3 << 20).unwrap_err().key(), "too_large");
+    assert_eq!(decode(&swells, 4 << 20).unwrap().len(), (2 << 20) + 1);
+    assert_eq!(decode(&encoded((2 << 20) + 1, 21), 3 << 20).unwrap().len(), (2 << 20) + 1);
+}
+
+#[test]
 fn an_empty_body_is_empty_whatever_its_coding() {
     for coding in ALL {
         assert_eq!(decode(coding, b"").unwrap(), b"");

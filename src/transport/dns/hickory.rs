@@ -1,15 +1,15 @@
 //! HickoryLookUp: asks the name servers that the system is set up with, and heeds how long their answers hold.
 
 use std::{
-    io,
+    fmt, io,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use hickory_resolver::TokioResolver;
+use hickory_resolver::{ResolverBuilder, TokioResolver, net::runtime::TokioRuntimeProvider};
 use tokio::{
-    runtime::{Builder, Handle},
+    runtime::Builder,
     sync::{Semaphore, mpsc},
 };
 
@@ -30,18 +30,18 @@ const AT_ONCE: usize = 128;
 const LONGEST_TTL: Duration = Duration::from_secs(3600);
 
 impl HickoryLookUp {
-    /// Starts the thread. It ends with this value, or when its last look-up does.
+    /// Starts the thread. It ends with this value, when its last look-up does.
     ///
     /// # Errors
     /// The system tells no name server, or refuses the thread.
-    pub fn new(_: Handle) -> Result<Self> {
-        let unable = |error: &dyn std::fmt::Display| {
-            Error::Start(io::Error::other(format!("the system's name servers are not to be had: {error}")))
-        };
-        let mut builder = TokioResolver::builder_tokio().map_err(|error| unable(&error))?;
+    pub fn new() -> Result<Self> {
+        Self::start(TokioResolver::builder_tokio().map_err(unable)?)
+    }
+
+    fn start(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<Self> {
         // What is remembered is remembered once, where it is bounded.
         builder.options_mut().cache_size = 0;
-        let resolver = builder.build().map_err(|error| unable(&error))?;
+        let resolver = builder.build().map_err(unable)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::Start)?;
         let (tickets, inbox) = mpsc::unbounded_channel();
         thread::Builder::new()
@@ -50,6 +50,10 @@ impl HickoryLookUp {
             .map_err(Error::Start)?;
         Ok(Self { tickets })
     }
+}
+
+fn unable(error: impl fmt::Display) -> Error {
+    Error::Start(io::Error::other(format!("the system's name servers are not to be had: {error}")))
 }
 
 impl LookUp for HickoryLookUp {
@@ -84,5 +88,75 @@ async fn look_up(resolver: &TokioResolver, ticket: Ticket) {
             ticket.fill(Ok(found.iter().collect()), ttl, now);
         }
         Err(error) => ticket.fill(Err(error.to_string().into()), NEGATIVE_TTL, now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, SocketAddr, UdpSocket},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+
+    use super::*;
+    use crate::transport::dns::{Overrides, Resolver};
+
+    /// A name server that gives every name 192.0.2.7 for a day, except that it does not know `none…`, and never answers
+    /// for `slow…`.
+    fn name_server(asked: Arc<AtomicUsize>) -> SocketAddr {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = socket.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((_, client)) = socket.recv_from(&mut buffer) {
+                asked.fetch_add(1, Ordering::SeqCst);
+                let end = 12 + buffer[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+                let (question, kind) = (&buffer[12..end], buffer[end - 3]);
+                if question[1..].starts_with(b"slow") {
+                    continue;
+                }
+                let (code, answers) = (3 * u8::from(question[1..].starts_with(b"none")), u8::from(kind == 1));
+                let mut answer = buffer[..2].to_vec();
+                answer.extend([0x81, 0x80 | code, 0, 1, 0, answers * u8::from(code == 0), 0, 0, 0, 0]);
+                answer.extend(question);
+                if answer[7] == 1 {
+                    // The name asked for, A, IN, 86,400 s, four bytes.
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 1, 0x51, 0x80, 0, 4, 192, 0, 2, 7]);
+                }
+                socket.send_to(&answer, client).unwrap();
+            }
+        });
+        address
+    }
+
+    fn resolver(server: SocketAddr) -> Resolver {
+        let mut config = NameServerConfig::udp(server.ip());
+        config.connections[0].port = server.port();
+        let config = ResolverConfig::from_name_servers(vec![config]);
+        let look_up = HickoryLookUp::start(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()));
+        Resolver::with(Overrides::default(), Arc::new(look_up.unwrap()))
+    }
+
+    #[tokio::test]
+    async fn name_servers_are_asked_once_and_a_slow_name_holds_up_no_other() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let resolver = resolver(name_server(asked.clone()));
+        let slow = tokio::spawn({
+            let resolver = resolver.clone();
+            async move { resolver.resolve("slow.example", 80).await }
+        });
+        let expected: Vec<SocketAddr> = vec![([192, 0, 2, 7], 80).into()];
+        let many = (0..20).map(|_| resolver.resolve("www.example", 80));
+        for found in futures_util::future::join_all(many).await {
+            assert_eq!(found.as_ref(), Ok(&expected));
+        }
+        assert_eq!(resolver.resolve("www.example.", 80).await.as_ref(), Ok(&expected));
+        assert!(!slow.is_finished());
+        slow.abort();
+        assert!(asked.load(Ordering::SeqCst) <= 4, "A and AAAA for each of two names");
+        let error = resolver.resolve("none.example", 80).await.unwrap_err().to_string();
+        assert!(error.starts_with("no address for `none.example`: "), "{error}");
     }
 }

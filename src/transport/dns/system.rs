@@ -91,3 +91,22 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     // Nothing that is done under it panics.
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::dns::names::{Knowledge, Names};
+
+    #[test]
+    fn names_that_nobody_waits_for_any_more_do_not_pile_up() {
+        let (names, now) = (Names::new(10), Instant::now());
+        let mut queue = Queue::default();
+        for n in 0..1_000 {
+            let Knowledge::Unknown(ticket, waiting) = names.ask(&format!("{n}.test"), now) else { panic!("known") };
+            queue.drop_unwanted();
+            queue.tickets.push_back(ticket);
+            drop(waiting);
+        }
+        assert_eq!(queue.tickets.len(), 1);
+    }
+}

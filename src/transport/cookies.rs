@@ -1,0 +1,285 @@
+//! Cookies: what servers want to be told again, by RFC 6265bis. Knows no connections.
+//!
+//! Each registrable domain has a jar of its own, for each proxy that it is reached through, so nothing crosses between
+//! them. Stricter than the RFC: another port than the scheme's own has a jar of its own too.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use cookie_store::{Cookie, CookieStore, RawCookie};
+use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
+use url::Url;
+
+use crate::{
+    domain::{Domain, registrable},
+    error::Result,
+};
+
+/// The cookies of a crawl, shared by all arbiters.
+pub struct Cookies(Mutex<Shelf>);
+
+#[derive(Default)]
+struct Shelf {
+    jars: HashMap<Key, Jar>,
+    cookies: usize,
+    /// Counts uses, to tell which jar was not used for the longest time.
+    uses: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    domain: Domain,
+    port: Option<u16>,
+    proxy: Option<u64>,
+}
+
+#[derive(Default)]
+struct Jar {
+    store: CookieStore,
+    used: u64,
+}
+
+/// RFC 6265 §6.1: what a user agent should be able to keep for each domain. Those that come later are not kept.
+const MOST_IN_A_JAR: usize = 50;
+
+/// The most in all: 40 MiB of the longest ones, and about one in a hundred of that in practice.
+const MOST: usize = 10_000;
+
+/// RFC 6265bis §5.6: the longest name with its value, and more than its attributes need.
+const LONGEST: usize = 4_096;
+
+/// The longest header that is sent: what servers read.
+const LONGEST_HEADER: usize = 8 * 1_024;
+
+impl Cookies {
+    /// Creates empty jars.
+    ///
+    /// # Errors
+    /// Never; a build without the feature `cookies` has an error here.
+    #[allow(clippy::unnecessary_wraps, reason = "without the feature it fails")]
+    pub fn new() -> Result<Self> {
+        Ok(Self(Mutex::default()))
+    }
+
+    /// Takes in what an answer from `url` sets.
+    pub fn take_in(&self, url: &Url, proxy: Option<u64>, headers: &HeaderMap) {
+        let mut set = headers.get_all(SET_COOKIE).iter().filter_map(|value| parse(value, url)).peekable();
+        if set.peek().is_some() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).take_in(url, proxy, set);
+        }
+    }
+
+    /// Returns the `Cookie` header for a request to `url`.
+    pub fn header(&self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).header(url, proxy)
+    }
+}
+
+impl Shelf {
+    fn take_in(&mut self, url: &Url, proxy: Option<u64>, set: impl Iterator<Item = RawCookie<'static>>) {
+        self.uses += 1;
+        let jar = self.jars.entry(Key::new(url, proxy)).or_default();
+        jar.used = self.uses;
+        let before = jar.store.iter_any().count();
+        for cookie in set {
+            jar.take_in(&cookie, url);
+        }
+        self.cookies = self.cookies - before + jar.store.iter_any().count();
+        if self.cookies > MOST {
+            self.forget_a_quarter();
+        }
+    }
+
+    fn header(&mut self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
+        let jar = self.jars.get_mut(&Key::new(url, proxy))?;
+        self.uses += 1;
+        jar.used = self.uses;
+        jar.header(url)
+    }
+
+    /// Forgets the jars that were not used for the longest time.
+    fn forget_a_quarter(&mut self) {
+        let mut used: Vec<u64> = self.jars.values().map(|jar| jar.used).collect();
+        used.sort_unstable();
+        let Some(&newest_forgotten) = used.get(used.len() / 4) else { return };
+        self.jars.retain(|_, jar| jar.used > newest_forgotten);
+        self.cookies = self.jars.values().map(|jar| jar.store.iter_any().count()).sum();
+    }
+}
+
+impl Key {
+    fn new(url: &Url, proxy: Option<u64>) -> Self {
+        Self { domain: registrable(url), port: url.port(), proxy }
+    }
+}
+
+impl Jar {
+    fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url) {
+        let name = cookie.name();
+        // RFC 6265bis §5.7 step 16: plain HTTP, which anyone on the way can write, does not replace what TLS has set.
+        if !is_secure(url) && self.store.iter_unexpired().any(|kept| kept.name() == name && marked_secure(kept)) {
+            return;
+        }
+        if self.store.iter_any().count() >= MOST_IN_A_JAR {
+            self.forget_expired();
+            if self.store.iter_any().count() >= MOST_IN_A_JAR && !self.store.iter_any().any(|kept| kept.name() == name)
+            {
+                return;
+            }
+        }
+        // One for another domain than the server's is refused.
+        let _taken = self.store.insert_raw(cookie, url);
+    }
+
+    fn forget_expired(&mut self) {
+        let expired: Vec<_> = self.store.iter_any().filter(|kept| kept.is_expired()).map(place).collect();
+        for (domain, path, name) in expired {
+            self.store.remove(&domain, &path, &name);
+        }
+    }
+
+    fn header(&self, url: &Url) -> Option<HeaderValue> {
+        let mut cookies = self.store.matches(url);
+        cookies.retain(|cookie| is_secure(url) || !marked_secure(cookie));
+        // RFC 6265 §5.4: longer paths go first.
+        cookies.sort_by(|a, b| b.path.len().cmp(&a.path.len()).then_with(|| a.name().cmp(b.name())));
+        let mut header = String::new();
+        for cookie in cookies {
+            let (name, value) = cookie.name_value();
+            if header.len() + name.len() + value.len() + 3 > LONGEST_HEADER {
+                break;
+            }
+            if !header.is_empty() {
+                header += "; ";
+            }
+            header += name;
+            header += "=";
+            header += value;
+        }
+        if header.is_empty() { None } else { HeaderValue::from_bytes(header.as_bytes()).ok() }
+    }
+}
+
+fn place(cookie: &Cookie<'_>) -> (String, String, String) {
+    (String::from(&cookie.domain), String::from(&cookie.path), cookie.name().to_owned())
+}
+
+fn is_secure(url: &Url) -> bool {
+    url.scheme() == "https"
+}
+
+fn marked_secure(cookie: &RawCookie<'_>) -> bool {
+    cookie.secure() == Some(true)
+}
+
+/// Reads a `Set-Cookie`, and drops what a server at `url` may not set (RFC 6265bis §5.6 and §5.7).
+fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>> {
+    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= LONGEST)?;
+    let mut cookie = RawCookie::parse(text.to_owned()).ok()?;
+    let name = cookie.name().to_ascii_lowercase();
+    let (is_for_host, is_for_tls) = (name.starts_with("__host-"), name.starts_with("__secure-"));
+    if (is_for_host || is_for_tls || marked_secure(&cookie)) && !(marked_secure(&cookie) && is_secure(url)) {
+        return None;
+    }
+    if is_for_host && (cookie.domain().is_some() || cookie.path() != Some("/")) {
+        return None;
+    }
+    let domain = cookie.domain().map(|domain| domain.trim_start_matches('.').to_ascii_lowercase());
+    if domain.is_some_and(|domain| psl::domain_str(&domain).is_none()) {
+        // A public suffix: nobody may speak for all below it, but it may be a host itself.
+        if cookie.domain() != url.host_str() {
+            return None;
+        }
+        cookie.unset_domain();
+    }
+    Some(cookie)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    fn set(cookies: &Cookies, from: &str, values: &[&str]) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(SET_COOKIE, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        cookies.take_in(&url(from), None, &headers);
+    }
+
+    fn sent(cookies: &Cookies, to: &str) -> String {
+        cookies.header(&url(to), None).map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_cookie_goes_back_to_its_host_and_path_and_with_a_domain_to_all_below() {
+        let cookies = Cookies::new().unwrap();
+        set(&cookies, "https://a.e.org/x/y", &["host=1", "deep=2; Path=/x/y/z", "all=3; Domain=e.org; Path=/"]);
+        assert_eq!(sent(&cookies, "https://a.e.org/x/q"), "host=1; all=3");
+        assert_eq!(sent(&cookies, "https://a.e.org/x/y/z"), "deep=2; host=1; all=3");
+        assert_eq!(sent(&cookies, "https://b.e.org/x/q"), "all=3");
+        assert_eq!(sent(&cookies, "https://a.e.org/"), "all=3");
+        set(&cookies, "https://a.e.org/x/y", &["host=; Max-Age=0"]);
+        assert_eq!(sent(&cookies, "https://a.e.org/x/q"), "all=3");
+    }
+
+    #[test]
+    fn nobody_sets_cookies_for_others() {
+        let cookies = Cookies::new().unwrap();
+        let values = ["a=1; Domain=other.org", "b=1; Domain=co.uk", "c=1; Domain=github.io", "d=1; Domain=org"];
+        set(&cookies, "https://me.co.uk/", &values);
+        set(&cookies, "https://me.github.io/", &values);
+        for host in ["other.org", "me.co.uk", "you.co.uk", "me.github.io", "you.github.io"] {
+            assert_eq!(sent(&cookies, &format!("https://{host}/")), "", "{host}");
+        }
+        set(&cookies, "https://github.io/", &["own=1; Domain=github.io"]);
+        assert_eq!(sent(&cookies, "https://github.io/"), "own=1");
+        assert_eq!(sent(&cookies, "https://me.github.io/"), "");
+    }
+
+    #[test]
+    fn ports_and_proxies_have_jars_of_their_own() {
+        let cookies = Cookies::new().unwrap();
+        set(&cookies, "http://127.0.0.1:8001/", &["a=1"]);
+        assert_eq!(sent(&cookies, "http://127.0.0.1:8001/"), "a=1");
+        assert_eq!(sent(&cookies, "http://127.0.0.1:8002/"), "");
+        assert_eq!(cookies.header(&url("http://127.0.0.1:8001/"), Some(7)), None);
+    }
+
+    #[test]
+    fn what_is_secure_is_neither_set_nor_replaced_nor_seen_over_plain_http() {
+        let cookies = Cookies::new().unwrap();
+        set(&cookies, "http://e.org/", &["plain=1; Secure", "__Host-x=1; Secure; Path=/", "__Secure-y=1"]);
+        assert_eq!(sent(&cookies, "https://e.org/"), "");
+        set(&cookies, "https://e.org/", &["s=1; Secure", "__Host-x=1; Secure; Path=/", "__Host-y=1; Secure; Path=/a"]);
+        set(&cookies, "http://e.org/", &["s=2"]);
+        assert_eq!(sent(&cookies, "https://e.org/"), "__Host-x=1; s=1");
+        assert_eq!(sent(&cookies, "http://e.org/"), "");
+        // The loopback is no exception, whatever the crate beneath thinks of it.
+        set(&cookies, "https://127.0.0.1/", &["s=1; Secure"]);
+        assert_eq!(sent(&cookies, "http://127.0.0.1/"), "");
+    }
+
+    #[test]
+    fn there_are_never_more_than_the_bounds() {
+        let cookies = Cookies::new().unwrap();
+        for n in 0..200 {
+            set(&cookies, "http://e.org/", &[&format!("c{n}={}", "x".repeat(300))]);
+        }
+        set(&cookies, "http://e.org/", &[&format!("long={}", "x".repeat(5_000))]);
+        assert!(sent(&cookies, "http://e.org/").len() <= LONGEST_HEADER);
+        assert_eq!(cookies.0.lock().unwrap().cookies, MOST_IN_A_JAR);
+        for n in 0..MOST + 100 {
+            set(&cookies, &format!("http://e{n}.org/"), &["a=1"]);
+            assert!(cookies.0.lock().unwrap().cookies <= MOST);
+        }
+        assert_eq!(sent(&cookies, &format!("http://e{}.org/", MOST + 99)), "a=1", "what was used last is kept");
+        assert_eq!(sent(&cookies, "http://e.org/"), "", "what was not used for long is forgotten");
+    }
+}

@@ -1,4 +1,0 @@
-//! tmp
-/// tmp
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proxy;

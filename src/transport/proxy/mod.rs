@@ -1,0 +1,180 @@
+//! Proxy: one server that carries requests to others. Knows how it is written and spoken to, not which is chosen.
+//!
+//! Names are resolved by the proxy, with `socks5://` by us. What a proxy resolves the address guard cannot see:
+//! it checks addresses in URLs, `localhost`, and what we resolve ourselves. A proxy for URLs that strangers wrote should
+//! have rules of its own.
+
+mod absolute;
+mod connect;
+mod environment;
+mod proxies;
+mod rest;
+mod socks5;
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use url::{Position, Url};
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use self::proxies::{ProxyOverride, ProxySettings};
+pub(super) use self::{
+    absolute::{absolute, refusal},
+    connect::connect,
+    proxies::Proxies,
+    socks5::{Destination, Socks5Error, negotiate},
+};
+use super::basic::Basic;
+
+/// A proxy as it is written: `http://name:password@host:port`, `https://…`, `socks5://…` (we resolve names),
+/// `socks5h://…` (the proxy does), or `direct` for none. Its `Debug` and `Display` hide the password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProxyUrl(String);
+
+/// A proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Its host; an IPv6 address has its brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// As whom.
+    pub credentials: Option<Basic>,
+    id: u64,
+}
+
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP: `CONNECT` for https, requests in absolute form for http (RFC 9110 §9.3.6, RFC 9112 §3.2.2).
+    Http,
+    /// The same over TLS.
+    Https,
+    /// SOCKS 5 (RFC 1928); `remote_names` tells whether the proxy resolves names.
+    Socks5 {
+        /// Whether the proxy resolves names.
+        remote_names: bool,
+    },
+}
+
+impl Proxy {
+    /// Returns what tells it from others, its credentials included.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Tells whether it takes plain HTTP requests in absolute form.
+    pub fn forwards_http(&self) -> bool {
+        matches!(self.protocol, Protocol::Http | Protocol::Https)
+    }
+}
+
+impl FromStr for Proxy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The text may hold a password: only what is wrong with it is said.
+        let form = "write it as http://host:port, socks5://host:port or socks5h://name:password@host:port";
+        let url = Url::parse(text).map_err(|error| format!("it is no URL ({error}); {form}"))?;
+        let (protocol, port) = match url.scheme() {
+            "http" => (Protocol::Http, 80),
+            "https" => (Protocol::Https, 443),
+            "socks5" => (Protocol::Socks5 { remote_names: false }, 1080),
+            "socks5h" => (Protocol::Socks5 { remote_names: true }, 1080),
+            _ => return Err(format!("proxies of this kind are not known; {form}")),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| format!("it has no host; {form}"))?;
+        if !matches!(url.path(), "" | "/") || url.query().is_some() {
+            return Err(format!("it has a path; {form}"));
+        }
+        Ok(Self {
+            protocol,
+            host: host.to_ascii_lowercase(),
+            port: url.port().unwrap_or(port),
+            credentials: Basic::of(&url),
+            id: xxh3_64(url[..Position::BeforePath].as_bytes()),
+        })
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.protocol {
+            Protocol::Http => "http",
+            Protocol::Https => "https",
+            Protocol::Socks5 { remote_names: false } => "socks5",
+            Protocol::Socks5 { remote_names: true } => "socks5h",
+        };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+impl ProxyUrl {
+    /// Takes a proxy as it is written.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Reads it; `None` for `direct`.
+    ///
+    /// # Errors
+    /// Says what is wrong, without the password.
+    pub fn parse(&self) -> Result<Option<Proxy>, String> {
+        if self.0 == "direct" { Ok(None) } else { self.0.parse().map(Some) }
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.rsplit_once('@') {
+            Some((_, host)) => write!(f, "***@{host}"),
+            None => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_read_from_a_url() {
+        let proxy: Proxy = "socks5h://me:s%3Acret@Proxy.test".parse().unwrap();
+        assert_eq!(proxy.protocol, Protocol::Socks5 { remote_names: true });
+        assert_eq!((proxy.host.as_str(), proxy.port), ("proxy.test", 1080));
+        assert_eq!(proxy.credentials.as_ref().unwrap().password, "s:cret");
+        let proxy: Proxy = "http://[::1]:3128/".parse().unwrap();
+        assert_eq!((proxy.host.as_str(), proxy.port, proxy.credentials), ("[::1]", 3128, None));
+        for wrong in ["proxy.test:3128", "ftp://proxy.test", "http://proxy.test/path", "", "socks5://", "http://"] {
+            assert!(wrong.parse::<Proxy>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        let text = "http://me:hunter2@proxy.test:3128";
+        let proxy: Proxy = text.parse().unwrap();
+        let url = ProxyUrl::new(text);
+        assert!(!format!("{proxy} {proxy:?} {url} {url:?}").contains("hunter2"));
+        assert!(!"gopher://me:hunter2@x".parse::<Proxy>().unwrap_err().contains("hunter2"));
+    }
+
+    #[test]
+    fn proxies_that_differ_in_anything_have_different_identities() {
+        let texts =
+            ["http://a.test:1", "https://a.test:1", "http://a.test:2", "http://u:p@a.test:1", "http://u:q@a.test:1"];
+        let mut ids: Vec<u64> = texts.iter().map(|text| text.parse::<Proxy>().unwrap().id()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), texts.len());
+    }
+}

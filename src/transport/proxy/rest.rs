@@ -1,0 +1,77 @@
+//! Rest: how long a proxy that failed is left alone. Knows no clock and no network.
+
+use std::time::{Duration, Instant};
+
+/// The failures of one proxy, and until when it is left alone for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rest {
+    since: Option<Instant>,
+    until: Option<Instant>,
+    in_a_row: u32,
+}
+
+/// The first rest; it doubles with each failure in a row. A proxy that restarts is back within seconds.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// The longest rest: one that was away for an hour is found again within ten minutes.
+const LONGEST: Duration = Duration::from_secs(600);
+
+impl Rest {
+    /// Takes note of the failure of a request that began at `began`. Those that were under way together count once.
+    pub fn failed(&mut self, began: Instant, now: Instant) {
+        if self.knew_at(began) {
+            return;
+        }
+        let rest = FIRST.saturating_mul(1 << self.in_a_row.min(16)).min(LONGEST);
+        *self = Self { since: Some(now), until: Some(now + rest), in_a_row: self.in_a_row.saturating_add(1) };
+    }
+
+    /// Takes note that a request that began at `began` came through.
+    pub fn succeeded(&mut self, began: Instant) {
+        if !self.knew_at(began) {
+            *self = Self::default();
+        }
+    }
+
+    /// Returns until when the proxy is left alone; `None` once that is over.
+    pub fn until(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| *until > now)
+    }
+
+    fn knew_at(&self, began: Instant) -> bool {
+        self.since.is_some_and(|since| began < since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn rests_double_up_to_the_longest_and_a_success_ends_them() {
+        let mut now = Instant::now();
+        let mut rest = Rest::default();
+        for expected in [5, 10, 20, 40, 80, 160, 320, 600, 600] {
+            rest.failed(now, now);
+            assert_eq!(rest.until(now), Some(now + expected * S));
+            now += expected * S;
+            assert_eq!(rest.until(now), None);
+        }
+        rest.succeeded(now);
+        rest.failed(now, now);
+        assert_eq!(rest.until(now), Some(now + 5 * S));
+    }
+
+    #[test]
+    fn requests_that_were_under_way_together_count_once() {
+        let start = Instant::now();
+        let mut rest = Rest::default();
+        rest.failed(start, start + S);
+        rest.failed(start, start + 2 * S);
+        assert_eq!(rest.until(start + 2 * S), Some(start + 6 * S));
+        rest.succeeded(start);
+        assert!(rest.until(start + 2 * S).is_some(), "what began before says nothing of now");
+    }
+}

@@ -1,0 +1,354 @@
+//! The binary as its users meet it: what it prints, writes and exits with.
+#![cfg(feature = "cli")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+const HOME: &str = "<title>Home</title><h1>All</h1><a href=/a>a</a><a href=/b rel=nofollow>b</a>\
+                    <a href=/doc.pdf>doc</a><a href=http://elsewhere.example/>out</a>";
+
+/// A site on a port of its own; it tells of each request before it answers.
+struct Site {
+    address: SocketAddr,
+    asked: Receiver<String>,
+}
+
+impl Site {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, asked) = channel();
+        // The thread ends with the process: it waits for connections and owes nobody anything.
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let tell = tell.clone();
+                thread::spawn(move || serve(connection, &tell));
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Waits until a path is asked for.
+    fn wait_for(&self, path: &str) {
+        while self.asked.recv_timeout(Duration::from_secs(60)).expect("a request") != path {}
+    }
+}
+
+fn serve(connection: TcpStream, tell: &Sender<String>) -> Option<()> {
+    let mut writer = connection.try_clone().ok()?;
+    let mut lines = BufReader::new(connection).lines();
+    loop {
+        let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
+        while !lines.next()?.ok()?.is_empty() {}
+        let _ = tell.send(path.clone());
+        let (status, kind, body) = match path.as_str() {
+            "/" => ("200 OK", "text/html", HOME.to_owned()),
+            "/a" => ("200 OK", "text/html", "<title>A, or so</title><h1>One</h1><h1>Two</h1>".to_owned()),
+            "/b" => ("200 OK", "text/html", "<title>B</title>".to_owned()),
+            "/doc.pdf" => ("200 OK", "application/pdf", "%PDF".to_owned()),
+            "/robots.txt" => ("200 OK", "text/plain", "User-agent: *\nDisallow: /private\n".to_owned()),
+            "/broken" => ("200 OK", "text/html", "<a href=/missing>gone</a>".to_owned()),
+            "/hangs" => ("200 OK", "text/html", "<a href=/never>never</a>".to_owned()),
+            // Never answered: who asks waits until it gives up.
+            "/never" => loop {
+                thread::park();
+            },
+            path if path.starts_with("/many/") => {
+                let number: u32 = path.trim_start_matches("/many/").parse().ok()?;
+                let links = (1..10).map(|n| format!("<a href=/many/{}>x</a>", number * 10 + n));
+                ("200 OK", "text/html", links.collect())
+            }
+            _ => ("404 Not Found", "text/html", String::new()),
+        };
+        let length = body.len();
+        write!(writer, "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}").ok()?;
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn crawl(url: &str, more: &[&str]) -> Output {
+    run(&[&["crawl", url, "--allow-private", "--rate", "200/s"], more].concat())
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn lines(bytes: &[u8]) -> Vec<Value> {
+    text(bytes).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+/// One line on stderr that begins with `error: ` and says each of `words`; nothing on stdout.
+fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
+    let output = run(arguments);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+    assert!(error.starts_with("error: ") && error.trim_end().lines().count() == 1, "{arguments:?}: {error}");
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    for word in words {
+        assert!(error.contains(word), "{arguments:?} does not say {word}: {error}");
+    }
+}
+
+#[test]
+fn each_page_is_a_json_line_with_what_was_selected_and_the_summary_goes_to_stderr() {
+    let site = Site::start();
+    let output = crawl(&site.url("/"), &["--select", "head=h1", "--select", "to=a@href"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut pages = lines(&output.stdout);
+    pages.sort_by_key(|page| page["url"].to_string());
+    let urls: Vec<_> = pages.iter().map(|page| page["url"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(urls, ["/", "/a", "/b", "/doc.pdf"].map(|path| site.url(path)));
+    let (home, a, pdf) = (&pages[0], &pages[1], &pages[3]);
+    assert_eq!((&home["status"], &home["depth"], &home["parent"]), (&200.into(), &0.into(), &Value::Null));
+    assert_eq!((&home["title"], &home["links"]), (&"Home".into(), &4.into()));
+    assert_eq!(home["bytes"], HOME.len());
+    assert!(home["elapsed"].as_f64().unwrap() > 0.0);
+    assert!(humantime::parse_rfc3339(home["fetched_at"].as_str().unwrap()).is_ok());
+    assert_eq!((&a["parent"], &a["depth"]), (&site.url("/").into(), &1.into()));
+    assert_eq!(a["head"], serde_json::json!(["One", "Two"]));
+    assert_eq!(home["to"][0], "/a");
+    assert_eq!((&pdf["content_type"], &pdf["head"]), (&"application/pdf".into(), &serde_json::json!([])));
+    let summary = text(&output.stderr);
+    assert!(summary.contains("4 pages") && summary.trim_end().ends_with("adds up"), "{summary}");
+}
+
+#[test]
+fn csv_has_a_fixed_header_and_one_record_a_page() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let file = path(&folder, "pages.csv");
+    let output = crawl(&site.url("/a"), &["--select", "head=h1", "-o", &file]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("1 pages"), "the summary goes to stdout where pages do not");
+    let mut reader = csv::Reader::from_path(&file).unwrap();
+    let header: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let fields = "url status depth parent title content_type bytes fetched_at elapsed links head";
+    assert_eq!(header, fields.split(' ').collect::<Vec<_>>());
+    let record = reader.records().next().unwrap().unwrap();
+    assert_eq!((&record[4], &record[10]), ("A, or so", "One | Two"));
+}
+
+#[test]
+fn the_log_and_the_summary_say_how_each_request_ended() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let (log, summary) = (path(&folder, "log.jsonl"), path(&folder, "summary.json"));
+    fs::write(&summary, "x".repeat(100_000)).unwrap();
+    let output = crawl(&site.url("/broken"), &["--log", &log, "--summary", &summary]);
+    assert_eq!(output.status.code(), Some(3), "a page failed");
+    assert!(text(&output.stderr).contains("status/404") && text(&output.stderr).contains("/missing"));
+    let log = lines(&fs::read(log).unwrap());
+    let failed = log.iter().find(|line| line["outcome"] == "status").unwrap();
+    assert_eq!((&failed["url"], &failed["detail"]), (&site.url("/missing").into(), &"404".into()));
+    let summary: Value = serde_json::from_slice(&fs::read(summary).unwrap()).unwrap();
+    assert_eq!((&summary["ledger_adds_up"], &summary["counts"]["failed/status/404"]), (&true.into(), &1.into()));
+}
+
+#[test]
+fn a_file_has_the_same_settings_and_options_win_over_it() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let file = path(&folder, "crawl.toml");
+    let settings = format!(
+        "seeds = ['{}']\nrespect_nofollow = true\n[select]\nhead = 'h1'\n[politeness]\nrate = '200/s'\n\
+         [scope]\nmax_depth = 0\n[transport.guard]\nallow_private = true\n",
+        site.url("/")
+    );
+    fs::write(&file, settings).unwrap();
+    let output = run(&["crawl", "--config", &file]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let pages = lines(&output.stdout);
+    assert_eq!((pages.len(), &pages[0]["head"]), (1, &serde_json::json!(["All"])));
+    assert_eq!(lines(&run(&["crawl", "--config", &file, "--depth", "1"]).stdout).len(), 3, "the nofollow link is left");
+}
+
+#[test]
+fn a_wrong_setting_in_the_file_is_named_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "crawl.toml");
+    for (settings, words) in [
+        ("[politeness]\nspaceing = '1s'\n", ["spaceing", "line 2", "spacing"]),
+        ("[politeness]\nrate = '2'\n", ["rate", "line 2", "50/s"]),
+        ("[scope]\nwithin = 'planet'\n", ["within", "planet", "host"]),
+        ("[select]\nhead = 'h1['\n", ["select.head", "h1[", "selector"]),
+        ("threads = 'many'\n", ["threads", "line 1", "many"]),
+    ] {
+        fs::write(&file, settings).unwrap();
+        refuses(&["crawl", "http://127.0.0.1:1/", "--allow-private", "--config", &file], 2, &words);
+    }
+    refuses(&["crawl", "--config", "nowhere/crawl.toml"], 2, &["--config", "nowhere/crawl.toml"]);
+}
+
+#[test]
+fn wrong_input_gets_one_line_that_says_what_to_change() {
+    let home = "http://127.0.0.1:1/";
+    let here = &["crawl", home, "--allow-private"];
+    refuses(&["crawl"], 2, &["no URL", "https://"]);
+    refuses(&["crawl", "example.org"], 2, &["example.org", "https://"]);
+    refuses(&["crawl", "ftp://example.org/"], 2, &["ftp", "http"]);
+    refuses(&["crawl", "https://example.org/"], 2, &["--contact"]);
+    refuses(&["crawl", "https://example.org/", "--contact", "me"], 2, &["--contact", "`me`", "me@example.org"]);
+    refuses(&["crawl", "https://example.org/", "--user-agent", "bot/1.0"], 2, &["bot/1.0", "contact"]);
+    refuses(&["crawl", home], 2, &["127.0.0.1", "--allow-private"]);
+    refuses(&["crawl", "http://10.1.2.3/", "--contact", "me@example.org"], 2, &["10.1.2.3", "--allow-private"]);
+    refuses(&["crawl", "http://localhost/"], 2, &["localhost", "--allow-private"]);
+    for (option, value, word) in [
+        ("--rate", "2", "30/m"),
+        ("--delay", "soon", "250ms"),
+        ("--timeout", "0", "30s"),
+        ("--allow", "(", "unclosed"),
+        ("--select", "h1", "author=.author"),
+        ("--select", "x=h1[", "selector"),
+        ("--scope", "planet", "domain"),
+        ("--robots", "maybe", "obey"),
+        ("--max-pages", "0", "1"),
+        ("--max-body", "big", "10M"),
+        ("--resolve", "shop.test", "shop.test:127.0.0.1"),
+        ("--seeds", "nowhere.txt", "nowhere.txt"),
+        ("--nonsense", "x", "--nonsense"),
+    ] {
+        refuses(&[here, &[option, value][..]].concat(), 2, &[option.trim_start_matches("--"), word]);
+    }
+    for option in ["-o", "--log", "--summary"] {
+        refuses(&[here, &[option, "nowhere/file.jsonl"][..]].concat(), 1, &["nowhere/file.jsonl", "name"]);
+    }
+    refuses(&[here, &["-o", "same.jsonl", "--log", "same.jsonl"][..]].concat(), 2, &["same.jsonl", "two files"]);
+    assert!(!Path::new("same.jsonl").exists());
+}
+
+#[test]
+fn who_cannot_be_reached_is_a_failed_page_with_its_reason() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = thread::spawn(move || crawl(&format!("http://{closed}/"), &["--robots", "ignore", "--retries", "0"]));
+    let named = ["crawl", "http://no-such-name.invalid/", "--contact", "me@example.org", "--retries", "0"];
+    for (output, reason) in [(run(&named), "dns"), (nobody.join().unwrap(), "connect")] {
+        let summary = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{summary}");
+        let failed = summary.lines().skip_while(|line| !line.starts_with("failed")).nth(1).unwrap();
+        assert!(failed.trim_start().starts_with(reason) && failed.contains("http://"), "{summary}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_crawl_quietly() {
+    let site = Site::start();
+    let mut child = crawl_many(&site);
+    let mut first = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut first).unwrap();
+    drop(stdout);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(1), ""));
+}
+
+fn crawl_many(site: &Site) -> Child {
+    let url = site.url("/many/1");
+    let arguments = ["crawl", &url, "--allow-private", "--delay", "20ms", "--progress", "never"];
+    command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_lets_pages_in_flight_end_and_prints_the_summary() {
+    let site = Site::start();
+    let mut child = crawl_many(&site);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    interrupt(&child);
+    let mut rest = Vec::new();
+    stdout.read_to_end(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let summary = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{summary}");
+    assert!(summary.starts_with("stopping: ") && summary.contains("Stopped after"), "{summary}");
+    assert!(summary.trim_end().ends_with("0 leased: adds up"), "{summary}");
+    assert_eq!(lines(&rest).len() as u64 + 1, pages_of(&summary), "every page that ended is written");
+}
+
+fn pages_of(summary: &str) -> u64 {
+    let line = summary.lines().find(|line| line.starts_with("pages ")).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_gives_up_pages_in_flight() {
+    let site = Site::start();
+    let url = site.url("/hangs");
+    let arguments = ["crawl", &url, "--allow-private", "--rate", "200/s", "--progress", "never"];
+    let mut child = command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    site.wait_for("/never");
+    interrupt(&child);
+    let mut said = String::new();
+    stderr.read_line(&mut said).unwrap();
+    assert!(said.contains("(1)"), "{said}");
+    interrupt(&child);
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("Stopped at once") && said.trim_end().ends_with("1 leased: adds up"), "{said}");
+}
+
+#[test]
+fn robots_tells_which_line_decides() {
+    let site = Site::start();
+    let output = run(&["robots", &site.url("/"), "/private/x", "/open", "--allow-private"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(said.contains("disallowed  /private/x: by line 2, `Disallow: /private`"), "{said}");
+    assert!(said.contains("allowed     /open"), "{said}");
+    refuses(&["robots", &site.url("/")], 2, &["--allow-private"]);
+}
+
+#[test]
+fn fetch_shows_one_answer() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let output = run(&["fetch", &site.url("/doc.pdf"), "--allow-private", "-i"]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(shown.starts_with("HTTP/1.1 200 OK\n") && shown.ends_with("\n\n%PDF"), "{shown}");
+    let file = path(&folder, "doc.pdf");
+    run(&["fetch", &site.url("/doc.pdf"), "--allow-private", "-o", &file]);
+    assert_eq!(fs::read_to_string(file).unwrap(), "%PDF");
+    assert_eq!(run(&["fetch", &site.url("/missing"), "--allow-private"]).status.code(), Some(3));
+}
+
+#[test]
+fn the_demo_ends_well_with_a_ledger_that_adds_up() {
+    let output = run(&["demo", "--progress", "never"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(said.contains("2 failed") && said.contains("adds up"), "{said}");
+    assert!(said.contains("had 0 visitors in /cloister/"), "{said}");
+}

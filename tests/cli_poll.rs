@@ -1,0 +1,101 @@
+//! `actix-crawler poll`, as a process.
+
+#![cfg(feature = "cli")]
+
+mod recorder;
+
+use std::{
+    io::Write,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use recorder::{Answer, Asked, Recorder};
+use serde_json::Value;
+
+fn poll(arguments: &[&str], stdin: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    command.arg("poll").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn one_line_an_answer_in_the_order_of_the_input_at_the_rate() {
+    let api = Recorder::start(|asked: &Asked| {
+        Answer::ok(asked.path.clone()).after(Duration::from_millis(asked.index as u64 % 3 * 40)).header("x-a", "b")
+    });
+    let input: String = (0..60).map(|n| format!("{}\n", api.url(&format!("/{n}")))).collect();
+    let output = poll(&["-", "--rate", "50/s", "--allow-private", "--keep-header", "X-A"], &input);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 60);
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(line["index"], index);
+        assert_eq!((&line["status"], &line["body"]), (&200.into(), &format!("/{index}").into()));
+        assert_eq!((&line["headers"]["x-a"], &line["attempts"]), (&"b".into(), &1.into()));
+        assert!(line["started_at"].is_string() && line["elapsed"].is_number());
+    }
+    assert!(stderr(&output).contains("60 of 60 answered, 0 failed"), "{}", stderr(&output));
+    assert!(api.arrivals().smallest_gap() >= Duration::from_millis(19));
+}
+
+#[test]
+fn a_json_line_says_method_headers_and_body_and_a_failure_sets_the_code() {
+    let api =
+        Recorder::start(|asked: &Asked| if asked.path == "/gone" { Answer::status(404) } else { Answer::ok("ok") });
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let input = format!(
+        "{{\"url\": \"{}\", \"method\": \"put\", \"headers\": {{\"x-b\": \"c\"}}, \"body\": {{\"id\": 1}}}}\n# none\n{}\n",
+        api.url("/item"),
+        api.url("/gone"),
+    );
+    std::fs::write(folder.path().join("in"), input).unwrap();
+    let (input, out, bodies, summary) = (file("in"), file("out"), file("bodies"), file("summary"));
+    let output = poll(
+        &[
+            "-i",
+            &input,
+            "-o",
+            &out,
+            "--save-dir",
+            &bodies,
+            "--summary",
+            &summary,
+            "--rate",
+            "unlimited",
+            "--allow-private",
+        ],
+        "",
+    );
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let asked = api.asked().into_iter().find(|asked| asked.path == "/item").unwrap();
+    assert_eq!((asked.method.as_str(), asked.body.as_slice()), ("PUT", br#"{"id":1}"#.as_slice()));
+    assert_eq!((asked.header("x-b"), asked.header("content-type")), (Some("c"), Some("application/json")));
+    assert_eq!(std::fs::read_to_string(folder.path().join("bodies/0")).unwrap(), "ok");
+    assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 2);
+    let summary: Value = serde_json::from_str(&std::fs::read_to_string(summary).unwrap()).unwrap();
+    assert_eq!((&summary["requests"], &summary["failed"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn a_wrong_line_is_named_before_anything_is_sent() {
+    let api = Recorder::start(|_| Answer::ok(""));
+    let input = format!("{}\nnot a url\n", api.url("/"));
+    let output = poll(&["-", "--allow-private"], &input);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("stdin line 2"), "{}", stderr(&output));
+    assert!(api.asked().is_empty());
+    assert_eq!(poll(&[], "").status.code(), Some(2));
+    assert_eq!(poll(&["https://example.org/"], "").status.code(), Some(2), "no contact");
+}

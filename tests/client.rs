@@ -1,0 +1,326 @@
+//! What the throttled client does with refusals, retries, quotas, callers that give up, and many requests at once.
+
+#![allow(clippy::disallowed_methods, reason = "time is measured here")]
+
+mod recorder;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_crawler::{
+    ThrottledClient,
+    client::{ClientBuilder, Progress},
+    domain::DomainKey,
+    error::{Error, Result},
+    rate::Rate,
+    retry::Retry,
+};
+use futures_util::{FutureExt, StreamExt, future::join_all};
+use recorder::{Answer, Asked, Recorder};
+
+const S: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+const CONTACT: &str = "clienttest/1.0 (+https://example.org/bot)";
+
+fn builder(rate: Rate) -> ClientBuilder {
+    let quick = Retry { base: 10 * MS, max: 20 * MS, ..Retry::default() };
+    ThrottledClient::builder(CONTACT).rate(rate).allow_private().retry(quick)
+}
+
+fn unlimited() -> ThrottledClient {
+    builder(Rate::UNLIMITED).build().unwrap()
+}
+
+/// Answers the path, as JSON.
+fn echo() -> Recorder {
+    Recorder::start(|asked: &Asked| Answer::ok(format!("{:?}", asked.path)))
+}
+
+#[tokio::test]
+async fn a_request_says_what_its_builder_was_told() {
+    let api = echo();
+    let client = unlimited();
+    let posted = client
+        .post(api.url("/items?a=1"))
+        .query(&[("b", "2 3")])
+        .bearer_auth("secret")
+        .header("x-trace", "7")
+        .json(&serde_json::json!({"id": 5}));
+    let response = posted.send().await.unwrap();
+    assert_eq!((response.status(), response.attempts()), (200, 1));
+    assert_eq!(response.json::<String>().unwrap(), "/items?a=1&b=2+3");
+    let formed = client.put(api.url("/")).basic_auth("me", "pass").form(&[("k", "v w")]);
+    formed.send().await.unwrap();
+    let asked = api.asked();
+    assert_eq!(asked[0].method, "POST");
+    assert_eq!(asked[0].header("authorization"), Some("Bearer secret"));
+    assert_eq!(asked[0].header("content-type"), Some("application/json"));
+    assert_eq!(asked[0].header("user-agent"), Some(CONTACT));
+    assert_eq!(asked[0].header("x-trace"), Some("7"));
+    assert_eq!(asked[0].body, br#"{"id":5}"#);
+    assert_eq!(asked[1].header("authorization"), Some("Basic bWU6cGFzcw=="));
+    assert_eq!(asked[1].body, b"k=v+w");
+    for method in ["PATCH", "DELETE", "HEAD", "OPTIONS"] {
+        client.request(method.parse().unwrap(), api.url("/")).send().await.unwrap();
+        assert_eq!(api.asked().last().unwrap().method, method);
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_is_named_and_nothing_is_sent() {
+    let client = unlimited();
+    assert!(matches!(client.get("api.example.com/x").send().await, Err(Error::Url { .. })));
+    assert!(matches!(client.get("http://127.0.0.1:1/").query(&5).send().await, Err(Error::Setting { .. })));
+    let anonymous = ThrottledClient::new("bot", Rate::UNLIMITED).unwrap_err().to_string();
+    assert!(anonymous.contains("contact"), "{anonymous}");
+}
+
+#[tokio::test]
+async fn a_private_address_is_refused_unless_it_was_allowed() {
+    let api = echo();
+    let client = ThrottledClient::new(CONTACT, Rate::UNLIMITED).unwrap();
+    let refused = client.get(api.url("/")).send().await.unwrap_err();
+    assert!(matches!(refused, Error::Fetch { .. }), "{refused}");
+    assert!(api.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_status_is_a_response_and_becomes_an_error_only_when_asked() {
+    let api = Recorder::start(|_| Answer::status(404));
+    let response = unlimited().get(api.url("/")).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    assert!(matches!(response.error_for_status(), Err(Error::Status { status: 404, .. })));
+}
+
+#[tokio::test]
+async fn a_refusal_cools_the_domain_and_is_tried_again_without_the_callers_knowing() {
+    let refuse_third = |asked: &Asked| match asked.index {
+        2 => Answer::status(429).header("retry-after", 1),
+        _ => Answer::ok("1"),
+    };
+    let api = Recorder::start(refuse_third);
+    let client = builder(Rate::UNLIMITED).concurrency(1).build().unwrap();
+    let responses = join_all((0..5).map(|_| client.get(api.url("/")).send())).await;
+    let attempts: Vec<_> = responses.iter().map(|response| response.as_ref().unwrap().attempts()).collect();
+    assert_eq!(attempts, [1, 1, 2, 1, 1], "the refused one keeps its place");
+    let at: Vec<_> = api.arrivals().0;
+    assert!(at[3] - at[2] >= S, "nothing is sent while the domain cools");
+    assert!(at[5] - at[3] < S);
+}
+
+#[tokio::test]
+async fn what_may_not_be_repeated_is_not() {
+    let api = Recorder::start(|_| Answer::status(503).header("retry-after", 0));
+    let client = unlimited();
+    assert_eq!(client.post(api.url("/")).send().await.unwrap().status(), 503);
+    assert_eq!(api.asked().len(), 1);
+    let broken = Recorder::start(|asked| if asked.index < 2 { Answer::status(502) } else { Answer::ok("") });
+    assert_eq!(client.post(broken.url("/")).send().await.unwrap().status(), 502);
+    let again = client.post(broken.url("/")).repeatable(true).send().await.unwrap();
+    assert_eq!((again.status(), again.attempts()), (200, 2));
+}
+
+#[tokio::test]
+async fn the_retry_budget_ends_with_the_last_answer() {
+    let api = Recorder::start(|_| Answer::status(500));
+    let response = unlimited().get(api.url("/")).send().await.unwrap();
+    assert_eq!((response.status(), response.attempts(), api.asked().len()), (500, 3, 3));
+}
+
+#[tokio::test]
+async fn a_request_has_its_own_time_out_and_waiting_for_the_permit_does_not_count() {
+    let api = Recorder::start(|asked| Answer::ok("").after(if asked.path == "/slow" { 5 * S } else { Duration::ZERO }));
+    let client = builder(Rate::per_second(2)).build().unwrap();
+    let quick = || client.get(api.url("/")).timeout(100 * MS).send();
+    assert!(join_all([quick(), quick(), quick()]).await.iter().all(Result::is_ok));
+    let slow = client.post(api.url("/slow")).timeout(50 * MS).send().await;
+    assert!(matches!(slow, Err(Error::Fetch { .. })));
+}
+
+/// The place of a caller that gives up goes to the next, and nothing is lost or doubled by it.
+#[tokio::test]
+async fn a_caller_that_gives_up_leaves_its_place_to_the_next() {
+    let api = echo();
+    let client = builder(Rate::per_second(2)).build().unwrap();
+    let started = Instant::now();
+    client.get(api.url("/first")).send().await.unwrap();
+    let mut given_up: Vec<_> = (0..100).map(|_| Box::pin(client.get(api.url("/given-up")).send())).collect();
+    given_up.iter_mut().for_each(|request| assert!(request.now_or_never().is_none()));
+    let next = tokio::spawn(client.get(api.url("/next")).send());
+    tokio::time::sleep(300 * MS).await;
+    drop(given_up);
+    next.await.unwrap().unwrap();
+    let paths: Vec<_> = api.asked().into_iter().map(|asked| asked.path).collect();
+    assert_eq!(paths, ["/first", "/next"]);
+    assert!(started.elapsed() < 900 * MS, "it took the place of the first that gave up: {:?}", started.elapsed());
+}
+
+/// Callers give up at every moment there is: in the line, at the gate, while the request is on its way.
+#[tokio::test]
+async fn callers_that_give_up_at_any_moment_neither_lose_nor_double_a_permit() {
+    let api = Recorder::start(|_| Answer::ok("").after(20 * MS));
+    let client = builder(Rate::per_second(100)).concurrency(4).build().unwrap();
+    let calls = (0..300_u32).map(|n| {
+        let request = client.get(api.url("/")).send();
+        async move { tokio::time::timeout(MS * (n * 37 % 900), request).await.is_ok() }
+    });
+    let answered = join_all(calls).await.into_iter().filter(|answered| *answered).count();
+    assert!(answered > 20, "{answered}");
+    assert!(api.arrivals().fullest(S) <= 100);
+    // All places are free again: four run at once, and are answered.
+    let started = Instant::now();
+    let results = join_all((0..8).map(|_| client.get(api.url("/")).send())).await;
+    assert!(results.iter().all(Result::is_ok) && started.elapsed() < S);
+}
+
+#[tokio::test]
+async fn the_rate_and_the_concurrency_change_while_requests_wait() {
+    let api = Recorder::start(|_| Answer::ok("").after(50 * MS));
+    let client = builder(Rate::per_minute(1)).build().unwrap();
+    client.get(api.url("/")).send().await.unwrap();
+    let waiting = tokio::spawn(join_all((0..10).map(|_| client.get(api.url("/")).send())));
+    tokio::time::sleep(100 * MS).await;
+    assert_eq!(api.asked().len(), 1);
+    client.set_rate(Rate::per_second(100));
+    waiting.await.unwrap();
+    assert_eq!(api.asked().len(), 11);
+    client.set_concurrency(1);
+    let started = Instant::now();
+    join_all((0..5).map(|_| client.get(api.url("/")).send())).await;
+    assert!(started.elapsed() >= 250 * MS, "one after another");
+}
+
+#[tokio::test]
+async fn each_domain_has_its_limit_or_all_share_one() {
+    let api = echo();
+    let of = |host: &str| api.url("/").replace("127.0.0.1", host);
+    let apart = builder(Rate::per_second(1)).rate_of("127.0.0.3", Rate::UNLIMITED).build().unwrap();
+    let started = Instant::now();
+    let urls = ["127.0.0.1", "localhost", "127.0.0.1"].map(of);
+    join_all(urls[..2].iter().map(|url| apart.get(url).send())).await;
+    assert!(started.elapsed() < 900 * MS);
+    let shared = builder(Rate::per_second(2)).one_limit().build().unwrap();
+    join_all(urls.iter().map(|url| shared.get(url).send())).await;
+    assert!(started.elapsed() >= 1_000 * MS);
+    let by_path = DomainKey::By(Arc::new(|url: &url::Url| url.path().to_owned()));
+    let by_path = builder(Rate::per_minute(1)).limit_by(by_path).build().unwrap();
+    let responses = join_all(["/a", "/b", "/c"].map(|path| by_path.get(api.url(path)).send())).await;
+    assert!(responses.iter().all(Result::is_ok));
+}
+
+/// A server that allows 20 requests in 2 s and says what is left: nothing is refused.
+#[tokio::test]
+async fn a_quota_that_the_server_tells_is_kept_before_anything_is_refused() {
+    let window = std::sync::Mutex::new((Instant::now(), 0_u32));
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = refused.clone();
+    let api = Recorder::start(move |_| {
+        let mut window = window.lock().unwrap();
+        if window.0.elapsed() > 2 * S {
+            *window = (Instant::now(), 0);
+        }
+        window.1 += 1;
+        let (left, reset) = (20_u32.saturating_sub(window.1), (2 * S).saturating_sub(window.0.elapsed()));
+        let answer = if window.1 > 20 { Answer::status(429) } else { Answer::ok("") };
+        count.fetch_add(usize::from(answer.status == 429), Ordering::Relaxed);
+        answer.header("x-ratelimit-remaining", left).header("x-ratelimit-reset", reset.as_secs_f64()).after(5 * MS)
+    });
+    let client = builder(Rate::per_second(200)).concurrency(4).build().unwrap();
+    let results = client.execute((0..50).map(|_| api.url("/")), |response| async move { Ok(response.status()) }).await;
+    assert!(results.into_iter().all(|status| status.unwrap() == 200));
+    assert_eq!(refused.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn an_unknown_limit_is_found() {
+    let taken = std::sync::Mutex::new(std::collections::VecDeque::new());
+    let api = Recorder::start(move |asked| {
+        let mut taken = taken.lock().unwrap();
+        while taken.front().is_some_and(|first| asked.at - *first > S) {
+            taken.pop_front();
+        }
+        if taken.len() >= 20 {
+            return Answer::status(429).header("retry-after", 1);
+        }
+        taken.push_back(asked.at);
+        Answer::ok("")
+    });
+    let client = builder(Rate::per_second(16)).adaptive().build().unwrap();
+    let urls = std::iter::repeat_with(|| api.url("/"));
+    let statuses = client.execute(urls, |response| async move { Ok(response.status()) }).unordered();
+    statuses.take(260).collect::<Vec<_>>().await;
+    let last: Vec<_> = api.arrivals().0.into_iter().rev().take(80).collect();
+    let rate = 79.0 / (last[0] - last[79]).as_secs_f64();
+    assert!((17.0..20.5).contains(&rate), "settles just under 20: {rate:.1}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_under_a_permit_of_its_own_and_without_credentials() {
+    let there = echo();
+    let to = there.url("/there").replace("127.0.0.1", "localhost");
+    let api = Recorder::start(move |_| Answer::status(302).header("location", &to));
+    let client = unlimited();
+    let response = client.get(api.url("/")).bearer_auth("secret").send().await.unwrap();
+    assert_eq!((response.status(), response.url().path()), (200, "/there"));
+    assert_eq!(there.asked()[0].header("authorization"), None);
+    let kept = builder(Rate::UNLIMITED).keep_redirects().build().unwrap();
+    assert_eq!(kept.get(api.url("/")).send().await.unwrap().status(), 302);
+}
+
+#[tokio::test]
+async fn results_come_in_the_order_given_and_one_failure_ends_no_other() {
+    let api = Recorder::start(|asked| match asked.path.as_str() {
+        "/3" => Answer::status(404),
+        path => Answer::ok(&path[1..]).after(MS * (60 - 10 * path[1..].parse::<u32>().unwrap())),
+    });
+    let client = unlimited();
+    let mut seen = Vec::new();
+    let results = client
+        .execute((0..6).map(|n| client.get(api.url(&format!("/{n}")))), |response| async move {
+            response.error_for_status()?.json::<u32>()
+        })
+        .progress(|progress| seen.push(progress))
+        .await;
+    let values: Vec<_> = results.iter().map(|result| result.as_ref().ok().copied()).collect();
+    assert_eq!(values, [Some(0), Some(1), Some(2), None, Some(4), Some(5)]);
+    assert_eq!(seen.len(), 6);
+    assert_eq!(seen[5], Progress { done: 6, failed: 1, total: Some(6) });
+    let read = |response: actix_crawler::client::Response| async move { response.error_for_status()?.json::<u32>() };
+    let urls = || (0..6).map(|n| api.url(&format!("/{n}")));
+    let ordered: Vec<_> = client.execute(urls(), read).ordered().map(|done| done.index).collect().await;
+    assert_eq!(ordered, [0, 1, 2, 3, 4, 5]);
+    let unordered: Vec<_> = client.execute(urls(), read).unordered().map(|done| done.index).collect().await;
+    assert_ne!(unordered, ordered, "in the order of completion");
+    let failed = client.execute(urls(), read).fail_fast().await;
+    assert!(matches!(failed, Err(Error::Status { status: 404, .. })));
+}
+
+#[tokio::test]
+async fn a_failure_ends_a_fail_fast_execution_and_nothing_more_is_sent() {
+    let api = Recorder::start(|asked| if asked.index == 5 { Answer::status(404) } else { Answer::ok("") });
+    let client = builder(Rate::per_second(50)).build().unwrap();
+    let read = |response: actix_crawler::client::Response| async move { response.error_for_status().map(drop) };
+    assert!(client.execute((0..500).map(|_| api.url("/")), read).fail_fast().await.is_err());
+    let sent = api.asked().len();
+    tokio::time::sleep(200 * MS).await;
+    assert!(api.asked().len() <= sent + 1 && sent < 20, "{sent}, then {}", api.asked().len());
+}
+
+#[tokio::test]
+async fn of_an_endless_iterator_only_what_may_be_under_way_is_taken() {
+    let api = echo();
+    let client = builder(Rate::UNLIMITED).concurrency(4).build().unwrap();
+    let taken = AtomicUsize::new(0);
+    let endless = std::iter::repeat_with(|| {
+        taken.fetch_add(1, Ordering::Relaxed);
+        api.url("/")
+    });
+    let results = client.execute(endless, |response| async move { Ok(response.status()) }).unordered();
+    assert_eq!(results.take(100).count().await, 100);
+    assert!(taken.load(Ordering::Relaxed) <= 100 + 4 + 32, "{taken:?}");
+}

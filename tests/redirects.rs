@@ -1,0 +1,181 @@
+//! Redirects: each hop is a request of its own, with a permit, an account and a judgement of its own.
+
+mod crawls;
+mod recorder;
+
+use std::time::Duration;
+
+use actix_crawler::{
+    Crawler,
+    politeness::{Override, Politeness, RobotsPolicy},
+    prelude::*,
+    scope::Within,
+};
+use crawls::{CONTACT, MS, crawl, run, run_logged};
+use recorder::{Answer, Arrivals, Asked, Recorder};
+
+/// `/n` leads to `/n+1`; `/end` is a page.
+fn chain(asked: &Asked) -> Answer {
+    match asked.path[1..].parse::<u32>() {
+        Ok(n) => Answer::redirect(format!("/{}", n + 1)),
+        Err(_) => Answer::ok(""),
+    }
+}
+
+#[test]
+fn ten_hops_are_followed_and_the_eleventh_is_not() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/10" if asked.host == "ten.test" => Answer::ok(""),
+        _ => chain(asked),
+    });
+    let (report, log) = run_logged(crawl(&site).seeds(["http://ten.test/0", "http://more.test/0"]));
+    let paths: Vec<String> = (0..=10).map(|n| format!("/{n}")).collect();
+    for (host, asked) in site.by_host() {
+        assert_eq!(asked.iter().map(|asked| asked.path.clone()).collect::<Vec<_>>(), paths, "{host}");
+    }
+    let ledger = report.stats.ledger;
+    assert_eq!((ledger.discovered, ledger.done, ledger.failed), (22, 21, 1), "{report}");
+    assert_eq!(
+        (report.pages(), report.stats.get("outcome/redirect"), report.stats.get("outcome/redirect_loop")),
+        (1, 20, 1)
+    );
+    let end = log.iter().find(|line| line.outcome == "redirect_loop").unwrap();
+    assert_eq!((end.url.as_str(), end.detail.as_str()), ("http://more.test/10", "over 10 redirects in a row"));
+}
+
+#[test]
+fn a_loop_ends_where_it_closes() {
+    let site = Recorder::start(|asked| match asked.url().as_str() {
+        "http://self.test/" => Answer::redirect("/"),
+        "http://fragment.test/" => Answer::redirect("/#top"),
+        "http://two.test/" => Answer::redirect("http://two.test/b"),
+        "http://two.test/b" => Answer::redirect("http://two.test/"),
+        "http://three.test/" => Answer::redirect("http://half.test/"),
+        "http://half.test/" => Answer::redirect("http://way.test/"),
+        "http://way.test/" => Answer::redirect("http://three.test/"),
+        _ => Answer::ok(""),
+    });
+    let seeds = ["self", "fragment", "two", "three"].map(|name| format!("http://{name}.test/"));
+    let report = run(crawl(&site).seeds(seeds));
+    let mut once = site.sorted_urls();
+    once.dedup();
+    assert_eq!(site.count(), once.len(), "nothing is asked for twice");
+    assert_eq!(site.count(), 7);
+    assert_eq!((report.failed(), report.stats.get("outcome/redirect_loop")), (4, 4), "{report}");
+}
+
+#[test]
+fn a_hop_to_another_domain_waits_for_that_domains_permit() {
+    const FROM: Duration = Duration::from_millis(10);
+    const TO: Duration = Duration::from_millis(120);
+    let site = Recorder::start(|asked| match asked.host.as_str() {
+        "to.test" => Answer::ok(""),
+        _ => Answer::redirect(format!("http://to.test{}", asked.path)),
+    });
+    let politeness = Politeness {
+        spacing: Some(FROM),
+        robots: RobotsPolicy::Ignore,
+        overrides: vec![Override { domain: "to.test".into(), spacing: Some(TO), ..Override::default() }],
+        ..Politeness::default()
+    };
+    let hops = (0..12).map(|n| format!("http://from{}.test/{n}", n % 4));
+    let own = (12..15).map(|n| format!("http://to.test/{n}"));
+    let report = run(crawl(&site).politeness(politeness).seeds(hops).seeds(own));
+    let to = &site.by_host()["to.test"];
+    assert_eq!((to.len(), report.pages()), (15, 15), "{report}");
+    assert!(Arrivals::of(to).smallest_gap() >= TO, "{:?}", Arrivals::of(to).smallest_gap());
+    assert!(to.iter().all(|asked| asked.in_flight == 1));
+    let counted = report.stats.domains.iter().find(|(domain, _)| domain.as_str() == "to.test").unwrap().1;
+    assert_eq!(counted.requests, 15);
+}
+
+#[test]
+fn a_target_is_judged_like_any_link() {
+    let site = Recorder::start(|asked| match asked.url().as_str() {
+        "http://in.test/" => Answer::page(["/out", "/loop-mail", "/seen", "/deep/a/b"]),
+        "http://in.test/out" => Answer::redirect("http://out.test/"),
+        "http://in.test/loop-mail" => Answer::redirect("mailto:someone@in.test"),
+        "http://in.test/seen" => Answer::redirect("http://in.test/"),
+        "http://in.test/deep/a/b" => Answer::redirect("../c?d=e#f"),
+        _ => Answer::ok(""),
+    });
+    let report = run(crawl(&site).within(Within::Domain).seed("http://in.test/"));
+    let urls = site.sorted_urls();
+    let expected =
+        ["", "deep/a/b", "deep/c?d=e", "loop-mail", "out", "seen"].map(|path| format!("http://in.test/{path}"));
+    assert_eq!(urls, expected, "a page that was seen is not asked for again, what is outside not at all");
+    assert_eq!(report.stats.get("drop/scope/host"), 1, "{report}");
+    assert_eq!(report.stats.get("drop/scope/scheme"), 1, "{report}");
+    let ledger = report.stats.ledger;
+    assert_eq!((ledger.discovered, ledger.done, ledger.dropped), (8, 6, 2), "{report}");
+}
+
+/// Whoever asks for the old name means the site that answers there; a link that leads elsewhere means nothing.
+#[test]
+fn a_seed_that_redirects_to_another_host_takes_that_host_into_the_scope() {
+    let site = Recorder::start(|asked| match asked.url().as_str() {
+        "http://old.test/" => Answer::redirect("http://between.test/"),
+        "http://between.test/" => Answer::redirect("http://www.new.test/start"),
+        "http://www.new.test/start" => Answer::page(["/a", "http://away.test/", "/leads-away"]),
+        "http://www.new.test/leads-away" => Answer::redirect("http://elsewhere.test/"),
+        _ => Answer::ok(""),
+    });
+    let report = run(crawl(&site).within(Within::Host).seed("http://old.test/"));
+    let expected = ["between.test/", "old.test/", "www.new.test/a", "www.new.test/leads-away", "www.new.test/start"];
+    assert_eq!(site.sorted_urls(), expected.map(|url| format!("http://{url}")));
+    assert_eq!(report.stats.get("drop/scope/host"), 2, "{report}");
+}
+
+#[test]
+fn a_hop_costs_no_depth_and_no_page() {
+    let site = Recorder::start(|asked| match asked.path[1..].split_once('/') {
+        // Each page is reached by two hops.
+        Some((n, "first")) => Answer::redirect(format!("/{n}/second")),
+        Some((n, "second")) => Answer::redirect(format!("/{n}/page")),
+        Some((n, "page")) => {
+            let next = n.parse::<u32>().unwrap() + 1;
+            Answer::page([format!("/{next}/first"), format!("/{next}/page?direct")])
+        }
+        _ => Answer::ok(""),
+    });
+    let deep = run(crawl(&site).max_depth(2).seed("http://deep.test/0/first"));
+    assert_eq!(deep.pages(), 3 + 2, "{deep}");
+    assert!(site.paths().iter().all(|path| !path.starts_with("/3")), "{:?}", site.paths());
+    let (few, log) = run_logged(crawl(&site).max_pages(4).seed("http://few.test/0/first"));
+    assert_eq!(few.pages(), 4, "{few}");
+    let depth_of = |path: &str| log.iter().find(|line| line.url == format!("http://few.test{path}")).unwrap().depth;
+    assert_eq!(["/0/first", "/0/second", "/0/page", "/1/first", "/1/second"].map(depth_of), [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
+    let site = Recorder::start(|asked| match asked.host.as_str() {
+        "a.test" => Answer::redirect("http://b.test/"),
+        _ => Answer::ok(""),
+    });
+    let seed = Request::parse("http://a.test/").unwrap();
+    let seed = seed.header("Authorization", "Bearer x").header("Cookie", "k=v").header("X-Own", "y");
+    let states = Collect::new();
+    let spider = |page: &Response| Ok(Parsed::of(page.state::<u32>()?));
+    let crawler = Crawler::new(spider, CONTACT).resolve(site.rule()).allow_private().ignore_robots();
+    let crawler = crawler.within(Within::Any).rate(Rate::UNLIMITED).pipeline(states.clone());
+    run(crawler.request(seed.with_state(&7_u32).unwrap()));
+    let asked = site.asked();
+    let carried = |at: usize| ["authorization", "cookie", "x-own"].map(|name| asked[at].header(name));
+    assert_eq!(carried(0), [Some("Bearer x"), Some("k=v"), Some("y")]);
+    assert_eq!(carried(1), [None, None, Some("y")]);
+    assert_eq!(states.take(), [7]);
+}
+
+/// A page that two redirects lead to, while it is on its way itself, is fetched once.
+#[test]
+fn many_ways_to_one_page_are_one_page() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page((0..10).map(|n| format!("/to-page/{n}"))),
+        "/page" => Answer::ok("").after(50 * MS),
+        _ => Answer::redirect("/page"),
+    });
+    let report = run(crawl(&site).per_domain(8).seed("http://one.test/"));
+    assert_eq!(site.paths().iter().filter(|path| *path == "/page").count(), 1);
+    assert_eq!((report.pages(), report.stats.ledger.discovered, report.stats.items), (2, 12, 2), "{report}");
+}

@@ -1,0 +1,143 @@
+//! Refusals: 429, 503 and hosts that are not there concern a whole domain, no URL of it, and no other domain.
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
+
+mod crawls;
+mod recorder;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix_crawler::{crawler::Settings, retry::Retry};
+use crawls::{Links, MS, crawl, crawl_with, links, run, run_logged};
+use recorder::{Answer, Arrivals, Recorder};
+
+const S: Duration = Duration::from_secs(1);
+
+/// A crawl in which a page whose own budget of retries were touched would fail.
+fn tried_once(site: &Recorder) -> actix_crawler::Crawler<Links> {
+    let retry = Retry { attempts: 1, ..Retry::default() };
+    crawl_with(links as Links, site, Settings { retry, ..Settings::default() })
+}
+
+#[test]
+fn a_refusal_cools_its_whole_domain_for_as_long_as_it_says_and_no_other() {
+    // When each host may be asked again.
+    let leave = Mutex::new(HashMap::<String, Instant>::new());
+    let early = Arc::new(Mutex::new(Vec::new()));
+    let noted = early.clone();
+    let site = Recorder::start(move |asked| {
+        if asked.host == "other.test" {
+            return Answer::ok("");
+        }
+        let mut leave = leave.lock().unwrap();
+        if let Some(leave) = leave.get(&asked.host) {
+            if asked.at < *leave {
+                noted.lock().unwrap().push((asked.host.clone(), *leave - asked.at));
+            }
+            return Answer::ok("");
+        }
+        let wall = SystemTime::now();
+        let (says, wait) = match asked.host.as_str() {
+            "seconds.test" => ("1".to_owned(), S),
+            _ => {
+                // Dates have no parts of seconds.
+                let date = httpdate::fmt_http_date(wall + 2 * S);
+                let wait = httpdate::parse_http_date(&date).unwrap().duration_since(wall).unwrap();
+                (date, wait)
+            }
+        };
+        leave.insert(asked.host.clone(), Instant::now() + wait);
+        Answer::status(429).header("retry-after", says)
+    });
+    let pages = |host: &'static str, many: u32| (0..many).map(move |n| format!("http://{host}/{n}"));
+    let (report, log) = run_logged(
+        tried_once(&site)
+            .spacing(20 * MS)
+            .seeds(pages("seconds.test", 5))
+            .seeds(pages("date.test", 5))
+            .seeds(pages("other.test", 40)),
+    );
+    assert_eq!(*early.lock().unwrap(), [], "hosts that were asked too early");
+    assert_eq!((report.pages(), report.failed()), (50, 0), "{report}");
+    let by_host = site.by_host();
+    for host in ["seconds.test", "date.test"] {
+        let asked = &by_host[host];
+        assert_eq!(asked.len(), 6, "{host}: each page once, and the refused one again");
+        let pause = asked[1].at - asked[0].at;
+        assert!(pause < 4 * S, "{host}: cools for {pause:?}");
+        let of_refused: Vec<_> = log.iter().filter(|line| line.url == asked[0].url()).collect();
+        let told: Vec<_> = of_refused.iter().map(|line| (line.outcome.as_str(), line.attempt, line.is_final)).collect();
+        assert_eq!(told, [("refused", 1, false), ("ok", 1, true)], "a refusal is no attempt");
+        let refusals = report.stats.domains.iter().find(|(domain, _)| domain.as_str() == host).unwrap().1.refusals;
+        assert_eq!(refusals, 1, "{host}");
+    }
+    let other = Arrivals::of(&by_host["other.test"]);
+    let fell_asleep = by_host["other.test"].windows(2).filter(|pair| pair[1].at - pair[0].at > S / 2).count();
+    assert_eq!(fell_asleep, 0, "{:?}", other.span());
+}
+
+/// Eight refusals in a row give a domain up, so twelve that were in flight together would have.
+#[test]
+fn a_burst_in_flight_counts_once() {
+    let site = Recorder::start(|asked| match asked.index {
+        0..12 => Answer::status(429).header("retry-after", 1).after(300 * MS + asked.index as u32 * 5 * MS),
+        _ => Answer::ok(""),
+    });
+    let report = run(tried_once(&site).per_domain(12).seeds((0..12).map(|n| format!("http://one.test/{n}"))));
+    assert_eq!((report.pages(), report.failed()), (12, 0), "{report}");
+    assert_eq!((site.count(), report.stats.get("domain/given_up")), (24, 0), "{report}");
+    let asked = site.asked();
+    let last_refusal = asked[..12].iter().map(|asked| asked.at).max().unwrap() + 300 * MS;
+    assert!(asked[12..].iter().all(|asked| asked.at >= last_refusal + S - 60 * MS));
+}
+
+#[test]
+fn a_503_that_names_no_wait_cools_for_five_seconds() {
+    let site = Recorder::start(|asked| if asked.index == 0 { Answer::status(503) } else { Answer::ok("") });
+    let report = run(tried_once(&site).per_domain(4).spacing(MS).seeds(["http://a.test/1", "http://a.test/2"]));
+    assert_eq!((report.pages(), report.failed()), (2, 0), "{report}");
+    let asked = site.asked();
+    let after_refusal =
+        asked.iter().filter(|later| later.at > asked[0].at + 50 * MS).map(|later| later.at - asked[0].at);
+    assert!(after_refusal.clone().count() >= 1 && after_refusal.min().unwrap() >= 5 * S);
+}
+
+#[test]
+fn domains_that_only_refuse_or_are_not_there_are_given_up_and_everything_adds_up() {
+    let site = Recorder::start(|asked| match asked.host.as_str() {
+        "never.test" => Answer::status(429).header("retry-after", 1),
+        _ => Answer::ok(""),
+    });
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let seeds = ["never", "dead", "ok"].map(|name| (0..20).map(move |n| format!("http://{name}.test/{n}")));
+    let crawler = crawl(&site).spacing(10 * MS).resolve(format!("dead.test:{closed}"));
+    let (report, log) = run_logged(crawler.seeds(seeds.into_iter().flatten()));
+    assert_eq!((report.pages(), report.failed()), (20, 40), "{report}");
+    assert_eq!(report.stats.get("domain/given_up"), 2, "{report}");
+    let by_host = site.by_host();
+    assert_eq!(by_host["never.test"].len(), 8, "eight refusals in a row are an answer");
+    assert!(Arrivals::of(&by_host["ok.test"]).span() < 2 * S, "{:?}", Arrivals::of(&by_host["ok.test"]).span());
+    for (domain, outcome) in [("never.test", "refused"), ("dead.test", "connect")] {
+        let ends: Vec<_> = log.iter().filter(|line| line.is_final && line.domain == domain).collect();
+        let urls: HashSet<_> = ends.iter().map(|line| &line.url).collect();
+        assert_eq!((ends.len(), urls.len()), (20, 20), "{domain}: one end for each URL");
+        assert!(ends.iter().all(|line| line.outcome == outcome), "{ends:?}");
+    }
+}
+
+/// `Retry-After: 0` and dates that have passed ask for no wait: still a refusal, and no failure of the page.
+#[test]
+fn a_refusal_that_asks_for_no_wait_is_tried_again() {
+    let site = Recorder::start(|asked| match (asked.host.as_str(), asked.time) {
+        ("zero.test", 1) => Answer::status(429).header("retry-after", 0),
+        ("past.test", 1) => Answer::status(503).header("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        _ => Answer::ok(""),
+    });
+    // Twelve refusals, each forgiven by the answer after it.
+    let seeds = ["zero.test", "past.test"].map(|host| (0..12).map(move |n| format!("http://{host}/{n}")));
+    let report = run(tried_once(&site).spacing(10 * MS).seeds(seeds.into_iter().flatten()));
+    assert_eq!((report.pages(), report.failed(), site.count()), (24, 0, 48), "{report}");
+}
