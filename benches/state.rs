@@ -111,7 +111,7 @@ struct Bell(mpsc::Sender<()>);
 
 impl Woken for Bell {
     fn woken(&self) {
-        drop(self.0.send(()));
+        let _ = self.0.send(());
     }
 }
 
@@ -172,7 +172,7 @@ impl Driver {
     }
 
     fn commit(&mut self) {
-        self.act(|frontier| frontier.durable().unwrap().commit(Progress::default()));
+        self.act(|frontier| frontier.durable().unwrap().commit(Progress::default(), Instant::now()));
         while self.frontier.durable().unwrap().is_behind() {
             self.news();
         }

@@ -18,7 +18,6 @@ use recorder::{Answer, Asked, Recorder};
 
 /// A site over many addresses, each a domain of its own, which note when they were asked for what.
 struct Site {
-    port: u16,
     recorders: Vec<Recorder>,
 }
 
@@ -32,7 +31,7 @@ impl Site {
         let rest = (1..domains).map(|domain| TcpListener::bind((address(domain), port)).unwrap());
         let listeners = std::iter::once(first).chain(rest).zip(0..);
         let start = |(listener, domain)| Recorder::at(listener, move |asked| answer(asked, domain, domains, port));
-        Self { port, recorders: listeners.map(start).collect() }
+        Self { recorders: listeners.map(start).collect() }
     }
 
     fn seed(&self) -> String {

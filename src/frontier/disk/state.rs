@@ -274,7 +274,7 @@ mod tests {
             let request = Request::parse(&format!("http://e.org/{page}")).unwrap();
             frontier.offer(&domain, request.fingerprint(), request);
             progress.ledger.discovered += 1;
-            frontier.commit(progress.clone());
+            frontier.commit(progress.clone(), std::time::Instant::now());
             sync(&frontier);
         }
         for page in 0..3 {
@@ -286,7 +286,7 @@ mod tests {
             } else {
                 progress.ledger.done += 1;
             }
-            frontier.commit(progress.clone());
+            frontier.commit(progress.clone(), std::time::Instant::now());
         }
         frontier.close().blocking_recv().unwrap().unwrap();
     }
@@ -305,7 +305,7 @@ mod tests {
         for entry in fs::read_dir(from).unwrap() {
             let entry = entry.unwrap();
             let to = to.join(entry.file_name());
-            if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to).unwrap()) }
+            if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(fs::copy(entry.path(), to).is_ok()) }
         }
     }
 
