@@ -174,7 +174,7 @@ impl Driver {
     }
 
     fn commit(&mut self) {
-        self.act(|frontier| frontier.durable().unwrap().commit(Progress::default()));
+        self.act(|frontier| frontier.durable().unwrap().commit(Progress::default(), Instant::now()));
         while self.frontier.durable().unwrap().is_behind() {
             self.news();
         }

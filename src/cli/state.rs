@@ -2,11 +2,7 @@
 
 use std::io::{self, Write};
 
-use actix_crawler::{
-    domain::{Domain, registrable},
-    error::Error,
-    frontier::disk::state::State,
-};
+use actix_crawler::{domain::Domain, error::Error, frontier::disk::state::State};
 
 use super::{
     exit::{Exit, Failure},
@@ -28,7 +24,7 @@ pub fn run(options: &StateOptions) -> Result<Exit, Failure> {
         return dead_letters(&state);
     }
     if task.requeue_dead {
-        let count = state.requeue_dead(|request| registrable(&request.url))?;
+        let count = state.requeue_dead()?;
         print(format!("{count} requests wait again\n").as_bytes())?;
         return Ok(Exit::Well);
     }

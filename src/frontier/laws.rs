@@ -385,7 +385,7 @@ mod on_disk {
         }
 
         fn commit(&mut self, number: u64) {
-            self.get().commit(Progress { items: number, ..Progress::default() });
+            self.get().commit(Progress { items: number, ..Progress::default() }, Instant::now());
         }
 
         fn sync(&mut self) {
