@@ -39,8 +39,8 @@ const AHEAD: Duration = Duration::from_millis(100);
 /// So many permits are ahead at high rates, since each waits at the gate with a connection of its own.
 const MOST_AHEAD: u32 = 64;
 
-/// But never less than this, a few ticks of a timer that counts milliseconds.
-const LEAST_AHEAD: Duration = Duration::from_millis(10);
+/// But never less than this: a busy thread is late by several milliseconds.
+const LEAST_AHEAD: Duration = Duration::from_millis(20);
 
 /// A line that may be forgotten is looked at no sooner than this.
 const COME_BACK: Duration = Duration::from_millis(100);
