@@ -1,5 +1,5 @@
-//! Layers: a file uses only modules that stand above its own in `src/lib.rs`, and only the transport names what lies
-//! under awc.
+//! Layers: a file uses only modules that stand above its own in `src/lib.rs`, only the transport names what lies under
+//! awc, and the docs name only tests that exist.
 
 use std::{
     collections::BTreeSet,
@@ -45,6 +45,26 @@ fn every_file_opens_with_what_it_is() {
     let silent = |file: &PathBuf| !fs::read_to_string(file).unwrap().starts_with("//! ");
     let wrong: Vec<_> = files(Path::new(SRC)).into_iter().filter(silent).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn every_test_that_the_docs_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code: String = [root.join("src"), root.join("tests")]
+        .iter()
+        .flat_map(|folder| files(folder))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let docs = ["docs/ARCHITECTURE.md", "docs/RATES.md", "docs/FRONTIER.md"];
+    let text: String = docs.iter().map(|file| fs::read_to_string(root.join(file)).unwrap()).collect();
+    // A test's name is a claim, so it has many words.
+    let named = text.split('`').filter(|name| {
+        name.matches('_').count() >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    });
+    let named: BTreeSet<_> = named.collect();
+    assert!(named.len() > 20, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 fn modules_in_order() -> Vec<String> {
