@@ -77,23 +77,21 @@ fn draw(rows: &mut String, index: usize, name: &str, arrivals: &Arrivals) {
     let (fullest, gap) = (kept.fullest(S), kept.smallest_gap().as_secs_f64() * 1e3);
     let text = format!("{rate:.1}/s · at most {fullest} in a second · smallest gap {gap:.1} ms");
     println!("{name}: {text}");
-    let (top, base) = (50 + 90 * index, 120 + 90 * index);
-    // 50 px are the limit; what goes far beyond is cut off.
-    let height = |count: usize| (count.min(64)) as f64 * 50.0 / N as f64;
+    let base = 120 + 90 * index;
+    // 30 px are the limit; what goes far beyond is cut off.
+    let height = |count: usize| count.min(90) as f64 * 30.0 / N as f64;
     let curve: String = (0..=300_u32).fold(String::new(), |mut curve, step| {
         let now = step * Duration::from_millis(20);
         let count = at.iter().filter(|at| **at <= now && **at + S > now).count();
         let _ = write!(curve, "{:.1},{:.1} ", 20.0 + f64::from(step) * 860.0 / 300.0, base as f64 - height(count));
         curve
     });
-    let color = if fullest > N {
-        "#c62828"
-    } else if rate < 0.98 * N as f64 {
-        "#b26a00"
-    } else {
-        "#2e7d32"
+    let color = match (fullest > N, rate < 0.98 * N as f64 || gap < 19.0) {
+        (true, _) => "#c62828",
+        (false, true) => "#b26a00",
+        (false, false) => "#2e7d32",
     };
-    let (limit, title) = (base - 50, top + 8);
+    let (limit, title) = (base - 30, base - 62);
     let _ = writeln!(
         rows,
         "<text x=\"20\" y=\"{title}\" font-weight=\"bold\">{name}</text><text x=\"880\" y=\"{title}\" text-anchor=\"end\" fill=\"{color}\">{text}</text>\n\

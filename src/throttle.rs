@@ -174,7 +174,7 @@ impl Throttle {
             self.starts.pop_front();
         }
         self.starts.push_back(at);
-        let patience = if self.is_even() { CATCH_UP_EVENLY } else { CATCH_UP };
+        let patience = self.patience();
         let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= patience);
         self.grid = Some(on_time.unwrap_or(at) + window.interval());
     }
@@ -272,10 +272,13 @@ impl Throttle {
 
     /// Returns when a start is due that `ahead` other permits come before.
     fn due_after(&self, ahead: u32, now: Instant) -> Instant {
-        let first = self.earliest_without_window().map_or(now, |at| at.max(now));
+        // A grid that is a little behind is planned with as it is, or its starts would never catch up with it.
+        let is_behind = |at: Instant| self.limits.rate.window().is_some() && at + self.patience() >= now;
+        let first = self.earliest_without_window().map_or(now, |at| if is_behind(at) { at } else { at.max(now) });
         let interval = self.limits.rate.window().map_or(Duration::ZERO, |window| window.interval());
         let slowed = self.slow.filter(|slow| slow.until > now).map_or(Duration::ZERO, |slow| slow.spacing);
-        let paced = first + self.gap.max(interval).max(slowed) * ahead.saturating_sub(self.burst_slots());
+        let step = self.gap.max(interval).max(slowed);
+        let paced = (first + step * ahead.saturating_sub(self.burst_slots())).max(now);
         self.window_frees(ahead).map_or(paced, |at| at.max(paced))
     }
 
@@ -284,6 +287,10 @@ impl Throttle {
         let spaced = if self.gap.is_zero() { None } else { self.last_start.map(|last| last + self.gap) };
         let slowed = self.slow.and_then(|slow| Some((self.last_start? + slow.spacing).min(slow.until)));
         self.cooling_until.max(rested).max(spaced).max(slowed).max(self.earliest_by_rate())
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_even() { CATCH_UP_EVENLY } else { CATCH_UP }
     }
 
     fn burst_slots(&self) -> u32 {

@@ -18,7 +18,6 @@ use recorder::{Answer, Asked, Recorder};
 
 /// A site over many addresses, each a domain of its own, which note when they were asked for what.
 struct Site {
-    port: u16,
     recorders: Vec<Recorder>,
 }
 
@@ -32,7 +31,7 @@ impl Site {
         let rest = (1..domains).map(|domain| TcpListener::bind((address(domain), port)).unwrap());
         let listeners = std::iter::once(first).chain(rest).zip(0..);
         let start = |(listener, domain)| Recorder::at(listener, move |asked| answer(asked, domain, domains, port));
-        Self { port, recorders: listeners.map(start).collect() }
+        Self { recorders: listeners.map(start).collect() }
     }
 
     fn seed(&self) -> String {
@@ -92,11 +91,11 @@ fn parse(page: &Response) -> Result<Parsed<Page>> {
     Ok(Parsed::new().item(Page { url: page.url().to_string() }).follow(links))
 }
 
-/// Not a test: what the tests run as a process of its own, to be killed.
-#[test]
-#[ignore = "the other tests run it"]
-fn child() {
-    let Ok(seed) = std::env::var("RESUME_SEED") else { return };
+/// The test that crawls where it is told to.
+const CRAWLER: &str = "a_second_process_is_told_who_holds_the_state";
+
+/// What the tests run as a process of its own, to be killed.
+fn child(seed: String) {
     let dir = PathBuf::from(std::env::var("RESUME_DIR").unwrap());
     let spacing = std::env::var("RESUME_SPACING").unwrap().parse().unwrap();
     let mut scope = Scope { within: Within::Any, ..Scope::default() };
@@ -121,7 +120,7 @@ fn child() {
 
 fn spawn_command(site: &Site, dir: &Path, spacing: Duration) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "child", "--ignored", "--nocapture"]);
+    command.args(["--exact", CRAWLER, "--nocapture"]);
     command.env("RESUME_SEED", site.seed()).env("RESUME_DIR", dir);
     command.env("RESUME_SPACING", spacing.as_millis().to_string());
     command
@@ -147,7 +146,9 @@ fn report(dir: &Path) -> serde_json::Value {
 
 fn items(dir: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join("items.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -217,7 +218,8 @@ fn a_crawl_that_has_used_its_pages_goes_on_when_it_is_given_more() {
     let spacing = Duration::from_millis(10);
     let (site, dir) = (Site::start(4), tempfile::tempdir().unwrap());
     for pages in [7, 20] {
-        let limited = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", pages.to_string()).output().unwrap();
+        let limited =
+            spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", pages.to_string()).output().unwrap();
         assert!(limited.status.success(), "{}", String::from_utf8_lossy(&limited.stderr));
         let report = report(dir.path());
         assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
@@ -235,6 +237,9 @@ fn a_crawl_that_has_used_its_pages_goes_on_when_it_is_given_more() {
 
 #[test]
 fn a_second_process_is_told_who_holds_the_state() {
+    if let Ok(seed) = std::env::var("RESUME_SEED") {
+        return child(seed);
+    }
     let (site, dir) = (Site::start(2), tempfile::tempdir().unwrap());
     let mut first = spawn(&site, dir.path(), Duration::from_secs(3));
     while site.requests() == 0 {

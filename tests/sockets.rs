@@ -39,6 +39,9 @@ fn ten_thousand_domains_need_no_more_sockets_than_allowed() {
 
 #[test]
 fn more_requests_than_sockets_wait_for_their_turn() {
+    if std::env::var_os(SERVE).is_some() {
+        return serve();
+    }
     let (report, seen) = crawl(1_000, 200, 16);
     assert_eq!(report.pages(), 1_000, "{report}");
     assert!(seen.most_files <= 16 + BESIDE, "{} files were open", seen.most_files);
@@ -91,8 +94,11 @@ fn crawl(names: usize, concurrency: u32, max_connections: usize) -> (Arc<Report>
     (report, watching.join().unwrap())
 }
 
-/// Set for the process that serves, so that running all ignored tests does not wait for it.
+/// Set for the process that serves in place of testing.
 const SERVE: &str = "SOCKETS_SERVE";
+
+/// The test that serves where it is told to.
+const SERVER: &str = "more_requests_than_sockets_wait_for_their_turn";
 
 /// A server in a process of its own, so that its sockets are not among those that are counted.
 struct Server {
@@ -103,7 +109,7 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "serve", "--ignored", "--nocapture"])
+            .args(["--exact", SERVER, "--nocapture"])
             .env(SERVE, "1")
             .stdout(Stdio::piped())
             .spawn()
@@ -121,12 +127,7 @@ impl Drop for Server {
     }
 }
 
-#[test]
-#[ignore = "not a test: the server of the others, which they start"]
 fn serve() {
-    if std::env::var_os(SERVE).is_none() {
-        return;
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -36,6 +36,12 @@ struct Waiting {
 /// enough that the places which a limit of concurrency has are not taken long before they are used.
 const AHEAD: Duration = Duration::from_millis(100);
 
+/// So many permits are ahead at high rates, since each waits at the gate with a connection of its own.
+const MOST_AHEAD: u32 = 64;
+
+/// But never less than this: a busy thread is late by several milliseconds.
+const LEAST_AHEAD: Duration = Duration::from_millis(20);
+
 /// A line that may be forgotten is looked at no sooner than this.
 const COME_BACK: Duration = Duration::from_millis(100);
 
@@ -101,6 +107,7 @@ impl Line {
     /// Hands permits to those who wait, as far ahead as permits are granted.
     pub fn call_next(self: &Arc<Self>) {
         let Some(desk) = self.desk() else { return };
+        let ahead = self.ahead();
         let mut called = Vec::new();
         let mut spare = None;
         let mut waiting = self.waiting();
@@ -109,12 +116,12 @@ impl Line {
                 break self.fresh_at();
             }
             let now = now();
-            match self.gate.grant(now, now + AHEAD) {
+            match self.gate.grant(now, now + ahead) {
                 Ok(permit) => match waiting.first() {
                     Some(job) => called.push((permit, job)),
                     None => spare = Some(permit),
                 },
-                Err(Refusal::NotBefore(due)) => break due.checked_sub(AHEAD / 2),
+                Err(Refusal::NotBefore(due)) => break due.checked_sub(ahead / 2),
                 // Whoever ends next comes here.
                 Err(Refusal::Full) => break None,
             }
@@ -132,6 +139,11 @@ impl Line {
             self.set_alarm(&desk, at);
         }
         drop::<Option<Permit>>(spare);
+    }
+
+    fn ahead(&self) -> Duration {
+        let window = self.gate.throttle().limits().rate.window();
+        window.map_or(AHEAD, |window| (window.interval() * MOST_AHEAD).clamp(LEAST_AHEAD, AHEAD))
     }
 
     /// Gives a permit and its job to a worker, or tells everybody in the line that no thread is to be had.

@@ -90,19 +90,30 @@ impl Lines {
     }
 
     fn change(&self, change: impl FnOnce(&mut Politeness)) {
-        change(&mut self.politeness.write().unwrap_or_else(PoisonError::into_inner));
+        let mut politeness = self.politeness.write().unwrap_or_else(PoisonError::into_inner);
+        let old = politeness.clone();
+        change(&mut politeness);
+        let new = politeness.clone();
+        drop(politeness);
         // Collected first: a line that calls its next may end permits, whose news goes through other lines.
         let lines: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();
         for line in lines {
-            let limits = self.read(|politeness| politeness.limits(line.gate().domain()));
-            if *line.gate().throttle().limits() != limits {
-                let (limits, pace) = self.begin(limits);
+            let (before, after) = (old.limits(line.gate().domain()), new.limits(line.gate().domain()));
+            if before == after {
+                continue;
+            }
+            let limits = if self.adaptive && before.rate == after.rate {
+                // What was found stays.
+                Limits { rate: line.gate().throttle().limits().rate, ..after }
+            } else {
+                let (limits, pace) = self.begin(after);
                 if self.adaptive {
                     *line.pace() = pace;
                 }
-                line.gate().throttle().set_limits(limits);
-                line.call_next();
-            }
+                limits
+            };
+            line.gate().throttle().set_limits(limits);
+            line.call_next();
         }
     }
 

@@ -125,11 +125,11 @@ fn sniffed(body: &[u8]) -> &'static str {
         return "application/pdf";
     }
     let is_text = [&b"\xfe\xff"[..], b"\xff\xfe"].iter().any(|mark| start.starts_with(mark));
-    if is_text || !start.iter().any(is_binary) { "text/plain" } else { "application/octet-stream" }
+    if is_text || !start.iter().copied().any(is_binary) { "text/plain" } else { "application/octet-stream" }
 }
 
 /// A byte that is no text in any charset (MIME Sniffing §3).
-fn is_binary(byte: &u8) -> bool {
+fn is_binary(byte: u8) -> bool {
     matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
 }
 

@@ -137,18 +137,16 @@ fn attribute<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     }
     take(rest, 1);
     skip(rest, is_space);
-    let value = match rest.first()? {
-        quote @ (b'"' | b'\'') => {
-            take(rest, 1);
-            let length = memchr(*quote, rest).unwrap_or(rest.len());
-            let value = take(rest, length);
-            take(rest, 1);
-            value
-        }
-        _ => {
-            let length = rest.iter().position(|byte| is_space(*byte) || *byte == b'>').unwrap_or(rest.len());
-            take(rest, length)
-        }
+    let first = *rest.first()?;
+    let value = if matches!(first, b'"' | b'\'') {
+        take(rest, 1);
+        let length = memchr(first, rest).unwrap_or(rest.len());
+        let value = take(rest, length);
+        take(rest, 1);
+        value
+    } else {
+        let length = rest.iter().position(|byte| is_space(*byte) || *byte == b'>').unwrap_or(rest.len());
+        take(rest, length)
     };
     Some((name, value))
 }

@@ -370,7 +370,9 @@ mod tests {
         body.add(chunk.clone());
         assert_eq!(body.into_bytes().as_ptr(), chunk.as_ptr());
         let mut body = Gathered::default();
-        ["one, ", "", "two, ", "three"].map(|chunk| body.add(chunk.into()));
+        for chunk in ["one, ", "", "two, ", "three"] {
+            body.add(chunk.into());
+        }
         assert_eq!((body.length, body.into_bytes()), (15, Bytes::from("one, two, three")));
     }
 }

@@ -21,11 +21,12 @@ pub trait Durable {
     /// Takes the next answer of the store in. Each is to be acted on before the next is asked for.
     fn news(&mut self, now: Instant) -> Option<News>;
 
-    /// Stores all that was done since the last commit, and the progress with it: all of it or nothing survives a crash.
-    fn commit(&mut self, progress: Progress);
+    /// Tells when what was done since the last commit is to be committed: a little is gathered first. `None` where
+    /// nothing was done.
+    fn commit_due(&self) -> Option<Instant>;
 
-    /// Tells whether something was done since the last commit.
-    fn is_dirty(&self) -> bool;
+    /// Stores all that was done since the last commit, and the progress with it: all of it or nothing survives a crash.
+    fn commit(&mut self, progress: Progress, now: Instant);
 
     /// Stores what is to be remembered of a domain, with the next commit.
     fn remember(&mut self, domain: &Domain, past: Past);
@@ -34,7 +35,7 @@ pub trait Durable {
     fn include(&mut self, seed: &Url);
 
     /// Keeps a request that failed for good, so that it can be tried again some day; with the next commit.
-    fn bury(&mut self, request: &Arc<Request>, outcome: &str, detail: &str);
+    fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str);
 
     /// Tells whether the store is so far behind that no more work is to be taken on; news will come when it is not.
     fn is_behind(&self) -> bool;

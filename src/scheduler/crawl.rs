@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use humantime::format_duration;
 use url::Url;
 
@@ -55,6 +55,8 @@ pub struct Crawl {
     draining: HashMap<Domain, (&'static str, String)>,
     /// What waits until the frontier knows which of its links are new.
     held: HashMap<Ticket, Held>,
+    /// The domains of which something is to be remembered with the next commit.
+    to_remember: HashSet<Domain>,
     /// Whether the frontier outlives this process.
     is_durable: bool,
     /// Time spent crawling by processes before this one.
@@ -129,6 +131,7 @@ impl Crawl {
             is_behind: false,
             failure: None,
             draining: HashMap::new(),
+            to_remember: HashSet::new(),
             held: HashMap::new(),
             politeness: parts.politeness,
             retry: parts.retry,
@@ -176,6 +179,12 @@ impl Crawl {
 
     /// Tells when to come back; `None` where only news can bring work.
     pub fn next_tick(&mut self, now: Instant) -> Option<Instant> {
+        let commit = self.frontier.durable().and_then(|store| store.commit_due());
+        let grant = self.next_grant(now);
+        grant.into_iter().chain(commit).min()
+    }
+
+    fn next_grant(&mut self, now: Instant) -> Option<Instant> {
         if self.pool.has_unsent() {
             return Some(now + AHEAD);
         }
@@ -235,14 +244,14 @@ impl Crawl {
         }
         self.domains.schedule(&domain, now);
         self.close_spent_budgets(&domain, now);
-        self.remember(&domain, now, time);
+        self.remember(&domain);
     }
 
     /// Takes in what became of a robots file.
-    pub fn robots_answered(&mut self, answer: RobotsAnswer, now: Instant, time: SystemTime) {
+    pub fn robots_answered(&mut self, answer: RobotsAnswer, now: Instant) {
         let domain = self.admission.domain(&answer.url);
         self.take_robots_in(answer, &domain, now);
-        self.remember(&domain, now, time);
+        self.remember(&domain);
     }
 
     fn take_robots_in(&mut self, answer: RobotsAnswer, domain: &Domain, now: Instant) {
@@ -369,18 +378,33 @@ impl Crawl {
         }
     }
 
-    /// Has the frontier store what was done since the last commit: all of it or nothing survives a crash.
-    pub fn commit(&mut self, elapsed: Duration) {
+    /// Has the frontier store what was done since the last commit, if that is due: all of it or nothing survives a crash.
+    pub fn commit(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
+        let due = self.frontier.durable().and_then(|store| store.commit_due());
+        if due.is_some_and(|due| due <= now) {
+            self.commit_now(elapsed, now, time);
+        }
+    }
+
+    fn commit_now(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
+        let Some(store) = self.frontier.durable() else { return };
+        for domain in self.to_remember.drain() {
+            let Some(live) = self.domains.get(&domain) else { continue };
+            let usual = self.politeness.limits(&domain);
+            let mut past = past::of(live, &usual, self.stats.domains.get(&domain), now, time);
+            past.pages = self.budget.pages(&domain).unwrap_or(past.pages);
+            store.remember(&domain, past);
+        }
         let elapsed = self.elapsed_before + elapsed;
-        let Some(store) = self.frontier.durable().filter(|store| store.is_dirty()) else { return };
         let Stats { ledger, counts, bytes, items, .. } = &self.stats;
-        store.commit(Progress { ledger: *ledger, counts: counts.clone(), bytes: *bytes, items: *items, elapsed });
+        let progress = Progress { ledger: *ledger, counts: counts.clone(), bytes: *bytes, items: *items, elapsed };
+        store.commit(progress, now);
         self.is_behind = store.is_behind();
     }
 
     /// Has the frontier write all that it holds and let go of its store; `None` where it has none.
-    pub fn close(&mut self, elapsed: Duration) -> Option<Closing> {
-        self.commit(elapsed);
+    pub fn close(&mut self, elapsed: Duration, now: Instant, time: SystemTime) -> Option<Closing> {
+        self.commit_now(elapsed, now, time);
         self.frontier.durable().map(Durable::close)
     }
 
@@ -407,14 +431,11 @@ impl Crawl {
         self.frontier.give_back(visit.leased.id, None, false);
     }
 
-    /// Has the frontier store what a restart must not forget of a domain.
-    fn remember(&mut self, domain: &Domain, now: Instant, time: SystemTime) {
-        let Some(store) = self.frontier.durable() else { return };
-        let Some(live) = self.domains.get(domain) else { return };
-        let usual = self.politeness.limits(domain);
-        let mut past = past::of(live, &usual, self.stats.domains.get(domain), now, time);
-        past.pages = self.budget.pages(domain).unwrap_or(past.pages);
-        store.remember(domain, past);
+    /// Has the frontier store what a restart must not forget of a domain, with the next commit.
+    fn remember(&mut self, domain: &Domain) {
+        if self.is_durable {
+            self.to_remember.get_or_insert_with(domain, Domain::clone);
+        }
     }
 
     /// Takes back the leases that have run out.
@@ -722,7 +743,7 @@ impl Crawl {
                 };
                 self.stats.failed(&reason, visit.leased.request.url.as_str(), &outcome.detail());
                 if let Some(store) = self.frontier.durable() {
-                    store.bury(&visit.leased.request, outcome.key(), &outcome.detail());
+                    store.bury(domain, &visit.leased.request, outcome.key(), &outcome.detail());
                 }
             }
         }
@@ -773,7 +794,7 @@ impl Crawl {
         self.stats.failed(outcome, request.url.as_str(), &detail);
         self.stats.count(&format!("outcome/{outcome}"));
         if let Some(store) = self.frontier.durable() {
-            store.bury(request, outcome, &detail);
+            store.bury(&domain, request, outcome, &detail);
         }
         self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
     }

@@ -108,7 +108,7 @@ impl Scheduler {
         }
         let now = now();
         self.crawl.grant(now);
-        self.crawl.commit(now.saturating_duration_since(self.started));
+        self.crawl.commit(now.saturating_duration_since(self.started), now, wall_clock());
         self.set_tick(now, context);
         self.write_log(context);
         let stopping = self.crawl.mode() == Mode::Stopping;
@@ -165,8 +165,8 @@ impl Scheduler {
         let Some(close) = self.close_pipelines.take() else { return };
         let log = self.log.take();
         let rest = self.crawl.take_log();
-        let elapsed = now().saturating_duration_since(self.started);
-        let frontier = self.crawl.close(elapsed);
+        let now = now();
+        let frontier = self.crawl.close(now.saturating_duration_since(self.started), now, wall_clock());
         let closing = async move {
             if let Some(log) = log {
                 // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
@@ -185,8 +185,12 @@ impl Scheduler {
             let stats = scheduler.stats();
             let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
             let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
-            let (warnings, state) = (std::mem::take(&mut scheduler.warnings), scheduler.state.take());
-            let report = Report { warnings, failure, state, ..Report::new(stats, ended, complaints) };
+            let report = Report {
+                warnings: std::mem::take(&mut scheduler.warnings),
+                state: scheduler.state.take(),
+                failure,
+                ..Report::new(stats, ended, complaints)
+            };
             scheduler.report.send_replace(Some(Arc::new(report)));
             context.stop();
             fut::ready(())
@@ -323,7 +327,7 @@ impl Handler<Fetched> for Scheduler {
             self.crawl.visited(visit, now, time);
         }
         for answer in fetched.robots {
-            self.crawl.robots_answered(answer, now, time);
+            self.crawl.robots_answered(answer, now);
         }
         self.turn(context);
     }

@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// Returns what is to be remembered of a domain whose limits would usually be `usual`.
-pub fn of(live: &Live, usual: &Limits, stats: Option<&DomainStats>, now: Instant, time: SystemTime) -> Past {
+pub fn of(live: &Live, usual: &Limits, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> Past {
     let throttle = live.gate.throttle();
     let (spacing, evidence) = (throttle.limits().spacing, throttle.evidence());
     drop(throttle);
-    let mut stats = stats.cloned().unwrap_or_default();
-    stats.merge(&evidence);
+    let mut counted = known.cloned().unwrap_or_default();
+    counted.merge(&evidence);
     Past {
         spacing: (spacing > usual.spacing).then_some(spacing),
         cooling: live.cooling.refusals().map(|(consecutive, until, why)| PastCooling {
@@ -29,23 +29,16 @@ pub fn of(live: &Live, usual: &Limits, stats: Option<&DomainStats>, now: Instant
             },
             consecutive,
         }),
-        requests: stats.requests,
-        smallest_gap: stats.smallest_gap,
-        most_in_flight: stats.most_in_flight,
-        pages: stats.pages,
-        refusals: stats.refusals,
+        requests: counted.requests,
+        smallest_gap: counted.smallest_gap,
+        most_in_flight: counted.most_in_flight,
+        pages: counted.pages,
+        refusals: counted.refusals,
     }
 }
 
 /// Puts a past back. Only what is held against a domain gives it a state; the rest goes to the counts.
-pub fn recall(
-    past: &Past,
-    domain: &Domain,
-    domains: &mut Domains,
-    stats: &mut Stats,
-    now: Instant,
-    time: SystemTime,
-) {
+pub fn recall(past: &Past, domain: &Domain, domains: &mut Domains, stats: &mut Stats, now: Instant, time: SystemTime) {
     if let Some(spacing) = past.spacing {
         let mut throttle = domains.live(domain).gate.throttle();
         let slowed = throttle.limits().slowed_to(spacing);

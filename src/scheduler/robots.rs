@@ -437,7 +437,7 @@ mod tests {
         let mut from = "http://e.org/robots.txt".to_owned();
         for hop in 1..=5 {
             let to = format!("http://e.org/{hop}");
-            assert_eq!(split(desk.redirect(&from, &to)).0, [to.clone()]);
+            assert_eq!(split(desk.redirect(&from, &to)).0, std::slice::from_ref(&to));
             from = to;
         }
         assert_eq!(split(desk.redirect(&from, "http://e.org/6")).1, ["http://e.org/x"]);

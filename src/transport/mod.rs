@@ -130,7 +130,16 @@ impl SharedTransport {
         for warning in settings.tls.warnings() {
             tracing::warn!("{warning}");
         }
-        Ok(Self { settings: settings.into(), resolver, tls, proxies, cookies, keyring, sockets, alarm: Alarm::default() })
+        Ok(Self {
+            settings: settings.into(),
+            resolver,
+            tls,
+            proxies,
+            cookies,
+            keyring,
+            sockets,
+            alarm: Alarm::default(),
+        })
     }
 
     /// Returns the settings.

@@ -17,6 +17,11 @@ impl Clock {
         Self::at(Instant::now(), SystemTime::now())
     }
 
+    /// Returns when the clocks were read.
+    pub fn start(&self) -> Instant {
+        self.instant
+    }
+
     /// Creates a clock from a pair of readings.
     pub fn at(instant: Instant, time: SystemTime) -> Self {
         Self { instant, time: time.duration_since(UNIX_EPOCH).unwrap_or_default() }

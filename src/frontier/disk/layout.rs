@@ -60,12 +60,43 @@ pub enum Write {
 /// A request that failed for good, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
+    /// Its domain.
+    pub domain: Domain,
     /// The request.
     pub request: Arc<Request>,
     /// How it ended, in one word.
     pub outcome: String,
     /// What there is to say beside the word.
     pub detail: String,
+}
+
+impl Write {
+    /// Where it goes: kinds that share a keyspace stand together.
+    fn target(&self) -> (u8, Vec<u8>) {
+        match self {
+            Self::Put { domain, entry, .. } => (0, queue_key(domain, entry.place)),
+            Self::Remove { domain, place } => (0, queue_key(domain, *place)),
+            Self::See(fingerprint) => (1, fingerprint.to_bytes().to_vec()),
+            Self::Remember { domain, .. } | Self::Forget { domain } => (2, meta_key(PAST, domain.as_str())),
+            Self::Include(url) => (2, meta_key(INCLUDED, url.as_str())),
+            Self::Bury { number, .. } | Self::Unbury { number } => (2, dead_key(*number)),
+        }
+    }
+}
+
+/// Sorts changes by where they go, as sorted keys are stored faster, and leaves of several to one key the last.
+fn in_order(writes: Vec<Write>) -> impl Iterator<Item = (Vec<u8>, Write)> {
+    let mut writes: Vec<_> = writes.into_iter().map(|write| (write.target(), write)).collect();
+    writes.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let mut writes = writes.into_iter().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (target, write) = writes.next()?;
+            if writes.peek().is_none_or(|(next, _)| *next != target) {
+                return Some((target.1, write));
+            }
+        }
+    })
 }
 
 impl DeadLetter {
@@ -193,7 +224,8 @@ impl Layout {
         match self.get::<u32>(SCHEMA_KEY)? {
             Some(SCHEMA) => Ok(()),
             Some(other) => {
-                let why = format!("it has schema {other}, and this version reads {SCHEMA}; use the version that wrote it");
+                let why =
+                    format!("it has schema {other}, and this version reads {SCHEMA}; use the version that wrote it");
                 Err(Error::store(&self.dir, why))
             }
             None => {
@@ -210,7 +242,10 @@ impl Layout {
     pub fn known(&self, settings: Option<&[(&str, String)]>) -> Result<Known> {
         let counters = self.get::<Counters>(COUNTERS_KEY)?;
         let mut known = Known {
-            resumed: Resumed { changed: settings.map_or(Ok(Vec::new()), |settings| self.changed(settings))?, ..Resumed::default() },
+            resumed: Resumed {
+                changed: settings.map_or(Ok(Vec::new()), |settings| self.changed(settings))?,
+                ..Resumed::default()
+            },
             waiting: Vec::new(),
             next: counters.as_ref().map_or(0, |counters| counters.next),
             seen: counters.as_ref().map_or(0, |counters| counters.seen),
@@ -251,23 +286,19 @@ impl Layout {
     /// # Errors
     /// The disk is full or broken; nothing of the batch is stored then.
     pub fn store(&self, batch: Batch) -> Result<()> {
+        #[allow(clippy::disallowed_methods, reason = "entries carry the time of day, to be forgotten by age")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = u32::try_from(now).unwrap_or(u32::MAX).to_be_bytes();
         let mut stored = self.database.batch();
-        for write in batch.writes {
+        for (key, write) in in_order(batch.writes) {
             match write {
-                Write::Put { domain, entry, not_before } => {
-                    stored.insert(&self.queue, queue_key(&domain, entry.place), encode(&entry, not_before)?);
-                }
-                Write::Remove { domain, place } => stored.remove(&self.queue, queue_key(&domain, place)),
-                Write::See(fingerprint) => stored.insert(&self.seen, fingerprint.to_bytes(), now),
-                Write::Remember { domain, past } => {
-                    stored.insert(&self.meta, meta_key(PAST, domain.as_str()), to_json(&past)?);
-                }
-                Write::Include(url) => stored.insert(&self.meta, meta_key(INCLUDED, url.as_str()), []),
-                Write::Bury { number, dead } => stored.insert(&self.meta, dead_key(number), to_json(&dead)?),
-                Write::Unbury { number } => stored.remove(&self.meta, dead_key(number)),
-                Write::Forget { domain } => stored.remove(&self.meta, meta_key(PAST, domain.as_str())),
+                Write::Put { entry, not_before, .. } => stored.insert(&self.queue, key, encode(&entry, not_before)?),
+                Write::Remove { .. } => stored.remove(&self.queue, key),
+                Write::See(_) => stored.insert(&self.seen, key, now),
+                Write::Remember { past, .. } => stored.insert(&self.meta, key, to_json(&past)?),
+                Write::Include(_) => stored.insert(&self.meta, key, []),
+                Write::Bury { dead, .. } => stored.insert(&self.meta, key, to_json(&dead)?),
+                Write::Unbury { .. } | Write::Forget { .. } => stored.remove(&self.meta, key),
             }
         }
         for (domain, count) in batch.waiting {
@@ -436,7 +467,8 @@ fn split_queue_key(key: &[u8]) -> Option<(Domain, Place)> {
     let (length, rest) = key.split_at_checked(2)?;
     let (name, place) = rest.split_at_checked(usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
     let (rank, age) = place.split_at_checked(4)?;
-    let place = Place { rank: u32::from_be_bytes(rank.try_into().ok()?), age: u64::from_be_bytes(age.try_into().ok()?) };
+    let place =
+        Place { rank: u32::from_be_bytes(rank.try_into().ok()?), age: u64::from_be_bytes(age.try_into().ok()?) };
     Some((Domain::new(std::str::from_utf8(name).ok()?), place))
 }
 

@@ -13,7 +13,7 @@ mod store;
 use std::{
     path::Path,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use hashbrown::{HashMap, HashSet};
@@ -54,6 +54,8 @@ pub(super) struct DiskFrontier {
     clock: Clock,
     /// What was done since the last commit.
     transaction: Transaction,
+    /// When that was.
+    committed: Instant,
     /// Questions that wait for the commit.
     reads: Vec<Order>,
     /// The domains whose queues have changed since the last commit.
@@ -103,6 +105,13 @@ const FEWEST_READ: usize = 8;
 /// The most requests that are read at once: more would keep the store from others for too long.
 const MOST_READ: usize = 1_024;
 
+/// What is done in so long is committed together: each commit costs as much as some pages. A page whose commit a crash
+/// prevents is crawled again.
+const GATHER: Duration = Duration::from_millis(25);
+
+/// So many changes are committed without waiting for more.
+const MOST_GATHERED: usize = 2_000;
+
 /// When so many requests of a domain wait for a later time, those behind them are not looked at.
 const MOST_DELAYED: usize = 1_024;
 
@@ -132,6 +141,7 @@ impl DiskFrontier {
         }
         let queues = known.waiting.into_iter().map(|(domain, stored)| (domain, Queue::stored(stored)));
         let queues: HashMap<Domain, Queue> = queues.collect();
+        let clock = Clock::now();
         let frontier = Self {
             stored: queues.values().map(|queue| queue.stored).sum(),
             queues,
@@ -142,7 +152,8 @@ impl DiskFrontier {
             in_memory: 0,
             next: known.next,
             seen: known.seen,
-            clock: Clock::now(),
+            committed: clock.start(),
+            clock,
             transaction: Transaction::default(),
             reads: Vec::new(),
             touched: Vec::new(),
@@ -415,7 +426,8 @@ impl Durable for DiskFrontier {
         None
     }
 
-    fn commit(&mut self, progress: Progress) {
+    fn commit(&mut self, progress: Progress, now: Instant) {
+        self.committed = now;
         let mut transaction = std::mem::take(&mut self.transaction);
         for domain in std::mem::take(&mut self.touched) {
             let Some(queue) = self.queues.get_mut(&domain) else { continue };
@@ -431,8 +443,11 @@ impl Durable for DiskFrontier {
         self.reads.drain(..).for_each(|read| self.link.send(read));
     }
 
-    fn is_dirty(&self) -> bool {
-        !self.transaction.writes.is_empty()
+    fn commit_due(&self) -> Option<Instant> {
+        if !self.reads.is_empty() || self.transaction.writes.len() >= MOST_GATHERED {
+            return Some(self.committed);
+        }
+        (!self.transaction.writes.is_empty()).then(|| self.committed + GATHER)
     }
 
     fn remember(&mut self, domain: &Domain, past: Past) {
@@ -443,8 +458,9 @@ impl Durable for DiskFrontier {
         self.transaction.writes.push(Write::Include(seed.clone()));
     }
 
-    fn bury(&mut self, request: &Arc<Request>, outcome: &str, detail: &str) {
-        let dead = DeadLetter { request: request.clone(), outcome: outcome.to_owned(), detail: detail.to_owned() };
+    fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str) {
+        let (domain, request) = (domain.clone(), request.clone());
+        let dead = DeadLetter { domain, request, outcome: outcome.to_owned(), detail: detail.to_owned() };
         let number = self.number();
         self.transaction.writes.push(Write::Bury { number, dead });
     }

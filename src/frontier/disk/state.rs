@@ -153,12 +153,11 @@ impl State {
         self.layout.all_dead().map(|dead| Ok(dead?.1))
     }
 
-    /// Lets the requests that failed for good wait again, as if never tried. `domain` tells whose queue each goes to.
-    /// Returns how many.
+    /// Lets the requests that failed for good wait again, as if never tried. Returns how many.
     ///
     /// # Errors
     /// The state cannot be read or written.
-    pub fn requeue_dead(&self, domain: impl Fn(&Request) -> Domain) -> Result<u64> {
+    pub fn requeue_dead(&self) -> Result<u64> {
         let mut requeued = 0;
         loop {
             let dead: Vec<_> = self.layout.all_dead().take(CHANGES_AT_ONCE).collect::<Result<_>>()?;
@@ -169,18 +168,17 @@ impl State {
             requeued += dead.len() as u64;
             let mut change = self.change()?;
             for (number, dead) in dead {
-                let domain = domain(&dead.request);
                 change.counters.next += 1;
                 let progress = &mut change.counters.progress;
                 progress.ledger.failed = progress.ledger.failed.saturating_sub(1);
                 if let Some(count) = progress.counts.get_mut(&dead.count_key()) {
                     *count = count.saturating_sub(1);
                 }
-                *change.waiting.entry(domain.clone()).or_default() += 1;
+                *change.waiting.entry(dead.domain.clone()).or_default() += 1;
                 let place = Place::new(dead.request.priority, change.counters.next);
                 let entry = Entry { place, attempts: 0, request: dead.request };
                 change.writes.push(Write::Unbury { number });
-                change.writes.push(Write::Put { domain, entry, not_before: None });
+                change.writes.push(Write::Put { domain: dead.domain, entry, not_before: None });
             }
             self.store(change)?;
         }
@@ -250,7 +248,11 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ledger { discovered, done, failed, dropped, queued, .. } = self.ledger;
         writeln!(f, "{discovered} discovered = {done} done + {failed} failed + {dropped} dropped + {queued} waiting")?;
-        writeln!(f, "{} domains wait; {} requests were ever taken in; {} dead letters", self.domains, self.seen, self.dead)?;
+        writeln!(
+            f,
+            "{} domains wait; {} requests were ever taken in; {} dead letters",
+            self.domains, self.seen, self.dead
+        )?;
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
         }
@@ -263,7 +265,11 @@ mod tests {
     use std::{fs, path::PathBuf};
 
     use super::*;
-    use crate::frontier::{Frontier, Next, disk::testing::{sync, tiny}, durable::{Durable, Progress}};
+    use crate::frontier::{
+        Frontier, Next,
+        disk::testing::{sync, tiny},
+        durable::{Durable, Progress},
+    };
 
     const PAGES: u32 = 40;
 
@@ -276,19 +282,19 @@ mod tests {
             let request = Request::parse(&format!("http://e.org/{page}")).unwrap();
             frontier.offer(&domain, request.fingerprint(), request);
             progress.ledger.discovered += 1;
-            frontier.commit(progress.clone());
+            frontier.commit(progress.clone(), std::time::Instant::now());
             sync(&frontier);
         }
         for page in 0..3 {
             let Next::Leased(leased) = frontier.lease(&domain, std::time::Instant::now()) else { panic!() };
             frontier.settle(leased.id);
             if page == 2 {
-                frontier.bury(&leased.request, "status", "404");
+                frontier.bury(&domain, &leased.request, "status", "404");
                 progress.ledger.failed += 1;
             } else {
                 progress.ledger.done += 1;
             }
-            frontier.commit(progress.clone());
+            frontier.commit(progress.clone(), std::time::Instant::now());
         }
         frontier.close().blocking_recv().unwrap().unwrap();
     }
@@ -307,7 +313,7 @@ mod tests {
         for entry in fs::read_dir(from).unwrap() {
             let entry = entry.unwrap();
             let to = to.join(entry.file_name());
-            if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to).unwrap()) }
+            if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(fs::copy(entry.path(), to).is_ok()) }
         }
     }
 
@@ -334,7 +340,7 @@ mod tests {
         let state = State::open(dir.path()).unwrap();
         let dead: Vec<_> = state.dead_letters().map(|dead| dead.unwrap()).collect();
         assert_eq!((dead.len(), dead[0].outcome.as_str(), dead[0].detail.as_str()), (1, "status", "404"));
-        assert_eq!(state.requeue_dead(|dead| crate::domain::registrable(&dead.url)).unwrap(), 1);
+        assert_eq!(state.requeue_dead().unwrap(), 1);
         let summary = state.verify().unwrap();
         assert_eq!((summary.ledger.failed, summary.ledger.queued, summary.dead), (0, 38, 0));
         assert_eq!(summary.problems, Vec::<String>::new());
@@ -383,7 +389,11 @@ mod tests {
                 copy(dir.path(), damaged.path());
                 let mut bytes = fs::read(&file).unwrap();
                 let middle = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last / 2);
-                if cut { bytes.truncate(middle) } else if let Some(byte) = bytes.get_mut(middle) { *byte ^= 0xff }
+                if cut {
+                    bytes.truncate(middle)
+                } else if let Some(byte) = bytes.get_mut(middle) {
+                    *byte ^= 0xff
+                }
                 fs::write(damaged.path().join(name), bytes).unwrap();
                 match State::open(damaged.path()).and_then(|state| state.verify()) {
                     Ok(summary) if summary.problems.is_empty() => {

@@ -171,7 +171,7 @@ impl Decoder {
 pub(super) fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), String> {
     let (read, made) = (stream.total_in(), stream.total_out());
     let status = stream.decompress(input, output, FlushDecompress::None).map_err(|error| error.to_string())?;
-    // Both differences are at most the lengths of the slices.
+    #[allow(clippy::cast_possible_truncation, reason = "both differences are at most the lengths of the slices")]
     let step = Step { read: (stream.total_in() - read) as usize, made: (stream.total_out() - made) as usize };
     Ok((step, status == Status::StreamEnd))
 }

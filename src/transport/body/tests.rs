@@ -1,3 +1,5 @@
+//! Bodies whole, in pieces, cut, broken, and made to cost.
+
 use std::io::Write;
 
 use flate2::{
