@@ -1,4 +1,5 @@
 //! Supervision: foreign code panics, blocks, never returns. It fails its page, once, and nothing else is lost.
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
 mod recorder;
@@ -9,7 +10,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Context, Handler, ResponseFuture};
@@ -264,6 +265,18 @@ fn a_pipeline_that_never_answers_fails_the_page_that_waits_for_it() {
     let (ended, taken) = run_odd(Bad::NeverAnswers);
     assert_only_the_bad_page_failed(&ended, "pipeline", "did not answer within 300ms");
     assert!(taken >= 9, "{taken}");
+}
+
+/// It costs a few times the patience, and not that of each page.
+#[test]
+fn a_pipeline_that_answers_nobody_any_more_does_not_hold_up_the_end() {
+    let (site, begin) = (Recorder::start(|_| Answer::ok("")), Instant::now());
+    let seeds = (0..64).map(|n| format!("http://one.test/{n}/3"));
+    let odd = Odd::new(Bad::NeverAnswers);
+    let crawler = crawl_with(links, &site, impatient()).per_domain(64).pipeline(move || odd.clone());
+    let report = run(crawler.seeds(seeds));
+    assert_eq!((report.failed(), report.stats.get("outcome/pipeline")), (64, 64), "{report}");
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
 
 #[test]
