@@ -57,7 +57,8 @@ fn answer(mut stream: TcpStream) -> Option<()> {
         while body.len() < 14_000 {
             body += "<p>The same words stand here again and again, so that the page is as long as others.</p>\n";
         }
-        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len()).ok()?;
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .ok()?;
     }
     None
 }
@@ -225,7 +226,11 @@ fn frontier(urls: u64, dir: &Path) {
         }
     }
     driver.close();
-    println!("{:.0} links/s in all; {:.1} bytes on disk a URL", links as f64 / start.elapsed().as_secs_f64(), disk_bytes(dir) as f64 / made as f64);
+    println!(
+        "{:.0} links/s in all; {:.1} bytes on disk a URL",
+        links as f64 / start.elapsed().as_secs_f64(),
+        disk_bytes(dir) as f64 / made as f64
+    );
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut driver = Driver::open(dir);
     let (opened, cpu) = (start.elapsed(), cpu_seconds() - cpu);

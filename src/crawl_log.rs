@@ -28,7 +28,8 @@ impl CrawlLog {
     /// # Errors
     /// The file cannot be opened.
     pub fn start(path: &Path, append: bool) -> Result<Recipient<LogLines>> {
-        let file = if append { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
+        let file =
+            if append { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
         let arbiter = Arbiter::new();
         let handle = arbiter.handle();
         let make = move |_: &mut Context<Self>| Self { output: BufWriter::new(file), arbiter, failed: false };

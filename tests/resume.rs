@@ -146,7 +146,9 @@ fn report(dir: &Path) -> serde_json::Value {
 
 fn items(dir: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(dir.join("items.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -216,7 +218,8 @@ fn a_crawl_that_has_used_its_pages_goes_on_when_it_is_given_more() {
     let spacing = Duration::from_millis(10);
     let (site, dir) = (Site::start(4), tempfile::tempdir().unwrap());
     for pages in [7, 20] {
-        let limited = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", pages.to_string()).output().unwrap();
+        let limited =
+            spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", pages.to_string()).output().unwrap();
         assert!(limited.status.success(), "{}", String::from_utf8_lossy(&limited.stderr));
         let report = report(dir.path());
         assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");

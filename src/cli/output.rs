@@ -11,7 +11,7 @@ use std::{
 use actix::{Actor, ArbiterHandle, Context, Handler};
 use actix_crawler::{
     error::Error,
-    pipeline::{append_lines, CrawlEnded, Pipeline, PipelineError, Running, Scraped},
+    pipeline::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, append_lines},
 };
 use tokio::sync::watch;
 
@@ -37,11 +37,7 @@ pub struct Broken {
 impl Output {
     /// Creates the pipeline, and where it tells that it broke.
     /// With `append`, pages are added to what is in the file.
-    pub fn new(
-        path: Option<PathBuf>,
-        columns: Vec<String>,
-        append: bool,
-    ) -> (Self, watch::Receiver<Option<Broken>>) {
+    pub fn new(path: Option<PathBuf>, columns: Vec<String>, append: bool) -> (Self, watch::Receiver<Option<Broken>>) {
         let (broken, tells) = watch::channel(None);
         (Self { path, columns, begun: AtomicBool::new(append), broken }, tells)
     }
@@ -59,7 +55,8 @@ impl Pipeline<Page> for Output {
         let to: Box<dyn Write + Send> = match &self.path {
             None => Box::new(io::stdout()),
             Some(path) => {
-                let file = if again { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
+                let file = if again { append_lines(path) } else { File::create(path) }
+                    .map_err(|source| Error::file(path, source))?;
                 is_empty = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
                 Box::new(file)
             }

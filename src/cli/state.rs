@@ -2,11 +2,7 @@
 
 use std::io::{self, Write};
 
-use actix_crawler::{
-    domain::Domain,
-    error::Error,
-    frontier::disk::state::State,
-};
+use actix_crawler::{domain::Domain, error::Error, frontier::disk::state::State};
 
 use super::{
     exit::{Exit, Failure},
@@ -53,7 +49,10 @@ fn export(state: &State) -> Result<Exit, Failure> {
         Ok((_, damaged)) if damaged.is_empty() => Ok(Exit::Well),
         Ok((_, damaged)) => {
             let names: Vec<_> = damaged.iter().map(Domain::as_str).collect();
-            Err(Failure::not_run(format!("the queues of these domains are damaged and not whole: {}", names.join(", "))))
+            Err(Failure::not_run(format!(
+                "the queues of these domains are damaged and not whole: {}",
+                names.join(", ")
+            )))
         }
         Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(Failure::reader_gone()),
         Err(error) => Err(error.into()),

@@ -63,7 +63,10 @@ impl Model {
     /// The entry that is to be lent next, if one is.
     fn first(&self, domain: u8, now: Instant) -> Option<u32> {
         let may_go = |entry: &(&u32, &Entry)| entry.1.until.is_none_or(|until| until <= now);
-        self.waiting(domain).filter(may_go).max_by_key(|(name, entry)| (entry.priority, u32::MAX - **name)).map(|e| *e.0)
+        self.waiting(domain)
+            .filter(may_go)
+            .max_by_key(|(name, entry)| (entry.priority, u32::MAX - **name))
+            .map(|e| *e.0)
     }
 
     fn waiting(&self, domain: u8) -> impl Iterator<Item = (&u32, &Entry)> {
@@ -125,7 +128,14 @@ fn domain_of(number: u8) -> Domain {
 
 impl<S: Subject> Trial<S> {
     fn new(subject: S) -> Self {
-        Self { subject, model: Model::default(), now: Instant::now(), next: 0, commits: vec![Model::default()], safe: 0 }
+        Self {
+            subject,
+            model: Model::default(),
+            now: Instant::now(),
+            next: 0,
+            commits: vec![Model::default()],
+            safe: 0,
+        }
     }
 
     fn run(&mut self, ops: &[Op]) {

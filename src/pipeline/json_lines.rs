@@ -40,7 +40,8 @@ impl JsonLines {
         let Some(path) = &self.path else { return Ok(Box::new(io::stdout())) };
         // Emptied once; a restart after a panic goes on where the lines end.
         let again = self.append.swap(true, Ordering::Relaxed);
-        let file = if again { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
+        let file =
+            if again { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
         Ok(Box::new(file))
     }
 }

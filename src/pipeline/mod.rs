@@ -15,7 +15,11 @@ use thiserror::Error as ThisError;
 #[cfg(feature = "csv")]
 pub use self::csv::Csv;
 pub(crate) use self::outlet::Outlet;
-pub use self::{collect::Collect, each::Each, json_lines::{JsonLines, append_lines}};
+pub use self::{
+    collect::Collect,
+    each::Each,
+    json_lines::{JsonLines, append_lines},
+};
 use crate::error::Error;
 
 /// An item, on its way from a page to a pipeline. The reply to it is the acknowledgement: a page is done only when

@@ -185,8 +185,12 @@ impl Scheduler {
             let stats = scheduler.stats();
             let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
             let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
-            let (warnings, state) = (std::mem::take(&mut scheduler.warnings), scheduler.state.take());
-            let report = Report { warnings, failure, state, ..Report::new(stats, ended, complaints) };
+            let report = Report {
+                warnings: std::mem::take(&mut scheduler.warnings),
+                failure,
+                state: scheduler.state.take(),
+                ..Report::new(stats, ended, complaints)
+            };
             scheduler.report.send_replace(Some(Arc::new(report)));
             context.stop();
             fut::ready(())

@@ -24,7 +24,7 @@ pub fn of(live: &Live, usual: &Limits, stats: Option<&DomainStats>, now: Instant
         cooling: live.cooling.refusals().map(|(consecutive, until, why)| PastCooling {
             until: millis(until, now, time),
             status: match why {
-                Why::Status(status) => Some(status),
+                Why::Status(code) => Some(code),
                 Why::Unreachable => None,
             },
             consecutive,
@@ -38,14 +38,7 @@ pub fn of(live: &Live, usual: &Limits, stats: Option<&DomainStats>, now: Instant
 }
 
 /// Puts a past back. Only what is held against a domain gives it a state; the rest goes to the counts.
-pub fn recall(
-    past: &Past,
-    domain: &Domain,
-    domains: &mut Domains,
-    stats: &mut Stats,
-    now: Instant,
-    time: SystemTime,
-) {
+pub fn recall(past: &Past, domain: &Domain, domains: &mut Domains, stats: &mut Stats, now: Instant, time: SystemTime) {
     if let Some(spacing) = past.spacing {
         let mut throttle = domains.live(domain).gate.throttle();
         let slowed = throttle.limits().slowed_to(spacing);

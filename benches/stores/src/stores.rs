@@ -45,8 +45,17 @@ impl Fjall {
             .worker_threads(1)
             .open()
             .unwrap();
-        let options = || fjall::KeyspaceCreateOptions::default().max_memtable_size(std::env::var("MEM").map_or(16, |m| m.parse().unwrap()) << 20);
-        let seen = db.keyspace("seen", || options().data_block_compression_policy(fjall::config::CompressionPolicy::disabled()).expect_point_read_hits(false)).unwrap();
+        let options = || {
+            fjall::KeyspaceCreateOptions::default()
+                .max_memtable_size(std::env::var("MEM").map_or(16, |m| m.parse().unwrap()) << 20)
+        };
+        let seen = db
+            .keyspace("seen", || {
+                options()
+                    .data_block_compression_policy(fjall::config::CompressionPolicy::disabled())
+                    .expect_point_read_hits(false)
+            })
+            .unwrap();
         let queue = db.keyspace("queue", options).unwrap();
         Self { db, seen, queue }
     }

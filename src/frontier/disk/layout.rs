@@ -224,7 +224,8 @@ impl Layout {
         match self.get::<u32>(SCHEMA_KEY)? {
             Some(SCHEMA) => Ok(()),
             Some(other) => {
-                let why = format!("it has schema {other}, and this version reads {SCHEMA}; use the version that wrote it");
+                let why =
+                    format!("it has schema {other}, and this version reads {SCHEMA}; use the version that wrote it");
                 Err(Error::store(&self.dir, why))
             }
             None => {
@@ -241,7 +242,10 @@ impl Layout {
     pub fn known(&self, settings: Option<&[(&str, String)]>) -> Result<Known> {
         let counters = self.get::<Counters>(COUNTERS_KEY)?;
         let mut known = Known {
-            resumed: Resumed { changed: settings.map_or(Ok(Vec::new()), |settings| self.changed(settings))?, ..Resumed::default() },
+            resumed: Resumed {
+                changed: settings.map_or(Ok(Vec::new()), |settings| self.changed(settings))?,
+                ..Resumed::default()
+            },
             waiting: Vec::new(),
             next: counters.as_ref().map_or(0, |counters| counters.next),
             seen: counters.as_ref().map_or(0, |counters| counters.seen),
@@ -281,6 +285,7 @@ impl Layout {
     ///
     /// # Errors
     /// The disk is full or broken; nothing of the batch is stored then.
+    #[allow(clippy::disallowed_methods, reason = "a fingerprint is stored with the time of day")]
     pub fn store(&self, batch: Batch) -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = u32::try_from(now).unwrap_or(u32::MAX).to_be_bytes();
@@ -462,7 +467,8 @@ fn split_queue_key(key: &[u8]) -> Option<(Domain, Place)> {
     let (length, rest) = key.split_at_checked(2)?;
     let (name, place) = rest.split_at_checked(usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
     let (rank, age) = place.split_at_checked(4)?;
-    let place = Place { rank: u32::from_be_bytes(rank.try_into().ok()?), age: u64::from_be_bytes(age.try_into().ok()?) };
+    let place =
+        Place { rank: u32::from_be_bytes(rank.try_into().ok()?), age: u64::from_be_bytes(age.try_into().ok()?) };
     Some((Domain::new(std::str::from_utf8(name).ok()?), place))
 }
 

@@ -248,7 +248,11 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ledger { discovered, done, failed, dropped, queued, .. } = self.ledger;
         writeln!(f, "{discovered} discovered = {done} done + {failed} failed + {dropped} dropped + {queued} waiting")?;
-        writeln!(f, "{} domains wait; {} requests were ever taken in; {} dead letters", self.domains, self.seen, self.dead)?;
+        writeln!(
+            f,
+            "{} domains wait; {} requests were ever taken in; {} dead letters",
+            self.domains, self.seen, self.dead
+        )?;
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
         }
@@ -261,7 +265,11 @@ mod tests {
     use std::{fs, path::PathBuf};
 
     use super::*;
-    use crate::frontier::{Frontier, Next, disk::testing::{sync, tiny}, durable::{Durable, Progress}};
+    use crate::frontier::{
+        Frontier, Next,
+        disk::testing::{sync, tiny},
+        durable::{Durable, Progress},
+    };
 
     const PAGES: u32 = 40;
 
@@ -381,7 +389,11 @@ mod tests {
                 copy(dir.path(), damaged.path());
                 let mut bytes = fs::read(&file).unwrap();
                 let middle = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last / 2);
-                if cut { bytes.truncate(middle) } else if let Some(byte) = bytes.get_mut(middle) { *byte ^= 0xff }
+                if cut {
+                    bytes.truncate(middle)
+                } else if let Some(byte) = bytes.get_mut(middle) {
+                    *byte ^= 0xff
+                }
                 fs::write(damaged.path().join(name), bytes).unwrap();
                 match State::open(damaged.path()).and_then(|state| state.verify()) {
                     Ok(summary) if summary.problems.is_empty() => {

@@ -119,7 +119,7 @@ impl Link {
         });
         // Unbounded as a queue, bounded by the backlog: while that is large no work is taken on.
         let (orders, inbox) = channel();
-        let desk = Desk { layout, shared: shared.clone(), failed: None, synced: Instant::now(), dirty: false };
+        let desk = Desk { layout, shared: shared.clone(), failed: None, synced: now(), dirty: false };
         let run = move || desk.run(&inbox);
         let thread = thread::Builder::new().name("frontier".to_owned()).spawn(run).map_err(Error::Start)?;
         Ok(Self { orders, shared, thread })
@@ -237,7 +237,7 @@ impl Desk {
             }
             let closed = self.work_off(first, inbox);
             if self.dirty && (closed.is_some() || now() - self.synced >= SYNC_EVERY) {
-                self.attempt(|layout| layout.sync());
+                self.attempt(Layout::sync);
                 (self.synced, self.dirty) = (now(), false);
             }
             if let Some(closed) = closed {
