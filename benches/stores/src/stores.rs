@@ -42,7 +42,7 @@ impl Fjall {
         let db = fjall::Database::builder(dir)
             .cache_size(64 << 20)
             .max_journaling_size(std::env::var("JRN").map_or(128, |m| m.parse().unwrap()) << 20)
-            .worker_threads(1)
+            .worker_threads(2)
             .open()
             .unwrap();
         let options = || {

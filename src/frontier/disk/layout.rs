@@ -201,8 +201,9 @@ impl Layout {
             let database = Database::builder(dir.join("store"))
                 .cache_size(CACHE)
                 .max_journaling_size(JOURNAL)
-                // Merging runs is work that can wait; more threads would take cores from the crawl.
-                .worker_threads(1)
+                // One merges runs, and one brings full memtables to the disk meanwhile: with one alone they would grow
+                // as long as a merge lasts (measured: 250 MiB, and commits that took 14 s).
+                .worker_threads(2)
                 .open()?;
             let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
             let queue = database.keyspace("queue", options)?;
