@@ -1,6 +1,8 @@
 //! Crawl: all that the scheduler knows and decides. Knows no clock, no timers and no mailboxes: the actor brings the
 //! time and carries what comes out.
 
+mod stored;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -14,7 +16,6 @@ use super::{
     budget::{Budget, Spending},
     domains::Domains,
     log::LogLine,
-    past,
     robots::{RobotsDesk, Ruling, Verdict as RobotsVerdict},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     frontier::{
         Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
         admission::{Admission, Admitted, Candidate},
-        durable::{Closing, Durable, News, Progress, Resumed, Ticket},
+        durable::Ticket,
     },
     outcome::{DropReason, Outcome},
     politeness::{Politeness, RobotsPolicy},
@@ -307,15 +308,6 @@ impl Crawl {
         nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
     }
 
-    /// Tells whether all that waits is kept for a larger budget. Only a frontier that is there tomorrow keeps it.
-    fn keeps_the_rest(&self) -> bool {
-        if !self.is_durable || !self.budget.is_limited() {
-            return false;
-        }
-        let is_spent = |domain: &Domain| self.budget.of(domain) == Spending::Used;
-        self.budget.of_all() == Spending::Used || self.frontier.domains().iter().all(is_spent)
-    }
-
     /// Grants, pauses or stops from here on.
     pub fn set_mode(&mut self, mode: Mode) {
         if self.mode == Mode::Stopping {
@@ -337,105 +329,6 @@ impl Crawl {
     /// Takes the lines out that the crawl log has to write.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.log.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains.
-    pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
-        let Some(progress) = resumed.progress else { return };
-        self.domains.begin_as_asked(now);
-        self.budget.resume(progress.counts.get("outcome/ok").copied().unwrap_or(0));
-        self.elapsed_before = progress.elapsed;
-        (self.stats.ledger, self.stats.counts) = (progress.ledger, progress.counts);
-        (self.stats.bytes, self.stats.items) = (progress.bytes, progress.items);
-        for url in &resumed.included {
-            self.admission.include(url);
-        }
-        for (domain, past) in resumed.pasts {
-            self.budget.resume_domain(&domain, past.pages);
-            past::recall(&past, &domain, &mut self.domains, &mut self.stats, now, time);
-        }
-        for domain in self.frontier.domains() {
-            self.domains.schedule(&domain, now);
-        }
-    }
-
-    /// Acts on what the frontier's store has to say.
-    pub fn news(&mut self, now: Instant) {
-        while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
-            match news {
-                News::Answered(ticket) => match self.held.remove(&ticket) {
-                    Some(Held::Page(visit, time)) => self.take_in(*visit, now, time),
-                    Some(Held::Seeds(seeds)) => self.admit_all(seeds, now),
-                    None => {}
-                },
-                News::Arrived(domain) => {
-                    self.drain(&domain);
-                    self.domains.schedule(&domain, now);
-                }
-                News::Room => self.is_behind = false,
-                News::Failed(why) => self.fail_store(why),
-            }
-        }
-    }
-
-    /// Has the frontier store what was done since the last commit, if that is due: all of it or nothing survives a crash.
-    pub fn commit(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
-        let due = self.frontier.durable().and_then(|store| store.commit_due());
-        if due.is_some_and(|due| due <= now) {
-            self.commit_now(elapsed, now, time);
-        }
-    }
-
-    fn commit_now(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
-        let Some(store) = self.frontier.durable() else { return };
-        for domain in self.to_remember.drain() {
-            let Some(live) = self.domains.get(&domain) else { continue };
-            let usual = self.politeness.limits(&domain);
-            let mut past = past::of(live, &usual, self.stats.domains.get(&domain), now, time);
-            past.pages = self.budget.pages(&domain).unwrap_or(past.pages);
-            store.remember(&domain, past);
-        }
-        let elapsed = self.elapsed_before + elapsed;
-        let Stats { ledger, counts, bytes, items, .. } = &self.stats;
-        let progress = Progress { ledger: *ledger, counts: counts.clone(), bytes: *bytes, items: *items, elapsed };
-        store.commit(progress, now);
-        self.is_behind = store.is_behind();
-    }
-
-    /// Has the frontier write all that it holds and let go of its store; `None` where it has none.
-    pub fn close(&mut self, elapsed: Duration, now: Instant, time: SystemTime) -> Option<Closing> {
-        self.commit_now(elapsed, now, time);
-        self.frontier.durable().map(Durable::close)
-    }
-
-    /// Tells why the frontier can store nothing any more.
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
-    }
-
-    /// Nothing that is done from here on would last: what is in flight ends, and its pages are left as they were stored.
-    fn fail_store(&mut self, why: String) {
-        self.failure = Some(why);
-        self.set_mode(Mode::Stopping);
-        self.draining.clear();
-        for (_, held) in std::mem::take(&mut self.held) {
-            if let Held::Page(visit, _) = held {
-                self.leave_unsettled(&visit);
-            }
-        }
-    }
-
-    fn leave_unsettled(&mut self, visit: &Visit) {
-        let domain = self.admission.domain(&visit.leased.request.url);
-        self.budget.ended(&domain, false);
-        self.frontier.give_back(visit.leased.id, None, false);
-    }
-
-    /// Has the frontier store what a restart must not forget of a domain, with the next commit.
-    fn remember(&mut self, domain: &Domain) {
-        if self.is_durable {
-            self.to_remember.get_or_insert_with(domain, Domain::clone);
-        }
     }
 
     /// Takes back the leases that have run out.

@@ -24,7 +24,7 @@ pub fn of(live: &Live, usual: &Limits, known: Option<&DomainStats>, now: Instant
         cooling: live.cooling.refusals().map(|(consecutive, until, why)| PastCooling {
             until: millis(until, now, time),
             status: match why {
-                Why::Status(status) => Some(status),
+                Why::Status(code) => Some(code),
                 Why::Unreachable => None,
             },
             consecutive,

@@ -42,11 +42,20 @@ impl Fjall {
         let db = fjall::Database::builder(dir)
             .cache_size(64 << 20)
             .max_journaling_size(std::env::var("JRN").map_or(128, |m| m.parse().unwrap()) << 20)
-            .worker_threads(1)
+            .worker_threads(2)
             .open()
             .unwrap();
-        let options = || fjall::KeyspaceCreateOptions::default().max_memtable_size(std::env::var("MEM").map_or(16, |m| m.parse().unwrap()) << 20);
-        let seen = db.keyspace("seen", || options().data_block_compression_policy(fjall::config::CompressionPolicy::disabled()).expect_point_read_hits(false)).unwrap();
+        let options = || {
+            fjall::KeyspaceCreateOptions::default()
+                .max_memtable_size(std::env::var("MEM").map_or(16, |m| m.parse().unwrap()) << 20)
+        };
+        let seen = db
+            .keyspace("seen", || {
+                options()
+                    .data_block_compression_policy(fjall::config::CompressionPolicy::disabled())
+                    .expect_point_read_hits(false)
+            })
+            .unwrap();
         let queue = db.keyspace("queue", options).unwrap();
         Self { db, seen, queue }
     }

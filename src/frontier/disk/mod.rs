@@ -397,7 +397,9 @@ impl DiskFrontier {
             self.ask(ticket, question.fingerprints);
             return None;
         }
-        seen.into_iter().for_each(|fingerprint| self.recent.insert(fingerprint));
+        for fingerprint in seen {
+            self.recent.insert(fingerprint);
+        }
         Some(ticket)
     }
 }
