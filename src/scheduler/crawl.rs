@@ -207,6 +207,7 @@ impl Crawl {
         self.budget.ended(&domain, false);
         if leased.attempt >= self.retry.attempts {
             if self.frontier.settle(leased.id) {
+                self.stats.count("outcome/panic");
                 self.fail(&leased.request, domain, "panic", "the fetcher panicked over it".to_owned());
             }
         } else if self.frontier.give_back(leased.id, None, true).is_some() {
@@ -685,7 +686,6 @@ impl Crawl {
 
     fn fail(&mut self, request: &Arc<Request>, domain: Domain, outcome: &'static str, detail: String) {
         self.stats.failed(outcome, request.url.as_str(), &detail);
-        self.stats.count(&format!("outcome/{outcome}"));
         if let Some(store) = self.frontier.durable() {
             store.bury(&domain, request, outcome, &detail);
         }
