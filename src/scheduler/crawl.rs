@@ -20,7 +20,7 @@ use super::{
 use crate::{
     cooling::{Verdict, Why},
     domain::Domain,
-    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, pool::Pool, visit::Visit},
+    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, http::is_idempotent, pool::Pool, visit::Visit},
     frontier::{
         Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
         admission::{Admission, Admitted, Candidate},
@@ -682,6 +682,8 @@ impl Crawl {
                 let not_before = cooling.state(now).map(|(until, _)| until);
                 (!cooling.has_given_up()).then_some(Again { not_before, attempted: false })
             }
+            // It may have done its work already (RFC 9110 §9.2.2).
+            _ if visit.started.is_some() && !is_idempotent(&visit.leased.request.method) => None,
             outcome => {
                 let wait = self.retry.after(outcome, visit.leased.attempt, fastrand::f64())?;
                 self.stats.count("retry");

@@ -17,6 +17,7 @@ mod dial;
 pub mod dns;
 pub(crate) mod exchange;
 mod host_pattern;
+mod patience;
 pub mod proxy;
 mod sockets;
 pub mod tls;
@@ -43,7 +44,7 @@ use url::{Position, Url};
 use self::{
     address::AddressGuard,
     alarm::Alarm,
-    body::BodyLimits,
+    body::{Bodies, BodyLimits, Gathered},
     connector::Connector,
     cookies::Cookies,
     credentials::{Keyring, OriginCredentials},
@@ -112,6 +113,7 @@ pub struct SharedTransport {
     cookies: Option<Arc<Cookies>>,
     keyring: Arc<Keyring>,
     sockets: SocketBudget,
+    bodies: Bodies,
     alarm: Alarm,
 }
 
@@ -130,7 +132,9 @@ impl SharedTransport {
         for warning in settings.tls.warnings() {
             tracing::warn!("{warning}");
         }
-        Ok(Self { settings: settings.into(), resolver, tls, proxies, cookies, keyring, sockets, alarm: Alarm::default() })
+        let bodies = Bodies::new(settings.body.max_in_flight_bytes);
+        let (settings, alarm) = (settings.into(), Alarm::default());
+        Ok(Self { settings, resolver, tls, proxies, cookies, keyring, sockets, bodies, alarm })
     }
 
     /// Returns the settings.
@@ -247,6 +251,11 @@ impl Transport {
     /// Returns how long each step may take.
     pub fn deadlines(&self) -> Deadlines {
         self.shared.settings.deadlines
+    }
+
+    /// Begins a body, which shares its memory with all of the crawl.
+    pub fn gather(&self) -> Gathered {
+        self.shared.bodies.gather()
     }
 
     /// Returns how large a body may be.
