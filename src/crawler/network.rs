@@ -7,6 +7,7 @@ use crate::{
     spider::Spider,
     transport::{
         HostPattern,
+        address::IpNet,
         credentials::{Credentials, OriginCredentials},
         proxy::{ProxyOverride, ProxyUrl},
         tls::ClientCertificate,
@@ -14,6 +15,13 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
+    /// Connects to the addresses of a network too, though they are private, such as `10.1.0.0/16`.
+    #[must_use]
+    pub fn allow_address(mut self, network: impl Into<IpNet>) -> Self {
+        self.settings.transport.guard.allow.push(network.into());
+        self
+    }
+
     /// Trusts the authorities in a PEM file too, beside Mozilla's.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
