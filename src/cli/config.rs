@@ -14,7 +14,12 @@ use actix_crawler::{
     request::parse_url,
     retry::Retry,
     scope::Scope,
-    transport::{HostPattern, TransportSettings, address::AddressGuard, proxy::ProxyUrl},
+    transport::{
+        HostPattern, TransportSettings,
+        address::AddressGuard,
+        proxy::ProxyUrl,
+        shelf::{Purpose, ShelfSettings},
+    },
     user_agent,
 };
 use serde::Deserialize;
@@ -118,6 +123,11 @@ impl Config {
         scope.deny.extend(options.deny);
         let mut transport = options.network.over(self.transport);
         transport.cookies |= options.cookies;
+        let shelves =
+            [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
+        for (dir, purpose) in shelves {
+            put(&mut transport.shelf, dir.map(|dir| Some(ShelfSettings::new(dir, purpose))));
+        }
         refuse_private(&seeds, &transport.guard)?;
 
         let mut select = Vec::new();

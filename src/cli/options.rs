@@ -159,6 +159,15 @@ pub struct CrawlOptions {
     /// Keep the cookies that servers set, and send them back
     #[arg(long, help_heading = "Network")]
     pub cookies: bool,
+    /// Keep answers in this folder, and ask again only for what is no longer fresh, and only whether it changed
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "replay"], help_heading = "Network")]
+    pub cache: Option<PathBuf>,
+    /// Keep every answer in this folder, to be replayed
+    #[arg(long, value_name = "DIR", conflicts_with = "replay", help_heading = "Network")]
+    pub record: Option<PathBuf>,
+    /// Crawl what --record kept in this folder, without any network
+    #[arg(long, value_name = "DIR", help_heading = "Network")]
+    pub replay: Option<PathBuf>,
     /// Network threads [default: as many as cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Network")]
     pub threads: Option<u16>,

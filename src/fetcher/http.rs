@@ -1,14 +1,16 @@
 //! Http: permit in, answer out. The one door to the network: nothing is sent but through [`Http::send`], which takes a
 //! [`Permit`] by value.
 
+mod kept;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderName,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST,
         PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
     },
 };
@@ -71,6 +73,9 @@ struct Bound {
     cuts: bool,
 }
 
+/// Headers that one request has beside its own.
+type MoreHeaders<'a> = &'a [(HeaderName, HeaderValue)];
+
 /// What browsers say, less what they can show and we cannot.
 const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -100,18 +105,19 @@ impl Http {
     /// A request that is safe to repeat and went down with a kept-alive connection is sent once more, on the same
     /// permit, which passes the gate again.
     pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
-        self.send_within(permit, request, Bound { most: self.transport.body_limits().max_bytes, cuts: false }).await
+        let bound = Bound { most: self.transport.body_limits().max_bytes, cuts: false };
+        self.send_or_recall(permit, request, bound).await
     }
 
-    async fn send_within(&self, permit: Permit, request: &Request, bound: Bound) -> Sent {
+    async fn send_within(&self, permit: Permit, request: &Request, bound: Bound, more: MoreHeaders<'_>) -> Sent {
         let granted = now();
-        let (mut exchange, mut answer) = self.exchange(permit, request, bound).await;
+        let (mut exchange, mut answer) = self.exchange(permit, request, bound, more).await;
         // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
         let mut others = self.transport.other_proxies(request).min(MOST_OTHER_PROXIES);
         while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
-            (exchange, answer) = self.exchange(permit, request, bound).await;
+            (exchange, answer) = self.exchange(permit, request, bound, more).await;
             others -= 1;
         }
         if answer.is_err()
@@ -119,7 +125,7 @@ impl Http {
             && is_idempotent(&request.method)
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            (exchange, answer) = self.exchange(permit.again(), request, bound).await;
+            (exchange, answer) = self.exchange(permit.again(), request, bound, more).await;
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
@@ -148,11 +154,13 @@ impl Http {
 
     /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
     pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
-        let sent = self.send_within(permit, &Request::get(url.clone()), ROBOTS_BOUND).await;
+        let sent = self.send_or_recall(permit, &Request::get(url.clone()), ROBOTS_BOUND).await;
         let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
         let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
             Err(None) => RobotsResult::Unsent,
+            // Whoever is asked nothing need not be asked for leave.
+            Err(Some(FetchError::NotRecorded(_))) => RobotsResult::Body(404, Bytes::new()),
             Err(Some(error)) => RobotsResult::Failed(error),
             Ok(answer) => match redirect::target(answer.status, &answer.headers, &url) {
                 Some(to) => RobotsResult::Redirect(to),
@@ -167,11 +175,21 @@ impl Http {
         RobotsAnswer { url, result, bytes, started: sent.started, retry_after }
     }
 
+    fn usual_headers(&self) -> [(HeaderName, &str); 4] {
+        [
+            (USER_AGENT, &self.user_agent),
+            (ACCEPT, ACCEPTED),
+            (ACCEPT_LANGUAGE, "*"),
+            (ACCEPT_ENCODING, body::ACCEPT_ENCODING),
+        ]
+    }
+
     async fn exchange(
         &self,
         permit: Permit,
         request: &Request,
         bound: Bound,
+        more: MoreHeaders<'_>,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
         let began = now();
         let target = match self.transport.target(request, began) {
@@ -186,7 +204,7 @@ impl Http {
             self.transport.alarm().clone(),
         );
         let whole = self.transport.deadlines().whole;
-        let round_trip = exchange.scope(self.round_trip(request, &exchange, bound));
+        let round_trip = exchange.scope(self.round_trip(request, &exchange, bound, more));
         let answer = match timeout(whole, round_trip).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit: whole }),
@@ -204,6 +222,7 @@ impl Http {
         request: &Request,
         exchange: &Exchange,
         Bound { most, cuts }: Bound,
+        more: MoreHeaders<'_>,
     ) -> Result<Answer, FetchError> {
         let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());
         let uri = self.transport.uri(&request.url, &exchange.target)?;
@@ -212,11 +231,13 @@ impl Http {
             .client()
             .request(request.method.clone(), uri)
             .no_decompress()
-            .insert_header((HOST, host_of(&request.url)))
-            .insert_header((USER_AGENT, self.user_agent.as_str()))
-            .insert_header((ACCEPT, ACCEPTED))
-            .insert_header((ACCEPT_LANGUAGE, "*"))
-            .insert_header((ACCEPT_ENCODING, body::ACCEPT_ENCODING));
+            .insert_header((HOST, host_of(&request.url)));
+        for header in self.usual_headers() {
+            outgoing = outgoing.insert_header(header);
+        }
+        for (name, value) in more {
+            outgoing = outgoing.insert_header((name, value));
+        }
         for (name, value) in self.transport.identity(request, exchange.target.proxy.as_deref()) {
             outgoing = outgoing.insert_header((name, value));
         }
