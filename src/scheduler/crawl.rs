@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cooling::{Verdict, Why},
     domain::Domain,
-    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, pool::Pool, visit::Visit},
+    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, http::is_idempotent, pool::Pool, visit::Visit},
     frontier::{
         Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
         admission::{Admission, Admitted, Candidate},
@@ -598,6 +598,8 @@ impl Crawl {
                 let cools = self.domains.live(domain).cooling.state(now);
                 Some(Again { not_before: cools.map(|(until, _)| until), attempted: false })
             }
+            // It may have done its work already (RFC 9110 §9.2.2).
+            _ if visit.started.is_some() && !is_idempotent(&visit.leased.request.method) => None,
             outcome => {
                 let wait = self.retry.after(outcome, visit.leased.attempt, fastrand::f64())?;
                 self.stats.count("retry");
