@@ -28,31 +28,31 @@ const OF_A_CACHE: [&str; 6] =
 impl Http {
     /// Sends a request unless the shelf has its answer; a permit that is not needed leaves its place to the next.
     pub(super) async fn send_or_recall(&self, permit: Permit, request: &Request, bound: Bound) -> Sent {
-        let Some(shelf) = self.transport.shelf() else { return self.send_within(permit, request, bound, &[]).await };
-        match shelf.purpose() {
+        let Some(store) = self.transport.shelf() else { return self.send_within(permit, request, bound, &[]).await };
+        match store.purpose() {
             Purpose::Replay => {
                 drop(permit);
-                recalled(replay(shelf, request).await)
+                recalled(replay(store, request).await)
             }
             Purpose::Record => {
                 let sent = self.send_within(permit, request, bound, &[]).await;
                 if let Ok(answer) = &sent.answer
                     && !is_refusal(answer.status)
                 {
-                    shelf.write(Key::new(request, b""), answer.stored(request, Vec::new())).await;
+                    store.write(Key::new(request, b""), answer.stored(request, Vec::new())).await;
                 }
                 sent
             }
             // A robots file is asked for by every crawl: to find its page in a cache would make it old unseen.
             Purpose::Cache if bound.cuts || !is_plain(request) => self.send_within(permit, request, bound, &[]).await,
-            Purpose::Cache => self.send_or_revalidate(permit, request, bound, shelf).await,
+            Purpose::Cache => self.send_or_revalidate(permit, request, bound, store).await,
         }
     }
 
-    async fn send_or_revalidate(&self, permit: Permit, request: &Request, bound: Bound, shelf: &Shelf) -> Sent {
+    async fn send_or_revalidate(&self, permit: Permit, request: &Request, bound: Bound, store: &Shelf) -> Sent {
         let key = Key::new(request, &self.who_asks(request));
         let asked = self.asked(request);
-        let mut stored = shelf.read(key, &url_of(request)).await;
+        let mut stored = store.read(key, &url_of(request)).await;
         let mut conditions = Vec::new();
         match stored.as_ref().map(|stored| judge(stored, &asked, wall_clock())) {
             Some(Freshness::Fresh) => {
@@ -70,13 +70,13 @@ impl Http {
             && let Some(mut kept) = stored.take().filter(|stored| is_the_same(stored, &answer.headers))
         {
             kept.renew(&answer.headers, answer.fetched_at);
-            shelf.write(key, kept.clone()).await;
+            store.write(key, kept.clone()).await;
             *answer = Answer { elapsed: answer.elapsed, received: answer.received, ..Answer::recalled(kept) };
             return sent;
         }
         let stored = answer.stored(request, asked);
         if !is_refusal(answer.status) && is_storable(&stored) {
-            shelf.write(key, stored).await;
+            store.write(key, stored).await;
         }
         sent
     }
@@ -119,11 +119,11 @@ impl Answer {
     }
 }
 
-async fn replay(shelf: &Shelf, request: &Request) -> Result<Answer, FetchError> {
+async fn replay(store: &Shelf, request: &Request) -> Result<Answer, FetchError> {
     let url = url_of(request);
-    let stored = shelf.read(Key::new(request, b""), &url).await;
+    let stored = store.read(Key::new(request, b""), &url).await;
     stored.map(Answer::recalled).ok_or_else(|| {
-        let (method, dir) = (&request.method, shelf.dir().display());
+        let (method, dir) = (&request.method, store.dir().display());
         FetchError::NotRecorded(format!("{method} {url} is not in the recording {dir}; record it with the network"))
     })
 }

@@ -1,3 +1,5 @@
+//! The bounds and the codings of bodies, as tests.
+
 use std::io::Write;
 
 use flate2::{
