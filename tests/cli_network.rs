@@ -91,3 +91,30 @@ fn a_certificate_of_our_own_is_trusted_by_its_file_or_by_its_host() {
     shows(&run(&[&fetch[..], &["--ca", ca.to_str().unwrap()]].concat()), "safe");
     shows(&run(&[&fetch[..], &["--insecure", "127.0.0.1"]].concat()), "safe");
 }
+
+#[test]
+fn a_crawl_is_recorded_and_then_replayed_with_its_server_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let site = Server::http(|head| match head.split(' ').nth(1) {
+        Some("/") => page("<a href=/a>a</a>").replace("text/plain", "text/html"),
+        _ => page("a"),
+    });
+    let rule = format!("site.test:{}", site.address);
+    let crawl = ["crawl", "http://site.test/", "--contact", "me@example.org", "--rate", "unlimited"];
+    let recorded = run(&[&crawl[..], &["--allow-private", "--resolve", &rule, "--record", dir]].concat());
+    assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    let asked = site.heads().len();
+    let replayed = run(&[&crawl[..], &["--replay", dir]].concat());
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    assert_eq!((replayed.stdout.iter().filter(|byte| **byte == b'\n').count(), site.heads().len()), (2, asked));
+    let log = folder.path().join("log.jsonl");
+    let missing = ["crawl", "http://other.test/", "--contact", "me@example.org", "--replay", dir];
+    let missing = run(&[&missing[..], &["--log", log.to_str().unwrap()]].concat());
+    assert!(!missing.status.success(), "{}", String::from_utf8_lossy(&missing.stderr));
+    let log = fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("\"not_recorded\"") && log.contains("GET http://other.test/ is not in the recording"),
+        "{log}"
+    );
+}

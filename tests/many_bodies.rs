@@ -40,17 +40,22 @@ fn thirty_two_hostile_bodies_at_once_stay_under_the_memory_that_is_promised() {
         // The client may go.
         let _ = send();
     });
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "measure", "--ignored", "--nocapture"])
-        .env("BODIES_AT", server.address.to_string())
-        .output()
-        .unwrap();
-    let output = String::from_utf8(child.stdout).unwrap();
-    let measured = output.lines().find_map(|line| line.split_once("measured ")).expect(&output).1;
-    let (mebibytes, pages) = measured.split_once(' ').unwrap();
-    println!("{mebibytes} MiB for {pages} bodies");
-    assert_eq!(pages, BODIES.to_string(), "each comes in the end");
-    assert!(mebibytes.parse::<u64>().unwrap() < 200, "{mebibytes} MiB");
+    let folder = tempfile::tempdir().unwrap();
+    for purpose in ["record", "replay"] {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "measure", "--ignored", "--nocapture"])
+            .env("BODIES_AT", server.address.to_string())
+            .env("BODIES_IN", folder.path())
+            .env("BODIES_FOR", purpose)
+            .output()
+            .unwrap();
+        let output = String::from_utf8(child.stdout).unwrap();
+        let measured = output.lines().find_map(|line| line.split_once("measured ")).expect(&output).1;
+        let (mebibytes, pages) = measured.split_once(' ').unwrap();
+        println!("{purpose}: {mebibytes} MiB for {pages} bodies");
+        assert_eq!(pages, BODIES.to_string(), "each comes in the end");
+        assert!(mebibytes.parse::<u64>().unwrap() < 200, "{purpose}: {mebibytes} MiB");
+    }
 }
 
 #[test]
@@ -59,15 +64,19 @@ fn measure() {
     let address = std::env::var("BODIES_AT").unwrap();
     let sizes = Collect::new();
     let spider = |page: &Response| Ok(Parsed::new().item(page.body().len()));
-    let report = Crawler::new(spider, "memorytest/1.0 (+https://example.org/bot)")
+    let crawler = Crawler::new(spider, "memorytest/1.0 (+https://example.org/bot)")
         .settings(settings())
         .resolve(format!("*.test:{address}"))
         .seeds((0..BODIES).map(|site| format!("http://site{site}.test/")))
         .allow_private()
         .ignore_robots()
-        .pipeline(sizes.clone())
-        .run_blocking()
-        .unwrap();
+        .pipeline(sizes.clone());
+    let folder = std::env::var("BODIES_IN").unwrap();
+    let crawler = match std::env::var("BODIES_FOR").as_deref() {
+        Ok("replay") => crawler.replay(folder),
+        _ => crawler.record(folder),
+    };
+    let report = crawler.run_blocking().unwrap();
     let whole = sizes.take().into_iter().filter(|length| *length == LENGTH).count();
     assert!(report.ledger_adds_up, "{report}");
     let status = fs::read_to_string("/proc/self/status").unwrap();

@@ -285,7 +285,7 @@ impl Http {
             }
         }
         let received = body.length();
-        let (body, held) = body.finish();
+        let (body, memory) = body.finish();
         Ok(Answer {
             status,
             headers: head.headers,
@@ -293,7 +293,7 @@ impl Http {
             elapsed: Duration::ZERO,
             received,
             body,
-            held,
+            held: memory,
         })
     }
 }

@@ -105,15 +105,13 @@ impl Offload {
             }
             wait = match stage.worked_for() {
                 None if self.workers.is_exhausted() => return Err(Lost::Silent(self.patience)),
-                // Others have had its time.
-                None => self.patience,
                 Some(worked) if worked < self.patience => self.patience.saturating_sub(worked),
                 Some(_) if stage.abandon() => {
                     self.workers.replace();
                     return Err(Lost::Silent(self.patience));
                 }
-                // It ended this very moment.
-                Some(_) => self.patience,
+                // Others have had its time, or it ended this very moment.
+                _ => self.patience,
             };
         }
     }

@@ -273,6 +273,11 @@ impl Transport {
         self.shared.shelf.as_ref()
     }
 
+    /// Returns the memory of all bodies.
+    pub fn bodies(&self) -> &Bodies {
+        &self.shared.bodies
+    }
+
     /// Begins a body, which shares its memory with all of the crawl.
     pub fn gather(&self) -> Gathered {
         self.shared.bodies.gather()

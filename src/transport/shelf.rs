@@ -2,7 +2,8 @@
 //! used again.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::body::{Bodies, Held};
 use crate::{
     error::{Error, Result},
     request::Request,
@@ -148,18 +150,28 @@ impl Shelf {
         &self.settings.dir
     }
 
-    /// Takes an answer out; `None` where there is none, or none that is whole.
-    pub async fn read(&self, key: Key, url: &str) -> Option<StoredAnswer> {
+    /// Takes an answer out, when `bodies` have the memory for it; `None` where there is none, or none that is whole.
+    pub async fn read(&self, key: Key, url: &str, bodies: &Bodies) -> Option<(StoredAnswer, Held)> {
         let path = key.path(self.dir());
-        let read = self.threads.spawn_blocking(move || fs::read(path)).await.ok()?.ok()?;
-        StoredAnswer::from_file(read.into()).filter(|stored| stored.url == url)
+        let open = move || {
+            let file = fs::File::open(path)?;
+            Ok::<_, io::Error>((file.metadata()?.len(), file))
+        };
+        let (length, mut file) = self.threads.spawn_blocking(open).await.ok()?.ok()?;
+        let held = bodies.hold(length).await;
+        let read = move || {
+            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+            file.read_to_end(&mut bytes).map(|_| Bytes::from(bytes))
+        };
+        let bytes = self.threads.spawn_blocking(read).await.ok()?.ok()?;
+        Some((StoredAnswer::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }
 
     /// Puts an answer in the place of the one before. What cannot be written is missing later, and a warning says so.
     pub async fn write(&self, key: Key, answer: StoredAnswer) {
-        let shelf = self.clone();
+        let this = self.clone();
         let url = answer.url.clone();
-        let written = self.threads.spawn_blocking(move || shelf.write_now(key, &answer)).await;
+        let written = self.threads.spawn_blocking(move || this.write_now(key, &answer)).await;
         if let Err(error) = written.map_err(io::Error::other).and_then(|written| written) {
             tracing::warn!(%url, dir = %self.dir().display(), %error, "an answer could not be kept");
         }
@@ -167,9 +179,9 @@ impl Shelf {
 
     fn write_now(&self, key: Key, answer: &StoredAnswer) -> io::Result<()> {
         let path = key.path(self.dir());
-        let bytes = answer.to_file()?;
+        let label = answer.label()?;
         let before = fs::metadata(&path).map_or(0, |file| file.len());
-        let added = bytes.len() as u64;
+        let added = (label.len() + answer.body.len()) as u64;
         if self.bytes.load(Ordering::Relaxed).saturating_sub(before) + added > self.settings.max_bytes {
             if self.purpose() == Purpose::Record {
                 return Err(io::Error::other("the folder is full; allow it more bytes"));
@@ -181,7 +193,12 @@ impl Shelf {
         }
         // Written aside and renamed: who reads sees the old answer or the new one.
         let aside = path.with_extension(format!("{:x}", fastrand::u64(..)));
-        fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
+        let write = || {
+            let mut file = fs::File::create(&aside)?;
+            // One after the other: a copy of the body would take its memory twice.
+            file.write_all(&label).and_then(|()| file.write_all(&answer.body))
+        };
+        write().and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
             // It is not there, or nobody reads it.
             drop(fs::remove_file(&aside));
         })?;
@@ -235,7 +252,8 @@ impl StoredAnswer {
         self.fetched_at = now;
     }
 
-    fn to_file(&self) -> io::Result<Vec<u8>> {
+    /// Returns what stands before the body.
+    fn label(&self) -> io::Result<Vec<u8>> {
         // Values are bytes; as Latin-1 each byte is a character of its own.
         let latin1 = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect::<String>();
         let since_epoch = self.fetched_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -247,14 +265,13 @@ impl StoredAnswer {
             fetched_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
             hash: xxh3_64(&self.body),
         };
-        let mut file = serde_json::to_vec(&label)?;
-        file.push(b'\n');
-        file.extend_from_slice(&self.body);
-        Ok(file)
+        let mut line = serde_json::to_vec(&label)?;
+        line.push(b'\n');
+        Ok(line)
     }
 
-    fn from_file(file: Bytes) -> Option<Self> {
-        let end = memchr::memchr(b'\n', &file)?;
+    fn from_file(file: &Bytes) -> Option<Self> {
+        let end = memchr::memchr(b'\n', file)?;
         let label: Label = serde_json::from_slice(file.get(..end)?).ok()?;
         let body = file.slice(end + 1..);
         let mut headers = HeaderMap::with_capacity(label.headers.len());
@@ -322,10 +339,10 @@ mod tests {
     #[test]
     fn an_answer_comes_back_as_it_was_and_a_broken_one_not_at_all() {
         let kept = answer("https://e.org/", b"\x1f\x8b\n\0 whatever");
-        let file = kept.to_file().unwrap();
-        assert_eq!(StoredAnswer::from_file(file.clone().into()), Some(kept));
+        let file = [kept.label().unwrap(), kept.body.to_vec()].concat();
+        assert_eq!(StoredAnswer::from_file(&file.clone().into()), Some(kept));
         for end in 0..file.len() {
-            assert_eq!(StoredAnswer::from_file(Bytes::copy_from_slice(&file[..end])), None, "{end}");
+            assert_eq!(StoredAnswer::from_file(&Bytes::copy_from_slice(&file[..end])), None, "{end}");
         }
     }
 
@@ -339,9 +356,9 @@ mod tests {
                 shelf.write(key(url), answer(url, &[b'x'; 9_000])).await;
                 assert!(files(dir.path()).unwrap().iter().map(|file| file.length).sum::<u64>() <= 100_000);
             }
-            let (first, last) = (&urls[0], &urls[19]);
-            assert_eq!(shelf.read(key(first), first).await.is_some(), purpose == Purpose::Record);
-            assert_eq!(shelf.read(key(last), last).await.is_some(), purpose == Purpose::Cache);
+            let (first, last, bodies) = (&urls[0], &urls[19], Bodies::new(0));
+            assert_eq!(shelf.read(key(first), first, &bodies).await.is_some(), purpose == Purpose::Record);
+            assert_eq!(shelf.read(key(last), last, &bodies).await.is_some(), purpose == Purpose::Cache);
         }
     }
 
@@ -354,7 +371,7 @@ mod tests {
         for body in [&b"first"[..], b"second"] {
             shelf.write(key(url), answer(url, body)).await;
         }
-        assert_eq!(shelf.read(key(url), url).await.unwrap().body, "second");
+        assert_eq!(shelf.read(key(url), url, &Bodies::new(0)).await.unwrap().0.body, "second");
         let reopened = shelf_of(dir.path());
         assert_eq!(shelf.bytes.load(Ordering::Relaxed), reopened.bytes.load(Ordering::Relaxed));
         assert_ne!(Key::new(&Request::parse(url).unwrap(), b"me"), key(url), "who asks is part of the name");
@@ -370,11 +387,11 @@ mod tests {
         headers.insert("expires", HeaderValue::from_static("0"));
         let now = kept.fetched_at + Duration::from_secs(9);
         kept.renew(&headers, now);
-        let all: Vec<_> = kept.headers.get_all("set-cookie").iter().collect();
+        assert_eq!(kept.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["c=3"]);
         assert_eq!(
-            (all, &kept.headers["content-encoding"], kept.fetched_at),
-            (vec!["c=3"], &"gzip".parse().unwrap(), now)
+            (&kept.headers["content-encoding"], &kept.headers["expires"]),
+            (&"gzip".parse().unwrap(), &"0".parse().unwrap())
         );
-        assert_eq!(kept.headers["expires"], "0");
+        assert_eq!((kept.body, kept.fetched_at), ("body".into(), now));
     }
 }

@@ -28,57 +28,63 @@ const OF_A_CACHE: [&str; 6] =
 impl Http {
     /// Sends a request unless the shelf has its answer; a permit that is not needed leaves its place to the next.
     pub(super) async fn send_or_recall(&self, permit: Permit, request: &Request, bound: Bound) -> Sent {
-        let Some(shelf) = self.transport.shelf() else { return self.send_within(permit, request, bound, &[]).await };
-        match shelf.purpose() {
+        let Some(store) = self.transport.shelf() else { return self.send_within(permit, request, bound, &[]).await };
+        match store.purpose() {
             Purpose::Replay => {
                 drop(permit);
-                recalled(replay(shelf, request).await)
+                let stored = self.recall(store, Key::new(request, b""), request).await;
+                recalled(stored.map(Answer::recalled).ok_or_else(|| not_recorded(request, store)))
             }
             Purpose::Record => {
                 let sent = self.send_within(permit, request, bound, &[]).await;
                 if let Ok(answer) = &sent.answer
                     && !is_refusal(answer.status)
                 {
-                    shelf.write(Key::new(request, b""), answer.stored(request, Vec::new())).await;
+                    store.write(Key::new(request, b""), answer.stored(request, Vec::new())).await;
                 }
                 sent
             }
             // A robots file is asked for by every crawl: to find its page in a cache would make it old unseen.
             Purpose::Cache if bound.cuts || !is_plain(request) => self.send_within(permit, request, bound, &[]).await,
-            Purpose::Cache => self.send_or_revalidate(permit, request, bound, shelf).await,
+            Purpose::Cache => self.send_or_revalidate(permit, request, bound, store).await,
         }
     }
 
-    async fn send_or_revalidate(&self, permit: Permit, request: &Request, bound: Bound, shelf: &Shelf) -> Sent {
+    async fn send_or_revalidate(&self, permit: Permit, request: &Request, bound: Bound, store: &Shelf) -> Sent {
         let key = Key::new(request, &self.who_asks(request));
         let asked = self.asked(request);
-        let mut stored = shelf.read(key, &url_of(request)).await;
-        let mut conditions = Vec::new();
-        match stored.as_ref().map(|stored| judge(stored, &asked, wall_clock())) {
-            Some(Freshness::Fresh) => {
-                drop(permit);
-                let answer = stored.ok_or_else(|| FetchError::Request("no kept answer".into())).map(Answer::recalled);
-                return recalled(answer);
-            }
-            Some(Freshness::Stale(headers)) => conditions = headers,
-            None => {}
-        }
+        let conditions = match self.recall(store, key, request).await {
+            None => Vec::new(),
+            Some(kept) => match judge(&kept.0, &asked, wall_clock()) {
+                Freshness::Fresh => {
+                    drop(permit);
+                    return recalled(Ok(Answer::recalled(kept)));
+                }
+                // What is kept goes back until the server has spoken: who waits for memory must hold none.
+                Freshness::Stale(conditions) => conditions,
+            },
+        };
         let mut sent = self.send_within(permit, request, bound, &conditions).await;
         let Ok(answer) = &mut sent.answer else { return sent };
         if answer.status == 304
             && !conditions.is_empty()
-            && let Some(mut kept) = stored.take().filter(|stored| is_the_same(stored, &answer.headers))
+            && let Some((mut kept, held)) = self.recall(store, key, request).await
+            && is_the_same(&kept, &answer.headers)
         {
             kept.renew(&answer.headers, answer.fetched_at);
-            shelf.write(key, kept.clone()).await;
-            *answer = Answer { elapsed: answer.elapsed, received: answer.received, ..Answer::recalled(kept) };
+            store.write(key, kept.clone()).await;
+            *answer = Answer { elapsed: answer.elapsed, received: answer.received, ..Answer::recalled((kept, held)) };
             return sent;
         }
         let stored = answer.stored(request, asked);
         if !is_refusal(answer.status) && is_storable(&stored) {
-            shelf.write(key, stored).await;
+            store.write(key, stored).await;
         }
         sent
+    }
+
+    async fn recall(&self, store: &Shelf, key: Key, request: &Request) -> Option<(StoredAnswer, Held)> {
+        store.read(key, &url_of(request), self.transport.bodies()).await
     }
 
     /// What tells a server who asks: the answers that one identity gets are no other's.
@@ -101,9 +107,9 @@ impl Http {
 }
 
 impl Answer {
-    fn recalled(stored: StoredAnswer) -> Self {
+    fn recalled((stored, held): (StoredAnswer, Held)) -> Self {
         let StoredAnswer { status, headers, fetched_at, body, .. } = stored;
-        Self { status, headers, fetched_at, elapsed: Duration::ZERO, received: 0, body, held: Held::default() }
+        Self { status, headers, fetched_at, elapsed: Duration::ZERO, received: 0, body, held }
     }
 
     fn stored(&self, request: &Request, asked: Vec<(String, String)>) -> StoredAnswer {
@@ -119,13 +125,9 @@ impl Answer {
     }
 }
 
-async fn replay(shelf: &Shelf, request: &Request) -> Result<Answer, FetchError> {
-    let url = url_of(request);
-    let stored = shelf.read(Key::new(request, b""), &url).await;
-    stored.map(Answer::recalled).ok_or_else(|| {
-        let (method, dir) = (&request.method, shelf.dir().display());
-        FetchError::NotRecorded(format!("{method} {url} is not in the recording {dir}; record it with the network"))
-    })
+fn not_recorded(request: &Request, store: &Shelf) -> FetchError {
+    let (method, url, dir) = (&request.method, url_of(request), store.dir().display());
+    FetchError::NotRecorded(format!("{method} {url} is not in the recording {dir}; record it with the network"))
 }
 
 fn recalled(answer: Result<Answer, FetchError>) -> Sent {

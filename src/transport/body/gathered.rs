@@ -45,6 +45,13 @@ impl Bodies {
         Self { left: Semaphore::new(most).into(), pass: Semaphore::new(1).into() }
     }
 
+    /// Takes memory for a body that comes at once, when there is some.
+    pub async fn hold(&self, length: u64) -> Held {
+        let mut held = Held::default();
+        held.grow(length.saturating_sub(FREE), self).await;
+        held
+    }
+
     /// Begins a body.
     pub fn gather(&self) -> Gathered {
         let (bodies, held) = (self.clone(), Held::default());
