@@ -126,6 +126,9 @@ pub enum FetchError {
     /// The request cannot be written as HTTP.
     #[error("{0}")]
     Request(String),
+    /// The crawl is replayed, and nobody recorded this.
+    #[error("{0}")]
+    NotRecorded(String),
 }
 
 /// What a time-out waited for.
@@ -177,6 +180,7 @@ impl FetchError {
             Self::Decode(_) => "decode",
             Self::PrivateAddress(_) => "private_address",
             Self::Request(_) => "request",
+            Self::NotRecorded(_) => "not_recorded",
         }
     }
 

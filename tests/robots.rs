@@ -108,3 +108,14 @@ fn a_robots_file_that_is_refused_cools_the_domain_for_as_long_as_it_says() {
     assert!(wait >= Duration::from_secs(6), "{wait:?}");
     assert_eq!((report.pages(), report.stats.domains.values().map(|domain| domain.refusals).sum::<u64>()), (1, 1));
 }
+
+#[test]
+fn of_a_robots_file_that_does_not_end_what_counts_is_obeyed() {
+    let site = Site::start(|path| match path {
+        "/robots.txt" => ok(format!("User-agent: *\nDisallow: /no\n{}", "# and so on\n".repeat(1 << 20))),
+        _ => ok("<a href=/no>no</a> <a href=/yes>yes</a>"),
+    });
+    let report = crawler().seed(site.url("/")).rate(Rate::UNLIMITED).run_blocking().unwrap();
+    assert_eq!(site.paths(), ["/robots.txt", "/", "/yes"]);
+    assert_eq!(report.stats.get("drop/robots/disallowed"), 1);
+}

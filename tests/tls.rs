@@ -277,3 +277,26 @@ fn a_file_that_is_missing_or_wrong_is_named_before_anything_is_fetched() {
     assert!(no_key.contains(&name), "{no_key}");
     assert!(server.heads().is_empty());
 }
+
+#[test]
+fn many_requests_to_one_host_open_no_more_connections_than_may_be_in_flight() {
+    let authority = Authority::new();
+    let config = Arc::new(config(authority.sign(&for_names(&["127.0.0.1"]))));
+    // A head is noted for each connection, in place of each request.
+    let server = Server::start(move |stream, heads| {
+        let mut tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
+        heads.lock().unwrap().push(String::new());
+        let (mut buffer, answer) = ([0; 4096], page("x"));
+        while tls.read(&mut buffer).is_ok_and(|read| buffer[..read].ends_with(b"\r\n\r\n")) {
+            tls.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let urls: Vec<_> = (0..2_000).map(|n| format!("https://{}/{n}", server.address)).collect();
+    let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+    let began = std::time::Instant::now();
+    let crawled = Crawled::of(crawl(&urls).ca_file(authority.file()).per_domain(32));
+    assert_eq!(crawled.report.pages(), 2_000);
+    let connections = server.heads().len();
+    println!("2,000 requests over {connections} connections in {:?}", began.elapsed());
+    assert!(connections <= 32, "{connections}");
+}

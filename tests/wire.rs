@@ -425,3 +425,66 @@ fn what_a_server_does_on_an_idle_connection_is_no_answer_to_the_next_request() {
         }
     }
 }
+
+/// Ten bytes a second: never silent for long, and never done.
+fn dripping(text: &str) -> impl Iterator<Item = Step> + '_ {
+    text.as_bytes().chunks(1).flat_map(|byte| [Send(byte.to_vec()), Pause(Duration::from_millis(100))])
+}
+
+#[test]
+fn what_drips_ends_long_before_the_whole_deadline() {
+    let head = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(80));
+    let body = "b".repeat(80);
+    let cases = [
+        broken("timeout", "head", dripping(&head)),
+        broken("timeout", "body", [send(with("Content-Length: 80\r\n", ""))].into_iter().chain(dripping(&body))),
+        whole("short", "hello", true, [send(with("Content-Length: 5\r\n", ""))].into_iter().chain(dripping("hello"))),
+    ];
+    let server = Server::start(&cases);
+    let requests = cases.iter().map(|case| Request::get(server.url(case.name)));
+    let endings = crawl(&server, requests, |settings| {
+        settings.transport.deadlines.rate_window = Duration::from_millis(900);
+    });
+    let detail = |name: &str| endings[name].1.as_str();
+    assert_eq!(detail("head"), "no response head within 400ms");
+    assert_eq!(detail("body"), "no sufficient bytes within 900ms");
+    assert_eq!(endings["short"].0, "ok", "{}", detail("short"));
+}
+
+#[test]
+fn a_redirect_is_one_whatever_comes_with_it() {
+    let to = |headers: &str| send(format!("HTTP/1.1 302 Found\r\nLocation: /there\r\n{headers}\r\n"));
+    let cases = [
+        broken("redirect", "endless", [to(""), Endless("hello")]),
+        broken("redirect", "long", [to("Content-Length: 99999999\r\n"), Endless("hello")]),
+    ];
+    let server = Server::start(&cases);
+    let endings = crawl(&server, cases.iter().map(|case| Request::get(server.url(case.name))), |_| {});
+    for case in &cases {
+        assert_eq!(endings[case.name].0, case.outcome, "{}: {}", case.name, endings[case.name].1);
+    }
+    assert_eq!(endings["there"].0, "ok");
+}
+
+#[test]
+fn what_may_have_done_its_work_is_not_sent_again() {
+    let cut = || [send(with("Content-Length: 6\r\n", "hello")), Close];
+    let cases = [broken("truncated", "get", cut()), broken("truncated", "post", cut())];
+    let server = Server::start(&cases);
+    let requests = [Request::get(server.url("get")), Request::post(server.url("post"), "a=b")];
+    let endings = crawl(&server, requests, |settings| {
+        settings.retry.attempts = 3;
+        settings.retry.base = Duration::from_millis(1);
+    });
+    assert_eq!((endings["get"].0.as_str(), endings["post"].0.as_str()), ("truncated", "truncated"));
+    let times = |name| server.asked.lock().unwrap().iter().filter(|(path, _)| path == name).count();
+    assert_eq!((times("/get"), times("/post")), (3, 1));
+}
+
+#[test]
+fn a_request_does_not_wait_for_leave_to_continue() {
+    let server = Server::start(&[]);
+    let request = Request::post(server.url("form"), "a=b").header("Expect", "100-continue");
+    let endings = crawl(&server, [request], |_| {});
+    assert_eq!(endings["form"].0, "ok", "{}", endings["form"].1);
+}

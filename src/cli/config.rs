@@ -14,7 +14,12 @@ use actix_crawler::{
     request::parse_url,
     retry::Retry,
     scope::Scope,
-    transport::{TransportSettings, address::AddressGuard},
+    transport::{
+        HostPattern, TransportSettings,
+        address::AddressGuard,
+        proxy::ProxyUrl,
+        shelf::{Purpose, ShelfSettings},
+    },
     user_agent,
 };
 use serde::Deserialize;
@@ -116,7 +121,13 @@ impl Config {
         scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
         scope.allow.extend(options.allow);
         scope.deny.extend(options.deny);
-        let transport = options.network.over(self.transport);
+        let mut transport = options.network.over(self.transport);
+        transport.cookies |= options.cookies;
+        let shelves =
+            [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
+        for (dir, purpose) in shelves {
+            put(&mut transport.shelf, dir.map(|dir| Some(ShelfSettings::new(dir, purpose))));
+        }
         refuse_private(&seeds, &transport.guard)?;
 
         let mut select = Vec::new();
@@ -160,8 +171,17 @@ impl Network {
     /// Puts these options over the transport's settings.
     pub fn over(&self, mut transport: TransportSettings) -> TransportSettings {
         transport.guard.allow_private |= self.allow_private;
+        transport.guard.allow.extend(&self.allow_address);
         // Of two rules for one host the later holds.
         transport.resolve.extend(self.resolve.iter().cloned());
+        if !self.proxy.is_empty() {
+            // Those of the command line go instead of the file's, as what is meant now.
+            transport.proxies.via = self.proxy.iter().map(ProxyUrl::new).collect();
+        }
+        transport.proxies.from_env |= self.proxy_env;
+        transport.tls.ca_files.extend(self.ca.iter().cloned());
+        transport.tls.insecure.extend(self.insecure.iter().map(HostPattern::new));
+        transport.credentials.extend(self.user.iter().cloned());
         if let Some(limit) = self.timeout {
             transport.deadlines = transport.deadlines.within(limit);
         }
@@ -223,7 +243,9 @@ pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure>
         };
         if let Err(refused) = guard.check(address) {
             let kind = refused.kind;
-            return Err(Failure::usage(format!("{url}: {address} is {kind}; add --allow-private if you mean that")));
+            return Err(Failure::usage(format!(
+                "{url}: {address} is {kind}; add --allow-private, or --allow-address {address}, if you mean that"
+            )));
         }
     }
     Ok(())

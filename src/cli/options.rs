@@ -6,6 +6,7 @@ use actix_crawler::{
     politeness::RobotsPolicy,
     rate::Rate,
     scope::{Pattern, Within},
+    transport::{address::IpNet, credentials::OriginCredentials},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -66,9 +67,27 @@ pub struct Network {
     /// Connect to private and loopback addresses too
     #[arg(long)]
     pub allow_private: bool,
+    /// Connect to the addresses of this network too, as 10.1.0.0/16; may be repeated
+    #[arg(long, value_name = "CIDR", value_parser = values::network)]
+    pub allow_address: Vec<IpNet>,
     /// Resolve a host to this address: HOST:ADDR or HOST:ADDR:PORT, also `*.example.org:…`; may be repeated
     #[arg(long, value_name = "HOST:ADDR")]
     pub resolve: Vec<String>,
+    /// Go through this proxy: http://, https://, socks5:// or socks5h://[name:password@]host:port; several take turns
+    #[arg(long, value_name = "URL")]
+    pub proxy: Vec<String>,
+    /// Go through the proxies that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name
+    #[arg(long)]
+    pub proxy_env: bool,
+    /// Trust the authorities in this PEM file too; may be repeated
+    #[arg(long, value_name = "FILE.pem")]
+    pub ca: Vec<PathBuf>,
+    /// Believe whatever certificate this host shows; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub insecure: Vec<String>,
+    /// Show a name and a password to this origin, and to no other: https://example.org=NAME:PASSWORD; may be repeated
+    #[arg(long, value_name = "ORIGIN=NAME:PASSWORD", value_parser = values::user)]
+    pub user: Vec<OriginCredentials>,
     /// The longest that one request may take, as `30s`
     #[arg(long, value_name = "TIME", value_parser = values::deadline)]
     pub timeout: Option<Duration>,
@@ -137,6 +156,18 @@ pub struct CrawlOptions {
 
     #[command(flatten)]
     pub network: Network,
+    /// Keep the cookies that servers set, and send them back
+    #[arg(long, help_heading = "Network")]
+    pub cookies: bool,
+    /// Keep answers in this folder, and ask again only for what is no longer fresh, and only whether it changed
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "replay"], help_heading = "Network")]
+    pub cache: Option<PathBuf>,
+    /// Keep every answer in this folder, to be replayed
+    #[arg(long, value_name = "DIR", conflicts_with = "replay", help_heading = "Network")]
+    pub record: Option<PathBuf>,
+    /// Crawl what --record kept in this folder, without any network
+    #[arg(long, value_name = "DIR", help_heading = "Network")]
+    pub replay: Option<PathBuf>,
     /// Network threads [default: as many as cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Network")]
     pub threads: Option<u16>,
@@ -199,6 +230,9 @@ pub struct PollOptions {
 
     #[command(flatten)]
     pub network: Network,
+    /// Keep the cookies that servers set, and send them back
+    #[arg(long, help_heading = "Network")]
+    pub cookies: bool,
 
     /// Where the lines go; `-` is stdout (the default)
     #[arg(short, long, value_name = "FILE.jsonl|-", help_heading = "Output")]

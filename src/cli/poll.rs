@@ -43,7 +43,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     let asked = read_all(options)?;
     let urls: Vec<Url> = asked.iter().map(|asked| asked.url.clone()).collect();
-    let transport = options.network.over(TransportSettings::default());
+    let mut transport = options.network.over(TransportSettings::default());
+    transport.cookies = options.cookies;
     refuse_private(&urls, &transport.guard)?;
     let client = client(options, transport, &urls)?;
     if let Some(folder) = &options.save_dir {

@@ -1,8 +1,18 @@
 //! How values are written on the command line, beside those that the library reads itself.
 
-use std::{str::FromStr, time::Duration};
+use std::{net::IpAddr, str::FromStr, time::Duration};
 
-use actix_crawler::{error::Error, extract::Document, politeness::duration_text, rate::Rate, scope::Pattern};
+use actix_crawler::{
+    error::Error,
+    extract::Document,
+    politeness::duration_text,
+    rate::Rate,
+    scope::Pattern,
+    transport::{
+        address::IpNet,
+        credentials::{Credentials, OriginCredentials},
+    },
+};
 use serde::{Deserialize, Serialize};
 
 /// Reads `2/s`, `30/m`, `1/10s` or `unlimited`.
@@ -46,6 +56,22 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     };
     let number: u64 = number.parse().map_err(|_| refuse())?;
     number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(refuse)
+}
+
+/// Reads a network, or a single address.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let refuse = || format!("`{text}` is no network; write it like 10.1.0.0/16 or 10.1.2.3");
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok()).ok_or_else(refuse)
+}
+
+/// Reads who an origin is told that we are.
+pub fn user(text: &str) -> Result<OriginCredentials, String> {
+    // What is wrong may be the password: it is not shown.
+    let (origin, (user, password)) = text
+        .split_once('=')
+        .and_then(|(origin, who)| Some((origin, who.split_once(':')?)))
+        .ok_or("write it like https://example.org=NAME:PASSWORD")?;
+    Ok(OriginCredentials { origin: origin.to_owned(), credentials: Credentials::basic(user, password) })
 }
 
 /// Reads a header, `Name: value`.
@@ -131,6 +157,20 @@ mod tests {
             assert!(text.parse::<Select>().is_err(), "{text}");
         }
         assert!("h1".parse::<Select>().unwrap_err().contains("author=.author"));
+    }
+
+    #[test]
+    fn a_password_may_have_any_sign_in_it() {
+        let given = user("https://e.org=me:a=b:c").unwrap();
+        assert_eq!((given.origin.as_str(), given.credentials), ("https://e.org", Credentials::basic("me", "a=b:c")));
+        assert!(!user("me=secret").unwrap_err().contains("secret"));
+    }
+
+    #[test]
+    fn a_network_may_be_one_address() {
+        assert_eq!(network("10.1.0.0/16").unwrap().to_string(), "10.1.0.0/16");
+        assert_eq!(network("::1").unwrap().to_string(), "::1/128");
+        assert!(network("example.org").is_err());
     }
 
     #[test]

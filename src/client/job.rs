@@ -78,7 +78,9 @@ impl Job {
     }
 
     /// Hands the answer over. A caller that has just given up does not take it.
-    pub fn deliver(self, answer: Answer, started: Instant) {
+    pub fn deliver(self, mut answer: Answer, started: Instant) {
+        // It may wait for its caller as long as that likes, and other bodies must not.
+        drop(answer.release_memory());
         let Self { request, attempts, reply, .. } = self;
         drop(reply.send(Ok(Delivered { request, answer, attempts, started })));
     }

@@ -13,6 +13,7 @@ mod execute;
 mod job;
 mod line;
 mod lines;
+mod network;
 mod pace;
 mod request;
 mod response;

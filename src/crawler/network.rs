@@ -7,13 +7,22 @@ use crate::{
     spider::Spider,
     transport::{
         HostPattern,
+        address::IpNet,
         credentials::{Credentials, OriginCredentials},
         proxy::{ProxyOverride, ProxyUrl},
+        shelf::{Purpose, ShelfSettings},
         tls::ClientCertificate,
     },
 };
 
 impl<S: Spider> Crawler<S> {
+    /// Connects to the addresses of a network too, though they are private, such as `10.1.0.0/16`.
+    #[must_use]
+    pub fn allow_address(mut self, network: impl Into<IpNet>) -> Self {
+        self.settings.transport.guard.allow.push(network.into());
+        self
+    }
+
     /// Trusts the authorities in a PEM file too, beside Mozilla's.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
@@ -62,6 +71,31 @@ impl<S: Spider> Crawler<S> {
             Some(given) => given.via.push(url),
             None => overrides.push(ProxyOverride { host, via: vec![url] }),
         }
+        self
+    }
+
+    /// Keeps answers in a folder, as far as HTTP allows (RFC 9111): a page that is still fresh needs no request, and a
+    /// stale one is sent again only if it changed. Needs the feature `cache`.
+    #[must_use]
+    pub fn cache(self, dir: impl Into<PathBuf>) -> Self {
+        self.shelf(dir, Purpose::Cache)
+    }
+
+    /// Keeps every answer in a folder, to be replayed. A refusal (429, 503) is none.
+    #[must_use]
+    pub fn record(self, dir: impl Into<PathBuf>) -> Self {
+        self.shelf(dir, Purpose::Record)
+    }
+
+    /// Crawls what was recorded in a folder, without any network: to develop a spider on a site that does not feel it. A
+    /// page that was not recorded ends as `not_recorded`, and its URL is named.
+    #[must_use]
+    pub fn replay(self, dir: impl Into<PathBuf>) -> Self {
+        self.shelf(dir, Purpose::Replay)
+    }
+
+    fn shelf(mut self, dir: impl Into<PathBuf>, purpose: Purpose) -> Self {
+        self.settings.transport.shelf = Some(ShelfSettings::new(dir, purpose));
         self
     }
 

@@ -2,8 +2,8 @@
 //! Reads the page's tokens once and builds no tree; knows no scope and no robots.txt, so whether a
 //! link is followed is decided elsewhere.
 
+use hashbrown::HashMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use url::Url;
 
@@ -360,9 +360,10 @@ fn http_url(base: &Url, href: &str) -> Result<Url, NoLink> {
 
 /// Merges links to the same URL into the first of them, which is `nofollow` only if all are.
 fn each_once(links: Vec<Link>) -> Vec<Link> {
-    let mut first: HashMap<&str, usize> = HashMap::with_capacity(links.len());
-    let first_of: Vec<usize> =
-        links.iter().enumerate().map(|(at, link)| *first.entry(link.url.as_str()).or_insert(at)).collect();
+    let first_of: Vec<usize> = {
+        let mut first: HashMap<&str, usize> = HashMap::with_capacity(links.len());
+        links.iter().enumerate().map(|(at, link)| *first.entry(link.url.as_str()).or_insert(at)).collect()
+    };
     let mut follow = vec![false; links.len()];
     for (link, &first) in links.iter().zip(&first_of) {
         if let Some(follow) = follow.get_mut(first) {

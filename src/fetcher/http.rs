@@ -1,14 +1,16 @@
 //! Http: permit in, answer out. The one door to the network: nothing is sent but through [`Http::send`], which takes a
 //! [`Permit`] by value.
 
+mod kept;
+
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION,
         RETRY_AFTER, USER_AGENT,
     },
 };
@@ -21,9 +23,10 @@ use crate::{
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
+    robots::MOST_BYTES,
     transport::{
         Transport,
-        body::{self, BodyDecoder, BodyLimits},
+        body::{self, BodyDecoder, BodyLimits, Held},
         exchange::Exchange,
     },
 };
@@ -59,7 +62,19 @@ pub struct Answer {
     /// Bytes of body that came over the wire.
     pub received: u64,
     body: Bytes,
+    held: Held,
 }
+
+/// How much of a body is read.
+#[derive(Clone, Copy)]
+struct Bound {
+    most: u64,
+    /// Whether what is beyond is left away; otherwise such an answer is an error.
+    cuts: bool,
+}
+
+/// Headers that one request has beside its own.
+type MoreHeaders<'a> = &'a [(HeaderName, HeaderValue)];
 
 /// What browsers say, less what they can show and we cannot.
 const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -70,6 +85,14 @@ const MOST_OTHER_PROXIES: usize = 3;
 /// How long a domain that refused us, or was not there, is left alone until the scheduler has heard of it and decides:
 /// the end of the permit and the news come to it apart. No longer than any wait that it chooses itself.
 const UNTIL_HEARD: Duration = Duration::from_secs(1);
+
+/// Of a robots file only the first [`MOST_BYTES`] count; twice as much is read, since a coding may end in the midst of
+/// its step.
+const ROBOTS_BOUND: Bound = Bound { most: 2 * MOST_BYTES as u64, cuts: true };
+
+/// Headers that a request does not carry, whoever gives them. The proxy's own credentials are written on the way to it,
+/// and no server is to see others. Who expects a `100 Continue` waits for an answer that the wire skips.
+const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 
 impl Http {
     /// Creates the sender of an arbiter.
@@ -82,14 +105,19 @@ impl Http {
     /// A request that is safe to repeat and went down with a kept-alive connection is sent once more, on the same
     /// permit, which passes the gate again.
     pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
+        let bound = Bound { most: self.transport.body_limits().max_bytes, cuts: false };
+        self.send_or_recall(permit, request, bound).await
+    }
+
+    async fn send_within(&self, permit: Permit, request: &Request, bound: Bound, more: MoreHeaders<'_>) -> Sent {
         let granted = now();
-        let (mut exchange, mut answer) = self.exchange(permit, request).await;
+        let (mut exchange, mut answer) = self.exchange(permit, request, bound, more).await;
         // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
         let mut others = self.transport.other_proxies(request).min(MOST_OTHER_PROXIES);
         while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
-            (exchange, answer) = self.exchange(permit, request).await;
+            (exchange, answer) = self.exchange(permit, request, bound, more).await;
             others -= 1;
         }
         if answer.is_err()
@@ -97,7 +125,7 @@ impl Http {
             && is_idempotent(&request.method)
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            (exchange, answer) = self.exchange(permit.again(), request).await;
+            (exchange, answer) = self.exchange(permit.again(), request, bound, more).await;
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
@@ -126,28 +154,42 @@ impl Http {
 
     /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
     pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
-        let sent = self.send(permit, &Request::get(url.clone())).await;
+        let sent = self.send_or_recall(permit, &Request::get(url.clone()), ROBOTS_BOUND).await;
         let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
         let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
             Err(None) => RobotsResult::Unsent,
+            // Whoever is asked nothing need not be asked for leave.
+            Err(Some(FetchError::NotRecorded(_))) => RobotsResult::Body(404, Bytes::new()),
             Err(Some(error)) => RobotsResult::Failed(error),
             Ok(answer) => match redirect::target(answer.status, &answer.headers, &url) {
                 Some(to) => RobotsResult::Redirect(to),
-                // Half a robots file would allow what the other half forbids.
-                None => match answer.decoded(BodyLimits { keep_partial: false, ..limits }) {
-                    Ok((body, _)) => RobotsResult::Body(answer.status, body),
-                    Err(error) => RobotsResult::Failed(error),
+                None => match answer.decoded(BodyLimits { keep_partial: true, ..limits }) {
+                    Ok((body, None)) => RobotsResult::Body(answer.status, body),
+                    Ok((body, Some(_))) if body.len() > MOST_BYTES => RobotsResult::Body(answer.status, body),
+                    // Half a robots file would allow what the other half forbids.
+                    Ok((_, Some(error))) | Err(error) => RobotsResult::Failed(error),
                 },
             },
         };
         RobotsAnswer { url, result, bytes, started: sent.started, retry_after }
     }
 
+    fn usual_headers(&self) -> [(HeaderName, &str); 4] {
+        [
+            (USER_AGENT, &self.user_agent),
+            (ACCEPT, ACCEPTED),
+            (ACCEPT_LANGUAGE, "*"),
+            (ACCEPT_ENCODING, body::ACCEPT_ENCODING),
+        ]
+    }
+
     async fn exchange(
         &self,
         permit: Permit,
         request: &Request,
+        bound: Bound,
+        more: MoreHeaders<'_>,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
         let began = now();
         let target = match self.transport.target(request, began) {
@@ -162,7 +204,7 @@ impl Http {
             self.transport.alarm().clone(),
         );
         let whole = self.transport.deadlines().whole;
-        let round_trip = exchange.scope(self.round_trip(request, &exchange));
+        let round_trip = exchange.scope(self.round_trip(request, &exchange, bound, more));
         let answer = match timeout(whole, round_trip).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit: whole }),
@@ -175,7 +217,13 @@ impl Http {
         (Some(exchange), answer)
     }
 
-    async fn round_trip(&self, request: &Request, exchange: &Exchange) -> Result<Answer, FetchError> {
+    async fn round_trip(
+        &self,
+        request: &Request,
+        exchange: &Exchange,
+        Bound { most, cuts }: Bound,
+        more: MoreHeaders<'_>,
+    ) -> Result<Answer, FetchError> {
         let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());
         let uri = self.transport.uri(&request.url, &exchange.target)?;
         let mut outgoing = self
@@ -183,17 +231,18 @@ impl Http {
             .client()
             .request(request.method.clone(), uri)
             .no_decompress()
-            .insert_header((HOST, host_of(&request.url)))
-            .insert_header((USER_AGENT, self.user_agent.as_str()))
-            .insert_header((ACCEPT, ACCEPTED))
-            .insert_header((ACCEPT_LANGUAGE, "*"))
-            .insert_header((ACCEPT_ENCODING, body::ACCEPT_ENCODING));
+            .insert_header((HOST, host_of(&request.url)));
+        for header in self.usual_headers() {
+            outgoing = outgoing.insert_header(header);
+        }
+        for (name, value) in more {
+            outgoing = outgoing.insert_header((name, value));
+        }
         for (name, value) in self.transport.identity(request, exchange.target.proxy.as_deref()) {
             outgoing = outgoing.insert_header((name, value));
         }
         for (name, value) in &request.headers {
-            // The proxy's own credentials are written on the way to it, and no server is to see others.
-            if name.eq_ignore_ascii_case(PROXY_AUTHORIZATION.as_str()) {
+            if NOT_SENT.iter().any(|not_sent| name.eq_ignore_ascii_case(not_sent.as_str())) {
                 continue;
             }
             outgoing = outgoing.insert_header((name.as_str(), value.as_str()));
@@ -208,29 +257,43 @@ impl Http {
             other => FetchError::Protocol(other.to_string()),
         })?;
         let head = exchange.take_head().ok_or_else(|| FetchError::Protocol("an answer without a head".into()))?;
-        let most = self.transport.body_limits().max_bytes;
         self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &head.headers);
         let promised =
             head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
         // What these promise is the length of a body that does not come (RFC 9110 §8.6).
         let comes_without = request.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
-        if promised.is_some_and(|promised| promised > most) && !comes_without {
+        // Of a redirect or a refusal the head says all that matters.
+        let status = head.status.as_u16();
+        let cuts = cuts || is_refusal(status) || redirect::target(status, &head.headers, &request.url).is_some();
+        if promised.is_some_and(|promised| promised > most) && !comes_without && !cuts {
             return Err(too_large(most));
         }
-        let mut body = Gathered::default();
+        let mut body = self.transport.gather();
         while let Some(chunk) = incoming.next().await {
-            body.add(chunk.map_err(|error| FetchError::Protocol(error.to_string()))?);
-            if body.length > most {
+            let mut chunk = chunk.map_err(|error| FetchError::Protocol(error.to_string()))?;
+            let room = most - body.length();
+            let is_over = chunk.len() as u64 > room;
+            if is_over && !cuts {
                 return Err(too_large(most));
             }
+            chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            if body.add(chunk).await {
+                exchange.resumed();
+            }
+            if is_over {
+                break;
+            }
         }
+        let received = body.length();
+        let (body, memory) = body.finish();
         Ok(Answer {
-            status: head.status.as_u16(),
+            status,
             headers: head.headers,
             fetched_at: wall_clock(),
             elapsed: Duration::ZERO,
-            received: body.length,
-            body: body.into_bytes(),
+            received,
+            body,
+            held: memory,
         })
     }
 }
@@ -239,6 +302,11 @@ impl Answer {
     /// Returns the wait that the answer asks for by its `Retry-After`.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, wall_clock())
+    }
+
+    /// Gives the memory of the body back to those that come in: whoever has the answer now answers for it.
+    pub fn release_memory(&mut self) -> Held {
+        std::mem::take(&mut self.held)
     }
 
     /// Returns the body without its content codings, and why it is only a part of it where `limits` let that pass.
@@ -256,33 +324,6 @@ impl Answer {
             Err(why) if limits.keep_partial => Ok((decoder.into_bytes(), Some(why))),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// The chunks of a body; one alone is not copied.
-#[derive(Default)]
-struct Gathered {
-    first: Bytes,
-    all: BytesMut,
-    length: u64,
-}
-
-impl Gathered {
-    fn add(&mut self, chunk: Bytes) {
-        let is_first = self.length == 0;
-        self.length += chunk.len() as u64;
-        if is_first {
-            self.first = chunk;
-            return;
-        }
-        if self.all.is_empty() {
-            self.all.extend_from_slice(&self.first);
-        }
-        self.all.extend_from_slice(&chunk);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }
 
@@ -331,7 +372,15 @@ mod tests {
         }
         let received = body.len() as u64;
         let fetched_at = SystemTime::UNIX_EPOCH;
-        Answer { status: 200, headers, fetched_at, elapsed: Duration::ZERO, received, body: body.into() }
+        Answer {
+            status: 200,
+            headers,
+            fetched_at,
+            elapsed: Duration::ZERO,
+            received,
+            body: body.into(),
+            held: Held::default(),
+        }
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -360,19 +409,5 @@ mod tests {
         let limits = BodyLimits { keep_partial: true, ..BodyLimits::default() };
         let (body, why) = answer.decoded(limits).unwrap();
         assert_eq!((body.len(), why), (21 * 9_000, Some(error)));
-    }
-
-    #[test]
-    fn a_chunk_alone_is_not_copied_and_several_keep_their_order() {
-        let chunk = Bytes::from(vec![7; 100]);
-        let mut body = Gathered::default();
-        body.add(Bytes::new());
-        body.add(chunk.clone());
-        assert_eq!(body.into_bytes().as_ptr(), chunk.as_ptr());
-        let mut body = Gathered::default();
-        for chunk in ["one, ", "", "two, ", "three"] {
-            body.add(chunk.into());
-        }
-        assert_eq!((body.length, body.into_bytes()), (15, Bytes::from("one, two, three")));
     }
 }

@@ -118,6 +118,9 @@ async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>)
         if !spider.accepts(answer.status) {
             return Err(Outcome::Status(answer.status));
         }
+        // Held to the end of the parsing: the page is made of it.
+        let mut answer = answer;
+        let _held = answer.release_memory();
         let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();

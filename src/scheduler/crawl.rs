@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cooling::{Verdict, Why},
     domain::Domain,
-    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, pool::Pool, visit::Visit},
+    fetcher::{Asker, Errand, Question, RobotsAnswer, RobotsResult, http::is_idempotent, pool::Pool, visit::Visit},
     frontier::{
         Frontier, LEASE_LIFETIME, Lease, Leased, Next, Returned,
         admission::{Admission, Admitted, Candidate},
@@ -207,6 +207,7 @@ impl Crawl {
         self.budget.ended(&domain, false);
         if leased.attempt >= self.retry.attempts {
             if self.frontier.settle(leased.id) {
+                self.stats.count("outcome/panic");
                 self.fail(&leased.request, domain, "panic", "the fetcher panicked over it".to_owned());
             }
         } else if self.frontier.give_back(leased.id, None, true).is_some() {
@@ -597,6 +598,8 @@ impl Crawl {
                 let cools = self.domains.live(domain).cooling.state(now);
                 Some(Again { not_before: cools.map(|(until, _)| until), attempted: false })
             }
+            // It may have done its work already (RFC 9110 §9.2.2).
+            _ if visit.started.is_some() && !is_idempotent(&visit.leased.request.method) => None,
             outcome => {
                 let wait = self.retry.after(outcome, visit.leased.attempt, fastrand::f64())?;
                 self.stats.count("retry");
@@ -685,7 +688,6 @@ impl Crawl {
 
     fn fail(&mut self, request: &Arc<Request>, domain: Domain, outcome: &'static str, detail: String) {
         self.stats.failed(outcome, request.url.as_str(), &detail);
-        self.stats.count(&format!("outcome/{outcome}"));
         if let Some(store) = self.frontier.durable() {
             store.bury(&domain, request, outcome, &detail);
         }

@@ -29,7 +29,8 @@ pub struct LogLine {
     pub status: Option<u16>,
     /// Which attempt it was; 0 for what was never sent.
     pub attempt: u32,
-    /// Whether the URL is done with; a request that is tried again later is not.
+    /// Whether the URL is done with; a request that is tried again later is not. Where a URL was dropped as too deep and
+    /// then found by a shorter way, its last line holds.
     #[serde(rename = "final")]
     pub is_final: bool,
     /// Seconds between the grant of the permit and the writing of the request.

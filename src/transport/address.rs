@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+pub use ipnet::IpNet;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -22,7 +23,7 @@ pub struct AddressGuard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "{address} is {kind} and is not connected to; allow_private(), or --allow-private on the command line, permits \
-     all such addresses, and transport.guard.allow single networks"
+     all such addresses, and allow_address() or --allow-address single networks"
 )]
 pub struct RefusedAddress {
     /// The address.

@@ -140,8 +140,8 @@ impl Connection {
         self.received = received;
         let Some(serving) = self.serving.as_ref() else { return Poll::Ready(()) };
         match ready!(read) {
-            Ok(1..) => {
-                if serving.exchange.answered() && tls_error::looks_like_tls(&self.received) {
+            Ok(read @ 1..) => {
+                if serving.exchange.answered(read) && tls_error::looks_like_tls(&self.received) {
                     let why = "an answer in TLS to a request in plain HTTP; is the URL https://?".to_owned();
                     let _ = serving.exchange.fail(FetchError::Protocol(why));
                 }

@@ -51,32 +51,26 @@ impl Connector {
     }
 
     async fn connect(&self, exchange: &Exchange) -> Result<Connection, FetchError> {
+        exchange.connecting();
         let target = &exchange.target;
         let (stream, place) = match &target.proxy {
-            None => self.reach(exchange, &target.host, target.port, &self.shared.settings.guard).await?,
+            None => self.reach(&target.host, target.port, &self.shared.settings.guard).await?,
             Some(proxy) => self.reach_through(exchange, proxy).await?,
         };
-        let stream = if target.tls {
-            exchange.connecting(Phase::Tls);
-            self.encrypt(stream, &target.host, target.proxy.is_some()).await?
-        } else {
-            stream
-        };
+        let stream =
+            if target.tls { self.encrypt(stream, &target.host, target.proxy.is_some()).await? } else { stream };
         Ok(Connection::new(self.sockets.register(stream, place), WireLimits::default()))
     }
 
     /// Connects to a host, or to a proxy.
     async fn reach(
         &self,
-        exchange: &Exchange,
         host: &str,
         port: u16,
         guard: &AddressGuard,
     ) -> Result<(Box<dyn Stream>, OwnedSemaphorePermit), FetchError> {
         let deadlines = self.shared.settings.deadlines;
-        exchange.connecting(Phase::Dns);
         let addresses = within(deadlines.dns, Phase::Dns, self.shared.resolver.resolve(host, port)).await?;
-        exchange.connecting(Phase::Connect);
         // No deadline of its own: what is waited for is our own bound, and no fault of the server.
         let place = self.sockets.place().await;
         self.connections.set(self.connections.get() + 1);
@@ -97,7 +91,7 @@ impl Connector {
         let destination = self.destination(exchange, proxy).await?;
         // The user named the proxy, so its address is not a stranger's choice.
         let any = AddressGuard { allow_private: true, ..AddressGuard::default() };
-        let reached = self.reach(exchange, &proxy.host, proxy.port, &any).await;
+        let reached = self.reach(&proxy.host, proxy.port, &any).await;
         let (mut stream, place) = reached.map_err(|error| at_fault(&error))?;
         if proxy.protocol == Protocol::Https {
             stream = self.encrypt(stream, &proxy.host, false).await.map_err(|error| at_fault(&error))?;
@@ -128,7 +122,6 @@ impl Connector {
         if proxy.protocol != (Protocol::Socks5 { remote_names: false }) && !is_ours {
             return Ok(Destination::Name(target.host.clone(), target.port));
         }
-        exchange.connecting(Phase::Dns);
         let resolving = self.shared.resolver.resolve(&target.host, target.port);
         let addresses = within(self.shared.settings.deadlines.dns, Phase::Dns, resolving).await?;
         let mut refused = None;

@@ -19,12 +19,17 @@ pub struct Deadlines {
     /// Agreeing on TLS.
     #[serde(with = "duration_text")]
     pub tls: Duration,
-    /// From the writing of the request to the head of the response.
+    /// From the writing of the request to the whole head of the response, however it comes.
     #[serde(with = "duration_text")]
     pub head: Duration,
     /// Between two pieces of the body.
     #[serde(with = "duration_text")]
     pub idle: Duration,
+    /// The fewest bytes a second of a body, on the average of each `rate_window`; 0 for none.
+    pub min_rate: u32,
+    /// Over how long the minimum rate is measured.
+    #[serde(with = "duration_text")]
+    pub rate_window: Duration,
     /// The whole request, from its first step to the last byte.
     #[serde(with = "duration_text")]
     pub whole: Duration,
@@ -33,13 +38,16 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         // Name servers are asked twice at 5 s each; a handshake needs few round trips; pages that take more than half a
-        // minute to begin are broken; the whole is Scrapy's DOWNLOAD_TIMEOUT less one minute.
+        // minute to begin are broken. Kestrel asks 240 bytes/s of its clients, and a phone on GPRS has 2,000: a server
+        // below 100 means to hold us. It has the time of a head to show it, longer than a loaded one stutters. The whole is Scrapy's DOWNLOAD_TIMEOUT less one minute.
         Self {
             dns: Duration::from_secs(10),
             connect: Duration::from_secs(10),
             tls: Duration::from_secs(10),
             head: Duration::from_secs(30),
             idle: Duration::from_secs(15),
+            min_rate: 100,
+            rate_window: Duration::from_secs(30),
             whole: Duration::from_secs(120),
         }
     }
@@ -55,7 +63,14 @@ impl Deadlines {
             tls: self.tls.min(limit),
             head: self.head.min(limit),
             idle: self.idle.min(limit),
+            rate_window: self.rate_window.min(limit),
             whole: limit,
+            ..self
         }
+    }
+
+    /// Returns how many bytes must come in each window.
+    pub(super) fn bytes_in_window(&self) -> u64 {
+        u64::try_from(u128::from(self.min_rate) * self.rate_window.as_millis() / 1_000).unwrap_or(u64::MAX)
     }
 }

@@ -15,11 +15,14 @@ use std::{
 use http::Method;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{alarm::Alarm, deadlines::Deadlines, proxy::Proxy, wire::Head};
-use crate::{
-    outcome::{FetchError, Phase},
-    permit::Permit,
+use super::{
+    alarm::Alarm,
+    deadlines::Deadlines,
+    patience::{End, Patience},
+    proxy::Proxy,
+    wire::Head,
 };
+use crate::{outcome::FetchError, permit::Permit};
 
 tokio::task_local! {
     /// The exchange whose future is being polled. awc writes and reads within that poll, so its connection finds here
@@ -44,16 +47,16 @@ pub struct Exchange {
     called: RefCell<Option<(Instant, Waker)>>,
     sleep: RefCell<Option<Pin<Box<Sleep>>>>,
     deadlines: Deadlines,
-    /// Rings when the server has been silent for too long.
-    patience: RefCell<Option<Pin<Box<Sleep>>>>,
+    /// Until when the server may be silent, once it was asked.
+    patience: Cell<Option<Patience>>,
+    /// Rings when that has passed.
+    bell: RefCell<Option<Pin<Box<Sleep>>>>,
     head: RefCell<Option<Head>>,
     failure: RefCell<Option<FetchError>>,
-    phase: Cell<Phase>,
     started: Cell<Option<Instant>>,
     connected: Cell<bool>,
     lost: Cell<bool>,
     answered: Cell<bool>,
-    heard_at: Cell<Option<Instant>>,
     postponed: Cell<bool>,
 }
 
@@ -88,15 +91,14 @@ impl Exchange {
             called: RefCell::new(None),
             sleep: RefCell::new(None),
             deadlines,
-            patience: RefCell::new(None),
+            patience: Cell::new(None),
+            bell: RefCell::new(None),
             head: RefCell::new(None),
             failure: RefCell::new(None),
-            phase: Cell::new(Phase::Connect),
             started: Cell::new(None),
             connected: Cell::new(false),
             lost: Cell::new(false),
             answered: Cell::new(false),
-            heard_at: Cell::new(None),
             postponed: Cell::new(false),
         })
     }
@@ -122,7 +124,6 @@ impl Exchange {
             #[allow(clippy::disallowed_methods, reason = "the gate is passed at the moment of writing")]
             let now = Instant::now();
             let Err(not_before) = self.permit.borrow_mut().try_start(now) else {
-                self.phase.set(Phase::Head);
                 return Poll::Ready(Ok(()));
             };
             if not_before.0.saturating_duration_since(now) > LONGEST_WAIT {
@@ -152,13 +153,25 @@ impl Exchange {
         let now = Instant::now();
         self.permit.borrow_mut().wrote(now);
         self.started.set(Some(now));
-        self.heard_at.set(Some(now));
+        self.patience.set(Some(Patience::new(self.deadlines, now)));
     }
 
-    /// Records that more of the request is written: the wait for the answer begins with the last of it.
+    /// Records that more of the request is written.
     pub fn wrote_more(&self) {
-        #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
-        self.heard_at.set(Some(Instant::now()));
+        self.with_patience(Patience::wrote);
+    }
+
+    /// Records that the rest of the answer is read again, after it had to wait here.
+    pub fn resumed(&self) {
+        self.with_patience(Patience::resumed);
+    }
+
+    fn with_patience(&self, note: impl FnOnce(&mut Patience, Instant)) {
+        if let Some(mut patience) = self.patience.get() {
+            #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
+            note(&mut patience, Instant::now());
+            self.patience.set(Some(patience));
+        }
     }
 
     /// Tells when the request was written.
@@ -171,10 +184,9 @@ impl Exchange {
         self.postponed.get()
     }
 
-    /// Notes how far a new connection has come.
-    pub fn connecting(&self, phase: Phase) {
+    /// Notes that the request goes over a new connection.
+    pub fn connecting(&self) {
         self.connected.set(true);
-        self.phase.set(phase);
     }
 
     /// Tells whether the request went over a connection that had been kept alive, which closed without a byte of an
@@ -189,35 +201,34 @@ impl Exchange {
     }
 
     /// Notes that bytes of an answer came, and tells whether they are the first.
-    pub fn answered(&self) -> bool {
-        #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
-        self.heard_at.set(Some(Instant::now()));
+    pub fn answered(&self, bytes: usize) -> bool {
+        self.with_patience(|patience, now| patience.heard(bytes, now));
         !self.answered.replace(true)
     }
 
-    /// Waits with a connection that has nothing to read; ready when the server has been silent for too long.
+    /// Waits with a connection that has nothing to read; ready when the server has been silent, or slow, for too long.
     pub fn poll_silence(&self, cx: &mut Context<'_>) -> Poll<FetchError> {
-        let Some(heard_at) = self.heard_at.get() else { return Poll::Pending };
-        let limit = if self.phase.get() == Phase::Head { self.deadlines.head } else { self.deadlines.idle };
-        let until = tokio::time::Instant::from_std(heard_at + limit);
-        let mut patience = self.patience.borrow_mut();
-        let sleep = patience.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if sleep.deadline() > until {
-            sleep.as_mut().reset(until);
+        let Some(patience) = self.patience.get() else { return Poll::Pending };
+        let End { at, phase, limit } = patience.end();
+        let until = tokio::time::Instant::from_std(at);
+        let mut bell = self.bell.borrow_mut();
+        let bell = bell.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if bell.deadline() > until {
+            bell.as_mut().reset(until);
         }
         // Bytes came since it was set: moved only when it rings, since most answers need no second look.
-        while sleep.as_mut().poll(cx).is_ready() {
-            if sleep.deadline() >= until {
-                return Poll::Ready(FetchError::Timeout { phase: self.phase.get(), limit });
+        while bell.as_mut().poll(cx).is_ready() {
+            if bell.deadline() >= until {
+                return Poll::Ready(FetchError::Timeout { phase, limit });
             }
-            sleep.as_mut().reset(until);
+            bell.as_mut().reset(until);
         }
         Poll::Pending
     }
 
     /// Keeps the head of the response.
     pub fn set_head(&self, head: Head) {
-        self.phase.set(Phase::Idle);
+        self.with_patience(|patience, _| patience.head_came());
         self.head.replace(Some(head));
     }
 

@@ -16,8 +16,15 @@ mod deadlines;
 mod dial;
 pub mod dns;
 pub(crate) mod exchange;
+#[cfg(feature = "cache")]
+pub mod freshness;
+#[cfg(not(feature = "cache"))]
+#[path = "no_freshness.rs"]
+pub mod freshness;
 mod host_pattern;
+mod patience;
 pub mod proxy;
+pub mod shelf;
 mod sockets;
 pub mod tls;
 mod tls_error;
@@ -43,13 +50,14 @@ use url::{Position, Url};
 use self::{
     address::AddressGuard,
     alarm::Alarm,
-    body::BodyLimits,
+    body::{Bodies, BodyLimits, Gathered},
     connector::Connector,
     cookies::Cookies,
     credentials::{Keyring, OriginCredentials},
     dns::Resolver,
     exchange::Target,
     proxy::{Proxies, Proxy, ProxySettings},
+    shelf::{Purpose, Shelf, ShelfSettings},
     sockets::{SocketBudget, Sockets},
     tls::{Tls, TlsSettings},
 };
@@ -74,6 +82,8 @@ pub struct TransportSettings {
     pub cookies: bool,
     /// What opens some origins.
     pub credentials: Vec<OriginCredentials>,
+    /// Where answers are kept, and what for: to save requests, or to crawl without the network.
+    pub shelf: Option<ShelfSettings>,
     /// Hosts whose addresses are given, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
     pub resolve: Vec<String>,
     /// The most open sockets.
@@ -93,6 +103,7 @@ impl Default for TransportSettings {
             proxies: ProxySettings::default(),
             cookies: false,
             credentials: Vec::new(),
+            shelf: None,
             resolve: Vec::new(),
             // Half of the 1,024 files that most systems allow a process by default.
             max_connections: 512,
@@ -112,6 +123,8 @@ pub struct SharedTransport {
     cookies: Option<Arc<Cookies>>,
     keyring: Arc<Keyring>,
     sockets: SocketBudget,
+    bodies: Bodies,
+    shelf: Option<Shelf>,
     alarm: Alarm,
 }
 
@@ -130,16 +143,13 @@ impl SharedTransport {
         for warning in settings.tls.warnings() {
             tracing::warn!("{warning}");
         }
-        Ok(Self {
-            settings: settings.into(),
-            resolver,
-            tls,
-            proxies,
-            cookies,
-            keyring,
-            sockets,
-            alarm: Alarm::default(),
-        })
+        let bodies = Bodies::new(settings.body.max_in_flight_bytes);
+        if settings.shelf.as_ref().is_some_and(|shelf| shelf.purpose == Purpose::Cache) {
+            freshness::check()?;
+        }
+        let shelf = settings.shelf.as_ref().map(|shelf| Shelf::open(shelf, threads)).transpose()?;
+        let (settings, alarm) = (settings.into(), Alarm::default());
+        Ok(Self { settings, resolver, tls, proxies, cookies, keyring, sockets, bodies, shelf, alarm })
     }
 
     /// Returns the settings.
@@ -256,6 +266,21 @@ impl Transport {
     /// Returns how long each step may take.
     pub fn deadlines(&self) -> Deadlines {
         self.shared.settings.deadlines
+    }
+
+    /// Returns where answers are kept.
+    pub fn shelf(&self) -> Option<&Shelf> {
+        self.shared.shelf.as_ref()
+    }
+
+    /// Returns the memory of all bodies.
+    pub fn bodies(&self) -> &Bodies {
+        &self.shared.bodies
+    }
+
+    /// Begins a body, which shares its memory with all of the crawl.
+    pub fn gather(&self) -> Gathered {
+        self.shared.bodies.gather()
     }
 
     /// Returns how large a body may be.

@@ -2,6 +2,7 @@
 //! however they are cut the result is the same.
 
 mod coding;
+mod gathered;
 mod gzip;
 
 use std::time::{Duration, Instant};
@@ -10,7 +11,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use self::coding::Decoder;
-pub use self::coding::{ACCEPT_ENCODING, Coding, codings};
+pub use self::{
+    coding::{ACCEPT_ENCODING, Coding, codings},
+    gathered::{Bodies, Gathered, Held},
+};
 use crate::{outcome::FetchError, politeness::duration_text};
 
 /// How large a body may be, and what decoding it may cost.
@@ -21,6 +25,10 @@ pub struct BodyLimits {
     /// times the usual page, and little enough for all that are in flight. Decoding costs this and the coding's window,
     /// at most 8 MiB.
     pub max_bytes: u64,
+    /// The most bytes of all bodies together that are on their way or wait to be parsed. 64 MiB by default: a third of
+    /// the 200 MiB that a crawl is to stay under. Beyond it large bodies wait for each other, and their servers with
+    /// them; the first 256 KiB of each never wait.
+    pub max_in_flight_bytes: u64,
     /// How many times larger than the bytes that came a coding may make them, once past the first MiB. 1,000 by
     /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
     /// limit of 1,032, one of brotli or zstd many thousands.
@@ -37,7 +45,13 @@ pub struct BodyLimits {
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { max_bytes: 10 << 20, max_ratio: 1_000, max_time: Duration::from_secs(10), keep_partial: false }
+        Self {
+            max_bytes: 10 << 20,
+            max_in_flight_bytes: 64 << 20,
+            max_ratio: 1_000,
+            max_time: Duration::from_secs(10),
+            keep_partial: false,
+        }
     }
 }
 

@@ -1,0 +1,144 @@
+//! Patience: until when a server that was asked may be silent, or slow. Knows no clock.
+
+use std::time::{Duration, Instant};
+
+use super::deadlines::Deadlines;
+use crate::outcome::Phase;
+
+/// How long one answer has been waited for, and how much of it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    deadlines: Deadlines,
+    /// When the last of the request was written.
+    asked: Instant,
+    /// When the last bytes came.
+    heard: Instant,
+    /// The stretch of the body that is waited for, once the head is there.
+    stretch: Option<Stretch>,
+}
+
+/// As many bytes as the minimum rate makes in its window. They must come within one; then the next stretch begins.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    began: Instant,
+    bytes: u64,
+}
+
+/// When patience ends, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// When.
+    pub at: Instant,
+    /// What was waited for.
+    pub phase: Phase,
+    /// For how long.
+    pub limit: Duration,
+}
+
+impl Patience {
+    /// Begins when bytes of the request are written.
+    pub fn new(deadlines: Deadlines, now: Instant) -> Self {
+        Self { deadlines, asked: now, heard: now, stretch: None }
+    }
+
+    /// Notes that more of the request is written: the wait for the answer begins with the last of it.
+    pub fn wrote(&mut self, now: Instant) {
+        (self.asked, self.heard) = (now, now);
+    }
+
+    /// Notes that bytes came. Those of a head prolong nothing: one that drips is as bad as none.
+    pub fn heard(&mut self, bytes: usize, now: Instant) {
+        self.heard = now;
+        if let Some(stretch) = &mut self.stretch {
+            stretch.bytes += bytes as u64;
+            if stretch.bytes >= self.deadlines.bytes_in_window() {
+                *stretch = Stretch { began: now, bytes: 0 };
+            }
+        }
+    }
+
+    /// Notes that the head is whole, with the bytes that came last.
+    pub fn head_came(&mut self) {
+        self.stretch = Some(Stretch { began: self.heard, bytes: 0 });
+    }
+
+    /// Notes that it was we who did not read: what waited meanwhile says nothing of the server.
+    pub fn resumed(&mut self, now: Instant) {
+        self.heard = now;
+        if let Some(stretch) = &mut self.stretch {
+            stretch.began = now;
+        }
+    }
+
+    /// Tells when it ends if nothing more comes.
+    pub fn end(&self) -> End {
+        let Deadlines { head, idle, rate_window, .. } = self.deadlines;
+        let end = |from: Instant, limit, phase| End { at: from + limit, phase, limit };
+        let Some(stretch) = self.stretch else { return end(self.asked, head, Phase::Head) };
+        let (idle, slow) = (end(self.heard, idle, Phase::Idle), end(stretch.began, rate_window, Phase::MinimumRate));
+        if slow.at < idle.at && self.deadlines.bytes_in_window() > 0 { slow } else { idle }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    fn patience(now: Instant) -> Patience {
+        Patience::new(Deadlines::default(), now)
+    }
+
+    #[test]
+    fn a_head_that_drips_ends_when_one_that_never_comes_would() {
+        let start = Instant::now();
+        let mut patience = patience(start);
+        patience.wrote(start + seconds(1.0));
+        for second in 2..30 {
+            patience.heard(1, start + seconds(f64::from(second)));
+        }
+        assert_eq!(patience.end(), End { at: start + seconds(31.0), phase: Phase::Head, limit: seconds(30.0) });
+    }
+
+    #[test]
+    fn a_body_that_drips_ends_after_one_window_and_one_that_is_just_fast_enough_never() {
+        let start = Instant::now();
+        for (rate, ends) in [(1, true), (99, true), (100, false), (10_000, false)] {
+            let mut patience = patience(start);
+            patience.head_came();
+            let ended = (1..600).find(|&second| {
+                let now = start + seconds(f64::from(second));
+                let is_over = patience.end().at < now;
+                patience.heard(rate, now);
+                is_over
+            });
+            assert_eq!(ended, ends.then_some(31), "{rate} bytes/s");
+        }
+    }
+
+    #[test]
+    fn silence_ends_before_the_window_does_and_our_own_pauses_do_not_count() {
+        let start = Instant::now();
+        let mut patience = patience(start);
+        patience.heard(500, start + seconds(2.0));
+        patience.head_came();
+        assert_eq!(patience.end(), End { at: start + seconds(17.0), phase: Phase::Idle, limit: seconds(15.0) });
+        patience.resumed(start + seconds(300.0));
+        assert_eq!(patience.end().at, start + seconds(315.0));
+        patience.heard(1, start + seconds(314.0));
+        patience.heard(1, start + seconds(328.0));
+        assert_eq!(patience.end(), End { at: start + seconds(330.0), phase: Phase::MinimumRate, limit: seconds(30.0) });
+    }
+
+    #[test]
+    fn no_minimum_is_none() {
+        let start = Instant::now();
+        let mut patience = Patience::new(Deadlines { min_rate: 0, ..Deadlines::default() }, start);
+        patience.head_came();
+        patience.heard(1, start + seconds(29.0));
+        assert_eq!(patience.end().phase, Phase::Idle);
+    }
+}

@@ -1,0 +1,159 @@
+//! Answers on disk: what a second crawl asks a server, counted by the server; and a crawl whose server is gone.
+#![cfg(feature = "cache")]
+
+mod network;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use actix_crawler::prelude::*;
+use network::{Crawled, Server, crawl, header, page, redirect, settings};
+
+fn with(answer: &str, headers: &str) -> String {
+    answer.replacen("\r\n", &format!("\r\n{headers}\r\n"), 1)
+}
+
+/// The request lines that a server saw since the last look.
+struct Seen(usize);
+
+impl Seen {
+    fn since(&mut self, server: &Server) -> Vec<(String, Option<String>)> {
+        let heads = server.heads();
+        let new = heads[self.0..].iter().map(|head| {
+            let condition = header(head, "if-none-match").or_else(|| header(head, "if-modified-since"));
+            (head.split(' ').nth(1).unwrap().to_owned(), condition.map(str::to_owned))
+        });
+        let mut new: Vec<_> = new.collect();
+        new.sort();
+        self.0 = heads.len();
+        new
+    }
+}
+
+#[test]
+fn a_recrawl_asks_for_nothing_that_is_fresh_and_only_whether_the_rest_changed() {
+    let version = Arc::new(AtomicU32::new(1));
+    let current = version.clone();
+    let server = Server::http(move |head| {
+        let tag = format!("\"v{}\"", current.load(Relaxed));
+        let modified = "Tue, 14 Nov 2000 00:00:00 GMT";
+        let not_modified = |headers: &str| with("HTTP/1.1 304 Not Modified\r\n\r\n", headers);
+        match head.split(' ').nth(1) {
+            Some("/fresh") => with(&page("fresh"), "Cache-Control: max-age=600"),
+            Some("/tagged") if header(head, "if-none-match") == Some(&tag) => not_modified(&format!("ETag: {tag}")),
+            Some("/tagged") => with(&page(&format!("tagged {tag}")), &format!("ETag: {tag}")),
+            // As some servers do, it names nothing when nothing changed.
+            Some("/dated") if header(head, "if-modified-since") == Some(modified) => not_modified("X: y"),
+            Some("/dated") => with(&page("dated"), &format!("Last-Modified: {modified}")),
+            _ => with(&page("secret"), "Cache-Control: no-store"),
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let urls = ["/fresh", "/tagged", "/dated", "/secret"].map(|path| server.url(path));
+    let again = || {
+        let mut crawled = Crawled::of(crawl(&urls.each_ref().map(String::as_str)).cache(folder.path()));
+        crawled.bodies.sort();
+        assert_eq!(crawled.report.pages(), 4, "{:?}", crawled.ends);
+        crawled.bodies
+    };
+    let asked = |path: &str, condition: Option<&str>| (path.to_owned(), condition.map(str::to_owned));
+    let mut seen = Seen(0);
+
+    assert_eq!(again(), ["dated", "fresh", "secret", "tagged \"v1\""]);
+    assert_eq!(seen.since(&server).len(), 4);
+    for _ in 0..2 {
+        assert_eq!(again(), ["dated", "fresh", "secret", "tagged \"v1\""]);
+        assert_eq!(
+            seen.since(&server),
+            [
+                asked("/dated", Some("Tue, 14 Nov 2000 00:00:00 GMT")),
+                asked("/secret", None),
+                asked("/tagged", Some("\"v1\"")),
+            ]
+        );
+    }
+    version.store(2, Relaxed);
+    assert_eq!(again(), ["dated", "fresh", "secret", "tagged \"v2\""]);
+    seen.since(&server);
+    again();
+    assert!(seen.since(&server).contains(&asked("/tagged", Some("\"v2\""))));
+}
+
+#[test]
+fn the_answers_to_one_who_is_known_are_not_those_to_another() {
+    let server = Server::http(|head| {
+        let who = header(head, "authorization").unwrap_or("nobody").to_owned();
+        with(&page(&who), "Cache-Control: max-age=600")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for who in ["Bearer a", "Bearer b", "Bearer a"] {
+        let request = Request::parse(&server.url("/")).unwrap().header("Authorization", who);
+        assert_eq!(Crawled::of(crawl(&[]).request(request).cache(folder.path())).bodies, [who]);
+    }
+    assert_eq!(server.heads().len(), 2);
+}
+
+fn links(page: &Response) -> Result<Parsed<String>> {
+    Ok(Parsed::new().item(page.url().path().to_owned()).follow(page.links().cloned()))
+}
+
+#[test]
+fn what_was_recorded_is_replayed_without_any_network_and_what_was_not_is_named() {
+    let html = |body: &str| page(body).replace("text/plain", "text/html");
+    let server = Server::http(move |head| match head.split(' ').nth(1) {
+        Some("/robots.txt") => page("User-agent: *\nDisallow: /no"),
+        Some("/") => html("<a href=/a>a</a> <a href=/moved>moved</a> <a href=/gone>gone</a> <a href=/no>no</a>"),
+        Some("/moved") => redirect("/b"),
+        Some("/gone") => html("gone").replace("200 OK", "404 Not Found"),
+        _ => html("page"),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    // No port of the site but in a rule: the replay has none, so that nothing could be reached.
+    let crawler = |seeds: &[&str]| {
+        Crawler::new(links, "replaytest/1.0 (+https://example.org/bot)")
+            .settings(settings())
+            .seeds(seeds)
+            .rate(Rate::UNLIMITED)
+    };
+    let site = "http://site.test/";
+    let rule = format!("site.test:{}", server.address);
+    let recorded = Crawled::of(crawler(&[site]).allow_private().resolve(rule).record(folder.path()));
+    let requests = server.heads().len();
+    assert_eq!(requests, 6, "{:?}", server.heads());
+
+    let replayed = Crawled::of(crawler(&[site, "http://site.test/new"]).replay(folder.path()));
+    assert_eq!(server.heads().len(), requests, "nothing was asked");
+    let sorted = |crawled: &Crawled| {
+        let mut bodies = crawled.bodies.clone();
+        bodies.sort();
+        bodies
+    };
+    assert_eq!((sorted(&replayed), sorted(&recorded)), (sorted(&recorded), vec!["/".into(), "/a".into(), "/b".into()]));
+    assert_eq!(replayed.report.stats.get("drop/robots/disallowed"), 1, "robots files are replayed too");
+    let missing: Vec<_> = replayed.ends.iter().filter(|end| end.outcome == "not_recorded").collect();
+    assert_eq!(missing.len(), 1, "{:?}", replayed.ends);
+    assert!(missing[0].detail.contains("GET http://site.test/new is not in the recording"), "{}", missing[0].detail);
+    assert!(replayed.report.ledger_adds_up, "{}", replayed.report);
+}
+
+#[test]
+fn a_replay_of_a_folder_that_is_not_there_is_refused() {
+    let error = crawl(&["http://site.test/"]).replay("/nonexistent/recording").start().err().unwrap();
+    assert!(error.to_string().contains("/nonexistent/recording"), "{error}");
+}
+
+#[test]
+fn a_crawl_that_is_replayed_does_not_wait_for_its_servers_turn() {
+    let server = Server::http(|_| page("page"));
+    let folder = tempfile::tempdir().unwrap();
+    let urls: Vec<_> = (0..50).map(|n| server.url(&format!("/{n}"))).collect();
+    let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+    Crawled::of(crawl(&urls).record(folder.path()));
+    let began = std::time::Instant::now();
+    let replayed = Crawled::of(crawl(&urls).rate(Rate::per_second(1)).per_domain(1).replay(folder.path()));
+    assert_eq!(replayed.report.pages(), 50);
+    println!("50 pages replayed in {:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 25, "{:?}", began.elapsed());
+}

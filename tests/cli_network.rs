@@ -1,0 +1,120 @@
+//! The options of the binary that say how bytes get here, each judged by what a server saw.
+#![cfg(feature = "cli")]
+
+mod network;
+
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
+
+use network::{Server, header, page, redirect};
+use rcgen::{CertificateParams, KeyPair};
+use tokio_rustls::rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    command.args(arguments).env_remove("RUST_LOG").env_remove("HTTP_PROXY").env_remove("http_proxy");
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn shows(output: &Output, body: &str) {
+    assert_eq!(String::from_utf8_lossy(&output.stdout), body, "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_proxy_is_asked_for_the_whole_url() {
+    let proxy = Server::http(|_| page("by proxy"));
+    let fetch = ["fetch", "http://site.test/a", "--contact", "me@example.org"];
+    shows(&run(&[&fetch[..], &["--proxy", &proxy.url("")]].concat()), "by proxy");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    command.args(fetch).arg("--proxy-env").env("http_proxy", proxy.url("")).env_remove("no_proxy");
+    shows(&command.output().unwrap(), "by proxy");
+    assert!(proxy.heads().iter().all(|head| head.starts_with("GET http://site.test/a ")), "{:?}", proxy.heads());
+    let wrong = run(&[&fetch[..], &["--proxy", "ftp://x"]].concat());
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
+}
+
+#[test]
+fn a_private_network_is_allowed_without_all_others() {
+    let site = Server::http(|_| page("home"));
+    let url = site.url("/");
+    shows(&run(&["fetch", &url, "--allow-address", "127.0.0.0/8"]), "home");
+    let other = run(&["fetch", &url, "--allow-address", "10.0.0.0/8"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("--allow-address"));
+}
+
+#[test]
+fn a_name_and_a_password_go_to_their_origin() {
+    let site = Server::http(|_| page("in"));
+    let user = format!("{}=me:se:cret", site.url(""));
+    shows(&run(&["fetch", &site.url("/"), "--allow-private", "--user", &user]), "in");
+    assert_eq!(header(&site.heads()[0], "authorization"), Some("Basic bWU6c2U6Y3JldA=="));
+}
+
+#[test]
+fn cookies_are_kept_where_that_is_asked_for() {
+    let site = Server::http(|head| match head.split(' ').nth(1) {
+        Some("/in") => redirect("/home").replacen("\r\n", "\r\nset-cookie: a=1\r\n", 1),
+        _ => page("home"),
+    });
+    for (option, sent) in [(None, None), (Some("--cookies"), Some("a=1"))] {
+        let url = site.url("/in");
+        let arguments = ["crawl", &url, "--allow-private", "--robots", "ignore", "--rate", "unlimited"];
+        let output = run(&arguments.into_iter().chain(option).collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(header(site.heads().last().unwrap(), "cookie"), sent);
+    }
+}
+
+#[test]
+fn a_certificate_of_our_own_is_trusted_by_its_file_or_by_its_host() {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, certificate.pem()).unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+    let config = ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let site = Server::https(config, |_| page("safe"));
+    let url = format!("https://{}/", site.address);
+    let fetch = ["fetch", &url, "--allow-private"];
+    let output = run(&fetch);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    shows(&run(&[&fetch[..], &["--ca", ca.to_str().unwrap()]].concat()), "safe");
+    shows(&run(&[&fetch[..], &["--insecure", "127.0.0.1"]].concat()), "safe");
+}
+
+#[test]
+fn a_crawl_is_recorded_and_then_replayed_with_its_server_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let site = Server::http(|head| match head.split(' ').nth(1) {
+        Some("/") => page("<a href=/a>a</a>").replace("text/plain", "text/html"),
+        _ => page("a"),
+    });
+    let rule = format!("site.test:{}", site.address);
+    let crawl = ["crawl", "http://site.test/", "--contact", "me@example.org", "--rate", "unlimited"];
+    let recorded = run(&[&crawl[..], &["--allow-private", "--resolve", &rule, "--record", dir]].concat());
+    assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    let asked = site.heads().len();
+    let replayed = run(&[&crawl[..], &["--replay", dir]].concat());
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    assert_eq!((replayed.stdout.iter().filter(|byte| **byte == b'\n').count(), site.heads().len()), (2, asked));
+    let log = folder.path().join("log.jsonl");
+    let missing = ["crawl", "http://other.test/", "--contact", "me@example.org", "--replay", dir];
+    let missing = run(&[&missing[..], &["--log", log.to_str().unwrap()]].concat());
+    assert!(!missing.status.success(), "{}", String::from_utf8_lossy(&missing.stderr));
+    let log = fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("\"not_recorded\"") && log.contains("GET http://other.test/ is not in the recording"),
+        "{log}"
+    );
+}
