@@ -9,6 +9,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -233,6 +234,33 @@ fn a_crawl_that_has_used_its_pages_goes_on_when_it_is_given_more() {
     assert_eq!(report["state"]["resumed"], true);
     assert_eq!(report["state"]["changed"], serde_json::json!(["scope"]), "a change is applied, and said");
     assert_eq!(site.times().values().sum::<usize>(), site.pages().len(), "no page was asked for twice");
+}
+
+#[test]
+fn a_domain_that_asked_to_be_left_alone_is_left_alone_across_a_kill() {
+    let wait = Duration::from_secs(3);
+    let refused = AtomicBool::new(false);
+    let recorder = Recorder::start(move |asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::status(404),
+        _ if !refused.swap(true, Ordering::SeqCst) => Answer::status(429).header("retry-after", 3),
+        _ => Answer::ok("").header("content-type", "text/html"),
+    });
+    let (site, dir) = (Site { recorders: vec![recorder] }, tempfile::tempdir().unwrap());
+    let mut first = spawn(&site, dir.path(), Duration::from_millis(10));
+    while site.requests() < 2 {
+        assert!(first.try_wait().unwrap().is_none());
+        thread::yield_now();
+    }
+    // The answer has to get there and be stored; both take some 30 ms.
+    thread::sleep(wait / 4);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let second = spawn(&site, dir.path(), Duration::from_millis(10)).wait_with_output().unwrap();
+    assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+    let asked = site.recorders[0].asked();
+    let (refused, next) = (&asked[1], &asked[2]);
+    assert!(next.at - refused.at >= wait, "asked again after {:?}", next.at - refused.at);
+    assert_eq!(report(dir.path())["ledger"]["done"], 1);
 }
 
 #[test]
