@@ -1,0 +1,216 @@
+//! Ends: what becomes of a page that was visited, and of its domain.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Crawl, Held};
+use crate::{
+    cooling::{Verdict, Why},
+    domain::Domain,
+    fetcher::{http::is_idempotent, visit::Visit},
+    frontier::admission::Candidate,
+    outcome::{DropReason, Outcome},
+    scheduler::{budget::Spending, log::LogLine},
+};
+
+impl Crawl {
+    /// Takes in what became of a page, as soon as the frontier knows which of its links are new.
+    pub fn visited(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+        if self.failure.is_some() {
+            return self.leave_unsettled(&visit);
+        }
+        match self.frontier.look_up(&mut visit.found.iter().map(Candidate::fingerprint)) {
+            None => self.take_in(visit, now, time),
+            Some(ticket) => drop(self.held.insert(ticket, Held::Page(Box::new(visit), time))),
+        }
+    }
+
+    pub(super) fn take_in(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
+        let domain = self.admission.domain(&visit.leased.request.url);
+        self.stats.bytes += visit.bytes;
+        let found = std::mem::take(&mut visit.found);
+        if !matches!(visit.outcome, Outcome::Unsent) {
+            self.note_answer(&domain, &visit, now);
+        }
+        let is_final = match self.again(&domain, &visit, now) {
+            Some(again) => {
+                self.budget.ended(&domain, false);
+                self.frontier.give_back(visit.leased.id, again.not_before, again.attempted);
+                false
+            }
+            None => self.settle(&domain, &visit, found, now),
+        };
+        if !matches!(visit.outcome, Outcome::Unsent) {
+            self.write(|| LogLine::visited(time, domain.clone(), &visit, is_final));
+        }
+        self.domains.schedule(&domain, now);
+        self.close_spent_budgets(&domain, now);
+        self.remember(&domain);
+    }
+
+    /// Takes note of how the domain answered, for its cooling and its evidence.
+    fn note_answer(&mut self, domain: &Domain, visit: &Visit, now: Instant) {
+        self.stats.count(&format!("outcome/{}", visit.outcome.key()));
+        if let Some(status) = visit.status {
+            self.stats.count(&format!("status/{status}"));
+        }
+        let started = visit.started.unwrap_or(now);
+        match &visit.outcome {
+            Outcome::Refused { status, retry_after } => {
+                self.refused(domain, started, *status, *retry_after, now);
+            }
+            Outcome::Fetch(error) if error.is_unreachable() => {
+                self.cool(domain, started, Why::Unreachable, None, now);
+            }
+            _ if visit.status.is_some() => self.domains.live(domain).cooling.answered(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn refused(
+        &mut self,
+        domain: &Domain,
+        started: Instant,
+        status: u16,
+        asked: Option<Duration>,
+        now: Instant,
+    ) {
+        if let Some(of_domain) = self.stats.domain(domain) {
+            of_domain.refusals += 1;
+        }
+        self.cool(domain, started, Why::Status(status), asked, now);
+    }
+
+    fn cool(&mut self, domain: &Domain, started: Instant, why: Why, asked: Option<Duration>, now: Instant) {
+        let live = self.domains.live(domain);
+        let had_given_up = live.cooling.has_given_up();
+        match live.cooling.refused(started, now, why, asked, fastrand::f64()) {
+            Verdict::Cool(until) => {
+                live.gate.throttle().cool(until);
+                tracing::warn!(%domain, ?why, seconds = until.saturating_duration_since(now).as_secs(), "domain cools");
+            }
+            Verdict::GiveUp => {
+                // Others that were in flight then say the same once more.
+                if !had_given_up {
+                    tracing::warn!(%domain, ?why, "domain is given up");
+                    self.stats.count("domain/given_up");
+                }
+                self.give_up(domain, why);
+            }
+        }
+    }
+
+    /// The domain does not want us, or is not there: what waits for it fails.
+    fn give_up(&mut self, domain: &Domain, why: Why) {
+        let (outcome, detail) = match why {
+            Why::Status(status) => ("refused", format!("the domain answers {status} again and again")),
+            Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
+        };
+        self.draining.insert(domain.clone(), (outcome, detail));
+        self.drain(domain);
+    }
+
+    /// Fails what waits for a domain that is given up: now what is in memory, and the rest as the store reads it.
+    pub(super) fn drain(&mut self, domain: &Domain) {
+        let Some((outcome, detail)) = self.draining.get(domain).cloned() else { return };
+        let drained = self.frontier.drain(domain);
+        for request in drained.requests {
+            self.fail(&request, domain.clone(), outcome, detail.clone());
+        }
+        if !drained.more {
+            self.draining.remove(domain);
+        }
+    }
+
+    /// Decides whether a request waits for another attempt.
+    fn again(&mut self, domain: &Domain, visit: &Visit, now: Instant) -> Option<Again> {
+        match &visit.outcome {
+            Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
+            // It fails with all that waited there.
+            _ if self.domains.live(domain).cooling.has_given_up() => None,
+            Outcome::Refused { .. } => {
+                let cools = self.domains.live(domain).cooling.state(now);
+                Some(Again { not_before: cools.map(|(until, _)| until), attempted: false })
+            }
+            // It may have done its work already (RFC 9110 §9.2.2).
+            _ if visit.started.is_some() && !is_idempotent(&visit.leased.request.method) => None,
+            outcome => {
+                let wait = self.retry.after(outcome, visit.leased.attempt, fastrand::f64())?;
+                self.stats.count("retry");
+                Some(Again { not_before: Some(now + wait), attempted: true })
+            }
+        }
+    }
+
+    /// Ends the loan of a page; its links come in with it.
+    pub(super) fn settle(&mut self, domain: &Domain, visit: &Visit, found: Vec<Candidate>, now: Instant) -> bool {
+        let ok = matches!(visit.outcome, Outcome::Ok);
+        self.budget.ended(domain, ok);
+        if !self.frontier.settle(visit.leased.id) {
+            return true;
+        }
+        match &visit.outcome {
+            Outcome::Ok => {
+                self.stats.ledger.done += 1;
+                self.stats.items += visit.items;
+                if let Some(of_domain) = self.stats.domain(domain) {
+                    of_domain.pages += 1;
+                }
+            }
+            Outcome::Redirect { to, .. } => {
+                self.stats.ledger.done += 1;
+                if visit.leased.request.depth == 0 {
+                    self.admission.include(to);
+                    if let Some(store) = self.frontier.durable() {
+                        store.include(to);
+                    }
+                }
+            }
+            outcome => {
+                let reason = match outcome {
+                    Outcome::Status(status) => format!("status/{status}"),
+                    other => other.key().to_owned(),
+                };
+                self.stats.failed(&reason, visit.leased.request.url.as_str(), &outcome.detail());
+                if let Some(store) = self.frontier.durable() {
+                    store.bury(domain, &visit.leased.request, outcome.key(), &outcome.detail());
+                }
+            }
+        }
+        self.admit_all(found, now);
+        true
+    }
+
+    /// A budget that is used up drops what waits; one that a failed page gives back to wakes it.
+    fn close_spent_budgets(&mut self, domain: &Domain, now: Instant) {
+        match self.budget.of_all() {
+            Spending::Open => {}
+            Spending::Reserved => return,
+            Spending::Used if self.is_durable => return,
+            Spending::Used => {
+                for waiting in self.frontier.domains() {
+                    self.drop_waiting(&waiting);
+                }
+                return;
+            }
+        }
+        if self.budget.reopened() {
+            for waiting in self.frontier.domains() {
+                self.domains.schedule(&waiting, now);
+            }
+        }
+        if !self.is_durable && self.budget.of(domain) == Spending::Used {
+            self.drop_waiting(domain);
+        }
+    }
+
+    fn drop_waiting(&mut self, domain: &Domain) {
+        for request in self.frontier.drain(domain).requests {
+            self.drop_request(&request, domain.clone(), DropReason::Budget);
+        }
+    }
+}
+
+struct Again {
+    not_before: Option<Instant>,
+    attempted: bool,
+}
