@@ -1,5 +1,6 @@
 //! Answers on disk: what a second crawl asks a server, counted by the server; and a crawl whose server is gone.
 #![cfg(feature = "cache")]
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod network;
 

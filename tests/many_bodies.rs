@@ -1,5 +1,6 @@
 //! What many large bodies at once cost: a crawl in a process of its own, measured by the most memory that it ever had.
 #![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod network;
 

@@ -111,11 +111,11 @@ fn a_robots_file_that_is_refused_cools_the_domain_for_as_long_as_it_says() {
 
 #[test]
 fn of_a_robots_file_that_does_not_end_what_counts_is_obeyed() {
-    let site = Site::start(|path| match path {
-        "/robots.txt" => ok(format!("User-agent: *\nDisallow: /no\n{}", "# and so on\n".repeat(1 << 20))),
-        _ => ok("<a href=/no>no</a> <a href=/yes>yes</a>"),
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::ok(format!("User-agent: *\nDisallow: /no\n{}", "# and so on\n".repeat(1 << 20))),
+        _ => Answer::page(["/no", "/yes"]),
     });
-    let report = crawler().seed(site.url("/")).rate(Rate::UNLIMITED).run_blocking().unwrap();
+    let report = run(crawler().seed(site.url("/")).rate(Rate::UNLIMITED));
     assert_eq!(site.paths(), ["/robots.txt", "/", "/yes"]);
     assert_eq!(report.stats.get("drop/robots/disallowed"), 1);
 }

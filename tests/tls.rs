@@ -1,5 +1,7 @@
 //! TLS, judged against servers with certificates of every kind.
 
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
+
 mod network;
 
 use std::{

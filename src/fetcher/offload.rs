@@ -260,7 +260,7 @@ mod tests {
     fn work_that_never_returns_costs_its_thread_and_not_the_next_work() {
         let (_threads, offload) = offload(1, 50);
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let lost = wait_for(offload.run(move || drop(held.recv())));
+        let lost = wait_for(offload.run(move || held.recv().is_ok()));
         assert_eq!(lost, Err(Lost::Silent(Duration::from_millis(50))));
         assert_eq!(wait_for(offload.run(|| 7)), Ok(7), "another thread has taken its place");
         drop(release);

@@ -27,7 +27,7 @@ pub struct BodyLimits {
     pub max_bytes: u64,
     /// The most bytes of all bodies together that are on their way or wait to be parsed. 64 MiB by default: a third of
     /// the 200 MiB that a crawl is to stay under. Beyond it large bodies wait for each other, and their servers with
-    /// them; the first 256 KiB of each never wait.
+    /// them, within their `whole` deadline; the first 256 KiB of each never wait.
     pub max_in_flight_bytes: u64,
     /// How many times larger than the bytes that came a coding may make them, once past the first MiB. 1,000 by
     /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
