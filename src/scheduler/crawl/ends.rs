@@ -142,7 +142,7 @@ impl Crawl {
     }
 
     /// Ends the loan of a page; its links come in with it.
-    pub(super) fn settle(&mut self, domain: &Domain, visit: &Visit, found: Vec<Candidate>, now: Instant) -> bool {
+    fn settle(&mut self, domain: &Domain, visit: &Visit, found: Vec<Candidate>, now: Instant) -> bool {
         let ok = matches!(visit.outcome, Outcome::Ok);
         self.budget.ended(domain, ok);
         if !self.frontier.settle(visit.leased.id) {
