@@ -1,7 +1,7 @@
 //! A polite web crawler framework on actix: exact rates at the wire, no URL lost, safe inside a service.
 //!
-//! A [`Spider`](spider::Spider) reads pages; the crawler does everything else. The shortest program is the politest:
-//! robots.txt obeyed, one request at a time and one second between two starts for each domain.
+//! A [`Spider`](spider::Spider) reads pages; the crawler does everything else. By default it is polite: robots.txt
+//! obeyed, one request at a time and one second between two starts for each domain.
 //!
 //! ```no_run
 //! use actix_crawler::prelude::*;

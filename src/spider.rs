@@ -1,4 +1,4 @@
-//! Spider: what a user writes: from a page to items and further requests. Knows no network, no clock and no actors.
+//! Spider: what a user writes, which makes items and further requests of a page. Knows no network, no clock and no actors.
 
 use crate::{
     error::{Error, Result},

