@@ -25,8 +25,8 @@ pub enum Why {
 pub enum Verdict {
     /// The domain is left alone until then.
     Cool(Instant),
-    /// It has refused too often in a row: what is queued for it fails.
-    GiveUp,
+    /// It has refused too often in a row: what is queued for it, and what comes until then, fails.
+    GiveUp(Instant),
 }
 
 impl Why {
@@ -48,7 +48,10 @@ impl Why {
     }
 }
 
-/// The longest wait that we choose ourselves.
+/// The shortest wait, also where a server asks for none: refusals are counted, and patience is to last for seconds.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait that we choose ourselves, and how long a domain that was given up is left alone.
 const LONGEST_OWN_WAIT: Duration = Duration::from_secs(600);
 
 /// The longest wait that a server's `Retry-After` gets: a day. More would be a way to hold a crawl for ever.
@@ -74,10 +77,13 @@ impl Cooling {
         }
         self.why = Some(why);
         if self.has_given_up() {
-            return Verdict::GiveUp;
+            let until = now + retry_after.unwrap_or(LONGEST_OWN_WAIT).clamp(LONGEST_OWN_WAIT, LONGEST_ASKED_WAIT);
+            self.until = self.until.max(Some(until));
+            self.why = Some(why);
+            return Verdict::GiveUp(self.until.unwrap_or(until));
         }
         let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
-        let wait = retry_after.map_or(own, |asked| asked.min(LONGEST_ASKED_WAIT));
+        let wait = retry_after.map_or(own, |asked| asked.clamp(SHORTEST_WAIT, LONGEST_ASKED_WAIT));
         let until = now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0));
         let until = if same_burst && retry_after.is_none() { self.until.unwrap_or(until) } else { until };
         self.until = self.until.max(Some(until));
@@ -102,6 +108,11 @@ impl Cooling {
     /// Tells whether the domain has refused too often in a row.
     pub fn has_given_up(&self) -> bool {
         self.why.is_some_and(|why| self.consecutive >= why.patience())
+    }
+
+    /// Returns why the domain was given up, as long as it is left alone for that.
+    pub fn given_up(&self, now: Instant) -> Option<Why> {
+        self.state(now).map(|(_, why)| why).filter(|_| self.has_given_up())
     }
 
     /// Returns until when the domain is left alone, and why; `None` once that is over.
@@ -182,7 +193,9 @@ mod tests {
         let mut forgiven = cooling;
         forgiven.answered();
         assert!(matches!(forgiven.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
-        assert_eq!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::GiveUp);
+        assert_eq!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::GiveUp(now + LONGEST_OWN_WAIT));
+        assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT - S), Some(Why::Status(429)), "it is left alone meanwhile");
+        assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT), None);
     }
 
     #[test]

@@ -253,3 +253,29 @@ fn a_crawl_whose_handles_are_dropped_goes_on_to_its_end() {
     drop(crawl(&site).seed("http://one.test/0").start().unwrap());
     block_on(until("all pages are fetched", async || site.count() == 40));
 }
+
+/// A link into a domain that has had its pages used to wait for ever: nobody dropped it, and the crawl never ended.
+#[test]
+fn what_comes_after_a_budget_is_used_is_dropped_and_the_crawl_ends() {
+    let site = Recorder::start(|asked| match asked.host.as_str() {
+        host if host.starts_with("late.") => Answer::page(["http://early.test/again"]).after(300 * MS),
+        _ => Answer::page(["/more"]),
+    });
+    let scope = Scope { max_pages_per_domain: Some(1), ..Scope::default() };
+    let crawler = crawl_with(links, &site, Settings { scope, ..Settings::default() });
+    let report = run(crawler.seeds(["http://early.test/", "http://late.test/"]));
+    assert_eq!((report.pages(), report.stats.get("drop/budget/pages")), (2, 2), "{report}");
+}
+
+#[test]
+fn a_seed_that_comes_after_the_last_page_is_dropped() {
+    let site = Recorder::start(|_| Answer::page(["/more"]));
+    let report = block_on(async {
+        let handle = crawl(&site).seed("http://a.test/").max_pages(1).stay_open().start().unwrap();
+        until("the page is fetched", async || handle.stats().await.is_ok_and(|stats| stats.pages() == 1)).await;
+        handle.seed("http://b.test/").await.unwrap();
+        handle.close().await;
+        end_of(&handle).await
+    });
+    assert_eq!((report.pages(), report.stats.get("drop/budget/pages")), (1, 2), "{report}");
+}

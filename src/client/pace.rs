@@ -67,7 +67,7 @@ impl Pace {
             let asked = headers.get("retry-after").and_then(|value| retry_after(value.to_str().ok()?, wall));
             match self.cooling.refused(started, now, Why::Status(status), asked, random) {
                 Verdict::Cool(until) => orders.cool = Some(until),
-                Verdict::GiveUp => {
+                Verdict::GiveUp(_) => {
                     orders.cool = Some(now + asked.unwrap_or(AFTER_PATIENCE));
                     orders.patience_left = false;
                 }

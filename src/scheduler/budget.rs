@@ -12,7 +12,6 @@ pub struct Budget {
     most_per_domain: Option<u64>,
     all: Pages,
     domains: HashMap<Domain, Pages>,
-    reopened: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,12 +57,10 @@ impl Budget {
 
     /// Counts a page that has ended; only one that ended well is spent.
     pub fn ended(&mut self, domain: &Domain, ok: bool) {
-        let was_reserved = self.all.spending(self.most) == Spending::Reserved;
         self.all.end(ok);
         if let Some(pages) = self.domains.get_mut(domain) {
             pages.end(ok);
         }
-        self.reopened |= was_reserved && self.all.spending(self.most) == Spending::Open;
     }
 
     /// Counts the pages that were done before this process.
@@ -98,11 +95,6 @@ impl Budget {
     pub fn of_all(&self) -> Spending {
         self.all.spending(self.most)
     }
-
-    /// Tells, once, that pages have become free again for every domain.
-    pub fn reopened(&mut self) -> bool {
-        std::mem::take(&mut self.reopened)
-    }
 }
 
 impl Pages {
@@ -125,7 +117,6 @@ mod tests {
         assert_eq!(budget.of(&domain), Spending::Reserved);
         budget.ended(&domain, false);
         assert_eq!(budget.of(&domain), Spending::Open);
-        assert!(budget.reopened() && !budget.reopened());
         budget.ended(&domain, true);
         budget.lent(&domain);
         budget.ended(&domain, true);

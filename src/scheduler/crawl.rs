@@ -156,11 +156,13 @@ impl Crawl {
         if leased.attempt >= self.retry.attempts {
             if self.frontier.settle(leased.id) {
                 self.stats.count("outcome/panic");
-                self.fail(&leased.request, domain, "panic", "the fetcher panicked over it".to_owned());
+                self.fail(&leased.request, domain.clone(), "panic", "the fetcher panicked over it".to_owned());
             }
-        } else if self.frontier.give_back(leased.id, None, true).is_some() {
-            self.domains.schedule(&domain, now);
+        } else {
+            self.frontier.give_back(leased.id, None, true);
         }
+        // For the page itself, or for another of the domain that may now have its place in the budget.
+        self.domains.schedule(&domain, now);
     }
 
     /// Returns what was done up to now.

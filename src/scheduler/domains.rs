@@ -45,8 +45,8 @@ pub struct Live {
 
 #[derive(Default)]
 struct Entry {
-    /// Where in the heap the domain stands; other places in the heap are stale.
-    due: Option<Instant>,
+    /// Where in the heap the domain stands, with its turn; other places in the heap are stale.
+    due: Option<(Instant, u64)>,
     live: Option<Box<Live>>,
 }
 
@@ -71,12 +71,16 @@ impl Domains {
     /// Lets a domain come up at `at`, or earlier if it does so already.
     pub fn schedule(&mut self, domain: &Domain, at: Instant) {
         let entry = self.table.entry_ref(domain).or_default();
-        if entry.due.is_some_and(|due| due <= at) {
+        if entry.due.is_some_and(|(due, _)| due <= at) {
             return;
         }
-        entry.due = Some(at);
         self.turn += 1;
+        entry.due = Some((at, self.turn));
         self.due.push(Reverse(Due { at, turn: self.turn, domain: domain.clone() }));
+        if self.due.len() > 2 * self.table.len() + STALE_AT_LEAST {
+            let table = &self.table;
+            self.due.retain(|Reverse(due)| is_current(table, due));
+        }
     }
 
     /// Takes out the next domain that is due at or before `horizon`.
@@ -95,7 +99,7 @@ impl Domains {
     pub fn next_due(&mut self) -> Option<Instant> {
         loop {
             let Reverse(first) = self.due.peek()?;
-            if self.table.get(&first.domain).is_some_and(|entry| entry.due == Some(first.at)) {
+            if is_current(&self.table, first) {
                 return Some(first.at);
             }
             self.due.pop();
@@ -155,6 +159,14 @@ impl Domains {
     }
 }
 
+/// The heap is rid of stale places once they are more than those that count, and this many.
+const STALE_AT_LEAST: usize = 1_024;
+
+/// Tells whether a place in the heap is where its domain stands.
+fn is_current(table: &HashMap<Domain, Entry>, due: &Due) -> bool {
+    table.get(&due.domain).is_some_and(|entry| entry.due == Some((due.at, due.turn)))
+}
+
 /// A domain's throttle is looked at again no sooner than this, so that forgetting costs little.
 const COME_BACK: Duration = Duration::from_millis(100);
 
@@ -165,4 +177,57 @@ pub struct Forgotten {
     pub live: Option<Box<Live>>,
     /// When the state can be forgotten, if nothing happens.
     pub come_back: Option<Instant>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Released for Nobody {
+        fn released(&self, _: &Domain) {}
+    }
+
+    fn domains() -> Domains {
+        Domains::new(Arc::new(Politeness::default()), Arc::new(Nobody))
+    }
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn who_is_due_first_comes_first_and_of_two_that_are_due_together_who_waits_longer() {
+        let (mut domains, now) = (domains(), Instant::now());
+        let [a, b, c] = ["a.org", "b.org", "c.org"].map(Domain::new);
+        domains.schedule(&a, now + S);
+        domains.schedule(&b, now);
+        domains.schedule(&c, now);
+        assert_eq!(domains.next_due(), Some(now));
+        assert_eq!([domains.pop_due(now), domains.pop_due(now), domains.pop_due(now)], [Some(b), Some(c), None]);
+        assert_eq!(domains.pop_due(now + S), Some(a));
+    }
+
+    #[test]
+    fn a_domain_comes_up_once_at_the_earliest_of_its_instants() {
+        let (mut domains, now) = (domains(), Instant::now());
+        let domain = Domain::new("a.org");
+        for seconds in [9, 5, 7, 1, 3] {
+            domains.schedule(&domain, now + seconds * S);
+        }
+        assert_eq!(domains.next_due(), Some(now + S));
+        assert_eq!((domains.pop_due(now + S), domains.next_due()), (Some(domain), None));
+    }
+
+    /// A domain that cooled for a day got another place at the day's end with every link to it: 400 MB by then.
+    #[test]
+    fn places_that_count_no_more_do_not_gather() {
+        let (mut domains, now) = (domains(), Instant::now());
+        let domain = Domain::new("a.org");
+        for _ in 0..100_000 {
+            domains.schedule(&domain, now);
+            assert_eq!(domains.pop_due(now).as_ref(), Some(&domain));
+            domains.schedule(&domain, now + 86_400 * S);
+        }
+        assert!(domains.due.len() <= 2 + STALE_AT_LEAST, "{}", domains.due.len());
+    }
 }

@@ -43,7 +43,6 @@ impl Crawl {
             self.write(|| LogLine::visited(time, domain.clone(), &visit, is_final));
         }
         self.domains.schedule(&domain, now);
-        self.close_spent_budgets(&domain, now);
         self.remember(&domain);
     }
 
@@ -88,7 +87,8 @@ impl Crawl {
                 live.gate.throttle().cool(until);
                 tracing::warn!(%domain, ?why, seconds = until.saturating_duration_since(now).as_secs(), "domain cools");
             }
-            Verdict::GiveUp => {
+            Verdict::GiveUp(until) => {
+                live.gate.throttle().cool(until);
                 // Others that were in flight then say the same once more.
                 if !had_given_up {
                     tracing::warn!(%domain, ?why, "domain is given up");
@@ -100,7 +100,7 @@ impl Crawl {
     }
 
     /// The domain does not want us, or is not there: what waits for it fails.
-    fn give_up(&mut self, domain: &Domain, why: Why) {
+    pub(super) fn give_up(&mut self, domain: &Domain, why: Why) {
         let (outcome, detail) = match why {
             Why::Status(status) => ("refused", format!("the domain answers {status} again and again")),
             Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
@@ -180,30 +180,17 @@ impl Crawl {
         true
     }
 
-    /// A budget that is used up drops what waits; one that a failed page gives back to wakes it.
-    fn close_spent_budgets(&mut self, domain: &Domain, now: Instant) {
-        match self.budget.of_all() {
-            Spending::Open => {}
-            Spending::Reserved => return,
-            Spending::Used if self.is_durable => return,
-            Spending::Used => {
-                for waiting in self.frontier.domains() {
-                    self.drop_waiting(&waiting);
-                }
-                return;
-            }
+    /// Drops what waits although the crawl has had all its pages, whenever it came. A durable frontier keeps it.
+    pub(super) fn drop_beyond_budget(&mut self) {
+        if self.is_durable || self.budget.of_all() != Spending::Used || self.frontier.queued() == 0 {
+            return;
         }
-        if self.budget.reopened() {
-            for waiting in self.frontier.domains() {
-                self.domains.schedule(&waiting, now);
-            }
-        }
-        if !self.is_durable && self.budget.of(domain) == Spending::Used {
-            self.drop_waiting(domain);
+        for waiting in self.frontier.domains() {
+            self.drop_waiting(&waiting);
         }
     }
 
-    fn drop_waiting(&mut self, domain: &Domain) {
+    pub(super) fn drop_waiting(&mut self, domain: &Domain) {
         for request in self.frontier.drain(domain).requests {
             self.drop_request(&request, domain.clone(), DropReason::Budget);
         }

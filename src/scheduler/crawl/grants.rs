@@ -25,9 +25,22 @@ const MOST_LOG_LINES: usize = 50_000;
 /// The most requests of one domain that wait for a robots file while others of it are looked for.
 const MOST_PARKED: usize = 64;
 
+/// The most pages of a domain that are looked at in one turn for one that robots.txt allows: other domains wait meanwhile.
+const MOST_RULINGS: usize = 1_000;
+
+/// What came of looking for something to ask a domain for.
+enum Search {
+    Found(Errand),
+    /// There is nothing now.
+    Nothing,
+    /// There may be something further back.
+    Unfinished,
+}
+
 impl Crawl {
     /// Grants permits to every domain that is due, as long as there is room.
     pub fn grant(&mut self, now: Instant) {
+        self.drop_beyond_budget();
         if self.mode == Mode::Running {
             while self.has_room() {
                 let Some(domain) = self.domains.pop_due(now + AHEAD) else { break };
@@ -54,14 +67,19 @@ impl Crawl {
         self.domains.next_due().map(|due| due.checked_sub(AHEAD / 2).unwrap_or(due))
     }
 
-    /// The global bound: pages from the grant until they are settled, so that a slow pipeline means fewer permits.
+    /// The global bounds: pages from the grant until they are settled, so that a slow pipeline means fewer permits, and
+    /// pages in all. Domains keep their places in the heap until there is room.
     fn has_room(&self) -> bool {
         self.pool.busy() + self.held.len() < self.politeness.concurrency.get() as usize
+            && self.budget.of_all() == Spending::Open
             && !self.is_behind
             && self.log.as_ref().is_none_or(|lines| lines.len() < MOST_LOG_LINES)
     }
 
     fn grant_to(&mut self, domain: &Domain, now: Instant) {
+        if let Some(why) = self.domains.get(domain).and_then(|live| live.cooling.given_up(now)) {
+            self.give_up(domain, why);
+        }
         loop {
             let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
             // What is ready only within the time ahead cannot be lent yet: a permit taken for it would come back at once.
@@ -79,11 +97,11 @@ impl Crawl {
                 Err(Refusal::Full) => return,
                 // Without an errand the permit goes back, and the loop sees what the domain waits for. What is ready
                 // by the horizon is ready here too: were it not, the loop would see the same again, for ever.
-                Ok(permit) => {
-                    if let Some(errand) = self.next_errand(domain, now + AHEAD) {
-                        self.pool.assign(permit, errand);
-                    }
-                }
+                Ok(permit) => match self.next_errand(domain, now + AHEAD) {
+                    Search::Found(errand) => self.pool.assign(permit, errand),
+                    Search::Nothing => {}
+                    Search::Unfinished => return self.domains.schedule(domain, now + 2 * AHEAD),
+                },
             }
         }
     }
@@ -99,8 +117,11 @@ impl Crawl {
         self.frontier.ready_at(domain, now)
     }
 
-    /// Nothing is to be asked for: the domain's past is kept until it does not matter any more.
+    /// Nothing is to be asked for. What the domain's budget does not allow any more is dropped, and the domain's past is kept until it does not matter any more.
     fn rest(&mut self, domain: &Domain, now: Instant) {
+        if !self.is_durable && self.budget.of(domain) == Spending::Used {
+            self.drop_waiting(domain);
+        }
         if self.robots.parked(domain) > 0 {
             // What its robots file asks for counts from the question for that file on, so the past is kept until the
             // answer is here; which brings the domain back.
@@ -125,20 +146,20 @@ impl Crawl {
     }
 
     /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
-    fn next_errand(&mut self, domain: &Domain, now: Instant) -> Option<Errand> {
+    fn next_errand(&mut self, domain: &Domain, now: Instant) -> Search {
         if let Some(url) = self.domains.live(domain).robots.pop_front() {
-            return Some(self.ask(url));
+            return Search::Found(self.ask(url));
         }
-        loop {
+        for _ in 0..MOST_RULINGS {
             let leased = match self.frontier.lease(domain, now) {
                 Next::Leased(leased) => leased,
-                Next::NotBefore(_) | Next::Coming | Next::Empty => return None,
+                Next::NotBefore(_) | Next::Coming | Next::Empty => return Search::Nothing,
             };
             match self.rule(&leased.request.url, now) {
                 Ruling::Allowed(spacing) => {
                     self.slow_down(domain, spacing);
                     self.budget.lent(domain);
-                    return Some(Errand::Page(Lease::new(leased, self.returned.clone())));
+                    return Search::Found(Errand::Page(Lease::new(leased, self.returned.clone())));
                 }
                 Ruling::Disallowed => {
                     self.frontier.settle(leased.id);
@@ -153,16 +174,17 @@ impl Crawl {
                 }
                 Ruling::Ask(robots) => {
                     self.robots.park(domain, leased);
-                    return Some(self.ask(robots));
+                    return Search::Found(self.ask(robots));
                 }
                 Ruling::Asked => {
                     self.robots.park(domain, leased);
                     if self.robots.parked(domain) >= MOST_PARKED {
-                        return None;
+                        return Search::Nothing;
                     }
                 }
             }
         }
+        Search::Unfinished
     }
 
     fn ask(&self, url: Url) -> Errand {
