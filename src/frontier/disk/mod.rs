@@ -33,6 +33,7 @@ use super::{
 use crate::{
     domain::Domain,
     error::Result,
+    recrawl::Recrawl,
     request::{Fingerprint, Request},
 };
 
@@ -51,6 +52,7 @@ pub(super) struct DiskFrontier {
     /// Numbers entries, loans and tickets; entries of equal priority go in its order.
     next: u64,
     seen: u64,
+    recrawl: Recrawl,
     clock: Clock,
     /// What was done since the last commit.
     transaction: Transaction,
@@ -122,19 +124,20 @@ pub use self::layout::FIXED;
 ///
 /// # Errors
 /// Another process holds the directory, it is damaged or of another version, or it cannot be written.
-pub fn open(dir: &Path, settings: &[(&str, String)]) -> Result<(Box<dyn Frontier>, Resumed)> {
-    let (frontier, resumed) = DiskFrontier::open(dir, settings, Sizes::default())?;
+pub fn open(dir: &Path, settings: &[(&str, String)], recrawl: Recrawl) -> Result<(Box<dyn Frontier>, Resumed)> {
+    let (frontier, resumed) = DiskFrontier::open(dir, settings, recrawl, Sizes::default())?;
     Ok((Box::new(frontier), resumed))
 }
 
 impl DiskFrontier {
-    fn open(dir: &Path, settings: &[(&str, String)], sizes: Sizes) -> Result<(Self, Resumed)> {
+    fn open(dir: &Path, settings: &[(&str, String)], recrawl: Recrawl, sizes: Sizes) -> Result<(Self, Resumed)> {
         let layout = Layout::open(dir)?;
         let known = layout.known(Some(settings))?;
-        let mut recent = Recent::with_generations_of(sizes.generation);
+        let mut recent = Recent::with_generations_of(sizes.generation, &recrawl);
         if known.seen <= sizes.generation as u64 {
-            for fingerprint in layout.all_seen() {
-                recent.insert(fingerprint?);
+            for seen in layout.all_seen() {
+                let (fingerprint, at) = seen?;
+                recent.insert(fingerprint, at);
             }
         } else {
             recent.forget_completeness();
@@ -152,6 +155,7 @@ impl DiskFrontier {
             in_memory: 0,
             next: known.next,
             seen: known.seen,
+            recrawl,
             committed: clock.start(),
             clock,
             transaction: Transaction::default(),
@@ -249,16 +253,15 @@ impl DiskFrontier {
 }
 
 impl Frontier for DiskFrontier {
-    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered {
-        if self.recent.contains(&fingerprint) {
-            if !request.dont_filter {
-                return Offered::AlreadySeen;
-            }
-        } else {
-            self.recent.insert(fingerprint);
-            self.seen += 1;
-            self.transaction.writes.push(Write::See(fingerprint));
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
+        let now = self.clock.second(now);
+        let seen_at = self.recent.seen_at(&fingerprint);
+        if !request.dont_filter && seen_at.is_some_and(|seen_at| !self.recrawl.is_due(seen_at, now)) {
+            return Offered::AlreadySeen;
         }
+        self.recent.insert(fingerprint, now);
+        self.seen += u64::from(seen_at.is_none());
+        self.transaction.writes.push(Write::See(fingerprint, now));
         let place = Place::new(request.priority, self.number());
         let entry = Entry { place, attempts: 0, request: Arc::new(request) };
         self.transaction.put(domain, &entry, None);
@@ -277,15 +280,16 @@ impl Frontier for DiskFrontier {
         Offered::Queued
     }
 
-    fn has_seen(&self, fingerprint: &Fingerprint) -> bool {
-        self.recent.contains(fingerprint)
+    fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool {
+        self.recent.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.clock.second(now)))
     }
 
     fn look_up(&mut self, fingerprints: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
         if self.recent.is_complete() {
             return None;
         }
-        let fingerprints: Vec<_> = fingerprints.filter(|fingerprint| !self.recent.contains(fingerprint)).collect();
+        let fingerprints: Vec<_> =
+            fingerprints.filter(|fingerprint| self.recent.seen_at(fingerprint).is_none()).collect();
         if fingerprints.is_empty() {
             return None;
         }
@@ -390,15 +394,17 @@ impl DiskFrontier {
     }
 
     /// Takes the answer to a question in; `None` if it has come too late to count, and was asked again.
-    fn take_seen(&mut self, ticket: Ticket, seen: Vec<Fingerprint>) -> Option<Ticket> {
+    fn take_seen(&mut self, ticket: Ticket, seen: Vec<(Fingerprint, u32)>) -> Option<Ticket> {
         let question = self.questions.remove(&ticket)?;
         if self.recent.has_forgotten_since(question.generation) {
             // What came between question and answer may be forgotten already.
             self.ask(ticket, question.fingerprints);
             return None;
         }
-        for fingerprint in seen {
-            self.recent.insert(fingerprint);
+        for (fingerprint, at) in seen {
+            // It may have been taken in anew since.
+            let at = self.recent.seen_at(&fingerprint).map_or(at, |known| known.max(at));
+            self.recent.insert(fingerprint, at);
         }
         Some(ticket)
     }
@@ -483,8 +489,8 @@ pub(super) mod testing {
     pub(in crate::frontier) use super::DiskFrontier as Tiny;
 
     /// A frontier with so little room that everything that can be forgotten is.
-    pub(in crate::frontier) fn tiny(dir: &Path) -> Result<(DiskFrontier, Resumed)> {
-        DiskFrontier::open(dir, &[], Sizes { all: 24, of_a_domain: 4, generation: 8 })
+    pub(in crate::frontier) fn tiny(dir: &Path, recrawl: Recrawl) -> Result<(DiskFrontier, Resumed)> {
+        DiskFrontier::open(dir, &[], recrawl, Sizes { all: 24, of_a_domain: 4, generation: 8 })
     }
 
     /// Waits until all that was committed is stored.

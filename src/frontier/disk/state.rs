@@ -265,22 +265,25 @@ mod tests {
     use std::{fs, path::PathBuf};
 
     use super::*;
-    use crate::frontier::{
-        Frontier, Next,
-        disk::testing::{sync, tiny},
-        durable::{Durable, Progress},
+    use crate::{
+        frontier::{
+            Frontier, Next,
+            disk::testing::{sync, tiny},
+            durable::{Durable, Progress},
+        },
+        recrawl::Recrawl,
     };
 
     const PAGES: u32 = 40;
 
     /// A state of which two pages are done and one has failed, and whose ledger says so.
     fn stored(dir: &Path) {
-        let (mut frontier, _) = tiny(dir).unwrap();
+        let (mut frontier, _) = tiny(dir, Recrawl::default()).unwrap();
         let domain = Domain::new("e.org");
         let mut progress = Progress::default();
         for page in 0..PAGES {
             let request = Request::parse(&format!("http://e.org/{page}")).unwrap();
-            frontier.offer(&domain, request.fingerprint(), request);
+            frontier.offer(&domain, request.fingerprint(), request, std::time::Instant::now());
             progress.ledger.discovered += 1;
             frontier.commit(progress.clone(), std::time::Instant::now());
             sync(&frontier);
