@@ -28,6 +28,9 @@ trait Subject {
     /// Waits until all commits are stored.
     fn sync(&mut self) {}
 
+    /// Ends, and holds what is stored against what it says of itself.
+    fn verify(&mut self) {}
+
     /// Crashes and comes back; tells which commit it came back with. `None` for what cannot.
     fn crash(&mut self) -> Option<u64> {
         None
@@ -299,6 +302,8 @@ impl<S: Subject> Trial<S> {
         }
         assert!(self.model.entries.is_empty());
         self.check_counts();
+        self.commit();
+        self.subject.verify();
     }
 }
 
@@ -319,7 +324,10 @@ mod on_disk {
 
     use super::*;
     use crate::frontier::{
-        disk::testing::{Tiny, crash, sync, tiny},
+        disk::{
+            state::State,
+            testing::{Tiny, crash, sync, tiny},
+        },
         durable::{Durable, News, Progress, Woken},
     };
 
@@ -398,6 +406,13 @@ mod on_disk {
 
         fn sync(&mut self) {
             sync(self.get());
+        }
+
+        fn verify(&mut self) {
+            self.sync();
+            crash(self.frontier.take().unwrap());
+            let summary = State::open(self.dir.path()).unwrap().verify().unwrap();
+            assert_eq!(summary.problems, Vec::<String>::new());
         }
 
         fn crash(&mut self) -> Option<u64> {

@@ -44,6 +44,8 @@ pub enum Write {
     Remove { domain: Domain, place: Place },
     /// A fingerprint was seen, at a second since 1970.
     See(Fingerprint, u32),
+    /// A fingerprint counts as never seen.
+    Unsee(Fingerprint),
     /// A domain's past.
     Remember { domain: Domain, past: Past },
     /// The host of a seed is in the scope.
@@ -75,7 +77,7 @@ impl Write {
         match self {
             Self::Put { domain, entry, .. } => (0, queue_key(domain, entry.place)),
             Self::Remove { domain, place } => (0, queue_key(domain, *place)),
-            Self::See(fingerprint, _) => (1, fingerprint.to_bytes().to_vec()),
+            Self::See(fingerprint, _) | Self::Unsee(fingerprint) => (1, fingerprint.to_bytes().to_vec()),
             Self::Remember { domain, .. } | Self::Forget { domain } => (2, meta_key(PAST, domain.as_str())),
             Self::Include(url) => (2, meta_key(INCLUDED, url.as_str())),
             Self::Bury { number, .. } | Self::Unbury { number } => (2, dead_key(*number)),
@@ -175,6 +177,9 @@ const MEMTABLE: u64 = 16 << 20;
 
 /// The most that is read back after a crash: what the store allows at least is 64 MiB.
 const JOURNAL: u64 = 64 << 20;
+
+/// Fingerprints that are forgotten in one batch: more would only take memory.
+const FORGOTTEN_AT_ONCE: usize = 10_000;
 
 /// Bytes before the JSON of a stored request: attempts, delay.
 const HEADER: usize = 12;
@@ -292,6 +297,7 @@ impl Layout {
                 Write::Put { entry, not_before, .. } => stored.insert(&self.queue, key, encode(&entry, not_before)?),
                 Write::Remove { .. } => stored.remove(&self.queue, key),
                 Write::See(_, at) => stored.insert(&self.seen, key, at.to_be_bytes()),
+                Write::Unsee(_) => stored.remove(&self.seen, key),
                 Write::Remember { past, .. } => stored.insert(&self.meta, key, to_json(&past)?),
                 Write::Include(_) => stored.insert(&self.meta, key, []),
                 Write::Bury { dead, .. } => stored.insert(&self.meta, key, to_json(&dead)?),
@@ -340,6 +346,27 @@ impl Layout {
             let bytes = (*key).try_into().map_err(|_| self.damaged(&"a fingerprint has not 16 bytes"))?;
             Ok((Fingerprint::from_bytes(bytes), u32_of(&value)))
         }))
+    }
+
+    /// Forgets what is due among up to `most` fingerprints, from one on and round; the count of what was seen goes with
+    /// them.
+    ///
+    /// # Errors
+    /// The disk is broken, or what it holds.
+    pub fn forget(&self, from: Fingerprint, most: usize, is_due: impl Fn(u32) -> bool) -> Result<()> {
+        let from = from.to_bytes();
+        let all = self.seen.range(from..).chain(self.seen.range(..from));
+        let mut due = self.seen_in(all.take(most)).filter(|seen| seen.as_ref().map_or(true, |(_, at)| is_due(*at)));
+        loop {
+            let due = due.by_ref().take(FORGOTTEN_AT_ONCE).map(|seen| Ok(Write::Unsee(seen?.0)));
+            let writes = due.collect::<Result<Vec<_>>>()?;
+            if writes.is_empty() {
+                return Ok(());
+            }
+            let mut counters = self.counters()?;
+            counters.seen = counters.seen.saturating_sub(writes.len() as u64);
+            self.store(Batch { writes, counters: Some(counters), ..Batch::default() })?;
+        }
     }
 
     /// Reads up to `most` entries of a domain's queue, from a place on.

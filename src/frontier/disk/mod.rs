@@ -86,6 +86,8 @@ struct Sizes {
     of_a_domain: usize,
     /// The most fingerprints of a generation.
     generation: usize,
+    /// The most fingerprints among which the due are forgotten when the state is opened.
+    looked_through: usize,
 }
 
 impl Default for Sizes {
@@ -97,6 +99,8 @@ impl Default for Sizes {
             of_a_domain: 8_192,
             // About 20 MB for each of two. A crawl of fewer pages never asks its store what it has seen.
             generation: 800_000,
+            // Under a second. Each time from another place on, so that all have their turn.
+            looked_through: 1_000_000,
         }
     }
 }
@@ -132,6 +136,12 @@ pub fn open(dir: &Path, settings: &[(&str, String)], recrawl: Recrawl) -> Result
 impl DiskFrontier {
     fn open(dir: &Path, settings: &[(&str, String)], recrawl: Recrawl, sizes: Sizes) -> Result<(Self, Resumed)> {
         let layout = Layout::open(dir)?;
+        let clock = Clock::now();
+        if recrawl.revisit_after.is_some() {
+            let now = clock.second(clock.start());
+            let anywhere = Fingerprint::from_bytes(fastrand::u128(..).to_be_bytes());
+            layout.forget(anywhere, sizes.looked_through, |seen_at| recrawl.is_due(seen_at, now))?;
+        }
         let known = layout.known(Some(settings))?;
         let mut recent = Recent::with_generations_of(sizes.generation, &recrawl);
         if known.seen <= sizes.generation as u64 {
@@ -144,7 +154,6 @@ impl DiskFrontier {
         }
         let queues = known.waiting.into_iter().map(|(domain, stored)| (domain, Queue::stored(stored)));
         let queues: HashMap<Domain, Queue> = queues.collect();
-        let clock = Clock::now();
         let frontier = Self {
             stored: queues.values().map(|queue| queue.stored).sum(),
             queues,
@@ -490,7 +499,7 @@ pub(super) mod testing {
 
     /// A frontier with so little room that everything that can be forgotten is.
     pub(in crate::frontier) fn tiny(dir: &Path, recrawl: Recrawl) -> Result<(DiskFrontier, Resumed)> {
-        DiskFrontier::open(dir, &[], recrawl, Sizes { all: 24, of_a_domain: 4, generation: 8 })
+        DiskFrontier::open(dir, &[], recrawl, Sizes { all: 24, of_a_domain: 4, generation: 8, looked_through: 16 })
     }
 
     /// Waits until all that was committed is stored.

@@ -354,6 +354,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_due_is_forgotten_when_the_state_is_opened_and_the_rest_stays_exact() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = std::time::Instant::now();
+        let (mut frontier, _) = tiny(dir.path(), Recrawl::default()).unwrap();
+        for page in 0..PAGES {
+            let request = Request::parse(&format!("http://e.org/{page}")).unwrap();
+            let at = if page < 30 { now - std::time::Duration::from_secs(60) } else { now };
+            frontier.offer(&Domain::new("e.org"), request.fingerprint(), request, at);
+        }
+        frontier.commit(Progress::default(), now);
+        frontier.close().blocking_recv().unwrap().unwrap();
+        let mut seen = u64::from(PAGES);
+        for _ in 0..50 {
+            let recrawl = Recrawl { revisit_after: Some(std::time::Duration::from_secs(30)), seeds: false };
+            tiny(dir.path(), recrawl).unwrap().0.close().blocking_recv().unwrap().unwrap();
+            let summary = State::open(dir.path()).unwrap().verify().unwrap();
+            assert!(!summary.problems.iter().any(|problem| problem.contains("fingerprints")), "{:?}", summary.problems);
+            assert!(seen - summary.seen <= 16, "a part at a time");
+            seen = summary.seen;
+        }
+        assert_eq!(seen, 10, "all had their turn");
+    }
+
+    #[test]
     fn a_journal_that_was_cut_short_opens_as_it_was_before_the_cut() {
         let dir = tempfile::tempdir().unwrap();
         stored(dir.path());
