@@ -127,7 +127,7 @@ struct Driver {
 
 impl Driver {
     fn open(dir: &Path) -> Self {
-        let (mut frontier, _) = disk::open(dir, &[], Recrawl::default()).unwrap();
+        let (mut frontier, _) = disk::open(dir, &[], Recrawl::default(), Instant::now()).unwrap();
         let (sender, bell) = mpsc::channel();
         frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
         Self { frontier, bell, slowest: Duration::ZERO }

@@ -448,9 +448,9 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
 
 /// In memory, or in the directory that the settings name.
 fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Frontier>, Resumed)> {
+    #[allow(clippy::disallowed_methods, reason = "the frontier begins here")]
+    let now = Instant::now();
     let Some(dir) = &settings.state else {
-        #[allow(clippy::disallowed_methods, reason = "the frontier begins here")]
-        let now = Instant::now();
         return Ok((Box::new(MemoryFrontier::new(settings.recrawl.clone(), now)), Resumed::default()));
     };
     let seeds = seeds.iter().map(|seed| seed.url.as_str()).collect::<Vec<_>>().join(" ");
@@ -462,7 +462,7 @@ fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Fron
         ("recrawl", format!("{:?}", settings.recrawl)),
         (disk::FIXED, format!("{:?}", settings.politeness.domain_key)),
     ];
-    let opened = disk::open(dir, &parts, settings.recrawl.clone())?;
+    let opened = disk::open(dir, &parts, settings.recrawl.clone(), now)?;
     if opened.1.progress.is_some() {
         tracing::info!(dir = %dir.display(), changed = ?opened.1.changed, "the crawl is resumed");
     }

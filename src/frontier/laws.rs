@@ -32,7 +32,7 @@ trait Subject {
     fn verify(&mut self) {}
 
     /// Crashes and comes back; tells which commit it came back with. `None` for what cannot.
-    fn crash(&mut self) -> Option<u64> {
+    fn crash(&mut self, _now: Instant) -> Option<u64> {
         None
     }
 }
@@ -268,7 +268,7 @@ impl<S: Subject> Trial<S> {
     }
 
     fn crash(&mut self) {
-        let Some(commit) = self.subject.crash() else { return };
+        let Some(commit) = self.subject.crash(self.now) else { return };
         assert!(commit >= self.safe, "what was stored is not lost");
         self.commits.truncate(commit as usize + 1);
         self.safe = commit;
@@ -350,17 +350,17 @@ mod on_disk {
     }
 
     impl Disk {
-        fn new(recrawl: Recrawl) -> Self {
+        fn new(recrawl: Recrawl, now: Instant) -> Self {
             let (sender, woken) = mpsc::channel();
             let dir = tempfile::tempdir().unwrap();
             let mut disk = Self { dir, recrawl, frontier: None, woken, bell: Bell(sender) };
-            disk.open();
+            disk.open(now);
             disk
         }
 
         /// Opens the directory; tells the number of the last commit in it.
-        fn open(&mut self) -> u64 {
-            let (mut frontier, resumed) = tiny(self.dir.path(), self.recrawl.clone()).unwrap();
+        fn open(&mut self, now: Instant) -> u64 {
+            let (mut frontier, resumed) = tiny(self.dir.path(), self.recrawl.clone(), now).unwrap();
             frontier.wake(Arc::new(self.bell.clone()));
             self.frontier = Some(frontier);
             resumed.progress.map_or(0, |progress| progress.items)
@@ -415,10 +415,10 @@ mod on_disk {
             assert_eq!(summary.problems, Vec::<String>::new());
         }
 
-        fn crash(&mut self) -> Option<u64> {
+        fn crash(&mut self, now: Instant) -> Option<u64> {
             crash(self.frontier.take().unwrap());
             while self.woken.try_recv().is_ok() {}
-            Some(self.open())
+            Some(self.open(now))
         }
     }
 
@@ -436,7 +436,8 @@ mod on_disk {
             ops in prop::collection::vec(op(), 0..150),
             recrawl in recrawl(),
         ) {
-            Trial::new(Disk::new(recrawl.clone()), recrawl, middle_of_a_second()).run(&ops);
+            let now = middle_of_a_second();
+            Trial::new(Disk::new(recrawl.clone(), now), recrawl, now).run(&ops);
         }
     }
 }

@@ -128,17 +128,28 @@ pub use self::layout::FIXED;
 ///
 /// # Errors
 /// Another process holds the directory, it is damaged or of another version, or it cannot be written.
-pub fn open(dir: &Path, settings: &[(&str, String)], recrawl: Recrawl) -> Result<(Box<dyn Frontier>, Resumed)> {
-    let (frontier, resumed) = DiskFrontier::open(dir, settings, recrawl, Sizes::default())?;
+pub fn open(
+    dir: &Path,
+    settings: &[(&str, String)],
+    recrawl: Recrawl,
+    now: Instant,
+) -> Result<(Box<dyn Frontier>, Resumed)> {
+    let (frontier, resumed) = DiskFrontier::open(dir, settings, recrawl, Sizes::default(), now)?;
     Ok((Box::new(frontier), resumed))
 }
 
 impl DiskFrontier {
-    fn open(dir: &Path, settings: &[(&str, String)], recrawl: Recrawl, sizes: Sizes) -> Result<(Self, Resumed)> {
+    fn open(
+        dir: &Path,
+        settings: &[(&str, String)],
+        recrawl: Recrawl,
+        sizes: Sizes,
+        now: Instant,
+    ) -> Result<(Self, Resumed)> {
         let layout = Layout::open(dir)?;
         let clock = Clock::now();
         if recrawl.revisit_after.is_some() {
-            let now = clock.second(clock.start());
+            let now = clock.second(now);
             let anywhere = Fingerprint::from_bytes(fastrand::u128(..).to_be_bytes());
             layout.forget(anywhere, sizes.looked_through, |seen_at| recrawl.is_due(seen_at, now))?;
         }
@@ -498,8 +509,9 @@ pub(super) mod testing {
     pub(in crate::frontier) use super::DiskFrontier as Tiny;
 
     /// A frontier with so little room that everything that can be forgotten is.
-    pub(in crate::frontier) fn tiny(dir: &Path, recrawl: Recrawl) -> Result<(DiskFrontier, Resumed)> {
-        DiskFrontier::open(dir, &[], recrawl, Sizes { all: 24, of_a_domain: 4, generation: 8, looked_through: 16 })
+    pub(in crate::frontier) fn tiny(dir: &Path, recrawl: Recrawl, now: Instant) -> Result<(DiskFrontier, Resumed)> {
+        let sizes = Sizes { all: 24, of_a_domain: 4, generation: 8, looked_through: 16 };
+        DiskFrontier::open(dir, &[], recrawl, sizes, now)
     }
 
     /// Waits until all that was committed is stored.

@@ -278,7 +278,7 @@ mod tests {
 
     /// A state of which two pages are done and one has failed, and whose ledger says so.
     fn stored(dir: &Path) {
-        let (mut frontier, _) = tiny(dir, Recrawl::default()).unwrap();
+        let (mut frontier, _) = tiny(dir, Recrawl::default(), std::time::Instant::now()).unwrap();
         let domain = Domain::new("e.org");
         let mut progress = Progress::default();
         for page in 0..PAGES {
@@ -357,7 +357,7 @@ mod tests {
     fn what_is_due_is_forgotten_when_the_state_is_opened_and_the_rest_stays_exact() {
         let dir = tempfile::tempdir().unwrap();
         let now = std::time::Instant::now();
-        let (mut frontier, _) = tiny(dir.path(), Recrawl::default()).unwrap();
+        let (mut frontier, _) = tiny(dir.path(), Recrawl::default(), now).unwrap();
         for page in 0..PAGES {
             let request = Request::parse(&format!("http://e.org/{page}")).unwrap();
             let at = if page < 30 { now - std::time::Duration::from_secs(60) } else { now };
@@ -368,7 +368,7 @@ mod tests {
         let mut seen = u64::from(PAGES);
         for _ in 0..50 {
             let recrawl = Recrawl { revisit_after: Some(std::time::Duration::from_secs(30)), seeds: false };
-            tiny(dir.path(), recrawl).unwrap().0.close().blocking_recv().unwrap().unwrap();
+            tiny(dir.path(), recrawl, now).unwrap().0.close().blocking_recv().unwrap().unwrap();
             let summary = State::open(dir.path()).unwrap().verify().unwrap();
             assert!(!summary.problems.iter().any(|problem| problem.contains("fingerprints")), "{:?}", summary.problems);
             assert!(seen - summary.seen <= 16, "a part at a time");
