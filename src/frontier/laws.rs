@@ -422,6 +422,33 @@ mod on_disk {
         }
     }
 
+    /// A page's links are looked up while other pages go on: those that were known then could be pushed out of memory
+    /// before the answer for the others came, and were taken for new.
+    #[test]
+    fn what_was_looked_up_is_known_whatever_comes_before_the_answer() {
+        let now = Instant::now();
+        let mut disk = Disk::new(Recrawl::default(), now);
+        let page = |page: u32| Request::parse(&format!("http://d0.org/{page}")).unwrap();
+        let offer =
+            |disk: &mut Disk, request: Request| disk.get().offer(&domain_of(0), request.fingerprint(), request, now);
+        for known in 0..20 {
+            offer(&mut disk, page(known));
+        }
+        disk.commit(0);
+        disk.sync();
+        for rounds in 1..6 {
+            let known = page(20 * rounds - 8);
+            let ticket =
+                disk.get().look_up(&mut [page(1_000), known.clone()].iter().map(Request::fingerprint)).unwrap();
+            for other in 20 * rounds..20 * (rounds + 1) {
+                offer(&mut disk, page(other));
+                disk.commit(0);
+            }
+            while !matches!(disk.next_news(), News::Answered(answered) if answered == ticket) {}
+            assert!(disk.get().has_seen(&known.fingerprint(), now), "round {rounds}");
+        }
+    }
+
     /// The clocks are read anew after each crash, a little apart: a whole number of seconds from here stays one.
     fn middle_of_a_second() -> Instant {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();

@@ -73,6 +73,7 @@ struct Loan {
 }
 
 struct Question {
+    /// All that it is about, whether they were known or not.
     fingerprints: Vec<Fingerprint>,
     generation: u64,
 }
@@ -308,14 +309,8 @@ impl Frontier for DiskFrontier {
         if self.recent.is_complete() {
             return None;
         }
-        let fingerprints: Vec<_> =
-            fingerprints.filter(|fingerprint| self.recent.seen_at(fingerprint).is_none()).collect();
-        if fingerprints.is_empty() {
-            return None;
-        }
         let ticket = Ticket(self.number());
-        self.ask(ticket, fingerprints);
-        Some(ticket)
+        self.ask(ticket, fingerprints.collect()).then_some(ticket)
     }
 
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
@@ -408,25 +403,34 @@ impl Frontier for DiskFrontier {
 }
 
 impl DiskFrontier {
-    fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) {
-        self.link.send(Order::Ask { ticket, fingerprints: fingerprints.clone() });
-        self.questions.insert(ticket, Question { fingerprints, generation: self.recent.generation() });
+    /// Asks the store for those that are not known; answers whether there are any. Those that are known are kept at
+    /// least as long as the answer counts.
+    fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) -> bool {
+        let generation = self.recent.generation();
+        let unknown = fingerprints.iter().copied().filter(|fingerprint| !self.recent.refresh(fingerprint));
+        let unknown: Vec<_> = unknown.collect();
+        let asked = !unknown.is_empty();
+        if asked {
+            self.link.send(Order::Ask { ticket, fingerprints: unknown });
+            self.questions.insert(ticket, Question { fingerprints, generation });
+        }
+        asked
     }
 
     /// Takes the answer to a question in; `None` if it has come too late to count, and was asked again.
     fn take_seen(&mut self, ticket: Ticket, seen: Vec<(Fingerprint, u32)>) -> Option<Ticket> {
         let question = self.questions.remove(&ticket)?;
-        if self.recent.has_forgotten_since(question.generation) {
-            // What came between question and answer may be forgotten already.
-            self.ask(ticket, question.fingerprints);
-            return None;
+        if !self.recent.has_forgotten_since(question.generation) {
+            for (fingerprint, at) in seen {
+                // It may have been taken in anew since.
+                let at = self.recent.seen_at(&fingerprint).map_or(at, |known| known.max(at));
+                self.recent.insert(fingerprint, at);
+            }
         }
-        for (fingerprint, at) in seen {
-            // It may have been taken in anew since.
-            let at = self.recent.seen_at(&fingerprint).map_or(at, |known| known.max(at));
-            self.recent.insert(fingerprint, at);
-        }
-        Some(ticket)
+        // What came between question and answer may be forgotten already, or what was known when it was asked.
+        let too_late = self.recent.has_forgotten_since(question.generation);
+        let asked_again = too_late && self.ask(ticket, question.fingerprints);
+        (!asked_again).then_some(ticket)
     }
 }
 

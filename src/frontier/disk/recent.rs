@@ -33,6 +33,15 @@ impl Recent {
         self.young.seen_at(fingerprint).or_else(|| self.old.seen_at(fingerprint))
     }
 
+    /// Keeps a fingerprint as if it had come now, if it came lately; tells whether it did.
+    pub fn refresh(&mut self, fingerprint: &Fingerprint) -> bool {
+        if self.young.seen_at(fingerprint).is_none() {
+            let Some(at) = self.old.seen_at(fingerprint) else { return false };
+            self.insert(*fingerprint, at);
+        }
+        true
+    }
+
     /// Tells whether what came lately is all that ever came: then what is not in here is new.
     pub fn is_complete(&self) -> bool {
         self.complete
