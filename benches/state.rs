@@ -19,6 +19,7 @@ use actix_crawler::{
         durable::{News, Progress, Woken},
     },
     prelude::*,
+    recrawl::Recrawl,
     request::Request,
     response::Response,
 };
@@ -126,7 +127,7 @@ struct Driver {
 
 impl Driver {
     fn open(dir: &Path) -> Self {
-        let (mut frontier, _) = disk::open(dir, &[]).unwrap();
+        let (mut frontier, _) = disk::open(dir, &[], Recrawl::default(), Instant::now()).unwrap();
         let (sender, bell) = mpsc::channel();
         frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
         Self { frontier, bell, slowest: Duration::ZERO }
@@ -156,7 +157,7 @@ impl Driver {
             while !matches!(self.news(), News::Answered(answered) if answered == ticket) {}
         }
         for (domain, request) in links {
-            self.act(|frontier| frontier.offer(&domain, request.fingerprint(), request));
+            self.act(|frontier| frontier.offer(&domain, request.fingerprint(), request, Instant::now()));
         }
     }
 

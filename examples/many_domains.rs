@@ -17,6 +17,7 @@ use actix_crawler::{
     frontier::{Leased, Returned, admission::Admission, admission::Candidate, memory::MemoryFrontier},
     permit::Released,
     politeness::{Politeness, RobotsPolicy},
+    recrawl::Recrawl,
     request::{CanonicalUrl, Request},
     retry::Retry,
     scheduler::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
@@ -64,7 +65,7 @@ fn crawl() -> Crawl {
     let scope = Scope { within: Within::Any, ..Scope::default() };
     Crawl::new(CrawlParts {
         retry: Retry::default(),
-        frontier: Box::new(MemoryFrontier::default()),
+        frontier: Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())),
         admission: Admission::new(scope, DomainKey::Host, u64::MAX),
         budget: Budget::new(None, None),
         domains: Domains::new(politeness.clone(), Arc::new(Hole)),

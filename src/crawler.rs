@@ -12,6 +12,7 @@ use std::{
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
 use futures_util::future::join_all;
+use hashbrown::HashSet;
 use tokio::sync::watch;
 
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
     pipeline::{Each, Outlet, Pipeline},
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
+    recrawl::Recrawl,
     report::{Report, StateReport},
     request::{CanonicalUrl, Request},
     retry::Retry,
@@ -80,6 +82,8 @@ pub struct Settings {
     pub scope: Scope,
     /// How often again.
     pub retry: Retry,
+    /// What is fetched again although it was seen.
+    pub recrawl: Recrawl,
     /// How bytes get here.
     pub transport: TransportSettings,
     /// Threads for the network, one fetcher on each; as many as there are cores by default.
@@ -104,6 +108,7 @@ impl Default for Settings {
             politeness: Politeness::default(),
             scope: Scope::default(),
             retry: Retry::default(),
+            recrawl: Recrawl::default(),
             transport: TransportSettings::default(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             // Parsing takes milliseconds; what takes half a minute does not end.
@@ -273,6 +278,21 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
+    /// Fetches the seeds although the crawl's state has seen them, to find what is new since.
+    #[must_use]
+    pub fn seeds_again(mut self) -> Self {
+        self.settings.recrawl.seeds = true;
+        self
+    }
+
+    /// Visits a URL again when it is found or seeded so long after it was last taken in: see
+    /// [`Recrawl::revisit_after`].
+    #[must_use]
+    pub fn revisit_after(mut self, age: Duration) -> Self {
+        self.settings.recrawl.revisit_after = Some(age);
+        self
+    }
+
     /// Waits for more seeds when there is nothing to do, until [`CrawlHandle::close`] or [`CrawlHandle::stop`].
     #[must_use]
     pub fn stay_open(mut self) -> Self {
@@ -400,7 +420,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 store.wake(way_back.clone());
             }
             let mut crawl = Crawl::new(CrawlParts {
-                retry: settings.retry,
+                retry: settings.retry.clone(),
                 frontier,
                 budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain),
                 domains: Domains::new(politeness.clone(), way_back.clone()),
@@ -415,7 +435,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             #[allow(clippy::disallowed_methods, reason = "the crawl begins here")]
             let (now, time) = (Instant::now(), SystemTime::now());
             crawl.resume(resumed, now, time);
-            crawl.seed(candidates(seeds, &settings.scope.canonical), now);
+            crawl.seed(candidates(seeds, &settings), now);
             let close_pipelines = closing::<S>(outlets);
             Scheduler::new(
                 crawl,
@@ -428,8 +448,10 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
 
 /// In memory, or in the directory that the settings name.
 fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Frontier>, Resumed)> {
+    #[allow(clippy::disallowed_methods, reason = "the frontier begins here")]
+    let now = Instant::now();
     let Some(dir) = &settings.state else {
-        return Ok((Box::new(MemoryFrontier::default()), Resumed::default()));
+        return Ok((Box::new(MemoryFrontier::new(settings.recrawl.clone(), now)), Resumed::default()));
     };
     let seeds = seeds.iter().map(|seed| seed.url.as_str()).collect::<Vec<_>>().join(" ");
     let parts = [
@@ -437,17 +459,25 @@ fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Fron
         ("politeness", format!("{:?}", settings.politeness)),
         ("scope", format!("{:?}", settings.scope)),
         ("retry", format!("{:?}", settings.retry)),
+        ("recrawl", format!("{:?}", settings.recrawl)),
         (disk::FIXED, format!("{:?}", settings.politeness.domain_key)),
     ];
-    let opened = disk::open(dir, &parts)?;
+    let opened = disk::open(dir, &parts, settings.recrawl.clone(), now)?;
     if opened.1.progress.is_some() {
         tracing::info!(dir = %dir.display(), changed = ?opened.1.changed, "the crawl is resumed");
     }
     Ok(opened)
 }
 
-fn candidates(seeds: Vec<Request>, canonical: &CanonicalUrl) -> Vec<Candidate> {
-    seeds.into_iter().map(|seed| Candidate::new(seed, canonical)).collect()
+fn candidates(seeds: Vec<Request>, settings: &Settings) -> Vec<Candidate> {
+    let again = settings.recrawl.seeds;
+    let mut given = HashSet::new();
+    let seeds = seeds.into_iter().map(|mut seed| {
+        seed.dont_filter |= again;
+        Candidate::new(seed, &settings.scope.canonical)
+    });
+    // Again, and not twice.
+    seeds.filter(|seed| !again || given.insert(seed.fingerprint())).collect()
 }
 
 /// What every fetcher of the crawl shares.

@@ -81,6 +81,7 @@ pub mod cooling;
 pub mod quota;
 pub mod adaptive;
 pub mod retry;
+pub mod recrawl;
 pub mod permit;
 // what a crawl has done
 pub mod stats;

@@ -222,7 +222,7 @@ pub mod duration_text {
 }
 
 /// As [`duration_text`], where nothing may be given.
-mod optional_duration {
+pub(crate) mod optional_duration {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};

@@ -11,6 +11,7 @@ use actix_crawler::{
     crawler::Settings,
     error::Error,
     politeness::Politeness,
+    recrawl::Recrawl,
     request::parse_url,
     retry::Retry,
     scope::Scope,
@@ -48,6 +49,7 @@ pub struct Config {
     politeness: Politeness,
     scope: Scope,
     retry: Retry,
+    recrawl: Recrawl,
     transport: TransportSettings,
 }
 
@@ -114,6 +116,8 @@ impl Config {
         put(&mut politeness.concurrency, options.concurrency);
         put(&mut politeness.robots, options.robots);
         put(&mut self.retry.attempts, options.retries.map(|retries| retries.saturating_add(1)));
+        self.recrawl.seeds |= options.seeds_again;
+        self.recrawl.revisit_after = options.revisit_after.or(self.recrawl.revisit_after);
         let scope = &mut self.scope;
         put(&mut scope.within, options.scope);
         scope.max_depth = options.depth.or(scope.max_depth);
@@ -148,6 +152,7 @@ impl Config {
             politeness: self.politeness,
             scope: self.scope,
             retry: self.retry,
+            recrawl: self.recrawl,
             transport,
             threads: options.threads.or(self.threads).map_or(defaults.threads, |threads| threads.max(1).into()),
             log,

@@ -131,6 +131,12 @@ pub struct CrawlOptions {
     /// Take no URL that matches a regular expression, or one of several
     #[arg(long, value_name = "RE", value_parser = values::pattern, help_heading = "Which pages")]
     pub deny: Vec<Pattern>,
+    /// Visit a URL again when it is found or seeded so long after it was last taken in, as `7d`
+    #[arg(long, value_name = "TIME", value_parser = values::deadline, help_heading = "Which pages")]
+    pub revisit_after: Option<Duration>,
+    /// Fetch the seeds although --state has seen them, to find what is new since
+    #[arg(long, help_heading = "Which pages")]
+    pub seeds_again: bool,
     /// Do not follow links that `rel=nofollow` or a robots meta tag asks to leave
     #[arg(long, help_heading = "Which pages")]
     pub respect_nofollow: bool,

@@ -1,5 +1,7 @@
 //! Admission: the one door into the frontier. Canonical URL → seen → scope → traps → queued.
 
+use std::time::Instant;
+
 use hashbrown::HashMap;
 use url::Url;
 
@@ -86,9 +88,9 @@ impl Admission {
     }
 
     /// Lets a candidate in, or says why not.
-    pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate) -> Admitted {
+    pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
         let Candidate { request, fingerprint } = candidate;
-        if !request.dont_filter && frontier.has_seen(&fingerprint) {
+        if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
             return Admitted::AlreadySeen;
         }
         let before = self.dropped.get(&fingerprint).copied();
@@ -107,7 +109,7 @@ impl Admission {
             return Admitted::Dropped(reason);
         }
         self.dropped.remove(&fingerprint);
-        match frontier.offer(&domain, fingerprint, request) {
+        match frontier.offer(&domain, fingerprint, request, now) {
             Offered::Queued => Admitted::Queued { domain, again: before },
             Offered::AlreadySeen => Admitted::AlreadySeen,
         }

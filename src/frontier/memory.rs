@@ -2,19 +2,23 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
-use super::{Drained, Frontier, LeaseId, Leased, Next, Offered};
+use super::{Drained, Frontier, LeaseId, Leased, Next, Offered, seen::Seen};
 use crate::{
     domain::Domain,
+    recrawl::Recrawl,
     request::{Fingerprint, Request},
 };
 
 /// Keeps all requests in memory: about 16 bytes for each URL ever seen, and about 350 for each that waits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryFrontier {
     queues: HashMap<Domain, Queue>,
-    seen: HashSet<Fingerprint>,
+    seen: Seen,
+    recrawl: Recrawl,
+    /// Where the seconds of the seen-set begin.
+    began: Instant,
     leases: HashMap<LeaseId, Loan>,
     queued: u64,
     /// Numbers entries and loans; entries of equal priority go in its order.
@@ -87,6 +91,23 @@ impl Queue {
 }
 
 impl MemoryFrontier {
+    /// Creates an empty frontier.
+    pub fn new(recrawl: Recrawl, now: Instant) -> Self {
+        Self {
+            queues: HashMap::new(),
+            seen: Seen::new(&recrawl),
+            recrawl,
+            began: now,
+            leases: HashMap::new(),
+            queued: 0,
+            next: 0,
+        }
+    }
+
+    fn second(&self, now: Instant) -> u32 {
+        u32::try_from(now.saturating_duration_since(self.began).as_secs()).unwrap_or(u32::MAX)
+    }
+
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -107,8 +128,11 @@ impl MemoryFrontier {
 }
 
 impl Frontier for MemoryFrontier {
-    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered {
-        if !self.seen.insert(fingerprint) && !request.dont_filter {
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
+        let now = self.second(now);
+        if request.dont_filter {
+            self.seen.insert(fingerprint, now);
+        } else if !self.seen.take(fingerprint, now, &self.recrawl) {
             return Offered::AlreadySeen;
         }
         let age = Reverse(self.number());
@@ -118,8 +142,8 @@ impl Frontier for MemoryFrontier {
         Offered::Queued
     }
 
-    fn has_seen(&self, fingerprint: &Fingerprint) -> bool {
-        self.seen.contains(fingerprint)
+    fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool {
+        self.seen.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.second(now)))
     }
 
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next {

@@ -7,6 +7,7 @@ pub mod durable;
 #[cfg(test)]
 mod laws;
 pub mod memory;
+mod seen;
 
 use std::{
     fmt,
@@ -28,11 +29,13 @@ use crate::{
 /// 3. what is settled is never leased again;
 /// 4. what is given back, or whose lease runs out, is leased again.
 pub trait Frontier: Send {
-    /// Takes a request in, unless its fingerprint was seen. A request that asks not to be filtered is always taken in.
-    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered;
+    /// Takes a request in, unless its fingerprint was seen and is not to be visited again. A request that asks not to be
+    /// filtered is always taken in.
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered;
 
-    /// Tells whether a fingerprint was taken in before. It answers for those that were looked up.
-    fn has_seen(&self, fingerprint: &Fingerprint) -> bool;
+    /// Tells whether a fingerprint was taken in before, and is not to be visited again. It answers for those that were
+    /// looked up.
+    fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool;
 
     /// Makes sure that [`Frontier::has_seen`] and [`Frontier::offer`] can answer for these fingerprints: at once for
     /// `None`, else as soon as the ticket comes back as news.

@@ -29,12 +29,20 @@ impl Clock {
 
     /// Returns an instant as milliseconds since 1970, rounded up: nothing comes too early.
     pub fn millis(&self, instant: Instant) -> u64 {
-        let ahead = instant.checked_duration_since(self.instant);
-        let time = match ahead {
+        u64::try_from(self.time(instant).as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+
+    /// Returns an instant as seconds since 1970, rounded down.
+    pub fn second(&self, instant: Instant) -> u32 {
+        u32::try_from(self.time(instant).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// Returns an instant as time since 1970.
+    fn time(&self, instant: Instant) -> Duration {
+        match instant.checked_duration_since(self.instant) {
             Some(ahead) => self.time + ahead,
             None => self.time.saturating_sub(self.instant.saturating_duration_since(instant)),
-        };
-        u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+        }
     }
 
     /// Returns milliseconds since 1970 as an instant. What is so long past that no instant names it is long past;

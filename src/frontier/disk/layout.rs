@@ -1,6 +1,6 @@
 //! Layout: what of a frontier stands where on the disk. The only file that names the store's crate.
 //!
-//! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → when it was first seen) and
+//! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → when it was last taken in) and
 //! `meta` (all else, each kind of key with its own first byte). A batch over all three is stored whole or not at all.
 
 use std::{
@@ -9,7 +9,6 @@ use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
@@ -43,8 +42,10 @@ pub enum Write {
     Put { domain: Domain, entry: Entry, not_before: Option<u64> },
     /// An entry is done with.
     Remove { domain: Domain, place: Place },
-    /// A fingerprint was seen.
-    See(Fingerprint),
+    /// A fingerprint was seen, at a second since 1970.
+    See(Fingerprint, u32),
+    /// A fingerprint counts as never seen.
+    Unsee(Fingerprint),
     /// A domain's past.
     Remember { domain: Domain, past: Past },
     /// The host of a seed is in the scope.
@@ -76,7 +77,7 @@ impl Write {
         match self {
             Self::Put { domain, entry, .. } => (0, queue_key(domain, entry.place)),
             Self::Remove { domain, place } => (0, queue_key(domain, *place)),
-            Self::See(fingerprint) => (1, fingerprint.to_bytes().to_vec()),
+            Self::See(fingerprint, _) | Self::Unsee(fingerprint) => (1, fingerprint.to_bytes().to_vec()),
             Self::Remember { domain, .. } | Self::Forget { domain } => (2, meta_key(PAST, domain.as_str())),
             Self::Include(url) => (2, meta_key(INCLUDED, url.as_str())),
             Self::Bury { number, .. } | Self::Unbury { number } => (2, dead_key(*number)),
@@ -176,6 +177,9 @@ const MEMTABLE: u64 = 16 << 20;
 
 /// The most that is read back after a crash: what the store allows at least is 64 MiB.
 const JOURNAL: u64 = 64 << 20;
+
+/// Fingerprints that are forgotten in one batch: more would only take memory.
+const FORGOTTEN_AT_ONCE: usize = 10_000;
 
 /// Bytes before the JSON of a stored request: attempts, delay.
 const HEADER: usize = 12;
@@ -286,17 +290,14 @@ impl Layout {
     ///
     /// # Errors
     /// The disk is full or broken; nothing of the batch is stored then.
-    #[allow(clippy::disallowed_methods, reason = "a fingerprint is stored with the time of day")]
     pub fn store(&self, batch: Batch) -> Result<()> {
-        #[allow(clippy::disallowed_methods, reason = "entries carry the time of day, to be forgotten by age")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let now = u32::try_from(now).unwrap_or(u32::MAX).to_be_bytes();
         let mut stored = self.database.batch();
         for (key, write) in in_order(batch.writes) {
             match write {
                 Write::Put { entry, not_before, .. } => stored.insert(&self.queue, key, encode(&entry, not_before)?),
                 Write::Remove { .. } => stored.remove(&self.queue, key),
-                Write::See(_) => stored.insert(&self.seen, key, now),
+                Write::See(_, at) => stored.insert(&self.seen, key, at.to_be_bytes()),
+                Write::Unsee(_) => stored.remove(&self.seen, key),
                 Write::Remember { past, .. } => stored.insert(&self.meta, key, to_json(&past)?),
                 Write::Include(_) => stored.insert(&self.meta, key, []),
                 Write::Bury { dead, .. } => stored.insert(&self.meta, key, to_json(&dead)?),
@@ -325,21 +326,47 @@ impl Layout {
         self.database.persist(PersistMode::SyncData).map_err(|error| self.failed(&error))
     }
 
-    /// Tells whether a fingerprint was seen.
+    /// Returns the second at which a fingerprint was last taken in.
     ///
     /// # Errors
     /// The disk is broken, or what it holds.
-    pub fn has_seen(&self, fingerprint: &Fingerprint) -> Result<bool> {
-        self.seen.contains_key(fingerprint.to_bytes()).map_err(|error| self.damaged(&error))
+    pub fn seen_at(&self, fingerprint: &Fingerprint) -> Result<Option<u32>> {
+        let value = self.seen.get(fingerprint.to_bytes()).map_err(|error| self.damaged(&error))?;
+        Ok(value.map(|value| u32_of(&value)))
     }
 
-    /// Returns all fingerprints.
-    pub fn all_seen(&self) -> impl Iterator<Item = Result<Fingerprint>> {
-        to_first_error(self.seen.iter().map(|entry| {
-            let key = entry.key().map_err(|error| self.damaged(&error))?;
+    /// Returns all fingerprints, and the second at which each was last taken in.
+    pub fn all_seen(&self) -> impl Iterator<Item = Result<(Fingerprint, u32)>> {
+        self.seen_in(self.seen.iter())
+    }
+
+    fn seen_in(&self, entries: impl Iterator<Item = fjall::Guard>) -> impl Iterator<Item = Result<(Fingerprint, u32)>> {
+        to_first_error(entries.map(|entry| {
+            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
             let bytes = (*key).try_into().map_err(|_| self.damaged(&"a fingerprint has not 16 bytes"))?;
-            Ok(Fingerprint::from_bytes(bytes))
+            Ok((Fingerprint::from_bytes(bytes), u32_of(&value)))
         }))
+    }
+
+    /// Forgets what is due among up to `most` fingerprints, from one on and round; the count of what was seen goes with
+    /// them.
+    ///
+    /// # Errors
+    /// The disk is broken, or what it holds.
+    pub fn forget(&self, from: Fingerprint, most: usize, is_due: impl Fn(u32) -> bool) -> Result<()> {
+        let from = from.to_bytes();
+        let all = self.seen.range(from..).chain(self.seen.range(..from));
+        let mut due = self.seen_in(all.take(most)).filter(|seen| seen.as_ref().map_or(true, |(_, at)| is_due(*at)));
+        loop {
+            let due = due.by_ref().take(FORGOTTEN_AT_ONCE).map(|seen| Ok(Write::Unsee(seen?.0)));
+            let writes = due.collect::<Result<Vec<_>>>()?;
+            if writes.is_empty() {
+                return Ok(());
+            }
+            let mut counters = self.counters()?;
+            counters.seen = counters.seen.saturating_sub(writes.len() as u64);
+            self.store(Batch { writes, counters: Some(counters), ..Batch::default() })?;
+        }
     }
 
     /// Reads up to `most` entries of a domain's queue, from a place on.
@@ -484,6 +511,10 @@ fn dead_key(number: u64) -> Vec<u8> {
 
 fn domain_of(key: &[u8]) -> Domain {
     Domain::new(&String::from_utf8_lossy(key.get(1..).unwrap_or_default()))
+}
+
+fn u32_of(bytes: &[u8]) -> u32 {
+    bytes.try_into().map_or(0, u32::from_be_bytes)
 }
 
 fn u64_of(bytes: &[u8]) -> u64 {

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     domain::Domain,
     error::Result,
+    recrawl::Recrawl,
     request::{Fingerprint, Request},
 };
 
@@ -51,6 +52,7 @@ pub(super) struct DiskFrontier {
     /// Numbers entries, loans and tickets; entries of equal priority go in its order.
     next: u64,
     seen: u64,
+    recrawl: Recrawl,
     clock: Clock,
     /// What was done since the last commit.
     transaction: Transaction,
@@ -71,6 +73,7 @@ struct Loan {
 }
 
 struct Question {
+    /// All that it is about, whether they were known or not.
     fingerprints: Vec<Fingerprint>,
     generation: u64,
 }
@@ -84,6 +87,8 @@ struct Sizes {
     of_a_domain: usize,
     /// The most fingerprints of a generation.
     generation: usize,
+    /// The most fingerprints among which the due are forgotten when the state is opened.
+    looked_through: usize,
 }
 
 impl Default for Sizes {
@@ -95,6 +100,8 @@ impl Default for Sizes {
             of_a_domain: 8_192,
             // About 20 MB for each of two. A crawl of fewer pages never asks its store what it has seen.
             generation: 800_000,
+            // Under a second. Each time from another place on, so that all have their turn.
+            looked_through: 1_000_000,
         }
     }
 }
@@ -122,26 +129,43 @@ pub use self::layout::FIXED;
 ///
 /// # Errors
 /// Another process holds the directory, it is damaged or of another version, or it cannot be written.
-pub fn open(dir: &Path, settings: &[(&str, String)]) -> Result<(Box<dyn Frontier>, Resumed)> {
-    let (frontier, resumed) = DiskFrontier::open(dir, settings, Sizes::default())?;
+pub fn open(
+    dir: &Path,
+    settings: &[(&str, String)],
+    recrawl: Recrawl,
+    now: Instant,
+) -> Result<(Box<dyn Frontier>, Resumed)> {
+    let (frontier, resumed) = DiskFrontier::open(dir, settings, recrawl, Sizes::default(), now)?;
     Ok((Box::new(frontier), resumed))
 }
 
 impl DiskFrontier {
-    fn open(dir: &Path, settings: &[(&str, String)], sizes: Sizes) -> Result<(Self, Resumed)> {
+    fn open(
+        dir: &Path,
+        settings: &[(&str, String)],
+        recrawl: Recrawl,
+        sizes: Sizes,
+        now: Instant,
+    ) -> Result<(Self, Resumed)> {
         let layout = Layout::open(dir)?;
+        let clock = Clock::now();
+        if recrawl.revisit_after.is_some() {
+            let now = clock.second(now);
+            let anywhere = Fingerprint::from_bytes(fastrand::u128(..).to_be_bytes());
+            layout.forget(anywhere, sizes.looked_through, |seen_at| recrawl.is_due(seen_at, now))?;
+        }
         let known = layout.known(Some(settings))?;
-        let mut recent = Recent::with_generations_of(sizes.generation);
+        let mut recent = Recent::with_generations_of(sizes.generation, &recrawl);
         if known.seen <= sizes.generation as u64 {
-            for fingerprint in layout.all_seen() {
-                recent.insert(fingerprint?);
+            for seen in layout.all_seen() {
+                let (fingerprint, at) = seen?;
+                recent.insert(fingerprint, at);
             }
         } else {
             recent.forget_completeness();
         }
         let queues = known.waiting.into_iter().map(|(domain, stored)| (domain, Queue::stored(stored)));
         let queues: HashMap<Domain, Queue> = queues.collect();
-        let clock = Clock::now();
         let frontier = Self {
             stored: queues.values().map(|queue| queue.stored).sum(),
             queues,
@@ -152,6 +176,7 @@ impl DiskFrontier {
             in_memory: 0,
             next: known.next,
             seen: known.seen,
+            recrawl,
             committed: clock.start(),
             clock,
             transaction: Transaction::default(),
@@ -249,16 +274,15 @@ impl DiskFrontier {
 }
 
 impl Frontier for DiskFrontier {
-    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request) -> Offered {
-        if self.recent.contains(&fingerprint) {
-            if !request.dont_filter {
-                return Offered::AlreadySeen;
-            }
-        } else {
-            self.recent.insert(fingerprint);
-            self.seen += 1;
-            self.transaction.writes.push(Write::See(fingerprint));
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
+        let now = self.clock.second(now);
+        let seen_at = self.recent.seen_at(&fingerprint);
+        if !request.dont_filter && seen_at.is_some_and(|seen_at| !self.recrawl.is_due(seen_at, now)) {
+            return Offered::AlreadySeen;
         }
+        self.recent.insert(fingerprint, now);
+        self.seen += u64::from(seen_at.is_none());
+        self.transaction.writes.push(Write::See(fingerprint, now));
         let place = Place::new(request.priority, self.number());
         let entry = Entry { place, attempts: 0, request: Arc::new(request) };
         self.transaction.put(domain, &entry, None);
@@ -277,21 +301,16 @@ impl Frontier for DiskFrontier {
         Offered::Queued
     }
 
-    fn has_seen(&self, fingerprint: &Fingerprint) -> bool {
-        self.recent.contains(fingerprint)
+    fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool {
+        self.recent.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.clock.second(now)))
     }
 
     fn look_up(&mut self, fingerprints: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
         if self.recent.is_complete() {
             return None;
         }
-        let fingerprints: Vec<_> = fingerprints.filter(|fingerprint| !self.recent.contains(fingerprint)).collect();
-        if fingerprints.is_empty() {
-            return None;
-        }
         let ticket = Ticket(self.number());
-        self.ask(ticket, fingerprints);
-        Some(ticket)
+        self.ask(ticket, fingerprints.collect()).then_some(ticket)
     }
 
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
@@ -384,23 +403,34 @@ impl Frontier for DiskFrontier {
 }
 
 impl DiskFrontier {
-    fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) {
-        self.link.send(Order::Ask { ticket, fingerprints: fingerprints.clone() });
-        self.questions.insert(ticket, Question { fingerprints, generation: self.recent.generation() });
+    /// Asks the store for those that are not known; answers whether there are any. Those that are known are kept at
+    /// least as long as the answer counts.
+    fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) -> bool {
+        let generation = self.recent.generation();
+        let unknown = fingerprints.iter().copied().filter(|fingerprint| !self.recent.refresh(fingerprint));
+        let unknown: Vec<_> = unknown.collect();
+        let asked = !unknown.is_empty();
+        if asked {
+            self.link.send(Order::Ask { ticket, fingerprints: unknown });
+            self.questions.insert(ticket, Question { fingerprints, generation });
+        }
+        asked
     }
 
     /// Takes the answer to a question in; `None` if it has come too late to count, and was asked again.
-    fn take_seen(&mut self, ticket: Ticket, seen: Vec<Fingerprint>) -> Option<Ticket> {
+    fn take_seen(&mut self, ticket: Ticket, seen: Vec<(Fingerprint, u32)>) -> Option<Ticket> {
         let question = self.questions.remove(&ticket)?;
-        if self.recent.has_forgotten_since(question.generation) {
-            // What came between question and answer may be forgotten already.
-            self.ask(ticket, question.fingerprints);
-            return None;
+        if !self.recent.has_forgotten_since(question.generation) {
+            for (fingerprint, at) in seen {
+                // It may have been taken in anew since.
+                let at = self.recent.seen_at(&fingerprint).map_or(at, |known| known.max(at));
+                self.recent.insert(fingerprint, at);
+            }
         }
-        for fingerprint in seen {
-            self.recent.insert(fingerprint);
-        }
-        Some(ticket)
+        // What came between question and answer may be forgotten already, or what was known when it was asked.
+        let too_late = self.recent.has_forgotten_since(question.generation);
+        let asked_again = too_late && self.ask(ticket, question.fingerprints);
+        (!asked_again).then_some(ticket)
     }
 }
 
@@ -483,8 +513,9 @@ pub(super) mod testing {
     pub(in crate::frontier) use super::DiskFrontier as Tiny;
 
     /// A frontier with so little room that everything that can be forgotten is.
-    pub(in crate::frontier) fn tiny(dir: &Path) -> Result<(DiskFrontier, Resumed)> {
-        DiskFrontier::open(dir, &[], Sizes { all: 24, of_a_domain: 4, generation: 8 })
+    pub(in crate::frontier) fn tiny(dir: &Path, recrawl: Recrawl, now: Instant) -> Result<(DiskFrontier, Resumed)> {
+        let sizes = Sizes { all: 24, of_a_domain: 4, generation: 8, looked_through: 16 };
+        DiskFrontier::open(dir, &[], recrawl, sizes, now)
     }
 
     /// Waits until all that was committed is stored.

@@ -1,14 +1,12 @@
 //! Recent: the fingerprints that came lately, and whether those are all that ever came. Knows no store.
 
-use hashbrown::HashSet;
-
-use crate::request::Fingerprint;
+use crate::{frontier::seen::Seen, recrawl::Recrawl, request::Fingerprint};
 
 /// Two generations of fingerprints: when the younger is full, the elder is forgotten.
 #[derive(Debug)]
 pub struct Recent {
-    young: HashSet<Fingerprint>,
-    old: HashSet<Fingerprint>,
+    young: Seen,
+    old: Seen,
     generation: u64,
     complete: bool,
     most: usize,
@@ -16,23 +14,32 @@ pub struct Recent {
 
 impl Recent {
     /// Creates an empty set; a generation holds `most` fingerprints.
-    pub fn with_generations_of(most: usize) -> Self {
-        Self { young: HashSet::new(), old: HashSet::new(), generation: 0, complete: true, most }
+    pub fn with_generations_of(most: usize, recrawl: &Recrawl) -> Self {
+        Self { young: Seen::new(recrawl), old: Seen::new(recrawl), generation: 0, complete: true, most }
     }
 
-    /// Takes a fingerprint in.
-    pub fn insert(&mut self, fingerprint: Fingerprint) {
+    /// Takes a fingerprint in that was last seen at this second.
+    pub fn insert(&mut self, fingerprint: Fingerprint, at: u32) {
         if self.young.len() >= self.most {
-            self.complete &= self.old.is_empty();
-            self.old = std::mem::take(&mut self.young);
+            self.complete &= self.old.len() == 0;
+            self.old = self.young.take_all();
             self.generation += 1;
         }
-        self.young.insert(fingerprint);
+        self.young.insert(fingerprint, at);
     }
 
-    /// Tells whether the fingerprint came lately.
-    pub fn contains(&self, fingerprint: &Fingerprint) -> bool {
-        self.young.contains(fingerprint) || self.old.contains(fingerprint)
+    /// Returns when the fingerprint was last seen, if that was lately; 0 where no times are kept.
+    pub fn seen_at(&self, fingerprint: &Fingerprint) -> Option<u32> {
+        self.young.seen_at(fingerprint).or_else(|| self.old.seen_at(fingerprint))
+    }
+
+    /// Keeps a fingerprint as if it had come now, if it came lately; tells whether it did.
+    pub fn refresh(&mut self, fingerprint: &Fingerprint) -> bool {
+        if self.young.seen_at(fingerprint).is_none() {
+            let Some(at) = self.old.seen_at(fingerprint) else { return false };
+            self.insert(*fingerprint, at);
+        }
+        true
     }
 
     /// Tells whether what came lately is all that ever came: then what is not in here is new.
@@ -61,24 +68,28 @@ mod tests {
     use super::*;
     use crate::request::Request;
 
+    fn has(recent: &Recent, number: u32) -> bool {
+        recent.seen_at(&fingerprint(number)).is_some()
+    }
+
     fn fingerprint(number: u32) -> Fingerprint {
         Request::parse(&format!("http://e.org/{number}")).unwrap().fingerprint()
     }
 
     #[test]
     fn nothing_is_forgotten_of_the_last_generation_and_forgetting_is_known() {
-        let mut recent = Recent::with_generations_of(100);
+        let mut recent = Recent::with_generations_of(100, &Recrawl::default());
         for number in 0..200 {
-            recent.insert(fingerprint(number));
+            recent.insert(fingerprint(number), 0);
         }
-        assert!(recent.is_complete() && recent.contains(&fingerprint(0)));
+        assert!(recent.is_complete() && has(&recent, 0));
         let generation = recent.generation();
         for number in 200..400 {
-            recent.insert(fingerprint(number));
-            let newest_since = recent.contains(&fingerprint(200));
+            recent.insert(fingerprint(number), 0);
+            let newest_since = has(&recent, 200);
             assert!(newest_since || recent.has_forgotten_since(generation));
         }
-        assert!(!recent.is_complete() && !recent.contains(&fingerprint(0)));
-        assert!((300..400).all(|number| recent.contains(&fingerprint(number))));
+        assert!(!recent.is_complete() && !has(&recent, 0));
+        assert!((300..400).all(|number| has(&recent, number)));
     }
 }

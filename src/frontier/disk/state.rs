@@ -265,22 +265,25 @@ mod tests {
     use std::{fs, path::PathBuf};
 
     use super::*;
-    use crate::frontier::{
-        Frontier, Next,
-        disk::testing::{sync, tiny},
-        durable::{Durable, Progress},
+    use crate::{
+        frontier::{
+            Frontier, Next,
+            disk::testing::{sync, tiny},
+            durable::{Durable, Progress},
+        },
+        recrawl::Recrawl,
     };
 
     const PAGES: u32 = 40;
 
     /// A state of which two pages are done and one has failed, and whose ledger says so.
     fn stored(dir: &Path) {
-        let (mut frontier, _) = tiny(dir).unwrap();
+        let (mut frontier, _) = tiny(dir, Recrawl::default(), std::time::Instant::now()).unwrap();
         let domain = Domain::new("e.org");
         let mut progress = Progress::default();
         for page in 0..PAGES {
             let request = Request::parse(&format!("http://e.org/{page}")).unwrap();
-            frontier.offer(&domain, request.fingerprint(), request);
+            frontier.offer(&domain, request.fingerprint(), request, std::time::Instant::now());
             progress.ledger.discovered += 1;
             frontier.commit(progress.clone(), std::time::Instant::now());
             sync(&frontier);
@@ -348,6 +351,30 @@ mod tests {
         let summary = state.verify().unwrap();
         assert_eq!((summary.ledger.dropped, summary.ledger.queued, summary.domains), (38, 0, 0));
         assert_eq!(summary.problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_due_is_forgotten_when_the_state_is_opened_and_the_rest_stays_exact() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = std::time::Instant::now();
+        let (mut frontier, _) = tiny(dir.path(), Recrawl::default(), now).unwrap();
+        for page in 0..PAGES {
+            let request = Request::parse(&format!("http://e.org/{page}")).unwrap();
+            let at = if page < 30 { now - std::time::Duration::from_secs(60) } else { now };
+            frontier.offer(&Domain::new("e.org"), request.fingerprint(), request, at);
+        }
+        frontier.commit(Progress::default(), now);
+        frontier.close().blocking_recv().unwrap().unwrap();
+        let mut seen = u64::from(PAGES);
+        for _ in 0..50 {
+            let recrawl = Recrawl { revisit_after: Some(std::time::Duration::from_secs(30)), seeds: false };
+            tiny(dir.path(), recrawl, now).unwrap().0.close().blocking_recv().unwrap().unwrap();
+            let summary = State::open(dir.path()).unwrap().verify().unwrap();
+            assert!(!summary.problems.iter().any(|problem| problem.contains("fingerprints")), "{:?}", summary.problems);
+            assert!(seen - summary.seen <= 16, "a part at a time");
+            seen = summary.seen;
+        }
+        assert_eq!(seen, 10, "all had their turn");
     }
 
     #[test]

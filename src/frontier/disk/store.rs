@@ -30,7 +30,7 @@ use crate::{
 pub enum Order {
     /// Store this, whole or not at all.
     Store(Transaction),
-    /// Which of these were seen?
+    /// Which of these were seen, and when?
     Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
     /// What stands in a domain's queue from here on?
     Read { domain: Domain, from: Place, most: usize },
@@ -41,7 +41,7 @@ pub enum Order {
 /// What the store answers.
 pub enum Answer {
     /// To [`Order::Ask`].
-    Seen { ticket: Ticket, seen: Vec<Fingerprint> },
+    Seen { ticket: Ticket, seen: Vec<(Fingerprint, u32)> },
     /// To [`Order::Read`].
     Read { domain: Domain, read: Read },
     /// It is not behind any more.
@@ -295,8 +295,8 @@ impl Desk {
                 let seen = self.attempt(|layout| {
                     let mut seen = Vec::new();
                     for fingerprint in fingerprints {
-                        if layout.has_seen(&fingerprint)? {
-                            seen.push(fingerprint);
+                        if let Some(at) = layout.seen_at(&fingerprint)? {
+                            seen.push((fingerprint, at));
                         }
                     }
                     Ok(seen)

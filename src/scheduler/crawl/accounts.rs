@@ -23,7 +23,7 @@ impl Crawl {
 
     fn admit(&mut self, candidate: Candidate, now: Instant) {
         let rejected = self.log.is_some().then(|| candidate.request().clone());
-        match self.admission.admit(&mut *self.frontier, candidate) {
+        match self.admission.admit(&mut *self.frontier, candidate, now) {
             Admitted::AlreadySeen => {}
             Admitted::Queued { domain, again } => {
                 match again {

@@ -1,0 +1,100 @@
+//! Seen: the fingerprints that were taken in, each with its time where that matters. Knows no clock and no store.
+
+use hashbrown::{HashMap, HashSet, hash_map::Entry};
+
+use crate::{recrawl::Recrawl, request::Fingerprint};
+
+/// A set of fingerprints. Times are seconds, rounded down.
+#[derive(Debug)]
+pub enum Seen {
+    /// Without times, where nothing is ever visited again: 16 bytes each.
+    Ever(HashSet<Fingerprint>),
+    /// When each was last taken in: 20 bytes each. With so many it is next looked for what is due, to forget it.
+    Since(HashMap<Fingerprint, u32>, usize),
+}
+
+/// With fewer it is not worth while to look for what is due.
+const FEWEST: usize = 1_024;
+
+impl Seen {
+    /// Creates an empty set that keeps what `recrawl` needs.
+    pub fn new(recrawl: &Recrawl) -> Self {
+        match recrawl.revisit_after {
+            None => Self::Ever(HashSet::new()),
+            Some(_) => Self::Since(HashMap::new(), FEWEST),
+        }
+    }
+
+    /// Takes a fingerprint in; tells whether it counts as new. What is due anyway is forgotten as often as the set has
+    /// doubled, so that it is at most twice as large as it has to be.
+    pub fn take(&mut self, fingerprint: Fingerprint, now: u32, recrawl: &Recrawl) -> bool {
+        let (times, next_look) = match self {
+            Self::Ever(seen) => return seen.insert(fingerprint),
+            Self::Since(times, next_look) => (times, next_look),
+        };
+        if times.len() >= *next_look {
+            times.retain(|_, seen_at| !recrawl.is_due(*seen_at, now));
+            *next_look = FEWEST.max(2 * times.len());
+        }
+        match times.entry(fingerprint) {
+            Entry::Occupied(seen) if !recrawl.is_due(*seen.get(), now) => false,
+            entry => {
+                entry.insert(now);
+                true
+            }
+        }
+    }
+
+    /// Notes when a fingerprint was last taken in.
+    pub fn insert(&mut self, fingerprint: Fingerprint, at: u32) {
+        match self {
+            Self::Ever(seen) => drop(seen.insert(fingerprint)),
+            Self::Since(times, _) => drop(times.insert(fingerprint, at)),
+        }
+    }
+
+    /// Returns when a fingerprint was last taken in; 0 where no times are kept.
+    pub fn seen_at(&self, fingerprint: &Fingerprint) -> Option<u32> {
+        match self {
+            Self::Ever(seen) => seen.contains(fingerprint).then_some(0),
+            Self::Since(times, _) => times.get(fingerprint).copied(),
+        }
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ever(seen) => seen.len(),
+            Self::Since(times, _) => times.len(),
+        }
+    }
+
+    /// Takes all out.
+    #[cfg_attr(not(feature = "disk"), expect(dead_code, reason = "only what is on disk goes by generations"))]
+    pub fn take_all(&mut self) -> Self {
+        match self {
+            Self::Ever(seen) => Self::Ever(std::mem::take(seen)),
+            Self::Since(times, next_look) => Self::Since(std::mem::take(times), *next_look),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::request::Request;
+
+    #[test]
+    fn what_is_due_is_forgotten_and_the_set_stays_small() {
+        let recrawl = Recrawl { revisit_after: Some(Duration::from_secs(9)), seeds: false };
+        let mut seen = Seen::new(&recrawl);
+        for number in 0..10_000_u32 {
+            let fingerprint = Request::parse(&format!("http://e.org/{number}")).unwrap().fingerprint();
+            // A hundred each second: eleven hundred are not due yet.
+            assert!(seen.take(fingerprint, number / 100, &recrawl) && !seen.take(fingerprint, number / 100, &recrawl));
+            assert!(seen.len() <= 2_400, "{}", seen.len());
+        }
+    }
+}
