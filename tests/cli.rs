@@ -352,3 +352,14 @@ fn the_demo_ends_well_with_a_ledger_that_adds_up() {
     assert!(said.contains("2 failed") && said.contains("adds up"), "{said}");
     assert!(said.contains("had 0 visitors in /cloister/"), "{said}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_is_an_error_at_the_end() {
+    let site = Site::start();
+    let output = crawl(&site.url("/a"), &["--log", "/dev/full"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(lines(&output.stdout).len(), 1, "the crawl went on");
+    assert_eq!(said.matches("error: the crawl log /dev/full cannot be written").count(), 1, "{said}");
+}

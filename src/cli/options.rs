@@ -198,11 +198,12 @@ pub struct CrawlOptions {
 #[derive(Args, Debug)]
 #[command(after_help = exit::CODES)]
 pub struct PollOptions {
-    /// What to ask for, with the scheme: https://…; `-` reads from stdin, one URL or JSON object a line:
-    /// {"url", "method", "headers", "body"}
-    #[arg(value_name = "URL|-")]
+    /// What to ask for: URLs with the scheme, https://…; files; or `-` for stdin. A file has one URL or JSON object a
+    /// line, {"url", "method", "headers", "body"}, and is read whole before the first request: a wrong line is named
+    /// before anything is sent
+    #[arg(value_name = "URL|FILE|-")]
     pub urls: Vec<String>,
-    /// Ask for what a file says too, one URL or JSON object a line
+    /// Ask for what a file says too, as a FILE among the arguments
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// The method [default: GET, or POST with a body]

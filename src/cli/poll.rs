@@ -144,18 +144,23 @@ fn read_all(options: &PollOptions) -> Result<Vec<Asked>, Failure> {
         if url == "-" {
             let text = io::read_to_string(io::stdin()).map_err(|error| Failure::usage(format!("stdin: {error}")))?;
             read("stdin", text)?;
+        } else if Path::new(url).is_file() {
+            read(url, read_file(Path::new(url))?)?;
         } else {
             read("argument", url.clone())?;
         }
     }
     if let Some(path) = &options.input {
-        let unreadable = |error| Failure::usage(format!("--input {} cannot be read: {error}", path.display()));
-        read(&path.display().to_string(), fs::read_to_string(path).map_err(unreadable)?)?;
+        read(&path.display().to_string(), read_file(path)?)?;
     }
     if asked.is_empty() {
-        return Err(Failure::usage("nothing to ask for; give URLs, --input FILE, or - to read them from stdin"));
+        return Err(Failure::usage("nothing to ask for; give URLs, a file of them, or - to read them from stdin"));
     }
     Ok(asked)
+}
+
+fn read_file(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))
 }
 
 impl Asked {
