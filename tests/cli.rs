@@ -197,6 +197,8 @@ fn a_wrong_setting_in_the_file_is_named_with_its_line() {
         ("[scope]\nwithin = 'planet'\n", ["within", "planet", "host"]),
         ("[select]\nhead = 'h1['\n", ["select.head", "h1[", "selector"]),
         ("threads = 'many'\n", ["threads", "line 1", "many"]),
+        ("max_pages = 3\n", ["max_pages belongs to [scope]", "line 1", "expected"]),
+        ("ca_files = []\n", ["ca_files belongs to [transport.tls]", "line 1", "expected"]),
     ] {
         fs::write(&file, settings).unwrap();
         refuses(&["crawl", "http://127.0.0.1:1/", "--allow-private", "--config", &file], 2, &words);
@@ -362,4 +364,46 @@ fn a_log_that_cannot_be_written_is_an_error_at_the_end() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(lines(&output.stdout).len(), 1, "the crawl went on");
     assert_eq!(said.matches("error: the crawl log /dev/full cannot be written").count(), 1, "{said}");
+}
+
+#[test]
+fn a_pace_of_the_command_line_wins_over_the_overrides_of_the_file() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let file = path(&folder, "crawl.toml");
+    fs::write(&file, "[[politeness.overrides]]\ndomain = '127.0.0.1'\nspacing = '10m'\n").unwrap();
+    assert_eq!(lines(&crawl(&site.url("/"), &["--config", &file]).stdout).len(), 4);
+}
+
+#[test]
+fn the_documented_file_has_every_setting_and_crawls() {
+    let block = include_str!("../docs/CONFIG.md").split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let settings = actix_crawler::crawler::Settings::default();
+    for table in [
+        serde_json::to_value(&settings.politeness),
+        serde_json::to_value(&settings.scope),
+        serde_json::to_value(&settings.retry),
+        serde_json::to_value(&settings.transport),
+    ] {
+        every_key(&table.unwrap(), &mut |key| {
+            let known = [format!("{key} = "), format!(".{key}]")];
+            assert!(known.iter().any(|known| block.contains(known)), "docs/CONFIG.md does not show {key}");
+        });
+    }
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    fs::write(folder.path().join("crawl.toml"), block).unwrap();
+    let url = site.url("/");
+    let arguments = ["crawl", &url, "--config", "crawl.toml", "--allow-private", "--rate", "200/s"];
+    let output = command(&arguments).current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let pages = lines(&fs::read(folder.path().join("pages.jsonl")).unwrap());
+    assert_eq!(pages.len(), 4);
+    assert!(pages.iter().any(|page| page["headline"] == serde_json::json!(["All"])), "{pages:?}");
+    assert!(folder.path().join("log.jsonl").exists() && folder.path().join("summary.json").exists());
+}
+
+fn every_key(table: &Value, check: &mut dyn FnMut(&str)) {
+    for (key, value) in table.as_object().into_iter().flatten() {
+        check(key);
+        every_key(value, check);
+    }
 }

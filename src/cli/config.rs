@@ -23,6 +23,7 @@ use actix_crawler::{
     user_agent,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use url::{Host, Url};
 
 use super::{
@@ -83,7 +84,11 @@ impl Config {
                 let line = text.lines().nth(number).unwrap_or_default().trim();
                 format!(" line {}, `{line}`", number + 1)
             });
-            Failure::usage(format!("{}{}: {}", path.display(), place.unwrap_or_default(), error.message()))
+            let message = error.message();
+            let belongs = unknown_key(message).and_then(|key| Some((key, section_of(key)?)));
+            let belongs = belongs.map(|(key, section)| format!("{key} belongs to [{section}]; "));
+            let (place, belongs) = (place.unwrap_or_default(), belongs.unwrap_or_default());
+            Failure::usage(format!("{}{place}: {belongs}{message}", path.display()))
         })
     }
 
@@ -109,6 +114,10 @@ impl Config {
         if options.rate.is_some() || options.delay.is_some() {
             // A pace of the command line replaces the file's whole: its parts would hold beside each other.
             (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
+        }
+        if options.rate.is_some() || options.delay.is_some() || options.per_domain.is_some() {
+            // They would win over what is meant now, for their domains.
+            politeness.overrides.clear();
         }
         put(&mut politeness.per_domain, options.per_domain);
         put(&mut politeness.concurrency, options.concurrency);
@@ -165,6 +174,26 @@ impl Config {
             summary,
         })
     }
+}
+
+/// The key that serde refuses, by its message.
+fn unknown_key(message: &str) -> Option<&str> {
+    Some(message.strip_prefix("unknown field `")?.split_once('`')?.0)
+}
+
+/// Returns the table that has this key.
+fn section_of(key: &str) -> Option<String> {
+    let Settings { politeness, scope, retry, transport, .. } = Settings::default();
+    let tables = serde_json::json!({
+        "politeness": politeness, "scope": scope, "retry": retry, "transport": transport
+    });
+    find(&tables, key)
+}
+
+fn find(tables: &Value, key: &str) -> Option<String> {
+    let tables = || tables.as_object().into_iter().flatten();
+    let here = tables().find(|(_, table)| table.get(key).is_some()).map(|(name, _)| name.clone());
+    here.or_else(|| tables().find_map(|(name, table)| Some(format!("{name}.{}", find(table, key)?))))
 }
 
 impl Network {

@@ -106,7 +106,8 @@ pub struct CrawlOptions {
     /// Begin with the URLs in a file too, one a line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub seeds: Option<PathBuf>,
-    /// Take settings from a TOML file; options win over it
+    /// Take settings from a TOML file (docs/CONFIG.md shows every one); options win over it: --rate, --delay and
+    /// --per-domain over its overrides for single domains too. --allow, --deny and --resolve add to the file's
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
 
