@@ -232,15 +232,56 @@ fn wrong_input_gets_one_line_that_says_what_to_change() {
         ("--max-body", "big", "10M"),
         ("--resolve", "shop.test", "shop.test:127.0.0.1"),
         ("--seeds", "nowhere.txt", "nowhere.txt"),
+        ("--ca", "nowhere.pem", "cannot be read"),
+        ("--ca", "Cargo.toml", "cannot be read"),
+        ("--proxy", "here", "no proxy"),
+        ("--insecure", "a b", "no host"),
+        ("--user", "here=me:secret", "no origin"),
+        ("--per-domain", "0", "a whole number from 1"),
+        ("--concurrency", "0", "a whole number from 1"),
+        ("--retries", "x", "a whole number from 0"),
+        ("--max-pages", "99999999999999999999", "a whole number from 1"),
         ("--nonsense", "x", "--nonsense"),
     ] {
         refuses(&[here, &[option, value][..]].concat(), 2, &[option.trim_start_matches("--"), word]);
     }
     for option in ["-o", "--log", "--summary"] {
-        refuses(&[here, &[option, "nowhere/file.jsonl"][..]].concat(), 1, &["nowhere/file.jsonl", "name"]);
+        refuses(&[here, &[option, "nowhere/file.jsonl"][..]].concat(), 1, &[option, "nowhere/file.jsonl", "name"]);
+        refuses(&[here, &[option, "src"][..]].concat(), 1, &[option, "src is a directory", "name a file"]);
     }
+    for option in ["--state", "--cache", "--record"] {
+        refuses(&[here, &[option, "Cargo.toml"][..]].concat(), 1, &[option, "is a file", "name a directory"]);
+    }
+    for option in ["--log", "--summary"] {
+        refuses(&[here, &[option, "-"][..]].concat(), 2, &[option, "name one"]);
+    }
+    refuses(&[here, &["--select", "a=h1", "--select", "a=h2"][..]].concat(), 2, &["--select a", "twice"]);
     refuses(&[here, &["-o", "same.jsonl", "--log", "same.jsonl"][..]].concat(), 2, &["same.jsonl", "two files"]);
     assert!(!Path::new("same.jsonl").exists());
+}
+
+#[test]
+fn a_wrong_value_is_said_once() {
+    for (option, value, word) in [("--select", "a=[[", "is no CSS selector"), ("--allow", "(", "error:")] {
+        let output = run(&["crawl", "http://127.0.0.1:1/", "--allow-private", option, value]);
+        assert_eq!(text(&output.stderr).matches(word).count(), 1, "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_private_address_behind_a_name_is_told_with_the_options_that_allow_it() {
+    let output = run(&[
+        "crawl",
+        "http://shop.test/",
+        "--contact",
+        "me@example.org",
+        "--retries",
+        "0",
+        "--resolve",
+        "shop.test:127.0.0.1:1",
+    ]);
+    let said = text(&output.stderr);
+    assert!(said.contains("; --allow-private permits") && !said.contains("allow_private"), "{said}");
 }
 
 #[test]

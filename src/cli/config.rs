@@ -19,6 +19,7 @@ use actix_crawler::{
         address::AddressGuard,
         proxy::ProxyUrl,
         shelf::{Purpose, ShelfSettings},
+        tls::{Tls, TlsSettings},
     },
     user_agent,
 };
@@ -130,7 +131,7 @@ impl Config {
         scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
         scope.allow.extend(options.allow);
         scope.deny.extend(options.deny);
-        let mut transport = options.network.over(self.transport);
+        let mut transport = options.network.over(self.transport)?;
         transport.cookies |= options.cookies;
         let shelves =
             [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
@@ -144,6 +145,11 @@ impl Config {
             let refuse = |why| Failure::usage(format!("select.{name}: {why}"));
             select.push(Select::new(name, query).map_err(refuse)?);
         }
+        for (index, Select { name, .. }) in options.select.iter().enumerate() {
+            if options.select.iter().take(index).any(|other| other.name == *name) {
+                return Err(Failure::usage(format!("--select {name} is given twice; give each selector its own name")));
+            }
+        }
         select.retain(|from_file| options.select.iter().all(|given| given.name != from_file.name));
         select.extend(options.select);
 
@@ -151,6 +157,9 @@ impl Config {
         let output = options.output.or(self.output).filter(|path| path.as_os_str() != "-");
         let summary = options.summary.or(self.summary);
         let log = options.log.or(self.log);
+        for (option, path) in [("--log", &log), ("--summary", &summary)] {
+            refuse_stdout(option, path.as_deref())?;
+        }
         refuse_shared([("output", &output), ("log", &log), ("summary", &summary)])?;
         let defaults = Settings::default();
         let settings = Settings {
@@ -198,7 +207,10 @@ fn find(tables: &Value, key: &str) -> Option<String> {
 
 impl Network {
     /// Puts these options over the transport's settings.
-    pub fn over(&self, mut transport: TransportSettings) -> TransportSettings {
+    ///
+    /// # Errors
+    /// A file of certificates cannot be read.
+    pub fn over(&self, mut transport: TransportSettings) -> Result<TransportSettings, Failure> {
         transport.guard.allow_private |= self.allow_private;
         transport.guard.allow.extend(&self.allow_address);
         // Of two rules for one host the later holds.
@@ -215,7 +227,18 @@ impl Network {
             transport.deadlines = transport.deadlines.within(limit);
         }
         put(&mut transport.body.max_bytes, self.max_body);
-        transport
+        let TlsSettings { ca_files, client_certificates, .. } = &transport.tls;
+        if !ca_files.is_empty() || !client_certificates.is_empty() {
+            // Read here once more: the library does not tell files to be read from those to be written.
+            Tls::new(&transport.tls).map_err(|error| match error {
+                Error::File { path, source } => {
+                    let option = if ca_files.contains(&path) { "--ca" } else { "client_certificates:" };
+                    unreadable(option, &path, &source)
+                }
+                other => other.into(),
+            })?;
+        }
+        Ok(transport)
     }
 }
 
@@ -278,6 +301,19 @@ pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure>
         }
     }
     Ok(())
+}
+
+/// Refuses `-` where only files are written.
+///
+/// # Errors
+/// Says so.
+pub fn refuse_stdout(option: &str, path: Option<&Path>) -> Result<(), Failure> {
+    match path {
+        Some(path) if path.as_os_str() == "-" => {
+            Err(Failure::usage(format!("{option} - is no file; name one: stdout is for the other output")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn refuse_shared(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), Failure> {
