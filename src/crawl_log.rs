@@ -3,23 +3,23 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use actix::{Actor, Arbiter, Context, Handler, Recipient};
 
 use crate::{
-    error::{Error, Result},
+    error::{self, Error},
     pipeline::append_lines,
     scheduler::LogLines,
 };
 
 /// The actor that writes the crawl log, as JSON Lines.
 pub struct CrawlLog {
+    path: PathBuf,
     output: BufWriter<File>,
     /// Its own thread, so that a slow disk holds up nobody.
     arbiter: Arbiter,
-    failed: bool,
 }
 
 impl CrawlLog {
@@ -27,12 +27,13 @@ impl CrawlLog {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn start(path: &Path, append: bool) -> Result<Recipient<LogLines>> {
+    pub fn start(path: &Path, append: bool) -> error::Result<Recipient<LogLines>> {
         let file =
             if append { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
+        let path = path.to_owned();
         let arbiter = Arbiter::new();
         let handle = arbiter.handle();
-        let make = move |_: &mut Context<Self>| Self { output: BufWriter::new(file), arbiter, failed: false };
+        let make = move |_: &mut Context<Self>| Self { path, output: BufWriter::new(file), arbiter };
         Ok(Self::start_in_arbiter(&handle, make).recipient())
     }
 }
@@ -46,9 +47,9 @@ impl Actor for CrawlLog {
 }
 
 impl Handler<LogLines> for CrawlLog {
-    type Result = ();
+    type Result = Result<(), String>;
 
-    fn handle(&mut self, LogLines(lines): LogLines, _: &mut Self::Context) {
+    fn handle(&mut self, LogLines(lines): LogLines, _: &mut Self::Context) -> Self::Result {
         let mut write_all = || -> std::io::Result<()> {
             for line in &lines {
                 serde_json::to_writer(&mut self.output, line)?;
@@ -56,11 +57,6 @@ impl Handler<LogLines> for CrawlLog {
             }
             self.output.flush()
         };
-        if let Err(error) = write_all() {
-            // Said once: a full disk would otherwise fill the other log.
-            if !std::mem::replace(&mut self.failed, true) {
-                tracing::error!(%error, "the crawl log cannot be written");
-            }
-        }
+        write_all().map_err(|error| format!("the crawl log {} cannot be written: {error}", self.path.display()))
     }
 }

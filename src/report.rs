@@ -20,7 +20,7 @@ pub struct Report {
     pub complaints: Vec<String>,
     /// What the settings let happen that whoever reads this has to know, such as unchecked certificates.
     pub warnings: Vec<String>,
-    /// Why the crawl's state could not be stored any more.
+    /// Why the crawl's state, or its log, could not be written any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// The state that the crawl kept, and can be resumed from.
@@ -49,7 +49,8 @@ pub enum Ended {
     Stopped,
     /// It was made to stop at once: what was in flight is counted as leased.
     Aborted,
-    /// Its state could not be stored any more: what was stored before is safe, and can be resumed.
+    /// Its state could not be stored any more: what was stored before is safe, and can be resumed. Or it ran to its
+    /// end, and its log could not be written.
     Failed,
 }
 
@@ -107,7 +108,7 @@ impl fmt::Display for Report {
             writeln!(f, "; the same command goes on with it\n")?;
         }
         if let Some(failure) = &self.failure {
-            writeln!(f, "{failure}\n")?;
+            writeln!(f, "error: {failure}\n")?;
         }
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {complaint}\n")?;

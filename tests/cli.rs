@@ -197,6 +197,8 @@ fn a_wrong_setting_in_the_file_is_named_with_its_line() {
         ("[scope]\nwithin = 'planet'\n", ["within", "planet", "host"]),
         ("[select]\nhead = 'h1['\n", ["select.head", "h1[", "selector"]),
         ("threads = 'many'\n", ["threads", "line 1", "many"]),
+        ("max_pages = 3\n", ["max_pages belongs to [scope]", "line 1", "expected"]),
+        ("ca_files = []\n", ["ca_files belongs to [transport.tls]", "line 1", "expected"]),
     ] {
         fs::write(&file, settings).unwrap();
         refuses(&["crawl", "http://127.0.0.1:1/", "--allow-private", "--config", &file], 2, &words);
@@ -230,15 +232,56 @@ fn wrong_input_gets_one_line_that_says_what_to_change() {
         ("--max-body", "big", "10M"),
         ("--resolve", "shop.test", "shop.test:127.0.0.1"),
         ("--seeds", "nowhere.txt", "nowhere.txt"),
+        ("--ca", "nowhere.pem", "cannot be read"),
+        ("--ca", "Cargo.toml", "cannot be read"),
+        ("--proxy", "here", "no proxy"),
+        ("--insecure", "a b", "no host"),
+        ("--user", "here=me:secret", "no origin"),
+        ("--per-domain", "0", "a whole number from 1"),
+        ("--concurrency", "0", "a whole number from 1"),
+        ("--retries", "x", "a whole number from 0"),
+        ("--max-pages", "99999999999999999999", "a whole number from 1"),
         ("--nonsense", "x", "--nonsense"),
     ] {
         refuses(&[here, &[option, value][..]].concat(), 2, &[option.trim_start_matches("--"), word]);
     }
     for option in ["-o", "--log", "--summary"] {
-        refuses(&[here, &[option, "nowhere/file.jsonl"][..]].concat(), 1, &["nowhere/file.jsonl", "name"]);
+        refuses(&[here, &[option, "nowhere/file.jsonl"][..]].concat(), 1, &[option, "nowhere/file.jsonl", "name"]);
+        refuses(&[here, &[option, "src"][..]].concat(), 1, &[option, "src is a directory", "name a file"]);
     }
+    for option in ["--state", "--cache", "--record"] {
+        refuses(&[here, &[option, "Cargo.toml"][..]].concat(), 1, &[option, "is a file", "name a directory"]);
+    }
+    for option in ["--log", "--summary"] {
+        refuses(&[here, &[option, "-"][..]].concat(), 2, &[option, "name one"]);
+    }
+    refuses(&[here, &["--select", "a=h1", "--select", "a=h2"][..]].concat(), 2, &["--select a", "twice"]);
     refuses(&[here, &["-o", "same.jsonl", "--log", "same.jsonl"][..]].concat(), 2, &["same.jsonl", "two files"]);
     assert!(!Path::new("same.jsonl").exists());
+}
+
+#[test]
+fn a_wrong_value_is_said_once() {
+    for (option, value, word) in [("--select", "a=[[", "is no CSS selector"), ("--allow", "(", "error:")] {
+        let output = run(&["crawl", "http://127.0.0.1:1/", "--allow-private", option, value]);
+        assert_eq!(text(&output.stderr).matches(word).count(), 1, "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_private_address_behind_a_name_is_told_with_the_options_that_allow_it() {
+    let output = run(&[
+        "crawl",
+        "http://shop.test/",
+        "--contact",
+        "me@example.org",
+        "--retries",
+        "0",
+        "--resolve",
+        "shop.test:127.0.0.1:1",
+    ]);
+    let said = text(&output.stderr);
+    assert!(said.contains("; --allow-private permits") && !said.contains("allow_private"), "{said}");
 }
 
 #[test]
@@ -351,4 +394,57 @@ fn the_demo_ends_well_with_a_ledger_that_adds_up() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(said.contains("2 failed") && said.contains("adds up"), "{said}");
     assert!(said.contains("had 0 visitors in /cloister/"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_is_an_error_at_the_end() {
+    let site = Site::start();
+    let output = crawl(&site.url("/a"), &["--log", "/dev/full"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(lines(&output.stdout).len(), 1, "the crawl went on");
+    assert_eq!(said.matches("error: the crawl log /dev/full cannot be written").count(), 1, "{said}");
+}
+
+#[test]
+fn a_pace_of_the_command_line_wins_over_the_overrides_of_the_file() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let file = path(&folder, "crawl.toml");
+    fs::write(&file, "[[politeness.overrides]]\ndomain = '127.0.0.1'\nspacing = '10m'\n").unwrap();
+    assert_eq!(lines(&crawl(&site.url("/"), &["--config", &file]).stdout).len(), 4);
+}
+
+#[test]
+fn the_documented_file_has_every_setting_and_crawls() {
+    let block = include_str!("../docs/CONFIG.md").split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let settings = actix_crawler::crawler::Settings::default();
+    for table in [
+        serde_json::to_value(&settings.politeness),
+        serde_json::to_value(&settings.scope),
+        serde_json::to_value(&settings.retry),
+        serde_json::to_value(&settings.transport),
+    ] {
+        every_key(&table.unwrap(), &mut |key| {
+            let known = [format!("{key} = "), format!(".{key}]")];
+            assert!(known.iter().any(|known| block.contains(known)), "docs/CONFIG.md does not show {key}");
+        });
+    }
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    fs::write(folder.path().join("crawl.toml"), block).unwrap();
+    let url = site.url("/");
+    let arguments = ["crawl", &url, "--config", "crawl.toml", "--allow-private", "--rate", "200/s"];
+    let output = command(&arguments).current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let pages = lines(&fs::read(folder.path().join("pages.jsonl")).unwrap());
+    assert_eq!(pages.len(), 4);
+    assert!(pages.iter().any(|page| page["headline"] == serde_json::json!(["All"])), "{pages:?}");
+    assert!(folder.path().join("log.jsonl").exists() && folder.path().join("summary.json").exists());
+}
+
+fn every_key(table: &Value, check: &mut dyn FnMut(&str)) {
+    for (key, value) in table.as_object().into_iter().flatten() {
+        check(key);
+        every_key(value, check);
+    }
 }

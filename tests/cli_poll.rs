@@ -99,3 +99,32 @@ fn a_wrong_line_is_named_before_anything_is_sent() {
     assert_eq!(poll(&[], "").status.code(), Some(2));
     assert_eq!(poll(&["https://example.org/"], "").status.code(), Some(2), "no contact");
 }
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_sent() {
+    let api = Recorder::start(|_| Answer::ok(""));
+    for (arguments, code, words) in [
+        (["--summary", "src"], 1, "--summary src is a directory"),
+        (["--summary", "-"], 2, "--summary"),
+        (["--save-dir", "Cargo.toml"], 1, "--save-dir Cargo.toml is a file"),
+        (["--keep-header", "a b"], 2, "no header's name"),
+        (["--method", "a b"], 2, "--method"),
+    ] {
+        let output = poll(&[&[&api.url("/"), "--allow-private"][..], &arguments].concat(), "");
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+    assert!(api.asked().is_empty());
+}
+
+#[test]
+fn an_argument_that_is_a_file_is_read_as_one() {
+    let api = Recorder::start(|asked: &Asked| Answer::ok(asked.path.clone()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("urls").display().to_string();
+    std::fs::write(&file, format!("{}\n# none\n{}\n", api.url("/a"), api.url("/b"))).unwrap();
+    let output = poll(&[&file, &api.url("/c"), "--rate", "unlimited", "--allow-private"], "");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let bodies: Vec<_> = lines(&output).iter().map(|line| line["body"].clone()).collect();
+    assert_eq!(bodies, ["/a", "/b", "/c"]);
+}

@@ -20,10 +20,12 @@ use actix_crawler::{
         address::AddressGuard,
         proxy::ProxyUrl,
         shelf::{Purpose, ShelfSettings},
+        tls::{Tls, TlsSettings},
     },
     user_agent,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use url::{Host, Url};
 
 use super::{
@@ -85,7 +87,11 @@ impl Config {
                 let line = text.lines().nth(number).unwrap_or_default().trim();
                 format!(" line {}, `{line}`", number + 1)
             });
-            Failure::usage(format!("{}{}: {}", path.display(), place.unwrap_or_default(), error.message()))
+            let message = error.message();
+            let belongs = unknown_key(message).and_then(|key| Some((key, section_of(key)?)));
+            let belongs = belongs.map(|(key, section)| format!("{key} belongs to [{section}]; "));
+            let (place, belongs) = (place.unwrap_or_default(), belongs.unwrap_or_default());
+            Failure::usage(format!("{}{place}: {belongs}{message}", path.display()))
         })
     }
 
@@ -112,6 +118,10 @@ impl Config {
             // A pace of the command line replaces the file's whole: its parts would hold beside each other.
             (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
         }
+        if options.rate.is_some() || options.delay.is_some() || options.per_domain.is_some() {
+            // They would win over what is meant now, for their domains.
+            politeness.overrides.clear();
+        }
         put(&mut politeness.per_domain, options.per_domain);
         put(&mut politeness.concurrency, options.concurrency);
         put(&mut politeness.robots, options.robots);
@@ -125,7 +135,7 @@ impl Config {
         scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
         scope.allow.extend(options.allow);
         scope.deny.extend(options.deny);
-        let mut transport = options.network.over(self.transport);
+        let mut transport = options.network.over(self.transport)?;
         transport.cookies |= options.cookies;
         let shelves =
             [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
@@ -139,6 +149,11 @@ impl Config {
             let refuse = |why| Failure::usage(format!("select.{name}: {why}"));
             select.push(Select::new(name, query).map_err(refuse)?);
         }
+        for (index, Select { name, .. }) in options.select.iter().enumerate() {
+            if options.select.iter().take(index).any(|other| other.name == *name) {
+                return Err(Failure::usage(format!("--select {name} is given twice; give each selector its own name")));
+            }
+        }
         select.retain(|from_file| options.select.iter().all(|given| given.name != from_file.name));
         select.extend(options.select);
 
@@ -146,6 +161,9 @@ impl Config {
         let output = options.output.or(self.output).filter(|path| path.as_os_str() != "-");
         let summary = options.summary.or(self.summary);
         let log = options.log.or(self.log);
+        for (option, path) in [("--log", &log), ("--summary", &summary)] {
+            refuse_stdout(option, path.as_deref())?;
+        }
         refuse_shared([("output", &output), ("log", &log), ("summary", &summary)])?;
         let defaults = Settings::default();
         let settings = Settings {
@@ -172,9 +190,32 @@ impl Config {
     }
 }
 
+/// The key that serde refuses, by its message.
+fn unknown_key(message: &str) -> Option<&str> {
+    Some(message.strip_prefix("unknown field `")?.split_once('`')?.0)
+}
+
+/// Returns the table that has this key.
+fn section_of(key: &str) -> Option<String> {
+    let Settings { politeness, scope, retry, transport, .. } = Settings::default();
+    let tables = serde_json::json!({
+        "politeness": politeness, "scope": scope, "retry": retry, "transport": transport
+    });
+    find(&tables, key)
+}
+
+fn find(tables: &Value, key: &str) -> Option<String> {
+    let tables = || tables.as_object().into_iter().flatten();
+    let here = tables().find(|(_, table)| table.get(key).is_some()).map(|(name, _)| name.clone());
+    here.or_else(|| tables().find_map(|(name, table)| Some(format!("{name}.{}", find(table, key)?))))
+}
+
 impl Network {
     /// Puts these options over the transport's settings.
-    pub fn over(&self, mut transport: TransportSettings) -> TransportSettings {
+    ///
+    /// # Errors
+    /// A file of certificates cannot be read.
+    pub fn over(&self, mut transport: TransportSettings) -> Result<TransportSettings, Failure> {
         transport.guard.allow_private |= self.allow_private;
         transport.guard.allow.extend(&self.allow_address);
         // Of two rules for one host the later holds.
@@ -191,7 +232,18 @@ impl Network {
             transport.deadlines = transport.deadlines.within(limit);
         }
         put(&mut transport.body.max_bytes, self.max_body);
-        transport
+        let TlsSettings { ca_files, client_certificates, .. } = &transport.tls;
+        if !ca_files.is_empty() || !client_certificates.is_empty() {
+            // Read here once more: the library does not tell files to be read from those to be written.
+            Tls::new(&transport.tls).map_err(|error| match error {
+                Error::File { path, source } => {
+                    let option = if ca_files.contains(&path) { "--ca" } else { "client_certificates:" };
+                    unreadable(option, &path, &source)
+                }
+                other => other.into(),
+            })?;
+        }
+        Ok(transport)
     }
 }
 
@@ -254,6 +306,19 @@ pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure>
         }
     }
     Ok(())
+}
+
+/// Refuses `-` where only files are written.
+///
+/// # Errors
+/// Says so.
+pub fn refuse_stdout(option: &str, path: Option<&Path>) -> Result<(), Failure> {
+    match path {
+        Some(path) if path.as_os_str() == "-" => {
+            Err(Failure::usage(format!("{option} - is no file; name one: stdout is for the other output")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn refuse_shared(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), Failure> {

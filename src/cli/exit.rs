@@ -1,6 +1,11 @@
 //! Exit: the codes that the process ends with, and the one line that says why it could not do what was asked.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::Display,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use actix_crawler::{
     error::Error,
@@ -90,7 +95,7 @@ impl Failure {
     /// Says it on stderr and returns the code.
     pub fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("error: {}", one_line(&self.message));
+            eprintln!("error: {}", one_line(&in_options(&self.message)));
         }
         self.exit.into()
     }
@@ -99,8 +104,12 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match &error {
-            Error::Url { .. } | Error::Setting { .. } | Error::Selector(_) => Self::usage(error),
-            Error::File { path, source } => Self::unwritable(path, source),
+            Error::Setting { what, why } => match option_of(what) {
+                Some(option) => Self::usage(format!("{option} (transport.{what}): {why}")),
+                None => Self::usage(error),
+            },
+            Error::Url { .. } | Error::Selector(_) => Self::usage(error),
+            Error::File { path, source } => Self::not_run(format!("{}: {source}", path.display())),
             _ => Self::not_run(error),
         }
     }
@@ -108,9 +117,48 @@ impl From<Error> for Failure {
 
 impl Failure {
     /// An output cannot be written to.
-    pub fn unwritable(path: &std::path::Path, source: &std::io::Error) -> Self {
-        Self::not_run(format!("{} cannot be written: {source}; name a file that can", path.display()))
+    pub fn unwritable(option: &str, path: &Path, source: &io::Error) -> Self {
+        let name = path.display();
+        Self::not_run(match WANT_FOLDERS.contains(&option) {
+            true if path.is_file() => format!("{option} {name} is a file; name a directory"),
+            true => format!("{option} {name} cannot be used: {source}; name a directory that can"),
+            false if path.is_dir() => format!("{option} {name} is a directory; name a file"),
+            false => format!("{option} {name} cannot be written: {source}; name a file that can"),
+        })
     }
+
+    /// What the library says of a file, with the option that named it.
+    pub fn naming(error: Error, outputs: &[(&str, Option<PathBuf>)]) -> Self {
+        if let Error::File { path, source } = &error {
+            for (option, output) in outputs {
+                if let Some(output) = output.as_ref().filter(|output| path.starts_with(output)) {
+                    return Self::unwritable(option, output, source);
+                }
+            }
+        }
+        error.into()
+    }
+}
+
+/// These options name directories.
+const WANT_FOLDERS: [&str; 5] = ["--state", "--cache", "--record", "--replay", "--save-dir"];
+
+/// The option that sets a setting of the transport.
+fn option_of(setting: &str) -> Option<&'static str> {
+    match setting {
+        "resolve" => Some("--resolve"),
+        "proxies.via" => Some("--proxy"),
+        "tls.insecure" => Some("--insecure"),
+        "tls.ca_files" => Some("--ca"),
+        "credentials" => Some("--user"),
+        _ => None,
+    }
+}
+
+/// The library's advice names methods beside options; here options are what there is.
+pub fn in_options(text: &str) -> String {
+    let text = text.replace("allow_private(), or --allow-private on the command line,", "--allow-private");
+    text.replace("allow_address() or --allow-address", "--allow-address")
 }
 
 /// clap's own messages are paragraphs; the first ones say what is wrong, the others how to get help.

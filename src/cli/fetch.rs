@@ -27,7 +27,7 @@ use super::{
 /// No answer came, or the body cannot be written.
 pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     let url = parse_url(&options.url)?;
-    let transport = options.network.over(TransportSettings::default());
+    let transport = options.network.over(TransportSettings::default())?;
     refuse_private(std::slice::from_ref(&url), &transport.guard)?;
     let user_agent = options.identity.user_agent(std::slice::from_ref(&url))?;
     let limits = transport.body;
@@ -60,7 +60,7 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     match &mut body_to {
         Some((path, file)) => {
             print(&shown)?;
-            file.write_all(&body).map_err(|error| Failure::unwritable(path, &error))?;
+            file.write_all(&body).map_err(|error| Failure::unwritable("-o", path, &error))?;
         }
         None => {
             shown.extend_from_slice(&body);
@@ -71,7 +71,7 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
 }
 
 fn create(path: &Path) -> Result<(&Path, File), Failure> {
-    File::create(path).map(|file| (path, file)).map_err(|error| Failure::unwritable(path, &error))
+    File::create(path).map(|file| (path, file)).map_err(|error| Failure::unwritable("-o", path, &error))
 }
 
 /// Says on one line why no answer came.

@@ -14,6 +14,7 @@ mod poll;
 mod progress;
 mod robots;
 mod state;
+mod summary;
 mod values;
 mod watch;
 

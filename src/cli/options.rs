@@ -9,6 +9,7 @@ use actix_crawler::{
     transport::{address::IpNet, credentials::OriginCredentials},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use http::Method;
 
 use super::{
     exit,
@@ -106,7 +107,8 @@ pub struct CrawlOptions {
     /// Begin with the URLs in a file too, one a line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub seeds: Option<PathBuf>,
-    /// Take settings from a TOML file; options win over it
+    /// Take settings from a TOML file (docs/CONFIG.md shows every one); options win over it: --rate, --delay and
+    /// --per-domain over its overrides for single domains too. --allow, --deny and --resolve add to the file's
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
 
@@ -114,13 +116,13 @@ pub struct CrawlOptions {
     pub identity: Identity,
 
     /// The most links from a seed
-    #[arg(long, value_name = "N", help_heading = "Which pages")]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Which pages")]
     pub depth: Option<u32>,
     /// The most pages in all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Which pages")]
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages: Option<u64>,
     /// The most pages of one domain
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Which pages")]
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages_per_domain: Option<u64>,
     /// How far from the seeds: their hosts, their registrable domains (the default), or anywhere
     #[arg(long, value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
@@ -148,16 +150,16 @@ pub struct CrawlOptions {
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "How politely")]
     pub delay: Option<Duration>,
     /// The most requests in flight at each domain [default: 1]
-    #[arg(long, value_name = "N", help_heading = "How politely")]
+    #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "How politely")]
     pub per_domain: Option<NonZeroU32>,
     /// The most requests in flight in all [default: 64]
-    #[arg(long, value_name = "N", help_heading = "How politely")]
+    #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "How politely")]
     pub concurrency: Option<NonZeroU32>,
     /// Obey robots.txt (the default), or ignore it on sites of your own
     #[arg(long, value_name = "obey|ignore", value_parser = robots, help_heading = "How politely")]
     pub robots: Option<RobotsPolicy>,
     /// How often a request that failed is tried again [default: 2]
-    #[arg(long, value_name = "N", help_heading = "How politely")]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "How politely")]
     pub retries: Option<u32>,
 
     #[command(flatten)]
@@ -182,7 +184,7 @@ pub struct CrawlOptions {
     /// NAME=CSS@ATTRIBUTE; may be repeated
     #[arg(long, value_name = "NAME=CSS", help_heading = "Output")]
     pub select: Vec<Select>,
-    /// Where pages go: JSON Lines, CSV if the name ends in .csv, or `-` for stdout (the default)
+    /// Where pages go: CSV if the name ends in .csv, JSON Lines whatever else it ends in, or `-` for stdout (the default)
     #[arg(short, long, value_name = "FILE.jsonl|FILE.csv|-", help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Keep the crawl's state in this directory: the same command again goes on with it, however the crawl ended. Pages
@@ -204,16 +206,17 @@ pub struct CrawlOptions {
 #[derive(Args, Debug)]
 #[command(after_help = exit::CODES)]
 pub struct PollOptions {
-    /// What to ask for, with the scheme: https://…; `-` reads from stdin, one URL or JSON object a line:
-    /// {"url", "method", "headers", "body"}
-    #[arg(value_name = "URL|-")]
+    /// What to ask for: URLs with the scheme, https://…; files; or `-` for stdin. A file has one URL or JSON object a
+    /// line, {"url", "method", "headers", "body"}, and is read whole before the first request: a wrong line is named
+    /// before anything is sent
+    #[arg(value_name = "URL|FILE|-")]
     pub urls: Vec<String>,
-    /// Ask for what a file says too, one URL or JSON object a line
+    /// Ask for what a file says too, as a FILE among the arguments
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// The method [default: GET, or POST with a body]
-    #[arg(short = 'X', long, value_name = "M")]
-    pub method: Option<String>,
+    #[arg(short = 'X', long, value_name = "M", value_parser = values::method)]
+    pub method: Option<Method>,
     /// Send this header too, as `Name: value`; may be repeated
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
     pub header: Vec<(String, String)>,
@@ -228,10 +231,10 @@ pub struct PollOptions {
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "How fast")]
     pub rate: Option<Rate>,
     /// The most requests in flight to each domain
-    #[arg(long, value_name = "N", default_value = "100", help_heading = "How fast")]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = values::positive, help_heading = "How fast")]
     pub concurrency: NonZeroU32,
     /// How often a request that failed is tried again [default: 2]
-    #[arg(long, value_name = "N", help_heading = "How fast")]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "How fast")]
     pub retries: Option<u32>,
 
     #[command(flatten)]
@@ -247,7 +250,7 @@ pub struct PollOptions {
     #[arg(long, help_heading = "Output")]
     pub unordered: bool,
     /// Put this header of the answer into its line; may be repeated
-    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    #[arg(long, value_name = "NAME", value_parser = values::header_name, help_heading = "Output")]
     pub keep_header: Vec<String>,
     /// Write each body to a file in this folder, named by its index, and not into the line
     #[arg(long, value_name = "DIR", help_heading = "Output")]

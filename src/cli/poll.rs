@@ -27,9 +27,11 @@ use url::Url;
 
 use super::{
     block_on,
-    config::refuse_private,
+    config::{refuse_private, refuse_stdout},
     exit::{Exit, Failure},
     options::{PollOptions, ProgressMode},
+    summary::SummaryFile,
+    values,
     watch::Signals,
 };
 
@@ -43,15 +45,17 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     let asked = read_all(options)?;
     let urls: Vec<Url> = asked.iter().map(|asked| asked.url.clone()).collect();
-    let mut transport = options.network.over(TransportSettings::default());
+    let mut transport = options.network.over(TransportSettings::default())?;
     transport.cookies = options.cookies;
     refuse_private(&urls, &transport.guard)?;
     let client = client(options, transport, &urls)?;
     if let Some(folder) = &options.save_dir {
-        fs::create_dir_all(folder).map_err(|error| Failure::unwritable(folder, &error))?;
+        fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
     }
     let mut output = Output::create(options)?;
-    block_on(poll(options, &client, asked, &mut output))
+    refuse_stdout("--summary", options.summary.as_deref())?;
+    let summary = options.summary.clone().map(SummaryFile::open).transpose()?;
+    block_on(poll(options, &client, asked, &mut output, summary))
 }
 
 fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> Result<ThrottledClient, Failure> {
@@ -72,6 +76,7 @@ async fn poll(
     client: &ThrottledClient,
     asked: Vec<Asked>,
     output: &mut Output<'_>,
+    file: Option<SummaryFile>,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::listen()?;
     let urls: Vec<Url> = asked.iter().map(|asked| asked.url.clone()).collect();
@@ -98,9 +103,8 @@ async fn poll(
     watch.end();
     let summary = tally.summary(options.rate);
     eprintln!("{}", summary.text(urls.len()));
-    if let Some(path) = &options.summary {
-        let json = serde_json::to_vec_pretty(&summary).map_err(Failure::not_run)?;
-        fs::write(path, json).map_err(|error| Failure::unwritable(path, &error))?;
+    if let Some(file) = file {
+        file.write(&summary)?;
     }
     Ok(match (interrupted, summary.failed) {
         (true, _) => Exit::Interrupted,
@@ -144,18 +148,23 @@ fn read_all(options: &PollOptions) -> Result<Vec<Asked>, Failure> {
         if url == "-" {
             let text = io::read_to_string(io::stdin()).map_err(|error| Failure::usage(format!("stdin: {error}")))?;
             read("stdin", text)?;
+        } else if Path::new(url).is_file() {
+            read(url, read_file(Path::new(url))?)?;
         } else {
             read("argument", url.clone())?;
         }
     }
     if let Some(path) = &options.input {
-        let unreadable = |error| Failure::usage(format!("--input {} cannot be read: {error}", path.display()));
-        read(&path.display().to_string(), fs::read_to_string(path).map_err(unreadable)?)?;
+        read(&path.display().to_string(), read_file(path)?)?;
     }
     if asked.is_empty() {
-        return Err(Failure::usage("nothing to ask for; give URLs, --input FILE, or - to read them from stdin"));
+        return Err(Failure::usage("nothing to ask for; give URLs, a file of them, or - to read them from stdin"));
     }
     Ok(asked)
+}
+
+fn read_file(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))
 }
 
 impl Asked {
@@ -180,9 +189,10 @@ impl Asked {
         if is_json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
-        let method = line.method.as_deref().or(options.method.as_deref());
-        let method = method.unwrap_or(if text.is_some() { "POST" } else { "GET" }).to_ascii_uppercase();
-        let method = method.parse().map_err(|_| format!("`{method}` is no method; write it like GET or POST"))?;
+        let method = match line.method {
+            Some(method) => values::method(&method)?,
+            None => options.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
+        };
         let url = parse_url(&line.url).map_err(|error| error.to_string())?;
         Ok(Self { url, method, headers, body: text })
     }
@@ -233,7 +243,7 @@ impl<'a> Output<'a> {
         let path = options.output.as_deref().filter(|path| path.as_os_str() != "-");
         let to: Box<dyn Write> = match path {
             None => Box::new(io::stdout()),
-            Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable(path, &error))?),
+            Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?),
         };
         let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
         Ok(Self { to: BufWriter::new(to), path, save_dir, keep })
@@ -268,7 +278,8 @@ impl<'a> Output<'a> {
     fn save(&self, index: usize, response: &Response) -> Result<Option<PathBuf>, Failure> {
         let Some(folder) = self.save_dir else { return Ok(None) };
         let path = folder.join(index.to_string());
-        fs::write(&path, response.bytes()).map_err(|error| Failure::unwritable(&path, &error))?;
+        fs::write(&path, response.bytes())
+            .map_err(|error| Failure::not_run(format!("--save-dir: {} cannot be written: {error}", path.display())))?;
         Ok(Some(path))
     }
 
@@ -287,7 +298,7 @@ impl<'a> Output<'a> {
 
     fn failure(&self, error: &io::Error) -> Failure {
         match self.path {
-            Some(path) => Failure::unwritable(path, error),
+            Some(path) => Failure::unwritable("-o", path, error),
             None if error.kind() == io::ErrorKind::BrokenPipe => Failure::reader_gone(),
             None => Failure::not_run(format!("stdout cannot be written: {error}")),
         }

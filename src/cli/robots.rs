@@ -32,7 +32,7 @@ pub fn run(options: &RobotsOptions) -> Result<Exit, Failure> {
     let url = parse_url(&options.url)?;
     let paths = options.paths.iter().map(|path| path_of(&url, path)).collect::<Result<Vec<_>, _>>()?;
     let asked = if paths.is_empty() { vec![url.clone()] } else { paths };
-    let transport = options.network.over(TransportSettings::default());
+    let transport = options.network.over(TransportSettings::default())?;
     refuse_private(std::slice::from_ref(&url), &transport.guard)?;
     let user_agent = options.identity.user_agent(std::slice::from_ref(&url))?;
     let token = product_token(&user_agent).to_owned();

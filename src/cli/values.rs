@@ -1,6 +1,11 @@
 //! How values are written on the command line, beside those that the library reads itself.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroU64},
+    str::FromStr,
+    time::Duration,
+};
 
 use actix_crawler::{
     error::Error,
@@ -13,6 +18,7 @@ use actix_crawler::{
         credentials::{Credentials, OriginCredentials},
     },
 };
+use http::Method;
 use serde::{Deserialize, Serialize};
 
 /// Reads `2/s`, `30/m`, `1/10s` or `unlimited`.
@@ -23,7 +29,8 @@ pub fn rate(text: &str) -> Result<Rate, String> {
 /// Reads a regular expression.
 pub fn pattern(text: &str) -> Result<Pattern, String> {
     // The parser draws the place under the pattern, over several lines: the last of them says what is wrong.
-    text.parse().map_err(|error| why(error).lines().last().unwrap_or_default().trim().to_owned())
+    let last = |error| why(error).lines().last().unwrap_or_default().trim_start_matches("error:").trim().to_owned();
+    text.parse().map_err(last)
 }
 
 /// Reads `1s`, `250ms`, `2m`, or seconds.
@@ -37,6 +44,33 @@ pub fn deadline(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("nothing can be had in no time; write it like 30s".to_owned()),
         limit => Ok(limit),
     }
+}
+
+/// Reads a count, from 1.
+pub fn positive(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("write a whole number from 1 to {}, such as 10", u32::MAX))
+}
+
+/// Reads a count of what may be many, from 1.
+pub fn many(text: &str) -> Result<u64, String> {
+    let number: Result<NonZeroU64, _> = text.parse();
+    number.map(NonZeroU64::get).map_err(|_| format!("write a whole number from 1 to {}, such as 1000", u64::MAX))
+}
+
+/// Reads a count that may be 0.
+pub fn count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}, such as 2", u32::MAX))
+}
+
+/// Reads a method.
+pub fn method(text: &str) -> Result<Method, String> {
+    text.to_ascii_uppercase().parse().map_err(|_| format!("`{text}` is no method; write it like GET or POST"))
+}
+
+/// Reads the name of a header.
+pub fn header_name(text: &str) -> Result<String, String> {
+    let refuse = |_| format!("`{text}` is no header's name; write it like content-type");
+    http::HeaderName::from_str(text).map(|_| text.to_owned()).map_err(refuse)
 }
 
 /// Reads bytes: `500000`, `500k`, `10M`, `1G`, in powers of 1,000, or of 1,024 with `Ki`, `Mi`, `Gi`.
@@ -109,7 +143,7 @@ impl Select {
             _ => (query, None),
         };
         let selected = Document::parse("").select(css).map(|_| ());
-        selected.map_err(|error| format!("`{css}` is no CSS selector: {error}"))?;
+        selected.map_err(|error| error.to_string())?;
         Ok(Self { name: name.to_owned(), css: css.to_owned(), attribute })
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, MailboxError, Message, Recipient, SpawnHandle,
     WrapFuture, fut,
 };
 use tokio::sync::watch;
@@ -44,6 +44,8 @@ pub struct Scheduler {
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
+    /// Why some lines are not in the log; the first reason.
+    log_failure: Option<String>,
     warnings: Vec<String>,
     close_pipelines: Option<ClosePipelines>,
     report: watch::Sender<Option<Arc<Report>>>,
@@ -70,11 +72,11 @@ pub struct SchedulerParts {
     pub state: Option<StateReport>,
 }
 
-/// Lines for the crawl log; the reply tells that they are written.
+/// Lines for the crawl log; the reply tells that they are written, or why not.
 pub struct LogLines(pub Vec<LogLine>);
 
 impl Message for LogLines {
-    type Result = ();
+    type Result = Result<(), String>;
 }
 
 /// The shortest tick: what timers resolve.
@@ -93,6 +95,7 @@ impl Scheduler {
             tick: None,
             log: parts.log,
             log_is_busy: false,
+            log_failure: None,
             warnings: parts.warnings,
             close_pipelines: Some(parts.close_pipelines),
             report: parts.report,
@@ -150,11 +153,25 @@ impl Scheduler {
             return;
         }
         self.log_is_busy = true;
-        let written = log.send(LogLines(lines)).into_actor(self).map(|_, scheduler, context: &mut Context<Self>| {
+        let written = log.send(LogLines(lines)).into_actor(self).map(|written, scheduler, context: &mut Context<Self>| {
             scheduler.log_is_busy = false;
+            scheduler.note_log(written);
             scheduler.turn(context);
         });
         context.spawn(written);
+    }
+
+    /// Keeps why the log could not be written, and says it at once: once, or a full disk would fill the other log.
+    fn note_log(&mut self, written: Result<Result<(), String>, MailboxError>) {
+        let failure = match written {
+            Ok(Ok(())) => return,
+            Ok(Err(why)) => why,
+            Err(lost) => format!("the crawl log cannot be written: {lost}"),
+        };
+        if self.log_failure.is_none() {
+            tracing::warn!(%failure, "the crawl goes on without a log");
+            self.log_failure = Some(failure);
+        }
     }
 
     /// Closes the pipelines, writes the last of the log, and hands the report out.
@@ -168,22 +185,24 @@ impl Scheduler {
         let now = now();
         let frontier = self.crawl.close(now.saturating_duration_since(self.started), now, wall_clock());
         let closing = async move {
-            if let Some(log) = log {
-                // Sent even when there is nothing more: its reply comes after that of the batch on its way. A log that
-                // cannot take its last lines has said so itself.
-                let _ = log.send(LogLines(rest)).await;
-            }
+            let logged = match log {
+                // Sent even when there is nothing more: its reply comes after that of the batch on its way.
+                Some(log) => log.send(LogLines(rest)).await,
+                None => Ok(Ok(())),
+            };
             let complaints = close().await;
             let stored = match frontier {
                 // A store whose thread has died has told why before.
                 Some(frontier) => frontier.await.unwrap_or(Ok(())),
                 None => Ok(()),
             };
-            (complaints, stored.err())
+            (complaints, logged, stored.err())
         };
-        let closed = closing.into_actor(self).then(|(complaints, failure), scheduler, context: &mut Context<Self>| {
+        let closed = closing.into_actor(self).then(|(complaints, logged, failure), scheduler, context: &mut Context<Self>| {
             let stats = scheduler.stats();
+            scheduler.note_log(logged);
             let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
+            let failure = failure.or_else(|| scheduler.log_failure.take());
             let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
             let report = Report {
                 warnings: std::mem::take(&mut scheduler.warnings),
