@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::timeout_at,
 };
 
 use super::connection::{BoxedStream, Stream};
@@ -156,19 +156,27 @@ impl Drop for Waiting<'_> {
 }
 
 async fn sweep(sockets: Weak<Sockets>, demand: Arc<Demand>) {
+    let mut next = now() + SWEEP;
     loop {
         // Listens from here on, so that no call is missed while it looks.
         let called = demand.called.notified();
-        if let Some(sockets) = sockets.upgrade() {
-            sockets.make_room();
-        }
-        if timeout(SWEEP, called).await.is_ok() {
-            continue;
-        }
         let Some(sockets) = sockets.upgrade() else { return };
-        #[allow(clippy::disallowed_methods, reason = "the age of sockets is real time")]
-        sockets.close_idle_for(sockets.keep_alive, Instant::now());
+        sockets.make_room();
+        let now = now();
+        // Due also while calls never cease, or what is closed would never be forgotten.
+        if now >= next {
+            sockets.close_idle_for(sockets.keep_alive, now);
+            next = now + SWEEP;
+        }
+        drop(sockets);
+        // Called, or due: it looks again.
+        let _ = timeout_at(next.into(), called).await;
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the age of sockets is real time")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 impl Slot {
@@ -187,8 +195,7 @@ impl Slot {
         if self.demand.waiting.load(SeqCst) > 0 {
             self.close();
         } else if self.is_open() {
-            #[allow(clippy::disallowed_methods, reason = "the age of sockets is real time")]
-            self.idle_since.set(Some(Instant::now()));
+            self.idle_since.set(Some(now()));
         }
     }
 
@@ -209,6 +216,7 @@ mod tests {
     use std::future::Future;
 
     use futures_util::FutureExt;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -294,6 +302,20 @@ mod tests {
             assert_eq!(sockets.open.borrow().len(), 1, "what is closed is forgotten");
             idle.idle();
             assert!(idle.idle_since.get().is_none(), "what is closed does not idle");
+        });
+    }
+
+    /// Calls came more often than every half second, and the registry grew by every connection ever made.
+    #[test]
+    fn what_is_closed_is_forgotten_also_while_calls_never_cease() {
+        on_arbiter(async {
+            let sockets = Sockets::new(SocketBudget::new(9), KEEP_ALIVE);
+            drop(open(&sockets).await);
+            for _ in 0..30 {
+                sockets.budget.demand.called.notify_waiters();
+                sleep(SWEEP / 10).await;
+            }
+            assert!(sockets.open.borrow().is_empty());
         });
     }
 }
