@@ -44,7 +44,8 @@ pub enum Lost {
     Silent(Duration),
 }
 
-/// The most threads that work which never returns may hold; beyond, all further work counts as silent.
+/// The most threads that work which does not return may hold at a time. At the limit no other takes the place of the
+/// next one, and once nobody works any more all further work counts as silent, until some of it returns.
 const MOST_LOST: usize = 256;
 
 /// The most threads for look-ups and files, which block and end: as many as look-ups may be under way, and some.
@@ -61,12 +62,11 @@ impl OffloadThreads {
             .thread_name("crawler-io")
             .build()
             .map_err(Error::Start)?;
-        let workers = Arc::new(Workers::default());
-        for _ in 0..at_once.max(1) {
-            workers.hire().map_err(Error::Start)?;
-        }
+        let workers = Arc::new(Workers::new(at_once.max(1)));
         let offload = Offload { workers: workers.clone(), blocking: runtime.handle().clone(), patience };
-        Ok((Self { workers, blocking: Some(runtime) }, offload))
+        let threads = Self { workers, blocking: Some(runtime) };
+        threads.workers.fill_up().map_err(Error::Start)?;
+        Ok((threads, offload))
     }
 }
 
@@ -90,9 +90,9 @@ impl Offload {
         let worked = stage.clone();
         self.workers.take_on(Box::new(move || {
             worked.begin();
-            let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| message_of(&*panic));
-            // Nobody may be waiting any more, and what was made for them may panic as it goes.
-            let _ = catch_unwind(AssertUnwindSafe(|| answer_to.send(result)));
+            let result = catch_unwind(AssertUnwindSafe(work));
+            // Nobody may be waiting any more, and what was made for them may panic as it goes, as may the panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| answer_to.send(result.map_err(|panic| message_of(&*panic)))));
             worked.end()
         }));
         let mut wait = self.patience;
@@ -104,12 +104,9 @@ impl Offload {
                 Err(_) => {}
             }
             wait = match stage.worked_for() {
-                None if self.workers.is_exhausted() => return Err(Lost::Silent(self.patience)),
+                None if self.workers.are_gone() => return Err(Lost::Silent(self.patience)),
                 Some(worked) if worked < self.patience => self.patience.saturating_sub(worked),
-                Some(_) if stage.abandon() => {
-                    self.workers.replace();
-                    return Err(Lost::Silent(self.patience));
-                }
+                Some(_) if self.workers.replace(&stage) => return Err(Lost::Silent(self.patience)),
                 // Others have had its time, or it ended this very moment.
                 _ => self.patience,
             };
@@ -128,13 +125,13 @@ pub fn message_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// A piece of work; it answers whether its thread is to go on.
+/// A piece of work; it answers whether it ended before it was given up.
 type Work = Box<dyn FnOnce() -> bool + Send>;
 
 /// The threads and what waits for them: no more than there are pages in flight. A thread that is busy takes the next
 /// piece without being woken, which is what this does better than the runtime's own blocking threads.
-#[derive(Default)]
 struct Workers {
+    wanted: usize,
     queue: Mutex<Queue>,
     arrived: Condvar,
 }
@@ -142,15 +139,29 @@ struct Workers {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Work>,
+    /// Threads that take work: no more than are wanted.
+    working: usize,
+    /// Those of them that wait for some.
     idle: usize,
+    /// Threads that were left to their work and have not come back from it.
     lost: usize,
     closed: bool,
 }
 
 impl Workers {
-    fn hire(self: &Arc<Self>) -> io::Result<()> {
-        let workers = self.clone();
-        thread::Builder::new().name("crawler-parse".to_owned()).spawn(move || workers.work()).map(drop)
+    fn new(wanted: usize) -> Self {
+        Self { wanted, queue: Mutex::default(), arrived: Condvar::new() }
+    }
+
+    /// Hires until as many work as are wanted, as long as the lost hold no more threads than they may.
+    fn fill_up(self: &Arc<Self>) -> io::Result<()> {
+        let mut queue = self.queue();
+        while !queue.closed && queue.working < self.wanted && queue.lost < MOST_LOST {
+            let workers = self.clone();
+            thread::Builder::new().name("crawler-parse".to_owned()).spawn(move || workers.work())?;
+            queue.working += 1;
+        }
+        Ok(())
     }
 
     fn work(&self) {
@@ -163,10 +174,11 @@ impl Workers {
                 continue;
             };
             drop(queue);
-            if !work() {
+            let in_time = work();
+            queue = self.queue();
+            if !in_time && !queue.comes_back(self.wanted) {
                 return;
             }
-            queue = self.queue();
         }
     }
 
@@ -180,19 +192,35 @@ impl Workers {
         }
     }
 
-    /// A thread was left to its work: another takes its place, as long as the system gives one.
-    fn replace(self: &Arc<Self>) {
+    /// Leaves a thread to its work; another takes its place, as long as the system gives one. Places that stayed empty
+    /// before are tried again. False where the work has ended before.
+    fn replace(self: &Arc<Self>, stage: &Stage) -> bool {
         let mut queue = self.queue();
+        // Under the lock, so that the thread cannot be back before it is counted as lost.
+        if !stage.abandon() {
+            return false;
+        }
         queue.lost += 1;
-        let exhausted = queue.lost >= MOST_LOST;
+        queue.working -= 1;
         drop(queue);
-        if !exhausted && let Err(error) = self.hire() {
+        if let Err(error) = self.fill_up() {
             tracing::error!(%error, "no thread in place of one that parses for ever");
         }
+        true
     }
 
-    fn is_exhausted(&self) -> bool {
-        self.queue().lost >= MOST_LOST
+    /// Tells whether nobody works and nobody can be hired. All that waits is then given up.
+    fn are_gone(self: &Arc<Self>) -> bool {
+        // Why not, was told when the last one was lost.
+        let _ = self.fill_up();
+        let mut queue = self.queue();
+        if queue.working > 0 {
+            return false;
+        }
+        let given_up = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        drop(given_up);
+        true
     }
 
     fn close(&self) {
@@ -207,6 +235,16 @@ impl Workers {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// A lost thread is back; it takes a place again if one is free, else it is to go.
+    fn comes_back(&mut self, wanted: usize) -> bool {
+        self.lost -= 1;
+        let stays = self.working < wanted;
+        self.working += usize::from(stays);
+        stays
     }
 }
 
@@ -264,6 +302,26 @@ mod tests {
         assert_eq!(lost, Err(Lost::Silent(Duration::from_millis(50))));
         assert_eq!(wait_for(offload.run(|| 7)), Ok(7), "another thread has taken its place");
         drop(release);
+    }
+
+    /// A crawl whose slow pages came to 256 in all used to parse nothing more.
+    #[test]
+    fn threads_that_come_back_late_are_there_again() {
+        let (_threads, offload) = offload(1, 2);
+        for _ in 0..2 {
+            let gate = Arc::new(std::sync::RwLock::new(()));
+            let shut = gate.write().unwrap();
+            for _ in 0..MOST_LOST {
+                let gate = gate.clone();
+                assert!(wait_for(offload.run(move || drop(gate.read()))).is_err());
+            }
+            assert!(wait_for(offload.run(|| 7)).is_err(), "no more threads are lost than this");
+            drop(shut);
+            let again = (0..5_000).any(|_| wait_for(offload.run(|| 7)) == Ok(7));
+            assert!(again, "they are back");
+        }
+        let queue = offload.workers.queue();
+        assert!(queue.working <= 1 && queue.lost < MOST_LOST);
     }
 
     #[test]
