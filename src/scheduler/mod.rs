@@ -16,8 +16,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, MailboxError, Message, Recipient, SpawnHandle,
-    WrapFuture, fut,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
+    SpawnHandle, WrapFuture, fut,
 };
 use tokio::sync::watch;
 use url::Url;
@@ -153,11 +153,12 @@ impl Scheduler {
             return;
         }
         self.log_is_busy = true;
-        let written = log.send(LogLines(lines)).into_actor(self).map(|written, scheduler, context: &mut Context<Self>| {
-            scheduler.log_is_busy = false;
-            scheduler.note_log(written);
-            scheduler.turn(context);
-        });
+        let written =
+            log.send(LogLines(lines)).into_actor(self).map(|written, scheduler, context: &mut Context<Self>| {
+                scheduler.log_is_busy = false;
+                scheduler.note_log(written);
+                scheduler.turn(context);
+            });
         context.spawn(written);
     }
 
@@ -198,22 +199,23 @@ impl Scheduler {
             };
             (complaints, logged, stored.err())
         };
-        let closed = closing.into_actor(self).then(|(complaints, logged, failure), scheduler, context: &mut Context<Self>| {
-            let stats = scheduler.stats();
-            scheduler.note_log(logged);
-            let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
-            let failure = failure.or_else(|| scheduler.log_failure.take());
-            let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
-            let report = Report {
-                warnings: std::mem::take(&mut scheduler.warnings),
-                state: scheduler.state.take(),
-                failure,
-                ..Report::new(stats, ended, complaints)
-            };
-            scheduler.report.send_replace(Some(Arc::new(report)));
-            context.stop();
-            fut::ready(())
-        });
+        let closed =
+            closing.into_actor(self).then(|(complaints, logged, failure), scheduler, context: &mut Context<Self>| {
+                let stats = scheduler.stats();
+                scheduler.note_log(logged);
+                let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
+                let failure = failure.or_else(|| scheduler.log_failure.take());
+                let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
+                let report = Report {
+                    warnings: std::mem::take(&mut scheduler.warnings),
+                    state: scheduler.state.take(),
+                    failure,
+                    ..Report::new(stats, ended, complaints)
+                };
+                scheduler.report.send_replace(Some(Arc::new(report)));
+                context.stop();
+                fut::ready(())
+            });
         context.spawn(closed);
     }
 
