@@ -95,7 +95,10 @@ impl fmt::Display for Report {
             Ended::Failed => "Failed",
         };
         let (took, bytes, speed) = (Took(stats.elapsed), Bytes(stats.bytes), stats.pages_per_second());
-        writeln!(f, "{ended} after {took}: {} pages, {bytes}, {speed:.1} pages/s", Grouped(self.pages()))?;
+        // What a state has stored counts on.
+        let runs = if self.state.as_ref().is_some_and(|state| state.resumed) { " in all runs" } else { "" };
+        let pages = Counted(self.pages(), "page");
+        writeln!(f, "{ended} after {took}{runs}: {pages}, {bytes}, {speed:.1} pages/s")?;
         writeln!(f)?;
         self.fmt_counts(f)?;
         self.fmt_domains(f)?;
@@ -103,7 +106,7 @@ impl fmt::Display for Report {
             let resumed = if state.resumed { "resumed from" } else { "kept in" };
             write!(f, "state {resumed} {}", state.dir.display())?;
             if !state.changed.is_empty() {
-                write!(f, ", with other {} than before", state.changed.join(", "))?;
+                write!(f, ", with a different {} than before", state.changed.join(", and a different "))?;
             }
             writeln!(f, "; the same command goes on with it\n")?;
         }
@@ -183,7 +186,7 @@ impl Report {
         }
         let hidden = domains.len().saturating_sub(MOST_DOMAINS_SHOWN) as u64 + self.stats.domains_beyond;
         if hidden > 0 {
-            writeln!(f, "… and {} more domains", Grouped(hidden))?;
+            writeln!(f, "… and {}", Counted(hidden, "more domain"))?;
         }
         writeln!(f)
     }
@@ -239,6 +242,17 @@ impl fmt::Display for Grouped {
             text.push(digit);
         }
         f.pad_integral(true, "", &text)
+    }
+}
+
+/// So many of a thing: `1 page`, `2 pages`.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted(pub u64, pub &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, thing) = *self;
+        write!(f, "{} {thing}{}", Grouped(count), if count == 1 { "" } else { "s" })
     }
 }
 

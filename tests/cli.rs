@@ -146,7 +146,7 @@ fn csv_has_a_fixed_header_and_one_record_a_page() {
     let file = path(&folder, "pages.csv");
     let output = crawl(&site.url("/a"), &["--select", "head=h1", "-o", &file]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).contains("1 pages"), "the summary goes to stdout where pages do not");
+    assert!(text(&output.stdout).contains("1 page,"), "the summary goes to stdout where pages do not");
     let mut reader = csv::Reader::from_path(&file).unwrap();
     let header: Vec<_> = reader.headers().unwrap().iter().map(str::to_owned).collect();
     let fields = "url status depth parent title content_type bytes fetched_at elapsed links head";
@@ -446,5 +446,39 @@ fn every_key(table: &Value, check: &mut dyn FnMut(&str)) {
     for (key, value) in table.as_object().into_iter().flatten() {
         check(key);
         every_key(value, check);
+    }
+}
+
+#[test]
+fn a_robots_file_that_is_waited_for_is_told() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}/");
+    let arguments = ["crawl", &url, "--allow-private", "--progress", "never"];
+    let mut child = command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.contains(&format!("waiting for robots.txt of http://{closed}")), "{said}");
+    assert!(said.contains("asked again in 1 s"), "{said}");
+}
+
+#[test]
+fn a_state_that_is_resumed_says_what_is_of_all_runs_and_what_is_different() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let state = path(&folder, "state");
+    assert!(!text(&crawl(&site.url("/"), &["--state", &state]).stderr).contains("in all runs"));
+    let said = text(&crawl(&site.url("/"), &["--state", &state, "--depth", "3"]).stderr);
+    assert!(said.contains("in all runs: 4 pages"), "{said}");
+    assert!(said.contains("with a different scope than before"), "{said}");
+    assert!(text(&run(&["state", &state]).stdout).contains("0 queued"));
+    refuses(&["state", &state, "--forget-domain", "nowhere.test"], 1, &["nothing is queued for nowhere.test"]);
+}
+
+#[test]
+fn the_help_of_each_command_tells_its_exit_codes() {
+    for command in ["crawl", "poll", "robots", "fetch", "state", "demo"] {
+        let help = text(&run(&[command, "--help"]).stdout);
+        assert!(help.contains("Exit codes:\n    0  "), "{help}");
     }
 }

@@ -12,7 +12,7 @@ use actix_crawler::{
     report::{Ended, Report},
 };
 
-/// How the process ends. The help of `crawl` lists them.
+/// How the process ends. Each command's help lists those that are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// All is well.
@@ -29,15 +29,58 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-/// The codes as the help tells them.
-pub const CODES: &str = "\
+/// The codes of `crawl` as its help tells them.
+pub const OF_CRAWL: &str = "\
 Exit codes:
     0  all is well
-    1  the crawl could not run, or not to its end
-    2  the command line or the configuration is wrong
+    1  the crawl could not run, or not to its end, or its log could not be written
+    2  the command line or the configuration is wrong; nothing was fetched
     3  the crawl has finished, and some pages failed
     4  the ledger does not add up
   130  the crawl was interrupted (Ctrl-C, SIGTERM)";
+
+/// The codes of `poll`.
+pub const OF_POLL: &str = "\
+Exit codes:
+    0  every request was answered, with a status below 400
+    1  it could not run, or an output could not be written
+    2  the command line or a line of the input is wrong; nothing was sent
+    3  some requests failed, or were answered with a status from 400
+  130  it was interrupted (Ctrl-C, SIGTERM)";
+
+/// The codes of `fetch`.
+pub const OF_FETCH: &str = "\
+One request, by hand: robots.txt is not asked, a redirect is shown and not followed.
+
+Exit codes:
+    0  the answer has a status from 200 to 399
+    1  it could not run, or the body could not be written
+    2  the command line is wrong; nothing was sent
+    3  no whole answer came, or one with another status";
+
+/// The codes of `robots`.
+pub const OF_ROBOTS: &str = "\
+Exit codes:
+    0  the robots file was answered for, whatever it says
+    1  it could not run, or stdout could not be written
+    2  the command line is wrong; nothing was sent
+    3  no whole answer came";
+
+/// The codes of `state`.
+pub const OF_STATE: &str = "\
+Exit codes:
+    0  all is well
+    1  there is no state, a crawl runs with it, it is damaged, or nothing is queued for the domain to forget
+    2  the command line is wrong";
+
+/// The codes of `demo`.
+pub const OF_DEMO: &str = "\
+Exit codes:
+    0  it went as it should
+    1  it could not run, or not to its end
+    2  the command line is wrong
+    4  the ledger does not add up
+  130  it was interrupted (Ctrl-C, SIGTERM)";
 
 impl Exit {
     /// Returns the code for a crawl that has ended.
@@ -180,10 +223,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_help_lists_every_code() {
+    fn the_help_of_a_crawl_lists_every_code() {
         for exit in [Exit::Well, Exit::NotRun, Exit::Usage, Exit::FailedPages, Exit::Ledger, Exit::Interrupted] {
             let code = format!("{:>5}  ", exit as u8);
-            assert!(CODES.contains(&code), "{code}");
+            assert!(OF_CRAWL.contains(&code), "{code}");
         }
     }
 }

@@ -51,10 +51,15 @@ pub fn run() -> ExitCode {
     done.map_or_else(|failure| failure.report(), ExitCode::from)
 }
 
-/// Shows the library's warnings. `RUST_LOG=info` shows more.
+/// What is shown of the library's events: errors, and which robots files are waited for, since all pages of an origin
+/// wait with its own.
+const SHOWN: &str = "error,actix_crawler::scheduler::robots=warn";
+
+/// Shows the library's warnings. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
 fn warn_on_stderr() {
     use tracing_subscriber::{EnvFilter, filter::LevelFilter};
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into()).from_env_lossy();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
+    let filter = filter.parse_lossy(std::env::var(EnvFilter::DEFAULT_ENV).as_deref().unwrap_or(SHOWN));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 

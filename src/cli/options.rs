@@ -89,7 +89,7 @@ pub struct Network {
     /// Show a name and a password to this origin, and to no other: https://example.org=NAME:PASSWORD; may be repeated
     #[arg(long, value_name = "ORIGIN=NAME:PASSWORD", value_parser = values::user)]
     pub user: Vec<OriginCredentials>,
-    /// The longest that one request may take, as `30s`
+    /// The longest that one request may take, as `30s`; a bare number is seconds
     #[arg(long, value_name = "TIME", value_parser = values::deadline)]
     pub timeout: Option<Duration>,
     /// The largest body, as `10M`
@@ -99,7 +99,7 @@ pub struct Network {
 
 /// The options of `crawl`.
 #[derive(Args, Debug, Default)]
-#[command(after_help = exit::CODES)]
+#[command(after_help = exit::OF_CRAWL)]
 pub struct CrawlOptions {
     /// Where to begin, with the scheme: https://…
     #[arg(value_name = "URL")]
@@ -146,7 +146,7 @@ pub struct CrawlOptions {
     /// The most requests at each domain: 2/s, 30/m, 1/10s or unlimited; replaces the default second between two
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "How politely")]
     pub rate: Option<Rate>,
-    /// The least time between two requests at each domain, as `1s`
+    /// The least time between two requests at each domain, as `1s`, `250ms` or `2m`; a bare number is seconds
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "How politely")]
     pub delay: Option<Duration>,
     /// The most requests in flight at each domain [default: 1]
@@ -194,7 +194,7 @@ pub struct CrawlOptions {
     /// Write the crawl log: one JSON line for every request that ended or was dropped, and why
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
     pub log: Option<PathBuf>,
-    /// Write the summary as JSON too
+    /// Write the summary as JSON too: the one to read goes to stderr, or to stdout if pages go to a file
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub summary: Option<PathBuf>,
     /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
@@ -204,7 +204,7 @@ pub struct CrawlOptions {
 
 /// The options of `poll`.
 #[derive(Args, Debug)]
-#[command(after_help = exit::CODES)]
+#[command(after_help = exit::OF_POLL)]
 pub struct PollOptions {
     /// What to ask for: URLs with the scheme, https://…; files; or `-` for stdin. A file has one URL or JSON object a
     /// line, {"url", "method", "headers", "body"}, and is read whole before the first request: a wrong line is named
@@ -255,7 +255,7 @@ pub struct PollOptions {
     /// Write each body to a file in this folder, named by its index, and not into the line
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub save_dir: Option<PathBuf>,
-    /// Write the summary as JSON too
+    /// Write the summary as JSON too: the one to read goes to stderr
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub summary: Option<PathBuf>,
     /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
@@ -275,7 +275,7 @@ pub enum ProgressMode {
 
 /// The options of `fetch`.
 #[derive(Args, Debug)]
-#[command(after_help = "One request, by hand: robots.txt is not asked, a redirect is shown and not followed.")]
+#[command(after_help = exit::OF_FETCH)]
 pub struct FetchOptions {
     /// What to fetch, with the scheme: https://…
     #[arg(value_name = "URL")]
@@ -297,6 +297,7 @@ pub struct FetchOptions {
 
 /// The options of `robots`.
 #[derive(Args, Debug)]
+#[command(after_help = exit::OF_ROBOTS)]
 pub struct RobotsOptions {
     /// A URL of the origin whose robots file it is, with the scheme: https://…
     #[arg(value_name = "URL")]
@@ -312,6 +313,7 @@ pub struct RobotsOptions {
 
 /// The options of `state`.
 #[derive(Args, Debug)]
+#[command(after_help = exit::OF_STATE)]
 pub struct StateOptions {
     /// The directory that a crawl was given with --state
     #[arg(value_name = "DIR")]
@@ -328,22 +330,23 @@ pub struct StateTask {
     /// Read all of it, checksums included, and tell what is wrong
     #[arg(long)]
     pub verify: bool,
-    /// Print all that waits, one JSON line each
+    /// Print all that is queued, one JSON line each
     #[arg(long)]
     pub export: bool,
     /// Print the requests that failed for good, one JSON line each
     #[arg(long)]
     pub dead_letters: bool,
-    /// Let the requests that failed for good wait again
+    /// Queue the requests that failed for good again
     #[arg(long)]
     pub requeue_dead: bool,
-    /// Drop what waits for a domain; its URLs are not taken in again
+    /// Drop what is queued for a domain; its URLs are not taken in again
     #[arg(long, value_name = "DOMAIN")]
     pub forget_domain: Option<String>,
 }
 
 /// The options of `demo`.
 #[derive(Args, Debug)]
+#[command(after_help = exit::OF_DEMO)]
 pub struct DemoOptions {
     /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
     #[arg(long, value_enum, default_value_t, value_name = "auto|never")]

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{report::Grouped, stats::Stats};
+use actix_crawler::{
+    report::{Counted, Grouped},
+    stats::Stats,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{options::ProgressMode, paint};
@@ -101,8 +104,8 @@ fn bar() -> ProgressBar {
 fn describe(stats: &Stats, speed: f64) -> String {
     let ledger = &stats.ledger;
     let mut words = format!(
-        "{} pages · {} queued · {speed:.1}/s · domains: {} active",
-        Grouped(stats.pages()),
+        "{} · {} queued · {speed:.1}/s · domains: {} active",
+        Counted(stats.pages(), "page"),
         Grouped(ledger.queued + ledger.leased),
         stats.domains_active,
     );

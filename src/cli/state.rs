@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use actix_crawler::{domain::Domain, error::Error, frontier::disk::state::State};
+use actix_crawler::{domain::Domain, error::Error, frontier::disk::state::State, report::Counted};
 
 use super::{
     exit::{Exit, Failure},
@@ -25,12 +25,15 @@ pub fn run(options: &StateOptions) -> Result<Exit, Failure> {
     }
     if task.requeue_dead {
         let count = state.requeue_dead()?;
-        print(format!("{count} requests wait again\n").as_bytes())?;
+        print(format!("{} queued again\n", Counted(count, "request")).as_bytes())?;
         return Ok(Exit::Well);
     }
     if let Some(name) = &task.forget_domain {
         let count = state.forget_domain(&Domain::new(name))?;
-        print(format!("{count} requests of {name} are dropped\n").as_bytes())?;
+        if count == 0 {
+            return Err(Failure::not_run(format!("nothing is queued for {name}; --export shows what is")));
+        }
+        print(format!("{} of {name} dropped\n", Counted(count, "request")).as_bytes())?;
         return Ok(Exit::Well);
     }
     let summary = if task.verify { state.verify()? } else { state.summary()? };
@@ -38,9 +41,10 @@ pub fn run(options: &StateOptions) -> Result<Exit, Failure> {
     match (task.verify, summary.problems.len()) {
         (true, 0) => print(b"nothing is wrong with it\n").map(|()| Exit::Well),
         (_, 0) => Ok(Exit::Well),
-        (_, problems) => {
-            Err(Failure::not_run(format!("{problems} problems; --export writes what can be read of what waits")))
-        }
+        (_, problems) => Err(Failure::not_run(format!(
+            "{}; --export writes what can be read of what waits",
+            Counted(problems as u64, "problem")
+        ))),
     }
 }
 

@@ -209,6 +209,17 @@ impl RobotsDesk {
             Robots::DenyAll { why, .. } => self.cache.failed(origin.clone(), why, now),
             robots => self.cache.store(origin.clone(), robots, now),
         }
+        let robots = self.cache.look(origin, now);
+        if let Some(Robots::DenyAll { until, failures: 1, why }) = robots
+            && why.patience > 1
+        {
+            let wait = until.saturating_duration_since(now).as_secs_f64();
+            let detail = &why.detail;
+            tracing::warn!(
+                "waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s"
+            );
+        }
+        let robots = robots.cloned();
         for (domain, _) in &pending.parked {
             if let Entry::Occupied(mut count) = self.parked.entry(domain.clone()) {
                 *count.get_mut() -= 1;
@@ -218,7 +229,7 @@ impl RobotsDesk {
             }
         }
         let url = pending.path.into_iter().next()?;
-        Some(Verdict::Ruled { url, robots: self.cache.look(origin, now).cloned(), parked: pending.parked })
+        Some(Verdict::Ruled { url, robots, parked: pending.parked })
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     domain::Domain,
     error::{Error, Result},
+    report::Counted,
     request::Request,
     stats::Ledger,
 };
@@ -247,12 +248,9 @@ impl Problems {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ledger { discovered, done, failed, dropped, queued, .. } = self.ledger;
-        writeln!(f, "{discovered} discovered = {done} done + {failed} failed + {dropped} dropped + {queued} waiting")?;
-        writeln!(
-            f,
-            "{} domains wait; {} requests were ever taken in; {} dead letters",
-            self.domains, self.seen, self.dead
-        )?;
+        writeln!(f, "{discovered} discovered = {done} done + {failed} failed + {dropped} dropped + {queued} queued")?;
+        let (domains, seen) = (Counted(self.domains as u64, "domain"), Counted(self.seen, "request"));
+        writeln!(f, "queued for {domains}; {seen} ever taken in; {}", Counted(self.dead, "dead letter"))?;
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
         }
