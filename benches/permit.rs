@@ -96,7 +96,7 @@ fn request(bench: &mut Criterion) {
         bench.iter_custom(|requests| {
             system.block_on(cpu_of(stream::iter(0..requests).for_each_concurrent(AT_ONCE, |_| async {
                 let now = Instant::now();
-                let sent = http.send(gate.grant(now, now).unwrap(), &asked).await;
+                let sent = http.send(gate.grant(now, now).unwrap(), &asked, true).await;
                 black_box(sent.answer.ok().unwrap());
             })))
         });

@@ -36,6 +36,11 @@ fn unlimited() -> ThrottledClient {
     builder(Rate::UNLIMITED).build().unwrap()
 }
 
+/// Answers the first request, and hangs up over the second, which comes on the same connection.
+fn hangs_up_once() -> Recorder {
+    Recorder::start(|asked| if asked.index == 1 { Answer::hang_up() } else { Answer::ok("") })
+}
+
 /// Answers the path, as JSON.
 fn echo() -> Recorder {
     Recorder::start(|asked: &Asked| Answer::ok(format!("{:?}", asked.path)))
@@ -87,6 +92,20 @@ async fn a_private_address_is_refused_unless_it_was_allowed() {
     let refused = client.get(api.url("/")).send().await.unwrap_err();
     assert!(matches!(refused, Error::Fetch { .. }), "{refused}");
     assert!(api.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_must_not_be_repeated_is_not_also_when_a_kept_alive_connection_dies() {
+    for (repeatable, written) in [(None, 3), (Some(true), 3), (Some(false), 2)] {
+        let (api, client) = (hangs_up_once(), unlimited());
+        client.get(api.url("/")).send().await.unwrap();
+        let request = client.get(api.url("/"));
+        let ended = match repeatable {
+            Some(repeatable) => request.repeatable(repeatable).send().await,
+            None => request.send().await,
+        };
+        assert_eq!((ended.is_ok(), api.asked().len()), (written == 3, written), "{repeatable:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_crawler::{
     domain::{Domain, registrable},
-    fetcher::http::{Http, Sent},
+    fetcher::http::{Http, Sent, is_idempotent},
     permit::{Gate, Permit, Released},
     politeness::Politeness,
     request::Request,
@@ -43,7 +43,7 @@ impl Once {
     /// Sends a request when its domain may be asked.
     pub async fn send(&mut self, request: &Request) -> Sent {
         let permit = self.permit(&request.url).await;
-        self.http.send(permit, request).await
+        self.http.send(permit, request, is_idempotent(&request.method)).await
     }
 
     async fn permit(&mut self, url: &Url) -> Permit {

@@ -65,12 +65,15 @@ pub struct Answer {
     held: Held,
 }
 
-/// How much of a body is read.
+/// How a request is made.
 #[derive(Clone, Copy)]
-struct Bound {
+struct Manner {
+    /// The most bytes of body that are read.
     most: u64,
     /// Whether what is beyond is left away; otherwise such an answer is an error.
     cuts: bool,
+    /// Whether it may be written once more where it may have been seen.
+    may_repeat: bool,
 }
 
 /// Headers that one request has beside its own.
@@ -88,7 +91,7 @@ const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
 /// Of a robots file only the first [`MOST_BYTES`] count; twice as much is read, since a coding may end in the midst of
 /// its step.
-const ROBOTS_BOUND: Bound = Bound { most: 2 * MOST_BYTES as u64, cuts: true };
+const FOR_ROBOTS: Manner = Manner { most: 2 * MOST_BYTES as u64, cuts: true, may_repeat: true };
 
 /// Headers that a request does not carry, whoever gives them. The proxy's own credentials are written on the way to it,
 /// and no server is to see others. Who expects a `100 Continue` waits for an answer that the wire skips.
@@ -102,30 +105,30 @@ impl Http {
 
     /// Sends one request under its permit, which ends with the last byte of the answer.
     ///
-    /// A request that is safe to repeat and went down with a kept-alive connection is sent once more, on the same
-    /// permit, which passes the gate again.
-    pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
-        let bound = Bound { most: self.transport.body_limits().max_bytes, cuts: false };
-        self.send_or_recall(permit, request, bound).await
+    /// A request that `may_repeat` and went down with a kept-alive connection is sent once more, on the same permit,
+    /// which passes the gate again.
+    pub async fn send(&self, permit: Permit, request: &Request, may_repeat: bool) -> Sent {
+        let manner = Manner { most: self.transport.body_limits().max_bytes, cuts: false, may_repeat };
+        self.send_or_recall(permit, request, manner).await
     }
 
-    async fn send_within(&self, permit: Permit, request: &Request, bound: Bound, more: MoreHeaders<'_>) -> Sent {
+    async fn send_within(&self, permit: Permit, request: &Request, manner: Manner, more: MoreHeaders<'_>) -> Sent {
         let granted = now();
-        let (mut exchange, mut answer) = self.exchange(permit, request, bound, more).await;
+        let (mut exchange, mut answer) = self.exchange(permit, request, manner, more).await;
         // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
         let mut others = self.transport.other_proxies(request).min(MOST_OTHER_PROXIES);
         while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
-            (exchange, answer) = self.exchange(permit, request, bound, more).await;
+            (exchange, answer) = self.exchange(permit, request, manner, more).await;
             others -= 1;
         }
         if answer.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
-            && is_idempotent(&request.method)
+            && manner.may_repeat
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            (exchange, answer) = self.exchange(permit.again(), request, bound, more).await;
+            (exchange, answer) = self.exchange(permit.again(), request, manner, more).await;
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
@@ -154,7 +157,7 @@ impl Http {
 
     /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
     pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
-        let sent = self.send_or_recall(permit, &Request::get(url.clone()), ROBOTS_BOUND).await;
+        let sent = self.send_or_recall(permit, &Request::get(url.clone()), FOR_ROBOTS).await;
         let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
         let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
@@ -188,7 +191,7 @@ impl Http {
         &self,
         permit: Permit,
         request: &Request,
-        bound: Bound,
+        manner: Manner,
         more: MoreHeaders<'_>,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
         let began = now();
@@ -204,7 +207,7 @@ impl Http {
             self.transport.alarm().clone(),
         );
         let whole = self.transport.deadlines().whole;
-        let round_trip = exchange.scope(self.round_trip(request, &exchange, bound, more));
+        let round_trip = exchange.scope(self.round_trip(request, &exchange, manner, more));
         let answer = match timeout(whole, round_trip).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit: whole }),
@@ -221,7 +224,7 @@ impl Http {
         &self,
         request: &Request,
         exchange: &Exchange,
-        Bound { most, cuts }: Bound,
+        Manner { most, cuts, .. }: Manner,
         more: MoreHeaders<'_>,
     ) -> Result<Answer, FetchError> {
         let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());

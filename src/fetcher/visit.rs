@@ -15,7 +15,12 @@ use std::{
 
 use futures_util::future::try_join_all;
 
-use super::{Desk, http::Answer, offload::Lost, redirect};
+use super::{
+    Desk,
+    http::{Answer, is_idempotent},
+    offload::Lost,
+    redirect,
+};
 use crate::{
     cooling::is_refusal,
     frontier::{Lease, Leased, admission::Candidate},
@@ -65,7 +70,8 @@ impl From<Outcome> for Ending {
 
 /// Visits one page.
 pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> Visit {
-    let sent = desk.http.send(permit, lease.request()).await;
+    let request = lease.request();
+    let sent = desk.http.send(permit, request, is_idempotent(&request.method)).await;
     let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
     let ending = match sent.answer {
         Ok(answer) => read(answer, lease.request(), desk).await,

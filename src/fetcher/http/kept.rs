@@ -10,7 +10,7 @@ use http::{
 
 use tokio::time::timeout;
 
-use super::{Answer, Bound, Http, Sent, redirect, wall_clock};
+use super::{Answer, Http, Manner, Sent, redirect, wall_clock};
 use crate::{
     cooling::is_refusal,
     outcome::{FetchError, Phase},
@@ -29,18 +29,18 @@ const OF_A_CACHE: [&str; 6] =
 
 impl Http {
     /// Sends a request unless the shelf has its answer; a permit that is not needed leaves its place to the next.
-    pub(super) async fn send_or_recall(&self, permit: Permit, request: &Request, bound: Bound) -> Sent {
-        let Some(store) = self.transport.shelf() else { return self.send_within(permit, request, bound, &[]).await };
+    pub(super) async fn send_or_recall(&self, permit: Permit, request: &Request, manner: Manner) -> Sent {
+        let Some(store) = self.transport.shelf() else { return self.send_within(permit, request, manner, &[]).await };
         match store.purpose() {
             Purpose::Replay => {
                 drop(permit);
                 let stored = self.recall(store, Key::new(request, b""), request).await;
-                recalled(stored.and_then(|stored| {
-                    stored.map(Answer::recalled).ok_or_else(|| not_recorded(request, store))
-                }))
+                recalled(
+                    stored.and_then(|stored| stored.map(Answer::recalled).ok_or_else(|| not_recorded(request, store))),
+                )
             }
             Purpose::Record => {
-                let sent = self.send_within(permit, request, bound, &[]).await;
+                let sent = self.send_within(permit, request, manner, &[]).await;
                 if let Ok(answer) = &sent.answer
                     && !is_refusal(answer.status)
                 {
@@ -49,12 +49,12 @@ impl Http {
                 sent
             }
             // A robots file is asked for by every crawl: to find its page in a cache would make it old unseen.
-            Purpose::Cache if bound.cuts || !is_plain(request) => self.send_within(permit, request, bound, &[]).await,
-            Purpose::Cache => self.send_or_revalidate(permit, request, bound, store).await,
+            Purpose::Cache if manner.cuts || !is_plain(request) => self.send_within(permit, request, manner, &[]).await,
+            Purpose::Cache => self.send_or_revalidate(permit, request, manner, store).await,
         }
     }
 
-    async fn send_or_revalidate(&self, permit: Permit, request: &Request, bound: Bound, store: &Shelf) -> Sent {
+    async fn send_or_revalidate(&self, permit: Permit, request: &Request, manner: Manner, store: &Shelf) -> Sent {
         let key = Key::new(request, &self.who_asks(request));
         let asked = self.asked(request);
         let conditions = match self.recall(store, key, request).await {
@@ -69,7 +69,7 @@ impl Http {
                 Freshness::Stale(conditions) => conditions,
             },
         };
-        let mut sent = self.send_within(permit, request, bound, &conditions).await;
+        let mut sent = self.send_within(permit, request, manner, &conditions).await;
         let Ok(answer) = &mut sent.answer else { return sent };
         if answer.status == 304 && !conditions.is_empty() {
             match self.recall(store, key, request).await {
