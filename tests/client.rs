@@ -5,6 +5,7 @@
 mod recorder;
 
 use std::{
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -106,6 +107,18 @@ async fn what_must_not_be_repeated_is_not_also_when_a_kept_alive_connection_dies
         };
         assert_eq!((ended.is_ok(), api.asked().len()), (written == 3, written), "{repeatable:?}");
     }
+}
+
+/// It cooled the shared gate for a second each time, as in a crawl, whose scheduler would then decide.
+#[tokio::test]
+async fn a_host_that_is_not_there_does_not_stop_those_that_share_its_limit() {
+    let api = echo();
+    let client = builder(Rate::UNLIMITED).one_limit().retry(Retry { attempts: 1, ..Retry::default() }).build().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let began = Instant::now();
+    assert!(client.get(format!("http://{nobody}/")).send().await.is_err());
+    client.get(api.url("/")).send().await.unwrap();
+    assert!(began.elapsed() < S / 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ impl Once {
     /// A setting is wrong.
     pub fn new(settings: TransportSettings, user_agent: String) -> Result<Self, Failure> {
         let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let http = Http::new(Transport::new(shared), user_agent);
+        let http = Http::new(Transport::new(shared), user_agent, false);
         Ok(Self { http, politeness: Politeness::default(), gate: None })
     }
 

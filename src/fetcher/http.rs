@@ -35,6 +35,7 @@ use crate::{
 pub struct Http {
     transport: Transport,
     user_agent: String,
+    has_scheduler: bool,
 }
 
 /// What came of a permit.
@@ -85,8 +86,8 @@ const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/
 /// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
 const MOST_OTHER_PROXIES: usize = 3;
 
-/// How long a domain that refused us, or was not there, is left alone until the scheduler has heard of it and decides:
-/// the end of the permit and the news come to it apart. No longer than any wait that it chooses itself.
+/// How long a domain that refused us, or was not there, is left alone until whoever grants has heard of it and decides:
+/// the end of the permit and the news come apart. No longer than any wait that is chosen then.
 const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
 /// Of a robots file only the first [`MOST_BYTES`] count; twice as much is read, since a coding may end in the midst of
@@ -98,9 +99,10 @@ const FOR_ROBOTS: Manner = Manner { most: 2 * MOST_BYTES as u64, cuts: true, may
 const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 
 impl Http {
-    /// Creates the sender of an arbiter.
-    pub fn new(transport: Transport, user_agent: String) -> Self {
-        Self { transport, user_agent }
+    /// Creates the sender of an arbiter. Where it `has_scheduler`, a domain that is not there is left alone until that
+    /// has heard of it; without one, nobody is to hear, and others that share its gate would wait for nothing.
+    pub fn new(transport: Transport, user_agent: String, has_scheduler: bool) -> Self {
+        Self { transport, user_agent, has_scheduler }
     }
 
     /// Sends one request under its permit, which ends with the last byte of the answer.
@@ -134,7 +136,7 @@ impl Http {
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let leave_alone = match &answer {
             Ok(answer) if is_refusal(answer.status) => Some(answer.retry_after().unwrap_or(UNTIL_HEARD)),
-            Err(error) if !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
+            Err(error) if self.has_scheduler && !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
             _ => None,
         };
         if let (Some(exchange), Some(wait)) = (&exchange, leave_alone) {
