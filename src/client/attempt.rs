@@ -101,10 +101,10 @@ fn listen(answer: &Answer, started: Instant, line: &Arc<Line>) -> bool {
     let started_since = line.gate().throttle().started_since(started);
     let heard =
         Heard { status: answer.status, headers: &answer.headers, started, now, wall: wall_clock(), started_since };
-    let orders = line.pace().listen(&heard, fastrand::f64());
-    let mut throttle = line.gate().throttle();
-    orders.obey(&mut throttle);
-    drop(throttle);
+    // Held until the orders are obeyed: those of an earlier answer must not come after those of a later.
+    let mut pace = line.pace();
+    let orders = pace.listen(&heard, fastrand::f64());
+    orders.obey(&mut line.gate().throttle());
     orders.patience_left
 }
 

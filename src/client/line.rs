@@ -72,7 +72,8 @@ impl Line {
         &self.gate
     }
 
-    /// Returns what the domain's answers have taught us. Held for moments only, and never with the throttle's lock.
+    /// Returns what the domain's answers have taught us. Held for moments only, until its orders are obeyed: it is taken
+    /// before the throttle's lock and never while that is held.
     pub fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
