@@ -150,35 +150,34 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Barrier, thread};
+    use std::{thread, time::Duration};
 
     use super::*;
     use crate::client::ThrottledClient;
 
-    /// One thread wrote its wish down first and brought it to the lines last: they kept the older.
+    /// The first was still on its way from line to line when the second was done, and took that back.
     #[test]
-    fn of_two_changes_at_once_every_line_keeps_the_one_that_is_written_down() {
+    fn of_two_changes_at_once_every_line_keeps_the_later() {
         let client = ThrottledClient::new("linestest/1.0 (+https://example.org/bot)", Rate::per_second(1)).unwrap();
         let lines = &client.desk.lines;
-        let domains: Vec<_> = (0..100).map(|site| Domain::new(&format!("site{site}.test"))).collect();
-        for domain in &domains {
-            lines.line(domain, &client.desk);
+        for domain in ["one.test", "two.test"] {
+            lines.line(&Domain::new(domain), &client.desk);
         }
-        let together = Barrier::new(2);
-        for round in 0..20 {
-            thread::scope(|scope| {
-                for rate in [10, 20] {
-                    let together = &together;
-                    scope.spawn(move || {
-                        together.wait();
-                        lines.set_rate(Rate::per_second(rate + round));
-                    });
-                }
-            });
-            for domain in &domains {
-                let limits = *lines.line(domain, &client.desk).gate().throttle().limits();
-                assert_eq!(limits, lines.read(|politeness| politeness.limits(domain)));
+        let opened: Vec<_> = lines.table.iter().map(|entry| entry.value().clone()).collect();
+        let [first, last] = opened.as_slice() else { panic!("two lines") };
+        thread::scope(|scope| {
+            let held = first.pace();
+            scope.spawn(|| lines.set_rate(Rate::per_second(10)));
+            while lines.read(|politeness| politeness.rate) != Some(Rate::per_second(10)) {
+                thread::yield_now();
             }
-        }
+            let second = scope.spawn(|| lines.set_rate_of(last.gate().domain().as_str(), Rate::per_second(20)));
+            // Time to overtake, which it must not.
+            thread::sleep(Duration::from_millis(20));
+            assert!(!second.is_finished());
+            drop(held);
+        });
+        let rate_of = |line: &Line| line.gate().throttle().limits().rate;
+        assert_eq!((rate_of(first), rate_of(last)), (Rate::per_second(10), Rate::per_second(20)));
     }
 }
