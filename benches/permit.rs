@@ -90,13 +90,13 @@ fn request(bench: &mut Criterion) {
     let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
     let settings = TransportSettings { guard, ..TransportSettings::default() };
     let shared = system.block_on(async { SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap() });
-    let http = system.block_on(async { Rc::new(Http::new(Transport::new(shared), CONTACT.to_owned())) });
+    let http = system.block_on(async { Rc::new(Http::new(Transport::new(shared), CONTACT.to_owned(), true)) });
     let (gate, asked) = (gate(), Request::parse(&url).unwrap());
     group.bench_function("our transport, under permits", |bench| {
         bench.iter_custom(|requests| {
             system.block_on(cpu_of(stream::iter(0..requests).for_each_concurrent(AT_ONCE, |_| async {
                 let now = Instant::now();
-                let sent = http.send(gate.grant(now, now).unwrap(), &asked).await;
+                let sent = http.send(gate.grant(now, now).unwrap(), &asked, true).await;
                 black_box(sent.answer.ok().unwrap());
             })))
         });

@@ -508,7 +508,7 @@ fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipi
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
-            let http = Http::new(Transport::new(team.transport), team.user_agent);
+            let http = Http::new(Transport::new(team.transport), team.user_agent, true);
             let Team { spider, outlets, offload, .. } = team;
             Fetcher::new(Desk { http, spider, outlets, offload, canonical, body_limits }, scheduler)
         });

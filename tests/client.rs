@@ -5,6 +5,7 @@
 mod recorder;
 
 use std::{
+    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -34,6 +35,11 @@ fn builder(rate: Rate) -> ClientBuilder {
 
 fn unlimited() -> ThrottledClient {
     builder(Rate::UNLIMITED).build().unwrap()
+}
+
+/// Answers the first request, and hangs up over the second, which comes on the same connection.
+fn hangs_up_once() -> Recorder {
+    Recorder::start(|asked| if asked.index == 1 { Answer::hang_up() } else { Answer::ok("") })
 }
 
 /// Answers the path, as JSON.
@@ -87,6 +93,32 @@ async fn a_private_address_is_refused_unless_it_was_allowed() {
     let refused = client.get(api.url("/")).send().await.unwrap_err();
     assert!(matches!(refused, Error::Fetch { .. }), "{refused}");
     assert!(api.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_must_not_be_repeated_is_not_also_when_a_kept_alive_connection_dies() {
+    for (repeatable, written) in [(None, 3), (Some(true), 3), (Some(false), 2)] {
+        let (api, client) = (hangs_up_once(), unlimited());
+        client.get(api.url("/")).send().await.unwrap();
+        let request = client.get(api.url("/"));
+        let ended = match repeatable {
+            Some(repeatable) => request.repeatable(repeatable).send().await,
+            None => request.send().await,
+        };
+        assert_eq!((ended.is_ok(), api.asked().len()), (written == 3, written), "{repeatable:?}");
+    }
+}
+
+/// It cooled the shared gate for a second each time, as in a crawl, whose scheduler would then decide.
+#[tokio::test]
+async fn a_host_that_is_not_there_does_not_stop_those_that_share_its_limit() {
+    let api = echo();
+    let client = builder(Rate::UNLIMITED).one_limit().retry(Retry { attempts: 1, ..Retry::default() }).build().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let began = Instant::now();
+    assert!(client.get(format!("http://{nobody}/")).send().await.is_err());
+    client.get(api.url("/")).send().await.unwrap();
+    assert!(began.elapsed() < S / 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

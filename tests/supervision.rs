@@ -91,6 +91,28 @@ fn a_parse_that_never_returns_costs_its_page_and_a_thread() {
     assert_eq!(told, 3, "{log:?}");
 }
 
+/// The lost thread kept the memory of its body for ever, until no other large body could come in.
+#[test]
+fn a_parse_that_never_returns_leaves_the_memory_of_its_body_to_the_others() {
+    let large = "x".repeat(300 << 10);
+    let site = Recorder::start(move |asked| match asked.path.as_str() {
+        "/" => Answer::page((1..10).map(|n| format!("/{n}"))),
+        _ => Answer::ok(large.clone()),
+    });
+    let spider = |page: &Response| {
+        if is_bad(page.url().as_str()) {
+            thread::sleep(FOR_EVER);
+        }
+        links(page)
+    };
+    let mut settings = impatient();
+    // One large body at a time.
+    settings.transport.body.max_in_flight_bytes = 0;
+    settings.transport.deadlines = settings.transport.deadlines.within(3_000 * MS);
+    let ended = run_logged(crawl_with(spider, &site, settings).per_domain(4).seed(SEED));
+    assert_only_the_bad_page_failed(&ended, "parse", "parse did not return");
+}
+
 /// Its `accepts` and its errors are foreign code too.
 struct Fussy;
 

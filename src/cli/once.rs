@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_crawler::{
     domain::{Domain, registrable},
-    fetcher::http::{Http, Sent},
+    fetcher::http::{Http, Sent, is_idempotent},
     permit::{Gate, Permit, Released},
     politeness::Politeness,
     request::Request,
@@ -36,14 +36,14 @@ impl Once {
     /// A setting is wrong.
     pub fn new(settings: TransportSettings, user_agent: String) -> Result<Self, Failure> {
         let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let http = Http::new(Transport::new(shared), user_agent);
+        let http = Http::new(Transport::new(shared), user_agent, false);
         Ok(Self { http, politeness: Politeness::default(), gate: None })
     }
 
     /// Sends a request when its domain may be asked.
     pub async fn send(&mut self, request: &Request) -> Sent {
         let permit = self.permit(&request.url).await;
-        self.http.send(permit, request).await
+        self.http.send(permit, request, is_idempotent(&request.method)).await
     }
 
     async fn permit(&mut self, url: &Url) -> Permit {

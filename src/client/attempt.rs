@@ -9,13 +9,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{
-    Desk,
-    crew::Errand,
-    job::{How, Job},
-    line::Line,
-    pace::Heard,
-};
+use super::{Desk, crew::Errand, job::Job, line::Line, pace::Heard};
 use crate::{
     error::Error,
     fetcher::{
@@ -23,20 +17,19 @@ use crate::{
         redirect,
     },
     outcome::{FetchError, Outcome, Phase},
-    permit::Permit,
-    request::Request,
 };
 
 /// Makes one attempt. A caller that gives up ends it at once, and with it the permit: one that was not used yet leaves
 /// its place to the next.
 pub async fn attempt(errand: Errand, http: Rc<Http>) {
     let Errand { permit, mut job, line, seat } = errand;
-    let how = job.how;
+    let (limit, may_repeat) = (job.how.timeout, job.may_repeat());
+    let due = permit.due();
     let (request, abandoned) = job.watched();
     let sent = tokio::select! {
         biased;
         () = abandoned => return,
-        sent = send(&http, permit, request, how) => sent,
+        sent = send(http.send(permit, request, may_repeat), due, limit) => sent,
     };
     drop(seat);
     let Some(desk) = line.desk() else { return };
@@ -47,11 +40,11 @@ pub async fn attempt(errand: Errand, http: Rc<Http>) {
     }
 }
 
-async fn send(http: &Http, permit: Permit, request: &Request, how: How) -> Sent {
-    let Some(limit) = how.timeout else { return http.send(permit, request).await };
-    let due = permit.due();
+/// Waits no longer than the caller allows, from when the request is due.
+async fn send(sending: impl Future<Output = Sent>, due: Instant, limit: Option<Duration>) -> Sent {
+    let Some(limit) = limit else { return sending.await };
     let until_due = due.saturating_duration_since(now());
-    timeout(until_due + limit, http.send(permit, request)).await.unwrap_or_else(|_| Sent {
+    timeout(until_due.saturating_add(limit), sending).await.unwrap_or_else(|_| Sent {
         answer: Err(Some(FetchError::Timeout { phase: Phase::Whole, limit })),
         // It may have been written: what must not be repeated is not.
         started: Some(due),
@@ -108,10 +101,10 @@ fn listen(answer: &Answer, started: Instant, line: &Arc<Line>) -> bool {
     let started_since = line.gate().throttle().started_since(started);
     let heard =
         Heard { status: answer.status, headers: &answer.headers, started, now, wall: wall_clock(), started_since };
-    let orders = line.pace().listen(&heard, fastrand::f64());
-    let mut throttle = line.gate().throttle();
-    orders.obey(&mut throttle);
-    drop(throttle);
+    // Held until the orders are obeyed: those of an earlier answer must not come after those of a later.
+    let mut pace = line.pace();
+    let orders = pace.listen(&heard, fastrand::f64());
+    orders.obey(&mut line.gate().throttle());
     orders.patience_left
 }
 

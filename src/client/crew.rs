@@ -155,7 +155,7 @@ impl Worker {
 
 /// Makes requests until the client is gone, and with it everybody who waits.
 async fn work(transport: SharedTransport, user_agent: String, mut errands: mpsc::UnboundedReceiver<Errand>) {
-    let http = Rc::new(Http::new(Transport::new(transport), user_agent));
+    let http = Rc::new(Http::new(Transport::new(transport), user_agent, false));
     while let Some(errand) = errands.recv().await {
         // A task of its own, so that a panic ends this request and no other.
         drop(actix_rt::spawn(attempt::attempt(errand, http.clone())));

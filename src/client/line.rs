@@ -72,7 +72,8 @@ impl Line {
         &self.gate
     }
 
-    /// Returns what the domain's answers have taught us. Held for moments only, and never with the throttle's lock.
+    /// Returns what the domain's answers have taught us. Held for moments only, until its orders are obeyed: it is taken
+    /// before the throttle's lock and never while that is held.
     pub fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,6 +202,9 @@ impl Line {
 
     /// When the line can be forgotten, if nobody comes.
     fn fresh_at(&self) -> Option<Instant> {
+        if self.pace().is_kept() {
+            return None;
+        }
         let throttle = self.gate.throttle();
         let soon = now() + COME_BACK;
         (throttle.in_flight() == 0).then(|| throttle.fresh_at().map_or(soon, |at| at.max(soon)))
@@ -227,4 +231,19 @@ impl Waiting {
 #[allow(clippy::disallowed_methods, reason = "the line is where the client reads the clock")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{adaptive::Adaptive, rate::Rate};
+
+    /// It was looked at ten times a second for ever, and never forgotten.
+    #[test]
+    fn an_idle_line_whose_limit_was_found_rings_for_nobody() {
+        let rate = Rate::per_second(1);
+        let line = |pace| Line::new(Domain::new("e.org"), Limits::rate(rate), pace, Weak::new());
+        assert!(line(Pace::default()).fresh_at().is_some());
+        assert_eq!(line(Pace::new(Some(Adaptive::from(rate, now())))).fresh_at(), None);
+    }
 }

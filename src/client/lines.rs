@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Instant,
 };
 
@@ -22,13 +22,15 @@ use crate::{
 pub struct Lines {
     table: DashMap<Domain, Arc<Line>>,
     politeness: RwLock<Politeness>,
+    /// Held over a whole change: of two at once, the later wish must be the later on every line too.
+    changing: Mutex<()>,
     adaptive: bool,
 }
 
 impl Lines {
     /// Begins without any; with `adaptive`, each looks for its domain's limit.
     pub fn new(politeness: Politeness, adaptive: bool) -> Self {
-        Self { table: DashMap::new(), politeness: RwLock::new(politeness), adaptive }
+        Self { table: DashMap::new(), politeness: RwLock::new(politeness), changing: Mutex::default(), adaptive }
     }
 
     /// Returns the domain whose limit a request to `url` uses.
@@ -90,31 +92,41 @@ impl Lines {
     }
 
     fn change(&self, change: impl FnOnce(&mut Politeness)) {
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut politeness = self.politeness.write().unwrap_or_else(PoisonError::into_inner);
         let old = politeness.clone();
         change(&mut politeness);
         let new = politeness.clone();
         drop(politeness);
-        // Collected first: a line that calls its next may end permits, whose news goes through other lines.
-        let lines: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();
-        for line in lines {
+        let mut lines: Vec<_> = self.table.iter().map(|entry| entry.value().clone()).collect();
+        lines.retain(|line| {
             let (before, after) = (old.limits(line.gate().domain()), new.limits(line.gate().domain()));
-            if before == after {
-                continue;
+            if before != after {
+                self.renew(line, before, after);
             }
-            let limits = if self.adaptive && before.rate == after.rate {
-                // What was found stays.
-                Limits { rate: line.gate().throttle().limits().rate, ..after }
-            } else {
-                let (limits, pace) = self.begin(after);
-                if self.adaptive {
-                    *line.pace() = pace;
-                }
-                limits
-            };
-            line.gate().throttle().set_limits(limits);
+            before != after
+        });
+        drop(changing);
+        // Only now: a line that calls its next may end permits, whose news goes through other lines.
+        for line in lines {
             line.call_next();
         }
+    }
+
+    fn renew(&self, line: &Line, before: Limits, after: Limits) {
+        // Held until the limits are there too: no answer is heard in between.
+        let mut pace = line.pace();
+        let limits = if self.adaptive && before.rate == after.rate {
+            // What was found stays.
+            Limits { rate: line.gate().throttle().limits().rate, ..after }
+        } else {
+            let (limits, begun) = self.begin(after);
+            if self.adaptive {
+                *pace = begun;
+            }
+            limits
+        };
+        line.gate().throttle().set_limits(limits);
     }
 
     /// With `adaptive`, the rate that is given is where the search begins.
@@ -134,4 +146,38 @@ impl Lines {
 #[allow(clippy::disallowed_methods, reason = "a search begins when its line is opened")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+    use crate::client::ThrottledClient;
+
+    /// The first was still on its way from line to line when the second was done, and took that back.
+    #[test]
+    fn of_two_changes_at_once_every_line_keeps_the_later() {
+        let client = ThrottledClient::new("linestest/1.0 (+https://example.org/bot)", Rate::per_second(1)).unwrap();
+        let lines = &client.desk.lines;
+        for domain in ["one.test", "two.test"] {
+            lines.line(&Domain::new(domain), &client.desk);
+        }
+        let opened: Vec<_> = lines.table.iter().map(|entry| entry.value().clone()).collect();
+        let [first, last] = opened.as_slice() else { panic!("two lines") };
+        thread::scope(|scope| {
+            let held = first.pace();
+            scope.spawn(|| lines.set_rate(Rate::per_second(10)));
+            while lines.read(|politeness| politeness.rate) != Some(Rate::per_second(10)) {
+                thread::yield_now();
+            }
+            let second = scope.spawn(|| lines.set_rate_of(last.gate().domain().as_str(), Rate::per_second(20)));
+            // Time to overtake, which it must not.
+            thread::sleep(Duration::from_millis(20));
+            assert!(!second.is_finished());
+            drop(held);
+        });
+        let rate_of = |line: &Line| line.gate().throttle().limits().rate;
+        assert_eq!((rate_of(first), rate_of(last)), (Rate::per_second(10), Rate::per_second(20)));
+    }
 }

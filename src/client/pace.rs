@@ -87,9 +87,14 @@ impl Pace {
         orders
     }
 
+    /// Tells whether it is never forgotten: a limit that was found is worth its place.
+    pub fn is_kept(&self) -> bool {
+        self.adaptive.is_some()
+    }
+
     /// Tells whether nothing was learned that a new beginner would not know.
     pub fn is_fresh(&self, now: Instant) -> bool {
-        self.adaptive.is_none() && self.cooling.state(now).is_none()
+        !self.is_kept() && self.cooling.state(now).is_none()
     }
 }
 

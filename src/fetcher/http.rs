@@ -35,6 +35,7 @@ use crate::{
 pub struct Http {
     transport: Transport,
     user_agent: String,
+    has_scheduler: bool,
 }
 
 /// What came of a permit.
@@ -65,12 +66,15 @@ pub struct Answer {
     held: Held,
 }
 
-/// How much of a body is read.
+/// How a request is made.
 #[derive(Clone, Copy)]
-struct Bound {
+struct Manner {
+    /// The most bytes of body that are read.
     most: u64,
     /// Whether what is beyond is left away; otherwise such an answer is an error.
     cuts: bool,
+    /// Whether it may be written once more where it may have been seen.
+    may_repeat: bool,
 }
 
 /// Headers that one request has beside its own.
@@ -82,56 +86,57 @@ const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/
 /// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
 const MOST_OTHER_PROXIES: usize = 3;
 
-/// How long a domain that refused us, or was not there, is left alone until the scheduler has heard of it and decides:
-/// the end of the permit and the news come to it apart. No longer than any wait that it chooses itself.
+/// How long a domain that refused us, or was not there, is left alone until whoever grants has heard of it and decides:
+/// the end of the permit and the news come apart. No longer than any wait that is chosen then.
 const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
 /// Of a robots file only the first [`MOST_BYTES`] count; twice as much is read, since a coding may end in the midst of
 /// its step.
-const ROBOTS_BOUND: Bound = Bound { most: 2 * MOST_BYTES as u64, cuts: true };
+const FOR_ROBOTS: Manner = Manner { most: 2 * MOST_BYTES as u64, cuts: true, may_repeat: true };
 
 /// Headers that a request does not carry, whoever gives them. The proxy's own credentials are written on the way to it,
 /// and no server is to see others. Who expects a `100 Continue` waits for an answer that the wire skips.
 const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 
 impl Http {
-    /// Creates the sender of an arbiter.
-    pub fn new(transport: Transport, user_agent: String) -> Self {
-        Self { transport, user_agent }
+    /// Creates the sender of an arbiter. Where it `has_scheduler`, a domain that is not there is left alone until that
+    /// has heard of it; without one, nobody is to hear, and others that share its gate would wait for nothing.
+    pub fn new(transport: Transport, user_agent: String, has_scheduler: bool) -> Self {
+        Self { transport, user_agent, has_scheduler }
     }
 
     /// Sends one request under its permit, which ends with the last byte of the answer.
     ///
-    /// A request that is safe to repeat and went down with a kept-alive connection is sent once more, on the same
-    /// permit, which passes the gate again.
-    pub async fn send(&self, permit: Permit, request: &Request) -> Sent {
-        let bound = Bound { most: self.transport.body_limits().max_bytes, cuts: false };
-        self.send_or_recall(permit, request, bound).await
+    /// A request that `may_repeat` and went down with a kept-alive connection is sent once more, on the same permit,
+    /// which passes the gate again.
+    pub async fn send(&self, permit: Permit, request: &Request, may_repeat: bool) -> Sent {
+        let manner = Manner { most: self.transport.body_limits().max_bytes, cuts: false, may_repeat };
+        self.send_or_recall(permit, request, manner).await
     }
 
-    async fn send_within(&self, permit: Permit, request: &Request, bound: Bound, more: MoreHeaders<'_>) -> Sent {
+    async fn send_within(&self, permit: Permit, request: &Request, manner: Manner, more: MoreHeaders<'_>) -> Sent {
         let granted = now();
-        let (mut exchange, mut answer) = self.exchange(permit, request, bound, more).await;
+        let (mut exchange, mut answer) = self.exchange(permit, request, manner, more).await;
         // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
         let mut others = self.transport.other_proxies(request).min(MOST_OTHER_PROXIES);
         while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
-            (exchange, answer) = self.exchange(permit, request, bound, more).await;
+            (exchange, answer) = self.exchange(permit, request, manner, more).await;
             others -= 1;
         }
         if answer.is_err()
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
-            && is_idempotent(&request.method)
+            && manner.may_repeat
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            (exchange, answer) = self.exchange(permit.again(), request, bound, more).await;
+            (exchange, answer) = self.exchange(permit.again(), request, manner, more).await;
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let leave_alone = match &answer {
             Ok(answer) if is_refusal(answer.status) => Some(answer.retry_after().unwrap_or(UNTIL_HEARD)),
-            Err(error) if !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
+            Err(error) if self.has_scheduler && !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
             _ => None,
         };
         if let (Some(exchange), Some(wait)) = (&exchange, leave_alone) {
@@ -154,7 +159,7 @@ impl Http {
 
     /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
     pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
-        let sent = self.send_or_recall(permit, &Request::get(url.clone()), ROBOTS_BOUND).await;
+        let sent = self.send_or_recall(permit, &Request::get(url.clone()), FOR_ROBOTS).await;
         let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
         let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
@@ -188,7 +193,7 @@ impl Http {
         &self,
         permit: Permit,
         request: &Request,
-        bound: Bound,
+        manner: Manner,
         more: MoreHeaders<'_>,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
         let began = now();
@@ -204,7 +209,7 @@ impl Http {
             self.transport.alarm().clone(),
         );
         let whole = self.transport.deadlines().whole;
-        let round_trip = exchange.scope(self.round_trip(request, &exchange, bound, more));
+        let round_trip = exchange.scope(self.round_trip(request, &exchange, manner, more));
         let answer = match timeout(whole, round_trip).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit: whole }),
@@ -221,7 +226,7 @@ impl Http {
         &self,
         request: &Request,
         exchange: &Exchange,
-        Bound { most, cuts }: Bound,
+        Manner { most, cuts, .. }: Manner,
         more: MoreHeaders<'_>,
     ) -> Result<Answer, FetchError> {
         let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());

@@ -15,7 +15,12 @@ use std::{
 
 use futures_util::future::try_join_all;
 
-use super::{Desk, http::Answer, offload::Lost, redirect};
+use super::{
+    Desk,
+    http::{Answer, is_idempotent},
+    offload::Lost,
+    redirect,
+};
 use crate::{
     cooling::is_refusal,
     frontier::{Lease, Leased, admission::Candidate},
@@ -65,7 +70,8 @@ impl From<Outcome> for Ending {
 
 /// Visits one page.
 pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> Visit {
-    let sent = desk.http.send(permit, lease.request()).await;
+    let request = lease.request();
+    let sent = desk.http.send(permit, request, is_idempotent(&request.method)).await;
     let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
     let ending = match sent.answer {
         Ok(answer) => read(answer, lease.request(), desk).await,
@@ -114,13 +120,14 @@ struct Page<I> {
 /// Decodes and parses off the loop, as everything is that the spider brings.
 async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
     let (spider, limits, canonical) = (desk.spider.clone(), desk.body_limits, desk.canonical.clone());
+    let mut answer = answer;
+    // Held for as long as the parsing is waited for: the page is made of it, and one that never returns must not keep
+    // it from all others.
+    let _held = answer.release_memory();
     let work = move || {
         if !spider.accepts(answer.status) {
             return Err(Outcome::Status(answer.status));
         }
-        // Held to the end of the parsing: the page is made of it.
-        let mut answer = answer;
-        let _held = answer.release_memory();
         let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();

@@ -8,10 +8,12 @@ use http::{
     header::{AUTHORIZATION, COOKIE, ETAG, LAST_MODIFIED},
 };
 
-use super::{Answer, Bound, Http, Sent, redirect, wall_clock};
+use tokio::time::timeout;
+
+use super::{Answer, Http, Manner, Sent, redirect, wall_clock};
 use crate::{
     cooling::is_refusal,
-    outcome::FetchError,
+    outcome::{FetchError, Phase},
     permit::Permit,
     request::{Request, strip_user_info},
     transport::{
@@ -27,16 +29,18 @@ const OF_A_CACHE: [&str; 6] =
 
 impl Http {
     /// Sends a request unless the shelf has its answer; a permit that is not needed leaves its place to the next.
-    pub(super) async fn send_or_recall(&self, permit: Permit, request: &Request, bound: Bound) -> Sent {
-        let Some(store) = self.transport.shelf() else { return self.send_within(permit, request, bound, &[]).await };
+    pub(super) async fn send_or_recall(&self, permit: Permit, request: &Request, manner: Manner) -> Sent {
+        let Some(store) = self.transport.shelf() else { return self.send_within(permit, request, manner, &[]).await };
         match store.purpose() {
             Purpose::Replay => {
                 drop(permit);
                 let stored = self.recall(store, Key::new(request, b""), request).await;
-                recalled(stored.map(Answer::recalled).ok_or_else(|| not_recorded(request, store)))
+                recalled(
+                    stored.and_then(|stored| stored.map(Answer::recalled).ok_or_else(|| not_recorded(request, store))),
+                )
             }
             Purpose::Record => {
-                let sent = self.send_within(permit, request, bound, &[]).await;
+                let sent = self.send_within(permit, request, manner, &[]).await;
                 if let Ok(answer) = &sent.answer
                     && !is_refusal(answer.status)
                 {
@@ -45,17 +49,18 @@ impl Http {
                 sent
             }
             // A robots file is asked for by every crawl: to find its page in a cache would make it old unseen.
-            Purpose::Cache if bound.cuts || !is_plain(request) => self.send_within(permit, request, bound, &[]).await,
-            Purpose::Cache => self.send_or_revalidate(permit, request, bound, store).await,
+            Purpose::Cache if manner.cuts || !is_plain(request) => self.send_within(permit, request, manner, &[]).await,
+            Purpose::Cache => self.send_or_revalidate(permit, request, manner, store).await,
         }
     }
 
-    async fn send_or_revalidate(&self, permit: Permit, request: &Request, bound: Bound, store: &Shelf) -> Sent {
+    async fn send_or_revalidate(&self, permit: Permit, request: &Request, manner: Manner, store: &Shelf) -> Sent {
         let key = Key::new(request, &self.who_asks(request));
         let asked = self.asked(request);
         let conditions = match self.recall(store, key, request).await {
-            None => Vec::new(),
-            Some(kept) => match judge(&kept.0, &asked, wall_clock()) {
+            Err(error) => return recalled(Err(error)),
+            Ok(None) => Vec::new(),
+            Ok(Some(kept)) => match judge(&kept.0, &asked, wall_clock()) {
                 Freshness::Fresh => {
                     drop(permit);
                     return recalled(Ok(Answer::recalled(kept)));
@@ -64,17 +69,20 @@ impl Http {
                 Freshness::Stale(conditions) => conditions,
             },
         };
-        let mut sent = self.send_within(permit, request, bound, &conditions).await;
+        let mut sent = self.send_within(permit, request, manner, &conditions).await;
         let Ok(answer) = &mut sent.answer else { return sent };
-        if answer.status == 304
-            && !conditions.is_empty()
-            && let Some((mut kept, held)) = self.recall(store, key, request).await
-            && is_the_same(&kept, &answer.headers)
-        {
-            kept.renew(&answer.headers, answer.fetched_at);
-            store.write(key, kept.clone()).await;
-            *answer = Answer { elapsed: answer.elapsed, received: answer.received, ..Answer::recalled((kept, held)) };
-            return sent;
+        if answer.status == 304 && !conditions.is_empty() {
+            match self.recall(store, key, request).await {
+                Err(error) => return Sent { answer: Err(Some(error)), ..sent },
+                Ok(Some((mut kept, held))) if is_the_same(&kept, &answer.headers) => {
+                    kept.renew(&answer.headers, answer.fetched_at);
+                    store.write(key, kept.clone()).await;
+                    let Answer { elapsed, received, .. } = *answer;
+                    *answer = Answer { elapsed, received, ..Answer::recalled((kept, held)) };
+                    return sent;
+                }
+                Ok(_) => {}
+            }
         }
         let stored = answer.stored(request, asked);
         if !is_refusal(answer.status) && is_storable(&stored) {
@@ -83,8 +91,17 @@ impl Http {
         sent
     }
 
-    async fn recall(&self, store: &Shelf, key: Key, request: &Request) -> Option<(StoredAnswer, Held)> {
-        store.read(key, &url_of(request), self.transport.bodies()).await
+    /// Takes an answer out. It may wait for memory no longer than one from the network.
+    async fn recall(
+        &self,
+        store: &Shelf,
+        key: Key,
+        request: &Request,
+    ) -> Result<Option<(StoredAnswer, Held)>, FetchError> {
+        let limit = self.transport.deadlines().whole;
+        let url = url_of(request);
+        let read = store.read(key, &url, self.transport.bodies());
+        timeout(limit, read).await.map_err(|_| FetchError::Timeout { phase: Phase::Whole, limit })
     }
 
     /// What tells a server who asks: the answers that one identity gets are no other's.
