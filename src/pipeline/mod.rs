@@ -83,7 +83,8 @@ impl PipelineError {
 
 /// A recipe for a pipeline actor: it is started once, and again after a panic.
 ///
-/// A function that makes an actor is one: `.pipeline(Tally::default)`.
+/// A function that makes an actor is one: `.pipeline(Tally::default)`. At most 16 items are under way to it at a time:
+/// one that acknowledges several items together must not wait for more.
 pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     /// Starts the actor on an arbiter.
     ///
