@@ -6,6 +6,7 @@ mod csv;
 mod each;
 mod json_lines;
 mod outlet;
+mod records;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -18,7 +19,8 @@ pub(crate) use self::outlet::Outlet;
 pub use self::{
     collect::Collect,
     each::Each,
-    json_lines::{JsonLines, append_lines},
+    json_lines::JsonLines,
+    records::{append_lines, create_lines},
 };
 use crate::error::Error;
 
