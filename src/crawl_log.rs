@@ -10,7 +10,7 @@ use actix::{Actor, Arbiter, Context, Handler, Recipient};
 
 use crate::{
     error::{self, Error},
-    pipeline::append_lines,
+    pipeline::{append_lines, create_lines},
     scheduler::LogLines,
 };
 
@@ -29,7 +29,7 @@ impl CrawlLog {
     /// The file cannot be opened.
     pub fn start(path: &Path, append: bool) -> error::Result<Recipient<LogLines>> {
         let file =
-            if append { append_lines(path) } else { File::create(path) }.map_err(|source| Error::file(path, source))?;
+            if append { append_lines(path) } else { create_lines(path) }.map_err(|source| Error::file(path, source))?;
         let path = path.to_owned();
         let arbiter = Arbiter::new();
         let handle = arbiter.handle();

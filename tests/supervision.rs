@@ -13,9 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Context, Handler, ResponseFuture};
+use actix::{Actor, ArbiterHandle, Context, Handler, ResponseFuture};
 use actix_crawler::{
-    crawler::Settings, domain::DomainKey, politeness::Politeness, prelude::*, report::Report, retry::Retry,
+    crawler::Settings,
+    domain::DomainKey,
+    pipeline::{Pipeline, Running},
+    politeness::Politeness,
+    prelude::*,
+    report::Report,
+    retry::Retry,
     spider::Spider,
 };
 use crawls::{Line, MS, crawl, crawl_with, links, run, run_logged};
@@ -298,6 +304,42 @@ fn a_pipeline_that_answers_nobody_any_more_does_not_hold_up_the_end() {
     let crawler = crawl_with(links, &site, impatient()).per_domain(64).pipeline(move || odd.clone());
     let report = run(crawler.seeds(seeds));
     assert_eq!((report.failed(), report.stats.get("outcome/pipeline")), (64, 64), "{report}");
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+}
+
+/// Of many items, the last used to time out behind the others, which brought down a pipeline that worked.
+#[test]
+fn a_page_of_many_items_is_no_reason_to_give_a_slow_pipeline_up() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let spider = |_: &Response| Ok((0..200).fold(Parsed::new(), Parsed::item));
+    let settings = Settings { pipeline_patience: Duration::from_secs(1), ..Settings::default() };
+    let kept = Collect::new();
+    let crawler = crawl_with(spider, &site, settings).pipeline(kept.clone()).each(|_: &i32| thread::sleep(8 * MS));
+    let report = run(crawler.seed(SEED));
+    assert_eq!((report.pages(), report.failed()), (1, 0), "{report}");
+    assert!(report.complaints.is_empty() && kept.take().len() == 200, "{report}");
+}
+
+/// Starts once, and then blocks for ever.
+struct StartsOnce(AtomicU32);
+
+impl Pipeline<String> for StartsOnce {
+    fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<String>, Error> {
+        if self.0.fetch_add(1, Ordering::SeqCst) > 0 {
+            thread::sleep(FOR_EVER);
+        }
+        Ok(Running::start(arbiter, || Odd::new(Bad::Blocks)))
+    }
+}
+
+/// The start used to hold up the fetchers and all that they had in hand.
+#[test]
+fn a_pipeline_that_cannot_be_started_again_fails_pages_and_does_not_hold_up_the_end() {
+    let (site, begin) = (site(), Instant::now());
+    let crawler = crawl_with(links, &site, impatient()).per_domain(8).pipeline(StartsOnce(AtomicU32::new(0)));
+    let report = run(crawler.seed(SEED));
+    assert_eq!(report.pages() + report.failed(), 10, "{report}");
+    assert!(report.failed() >= 1 && report.failed() == report.stats.get("outcome/pipeline"), "{report}");
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
 

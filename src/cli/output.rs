@@ -2,7 +2,6 @@
 //! any more, it says so once, and the crawl ends.
 
 use std::{
-    fs::File,
     io::{self, Write},
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
@@ -11,7 +10,7 @@ use std::{
 use actix::{Actor, ArbiterHandle, Context, Handler};
 use actix_crawler::{
     error::Error,
-    pipeline::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, append_lines},
+    pipeline::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, append_lines, create_lines},
 };
 use tokio::sync::watch;
 
@@ -55,7 +54,7 @@ impl Pipeline<Page> for Output {
         let to: Box<dyn Write + Send> = match &self.path {
             None => Box::new(io::stdout()),
             Some(path) => {
-                let file = if again { append_lines(path) } else { File::create(path) }
+                let file = if again { append_lines(path) } else { create_lines(path) }
                     .map_err(|source| Error::file(path, source))?;
                 is_empty = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
                 Box::new(file)

@@ -1,7 +1,7 @@
 //! CSV: one item a record, with a header from the fields of the first.
 
 use std::{
-    fs::{File, OpenOptions},
+    io,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -9,7 +9,10 @@ use std::{
 use actix::{Actor, ArbiterHandle, Context, Handler};
 use serde::Serialize;
 
-use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped};
+use super::{
+    CrawlEnded, Pipeline, PipelineError, Running, Scraped,
+    records::{Records, create_lines, open_lines},
+};
 use crate::error::Error;
 
 /// Writes each item as one CSV record (RFC 4180). Items are structs of plain fields.
@@ -27,17 +30,33 @@ impl Csv {
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Csv {
     fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
+        // Emptied once. A restart after a panic goes on at the end: a last line may be the middle of a record.
         let again = self.started.swap(true, Ordering::Relaxed);
-        let mut options = OpenOptions::new();
-        options.create(true).append(again).write(true).truncate(!again);
-        let file = options.open(&self.path).map_err(|source| Error::file(&self.path, source))?;
+        let file = if again { open_lines(&self.path) } else { create_lines(&self.path) };
+        let file = file.map_err(|source| Error::file(&self.path, source))?;
         let has_header = again && file.metadata().is_ok_and(|metadata| metadata.len() > 0);
-        let writer = ::csv::WriterBuilder::new().has_headers(!has_header).from_writer(file);
-        Ok(Running::start(arbiter, move || Writer(writer)))
+        let records = Records::from(file);
+        Ok(Running::start(arbiter, move || Writer { records, has_header }))
     }
 }
 
-struct Writer(::csv::Writer<File>);
+struct Writer {
+    records: Records,
+    has_header: bool,
+}
+
+impl Writer {
+    fn add(&mut self, item: &impl Serialize) -> io::Result<()> {
+        let mut record = Vec::new();
+        let mut writer = ::csv::WriterBuilder::new().has_headers(!self.has_header).from_writer(&mut record);
+        writer.serialize(item)?;
+        writer.flush()?;
+        drop(writer);
+        self.records.add(&record)?;
+        self.has_header = true;
+        Ok(())
+    }
+}
 
 impl Actor for Writer {
     type Context = Context<Self>;
@@ -47,8 +66,7 @@ impl<I: Serialize + Send + Sync + 'static> Handler<Scraped<I>> for Writer {
     type Result = Result<(), PipelineError>;
 
     fn handle(&mut self, scraped: Scraped<I>, _: &mut Self::Context) -> Self::Result {
-        self.0.serialize(&*scraped.item).map_err(PipelineError::refused)?;
-        self.0.flush().map_err(PipelineError::refused)
+        self.add(&*scraped.item).map_err(PipelineError::refused)
     }
 }
 
@@ -56,6 +74,32 @@ impl Handler<CrawlEnded> for Writer {
     type Result = Result<(), PipelineError>;
 
     fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
-        self.0.flush().map_err(PipelineError::refused)
+        // Each record was written before its item was acknowledged.
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    #[test]
+    fn the_header_comes_with_the_first_record_that_is_written() {
+        #[derive(Serialize)]
+        struct Item {
+            name: &'static str,
+            n: u32,
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("items.csv");
+        let file = create_lines(&path).unwrap();
+        let mut writer = Writer { records: File::open(&path).unwrap().into(), has_header: false };
+        assert!(writer.add(&Item { name: "lost", n: 0 }).is_err(), "it is not open for writing");
+        writer.records = file.into();
+        writer.add(&Item { name: "a \"b\",\nc", n: 1 }).unwrap();
+        writer.add(&Item { name: "d", n: 2 }).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "name,n\n\"a \"\"b\"\",\nc\",1\nd,2\n");
     }
 }

@@ -6,6 +6,7 @@ mod csv;
 mod each;
 mod json_lines;
 mod outlet;
+mod records;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -18,7 +19,8 @@ pub(crate) use self::outlet::Outlet;
 pub use self::{
     collect::Collect,
     each::Each,
-    json_lines::{JsonLines, append_lines},
+    json_lines::JsonLines,
+    records::{append_lines, create_lines},
 };
 use crate::error::Error;
 
@@ -83,7 +85,8 @@ impl PipelineError {
 
 /// A recipe for a pipeline actor: it is started once, and again after a panic.
 ///
-/// A function that makes an actor is one: `.pipeline(Tally::default)`.
+/// A function that makes an actor is one: `.pipeline(Tally::default)`. At most 16 items are under way to it at a time:
+/// one that acknowledges several items together must not wait for more.
 pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     /// Starts the actor on an arbiter.
     ///

@@ -1,15 +1,19 @@
 //! Outlet: the way from a page to one pipeline, which outlives the pipeline's panics.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use actix::{Arbiter, MailboxError};
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 
 use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped};
 use crate::error::Error;
@@ -19,20 +23,31 @@ use crate::error::Error;
 /// A panic closes the mailbox for the items behind it too, and a pipeline that blocks is silent to them all. They are
 /// sent again one at a time, alone, so that only the item over which the pipeline fails by itself is given up.
 pub(crate) struct Outlet<I: Send + Sync + 'static> {
-    recipe: Box<dyn Pipeline<I>>,
+    recipe: Arc<dyn Pipeline<I>>,
     current: Mutex<Generation<I>>,
-    quarantine: tokio::sync::Mutex<()>,
+    /// Room for items on their way.
+    under_way: Semaphore,
+    /// Who holds it sends alone, and is the only one who starts the pipeline again.
+    quarantine: tokio::sync::Mutex<Option<Starting<I>>>,
     restarts: AtomicU64,
     /// Items in a row, each alone, that were not answered.
     silences: AtomicU32,
     patience: Duration,
 }
 
+/// A start that has not returned yet. Who waits for it next goes on with it: a start that blocks costs one thread.
+type Starting<I> = oneshot::Receiver<Result<Generation<I>, Error>>;
+
 struct Generation<I: Send + Sync + 'static> {
     number: u64,
     running: Running<I>,
     arbiter: Arbiter,
 }
+
+/// So many items are under way to a pipeline at a time, as many as an actor's mailbox takes. The patience with an item
+/// begins when it has its place among them: of 4,000 items of one page, the last would else time out although the
+/// pipeline takes one after the other.
+const UNDER_WAY: usize = 16;
 
 /// How often an item is sent alone before it is held to be what the pipeline panics over: other items that panic it
 /// may come in between.
@@ -47,8 +62,9 @@ impl<I: Send + Sync + 'static> Outlet<I> {
     pub fn open(recipe: Box<dyn Pipeline<I>>, patience: Duration) -> Result<Self, Error> {
         Ok(Self {
             current: Mutex::new(Generation::start(&*recipe, 0)?),
-            recipe,
-            quarantine: tokio::sync::Mutex::new(()),
+            recipe: recipe.into(),
+            under_way: Semaphore::new(UNDER_WAY),
+            quarantine: tokio::sync::Mutex::default(),
             restarts: AtomicU64::new(0),
             silences: AtomicU32::new(0),
             patience,
@@ -57,6 +73,8 @@ impl<I: Send + Sync + 'static> Outlet<I> {
 
     /// Delivers one item and waits for its acknowledgement: this waiting is the back-pressure.
     pub async fn deliver(&self, scraped: Scraped<I>) -> Result<(), PipelineError> {
+        // Held to the end, so that no more than these can fall into quarantine.
+        let _place = self.under_way.acquire().await;
         let (number, running) = self.current();
         match self.send(&running, scraped.clone()).await {
             Ok(reply) => reply,
@@ -65,9 +83,9 @@ impl<I: Send + Sync + 'static> Outlet<I> {
     }
 
     async fn deliver_alone(&self, mut dead: u64, scraped: Scraped<I>) -> Result<(), PipelineError> {
-        let _alone = self.quarantine.lock().await;
+        let mut alone = self.quarantine.lock().await;
         for _ in 0..ALONE {
-            self.restart(dead);
+            self.restart(dead, &mut alone).await?;
             if self.silences.load(Ordering::Relaxed) >= MOST_SILENCES {
                 return Err(PipelineError::Silent(self.patience));
             }
@@ -77,12 +95,13 @@ impl<I: Send + Sync + 'static> Outlet<I> {
                 Err(Lost::Closed) => dead = number,
                 Err(Lost::Silent) => {
                     self.silences.fetch_add(1, Ordering::Relaxed);
-                    self.restart(number);
+                    // Whether it could be started, the next item will see.
+                    let _ = self.restart(number, &mut alone).await;
                     return Err(PipelineError::Silent(self.patience));
                 }
             }
         }
-        self.restart(dead);
+        let _ = self.restart(dead, &mut alone).await;
         Err(PipelineError::Panicked)
     }
 
@@ -119,20 +138,45 @@ impl<I: Send + Sync + 'static> Outlet<I> {
         (generation.number, generation.running.clone())
     }
 
-    /// Replaces generation `dead` unless somebody has already. The new one gets a thread of its own, since the old
+    /// Replaces generation `dead` unless somebody has already. The new one gets an arbiter of its own, since the old
     /// one's may be held for ever.
-    fn restart(&self, dead: u64) {
-        let mut generation = self.lock();
-        if generation.number != dead {
-            return;
+    async fn restart(&self, dead: u64, starting: &mut Option<Starting<I>>) -> Result<(), PipelineError> {
+        if self.lock().number != dead {
+            return Ok(());
         }
-        match Generation::start(&*self.recipe, dead + 1) {
-            Ok(next) => {
-                std::mem::replace(&mut *generation, next).arbiter.stop();
+        let is_silent = self.silences.load(Ordering::Relaxed) >= MOST_SILENCES;
+        let patience = if starting.is_some() && is_silent { Duration::ZERO } else { self.patience };
+        let start = starting.get_or_insert_with(|| self.start(dead + 1));
+        let Ok(started) = timeout(patience, start).await else {
+            self.silences.fetch_add(1, Ordering::Relaxed);
+            return Err(PipelineError::Silent(self.patience));
+        };
+        *starting = None;
+        match started {
+            Ok(Ok(next)) => {
+                let dead = std::mem::replace(&mut *self.lock(), next);
+                dead.arbiter.stop();
                 self.restarts.fetch_add(1, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!(%error, "a pipeline could not be started again"),
+            Ok(Err(error)) => tracing::error!(%error, "a pipeline could not be started again"),
+            // The crawl has ended, and its threads with it.
+            Err(_) => {}
         }
+        Ok(())
+    }
+
+    /// Starts a generation on a thread of its own: the recipe is foreign code, which may block.
+    fn start(&self, number: u64) -> Starting<I> {
+        let (started, starting) = oneshot::channel();
+        let recipe = self.recipe.clone();
+        // An arbiter, so that the recipe finds its system.
+        Arbiter::new().spawn_fn(move || {
+            if let Err(Ok(late)) = started.send(Generation::start(&*recipe, number)) {
+                late.arbiter.stop();
+            }
+            Arbiter::current().stop();
+        });
+        starting
     }
 
     fn lock(&self) -> MutexGuard<'_, Generation<I>> {
@@ -143,7 +187,9 @@ impl<I: Send + Sync + 'static> Outlet<I> {
 impl<I: Send + Sync + 'static> Generation<I> {
     fn start(recipe: &dyn Pipeline<I>, number: u64) -> Result<Self, Error> {
         let arbiter = Arbiter::new();
-        match recipe.start(&arbiter.handle()) {
+        let started = catch_unwind(AssertUnwindSafe(|| recipe.start(&arbiter.handle())));
+        let started = started.unwrap_or_else(|_| Err(Error::setting("pipeline", "it panicked when it was started")));
+        match started {
             Ok(running) => Ok(Self { number, running, arbiter }),
             Err(error) => {
                 arbiter.stop();
