@@ -97,7 +97,8 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        12 => (0..3_u8, 0..60_u8, -1..2, any::<bool>()).prop_map(|(domain, page, priority, again)| {
+        // Many pages, and some that come again and again.
+        12 => (0..3_u8, prop_oneof![0..60_u8, 0..6_u8], -1..2, any::<bool>()).prop_map(|(domain, page, priority, again)| {
             Op::Offer { domain, page, priority, dont_filter: again && page < 6 }
         }),
         10 => (0..3_u8).prop_map(|domain| Op::Lease { domain }),
@@ -419,6 +420,20 @@ mod on_disk {
             crash(self.frontier.take().unwrap());
             while self.woken.try_recv().is_ok() {}
             Some(self.open(now))
+        }
+    }
+
+    #[test]
+    fn what_was_taken_in_again_is_seen_as_of_then_also_after_a_crash() {
+        let recrawl = Recrawl { revisit_after: Some(Duration::from_secs(4)), seeds: false };
+        for (wait, dont_filter) in [(5, false), (3, true)] {
+            let offer = |dont_filter| Op::Offer { domain: 0, page: 0, priority: 0, dont_filter };
+            let again =
+                [offer(false), Op::Commit, Op::Pass { seconds: wait }, offer(dont_filter), Op::Commit, Op::Sync];
+            let now = middle_of_a_second();
+            let mut trial = Trial::new(Disk::new(recrawl.clone(), now), recrawl.clone(), now);
+            trial.run(&[&again[..], &[Op::Crash, Op::Pass { seconds: 3 }, offer(false)]].concat());
+            assert_eq!(trial.next, 2, "the third time it was seen");
         }
     }
 

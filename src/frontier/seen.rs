@@ -60,7 +60,10 @@ impl Seen {
             Self::Since(times, _) => times.get(fingerprint).copied(),
         }
     }
+}
 
+#[cfg_attr(not(feature = "disk"), allow(dead_code, reason = "only the frontier on disk goes by generations"))]
+impl Seen {
     /// Returns how many there are.
     pub fn len(&self) -> usize {
         match self {
@@ -70,7 +73,6 @@ impl Seen {
     }
 
     /// Takes all out.
-    #[cfg_attr(not(feature = "disk"), expect(dead_code, reason = "only what is on disk goes by generations"))]
     pub fn take_all(&mut self) -> Self {
         match self {
             Self::Ever(seen) => Self::Ever(std::mem::take(seen)),
