@@ -1,6 +1,10 @@
 //! Error: what the caller of the crawler can do something about. A page that fails is no error: it is an outcome.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use thiserror::Error as ThisError;
 use url::Url;
@@ -56,9 +60,15 @@ pub enum Error {
     #[error("{url}: {source}")]
     Fetch {
         /// What was asked for.
-        url: Url,
+        url: Box<Url>,
         /// What went wrong.
         source: FetchError,
+        /// How often it was tried.
+        attempts: u32,
+        /// When the last attempt was written; `None` if it never was.
+        started_at: Option<SystemTime>,
+        /// How long the last attempt took, from the writing.
+        elapsed: Duration,
     },
     /// The server answered with a status that the caller takes for an error.
     #[error("{url} answered {status}")]

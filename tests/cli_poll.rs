@@ -5,7 +5,7 @@
 mod recorder;
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     process::{Command, Output, Stdio},
     time::Duration,
 };
@@ -89,15 +89,61 @@ fn a_json_line_says_method_headers_and_body_and_a_failure_sets_the_code() {
 }
 
 #[test]
-fn a_wrong_line_is_named_before_anything_is_sent() {
-    let api = Recorder::start(|_| Answer::ok(""));
-    let input = format!("{}\nnot a url\n", api.url("/"));
-    let output = poll(&["-", "--allow-private"], &input);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("stdin line 2"), "{}", stderr(&output));
-    assert!(api.asked().is_empty());
-    assert_eq!(poll(&[], "").status.code(), Some(2));
-    assert_eq!(poll(&["https://example.org/"], "").status.code(), Some(2), "no contact");
+fn a_wrong_line_is_a_line_of_the_output_and_the_code_says_so() {
+    let api = Recorder::start(|asked: &Asked| Answer::ok(asked.path.clone()));
+    let input = format!("{}\nnot a url\n{}\n", api.url("/a"), api.url("/b"));
+    let output = poll(&["-", "--rate", "unlimited", "--allow-private"], &input);
+    assert_eq!(output.status.code(), Some(3));
+    let lines = lines(&output);
+    assert_eq!((&lines[0]["body"], &lines[2]["body"]), (&"/a".into(), &"/b".into()));
+    assert_eq!((&lines[1]["index"], &lines[1]["kind"]), (&1.into(), &"input".into()));
+    assert!(lines[1]["error"].as_str().unwrap().starts_with("stdin line 2: "), "{}", lines[1]);
+    assert!(stderr(&output).contains("2 of 3 answered, 1 failed"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_wrong_in_all_lines_is_said_once() {
+    for (arguments, input, word) in [
+        (&[][..], "", "nothing to ask for"),
+        (&["not a url"], "", "not a url"),
+        (&["-"], "# none\n", "no requests"),
+        (&["https://example.org/"], "", "--contact"),
+        (&["-"], "https://example.org/a\nhttps://example.org/b\n", "--contact"),
+        (&["-", "--user-agent", "bot/1"], "https://example.org/a\n", "contact"),
+    ] {
+        let output = poll(arguments, input);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{}", stderr(&output));
+        assert!(stderr(&output).contains(word), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_answer_does_not_wait_for_the_next_line_of_the_input() {
+    let api = Recorder::start(|asked: &Asked| Answer::ok(asked.path.clone()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    command.args(["poll", "-", "--rate", "unlimited", "--allow-private"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    for path in ["/a", "/b"] {
+        writeln!(stdin, "{}", api.url(path)).unwrap();
+        let answer: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+        assert_eq!(answer["body"], path);
+    }
+    drop(stdin);
+    assert!(answers.next().is_none() && child.wait().unwrap().success());
+}
+
+#[test]
+fn a_request_that_failed_says_how_in_its_line_and_the_summary_has_no_pace_of_it() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}/");
+    let output = poll(&[&url, "--retries", "0", "--allow-private"], "");
+    assert_eq!(output.status.code(), Some(3));
+    let line = &lines(&output)[0];
+    assert_eq!((&line["kind"], &line["attempts"], &line["url"]), (&"connect".into(), &1.into(), &url.as_str().into()));
+    assert!(line["elapsed"].is_number() && !line["error"].as_str().unwrap().contains("http://"), "{line}");
+    assert_eq!(stderr(&output).trim_end(), "0 of 1 answered, 1 failed");
 }
 
 #[test]

@@ -44,8 +44,8 @@ pub const OF_POLL: &str = "\
 Exit codes:
     0  every request was answered, with a status below 400
     1  it could not run, or an output could not be written
-    2  the command line or a line of the input is wrong; nothing was sent
-    3  some requests failed, or were answered with a status from 400
+    2  the command line is wrong, or there is no contact, or no input
+    3  some requests failed, were answered with a status from 400, or are wrong lines of a file
   130  it was interrupted (Ctrl-C, SIGTERM)";
 
 /// The codes of `fetch`.

@@ -207,8 +207,8 @@ pub struct CrawlOptions {
 #[command(after_help = exit::OF_POLL)]
 pub struct PollOptions {
     /// What to ask for: URLs with the scheme, https://…; files; or `-` for stdin. A file has one URL or JSON object a
-    /// line, {"url", "method", "headers", "body"}, and is read whole before the first request: a wrong line is named
-    /// before anything is sent
+    /// line, {"url", "method", "headers", "body"}, and is read as it is needed: a wrong line becomes a line of the output
+    /// that says so
     #[arg(value_name = "URL|FILE|-")]
     pub urls: Vec<String>,
     /// Ask for what a file says too, as a FILE among the arguments

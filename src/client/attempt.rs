@@ -35,7 +35,7 @@ pub async fn attempt(errand: Errand, http: Rc<Http>) {
     let Some(desk) = line.desk() else { return };
     match sent.answer {
         Err(None) => drop(desk.admit(job)),
-        Err(Some(error)) => failed(job, error, sent.started, desk).await,
+        Err(Some(error)) => failed(job, error, sent.started, sent.elapsed, desk).await,
         Ok(answer) => answered(job, answer, sent.started.unwrap_or_else(now), &line, desk).await,
     }
 }
@@ -54,7 +54,7 @@ async fn send(sending: impl Future<Output = Sent>, due: Instant, limit: Option<D
 }
 
 /// Tries again what may end better, and reports the rest.
-async fn failed(mut job: Job, error: FetchError, started: Option<Instant>, desk: Arc<Desk>) {
+async fn failed(mut job: Job, error: FetchError, started: Option<Instant>, elapsed: Duration, desk: Arc<Desk>) {
     job.attempts += 1;
     // What was never written can be repeated whatever it is.
     let may_repeat = started.is_none() || job.may_repeat();
@@ -62,8 +62,13 @@ async fn failed(mut job: Job, error: FetchError, started: Option<Instant>, desk:
     if let Some(wait) = wait.filter(|_| may_repeat) {
         return again(job, wait, desk).await;
     }
-    let url = job.request.url.clone();
-    job.fail(Error::Fetch { url, source: error });
+    give_up(job, error, started, elapsed);
+}
+
+fn give_up(job: Job, source: FetchError, started: Option<Instant>, elapsed: Duration) {
+    let (url, attempts) = (job.request.url.clone().into(), job.attempts);
+    let started_at = started.and_then(|started| wall_clock().checked_sub(now().saturating_duration_since(started)));
+    job.fail(Error::Fetch { url, source, attempts, started_at, elapsed });
 }
 
 async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Line>, desk: Arc<Desk>) {
@@ -83,8 +88,7 @@ async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Lin
                 drop(desk.admit(job));
             }
             Err(outcome) => {
-                let url = job.request.url.clone();
-                job.fail(Error::Fetch { url, source: FetchError::Protocol(outcome.detail()) });
+                give_up(job, FetchError::Protocol(outcome.detail()), Some(started), answer.elapsed);
             }
         };
     }

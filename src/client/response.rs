@@ -37,7 +37,15 @@ impl Response {
         let Delivered { request, answer, attempts, started } = delivered;
         let body = match answer.decoded(BodyLimits { keep_partial: false, ..limits }) {
             Ok((body, _)) => body,
-            Err(source) => return Err(Error::Fetch { url: request.url, source }),
+            Err(source) => {
+                return Err(Error::Fetch {
+                    url: request.url.into(),
+                    source,
+                    attempts,
+                    started_at: answer.fetched_at.checked_sub(answer.elapsed),
+                    elapsed: answer.elapsed,
+                });
+            }
         };
         Ok(Self {
             request: Arc::new(request),

@@ -1,0 +1,156 @@
+//! Lines: the output, one JSON line for each request.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use actix_crawler::{client::Response, error::Error};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    super::{
+        exit::{Failure, in_options},
+        options::PollOptions,
+    },
+    Done, Unasked,
+};
+
+/// Where the lines go.
+pub struct Lines<'a> {
+    to: BufWriter<Box<dyn Write>>,
+    path: Option<&'a Path>,
+    save_dir: Option<&'a Path>,
+    keep: &'a [String],
+}
+
+/// One line of the output.
+#[derive(Default, Serialize)]
+struct Outcome<'a> {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    headers: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    /// A body that is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The error in one word, as the crawl log has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+}
+
+impl<'a> Lines<'a> {
+    /// Opens the output.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn create(options: &'a PollOptions) -> Result<Self, Failure> {
+        let path = options.output.as_deref().filter(|path| path.as_os_str() != "-");
+        let to: Box<dyn Write> = match path {
+            None => Box::new(io::stdout()),
+            Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?),
+        };
+        let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
+        Ok(Self { to: BufWriter::new(to), path, save_dir, keep })
+    }
+
+    /// Writes what became of a request.
+    ///
+    /// # Errors
+    /// The line, or the body's own file, cannot be written.
+    pub fn write(&mut self, index: usize, done: &Done) -> Result<(), Failure> {
+        let base = Outcome { index, url: done.url.as_deref(), ..Outcome::default() };
+        match &done.result {
+            Err(Unasked::Line(why)) => self.line(&Outcome { error: Some(why.clone()), kind: Some("input"), ..base }),
+            Err(Unasked::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
+                // The line has its URL; where a redirect led is news.
+                let at = if Some(url.as_str()) == base.url { String::new() } else { format!("{url}: ") };
+                self.line(&Outcome {
+                    error: Some(in_options(&format!("{at}{source}"))),
+                    kind: Some(source.key()),
+                    started_at: started_at.map(stamp),
+                    elapsed: Some(elapsed.as_secs_f64()),
+                    attempts: Some(*attempts),
+                    ..base
+                })
+            }
+            Err(Unasked::Failed(error)) => self.line(&Outcome { error: Some(error.to_string()), ..base }),
+            Ok(response) => {
+                let text = std::str::from_utf8(response.bytes()).ok();
+                let file = self.save(index, response)?;
+                let inline = file.is_none();
+                let kept =
+                    self.keep.iter().filter_map(|name| Some((name.to_lowercase(), response.header(name)?.into())));
+                self.line(&Outcome {
+                    status: Some(response.status()),
+                    headers: kept.collect(),
+                    body: text.filter(|_| inline),
+                    body_base64: (inline && text.is_none()).then(|| STANDARD.encode(response.bytes())),
+                    file,
+                    started_at: Some(stamp(response.started_at())),
+                    elapsed: Some(response.elapsed().as_secs_f64()),
+                    attempts: Some(response.attempts()),
+                    ..base
+                })
+            }
+        }
+    }
+
+    /// Writes the body to a file of its own, where that was asked for.
+    fn save(&self, index: usize, response: &Response) -> Result<Option<PathBuf>, Failure> {
+        let Some(folder) = self.save_dir else { return Ok(None) };
+        let path = folder.join(index.to_string());
+        fs::write(&path, response.bytes())
+            .map_err(|error| Failure::not_run(format!("--save-dir: {} cannot be written: {error}", path.display())))?;
+        Ok(Some(path))
+    }
+
+    fn line(&mut self, line: &Outcome<'_>) -> Result<(), Failure> {
+        let mut bytes = serde_json::to_vec(line).map_err(Failure::not_run)?;
+        bytes.push(b'\n');
+        // Line by line where somebody may read along.
+        let written =
+            self.to.write_all(&bytes).and_then(|()| if self.path.is_none() { self.to.flush() } else { Ok(()) });
+        written.map_err(|error| self.failure(&error))
+    }
+
+    /// Writes what is held back.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.to.flush().map_err(|error| self.failure(&error))
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        match self.path {
+            Some(path) => Failure::unwritable("-o", path, error),
+            None if error.kind() == io::ErrorKind::BrokenPipe => Failure::reader_gone(),
+            None => Failure::not_run(format!("stdout cannot be written: {error}")),
+        }
+    }
+}
+
+fn stamp(at: SystemTime) -> String {
+    humantime::format_rfc3339_micros(at).to_string()
+}

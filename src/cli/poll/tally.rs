@@ -1,0 +1,110 @@
+//! Tally: what is counted on the way, and what the end has to say of it.
+
+use std::time::{Duration, Instant};
+
+use actix_crawler::{error::Error, rate::Rate};
+use serde::Serialize;
+
+use super::{Done, Unasked};
+
+/// What is counted on the way.
+#[derive(Default)]
+pub struct Tally {
+    /// Requests that have ended.
+    pub done: u64,
+    /// Those that failed, or were answered with a status from 400.
+    pub failed: u64,
+    answered: u64,
+    attempts: u64,
+    starts: Vec<Instant>,
+}
+
+/// What the end has to say.
+#[derive(Serialize)]
+pub struct Summary {
+    requests: u64,
+    answered: u64,
+    /// No answer, or one with a status from 400.
+    pub failed: u64,
+    attempts: u64,
+    /// Starts per second, from the first to the last; `None` for fewer than two.
+    rate: Option<f64>,
+    /// The most starts in any window of the rate.
+    fullest_window: usize,
+    /// That window, in seconds.
+    window: f64,
+    /// Seconds.
+    smallest_gap: Option<f64>,
+    elapsed: f64,
+}
+
+impl Tally {
+    /// Counts a request that has ended.
+    pub fn count(&mut self, done: &Done) {
+        self.done += 1;
+        match &done.result {
+            Ok(response) => {
+                self.answered += 1;
+                self.failed += u64::from(response.status() >= 400);
+                self.attempts += u64::from(response.attempts());
+                self.starts.push(response.started());
+            }
+            Err(unasked) => {
+                self.failed += 1;
+                if let Unasked::Failed(Error::Fetch { attempts, .. }) = unasked {
+                    self.attempts += u64::from(*attempts);
+                }
+            }
+        }
+    }
+
+    /// Sums up.
+    pub fn summary(mut self, rate: Option<Rate>) -> Summary {
+        self.starts.sort_unstable();
+        let window = rate.and_then(|rate| rate.window()).map_or(Duration::from_secs(1), |window| window.per);
+        let mut oldest = self.starts.iter();
+        let mut within = 0;
+        let fullest = self.starts.iter().map(|at| {
+            within += 1;
+            while oldest.as_slice().first().is_some_and(|first| *at - *first >= window) {
+                oldest.next();
+                within -= 1;
+            }
+            within
+        });
+        let fullest_window = fullest.max().unwrap_or(0);
+        let gaps = self.starts.iter().zip(self.starts.iter().skip(1)).map(|(one, next)| *next - *one);
+        let span = match (self.starts.first(), self.starts.last()) {
+            (Some(first), Some(last)) => (*last - *first).as_secs_f64(),
+            _ => 0.0,
+        };
+        #[allow(clippy::cast_precision_loss, reason = "for people to read")]
+        let intervals = self.starts.len().saturating_sub(1) as f64;
+        Summary {
+            requests: self.done,
+            answered: self.answered,
+            failed: self.failed,
+            attempts: self.attempts,
+            rate: (span > 0.0).then(|| intervals / span),
+            fullest_window,
+            window: window.as_secs_f64(),
+            smallest_gap: gaps.min().map(|gap| gap.as_secs_f64()),
+            elapsed: span,
+        }
+    }
+}
+
+impl Summary {
+    /// Says it to people. Of fewer than two requests there is no pace to speak of.
+    pub fn text(&self, asked: usize) -> String {
+        let ended = format!("{} of {asked} answered, {} failed", self.answered, self.failed);
+        let (Some(rate), Some(gap)) = (self.rate, self.smallest_gap) else { return ended };
+        format!(
+            "{ended} · {rate:.2}/s over {:.1} s · at most {} in {} s · smallest gap {:.1} ms",
+            self.elapsed,
+            self.fullest_window,
+            self.window,
+            gap * 1e3
+        )
+    }
+}

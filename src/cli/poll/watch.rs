@@ -1,0 +1,68 @@
+//! Watch: how far a poll is, on stderr: a bar on a terminal, a line every few seconds elsewhere.
+
+use std::{
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    super::{now, options::ProgressMode},
+    tally::Tally,
+};
+
+/// Between two lines of progress.
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+/// Shows how far it is: a bar on a terminal, a line every few seconds elsewhere.
+pub enum Watch {
+    Bar(ProgressBar),
+    Lines { next: Instant },
+    Nothing,
+}
+
+impl Watch {
+    /// Chooses how; `total` where it is known beforehand.
+    pub fn new(mode: ProgressMode, lines_on_stdout: bool, total: Option<usize>) -> Self {
+        match mode {
+            ProgressMode::Never => Self::Nothing,
+            ProgressMode::Auto if lines_on_stdout && io::stdout().is_terminal() => Self::Nothing,
+            ProgressMode::Auto if io::stderr().is_terminal() => Self::Bar(bar(total)),
+            ProgressMode::Auto => Self::Lines { next: now() + BETWEEN_LINES },
+        }
+    }
+
+    /// Shows the numbers.
+    pub fn show(&mut self, tally: &Tally) {
+        match self {
+            Self::Nothing => {}
+            Self::Bar(bar) => bar.set_position(tally.done),
+            Self::Lines { next } => {
+                let now = now();
+                if now >= *next {
+                    *next = now + BETWEEN_LINES;
+                    eprintln!("{} done, {} failed", tally.done, tally.failed);
+                }
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(total: Option<usize>) -> ProgressBar {
+    let Some(total) = total else {
+        let bar = ProgressBar::no_length();
+        if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} {pos} done") {
+            bar.set_style(style);
+        }
+        return bar;
+    };
+    ProgressBar::new(total as u64)
+}
