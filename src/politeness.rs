@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{Domain, DomainKey},
     error::Error,
-    rate::Rate,
+    rate::{LONGEST_WINDOW, Rate},
 };
 
 /// How politely a crawl asks.
@@ -165,16 +165,35 @@ impl Politeness {
             let why = format!("{} is not between 0 and 10; 0.5 lengthens a spacing by up to half", self.jitter);
             return Err(Error::setting("politeness.jitter", why));
         }
-        let nameless =
-            self.overrides.iter().position(|o| o.domain.trim_start_matches(['*', '.']).is_empty() && o.domain != "*");
-        match nameless {
-            Some(index) => Err(Error::setting(
-                format!("politeness.overrides[{index}].domain"),
-                "it is empty; write a domain such as example.org, *.example.org, or *",
-            )),
-            None => Ok(()),
+        check_pace("politeness", self.rate, self.spacing, self.rest)?;
+        check_time("politeness.max_crawl_delay", self.max_crawl_delay)?;
+        for (index, given) in self.overrides.iter().enumerate() {
+            let place = format!("politeness.overrides[{index}]");
+            if given.domain.trim_start_matches(['*', '.']).is_empty() && given.domain != "*" {
+                let why = "it is empty; write a domain such as example.org, *.example.org, or *";
+                return Err(Error::setting(format!("{place}.domain"), why));
+            }
+            check_pace(&place, given.rate, given.spacing, given.rest)?;
         }
+        Ok(())
     }
+}
+
+fn check_pace(place: &str, rate: Option<Rate>, spacing: Option<Duration>, rest: Option<Duration>) -> Result<(), Error> {
+    let per = rate.and_then(|rate| rate.window()).map(|window| window.per);
+    for (name, time) in [("rate", per), ("spacing", spacing), ("rest", rest)] {
+        check_time(&format!("{place}.{name}"), time.unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// A day is the most: what is asked more seldom is a schedule, and instants that are far enough off cannot be told.
+fn check_time(setting: &str, time: Duration) -> Result<(), Error> {
+    if time <= LONGEST_WINDOW {
+        return Ok(());
+    }
+    let why = format!("{} is over a day; write at most 1d", humantime::format_duration(time));
+    Err(Error::setting(setting, why))
 }
 
 /// Durations as people write them: `1s`, `250ms`, `2m 30s`, or a number of seconds.
@@ -291,5 +310,24 @@ mod tests {
         let jitter = Politeness { jitter: -1.0, ..Politeness::default() }.check().unwrap_err().to_string();
         assert!(jitter.contains("politeness.jitter"), "{jitter}");
         assert!(serde_json::from_str::<Politeness>(r#"{"spacing": "soon"}"#).is_err());
+    }
+
+    /// Instants overflowed, and the crawl with them.
+    #[test]
+    fn times_over_a_day_are_refused_by_name() {
+        let (day, most) = (Duration::from_secs(86_400), Duration::MAX);
+        let with = |rate, spacing, rest| Politeness { rate, spacing, rest, ..Politeness::default() };
+        assert!(with(Some(Rate::every(day)), Some(day), Some(day)).check().is_ok());
+        let seldom = Override { domain: "*".into(), rate: Some(Rate::every(most)), ..Override::default() };
+        for (politeness, name) in [
+            (with(Some(Rate::every(most)), None, None), "politeness.rate"),
+            (with(None, Some(most), None), "politeness.spacing"),
+            (with(None, None, Some(most)), "politeness.rest"),
+            (Politeness { max_crawl_delay: most, ..Politeness::default() }, "politeness.max_crawl_delay"),
+            (Politeness { overrides: vec![seldom], ..Politeness::default() }, "politeness.overrides[0].rate"),
+        ] {
+            let why = politeness.check().unwrap_err().to_string();
+            assert!(why.contains(name) && why.contains("over a day"), "{why}");
+        }
     }
 }

@@ -33,7 +33,7 @@ impl Window {
 }
 
 /// The longest window of a rate, a day: longer ones are schedules.
-const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
+pub const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
 
 /// The most starts in a window: the instants of one window are kept, 16 bytes each.
 const MOST_IN_A_WINDOW: u32 = 1_000_000;
@@ -57,7 +57,8 @@ impl Rate {
         Self::limited(count, Duration::from_secs(3_600))
     }
 
-    /// One start every `interval`; zero means no limit.
+    /// One start every `interval`; zero means no limit, and [`Politeness::check`](crate::politeness::Politeness::check)
+    /// refuses more than a day.
     pub const fn every(interval: Duration) -> Self {
         if interval.is_zero() { Self::UNLIMITED } else { Self::limited(1, interval) }
     }
@@ -93,6 +94,15 @@ impl Rate {
     #[must_use]
     pub const fn burst(mut self, burst: u32) -> Self {
         self.burst = if burst == 0 { 1 } else { burst };
+        self
+    }
+
+    /// Returns the same with a window of at most a day, for where nobody can be told that it is too long.
+    #[must_use]
+    pub fn within_a_day(mut self) -> Self {
+        if let Some(window) = &mut self.window {
+            window.per = window.per.min(LONGEST_WINDOW);
+        }
         self
     }
 

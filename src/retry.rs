@@ -20,6 +20,9 @@ pub struct Retry {
     pub max: Duration,
 }
 
+/// The longest wait, a day, whatever is set: who would wait longer has ended by then.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 impl Default for Retry {
     fn default() -> Self {
         // As Scrapy's RETRY_TIMES: two more after the first.
@@ -38,7 +41,7 @@ impl Retry {
     /// Returns the wait after `attempts` attempts.
     pub fn back_off(&self, attempts: u32, random: f64) -> Duration {
         let doubled = self.base.saturating_mul(1_u32 << attempts.saturating_sub(1).min(20));
-        doubled.min(self.max).mul_f64(random.clamp(0.0, 1.0))
+        doubled.min(self.max).min(LONGEST).mul_f64(random.clamp(0.0, 1.0))
     }
 }
 

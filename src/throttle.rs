@@ -168,6 +168,7 @@ impl Throttle {
         self.running += 1;
         self.evidence.note_start(self.last_start.map(|last| at.saturating_duration_since(last)), self.running);
         self.last_start = Some(at);
+        self.slow = self.slow.filter(|slow| slow.until > at);
         self.gap = with_margin(self.limits.spacing.mul_f64(1.0 + self.limits.jitter * random));
         let Some(window) = self.limits.rate.window() else { return };
         while self.starts.len() >= window.count.get() as usize {
@@ -316,7 +317,7 @@ impl Throttle {
     }
 
     fn is_paced(&self) -> bool {
-        !self.gap.is_zero() || self.limits.rate.window().is_some()
+        !self.gap.is_zero() || self.limits.rate.window().is_some() || self.slow.is_some()
     }
 }
 
@@ -523,6 +524,21 @@ mod tests {
         assert!(throttle.try_start(now).is_err());
         throttle.started(now, 0.0);
         assert!(throttle.try_start(now).is_ok());
+    }
+
+    /// Two threads passed together, since nothing but the quota held them apart.
+    #[test]
+    fn while_a_quota_is_spread_requests_are_written_one_by_one_also_without_a_rate() {
+        let (now, second) = (Instant::now(), 1_000 * MS);
+        let mut throttle = Throttle::new(Limits::rate(Rate::UNLIMITED));
+        throttle.slow(second, now + 9 * second);
+        for _ in 0..2 {
+            throttle.grant(now, now + second).unwrap();
+        }
+        throttle.try_start(now).unwrap();
+        assert!(throttle.try_start(now).is_err());
+        throttle.started(now, 0.0);
+        assert_eq!(throttle.try_start(now), Err(NotBefore(now + second)));
     }
 
     #[test]

@@ -122,6 +122,18 @@ async fn a_host_that_is_not_there_does_not_stop_those_that_share_its_limit() {
 }
 
 #[tokio::test]
+async fn times_without_end_are_refused_or_read_as_long_ones() {
+    let why = builder(Rate::every(Duration::MAX)).build().unwrap_err().to_string();
+    assert!(why.contains("politeness.rate"), "{why}");
+    let api = echo();
+    let retry = Retry { base: Duration::MAX, max: Duration::MAX, ..Retry::default() };
+    let client = builder(Rate::UNLIMITED).timeout(Duration::MAX).retry(retry).build().unwrap();
+    client.get(api.url("/")).timeout(Duration::MAX).send().await.unwrap();
+    client.set_rate(Rate::every(Duration::MAX));
+    assert!(client.get(api.url("/")).send().now_or_never().is_none(), "a day has not passed");
+}
+
+#[tokio::test]
 async fn a_status_is_a_response_and_becomes_an_error_only_when_asked() {
     let api = Recorder::start(|_| Answer::status(404));
     let response = unlimited().get(api.url("/")).send().await.unwrap();

@@ -64,11 +64,12 @@ impl Lines {
 
     /// Changes the rate of all domains that have none of their own.
     pub fn set_rate(&self, rate: Rate) {
-        self.change(|politeness| politeness.rate = Some(rate));
+        self.change(|politeness| politeness.rate = Some(rate.within_a_day()));
     }
 
     /// Changes the rate of the domains that a pattern matches.
     pub fn set_rate_of(&self, pattern: &str, rate: Rate) {
+        let rate = rate.within_a_day();
         self.change(|politeness| {
             let known = politeness.overrides.iter().position(|given| given.domain.eq_ignore_ascii_case(pattern));
             if let Some(given) = known.and_then(|index| politeness.overrides.get_mut(index)) {

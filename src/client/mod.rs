@@ -158,12 +158,14 @@ impl ThrottledClient {
         RequestBuilder::new(self.clone(), method, url.as_ref())
     }
 
-    /// Changes the rate of all domains that have none of their own, at once. Starts made before still count.
+    /// Changes the rate of all domains that have none of their own, at once. Starts made before still count. A
+    /// window over a day is read as a day.
     pub fn set_rate(&self, rate: Rate) {
         self.desk.lines.set_rate(rate);
     }
 
-    /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once.
+    /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once. A
+    /// window over a day is read as a day.
     pub fn set_rate_of(&self, domain: &str, rate: Rate) {
         self.desk.lines.set_rate_of(domain, rate);
     }

@@ -35,6 +35,9 @@ pub struct Deadlines {
     pub whole: Duration,
 }
 
+/// Nobody waits longer.
+const A_YEAR: Duration = Duration::from_secs(31_536_000);
+
 impl Default for Deadlines {
     fn default() -> Self {
         // Name servers are asked twice at 5 s each; a handshake needs few round trips; pages that take more than half a
@@ -67,6 +70,11 @@ impl Deadlines {
             whole: limit,
             ..self
         }
+    }
+
+    /// Takes no longer than a year for anything: what is added to instants must not take them past their end.
+    pub(super) fn within_a_year(self) -> Self {
+        Self { whole: self.whole.min(A_YEAR), ..self.within(A_YEAR) }
     }
 
     /// Returns how many bytes must come in each window.

@@ -265,7 +265,7 @@ impl Transport {
 
     /// Returns how long each step may take.
     pub fn deadlines(&self) -> Deadlines {
-        self.shared.settings.deadlines
+        self.shared.settings.deadlines.within_a_year()
     }
 
     /// Returns where answers are kept.

@@ -83,14 +83,14 @@ struct Layer {
 struct Output {
     bytes: Vec<u8>,
     limits: BodyLimits,
-    deadline: Option<Instant>,
+    began: Option<Instant>,
 }
 
 impl BodyDecoder {
     /// Creates a decoder that takes `codings` off, the first first.
     pub fn new(codings: Vec<Coding>, limits: BodyLimits) -> Self {
         let layers = codings.into_iter().map(Layer::new).collect();
-        Self { layers, out: Output { bytes: Vec::new(), limits, deadline: None } }
+        Self { layers, out: Output { bytes: Vec::new(), limits, began: None } }
     }
 
     /// Takes the next bytes of the body.
@@ -171,7 +171,7 @@ impl Output {
             return Err(FetchError::TooLarge(format!("{bytes_in} bytes of {coding} became {bytes_out} and more")));
         }
         let now = now();
-        if now > *self.deadline.get_or_insert(now + max_time) {
+        if now.saturating_duration_since(*self.began.get_or_insert(now)) > max_time {
             let time = humantime::format_duration(max_time);
             return Err(coding.broken(format_args!("it does not decode within {time}")));
         }
