@@ -89,7 +89,6 @@ enum Op {
     GiveBack { which: usize, delay: Option<u8>, attempted: bool },
     Drain { domain: u8 },
     Pass { seconds: u8 },
-    Expire,
     Commit,
     Sync,
     Crash,
@@ -107,7 +106,6 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(which, delay, attempted)| Op::GiveBack { which, delay, attempted }),
         1 => (0..3_u8).prop_map(|domain| Op::Drain { domain }),
         3 => (1..4_u8).prop_map(|seconds| Op::Pass { seconds }),
-        1 => Just(Op::Expire),
         6 => Just(Op::Commit),
         1 => Just(Op::Sync),
         2 => Just(Op::Crash),
@@ -173,13 +171,6 @@ impl<S: Subject> Trial<S> {
             }
             Op::Drain { domain } => self.drain(domain),
             Op::Pass { seconds } => self.now += Duration::from_secs(seconds.into()),
-            Op::Expire => {
-                let back = self.subject.frontier().expire(self.now + Duration::from_nanos(1));
-                assert_eq!(back.len(), self.model.leased().count());
-                for entry in self.model.entries.values_mut().filter(|entry| entry.lease.is_some()) {
-                    (entry.lease, entry.until, entry.attempts) = (None, None, entry.attempts + 1);
-                }
-            }
             Op::Commit => self.commit(),
             Op::Sync => {
                 self.subject.sync();

@@ -49,7 +49,6 @@ struct Delayed {
 #[derive(Debug)]
 struct Loan {
     domain: Domain,
-    since: Instant,
     age: u64,
     attempt: u32,
     request: Arc<Request>,
@@ -158,7 +157,7 @@ impl Frontier for MemoryFrontier {
         self.queued -= 1;
         let id = LeaseId(self.number());
         let (attempt, request) = (entry.attempts + 1, entry.request.0);
-        let loan = Loan { domain: domain.clone(), since: now, age: entry.age.0, attempt, request: request.clone() };
+        let loan = Loan { domain: domain.clone(), age: entry.age.0, attempt, request: request.clone() };
         self.leases.insert(id, loan);
         Next::Leased(Leased { id, request, attempt })
     }
@@ -175,11 +174,6 @@ impl Frontier for MemoryFrontier {
     fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain> {
         let loan = self.leases.remove(&id)?;
         Some(self.take_back(loan, not_before, attempted))
-    }
-
-    fn expire(&mut self, oldest: Instant) -> Vec<Domain> {
-        let expired: Vec<Loan> = self.leases.extract_if(|_, loan| loan.since < oldest).map(|(_, loan)| loan).collect();
-        expired.into_iter().map(|loan| self.take_back(loan, None, true)).collect()
     }
 
     fn drain(&mut self, domain: &Domain) -> Drained {

@@ -9,11 +9,7 @@ mod laws;
 pub mod memory;
 mod seen;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 use self::durable::{Durable, Ticket};
 use crate::{
@@ -27,7 +23,10 @@ use crate::{
 /// 1. every request that was taken in is leased in time;
 /// 2. nothing else is leased;
 /// 3. what is settled is never leased again;
-/// 4. what is given back, or whose lease runs out, is leased again.
+/// 4. what is given back is leased again, and so is what was on loan when the process died.
+///
+/// A lease has no term: its guard is in this process, and gives it back when its page is lost. A page that waits for a
+/// slow pipeline is not lost, however long it waits.
 pub trait Frontier: Send {
     /// Takes a request in, unless its fingerprint was seen and is not to be visited again. A request that asks not to be
     /// filtered is always taken in.
@@ -55,10 +54,6 @@ pub trait Frontier: Send {
     /// Takes a lent request back, to be lent again at or after `not_before`. `attempted` tells whether the attempt
     /// counts. Answers its domain, or `None` where there was no such lease.
     fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain>;
-
-    /// Takes back the leases that began before `oldest`. The guards make this unnecessary in one process; a frontier
-    /// that outlives processes needs it.
-    fn expire(&mut self, oldest: Instant) -> Vec<Domain>;
 
     /// Takes out what waits for one domain; it is never lent again.
     fn drain(&mut self, domain: &Domain) -> Drained;
@@ -123,9 +118,6 @@ pub struct Leased {
 /// Names one loan; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub u64);
-
-/// Leases older than this are taken back by [`Frontier::expire`]: longer than every deadline of a page together.
-pub const LEASE_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// One frontier entry on loan: dropped unsettled, the entry goes back.
 #[must_use = "a lease that is dropped gives its request back"]

@@ -19,7 +19,7 @@ use crate::{
     domain::Domain,
     fetcher::{Asker, pool::Pool, visit::Visit},
     frontier::{
-        Frontier, LEASE_LIFETIME, Leased, Returned,
+        Frontier, Leased, Returned,
         admission::{Admission, Candidate},
         durable::Ticket,
     },
@@ -210,15 +210,6 @@ impl Crawl {
     /// Takes the lines out that the crawl log has to write.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.log.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Takes back the leases that have run out.
-    pub fn expire(&mut self, now: Instant) {
-        let Some(oldest) = now.checked_sub(LEASE_LIFETIME) else { return };
-        for domain in self.frontier.expire(oldest) {
-            self.stats.count("fetcher/expired");
-            self.domains.schedule(&domain, now);
-        }
     }
 
     /// Notes something in the counts.

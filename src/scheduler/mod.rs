@@ -82,8 +82,9 @@ impl Message for LogLines {
 /// The shortest tick: what timers resolve.
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
-/// How often leases are looked through for those that ran out.
-const EXPIRY: Duration = Duration::from_secs(60);
+/// How often to turn without an event. A fetcher that dies as a whole gives its leases back before its seats are free,
+/// and no message comes after; all else has one.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl Scheduler {
     /// Creates the scheduler of a crawl.
@@ -231,10 +232,7 @@ impl Actor for Scheduler {
     fn started(&mut self, context: &mut Self::Context) {
         // Every message is answered for: one for each permit, lease and batch that is out.
         context.set_mailbox_capacity(4_096);
-        context.run_interval(EXPIRY, |scheduler, context| {
-            scheduler.crawl.expire(now());
-            scheduler.turn(context);
-        });
+        context.run_interval(LOOK_AGAIN, Self::turn);
         self.turn(context);
     }
 

@@ -68,7 +68,6 @@ pub(super) struct DiskFrontier {
 
 struct Loan {
     domain: Domain,
-    since: Instant,
     entry: Entry,
 }
 
@@ -333,7 +332,7 @@ impl Frontier for DiskFrontier {
         entry.attempts += 1;
         let id = LeaseId(self.number());
         let leased = Leased { id, request: entry.request.clone(), attempt: entry.attempts };
-        self.leases.insert(id, Loan { domain: domain.clone(), since: now, entry });
+        self.leases.insert(id, Loan { domain: domain.clone(), entry });
         Next::Leased(leased)
     }
 
@@ -363,11 +362,6 @@ impl Frontier for DiskFrontier {
     fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain> {
         let loan = self.leases.remove(&id)?;
         Some(self.take_back(loan, not_before, attempted))
-    }
-
-    fn expire(&mut self, oldest: Instant) -> Vec<Domain> {
-        let expired: Vec<Loan> = self.leases.extract_if(|_, loan| loan.since < oldest).map(|(_, loan)| loan).collect();
-        expired.into_iter().map(|loan| self.take_back(loan, None, true)).collect()
     }
 
     fn drain(&mut self, domain: &Domain) -> Drained {
