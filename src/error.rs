@@ -65,9 +65,9 @@ pub enum Error {
         source: FetchError,
         /// How often it was tried.
         attempts: u32,
-        /// When the last attempt was written; `None` if it never was.
-        started_at: Option<SystemTime>,
-        /// How long the last attempt took, from the writing.
+        /// When the last attempt was written or, if it never was, begun.
+        started_at: SystemTime,
+        /// How long it took from there.
         elapsed: Duration,
     },
     /// The server answered with a status that the caller takes for an error.

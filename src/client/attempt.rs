@@ -23,8 +23,13 @@ use crate::{
 /// its place to the next.
 pub async fn attempt(errand: Errand, http: Rc<Http>) {
     let Errand { permit, mut job, line, seat } = errand;
+<<<<<<< HEAD
     let (limit, may_repeat) = (job.how.timeout, job.may_repeat());
     let due = permit.due();
+=======
+    let how = job.how;
+    let begun = permit.due().max(now());
+>>>>>>> polish
     let (request, abandoned) = job.watched();
     let sent = tokio::select! {
         biased;
@@ -35,7 +40,7 @@ pub async fn attempt(errand: Errand, http: Rc<Http>) {
     let Some(desk) = line.desk() else { return };
     match sent.answer {
         Err(None) => drop(desk.admit(job)),
-        Err(Some(error)) => failed(job, error, sent.started, sent.elapsed, desk).await,
+        Err(Some(error)) => failed(job, error, sent.started, begun, desk).await,
         Ok(answer) => answered(job, answer, sent.started.unwrap_or_else(now), &line, desk).await,
     }
 }
@@ -54,20 +59,21 @@ async fn send(sending: impl Future<Output = Sent>, due: Instant, limit: Option<D
 }
 
 /// Tries again what may end better, and reports the rest.
-async fn failed(mut job: Job, error: FetchError, started: Option<Instant>, elapsed: Duration, desk: Arc<Desk>) {
+async fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, desk: Arc<Desk>) {
     job.attempts += 1;
     // What was never written can be repeated whatever it is.
-    let may_repeat = started.is_none() || job.may_repeat();
+    let may_repeat = written.is_none() || job.may_repeat();
     let wait = desk.retry.after(&Outcome::Fetch(error.clone()), job.failures + 1, fastrand::f64());
     if let Some(wait) = wait.filter(|_| may_repeat) {
         return again(job, wait, desk).await;
     }
-    give_up(job, error, started, elapsed);
+    give_up(job, error, written.unwrap_or(begun));
 }
 
-fn give_up(job: Job, source: FetchError, started: Option<Instant>, elapsed: Duration) {
+fn give_up(job: Job, source: FetchError, started: Instant) {
     let (url, attempts) = (job.request.url.clone().into(), job.attempts);
-    let started_at = started.and_then(|started| wall_clock().checked_sub(now().saturating_duration_since(started)));
+    let (ended_at, elapsed) = (wall_clock(), now().saturating_duration_since(started));
+    let started_at = ended_at.checked_sub(elapsed).unwrap_or(ended_at);
     job.fail(Error::Fetch { url, source, attempts, started_at, elapsed });
 }
 
@@ -88,7 +94,7 @@ async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Lin
                 drop(desk.admit(job));
             }
             Err(outcome) => {
-                give_up(job, FetchError::Protocol(outcome.detail()), Some(started), answer.elapsed);
+                give_up(job, FetchError::Protocol(outcome.detail()), started);
             }
         };
     }

@@ -42,7 +42,7 @@ impl Response {
                     url: request.url.into(),
                     source,
                     attempts,
-                    started_at: answer.fetched_at.checked_sub(answer.elapsed),
+                    started_at: answer.fetched_at.checked_sub(answer.elapsed).unwrap_or(answer.fetched_at),
                     elapsed: answer.elapsed,
                 });
             }

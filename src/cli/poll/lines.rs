@@ -88,7 +88,7 @@ impl<'a> Lines<'a> {
                 self.line(&Outcome {
                     error: Some(in_options(&format!("{at}{source}"))),
                     kind: Some(source.key()),
-                    started_at: started_at.map(stamp),
+                    started_at: Some(stamp(*started_at)),
                     elapsed: Some(elapsed.as_secs_f64()),
                     attempts: Some(*attempts),
                     ..base
