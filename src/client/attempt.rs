@@ -23,13 +23,9 @@ use crate::{
 /// its place to the next.
 pub async fn attempt(errand: Errand, http: Rc<Http>) {
     let Errand { permit, mut job, line, seat } = errand;
-<<<<<<< HEAD
     let (limit, may_repeat) = (job.how.timeout, job.may_repeat());
     let due = permit.due();
-=======
-    let how = job.how;
-    let begun = permit.due().max(now());
->>>>>>> polish
+    let begun = due.max(now());
     let (request, abandoned) = job.watched();
     let sent = tokio::select! {
         biased;

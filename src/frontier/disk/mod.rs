@@ -1,7 +1,7 @@
 //! The frontier on disk: larger than memory, and there again after a crash.
 //!
 //! What is here runs on the scheduler's thread and never waits: it holds the first requests of each domain's queue, the
-//! loans, and the fingerprints that came lately; all else is the store's, which has a thread of its own ([`store`]).
+//! loans, and the fingerprints that came lately; all else is the store's, which has a thread of its own (`store`).
 
 mod clock;
 mod layout;
