@@ -304,7 +304,9 @@ impl Throttle {
         let interval = self.limits.rate.window()?.interval();
         let early = interval * self.burst_slots();
         let on_grid = self.grid.and_then(|grid| grid.checked_sub(early));
-        let apart = if self.burst_slots() > 0 { None } else { self.last_start.map(|last| last + floor_of(interval)) };
+        // Not at all below the timers' resolution: a plan that begins at the last start would never see that it is behind.
+        let is_apart = self.burst_slots() == 0 && self.is_even();
+        let apart = self.last_start.filter(|_| is_apart).map(|last| last + floor_of(interval));
         on_grid.max(apart)
     }
 
@@ -357,9 +359,6 @@ fn with_margin(spacing: Duration) -> Duration {
 /// at whole milliseconds, so this is what lets a late start catch up with the grid: were it 10.3 ms for 95 starts a
 /// second (one each 10.5 ms), every start would come after 11 ms, and only 91 in a second.
 fn floor_of(interval: Duration) -> Duration {
-    if interval < SHORTEST_EVEN_INTERVAL {
-        return Duration::ZERO;
-    }
     let whole = interval.saturating_sub(Duration::from_nanos(u64::from(interval.subsec_nanos() % 1_000_000)));
     whole.saturating_sub(Duration::from_micros(500))
 }
