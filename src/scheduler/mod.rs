@@ -357,8 +357,9 @@ takes! {
     StoreNews() -> (), |scheduler, StoreNews()| scheduler.crawl.news(now())
 }
 
-/// The way back from guards and from the store to the scheduler. Sending without waiting is right here and nowhere else: a guard's `Drop`
-/// cannot wait, and there are only as many messages as there were permits and leases.
+/// The way back from guards and from the store to the scheduler. Sending without waiting is right here and nowhere else:
+/// a guard's `Drop` cannot wait, and there are only as many messages as there were permits and leases; the store rings
+/// once, until its news are read.
 pub struct WayBack(pub Addr<Scheduler>);
 
 impl permit::Released for WayBack {
