@@ -141,7 +141,7 @@ struct Queue {
     waiting: VecDeque<Work>,
     /// Threads that take work: no more than are wanted.
     working: usize,
-    /// Those of them that wait for some.
+    /// Those of them that wait for some and were not called.
     idle: usize,
     /// Threads that were left to their work and have not come back from it.
     lost: usize,
@@ -168,9 +168,8 @@ impl Workers {
         let mut queue = self.queue();
         while !queue.closed {
             let Some(work) = queue.waiting.pop_front() else {
-                queue.idle += 1;
+                queue.idle = queue.working.min(queue.idle + 1);
                 queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                queue.idle -= 1;
                 continue;
             };
             drop(queue);
@@ -187,7 +186,10 @@ impl Workers {
         if !queue.closed {
             queue.waiting.push_back(work);
         }
-        if queue.idle > 0 {
+        let is_called = queue.idle > 0;
+        queue.idle = queue.idle.saturating_sub(1);
+        drop(queue);
+        if is_called {
             self.arrived.notify_one();
         }
     }
