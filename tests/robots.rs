@@ -68,7 +68,7 @@ fn a_crawl_delay_holds_also_after_the_domain_was_forgotten() {
         handle.seed(&site.url("/1")).await.unwrap();
         until("the page is fetched", async || site.count() == 2).await;
         // Which is when it is not counted any more.
-        until("the domain is forgotten", async || handle.stats().await.unwrap().domains_active == 0).await;
+        until("the domain is forgotten", async || handle.progress().await.unwrap().domains_active == 0).await;
         for path in ["/2", "/3", "/4"] {
             handle.seed(&site.url(path)).await.unwrap();
         }

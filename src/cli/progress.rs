@@ -8,7 +8,7 @@ use std::{
 
 use actix_crawler::{
     report::{Counted, Grouped},
-    stats::Stats,
+    stats,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -46,19 +46,19 @@ impl Progress {
     }
 
     /// Shows the numbers.
-    pub fn show(&mut self, stats: &Stats, now: Instant) {
-        let speed = self.speed(stats.pages(), now);
+    pub fn show(&mut self, progress: &stats::Progress, now: Instant) {
+        let speed = self.speed(progress.pages, now);
         match &mut self.view {
             View::Nothing => {}
             View::Bar(bar) => {
-                let ledger = &stats.ledger;
+                let ledger = &progress.ledger;
                 bar.set_length(ledger.discovered.max(1));
                 bar.set_position(ledger.done + ledger.failed + ledger.dropped);
-                bar.set_message(describe(stats, speed));
+                bar.set_message(describe(progress, speed));
             }
             View::Lines { next } if now >= *next => {
                 *next = now + BETWEEN_LINES;
-                eprintln!("{}", describe(stats, speed));
+                eprintln!("{}", describe(progress, speed));
             }
             View::Lines { .. } => {}
         }
@@ -101,16 +101,16 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn describe(stats: &Stats, speed: f64) -> String {
-    let ledger = &stats.ledger;
+fn describe(progress: &stats::Progress, speed: f64) -> String {
+    let ledger = &progress.ledger;
     let mut words = format!(
         "{} · {} queued · {speed:.1}/s · domains: {} active",
-        Counted(stats.pages(), "page"),
+        Counted(progress.pages, "page"),
         Grouped(ledger.queued + ledger.leased),
-        stats.domains_active,
+        progress.domains_active,
     );
-    if stats.domains_cooling > 0 {
-        words += &format!(", {} cooling", stats.domains_cooling);
+    if progress.domains_cooling > 0 {
+        words += &format!(", {} cooling", progress.domains_cooling);
     }
     if ledger.failed > 0 {
         words += &format!(" · {} failed", Grouped(ledger.failed));

@@ -25,7 +25,7 @@ use crate::{
     },
     politeness::Politeness,
     retry::Retry,
-    stats::Stats,
+    stats::{Ledger, Progress, Stats},
 };
 
 /// The state of one crawl.
@@ -165,14 +165,26 @@ impl Crawl {
         self.domains.schedule(&domain, now);
     }
 
-    /// Returns what was done up to now.
-    pub fn stats(&self, elapsed: Duration, now: Instant) -> Stats {
+    /// Returns how far the crawl has come.
+    pub fn progress(&mut self, elapsed: Duration, now: Instant) -> Progress {
+        let (queued, leased) = (self.frontier.queued(), self.frontier.leased());
+        Progress {
+            ledger: Ledger { queued, leased, ..self.stats.ledger },
+            pages: self.stats.pages(),
+            bytes: self.stats.bytes,
+            items: self.stats.items,
+            elapsed: self.elapsed_before + elapsed,
+            domains_active: self.domains.known(),
+            domains_cooling: self.domains.cooling(now),
+        }
+    }
+
+    /// Returns what was done up to now, with the evidence of every domain.
+    pub fn stats(&mut self, elapsed: Duration, now: Instant) -> Stats {
+        let progress = self.progress(elapsed, now);
         let mut stats = self.stats.clone();
-        stats.elapsed = self.elapsed_before + elapsed;
-        stats.ledger.queued = self.frontier.queued();
-        stats.ledger.leased = self.frontier.leased();
-        stats.domains_active = self.domains.known();
-        stats.domains_cooling = self.domains.all_live().filter(|(_, live)| live.cooling.state(now).is_some()).count();
+        (stats.elapsed, stats.ledger) = (progress.elapsed, progress.ledger);
+        (stats.domains_active, stats.domains_cooling) = (progress.domains_active, progress.domains_cooling);
         for (domain, live) in self.domains.all_live() {
             let evidence = live.gate.throttle().evidence();
             if let Some(of_domain) = stats.domain(domain) {

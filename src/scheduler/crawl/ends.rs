@@ -97,6 +97,7 @@ impl Crawl {
                 self.give_up(domain, why);
             }
         }
+        self.domains.note_cooling(domain, now);
     }
 
     /// The domain does not want us, or is not there: what waits for it fails.
