@@ -20,7 +20,7 @@ mod watch;
 
 use std::{process::ExitCode, time::Instant};
 
-use clap::{Parser, error::ErrorKind};
+use clap::error::ErrorKind;
 
 use self::{
     exit::{Exit, Failure},
@@ -29,7 +29,7 @@ use self::{
 
 /// Reads the command line, does what it says, and returns the code to exit with.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             eprint!("{error}");
