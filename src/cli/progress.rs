@@ -12,7 +12,11 @@ use actix_crawler::{
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{options::ProgressMode, paint};
+use super::{
+    bar::{self, Bar},
+    options::ProgressMode,
+    paint,
+};
 
 /// Shows how far a crawl is.
 pub struct Progress {
@@ -22,7 +26,7 @@ pub struct Progress {
 }
 
 enum View {
-    Bar(ProgressBar),
+    Bar(Bar),
     Lines { next: Instant },
     Nothing,
 }
@@ -39,7 +43,7 @@ impl Progress {
         let view = match mode {
             ProgressMode::Never => View::Nothing,
             ProgressMode::Auto if pages_on_terminal => View::Nothing,
-            ProgressMode::Auto if std::io::stderr().is_terminal() => View::Bar(bar()),
+            ProgressMode::Auto if std::io::stderr().is_terminal() => View::Bar(Bar::put(bar())),
             ProgressMode::Auto => View::Lines { next: now + BETWEEN_LINES },
         };
         Self { view, lately: VecDeque::new() }
@@ -51,6 +55,7 @@ impl Progress {
         match &mut self.view {
             View::Nothing => {}
             View::Bar(bar) => {
+                let bar = bar.get();
                 let ledger = &progress.ledger;
                 bar.set_length(ledger.discovered.max(1));
                 bar.set_position(ledger.done + ledger.failed + ledger.dropped);
@@ -66,17 +71,12 @@ impl Progress {
 
     /// Says a sentence, above the bar.
     pub fn say(&self, sentence: &str) {
-        match &self.view {
-            View::Bar(bar) => bar.suspend(|| eprintln!("{sentence}")),
-            View::Lines { .. } | View::Nothing => eprintln!("{sentence}"),
-        }
+        bar::above(|| eprintln!("{sentence}"));
     }
 
     /// Takes the bar away.
-    pub fn end(&self) {
-        if let View::Bar(bar) = &self.view {
-            bar.finish_and_clear();
-        }
+    pub fn end(&mut self) {
+        self.view = View::Nothing;
     }
 
     #[allow(clippy::cast_precision_loss, reason = "for people to read")]
