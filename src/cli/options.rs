@@ -212,7 +212,7 @@ pub struct CrawlOptions {
     /// and log lines are then added to their files
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub state: Option<PathBuf>,
-    /// Write the crawl log: one JSON line for every request that ended or was dropped, and why
+    /// Write the crawl log: one JSON line for every request that ended or was dropped, robots files included, and why
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
     pub log: Option<PathBuf>,
     /// Write the summary as JSON too: the one to read goes to stderr, or to stdout if pages go to a file
