@@ -117,7 +117,11 @@ impl World {
 
     /// The domain has refused so often that it is left alone.
     fn refuse(&mut self, domain: &Domain) {
-        let until = self.now + Duration::from_secs(600);
+        self.refuse_for(domain, Duration::from_secs(600));
+    }
+
+    fn refuse_for(&mut self, domain: &Domain, wait: Duration) {
+        let until = self.now + wait;
         let live = self.crawl.domains.live(domain);
         live.cooling = Cooling::recalled(until, Why::Status(503), 8);
         live.gate.throttle().cool(until);
@@ -215,6 +219,21 @@ fn what_is_found_while_a_domain_is_drained_ends_with_the_rest() {
         world.turn();
     }
     assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (1_201, 0));
+}
+
+#[test]
+fn what_waited_when_a_domain_was_given_up_is_not_asked_for_when_it_may_be_asked_again() {
+    let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
+    world.seed(&big, 5_000);
+    world.refuse_for(&big, 3 * MS);
+    while !world.crawl.is_finished() {
+        world.turn();
+        world.now += MS;
+    }
+    assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (5_000, 0));
+    world.seed(&big, 5_001);
+    world.turn();
+    assert_eq!(world.starts.len(), 1, "what comes later is");
 }
 
 #[test]
