@@ -226,12 +226,18 @@ fn what_waited_when_a_domain_was_given_up_is_not_asked_for_when_it_may_be_asked_
     let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
     world.seed(&big, 5_000);
     world.refuse_for(&big, 3 * MS);
+    let mut turns = 0;
     while !world.crawl.is_finished() {
         world.turn();
         world.now += MS;
+        turns += 1;
+        if turns == 5 {
+            // A link to it is found, which brings it up.
+            world.seed(&big, 5_001);
+        }
     }
-    assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (5_000, 0));
-    world.seed(&big, 5_001);
+    assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (5_001, 0));
+    world.seed(&big, 5_002);
     world.turn();
     assert_eq!(world.starts.len(), 1, "what comes later is");
 }
