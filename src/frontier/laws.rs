@@ -149,7 +149,13 @@ struct Trial<S> {
     commits: Vec<Model>,
     /// The last commit that is known to be stored.
     safe: u64,
+    /// Offers since the last commit.
+    gathered: usize,
 }
+
+/// A crawl commits long before a generation of fingerprints is full, of which the smallest frontier has eight: what is
+/// not committed can be told from memory.
+const MOST_GATHERED: usize = 7;
 
 fn domain_of(number: u8) -> Domain {
     Domain::new(&format!("d{number}.org"))
@@ -157,7 +163,16 @@ fn domain_of(number: u8) -> Domain {
 
 impl<S: Subject> Trial<S> {
     fn new(subject: S, recrawl: Recrawl, now: Instant) -> Self {
-        Self { subject, recrawl, model: Model::default(), now, next: 0, commits: vec![Model::default()], safe: 0 }
+        Self {
+            subject,
+            recrawl,
+            model: Model::default(),
+            now,
+            next: 0,
+            commits: vec![Model::default()],
+            safe: 0,
+            gathered: 0,
+        }
     }
 
     fn run(&mut self, ops: &[Op]) {
@@ -201,6 +216,10 @@ impl<S: Subject> Trial<S> {
     }
 
     fn offer(&mut self, domain: u8, page: u8, priority: i32, dont_filter: bool) {
+        if self.gathered >= MOST_GATHERED {
+            self.commit();
+        }
+        self.gathered += 1;
         let mut request = Request::parse(&format!("http://d{domain}.org/{page}")).unwrap().priority(priority);
         request.dont_filter = dont_filter;
         request.depth = self.next;
@@ -282,6 +301,7 @@ impl<S: Subject> Trial<S> {
     fn commit(&mut self) {
         self.subject.commit(self.commits.len() as u64);
         self.commits.push(self.model.clone());
+        self.gathered = 0;
     }
 
     fn crash(&mut self) {
