@@ -264,7 +264,11 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Writes the crawl log, one JSON line for every request that ended or was dropped.
+    /// Writes the crawl log, one JSON line for every request that ended or was dropped; its fields are those of a
+    /// [`LogLine`](crate::scheduler::log::LogLine).
+    ///
+    /// The lines with `final` are the ledger: one for each URL that is done with. Others tell of attempts that are
+    /// repeated, and of robots files, whose `outcome` begins with `robots/`.
     #[must_use]
     pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.log = Some(path.into());

@@ -1,6 +1,11 @@
 //! Rate: so many starts in so long. Knows nothing of who starts or when.
 
-use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    num::{IntErrorKind, NonZeroU32, ParseIntError},
+    str::FromStr,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,24 +40,25 @@ impl Window {
 /// The longest window of a rate, a day: longer ones are schedules.
 pub const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
 
-/// The most starts in a window: the instants of one window are kept, 16 bytes each.
-const MOST_IN_A_WINDOW: u32 = 1_000_000;
+/// The most starts in a window: the instants of one window are kept, 16 bytes each for every domain.
+pub const MOST_IN_A_WINDOW: u32 = 1_000_000;
 
 impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self { window: None, burst: 1 };
 
-    /// At most `count` starts in any second; 0 is read as 1, the slowest rate that still moves.
+    /// At most `count` starts in any second; 0 is read as 1, the slowest rate that still moves, and what is over
+    /// [`MOST_IN_A_WINDOW`] as that. [`Rate::new`] refuses both.
     pub const fn per_second(count: u32) -> Self {
         Self::limited(count, Duration::from_secs(1))
     }
 
-    /// At most `count` starts in any minute; 0 is read as 1.
+    /// At most `count` starts in any minute, read as in [`Rate::per_second`].
     pub const fn per_minute(count: u32) -> Self {
         Self::limited(count, Duration::from_secs(60))
     }
 
-    /// At most `count` starts in any hour; 0 is read as 1.
+    /// At most `count` starts in any hour, read as in [`Rate::per_second`].
     pub const fn per_hour(count: u32) -> Self {
         Self::limited(count, Duration::from_secs(3_600))
     }
@@ -66,14 +72,14 @@ impl Rate {
     /// At most `count` starts in any window of `per`.
     ///
     /// # Errors
-    /// `count` is 0 or over 1,000,000, `per` is zero or over a day.
+    /// `count` is 0 or over [`MOST_IN_A_WINDOW`], `per` is zero or over a day.
     pub fn new(count: u32, per: Duration) -> Result<Self, Error> {
         let refuse = |why: &str| Err(Error::setting("rate", why));
         if count == 0 {
             return refuse("0 starts would never begin; write `unlimited` for no limit");
         }
         if count > MOST_IN_A_WINDOW {
-            return refuse("over 1,000,000 starts in a window; name a shorter window");
+            return Err(too_many());
         }
         if per.is_zero() || per > LONGEST_WINDOW {
             return refuse("the window must be over zero and at most a day");
@@ -82,6 +88,8 @@ impl Rate {
     }
 
     const fn limited(count: u32, per: Duration) -> Self {
+        // Clamped in all ways in, or one of them costs memory without a bound.
+        let count = if count > MOST_IN_A_WINDOW { MOST_IN_A_WINDOW } else { count };
         let count = match NonZeroU32::new(count) {
             Some(count) => count,
             None => NonZeroU32::MIN,
@@ -122,6 +130,10 @@ impl Rate {
     }
 }
 
+fn too_many() -> Error {
+    Error::setting("rate", "over 1,000,000 starts in a window; write a shorter window, such as 2000/ms for 2000000/s")
+}
+
 impl FromStr for Rate {
     type Err = Error;
 
@@ -134,7 +146,10 @@ impl FromStr for Rate {
             return Ok(Self::UNLIMITED);
         }
         let (count, per) = text.split_once('/').ok_or_else(refuse)?;
-        let count = count.trim().parse().map_err(|_| refuse())?;
+        let count = count.trim().parse().map_err(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => too_many(),
+            _ => refuse(),
+        })?;
         let per = per.trim();
         let per = if per.starts_with(|c: char| c.is_ascii_digit()) {
             humantime::parse_duration(per)
@@ -185,6 +200,23 @@ mod tests {
             assert_eq!(text.parse::<Rate>().unwrap(), rate);
             assert_eq!(rate.to_string().parse::<Rate>().unwrap(), rate, "{rate} reads back");
         }
+    }
+
+    /// `per_second` alone let more through: a window's instants are kept, and those of u32::MAX would be 64 GiB.
+    #[test]
+    fn no_way_to_make_a_rate_leads_past_the_most_in_a_window() {
+        let most = Rate::new(MOST_IN_A_WINDOW, Duration::from_secs(1)).unwrap();
+        for count in [MOST_IN_A_WINDOW, MOST_IN_A_WINDOW + 1, u32::MAX] {
+            assert_eq!(Rate::per_second(count), most);
+            for rate in [Rate::per_minute(count), Rate::per_hour(count)] {
+                assert_eq!(rate.window().unwrap().count.get(), MOST_IN_A_WINDOW);
+            }
+        }
+        for text in ["1000001/s", "4294967296/s", "99999999999999999999/h"] {
+            let error = text.parse::<Rate>().unwrap_err().to_string();
+            assert!(error.contains("shorter window"), "{text}: {error}");
+        }
+        assert_eq!("2000/ms".parse::<Rate>().unwrap().starts_per_second(), Some(2_000_000.0), "as the error says");
     }
 
     #[test]

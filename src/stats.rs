@@ -57,6 +57,26 @@ pub struct Stats {
     pub domains_beyond: u64,
 }
 
+/// How far a crawl has come: what a line of progress shows. Asking for it costs the same however many domains there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Progress {
+    /// The accounts of URLs.
+    pub ledger: Ledger,
+    /// Pages that ended well.
+    pub pages: u64,
+    /// Bytes of bodies received, as they came over the wire.
+    pub bytes: u64,
+    /// Items that pipelines acknowledged.
+    pub items: u64,
+    /// Time since the start.
+    #[serde(serialize_with = "as_seconds", rename = "elapsed_seconds")]
+    pub elapsed: Duration,
+    /// Domains that have something queued or in flight.
+    pub domains_active: usize,
+    /// Domains that are left alone for now, because they refused us.
+    pub domains_cooling: usize,
+}
+
 /// A URL that failed, and what there is to say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FirstFailure {
@@ -159,10 +179,21 @@ impl Stats {
     }
 
     /// Returns the pages per second since the start.
-    #[allow(clippy::cast_precision_loss, reason = "for people to read")]
     pub fn pages_per_second(&self) -> f64 {
-        self.pages() as f64 / self.elapsed.as_secs_f64().max(0.001)
+        per_second(self.pages(), self.elapsed)
     }
+}
+
+impl Progress {
+    /// Returns the pages per second since the start.
+    pub fn pages_per_second(&self) -> f64 {
+        per_second(self.pages, self.elapsed)
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "for people to read")]
+fn per_second(pages: u64, elapsed: Duration) -> f64 {
+    pages as f64 / elapsed.as_secs_f64().max(0.001)
 }
 
 fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -55,7 +55,7 @@ fn a_pipeline_that_does_not_answer_means_no_more_requests() {
             until("as many pages more", async || site.count() == answered + AT_ONCE).await;
             tokio::time::sleep(150 * MS).await;
             assert_eq!(site.count(), answered + AT_ONCE, "each place is one page, from its permit to its last item");
-            let ledger = handle.stats().await.unwrap().ledger;
+            let ledger = handle.progress().await.unwrap().ledger;
             assert_eq!((ledger.done, ledger.leased), (answered as u64, AT_ONCE as u64));
         }
         gate.add_permits(200);

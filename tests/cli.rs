@@ -242,9 +242,14 @@ fn wrong_input_gets_one_line_that_says_what_to_change() {
         ("--retries", "x", "a whole number from 0"),
         ("--max-pages", "99999999999999999999", "a whole number from 1"),
         ("--nonsense", "x", "--nonsense"),
+        ("--rate", "2000000/s", "a shorter window"),
+        ("--progress", "often", "auto, never"),
+        ("--allow-address", "here", "10.1.0.0/16"),
+        ("--allow", "(", "write a regular expression"),
     ] {
         refuses(&[here, &[option, value][..]].concat(), 2, &[option.trim_start_matches("--"), word]);
     }
+    refuses(&[here, &["--output", "-x"][..]].concat(), 2, &["'-x' found; ", "--option=VALUE"]);
     for option in ["-o", "--log", "--summary"] {
         refuses(&[here, &[option, "nowhere/file.jsonl"][..]].concat(), 1, &[option, "nowhere/file.jsonl", "name"]);
         refuses(&[here, &[option, "src"][..]].concat(), 1, &[option, "src is a directory", "name a file"]);
@@ -258,6 +263,31 @@ fn wrong_input_gets_one_line_that_says_what_to_change() {
     refuses(&[here, &["--select", "a=h1", "--select", "a=h2"][..]].concat(), 2, &["--select a", "twice"]);
     refuses(&[here, &["-o", "same.jsonl", "--log", "same.jsonl"][..]].concat(), 2, &["same.jsonl", "two files"]);
     assert!(!Path::new("same.jsonl").exists());
+}
+
+/// clap took `-1` for an option that it does not know, and advised to write `-- -1`.
+#[test]
+fn a_number_below_zero_is_answered_with_what_to_write() {
+    let home = "http://127.0.0.1:1/";
+    let numbers: &[(&str, &str, &[&str])] = &[
+        ("crawl", "a whole number from 0", &["--depth", "--retries"]),
+        ("crawl", "a whole number from 1", &["--max-pages", "--max-pages-per-domain", "--per-domain", "--concurrency"]),
+        ("crawl", "a whole number from 1 to 1024", &["--threads"]),
+        ("crawl", "250ms", &["--delay", "--timeout", "--revisit-after"]),
+        ("crawl", "30/m", &["--rate"]),
+        ("crawl", "10M", &["--max-body"]),
+        ("poll", "a whole number from", &["--retries", "--concurrency"]),
+        ("poll", "30/m", &["--rate"]),
+        ("fetch", "250ms", &["--timeout"]),
+        ("robots", "10M", &["--max-body"]),
+    ];
+    for (command, word, options) in numbers {
+        for (option, value) in
+            options.iter().flat_map(|option| ["-1", "-1s", "--allow-private", "x", ""].map(|v| (option, v)))
+        {
+            refuses(&[command, home, option, value], 2, &[option, word]);
+        }
+    }
 }
 
 #[test]

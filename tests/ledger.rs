@@ -171,6 +171,8 @@ fn the_crawl_log_has_one_last_line_for_each_url_and_says_what_the_ledger_says() 
         .pipeline(Picky::default)
         .seed("http://one.test/");
     let (report, log) = run_logged(crawler);
+    let (robots, log): (Vec<_>, Vec<_>) = log.into_iter().partition(|line| line.outcome.starts_with("robots/"));
+    assert_eq!(robots.iter().map(|line| line.url.as_str()).collect::<Vec<_>>(), ["http://one.test/robots.txt"]);
 
     let mut urls: Vec<&str> = log.iter().filter(|line| line.is_final).map(|line| line.url.as_str()).collect();
     urls.sort_unstable();

@@ -6,7 +6,7 @@ mod recorder;
 use std::time::Duration;
 
 use actix_crawler::{Crawler, politeness::Politeness, prelude::*};
-use crawls::{Links, MS, block_on, end_of, links, run, until};
+use crawls::{Links, MS, block_on, end_of, links, read_log, run, run_logged, until};
 use recorder::{Answer, Recorder};
 
 /// A crawl that obeys robots files, as `TestBot`.
@@ -30,6 +30,53 @@ fn the_robots_file_comes_first_and_once_and_what_it_disallows_is_never_asked_for
         "the second time as a page that was linked"
     );
     assert_eq!(report.stats.get("drop/robots/disallowed"), 2);
+}
+
+/// The pages that wait for a robots file could be seen in the log, and not for what.
+#[test]
+fn the_crawl_log_tells_what_came_of_each_robots_file() {
+    let there = Recorder::start(|asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::ok("user-agent: *\ndisallow: /no"),
+        _ => Answer::ok(""),
+    });
+    let robots = there.url("/robots.txt");
+    let led = Recorder::start(move |asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::redirect(&robots),
+        _ => Answer::ok(""),
+    });
+    let none = Recorder::start(|asked| if asked.path == "/robots.txt" { Answer::status(404) } else { Answer::ok("") });
+    let seeds = [there.url("/a"), there.url("/no"), led.url("/a"), none.url("/a")];
+    let (report, log) = run_logged(crawler().seeds(seeds).rate(Rate::UNLIMITED));
+    let (robots, pages): (Vec<_>, Vec<_>) = log.iter().partition(|line| line.outcome.starts_with("robots/"));
+    let told = |site: &Recorder| {
+        let of_site = robots.iter().filter(|line| line.url == site.url("/robots.txt"));
+        of_site.map(|line| (line.outcome.as_str(), line.status, line.detail.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&led), [("robots/redirect", None, there.url("/robots.txt").as_str())]);
+    assert_eq!(told(&none), [("robots/status", Some(404), "")]);
+    let of_there = told(&there);
+    assert!((1..=2).contains(&of_there.len()) && of_there.iter().all(|line| *line == ("robots/ok", Some(200), "")));
+    assert!(robots.iter().all(|line| !line.is_final && line.domain == "127.0.0.1"), "{robots:?}");
+    let ends = pages.iter().filter(|line| line.is_final).count() as u64;
+    assert_eq!((ends, report.stats.ledger.discovered), (4, 4), "what is final is the ledger");
+}
+
+/// A file that cannot be had is logged with the reason, as often as it was asked for.
+#[test]
+fn the_crawl_log_tells_why_a_robots_file_could_not_be_had() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.jsonl");
+    block_on(async {
+        let handle = crawler().seed(format!("http://{closed}/")).log(&path).start().unwrap();
+        until("it is logged", async || std::fs::read_to_string(&path).is_ok_and(|log| log.ends_with('\n'))).await;
+        handle.abort().await;
+        end_of(&handle).await;
+    });
+    let first = &read_log(&path)[0];
+    assert_eq!((first.outcome.as_str(), first.is_final), ("robots/connect", false));
+    assert_eq!(first.url, format!("http://{closed}/robots.txt"));
+    assert!(first.detail.contains("refused"), "{first:?}");
 }
 
 #[test]
@@ -68,7 +115,7 @@ fn a_crawl_delay_holds_also_after_the_domain_was_forgotten() {
         handle.seed(&site.url("/1")).await.unwrap();
         until("the page is fetched", async || site.count() == 2).await;
         // Which is when it is not counted any more.
-        until("the domain is forgotten", async || handle.stats().await.unwrap().domains_active == 0).await;
+        until("the domain is forgotten", async || handle.progress().await.unwrap().domains_active == 0).await;
         for path in ["/2", "/3", "/4"] {
             handle.seed(&site.url(path)).await.unwrap();
         }

@@ -100,7 +100,7 @@ fn a_crawl_that_stays_open_takes_seeds_until_it_is_closed() {
         let handle = crawl(&site).stay_open().start().unwrap();
         for round in 1..=3 {
             handle.seed(&format!("http://round{round}.test/0")).await.unwrap();
-            until("its pages are there", async || handle.stats().await.unwrap().pages() == 6 * round).await;
+            until("its pages are there", async || handle.progress().await.unwrap().pages == 6 * round).await;
             assert!(handle.report().is_none(), "it waits for more");
         }
         handle.seed("http://last.test/0").await.unwrap();
@@ -108,7 +108,7 @@ fn a_crawl_that_stays_open_takes_seeds_until_it_is_closed() {
         let report = end_of(&handle).await;
         assert_eq!((report.pages(), report.ended), (24, Ended::Finished), "what was left was done first");
         assert!(handle.seed("http://late.test/0").await.is_err());
-        assert!(handle.stats().await.is_err() && handle.pause().await.is_err());
+        assert!(handle.progress().await.is_err() && handle.stats().await.is_err() && handle.pause().await.is_err());
         handle.stop().await;
         handle.abort().await;
         assert_eq!(handle.report().unwrap().pages(), 24);
@@ -128,13 +128,18 @@ fn a_paused_crawl_asks_for_nothing_until_it_goes_on() {
         let handle = crawl(&site).per_domain(4).seed("http://one.test/0").start().unwrap();
         until("it is under way", async || site.count() > 10).await;
         handle.pause().await.unwrap();
-        until("what was in flight is done", async || handle.stats().await.unwrap().ledger.leased == 0).await;
+        until("what was in flight is done", async || handle.progress().await.unwrap().ledger.leased == 0).await;
         let count = site.count();
         assert!(count < 60);
         tokio::time::sleep(300 * MS).await;
         assert_eq!(site.count(), count);
-        let ledger = handle.stats().await.unwrap().ledger;
+        let (progress, stats) = (handle.progress().await.unwrap(), handle.stats().await.unwrap());
+        let ledger = progress.ledger;
         assert!(ledger.queued > 0 && ledger.adds_up(), "{ledger:?}");
+        assert_eq!(
+            (ledger, progress.pages, progress.bytes, progress.items, progress.domains_active),
+            (stats.ledger, stats.pages(), stats.bytes, stats.items, stats.domains_active),
+        );
         handle.resume().await.unwrap();
         let report = end_of(&handle).await;
         assert_eq!((report.pages(), site.count(), report.ended), (60, 60, Ended::Finished));
@@ -178,7 +183,7 @@ fn stopping_does_not_wait_for_what_waits() {
             let crawler = crawl_with(links, &site, Settings { retry: retry.clone(), ..Settings::default() });
             let handle = crawler.spacing(3_000 * S).seeds(seeds.as_flattened()).start().unwrap();
             until("each was asked once", async || site.count() == before + 3).await;
-            until("and answered", async || handle.stats().await.unwrap().ledger.leased == 0).await;
+            until("and answered", async || handle.progress().await.unwrap().ledger.leased == 0).await;
             if pause {
                 handle.pause().await.unwrap();
             }
@@ -272,7 +277,7 @@ fn a_seed_that_comes_after_the_last_page_is_dropped() {
     let site = Recorder::start(|_| Answer::page(["/more"]));
     let report = block_on(async {
         let handle = crawl(&site).seed("http://a.test/").max_pages(1).stay_open().start().unwrap();
-        until("the page is fetched", async || handle.stats().await.is_ok_and(|stats| stats.pages() == 1)).await;
+        until("the page is fetched", async || handle.progress().await.is_ok_and(|progress| progress.pages == 1)).await;
         handle.seed("http://b.test/").await.unwrap();
         handle.close().await;
         end_of(&handle).await

@@ -210,7 +210,14 @@ impl From<clap::Error> for Failure {
         let text = error.to_string();
         let what = text.split("\n\nUsage:").next().unwrap_or(&text);
         let what = what.split("\n\nFor more information").next().unwrap_or(what);
-        Self::usage(what.trim_start_matches("error: "))
+        let what = what.trim_start_matches("error: ");
+        match what.split_once("tip: to pass '") {
+            // clap advises to make a URL of it.
+            Some((what, _)) => {
+                Self::usage(format!("{}; if it is the value of an option, write --option=VALUE", what.trim_end()))
+            }
+            None => Self::usage(what),
+        }
     }
 }
 

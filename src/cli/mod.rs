@@ -1,5 +1,6 @@
 //! The command line: one file a command, and what they share.
 
+mod bar;
 mod config;
 mod crawl;
 mod demo;
@@ -20,7 +21,7 @@ mod watch;
 
 use std::{process::ExitCode, time::Instant};
 
-use clap::{Parser, error::ErrorKind};
+use clap::error::ErrorKind;
 
 use self::{
     exit::{Exit, Failure},
@@ -29,7 +30,7 @@ use self::{
 
 /// Reads the command line, does what it says, and returns the code to exit with.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             eprint!("{error}");
@@ -60,7 +61,7 @@ fn warn_on_stderr() {
     use tracing_subscriber::{EnvFilter, filter::LevelFilter};
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
     let filter = filter.parse_lossy(std::env::var(EnvFilter::DEFAULT_ENV).as_deref().unwrap_or(SHOWN));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| bar::Stderr).with_target(false).init();
 }
 
 #[allow(clippy::disallowed_methods, reason = "the doors for people bring the clock, as actors do")]

@@ -8,7 +8,7 @@ use actix_crawler::{
     scope::{Pattern, Within},
     transport::{address::IpNet, credentials::OriginCredentials},
 };
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use http::Method;
 
 use super::{
@@ -30,6 +30,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Values that never begin with a hyphen, by what the help calls them. A number that does (`--depth -1`) is a slip, to be
+/// answered with what to write; clap takes it for an option that it does not know.
+const NEVER_HYPHENATED: [&str; 8] =
+    ["N", "TIME", "RATE", "BYTES", "CIDR", "host|domain|any", "obey|ignore", "auto|never"];
+
+impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// It is wrong, or asks for help.
+    pub fn read() -> Result<Self, clap::Error> {
+        let takes_one = |arg: &Arg| {
+            arg.get_value_names()
+                .is_some_and(|names| names.iter().any(|name| NEVER_HYPHENATED.contains(&name.as_str())))
+        };
+        let mark = |arg: Arg| if takes_one(&arg) { arg.allow_hyphen_values(true) } else { arg };
+        let command = Self::command().mut_subcommands(|command| command.mut_args(mark));
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
 }
 
 /// The commands.
@@ -177,7 +198,7 @@ pub struct CrawlOptions {
     #[arg(long, value_name = "DIR", help_heading = "Network")]
     pub replay: Option<PathBuf>,
     /// Network threads [default: as many as cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Network")]
+    #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "Network")]
     pub threads: Option<u16>,
 
     /// Put what a CSS selector finds into each line, as a list of texts, or of an attribute's values with
@@ -191,7 +212,7 @@ pub struct CrawlOptions {
     /// and log lines are then added to their files
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub state: Option<PathBuf>,
-    /// Write the crawl log: one JSON line for every request that ended or was dropped, and why
+    /// Write the crawl log: one JSON line for every request that ended or was dropped, robots files included, and why
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
     pub log: Option<PathBuf>,
     /// Write the summary as JSON too: the one to read goes to stderr, or to stdout if pages go to a file

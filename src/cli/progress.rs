@@ -8,11 +8,15 @@ use std::{
 
 use actix_crawler::{
     report::{Counted, Grouped},
-    stats::Stats,
+    stats,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{options::ProgressMode, paint};
+use super::{
+    bar::{self, Bar},
+    options::ProgressMode,
+    paint,
+};
 
 /// Shows how far a crawl is.
 pub struct Progress {
@@ -22,7 +26,7 @@ pub struct Progress {
 }
 
 enum View {
-    Bar(ProgressBar),
+    Bar(Bar),
     Lines { next: Instant },
     Nothing,
 }
@@ -39,26 +43,27 @@ impl Progress {
         let view = match mode {
             ProgressMode::Never => View::Nothing,
             ProgressMode::Auto if pages_on_terminal => View::Nothing,
-            ProgressMode::Auto if std::io::stderr().is_terminal() => View::Bar(bar()),
+            ProgressMode::Auto if std::io::stderr().is_terminal() => View::Bar(Bar::put(bar())),
             ProgressMode::Auto => View::Lines { next: now + BETWEEN_LINES },
         };
         Self { view, lately: VecDeque::new() }
     }
 
     /// Shows the numbers.
-    pub fn show(&mut self, stats: &Stats, now: Instant) {
-        let speed = self.speed(stats.pages(), now);
+    pub fn show(&mut self, progress: &stats::Progress, now: Instant) {
+        let speed = self.speed(progress.pages, now);
         match &mut self.view {
             View::Nothing => {}
             View::Bar(bar) => {
-                let ledger = &stats.ledger;
+                let bar = bar.get();
+                let ledger = &progress.ledger;
                 bar.set_length(ledger.discovered.max(1));
                 bar.set_position(ledger.done + ledger.failed + ledger.dropped);
-                bar.set_message(describe(stats, speed));
+                bar.set_message(describe(progress, speed));
             }
             View::Lines { next } if now >= *next => {
                 *next = now + BETWEEN_LINES;
-                eprintln!("{}", describe(stats, speed));
+                eprintln!("{}", describe(progress, speed));
             }
             View::Lines { .. } => {}
         }
@@ -66,17 +71,12 @@ impl Progress {
 
     /// Says a sentence, above the bar.
     pub fn say(&self, sentence: &str) {
-        match &self.view {
-            View::Bar(bar) => bar.suspend(|| eprintln!("{sentence}")),
-            View::Lines { .. } | View::Nothing => eprintln!("{sentence}"),
-        }
+        bar::above(|| eprintln!("{sentence}"));
     }
 
     /// Takes the bar away.
-    pub fn end(&self) {
-        if let View::Bar(bar) = &self.view {
-            bar.finish_and_clear();
-        }
+    pub fn end(&mut self) {
+        self.view = View::Nothing;
     }
 
     #[allow(clippy::cast_precision_loss, reason = "for people to read")]
@@ -101,16 +101,16 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn describe(stats: &Stats, speed: f64) -> String {
-    let ledger = &stats.ledger;
+fn describe(progress: &stats::Progress, speed: f64) -> String {
+    let ledger = &progress.ledger;
     let mut words = format!(
         "{} · {} queued · {speed:.1}/s · domains: {} active",
-        Counted(stats.pages(), "page"),
+        Counted(progress.pages, "page"),
         Grouped(ledger.queued + ledger.leased),
-        stats.domains_active,
+        progress.domains_active,
     );
-    if stats.domains_cooling > 0 {
-        words += &format!(", {} cooling", stats.domains_cooling);
+    if progress.domains_cooling > 0 {
+        words += &format!(", {} cooling", progress.domains_cooling);
     }
     if ledger.failed > 0 {
         words += &format!(" · {} failed", Grouped(ledger.failed));

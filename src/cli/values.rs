@@ -29,8 +29,14 @@ pub fn rate(text: &str) -> Result<Rate, String> {
 /// Reads a regular expression.
 pub fn pattern(text: &str) -> Result<Pattern, String> {
     // The parser draws the place under the pattern, over several lines: the last of them says what is wrong.
-    let last = |error| why(error).lines().last().unwrap_or_default().trim_start_matches("error:").trim().to_owned();
-    text.parse().map_err(last)
+    let refuse = |error| {
+        let why = why(error);
+        let last = why.lines().last().unwrap_or_default().trim_start_matches("error:").trim();
+        format!(
+            r"{last}; write a regular expression, such as /blog/ or \.html$, with \ before a sign that is meant as it is"
+        )
+    };
+    text.parse().map_err(refuse)
 }
 
 /// Reads `1s`, `250ms`, `2m`, or seconds.
@@ -60,6 +66,12 @@ pub fn many(text: &str) -> Result<u64, String> {
 /// Reads a count that may be 0.
 pub fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("write a whole number from 0 to {}, such as 2", u32::MAX))
+}
+
+/// Reads how many threads: more than a machine has cores only cost.
+pub fn threads(text: &str) -> Result<u16, String> {
+    let refuse = || "write a whole number from 1 to 1024, such as 4".to_owned();
+    text.parse().ok().filter(|threads| (1..=1024).contains(threads)).ok_or_else(refuse)
 }
 
 /// Reads a method.

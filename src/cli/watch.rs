@@ -13,9 +13,6 @@ use super::{exit::Failure, now, output::Broken, progress::Progress};
 /// As often as people see movement.
 const GLANCE: Duration = Duration::from_millis(150);
 
-/// Numbers of many domains take time to gather: at most a fiftieth of the scheduler's is spent on it.
-const SPARING: u32 = 50;
-
 /// A crawl that was made to end closes its pipelines within this, or is left behind.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -36,7 +33,6 @@ impl Watch {
     /// The output broke, or the crawl did not end when it was made to.
     pub async fn until_the_end(mut self, handle: &CrawlHandle, mut signals: Signals) -> Result<Arc<Report>, Failure> {
         let mut stopping = false;
-        let mut glance = GLANCE;
         let report = loop {
             tokio::select! {
                 report = handle.wait() => break report?,
@@ -52,7 +48,7 @@ impl Watch {
                     self.stop(handle).await;
                 }
                 Some(remark) = next(&mut self.remarks) => self.progress.say(&remark),
-                () = sleep(glance) => glance = self.glance(handle).await,
+                () = sleep(GLANCE) => self.glance(handle).await,
             }
         };
         self.progress.end();
@@ -63,7 +59,7 @@ impl Watch {
     }
 
     async fn stop(&self, handle: &CrawlHandle) {
-        let in_flight = handle.stats().await.map_or(0, |stats| stats.ledger.leased);
+        let in_flight = handle.progress().await.map_or(0, |progress| progress.ledger.leased);
         self.progress.say(&format!("stopping: what is in flight ends first ({in_flight}); Ctrl-C again stops at once"));
         handle.stop().await;
     }
@@ -77,13 +73,11 @@ impl Watch {
         }
     }
 
-    /// Shows the numbers, and returns when to do so again.
-    async fn glance(&mut self, handle: &CrawlHandle) -> Duration {
-        let asked = now();
-        let Ok(stats) = handle.stats().await else { return GLANCE };
-        let now = now();
-        self.progress.show(&stats, now);
-        GLANCE.max(now.duration_since(asked) * SPARING)
+    /// Shows the numbers.
+    async fn glance(&mut self, handle: &CrawlHandle) {
+        if let Ok(progress) = handle.progress().await {
+            self.progress.show(&progress, now());
+        }
     }
 }
 

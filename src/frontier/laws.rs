@@ -7,7 +7,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::{Frontier, LeaseId, Leased, Next, Offered, memory::MemoryFrontier};
+use super::{Frontier, LeaseId, Leased, Left, Next, Offered, memory::MemoryFrontier};
 use crate::{domain::Domain, recrawl::Recrawl, request::Request};
 
 /// A frontier under test, which may answer late.
@@ -83,12 +83,32 @@ impl Model {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Offer { domain: u8, page: u8, priority: i32, dont_filter: bool },
-    Lease { domain: u8 },
-    Settle { which: usize },
-    GiveBack { which: usize, delay: Option<u8>, attempted: bool },
-    Drain { domain: u8 },
-    Pass { seconds: u8 },
+    Offer {
+        domain: u8,
+        page: u8,
+        priority: i32,
+        dont_filter: bool,
+    },
+    Lease {
+        domain: u8,
+    },
+    Settle {
+        which: usize,
+    },
+    GiveBack {
+        which: usize,
+        delay: Option<u8>,
+        attempted: bool,
+    },
+    /// In so many steps of so many each, or less if nothing is left.
+    Drain {
+        domain: u8,
+        most: usize,
+        steps: usize,
+    },
+    Pass {
+        seconds: u8,
+    },
     Commit,
     Sync,
     Crash,
@@ -104,7 +124,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (0..8_usize).prop_map(|which| Op::Settle { which }),
         4 => (0..8_usize, proptest::option::of(0..4_u8), any::<bool>())
             .prop_map(|(which, delay, attempted)| Op::GiveBack { which, delay, attempted }),
-        1 => (0..3_u8).prop_map(|domain| Op::Drain { domain }),
+        1 => (0..3_u8, 1..8_usize, 1..20_usize).prop_map(|(domain, most, steps)| Op::Drain { domain, most, steps }),
         3 => (1..4_u8).prop_map(|seconds| Op::Pass { seconds }),
         6 => Just(Op::Commit),
         1 => Just(Op::Sync),
@@ -129,7 +149,13 @@ struct Trial<S> {
     commits: Vec<Model>,
     /// The last commit that is known to be stored.
     safe: u64,
+    /// Offers since the last commit.
+    gathered: usize,
 }
+
+/// A crawl commits long before a generation of fingerprints is full, of which the smallest frontier has eight: what is
+/// not committed can be told from memory.
+const MOST_GATHERED: usize = 7;
 
 fn domain_of(number: u8) -> Domain {
     Domain::new(&format!("d{number}.org"))
@@ -137,7 +163,16 @@ fn domain_of(number: u8) -> Domain {
 
 impl<S: Subject> Trial<S> {
     fn new(subject: S, recrawl: Recrawl, now: Instant) -> Self {
-        Self { subject, recrawl, model: Model::default(), now, next: 0, commits: vec![Model::default()], safe: 0 }
+        Self {
+            subject,
+            recrawl,
+            model: Model::default(),
+            now,
+            next: 0,
+            commits: vec![Model::default()],
+            safe: 0,
+            gathered: 0,
+        }
     }
 
     fn run(&mut self, ops: &[Op]) {
@@ -169,7 +204,7 @@ impl<S: Subject> Trial<S> {
                 (entry.lease, entry.until) = (None, until);
                 entry.attempts += u32::from(attempted);
             }
-            Op::Drain { domain } => self.drain(domain),
+            Op::Drain { domain, most, steps } => self.drain(domain, most, steps),
             Op::Pass { seconds } => self.now += Duration::from_secs(seconds.into()),
             Op::Commit => self.commit(),
             Op::Sync => {
@@ -181,6 +216,10 @@ impl<S: Subject> Trial<S> {
     }
 
     fn offer(&mut self, domain: u8, page: u8, priority: i32, dont_filter: bool) {
+        if self.gathered >= MOST_GATHERED {
+            self.commit();
+        }
+        self.gathered += 1;
         let mut request = Request::parse(&format!("http://d{domain}.org/{page}")).unwrap().priority(priority);
         request.dont_filter = dont_filter;
         request.depth = self.next;
@@ -234,20 +273,25 @@ impl<S: Subject> Trial<S> {
         }
     }
 
-    fn drain(&mut self, domain: u8) {
-        loop {
-            let drained = self.subject.frontier().drain(&domain_of(domain));
+    fn drain(&mut self, domain: u8, most: usize, steps: usize) {
+        for _ in 0..steps {
+            let drained = self.subject.frontier().drain(&domain_of(domain), most);
+            assert!(drained.requests.len() <= most);
             for request in drained.requests {
                 let entry = self.model.entries.remove(&request.depth).expect("what is drained was there, once");
                 assert!(entry.lease.is_none() && entry.domain == domain);
             }
-            if !drained.more {
-                break;
+            self.check_counts();
+            let waiting = self.model.waiting(domain).count();
+            match drained.left {
+                Left::Nothing => return assert_eq!(waiting, 0, "nothing is left"),
+                Left::Here => assert!(waiting > 0),
+                Left::Coming => {
+                    self.commit();
+                    self.subject.await_news();
+                }
             }
-            self.commit();
-            self.subject.await_news();
         }
-        assert_eq!(self.model.waiting(domain).count(), 0, "a drain takes all that waits");
     }
 
     fn nth_lease(&self, which: usize) -> Option<(u32, LeaseId)> {
@@ -257,6 +301,7 @@ impl<S: Subject> Trial<S> {
     fn commit(&mut self) {
         self.subject.commit(self.commits.len() as u64);
         self.commits.push(self.model.clone());
+        self.gathered = 0;
     }
 
     fn crash(&mut self) {
@@ -274,9 +319,10 @@ impl<S: Subject> Trial<S> {
         let leased = self.model.leased().count() as u64;
         assert_eq!(frontier.leased(), leased);
         assert_eq!(frontier.queued(), self.model.entries.len() as u64 - leased);
-        let domains: BTreeSet<Domain> = frontier.domains().into_iter().collect();
+        let domains: BTreeSet<Domain> = frontier.domains().cloned().collect();
         let waiting = (0..3).filter(|domain| self.model.waiting(*domain).count() > 0).map(domain_of).collect();
         assert_eq!(domains, waiting);
+        assert!((0..3).map(domain_of).all(|domain| frontier.has_waiting(&domain) == domains.contains(&domain)));
     }
 
     /// Every request that was taken in is leased in time; nothing else is.

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
 
 use hashbrown::HashMap;
 
-use super::{Drained, Frontier, LeaseId, Leased, Next, Offered, seen::Seen};
+use super::{Drained, Frontier, LeaseId, Leased, Left, Next, Offered, seen::Seen};
 use crate::{
     domain::Domain,
     recrawl::Recrawl,
@@ -176,16 +176,24 @@ impl Frontier for MemoryFrontier {
         Some(self.take_back(loan, not_before, attempted))
     }
 
-    fn drain(&mut self, domain: &Domain) -> Drained {
-        let Some(queue) = self.queues.remove(domain) else { return Drained::default() };
-        let delayed = queue.delayed.into_iter().map(|Reverse(delayed)| delayed.entry);
-        let requests: Vec<_> = queue.waiting.into_iter().chain(delayed).map(|entry| entry.request.0).collect();
+    fn drain(&mut self, domain: &Domain, most: usize) -> Drained {
+        let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
+        let next = || queue.waiting.pop().or_else(|| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry));
+        let requests: Vec<_> = std::iter::from_fn(next).take(most).map(|entry| entry.request.0).collect();
         self.queued -= requests.len() as u64;
-        Drained { requests, more: false }
+        let is_empty = queue.waiting.is_empty() && queue.delayed.is_empty();
+        if is_empty {
+            self.queues.remove(domain);
+        }
+        Drained { requests, left: if is_empty { Left::Nothing } else { Left::Here } }
     }
 
-    fn domains(&self) -> Vec<Domain> {
-        self.queues.keys().cloned().collect()
+    fn domains(&self) -> Box<dyn Iterator<Item = &Domain> + '_> {
+        Box::new(self.queues.keys())
+    }
+
+    fn has_waiting(&self, domain: &Domain) -> bool {
+        self.queues.contains_key(domain)
     }
 
     fn queued(&self) -> u64 {

@@ -55,11 +55,14 @@ pub trait Frontier: Send {
     /// counts. Answers its domain, or `None` where there was no such lease.
     fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain>;
 
-    /// Takes out what waits for one domain; it is never lent again.
-    fn drain(&mut self, domain: &Domain) -> Drained;
+    /// Takes out at most so many of what waits for one domain; they are never lent again.
+    fn drain(&mut self, domain: &Domain, most: usize) -> Drained;
 
-    /// Returns the domains that have something waiting.
-    fn domains(&self) -> Vec<Domain>;
+    /// Goes through the domains that have something waiting.
+    fn domains(&self) -> Box<dyn Iterator<Item = &Domain> + '_>;
+
+    /// Tells whether something waits for a domain.
+    fn has_waiting(&self, domain: &Domain) -> bool;
 
     /// Returns how many requests wait.
     fn queued(&self) -> u64;
@@ -100,8 +103,20 @@ pub enum Next {
 pub struct Drained {
     /// The requests.
     pub requests: Vec<Arc<Request>>,
-    /// Whether there are more, which are being read from the store: drain again when news of the domain comes.
-    pub more: bool,
+    /// What is left.
+    pub left: Left,
+}
+
+/// What is left of a domain's queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// More, which can be taken out at once.
+    Here,
+    /// Perhaps more, which is being read from the store: news of the domain will come.
+    Coming,
 }
 
 /// A request on loan, as the store hands it out; the scheduler makes a guard of it, the [`Lease`].

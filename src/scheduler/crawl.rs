@@ -2,6 +2,7 @@
 //! time and carries what comes out.
 
 mod accounts;
+mod draining;
 mod ends;
 mod grants;
 mod robots_files;
@@ -14,6 +15,7 @@ use std::{
 
 use hashbrown::{HashMap, HashSet};
 
+use self::draining::Draining;
 use super::{budget::Budget, domains::Domains, log::LogLine, robots::RobotsDesk};
 use crate::{
     domain::Domain,
@@ -25,7 +27,7 @@ use crate::{
     },
     politeness::Politeness,
     retry::Retry,
-    stats::Stats,
+    stats::{Ledger, Progress, Stats},
 };
 
 /// The state of one crawl.
@@ -44,8 +46,9 @@ pub struct Crawl {
     /// Lines that the crawl log has not taken yet; `None` where none is kept.
     log: Option<Vec<LogLine>>,
     mode: Mode,
-    /// Domains that are given up, and how what waits for them ends.
-    draining: HashMap<Domain, (&'static str, String)>,
+    draining: Draining,
+    /// A domain for which the budget had more when that was last looked at.
+    unspent: Option<Domain>,
     /// What waits until the frontier knows which of its links are new.
     held: HashMap<Ticket, Held>,
     /// The domains of which something is to be remembered with the next commit.
@@ -113,7 +116,8 @@ impl Crawl {
             elapsed_before: Duration::ZERO,
             is_behind: false,
             failure: None,
-            draining: HashMap::new(),
+            draining: Draining::default(),
+            unspent: None,
             to_remember: HashSet::new(),
             held: HashMap::new(),
             politeness: parts.politeness,
@@ -165,14 +169,26 @@ impl Crawl {
         self.domains.schedule(&domain, now);
     }
 
-    /// Returns what was done up to now.
-    pub fn stats(&self, elapsed: Duration, now: Instant) -> Stats {
+    /// Returns how far the crawl has come.
+    pub fn progress(&mut self, elapsed: Duration, now: Instant) -> Progress {
+        let (queued, leased) = (self.frontier.queued(), self.frontier.leased());
+        Progress {
+            ledger: Ledger { queued, leased, ..self.stats.ledger },
+            pages: self.stats.pages(),
+            bytes: self.stats.bytes,
+            items: self.stats.items,
+            elapsed: self.elapsed_before + elapsed,
+            domains_active: self.domains.known(),
+            domains_cooling: self.domains.cooling(now),
+        }
+    }
+
+    /// Returns what was done up to now, with the evidence of every domain.
+    pub fn stats(&mut self, elapsed: Duration, now: Instant) -> Stats {
+        let progress = self.progress(elapsed, now);
         let mut stats = self.stats.clone();
-        stats.elapsed = self.elapsed_before + elapsed;
-        stats.ledger.queued = self.frontier.queued();
-        stats.ledger.leased = self.frontier.leased();
-        stats.domains_active = self.domains.known();
-        stats.domains_cooling = self.domains.all_live().filter(|(_, live)| live.cooling.state(now).is_some()).count();
+        (stats.elapsed, stats.ledger) = (progress.elapsed, progress.ledger);
+        (stats.domains_active, stats.domains_cooling) = (progress.domains_active, progress.domains_cooling);
         for (domain, live) in self.domains.all_live() {
             let evidence = live.gate.throttle().evidence();
             if let Some(of_domain) = stats.domain(domain) {
@@ -184,7 +200,7 @@ impl Crawl {
     }
 
     /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.
-    pub fn is_finished(&self) -> bool {
+    pub fn is_finished(&mut self) -> bool {
         let nothing_out = self.frontier.leased() == 0 && self.pool.busy() == 0 && self.held.is_empty();
         nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
     }

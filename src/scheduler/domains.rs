@@ -23,6 +23,8 @@ use crate::{
 pub struct Domains {
     table: HashMap<Domain, Entry>,
     due: BinaryHeap<Reverse<Due>>,
+    /// Each domain that cools, once, with when that ends or was to end at first.
+    cooling: BinaryHeap<Reverse<(Instant, Domain)>>,
     /// Breaks ties, so that domains that are due together take turns.
     turn: u64,
     politeness: Arc<Politeness>,
@@ -41,6 +43,8 @@ pub struct Live {
     pub robots: VecDeque<Url>,
     /// The longest spacing that a robots file of it asks for.
     pub asked: Option<Duration>,
+    /// Whether it stands among those that cool.
+    is_listed: bool,
 }
 
 #[derive(Default)]
@@ -60,7 +64,8 @@ struct Due {
 impl Domains {
     /// Creates an empty table.
     pub fn new(politeness: Arc<Politeness>, released: Arc<dyn Released>) -> Self {
-        Self { table: HashMap::new(), due: BinaryHeap::new(), turn: 0, politeness, released, resumed: None }
+        let (due, cooling) = (BinaryHeap::new(), BinaryHeap::new());
+        Self { table: HashMap::new(), due, cooling, turn: 0, politeness, released, resumed: None }
     }
 
     /// From here on, a domain without a state may have been asked at `resumed`, by a process that cannot be asked.
@@ -115,7 +120,8 @@ impl Domains {
                 throttle.assume_asked(at);
             }
             let gate = Gate::new(domain.clone(), throttle, self.released.clone());
-            Box::new(Live { gate, cooling: Cooling::default(), robots: VecDeque::new(), asked: None })
+            let cooling = Cooling::default();
+            Box::new(Live { gate, cooling, robots: VecDeque::new(), asked: None, is_listed: false })
         })
     }
 
@@ -146,6 +152,28 @@ impl Domains {
         if self.table.get(domain).is_some_and(|entry| entry.live.is_none() && entry.due.is_none()) {
             self.table.remove(domain);
         }
+    }
+
+    /// Counts a domain among those that cool, if it does.
+    pub fn note_cooling(&mut self, domain: &Domain, now: Instant) {
+        let live = self.live(domain);
+        if let (Some((until, _)), false) = (live.cooling.state(now), live.is_listed) {
+            live.is_listed = true;
+            self.cooling.push(Reverse((until, domain.clone())));
+        }
+    }
+
+    /// Returns how many domains cool, in a time that does not depend on how many there are.
+    pub fn cooling(&mut self, now: Instant) -> usize {
+        while self.cooling.peek().is_some_and(|Reverse((until, _))| *until <= now) {
+            let Some(Reverse((_, domain))) = self.cooling.pop() else { break };
+            if let Some(live) = self.table.get_mut(&domain).and_then(|entry| entry.live.as_mut()) {
+                // It may have refused again meanwhile.
+                live.is_listed = false;
+                self.note_cooling(&domain, now);
+            }
+        }
+        self.cooling.len()
     }
 
     /// Goes through the domains that have a state.
@@ -182,6 +210,7 @@ pub struct Forgotten {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cooling::Why;
 
     struct Nobody;
 
@@ -216,6 +245,21 @@ mod tests {
         }
         assert_eq!(domains.next_due(), Some(now + S));
         assert_eq!((domains.pop_due(now + S), domains.next_due()), (Some(domain), None));
+    }
+
+    #[test]
+    fn a_domain_that_cools_is_counted_once_until_the_last_of_its_refusals_is_over() {
+        let (mut domains, now) = (domains(), Instant::now());
+        let [a, b] = ["a.org", "b.org"].map(Domain::new);
+        for (domain, wait) in [(&a, 10), (&b, 20), (&a, 30)] {
+            domains.live(domain).cooling.refused(now, now, Why::Status(503), Some(wait * S), 0.0);
+            domains.note_cooling(domain, now);
+        }
+        let counts = [0, 15, 25, 30].map(|seconds| domains.cooling(now + seconds * S));
+        assert_eq!(counts, [2, 2, 1, 0]);
+        domains.live(&a).cooling.refused(now + 40 * S, now + 40 * S, Why::Status(503), Some(10 * S), 0.0);
+        domains.note_cooling(&a, now + 40 * S);
+        assert_eq!((domains.cooling(now + 40 * S), domains.cooling(now + 50 * S)), (1, 0), "and again");
     }
 
     /// A domain that cooled for a day got another place at the day's end with every link to it: 400 MB by then.

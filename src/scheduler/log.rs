@@ -1,13 +1,21 @@
-//! Log: one line for every request that ended or was dropped, in the spirit of Heritrix's crawl log.
+//! Log: one line for every request that ended or was dropped, robots files among them, in the spirit of Heritrix's crawl
+//! log.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::Serialize;
 
-use crate::{domain::Domain, fetcher::visit::Visit, outcome::DropReason, request::Request};
+use crate::{
+    cooling::is_refusal,
+    domain::Domain,
+    fetcher::{RobotsAnswer, RobotsResult, visit::Visit},
+    outcome::DropReason,
+    request::Request,
+};
 
 /// One line of the crawl log.
 #[derive(Clone, Debug, Serialize)]
@@ -19,8 +27,8 @@ pub struct LogLine {
     pub url: Arc<str>,
     /// The domain.
     pub domain: Domain,
-    /// How it ended, in one word.
-    pub outcome: &'static str,
+    /// How it ended, in one word; for a robots file after `robots/`, as `robots/ok`, `robots/status` or `robots/timeout`.
+    pub outcome: Cow<'static, str>,
     /// What there is to say beside the word.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
@@ -30,13 +38,14 @@ pub struct LogLine {
     /// Which attempt it was; 0 for what was never sent.
     pub attempt: u32,
     /// Whether the URL is done with; a request that is tried again later is not. Where a URL was dropped as too deep and
-    /// then found by a shorter way, its last line holds.
+    /// then found by a shorter way, its last line holds. A robots file is never done with: it is no URL of the ledger,
+    /// and is asked for again when its answer has grown old.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// Seconds between the grant of the permit and the writing of the request.
+    /// Seconds between the grant of the permit and the writing of the request; 0 for a robots file.
     #[serde(serialize_with = "as_seconds")]
     pub waited: Duration,
-    /// Seconds between the writing and the last byte.
+    /// Seconds between the writing and the last byte; for a robots file, and its coming to the scheduler.
     #[serde(serialize_with = "as_seconds")]
     pub elapsed: Duration,
     /// Bytes of body that came over the wire.
@@ -52,7 +61,7 @@ impl LogLine {
     /// Creates the line of a request that was sent.
     pub fn visited(time: SystemTime, domain: Domain, visit: &Visit, is_final: bool) -> Self {
         Self {
-            outcome: visit.outcome.key(),
+            outcome: visit.outcome.key().into(),
             detail: visit.outcome.detail(),
             status: visit.status,
             attempt: visit.leased.attempt,
@@ -66,12 +75,45 @@ impl LogLine {
 
     /// Creates the line of a request that was dropped.
     pub fn dropped(time: SystemTime, domain: Domain, request: &Request, reason: DropReason) -> Self {
-        Self { outcome: reason.key(), detail: reason.detail().to_owned(), ..Self::of(time, domain, request) }
+        Self { outcome: reason.key().into(), detail: reason.detail().to_owned(), ..Self::of(time, domain, request) }
     }
 
     /// Creates the line of a request that ended without being sent.
     pub fn unsent(time: SystemTime, domain: Domain, request: &Request, outcome: &'static str, detail: String) -> Self {
-        Self { outcome, detail, ..Self::of(time, domain, request) }
+        Self { outcome: outcome.into(), detail, ..Self::of(time, domain, request) }
+    }
+
+    /// Creates the line of an answer to the question for a robots file; `None` where it was not asked for.
+    pub fn robots(time: SystemTime, domain: Domain, answer: &RobotsAnswer, now: Instant) -> Option<Self> {
+        let (outcome, detail, status) = match &answer.result {
+            RobotsResult::Unsent => return None,
+            RobotsResult::Body(status, _) => {
+                let outcome = match status {
+                    200..=299 => "robots/ok",
+                    status if is_refusal(*status) => "robots/refused",
+                    _ => "robots/status",
+                };
+                (outcome.into(), String::new(), Some(*status))
+            }
+            RobotsResult::Redirect(to) => ("robots/redirect".into(), to.to_string(), None),
+            RobotsResult::Failed(error) => (format!("robots/{}", error.key()).into(), error.to_string(), None),
+            RobotsResult::Lost => ("robots/panic".into(), "the fetcher panicked over it".to_owned(), None),
+        };
+        Some(Self {
+            time,
+            url: answer.url.as_str().into(),
+            domain,
+            outcome,
+            detail,
+            status,
+            attempt: 1,
+            is_final: false,
+            waited: Duration::ZERO,
+            elapsed: answer.started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started)),
+            bytes: answer.bytes,
+            depth: 0,
+            parent: None,
+        })
     }
 
     fn of(time: SystemTime, domain: Domain, request: &Request) -> Self {
@@ -79,7 +121,7 @@ impl LogLine {
             time,
             url: request.url.as_str().into(),
             domain,
-            outcome: "",
+            outcome: Cow::Borrowed(""),
             detail: String::new(),
             status: None,
             attempt: 0,

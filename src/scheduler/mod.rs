@@ -33,7 +33,7 @@ use crate::{
     frontier::{self, Leased, admission::Candidate, durable::Woken},
     permit,
     report::{Ended, Report, StateReport},
-    stats::Stats,
+    stats::{Progress, Stats},
 };
 
 /// Drives a crawl to its end.
@@ -220,7 +220,7 @@ impl Scheduler {
         context.spawn(closed);
     }
 
-    fn stats(&self) -> Stats {
+    fn stats(&mut self) -> Stats {
         let now = now();
         self.crawl.stats(now.saturating_duration_since(self.started), now)
     }
@@ -322,7 +322,23 @@ impl Handler<Abort> for Scheduler {
     }
 }
 
-/// Asks for the numbers up to now.
+/// Asks how far the crawl has come.
+pub struct GetProgress;
+
+impl Message for GetProgress {
+    type Result = Progress;
+}
+
+impl Handler<GetProgress> for Scheduler {
+    type Result = actix::MessageResult<GetProgress>;
+
+    fn handle(&mut self, _: GetProgress, _: &mut Self::Context) -> Self::Result {
+        let now = now();
+        actix::MessageResult(self.crawl.progress(now.saturating_duration_since(self.started), now))
+    }
+}
+
+/// Asks for all numbers up to now. The evidence of every domain is copied: what polls asks for [`GetProgress`].
 pub struct GetStats;
 
 impl Message for GetStats {

@@ -50,6 +50,7 @@ pub fn recall(past: &Past, domain: &Domain, domains: &mut Domains, stats: &mut S
         let live = domains.live(domain);
         live.cooling = Cooling::recalled(until, why, cooling.consecutive);
         live.gate.throttle().cool(until);
+        domains.note_cooling(domain, now);
     }
     if domains.get(domain).is_some() {
         // To be forgotten in time, if nothing waits for it.

@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    super::{now, options::ProgressMode},
+    super::{bar::Bar, now, options::ProgressMode},
     tally::Tally,
 };
 
@@ -17,7 +17,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
 /// Shows how far it is: a bar on a terminal, a line every few seconds elsewhere.
 pub enum Watch {
-    Bar(ProgressBar),
+    Bar(Bar),
     Lines { next: Instant },
     Nothing,
 }
@@ -28,7 +28,7 @@ impl Watch {
         match mode {
             ProgressMode::Never => Self::Nothing,
             ProgressMode::Auto if lines_on_stdout && io::stdout().is_terminal() => Self::Nothing,
-            ProgressMode::Auto if io::stderr().is_terminal() => Self::Bar(bar(total)),
+            ProgressMode::Auto if io::stderr().is_terminal() => Self::Bar(Bar::put(bar(total))),
             ProgressMode::Auto => Self::Lines { next: now() + BETWEEN_LINES },
         }
     }
@@ -37,7 +37,7 @@ impl Watch {
     pub fn show(&mut self, tally: &Tally) {
         match self {
             Self::Nothing => {}
-            Self::Bar(bar) => bar.set_position(tally.done),
+            Self::Bar(bar) => bar.get().set_position(tally.done),
             Self::Lines { next } => {
                 let now = now();
                 if now >= *next {
@@ -49,10 +49,8 @@ impl Watch {
     }
 
     /// Takes the bar away.
-    pub fn end(&self) {
-        if let Self::Bar(bar) = self {
-            bar.finish_and_clear();
-        }
+    pub fn end(&mut self) {
+        *self = Self::Nothing;
     }
 }
 

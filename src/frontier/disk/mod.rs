@@ -27,7 +27,7 @@ use self::{
     store::{Answer, Link, Order, Transaction},
 };
 use super::{
-    Drained, Frontier, LeaseId, Leased, Next, Offered,
+    Drained, Frontier, LeaseId, Leased, Left, Next, Offered,
     durable::{Closing, Durable, News, Past, Progress, Resumed, Ticket, Woken},
 };
 use crate::{
@@ -364,23 +364,30 @@ impl Frontier for DiskFrontier {
         Some(self.take_back(loan, not_before, attempted))
     }
 
-    fn drain(&mut self, domain: &Domain) -> Drained {
+    fn drain(&mut self, domain: &Domain, most: usize) -> Drained {
         let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
-        let entries = queue.take_all();
-        let more = queue.has_more();
+        let entries = queue.take_any(most);
+        let left = match (queue.ready() + queue.delayed(), queue.has_more()) {
+            (0, false) => Left::Nothing,
+            (0, true) => Left::Coming,
+            _ => Left::Here,
+        };
         self.in_memory -= entries.len();
         for entry in &entries {
             self.remove(domain, entry.place);
         }
-        if more {
+        if left == Left::Coming {
             self.read(domain, MOST_READ);
         }
-        Drained { requests: entries.into_iter().map(|entry| entry.request).collect(), more }
+        Drained { requests: entries.into_iter().map(|entry| entry.request).collect(), left }
     }
 
-    fn domains(&self) -> Vec<Domain> {
-        let waiting = self.queues.iter().filter(|(_, queue)| queue.stored > queue.lent);
-        waiting.map(|(domain, _)| domain.clone()).collect()
+    fn domains(&self) -> Box<dyn Iterator<Item = &Domain> + '_> {
+        Box::new(self.queues.iter().filter(|(_, queue)| queue.has_waiting()).map(|(domain, _)| domain))
+    }
+
+    fn has_waiting(&self, domain: &Domain) -> bool {
+        self.queues.get(domain).is_some_and(Queue::has_waiting)
     }
 
     fn queued(&self) -> u64 {

@@ -146,10 +146,16 @@ impl Queue {
         if self.can_pop() { self.ready.pop().map(|Reverse(first)| first) } else { None }
     }
 
-    /// Takes all out that is in memory.
-    pub fn take_all(&mut self) -> Vec<Entry> {
-        let delayed = std::mem::take(&mut self.delayed).into_iter().map(|Reverse(delayed)| delayed.entry);
-        std::mem::take(&mut self.ready).into_iter().map(|Reverse(entry)| entry).chain(delayed).collect()
+    /// Takes out at most so many of those in memory, whether they have to wait or not.
+    pub fn take_any(&mut self, most: usize) -> Vec<Entry> {
+        let delayed = |queue: &mut Self| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry);
+        let next = || self.ready.pop().map(|Reverse(entry)| entry).or_else(|| delayed(self));
+        std::iter::from_fn(next).take(most).collect()
+    }
+
+    /// Tells whether something waits, here or in the store.
+    pub fn has_waiting(&self) -> bool {
+        self.stored > self.lent
     }
 
     /// Tells whether there may be more in the store.

@@ -80,6 +80,6 @@ fn drop_key(reason: DropReason) -> String {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the log's lines carry the time of day")]
-fn wall_clock() -> SystemTime {
+pub(super) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }

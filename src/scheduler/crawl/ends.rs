@@ -8,8 +8,8 @@ use crate::{
     domain::Domain,
     fetcher::{http::is_idempotent, visit::Visit},
     frontier::admission::Candidate,
-    outcome::{DropReason, Outcome},
-    scheduler::{budget::Spending, log::LogLine},
+    outcome::Outcome,
+    scheduler::log::LogLine,
 };
 
 impl Crawl {
@@ -97,28 +97,7 @@ impl Crawl {
                 self.give_up(domain, why);
             }
         }
-    }
-
-    /// The domain does not want us, or is not there: what waits for it fails.
-    pub(super) fn give_up(&mut self, domain: &Domain, why: Why) {
-        let (outcome, detail) = match why {
-            Why::Status(status) => ("refused", format!("the domain answers {status} again and again")),
-            Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
-        };
-        self.draining.insert(domain.clone(), (outcome, detail));
-        self.drain(domain);
-    }
-
-    /// Fails what waits for a domain that is given up: now what is in memory, and the rest as the store reads it.
-    pub(super) fn drain(&mut self, domain: &Domain) {
-        let Some((outcome, detail)) = self.draining.get(domain).cloned() else { return };
-        let drained = self.frontier.drain(domain);
-        for request in drained.requests {
-            self.fail(&request, domain.clone(), outcome, detail.clone());
-        }
-        if !drained.more {
-            self.draining.remove(domain);
-        }
+        self.domains.note_cooling(domain, now);
     }
 
     /// Decides whether a request waits for another attempt.
@@ -178,22 +157,6 @@ impl Crawl {
         }
         self.admit_all(found, now);
         true
-    }
-
-    /// Drops what waits although the crawl has had all its pages, whenever it came. A durable frontier keeps it.
-    pub(super) fn drop_beyond_budget(&mut self) {
-        if self.is_durable || self.budget.of_all() != Spending::Used || self.frontier.queued() == 0 {
-            return;
-        }
-        for waiting in self.frontier.domains() {
-            self.drop_waiting(&waiting);
-        }
-    }
-
-    pub(super) fn drop_waiting(&mut self, domain: &Domain) {
-        for request in self.frontier.drain(domain).requests {
-            self.drop_request(&request, domain.clone(), DropReason::Budget);
-        }
     }
 }
 

@@ -40,7 +40,6 @@ enum Search {
 impl Crawl {
     /// Grants permits to every domain that is due, as long as there is room.
     pub fn grant(&mut self, now: Instant) {
-        self.drop_beyond_budget();
         if self.mode == Mode::Running {
             while self.has_room() {
                 let Some(domain) = self.domains.pop_due(now + AHEAD) else { break };
@@ -48,13 +47,14 @@ impl Crawl {
             }
         }
         self.pool.flush();
+        self.drain(now);
     }
 
     /// Tells when to come back; `None` where only news can bring work.
     pub fn next_tick(&mut self, now: Instant) -> Option<Instant> {
         let commit = self.frontier.durable().and_then(|store| store.commit_due());
         let grant = self.next_grant(now);
-        grant.into_iter().chain(commit).min()
+        grant.into_iter().chain(commit).chain(self.next_drain(now)).min()
     }
 
     fn next_grant(&mut self, now: Instant) -> Option<Instant> {
@@ -72,13 +72,22 @@ impl Crawl {
     fn has_room(&self) -> bool {
         self.pool.busy() + self.held.len() < self.politeness.concurrency.get() as usize
             && self.budget.of_all() == Spending::Open
-            && !self.is_behind
-            && self.log.as_ref().is_none_or(|lines| lines.len() < MOST_LOG_LINES)
+            && self.can_note_more()
+    }
+
+    /// Tells whether the frontier's store and the crawl log keep up.
+    pub(super) fn can_note_more(&self) -> bool {
+        !self.is_behind && self.log.as_ref().is_none_or(|lines| lines.len() < MOST_LOG_LINES)
     }
 
     fn grant_to(&mut self, domain: &Domain, now: Instant) {
-        if let Some(why) = self.domains.get(domain).and_then(|live| live.cooling.given_up(now)) {
-            self.give_up(domain, why);
+        if self.draining.has(domain) {
+            // The end of that brings the domain back.
+            return;
+        }
+        let given_up = self.domains.get(domain).and_then(|live| live.cooling.given_up(now));
+        if let Some(why) = given_up.filter(|_| self.frontier.has_waiting(domain)) {
+            return self.give_up(domain, why);
         }
         loop {
             let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
@@ -117,10 +126,11 @@ impl Crawl {
         self.frontier.ready_at(domain, now)
     }
 
-    /// Nothing is to be asked for. What the domain's budget does not allow any more is dropped, and the domain's past is kept until it does not matter any more.
+    /// Nothing is to be asked for. What the domain's budget does not allow any more is dropped, and the domain's past is
+    /// kept until it does not matter any more.
     fn rest(&mut self, domain: &Domain, now: Instant) {
-        if !self.is_durable && self.budget.of(domain) == Spending::Used {
-            self.drop_waiting(domain);
+        if !self.is_durable && self.budget.of(domain) == Spending::Used && self.frontier.has_waiting(domain) {
+            return self.drop_waiting(domain);
         }
         if self.robots.parked(domain) > 0 {
             // What its robots file asks for counts from the question for that file on, so the past is kept until the

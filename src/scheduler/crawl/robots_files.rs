@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use humantime::format_duration;
 use url::Url;
 
-use super::Crawl;
+use super::{Crawl, accounts::wall_clock};
 use crate::{
     domain::Domain,
     fetcher::{RobotsAnswer, RobotsResult},
     frontier::Leased,
     robots::Robots,
-    scheduler::robots::Verdict,
+    scheduler::{log::LogLine, robots::Verdict},
 };
 
 impl Crawl {
@@ -25,6 +25,9 @@ impl Crawl {
     fn take_robots_in(&mut self, answer: RobotsAnswer, domain: &Domain, now: Instant) {
         self.stats.bytes += answer.bytes;
         self.domains.schedule(domain, now);
+        if let Some(lines) = &mut self.log {
+            lines.extend(LogLine::robots(wall_clock(), domain.clone(), &answer, now));
+        }
         match &answer.result {
             RobotsResult::Body(status @ (429 | 503), _) => {
                 self.refused(domain, answer.started.unwrap_or(now), *status, answer.retry_after, now);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Crawl, Held, Mode};
+use super::{Crawl, Held, Mode, draining::Draining};
 use crate::{
     domain::Domain,
     fetcher::visit::Visit,
@@ -28,7 +28,7 @@ impl Crawl {
             past::recall(&past, &domain, &mut self.domains, &mut self.stats, now, time);
         }
         for domain in self.frontier.domains() {
-            self.domains.schedule(&domain, now);
+            self.domains.schedule(domain, now);
         }
     }
 
@@ -42,7 +42,7 @@ impl Crawl {
                     None => {}
                 },
                 News::Arrived(domain) => {
-                    self.drain(&domain);
+                    self.draining.arrived(&domain);
                     self.domains.schedule(&domain, now);
                 }
                 News::Room => self.is_behind = false,
@@ -90,7 +90,7 @@ impl Crawl {
     fn fail_store(&mut self, why: String) {
         self.failure = Some(why);
         self.set_mode(Mode::Stopping);
-        self.draining.clear();
+        self.draining = Draining::default();
         for (_, held) in std::mem::take(&mut self.held) {
             if let Held::Page(visit, _) = held {
                 self.leave_unsettled(&visit);
@@ -112,11 +112,20 @@ impl Crawl {
     }
 
     /// Tells whether all that waits is kept for a larger budget. Only a frontier that is there tomorrow keeps it.
-    pub(super) fn keeps_the_rest(&self) -> bool {
+    pub(super) fn keeps_the_rest(&mut self) -> bool {
         if !self.is_durable || !self.budget.is_limited() {
             return false;
         }
-        let is_spent = |domain: &Domain| self.budget.of(domain) == Spending::Used;
-        self.budget.of_all() == Spending::Used || self.frontier.domains().iter().all(is_spent)
+        if self.budget.of_all() == Spending::Used {
+            return true;
+        }
+        // This is asked with every turn: the one domain that has more is remembered, and others are looked for only
+        // when it has had its pages too.
+        let has_more = |domain: &&Domain| self.budget.of(domain) != Spending::Used;
+        let known = self.unspent.as_ref().filter(|domain| self.frontier.has_waiting(domain)).filter(has_more);
+        if known.is_none() {
+            self.unspent = self.frontier.domains().find(has_more).cloned();
+        }
+        self.unspent.is_none()
     }
 }

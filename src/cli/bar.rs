@@ -1,0 +1,130 @@
+//! Bar: the one progress bar that may stand on stderr, and the way to write there without mixing with it. Knows nothing of
+//! what it shows.
+
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use indicatif::ProgressBar;
+
+/// The bar that stands there now. The library's warnings come from any thread, so it is where they can find it.
+static STANDING: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn standing() -> MutexGuard<'static, Option<ProgressBar>> {
+    STANDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A bar on stderr, for as long as this lives.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// Puts a bar there.
+    pub fn put(bar: ProgressBar) -> Self {
+        *standing() = Some(bar.clone());
+        Self(bar)
+    }
+
+    /// Returns it, to be changed.
+    pub fn get(&self) -> &ProgressBar {
+        &self.0
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        *standing() = None;
+        self.0.finish_and_clear();
+    }
+}
+
+/// Writes to stderr above the bar, if there is one: it is taken away meanwhile.
+pub fn above<T>(write: impl FnOnce() -> T) -> T {
+    let bar = standing().clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+/// Stderr, above the bar.
+pub struct Stderr;
+
+impl io::Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        above(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use indicatif::{ProgressDrawTarget, ProgressStyle, TermLike};
+
+    use super::*;
+
+    /// A terminal that keeps what is done to it.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<Vec<String>>>);
+
+    impl Screen {
+        fn note(&self, what: &str) -> io::Result<()> {
+            if !what.trim().is_empty() {
+                self.0.lock().unwrap().push(what.trim().to_owned());
+            }
+            Ok(())
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.note(line)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.note(text)
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.note("(clear)")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A warning that a robots file is waited for stood behind the bar, on its line.
+    #[test]
+    fn what_is_said_meanwhile_has_a_line_of_its_own_and_the_bar_stands_below_it() {
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let bar = ProgressBar::with_draw_target(Some(9), target);
+        bar.set_style(ProgressStyle::with_template("the bar").unwrap());
+        let standing = Bar::put(bar);
+        standing.get().force_draw();
+        above(|| screen.note("a warning")).unwrap();
+        let on_screen = screen.0.lock().unwrap().clone();
+        assert_eq!(on_screen, ["the bar", "(clear)", "a warning", "the bar"]);
+        drop(standing);
+        above(|| screen.note("the summary")).unwrap();
+        assert_eq!(screen.0.lock().unwrap()[on_screen.len()..], ["(clear)", "the summary"], "it is gone");
+    }
+}

@@ -1,0 +1,373 @@
+//! A crawl whose time the test makes: how queues are emptied beside other domains, beyond the budget and across a kill.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, mpsc},
+    time::SystemTime,
+};
+
+use actix::{Actor, Arbiter, Context, Handler};
+use url::Url;
+
+use super::*;
+use crate::{
+    cooling::Cooling,
+    fetcher::{Asker, Errand, Fetch, Grant, pool::Pool, visit::Visit},
+    frontier::{
+        Frontier, Leased, Returned,
+        admission::{Admission, Candidate},
+        memory::MemoryFrontier,
+    },
+    outcome::Outcome,
+    permit::Released,
+    politeness::{Politeness, RobotsPolicy},
+    rate::Rate,
+    recrawl::Recrawl,
+    request::{CanonicalUrl, Request},
+    retry::Retry,
+    scheduler::{budget::Budget, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
+    scope::{Scope, Within},
+};
+
+/// What may end unasked in one turn: under a millisecond of the scheduler's, also in a build for tests.
+const MOST_IN_A_TURN: u64 = 500;
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Nobody;
+
+impl Released for Nobody {
+    fn released(&self, _: &Domain) {}
+}
+impl Returned for Nobody {
+    fn returned(&self, _: Leased) {}
+}
+impl Asker for Nobody {
+    fn lost(&self, _: Url) {}
+}
+
+/// A fetcher that hands what it gets to the test.
+struct Hand(mpsc::Sender<Grant>);
+
+impl Actor for Hand {
+    type Context = Context<Self>;
+}
+
+impl Handler<Fetch> for Hand {
+    type Result = ();
+
+    fn handle(&mut self, Fetch(grants): Fetch, _: &mut Self::Context) {
+        grants.into_iter().for_each(|grant| self.0.send(grant).unwrap());
+    }
+}
+
+/// A crawl whose time the test makes, and whose pages all end well in the millisecond that they are due.
+struct World {
+    crawl: Crawl,
+    grants: mpsc::Receiver<Grant>,
+    in_hand: Vec<Grant>,
+    now: Instant,
+    /// When each domain was asked.
+    starts: Vec<(Instant, Domain)>,
+    /// Arbiters belong to one.
+    _system: actix_rt::SystemRunner,
+}
+
+impl World {
+    fn new(frontier: Box<dyn Frontier>, budget: Budget) -> Self {
+        let system = actix_rt::System::new();
+        let (sender, grants) = mpsc::channel();
+        let politeness = Arc::new(Politeness {
+            rate: Some(Rate::per_second(100)),
+            per_domain: NonZeroU32::MAX,
+            robots: RobotsPolicy::Ignore,
+            ..Politeness::default()
+        });
+        let hire = move || {
+            let (arbiter, sender) = (Arbiter::new(), sender.clone());
+            let hand = Hand::start_in_arbiter(&arbiter.handle(), |_| Hand(sender));
+            (arbiter, hand.recipient())
+        };
+        let scope = Scope { within: Within::Any, ..Scope::default() };
+        let crawl = Crawl::new(CrawlParts {
+            retry: Retry::default(),
+            frontier,
+            admission: Admission::new(scope, politeness.domain_key.clone(), u64::MAX),
+            budget,
+            domains: Domains::new(politeness.clone(), Arc::new(Nobody)),
+            robots: RobotsDesk::new("bot"),
+            pool: Pool::new(1, Box::new(hire)),
+            returned: Arc::new(Nobody),
+            asker: Arc::new(Nobody),
+            log: false,
+            politeness,
+        });
+        Self { crawl, grants, in_hand: Vec::new(), now: Instant::now(), starts: Vec::new(), _system: system }
+    }
+
+    fn in_memory(budget: Budget) -> Self {
+        Self::new(Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())), budget)
+    }
+
+    fn seed(&mut self, domain: &Domain, pages: u32) {
+        let page = |page| Request::parse(&format!("http://{}/{page}", domain.as_str())).unwrap();
+        let seeds = (0..pages).map(|number| Candidate::new(page(number), &CanonicalUrl::default())).collect();
+        self.crawl.seed(seeds, self.now);
+    }
+
+    /// The domain has refused so often that it is left alone.
+    fn refuse(&mut self, domain: &Domain) {
+        self.refuse_for(domain, Duration::from_secs(600));
+    }
+
+    fn refuse_for(&mut self, domain: &Domain, wait: Duration) {
+        let until = self.now + wait;
+        let live = self.crawl.domains.live(domain);
+        live.cooling = Cooling::recalled(until, Why::Status(503), 8);
+        live.gate.throttle().cool(until);
+    }
+
+    /// One turn of the scheduler, and what the fetchers do until the next. Returns how many requests have ended
+    /// unasked in it.
+    fn turn(&mut self) -> u64 {
+        let unasked = |crawl: &Crawl| crawl.stats.ledger.failed + crawl.stats.ledger.dropped;
+        let before = unasked(&self.crawl);
+        self.crawl.grant(self.now);
+        let after = unasked(&self.crawl);
+        while self.in_hand.len() < self.crawl.pool.busy() {
+            self.in_hand.push(self.grants.recv_timeout(Duration::from_secs(10)).expect("what is granted comes"));
+        }
+        for mut grant in std::mem::take(&mut self.in_hand) {
+            match grant.permit.try_start(self.now) {
+                Ok(()) => self.fetch(grant),
+                Err(_) => self.in_hand.push(grant),
+            }
+        }
+        let progress = self.crawl.progress(Duration::ZERO, self.now);
+        assert!(progress.ledger.adds_up(), "{progress:?}");
+        after - before
+    }
+
+    fn fetch(&mut self, Grant { mut permit, errand, .. }: Grant) {
+        let domain = permit.domain().clone();
+        let Errand::Page(lease) = errand else { panic!("robots files are not asked for") };
+        permit.wrote(self.now);
+        drop(permit);
+        self.starts.push((self.now, domain.clone()));
+        let visit = Visit {
+            leased: lease.settle(),
+            outcome: Outcome::Ok,
+            found: Vec::new(),
+            items: 0,
+            status: Some(200),
+            bytes: 0,
+            started: Some(self.now),
+            waited: Duration::ZERO,
+            elapsed: Duration::ZERO,
+        };
+        self.crawl.visited(visit, self.now, SystemTime::now());
+        self.crawl.released(&domain, self.now);
+    }
+}
+
+fn domains() -> [Domain; 2] {
+    ["big.test", "other.test"].map(Domain::new)
+}
+
+/// The whole queue of a domain that was given up failed in one turn, and with a million requests in it no other
+/// domain got a permit for seconds.
+#[test]
+fn a_domain_that_is_given_up_with_a_long_queue_takes_no_time_from_another() {
+    let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
+    world.seed(&big, 50_000);
+    world.seed(&other, 60);
+    world.refuse(&big);
+    let mut turns = 0;
+    while !world.crawl.is_finished() {
+        let ended = world.turn();
+        assert!(ended <= MOST_IN_A_TURN, "{ended} requests ended in one turn");
+        let due = world.crawl.next_tick(world.now);
+        assert!(due.is_some() || world.crawl.is_finished(), "it would wait for ever");
+        world.now += MS;
+        turns += 1;
+        assert!(turns < 2_000, "{:?}", world.crawl.stats.ledger);
+    }
+    let ledger = world.crawl.stats.ledger;
+    assert_eq!((ledger.failed, ledger.done, ledger.dropped), (50_000, 60, 0));
+    assert!(world.starts.iter().all(|(_, domain)| *domain == other), "who was given up is left alone");
+    let gaps = world.starts.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    assert_eq!(gaps.filter(|gap| *gap != 10 * MS).count(), 0, "100 a second, and each on its place");
+}
+
+#[test]
+fn what_is_found_while_a_domain_is_drained_ends_with_the_rest() {
+    let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
+    world.seed(&big, 1_000);
+    world.refuse(&big);
+    assert_eq!((world.turn(), world.turn()), (MOST_IN_A_TURN, 0), "no second step in the same millisecond");
+    world.seed(&big, 1_200);
+    for _ in 0..10 {
+        world.now += MS;
+        world.turn();
+    }
+    assert!(world.crawl.is_finished());
+    assert_eq!(world.crawl.stats.ledger.failed, 1_200);
+    world.seed(&big, 1_201);
+    assert!(!world.crawl.is_finished());
+    for _ in 0..3 {
+        world.now += MS;
+        world.turn();
+    }
+    assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (1_201, 0));
+}
+
+#[test]
+fn what_waited_when_a_domain_was_given_up_is_not_asked_for_when_it_may_be_asked_again() {
+    let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
+    world.seed(&big, 5_000);
+    world.refuse_for(&big, 3 * MS);
+    let mut turns = 0;
+    while !world.crawl.is_finished() {
+        world.turn();
+        world.now += MS;
+        turns += 1;
+        if turns == 5 {
+            // A link to it is found, which brings it up.
+            world.seed(&big, 5_001);
+        }
+    }
+    assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (5_001, 0));
+    world.seed(&big, 5_002);
+    world.turn();
+    assert_eq!(world.starts.len(), 1, "what comes later is");
+}
+
+#[test]
+fn what_is_beyond_the_budget_is_dropped_in_steps_too() {
+    let [big, other] = domains();
+    let small: Vec<_> = (0..1_200).map(|number| Domain::new(&format!("d{number}.test"))).collect();
+    for (budget, pages) in [(Budget::new(Some(3), None), 3), (Budget::new(None, Some(3)), 6 + 1_200)] {
+        let mut world = World::in_memory(budget);
+        world.seed(&big, 5_000);
+        world.seed(&other, 700);
+        small.iter().for_each(|domain| world.seed(domain, 1));
+        let mut turns = 0;
+        while !world.crawl.is_finished() {
+            assert!(world.turn() <= MOST_IN_A_TURN);
+            world.now += MS;
+            turns += 1;
+            assert!(turns < 2_000, "{:?}", world.crawl.stats.ledger);
+        }
+        let ledger = world.crawl.stats.ledger;
+        assert_eq!((ledger.done, ledger.dropped), (pages, 5_700 + 1_200 - pages));
+    }
+}
+
+#[cfg(feature = "disk")]
+mod on_disk {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        error::Error,
+        frontier::{
+            disk::{self, state::State},
+            durable::{Resumed, Woken},
+        },
+    };
+
+    struct Bell(mpsc::SyncSender<()>);
+
+    impl Woken for Bell {
+        fn woken(&self) {
+            let _ = self.0.try_send(());
+        }
+    }
+
+    #[test]
+    fn a_durable_crawl_ends_when_every_domain_has_had_its_pages_and_keeps_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let (frontier, _) = open(dir.path(), Instant::now());
+        let mut world = World::new(frontier, Budget::new(None, Some(3)));
+        let (sender, bell) = mpsc::sync_channel(1);
+        world.crawl.frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
+        for domain in domains() {
+            world.seed(&domain, 10);
+        }
+        turn_until(&mut world, &bell, |crawl| {
+            let done = crawl.stats.ledger.done;
+            assert_eq!(crawl.is_finished(), done == 6, "at {done} of 6");
+            done == 6
+        });
+        let domain = Domain::new("late.test");
+        world.seed(&domain, 1);
+        assert!(!world.crawl.is_finished(), "one that comes later is seen");
+        turn_until(&mut world, &bell, Crawl::is_finished);
+        assert_eq!((world.crawl.stats.ledger.done, world.crawl.frontier.queued()), (7, 14));
+    }
+
+    /// A frontier whose process was killed is free as soon as the store's thread has noticed.
+    fn open(dir: &Path, now: Instant) -> (Box<dyn Frontier>, Resumed) {
+        for _ in 0..10_000 {
+            match disk::open(dir, &[], Recrawl::default(), now) {
+                Err(Error::Store { .. }) => std::thread::sleep(MS),
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("the directory is not let go of")
+    }
+
+    /// Turns until something holds. Where nothing is due, the store's news are waited for.
+    fn turn_until(world: &mut World, bell: &mpsc::Receiver<()>, mut holds: impl FnMut(&mut Crawl) -> bool) {
+        for _ in 0..100_000 {
+            let (now, time) = (world.now, SystemTime::now());
+            world.crawl.news(now);
+            assert!(world.turn() <= MOST_IN_A_TURN);
+            world.crawl.commit(Duration::ZERO, now, time);
+            if holds(&mut world.crawl) {
+                return;
+            }
+            if world.crawl.next_tick(now).is_none() {
+                bell.recv_timeout(Duration::from_secs(10)).expect("the store has news");
+            }
+            world.now += MS;
+        }
+        panic!("never: {:?}", world.crawl.stats.ledger)
+    }
+
+    #[test]
+    fn a_crawl_that_is_killed_while_a_domain_is_drained_drains_the_rest_and_nothing_twice() {
+        const PAGES: u64 = 12_000;
+        let ([big, _], dir) = (domains(), tempfile::tempdir().unwrap());
+        let mut failed = 0;
+        for most in [2_000, 5_000, PAGES] {
+            let (sender, bell) = mpsc::sync_channel(1);
+            let (mut frontier, resumed) = open(dir.path(), Instant::now());
+            frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
+            let is_new = resumed.progress.is_none();
+            let mut world = World::new(frontier, Budget::default());
+            world.crawl.resume(resumed, world.now, SystemTime::now());
+            if is_new {
+                world.seed(&big, u32::try_from(PAGES).unwrap());
+                world.refuse(&big);
+                world.crawl.remember(&big);
+            }
+            let ledger = world.crawl.progress(Duration::ZERO, world.now).ledger;
+            assert_eq!((ledger.discovered, ledger.queued), (PAGES, PAGES - ledger.failed), "all are there");
+            assert!(ledger.failed >= failed, "what has ended stays so");
+            turn_until(&mut world, &bell, |crawl| crawl.stats.ledger.failed >= most);
+            assert!(world.starts.is_empty(), "who was given up is left alone");
+            assert_eq!(world.crawl.is_finished(), most == PAGES);
+            failed = if is_new { 0 } else { ledger.failed };
+            if most == PAGES {
+                let closed = world.crawl.close(Duration::ZERO, world.now, SystemTime::now()).unwrap();
+                closed.blocking_recv().unwrap().unwrap();
+            }
+            // Else dropped as it is: what is not stored by now is not stored.
+        }
+        assert!(failed > 0, "the kills came in the middle");
+        let summary = State::open(dir.path()).unwrap().verify().unwrap();
+        assert_eq!((summary.ledger.failed, summary.dead, summary.ledger.queued), (PAGES, PAGES, 0));
+        assert_eq!(summary.problems, Vec::<String>::new());
+    }
+}
