@@ -189,6 +189,13 @@ impl Fingerprint {
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
     }
+
+    /// Returns it as two numbers, each as good a hash as any of 64 bits.
+    pub(crate) fn halves(self) -> (u64, u64) {
+        let all = u128::from_le_bytes(self.0);
+        #[allow(clippy::cast_possible_truncation, reason = "the other half is the other number")]
+        (all as u64, (all >> 64) as u64)
+    }
 }
 
 impl fmt::Debug for Fingerprint {
