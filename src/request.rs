@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::Method;
+use memchr::memchr;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 use xxhash_rust::xxh3::Xxh3;
@@ -225,7 +226,7 @@ impl CanonicalUrl {
         if url.fragment().is_some() {
             url.set_fragment(None);
         }
-        if url.as_str().contains('%') {
+        if memchr(b'%', url.as_str().as_bytes()).is_some() {
             let path = normalise_percent(url.path());
             if path != url.path() {
                 url.set_path(&path);

@@ -5,6 +5,7 @@
 use std::{borrow::Cow, hash::BuildHasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use memchr::memchr;
 use url::Url;
 
 use super::context::PageTokens;
@@ -322,7 +323,8 @@ impl<'a> Reader<'a> {
 /// Drops the fragment and the white space around, which are no part of what is asked for.
 fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     fn cut(value: &str) -> &str {
-        value.split('#').next().unwrap_or_default().trim_matches(|c: char| c <= ' ')
+        let end = memchr(b'#', value.as_bytes()).unwrap_or(value.len());
+        value.get(..end).unwrap_or_default().trim_matches(|c: char| c <= ' ')
     }
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(cut(value)),
