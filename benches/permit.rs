@@ -90,7 +90,7 @@ fn request(bench: &mut Criterion) {
     let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
     let settings = TransportSettings { guard, ..TransportSettings::default() };
     let shared = system.block_on(async { SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap() });
-    let http = system.block_on(async { Rc::new(Http::new(Transport::new(shared), CONTACT.to_owned(), true)) });
+    let http = system.block_on(async { Rc::new(Http::new(Transport::new(shared), CONTACT.parse().unwrap(), true)) });
     let (gate, asked) = (gate(), Request::parse(&url).unwrap());
     group.bench_function("our transport, under permits", |bench| {
         bench.iter_custom(|requests| {

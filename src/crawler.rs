@@ -13,6 +13,7 @@ use std::{
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
 use futures_util::future::join_all;
 use hashbrown::HashSet;
+use http::HeaderValue;
 use tokio::sync::watch;
 
 use crate::{
@@ -355,9 +356,10 @@ impl<S: Spider> Crawler<S> {
         if !at_home {
             user_agent::check(&user_agent)?;
         }
+        let said = user_agent::header(&user_agent)?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        Ok(Plan { spider: Arc::new(spider), user_agent, seeds, settings, transport, pipelines, threads, offload })
+        Ok(Plan { spider: Arc::new(spider), user_agent, said, seeds, settings, transport, pipelines, threads, offload })
     }
 }
 
@@ -365,6 +367,8 @@ impl<S: Spider> Crawler<S> {
 struct Plan<S: Spider> {
     spider: Arc<S>,
     user_agent: String,
+    /// The user agent as a header.
+    said: HeaderValue,
     seeds: Vec<Request>,
     settings: Settings,
     transport: SharedTransport,
@@ -393,7 +397,7 @@ fn run_system<S: Spider>(plan: Plan<S>, report: ReportTo, started: &SyncSender<R
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
-    let Plan { spider, user_agent, seeds, settings, transport, pipelines, threads, offload } = plan;
+    let Plan { spider, user_agent, said, seeds, settings, transport, pipelines, threads, offload } = plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
     let warnings = transport.warnings();
@@ -414,14 +418,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let politeness = Arc::new(settings.politeness.clone());
             let known = Arc::new(Known::new(&settings.recrawl));
             let hire = fetchers(
-                Team {
-                    spider,
-                    outlets: outlets.clone(),
-                    offload,
-                    user_agent: user_agent.clone(),
-                    transport,
-                    known: known.clone(),
-                },
+                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, known: known.clone() },
                 settings.scope.canonical.clone(),
                 context.address().recipient(),
             );
@@ -494,7 +491,7 @@ struct Team<S: Spider> {
     spider: Arc<S>,
     outlets: Outlets<S>,
     offload: Offload,
-    user_agent: String,
+    user_agent: HeaderValue,
     transport: SharedTransport,
     known: Arc<Known>,
 }

@@ -1,5 +1,6 @@
 //! UserAgent: who is asking, and how to reach them. A crawler is never anonymous.
 
+use http::HeaderValue;
 use url::{Host, Url};
 
 use crate::error::Error;
@@ -9,10 +10,7 @@ use crate::error::Error;
 /// # Errors
 /// Says what is missing and how to write it.
 pub fn check(user_agent: &str) -> Result<(), Error> {
-    let refuse = |why: &str| {
-        let why = format!("`{user_agent}` {why}; write it like quotesbot/1.0 (+https://example.org/bot)");
-        Err(Error::setting("user agent", why))
-    };
+    let refuse = |why: &str| Err(wrong(user_agent, why));
     if user_agent.trim().is_empty() {
         return refuse("is empty");
     }
@@ -27,6 +25,19 @@ pub fn check(user_agent: &str) -> Result<(), Error> {
         return refuse("has no contact, a URL or a mail address that the owner of a site can turn to");
     }
     Ok(())
+}
+
+/// Returns the header that says it.
+///
+/// # Errors
+/// A header cannot carry it.
+pub fn header(user_agent: &str) -> Result<HeaderValue, Error> {
+    user_agent.parse().map_err(|_| wrong(user_agent, "has characters that a header cannot carry"))
+}
+
+fn wrong(user_agent: &str, why: &str) -> Error {
+    let why = format!("`{user_agent}` {why}; write it like quotesbot/1.0 (+https://example.org/bot)");
+    Error::setting("user agent", why)
 }
 
 /// Tells whether the text holds a URL or a mail address.

@@ -36,7 +36,7 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     let mut request = Request::get(url.clone());
     request.headers.clone_from(&options.header);
     let sent = actix_rt::System::new().block_on(async {
-        let mut once = Once::new(transport, user_agent)?;
+        let mut once = Once::new(transport, &user_agent)?;
         Ok::<_, Failure>(once.send(&request).await)
     })?;
     let answer = sent.answer.map_err(|error| failed(&url, error))?;

@@ -10,6 +10,7 @@ use actix_crawler::{
     request::Request,
     throttle::{Refusal, Throttle},
     transport::{SharedTransport, Transport, TransportSettings},
+    user_agent,
 };
 use url::Url;
 
@@ -34,9 +35,9 @@ impl Once {
     ///
     /// # Errors
     /// A setting is wrong.
-    pub fn new(settings: TransportSettings, user_agent: String) -> Result<Self, Failure> {
+    pub fn new(settings: TransportSettings, user_agent: &str) -> Result<Self, Failure> {
         let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let http = Http::new(Transport::new(shared), user_agent, false);
+        let http = Http::new(Transport::new(shared), user_agent::header(user_agent)?, false);
         Ok(Self { http, politeness: Politeness::default(), gate: None })
     }
 

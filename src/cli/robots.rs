@@ -40,7 +40,7 @@ pub fn run(options: &RobotsOptions) -> Result<Exit, Failure> {
 
     let file = robots_file(&url);
     let (at, answer) = actix_rt::System::new().block_on(async {
-        let mut once = Once::new(transport, user_agent)?;
+        let mut once = Once::new(transport, &user_agent)?;
         ask(&mut once, file).await
     })?;
     let mut text = String::new();

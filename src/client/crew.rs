@@ -10,6 +10,7 @@ use std::{
 };
 
 use actix_rt::System;
+use http::HeaderValue;
 use tokio::{
     runtime::{Builder, Handle},
     sync::mpsc,
@@ -26,7 +27,7 @@ use crate::{
 pub struct Crew {
     workers: Box<[Post]>,
     transport: SharedTransport,
-    user_agent: String,
+    user_agent: HeaderValue,
 }
 
 /// One worker's place.
@@ -71,7 +72,7 @@ const FULL_HANDS: usize = 64;
 
 impl Crew {
     /// Plans for at most `size` workers.
-    pub fn new(size: usize, transport: SharedTransport, user_agent: String) -> Self {
+    pub fn new(size: usize, transport: SharedTransport, user_agent: HeaderValue) -> Self {
         Self { workers: (0..size.max(1)).map(|_| Post::default()).collect(), transport, user_agent }
     }
 
@@ -141,7 +142,7 @@ impl Post {
 }
 
 impl Worker {
-    fn start(transport: SharedTransport, user_agent: String) -> io::Result<Self> {
+    fn start(transport: SharedTransport, user_agent: HeaderValue) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (inbox, errands) = mpsc::unbounded_channel();
@@ -154,7 +155,7 @@ impl Worker {
 }
 
 /// Makes requests until the client is gone, and with it everybody who waits.
-async fn work(transport: SharedTransport, user_agent: String, mut errands: mpsc::UnboundedReceiver<Errand>) {
+async fn work(transport: SharedTransport, user_agent: HeaderValue, mut errands: mpsc::UnboundedReceiver<Errand>) {
     let http = Rc::new(Http::new(Transport::new(transport), user_agent, false));
     while let Some(errand) = errands.recv().await {
         // A task of its own, so that a panic ends this request and no other.

@@ -290,7 +290,7 @@ impl ClientBuilder {
         let transport = SharedTransport::new(self.transport, look_ups.handle())?;
         let desk = Desk {
             lines: Lines::new(self.politeness, self.adaptive),
-            crew: Crew::new(self.threads, transport, self.user_agent),
+            crew: Crew::new(self.threads, transport, user_agent::header(&self.user_agent)?),
             retry: self.retry,
             follow_redirects: self.follow_redirects,
             canonical: CanonicalUrl::default(),

@@ -6,12 +6,11 @@ mod kept;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION,
-        RETRY_AFTER, USER_AGENT,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, EXPECT, HOST, PROXY_AUTHORIZATION, RETRY_AFTER,
+        USER_AGENT,
     },
 };
 use tokio::time::timeout;
@@ -27,14 +26,15 @@ use crate::{
     transport::{
         Transport,
         body::{self, BodyDecoder, BodyLimits, Held},
-        exchange::Exchange,
+        exchange::{Exchange, Extent, Incoming},
     },
 };
 
 /// Sends requests from one arbiter.
 pub struct Http {
     transport: Transport,
-    user_agent: String,
+    /// Headers that every request carries which does not say otherwise.
+    usual: [(HeaderName, HeaderValue); 4],
     has_scheduler: bool,
 }
 
@@ -69,10 +69,8 @@ pub struct Answer {
 /// How a request is made.
 #[derive(Clone, Copy)]
 struct Manner {
-    /// The most bytes of body that are read.
-    most: u64,
-    /// Whether what is beyond is left away; otherwise such an answer is an error.
-    cuts: bool,
+    /// How much of the body is read. Where a part is of no use, an answer with more is an error.
+    extent: Extent,
     /// Whether it may be written once more where it may have been seen.
     may_repeat: bool,
 }
@@ -92,7 +90,8 @@ const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
 /// Of a robots file only the first [`MOST_BYTES`] count; twice as much is read, since a coding may end in the midst of
 /// its step.
-const FOR_ROBOTS: Manner = Manner { most: 2 * MOST_BYTES as u64, cuts: true, may_repeat: true };
+const FOR_ROBOTS: Manner =
+    Manner { extent: Extent { most: 2 * MOST_BYTES as u64, takes_part: true }, may_repeat: true };
 
 /// Headers that a request does not carry, whoever gives them. The proxy's own credentials are written on the way to it,
 /// and no server is to see others. Who expects a `100 Continue` waits for an answer that the wire skips.
@@ -101,8 +100,14 @@ const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 impl Http {
     /// Creates the sender of an arbiter. Where it `has_scheduler`, a domain that is not there is left alone until that
     /// has heard of it; without one, nobody is to hear, and others that share its gate would wait for nothing.
-    pub fn new(transport: Transport, user_agent: String, has_scheduler: bool) -> Self {
-        Self { transport, user_agent, has_scheduler }
+    pub fn new(transport: Transport, user_agent: HeaderValue, has_scheduler: bool) -> Self {
+        let usual = [
+            (USER_AGENT, user_agent),
+            (ACCEPT, HeaderValue::from_static(ACCEPTED)),
+            (ACCEPT_LANGUAGE, HeaderValue::from_static("*")),
+            (ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING)),
+        ];
+        Self { transport, usual, has_scheduler }
     }
 
     /// Sends one request under its permit, which ends with the last byte of the answer.
@@ -110,7 +115,8 @@ impl Http {
     /// A request that `may_repeat` and went down with a kept-alive connection is sent once more, on the same permit,
     /// which passes the gate again.
     pub async fn send(&self, permit: Permit, request: &Request, may_repeat: bool) -> Sent {
-        let manner = Manner { most: self.transport.body_limits().max_bytes, cuts: false, may_repeat };
+        let extent = Extent { most: self.transport.body_limits().max_bytes, takes_part: false };
+        let manner = Manner { extent, may_repeat };
         self.send_or_recall(permit, request, manner).await
     }
 
@@ -180,15 +186,6 @@ impl Http {
         RobotsAnswer { url, result, bytes, started: sent.started, retry_after }
     }
 
-    fn usual_headers(&self) -> [(HeaderName, &str); 4] {
-        [
-            (USER_AGENT, &self.user_agent),
-            (ACCEPT, ACCEPTED),
-            (ACCEPT_LANGUAGE, "*"),
-            (ACCEPT_ENCODING, body::ACCEPT_ENCODING),
-        ]
-    }
-
     async fn exchange(
         &self,
         permit: Permit,
@@ -201,15 +198,9 @@ impl Http {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
-        let exchange = Exchange::new(
-            permit,
-            request.method.clone(),
-            target,
-            self.transport.deadlines(),
-            self.transport.alarm().clone(),
-        );
-        let whole = self.transport.deadlines().whole;
-        let round_trip = exchange.scope(self.round_trip(request, &exchange, manner, more));
+        let exchange = Exchange::new(permit, request.method.clone(), target, manner.extent, &self.transport);
+        let whole = self.transport.whole_deadline();
+        let round_trip = exchange.scope(self.round_trip(request, &exchange, manner.extent, more));
         let answer = match timeout(whole, round_trip).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit: whole }),
@@ -226,7 +217,7 @@ impl Http {
         &self,
         request: &Request,
         exchange: &Exchange,
-        Manner { most, cuts, .. }: Manner,
+        extent: Extent,
         more: MoreHeaders<'_>,
     ) -> Result<Answer, FetchError> {
         let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());
@@ -237,14 +228,9 @@ impl Http {
             .request(request.method.clone(), uri)
             .no_decompress()
             .insert_header((HOST, host_of(&request.url)));
-        for header in self.usual_headers() {
+        let identity = self.transport.identity(request, exchange.target.proxy.as_deref());
+        for header in self.usual.iter().chain(more).cloned().chain(identity) {
             outgoing = outgoing.insert_header(header);
-        }
-        for (name, value) in more {
-            outgoing = outgoing.insert_header((name, value));
-        }
-        for (name, value) in self.transport.identity(request, exchange.target.proxy.as_deref()) {
-            outgoing = outgoing.insert_header((name, value));
         }
         for (name, value) in &request.headers {
             if NOT_SENT.iter().any(|not_sent| name.eq_ignore_ascii_case(not_sent.as_str())) {
@@ -257,49 +243,22 @@ impl Http {
         } else {
             outgoing.send_body(request.body.clone())
         };
-        let mut incoming = sending.await.map_err(|error| match error {
+        sending.await.map_err(|error| match error {
             awc::error::SendRequestError::Url(_) | awc::error::SendRequestError::Http(_) => unwritable(&error),
             other => FetchError::Protocol(other.to_string()),
         })?;
-        let head = exchange.take_head().ok_or_else(|| FetchError::Protocol("an answer without a head".into()))?;
-        self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &head.headers);
-        let promised =
-            head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-        // What these promise is the length of a body that does not come (RFC 9110 §8.6).
-        let comes_without = request.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+        let no_answer = || FetchError::Protocol("an answer without a head".into());
+        let Incoming { head, body, held, length, is_cut } = exchange.take_answer().ok_or_else(no_answer)?;
+        let (status, headers) = (head.status.as_u16(), head.headers);
+        self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &headers);
         // Of a redirect or a refusal the head says all that matters.
-        let status = head.status.as_u16();
-        let cuts = cuts || is_refusal(status) || redirect::target(status, &head.headers, &request.url).is_some();
-        if promised.is_some_and(|promised| promised > most) && !comes_without && !cuts {
-            return Err(too_large(most));
+        let is_enough =
+            extent.takes_part || is_refusal(status) || redirect::target(status, &headers, &request.url).is_some();
+        if is_cut && !is_enough {
+            return Err(FetchError::TooLarge(format!("over {} bytes", extent.most)));
         }
-        let mut body = self.transport.gather();
-        while let Some(chunk) = incoming.next().await {
-            let mut chunk = chunk.map_err(|error| FetchError::Protocol(error.to_string()))?;
-            let room = most - body.length();
-            let is_over = chunk.len() as u64 > room;
-            if is_over && !cuts {
-                return Err(too_large(most));
-            }
-            chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-            if body.add(chunk).await {
-                exchange.resumed();
-            }
-            if is_over {
-                break;
-            }
-        }
-        let received = body.length();
-        let (body, memory) = body.finish();
-        Ok(Answer {
-            status,
-            headers: head.headers,
-            fetched_at: wall_clock(),
-            elapsed: Duration::ZERO,
-            received,
-            body,
-            held: memory,
-        })
+        let (fetched_at, elapsed) = (wall_clock(), Duration::ZERO);
+        Ok(Answer { status, headers, fetched_at, elapsed, received: length, body, held })
     }
 }
 
@@ -330,10 +289,6 @@ impl Answer {
             Err(error) => Err(error),
         }
     }
-}
-
-fn too_large(limit: u64) -> FetchError {
-    FetchError::TooLarge(format!("over {limit} bytes"))
 }
 
 /// The host with its port where that is not the scheme's own.

@@ -1,5 +1,5 @@
-//! Connection: what awc holds in its pool. Lets a request pass the gate before its first byte is written, and lets
-//! awc see of a response only what it reads rightly.
+//! Connection: what awc holds in its pool. Lets a request pass the gate before its first byte is written, and reads the
+//! answer into its exchange; awc sees of it only that it has come.
 
 use std::{
     cell::RefCell,
@@ -36,6 +36,8 @@ pub struct Connection {
     /// How the server's side ended, once it has.
     ended: Option<Ended>,
     serving: Option<Serving>,
+    /// What awc is still to read of the answer that it sees.
+    telling: &'static [u8],
     /// Whether it has served a request before.
     is_used: bool,
 }
@@ -53,6 +55,8 @@ struct Serving {
     sent: Sent,
     /// What is to be written in another form than awc's: the head of a request that a proxy forwards.
     outgoing: BytesMut,
+    /// Whether the body is longer than wanted, and no more of it is read.
+    has_enough: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,10 +72,16 @@ enum Sent {
 /// As much as a socket usually has ready at once.
 const READ_SIZE: usize = 16 * 1024;
 
+/// What awc sees when an answer has come: one without a body, after which it keeps the connection.
+const CAME_AND_KEPT: &[u8] = b"HTTP/1.1 200 \r\n\r\n";
+
+/// What awc sees when the connection is of no more use.
+const CAME_AND_CLOSED: &[u8] = b"HTTP/1.1 200 \r\nconnection: close\r\n\r\n";
+
 impl Connection {
     /// Wraps a stream that is ready for its first request.
     pub fn new(slot: Rc<Slot>, limits: WireLimits) -> Self {
-        Self { slot, limits, received: BytesMut::new(), ended: None, serving: None, is_used: false }
+        Self { slot, limits, received: BytesMut::new(), ended: None, serving: None, telling: b"", is_used: false }
     }
 
     fn poll_stream<T>(&self, poll: impl FnOnce(Pin<&mut dyn Stream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -88,7 +98,13 @@ impl Connection {
         if is_new {
             let decoder = ResponseDecoder::new(&current.method, self.limits);
             self.slot.busy();
-            self.serving = Some(Serving { exchange: current, decoder, sent: Sent::Nothing, outgoing: BytesMut::new() });
+            self.serving = Some(Serving {
+                exchange: current,
+                decoder,
+                sent: Sent::Nothing,
+                outgoing: BytesMut::new(),
+                has_enough: false,
+            });
         }
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -132,9 +148,30 @@ impl Connection {
         }
     }
 
+    /// Reads the answer into its exchange: ready when it is whole, or as much of it came as is wanted.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some(serving) = self.serving.as_mut() else { return Poll::Ready(Ok(())) };
+            serving.read(&mut self.received)?;
+            ready!(serving.exchange.poll_held(cx));
+            if serving.has_enough || serving.decoder.is_done() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(ended) = self.ended {
+                return Poll::Ready(serving.finish(self.received.len(), ended));
+            }
+            if self.poll_receive(cx).is_pending() {
+                let Some(serving) = self.serving.as_ref() else { return Poll::Pending };
+                let silence = ready!(serving.exchange.poll_silence(cx));
+                return Poll::Ready(Err(serving.exchange.fail(silence)));
+            }
+        }
+    }
+
     /// Waits for more from the server, or for its end.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.received.reserve(READ_SIZE);
+        let missing = self.serving.as_ref().map_or(0, |serving| serving.decoder.missing(self.received.len()));
+        self.received.reserve(if missing == 0 { READ_SIZE } else { missing });
         let mut received = std::mem::take(&mut self.received);
         let read = self.poll_stream(|stream| tokio_util::io::poll_read_buf(stream, cx, &mut received));
         self.received = received;
@@ -208,14 +245,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the service of a request whose response is whole.
+    /// Ends the service of a request whose answer has come.
     fn settle(&mut self) {
         let Some(served) = self.serving.take() else { return };
         let is_quiet = self.received.is_empty() && self.ended.is_none();
         if served.sent == Sent::Something && served.decoder.is_reusable() && is_quiet {
             self.slot.idle();
+            self.telling = CAME_AND_KEPT;
         } else {
             self.slot.close();
+            self.telling = CAME_AND_CLOSED;
         }
         self.received = BytesMut::new();
         self.is_used = true;
@@ -223,10 +262,15 @@ impl Connection {
 }
 
 impl Serving {
-    fn read(&mut self, received: &mut BytesMut, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
-        let read = self.decoder.read(received, buffer);
-        self.note_head()?;
-        read.map_err(|error| self.exchange.fail(error.into()))
+    /// Takes in what came.
+    fn read(&mut self, received: &mut BytesMut) -> io::Result<()> {
+        while !self.has_enough {
+            let read = self.decoder.read(received);
+            self.note_head()?;
+            let Some(piece) = read.map_err(|error| self.exchange.fail(error.into()))? else { break };
+            self.has_enough |= !self.exchange.add(piece);
+        }
+        Ok(())
     }
 
     fn read_head(&mut self, received: &mut BytesMut) -> io::Result<bool> {
@@ -235,8 +279,8 @@ impl Serving {
         read.map_err(|error| self.exchange.fail(error.into()))
     }
 
-    fn finish(&mut self, ended: Ended) -> io::Result<()> {
-        self.decoder.finish(ended == Ended::InOrder).map_err(|error| self.exchange.fail(error.into()))
+    fn finish(&mut self, waiting: usize, ended: Ended) -> io::Result<()> {
+        self.decoder.finish(waiting, ended == Ended::InOrder).map_err(|error| self.exchange.fail(error.into()))
     }
 
     fn note_head(&mut self) -> io::Result<()> {
@@ -245,7 +289,7 @@ impl Serving {
         if let Some(why) = forwarder.and_then(|proxy| refusal(&head, proxy)) {
             return Err(self.exchange.fail(FetchError::Proxy(why)));
         }
-        self.exchange.set_head(head);
+        self.has_enough = !self.exchange.set_head(head, self.decoder.promised());
         Ok(())
     }
 
@@ -270,25 +314,17 @@ impl From<WireError> for FetchError {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        loop {
-            let Some(serving) = this.serving.as_mut() else { return this.poll_idle(cx, buffer) };
-            serving.read(&mut this.received, buffer)?;
-            if serving.decoder.is_done() {
-                this.settle();
-                return Poll::Ready(Ok(()));
-            }
-            if buffer.filled().len() > before {
-                return Poll::Ready(Ok(()));
-            }
-            if let Some(ended) = this.ended {
-                serving.finish(ended)?;
-            } else if this.poll_receive(cx).is_pending() {
-                let Some(serving) = this.serving.as_ref() else { return Poll::Pending };
-                let silence = ready!(serving.exchange.poll_silence(cx));
-                return Poll::Ready(Err(serving.exchange.fail(silence)));
-            }
+        if this.serving.is_some() {
+            ready!(this.poll_answer(cx))?;
+            this.settle();
         }
+        if this.telling.is_empty() {
+            return this.poll_idle(cx, buffer);
+        }
+        let (told, untold) = this.telling.split_at(this.telling.len().min(buffer.remaining()));
+        buffer.put_slice(told);
+        this.telling = untold;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -360,6 +396,8 @@ pub type BoxedStream = RefCell<Option<Box<dyn Stream>>>;
 mod tests {
     use std::{future::poll_fn, sync::Arc, time::Duration};
 
+    use bytes::Bytes;
+    use futures_util::FutureExt;
     use http::Method;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -371,9 +409,8 @@ mod tests {
         rate::Rate,
         throttle::Throttle,
         transport::{
-            Deadlines,
-            alarm::Alarm,
-            exchange::Target,
+            Deadlines, SharedTransport, Transport, TransportSettings,
+            exchange::{Extent, Target},
             proxy::Proxy,
             sockets::{SocketBudget, Sockets},
         },
@@ -396,7 +433,11 @@ mod tests {
         let now = std::time::Instant::now();
         let permit = gate.grant(now, now).unwrap();
         let target = Target { tls: false, host: "e.org".into(), port: 80, proxy };
-        Exchange::new(permit, Method::GET, target, Deadlines { head, ..Deadlines::default() }, Alarm::default())
+        let deadlines = Deadlines { head, ..Deadlines::default() };
+        let settings = TransportSettings { deadlines, ..TransportSettings::default() };
+        let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap();
+        let extent = Extent { most: 6, takes_part: true };
+        Exchange::new(permit, Method::GET, target, extent, &Transport::new(shared))
     }
 
     /// A connection, the server's end of it, and its slot.
@@ -411,10 +452,12 @@ mod tests {
         exchange.scope(poll_fn(|cx| Pin::new(&mut *connection).poll_write(cx, bytes))).await
     }
 
-    async fn read(connection: &mut Connection, exchange: &Rc<Exchange>) -> io::Result<String> {
-        let mut text = vec![0; 1_000];
-        let length = exchange.scope(connection.read(&mut text)).await?;
-        Ok(String::from_utf8(text[..length].to_vec()).unwrap())
+    /// Reads until awc would know that the answer has come; returns what awc sees, and the body.
+    async fn read(connection: &mut Connection, exchange: &Rc<Exchange>) -> io::Result<(&'static str, Bytes)> {
+        let mut seen = vec![0; 1_000];
+        let length = exchange.scope(connection.read(&mut seen)).await?;
+        let seen = if seen[..length] == *CAME_AND_KEPT { "kept" } else { "closed" };
+        Ok((seen, exchange.take_answer().expect("an answer").body))
     }
 
     /// Serves one request, after which the connection is kept.
@@ -422,8 +465,25 @@ mod tests {
         let first = exchange(Duration::from_secs(9));
         write(connection, &first, b"first").await.unwrap();
         server.write_all(HELLO).await.unwrap();
-        assert!(read(connection, &first).await.unwrap().ends_with("hello"));
+        assert_eq!(read(connection, &first).await.unwrap(), ("kept", "hello".into()));
         drop(first.into_permit().expect("a connection that served lets go of the exchange, and so of its permit"));
+    }
+
+    #[test]
+    fn awc_hears_of_an_answer_once_the_body_is_whole_and_its_connection_closes_with_one_that_is_cut() {
+        actix_rt::System::new().block_on(async {
+            let (mut connection, mut server, slot) = connected(1_000).await;
+            serve_one(&mut connection, &mut server).await;
+            let exchange = exchange(Duration::from_secs(9));
+            write(&mut connection, &exchange, b"second").await.unwrap();
+            server.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await.unwrap();
+            let mut seen = [0; 100];
+            let early = exchange.scope(connection.read(&mut seen)).now_or_never();
+            assert!(early.is_none(), "{early:?}");
+            server.write_all(b"5\r\nworld\r\n").await.unwrap();
+            assert_eq!(read(&mut connection, &exchange).await.unwrap(), ("closed", "hellow".into()));
+            assert!(slot.stream().borrow().is_none());
+        });
     }
 
     #[test]
@@ -472,7 +532,7 @@ mod tests {
             server.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
             server.write_all(HELLO).await.unwrap();
             assert_eq!(write(&mut connection, &exchange, &[b'x'; 300]).await.unwrap(), 300);
-            assert!(read(&mut connection, &exchange).await.unwrap().ends_with("hello"));
+            assert_eq!(read(&mut connection, &exchange).await.unwrap(), ("closed", "hello".into()));
             assert!(slot.stream().borrow().is_none());
         });
     }

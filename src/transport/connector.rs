@@ -31,25 +31,29 @@ use super::{
 };
 use crate::outcome::{FetchError, Phase};
 
-/// The service that awc's pool asks for a new connection.
+/// The service that awc's pool asks for a new connection. It is cloned for every request.
 #[derive(Clone)]
-pub struct Connector {
+pub struct Connector(Rc<Maker>);
+
+struct Maker {
     shared: SharedTransport,
     sockets: Rc<Sockets>,
-    connections: Rc<Cell<usize>>,
+    connections: Cell<usize>,
 }
 
 impl Connector {
     /// Creates a connector that registers its sockets.
     pub fn new(shared: SharedTransport, sockets: Rc<Sockets>) -> Self {
-        Self { shared, sockets, connections: Rc::default() }
+        Self(Rc::new(Maker { shared, sockets, connections: Cell::new(0) }))
     }
 
     /// Returns how many connections were made.
     pub fn connections(&self) -> usize {
-        self.connections.get()
+        self.0.connections.get()
     }
+}
 
+impl Maker {
     async fn connect(&self, exchange: &Exchange) -> Result<Connection, FetchError> {
         exchange.connecting();
         let target = &exchange.target;
@@ -158,11 +162,11 @@ impl Service<ConnectInfo<Uri>> for Connector {
     }
 
     fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let connector = self.clone();
+        let maker = self.0.clone();
         Box::pin(async move {
             let exchange = Exchange::current()
                 .ok_or_else(|| ConnectError::Io(io::Error::other("a connection without a permit")))?;
-            match connector.connect(&exchange).await {
+            match maker.connect(&exchange).await {
                 Ok(connection) => Ok(Connected::new(info.request().clone(), connection)),
                 Err(error) => Err(ConnectError::Io(exchange.fail(error))),
             }

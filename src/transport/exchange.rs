@@ -1,5 +1,5 @@
-//! Exchange: one request and its response, as the connection sees them. Carries the permit to the moment of writing,
-//! and the response's head and any failure back.
+//! Exchange: one request and its answer, as the connection sees them. Carries the permit to the moment of writing, and
+//! the answer, or any failure, back.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,11 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::Method;
 use tokio::time::{Sleep, sleep_until};
 
 use super::{
+    SharedTransport, Transport,
     alarm::Alarm,
+    body::{Gathered, Held},
     deadlines::Deadlines,
     patience::{End, Patience},
     proxy::Proxy,
@@ -52,16 +55,43 @@ pub struct Exchange {
     sleep: RefCell<Option<Pin<Box<Sleep>>>>,
     deadlines: Deadlines,
     /// Until when the server may be silent, once it was asked.
-    patience: Cell<Option<Patience>>,
+    patience: RefCell<Option<Patience>>,
     /// Rings when that has passed.
     bell: RefCell<Option<Pin<Box<Sleep>>>>,
+    extent: Extent,
     head: RefCell<Option<Head>>,
+    body: RefCell<Gathered>,
+    /// Whether the body is longer than wanted.
+    is_cut: Cell<bool>,
     failure: RefCell<Option<FetchError>>,
     started: Cell<Option<Instant>>,
     connected: Cell<bool>,
     lost: Cell<bool>,
     answered: Cell<bool>,
     postponed: Cell<bool>,
+}
+
+/// How much of an answer's body is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The most bytes.
+    pub most: u64,
+    /// Whether the first of a longer body are of use; otherwise one that says it is longer is not read at all.
+    pub takes_part: bool,
+}
+
+/// An answer, its body still encoded.
+pub struct Incoming {
+    /// The status and the headers.
+    pub head: Head,
+    /// The body, or as much of it as was wanted.
+    pub body: Bytes,
+    /// The memory that the body takes from others.
+    pub held: Held,
+    /// How many bytes of body came.
+    pub length: u64,
+    /// Whether the body is longer than was wanted.
+    pub is_cut: bool,
 }
 
 /// Where a request goes.
@@ -85,19 +115,23 @@ impl Target {
 }
 
 impl Exchange {
-    /// Begins an exchange under a permit.
-    pub fn new(permit: Permit, method: Method, target: Target, deadlines: Deadlines, alarm: Alarm) -> Rc<Self> {
+    /// Begins an exchange under a permit, on this arbiter's transport.
+    pub fn new(permit: Permit, method: Method, target: Target, extent: Extent, transport: &Transport) -> Rc<Self> {
+        let SharedTransport { deadlines, alarm, bodies, .. } = &transport.shared;
         Rc::new(Self {
             target,
             method,
+            extent,
             permit: RefCell::new(permit),
-            alarm,
+            alarm: alarm.clone(),
             called: RefCell::new(None),
             sleep: RefCell::new(None),
-            deadlines,
-            patience: Cell::new(None),
+            deadlines: *deadlines,
+            patience: RefCell::new(None),
             bell: RefCell::new(None),
             head: RefCell::new(None),
+            body: RefCell::new(bodies.gather()),
+            is_cut: Cell::new(false),
             failure: RefCell::new(None),
             started: Cell::new(None),
             connected: Cell::new(false),
@@ -159,7 +193,7 @@ impl Exchange {
         let now = Instant::now();
         self.permit.borrow_mut().wrote(now);
         self.started.set(Some(now));
-        self.patience.set(Some(Patience::new(self.deadlines, now)));
+        self.patience.replace(Some(Patience::new(self.deadlines, now)));
     }
 
     /// Records that more of the request is written.
@@ -167,16 +201,10 @@ impl Exchange {
         self.with_patience(Patience::wrote);
     }
 
-    /// Records that the rest of the answer is read again, after it had to wait here.
-    pub fn resumed(&self) {
-        self.with_patience(Patience::resumed);
-    }
-
     fn with_patience(&self, note: impl FnOnce(&mut Patience, Instant)) {
-        if let Some(mut patience) = self.patience.get() {
+        if let Some(patience) = self.patience.borrow_mut().as_mut() {
             #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
-            note(&mut patience, Instant::now());
-            self.patience.set(Some(patience));
+            note(patience, Instant::now());
         }
     }
 
@@ -214,8 +242,9 @@ impl Exchange {
 
     /// Waits with a connection that has nothing to read; ready when the server has been silent, or slow, for too long.
     pub fn poll_silence(&self, cx: &mut Context<'_>) -> Poll<FetchError> {
-        let Some(patience) = self.patience.get() else { return Poll::Pending };
-        let End { at, phase, limit } = patience.end();
+        let Some(End { at, phase, limit }) = self.patience.borrow().as_ref().map(Patience::end) else {
+            return Poll::Pending;
+        };
         let until = tokio::time::Instant::from_std(at);
         let mut bell = self.bell.borrow_mut();
         let bell = bell.get_or_insert_with(|| Box::pin(sleep_until(until)));
@@ -232,15 +261,43 @@ impl Exchange {
         Poll::Pending
     }
 
-    /// Keeps the head of the response.
-    pub fn set_head(&self, head: Head) {
+    /// Keeps the head of the answer, which may promise a body so long; tells whether that is wanted.
+    pub fn set_head(&self, head: Head, promised: Option<u64>) -> bool {
         self.with_patience(|patience, _| patience.head_came());
         self.head.replace(Some(head));
+        let is_too_long = promised.is_some_and(|promised| promised > self.extent.most);
+        self.is_cut.set(is_too_long);
+        !is_too_long || self.extent.takes_part
     }
 
-    /// Takes the head of the response out.
-    pub fn take_head(&self) -> Option<Head> {
-        self.head.take()
+    /// Adds a piece of the body; tells whether more is wanted.
+    pub fn add(&self, mut piece: Bytes) -> bool {
+        let mut body = self.body.borrow_mut();
+        let room = self.extent.most - body.length();
+        let fits = piece.len() as u64 <= room;
+        if !fits {
+            self.is_cut.set(true);
+            piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        }
+        body.add(piece);
+        fits
+    }
+
+    /// Ready when there is memory for the body as far as it came.
+    pub fn poll_held(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if ready!(self.body.borrow_mut().poll_held(cx)) {
+            self.with_patience(Patience::resumed);
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes the answer out.
+    pub fn take_answer(&self) -> Option<Incoming> {
+        let head = self.head.take()?;
+        let mut body = self.body.borrow_mut();
+        let (length, is_cut) = (body.length(), self.is_cut.get());
+        let (body, held) = body.take();
+        Some(Incoming { head, body, held, length, is_cut })
     }
 
     /// Keeps the first failure, and returns what the I/O traits want to hear.

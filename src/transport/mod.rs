@@ -50,7 +50,7 @@ use url::{Position, Url};
 use self::{
     address::AddressGuard,
     alarm::Alarm,
-    body::{Bodies, BodyLimits, Gathered},
+    body::{Bodies, BodyLimits},
     connector::Connector,
     cookies::Cookies,
     credentials::{Keyring, OriginCredentials},
@@ -117,6 +117,7 @@ impl Default for TransportSettings {
 #[derive(Clone)]
 pub struct SharedTransport {
     settings: Arc<TransportSettings>,
+    deadlines: Deadlines,
     resolver: Resolver,
     tls: Arc<Tls>,
     proxies: Arc<Proxies>,
@@ -148,8 +149,9 @@ impl SharedTransport {
             freshness::check()?;
         }
         let shelf = settings.shelf.as_ref().map(|shelf| Shelf::open(shelf, threads)).transpose()?;
+        let deadlines = settings.deadlines.within_a_year();
         let (settings, alarm) = (settings.into(), Alarm::default());
-        Ok(Self { settings, resolver, tls, proxies, cookies, keyring, sockets, bodies, shelf, alarm })
+        Ok(Self { settings, deadlines, resolver, tls, proxies, cookies, keyring, sockets, bodies, shelf, alarm })
     }
 
     /// Returns the settings.
@@ -253,19 +255,14 @@ impl Transport {
             (Some(proxy), false) => format!("{:016x}@", proxy.id()),
             (Some(proxy), true) => format!("{:016x}-tls@", proxy.id()),
         };
-        let write = |path: &str| format!("http://{partition}{}:{}{path}", target.host, target.port).parse::<Uri>();
+        let write = |path: &str| Uri::try_from(format!("http://{partition}{}:{}{path}", target.host, target.port));
         // The URL standard leaves a few characters plain that URIs do not allow.
         write(path).or_else(|_| write(&encode_strictly(path))).map_err(|error| FetchError::Request(error.to_string()))
     }
 
-    /// Returns what wakes requests when their gate opens.
-    pub(crate) fn alarm(&self) -> &Alarm {
-        &self.shared.alarm
-    }
-
-    /// Returns how long each step may take.
-    pub fn deadlines(&self) -> Deadlines {
-        self.shared.settings.deadlines.within_a_year()
+    /// Returns how long the whole of a request may take.
+    pub fn whole_deadline(&self) -> Duration {
+        self.shared.deadlines.whole
     }
 
     /// Returns where answers are kept.
@@ -276,11 +273,6 @@ impl Transport {
     /// Returns the memory of all bodies.
     pub fn bodies(&self) -> &Bodies {
         &self.shared.bodies
-    }
-
-    /// Begins a body, which shares its memory with all of the crawl.
-    pub fn gather(&self) -> Gathered {
-        self.shared.bodies.gather()
     }
 
     /// Returns how large a body may be.

@@ -49,7 +49,9 @@ impl Http {
                 sent
             }
             // A robots file is asked for by every crawl: to find its page in a cache would make it old unseen.
-            Purpose::Cache if manner.cuts || !is_plain(request) => self.send_within(permit, request, manner, &[]).await,
+            Purpose::Cache if manner.extent.takes_part || !is_plain(request) => {
+                self.send_within(permit, request, manner, &[]).await
+            }
             Purpose::Cache => self.send_or_revalidate(permit, request, manner, store).await,
         }
     }
@@ -98,7 +100,7 @@ impl Http {
         key: Key,
         request: &Request,
     ) -> Result<Option<(StoredAnswer, Held)>, FetchError> {
-        let limit = self.transport.deadlines().whole;
+        let limit = self.transport.whole_deadline();
         let url = url_of(request);
         let read = store.read(key, &url, self.transport.bodies());
         timeout(limit, read).await.map_err(|_| FetchError::Timeout { phase: Phase::Whole, limit })
@@ -114,7 +116,8 @@ impl Http {
 
     /// The headers that an answer may vary by.
     fn asked(&self, request: &Request) -> Vec<(String, String)> {
-        let usual = self.usual_headers().into_iter().map(|(name, value)| (name.to_string(), value.to_owned()));
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let usual = self.usual.iter().map(|(name, value)| (name.to_string(), text(value)));
         let own = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
         let mut asked: Vec<_> =
             usual.filter(|(name, _)| request.headers.iter().all(|(own, _)| !own.eq_ignore_ascii_case(name))).collect();

@@ -1,13 +1,22 @@
 //! Gathered: bodies as they come in, and the memory that all of them together may take. Knows no network.
 
-use std::sync::Arc;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What every body may have without asking, so that no usual page waits for those of others: nine in ten are smaller
 /// (HTTP Archive). With 64 in flight it comes to 16 MiB.
-const FREE: u64 = 256 << 10;
+pub const FREE: u64 = 256 << 10;
+
+/// A piece is a share of the buffer that the socket was read into; one of no more than this is copied, so that it does
+/// not keep the whole of it.
+const SMALL: usize = 4 << 10;
 
 /// The memory that the bodies of one crawl share.
 ///
@@ -21,11 +30,13 @@ pub struct Bodies {
     pass: Arc<Semaphore>,
 }
 
-/// A body as far as it came. One chunk alone is not copied.
-#[derive(Debug)]
+/// A body as far as it came. One piece alone is not copied.
 pub struct Gathered {
     bodies: Bodies,
     held: Held,
+    /// What it has that was not taken from the others yet.
+    owed: u64,
+    waiting: Option<Pin<Box<dyn Future<Output = Held>>>>,
     first: Bytes,
     all: BytesMut,
     length: u64,
@@ -47,36 +58,66 @@ impl Bodies {
 
     /// Takes memory for a body that comes at once, when there is some.
     pub async fn hold(&self, length: u64) -> Held {
+        let growth = length.saturating_sub(FREE);
         let mut held = Held::default();
-        held.grow(length.saturating_sub(FREE), self).await;
+        if !held.try_grow(growth, self) {
+            held = self.clone().wait_for(growth).await;
+        }
         held
     }
 
     /// Begins a body.
     pub fn gather(&self) -> Gathered {
-        let (bodies, held) = (self.clone(), Held::default());
-        Gathered { bodies, held, first: Bytes::new(), all: BytesMut::new(), length: 0 }
+        Gathered {
+            bodies: self.clone(),
+            held: Held::default(),
+            owed: 0,
+            waiting: None,
+            first: Bytes::new(),
+            all: BytesMut::new(),
+            length: 0,
+        }
+    }
+
+    async fn wait_for(self, growth: u64) -> Held {
+        let Self { left, pass } = self;
+        // Neither is ever closed, which is what an error would tell.
+        tokio::select! {
+            biased;
+            bytes = left.acquire_many_owned(permits(growth)) => Held { bytes: bytes.ok(), pass: None },
+            pass = pass.acquire_owned() => Held { bytes: None, pass: pass.ok() },
+        }
     }
 }
 
 impl Gathered {
-    /// Adds the next bytes, when there is memory for them; tells whether they had to wait.
-    pub async fn add(&mut self, chunk: Bytes) -> bool {
-        let length = self.length + chunk.len() as u64;
-        let growth = length.saturating_sub(FREE.max(self.length));
-        let waited = self.held.grow(growth, &self.bodies).await;
+    /// Adds the next bytes; [`Gathered::poll_held`] says when there is memory for more.
+    pub fn add(&mut self, piece: Bytes) {
+        let length = self.length + piece.len() as u64;
+        self.owed += length.saturating_sub(FREE.max(self.length));
         let is_first = self.length == 0;
         self.length = length;
         if is_first {
-            self.first = chunk;
-            return waited;
+            self.first = piece;
+            return;
         }
-        if self.all.is_empty() {
-            self.all.extend_from_slice(&self.first);
-            self.first = Bytes::new();
+        self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        self.all.extend_from_slice(&piece);
+    }
+
+    /// Ready when there is memory for what came; tells whether that had to be waited for.
+    pub fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.waiting.is_none() {
+            let owed = std::mem::take(&mut self.owed);
+            if !self.held.try_grow(owed, &self.bodies) {
+                self.waiting = Some(Box::pin(self.bodies.clone().wait_for(owed)));
+            }
         }
-        self.all.extend_from_slice(&chunk);
-        waited
+        let Some(waiting) = self.waiting.as_mut() else { return Poll::Ready(false) };
+        let more = ready!(waiting.as_mut().poll(cx));
+        self.waiting = None;
+        self.held.merge(more);
+        Poll::Ready(true)
     }
 
     /// Returns how many bytes came.
@@ -84,62 +125,73 @@ impl Gathered {
         self.length
     }
 
-    /// Returns the body, and what it holds of the memory.
-    pub fn finish(self) -> (Bytes, Held) {
-        let body = if self.all.is_empty() { self.first } else { self.all.freeze() };
-        (body, self.held)
+    /// Takes the body out, and what it holds of the memory.
+    pub fn take(&mut self) -> (Bytes, Held) {
+        let first = std::mem::take(&mut self.first);
+        let body = match first.len() {
+            0 => std::mem::take(&mut self.all).freeze(),
+            1..=SMALL => Bytes::copy_from_slice(&first),
+            _ => first,
+        };
+        (body, std::mem::take(&mut self.held))
     }
 }
 
 impl Held {
-    async fn grow(&mut self, growth: u64, bodies: &Bodies) -> bool {
-        let growth = u32::try_from(growth).unwrap_or(u32::MAX);
+    fn try_grow(&mut self, growth: u64, bodies: &Bodies) -> bool {
         if growth == 0 || self.pass.is_some() {
-            return false;
+            return true;
         }
-        let Bodies { left, pass } = bodies;
-        if let Ok(more) = left.clone().try_acquire_many_owned(growth) {
-            self.take(more);
-            return false;
-        }
-        // Neither is ever closed, which is what an error would tell.
-        tokio::select! {
-            biased;
-            more = left.clone().acquire_many_owned(growth) => if let Ok(more) = more { self.take(more) },
-            pass = pass.clone().acquire_owned() => self.pass = pass.ok(),
-        }
-        true
+        let more = bodies.left.clone().try_acquire_many_owned(permits(growth)).ok();
+        more.map(|bytes| self.merge(Self { bytes: Some(bytes), pass: None })).is_some()
     }
 
-    fn take(&mut self, more: OwnedSemaphorePermit) {
-        match &mut self.bytes {
-            Some(bytes) => bytes.merge(more),
-            none => *none = Some(more),
+    fn merge(&mut self, more: Self) {
+        self.pass = self.pass.take().or(more.pass);
+        match (&mut self.bytes, more.bytes) {
+            (Some(bytes), Some(more)) => bytes.merge(more),
+            (bytes, more) => *bytes = bytes.take().or(more),
         }
     }
 }
 
+/// A semaphore counts in 32 bits; no body is allowed as much.
+fn permits(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
+    use std::task::Waker;
 
     use super::*;
 
-    fn chunk(length: u64) -> Bytes {
-        vec![7; usize::try_from(length).unwrap()].into()
+    /// Adds so many bytes; tells whether they had to wait, or nothing while they do.
+    fn add(body: &mut Gathered, length: u64) -> Option<bool> {
+        body.add(vec![7; usize::try_from(length).unwrap()].into());
+        look(body)
+    }
+
+    fn look(body: &mut Gathered) -> Option<bool> {
+        match body.poll_held(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(waited) => Some(waited),
+            Poll::Pending => None,
+        }
     }
 
     #[test]
-    fn a_chunk_alone_is_not_copied_and_several_keep_their_order() {
-        let alone = Bytes::from(vec![7; 100]);
-        let mut body = Bodies::new(0).gather();
-        body.add(alone.clone()).now_or_never().unwrap();
-        assert_eq!(body.finish().0.as_ptr(), alone.as_ptr());
+    fn a_piece_alone_is_not_copied_unless_it_is_small_and_several_keep_their_order() {
+        for (length, copied) in [(SMALL, true), (SMALL + 1, false)] {
+            let alone = Bytes::from(vec![7; length]);
+            let mut body = Bodies::new(0).gather();
+            body.add(alone.clone());
+            assert_eq!(body.take().0.as_ptr() != alone.as_ptr(), copied);
+        }
         let mut body = Bodies::new(0).gather();
         for piece in ["a", "", "b", "c"] {
-            body.add(piece.into()).now_or_never().unwrap();
+            body.add(piece.into());
         }
-        assert_eq!((body.length(), body.finish().0), (3, "abc".into()));
+        assert_eq!((body.length(), body.take().0), (3, "abc".into()));
     }
 
     #[test]
@@ -147,20 +199,19 @@ mod tests {
         let bodies = Bodies::new(100);
         let mut large = [bodies.gather(), bodies.gather(), bodies.gather()];
         for body in &mut large {
-            assert_eq!(body.add(chunk(FREE)).now_or_never(), Some(false), "what each may have");
+            assert_eq!(add(body, FREE), Some(false), "what each may have");
         }
         let [mut first, mut second, mut third] = large;
-        assert_eq!(first.add(chunk(100)).now_or_never(), Some(false), "the last that there is");
-        assert_eq!(second.add(chunk(1)).now_or_never(), Some(true), "the one that may go on");
-        assert_eq!(second.add(chunk(9_000_000)).now_or_never(), Some(false));
-        let mut waiting = Box::pin(third.add(chunk(1)));
-        assert_eq!(waiting.as_mut().now_or_never(), None);
-        let (body, held) = second.finish();
+        assert_eq!(add(&mut first, 100), Some(false), "the last that there is");
+        assert_eq!(add(&mut second, 1), Some(true), "the one that may go on");
+        assert_eq!(add(&mut second, 9_000_000), Some(false));
+        assert_eq!(add(&mut third, 1), None);
+        let (body, held) = second.take();
         drop(body);
-        assert_eq!(waiting.as_mut().now_or_never(), None, "whoever decodes it holds it");
+        assert_eq!(look(&mut third), None, "whoever decodes it holds it");
         drop(held);
-        assert_eq!(waiting.as_mut().now_or_never(), Some(true));
-        assert_eq!(bodies.gather().add(chunk(FREE)).now_or_never(), Some(false), "a usual page never waits");
+        assert_eq!(look(&mut third), Some(true));
+        assert_eq!(add(&mut bodies.gather(), FREE), Some(false), "a usual page never waits");
     }
 
     #[test]
@@ -168,7 +219,7 @@ mod tests {
         let bodies = Bodies::new(100);
         let mut body = bodies.gather();
         for _ in 0..5 {
-            body.add(chunk(FREE / 4 + 10)).now_or_never().unwrap();
+            add(&mut body, FREE / 4 + 10);
         }
         assert!(bodies.left.available_permits() < 100);
         drop(body);

@@ -34,12 +34,8 @@ enum State {
 /// A piece of framing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ChunkStep {
-    /// A chunk of so many bytes begins.
-    Begins(u64),
-    /// The chunk ends.
-    Ends,
-    /// Something to pass over: trailers are dropped, as RFC 9110 §6.5.1 allows.
-    Nothing,
+    /// Something to pass over: sizes, line ends, and trailers, which are dropped, as RFC 9110 §6.5.1 allows.
+    Passed,
     /// The body ends.
     Last,
 }
@@ -85,12 +81,8 @@ impl ChunkReader {
         let size = parse_size(line).ok_or_else(|| WireError::ChunkSize(shown(line)))?;
         self.extensions += length.saturating_sub(PLAIN_LINE);
         input.advance(length);
-        if size == 0 {
-            self.state = State::Trailers;
-            return Ok(Some(ChunkStep::Nothing));
-        }
-        self.state = State::Data(size);
-        Ok(Some(ChunkStep::Begins(size)))
+        self.state = if size == 0 { State::Trailers } else { State::Data(size) };
+        Ok(Some(ChunkStep::Passed))
     }
 
     fn data_end(&mut self, input: &mut BytesMut) -> Result<Option<ChunkStep>, WireError> {
@@ -102,7 +94,7 @@ impl ChunkReader {
         };
         input.advance(length);
         self.state = State::Size;
-        Ok(Some(ChunkStep::Ends))
+        Ok(Some(ChunkStep::Passed))
     }
 
     fn trailer(&mut self, input: &mut BytesMut, most: usize) -> Result<Option<ChunkStep>, WireError> {
@@ -110,7 +102,7 @@ impl ChunkReader {
         let is_last = matches!(input.get(..length), Some(b"\n" | b"\r\n"));
         self.trailers += length;
         input.advance(length);
-        Ok(Some(if is_last { ChunkStep::Last } else { ChunkStep::Nothing }))
+        Ok(Some(if is_last { ChunkStep::Last } else { ChunkStep::Passed }))
     }
 
     /// Returns how long the next line is, with its end, once it is whole.

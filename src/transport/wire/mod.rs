@@ -1,9 +1,7 @@
-//! Wire: reads an HTTP/1.1 response as RFC 9112 says and hands awc one that it cannot misread. Knows bytes; no sockets,
-//! no clocks.
+//! Wire: reads an HTTP/1.1 response as RFC 9112 says. Knows bytes; no sockets, no clocks.
 //!
-//! awc gets a small head of our own, whose framing it reads rightly, then the body, which passes through untouched.
-//! The real head goes aside. What awc 3.11 would get wrong (bodies that end with the connection, interim responses,
-//! answers without a body, more than 96 header lines, every kind of faulty framing) never reaches it.
+//! What awc 3.11 gets wrong (bodies that end with the connection, interim responses, answers without a body, more than
+//! 96 header lines, every kind of faulty framing) is read here, and nothing of it reaches awc.
 
 mod chunked;
 mod error;
@@ -12,9 +10,8 @@ mod head;
 #[cfg(test)]
 mod tests;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
-use tokio::io::ReadBuf;
 
 use self::{
     chunked::{ChunkReader, ChunkStep},
@@ -47,14 +44,16 @@ impl Default for WireLimits {
     }
 }
 
+/// A body whose length is known, and no more than this, comes as one piece: so it is never copied. As much as every
+/// body may have without asking; see [`Bodies`](super::body::Bodies).
+const IN_ONE_PIECE: u64 = super::body::FREE;
+
 /// Reads the response to one request.
 #[derive(Debug)]
 pub struct ResponseDecoder {
     limits: WireLimits,
     is_head: bool,
     state: State,
-    /// Our framing, not yet read by awc: it is written before the bytes of body that it announces.
-    framing: BytesMut,
     head: Option<Head>,
     interim: usize,
     persistent: bool,
@@ -80,37 +79,48 @@ impl ResponseDecoder {
             limits,
             is_head: *method == Method::HEAD,
             state: State::Head(HeadReader::default()),
-            framing: BytesMut::new(),
             head: None,
             interim: 0,
             persistent: false,
         }
     }
 
-    /// Moves what may be moved from the server's bytes to awc's. Stops when `input` has nothing more to give (what it
-    /// then holds is the beginning of something, and stays there), when `output` is full, or at the response's end.
+    /// Takes the next piece of body out of the server's bytes. `None` when those have nothing more to give (what is left
+    /// is the beginning of something, and stays there), or at the response's end.
     ///
     /// # Errors
     /// The server broke the protocol or a limit. The connection is of no more use.
-    pub fn read(&mut self, input: &mut BytesMut, output: &mut ReadBuf<'_>) -> Result<(), WireError> {
-        while output.remaining() > 0 {
-            if !self.framing.is_empty() {
-                pass(&mut self.framing, output, u64::MAX);
-                continue;
-            }
-            match self.passable() {
-                0 => {
-                    if !self.step(input)? {
-                        break;
-                    }
+    pub fn read(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
+        loop {
+            let most = usize::try_from(self.passable()).unwrap_or(usize::MAX);
+            if most == 0 {
+                if !self.step(input)? {
+                    return Ok(None);
                 }
-                most => match pass(input, output, most) {
-                    0 => break,
-                    passed => self.passed(passed),
-                },
+            } else if input.is_empty() || self.missing(input.len()) > 0 {
+                return Ok(None);
+            } else {
+                let piece = input.split_to(input.len().min(most)).freeze();
+                self.passed(piece.len() as u64);
+                return Ok(Some(piece));
             }
         }
-        Ok(())
+    }
+
+    /// Returns how many bytes are to come, beside those that wait to be read, before there is a piece of body; 0 where
+    /// any will do.
+    pub fn missing(&self, waiting: usize) -> usize {
+        match self.state {
+            State::Length { left, of } if of <= IN_ONE_PIECE => {
+                usize::try_from(left).unwrap_or(usize::MAX).saturating_sub(waiting)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Returns the length that the head gives the body, while that has not wholly come.
+    pub fn promised(&self) -> Option<u64> {
+        if let State::Length { of, .. } = self.state { Some(of) } else { None }
     }
 
     /// Reads the head if it is there, without passing anything on; tells whether it is.
@@ -126,11 +136,11 @@ impl ResponseDecoder {
         Ok(true)
     }
 
-    /// Hears that the connection ended: in order, or broken off. Called when `input` has nothing more to give.
+    /// Hears that the connection ended, in order or broken off, when so many bytes wait that are no piece.
     ///
     /// # Errors
     /// The response is not whole.
-    pub fn finish(&mut self, in_order: bool) -> Result<(), WireError> {
+    pub fn finish(&mut self, waiting: usize, in_order: bool) -> Result<(), WireError> {
         match &self.state {
             State::Done => Ok(()),
             // A body that only the end of the connection ends is whole if that came in order (RFC 9112 §8, §9.8).
@@ -141,7 +151,7 @@ impl ResponseDecoder {
             State::UntilClose => Err(WireError::BrokenOff),
             State::Head(head) if head.has_begun() => Err(WireError::HeadCut),
             State::Head(_) => Err(WireError::NoAnswer),
-            State::Length { left, of } => Err(WireError::LengthCut { got: of - left, of: *of }),
+            State::Length { left, of } => Err(WireError::LengthCut { got: of - left + waiting as u64, of: *of }),
             State::Chunked(_) => Err(WireError::ChunksCut),
         }
     }
@@ -151,9 +161,9 @@ impl ResponseDecoder {
         self.head.take()
     }
 
-    /// Tells whether the response is whole and wholly passed on.
+    /// Tells whether the response is whole and wholly read.
     pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Done) && self.framing.is_empty()
+        matches!(self.state, State::Done)
     }
 
     /// Tells whether the connection may serve another request after this response (RFC 9112 §9.3).
@@ -184,7 +194,7 @@ impl ResponseDecoder {
         }
     }
 
-    /// Reads one piece of the server's framing and writes ours; tells whether there was a whole one.
+    /// Reads one piece of the framing; tells whether there was a whole one.
     fn step(&mut self, input: &mut BytesMut) -> Result<bool, WireError> {
         match &mut self.state {
             State::Head(reader) => {
@@ -193,13 +203,8 @@ impl ResponseDecoder {
             }
             State::Chunked(chunks) => match chunks.step(input, self.limits)? {
                 None => return Ok(false),
-                Some(ChunkStep::Begins(length)) => self.write(format_args!("{length:x}\r\n")),
-                Some(ChunkStep::Ends) => self.write(format_args!("\r\n")),
-                Some(ChunkStep::Nothing) => {}
-                Some(ChunkStep::Last) => {
-                    self.write(format_args!("0\r\n\r\n"));
-                    self.state = State::Done;
-                }
+                Some(ChunkStep::Passed) => {}
+                Some(ChunkStep::Last) => self.state = State::Done,
             },
             State::Length { .. } | State::UntilClose | State::Done => return Ok(false),
         }
@@ -221,36 +226,13 @@ impl ResponseDecoder {
         }
         let framing = framing::of(self.is_head, head.status, &head.headers)?;
         self.persistent = framing::persists(version, &head.headers) && framing != Framing::UntilClose;
-        let close = if self.persistent { "" } else { "connection: close\r\n" };
         self.state = match framing {
-            Framing::Length(length) => {
-                self.write(format_args!("HTTP/1.1 200 \r\ncontent-length: {length}\r\n{close}\r\n"));
-                if length == 0 { State::Done } else { State::Length { left: length, of: length } }
-            }
-            Framing::Chunked => {
-                self.write(format_args!("HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n{close}\r\n"));
-                State::Chunked(ChunkReader::default())
-            }
-            // The one kind of response whose body awc reads until the end, which we give when it came in order.
-            Framing::UntilClose => {
-                self.write(format_args!("HTTP/1.0 200 \r\n\r\n"));
-                State::UntilClose
-            }
+            Framing::Length(0) => State::Done,
+            Framing::Length(length) => State::Length { left: length, of: length },
+            Framing::Chunked => State::Chunked(ChunkReader::default()),
+            Framing::UntilClose => State::UntilClose,
         };
         self.head = Some(head);
         Ok(())
     }
-
-    fn write(&mut self, framing: std::fmt::Arguments<'_>) {
-        // Writing to a BytesMut does not fail.
-        let _ = std::fmt::Write::write_fmt(&mut self.framing, framing);
-    }
-}
-
-/// Moves at most so many bytes; returns how many.
-fn pass(input: &mut BytesMut, output: &mut ReadBuf<'_>, most: u64) -> u64 {
-    let length = input.len().min(output.remaining()).min(usize::try_from(most).unwrap_or(usize::MAX));
-    output.put_slice(input.get(..length).unwrap_or_default());
-    input.advance(length);
-    length as u64
 }

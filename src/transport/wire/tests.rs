@@ -1,54 +1,39 @@
-//! What the decoder makes of servers, right and wrong. What awc makes of the result is seen in `tests/wire.rs`.
+//! What the decoder makes of servers, right and wrong. What the crawler makes of them is seen in `tests/wire.rs`.
 
 use bytes::BytesMut;
 use http::{HeaderMap, Method};
 use proptest::prelude::*;
-use tokio::io::ReadBuf;
 
-use super::{Head, ResponseDecoder, WireError, WireLimits};
+use super::{Head, IN_ONE_PIECE, ResponseDecoder, WireError, WireLimits};
 
-/// What came of some bytes: what awc is given, and whether the connection may serve another request.
+/// What came of some bytes, and whether the connection may serve another request.
 #[derive(Debug, PartialEq)]
 struct Read {
     head: Option<Head>,
-    given: Vec<u8>,
+    body: Vec<u8>,
     is_reusable: bool,
     left: usize,
 }
 
 /// Feeds pieces, then the connection's end in order, as a connection does.
-fn read_pieces<'a>(
-    method: &Method,
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-    room: usize,
-) -> Result<Read, WireError> {
+fn read_pieces<'a>(method: &Method, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Read, WireError> {
     let mut decoder = ResponseDecoder::new(method, WireLimits::default());
-    let (mut input, mut given, mut head) = (BytesMut::new(), Vec::new(), None);
-    let mut drain = |decoder: &mut ResponseDecoder, input: &mut BytesMut| loop {
-        let mut room = vec![0; room];
-        let mut output = ReadBuf::new(&mut room);
-        let read = decoder.read(input, &mut output);
-        head = head.take().or_else(|| decoder.take_head());
-        read?;
-        given.extend_from_slice(output.filled());
-        if output.filled().is_empty() {
-            return Ok(());
-        }
-    };
+    let (mut input, mut body) = (BytesMut::new(), Vec::new());
     for piece in pieces {
         input.extend_from_slice(piece);
-        drain(&mut decoder, &mut input)?;
+        while let Some(piece) = decoder.read(&mut input)? {
+            assert!(!piece.is_empty());
+            body.extend_from_slice(&piece);
+        }
     }
     if !decoder.is_done() {
-        let finished = decoder.finish(true);
-        drain(&mut decoder, &mut input)?;
-        finished?;
+        decoder.finish(input.len(), true)?;
     }
-    Ok(Read { head, given, is_reusable: decoder.is_reusable(), left: input.len() })
+    Ok(Read { head: decoder.take_head(), body, is_reusable: decoder.is_reusable(), left: input.len() })
 }
 
 fn read(response: impl AsRef<[u8]>) -> Result<Read, WireError> {
-    read_pieces(&Method::GET, [response.as_ref()], 8_192)
+    read_pieces(&Method::GET, [response.as_ref()])
 }
 
 fn read_head(response: impl AsRef<[u8]>) -> Head {
@@ -59,27 +44,8 @@ fn headers(lines: &str) -> HeaderMap {
     read_head(format!("HTTP/1.1 204 X\r\n{lines}\r\n")).headers
 }
 
-/// What awc reads from what it is given: the body.
 fn body(response: impl AsRef<[u8]>) -> Vec<u8> {
-    let given = read(response).expect("a whole response").given;
-    let end = given.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
-    let (head, mut rest) = (std::str::from_utf8(&given[..end]).unwrap(), &given[end..]);
-    if !head.contains("chunked") {
-        return rest.to_vec();
-    }
-    let mut body = Vec::new();
-    loop {
-        let line = rest.windows(2).position(|bytes| bytes == b"\r\n").unwrap();
-        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
-        let data = &rest[line + 2..];
-        body.extend_from_slice(&data[..size]);
-        assert_eq!(&data[size..size + 2], b"\r\n");
-        rest = &data[size + 2..];
-        if size == 0 {
-            assert!(rest.is_empty());
-            return body;
-        }
-    }
+    read(response).expect("a whole response").body
 }
 
 fn with(headers: &str, body: &str) -> String {
@@ -93,20 +59,33 @@ fn chunked(body: &str) -> String {
 #[test]
 fn a_body_ends_where_its_length_says_and_the_connection_lives_on() {
     let whole = read(with("Content-Length: 5\r\n", "hello")).unwrap();
-    assert_eq!(whole.given, b"HTTP/1.1 200 \r\ncontent-length: 5\r\n\r\nhello");
-    assert!(whole.is_reusable);
+    assert_eq!((whole.body.as_slice(), whole.is_reusable), (&b"hello"[..], true));
     let more = read(with("Content-Length: 5\r\n", "hello, world")).unwrap();
-    assert_eq!((more.given, more.left), (whole.given, 7));
+    assert_eq!((more.body, more.left), (whole.body, 7));
 }
 
 #[test]
 fn a_body_without_a_length_is_read_to_the_end_of_the_connection() {
     let whole = read(with("", "hello")).unwrap();
-    assert_eq!(whole.given, b"HTTP/1.0 200 \r\n\r\nhello");
-    assert!(!whole.is_reusable);
+    assert_eq!((whole.body.as_slice(), whole.is_reusable), (&b"hello"[..], false));
     let mut decoder = ResponseDecoder::new(&Method::GET, WireLimits::default());
     decoder.read_head(&mut BytesMut::from(with("", "").as_str())).unwrap();
-    assert_eq!(decoder.finish(false), Err(WireError::BrokenOff), "a reset is no end in order");
+    assert_eq!(decoder.finish(0, false), Err(WireError::BrokenOff), "a reset is no end in order");
+}
+
+#[test]
+fn a_usual_body_comes_as_one_piece_and_a_large_one_as_it_comes() {
+    for (length, pieces) in [(IN_ONE_PIECE, 1), (IN_ONE_PIECE + 1, 3)] {
+        let (mut decoder, mut input) = (ResponseDecoder::new(&Method::GET, WireLimits::default()), BytesMut::new());
+        let length = usize::try_from(length).unwrap();
+        let head = with(&format!("Content-Length: {length}\r\n"), "");
+        let mut came = 0;
+        for part in [head.as_bytes(), &vec![b'x'; length / 2], &vec![b'x'; length - length / 2 - 1], b"x"] {
+            input.extend_from_slice(part);
+            came += usize::from(decoder.read(&mut input).unwrap().is_some());
+        }
+        assert_eq!((came, decoder.is_done(), decoder.missing(0)), (pieces, true, 0));
+    }
 }
 
 #[test]
@@ -126,13 +105,12 @@ fn what_is_shorter_than_promised_is_truncated() {
 #[test]
 fn some_responses_have_no_body_whatever_they_say() {
     let lies = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
-    let head = "HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n";
     for status in [204, 304] {
-        let read = read(format!("HTTP/1.1 {status} X\r\n{lies}\r\n")).unwrap();
-        assert_eq!((read.given.as_slice(), read.is_reusable), (head.as_bytes(), true));
+        let read = read(format!("HTTP/1.1 {status} X\r\n{lies}\r\nhello")).unwrap();
+        assert_eq!((read.body.as_slice(), read.is_reusable, read.left), (&b""[..], true, 5));
     }
-    let read = read_pieces(&Method::HEAD, [with(lies, "").as_bytes()], 100).unwrap();
-    assert_eq!((read.given.as_slice(), read.is_reusable), (head.as_bytes(), true));
+    let read = read_pieces(&Method::HEAD, [with(lies, "").as_bytes()]).unwrap();
+    assert_eq!((read.body.as_slice(), read.is_reusable), (&b""[..], true));
 }
 
 #[test]
@@ -232,7 +210,7 @@ fn transfer_codings_are_chunked_or_nothing_or_an_error() {
     }
     for codings in ["binary", "identity", ""] {
         let read = read(with(&format!("Transfer-Encoding: {codings}\r\n"), "hello")).unwrap();
-        assert_eq!((read.given.as_slice(), read.is_reusable), (&b"HTTP/1.0 200 \r\n\r\nhello"[..], false));
+        assert_eq!((read.body.as_slice(), read.is_reusable), (&b"hello"[..], false));
     }
     let both = "Content-Length: 15\r\nTransfer-Encoding: chunked\r\n";
     assert_eq!(read(with(both, whole)), Err(WireError::Conflict));
@@ -334,7 +312,7 @@ fn response() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_split_reads_as_the_whole_does(
-        response in response(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20), room in 1_usize..40,
+        response in response(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         is_head in any::<bool>(),
     ) {
         let method = if is_head { Method::HEAD } else { Method::GET };
@@ -344,8 +322,8 @@ proptest! {
         let pieces = cuts.windows(2).map(|ends| &response[ends[0]..ends[1]]);
         // What an error shows of the bytes depends on how many were there.
         let sort = |error| std::mem::discriminant(&error);
-        let whole = read_pieces(&method, [response.as_slice()], 65_536).map_err(sort);
-        prop_assert_eq!(read_pieces(&method, pieces, room).map_err(sort), whole);
+        let whole = read_pieces(&method, [response.as_slice()]).map_err(sort);
+        prop_assert_eq!(read_pieces(&method, pieces).map_err(sort), whole);
     }
 
     #[test]
