@@ -372,7 +372,7 @@ struct EachOnce<L> {
     text: fn(&L) -> &str,
 }
 
-/// Room for the links of most pages.
+/// Room for the links of most pages, as many as a table with 64 places takes before it grows.
 const USUAL_LINKS: usize = 56;
 
 impl<L> EachOnce<L> {

@@ -10,15 +10,16 @@ use crate::{recrawl::Recrawl, request::Fingerprint};
 pub struct Known(Box<[Slot]>);
 
 /// One fingerprint, its first half XORed with its second. Who reads while it is written may meet halves of two; these
-/// make up a third only by an accident of all 128 bits, as which two requests have one fingerprint (R. Hyatt and
-/// T. Mann, "A lockless transposition table implementation", 2002).
+/// make up a third only by an accident of all 128 bits, such as gives two requests one fingerprint (R. Hyatt and T. Mann,
+/// "A lockless transposition-table implementation for parallel search", ICGA Journal 25, 2002).
 #[derive(Debug, Default)]
 struct Slot {
     mixed: AtomicU64,
     second: AtomicU64,
 }
 
-/// 1 MiB: what stands on every page of a few hundred sites, and half of what a core's cache holds.
+/// 1 MiB, which stays near the cores: asking a larger one costs as much as bringing the link. What stands on every page
+/// of a few hundred sites has its place.
 const SLOTS: usize = 1 << 16;
 
 impl Known {
