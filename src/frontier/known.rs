@@ -18,8 +18,7 @@ struct Slot {
     second: AtomicU64,
 }
 
-/// 1 MiB, which stays near the cores: asking a larger one costs as much as bringing the link. What stands on every page
-/// of a few hundred sites has its place.
+/// 1 MiB: what stands on every page of a few hundred sites has its place, and a core's own cache is often as large.
 const SLOTS: usize = 1 << 16;
 
 impl Known {
