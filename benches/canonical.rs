@@ -1,8 +1,13 @@
-//! What it costs to make a link canonical and to fingerprint it, as is done for every link of every page.
+//! What it costs to make a link canonical and to fingerprint it, as is done for every link of every page, and what it
+//! saves that most are known.
 
 use std::hint::black_box;
 
-use actix_crawler::{frontier::admission::Candidate, request::CanonicalUrl, request::Request};
+use actix_crawler::{
+    frontier::{admission::Candidate, known::Known},
+    recrawl::Recrawl,
+    request::{CanonicalUrl, Request},
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn links(c: &mut Criterion) {
@@ -25,5 +30,24 @@ fn links(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, links);
+fn found(c: &mut Criterion) {
+    let mut group = c.benchmark_group("40 links of a page");
+    let canonical = CanonicalUrl::default();
+    let page = Request::parse("https://example.org/").expect("a URL");
+    let link = |n| Request::parse(&format!("https://example.org/docs/{n}")).expect("a URL");
+    let links: Vec<_> = (0..40).map(link).collect();
+    for (name, first_known) in [("all known", 0), ("ten new", 10), ("all new", 40)] {
+        let known = Known::new(&Recrawl::default());
+        links.iter().skip(first_known).for_each(|link| known.note(link.fingerprint()));
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || links.clone(),
+                |links| black_box(Candidate::found_on(&page, links, &canonical, &known)),
+                criterion::BatchSize::SmallInput,
+            );
+        });
+    }
+}
+
+criterion_group!(benches, links, found);
 criterion_main!(benches);

@@ -93,7 +93,7 @@ fn serve(pages: u64) -> Result<(), Box<dyn Error>> {
 }
 
 fn page(n: u64, pages: u64) -> String {
-    let mut html = format!("<!doctype html><title>Page {n}</title><h1>Page {n}</h1>");
+    let mut html = format!("<!doctype html><head><title>Page {n}</title></head><body><h1>Page {n}</h1>");
     let children = (1..=10).map(|child| 10 * n + child).filter(|child| *child < pages);
     let anywhere = (1..=30).map(|nth| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(nth * 7_919) % pages);
     for link in children.chain(anywhere) {

@@ -14,7 +14,7 @@ use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
     domain::{Domain, DomainKey},
     fetcher::{Asker, Fetch, pool::Pool},
-    frontier::{Leased, Returned, admission::Admission, admission::Candidate, memory::MemoryFrontier},
+    frontier::{Leased, Returned, admission::Admission, admission::Candidate, known::Known, memory::MemoryFrontier},
     permit::Released,
     politeness::{Politeness, RobotsPolicy},
     recrawl::Recrawl,
@@ -66,7 +66,7 @@ fn crawl() -> Crawl {
     Crawl::new(CrawlParts {
         retry: Retry::default(),
         frontier: Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())),
-        admission: Admission::new(scope, DomainKey::Host, u64::MAX),
+        admission: Admission::new(scope, DomainKey::Host, u64::MAX, Arc::new(Known::new(&Recrawl::default()))),
         budget: Budget::new(None, None),
         domains: Domains::new(politeness.clone(), Arc::new(Hole)),
         robots: RobotsDesk::new("bench"),

@@ -30,6 +30,7 @@ use crate::{
         admission::{Admission, Candidate},
         disk,
         durable::Resumed,
+        known::Known,
         memory::MemoryFrontier,
     },
     handle::CrawlHandle,
@@ -419,8 +420,9 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
         move |context| {
             let way_back = Arc::new(WayBack(context.address()));
             let politeness = Arc::new(settings.politeness.clone());
+            let known = Arc::new(Known::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport },
+                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, known: known.clone() },
                 settings.scope.canonical.clone(),
                 context.address().recipient(),
             );
@@ -437,7 +439,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 returned: way_back.clone(),
                 asker: way_back,
                 log: log.is_some(),
-                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), most_queued),
+                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), most_queued, known),
                 politeness,
             });
             #[allow(clippy::disallowed_methods, reason = "the crawl begins here")]
@@ -495,6 +497,7 @@ struct Team<S: Spider> {
     offload: Offload,
     user_agent: HeaderValue,
     transport: SharedTransport,
+    known: Arc<Known>,
 }
 
 impl<S: Spider> Clone for Team<S> {
@@ -505,6 +508,7 @@ impl<S: Spider> Clone for Team<S> {
             offload: self.offload.clone(),
             user_agent: self.user_agent.clone(),
             transport: self.transport.clone(),
+            known: self.known.clone(),
         }
     }
 }
@@ -517,8 +521,8 @@ fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipi
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
             let http = Http::new(Transport::new(team.transport), team.user_agent, true);
-            let Team { spider, outlets, offload, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, canonical, body_limits }, scheduler)
+            let Team { spider, outlets, offload, known, .. } = team;
+            Fetcher::new(Desk { http, spider, outlets, offload, canonical, known, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

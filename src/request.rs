@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::Method;
+use memchr::memchr;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 use xxhash_rust::xxh3::Xxh3;
@@ -189,6 +190,13 @@ impl Fingerprint {
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
     }
+
+    /// Returns it as two numbers, each as good a hash as any of 64 bits.
+    pub(crate) fn halves(self) -> (u64, u64) {
+        let all = u128::from_le_bytes(self.0);
+        #[allow(clippy::cast_possible_truncation, reason = "the other half is the other number")]
+        (all as u64, (all >> 64) as u64)
+    }
 }
 
 impl fmt::Debug for Fingerprint {
@@ -218,7 +226,7 @@ impl CanonicalUrl {
         if url.fragment().is_some() {
             url.set_fragment(None);
         }
-        if url.as_str().contains('%') {
+        if memchr(b'%', url.as_str().as_bytes()).is_some() {
             let path = normalise_percent(url.path());
             if path != url.path() {
                 url.set_path(&path);

@@ -2,9 +2,10 @@
 //! Reads the page's tokens once and builds no tree; knows no scope and no robots.txt, so whether a
 //! link is followed is decided elsewhere.
 
-use hashbrown::HashMap;
-use std::borrow::Cow;
+use std::{borrow::Cow, hash::BuildHasher};
 
+use hashbrown::{DefaultHashBuilder, HashTable};
+use memchr::memchr;
 use url::Url;
 
 use super::context::PageTokens;
@@ -185,9 +186,8 @@ struct Reader<'a> {
     base: Option<Cow<'a, str>>,
     canonical: Option<Cow<'a, str>>,
     robots: MetaRobots,
-    links: Vec<RawLink<'a>>,
-    /// Where in `links` an `href` is: navigation repeats the same few on and on.
-    known: HashMap<Cow<'a, str>, usize>,
+    /// By their `href`: navigation repeats the same few on and on.
+    links: EachOnce<RawLink<'a>>,
     skipped: Skipped,
 }
 
@@ -207,8 +207,7 @@ impl<'a> Reader<'a> {
             base: None,
             canonical: None,
             robots: MetaRobots::default(),
-            links: Vec::new(),
-            known: HashMap::new(),
+            links: EachOnce::by(|link| &link.href),
             skipped: Skipped::default(),
         }
     }
@@ -282,14 +281,13 @@ impl<'a> Reader<'a> {
             return;
         }
         let nofollow = rel.is_some_and(|rel| has_word(&rel, &["nofollow", "ugc", "sponsored"]));
-        if let Some(known) = self.known.get(&href).and_then(|&at| self.links.get_mut(at)) {
+        if let Some(known) = self.links.get_mut(&href) {
             known.nofollow &= nofollow;
         } else if href.len() > MAX_URL_LENGTH {
             self.skipped.too_long += 1;
-        } else if self.links.len() >= MAX_LINKS {
+        } else if self.links.list.len() >= MAX_LINKS {
             self.skipped.over_limit += 1;
         } else {
-            self.known.insert(href.clone(), self.links.len());
             self.links.push(RawLink { href, nofollow, element });
         }
     }
@@ -297,10 +295,15 @@ impl<'a> Reader<'a> {
     fn resolve(mut self, url: &Url) -> Scan {
         let base = base_url(self.base.as_deref(), url);
         let canonical = self.canonical.take().and_then(|href| http_url(&base, &href).ok());
-        let mut links = Vec::with_capacity(self.links.len());
-        for RawLink { href, nofollow, element } in self.links {
+        // Two texts may mean one URL. Of those the first stands, and is `nofollow` only if all are.
+        let mut links = EachOnce::by(|link: &Link| link.url.as_str());
+        links.list.reserve_exact(self.links.list.len());
+        for RawLink { href, nofollow, element } in self.links.list {
             match http_url(&base, &href) {
-                Ok(url) => links.push(Link { url, nofollow, element }),
+                Ok(url) => match links.get_mut(url.as_str()) {
+                    Some(known) => known.nofollow &= nofollow,
+                    None => links.push(Link { url, nofollow, element }),
+                },
                 Err(NoLink::OtherScheme) => self.skipped.other_scheme += 1,
                 Err(NoLink::Unreadable) => self.skipped.unreadable += 1,
                 Err(NoLink::TooLong) => self.skipped.too_long += 1,
@@ -309,7 +312,7 @@ impl<'a> Reader<'a> {
         Scan {
             title: self.title.filter(|title| !title.is_empty()),
             base,
-            links: each_once(links),
+            links: links.list,
             robots: self.robots,
             canonical,
             skipped: self.skipped,
@@ -320,7 +323,8 @@ impl<'a> Reader<'a> {
 /// Drops the fragment and the white space around, which are no part of what is asked for.
 fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     fn cut(value: &str) -> &str {
-        value.split('#').next().unwrap_or_default().trim_matches(|c: char| c <= ' ')
+        let end = memchr(b'#', value.as_bytes()).unwrap_or(value.len());
+        value.get(..end).unwrap_or_default().trim_matches(|c: char| c <= ' ')
     }
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(cut(value)),
@@ -351,28 +355,43 @@ enum NoLink {
 
 fn http_url(base: &Url, href: &str) -> Result<Url, NoLink> {
     let mut url = base.join(href).map_err(|_| NoLink::Unreadable)?;
-    url.set_fragment(None);
+    if url.fragment().is_some() {
+        url.set_fragment(None);
+    }
     if !matches!(url.scheme(), "http" | "https") {
         return Err(NoLink::OtherScheme);
     }
     if url.as_str().len() > MAX_URL_LENGTH { Err(NoLink::TooLong) } else { Ok(url) }
 }
 
-/// Merges links to the same URL into the first of them, which is `nofollow` only if all are.
-fn each_once(links: Vec<Link>) -> Vec<Link> {
-    let first_of: Vec<usize> = {
-        let mut first: HashMap<&str, usize> = HashMap::with_capacity(links.len());
-        links.iter().enumerate().map(|(at, link)| *first.entry(link.url.as_str()).or_insert(at)).collect()
-    };
-    let mut follow = vec![false; links.len()];
-    for (link, &first) in links.iter().zip(&first_of) {
-        if let Some(follow) = follow.get_mut(first) {
-            *follow |= !link.nofollow;
-        }
+/// Links in their order, no two with the same text. Finds them by places in the list, so that no text is kept twice.
+struct EachOnce<L> {
+    list: Vec<L>,
+    places: HashTable<usize>,
+    hashes: DefaultHashBuilder,
+    text: fn(&L) -> &str,
+}
+
+/// Room for the links of most pages, as many as a table with 64 places takes before it grows.
+const USUAL_LINKS: usize = 56;
+
+impl<L> EachOnce<L> {
+    fn by(text: fn(&L) -> &str) -> Self {
+        let places = HashTable::with_capacity(USUAL_LINKS);
+        Self { list: Vec::new(), places, hashes: DefaultHashBuilder::default(), text }
     }
-    let numbered = links.into_iter().enumerate().zip(first_of).zip(follow);
-    numbered
-        .filter(|(((at, _), first), _)| at == first)
-        .map(|(((_, link), _), follow)| Link { nofollow: !follow, ..link })
-        .collect()
+
+    fn get_mut(&mut self, text: &str) -> Option<&mut L> {
+        let has_text = |at: &usize| self.list.get(*at).is_some_and(|link| (self.text)(link) == text);
+        let at = *self.places.find(self.hashes.hash_one(text), has_text)?;
+        self.list.get_mut(at)
+    }
+
+    /// Adds a link with a text that no other has.
+    fn push(&mut self, link: L) {
+        let hash = self.hashes.hash_one((self.text)(&link));
+        let hash_at = |at: &usize| self.list.get(*at).map_or(0, |link| self.hashes.hash_one((self.text)(link)));
+        self.places.insert_unique(hash, self.list.len(), hash_at);
+        self.list.push(link);
+    }
 }

@@ -23,7 +23,12 @@ use url::Url;
 
 use self::{http::Http, offload::Offload, visit::Visit};
 use crate::{
-    frontier::Lease, outcome::FetchError, permit::Permit, pipeline::Outlet, request::CanonicalUrl, spider::Spider,
+    frontier::{Lease, known::Known},
+    outcome::FetchError,
+    permit::Permit,
+    pipeline::Outlet,
+    request::CanonicalUrl,
+    spider::Spider,
     transport::body::BodyLimits,
 };
 
@@ -142,6 +147,7 @@ pub struct Desk<S: Spider> {
     pub(crate) outlets: Arc<[Outlet<S::Item>]>,
     pub(crate) offload: Offload,
     pub(crate) canonical: CanonicalUrl,
+    pub(crate) known: Arc<Known>,
     pub(crate) body_limits: BodyLimits,
 }
 

@@ -27,7 +27,7 @@ use crate::{
     outcome::{FetchError, Outcome},
     permit::Permit,
     pipeline::{PipelineError, Scraped},
-    request::{CanonicalUrl, Request},
+    request::Request,
     response::Response,
     spider::Spider,
 };
@@ -120,6 +120,7 @@ struct Page<I> {
 /// Decodes and parses off the loop, as everything is that the spider brings.
 async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
     let (spider, limits, canonical) = (desk.spider.clone(), desk.body_limits, desk.canonical.clone());
+    let known = desk.known.clone();
     let mut answer = answer;
     // Held for as long as the parsing is waited for: the page is made of it, and one that never returns must not keep
     // it from all others.
@@ -133,7 +134,7 @@ async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>)
         let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();
-        Ok(Page { items, found: found_on(&page, requests, &canonical) })
+        Ok(Page { items, found: Candidate::found_on(page.request(), requests, &canonical, &known) })
     };
     match desk.offload.run(work).await {
         Ok(parsed) => parsed,
@@ -142,21 +143,6 @@ async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>)
             Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))))
         }
     }
-}
-
-/// Makes candidates of what the spider follows: one link further than the page.
-fn found_on(page: &Response, requests: Vec<Request>, canonical: &CanonicalUrl) -> Vec<Candidate> {
-    if requests.is_empty() {
-        return Vec::new();
-    }
-    let parent: Arc<str> = page.url().as_str().into();
-    let from_here = |mut request: Request| {
-        request.depth = page.depth().saturating_add(1);
-        request.parent = Some(parent.clone());
-        request.redirected_from.clear();
-        Candidate::new(request, canonical)
-    };
-    requests.into_iter().map(from_here).collect()
 }
 
 /// Hands the items to every pipeline and waits until each is acknowledged.

@@ -4,6 +4,7 @@ pub mod admission;
 #[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
 pub mod durable;
+pub mod known;
 #[cfg(test)]
 mod laws;
 pub mod memory;
