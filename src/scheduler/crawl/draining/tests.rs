@@ -92,7 +92,7 @@ impl World {
         let crawl = Crawl::new(CrawlParts {
             retry: Retry::default(),
             frontier,
-            admission: Admission::new(scope, politeness.domain_key.clone(), u64::MAX),
+            admission: Admission::new(scope, politeness.domain_key.clone(), u64::MAX, Arc::default()),
             budget,
             domains: Domains::new(politeness.clone(), Arc::new(Nobody)),
             robots: RobotsDesk::new("bot"),
