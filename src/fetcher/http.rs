@@ -248,7 +248,7 @@ impl Http {
             other => FetchError::Protocol(other.to_string()),
         })?;
         let no_answer = || FetchError::Protocol("an answer without a head".into());
-        let Incoming { head, body, held, length, is_cut } = exchange.take_answer().ok_or_else(no_answer)?;
+        let Incoming { head, body, memory, length, is_cut } = exchange.take_answer().ok_or_else(no_answer)?;
         let (status, headers) = (head.status.as_u16(), head.headers);
         self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &headers);
         // Of a redirect or a refusal the head says all that matters.
@@ -258,7 +258,7 @@ impl Http {
             return Err(FetchError::TooLarge(format!("over {} bytes", extent.most)));
         }
         let (fetched_at, elapsed) = (wall_clock(), Duration::ZERO);
-        Ok(Answer { status, headers, fetched_at, elapsed, received: length, body, held })
+        Ok(Answer { status, headers, fetched_at, elapsed, received: length, body, held: memory })
     }
 }
 

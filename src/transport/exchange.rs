@@ -86,8 +86,8 @@ pub struct Incoming {
     pub head: Head,
     /// The body, or as much of it as was wanted.
     pub body: Bytes,
-    /// The memory that the body takes from others.
-    pub held: Held,
+    /// What the body takes of the memory for all.
+    pub memory: Held,
     /// How many bytes of body came.
     pub length: u64,
     /// Whether the body is longer than was wanted.
@@ -294,10 +294,10 @@ impl Exchange {
     /// Takes the answer out.
     pub fn take_answer(&self) -> Option<Incoming> {
         let head = self.head.take()?;
-        let mut body = self.body.borrow_mut();
-        let (length, is_cut) = (body.length(), self.is_cut.get());
-        let (body, held) = body.take();
-        Some(Incoming { head, body, held, length, is_cut })
+        let mut gathered = self.body.borrow_mut();
+        let (length, is_cut) = (gathered.length(), self.is_cut.get());
+        let (body, memory) = gathered.take();
+        Some(Incoming { head, body, memory, length, is_cut })
     }
 
     /// Keeps the first failure, and returns what the I/O traits want to hear.

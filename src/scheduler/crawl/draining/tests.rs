@@ -16,6 +16,7 @@ use crate::{
     frontier::{
         Frontier, Leased, Returned,
         admission::{Admission, Candidate},
+        known::Known,
         memory::MemoryFrontier,
     },
     outcome::Outcome,
@@ -92,7 +93,12 @@ impl World {
         let crawl = Crawl::new(CrawlParts {
             retry: Retry::default(),
             frontier,
-            admission: Admission::new(scope, politeness.domain_key.clone(), u64::MAX, Arc::default()),
+            admission: Admission::new(
+                scope,
+                politeness.domain_key.clone(),
+                u64::MAX,
+                Arc::new(Known::new(&Recrawl::default())),
+            ),
             budget,
             domains: Domains::new(politeness.clone(), Arc::new(Nobody)),
             robots: RobotsDesk::new("bot"),
