@@ -1,18 +1,30 @@
-//! The bench: a site of 20,000 pages of 12 KiB, crawled without politeness, beside a bare awc loop in the same run.
+//! The bench: a site of 20,000 pages of 12 KiB, crawled without politeness, beside a bare awc loop in the same run, and
+//! the same loop through the crawler's transport, each request under a permit.
 //!
-//! You will see pages a second, CPU seconds for 1,000 pages and peak memory of both; the site runs in a process of its
+//! You will see pages a second, CPU seconds for 1,000 pages and peak memory of each; the site runs in a process of its
 //! own, so none of its cost is counted: `cargo run --release --example bench [PAGES]`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and reads clocks")]
 
 use std::{
     error::Error,
     fmt::Write as _,
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
+    fs::File,
+    io::{BufRead, BufReader, BufWriter},
+    process::{Child, Command, Stdio},
+    sync::Arc,
     time::Instant,
 };
 
-use actix_crawler::{extract, prelude::*};
+use actix_crawler::{
+    domain::Domain,
+    extract,
+    fetcher::http::Http,
+    permit::{Gate, Released},
+    politeness::Limits,
+    prelude::*,
+    throttle::Throttle,
+    transport::{SharedTransport, Transport, TransportSettings, address::AddressGuard},
+};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use futures_util::{StreamExt, stream};
 
@@ -31,15 +43,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     if arguments.get(2).is_some_and(|role| role == "serve") {
         return serve(pages);
     }
-    let mut site = Command::new(&arguments[0]).args([&pages.to_string(), "serve"]).stdout(Stdio::piped()).spawn()?;
+    std::fs::create_dir_all("target")?;
+    let mut site =
+        Site(Command::new(&arguments[0]).args([&pages.to_string(), "serve"]).stdout(Stdio::piped()).spawn()?);
     let mut address = String::new();
-    BufReader::new(site.stdout.take().ok_or("no address")?).read_line(&mut address)?;
-    let bare = measured("bare awc", || bare_awc(address.trim(), pages))?;
-    let ours = measured("actix-crawler", || crawl(address.trim()))?;
-    println!("pages/s: {:.0} % of bare awc", 100.0 * ours / bare);
-    site.kill()?;
-    site.wait()?;
+    BufReader::new(site.0.stdout.take().ok_or("no address")?).read_line(&mut address)?;
+    let address = address.trim();
+    let bare = measured("bare awc", || bare_awc(address, pages))?;
+    let transport = measured("our transport", || our_transport(address, pages))?;
+    let ours = measured("actix-crawler", || crawl(address))?;
+    let percent = |part: f64| 100.0 * part / bare;
+    println!("pages/s: our transport {:.0} %, the crawler {:.0} % of bare awc", percent(transport), percent(ours));
     Ok(())
+}
+
+/// The site ends with the bench, however that ends.
+struct Site(Child);
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
 }
 
 fn crawl(address: &str) -> Result<u64, Box<dyn Error>> {
@@ -64,19 +88,54 @@ fn crawl(address: &str) -> Result<u64, Box<dyn Error>> {
 fn bare_awc(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
     actix_rt::System::new().block_on(async {
         let client = awc::Client::new();
-        let mut lines = std::io::BufWriter::new(std::fs::File::create("target/bare.jsonl")?);
+        let mut lines = BufWriter::new(File::create("target/bare.jsonl")?);
         let fetch = |page: u64| client.get(format!("{address}/{page}")).send();
         let mut answers = stream::iter(0..pages).map(fetch).buffer_unordered(IN_FLIGHT);
-        let mut count = 0;
         while let Some(answer) = answers.next().await {
             let body = answer.map_err(|error| error.to_string())?.body().await?;
-            let scan = extract::scan(&String::from_utf8_lossy(&body), &address.parse()?);
-            let page = Page { url: address.to_owned(), title: scan.title, links: scan.links.len() };
-            serde_json::to_writer(&mut lines, &page)?;
-            count += 1;
+            note(&body, address, &mut lines)?;
         }
-        Ok(count)
+        Ok(pages)
     })
+}
+
+/// The same loop through the crawler's transport: permits, gate, wire, guards and deadlines, and nothing above them.
+fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
+    actix_rt::System::new().block_on(async {
+        let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
+        let settings = TransportSettings { guard, ..TransportSettings::default() };
+        let limits = settings.body;
+        let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
+        let http = Http::new(Transport::new(shared), "bench/1.0".parse()?, false);
+        let gate = Gate::new(Domain::new("site"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
+        let mut lines = BufWriter::new(File::create("target/transport.jsonl")?);
+        let (http, gate) = (&http, &gate);
+        let fetch = async |page: u64| {
+            let request = Request::parse(&format!("{address}/{page}")).map_err(|error| error.to_string())?;
+            let now = Instant::now();
+            let permit = gate.grant(now, now).map_err(|refusal| format!("{refusal:?}"))?;
+            let answer = http.send(permit, &request, true).await.answer;
+            answer.map_err(|error| format!("{error:?}"))
+        };
+        let mut answers = stream::iter(0..pages).map(fetch).buffer_unordered(IN_FLIGHT);
+        while let Some(answer) = answers.next().await {
+            let (body, _) = answer?.decoded(limits)?;
+            note(&body, address, &mut lines)?;
+        }
+        Ok(pages)
+    })
+}
+
+struct Nobody;
+
+impl Released for Nobody {
+    fn released(&self, _: &Domain) {}
+}
+
+fn note(body: &[u8], address: &str, lines: &mut BufWriter<File>) -> Result<(), Box<dyn Error>> {
+    let scan = extract::scan(&String::from_utf8_lossy(body), &address.parse()?);
+    serde_json::to_writer(lines, &Page { url: address.to_owned(), title: scan.title, links: scan.links.len() })?;
+    Ok(())
 }
 
 /// Serves page `n` of a tree in which each page leads to ten others and to thirty anywhere.

@@ -268,11 +268,6 @@ impl Answer {
         retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, wall_clock())
     }
 
-    /// Returns the body, still encoded.
-    pub fn body(&self) -> Bytes {
-        self.body.clone()
-    }
-
     /// Gives the memory of the body back to those that come in: whoever has the answer now answers for it.
     pub fn release_memory(&mut self) -> Held {
         std::mem::take(&mut self.held)

@@ -125,8 +125,6 @@ async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>)
     // Held for as long as the parsing is waited for: the page is made of it, and one that never returns must not keep
     // it from all others.
     let _held = answer.release_memory();
-    // The body is let go here at last: an allocator takes its memory back more cheaply on the thread that asked for it.
-    let _body = answer.body();
     let work = move || {
         if !spider.accepts(answer.status) {
             return Err(Outcome::Status(answer.status));
