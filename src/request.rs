@@ -14,7 +14,7 @@ use crate::error::Error;
 /// One request, on its way from discovery to a page.
 ///
 /// A request is plain data: it can be cloned, compared by its [`Fingerprint`], stored and read back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Request {
     /// The URL, as it will be asked for.
     pub url: Url,
@@ -145,6 +145,24 @@ impl Request {
             hash.update(&self.body);
         }
         Fingerprint(hash.digest128().to_le_bytes())
+    }
+}
+
+/// Shows what tells requests apart, and nothing that is secret: of headers only the names, of URLs no passwords.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.url.clone();
+        strip_user_info(&mut url);
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &url.as_str())
+            .field("headers", &headers)
+            .field("body", &self.body.len())
+            .field("priority", &self.priority)
+            .field("depth", &self.depth)
+            .field("parent", &self.parent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -333,6 +351,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_request_has_no_secrets() {
+        let request = Request::parse("http://me:hidden@e.org/").unwrap().header("authorization", "Basic hidden");
+        let shown = format!("{:?}", request.via("http://me:hidden@p:1"));
+        assert!(shown.contains("http://e.org/") && shown.contains("authorization"), "{shown}");
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
 
     fn canonical(text: &str) -> String {
         let mut url = Url::parse(text).unwrap();
