@@ -166,7 +166,7 @@ impl Http {
     /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
     pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
         let sent = self.send_or_recall(permit, &Request::get(url.clone()), FOR_ROBOTS).await;
-        let bytes = sent.answer.as_ref().map_or(0, |answer| answer.received);
+        let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
         let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
             Err(None) => RobotsResult::Unsent,
@@ -183,7 +183,8 @@ impl Http {
                 },
             },
         };
-        RobotsAnswer { url, result, bytes, started: sent.started, retry_after }
+        let Sent { started, waited, elapsed, .. } = sent;
+        RobotsAnswer { url, result, status, bytes, started, waited, elapsed, retry_after }
     }
 
     async fn exchange(

@@ -118,12 +118,26 @@ pub struct RobotsAnswer {
     pub url: Url,
     /// The answer, or why there is none.
     pub result: RobotsResult,
+    /// The status, if an answer came.
+    pub status: Option<u16>,
     /// Bytes of body that came over the wire.
     pub bytes: u64,
     /// When it was asked for; `None` if it was not.
     pub started: Option<Instant>,
+    /// From the grant of the permit to the writing of the request.
+    pub waited: Duration,
+    /// From the writing to the last byte.
+    pub elapsed: Duration,
     /// The wait that the answer asked for.
     pub retry_after: Option<Duration>,
+}
+
+impl RobotsAnswer {
+    /// Creates one that no request was made for.
+    pub fn unasked(url: Url, result: RobotsResult) -> Self {
+        let (waited, elapsed) = (Duration::ZERO, Duration::ZERO);
+        Self { url, result, status: None, bytes: 0, started: None, waited, elapsed, retry_after: None }
+    }
 }
 
 /// The kinds of answer to the question for a robots file.

@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use serde::Serialize;
@@ -84,8 +84,8 @@ impl LogLine {
     }
 
     /// Creates the line of an answer to the question for a robots file; `None` where it was not asked for.
-    pub fn robots(time: SystemTime, domain: Domain, answer: &RobotsAnswer, now: Instant) -> Option<Self> {
-        let (outcome, detail, status) = match &answer.result {
+    pub fn robots(time: SystemTime, domain: Domain, answer: &RobotsAnswer) -> Option<Self> {
+        let (outcome, detail) = match &answer.result {
             RobotsResult::Unsent => return None,
             RobotsResult::Body(status, _) => {
                 let outcome = match status {
@@ -93,11 +93,11 @@ impl LogLine {
                     status if is_refusal(*status) => "robots/refused",
                     _ => "robots/status",
                 };
-                (outcome.into(), String::new(), Some(*status))
+                (outcome.into(), String::new())
             }
-            RobotsResult::Redirect(to) => ("robots/redirect".into(), to.to_string(), None),
-            RobotsResult::Failed(error) => (format!("robots/{}", error.key()).into(), error.to_string(), None),
-            RobotsResult::Lost => ("robots/panic".into(), "the fetcher panicked over it".to_owned(), None),
+            RobotsResult::Redirect(to) => ("robots/redirect".into(), to.to_string()),
+            RobotsResult::Failed(error) => (format!("robots/{}", error.key()).into(), error.to_string()),
+            RobotsResult::Lost => ("robots/panic".into(), "the fetcher panicked over it".to_owned()),
         };
         Some(Self {
             time,
@@ -105,11 +105,11 @@ impl LogLine {
             domain,
             outcome,
             detail,
-            status,
+            status: answer.status,
             attempt: 1,
             is_final: false,
-            waited: Duration::ZERO,
-            elapsed: answer.started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started)),
+            waited: answer.waited,
+            elapsed: answer.elapsed,
             bytes: answer.bytes,
             depth: 0,
             parent: None,

@@ -288,7 +288,7 @@ mod tests {
         }
 
         fn answer(&mut self, from: &str, result: RobotsResult) -> Vec<Verdict> {
-            let answer = RobotsAnswer { url: url(from), result, bytes: 0, started: None, retry_after: None };
+            let answer = RobotsAnswer::unasked(url(from), result);
             self.desk.answered(answer, &mut self.stats, self.now)
         }
 

@@ -26,7 +26,7 @@ impl Crawl {
         self.stats.bytes += answer.bytes;
         self.domains.schedule(domain, now);
         if let Some(lines) = &mut self.log {
-            lines.extend(LogLine::robots(wall_clock(), domain.clone(), &answer, now));
+            lines.extend(LogLine::robots(wall_clock(), domain.clone(), &answer));
         }
         match &answer.result {
             RobotsResult::Body(status @ (429 | 503), _) => {
@@ -49,7 +49,7 @@ impl Crawl {
     /// The question for a robots file was dropped unanswered: its fetcher panicked or died.
     pub fn robots_lost(&mut self, url: Url, now: Instant) {
         self.stats.count("fetcher/lost");
-        let answer = RobotsAnswer { url, result: RobotsResult::Lost, bytes: 0, started: None, retry_after: None };
+        let answer = RobotsAnswer::unasked(url, RobotsResult::Lost);
         let domain = self.admission.domain(&answer.url);
         self.take_robots_in(answer, &domain, now);
     }
