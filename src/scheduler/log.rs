@@ -42,10 +42,10 @@ pub struct LogLine {
     /// and is asked for again when its answer has grown old.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// Seconds between the grant of the permit and the writing of the request; 0 for a robots file.
+    /// Seconds between the grant of the permit and the writing of the request.
     #[serde(serialize_with = "as_seconds")]
     pub waited: Duration,
-    /// Seconds between the writing and the last byte; for a robots file, and its coming to the scheduler.
+    /// Seconds between the writing and the last byte.
     #[serde(serialize_with = "as_seconds")]
     pub elapsed: Duration,
     /// Bytes of body that came over the wire.
