@@ -52,7 +52,7 @@ fn the_crawl_log_tells_what_came_of_each_robots_file() {
         let of_site = robots.iter().filter(|line| line.url == site.url("/robots.txt"));
         of_site.map(|line| (line.outcome.as_str(), line.status, line.detail.as_str())).collect::<Vec<_>>()
     };
-    assert_eq!(told(&led), [("robots/redirect", None, there.url("/robots.txt").as_str())]);
+    assert_eq!(told(&led), [("robots/redirect", Some(302), there.url("/robots.txt").as_str())]);
     assert_eq!(told(&none), [("robots/status", Some(404), "")]);
     let of_there = told(&there);
     assert!((1..=2).contains(&of_there.len()) && of_there.iter().all(|line| *line == ("robots/ok", Some(200), "")));
