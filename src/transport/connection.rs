@@ -96,15 +96,8 @@ impl Connection {
         let current = Exchange::current().ok_or_else(|| io::Error::other("a write without a permit"))?;
         let is_new = self.serving.as_ref().is_none_or(|serving| !Rc::ptr_eq(&serving.exchange, &current));
         if is_new {
-            let decoder = ResponseDecoder::new(&current.method, self.limits);
             self.slot.busy();
-            self.serving = Some(Serving {
-                exchange: current,
-                decoder,
-                sent: Sent::Nothing,
-                outgoing: BytesMut::new(),
-                has_enough: false,
-            });
+            self.serving = Some(Serving::new(current, self.limits));
         }
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -262,6 +255,11 @@ impl Connection {
 }
 
 impl Serving {
+    fn new(exchange: Rc<Exchange>, limits: WireLimits) -> Self {
+        let decoder = ResponseDecoder::new(&exchange.method, limits);
+        Self { exchange, decoder, sent: Sent::Nothing, outgoing: BytesMut::new(), has_enough: false }
+    }
+
     /// Takes in what came.
     fn read(&mut self, received: &mut BytesMut) -> io::Result<()> {
         while !self.has_enough {
@@ -393,170 +391,4 @@ impl fmt::Debug for Connection {
 pub type BoxedStream = RefCell<Option<Box<dyn Stream>>>;
 
 #[cfg(test)]
-mod tests {
-    use std::{future::poll_fn, sync::Arc, time::Duration};
-
-    use bytes::Bytes;
-    use futures_util::FutureExt;
-    use http::Method;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-
-    use super::*;
-    use crate::{
-        domain::Domain,
-        permit::{Gate, Released},
-        politeness::Limits,
-        rate::Rate,
-        throttle::Throttle,
-        transport::{
-            Deadlines, SharedTransport, Transport, TransportSettings,
-            exchange::{Extent, Target},
-            proxy::Proxy,
-            sockets::{SocketBudget, Sockets},
-        },
-    };
-
-    const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-
-    struct Nobody;
-    impl Released for Nobody {
-        fn released(&self, _: &Domain) {}
-    }
-
-    fn exchange(head: Duration) -> Rc<Exchange> {
-        exchange_by(None, head)
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
-    fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
-        let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
-        let now = std::time::Instant::now();
-        let permit = gate.grant(now, now).unwrap();
-        let target = Target { tls: false, host: "e.org".into(), port: 80, proxy };
-        let deadlines = Deadlines { head, ..Deadlines::default() };
-        let settings = TransportSettings { deadlines, ..TransportSettings::default() };
-        let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap();
-        let extent = Extent { most: 6, takes_part: true };
-        Exchange::new(permit, Method::GET, target, extent, &Transport::new(shared))
-    }
-
-    /// A connection, the server's end of it, and its slot.
-    async fn connected(buffer: usize) -> (Connection, DuplexStream, Rc<Slot>) {
-        let (ours, theirs) = duplex(buffer);
-        let sockets = Sockets::new(SocketBudget::new(1), Duration::from_secs(60));
-        let slot = sockets.register(Box::new(ours), sockets.place().await);
-        (Connection::new(slot.clone(), WireLimits::default()), theirs, slot)
-    }
-
-    async fn write(connection: &mut Connection, exchange: &Rc<Exchange>, bytes: &[u8]) -> io::Result<usize> {
-        exchange.scope(poll_fn(|cx| Pin::new(&mut *connection).poll_write(cx, bytes))).await
-    }
-
-    /// Reads until awc would know that the answer has come; returns what awc sees, and the body.
-    async fn read(connection: &mut Connection, exchange: &Rc<Exchange>) -> io::Result<(&'static str, Bytes)> {
-        let mut seen = vec![0; 1_000];
-        let length = exchange.scope(connection.read(&mut seen)).await?;
-        let seen = if seen[..length] == *CAME_AND_KEPT { "kept" } else { "closed" };
-        Ok((seen, exchange.take_answer().expect("an answer").body))
-    }
-
-    /// Serves one request, after which the connection is kept.
-    async fn serve_one(connection: &mut Connection, server: &mut DuplexStream) {
-        let first = exchange(Duration::from_secs(9));
-        write(connection, &first, b"first").await.unwrap();
-        server.write_all(HELLO).await.unwrap();
-        assert_eq!(read(connection, &first).await.unwrap(), ("kept", "hello".into()));
-        drop(first.into_permit().expect("a connection that served lets go of the exchange, and so of its permit"));
-    }
-
-    #[test]
-    fn awc_hears_of_an_answer_once_the_body_is_whole_and_its_connection_closes_with_one_that_is_cut() {
-        actix_rt::System::new().block_on(async {
-            let (mut connection, mut server, slot) = connected(1_000).await;
-            serve_one(&mut connection, &mut server).await;
-            let exchange = exchange(Duration::from_secs(9));
-            write(&mut connection, &exchange, b"second").await.unwrap();
-            server.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await.unwrap();
-            let mut seen = [0; 100];
-            let early = exchange.scope(connection.read(&mut seen)).now_or_never();
-            assert!(early.is_none(), "{early:?}");
-            server.write_all(b"5\r\nworld\r\n").await.unwrap();
-            assert_eq!(read(&mut connection, &exchange).await.unwrap(), ("closed", "hellow".into()));
-            assert!(slot.stream().borrow().is_none());
-        });
-    }
-
-    #[test]
-    fn what_comes_on_an_idle_connection_is_no_answer_and_the_request_stays_unsent() {
-        actix_rt::System::new().block_on(async {
-            for closes in [false, true] {
-                let (mut connection, mut server, slot) = connected(1_000).await;
-                serve_one(&mut connection, &mut server).await;
-                if closes {
-                    server.shutdown().await.unwrap();
-                } else {
-                    server.write_all(HELLO).await.unwrap();
-                }
-                let second = exchange(Duration::from_secs(9));
-                write(&mut connection, &second, b"second").await.unwrap_err();
-                assert!(second.died_unanswered(), "it may be sent again");
-                drop(connection);
-                drop(slot);
-                let mut asked = String::new();
-                server.read_to_string(&mut asked).await.unwrap();
-                assert_eq!(asked, "first");
-            }
-        });
-    }
-
-    /// It was taken for a connection that died, and the request was sent a second time.
-    #[test]
-    fn a_server_that_is_silent_has_not_died() {
-        actix_rt::System::new().block_on(async {
-            let (mut connection, mut server, _slot) = connected(1_000).await;
-            serve_one(&mut connection, &mut server).await;
-            let second = exchange(Duration::from_millis(10));
-            write(&mut connection, &second, b"second").await.unwrap();
-            read(&mut connection, &second).await.unwrap_err();
-            assert!(matches!(second.take_failure(), Some(FetchError::Timeout { .. })));
-            assert!(!second.died_unanswered());
-        });
-    }
-
-    #[test]
-    fn a_request_that_is_answered_before_it_is_written_is_not_written_on_and_the_connection_is_closed() {
-        actix_rt::System::new().block_on(async {
-            let (mut connection, mut server, slot) = connected(200).await;
-            let exchange = exchange(Duration::from_secs(9));
-            assert_eq!(write(&mut connection, &exchange, &[b'x'; 500]).await.unwrap(), 200);
-            server.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
-            server.write_all(HELLO).await.unwrap();
-            assert_eq!(write(&mut connection, &exchange, &[b'x'; 300]).await.unwrap(), 300);
-            assert_eq!(read(&mut connection, &exchange).await.unwrap(), ("closed", "hello".into()));
-            assert!(slot.stream().borrow().is_none());
-        });
-    }
-
-    #[test]
-    fn a_head_is_rewritten_for_a_proxy_however_few_bytes_it_takes_at_once() {
-        actix_rt::System::new().block_on(async {
-            let proxy: Proxy = "http://me:secret@p:1".parse().unwrap();
-            for buffer in [1, 7, 1_000] {
-                let exchange = exchange_by(Some(Arc::new(proxy.clone())), Duration::from_secs(9));
-                let (mut connection, mut server, _slot) = connected(buffer).await;
-                let head = b"POST /a HTTP/1.1\r\nhost: e.org\r\n\r\n";
-                let sending = async {
-                    assert_eq!(write(&mut connection, &exchange, head).await.unwrap(), head.len());
-                    assert!(write(&mut connection, &exchange, b"body").await.unwrap() > 0);
-                    exchange.scope(connection.flush()).await.unwrap();
-                };
-                let expected = "POST http://e.org/a HTTP/1.1\r\nproxy-authorization: Basic bWU6c2VjcmV0\r\n\
-                                host: e.org\r\n\r\nb";
-                let mut sent = vec![0; expected.len()];
-                let (_, received) = tokio::join!(sending, server.read_exact(&mut sent));
-                received.unwrap();
-                assert_eq!(String::from_utf8(sent).unwrap(), expected);
-            }
-        });
-    }
-}
+mod tests;
