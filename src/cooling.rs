@@ -54,8 +54,12 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait that we choose ourselves, and how long a domain that was given up is left alone.
 const LONGEST_OWN_WAIT: Duration = Duration::from_secs(600);
 
-/// The longest wait that a server's `Retry-After` gets: a day. More would be a way to hold a crawl for ever.
+/// The longest wait that a server's `Retry-After` gets: a day. Who asks for more does not want this crawl, and is given
+/// up at once: waiting would be a way to hold it for ever.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(86_400);
+
+/// What a `Retry-After` of more than that is read as, so that it can be added to any instant.
+const TOO_LONG: Duration = Duration::from_secs(86_401);
 
 impl Cooling {
     /// Takes note of a refusal of a request that was written at `started`.
@@ -76,10 +80,12 @@ impl Cooling {
             self.since = Some(now);
         }
         self.why = Some(why);
+        if retry_after.is_some_and(|asked| asked > LONGEST_ASKED_WAIT) {
+            self.consecutive = self.consecutive.max(why.patience());
+        }
         if self.has_given_up() {
             let until = now + retry_after.unwrap_or(LONGEST_OWN_WAIT).clamp(LONGEST_OWN_WAIT, LONGEST_ASKED_WAIT);
             self.until = self.until.max(Some(until));
-            self.why = Some(why);
             return Verdict::GiveUp(self.until.unwrap_or(until));
         }
         let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
@@ -129,11 +135,12 @@ pub fn is_refusal(status: u16) -> bool {
 /// Reads `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A date that has passed means at once.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds.min(LONGEST_ASKED_WAIT.as_secs())));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number here can have are a long time too.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(TOO_LONG));
     }
     let at = httpdate::parse_http_date(value).ok()?;
-    Some(at.duration_since(now).unwrap_or_default().min(LONGEST_ASKED_WAIT))
+    Some(at.duration_since(now).unwrap_or_default().min(TOO_LONG))
 }
 
 #[cfg(test)]
@@ -199,12 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_more_than_a_day_is_given_up_at_once() {
+        let now = Instant::now();
+        let refused = |asked| Cooling::default().refused(now, now, Why::Status(503), Some(asked), 0.0);
+        assert_eq!(refused(LONGEST_ASKED_WAIT), Verdict::Cool(now + LONGEST_ASKED_WAIT));
+        assert_eq!(refused(TOO_LONG), Verdict::GiveUp(now + LONGEST_ASKED_WAIT));
+    }
+
+    #[test]
     fn retry_after_is_read_as_seconds_or_as_a_date() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(retry_after(" 120 ", now), Some(120 * S));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), Some(60 * S));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("99999999999", now), Some(LONGEST_ASKED_WAIT));
+        for beyond in ["86401", "99999999999", &"9".repeat(300), "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert_eq!(retry_after(beyond, now), Some(TOO_LONG), "{beyond}");
+        }
         assert_eq!(retry_after("soon", now), None);
         assert_eq!(retry_after("-5", now), None);
     }

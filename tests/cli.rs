@@ -413,7 +413,13 @@ fn fetch_shows_one_answer() {
     assert!(shown.starts_with("HTTP/1.1 200 OK\n") && shown.ends_with("\n\n%PDF"), "{shown}");
     let file = path(&folder, "doc.pdf");
     run(&["fetch", &site.url("/doc.pdf"), "--allow-private", "-o", &file]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "%PDF");
+    fs::write(&file, "what was there, and is longer").unwrap();
+    assert_eq!(run(&["fetch", "http://127.0.0.1:1/", "--allow-private", "-o", &file]).status.code(), Some(3));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "what was there, and is longer", "no answer takes it away");
+    run(&["fetch", &site.url("/doc.pdf"), "--allow-private", "-o", &file]);
     assert_eq!(fs::read_to_string(file).unwrap(), "%PDF");
+    run(&["fetch", &site.url("/doc.pdf"), "--allow-private", "-o", "/dev/null"]);
     assert_eq!(run(&["fetch", &site.url("/missing"), "--allow-private"]).status.code(), Some(3));
 }
 

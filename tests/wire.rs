@@ -348,7 +348,17 @@ fn what_is_wrong_is_a_protocol_error() {
         broken("protocol", "conflict", coding("chunked\r\nContent-Length: 5")),
         broken("protocol", "coding", coding("gzip, chunked")),
         broken("protocol", "coding_twice", coding("chunked, chunked")),
+        broken("protocol", "coding_unknown", coding("xchunked")),
+        broken("protocol", "coding_with_parameters", coding("chunked;q=1")),
         broken("protocol", "coding_control", coding("\u{b}chunked")),
+        broken(
+            "protocol",
+            "unasked_part",
+            [
+                send("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/1000\r\nConnection: close\r\n\r\nhello"),
+                Close,
+            ],
+        ),
         broken("protocol", "not_chunked", chunks("<html>")),
         broken("protocol", "chunk_size", chunks("-5\r\nhello\r\n0\r\n\r\n")),
         broken("protocol", "chunk_overflow", chunks("FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n")),

@@ -31,7 +31,7 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     refuse_private(std::slice::from_ref(&url), &transport.guard)?;
     let user_agent = options.identity.user_agent(std::slice::from_ref(&url))?;
     let limits = transport.body;
-    let mut body_to = options.output.as_deref().map(create).transpose()?;
+    let mut body_to = options.output.as_deref().map(open).transpose()?;
 
     let mut request = Request::get(url.clone());
     request.headers.clone_from(&options.header);
@@ -60,7 +60,7 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     match &mut body_to {
         Some((path, file)) => {
             print(&shown)?;
-            file.write_all(&body).map_err(|error| Failure::unwritable("-o", path, &error))?;
+            replace(file, &body).map_err(|error| Failure::unwritable("-o", path, &error))?;
         }
         None => {
             shown.extend_from_slice(&body);
@@ -70,8 +70,19 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     Ok(if (200..400).contains(&answer.status) { Exit::Well } else { Exit::FailedPages })
 }
 
-fn create(path: &Path) -> Result<(&Path, File), Failure> {
-    File::create(path).map(|file| (path, file)).map_err(|error| Failure::unwritable("-o", path, &error))
+/// Opens a file, so that it is known to be writable before anything is asked for; it keeps what it has until an answer
+/// is there.
+fn open(path: &Path) -> Result<(&Path, File), Failure> {
+    let file = File::options().write(true).create(true).truncate(false).open(path);
+    file.map(|file| (path, file)).map_err(|error| Failure::unwritable("-o", path, &error))
+}
+
+fn replace(file: &mut File, body: &[u8]) -> io::Result<()> {
+    // Pipes and devices have no length.
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    file.write_all(body)
 }
 
 /// Says on one line why no answer came.

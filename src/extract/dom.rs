@@ -24,9 +24,9 @@ use super::tokens::{Content, Tag, Text, TextKind, Token, Tokens, normalised};
 /// Browsers stop nesting at the same depth (512 in Blink and `WebKit`).
 pub(super) const MAX_OPEN: usize = 512;
 
-/// The most nodes of a tree, whatever the page's length. A node takes about 200 bytes, and pages
-/// made for people have fewer than 50,000.
-pub(super) const MAX_NODES: usize = 500_000;
+/// The most nodes and attributes of a tree, whatever the page's length. Each takes about 200 bytes,
+/// so that the trees of two hostile pages are 100 MB; pages made for people have fewer than 50,000.
+pub(super) const MAX_NODES: usize = 250_000;
 
 /// A page may have this many nodes however short it is, and beyond them one node per byte: without
 /// repetition the shortest markup of a node takes two.
@@ -67,6 +67,8 @@ pub(super) fn parse(html: &str) -> (Html, Option<Cut>) {
 struct Builder {
     tree: TreeBuilder<NodeId, HtmlTreeSink>,
     node_limit: usize,
+    /// How many attributes were handed to the tree builder.
+    attributes: usize,
     /// How many elements were open when they were last counted, and how many nodes there were: no
     /// more can be open now than those and all that were made since.
     counted: (usize, usize),
@@ -83,7 +85,7 @@ impl Builder {
         // A crawler runs no scripts, so what stands in `noscript` is part of the page.
         let options = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
         let tree = TreeBuilder::new(HtmlTreeSink::new(Html::new_document()), options);
-        Self { tree, node_limit, counted: (0, 0), seen_root: [false; 2], cut: None }
+        Self { tree, node_limit, attributes: 0, counted: (0, 0), seen_root: [false; 2], cut: None }
     }
 
     fn start(&mut self, tag: &Tag<'_>) -> Content {
@@ -94,11 +96,13 @@ impl Builder {
             self.cut = Some(Cut::TooDeep);
             return content_of(tag);
         }
-        self.pass(tag_token(TagKind::StartTag, tag))
+        let attributes = attributes(tag);
+        self.attributes += attributes.len();
+        self.pass(tag_token(TagKind::StartTag, tag, attributes))
     }
 
     fn end(&mut self, tag: &Tag<'_>) {
-        self.pass(tag_token(TagKind::EndTag, tag));
+        self.pass(tag_token(TagKind::EndTag, tag, Vec::new()));
     }
 
     fn doctype(&mut self, inside: &str) {
@@ -147,7 +151,7 @@ impl Builder {
     }
 
     fn is_full(&mut self) -> bool {
-        let full = self.nodes() > self.node_limit;
+        let full = self.nodes() + self.attributes > self.node_limit;
         if full {
             self.cut = Some(Cut::TooManyNodes);
         }
@@ -196,12 +200,12 @@ impl Tracer for OpenElements {
     }
 }
 
-fn tag_token(kind: TagKind, tag: &Tag<'_>) -> tokenizer::Token {
+fn tag_token(kind: TagKind, tag: &Tag<'_>, attrs: Vec<Attribute>) -> tokenizer::Token {
     tokenizer::Token::TagToken(tokenizer::Tag {
         kind,
         name: local_name(tag.name),
         self_closing: tag.self_closing,
-        attrs: if kind == TagKind::StartTag { attributes(tag) } else { Vec::new() },
+        attrs,
         had_duplicate_attributes: false,
     })
 }

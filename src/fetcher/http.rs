@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, EXPECT, HOST, PROXY_AUTHORIZATION, RETRY_AFTER,
-        USER_AGENT,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, EXPECT, HOST, PROXY_AUTHORIZATION, RANGE,
+        RETRY_AFTER, USER_AGENT,
     },
 };
 use tokio::time::timeout;
@@ -258,6 +258,9 @@ impl Http {
         if is_cut && !is_enough {
             return Err(FetchError::TooLarge(format!("over {} bytes", extent.most)));
         }
+        if status == 206 && !asks_for_a_part(request) {
+            return Err(FetchError::Protocol("a part (206) of what was asked for whole".into()));
+        }
         let (fetched_at, elapsed) = (wall_clock(), Duration::ZERO);
         Ok(Answer { status, headers, fetched_at, elapsed, received: length, body, held: memory })
     }
@@ -290,6 +293,11 @@ impl Answer {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Without a range, a `206` and its body are no answer (RFC 9110 §15.3.7).
+fn asks_for_a_part(request: &Request) -> bool {
+    request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RANGE.as_str()))
 }
 
 /// The host with its port where that is not the scheme's own.

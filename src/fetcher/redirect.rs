@@ -1,5 +1,7 @@
 //! Redirect: from an answer that sends us elsewhere to the request that goes there. Knows no network.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, Method, header::LOCATION};
 use url::Url;
 
@@ -19,12 +21,17 @@ pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let location = headers.get(LOCATION)?;
-    // Servers send raw UTF-8 here; browsers read it as such.
-    let location = String::from_utf8_lossy(location.as_bytes());
+    let location = as_text(headers.get(LOCATION)?.as_bytes());
     let mut to = url.join(location.trim()).ok()?;
     strip_user_info(&mut to);
     Some(to)
+}
+
+/// Servers send raw UTF-8 here, and browsers read it as such; other bytes are percent-encoded one by one, so that what
+/// is asked for is what the server named.
+fn as_text(location: &[u8]) -> Cow<'_, str> {
+    let encode = |byte: &u8| if byte.is_ascii() { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+    str::from_utf8(location).map_or_else(|_| location.iter().map(encode).collect(), Cow::Borrowed)
 }
 
 /// Returns the request that follows a redirect, a request of its own under a permit of its own.
@@ -61,6 +68,8 @@ fn becomes_get(status: u16, method: &Method) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn go(request: &Request, status: u16, to: &str) -> Result<Request, Outcome> {
@@ -77,6 +86,10 @@ mod tests {
         headers.insert(LOCATION, "https://me:pw@e.org/".parse().unwrap());
         assert_eq!(target(301, &headers, &url).unwrap().as_str(), "https://e.org/", "passwords are not theirs to give");
         assert_eq!(target(302, &HeaderMap::new(), &url), None, "no Location, no redirect");
+        for (location, to) in [(b"/caf\xe9?\xff".as_slice(), "caf%E9?%FF"), ("/café".as_bytes(), "caf%C3%A9")] {
+            headers.insert(LOCATION, HeaderValue::from_bytes(location).unwrap());
+            assert_eq!(target(301, &headers, &url).unwrap().as_str(), format!("https://e.org/{to}"));
+        }
     }
 
     #[test]

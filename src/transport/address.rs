@@ -68,7 +68,7 @@ const V4: Kinds<Ipv4Net> = &[
     (v4(100, 100, 100, 200, 32), "a cloud metadata address"),
     // Azure: public by its number, private by its use.
     (v4(168, 63, 129, 16, 32), "a cloud metadata address"),
-    (v4(0, 0, 0, 0, 32), "the unspecified address, which leads to this machine,"),
+    (v4(0, 0, 0, 0, 32), "the unspecified address, which leads to this machine"),
     (v4(0, 0, 0, 0, 8), "an address of \"this network\""),
     (v4(10, 0, 0, 0, 8), "a private address"),
     (v4(100, 64, 0, 0, 10), "an address of carrier-grade NAT"),
@@ -94,7 +94,7 @@ const V6: Kinds<Ipv6Net> = &[
     (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), "a cloud metadata address"),
     (v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), "a cloud metadata address"),
     (v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128), "a cloud metadata address"),
-    (v6([0; 8], 128), "the unspecified address, which leads to this machine,"),
+    (v6([0; 8], 128), "the unspecified address, which leads to this machine"),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "the loopback address"),
     // Where in it the IPv4 address stands is its operator's choice (RFC 8215), so nothing can be read out of it.
     (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), "an address of a local NAT64"),

@@ -21,8 +21,9 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-/// Codings that change what the bytes say. We ask for none of them, so they are an error rather than a wrong body.
-const CODINGS: [&[u8]; 5] = [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
+/// Values that are no codings at all, of mail and of servers' whims: they say nothing about the body, so it is read to
+/// the end of the connection (§6.3 rule 4), as browsers do.
+const WHIMS: [&[u8]; 4] = [b"binary", b"none", b"7bit", b"8bit"];
 
 /// Tells what ends the body of a final response.
 ///
@@ -43,9 +44,8 @@ pub(super) fn of(is_head: bool, status: StatusCode, headers: &HeaderMap) -> Resu
         ([], None) => Ok(Framing::UntilClose),
         (_, Some(_)) => Err(WireError::Conflict),
         ([only], None) if only.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        // Neither chunked nor a coding: a server's whim ("binary", "none"), which says nothing about the length (§6.3
-        // rule 4).
-        ([only], None) if !CODINGS.iter().any(|coding| only.eq_ignore_ascii_case(coding)) => Ok(Framing::UntilClose),
+        ([only], None) if WHIMS.iter().any(|whim| only.eq_ignore_ascii_case(whim)) => Ok(Framing::UntilClose),
+        // We ask for none, and what one has done to the bytes cannot be told: an error, rather than a wrong body.
         (codings, None) => Err(WireError::Coding(shown(&codings.join(&b", "[..])))),
     }
 }

@@ -202,13 +202,21 @@ fn transfer_codings_are_chunked_or_nothing_or_an_error() {
     ] {
         assert_eq!(body(with(&format!("Transfer-Encoding: {codings}\r\n"), whole)), b"hello", "{codings}");
     }
-    for codings in
-        ["gzip, chunked", "chunked, chunked", "chunked, gzip", "gzip", "X-GZIP", "foo, chunked", "chunked;q=1, a"]
-    {
+    for codings in [
+        "gzip, chunked",
+        "chunked, chunked",
+        "chunked, gzip",
+        "gzip",
+        "X-GZIP",
+        "foo, chunked",
+        "chunked;q=1",
+        "xchunked",
+        "\"chunked\"",
+    ] {
         let read = read(with(&format!("Transfer-Encoding: {codings}\r\n"), whole));
         assert_eq!(read, Err(WireError::Coding(codings.into())));
     }
-    for codings in ["binary", "identity", ""] {
+    for codings in ["binary", "Identity", "none", ""] {
         let read = read(with(&format!("Transfer-Encoding: {codings}\r\n"), "hello")).unwrap();
         assert_eq!((read.body.as_slice(), read.is_reusable), (&b"hello"[..], false));
     }
