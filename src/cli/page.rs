@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actix_crawler::{
-    error::Result,
+    error::{Error, Result},
+    extract::Element,
     response::Response,
     spider::{Parsed, Spider},
 };
@@ -79,11 +80,24 @@ fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let elements = page.select(&select.css)?;
-    Ok(match &select.attribute {
-        None => elements.iter().map(|element| element.text()).collect(),
-        Some(name) => elements.iter().filter_map(|element| element.attr(name)).map(str::to_owned).collect(),
-    })
+    if let Some(name) = &select.attribute {
+        return Ok(elements.iter().filter_map(|element| element.attr(name)).map(str::to_owned).collect());
+    }
+    let mut room = MOST_TIMES * page.content().len();
+    let text = |element: &Element<'_>| {
+        let text = element.text();
+        room = room.checked_sub(text.len()).ok_or_else(|| {
+            let why = format!("the elements stand in each other, and repeat over {MOST_TIMES} times the page");
+            Error::setting(format!("--select {}={}", select.name, select.css), why + "; select the inner ones")
+        })?;
+        Ok(text)
+    };
+    elements.iter().map(text).collect()
 }
+
+/// The texts that are selected may be so many times as long as their page: more than elements within each other need on
+/// pages made for people, and far less than a hostile page can make of 500 that stand in each other.
+const MOST_TIMES: usize = 4;
 
 /// Microseconds are what can be measured.
 fn seconds(duration: Duration) -> f64 {
@@ -140,6 +154,15 @@ mod tests {
         assert_eq!(line["who"], serde_json::json!(["One", "Two"]));
         assert_eq!(line["to"], serde_json::json!(["/next", "/more"]));
         assert_eq!(line["none"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn elements_within_each_other_do_not_repeat_a_page_without_end() {
+        let nested = |times: usize| format!("{}{}", "<div>".repeat(times), "text ".repeat(1_000));
+        let select = Select { name: "t".into(), css: "div".into(), attribute: None };
+        let texts_of = |times| texts(&select, &Response::html("http://e.org/", nested(times)));
+        assert_eq!(texts_of(3).unwrap().len(), 3);
+        assert!(texts_of(100).unwrap_err().to_string().contains("select the inner ones"));
     }
 
     #[test]
