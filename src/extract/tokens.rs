@@ -6,9 +6,15 @@
 //! Linear in the page's length whatever it holds: every byte is passed once, and an attribute
 //! is read a second time only when somebody asks for it.
 
+mod cursor;
+mod tag;
+
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr_iter};
+
+use self::cursor::{Cursor, is_space};
+pub(super) use self::tag::Tag;
 
 /// Reads a page token by token.
 #[derive(Clone, Debug)]
@@ -84,25 +90,11 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Reads the tag whose name begins at byte `at`. A tag that the page's end cuts off is none.
+    /// Reads the tag whose name begins at byte `at`.
     #[inline]
     fn tag(&mut self, at: usize) -> Option<Tag<'a>> {
         self.page.take(at);
-        let name = self.page.take_until(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));
-        if self.page.byte(0)? == b'>' {
-            self.page.take(1);
-            return Some(Tag { name, self_closing: false, attributes: "" });
-        }
-        let from = self.page.rest;
-        let mut attributes = Attributes { tag: self.page, end: None };
-        while attributes.next().is_some() {}
-        self.page = attributes.tag;
-        let inside = from.len().saturating_sub(self.page.rest.len());
-        Some(Tag {
-            name,
-            self_closing: attributes.end? == End::SelfClosing,
-            attributes: from.get(..inside).unwrap_or_default(),
-        })
+        Tag::read(&mut self.page)
     }
 
     /// Reads what begins with `<!`.
@@ -162,153 +154,6 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// A start or end tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tag<'a> {
-    /// As the page spells it; compare with [`Tag::is`].
-    pub name: &'a str,
-    /// Written as `<…/>`. It means something within SVG and MathML only.
-    pub self_closing: bool,
-    attributes: &'a str,
-}
-
-impl<'a> Tag<'a> {
-    /// Whether this is the tag of element `name`.
-    pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
-
-    /// Whether this is the tag of one of the elements `names`.
-    pub fn is_one_of(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.is(name))
-    }
-
-    /// Iterates over the attributes as the page has them; of two of one name the first counts.
-    pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
-        Attributes { tag: Cursor { rest: self.attributes }, end: None }
-    }
-
-    /// Returns the value of the attribute `name`.
-    pub fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
-        let [value] = self.values([name]);
-        value
-    }
-
-    /// Returns the values of the attributes `names`, in that order.
-    pub fn values<const N: usize>(&self, names: [&str; N]) -> [Option<Cow<'a, str>>; N] {
-        let mut values = [const { None }; N];
-        for attribute in self.attributes() {
-            for (name, value) in names.iter().zip(&mut values) {
-                if value.is_none() && attribute.name.eq_ignore_ascii_case(name) {
-                    *value = Some(attribute.value());
-                }
-            }
-        }
-        values
-    }
-}
-
-/// An attribute of a tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Attribute<'a> {
-    /// As the page spells it.
-    pub name: &'a str,
-    raw: &'a str,
-}
-
-impl<'a> Attribute<'a> {
-    /// Returns the value with its character references resolved; empty if there is none.
-    pub fn value(&self) -> Cow<'a, str> {
-        if memchr3(b'&', b'\r', 0, self.raw.as_bytes()).is_none() {
-            return Cow::Borrowed(self.raw);
-        }
-        htmlize::unescape_attribute(normalised(self.raw, "\u{fffd}"))
-    }
-}
-
-/// Reads the inside of a tag up to and with its `>`.
-#[derive(Debug)]
-struct Attributes<'a> {
-    tag: Cursor<'a>,
-    /// How the tag ended; `None` before its end, and for ever if the page ends within it.
-    end: Option<End>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Plain,
-    SelfClosing,
-}
-
-impl<'a> Attributes<'a> {
-    /// Reads what follows an attribute's `=`.
-    fn value(&mut self) -> &'a str {
-        self.tag.take_until(|byte| !is_space(byte));
-        match self.tag.byte(0) {
-            Some(quote @ (b'"' | b'\'')) => {
-                self.tag.take(1);
-                let value = self.tag.take(memchr(quote, self.tag.rest.as_bytes()).unwrap_or(self.tag.rest.len()));
-                self.tag.take(1);
-                value
-            }
-            _ => self.tag.take_until(|byte| is_space(byte) || byte == b'>'),
-        }
-    }
-}
-
-impl<'a> Iterator for Attributes<'a> {
-    type Item = Attribute<'a>;
-
-    fn next(&mut self) -> Option<Attribute<'a>> {
-        let between = self.tag.take_until(|byte| !is_space(byte) && byte != b'/');
-        if self.tag.byte(0)? == b'>' {
-            self.tag.take(1);
-            self.end = Some(if between.ends_with('/') { End::SelfClosing } else { End::Plain });
-            return None;
-        }
-        // A name may begin with "=": its first byte belongs to it whatever it is.
-        let ends_name = |byte| is_space(byte) || matches!(byte, b'/' | b'>' | b'=');
-        let after_first = self.tag.rest.bytes().skip(1).position(ends_name);
-        let name = self.tag.take(after_first.map_or(self.tag.rest.len(), |at| at + 1));
-        let space = self.tag.rest.bytes().take_while(|&byte| is_space(byte)).count();
-        if self.tag.byte(space) != Some(b'=') {
-            return Some(Attribute { name, raw: "" });
-        }
-        self.tag.take(space + 1);
-        Some(Attribute { name, raw: self.value() })
-    }
-}
-
-/// What is left of a page or a tag. Stops at ASCII characters only, so never within another.
-#[derive(Clone, Copy, Debug)]
-struct Cursor<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Cursor<'a> {
-    fn byte(&self, at: usize) -> Option<u8> {
-        self.rest.as_bytes().get(at).copied()
-    }
-
-    fn take(&mut self, count: usize) -> &'a str {
-        let (taken, rest) = self.rest.split_at_checked(count).unwrap_or((self.rest, ""));
-        self.rest = rest;
-        taken
-    }
-
-    /// Takes what precedes the first byte that is a `stop`, or all.
-    fn take_until(&mut self, stop: impl Fn(u8) -> bool) -> &'a str {
-        self.take(self.rest.bytes().position(stop).unwrap_or(self.rest.len()))
-    }
-
-    /// Takes up to and with the next `>`, or all; returns what precedes it.
-    fn take_past_bracket(&mut self) -> &'a str {
-        let inside = self.take(memchr(b'>', self.rest.as_bytes()).unwrap_or(self.rest.len()));
-        self.take(1);
-        inside
-    }
-}
-
 /// A piece of text between two tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Text<'a> {
@@ -351,11 +196,6 @@ pub(super) fn normalised<'a>(text: &'a str, null: &str) -> Cow<'a, str> {
         text = text.replace('\0', null).into();
     }
     text
-}
-
-/// White space in tags: tab, line feed, form feed, carriage return, space.
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b'\x0c')
 }
 
 /// Returns how many bytes precede the first `<` that opens markup.

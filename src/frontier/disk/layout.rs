@@ -3,24 +3,33 @@
 //! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → when it was last taken in) and
 //! `meta` (all else, each kind of key with its own first byte). A batch over all three is stored whole or not at all.
 
+mod batch;
+mod keys;
+
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io::{Read as _, Write as _},
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
-use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use url::Url;
 
-use super::queue::{Entry, Place};
+pub use self::batch::{Batch, Counters, DeadLetter, Write};
+use self::{
+    batch::in_order,
+    keys::{DEAD, INCLUDED, PAST, WAITING, domain_of, meta_key, queue_key, split_queue_key, u32_of, u64_of},
+};
+use super::{
+    lock::lock,
+    queue::{Entry, Place},
+};
 use crate::{
     domain::Domain,
     error::{Error, Result},
-    frontier::durable::{Past, Progress, Resumed},
+    frontier::durable::Resumed,
     request::{Fingerprint, Request},
 };
 
@@ -33,92 +42,6 @@ pub struct Layout {
     meta: Keyspace,
     /// Held as long as the directory is open.
     _lock: File,
-}
-
-/// One change.
-#[derive(Debug)]
-pub enum Write {
-    /// An entry waits, not before a time in milliseconds since 1970.
-    Put { domain: Domain, entry: Entry, not_before: Option<u64> },
-    /// An entry is done with.
-    Remove { domain: Domain, place: Place },
-    /// A fingerprint was seen, at a second since 1970.
-    See(Fingerprint, u32),
-    /// A fingerprint counts as never seen.
-    Unsee(Fingerprint),
-    /// A domain's past.
-    Remember { domain: Domain, past: Past },
-    /// The host of a seed is in the scope.
-    Include(Url),
-    /// A request failed for good.
-    Bury { number: u64, dead: DeadLetter },
-    /// A request that failed is not dead any more.
-    Unbury { number: u64 },
-    /// A domain's past does not matter any more.
-    Forget { domain: Domain },
-}
-
-/// A request that failed for good, and how.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// Its domain.
-    pub domain: Domain,
-    /// The request.
-    pub request: Arc<Request>,
-    /// How it ended, in one word.
-    pub outcome: String,
-    /// What there is to say beside the word.
-    pub detail: String,
-}
-
-impl Write {
-    /// Where it goes: kinds that share a keyspace stand together.
-    fn target(&self) -> (u8, Vec<u8>) {
-        match self {
-            Self::Put { domain, entry, .. } => (0, queue_key(domain, entry.place)),
-            Self::Remove { domain, place } => (0, queue_key(domain, *place)),
-            Self::See(fingerprint, _) | Self::Unsee(fingerprint) => (1, fingerprint.to_bytes().to_vec()),
-            Self::Remember { domain, .. } | Self::Forget { domain } => (2, meta_key(PAST, domain.as_str())),
-            Self::Include(url) => (2, meta_key(INCLUDED, url.as_str())),
-            Self::Bury { number, .. } | Self::Unbury { number } => (2, dead_key(*number)),
-        }
-    }
-}
-
-/// Sorts changes by where they go, as sorted keys are stored faster, and leaves of several to one key the last.
-fn in_order(writes: Vec<Write>) -> impl Iterator<Item = (Vec<u8>, Write)> {
-    let mut writes: Vec<_> = writes.into_iter().map(|write| (write.target(), write)).collect();
-    writes.sort_by(|(left, _), (right, _)| left.cmp(right));
-    let mut writes = writes.into_iter().peekable();
-    std::iter::from_fn(move || {
-        loop {
-            let (target, write) = writes.next()?;
-            if writes.peek().is_none_or(|(next, _)| *next != target) {
-                return Some((target.1, write));
-            }
-        }
-    })
-}
-
-impl DeadLetter {
-    /// Returns the key that it was counted under.
-    pub fn count_key(&self) -> String {
-        match self.outcome.as_str() {
-            "status" => format!("failed/status/{}", self.detail),
-            outcome => format!("failed/{outcome}"),
-        }
-    }
-}
-
-/// The counters that are stored with each batch.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Counters {
-    /// How far the crawl has come.
-    pub progress: Progress,
-    /// The last number given to an entry.
-    pub next: u64,
-    /// How many fingerprints were seen.
-    pub seen: u64,
 }
 
 /// What was read of a domain's queue.
@@ -151,17 +74,6 @@ pub struct Known {
     pub seen: u64,
 }
 
-/// Changes that are stored together.
-#[derive(Default)]
-pub struct Batch {
-    /// The changes, in order.
-    pub writes: Vec<Write>,
-    /// How many entries the domains have now.
-    pub waiting: HashMap<Domain, u64>,
-    /// The counters, with the last of several transactions.
-    pub counters: Option<Counters>,
-}
-
 /// The setting that decides which queue a request stands in: it cannot change between two crawls.
 pub const FIXED: &str = "domain_key";
 
@@ -187,10 +99,6 @@ const HEADER: usize = 12;
 const SCHEMA_KEY: &[u8] = b"version";
 const COUNTERS_KEY: &[u8] = b"k";
 const SETTINGS_KEY: &[u8] = b"s";
-const WAITING: u8 = b'w';
-const PAST: u8 = b'p';
-const INCLUDED: u8 = b'i';
-const DEAD: u8 = b'd';
 
 impl Layout {
     /// Opens the directory, or creates it.
@@ -454,26 +362,6 @@ fn to_first_error<T>(items: impl Iterator<Item = Result<T>>) -> impl Iterator<It
     items.take_while(move |item| !std::mem::replace(&mut failed, item.is_err()))
 }
 
-/// Holds the directory for this process. The system lets go of it when the process ends, however it does.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("lock");
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = open.map_err(|source| Error::file(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            let owner = file.read_to_string(&mut owner).map(|_| owner).unwrap_or_default();
-            let why = format!("process {} crawls with it; wait for its end, or name another directory", owner.trim());
-            return Err(Error::store(dir, why));
-        }
-        Err(std::fs::TryLockError::Error(source)) => return Err(Error::file(&path, source)),
-    }
-    let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    write.map_err(|source| Error::file(&path, source))?;
-    Ok(file)
-}
-
 fn damaged(dir: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::store(dir, format!("it is damaged: {error}; `actix-crawler state DIR --verify` tells what can be saved"))
 }
@@ -482,43 +370,6 @@ fn damaged(dir: &Path, error: &dyn std::fmt::Display) -> Error {
 pub fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic in the store")
-}
-
-/// The length goes first, so that no domain's key begins another's.
-fn queue_key(domain: &Domain, place: Place) -> Vec<u8> {
-    let name = domain.as_str().as_bytes();
-    let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
-    let name = name.get(..usize::from(length)).unwrap_or(name);
-    [&length.to_be_bytes(), name, &place.rank.to_be_bytes(), &place.age.to_be_bytes()].concat()
-}
-
-fn split_queue_key(key: &[u8]) -> Option<(Domain, Place)> {
-    let (length, rest) = key.split_at_checked(2)?;
-    let (name, place) = rest.split_at_checked(usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
-    let (rank, age) = place.split_at_checked(4)?;
-    let place =
-        Place { rank: u32::from_be_bytes(rank.try_into().ok()?), age: u64::from_be_bytes(age.try_into().ok()?) };
-    Some((Domain::new(std::str::from_utf8(name).ok()?), place))
-}
-
-fn meta_key(kind: u8, name: &str) -> Vec<u8> {
-    [&[kind], name.as_bytes()].concat()
-}
-
-fn dead_key(number: u64) -> Vec<u8> {
-    [&[DEAD][..], &number.to_be_bytes()].concat()
-}
-
-fn domain_of(key: &[u8]) -> Domain {
-    Domain::new(&String::from_utf8_lossy(key.get(1..).unwrap_or_default()))
-}
-
-fn u32_of(bytes: &[u8]) -> u32 {
-    bytes.try_into().map_or(0, u32::from_be_bytes)
-}
-
-fn u64_of(bytes: &[u8]) -> u64 {
-    bytes.try_into().map_or(0, u64::from_be_bytes)
 }
 
 fn encode(entry: &Entry, not_before: Option<u64>) -> Result<Vec<u8>> {
