@@ -232,7 +232,7 @@ impl Response {
     }
 
     /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected. The first 10,000:
-    /// [`extract::scan`](crate::extract::scan) tells how many more there are.
+    /// [`extract::scan`] tells how many more there are.
     pub fn links(&self) -> impl Iterator<Item = &Url> {
         self.scan().links.iter().map(|link| &link.url)
     }
