@@ -60,7 +60,7 @@ impl Crawl {
     /// The domain does not want us, or is not there: what waits for it fails.
     pub(super) fn give_up(&mut self, domain: &Domain, why: Why) {
         let (outcome, detail) = match why {
-            Why::Status(status) => ("refused", format!("the domain answers {status} again and again")),
+            Why::Status(status) => ("refused", format!("the domain refuses us with {status}")),
             Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
         };
         self.draining.begin(domain, End::Failed(outcome, detail));
