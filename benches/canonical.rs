@@ -5,8 +5,9 @@ use std::hint::black_box;
 
 use actix_crawler::{
     frontier::{admission::Candidate, known::Known},
+    identity::CanonicalUrl,
     recrawl::Recrawl,
-    request::{CanonicalUrl, Request},
+    request::Request,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 

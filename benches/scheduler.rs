@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{domain::Domain, permit::Released, politeness::Politeness, scheduler::domains::Domains};
+use actix_crawler::{domain::Domain, engine::domains::Domains, permit::Released, politeness::Politeness};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 struct Nobody;

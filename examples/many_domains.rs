@@ -13,14 +13,15 @@ use std::{
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
     domain::{Domain, DomainKey},
+    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
     fetcher::{Asker, Fetch, pool::Pool},
     frontier::{Leased, Returned, admission::Admission, admission::Candidate, known::Known, memory::MemoryFrontier},
+    identity::CanonicalUrl,
     permit::Released,
     politeness::{Politeness, RobotsPolicy},
     recrawl::Recrawl,
-    request::{CanonicalUrl, Request},
+    request::Request,
     retry::Retry,
-    scheduler::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
     scope::{Scope, Within},
 };
 

@@ -9,9 +9,9 @@ use std::{
 use actix::{Actor, Arbiter, Context, Handler, Recipient};
 
 use crate::{
+    engine::LogLines,
     error::{self, Error},
     pipeline::{append_lines, create_lines},
-    scheduler::LogLines,
 };
 
 /// The actor that writes the crawl log, as JSON Lines.

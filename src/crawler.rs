@@ -66,7 +66,7 @@ pub struct Settings {
     /// The longest that a pipeline may take to acknowledge an item.
     pub pipeline_patience: Duration,
     /// The most requests that wait in memory.
-    pub most_queued: u64,
+    pub max_queued: u64,
     /// Whether the crawl waits for seeds when it has nothing to do.
     pub stay_open: bool,
     /// Where the crawl log is written.
@@ -89,7 +89,7 @@ impl Default for Settings {
             // A database that is being restarted may take minutes, and the crawl waits for it.
             pipeline_patience: Duration::from_secs(300),
             // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
-            most_queued: 10_000_000,
+            max_queued: 10_000_000,
             stay_open: false,
             log: None,
             state: None,
@@ -237,7 +237,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Writes the crawl log, one JSON line for every request that ended or was dropped; its fields are those of a
-    /// [`LogLine`](crate::scheduler::log::LogLine).
+    /// [`LogLine`](crate::engine::log::LogLine).
     ///
     /// The lines with `final` are the ledger: one for each URL that is done with. Others tell of attempts that are
     /// repeated, and of robots files, whose `outcome` begins with `robots/`.

@@ -6,11 +6,12 @@ use actix::{Addr, MailboxError};
 use tokio::sync::watch;
 
 use crate::{
+    engine::{Abort, Close, GetProgress, GetStats, Pause, Resume, Scheduler, Seed, Stop},
     error::{Error, Result},
     frontier::admission::Candidate,
+    identity::{CanonicalUrl, strip_user_info},
     report::Report,
-    request::{CanonicalUrl, Request, strip_user_info},
-    scheduler::{Abort, Close, GetProgress, GetStats, Pause, Resume, Scheduler, Seed, Stop},
+    request::Request,
     stats::{Progress, Stats},
 };
 

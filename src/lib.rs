@@ -38,7 +38,7 @@
 //!              └───────────────────────────── links ──────────────────────┘
 //! ```
 //!
-//! A [`Scheduler`](scheduler::Scheduler) actor issues per-domain [`Permit`]s on a timer tick to a supervised pool of
+//! A [`Scheduler`](engine::Scheduler) actor issues per-domain [`Permit`]s on a timer tick to a supervised pool of
 //! [`Fetcher`](fetcher::Fetcher) actors, which send results to [`Pipeline`](pipeline::Pipeline) actors. The file to
 //! read first is `fetcher/visit.rs`: one page from start to finish.
 //!
@@ -63,11 +63,13 @@
 #![allow(clippy::module_name_repetitions, clippy::must_use_candidate, clippy::doc_markdown)]
 
 // nouns: plain data, no actors, no I/O
+pub mod clock;
 pub mod extract;
 pub mod outcome;
 pub mod error;
 pub mod domain;
 pub mod rate;
+pub mod identity;
 pub mod request;
 pub mod response;
 pub mod spider;
@@ -92,7 +94,7 @@ pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
 pub mod fetcher;
-pub mod scheduler;
+pub mod engine;
 // assembly
 pub mod crawl_log;
 pub mod handle;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    clock,
     domain::Domain,
     throttle::{NotBefore, Refusal, Throttle},
 };
@@ -139,8 +140,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        #[allow(clippy::disallowed_methods, reason = "the guard's end is an event, and no caller can hand it the time")]
-        let now = Instant::now();
+        let now = clock::now();
         if self.state == State::Writing {
             // The write failed or was given up halfway: bytes may have left, so it counts as a start.
             self.wrote(now);

@@ -41,14 +41,14 @@ impl Window {
 pub const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
 
 /// The most starts in a window: the instants of one window are kept, 16 bytes each for every domain.
-pub const MOST_IN_A_WINDOW: u32 = 1_000_000;
+pub const MAX_IN_A_WINDOW: u32 = 1_000_000;
 
 impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self { window: None, burst: 1 };
 
     /// At most `count` starts in any second; 0 is read as 1, the slowest rate that still moves, and what is over
-    /// [`MOST_IN_A_WINDOW`] as that. [`Rate::new`] refuses both.
+    /// [`MAX_IN_A_WINDOW`] as that. [`Rate::new`] refuses both.
     pub const fn per_second(count: u32) -> Self {
         Self::limited(count, Duration::from_secs(1))
     }
@@ -72,13 +72,13 @@ impl Rate {
     /// At most `count` starts in any window of `per`.
     ///
     /// # Errors
-    /// `count` is 0 or over [`MOST_IN_A_WINDOW`], `per` is zero or over a day.
+    /// `count` is 0 or over [`MAX_IN_A_WINDOW`], `per` is zero or over a day.
     pub fn new(count: u32, per: Duration) -> Result<Self, Error> {
         let refuse = |why: &str| Err(Error::setting("rate", why));
         if count == 0 {
             return refuse("0 starts would never begin; write `unlimited` for no limit");
         }
-        if count > MOST_IN_A_WINDOW {
+        if count > MAX_IN_A_WINDOW {
             return Err(too_many());
         }
         if per.is_zero() || per > LONGEST_WINDOW {
@@ -89,7 +89,7 @@ impl Rate {
 
     const fn limited(count: u32, per: Duration) -> Self {
         // Clamped in all ways in, or one of them costs memory without a bound.
-        let count = if count > MOST_IN_A_WINDOW { MOST_IN_A_WINDOW } else { count };
+        let count = if count > MAX_IN_A_WINDOW { MAX_IN_A_WINDOW } else { count };
         let count = match NonZeroU32::new(count) {
             Some(count) => count,
             None => NonZeroU32::MIN,
@@ -205,11 +205,11 @@ mod tests {
     /// `per_second` alone let more through: a window's instants are kept, and those of u32::MAX would be 64 GiB.
     #[test]
     fn no_way_to_make_a_rate_leads_past_the_most_in_a_window() {
-        let most = Rate::new(MOST_IN_A_WINDOW, Duration::from_secs(1)).unwrap();
-        for count in [MOST_IN_A_WINDOW, MOST_IN_A_WINDOW + 1, u32::MAX] {
+        let most = Rate::new(MAX_IN_A_WINDOW, Duration::from_secs(1)).unwrap();
+        for count in [MAX_IN_A_WINDOW, MAX_IN_A_WINDOW + 1, u32::MAX] {
             assert_eq!(Rate::per_second(count), most);
             for rate in [Rate::per_minute(count), Rate::per_hour(count)] {
-                assert_eq!(rate.window().unwrap().count.get(), MOST_IN_A_WINDOW);
+                assert_eq!(rate.window().unwrap().count.get(), MAX_IN_A_WINDOW);
             }
         }
         for text in ["1000001/s", "4294967296/s", "99999999999999999999/h"] {

@@ -55,7 +55,7 @@ pub enum Ended {
 }
 
 /// The most domains that the summary for people shows.
-const MOST_DOMAINS_SHOWN: usize = 20;
+const MAX_DOMAINS_SHOWN: usize = 20;
 
 impl Report {
     /// Creates a report.
@@ -83,7 +83,7 @@ impl Report {
 }
 
 /// The most reasons that are shown one by one.
-const MOST_REASONS_SHOWN: usize = 12;
+const MAX_REASONS_SHOWN: usize = 12;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,7 +135,7 @@ impl Report {
             line(f, "items", stats.items)?;
         }
         line(f, "failed", self.failed())?;
-        for (reason, count) in stats.counts_below("failed").into_iter().take(MOST_REASONS_SHOWN) {
+        for (reason, count) in stats.counts_below("failed").into_iter().take(MAX_REASONS_SHOWN) {
             write!(f, "  {reason:<26} {:>10}", Grouped(count))?;
             match stats.first_failures.get(reason) {
                 Some(first) if first.detail.is_empty() || reason.starts_with("status/") => {
@@ -146,7 +146,7 @@ impl Report {
             }
         }
         line(f, "dropped", stats.ledger.dropped)?;
-        for (reason, count) in stats.counts_below("drop").into_iter().take(MOST_REASONS_SHOWN) {
+        for (reason, count) in stats.counts_below("drop").into_iter().take(MAX_REASONS_SHOWN) {
             writeln!(f, "  {reason:<26} {:>10}", Grouped(count))?;
         }
         for (what, key) in [
@@ -169,7 +169,7 @@ impl Report {
             return Ok(());
         }
         domains.sort_by(|(a, left), (b, right)| right.requests.cmp(&left.requests).then(a.cmp(b)));
-        let shown = domains.iter().take(MOST_DOMAINS_SHOWN);
+        let shown = domains.iter().take(MAX_DOMAINS_SHOWN);
         let width = shown.clone().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(6);
         let refusals = "429/503";
         writeln!(f, "{:<width$}  requests     pages  smallest gap  at once  {refusals}  robots.txt", "domain")?;
@@ -184,7 +184,7 @@ impl Report {
                 name.as_str()
             )?;
         }
-        let hidden = domains.len().saturating_sub(MOST_DOMAINS_SHOWN) as u64 + self.stats.domains_beyond;
+        let hidden = domains.len().saturating_sub(MAX_DOMAINS_SHOWN) as u64 + self.stats.domains_beyond;
         if hidden > 0 {
             writeln!(f, "… and {}", Counted(hidden, "more domain"))?;
         }

@@ -6,12 +6,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{
-    domain::registrable,
-    error::Error,
-    outcome::DropReason,
-    request::{CanonicalUrl, Request},
-};
+use crate::{domain::registrable, error::Error, identity::CanonicalUrl, outcome::DropReason, request::Request};
 
 /// Which URLs a crawl takes. The default stays within the registrable domains of its seeds.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -88,7 +88,7 @@ pub struct FirstFailure {
 }
 
 /// The most domains that are listed one by one, about 20 MB of them.
-pub const MOST_DOMAINS_LISTED: usize = 100_000;
+pub const MAX_DOMAINS_LISTED: usize = 100_000;
 
 /// How one domain was treated, and how it answered.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -165,7 +165,7 @@ impl Stats {
     /// Returns the evidence of a domain to change; `None` beyond the bound.
     pub fn domain(&mut self, domain: &Domain) -> Option<&mut DomainStats> {
         if !self.domains.contains_key(domain) {
-            if self.domains.len() >= MOST_DOMAINS_LISTED {
+            if self.domains.len() >= MAX_DOMAINS_LISTED {
                 return None;
             }
             self.domains.insert(domain.clone(), DomainStats::default());

@@ -102,7 +102,7 @@ fn a_frontier_that_is_full_drops_and_says_so() {
         "/" => Answer::page((0..500).map(|n| format!("/{n}"))),
         _ => Answer::ok(""),
     });
-    let settings = Settings { most_queued: 100, ..Settings::default() };
+    let settings = Settings { max_queued: 100, ..Settings::default() };
     let report = run(crawl_with(links, &site, settings).seed("http://one.test/"));
     let ledger = report.stats.ledger;
     assert_eq!((ledger.discovered, ledger.done, ledger.dropped), (501, 101, 400), "{report}");

@@ -49,7 +49,7 @@ fn no_gap_is_short_over_many_domains_with_redirects_robots_and_retries() {
 
     let by_host = site.by_host();
     assert_eq!(by_host.len(), domains.len());
-    let most_asked = ["/", "/1", "/2", "/3", "/4", "/dies", "/fails", "/fails", "/redirect", "/robots", "/robots.txt"];
+    let max_asked = ["/", "/1", "/2", "/3", "/4", "/dies", "/fails", "/fails", "/redirect", "/robots", "/robots.txt"];
     for (host, asked) in &by_host {
         let arrivals = Arrivals::of(asked);
         assert!(arrivals.smallest_gap() >= SPACING, "{host}: {:?}", arrivals.smallest_gap());
@@ -57,7 +57,7 @@ fn no_gap_is_short_over_many_domains_with_redirects_robots_and_retries() {
         let mut paths: Vec<&str> = asked.iter().map(|asked| asked.path.as_str()).collect();
         paths.sort_unstable();
         paths.dedup();
-        assert_eq!(paths, dedup(&most_asked), "{host}");
+        assert_eq!(paths, dedup(&max_asked), "{host}");
         let counted = report.stats.domains.iter().find(|(domain, _)| domain.as_str() == host).unwrap().1;
         assert_eq!(counted.requests, asked.len() as u64, "{host}: a request for which no permit was counted");
         assert_eq!(counted.pages, 7, "{host}: {report}");

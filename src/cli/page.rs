@@ -83,11 +83,11 @@ fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
     if let Some(name) = &select.attribute {
         return Ok(elements.iter().filter_map(|element| element.attr(name)).map(str::to_owned).collect());
     }
-    let mut room = MOST_TIMES * page.content().len();
+    let mut room = MAX_TIMES * page.content().len();
     let text = |element: &Element<'_>| {
         let text = element.text();
         room = room.checked_sub(text.len()).ok_or_else(|| {
-            let why = format!("the elements stand in each other, and repeat over {MOST_TIMES} times the page");
+            let why = format!("the elements stand in each other, and repeat over {MAX_TIMES} times the page");
             Error::setting(format!("--select {}={}", select.name, select.css), why + "; select the inner ones")
         })?;
         Ok(text)
@@ -97,7 +97,7 @@ fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
 
 /// The texts that are selected may be so many times as long as their page: more than elements within each other need on
 /// pages made for people, and far less than a hostile page can make of 500 that stand in each other.
-const MOST_TIMES: usize = 4;
+const MAX_TIMES: usize = 4;
 
 /// Microseconds are what can be measured.
 fn seconds(duration: Duration) -> f64 {

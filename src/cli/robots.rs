@@ -7,7 +7,7 @@ use actix_crawler::{
     fetcher::{http::Answer, redirect},
     outcome::FetchError,
     request::{Request, parse_url},
-    robots::{MOST_BYTES, Robots, RobotsTxt, product_token},
+    robots::{MAX_BYTES, Robots, RobotsTxt, product_token},
     transport::{TransportSettings, body::BodyLimits},
 };
 use url::Url;
@@ -22,7 +22,7 @@ use super::{
 };
 
 /// RFC 9309 §2.3.1.2: five consecutive redirects are followed.
-const MOST_HOPS: usize = 5;
+const MAX_HOPS: usize = 5;
 
 /// Asks for the robots file, and what it says of each path.
 ///
@@ -69,14 +69,14 @@ fn path_of(url: &Url, path: &str) -> Result<Url, Failure> {
 /// Follows redirects, each hop under a permit of its own domain.
 async fn ask(once: &mut Once, file: Url) -> Result<(Url, Answer), Failure> {
     let mut at = file;
-    for _ in 0..=MOST_HOPS {
+    for _ in 0..=MAX_HOPS {
         let answer = once.send(&Request::get(at.clone())).await.answer.map_err(|error| failed(&at, error))?;
         match redirect::target(answer.status, &answer.headers, &at) {
             Some(to) if matches!(to.scheme(), "http" | "https") && to != at => at = to,
             _ => return Ok((at, answer)),
         }
     }
-    Err(Failure::failed(format!("{at}: more than {MOST_HOPS} redirects: a crawl takes that for no robots file")))
+    Err(Failure::failed(format!("{at}: more than {MAX_HOPS} redirects: a crawl takes that for no robots file")))
 }
 
 fn describe(
@@ -93,8 +93,8 @@ fn describe(
         text.push('\n');
     };
     say(format!("{at}: {}, {} bytes, domain {}", answer.status, body.len(), registrable(at)));
-    if body.len() > MOST_BYTES {
-        say(format!("only the first {MOST_BYTES} bytes are read"));
+    if body.len() > MAX_BYTES {
+        say(format!("only the first {MAX_BYTES} bytes are read"));
     }
     say(format!("asked as {token}"));
     match Robots::from_status(answer.status, &body, token, now()) {

@@ -4,13 +4,14 @@
 use std::{
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use tokio::time::timeout;
 
 use super::{Desk, crew::Errand, job::Job, line::Line, pace::Heard};
 use crate::{
+    clock,
     error::Error,
     fetcher::{
         http::{Answer, Http, Sent},
@@ -25,7 +26,7 @@ pub async fn attempt(errand: Errand, http: Rc<Http>) {
     let Errand { permit, mut job, line, seat } = errand;
     let (limit, may_repeat) = (job.how.timeout, job.may_repeat());
     let due = permit.due();
-    let begun = due.max(now());
+    let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
     let sent = tokio::select! {
         biased;
@@ -37,14 +38,14 @@ pub async fn attempt(errand: Errand, http: Rc<Http>) {
     match sent.answer {
         Err(None) => drop(desk.admit(job)),
         Err(Some(error)) => failed(job, error, sent.started, begun, desk).await,
-        Ok(answer) => answered(job, answer, sent.started.unwrap_or_else(now), &line, desk).await,
+        Ok(answer) => answered(job, answer, sent.started.unwrap_or_else(clock::now), &line, desk).await,
     }
 }
 
 /// Waits no longer than the caller allows, from when the request is due.
 async fn send(sending: impl Future<Output = Sent>, due: Instant, limit: Option<Duration>) -> Sent {
     let Some(limit) = limit else { return sending.await };
-    let until_due = due.saturating_duration_since(now());
+    let until_due = due.saturating_duration_since(clock::now());
     timeout(until_due.saturating_add(limit), sending).await.unwrap_or_else(|_| Sent {
         answer: Err(Some(FetchError::Timeout { phase: Phase::Whole, limit })),
         // It may have been written: what must not be repeated is not.
@@ -68,7 +69,7 @@ async fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun
 
 fn give_up(job: Job, source: FetchError, started: Instant) {
     let (url, attempts) = (job.request.url.clone().into(), job.attempts);
-    let (ended_at, elapsed) = (wall_clock(), now().saturating_duration_since(started));
+    let (ended_at, elapsed) = (clock::wall(), clock::now().saturating_duration_since(started));
     let started_at = ended_at.checked_sub(elapsed).unwrap_or(ended_at);
     job.fail(Error::Fetch { url, source, attempts, started_at, elapsed });
 }
@@ -103,10 +104,10 @@ async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Lin
 
 /// Lets the line learn from an answer; false where the domain has refused too often in a row.
 fn listen(answer: &Answer, started: Instant, line: &Arc<Line>) -> bool {
-    let now = now();
+    let now = clock::now();
     let started_since = line.gate().throttle().started_since(started);
     let heard =
-        Heard { status: answer.status, headers: &answer.headers, started, now, wall: wall_clock(), started_since };
+        Heard { status: answer.status, headers: &answer.headers, started, now, wall: clock::wall(), started_since };
     // Held until the orders are obeyed: those of an earlier answer must not come after those of a later.
     let mut pace = line.pace();
     let orders = pace.listen(&heard, fastrand::f64());
@@ -124,14 +125,4 @@ async fn again(mut job: Job, wait: Duration, desk: Arc<Desk>) {
     {
         drop(desk.admit(job));
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the worker measures what it does")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[allow(clippy::disallowed_methods, reason = "servers name instants by the calendar")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }

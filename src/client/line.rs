@@ -10,6 +10,7 @@ use tokio::time::sleep_until;
 
 use super::{Desk, crew::Refused, job::Job, pace::Pace};
 use crate::{
+    clock,
     domain::Domain,
     permit::{Gate, Permit, Released},
     politeness::Limits,
@@ -37,7 +38,7 @@ struct Waiting {
 const AHEAD: Duration = Duration::from_millis(100);
 
 /// So many permits are ahead at high rates, since each waits at the gate with a connection of its own.
-const MOST_AHEAD: u32 = 64;
+const MAX_AHEAD: u32 = 64;
 
 /// But never less than this: a busy thread is late by several milliseconds.
 const LEAST_AHEAD: Duration = Duration::from_millis(20);
@@ -116,7 +117,7 @@ impl Line {
             if waiting.jobs.is_empty() {
                 break self.fresh_at();
             }
-            let now = now();
+            let now = clock::now();
             match self.gate.grant(now, now + ahead) {
                 Ok(permit) => match waiting.first() {
                     Some(job) => called.push((permit, job)),
@@ -148,7 +149,7 @@ impl Line {
     fn ahead(&self) -> Duration {
         let limits = *self.gate.throttle().limits();
         let Some(window) = limits.rate.window() else { return AHEAD };
-        let ahead = (window.interval() * MOST_AHEAD).clamp(LEAST_AHEAD, AHEAD);
+        let ahead = (window.interval() * MAX_AHEAD).clamp(LEAST_AHEAD, AHEAD);
         ahead.min(window.interval().saturating_mul(limits.in_flight.get().div_ceil(2)))
     }
 
@@ -193,7 +194,7 @@ impl Line {
 
     /// Closes the line if nobody can tell it from a new one.
     pub fn close_if_fresh(&self) -> bool {
-        let now = now();
+        let now = clock::now();
         let mut waiting = self.waiting();
         let unlearned = self.pace().is_fresh(now);
         waiting.closed = waiting.jobs.is_empty() && unlearned && self.gate.throttle().is_fresh(now);
@@ -206,7 +207,7 @@ impl Line {
             return None;
         }
         let throttle = self.gate.throttle();
-        let soon = now() + COME_BACK;
+        let soon = clock::now() + COME_BACK;
         (throttle.in_flight() == 0).then(|| throttle.fresh_at().map_or(soon, |at| at.max(soon)))
     }
 
@@ -228,11 +229,6 @@ impl Waiting {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the line is where the client reads the clock")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,6 +240,6 @@ mod tests {
         let rate = Rate::per_second(1);
         let line = |pace| Line::new(Domain::new("e.org"), Limits::rate(rate), pace, Weak::new());
         assert!(line(Pace::default()).fresh_at().is_some());
-        assert_eq!(line(Pace::new(Some(Adaptive::from(rate, now())))).fresh_at(), None);
+        assert_eq!(line(Pace::new(Some(Adaptive::from(rate, clock::now())))).fresh_at(), None);
     }
 }

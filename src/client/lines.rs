@@ -3,7 +3,6 @@
 use std::{
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Instant,
 };
 
 use dashmap::DashMap;
@@ -12,6 +11,7 @@ use url::Url;
 use super::{Desk, line::Line, pace::Pace};
 use crate::{
     adaptive::Adaptive,
+    clock,
     domain::Domain,
     politeness::{Limits, Override, Politeness},
     rate::Rate,
@@ -135,18 +135,13 @@ impl Lines {
         if !self.adaptive {
             return (limits, Pace::default());
         }
-        let adaptive = Adaptive::from(limits.rate, now());
+        let adaptive = Adaptive::from(limits.rate, clock::now());
         (Limits { rate: adaptive.rate(), ..limits }, Pace::new(Some(adaptive)))
     }
 
     fn read<T>(&self, read: impl FnOnce(&Politeness) -> T) -> T {
         read(&self.politeness.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "a search begins when its line is opened")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

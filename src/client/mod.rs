@@ -38,9 +38,9 @@ pub use self::{
 use crate::{
     domain::{Domain, DomainKey},
     error::{Error, Result},
+    identity::CanonicalUrl,
     politeness::{Override, Politeness},
     rate::Rate,
-    request::CanonicalUrl,
     retry::Retry,
     throttle::Evidence,
     transport::{SharedTransport, TransportSettings},

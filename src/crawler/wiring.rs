@@ -1,9 +1,6 @@
 //! The wiring: from a crawl whose settings are checked to its running actors; the only file that knows every one of them.
 
-use std::{
-    sync::{Arc, mpsc::SyncSender},
-    time::{Instant, SystemTime},
-};
+use std::sync::{Arc, mpsc::SyncSender};
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
 use futures_util::future::join_all;
@@ -13,7 +10,15 @@ use tokio::sync::watch;
 
 use super::{Plan, Settings};
 use crate::{
+    clock,
     crawl_log::CrawlLog,
+    engine::{
+        ClosePipelines, Scheduler, SchedulerParts, WayBack,
+        budget::Budget,
+        crawl::{Crawl, CrawlParts},
+        domains::Domains,
+        robots::RobotsDesk,
+    },
     error::Result,
     fetcher::{
         Desk, Fetched, Fetcher,
@@ -29,17 +34,11 @@ use crate::{
         known::Known,
         memory::MemoryFrontier,
     },
+    identity::CanonicalUrl,
     pipeline::Outlet,
     report::{Report, StateReport},
-    request::{CanonicalUrl, Request},
+    request::Request,
     robots::product_token,
-    scheduler::{
-        ClosePipelines, Scheduler, SchedulerParts, WayBack,
-        budget::Budget,
-        crawl::{Crawl, CrawlParts},
-        domains::Domains,
-        robots::RobotsDesk,
-    },
     spider::Spider,
     transport::{SharedTransport, Transport},
 };
@@ -71,7 +70,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
     // What waits on disk takes no memory.
-    let most_queued = if settings.state.is_some() { u64::MAX } else { settings.most_queued };
+    let max_queued = if settings.state.is_some() { u64::MAX } else { settings.max_queued };
     let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
     let state = settings.state.clone().map(|dir| StateReport {
         dir,
@@ -102,11 +101,10 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 returned: way_back.clone(),
                 asker: way_back,
                 log: log.is_some(),
-                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), most_queued, known),
+                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), max_queued, known),
                 politeness,
             });
-            #[allow(clippy::disallowed_methods, reason = "the crawl begins here")]
-            let (now, time) = (Instant::now(), SystemTime::now());
+            let (now, time) = (clock::now(), clock::wall());
             crawl.resume(resumed, now, time);
             crawl.seed(candidates(seeds, &settings), now);
             let close_pipelines = closing::<S>(outlets);
@@ -121,8 +119,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
 
 /// In memory, or in the directory that the settings name.
 fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Frontier>, Resumed)> {
-    #[allow(clippy::disallowed_methods, reason = "the frontier begins here")]
-    let now = Instant::now();
+    let now = clock::now();
     let Some(dir) = &settings.state else {
         return Ok((Box::new(MemoryFrontier::new(settings.recrawl.clone(), now)), Resumed::default()));
     };

@@ -18,11 +18,12 @@ use url::Url;
 
 use super::{RobotsAnswer, RobotsResult, redirect};
 use crate::{
+    clock,
     cooling::{is_refusal, retry_after},
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
-    robots::MOST_BYTES,
+    robots::MAX_BYTES,
     transport::{
         Transport,
         body::{self, BodyDecoder, BodyLimits, Held},
@@ -82,16 +83,15 @@ type MoreHeaders<'a> = &'a [(HeaderName, HeaderValue)];
 const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 /// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
-const MOST_OTHER_PROXIES: usize = 3;
+const MAX_OTHER_PROXIES: usize = 3;
 
 /// How long a domain that refused us, or was not there, is left alone until whoever grants has heard of it and decides:
 /// the end of the permit and the news come apart. No longer than any wait that is chosen then.
 const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
-/// Of a robots file only the first [`MOST_BYTES`] count; twice as much is read, since a coding may end in the midst of
+/// Of a robots file only the first [`MAX_BYTES`] count; twice as much is read, since a coding may end in the midst of
 /// its step.
-const FOR_ROBOTS: Manner =
-    Manner { extent: Extent { most: 2 * MOST_BYTES as u64, takes_part: true }, may_repeat: true };
+const FOR_ROBOTS: Manner = Manner { extent: Extent { most: 2 * MAX_BYTES as u64, takes_part: true }, may_repeat: true };
 
 /// Headers that a request does not carry, whoever gives them. The proxy's own credentials are written on the way to it,
 /// and no server is to see others. Who expects a `100 Continue` waits for an answer that the wire skips.
@@ -121,10 +121,10 @@ impl Http {
     }
 
     async fn send_within(&self, permit: Permit, request: &Request, manner: Manner, more: MoreHeaders<'_>) -> Sent {
-        let granted = now();
+        let granted = clock::now();
         let (mut exchange, mut answer) = self.exchange(permit, request, manner, more).await;
         // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
-        let mut others = self.transport.other_proxies(request).min(MOST_OTHER_PROXIES);
+        let mut others = self.transport.other_proxies(request).min(MAX_OTHER_PROXIES);
         while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
@@ -146,10 +146,10 @@ impl Http {
             _ => None,
         };
         if let (Some(exchange), Some(wait)) = (&exchange, leave_alone) {
-            exchange.cool(now() + wait);
+            exchange.cool(clock::now() + wait);
         }
         drop(exchange);
-        let ended = now();
+        let ended = clock::now();
         let elapsed = started.map_or(Duration::ZERO, |started| ended.saturating_duration_since(started));
         Sent {
             answer: match answer {
@@ -177,7 +177,7 @@ impl Http {
                 Some(to) => RobotsResult::Redirect(to),
                 None => match answer.decoded(BodyLimits { keep_partial: true, ..limits }) {
                     Ok((body, None)) => RobotsResult::Body(answer.status, body),
-                    Ok((body, Some(_))) if body.len() > MOST_BYTES => RobotsResult::Body(answer.status, body),
+                    Ok((body, Some(_))) if body.len() > MAX_BYTES => RobotsResult::Body(answer.status, body),
                     // Half a robots file would allow what the other half forbids.
                     Ok((_, Some(error))) | Err(error) => RobotsResult::Failed(error),
                 },
@@ -194,7 +194,7 @@ impl Http {
         manner: Manner,
         more: MoreHeaders<'_>,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
-        let began = now();
+        let began = clock::now();
         let target = match self.transport.target(request, began) {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
@@ -209,7 +209,7 @@ impl Http {
         // The connection names what went wrong better than the client above it.
         let answer = answer.map_err(|error| exchange.take_failure().unwrap_or(error));
         if let (Some(proxy), Ok(_) | Err(FetchError::Proxy(_))) = (&exchange.target.proxy, &answer) {
-            self.transport.served_by(proxy, answer.is_ok(), began, now());
+            self.transport.served_by(proxy, answer.is_ok(), began, clock::now());
         }
         (Some(exchange), answer)
     }
@@ -261,7 +261,7 @@ impl Http {
         if status == 206 && !asks_for_a_part(request) {
             return Err(FetchError::Protocol("a part (206) of what was asked for whole".into()));
         }
-        let (fetched_at, elapsed) = (wall_clock(), Duration::ZERO);
+        let (fetched_at, elapsed) = (clock::wall(), Duration::ZERO);
         Ok(Answer { status, headers, fetched_at, elapsed, received: length, body, held: memory })
     }
 }
@@ -269,7 +269,7 @@ impl Http {
 impl Answer {
     /// Returns the wait that the answer asks for by its `Retry-After`.
     pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, wall_clock())
+        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, clock::wall())
     }
 
     /// Gives the memory of the body back to those that come in: whoever has the answer now answers for it.
@@ -314,16 +314,6 @@ pub fn is_idempotent(method: &Method) -> bool {
 /// Methods whose requests say a length even when they have no body (RFC 9110 §8.6).
 fn carries_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
-}
-
-#[allow(clippy::disallowed_methods, reason = "the fetcher measures what it does")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[allow(clippy::disallowed_methods, reason = "pages carry the time they were fetched")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]

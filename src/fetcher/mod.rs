@@ -24,10 +24,10 @@ use url::Url;
 use self::{http::Http, offload::Offload, visit::Visit};
 use crate::{
     frontier::{Lease, known::Known},
+    identity::CanonicalUrl,
     outcome::FetchError,
     permit::Permit,
     pipeline::Outlet,
-    request::CanonicalUrl,
     spider::Spider,
     transport::body::BodyLimits,
 };

@@ -19,6 +19,7 @@ use tokio::{
     time::timeout,
 };
 
+use crate::clock;
 use crate::error::Error;
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
@@ -46,10 +47,10 @@ pub enum Lost {
 
 /// The most threads that work which does not return may hold at a time. At the limit no other takes the place of the
 /// next one, and once nobody works any more all further work counts as silent, until some of it returns.
-const MOST_LOST: usize = 256;
+const MAX_LOST: usize = 256;
 
 /// The most threads for look-ups and files, which block and end: as many as look-ups may be under way, and some.
-const MOST_BLOCKING: usize = 160;
+const MAX_BLOCKING: usize = 160;
 
 impl OffloadThreads {
     /// Creates threads of which `at_once` work at a time; work that takes longer than `patience` is left behind.
@@ -58,7 +59,7 @@ impl OffloadThreads {
     /// The system refuses.
     pub fn new(at_once: usize, patience: Duration) -> Result<(Self, Offload), Error> {
         let runtime = Builder::new_current_thread()
-            .max_blocking_threads(MOST_BLOCKING)
+            .max_blocking_threads(MAX_BLOCKING)
             .thread_name("crawler-io")
             .build()
             .map_err(Error::Start)?;
@@ -156,7 +157,7 @@ impl Workers {
     /// Hires until as many work as are wanted, as long as the lost hold no more threads than they may.
     fn fill_up(self: &Arc<Self>) -> io::Result<()> {
         let mut queue = self.queue();
-        while !queue.closed && queue.working < self.wanted && queue.lost < MOST_LOST {
+        while !queue.closed && queue.working < self.wanted && queue.lost < MAX_LOST {
             let workers = self.clone();
             thread::Builder::new().name("crawler-parse".to_owned()).spawn(move || workers.work())?;
             queue.working += 1;
@@ -261,7 +262,7 @@ struct Stage {
 impl Stage {
     fn begin(&self) {
         // Nobody else begins it.
-        let _ = self.began.set(now());
+        let _ = self.began.set(clock::now());
     }
 
     /// Ends the work; false where it was given up before.
@@ -275,13 +276,8 @@ impl Stage {
     }
 
     fn worked_for(&self) -> Option<Duration> {
-        self.began.get().map(|began| now().saturating_duration_since(*began))
+        self.began.get().map(|began| clock::now().saturating_duration_since(*began))
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the patience with foreign code is real time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]
@@ -313,7 +309,7 @@ mod tests {
         for _ in 0..2 {
             let gate = Arc::new(std::sync::RwLock::new(()));
             let shut = gate.write().unwrap();
-            for _ in 0..MOST_LOST {
+            for _ in 0..MAX_LOST {
                 let gate = gate.clone();
                 assert!(wait_for(offload.run(move || drop(gate.read()))).is_err());
             }
@@ -323,7 +319,7 @@ mod tests {
             assert!(again, "they are back");
         }
         let queue = offload.workers.queue();
-        assert!(queue.working <= 1 && queue.lost < MOST_LOST);
+        assert!(queue.working <= 1 && queue.lost < MAX_LOST);
     }
 
     #[test]

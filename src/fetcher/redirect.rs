@@ -6,12 +6,13 @@ use http::{HeaderMap, Method, header::LOCATION};
 use url::Url;
 
 use crate::{
+    identity::{CanonicalUrl, strip_user_info},
     outcome::Outcome,
-    request::{CanonicalUrl, Request, strip_user_info},
+    request::Request,
 };
 
 /// The most redirects in a row: what browsers and curl's advice agree on lies between 10 and 20.
-const MOST_HOPS: usize = 10;
+const MAX_HOPS: usize = 10;
 
 /// Headers that belong to one origin and never follow a redirect to another (RFC 9110 §15.4).
 const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -55,8 +56,8 @@ pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl
     if next.redirected_from.contains(&next.fingerprint()) {
         return Err(Outcome::RedirectLoop(format!("{status} leads back to {}", next.url)));
     }
-    if next.redirected_from.len() > MOST_HOPS {
-        return Err(Outcome::RedirectLoop(format!("over {MOST_HOPS} redirects in a row")));
+    if next.redirected_from.len() > MAX_HOPS {
+        return Err(Outcome::RedirectLoop(format!("over {MAX_HOPS} redirects in a row")));
     }
     Ok(next)
 }
@@ -99,7 +100,7 @@ mod tests {
         let there = go(&request, 302, "/b").unwrap();
         assert!(matches!(go(&there, 302, "/a"), Err(Outcome::RedirectLoop(_))));
         let mut hop = request;
-        for n in 0..MOST_HOPS {
+        for n in 0..MAX_HOPS {
             hop = go(&hop, 301, &format!("/{n}")).unwrap();
         }
         assert!(matches!(go(&hop, 301, "/one-more"), Err(Outcome::RedirectLoop(_))));

@@ -8,8 +8,9 @@ use url::Url;
 use super::{Frontier, Offered, known::Known};
 use crate::{
     domain::{Domain, DomainKey},
+    identity::{CanonicalUrl, Fingerprint},
     outcome::DropReason,
-    request::{CanonicalUrl, Fingerprint, Request},
+    request::Request,
     scope::{Boundary, Scope},
 };
 
@@ -70,7 +71,7 @@ pub struct Admission {
     /// What was dropped, so that a link that stands on every page is dropped once.
     dropped: HashMap<Fingerprint, DropReason>,
     queries: HashMap<u64, u32>,
-    most_queued: u64,
+    max_queued: u64,
 }
 
 /// What the door answered.
@@ -90,17 +91,17 @@ pub enum Admitted {
 }
 
 /// What was dropped is remembered for this many URLs (24 MB); beyond, a repeated drop is counted again.
-const MOST_DROPS_REMEMBERED: usize = 1_000_000;
+const MAX_DROPS_REMEMBERED: usize = 1_000_000;
 
 /// The paths whose queries are counted, at most (16 MB); beyond, paths that come new are not guarded.
-const MOST_PATHS_COUNTED: usize = 1_000_000;
+const MAX_PATHS_COUNTED: usize = 1_000_000;
 
 impl Admission {
-    /// Creates the door of a scope; at most `most_queued` requests wait behind it. What it has answered for good is
+    /// Creates the door of a scope; at most `max_queued` requests wait behind it. What it has answered for good is
     /// `known` from then on, and need not be brought again.
-    pub fn new(scope: Scope, key: DomainKey, most_queued: u64, known: Arc<Known>) -> Self {
+    pub fn new(scope: Scope, key: DomainKey, max_queued: u64, known: Arc<Known>) -> Self {
         let boundary = Boundary::new(scope);
-        Self { boundary, key, known, dropped: HashMap::new(), queries: HashMap::new(), most_queued }
+        Self { boundary, key, known, dropped: HashMap::new(), queries: HashMap::new(), max_queued }
     }
 
     /// Takes the host of a seed, or of a seed's redirect, into the scope.
@@ -131,7 +132,7 @@ impl Admission {
             if before.is_some() {
                 return Admitted::AlreadySeen;
             }
-            if self.dropped.len() < MOST_DROPS_REMEMBERED {
+            if self.dropped.len() < MAX_DROPS_REMEMBERED {
                 self.dropped.insert(fingerprint, reason);
             }
             return Admitted::Dropped(reason);
@@ -148,7 +149,7 @@ impl Admission {
     fn check(&mut self, frontier: &dyn Frontier, request: &Request) -> Result<(), DropReason> {
         self.boundary.check(request)?;
         self.check_queries(&request.url)?;
-        if frontier.queued() >= self.most_queued {
+        if frontier.queued() >= self.max_queued {
             return Err(DropReason::QueueFull);
         }
         Ok(())
@@ -160,7 +161,7 @@ impl Admission {
         }
         let path = url.as_str().split('?').next().unwrap_or_default();
         let path = xxhash_rust::xxh3::xxh3_64(path.as_bytes());
-        if self.queries.len() >= MOST_PATHS_COUNTED && !self.queries.contains_key(&path) {
+        if self.queries.len() >= MAX_PATHS_COUNTED && !self.queries.contains_key(&path) {
             return Ok(());
         }
         let queries = self.queries.entry(path).or_default();

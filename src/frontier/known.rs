@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::{recrawl::Recrawl, request::Fingerprint};
+use crate::{identity::Fingerprint, recrawl::Recrawl};
 
 /// A table of fingerprints that one thread writes and others read, without locks. Of two that share a slot the later stays.
 #[derive(Debug)]

@@ -155,7 +155,7 @@ struct Trial<S> {
 
 /// A crawl commits long before a generation of fingerprints is full, of which the smallest frontier has eight: what is
 /// not committed can be told from memory.
-const MOST_GATHERED: usize = 7;
+const MAX_GATHERED: usize = 7;
 
 fn domain_of(number: u8) -> Domain {
     Domain::new(&format!("d{number}.org"))
@@ -216,7 +216,7 @@ impl<S: Subject> Trial<S> {
     }
 
     fn offer(&mut self, domain: u8, page: u8, priority: i32, dont_filter: bool) {
-        if self.gathered >= MOST_GATHERED {
+        if self.gathered >= MAX_GATHERED {
             self.commit();
         }
         self.gathered += 1;

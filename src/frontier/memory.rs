@@ -5,11 +5,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
 use hashbrown::HashMap;
 
 use super::{Drained, Frontier, LeaseId, Leased, Left, Next, Offered, seen::Seen};
-use crate::{
-    domain::Domain,
-    recrawl::Recrawl,
-    request::{Fingerprint, Request},
-};
+use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
 
 /// Keeps all requests in memory: about 16 bytes for each URL ever seen, and about 350 for each that waits.
 #[derive(Debug)]

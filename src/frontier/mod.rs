@@ -13,10 +13,7 @@ mod seen;
 use std::{fmt, sync::Arc, time::Instant};
 
 use self::durable::{Durable, Ticket};
-use crate::{
-    domain::Domain,
-    request::{Fingerprint, Request},
-};
+use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
 /// A queue for each domain, ordered by priority and then by age; delayed retries; the set of what was seen; leases.
 ///

@@ -2,7 +2,7 @@
 
 use hashbrown::{HashMap, HashSet, hash_map::Entry};
 
-use crate::{recrawl::Recrawl, request::Fingerprint};
+use crate::{identity::Fingerprint, recrawl::Recrawl};
 
 /// A set of fingerprints. Times are seconds, rounded down.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ const ALONE: u32 = 3;
 
 /// After so many items in a row that were not answered alone, the pipeline answers nobody: those that wait are given up
 /// with them, or each would cost the whole patience.
-const MOST_SILENCES: u32 = 3;
+const MAX_SILENCES: u32 = 3;
 
 impl<I: Send + Sync + 'static> Outlet<I> {
     /// Starts the pipeline on an arbiter of its own. An item that is not acknowledged within `patience` fails its page.
@@ -86,7 +86,7 @@ impl<I: Send + Sync + 'static> Outlet<I> {
         let mut alone = self.quarantine.lock().await;
         for _ in 0..ALONE {
             self.restart(dead, &mut alone).await?;
-            if self.silences.load(Ordering::Relaxed) >= MOST_SILENCES {
+            if self.silences.load(Ordering::Relaxed) >= MAX_SILENCES {
                 return Err(PipelineError::Silent(self.patience));
             }
             let (number, running) = self.current();
@@ -144,7 +144,7 @@ impl<I: Send + Sync + 'static> Outlet<I> {
         if self.lock().number != dead {
             return Ok(());
         }
-        let is_silent = self.silences.load(Ordering::Relaxed) >= MOST_SILENCES;
+        let is_silent = self.silences.load(Ordering::Relaxed) >= MAX_SILENCES;
         let patience = if starting.is_some() && is_silent { Duration::ZERO } else { self.patience };
         let start = starting.get_or_insert_with(|| self.start(dead + 1));
         let Ok(started) = timeout(patience, start).await else {

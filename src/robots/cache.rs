@@ -44,11 +44,11 @@ const LONGEST_STALE: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// 32 MiB hold the rules of some ten thousand origins, or a hundred thousand that have none; a crawl that has more of
 /// them at once asks some of them for their file again. Bytes are counted since a hostile file can take as many as
 /// thousands of others.
-const MOST_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 impl<K> Default for RobotsCache<K> {
     fn default() -> Self {
-        Self::holding(MOST_BYTES)
+        Self::holding(MAX_BYTES)
     }
 }
 
@@ -228,7 +228,7 @@ mod tests {
         for key in 0..20_u32 {
             cache.store(key, robots.clone(), now);
         }
-        assert!(cache.weight <= MOST_BYTES);
+        assert!(cache.weight <= MAX_BYTES);
         assert!((2..20).contains(&cache.entries.len()), "{}", cache.entries.len());
         assert!(cache.look(&19, now).is_some());
     }

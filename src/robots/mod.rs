@@ -13,7 +13,7 @@ use std::{
 
 pub use self::{
     cache::RobotsCache,
-    rules::{Decision, Group, MOST_BYTES, RobotsTxt, Rule, Why, is_robots_file},
+    rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why, is_robots_file},
 };
 
 /// What an origin lets us fetch.

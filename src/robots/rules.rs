@@ -65,12 +65,12 @@ pub enum Why<'a> {
 
 /// 500 KiB: the least that RFC 9309 §2.5 lets a crawler parse, and what Google's parses. The rest of a file is not
 /// looked at, nor the line that the cut goes through.
-pub const MOST_BYTES: usize = 500 * 1024;
+pub const MAX_BYTES: usize = 500 * 1024;
 
 /// The most different rules with stars that are read as such: each one looks through the whole URL, and 2,000 looks
 /// through 2 KiB are what a decision may cost. Of more, which only a hostile file has, those that allow are passed over,
 /// and those that disallow hold up to their first star: so nothing is fetched that the file does not allow.
-const MOST_WITH_STARS: usize = 2_000;
+const MAX_WITH_STARS: usize = 2_000;
 
 impl RobotsTxt {
     /// Reads what `file` says to the crawler whose product token is `token`. Every file can be read: lines that mean
@@ -190,8 +190,8 @@ impl Section {
 
 /// Cuts a file that is too long behind the last line that is whole.
 fn within_bounds(file: &[u8]) -> &[u8] {
-    match file.get(..MOST_BYTES) {
-        Some(head) if file.len() > MOST_BYTES => {
+    match file.get(..MAX_BYTES) {
+        Some(head) if file.len() > MAX_BYTES => {
             let end = memchr::memrchr2(b'\r', b'\n', head).unwrap_or(0);
             head.get(..end).unwrap_or_default()
         }
@@ -205,7 +205,7 @@ fn ranked(mut rules: Vec<Rule>) -> Vec<Rule> {
     rules.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| (&a.pattern, a.line).cmp(&(&b.pattern, b.line))));
     rules.dedup_by(|a, b| a.pattern == b.pattern && a.allows == b.allows);
     let with_stars = rules.iter().filter(|rule| rule.pattern.has_stars()).count();
-    if with_stars > MOST_WITH_STARS {
+    if with_stars > MAX_WITH_STARS {
         rules.retain(|rule| !rule.allows || !rule.pattern.has_stars());
         rules = rules.into_iter().map(|rule| Rule { pattern: rule.pattern.up_to_first_star(), ..rule }).collect();
     }

@@ -4,6 +4,7 @@
 //! rate law never lets a domain catch up with: measured, 48.7 starts a second. A thread that waits on a condition
 //! variable is woken by the kernel's fine timer.
 
+use crate::clock;
 use std::{
     collections::BinaryHeap,
     io,
@@ -66,7 +67,7 @@ impl Shared {
         let mut due = Vec::new();
         let mut calls = self.calls();
         while !calls.closed {
-            let now = now();
+            let now = clock::now();
             while calls.heap.peek().is_some_and(|call| call.at <= now) {
                 due.extend(calls.heap.pop().map(|call| call.waker));
             }
@@ -117,11 +118,6 @@ impl PartialEq for Call {
 
 impl Eq for Call {}
 
-#[allow(clippy::disallowed_methods, reason = "an alarm is a clock")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
     use std::{sync::mpsc, task::Wake, time::Duration};
@@ -132,14 +128,14 @@ mod tests {
 
     impl Wake for Rings {
         fn wake(self: Arc<Self>) {
-            let _ = self.1.send((self.0, now()));
+            let _ = self.1.send((self.0, clock::now()));
         }
     }
 
     #[test]
     fn calls_ring_in_the_order_of_their_instants_and_none_too_early() {
         let (alarm, (rang, heard)) = (Alarm::default(), mpsc::channel());
-        let start = now();
+        let start = clock::now();
         for ms in [30, 10, 20, 0] {
             let waker = Arc::new(Rings(ms, rang.clone())).into();
             alarm.call(start + Duration::from_millis(ms.into()), waker).unwrap();
@@ -154,7 +150,7 @@ mod tests {
     #[test]
     fn the_thread_ends_with_the_last_clone() {
         let (alarm, (rang, heard)) = (Alarm::default(), mpsc::channel());
-        alarm.call(now() + Duration::from_secs(1_000), Arc::new(Rings(0, rang)).into()).unwrap();
+        alarm.call(clock::now() + Duration::from_secs(1_000), Arc::new(Rings(0, rang)).into()).unwrap();
         drop(alarm.clone());
         assert_eq!(heard.try_recv(), Err(mpsc::TryRecvError::Empty));
         drop(alarm);

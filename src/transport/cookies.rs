@@ -42,7 +42,7 @@ struct Jar {
 }
 
 /// RFC 6265 §6.1: what a user agent should be able to keep for each domain. Those that come later are not kept.
-const MOST_IN_A_JAR: usize = 50;
+const MAX_IN_A_JAR: usize = 50;
 
 /// The most in all: 40 MiB of the longest ones, and about one in a hundred of that in practice.
 const MOST: usize = 10_000;
@@ -122,10 +122,9 @@ impl Jar {
         if !is_secure(url) && self.store.iter_unexpired().any(|kept| kept.name() == name && marked_secure(kept)) {
             return;
         }
-        if self.store.iter_any().count() >= MOST_IN_A_JAR {
+        if self.store.iter_any().count() >= MAX_IN_A_JAR {
             self.forget_expired();
-            if self.store.iter_any().count() >= MOST_IN_A_JAR && !self.store.iter_any().any(|kept| kept.name() == name)
-            {
+            if self.store.iter_any().count() >= MAX_IN_A_JAR && !self.store.iter_any().any(|kept| kept.name() == name) {
                 return;
             }
         }
@@ -274,7 +273,7 @@ mod tests {
         }
         set(&cookies, "http://e.org/", &[&format!("long={}", "x".repeat(5_000))]);
         assert!(sent(&cookies, "http://e.org/").len() <= LONGEST_HEADER);
-        assert_eq!(cookies.0.lock().unwrap().cookies, MOST_IN_A_JAR);
+        assert_eq!(cookies.0.lock().unwrap().cookies, MAX_IN_A_JAR);
         for n in 0..MOST + 100 {
             set(&cookies, &format!("http://e{n}.org/"), &["a=1"]);
             assert!(cookies.0.lock().unwrap().cookies <= MOST);

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::address::AddressGuard;
+use crate::clock;
 use crate::outcome::FetchError;
 
 /// How long an attempt runs alone before the next one begins beside it (RFC 8305 §5).
@@ -21,7 +22,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The most addresses of one host that are tried: as many as can begin within 4 s. A name with hundreds of them would
 /// otherwise make us knock at hundreds of doors for one page.
-const MOST_ADDRESSES: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
 /// How long an attempt may stand in the way of the next one where there is no leave for both: a second SYN, sent after
 /// one, has been answered by then if anybody is there.
@@ -44,9 +45,9 @@ pub async fn dial<Spare>(
     let mut attempts = FuturesUnordered::new();
     let mut failures = Failures::default();
     let mut newest: Option<(SocketAddr, Instant)> = None;
-    let mut next_at = now();
+    let mut next_at = clock::runtime();
     loop {
-        if attempts.is_empty() || now() >= next_at {
+        if attempts.is_empty() || clock::runtime() >= next_at {
             let mut leave = if attempts.is_empty() { Some(None) } else { spare().map(Some) };
             if let (None, Some((address, since))) = (&leave, newest)
                 && waiting.len() > 0
@@ -60,14 +61,14 @@ pub async fn dial<Spare>(
             if let Some(leave) = leave {
                 match waiting.next() {
                     Some(address) => {
-                        newest = Some((address, now()));
+                        newest = Some((address, clock::runtime()));
                         attempts.push(attempt(address, guard, leave));
                     }
                     None if attempts.is_empty() => return Err(failures.into_error()),
                     None => {}
                 }
             }
-            next_at = now() + ATTEMPT_DELAY;
+            next_at = clock::runtime() + ATTEMPT_DELAY;
         }
         tokio::select! {
             biased;
@@ -76,7 +77,7 @@ pub async fn dial<Spare>(
                 Err(failure) => {
                     failures.add(address, failure);
                     // The next one need not wait for a delay that this one did not use.
-                    next_at = now();
+                    next_at = clock::runtime();
                 }
             },
             () = sleep_until(next_at), if waiting.len() > 0 => {}
@@ -84,23 +85,18 @@ pub async fn dial<Spare>(
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "attempts begin by the clock")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// The families in turn, IPv6 first, each in the order that it was told in (RFC 8305 §4).
 fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut sixes = addresses.iter().filter(|address| address.is_ipv6());
     let mut fours = addresses.iter().filter(|address| address.is_ipv4());
-    let mut ordered: Vec<SocketAddr> = Vec::with_capacity(addresses.len().min(MOST_ADDRESSES));
+    let mut ordered: Vec<SocketAddr> = Vec::with_capacity(addresses.len().min(MAX_ADDRESSES));
     loop {
         let turn = [sixes.next(), fours.next()];
         if turn == [None, None] {
             return ordered;
         }
         for address in turn.into_iter().flatten() {
-            if ordered.len() < MOST_ADDRESSES && !ordered.contains(address) {
+            if ordered.len() < MAX_ADDRESSES && !ordered.contains(address) {
                 ordered.push(*address);
             }
         }
@@ -220,7 +216,7 @@ mod tests {
         let ordered = parse(&["[2a00::1]:80", "1.1.1.1:80", "[2a00::2]:80", "1.1.1.2:80", "1.1.1.3:80"]);
         assert_eq!(interleaved(&given), ordered);
         let many: Vec<SocketAddr> = (0..200).map(|n| ([1, 1, 1, n], 80).into()).collect();
-        assert_eq!(interleaved(&many), many.clone().into_iter().take(MOST_ADDRESSES).collect::<Vec<_>>());
+        assert_eq!(interleaved(&many), many.clone().into_iter().take(MAX_ADDRESSES).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ mod system;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::runtime::Handle;
@@ -20,7 +20,7 @@ use self::{
     names::{Knowledge, Names, Ticket},
     system::SystemLookUp,
 };
-use crate::{error::Result, outcome::FetchError};
+use crate::{clock, error::Result, outcome::FetchError};
 
 /// Tells addresses of hosts, to all arbiters of one crawl. Cloning is cheap; clones share what they know.
 ///
@@ -59,7 +59,7 @@ fn look_up(threads: Handle) -> Arc<dyn LookUp> {
 
 /// The most names that are remembered, about 200 bytes each: enough for every connection that an hour's crawl keeps
 /// opening anew, since a connection is kept alive longer than most look-ups are worth.
-const MOST_NAMES: usize = 10_000;
+const MAX_NAMES: usize = 10_000;
 
 /// How long a failure is remembered: long enough that a page of links to a dead host costs one look-up, short enough
 /// that the first retry asks again.
@@ -76,7 +76,7 @@ impl Resolver {
     }
 
     fn with(overrides: Overrides, look_up: Arc<dyn LookUp>) -> Self {
-        Self { overrides: overrides.into(), names: Names::new(MOST_NAMES), look_up }
+        Self { overrides: overrides.into(), names: Names::new(MAX_NAMES), look_up }
     }
 
     /// Returns the addresses of a host as a URL writes it, in the order that they were told.
@@ -97,8 +97,7 @@ impl Resolver {
             // RFC 6761 §6.3: such names never leave the machine.
             return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
         }
-        #[allow(clippy::disallowed_methods, reason = "an answer's age is real time")]
-        let found = match self.names.ask(&name, Instant::now()) {
+        let found = match self.names.ask(&name, clock::now()) {
             Knowledge::Known(found) => found,
             Knowledge::Sought(waiting) => waiting.found().await,
             Knowledge::Unknown(ticket, waiting) => {
@@ -144,9 +143,9 @@ mod tests {
                 self.kept.lock().unwrap().push(ticket);
             } else if ticket.name().starts_with("rebound") {
                 let turn = if self.asked.load(Ordering::SeqCst) == 1 { 41 } else { 42 };
-                ticket.fill(Ok([IpAddr::from([127, 0, 0, turn])].into()), Duration::ZERO, Instant::now());
+                ticket.fill(Ok([IpAddr::from([127, 0, 0, turn])].into()), Duration::ZERO, clock::now());
             } else if ticket.name().starts_with("none") {
-                ticket.fill(Err("no such host".into()), NEGATIVE_TTL, Instant::now());
+                ticket.fill(Err("no such host".into()), NEGATIVE_TTL, clock::now());
             } else {
                 answer(ticket);
             }
@@ -154,7 +153,7 @@ mod tests {
     }
 
     fn answer(ticket: Ticket) {
-        ticket.fill(Ok([IpAddr::from([192, 0, 2, 1])].into()), Duration::from_secs(60), Instant::now());
+        ticket.fill(Ok([IpAddr::from([192, 0, 2, 1])].into()), Duration::from_secs(60), clock::now());
     }
 
     fn resolver(rules: &[&str]) -> (Resolver, Arc<Fake>) {

@@ -25,7 +25,7 @@ use super::{
     proxy::Proxy,
     wire::Head,
 };
-use crate::{outcome::FetchError, permit::Permit};
+use crate::{clock, outcome::FetchError, permit::Permit};
 
 tokio::task_local! {
     /// The exchange whose future is being polled. awc writes and reads within that poll, so its connection finds here
@@ -159,8 +159,7 @@ impl Exchange {
                 ready!(sleep.as_mut().poll(cx));
             }
             self.sleep.replace(None);
-            #[allow(clippy::disallowed_methods, reason = "the gate is passed at the moment of writing")]
-            let now = Instant::now();
+            let now = clock::now();
             let Err(not_before) = self.permit.borrow_mut().try_start(now) else {
                 return Poll::Ready(Ok(()));
             };
@@ -189,8 +188,7 @@ impl Exchange {
 
     /// Records that the first bytes of the request are written.
     pub fn wrote(&self) {
-        #[allow(clippy::disallowed_methods, reason = "what counts is when the bytes left")]
-        let now = Instant::now();
+        let now = clock::now();
         self.permit.borrow_mut().wrote(now);
         self.started.set(Some(now));
         self.patience.replace(Some(Patience::new(self.deadlines, now)));
@@ -203,8 +201,7 @@ impl Exchange {
 
     fn with_patience(&self, note: impl FnOnce(&mut Patience, Instant)) {
         if let Some(patience) = self.patience.borrow_mut().as_mut() {
-            #[allow(clippy::disallowed_methods, reason = "silence is measured from the last bytes")]
-            note(patience, Instant::now());
+            note(patience, clock::now());
         }
     }
 

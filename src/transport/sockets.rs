@@ -1,6 +1,7 @@
 //! Sockets: the open connections of one arbiter, so that idle ones are closed and their number stays bounded. awc's
 //! pool does neither by itself.
 
+use crate::clock;
 use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
@@ -156,13 +157,13 @@ impl Drop for Waiting<'_> {
 }
 
 async fn sweep(sockets: Weak<Sockets>, demand: Arc<Demand>) {
-    let mut next = now() + SWEEP;
+    let mut next = clock::now() + SWEEP;
     loop {
         // Listens from here on, so that no call is missed while it looks.
         let called = demand.called.notified();
         let Some(sockets) = sockets.upgrade() else { return };
         sockets.make_room();
-        let now = now();
+        let now = clock::now();
         // Due also while calls never cease, or what is closed would never be forgotten.
         if now >= next {
             sockets.close_idle_for(sockets.keep_alive, now);
@@ -172,11 +173,6 @@ async fn sweep(sockets: Weak<Sockets>, demand: Arc<Demand>) {
         // Called, or due: it looks again.
         let _ = timeout_at(next.into(), called).await;
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the age of sockets is real time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 impl Slot {
@@ -195,7 +191,7 @@ impl Slot {
         if self.demand.waiting.load(SeqCst) > 0 {
             self.close();
         } else if self.is_open() {
-            self.idle_since.set(Some(now()));
+            self.idle_since.set(Some(clock::now()));
         }
     }
 

@@ -80,7 +80,7 @@ fn conclusion(report: &Report, server: &Server, paint: Paint) -> String {
     for site in &SITES {
         let seen = server.seen(site.host);
         let gap = seen.smallest_gap().map_or_else(|| "-".to_owned(), seconds);
-        let (requests, at_once) = (seen.requests.len(), seen.most_at_once);
+        let (requests, at_once) = (seen.requests.len(), seen.max_at_once);
         let note = match site.host {
             "tearoom.test" => seen.gap_after(429).map(|gap| {
                 format!("after its 429 (Retry-After: {}) the next came {} later", TIRED.as_secs(), seconds(gap))

@@ -34,7 +34,7 @@ pub struct Seen {
     /// When each request came, with its path and the status of its answer.
     pub requests: Vec<(Instant, String, u16)>,
     /// The most that were being answered at a time.
-    pub most_at_once: u32,
+    pub max_at_once: u32,
     at_once: u32,
 }
 
@@ -126,7 +126,7 @@ impl Desk {
         let answer = answer(host, path, u32::try_from(before).unwrap_or(u32::MAX));
         seen.requests.push((now, path.to_owned(), answer.status));
         seen.at_once += 1;
-        seen.most_at_once = seen.most_at_once.max(seen.at_once);
+        seen.max_at_once = seen.max_at_once.max(seen.at_once);
         answer
     }
 

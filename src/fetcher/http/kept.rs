@@ -10,12 +10,14 @@ use http::{
 
 use tokio::time::timeout;
 
-use super::{Answer, Http, Manner, Sent, redirect, wall_clock};
+use super::{Answer, Http, Manner, Sent, redirect};
 use crate::{
+    clock,
     cooling::is_refusal,
+    identity::strip_user_info,
     outcome::{FetchError, Phase},
     permit::Permit,
-    request::{Request, strip_user_info},
+    request::Request,
     transport::{
         body::Held,
         freshness::{Freshness, is_storable, judge},
@@ -62,7 +64,7 @@ impl Http {
         let conditions = match self.recall(store, key, request).await {
             Err(error) => return recalled(Err(error)),
             Ok(None) => Vec::new(),
-            Ok(Some(kept)) => match judge(&kept.0, &asked, wall_clock()) {
+            Ok(Some(kept)) => match judge(&kept.0, &asked, clock::wall()) {
                 Freshness::Fresh => {
                     drop(permit);
                     return recalled(Ok(Answer::recalled(kept)));

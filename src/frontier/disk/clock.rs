@@ -14,7 +14,7 @@ impl Clock {
     /// Reads both clocks.
     #[allow(clippy::disallowed_methods, reason = "the one place where the two kinds of time meet")]
     pub fn now() -> Self {
-        Self::at(Instant::now(), SystemTime::now())
+        Self::at(crate::clock::now(), crate::clock::wall())
     }
 
     /// Returns when the clocks were read.

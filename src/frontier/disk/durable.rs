@@ -15,7 +15,8 @@ use super::{
 use crate::{
     domain::Domain,
     frontier::durable::{Closing, Durable, News, Past, Progress, Ticket, Woken},
-    request::{Fingerprint, Request},
+    identity::Fingerprint,
+    request::Request,
 };
 
 /// What the store was asked about fingerprints.
@@ -30,7 +31,7 @@ pub(super) struct Question {
 const GATHER: Duration = Duration::from_millis(25);
 
 /// So many changes are committed without waiting for more.
-const MOST_GATHERED: usize = 2_000;
+const MAX_GATHERED: usize = 2_000;
 
 impl DiskFrontier {
     /// Asks the store for those that are not known; answers whether there are any. Those that are known are kept at
@@ -106,7 +107,7 @@ impl Durable for DiskFrontier {
     }
 
     fn commit_due(&self) -> Option<Instant> {
-        if !self.reads.is_empty() || self.transaction.writes.len() >= MOST_GATHERED {
+        if !self.reads.is_empty() || self.transaction.writes.len() >= MAX_GATHERED {
             return Some(self.committed);
         }
         (!self.transaction.writes.is_empty()).then(|| self.committed + GATHER)

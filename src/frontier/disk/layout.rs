@@ -30,7 +30,8 @@ use crate::{
     domain::Domain,
     error::{Error, Result},
     frontier::durable::Resumed,
-    request::{Fingerprint, Request},
+    identity::Fingerprint,
+    request::Request,
 };
 
 /// The directory, open and locked.

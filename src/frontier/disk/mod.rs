@@ -28,12 +28,7 @@ use super::{
     Drained, Frontier, LeaseId, Leased, Left, Next, Offered,
     durable::{Durable, Resumed, Ticket},
 };
-use crate::{
-    domain::Domain,
-    error::Result,
-    recrawl::Recrawl,
-    request::{Fingerprint, Request},
-};
+use crate::{domain::Domain, error::Result, identity::Fingerprint, recrawl::Recrawl, request::Request};
 
 /// Keeps requests in a directory, and of each domain's queue the first few in memory.
 pub(super) struct DiskFrontier {
@@ -101,10 +96,10 @@ impl Default for Sizes {
 const FEWEST_READ: usize = 8;
 
 /// The most requests that are read at once: more would keep the store from others for too long.
-const MOST_READ: usize = 1_024;
+const MAX_READ: usize = 1_024;
 
 /// When so many requests of a domain wait for a later time, those behind them are not looked at.
-const MOST_DELAYED: usize = 1_024;
+const MAX_DELAYED: usize = 1_024;
 
 pub use self::layout::FIXED;
 
@@ -302,17 +297,17 @@ impl Frontier for DiskFrontier {
         let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
         queue.wake(now);
         let Some(mut entry) = queue.pop() else {
-            if !queue.has_more() || queue.delayed() >= MOST_DELAYED {
+            if !queue.has_more() || queue.delayed() >= MAX_DELAYED {
                 return queue.wakes_at().map_or(Next::Empty, Next::NotBefore);
             }
-            self.read(domain, share.min(MOST_READ));
+            self.read(domain, share.min(MAX_READ));
             return Next::Coming;
         };
         queue.lent += 1;
         let runs_low = queue.has_more() && queue.ready() < share / 4;
         self.in_memory -= 1;
         if runs_low && share > FEWEST_READ {
-            self.read(domain, share.min(MOST_READ));
+            self.read(domain, share.min(MAX_READ));
         }
         entry.attempts += 1;
         let id = LeaseId(self.number());
@@ -328,10 +323,10 @@ impl Frontier for DiskFrontier {
         if queue.can_pop() {
             return Some(now);
         }
-        if !queue.has_more() || queue.delayed() >= MOST_DELAYED {
+        if !queue.has_more() || queue.delayed() >= MAX_DELAYED {
             return queue.wakes_at();
         }
-        self.read(domain, share.min(MOST_READ));
+        self.read(domain, share.min(MAX_READ));
         None
     }
 
@@ -362,7 +357,7 @@ impl Frontier for DiskFrontier {
             self.remove(domain, entry.place);
         }
         if left == Left::Coming {
-            self.read(domain, MOST_READ);
+            self.read(domain, MAX_READ);
         }
         Drained { requests: entries.into_iter().map(|entry| entry.request).collect(), left }
     }

@@ -1,6 +1,6 @@
 //! Recent: the fingerprints that came lately, and whether those are all that ever came. Knows no store.
 
-use crate::{frontier::seen::Seen, recrawl::Recrawl, request::Fingerprint};
+use crate::{frontier::seen::Seen, identity::Fingerprint, recrawl::Recrawl};
 
 /// Two generations of fingerprints: when the younger is full, the elder is forgotten.
 #[derive(Debug)]

@@ -52,7 +52,7 @@ struct Line<'a> {
 const CHANGES_AT_ONCE: usize = 10_000;
 
 /// The most problems that are told one by one.
-const MOST_PROBLEMS: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 impl State {
     /// Opens the state in a directory.
@@ -239,7 +239,7 @@ struct Problems(Vec<String>);
 
 impl Problems {
     fn add(&mut self, problem: String) {
-        if self.0.len() < MOST_PROBLEMS {
+        if self.0.len() < MAX_PROBLEMS {
             self.0.push(problem);
         }
     }

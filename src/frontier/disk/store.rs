@@ -20,10 +20,11 @@ use super::{
     queue::{Entry, Place},
 };
 use crate::{
+    clock,
     domain::Domain,
     error::{Error, Result},
     frontier::durable::{Closing, Progress, Ticket, Woken},
-    request::Fingerprint,
+    identity::Fingerprint,
 };
 
 /// What the scheduler wants of the store.
@@ -97,10 +98,10 @@ struct Shared {
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 
 /// Changes that wait for the store before no more permits are granted: about 10 MB.
-const MOST_BACKLOG: usize = 20_000;
+const MAX_BACKLOG: usize = 20_000;
 
 /// The most changes that are stored in one batch; others wait for their answers meanwhile.
-const MOST_IN_A_BATCH: usize = 4_000;
+const MAX_IN_A_BATCH: usize = 4_000;
 
 impl Link {
     /// Starts the store's thread.
@@ -119,7 +120,7 @@ impl Link {
         });
         // Unbounded as a queue, bounded by the backlog: while that is large no work is taken on.
         let (orders, inbox) = channel();
-        let desk = Desk { layout, shared: shared.clone(), failed: None, synced: now(), dirty: false };
+        let desk = Desk { layout, shared: shared.clone(), failed: None, synced: clock::now(), dirty: false };
         let run = move || desk.run(&inbox);
         let thread = thread::Builder::new().name("frontier".to_owned()).spawn(run).map_err(Error::Start)?;
         Ok(Self { orders, shared, thread })
@@ -153,12 +154,12 @@ impl Link {
 
     /// Tells whether the store is behind; if so, it will say when it is not.
     pub fn is_behind(&self) -> bool {
-        let behind = self.shared.backlog.load(Ordering::Relaxed) > MOST_BACKLOG;
+        let behind = self.shared.backlog.load(Ordering::Relaxed) > MAX_BACKLOG;
         if behind {
             self.shared.behind.store(true, Ordering::SeqCst);
         }
         // It may have caught up in between and not have known that somebody waits.
-        behind && self.shared.backlog.load(Ordering::SeqCst) > MOST_BACKLOG
+        behind && self.shared.backlog.load(Ordering::SeqCst) > MAX_BACKLOG
     }
 
     /// Has the store end.
@@ -216,15 +217,10 @@ struct Desk {
     dirty: bool,
 }
 
-#[allow(clippy::disallowed_methods, reason = "the store keeps its own time for syncs")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 impl Desk {
     fn run(mut self, inbox: &Receiver<Order>) {
         loop {
-            let wait = if self.dirty { SYNC_EVERY.saturating_sub(now() - self.synced) } else { IDLE };
+            let wait = if self.dirty { SYNC_EVERY.saturating_sub(clock::now() - self.synced) } else { IDLE };
             let first = match inbox.recv_timeout(wait) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -236,9 +232,9 @@ impl Desk {
                 return;
             }
             let closed = self.work_off(first, inbox);
-            if self.dirty && (closed.is_some() || now() - self.synced >= SYNC_EVERY) {
+            if self.dirty && (closed.is_some() || clock::now() - self.synced >= SYNC_EVERY) {
                 self.attempt(Layout::sync);
-                (self.synced, self.dirty) = (now(), false);
+                (self.synced, self.dirty) = (clock::now(), false);
             }
             if let Some(closed) = closed {
                 let result = self.failed.take().map_or(Ok(()), Err);
@@ -273,13 +269,13 @@ impl Desk {
                 }
                 question => questions.push(question),
             }
-            next = if weight < MOST_IN_A_BATCH { inbox.try_recv().ok() } else { None };
+            next = if weight < MAX_IN_A_BATCH { inbox.try_recv().ok() } else { None };
         }
         if weight > 0 {
             self.dirty = true;
             self.attempt(|layout| layout.store(batch));
             let before = self.shared.backlog.fetch_sub(weight, Ordering::SeqCst);
-            if before - weight <= MOST_BACKLOG && self.shared.behind.swap(false, Ordering::SeqCst) {
+            if before - weight <= MAX_BACKLOG && self.shared.behind.swap(false, Ordering::SeqCst) {
                 self.shared.answer(Answer::Room);
             }
         }

@@ -198,9 +198,9 @@ fn a_byte_order_mark_nul_and_invalid_utf_8_do_no_harm() {
 #[test]
 fn no_more_than_500_kib_are_parsed_and_a_line_that_is_cut_is_dropped() {
     let mut file = "user-agent: *\ndisallow: /first\n".to_owned();
-    file.push_str(&"#".repeat(MOST_BYTES - file.len() - "\ndisallow: /a\ndisallow: /b".len()));
+    file.push_str(&"#".repeat(MAX_BYTES - file.len() - "\ndisallow: /a\ndisallow: /b".len()));
     file.push_str("\ndisallow: /a\ndisallow: /b");
-    assert_eq!(file.len(), MOST_BYTES);
+    assert_eq!(file.len(), MAX_BYTES);
     assert!(!is_allowed(&file, "bot", "/b"), "a file of 500 KiB is whole");
     file.push_str("/only/this\ndisallow: /c");
     assert_eq!(
@@ -216,8 +216,8 @@ fn a_file_with_a_hostile_number_of_stars_allows_less_and_never_more() {
         let file = format!("user-agent: *\n{}disallow: /a\n", rules(count));
         ["/a/7", "/b/7", "/b/x", "/c"].map(|path| is_allowed(&file, "bot", path))
     };
-    assert_eq!(allowed(MOST_WITH_STARS / 2), [true, false, true, true]);
-    assert_eq!(allowed(MOST_WITH_STARS), [false, false, false, true]);
+    assert_eq!(allowed(MAX_WITH_STARS / 2), [true, false, true, true]);
+    assert_eq!(allowed(MAX_WITH_STARS), [false, false, false, true]);
 }
 
 #[test]

@@ -51,8 +51,8 @@ pub struct Held {
 
 impl Bodies {
     /// Allows so many bytes in all, beside what each may have and what the one has that may go on.
-    pub fn new(most_bytes: u64) -> Self {
-        let most = usize::try_from(most_bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+    pub fn new(max_bytes: u64) -> Self {
+        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self { left: Semaphore::new(most).into(), pass: Semaphore::new(1).into() }
     }
 

@@ -15,7 +15,7 @@ pub use self::{
     coding::{ACCEPT_ENCODING, Coding, codings},
     gathered::{Bodies, FREE, Gathered, Held},
 };
-use crate::{outcome::FetchError, politeness::duration_text};
+use crate::{clock, outcome::FetchError, politeness::duration_text};
 
 /// How large a body may be, and what decoding it may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +170,7 @@ impl Output {
             let Layer { bytes_in, bytes_out, .. } = layer;
             return Err(FetchError::TooLarge(format!("{bytes_in} bytes of {coding} became {bytes_out} and more")));
         }
-        let now = now();
+        let now = clock::now();
         if now.saturating_duration_since(*self.began.get_or_insert(now)) > max_time {
             let time = humantime::format_duration(max_time);
             return Err(coding.broken(format_args!("it does not decode within {time}")));
@@ -193,11 +193,6 @@ impl Output {
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the time that decoding takes is its cost, and no caller knows it")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 //! HickoryLookUp: asks the name servers that the system is set up with, and heeds how long their answers hold.
 
-use std::{
-    fmt, io,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, io, sync::Arc, thread, time::Duration};
 
 use hickory_resolver::{
     ResolverBuilder, TokioResolver,
@@ -17,6 +12,7 @@ use tokio::{
 };
 
 use super::{LookUp, NEGATIVE_TTL, names::Ticket};
+use crate::clock;
 use crate::error::{Error, Result};
 
 /// Asks name servers, on a thread of its own.
@@ -83,8 +79,7 @@ async fn look_up(resolver: &TokioResolver, ticket: Ticket) {
     // A name with a dot is whole; only single labels are tried with the machine's search domains.
     let name = if ticket.name().contains('.') { format!("{}.", ticket.name()) } else { ticket.name().to_owned() };
     let answer = resolver.lookup_ip(name.as_str()).await;
-    #[allow(clippy::disallowed_methods, reason = "an answer's age is real time")]
-    let now = Instant::now();
+    let now = clock::now();
     match answer {
         Ok(found) => {
             let ttl = found.valid_until().saturating_duration_since(now).min(LONGEST_TTL);

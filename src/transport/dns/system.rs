@@ -1,10 +1,11 @@
 //! SystemLookUp: asks the operating system, on threads that may block.
 
+use crate::clock;
 use std::{
     collections::VecDeque,
     net::ToSocketAddrs,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::runtime::Handle;
@@ -82,8 +83,7 @@ fn work(queue: &Mutex<Queue>) {
             Err(error) => Err(error.to_string().into()),
         };
         let ttl = if found.is_ok() { TTL } else { NEGATIVE_TTL };
-        #[allow(clippy::disallowed_methods, reason = "an answer's age is real time")]
-        ticket.fill(found, ttl, Instant::now());
+        ticket.fill(found, ttl, clock::now());
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn names_that_nobody_waits_for_any_more_do_not_pile_up() {
-        let (names, now) = (Names::new(10), Instant::now());
+        let (names, now) = (Names::new(10), clock::now());
         let mut queue = Queue::default();
         for n in 0..1_000 {
             let Knowledge::Unknown(ticket, waiting) = names.ask(&format!("{n}.test"), now) else { panic!("known") };

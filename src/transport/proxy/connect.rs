@@ -9,7 +9,7 @@ use crate::transport::connection::Stream;
 const LONGEST_HEAD: usize = 16 * 1024;
 
 /// The most headers of such an answer: they are skipped.
-const MOST_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// Asks the proxy for a tunnel to `host:port`.
 ///
@@ -46,7 +46,7 @@ pub async fn connect(stream: &mut dyn Stream, proxy: &Proxy, host: &str, port: u
 
 /// Reads the status of a head and its length; `None` while it is not complete.
 fn status(received: &[u8]) -> Result<Option<(u16, usize)>, String> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     match response.parse(received) {
         Ok(httparse::Status::Complete(length)) => Ok(response.code.map(|code| (code, length))),

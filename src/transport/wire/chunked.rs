@@ -45,7 +45,7 @@ const PLAIN_LINE: usize = 32;
 
 /// The most that the lines of a body may exceed plain ones, together: nobody uses extensions but to wear clients out
 /// (CVE-2023-39326 of Go, which allows as much).
-const MOST_EXTENSIONS: usize = 16 * 1024;
+const MAX_EXTENSIONS: usize = 16 * 1024;
 
 impl ChunkReader {
     /// Returns how many of the next bytes are data.
@@ -75,8 +75,8 @@ impl ChunkReader {
         if input.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
             return Err(WireError::ChunkSize(shown(input)));
         }
-        let most = PLAIN_LINE + MOST_EXTENSIONS - self.extensions;
-        let Some(length) = self.line(input, most, "chunk extensions", MOST_EXTENSIONS)? else { return Ok(None) };
+        let most = PLAIN_LINE + MAX_EXTENSIONS - self.extensions;
+        let Some(length) = self.line(input, most, "chunk extensions", MAX_EXTENSIONS)? else { return Ok(None) };
         let line = input.get(..length).unwrap_or_default();
         let size = parse_size(line).ok_or_else(|| WireError::ChunkSize(shown(line)))?;
         self.extensions += length.saturating_sub(PLAIN_LINE);

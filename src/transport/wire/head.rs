@@ -42,7 +42,7 @@ pub(super) struct HeadReader {
 
 /// The most bytes of empty lines before a status line. Chrome forgives four stray bytes there; some servers send a line
 /// end too many after the last body.
-const MOST_BLANK: usize = 8;
+const MAX_BLANK: usize = 8;
 
 const BEGINNING: &[u8] = b"HTTP/";
 
@@ -88,7 +88,7 @@ impl HeadReader {
     fn begin(&mut self, input: &mut BytesMut) -> Result<bool, WireError> {
         let blank = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.blank += blank;
-        if self.blank > MOST_BLANK {
+        if self.blank > MAX_BLANK {
             return Err(WireError::NotHttp(shown(input)));
         }
         input.advance(blank);

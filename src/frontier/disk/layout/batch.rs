@@ -13,7 +13,8 @@ use super::{
 use crate::{
     domain::Domain,
     frontier::durable::{Past, Progress},
-    request::{Fingerprint, Request},
+    identity::Fingerprint,
+    request::Request,
 };
 
 /// Changes that are stored together.

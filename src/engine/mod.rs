@@ -12,7 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use actix::{
@@ -27,6 +27,7 @@ use self::{
     log::LogLine,
 };
 use crate::{
+    clock,
     domain::Domain,
     error::Error,
     fetcher::{Asker, Fetched},
@@ -91,7 +92,7 @@ impl Scheduler {
     pub fn new(crawl: Crawl, parts: SchedulerParts) -> Self {
         Self {
             crawl,
-            started: now(),
+            started: clock::now(),
             stay_open: parts.stay_open,
             tick: None,
             log: parts.log,
@@ -110,9 +111,9 @@ impl Scheduler {
         if self.ended.is_some() {
             return self.write_log(context);
         }
-        let now = now();
+        let now = clock::now();
         self.crawl.grant(now);
-        self.crawl.commit(now.saturating_duration_since(self.started), now, wall_clock());
+        self.crawl.commit(now.saturating_duration_since(self.started), now, clock::wall());
         self.set_tick(now, context);
         self.write_log(context);
         let stopping = self.crawl.mode() == Mode::Stopping;
@@ -184,8 +185,8 @@ impl Scheduler {
         let Some(close) = self.close_pipelines.take() else { return };
         let log = self.log.take();
         let rest = self.crawl.take_log();
-        let now = now();
-        let frontier = self.crawl.close(now.saturating_duration_since(self.started), now, wall_clock());
+        let now = clock::now();
+        let frontier = self.crawl.close(now.saturating_duration_since(self.started), now, clock::wall());
         let closing = async move {
             let logged = match log {
                 // Sent even when there is nothing more: its reply comes after that of the batch on its way.
@@ -221,7 +222,7 @@ impl Scheduler {
     }
 
     fn stats(&mut self) -> Stats {
-        let now = now();
+        let now = clock::now();
         self.crawl.stats(now.saturating_duration_since(self.started), now)
     }
 }
@@ -268,15 +269,15 @@ macro_rules! takes {
 
 takes! {
     /// A permit of the domain has ended.
-    Released(Domain) -> (), |scheduler, Released(domain)| scheduler.crawl.released(&domain, now())
+    Released(Domain) -> (), |scheduler, Released(domain)| scheduler.crawl.released(&domain, clock::now())
 }
 takes! {
     /// A lease was dropped unsettled.
-    LeaseDropped(Leased) -> (), |scheduler, LeaseDropped(leased)| scheduler.crawl.lease_dropped(&leased, now())
+    LeaseDropped(Leased) -> (), |scheduler, LeaseDropped(leased)| scheduler.crawl.lease_dropped(&leased, clock::now())
 }
 takes! {
     /// A question for a robots file was dropped unanswered.
-    RobotsLost(Url) -> (), |scheduler, RobotsLost(url)| scheduler.crawl.robots_lost(url, now())
+    RobotsLost(Url) -> (), |scheduler, RobotsLost(url)| scheduler.crawl.robots_lost(url, clock::now())
 }
 takes! {
     /// More seeds.
@@ -284,7 +285,7 @@ takes! {
         if scheduler.ended.is_some() || scheduler.crawl.mode() == Mode::Stopping {
             Err(Error::Ended)
         } else {
-            scheduler.crawl.seed(seeds, now());
+            scheduler.crawl.seed(seeds, clock::now());
             Ok(())
         }
     }
@@ -333,7 +334,7 @@ impl Handler<GetProgress> for Scheduler {
     type Result = actix::MessageResult<GetProgress>;
 
     fn handle(&mut self, _: GetProgress, _: &mut Self::Context) -> Self::Result {
-        let now = now();
+        let now = clock::now();
         actix::MessageResult(self.crawl.progress(now.saturating_duration_since(self.started), now))
     }
 }
@@ -357,7 +358,7 @@ impl Handler<Fetched> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, fetched: Fetched, context: &mut Self::Context) {
-        let (now, time) = (now(), wall_clock());
+        let (now, time) = (clock::now(), clock::wall());
         for visit in fetched.visits {
             self.crawl.visited(visit, now, time);
         }
@@ -370,7 +371,7 @@ impl Handler<Fetched> for Scheduler {
 
 takes! {
     /// The frontier's store has news.
-    StoreNews() -> (), |scheduler, StoreNews()| scheduler.crawl.news(now())
+    StoreNews() -> (), |scheduler, StoreNews()| scheduler.crawl.news(clock::now())
 }
 
 /// The way back from guards and from the store to the scheduler. Sending without waiting is right here and nowhere else:
@@ -404,14 +405,4 @@ impl Woken for WayBack {
         #[allow(clippy::disallowed_methods, reason = "the store's thread does not wait; one message until it is read")]
         self.0.do_send(StoreNews());
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the scheduler is who brings the clock")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[allow(clippy::disallowed_methods, reason = "the log's lines carry the time of day")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }

@@ -6,10 +6,10 @@ use super::{Crawl, Held};
 use crate::{
     cooling::{Verdict, Why},
     domain::Domain,
+    engine::log::LogLine,
     fetcher::{http::is_idempotent, visit::Visit},
     frontier::admission::Candidate,
     outcome::Outcome,
-    scheduler::log::LogLine,
 };
 
 impl Crawl {

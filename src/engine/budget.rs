@@ -9,7 +9,7 @@ use crate::domain::Domain;
 #[derive(Debug, Default)]
 pub struct Budget {
     most: Option<u64>,
-    most_per_domain: Option<u64>,
+    max_per_domain: Option<u64>,
     all: Pages,
     domains: HashMap<Domain, Pages>,
 }
@@ -43,14 +43,14 @@ impl Pages {
 
 impl Budget {
     /// Creates a budget; `None` is no limit.
-    pub fn new(most: Option<u64>, most_per_domain: Option<u64>) -> Self {
-        Self { most, most_per_domain, ..Self::default() }
+    pub fn new(most: Option<u64>, max_per_domain: Option<u64>) -> Self {
+        Self { most, max_per_domain, ..Self::default() }
     }
 
     /// Counts a page that is lent.
     pub fn lent(&mut self, domain: &Domain) {
         self.all.lent += 1;
-        if self.most_per_domain.is_some() {
+        if self.max_per_domain.is_some() {
             self.domains.entry_ref(domain).or_default().lent += 1;
         }
     }
@@ -70,14 +70,14 @@ impl Budget {
 
     /// As [`Budget::resume`], for a domain.
     pub fn resume_domain(&mut self, domain: &Domain, done: u64) {
-        if self.most_per_domain.is_some() {
+        if self.max_per_domain.is_some() {
             self.domains.entry_ref(domain).or_default().done = done;
         }
     }
 
     /// Tells whether there is any limit.
     pub fn is_limited(&self) -> bool {
-        self.most.is_some() || self.most_per_domain.is_some()
+        self.most.is_some() || self.max_per_domain.is_some()
     }
 
     /// Returns the pages of a domain, where they are counted.
@@ -88,7 +88,7 @@ impl Budget {
     /// Tells what the budget allows a domain.
     pub fn of(&self, domain: &Domain) -> Spending {
         let of_domain = self.domains.get(domain).copied().unwrap_or_default();
-        self.of_all().max(of_domain.spending(self.most_per_domain))
+        self.of_all().max(of_domain.spending(self.max_per_domain))
     }
 
     /// Tells what the budget allows in all.

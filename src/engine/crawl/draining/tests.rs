@@ -12,6 +12,7 @@ use url::Url;
 use super::*;
 use crate::{
     cooling::Cooling,
+    engine::{budget::Budget, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
     fetcher::{Asker, Errand, Fetch, Grant, pool::Pool, visit::Visit},
     frontier::{
         Frontier, Leased, Returned,
@@ -19,19 +20,19 @@ use crate::{
         known::Known,
         memory::MemoryFrontier,
     },
+    identity::CanonicalUrl,
     outcome::Outcome,
     permit::Released,
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
     recrawl::Recrawl,
-    request::{CanonicalUrl, Request},
+    request::Request,
     retry::Retry,
-    scheduler::{budget::Budget, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
     scope::{Scope, Within},
 };
 
 /// What may end unasked in one turn: under a millisecond of the scheduler's, also in a build for tests.
-const MOST_IN_A_TURN: u64 = 500;
+const MAX_IN_A_TURN: u64 = 500;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -191,7 +192,7 @@ fn a_domain_that_is_given_up_with_a_long_queue_takes_no_time_from_another() {
     let mut turns = 0;
     while !world.crawl.is_finished() {
         let ended = world.turn();
-        assert!(ended <= MOST_IN_A_TURN, "{ended} requests ended in one turn");
+        assert!(ended <= MAX_IN_A_TURN, "{ended} requests ended in one turn");
         let due = world.crawl.next_tick(world.now);
         assert!(due.is_some() || world.crawl.is_finished(), "it would wait for ever");
         world.now += MS;
@@ -210,7 +211,7 @@ fn what_is_found_while_a_domain_is_drained_ends_with_the_rest() {
     let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
     world.seed(&big, 1_000);
     world.refuse(&big);
-    assert_eq!((world.turn(), world.turn()), (MOST_IN_A_TURN, 0), "no second step in the same millisecond");
+    assert_eq!((world.turn(), world.turn()), (MAX_IN_A_TURN, 0), "no second step in the same millisecond");
     world.seed(&big, 1_200);
     for _ in 0..10 {
         world.now += MS;
@@ -259,7 +260,7 @@ fn what_is_beyond_the_budget_is_dropped_in_steps_too() {
         small.iter().for_each(|domain| world.seed(domain, 1));
         let mut turns = 0;
         while !world.crawl.is_finished() {
-            assert!(world.turn() <= MOST_IN_A_TURN);
+            assert!(world.turn() <= MAX_IN_A_TURN);
             world.now += MS;
             turns += 1;
             assert!(turns < 2_000, "{:?}", world.crawl.stats.ledger);
@@ -328,7 +329,7 @@ mod on_disk {
         for _ in 0..100_000 {
             let (now, time) = (world.now, SystemTime::now());
             world.crawl.news(now);
-            assert!(world.turn() <= MOST_IN_A_TURN);
+            assert!(world.turn() <= MAX_IN_A_TURN);
             world.crawl.commit(Duration::ZERO, now, time);
             if holds(&mut world.crawl) {
                 return;

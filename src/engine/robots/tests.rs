@@ -278,14 +278,14 @@ fn rules_that_are_known_hold_while_the_file_cannot_be_had_again() {
 #[test]
 fn redirects_to_a_slow_place_do_not_pile_up_for_ever() {
     let mut desk = Desk::new();
-    for n in 0..MOST_PENDING + 100 {
+    for n in 0..MAX_PENDING + 100 {
         desk.page(&format!("http://{n}.org/x"));
         desk.redirect(&format!("http://{n}.org/robots.txt"), &format!("http://slow.org/{n}"));
     }
-    assert_eq!(desk.desk.pending.len(), MOST_PENDING);
-    assert_eq!(desk.desk.awaited.len(), MOST_PENDING);
+    assert_eq!(desk.desk.pending.len(), MAX_PENDING);
+    assert_eq!(desk.desk.awaited.len(), MAX_PENDING);
     assert_eq!(desk.stats.get("robots/too_many_at_once"), 100);
-    assert!(matches!(desk.page(&format!("http://{}.org/x", MOST_PENDING + 1)), Ruling::NotBefore(_)));
+    assert!(matches!(desk.page(&format!("http://{}.org/x", MAX_PENDING + 1)), Ruling::NotBefore(_)));
 }
 
 #[test]

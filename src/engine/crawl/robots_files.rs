@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use humantime::format_duration;
 use url::Url;
 
-use super::{Crawl, accounts::wall_clock};
+use super::Crawl;
 use crate::{
+    clock,
     domain::Domain,
+    engine::{log::LogLine, robots::Verdict},
     fetcher::{RobotsAnswer, RobotsResult},
     frontier::Leased,
     robots::Robots,
-    scheduler::{log::LogLine, robots::Verdict},
 };
 
 impl Crawl {
@@ -26,7 +27,7 @@ impl Crawl {
         self.stats.bytes += answer.bytes;
         self.domains.schedule(domain, now);
         if let Some(lines) = &mut self.log {
-            lines.extend(LogLine::robots(wall_clock(), domain.clone(), &answer));
+            lines.extend(LogLine::robots(clock::wall(), domain.clone(), &answer));
         }
         match &answer.result {
             RobotsResult::Body(status @ (429 | 503), _) => {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Crawl, Held, Mode, draining::Draining};
 use crate::{
     domain::Domain,
+    engine::{budget::Spending, past},
     fetcher::visit::Visit,
     frontier::durable::{Closing, Durable, News, Progress, Resumed},
-    scheduler::{budget::Spending, past},
     stats::Stats,
 };
 

@@ -7,11 +7,11 @@ use url::Url;
 use super::{Crawl, Mode};
 use crate::{
     domain::Domain,
+    engine::{budget::Spending, robots::Ruling},
     fetcher::{Errand, Question},
     frontier::{Lease, Next},
     outcome::DropReason,
     politeness::RobotsPolicy,
-    scheduler::{budget::Spending, robots::Ruling},
     throttle::Refusal,
 };
 
@@ -20,13 +20,13 @@ use crate::{
 pub const AHEAD: Duration = Duration::from_millis(5);
 
 /// The most lines that wait for the crawl log before no more permits are granted.
-const MOST_LOG_LINES: usize = 50_000;
+const MAX_LOG_LINES: usize = 50_000;
 
 /// The most requests of one domain that wait for a robots file while others of it are looked for.
-const MOST_PARKED: usize = 64;
+const MAX_PARKED: usize = 64;
 
 /// The most pages of a domain that are looked at in one turn for one that robots.txt allows: other domains wait meanwhile.
-const MOST_RULINGS: usize = 1_000;
+const MAX_RULINGS: usize = 1_000;
 
 /// What came of looking for something to ask a domain for.
 enum Search {
@@ -77,7 +77,7 @@ impl Crawl {
 
     /// Tells whether the frontier's store and the crawl log keep up.
     pub(super) fn can_note_more(&self) -> bool {
-        !self.is_behind && self.log.as_ref().is_none_or(|lines| lines.len() < MOST_LOG_LINES)
+        !self.is_behind && self.log.as_ref().is_none_or(|lines| lines.len() < MAX_LOG_LINES)
     }
 
     fn grant_to(&mut self, domain: &Domain, now: Instant) {
@@ -120,7 +120,7 @@ impl Crawl {
         if self.domains.get(domain).is_some_and(|live| !live.robots.is_empty()) {
             return Some(now);
         }
-        if self.budget.of(domain) != Spending::Open || self.robots.parked(domain) >= MOST_PARKED {
+        if self.budget.of(domain) != Spending::Open || self.robots.parked(domain) >= MAX_PARKED {
             return None;
         }
         self.frontier.ready_at(domain, now)
@@ -160,7 +160,7 @@ impl Crawl {
         if let Some(url) = self.domains.live(domain).robots.pop_front() {
             return Search::Found(self.ask(url));
         }
-        for _ in 0..MOST_RULINGS {
+        for _ in 0..MAX_RULINGS {
             let leased = match self.frontier.lease(domain, now) {
                 Next::Leased(leased) => leased,
                 Next::NotBefore(_) | Next::Coming | Next::Empty => return Search::Nothing,
@@ -188,7 +188,7 @@ impl Crawl {
                 }
                 Ruling::Asked => {
                     self.robots.park(domain, leased);
-                    if self.robots.parked(domain) >= MOST_PARKED {
+                    if self.robots.parked(domain) >= MAX_PARKED {
                         return Search::Nothing;
                     }
                 }

@@ -71,11 +71,11 @@ pub enum Verdict {
 }
 
 /// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed.
-const MOST_HOPS: usize = 5;
+const MAX_HOPS: usize = 5;
 
 /// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
 /// domain can pile up: beyond this a redirect counts as a failure, to be tried again later.
-const MOST_PENDING: usize = 10_000;
+const MAX_PENDING: usize = 10_000;
 
 impl RobotsDesk {
     /// Creates the desk of a crawler whose product token is `token`.
@@ -186,14 +186,14 @@ impl RobotsDesk {
     fn hop(&mut self, origin: Arc<str>, to: &Url, stats: &mut Stats, now: Instant) -> Option<Verdict> {
         let mut to = to.clone();
         to.set_fragment(None);
-        if self.pending.len() > MOST_PENDING {
+        if self.pending.len() > MAX_PENDING {
             stats.count("robots/too_many_at_once");
             let why = Unreachable::soon("robots", "too many robots files are waited for at once");
             return self.settle(&origin, Robots::unreachable(now, 1, why), now);
         }
         let path = &mut self.pending.get_mut(&origin)?.path;
         let is_http = matches!(to.scheme(), "http" | "https");
-        if path.len() > MOST_HOPS || path.contains(&to) || !is_http {
+        if path.len() > MAX_HOPS || path.contains(&to) || !is_http {
             // RFC 9309 §2.3.1.2: then the file counts as one that is not there, which allows.
             stats.count("robots/too_many_redirects");
             return self.settle(&origin, Robots::AllowAll, now);

@@ -9,7 +9,7 @@ use std::{
 use hashbrown::{HashMap, hash_map::Entry};
 
 use super::{Crawl, Mode};
-use crate::{cooling::Why, domain::Domain, frontier::Left, outcome::DropReason, scheduler::budget::Spending};
+use crate::{cooling::Why, domain::Domain, engine::budget::Spending, frontier::Left, outcome::DropReason};
 
 /// The domains whose queues are being emptied.
 #[derive(Default)]

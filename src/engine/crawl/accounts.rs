@@ -1,17 +1,15 @@
 //! Accounts: every URL that comes in or goes out, in the ledger, the counts and the crawl log.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{sync::Arc, time::Instant};
 
 use super::Crawl;
 use crate::{
+    clock,
     domain::Domain,
+    engine::log::LogLine,
     frontier::admission::{Admitted, Candidate},
     outcome::DropReason,
     request::Request,
-    scheduler::log::LogLine,
 };
 
 impl Crawl {
@@ -42,7 +40,7 @@ impl Crawl {
                 self.stats.count(&drop_key(reason));
                 if let Some(request) = rejected {
                     let domain = self.admission.domain(&request.url);
-                    self.write(|| LogLine::dropped(wall_clock(), domain, &request, reason));
+                    self.write(|| LogLine::dropped(clock::wall(), domain, &request, reason));
                 }
             }
         }
@@ -57,7 +55,7 @@ impl Crawl {
     pub(super) fn drop_request(&mut self, request: &Request, domain: Domain, reason: DropReason) {
         self.stats.ledger.dropped += 1;
         self.stats.count(&drop_key(reason));
-        self.write(|| LogLine::dropped(wall_clock(), domain, request, reason));
+        self.write(|| LogLine::dropped(clock::wall(), domain, request, reason));
     }
 
     pub(super) fn fail(&mut self, request: &Arc<Request>, domain: Domain, outcome: &'static str, detail: String) {
@@ -65,7 +63,7 @@ impl Crawl {
         if let Some(store) = self.frontier.durable() {
             store.bury(&domain, request, outcome, &detail);
         }
-        self.write(|| LogLine::unsent(wall_clock(), domain, request, outcome, detail));
+        self.write(|| LogLine::unsent(clock::wall(), domain, request, outcome, detail));
     }
 
     pub(super) fn write(&mut self, line: impl FnOnce() -> LogLine) {
@@ -77,9 +75,4 @@ impl Crawl {
 
 fn drop_key(reason: DropReason) -> String {
     format!("drop/{}/{}", reason.key(), reason.detail())
-}
-
-#[allow(clippy::disallowed_methods, reason = "the log's lines carry the time of day")]
-pub(super) fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }
