@@ -16,7 +16,7 @@ use url::Url;
 use crate::{
     error::{Error, Result},
     extract::{
-        self, Document, Element, Scan,
+        self, Document, Element, Refresh, Scan, Scanner, Skipped, Syntax,
         charset::{self, Clues},
         content_type::ContentType,
     },
@@ -167,12 +167,25 @@ impl Response {
 
     /// Returns what the server, or the body's beginning, says that this is.
     pub fn content_type(&self) -> ContentType<'_> {
-        ContentType::of(self.header("content-type"), &self.body)
+        let lines = self.headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
+        ContentType::of_all(lines, &self.body)
     }
 
-    /// Tells whether this is an HTML page.
+    /// Tells whether this is an HTML page. XHTML is one, and so is other XML whose root element is in the namespace of
+    /// XHTML.
     pub fn is_html(&self) -> bool {
-        self.content_type().is_html()
+        self.syntax().is_some()
+    }
+
+    /// Returns the rules by which the page is read; `None` where this is no page.
+    fn syntax(&self) -> Option<Syntax> {
+        let content_type = self.content_type();
+        match &*content_type.essence {
+            "text/html" => Some(Syntax::Html),
+            "application/xhtml+xml" => Some(Syntax::Xml),
+            _ if content_type.is_xml() && extract::is_xhtml(self.content()) => Some(Syntax::Xml),
+            _ => None,
+        }
     }
 
     /// Returns the body as text, decoded by byte order mark, header, `<meta>` or detection, in this order. What is
@@ -202,7 +215,7 @@ impl Response {
 
     /// Returns the visible text of the page.
     pub fn text(&self) -> String {
-        extract::visible_text(self.content())
+        extract::visible_text_in(self.content(), self.syntax().unwrap_or_default())
     }
 
     /// Reads the body as JSON.
@@ -223,7 +236,7 @@ impl Response {
 
     /// Returns the document, to be selected from.
     pub fn document(&self) -> &Document {
-        self.document.get_or_init(|| Document::parse(self.content()))
+        self.document.get_or_init(|| Document::parse_in(self.content(), self.syntax().unwrap_or_default()))
     }
 
     /// Returns the page's title.
@@ -231,8 +244,8 @@ impl Response {
         self.scan().title.as_deref()
     }
 
-    /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected. The first 10,000:
-    /// [`extract::scan`] tells how many more there are.
+    /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected. At most 10,000, of
+    /// at most 2,048 bytes each: [`Response::skipped`] tells what is left out.
     pub fn links(&self) -> impl Iterator<Item = &Url> {
         self.scan().links.iter().map(|link| &link.url)
     }
@@ -244,11 +257,45 @@ impl Response {
         scan.links.iter().filter(|link| !scan.robots.nofollow && !link.nofollow).map(|link| &link.url)
     }
 
+    /// Returns how many references of the page are not among its links, by reason.
+    ///
+    /// ```
+    /// use actix_crawler::prelude::*;
+    ///
+    /// let page = Response::html("https://e.org/", "<a href=mailto:me@e.org>write</a><a href=/a>read</a>");
+    /// assert_eq!((page.links().count(), page.skipped().other_scheme), (1, 1));
+    /// assert_eq!(page.skipped().over_bounds(), 0);
+    /// ```
+    pub fn skipped(&self) -> Skipped {
+        self.scan().skipped
+    }
+
+    /// Returns where the page sends its readers by its `Refresh` header or by `<meta http-equiv=refresh>`, of which the
+    /// header counts first. `None` where it sends them nowhere or only reloads itself.
+    ///
+    /// ```
+    /// use actix_crawler::prelude::*;
+    ///
+    /// let page = Response::html("https://e.org/old", "<meta http-equiv=refresh content='0; url=/new'>");
+    /// assert_eq!(page.refresh().unwrap().url.as_str(), "https://e.org/new");
+    /// ```
+    pub fn refresh(&self) -> Option<Refresh> {
+        let by_header = self.headers.get("refresh").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+        let refresh = by_header.and_then(|value| extract::of_header(value, self.url()));
+        let refresh = refresh.or_else(|| self.scan().refresh.clone())?;
+        let mut page = self.url().clone();
+        page.set_fragment(None);
+        (refresh.url != page).then_some(refresh)
+    }
+
     /// Returns what one streaming pass over the page finds: title, links, base, robots meta tags. Empty for what is not
     /// HTML.
     pub fn scan(&self) -> &Scan {
-        self.scan.get_or_init(|| {
-            if self.is_html() { extract::scan(self.content(), self.url()) } else { extract::scan("", self.url()) }
+        self.scan.get_or_init(|| match self.syntax() {
+            Some(syntax) => {
+                Scanner::default().syntax(syntax).charset(self.encoding()).scan(self.content(), self.url())
+            }
+            None => extract::scan("", self.url()),
         })
     }
 
@@ -263,13 +310,14 @@ impl Response {
         reference.map(|reference| self.join(reference)).transpose()
     }
 
-    /// Resolves a reference against the page's base.
+    /// Resolves a reference that the page has against its base. Its query is encoded in the page's charset, as browsers
+    /// do.
     ///
     /// # Errors
     /// It is no URL.
     pub fn join(&self, reference: &str) -> Result<Url> {
         let refuse = |error: url::ParseError| Error::Url { text: reference.to_owned(), why: error.to_string() };
-        self.scan().base.join(reference).map_err(refuse)
+        extract::resolve_from_charset(&self.scan().base, reference, self.encoding()).map_err(refuse)
     }
 }
 

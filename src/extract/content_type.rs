@@ -1,5 +1,5 @@
-//! Content type: what a body is, by its header or, where there is none, by its first bytes. Knows nothing of charsets
-//! but their place in the header, and allocates nothing for a header in lower case.
+//! ContentType: what a body is, by its header or, where that says nothing, by its first bytes. Knows nothing of charsets
+//! but their place in the header.
 
 use std::borrow::Cow;
 
@@ -42,18 +42,35 @@ impl<'a> ContentType<'a> {
     /// A body that is called `text/plain` or `application/octet-stream` is never taken for HTML: browsers do not
     /// either, since what users upload is served as such.
     pub fn of(header: Option<&'a str>, body: &[u8]) -> Self {
-        let header = header.unwrap_or_default();
-        let (essence, parameters) = header.split_once(';').unwrap_or((header, ""));
-        let essence = essence.trim_matches(is_http_space);
-        let unknown = ["unknown/unknown", "application/unknown", "*/*"];
-        let essence = if !is_media_type(essence) || unknown.iter().any(|name| essence.eq_ignore_ascii_case(name)) {
-            sniffed(body).into()
-        } else if essence.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            essence.to_ascii_lowercase().into()
-        } else {
-            essence.into()
+        Self::of_all(header.into_iter(), body)
+    }
+
+    /// As [`ContentType::of`], for all lines of the header. Of several media types, on one line or many, the last
+    /// counts. It takes over the charset of the one before it if it is the same type and names none ("extract a MIME
+    /// type" of the Fetch standard).
+    pub fn of_all(lines: impl Iterator<Item = &'a str>, body: &[u8]) -> Self {
+        let mut found: Option<(&str, Option<&str>)> = None;
+        for value in lines.flat_map(list) {
+            let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+            let essence = essence.trim_matches(is_http_space);
+            if !is_media_type(essence) || essence == "*/*" {
+                continue;
+            }
+            let before = found.filter(|(same, _)| same.eq_ignore_ascii_case(essence)).and_then(|(_, charset)| charset);
+            found = Some((essence, charset_of(parameters).or(before)));
+        }
+        let is_unknown = |name: &str| {
+            ["unknown/unknown", "application/unknown"].iter().any(|unknown| name.eq_ignore_ascii_case(unknown))
         };
-        Self { essence, charset: charset_of(parameters) }
+        let (essence, charset) = match found {
+            Some((essence, charset)) if is_unknown(essence) => (sniffed(body).into(), charset),
+            Some((essence, charset)) if essence.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                (essence.to_ascii_lowercase().into(), charset)
+            }
+            Some((essence, charset)) => (essence.into(), charset),
+            None => (sniffed(body).into(), None),
+        };
+        Self { essence, charset }
     }
 
     /// Tells whether this is an HTML page; XHTML is one.
@@ -70,6 +87,22 @@ impl<'a> ContentType<'a> {
     pub fn is_json(&self) -> bool {
         matches!(&*self.essence, "application/json" | "text/json") || self.essence.ends_with("+json")
     }
+}
+
+/// Splits a list at its commas; quotes protect a comma ("get, decode, and split" of the Fetch standard).
+fn list(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut quoted = false;
+        let comma = text.bytes().position(|byte| {
+            quoted ^= byte == b'"';
+            byte == b',' && !quoted
+        });
+        let (value, after) = comma.and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""));
+        rest = comma.and(after.get(1..));
+        Some(value)
+    })
 }
 
 /// Returns the first charset among parameters, quoted or not. Quotes protect a semicolon.
@@ -157,9 +190,25 @@ mod tests {
             ("text/html;;;charset=utf-8", "text/html", Some("utf-8")),
             ("application/ld+json", "application/ld+json", None),
             ("text/plain; charset=\u{e9}", "text/plain", Some("\u{e9}")),
+            // Fetch standard, the examples of "extract a MIME type".
+            ("text/plain;charset=gbk, text/html", "text/html", None),
+            ("text/html;charset=gbk;a=b, text/html;x=y", "text/html", Some("gbk")),
+            ("text/html;charset=utf-8, text/html", "text/html", Some("utf-8")),
+            ("text/html;charset=gbk;a=b, text/html;x=y;charset=big5", "text/html", Some("big5")),
+            ("text/html, cannot-parse", "text/html", None),
+            ("text/html, */*", "text/html", None),
+            ("text/html, ", "text/html", None),
+            ("text/html;x=\",\";charset=gbk, TEXT/html", "text/html", Some("gbk")),
         ] {
             assert_eq!(read(header), (essence.to_owned(), charset), "{header}");
         }
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        let lines = ["text/html;charset=gbk", "text/html"];
+        let content_type = ContentType::of_all(lines.into_iter(), b"");
+        assert_eq!((&*content_type.essence, content_type.charset), ("text/html", Some("gbk")));
     }
 
     #[test]

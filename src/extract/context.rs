@@ -1,29 +1,91 @@
-//! Where in a page markup is not markup: what a tree builder would tell the tokeniser, without a tree.
+//! Context: where in a page markup is not markup, as a tree builder would tell the tokenizer, but without a tree.
 //! Knows the elements whose content is plain text, and SVG and MathML, where it is not.
 //!
-//! The standard decides it by the stack of open elements. Here only the borders between HTML and
-//! foreign content are kept, which is the same for every page whose SVG is closed.
+//! The standard decides it by the stack of open elements. Here only the borders between HTML and foreign content are
+//! kept, which gives the same answer for every page whose SVG is closed.
 
 use super::tokens::{Content, Tag, Token, Tokens};
 
+/// The rules by which a page is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Syntax {
+    /// HTML: the slash of `<script/>` means nothing, and scripts, styles and titles are plain text.
+    #[default]
+    Html,
+    /// XHTML, which is XML: every element may close itself, and every element's content is markup.
+    Xml,
+}
+
+/// The namespace of XHTML elements.
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
+
+/// Tells whether the root element of an XML document is in the XHTML namespace, so that it is a page.
+pub(crate) fn is_xhtml(xml: &str) -> bool {
+    let root = Tokens::new(xml).find_map(|token| if let Token::Start(tag) = token { Some(tag) } else { None });
+    root.is_some_and(|root| namespace(&root).as_deref() == Some(XHTML))
+}
+
+/// Returns the namespace that a root element declares for itself.
+fn namespace<'a>(root: &Tag<'a>) -> Option<std::borrow::Cow<'a, str>> {
+    match root.name.split_once(':') {
+        Some((prefix, _)) => root.attribute(&format!("xmlns:{prefix}")),
+        None => root.attribute("xmlns"),
+    }
+}
+
 /// The tokens of a whole page, read front to back with the context kept.
 ///
-/// Tags of HTML elements never come as self-closing: there the slash means nothing.
+/// Tags of HTML elements come as self-closing in XML only: in HTML the slash means nothing there.
 #[derive(Clone, Debug)]
 pub(super) struct PageTokens<'a> {
     tokens: Tokens<'a>,
+    syntax: Syntax,
     context: Context<'a>,
+    /// What stands before the names of XHTML elements: `h:` in `<h:html xmlns:h="…">`. Known once the root was read.
+    prefix: Option<&'a str>,
+    is_html: bool,
 }
 
 impl<'a> PageTokens<'a> {
-    /// Begins at the start of `html`.
-    pub fn new(html: &'a str) -> Self {
-        Self { tokens: Tokens::new(html), context: Context::default() }
+    /// Begins at the start of `page`.
+    pub fn new(page: &'a str, syntax: Syntax) -> Self {
+        let mut tokens = Tokens::new(page);
+        tokens.allow_cdata(syntax == Syntax::Xml);
+        Self { tokens, syntax, context: Context::default(), prefix: None, is_html: true }
     }
 
-    /// Whether the last token stands within SVG or MathML.
+    /// Tells whether the last token stands within SVG or MathML.
     pub fn in_foreign(&self) -> bool {
         self.context.is_foreign()
+    }
+
+    /// Tells whether the last start tag is of an HTML element, and not of SVG or MathML.
+    pub fn is_html(&self) -> bool {
+        self.is_html
+    }
+
+    /// Reads a start tag in XML: no name says how the text that follows is to be read.
+    fn start_in_xml(&mut self, mut tag: Tag<'a>) -> Tag<'a> {
+        let prefix = *self.prefix.get_or_insert_with(|| {
+            let is_prefixed = namespace(&tag).as_deref() == Some(XHTML);
+            tag.name.split_once(':').filter(|_| is_prefixed).map_or("", |(prefix, _)| prefix)
+        });
+        tag.name = without_prefix(tag.name, prefix);
+        let foreign = self.context.is_foreign();
+        let border = self.context.border_at(&tag);
+        self.is_html = !foreign && border.is_none();
+        if let (Some(border), false) = (border, tag.self_closing) {
+            self.context.borders.push(border);
+        }
+        tag
+    }
+}
+
+/// Returns the local name of an element whose name begins with `prefix:`, and other names as they are.
+fn without_prefix<'a>(name: &'a str, prefix: &str) -> &'a str {
+    match name.strip_prefix(prefix) {
+        Some(rest) if !prefix.is_empty() => rest.strip_prefix(':').unwrap_or(name),
+        _ => name,
     }
 }
 
@@ -32,18 +94,23 @@ impl<'a> Iterator for PageTokens<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         let token = match self.tokens.next()? {
+            Token::Start(tag) if self.syntax == Syntax::Xml => return Some(Token::Start(self.start_in_xml(tag))),
             Token::Start(tag) => {
-                let (tag, content) = self.context.start(tag);
+                let (tag, content, is_html) = self.context.start(tag);
                 self.tokens.expect(content, tag);
+                self.is_html = is_html;
                 Token::Start(tag)
             }
-            Token::End(tag) => {
-                self.context.end(tag);
+            Token::End(mut tag) => {
+                if self.syntax == Syntax::Xml {
+                    tag.name = without_prefix(tag.name, self.prefix.unwrap_or_default());
+                }
+                self.context.end(tag, self.syntax);
                 Token::End(tag)
             }
             other => return Some(other),
         };
-        self.tokens.allow_cdata(self.context.is_foreign());
+        self.tokens.allow_cdata(self.syntax == Syntax::Xml || self.context.is_foreign());
         Some(token)
     }
 }
@@ -67,8 +134,9 @@ impl<'a> Context<'a> {
         matches!(self.borders.last(), Some(Border::Svg | Border::MathMl))
     }
 
-    /// Takes a start tag in; returns what it means here, and how the element's text is to be read.
-    fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, Content) {
+    /// Takes a start tag in. Returns what it means here, how the element's text is to be read, and whether it is an
+    /// HTML element.
+    fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, Content, bool) {
         if self.is_foreign() && leaves_foreign(&tag) {
             self.leave_foreign();
         }
@@ -78,17 +146,17 @@ impl<'a> Context<'a> {
                 if !tag.self_closing {
                     self.borders.push(border);
                 }
-                (tag, Content::Markup)
+                (tag, Content::Markup, false)
             }
-            None if foreign => (tag, Content::Markup),
+            None if foreign => (tag, Content::Markup, false),
             None => {
                 tag.self_closing = false;
-                (tag, content_of(&tag))
+                (tag, content_of(&tag), true)
             }
         }
     }
 
-    /// The border that this start tag is, if it is one.
+    /// Returns the border that this start tag is, if it is one.
     fn border_at(&self, tag: &Tag<'a>) -> Option<Border<'a>> {
         match self.borders.last() {
             _ if tag.is("svg") => Some(Border::Svg),
@@ -100,12 +168,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn end(&mut self, tag: Tag<'a>) {
+    fn end(&mut self, tag: Tag<'a>, syntax: Syntax) {
         match self.borders.last() {
             Some(Border::Svg) if tag.is("svg") => drop(self.borders.pop()),
             Some(Border::MathMl) if tag.is("math") => drop(self.borders.pop()),
             Some(Border::Html(element)) if tag.is(element) => drop(self.borders.pop()),
-            Some(Border::Svg | Border::MathMl) if tag.is_one_of(&["p", "br"]) => self.leave_foreign(),
+            Some(Border::Svg | Border::MathMl) if syntax == Syntax::Html && tag.is_one_of(&["p", "br"]) => {
+                self.leave_foreign();
+            }
             _ => {}
         }
     }
@@ -117,9 +187,9 @@ impl<'a> Context<'a> {
     }
 }
 
-/// How the text of an HTML element is read.
+/// Returns how the text of an HTML element is read.
 ///
-/// `noscript` is markup: a crawler runs no scripts, and the standard has it so ("scripting flag
+/// `noscript` is markup: a crawler runs no scripts, and the standard reads it as markup then ("scripting flag
 /// disabled").
 pub(super) fn content_of(tag: &Tag<'_>) -> Content {
     // By length first: this is asked for every start tag, and nearly always for nothing.
@@ -137,7 +207,7 @@ pub(super) fn content_of(tag: &Tag<'_>) -> Content {
     }
 }
 
-/// Whether this start tag ends SVG and MathML by itself (§13.2.6.5).
+/// Tells whether this start tag ends SVG and MathML by itself (§13.2.6.5).
 fn leaves_foreign(tag: &Tag<'_>) -> bool {
     const HTML_ONLY: &[&str] = &[
         "b",
@@ -189,7 +259,7 @@ fn leaves_foreign(tag: &Tag<'_>) -> bool {
     tag.is_one_of(HTML_ONLY) || (tag.is("font") && styles_text(tag))
 }
 
-/// Whether this `annotation-xml` says that its content is HTML.
+/// Tells whether this `annotation-xml` says that its content is HTML.
 fn holds_html(tag: &Tag<'_>) -> bool {
     tag.attribute("encoding").is_some_and(|encoding| {
         ["text/html", "application/xhtml+xml"].iter().any(|html| encoding.eq_ignore_ascii_case(html))

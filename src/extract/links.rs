@@ -1,32 +1,40 @@
-//! What a page points to, and what it says of itself: links, title, base, robots rules, canonical URL.
-//! Reads the page's tokens once and builds no tree; knows no scope and no robots.txt, so whether a
-//! link is followed is decided elsewhere.
+//! Links: what a page points to, and what it says of itself (title, base, robots rules, canonical URL, refresh).
+//! Reads the page's tokens once and builds no tree. Knows no scope and no robots.txt: whether a link is followed is
+//! decided elsewhere.
 
-use std::{borrow::Cow, hash::BuildHasher};
+use std::{borrow::Cow, hash::BuildHasher, time::Duration};
 
+use encoding_rs::{Encoding, UTF_8};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use memchr::memchr;
 use url::Url;
 
-use super::context::PageTokens;
-use super::text::collapsed;
-use super::tokens::{Tag, Text, TextKind, Token};
+use super::{
+    context::{PageTokens, Syntax},
+    reference::{query_charset, resolve_from},
+    refresh::{self, Refresh},
+    text::collapsed,
+    tokens::{Tag, Text, Token},
+};
 
-/// The most links that are read from one page. The largest index pages (sitemaps in HTML) have some
-/// thousands; the rest is counted in [`Skipped::over_limit`].
+/// The most links that are read from one page by default. The largest index pages (sitemaps in HTML) have some
+/// thousands; [`Skipped::over_limit`] counts the rest.
 pub const MAX_LINKS: usize = 10_000;
 
-/// The longest URL that is taken from a page, in bytes: sitemaps.org's limit of 2,048. With
-/// [`MAX_LINKS`] it bounds what one page can cost: a long `<base>` is repeated in every link.
+/// The longest URL that is taken from a page, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it bounds what one
+/// page can cost, since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts what is longer.
 pub const MAX_URL_LENGTH: usize = 2_048;
 
-/// The longest title that is kept, in characters; search engines show the first 60 or so.
+/// The longest title that is kept, in characters. Search engines show the first 60 or so.
 pub const MAX_TITLE_LENGTH: usize = 1_000;
+
+/// The longest value of a refresh that is read, in bytes: a URL, its delay and its quotes.
+const MAX_REFRESH_LENGTH: usize = MAX_URL_LENGTH + 64;
 
 /// What [`scan`] found on a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// The text of the first `<title>`, white space collapsed; `None` if there is none in it.
+    /// The text of the first `<title>`, white space collapsed; `None` if it has none.
     pub title: Option<String>,
     /// What relative URLs are relative to: the first `<base href>`, or else the page's own URL.
     pub base: Url,
@@ -36,7 +44,10 @@ pub struct Scan {
     pub robots: MetaRobots,
     /// The first `<link rel=canonical>`.
     pub canonical: Option<Url>,
-    /// What looked like a link and is not in `links`.
+    /// Where the first `<meta http-equiv=refresh>` that names a page sends its readers. One within `noscript` is passed
+    /// over, as in Scrapy: it leads to a notice for browsers without scripts, and away from the page.
+    pub refresh: Option<Refresh>,
+    /// How many references are not in `links`, by reason.
     pub skipped: Skipped,
 }
 
@@ -45,7 +56,7 @@ pub struct Scan {
 pub struct Link {
     /// Absolute, `http` or `https`, without fragment.
     pub url: Url,
-    /// Whether every link of the page to this URL says `nofollow`, `ugc` or `sponsored`.
+    /// Tells whether every link of the page to this URL says `nofollow`, `ugc` or `sponsored`.
     pub nofollow: bool,
     /// The element that has the link; the first, if several have the same.
     pub element: LinkElement,
@@ -85,7 +96,7 @@ impl LinkSet {
         Self(self.0 | 1 << element as u8)
     }
 
-    /// Whether `element` is in the set.
+    /// Tells whether `element` is in the set.
     pub const fn contains(self, element: LinkElement) -> bool {
         self.0 & (1 << element as u8) != 0
     }
@@ -118,7 +129,7 @@ impl MetaRobots {
     }
 }
 
-/// How many `href`s were not taken, and why. Fragments of the page itself are not counted.
+/// How many references were not taken, by reason. Fragments of the page itself are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Not `http` or `https`: `mailto:`, `javascript:`, `tel:`, `data:`, ….
@@ -127,8 +138,16 @@ pub struct Skipped {
     pub unreadable: usize,
     /// Longer than [`MAX_URL_LENGTH`].
     pub too_long: usize,
-    /// After the first [`MAX_LINKS`].
+    /// After the first [`MAX_LINKS`], or those that [`Scanner::max_links`] allows.
     pub over_limit: usize,
+}
+
+impl Skipped {
+    /// Returns how many references a crawler would have followed but for a bound: these are lost, where the others are
+    /// no pages.
+    pub fn over_bounds(self) -> usize {
+        self.too_long + self.over_limit
+    }
 }
 
 /// Reads the page `html` that came from `url`, with the default [`Scanner`].
@@ -137,10 +156,34 @@ pub fn scan(html: &str, url: &Url) -> Scan {
 }
 
 /// Says which links to read from pages, and as whom.
-#[derive(Clone, Debug, Default)]
+///
+/// ```
+/// use actix_crawler::extract::Scanner;
+///
+/// let page = "https://e.org/a/".parse().unwrap();
+/// let scan = Scanner::default().max_links(1).scan("<title>T</title><a href=b>1</a><a href=c>2</a>", &page);
+/// assert_eq!(scan.links[0].url.as_str(), "https://e.org/a/b");
+/// assert_eq!((scan.title.as_deref(), scan.skipped.over_limit), (Some("T"), 1));
+/// ```
+#[derive(Clone, Debug)]
 pub struct Scanner {
     elements: LinkSet,
     robot: Option<String>,
+    max_links: usize,
+    charset: &'static Encoding,
+    syntax: Syntax,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self {
+            elements: LinkSet::default(),
+            robot: None,
+            max_links: MAX_LINKS,
+            charset: UTF_8,
+            syntax: Syntax::Html,
+        }
+    }
 }
 
 impl Scanner {
@@ -158,37 +201,71 @@ impl Scanner {
         self
     }
 
-    /// Reads the page `html` that came from `url`.
+    /// Reads at most so many different links from a page; [`Skipped::over_limit`] counts the rest.
+    #[must_use]
+    pub fn max_links(mut self, most: usize) -> Self {
+        self.max_links = most;
+        self
+    }
+
+    /// Encodes the queries of links in this charset, which the page was decoded from. By default UTF-8.
+    #[must_use]
+    pub fn charset(mut self, name: &str) -> Self {
+        self.charset = query_charset(name);
+        self
+    }
+
+    /// Reads pages by the rules of this syntax.
+    #[must_use]
+    pub fn syntax(mut self, syntax: Syntax) -> Self {
+        self.syntax = syntax;
+        self
+    }
+
+    /// Reads the page `page` that came from `url`.
     ///
-    /// Never fails: of broken markup it reads what a browser would. Linear in the page's length; what
-    /// it returns is bounded by [`MAX_LINKS`], [`MAX_URL_LENGTH`] and [`MAX_TITLE_LENGTH`]. Links
-    /// in comments and scripts are none; those in `noscript` and `template` are.
-    pub fn scan(&self, html: &str, url: &Url) -> Scan {
-        let mut page = Reader::new(self);
-        for token in PageTokens::new(html) {
+    /// Never fails: of broken markup it reads what a browser would. Takes time linear in the page's length; what it
+    /// returns is bounded by [`Scanner::max_links`], [`MAX_URL_LENGTH`] and [`MAX_TITLE_LENGTH`]. Links in comments and
+    /// scripts do not count; those in `noscript` and `template` do.
+    pub fn scan(&self, page: &str, url: &Url) -> Scan {
+        let mut reader = Reader::new(self);
+        let mut tokens = PageTokens::new(page, self.syntax);
+        while let Some(token) = tokens.next() {
             match token {
-                Token::Start(tag) => page.start(&tag),
-                Token::Text(text) if page.in_title => page.title(text),
-                Token::End(_) => page.in_title = false,
+                Token::Start(tag) => reader.start(&tag, tokens.is_html()),
+                Token::Text(text) if reader.in_title => reader.title(text),
+                Token::End(tag) => reader.end(&tag),
                 Token::Text(_) | Token::Doctype(_) | Token::Comment(_) => {}
             }
         }
-        page.resolve(url)
+        reader.resolve(url)
     }
 }
 
-/// What has been read so far. URLs stay as the page has them until its end, for a `<base>` holds for
-/// the links before it, too.
+/// What has been read so far. URLs stay as the page has them until its end, since a `<base>` holds for the links before
+/// it, too.
 struct Reader<'a> {
     scanner: &'a Scanner,
     in_title: bool,
+    inert: Inert,
     title: Option<String>,
     base: Option<Cow<'a, str>>,
     canonical: Option<Cow<'a, str>>,
+    refresh: Option<(Duration, String)>,
     robots: MetaRobots,
     /// By their `href`: navigation repeats the same few on and on.
     links: EachOnce<RawLink<'a>>,
     skipped: Skipped,
+}
+
+/// The open elements within which a page says nothing of itself.
+#[derive(Default)]
+struct Inert {
+    /// Templates within each other: what they hold is no part of the document (HTML standard, §4.12.3).
+    templates: usize,
+    noscript: bool,
+    /// A script or a style in XML, where its content is markup. In HTML it is text.
+    script: bool,
 }
 
 /// A link whose URL has not been resolved.
@@ -203,19 +280,26 @@ impl<'a> Reader<'a> {
         Self {
             scanner,
             in_title: false,
+            inert: Inert::default(),
             title: None,
             base: None,
             canonical: None,
+            refresh: None,
             robots: MetaRobots::default(),
             links: EachOnce::by(|link| &link.href),
             skipped: Skipped::default(),
         }
     }
 
-    fn start(&mut self, tag: &Tag<'a>) {
+    /// Reads a start tag, which `is_html` unless it is of SVG or MathML. There only `a` links, as in browsers.
+    fn start(&mut self, tag: &Tag<'a>, is_html: bool) {
         self.in_title = false;
+        if self.inert.script {
+            return;
+        }
         if tag.is("a") {
             self.link(tag, LinkElement::A, "href");
+        } else if !is_html {
         } else if tag.is("area") {
             self.link(tag, LinkElement::Area, "href");
         } else if tag.is("link") {
@@ -223,28 +307,48 @@ impl<'a> Reader<'a> {
         } else if tag.is("meta") {
             self.meta(tag);
         } else if tag.is("title") {
-            self.in_title = self.title.is_none();
+            self.in_title = self.title.is_none() && !tag.self_closing && self.inert.templates == 0;
         } else if tag.is("base") {
-            self.base = self.base.take().or_else(|| tag.attribute("href"));
+            if self.inert.templates == 0 {
+                self.base = self.base.take().or_else(|| tag.attribute("href"));
+            }
         } else if tag.is("iframe") {
             self.link(tag, LinkElement::Iframe, "src");
         } else if tag.is("frame") {
             self.link(tag, LinkElement::Frame, "src");
+        } else if !tag.self_closing {
+            self.open_inert(tag);
         }
     }
 
-    /// Takes the text of a `<title>`. Only the page's own is read as a title; that of a drawing is
-    /// markup.
-    fn title(&mut self, text: Text<'a>) {
-        if text.kind == TextKind::Rcdata {
-            let title = collapsed(&text.decoded());
-            self.title = Some(title.chars().take(MAX_TITLE_LENGTH).collect());
+    fn open_inert(&mut self, tag: &Tag<'a>) {
+        match tag.name.len() {
+            8 if tag.is("template") => self.inert.templates += 1,
+            8 if tag.is("noscript") => self.inert.noscript = true,
+            5 | 6 if self.scanner.syntax == Syntax::Xml => self.inert.script = tag.is_one_of(&["script", "style"]),
+            _ => {}
         }
+    }
+
+    fn end(&mut self, tag: &Tag<'a>) {
+        self.in_title = false;
+        match tag.name.len() {
+            8 if tag.is("template") => self.inert.templates = self.inert.templates.saturating_sub(1),
+            8 if tag.is("noscript") => self.inert.noscript = false,
+            5 | 6 if self.inert.script => self.inert.script = !tag.is_one_of(&["script", "style"]),
+            _ => {}
+        }
+    }
+
+    /// Takes the text of the first `<title>`, which in XML may come in pieces.
+    fn title(&mut self, text: Text<'a>) {
+        self.title.get_or_insert_default().push_str(&text.decoded());
+        self.in_title = true;
     }
 
     fn relation(&mut self, tag: &Tag<'a>) {
         let [Some(rel), href] = tag.values(["rel", "href"]) else { return };
-        if has_word(&rel, &["canonical"]) {
+        if has_word(&rel, &["canonical"]) && self.inert.templates == 0 {
             self.canonical = self.canonical.take().or(href);
         }
         let relations = [
@@ -262,12 +366,21 @@ impl<'a> Reader<'a> {
     }
 
     fn meta(&mut self, tag: &Tag<'a>) {
-        let [Some(name), content] = tag.values(["name", "content"]) else { return };
-        let name = name.trim();
-        let concerns_us = name.eq_ignore_ascii_case("robots")
-            || self.scanner.robot.as_ref().is_some_and(|robot| name.eq_ignore_ascii_case(robot));
-        if concerns_us {
-            self.robots.add(&content.unwrap_or_default());
+        let [name, content, http_equiv] = tag.values(["name", "content", "http-equiv"]);
+        let content = content.unwrap_or_default();
+        if self.inert.templates > 0 {
+            return;
+        }
+        if let Some(name) = name {
+            let name = name.trim();
+            let is_for = |robot: &str| name.eq_ignore_ascii_case(robot);
+            if is_for("robots") || self.scanner.robot.as_deref().is_some_and(is_for) {
+                self.robots.add(&content);
+            }
+        }
+        let is_refresh = http_equiv.is_some_and(|pragma| pragma.eq_ignore_ascii_case("refresh"));
+        if is_refresh && !self.inert.noscript && self.refresh.is_none() && content.len() <= MAX_REFRESH_LENGTH {
+            self.refresh = refresh::parse(&content).map(|(delay, reference)| (delay, reference.to_owned()));
         }
     }
 
@@ -285,7 +398,7 @@ impl<'a> Reader<'a> {
             known.nofollow &= nofollow;
         } else if href.len() > MAX_URL_LENGTH {
             self.skipped.too_long += 1;
-        } else if self.links.list.len() >= MAX_LINKS {
+        } else if self.links.list.len() >= self.scanner.max_links {
             self.skipped.over_limit += 1;
         } else {
             self.links.push(RawLink { href, nofollow, element });
@@ -293,13 +406,16 @@ impl<'a> Reader<'a> {
     }
 
     fn resolve(mut self, url: &Url) -> Scan {
-        let base = base_url(self.base.as_deref(), url);
-        let canonical = self.canonical.take().and_then(|href| http_url(&base, &href).ok());
+        let charset = self.scanner.charset;
+        let base = base_url(self.base.as_deref(), url, charset);
+        let http_url = |href: &str| http_url(&base, href, charset);
+        let canonical = self.canonical.take().and_then(|href| http_url(&href).ok());
+        let refresh = self.refresh.take().and_then(|(delay, href)| Some(Refresh { delay, url: http_url(&href).ok()? }));
         // Two texts may mean one URL. Of those the first stands, and is `nofollow` only if all are.
         let mut links = EachOnce::by(|link: &Link| link.url.as_str());
         links.list.reserve_exact(self.links.list.len());
         for RawLink { href, nofollow, element } in self.links.list {
-            match http_url(&base, &href) {
+            match http_url(&href) {
                 Ok(url) => match links.get_mut(url.as_str()) {
                     Some(known) => known.nofollow &= nofollow,
                     None => links.push(Link { url, nofollow, element }),
@@ -310,21 +426,27 @@ impl<'a> Reader<'a> {
             }
         }
         Scan {
-            title: self.title.filter(|title| !title.is_empty()),
+            title: self.title.map(|title| title_of(&title)).filter(|title| !title.is_empty()),
             base,
             links: links.list,
             robots: self.robots,
             canonical,
+            refresh,
             skipped: self.skipped,
         }
     }
 }
 
-/// Drops the fragment and the white space around, which are no part of what is asked for.
+fn title_of(text: &str) -> String {
+    collapsed(text).chars().take(MAX_TITLE_LENGTH).collect()
+}
+
+/// Drops the white space around a reference, and then its fragment: the space before the `#` of `page #top` belongs to
+/// the path (URL standard, "basic URL parser").
 fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     fn cut(value: &str) -> &str {
-        let end = memchr(b'#', value.as_bytes()).unwrap_or(value.len());
-        value.get(..end).unwrap_or_default().trim_matches(|c: char| c <= ' ')
+        let value = value.trim_matches(|c: char| c <= ' ');
+        value.get(..memchr(b'#', value.as_bytes()).unwrap_or(value.len())).unwrap_or_default()
     }
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(cut(value)),
@@ -332,14 +454,15 @@ fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Whether one of `words` is among the words of `list`, whatever their case.
+/// Tells whether one of `words` is among the words of `list`, whatever their case.
 fn has_word(list: &str, words: &[&str]) -> bool {
     list.split_ascii_whitespace().any(|item| words.iter().any(|word| item.eq_ignore_ascii_case(word)))
 }
 
-/// Returns what the page's URLs are relative to (WHATWG HTML §4.2.3, "frozen base URL").
-fn base_url(href: Option<&str>, url: &Url) -> Url {
-    let stated = href.filter(|href| href.len() <= MAX_URL_LENGTH).and_then(|href| url.join(href).ok());
+/// Returns what the page's URLs are relative to (HTML standard, §4.2.3, "frozen base URL").
+fn base_url(href: Option<&str>, url: &Url, charset: &'static Encoding) -> Url {
+    let stated =
+        href.filter(|href| href.len() <= MAX_URL_LENGTH).and_then(|href| resolve_from(url, href, charset).ok());
     // `data:` and `javascript:` URLs are no base.
     let mut base = stated.filter(|base| !base.cannot_be_a_base()).unwrap_or_else(|| url.clone());
     base.set_fragment(None);
@@ -353,8 +476,8 @@ enum NoLink {
     TooLong,
 }
 
-fn http_url(base: &Url, href: &str) -> Result<Url, NoLink> {
-    let mut url = base.join(href).map_err(|_| NoLink::Unreadable)?;
+fn http_url(base: &Url, href: &str, charset: &'static Encoding) -> Result<Url, NoLink> {
+    let mut url = resolve_from(base, href, charset).map_err(|_| NoLink::Unreadable)?;
     if url.fragment().is_some() {
         url.set_fragment(None);
     }

@@ -1,12 +1,12 @@
-//! What a page says: its links, its text, and what CSS selectors find on it.
-//! Reads HTML that is in memory already, knows no network, and never fails on broken markup.
+//! What a page says: its links, its text, and what CSS selectors find on it. Reads pages that are in memory already,
+//! knows no network, and never fails on broken markup.
 //!
-//! - [`links`] and [`text`] read the page's tokens once, from front to back, and build nothing.
-//!   They cost about as much as copying the page does, so every page can afford them.
+//! - [`links`] and [`text`] read the page's tokens once, from front to back, and build nothing. They cost about as much
+//!   as copying the page, so every page can afford them.
 //! - [`select`] builds a tree, which costs ten times that: only when a spider selects.
 //!
-//! All three stand on one tokeniser (`tokens`). `context` tells it where markup is not markup
-//! (scripts, titles, SVG); for the tree, html5ever's tree builder does (`dom`).
+//! All three stand on one tokenizer (`tokens`). `context` tells it where markup is not markup (scripts, titles, SVG); for
+//! the tree, html5ever's tree builder does (`dom`). Why the tokenizer is our own: `docs/decisions/tokenizer.md`.
 
 pub mod charset;
 pub mod content_type;
@@ -14,10 +14,19 @@ mod context;
 mod dom;
 pub mod links;
 mod prescan;
+mod reference;
+mod refresh;
 pub mod select;
 pub mod text;
 mod tokens;
 
+pub use context::Syntax;
+pub(crate) use context::is_xhtml;
 pub use links::{Link, LinkElement, LinkSet, MetaRobots, Scan, Scanner, Skipped, scan};
+pub use reference::resolve;
+pub(crate) use reference::resolve_from_charset;
+pub use refresh::Refresh;
+pub(crate) use refresh::of_header;
 pub use select::{Cut, Document, Element, SelectorError};
 pub use text::visible_text;
+pub(crate) use text::visible_text_in;

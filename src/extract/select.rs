@@ -22,6 +22,7 @@ use std::rc::Rc;
 use scraper::error::SelectorErrorKind;
 use scraper::{ElementRef, Html, Node, Selector};
 
+use super::context::Syntax;
 use super::dom;
 pub use super::dom::Cut;
 use super::text::{HIDDEN, Prose};
@@ -39,7 +40,12 @@ impl Document {
     /// Time and memory are bounded by the page's length. A page that nests deeper than 512 elements,
     /// or has more nodes than bytes, or more than 500,000, is cut, which [`Document::cut`] tells.
     pub fn parse(html: &str) -> Self {
-        let (html, cut) = dom::parse(html);
+        Self::parse_in(html, Syntax::Html)
+    }
+
+    /// As [`Document::parse`], for a page in either syntax: in XHTML `<script src="x.js"/>` closes itself.
+    pub fn parse_in(page: &str, syntax: Syntax) -> Self {
+        let (html, cut) = dom::parse(page, syntax);
         Self { html, cut }
     }
 

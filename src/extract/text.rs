@@ -1,7 +1,7 @@
 //! The visible text of a page, one line for each paragraph, heading, row or list item.
 //! Knows neither styles nor scripts, so text that they hide or add is not told from other text.
 
-use super::context::PageTokens;
+use super::context::{PageTokens, Syntax};
 use super::tokens::{Tag, Token};
 
 /// Returns the text of `html` that a reader would see.
@@ -11,10 +11,15 @@ use super::tokens::{Tag, Token};
 /// Left out are titles, scripts, styles, templates, and what is shown only where scripts or frames
 /// do not work (`noscript`, `noframes`, `iframe`). Linear in the page's length.
 pub fn visible_text(html: &str) -> String {
+    visible_text_in(html, Syntax::Html)
+}
+
+/// As [`visible_text`], for a page in either syntax.
+pub(crate) fn visible_text_in(page: &str, syntax: Syntax) -> String {
     let mut text = Prose::default();
     let mut hidden: Option<Hidden<'_>> = None;
     let mut preformatted = false;
-    let mut tokens = PageTokens::new(html);
+    let mut tokens = PageTokens::new(page, syntax);
     while let Some(token) = tokens.next() {
         if let Some(element) = &mut hidden {
             if element.is_over_after(&token) {

@@ -26,7 +26,7 @@ use crate::{
     robots::MAX_BYTES,
     transport::{
         Transport,
-        body::{self, BodyDecoder, BodyLimits, Held},
+        body::{self, BodyDecoder, BodyLimits, Reservation},
         exchange::{Exchange, Extent, Incoming},
     },
 };
@@ -64,7 +64,7 @@ pub struct Answer {
     /// Bytes of body that came over the wire.
     pub received: u64,
     body: Bytes,
-    held: Held,
+    held: Reservation,
 }
 
 /// How a request is made.
@@ -273,7 +273,7 @@ impl Answer {
     }
 
     /// Gives the memory of the body back to those that come in: whoever has the answer now answers for it.
-    pub fn release_memory(&mut self) -> Held {
+    pub fn release_memory(&mut self) -> Reservation {
         std::mem::take(&mut self.held)
     }
 
@@ -338,7 +338,7 @@ mod tests {
             elapsed: Duration::ZERO,
             received,
             body: body.into(),
-            held: Held::default(),
+            held: Reservation::default(),
         }
     }
 

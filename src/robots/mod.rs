@@ -2,7 +2,7 @@
 //! network: who asks, when, and what waits meanwhile is the scheduler's.
 
 mod cache;
-mod lines;
+mod directives;
 mod pattern;
 mod rules;
 

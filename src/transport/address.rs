@@ -33,6 +33,23 @@ pub struct RefusedAddress {
 }
 
 impl AddressGuard {
+    /// Checks a name that a proxy is to look up, where its address cannot be seen: refuses names that are known to lead
+    /// to metadata services and into private networks. Of other names nothing is known: a name that leads to a private
+    /// address is refused only where we look it up ourselves, as without a proxy and with `socks5`.
+    ///
+    /// # Errors
+    /// The name is one of those, and private addresses are not allowed.
+    pub fn check_name(&self, name: &str) -> Result<(), RefusedName> {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let kind = match () {
+            () if self.allow_private => return Ok(()),
+            () if METADATA_NAMES.contains(&name.as_str()) => "a cloud metadata service",
+            () if PRIVATE_ENDINGS.iter().any(|ending| name.ends_with(ending)) => "a host of a private network",
+            () => return Ok(()),
+        };
+        Err(RefusedName { name, kind })
+    }
+
     /// Checks an address.
     ///
     /// # Errors
@@ -55,6 +72,37 @@ impl AddressGuard {
         }
     }
 }
+
+/// A name that is not asked for through a proxy that would look it up.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "`{name}` names {kind} and is not asked for through a proxy, which would look it up unseen; allow_private(), or \
+     --allow-private on the command line, permits it"
+)]
+pub struct RefusedName {
+    /// The name, in lower case.
+    pub name: String,
+    /// What it names.
+    pub kind: &'static str,
+}
+
+/// Names at which clouds and clusters serve their machines' credentials: Google Cloud, AWS, Tencent Cloud, Equinix
+/// Metal and Rancher.
+const METADATA_NAMES: [&str; 9] = [
+    "metadata",
+    "metadata.goog",
+    "metadata.google.internal",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata.tencentyun.com",
+    "metadata.platformequinix.com",
+    "metadata.packet.net",
+    "rancher-metadata",
+];
+
+/// Endings of names that no public server has: RFC 6761 §6.3, RFC 6762 §3, RFC 8375, ICANN's reservation of `internal`
+/// (2024), and the services of a Kubernetes cluster.
+const PRIVATE_ENDINGS: [&str; 5] = [".localhost", ".local", ".home.arpa", ".internal", ".svc"];
 
 type Kinds<Network> = &'static [(Network, &'static str)];
 
@@ -326,6 +374,27 @@ mod tests {
                 Host::Domain(name) => panic!("{host} was read as the name {name}"),
             };
             assert!(AddressGuard::default().check(address).is_err(), "{host} → {address}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_a_proxy_looks_up_are_refused_where_they_are_known_to_be_private() {
+        let guard = AddressGuard::default();
+        for (name, kind) in [
+            ("metadata.google.internal", "metadata"),
+            ("Metadata.Google.Internal.", "metadata"),
+            ("instance-data", "metadata"),
+            ("vault.internal", "private"),
+            ("printer.local", "private"),
+            ("kubernetes.default.svc", "private"),
+        ] {
+            let refused = guard.check_name(name).unwrap_err();
+            assert!(refused.kind.contains(kind) && refused.to_string().contains("--allow-private"), "{refused}");
+            let open = AddressGuard { allow_private: true, ..AddressGuard::default() };
+            assert_eq!(open.check_name(name), Ok(()));
+        }
+        for name in ["example.org", "internal.example.org", "local.test", "metadata.example.org"] {
+            assert_eq!(guard.check_name(name), Ok(()), "{name}");
         }
     }
 

@@ -21,12 +21,13 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use super::{
     SharedTransport,
     address::AddressGuard,
-    connection::{Connection, Stream},
+    connection::Connection,
     dial::dial,
     exchange::Exchange,
     host_pattern::bare,
     proxy::{Destination, Protocol, Proxy, Socks5Error, connect, negotiate},
     sockets::Sockets,
+    stream::Stream,
     wire::WireLimits,
 };
 use crate::outcome::{FetchError, Phase};
@@ -63,7 +64,9 @@ impl Maker {
         };
         let stream =
             if target.tls { self.encrypt(stream, &target.host, target.proxy.is_some()).await? } else { stream };
-        Ok(Connection::new(self.sockets.register(stream, place), WireLimits::default()))
+        let chunked_over_length = self.shared.settings.chunked_over_length;
+        let limits = WireLimits { chunked_over_length, ..WireLimits::default() };
+        Ok(Connection::new(self.sockets.register(stream, place), limits))
     }
 
     /// Connects to a host, or to a proxy.
@@ -118,12 +121,15 @@ impl Maker {
         Ok((stream, place))
     }
 
-    /// Returns where the proxy is to connect to, as far as we know it, and checks it.
+    /// Returns where the proxy is to connect to, as far as we know it, and checks it. An HTTP proxy and `socks5h` look
+    /// names up themselves: of those only the name can be checked.
     async fn destination(&self, exchange: &Exchange, proxy: &Proxy) -> Result<Destination, FetchError> {
         let target = &exchange.target;
         let name = target.host.strip_suffix('.').unwrap_or(&target.host).to_ascii_lowercase();
         let is_ours = name == "localhost" || name.ends_with(".localhost") || bare(&name).parse::<IpAddr>().is_ok();
         if proxy.protocol != (Protocol::Socks5 { remote_names: false }) && !is_ours {
+            let refused = self.shared.settings.guard.check_name(&name);
+            refused.map_err(|refused| FetchError::PrivateAddress(refused.to_string()))?;
             return Ok(Destination::Name(target.host.clone(), target.port));
         }
         let resolving = self.shared.resolver.resolve(&target.host, target.port);

@@ -1,27 +1,29 @@
-//! Cookies: what servers want to be told again, by RFC 6265bis. Knows no connections.
+//! Cookies: what servers set and get sent back, by RFC 6265 and RFC 6265bis. Knows no connections.
 //!
 //! Each registrable domain has a jar of its own, for each proxy that it is reached through, so nothing crosses between
-//! them. Stricter than the RFC: another port than the scheme's own has a jar of its own too.
+//! them. Ports do not matter (RFC 6265 §8.5).
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
-use cookie_store::{Cookie, CookieStore, RawCookie};
+use cookie_store::{Cookie, CookieStore, RawCookie, StoreAction};
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 use url::Url;
 
+use super::cookie_date;
 use crate::{
     domain::{Domain, registrable},
     error::Result,
 };
 
 /// The cookies of a crawl, shared by all arbiters.
-pub struct Cookies(Mutex<Shelf>);
+pub struct Cookies(Mutex<Jars>);
 
 #[derive(Default)]
-struct Shelf {
+struct Jars {
     jars: HashMap<Key, Jar>,
     cookies: usize,
     /// Counts uses, to tell which jar was not used for the longest time.
@@ -31,27 +33,33 @@ struct Shelf {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     domain: Domain,
-    port: Option<u16>,
     proxy: Option<u64>,
 }
 
 #[derive(Default)]
 struct Jar {
     store: CookieStore,
+    /// The order in which the cookies were created: those of one path are sent in it.
+    created: HashMap<Place, u64>,
+    /// The last number given in `created`.
+    last: u64,
     used: u64,
 }
+
+/// What tells cookies of one jar apart: domain, path and name.
+type Place = (String, String, String);
 
 /// RFC 6265 §6.1: what a user agent should be able to keep for each domain. Those that come later are not kept.
 const MAX_IN_A_JAR: usize = 50;
 
 /// The most in all: 40 MiB of the longest ones, and about one in a hundred of that in practice.
-const MOST: usize = 10_000;
+const MAX_COOKIES: usize = 10_000;
 
 /// RFC 6265bis §5.6: the longest name with its value, and more than its attributes need.
-const LONGEST: usize = 4_096;
+const MAX_LENGTH: usize = 4_096;
 
 /// The longest header that is sent: what servers read.
-const LONGEST_HEADER: usize = 8 * 1_024;
+const MAX_HEADER_LENGTH: usize = 8 * 1_024;
 
 impl Cookies {
     /// Creates empty jars.
@@ -77,7 +85,7 @@ impl Cookies {
     }
 }
 
-impl Shelf {
+impl Jars {
     fn take_in(&mut self, url: &Url, proxy: Option<u64>, set: impl Iterator<Item = RawCookie<'static>>) {
         self.uses += 1;
         let jar = self.jars.entry(Key::new(url, proxy)).or_default();
@@ -87,7 +95,7 @@ impl Shelf {
             jar.take_in(&cookie, url);
         }
         self.cookies = self.cookies - before + jar.store.iter_any().count();
-        if self.cookies > MOST {
+        if self.cookies > MAX_COOKIES {
             self.forget_a_quarter();
         }
     }
@@ -111,7 +119,7 @@ impl Shelf {
 
 impl Key {
     fn new(url: &Url, proxy: Option<u64>) -> Self {
-        Self { domain: registrable(url), port: url.port(), proxy }
+        Self { domain: registrable(url), proxy }
     }
 }
 
@@ -129,25 +137,45 @@ impl Jar {
             }
         }
         // One for another domain than the server's is refused.
-        let _taken = self.store.insert_raw(cookie, url);
+        let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return };
+        let place = place(&cookie);
+        let (domain, path, name) = &place;
+        if self.store.get_any(domain, path, name).is_some_and(|kept| kept.is_expired()) {
+            self.forget(&place);
+        }
+        match self.store.insert(cookie.into_owned(), url) {
+            Ok(StoreAction::Inserted) => {
+                self.last += 1;
+                self.created.insert(place, self.last);
+            }
+            // A cookie that is replaced keeps the time of its creation (RFC 6265 §5.3 step 11.3).
+            Ok(StoreAction::UpdatedExisting) | Err(_) => {}
+            Ok(StoreAction::ExpiredExisting) => self.forget(&place),
+        }
+    }
+
+    fn forget(&mut self, place: &Place) {
+        let (domain, path, name) = place;
+        self.store.remove(domain, path, name);
+        self.created.remove(place);
     }
 
     fn forget_expired(&mut self) {
         let expired: Vec<_> = self.store.iter_any().filter(|kept| kept.is_expired()).map(place).collect();
-        for (domain, path, name) in expired {
-            self.store.remove(&domain, &path, &name);
+        for place in &expired {
+            self.forget(place);
         }
     }
 
     fn header(&self, url: &Url) -> Option<HeaderValue> {
         let mut cookies = self.store.matches(url);
         cookies.retain(|cookie| is_secure(url) || !marked_secure(cookie));
-        // RFC 6265 §5.4: longer paths go first.
-        cookies.sort_by(|a, b| b.path.len().cmp(&a.path.len()).then_with(|| a.name().cmp(b.name())));
+        // RFC 6265 §5.4 step 2: longer paths go first, and of equally long ones what was created earlier.
+        cookies.sort_by_key(|cookie| (Reverse(cookie.path.len()), self.created.get(&place(cookie))));
         let mut header = String::new();
         for cookie in cookies {
             let (name, value) = cookie.name_value();
-            if header.len() + name.len() + value.len() + 3 > LONGEST_HEADER {
+            if header.len() + name.len() + value.len() + 3 > MAX_HEADER_LENGTH {
                 break;
             }
             if !header.is_empty() {
@@ -161,7 +189,7 @@ impl Jar {
     }
 }
 
-fn place(cookie: &Cookie<'_>) -> (String, String, String) {
+fn place(cookie: &Cookie<'_>) -> Place {
     (String::from(&cookie.domain), String::from(&cookie.path), cookie.name().to_owned())
 }
 
@@ -175,8 +203,8 @@ fn marked_secure(cookie: &RawCookie<'_>) -> bool {
 
 /// Reads a `Set-Cookie`, and drops what a server at `url` may not set (RFC 6265bis §5.6 and §5.7).
 fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>> {
-    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= LONGEST)?;
-    let mut cookie = RawCookie::parse(text.to_owned()).ok()?;
+    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= MAX_LENGTH)?;
+    let mut cookie = RawCookie::parse(with_plain_expiry(text)).ok()?;
     let name = cookie.name().to_ascii_lowercase();
     let (is_for_host, is_for_tls) = (name.starts_with("__host-"), name.starts_with("__secure-"));
     if (is_for_host || is_for_tls || marked_secure(&cookie)) && !(marked_secure(&cookie) && is_secure(url)) {
@@ -194,6 +222,27 @@ fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>> {
         cookie.unset_domain();
     }
     Some(cookie)
+}
+
+/// Writes the `Expires` of a `Set-Cookie` in the one form that the crate beneath reads, and leaves out what is no date
+/// (RFC 6265 §5.2.1).
+fn with_plain_expiry(text: &str) -> String {
+    let mut parts = text.split(';');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for attribute in parts {
+        let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        let attribute = if name.trim().eq_ignore_ascii_case("expires") {
+            match cookie_date::parse(value.as_bytes()) {
+                Some(date) => format!(" Expires={}", httpdate::fmt_http_date(date)),
+                None => continue,
+            }
+        } else {
+            attribute.to_owned()
+        };
+        plain.push(';');
+        plain += &attribute;
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -228,6 +277,45 @@ mod tests {
         assert_eq!(sent(&cookies, "https://a.e.org/x/q"), "all=3");
     }
 
+    /// RFC 6265 §5.4 step 2 and §5.3 step 11.3.
+    #[test]
+    fn cookies_of_one_path_go_in_the_order_they_were_created() {
+        let cookies = Cookies::new().unwrap();
+        set(&cookies, "https://e.org/", &["z=1", "a=1", "m=1; Path=/x", "b=1"]);
+        assert_eq!(sent(&cookies, "https://e.org/x"), "m=1; z=1; a=1; b=1");
+        set(&cookies, "https://e.org/", &["z=2"]);
+        assert_eq!(sent(&cookies, "https://e.org/"), "z=2; a=1; b=1", "one that is replaced keeps its place");
+        set(&cookies, "https://e.org/", &["z=; Max-Age=0"]);
+        set(&cookies, "https://e.org/", &["z=3"]);
+        assert_eq!(sent(&cookies, "https://e.org/"), "a=1; b=1; z=3", "one that was deleted is a new one");
+    }
+
+    /// RFC 6265 §5.1.1: eleven forms that were ignored, so that a session that was over was still sent.
+    #[test]
+    fn a_date_in_the_past_deletes_in_whatever_form_it_is_written() {
+        for date in [
+            "Thu, 1 Jan 1970 00:00:00 GMT",
+            "Thu, 01 Jan 1970 00:00:00 UTC",
+            "Thu, 01 Jan 1970 00:00:00 +0000",
+            "Thu, 01 Jan 1970 00:00:00",
+            "Thu, 01-Jan-1970 00:00:00 GMT",
+            "THU, 01 JAN 1970 00:00:00 GMT",
+            "Thu, 01 Jan 1970 0:00:00 GMT",
+            "Thu, 01 January 1970 00:00:00 GMT",
+            "Thu Jan 01 1970 00:00:00 GMT+0000 (Coordinated Universal Time)",
+            "\"Thu, 01 Jan 1970 00:00:00 GMT\"",
+            "Thu,01 Jan 1970 00:00:00 GMT",
+        ] {
+            let cookies = Cookies::new().unwrap();
+            set(&cookies, "https://e.org/", &["session=1; Path=/"]);
+            set(&cookies, "https://e.org/", &[&format!("session=; Path=/; Expires={date}")]);
+            assert_eq!(sent(&cookies, "https://e.org/"), "", "{date}");
+        }
+        let cookies = Cookies::new().unwrap();
+        set(&cookies, "https://e.org/", &["a=1; expires=Fri Dec 31 2100 1:2:3", "b=1; Expires=never; Path=/"]);
+        assert_eq!(sent(&cookies, "https://e.org/"), "a=1; b=1", "a date to come, and none at all");
+    }
+
     #[test]
     fn nobody_sets_cookies_for_others() {
         let cookies = Cookies::new().unwrap();
@@ -243,11 +331,11 @@ mod tests {
     }
 
     #[test]
-    fn ports_and_proxies_have_jars_of_their_own() {
+    fn ports_share_a_jar_and_proxies_have_jars_of_their_own() {
         let cookies = Cookies::new().unwrap();
         set(&cookies, "http://127.0.0.1:8001/", &["a=1"]);
         assert_eq!(sent(&cookies, "http://127.0.0.1:8001/"), "a=1");
-        assert_eq!(sent(&cookies, "http://127.0.0.1:8002/"), "");
+        assert_eq!(sent(&cookies, "http://127.0.0.1:8002/"), "a=1", "RFC 6265 §8.5");
         assert_eq!(cookies.header(&url("http://127.0.0.1:8001/"), Some(7)), None);
     }
 
@@ -272,13 +360,13 @@ mod tests {
             set(&cookies, "http://e.org/", &[&format!("c{n}={}", "x".repeat(300))]);
         }
         set(&cookies, "http://e.org/", &[&format!("long={}", "x".repeat(5_000))]);
-        assert!(sent(&cookies, "http://e.org/").len() <= LONGEST_HEADER);
+        assert!(sent(&cookies, "http://e.org/").len() <= MAX_HEADER_LENGTH);
         assert_eq!(cookies.0.lock().unwrap().cookies, MAX_IN_A_JAR);
-        for n in 0..MOST + 100 {
+        for n in 0..MAX_COOKIES + 100 {
             set(&cookies, &format!("http://e{n}.org/"), &["a=1"]);
-            assert!(cookies.0.lock().unwrap().cookies <= MOST);
+            assert!(cookies.0.lock().unwrap().cookies <= MAX_COOKIES);
         }
-        assert_eq!(sent(&cookies, &format!("http://e{}.org/", MOST + 99)), "a=1", "what was used last is kept");
+        assert_eq!(sent(&cookies, &format!("http://e{}.org/", MAX_COOKIES + 99)), "a=1", "what was used last is kept");
         assert_eq!(sent(&cookies, "http://e.org/"), "", "what was not used for long is forgotten");
     }
 }

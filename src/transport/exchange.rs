@@ -19,9 +19,9 @@ use tokio::time::{Sleep, sleep_until};
 use super::{
     SharedTransport, Transport,
     alarm::Alarm,
-    body::{Gathered, Held},
+    body::{Gathered, Reservation},
     deadlines::Deadlines,
-    patience::{End, Patience},
+    read_timeout::{Expiry, ReadTimeout},
     proxy::Proxy,
     wire::Head,
 };
@@ -55,7 +55,7 @@ pub struct Exchange {
     sleep: RefCell<Option<Pin<Box<Sleep>>>>,
     deadlines: Deadlines,
     /// Until when the server may be silent, once it was asked.
-    patience: RefCell<Option<Patience>>,
+    read_timeout: RefCell<Option<ReadTimeout>>,
     /// Rings when that has passed.
     bell: RefCell<Option<Pin<Box<Sleep>>>>,
     extent: Extent,
@@ -87,7 +87,7 @@ pub struct Incoming {
     /// The body, or as much of it as was wanted.
     pub body: Bytes,
     /// What the body takes of the memory for all.
-    pub memory: Held,
+    pub memory: Reservation,
     /// How many bytes of body came.
     pub length: u64,
     /// Whether the body is longer than was wanted.
@@ -127,7 +127,7 @@ impl Exchange {
             called: RefCell::new(None),
             sleep: RefCell::new(None),
             deadlines: *deadlines,
-            patience: RefCell::new(None),
+            read_timeout: RefCell::new(None),
             bell: RefCell::new(None),
             head: RefCell::new(None),
             body: RefCell::new(bodies.gather()),
@@ -191,17 +191,17 @@ impl Exchange {
         let now = clock::now();
         self.permit.borrow_mut().wrote(now);
         self.started.set(Some(now));
-        self.patience.replace(Some(Patience::new(self.deadlines, now)));
+        self.read_timeout.replace(Some(ReadTimeout::new(self.deadlines, now)));
     }
 
     /// Records that more of the request is written.
     pub fn wrote_more(&self) {
-        self.with_patience(Patience::wrote);
+        self.with_read_timeout(ReadTimeout::wrote);
     }
 
-    fn with_patience(&self, note: impl FnOnce(&mut Patience, Instant)) {
-        if let Some(patience) = self.patience.borrow_mut().as_mut() {
-            note(patience, clock::now());
+    fn with_read_timeout(&self, note: impl FnOnce(&mut ReadTimeout, Instant)) {
+        if let Some(read_timeout) = self.read_timeout.borrow_mut().as_mut() {
+            note(read_timeout, clock::now());
         }
     }
 
@@ -233,13 +233,13 @@ impl Exchange {
 
     /// Notes that bytes of an answer came, and tells whether they are the first.
     pub fn answered(&self, bytes: usize) -> bool {
-        self.with_patience(|patience, now| patience.heard(bytes, now));
+        self.with_read_timeout(|read_timeout, now| read_timeout.heard(bytes, now));
         !self.answered.replace(true)
     }
 
     /// Waits with a connection that has nothing to read; ready when the server has been silent, or slow, for too long.
     pub fn poll_silence(&self, cx: &mut Context<'_>) -> Poll<FetchError> {
-        let Some(End { at, phase, limit }) = self.patience.borrow().as_ref().map(Patience::end) else {
+        let Some(Expiry { at, phase, limit }) = self.read_timeout.borrow().as_ref().map(ReadTimeout::end) else {
             return Poll::Pending;
         };
         let until = tokio::time::Instant::from_std(at);
@@ -260,7 +260,7 @@ impl Exchange {
 
     /// Keeps the head of the answer, which may promise a body so long; tells whether that is wanted.
     pub fn set_head(&self, head: Head, promised: Option<u64>) -> bool {
-        self.with_patience(|patience, _| patience.head_came());
+        self.with_read_timeout(|read_timeout, _| read_timeout.head_came());
         self.head.replace(Some(head));
         let is_too_long = promised.is_some_and(|promised| promised > self.extent.most);
         self.is_cut.set(is_too_long);
@@ -283,7 +283,7 @@ impl Exchange {
     /// Ready when there is memory for the body as far as it came.
     pub fn poll_held(&self, cx: &mut Context<'_>) -> Poll<()> {
         if ready!(self.body.borrow_mut().poll_held(cx)) {
-            self.with_patience(Patience::resumed);
+            self.with_read_timeout(ReadTimeout::resumed);
         }
         Poll::Ready(())
     }

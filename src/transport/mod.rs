@@ -7,6 +7,8 @@ pub mod body;
 mod connection;
 mod connector;
 #[cfg(feature = "cookies")]
+mod cookie_date;
+#[cfg(feature = "cookies")]
 mod cookies;
 #[cfg(not(feature = "cookies"))]
 #[path = "no_cookies.rs"]
@@ -22,10 +24,11 @@ pub mod freshness;
 #[path = "no_freshness.rs"]
 pub mod freshness;
 mod host_pattern;
-mod patience;
 pub mod proxy;
+mod read_timeout;
 pub mod shelf;
 mod sockets;
+mod stream;
 pub mod tls;
 mod tls_error;
 mod tls_verifier;
@@ -86,6 +89,10 @@ pub struct TransportSettings {
     pub shelf: Option<ShelfSettings>,
     /// Hosts whose addresses are given, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
     pub resolve: Vec<String>,
+    /// Whether a response that has both `Transfer-Encoding` and `Content-Length` is read, by the former alone, and its
+    /// connection closed then, as curl does. By default it is an error: somebody between us and the server may read it
+    /// by the latter, and be deceived (RFC 9112 §6.3).
+    pub chunked_over_length: bool,
     /// The most open sockets.
     pub max_connections: usize,
     /// How long an idle connection is kept.
@@ -105,6 +112,7 @@ impl Default for TransportSettings {
             credentials: Vec::new(),
             shelf: None,
             resolve: Vec::new(),
+            chunked_over_length: false,
             // Half of the 1,024 files that most systems allow a process by default.
             max_connections: 512,
             // What most servers keep too (nginx 75 s, Apache 5 s): longer finds them closed.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::body::{Bodies, Held};
+use super::body::{Bodies, Reservation};
 use crate::{
     error::{Error, Result},
     request::Request,
@@ -151,7 +151,7 @@ impl Shelf {
     }
 
     /// Takes an answer out, when `bodies` have the memory for it; `None` where there is none, or none that is whole.
-    pub async fn read(&self, key: Key, url: &str, bodies: &Bodies) -> Option<(StoredAnswer, Held)> {
+    pub async fn read(&self, key: Key, url: &str, bodies: &Bodies) -> Option<(StoredAnswer, Reservation)> {
         let path = key.path(self.dir());
         let open = move || {
             let file = fs::File::open(path)?;

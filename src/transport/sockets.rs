@@ -17,7 +17,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::connection::{BoxedStream, Stream};
+use super::stream::{SharedStream, Stream};
 
 /// The sockets that all arbiters of one crawl may have open together. Who waits for one is served in turn, whichever
 /// arbiter it is on.
@@ -52,7 +52,7 @@ pub struct Sockets {
 
 /// One open connection. Its stream can be taken away while it idles in awc's pool, which then finds it closed.
 pub struct Slot {
-    stream: BoxedStream,
+    stream: SharedStream,
     idle_since: Cell<Option<Instant>>,
     place: RefCell<Option<OwnedSemaphorePermit>>,
     demand: Arc<Demand>,
@@ -177,7 +177,7 @@ async fn sweep(sockets: Weak<Sockets>, demand: Arc<Demand>) {
 
 impl Slot {
     /// Returns the stream; `None` once it is closed.
-    pub fn stream(&self) -> &BoxedStream {
+    pub fn stream(&self) -> &SharedStream {
         &self.stream
     }
 

@@ -15,7 +15,7 @@ use tokio_rustls::{
 };
 
 use super::{
-    connection::Stream,
+    stream::Stream,
     host_pattern::{HostPattern, bare},
     tls_error,
     tls_verifier::Verifier,

@@ -19,7 +19,7 @@ use crate::{
     permit::Permit,
     request::Request,
     transport::{
-        body::Held,
+        body::Reservation,
         freshness::{Freshness, is_storable, judge},
         shelf::{Key, Purpose, Shelf, StoredAnswer},
     },
@@ -101,7 +101,7 @@ impl Http {
         store: &Shelf,
         key: Key,
         request: &Request,
-    ) -> Result<Option<(StoredAnswer, Held)>, FetchError> {
+    ) -> Result<Option<(StoredAnswer, Reservation)>, FetchError> {
         let limit = self.transport.whole_deadline();
         let url = url_of(request);
         let read = store.read(key, &url, self.transport.bodies());
@@ -129,7 +129,7 @@ impl Http {
 }
 
 impl Answer {
-    fn recalled((stored, held): (StoredAnswer, Held)) -> Self {
+    fn recalled((stored, held): (StoredAnswer, Reservation)) -> Self {
         let StoredAnswer { status, headers, fetched_at, body, .. } = stored;
         Self { status, headers, fetched_at, elapsed: Duration::ZERO, received: 0, body, held }
     }

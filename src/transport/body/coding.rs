@@ -4,10 +4,13 @@
 use std::fmt;
 
 use brotli::{Allocator, BrotliDecompressStream, BrotliResult, BrotliState, enc::StandardAlloc};
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::Decompress;
 use zstd::stream::raw::{self, DParameter, Operation};
 
-use super::gzip::Gzip;
+use super::{
+    gzip::Gzip,
+    inflate::{Step, inflate},
+};
 use crate::outcome::FetchError;
 
 /// What we take, for `Accept-Encoding`: what browsers say.
@@ -45,32 +48,40 @@ pub enum Coding {
 
 /// Returns the codings that the values of `Content-Encoding` name, in the order to take them off: the last one first.
 ///
+/// Where any of them is unknown (`none`, `utf-8`, `aws-chunked`, …) there is nothing to take off: the body stays as it
+/// is, as in browsers ("handle content codings" of the Fetch standard).
+///
 /// # Errors
-/// One is unknown, or they are more than five.
+/// There are more than five known ones.
 pub fn codings<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Coding>, FetchError> {
     let mut codings = Vec::new();
     for name in values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
         if name.is_empty() || name.eq_ignore_ascii_case(b"identity") {
             continue;
         }
-        codings.push(Coding::named(name)?);
-        if codings.len() > MAX_CODINGS {
-            return Err(FetchError::Decode(format!("more than {MAX_CODINGS} content codings on top of each other")));
+        match Coding::named(name) {
+            // One more than allowed is enough to know that there are too many.
+            Some(coding) if codings.len() <= MAX_CODINGS => codings.push(coding),
+            Some(_) => {}
+            None => return Ok(Vec::new()),
         }
+    }
+    if codings.len() > MAX_CODINGS {
+        return Err(FetchError::Decode(format!("more than {MAX_CODINGS} content codings on top of each other")));
     }
     codings.reverse();
     Ok(codings)
 }
 
 impl Coding {
-    fn named(name: &[u8]) -> Result<Self, FetchError> {
+    fn named(name: &[u8]) -> Option<Self> {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         match () {
-            () if is("gzip") || is("x-gzip") => Ok(Self::Gzip),
-            () if is("deflate") => Ok(Self::Deflate),
-            () if is("br") => Ok(Self::Brotli),
-            () if is("zstd") => Ok(Self::Zstd),
-            () => Err(FetchError::Decode(format!("unknown content coding `{}`", String::from_utf8_lossy(name)))),
+            () if is("gzip") || is("x-gzip") => Some(Self::Gzip),
+            () if is("deflate") => Some(Self::Deflate),
+            () if is("br") => Some(Self::Brotli),
+            () if is("zstd") => Some(Self::Zstd),
+            () => None,
         }
     }
 
@@ -96,15 +107,6 @@ impl fmt::Display for Coding {
             Self::Zstd => "zstd",
         })
     }
-}
-
-/// How far one step went.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Step {
-    /// Bytes taken from the input.
-    pub read: usize,
-    /// Bytes made.
-    pub made: usize,
 }
 
 /// Why a coding cannot come off.
@@ -165,15 +167,6 @@ impl Decoder {
             Self::Zstd(zstd) => zstd.between_frames,
         }
     }
-}
-
-/// Inflates a step; tells whether the stream ended with it.
-pub(super) fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), String> {
-    let (read, made) = (stream.total_in(), stream.total_out());
-    let status = stream.decompress(input, output, FlushDecompress::None).map_err(|error| error.to_string())?;
-    #[allow(clippy::cast_possible_truncation, reason = "both differences are at most the lengths of the slices")]
-    let step = Step { read: (stream.total_in() - read) as usize, made: (stream.total_out() - made) as usize };
-    Ok((step, status == Status::StreamEnd))
 }
 
 /// `deflate`: zlib or bare, told apart by the first two bytes as browsers do. What follows the stream is ignored, as

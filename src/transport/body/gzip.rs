@@ -3,7 +3,7 @@
 
 use flate2::{Crc, Decompress};
 
-use super::coding::{Step, inflate};
+use super::inflate::{Step, inflate};
 
 /// The state of a stream of members.
 pub(super) struct Gzip {

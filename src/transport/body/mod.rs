@@ -2,8 +2,9 @@
 //! however they are cut the result is the same.
 
 mod coding;
-mod gathered;
 mod gzip;
+mod inflate;
+mod memory;
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::coding::Decoder;
 pub use self::{
     coding::{ACCEPT_ENCODING, Coding, codings},
-    gathered::{Bodies, FREE, Gathered, Held},
+    memory::{Bodies, FREE, Gathered, Reservation},
 };
 use crate::{clock, outcome::FetchError, politeness::duration_text};
 

@@ -1,4 +1,4 @@
-//! Names: what is known of hosts' addresses, and who waits for what is not. Knows no name server.
+//! Names: the cache of host addresses, and the look-ups that are under way. Knows no name server.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 /// The addresses of a name, or why there are none.
 pub type Found = Result<Arc<[IpAddr]>, Arc<str>>;
 
-/// What all arbiters know of names: a bounded memory, and one look-up at a time for each name.
+/// The DNS cache that all arbiters share: bounded, with at most one look-up at a time for each name.
 pub struct Names {
     state: Mutex<State>,
     most: usize,
@@ -23,23 +23,23 @@ struct State {
     /// Look-ups under way. Each has one [`Ticket`], so their number is bounded by those who wait and by the threads.
     sought: HashMap<Arc<str>, watch::Sender<Option<Found>>>,
     /// Two generations: when `young` is full it becomes `old`, and what was in `old` and never asked for is forgotten.
-    young: HashMap<Arc<str>, Known>,
-    old: HashMap<Arc<str>, Known>,
+    young: HashMap<Arc<str>, Entry>,
+    old: HashMap<Arc<str>, Entry>,
 }
 
-struct Known {
+struct Entry {
     found: Found,
     until: Instant,
 }
 
 /// What is known of a name.
-pub enum Knowledge {
-    /// All there is to know.
-    Known(Found),
+pub enum Resolution {
+    /// Its addresses, or that it has none.
+    Cached(Found),
     /// A look-up is under way.
-    Sought(Waiting),
-    /// Nothing: the caller has a look-up made, and waits as all do.
-    Unknown(Ticket, Waiting),
+    Pending(Waiting),
+    /// Nothing is known: the caller starts a look-up with the ticket, and waits as all others do.
+    Missing(Ticket, Waiting),
 }
 
 /// Waits for a look-up that somebody began. Dropping it gives up this wait and no other.
@@ -59,18 +59,18 @@ impl Names {
     }
 
     /// Tells what is known of a name.
-    pub fn ask(self: &Arc<Self>, name: &str, now: Instant) -> Knowledge {
+    pub fn ask(self: &Arc<Self>, name: &str, now: Instant) -> Resolution {
         let mut state = self.state();
         if let Some(found) = state.recall(name, now, self.most) {
-            return Knowledge::Known(found);
+            return Resolution::Cached(found);
         }
         if let Some(sought) = state.sought.get(name) {
-            return Knowledge::Sought(Waiting(sought.subscribe()));
+            return Resolution::Pending(Waiting(sought.subscribe()));
         }
         let name: Arc<str> = name.into();
         let (sought, waiting) = watch::channel(None);
         state.sought.insert(name.clone(), sought);
-        Knowledge::Unknown(Ticket { name, names: self.clone(), filled: false }, Waiting(waiting))
+        Resolution::Missing(Ticket { name, names: self.clone(), filled: false }, Waiting(waiting))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,7 +93,7 @@ impl State {
         Some(found)
     }
 
-    fn remember(&mut self, name: Arc<str>, known: Known, most: usize) {
+    fn remember(&mut self, name: Arc<str>, known: Entry, most: usize) {
         self.old.remove(&name);
         if self.young.len() >= (most / 2).max(1) {
             self.old = std::mem::take(&mut self.young);
@@ -137,7 +137,7 @@ impl Ticket {
         self.filled = true;
         let mut state = self.names.state();
         let sought = state.sought.remove(&self.name);
-        let known = Known { found: found.clone(), until: now + ttl };
+        let known = Entry { found: found.clone(), until: now + ttl };
         state.remember(self.name.clone(), known, self.names.most);
         drop(state);
         if let Some(sought) = sought {
@@ -166,16 +166,16 @@ mod tests {
         [IpAddr::from([192, 0, 2, last])].into()
     }
 
-    fn unknown(knowledge: Knowledge) -> (Ticket, Waiting) {
-        match knowledge {
-            Knowledge::Unknown(ticket, waiting) => (ticket, waiting),
+    fn unknown(resolution: Resolution) -> (Ticket, Waiting) {
+        match resolution {
+            Resolution::Missing(ticket, waiting) => (ticket, waiting),
             _ => panic!("something is known"),
         }
     }
 
     fn known(names: &Arc<Names>, name: &str, now: Instant) -> Option<Found> {
         match names.ask(name, now) {
-            Knowledge::Known(found) => Some(found),
+            Resolution::Cached(found) => Some(found),
             _ => None,
         }
     }
@@ -199,8 +199,8 @@ mod tests {
     fn one_look_up_serves_all_who_ask_meanwhile() {
         let (names, now) = (Names::new(10), Instant::now());
         let (ticket, first) = unknown(names.ask("a.test", now));
-        let Knowledge::Sought(second) = names.ask("a.test", now) else { panic!("a second look-up") };
-        let Knowledge::Sought(third) = names.ask("a.test", now) else { panic!("a third look-up") };
+        let Resolution::Pending(second) = names.ask("a.test", now) else { panic!("a second look-up") };
+        let Resolution::Pending(third) = names.ask("a.test", now) else { panic!("a third look-up") };
         drop(first);
         let ticket = ticket.if_wanted().expect("two still wait");
         ticket.fill(Ok(address(1)), TTL, now);
@@ -213,7 +213,7 @@ mod tests {
         let (names, now) = (Names::new(10), Instant::now());
         let (ticket, waiting) = unknown(names.ask("a.test", now));
         drop(waiting);
-        let Knowledge::Sought(again) = names.ask("a.test", now) else { panic!("a second look-up") };
+        let Resolution::Pending(again) = names.ask("a.test", now) else { panic!("a second look-up") };
         let ticket = ticket.if_wanted().expect("wanted again");
         drop(again);
         assert!(ticket.if_wanted().is_none());

@@ -95,14 +95,14 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::dns::names::{Knowledge, Names};
+    use crate::transport::dns::names::{Resolution, Names};
 
     #[test]
     fn names_that_nobody_waits_for_any_more_do_not_pile_up() {
         let (names, now) = (Names::new(10), clock::now());
         let mut queue = Queue::default();
         for n in 0..1_000 {
-            let Knowledge::Unknown(ticket, waiting) = names.ask(&format!("{n}.test"), now) else { panic!("known") };
+            let Resolution::Missing(ticket, waiting) = names.ask(&format!("{n}.test"), now) else { panic!("known") };
             queue.drop_unwanted();
             queue.tickets.push_back(ticket);
             drop(waiting);

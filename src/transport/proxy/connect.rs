@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Proxy;
-use crate::transport::connection::Stream;
+use crate::transport::stream::Stream;
 
 /// The longest head of an answer to `CONNECT` that is read: what servers allow in a request.
 const LONGEST_HEAD: usize = 16 * 1024;

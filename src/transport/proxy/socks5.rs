@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Proxy;
-use crate::transport::{basic::Basic, connection::Stream, host_pattern::bare};
+use crate::transport::{basic::Basic, host_pattern::bare, stream::Stream};
 
 /// Where a tunnel leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

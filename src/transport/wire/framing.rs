@@ -27,19 +27,28 @@ const WHIMS: [&[u8]; 4] = [b"binary", b"none", b"7bit", b"8bit"];
 
 /// Tells what ends the body of a final response.
 ///
-/// Both Transfer-Encoding and Content-Length are an error, as §6.3 rule 3 advises. HTTP/1.0 knows no
-/// Transfer-Encoding, so one there is faulty framing (§6.1): it is read as it says, and the connection is closed.
-pub(super) fn of(is_head: bool, status: StatusCode, headers: &HeaderMap) -> Result<Framing, WireError> {
+/// Both Transfer-Encoding and Content-Length are an error, as §6.3 rule 3 advises, unless `chunked_over_length` has the
+/// former win, as that rule allows. HTTP/1.0 knows no Transfer-Encoding, so one there is faulty framing (§6.1): it is
+/// read as it says, and the connection is closed.
+pub(super) fn of(
+    is_head: bool,
+    status: StatusCode,
+    headers: &HeaderMap,
+    chunked_over_length: bool,
+) -> Result<Framing, WireError> {
     if is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(Framing::Length(0));
     }
-    // A gateway may repeat the line of the server behind it: the same line again says nothing more.
-    let mut lines: Vec<_> = headers.get_all(TRANSFER_ENCODING).iter().map(HeaderValue::as_bytes).collect();
-    lines.dedup_by(|line, before| line.eq_ignore_ascii_case(before));
+    let lines = headers.get_all(TRANSFER_ENCODING).iter().map(HeaderValue::as_bytes);
     // Identity: nothing was done to the body. RFC 2616 had a name for that.
-    let codings = lines.into_iter().flat_map(elements).filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let codings: Vec<_> = codings.collect();
-    match (codings.as_slice(), content_length(headers)?) {
+    let codings = lines.flat_map(elements).filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let mut codings: Vec<_> = codings.collect();
+    // A gateway may repeat what the server behind it says. Nobody chunks twice (RFC 9112 §6.1), so the second is the
+    // first once more, on one line as on two (RFC 9110 §5.3); curl ignores it too.
+    codings.dedup_by(|coding, before| coding.eq_ignore_ascii_case(before));
+    let overridden = chunked_over_length && !codings.is_empty();
+    let length = if overridden { None } else { content_length(headers)? };
+    match (codings.as_slice(), length) {
         ([], Some(length)) => Ok(Framing::Length(length)),
         ([], None) => Ok(Framing::UntilClose),
         (_, Some(_)) => Err(WireError::Conflict),
@@ -71,8 +80,13 @@ fn parse_length(digits: &[u8]) -> Option<u64> {
     digits.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
 }
 
-/// Tells whether the server keeps the connection: `close` wins, and HTTP/1.0 must say `keep-alive` (§9.3).
-pub(super) fn persists(version: Version, headers: &HeaderMap) -> bool {
+/// Tells whether the server keeps the connection: `close` wins, and HTTP/1.0 must say `keep-alive` (§9.3). A connection
+/// whose response had two framings is not used again (§6.3 rule 3): what follows may be meant for the other.
+pub(super) fn persists(version: Version, headers: &HeaderMap, framing: Framing) -> bool {
+    let is_ambiguous = framing == Framing::Chunked && headers.contains_key(CONTENT_LENGTH);
+    if framing == Framing::UntilClose || is_ambiguous {
+        return false;
+    }
     let options = || headers.get_all(CONNECTION).iter().flat_map(|value| elements(value.as_bytes()));
     let says = |word: &[u8]| options().any(|option| option.eq_ignore_ascii_case(word));
     let unasked_coding = version == Version::Http10 && headers.contains_key(TRANSFER_ENCODING);

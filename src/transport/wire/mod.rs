@@ -29,6 +29,8 @@ pub struct WireLimits {
     pub head_lines: usize,
     /// The most interim responses (1xx) before the answer.
     pub interim: usize,
+    /// Whether a response with both Transfer-Encoding and Content-Length is read by the former, and is no error.
+    pub chunked_over_length: bool,
 }
 
 impl Default for WireLimits {
@@ -40,6 +42,7 @@ impl Default for WireLimits {
             head_lines: 1_000,
             // Go's client allows five; some servers send one 102 a second while they think.
             interim: 16,
+            chunked_over_length: false,
         }
     }
 }
@@ -224,8 +227,8 @@ impl ResponseDecoder {
             self.state = State::Head(HeadReader::default());
             return Ok(());
         }
-        let framing = framing::of(self.is_head, head.status, &head.headers)?;
-        self.persistent = framing::persists(version, &head.headers) && framing != Framing::UntilClose;
+        let framing = framing::of(self.is_head, head.status, &head.headers, self.limits.chunked_over_length)?;
+        self.persistent = framing::persists(version, &head.headers, framing);
         self.state = match framing {
             Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Length { left: length, of: length },

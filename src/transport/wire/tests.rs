@@ -199,12 +199,13 @@ fn transfer_codings_are_chunked_or_nothing_or_an_error() {
         "identity, chunked",
         "identity\r\nTransfer-Encoding: chunked",
         "chunked\r\nTransfer-Encoding: chunked",
+        "chunked, chunked",
+        "chunked, Chunked\r\nTransfer-Encoding: chunked",
     ] {
         assert_eq!(body(with(&format!("Transfer-Encoding: {codings}\r\n"), whole)), b"hello", "{codings}");
     }
     for codings in [
         "gzip, chunked",
-        "chunked, chunked",
         "chunked, gzip",
         "gzip",
         "X-GZIP",
@@ -222,6 +223,17 @@ fn transfer_codings_are_chunked_or_nothing_or_an_error() {
     }
     let both = "Content-Length: 15\r\nTransfer-Encoding: chunked\r\n";
     assert_eq!(read(with(both, whole)), Err(WireError::Conflict));
+    for both in [both, "Content-Length: none\r\nTransfer-Encoding: chunked\r\n"] {
+        let limits = WireLimits { chunked_over_length: true, ..WireLimits::default() };
+        let mut decoder = ResponseDecoder::new(&Method::GET, limits);
+        let mut input = BytesMut::from(with(both, whole).as_bytes());
+        let mut read = Vec::new();
+        while let Some(piece) = decoder.read(&mut input).unwrap() {
+            read.extend_from_slice(&piece);
+        }
+        assert_eq!(read, b"hello", "RFC 9112 §6.3 rule 3: Transfer-Encoding overrides Content-Length");
+        assert!(decoder.is_done() && !decoder.is_reusable(), "and the connection is closed");
+    }
     assert_eq!(body(with("Content-Length: 5\r\nTransfer-Encoding: identity\r\n", "hello")), b"hello");
     let old = read(format!("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n{whole}"));
     assert!(!old.unwrap().is_reusable, "HTTP/1.0 knows no chunks");

@@ -2,7 +2,6 @@
 //! answer into its exchange; awc sees of it only that it has come.
 
 use std::{
-    cell::RefCell,
     fmt, io,
     pin::Pin,
     rc::Rc,
@@ -17,14 +16,11 @@ use super::{
     exchange::Exchange,
     proxy::{absolute, refusal},
     sockets::Slot,
+    stream::Stream,
     tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
 };
 use crate::outcome::FetchError;
-
-/// What bytes travel over: TCP, TLS over it, or a tunnel through a proxy.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// One connection to a server.
 pub struct Connection {
@@ -386,9 +382,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").field("serving", &self.serving.is_some()).finish_non_exhaustive()
     }
 }
-
-/// A stream in its slot.
-pub type BoxedStream = RefCell<Option<Box<dyn Stream>>>;
 
 #[cfg(test)]
 mod tests;

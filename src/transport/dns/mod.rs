@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 pub use self::overrides::Overrides;
 use self::{
-    names::{Knowledge, Names, Ticket},
+    names::{Resolution, Names, Ticket},
     system::SystemLookUp,
 };
 use crate::{clock, error::Result, outcome::FetchError};
@@ -98,9 +98,9 @@ impl Resolver {
             return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
         }
         let found = match self.names.ask(&name, clock::now()) {
-            Knowledge::Known(found) => found,
-            Knowledge::Sought(waiting) => waiting.found().await,
-            Knowledge::Unknown(ticket, waiting) => {
+            Resolution::Cached(found) => found,
+            Resolution::Pending(waiting) => waiting.found().await,
+            Resolution::Missing(ticket, waiting) => {
                 self.look_up.look_up(ticket);
                 waiting.found().await
             }

@@ -1,4 +1,4 @@
-//! Patience: until when a server that was asked may be silent, or slow. Knows no clock.
+//! ReadTimeout: until when a server that was asked may be silent, or slow. Knows no clock.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::outcome::Phase;
 
 /// How long one answer has been waited for, and how much of it came.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct ReadTimeout {
     deadlines: Deadlines,
     /// When the last of the request was written.
     asked: Instant,
@@ -24,9 +24,9 @@ struct Stretch {
     bytes: u64,
 }
 
-/// When patience ends, and why.
+/// When read_timeout ends, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct Expiry {
     /// When.
     pub at: Instant,
     /// What was waited for.
@@ -35,7 +35,7 @@ pub struct End {
     pub limit: Duration,
 }
 
-impl Patience {
+impl ReadTimeout {
     /// Begins when bytes of the request are written.
     pub fn new(deadlines: Deadlines, now: Instant) -> Self {
         Self { deadlines, asked: now, heard: now, stretch: None }
@@ -71,9 +71,9 @@ impl Patience {
     }
 
     /// Tells when it ends if nothing more comes.
-    pub fn end(&self) -> End {
+    pub fn end(&self) -> Expiry {
         let Deadlines { head, idle, rate_window, .. } = self.deadlines;
-        let end = |from: Instant, limit, phase| End { at: from + limit, phase, limit };
+        let end = |from: Instant, limit, phase| Expiry { at: from + limit, phase, limit };
         let Some(stretch) = self.stretch else { return end(self.asked, head, Phase::Head) };
         let (idle, slow) = (end(self.heard, idle, Phase::Idle), end(stretch.began, rate_window, Phase::MinimumRate));
         if slow.at < idle.at && self.deadlines.bytes_in_window() > 0 { slow } else { idle }
@@ -88,31 +88,31 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    fn patience(now: Instant) -> Patience {
-        Patience::new(Deadlines::default(), now)
+    fn read_timeout(now: Instant) -> ReadTimeout {
+        ReadTimeout::new(Deadlines::default(), now)
     }
 
     #[test]
     fn a_head_that_drips_ends_when_one_that_never_comes_would() {
         let start = Instant::now();
-        let mut patience = patience(start);
-        patience.wrote(start + seconds(1.0));
+        let mut read_timeout = read_timeout(start);
+        read_timeout.wrote(start + seconds(1.0));
         for second in 2..30 {
-            patience.heard(1, start + seconds(f64::from(second)));
+            read_timeout.heard(1, start + seconds(f64::from(second)));
         }
-        assert_eq!(patience.end(), End { at: start + seconds(31.0), phase: Phase::Head, limit: seconds(30.0) });
+        assert_eq!(read_timeout.end(), Expiry { at: start + seconds(31.0), phase: Phase::Head, limit: seconds(30.0) });
     }
 
     #[test]
     fn a_body_that_drips_ends_after_one_window_and_one_that_is_just_fast_enough_never() {
         let start = Instant::now();
         for (rate, ends) in [(1, true), (99, true), (100, false), (10_000, false)] {
-            let mut patience = patience(start);
-            patience.head_came();
+            let mut read_timeout = read_timeout(start);
+            read_timeout.head_came();
             let ended = (1..600).find(|&second| {
                 let now = start + seconds(f64::from(second));
-                let is_over = patience.end().at < now;
-                patience.heard(rate, now);
+                let is_over = read_timeout.end().at < now;
+                read_timeout.heard(rate, now);
                 is_over
             });
             assert_eq!(ended, ends.then_some(31), "{rate} bytes/s");
@@ -122,23 +122,23 @@ mod tests {
     #[test]
     fn silence_ends_before_the_window_does_and_our_own_pauses_do_not_count() {
         let start = Instant::now();
-        let mut patience = patience(start);
-        patience.heard(500, start + seconds(2.0));
-        patience.head_came();
-        assert_eq!(patience.end(), End { at: start + seconds(17.0), phase: Phase::Idle, limit: seconds(15.0) });
-        patience.resumed(start + seconds(300.0));
-        assert_eq!(patience.end().at, start + seconds(315.0));
-        patience.heard(1, start + seconds(314.0));
-        patience.heard(1, start + seconds(328.0));
-        assert_eq!(patience.end(), End { at: start + seconds(330.0), phase: Phase::MinimumRate, limit: seconds(30.0) });
+        let mut read_timeout = read_timeout(start);
+        read_timeout.heard(500, start + seconds(2.0));
+        read_timeout.head_came();
+        assert_eq!(read_timeout.end(), Expiry { at: start + seconds(17.0), phase: Phase::Idle, limit: seconds(15.0) });
+        read_timeout.resumed(start + seconds(300.0));
+        assert_eq!(read_timeout.end().at, start + seconds(315.0));
+        read_timeout.heard(1, start + seconds(314.0));
+        read_timeout.heard(1, start + seconds(328.0));
+        assert_eq!(read_timeout.end(), Expiry { at: start + seconds(330.0), phase: Phase::MinimumRate, limit: seconds(30.0) });
     }
 
     #[test]
     fn no_minimum_is_none() {
         let start = Instant::now();
-        let mut patience = Patience::new(Deadlines { min_rate: 0, ..Deadlines::default() }, start);
-        patience.head_came();
-        patience.heard(1, start + seconds(29.0));
-        assert_eq!(patience.end().phase, Phase::Idle);
+        let mut read_timeout = ReadTimeout::new(Deadlines { min_rate: 0, ..Deadlines::default() }, start);
+        read_timeout.head_came();
+        read_timeout.heard(1, start + seconds(29.0));
+        assert_eq!(read_timeout.end().phase, Phase::Idle);
     }
 }

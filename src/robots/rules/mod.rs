@@ -6,7 +6,7 @@ use std::{cmp::Reverse, fmt, mem::size_of, time::Duration};
 use url::Url;
 
 use super::{
-    lines::{Line, lines},
+    directives::{Directive, directives},
     pattern::{Pattern, Target},
 };
 
@@ -89,9 +89,9 @@ impl RobotsTxt {
         let mut named = None;
         let mut sitemaps = Vec::new();
         let mut is_listing_agents = false;
-        for (number, text, line) in lines(within_bounds(file)) {
+        for (number, text, line) in directives(within_bounds(file)) {
             match line {
-                Line::UserAgent(agent) => {
+                Directive::UserAgent(agent) => {
                     if !is_listing_agents {
                         (ours.is_open, everyones.is_open) = (false, false);
                     }
@@ -103,19 +103,19 @@ impl RobotsTxt {
                         named.get_or_insert_with(|| String::from_utf8_lossy(agent).into());
                     }
                 }
-                Line::Allow(path) | Line::Disallow(path) => {
+                Directive::Allow(path) | Directive::Disallow(path) => {
                     is_listing_agents = false;
                     let rule = |allows| Rule::new(path, allows, number, text);
                     for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.is_open) {
-                        section.rules.extend(rule(matches!(line, Line::Allow(_))));
+                        section.rules.extend(rule(matches!(line, Directive::Allow(_))));
                     }
                 }
-                Line::Spacing(spacing) => {
+                Directive::Spacing(spacing) => {
                     for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.is_open) {
                         section.spacing = section.spacing.max(Some(spacing));
                     }
                 }
-                Line::Sitemap(url) => sitemaps.push(url),
+                Directive::Sitemap(url) => sitemaps.push(url),
             }
         }
         let (group, section) = match named {

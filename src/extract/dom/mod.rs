@@ -17,7 +17,7 @@ use html5ever::tree_builder::{Tracer, TreeBuilder, TreeBuilderOpts, TreeSink};
 use html5ever::{Attribute, LocalName, QualName, ns};
 use scraper::{Html, HtmlTreeSink};
 
-use super::context::content_of;
+use super::context::{Syntax, content_of};
 use super::tokens::{Content, Tag, Text, TextKind, Token, Tokens, normalised};
 
 /// The most elements that may be open at once; start tags beyond are left out, their text is kept.
@@ -35,6 +35,12 @@ const MIN_NODES: usize = 1_000;
 /// The most attributes of one element; the others are left out.
 const MAX_ATTRIBUTES: usize = 256;
 
+/// Elements that have no content and no end tag (HTML standard, §13.1.2, and those that its tree builder treats so).
+const VOID: &[&str] = &[
+    "area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input", "keygen", "link", "meta",
+    "param", "source", "track", "wbr",
+];
+
 /// What was left out of a page's tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -44,22 +50,27 @@ pub enum Cut {
     TooManyNodes,
 }
 
-/// Builds the tree of `html`, and says what had to be left out of it.
-pub(super) fn parse(html: &str) -> (Html, Option<Cut>) {
-    let mut builder = Builder::new(html.len().clamp(MIN_NODES, MAX_NODES));
-    let mut tokens = Tokens::new(html);
+/// Builds the tree of a page, and says what had to be left out of it.
+///
+/// The tree is built by the rules of HTML in both syntaxes. In XML, elements close themselves where they say so.
+pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, Option<Cut>) {
+    let is_xml = syntax == Syntax::Xml;
+    let mut builder = Builder::new(page.len().clamp(MIN_NODES, MAX_NODES));
+    let mut tokens = Tokens::new(page);
+    tokens.allow_cdata(is_xml);
     while let Some(token) = tokens.next() {
         if builder.is_full() {
             break;
         }
         match token {
             Token::Doctype(inside) => builder.doctype(inside),
+            Token::Start(tag) if is_xml && tag.self_closing => builder.empty_element(&tag),
             Token::Start(tag) => tokens.expect(builder.start(&tag), tag),
             Token::End(tag) => builder.end(&tag),
             Token::Text(text) => builder.text(text),
             Token::Comment(text) => builder.comment(text),
         }
-        tokens.allow_cdata(builder.tree.adjusted_current_node_present_but_not_in_html_namespace());
+        tokens.allow_cdata(is_xml || builder.tree.adjusted_current_node_present_but_not_in_html_namespace());
     }
     builder.finish()
 }
@@ -99,6 +110,17 @@ impl Builder {
         let attributes = attributes(tag);
         self.attributes += attributes.len();
         self.pass(tag_token(TagKind::StartTag, tag, attributes))
+    }
+
+    /// Adds an element that closes itself. The tree builder closes void elements, and those of SVG and MathML, by
+    /// itself; a `</br>` beside `<br/>` would be a second one.
+    fn empty_element(&mut self, tag: &Tag<'_>) {
+        let is_foreign = self.tree.adjusted_current_node_present_but_not_in_html_namespace()
+            || tag.is_one_of(&["svg", "math"]);
+        self.start(tag);
+        if !is_foreign && !tag.is_one_of(VOID) {
+            self.end(tag);
+        }
     }
 
     fn end(&mut self, tag: &Tag<'_>) {

@@ -6,7 +6,7 @@ use url::Url;
 
 /// What one line says.
 #[derive(Debug, PartialEq)]
-pub enum Line<'a> {
+pub enum Directive<'a> {
     /// Whom the rules that follow are for: a product token, or `*`.
     UserAgent(&'a [u8]),
     /// A path that may be fetched.
@@ -24,7 +24,7 @@ pub enum Line<'a> {
 const LONGEST_SPACING: f64 = 1e8;
 
 /// Goes through the lines of a file that mean something, each with its number, counted from 1, and its text.
-pub fn lines(file: &[u8]) -> impl Iterator<Item = (u32, &[u8], Line<'_>)> {
+pub fn directives(file: &[u8]) -> impl Iterator<Item = (u32, &[u8], Directive<'_>)> {
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
     (1..).zip(split(file)).filter_map(|(number, line)| {
         let text = line.split(|octet| *octet == b'#').next()?.trim_ascii();
@@ -46,7 +46,7 @@ fn split(file: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Keys are taken in the misspellings that Google's parser takes, and a colon may be wanting where just two words are
 /// on the line.
-fn read(text: &[u8]) -> Option<Line<'_>> {
+fn read(text: &[u8]) -> Option<Directive<'_>> {
     let (key, value) = match memchr::memchr(b':', text) {
         Some(at) => (text.get(..at)?.trim_ascii(), text.get(at + 1..)?.trim_ascii()),
         None => two_words(text)?,
@@ -54,14 +54,14 @@ fn read(text: &[u8]) -> Option<Line<'_>> {
     // Longer than any key; so that a long line is not copied.
     let key = key.get(..key.len().min(16))?.to_ascii_lowercase();
     match key.as_slice() {
-        b"user-agent" | b"useragent" | b"user agent" => Some(Line::UserAgent(agent(value))),
-        b"allow" => Some(Line::Allow(value)),
+        b"user-agent" | b"useragent" | b"user agent" => Some(Directive::UserAgent(agent(value))),
+        b"allow" => Some(Directive::Allow(value)),
         b"disallow" | b"dissallow" | b"dissalow" | b"disalow" | b"diasllow" | b"disallaw" => {
-            Some(Line::Disallow(value))
+            Some(Directive::Disallow(value))
         }
-        b"crawl-delay" | b"crawldelay" => crawl_delay(value).map(Line::Spacing),
-        b"request-rate" => request_rate(value).map(Line::Spacing),
-        b"sitemap" | b"site-map" => sitemap(value).map(Line::Sitemap),
+        b"crawl-delay" | b"crawldelay" => crawl_delay(value).map(Directive::Spacing),
+        b"request-rate" => request_rate(value).map(Directive::Spacing),
+        b"sitemap" | b"site-map" => sitemap(value).map(Directive::Sitemap),
         _ => None,
     }
 }
@@ -127,13 +127,13 @@ fn sitemap(value: &[u8]) -> Option<Url> {
 mod tests {
     use super::*;
 
-    fn read_all(file: &[u8]) -> Vec<(u32, Line<'_>)> {
-        lines(file).map(|(number, _, line)| (number, line)).collect()
+    fn read_all(file: &[u8]) -> Vec<(u32, Directive<'_>)> {
+        directives(file).map(|(number, _, line)| (number, line)).collect()
     }
 
     fn seconds(line: &str) -> Option<f64> {
         match read(line.as_bytes()) {
-            Some(Line::Spacing(spacing)) => Some(spacing.as_secs_f64()),
+            Some(Directive::Spacing(spacing)) => Some(spacing.as_secs_f64()),
             _ => None,
         }
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn lines_end_in_any_way_and_are_counted_alike() {
         for file in ["allow:/a\n\nallow:/b\n", "allow:/a\r\rallow:/b", "\u{feff}allow:/a\r\n\r\nallow:/b\r\n"] {
-            assert_eq!(read_all(file.as_bytes()), [(1, Line::Allow(b"/a")), (3, Line::Allow(b"/b"))], "{file:?}");
+            assert_eq!(read_all(file.as_bytes()), [(1, Directive::Allow(b"/a")), (3, Directive::Allow(b"/b"))], "{file:?}");
         }
     }
 
@@ -150,11 +150,11 @@ mod tests {
         for line in
             ["disallow:/x", "DISALLOW : /x", "\t Disallow\t:\t/x \t", "Dissallow: /x", "disalow:/x#y", "Disallow /x"]
         {
-            assert_eq!(read_all(line.as_bytes()), [(1, Line::Disallow(b"/x"))], "{line}");
+            assert_eq!(read_all(line.as_bytes()), [(1, Directive::Disallow(b"/x"))], "{line}");
         }
         for line in ["User-agent: a", "useragent:A/1.0", "user agent: a b", "user-agent a", "User-agent:a(b)"] {
             let expected: &[u8] = if line.contains('A') { b"A" } else { b"a" };
-            assert_eq!(read_all(line.as_bytes()), [(1, Line::UserAgent(expected))], "{line}");
+            assert_eq!(read_all(line.as_bytes()), [(1, Directive::UserAgent(expected))], "{line}");
         }
         for line in ["", "#disallow: /x", "disallow", "disallow /x y", "dis allow: /x", "noindex: /x", ": /x", ":"] {
             assert_eq!(read_all(line.as_bytes()), [], "{line}");
@@ -163,12 +163,12 @@ mod tests {
 
     #[test]
     fn a_value_is_what_stands_behind_the_first_colon() {
-        assert_eq!(read(b"allow: /a:b"), Some(Line::Allow(b"/a:b")));
-        assert_eq!(read(b"allow: /a b "), Some(Line::Allow(b"/a b")));
-        assert_eq!(read(b"allow:"), Some(Line::Allow(b"")));
-        assert_eq!(read(b"user-agent: *"), Some(Line::UserAgent(b"*")));
-        assert_eq!(read(b"user-agent: * (all)"), Some(Line::UserAgent(b"*")));
-        assert_eq!(read(b"user-agent: *bot"), Some(Line::UserAgent(b"")));
+        assert_eq!(read(b"allow: /a:b"), Some(Directive::Allow(b"/a:b")));
+        assert_eq!(read(b"allow: /a b "), Some(Directive::Allow(b"/a b")));
+        assert_eq!(read(b"allow:"), Some(Directive::Allow(b"")));
+        assert_eq!(read(b"user-agent: *"), Some(Directive::UserAgent(b"*")));
+        assert_eq!(read(b"user-agent: * (all)"), Some(Directive::UserAgent(b"*")));
+        assert_eq!(read(b"user-agent: *bot"), Some(Directive::UserAgent(b"")));
     }
 
     #[test]
@@ -217,8 +217,8 @@ mod tests {
     #[test]
     fn a_sitemap_has_an_absolute_url() {
         let url = Url::parse("https://e.org/sitemap.xml").unwrap();
-        assert_eq!(read(b"Sitemap: https://e.org/sitemap.xml"), Some(Line::Sitemap(url.clone())));
-        assert_eq!(read(b"site-map:https://e.org/sitemap.xml"), Some(Line::Sitemap(url)));
+        assert_eq!(read(b"Sitemap: https://e.org/sitemap.xml"), Some(Directive::Sitemap(url.clone())));
+        assert_eq!(read(b"site-map:https://e.org/sitemap.xml"), Some(Directive::Sitemap(url)));
         assert_eq!(read(b"Sitemap: /sitemap.xml"), None);
         assert_eq!(read(b"Sitemap: ftp://e.org/sitemap.xml"), None);
     }

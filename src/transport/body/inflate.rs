@@ -1,0 +1,22 @@
+//! Inflate: one step of a deflate stream (RFC 1951), on which the codings `gzip` and `deflate` stand. Knows no headers
+//! and no bounds.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// How far one step went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Step {
+    /// Bytes taken from the input.
+    pub read: usize,
+    /// Bytes made.
+    pub made: usize,
+}
+
+/// Inflates a step; tells whether the stream ended with it.
+pub(super) fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), String> {
+    let (read, made) = (stream.total_in(), stream.total_out());
+    let status = stream.decompress(input, output, FlushDecompress::None).map_err(|error| error.to_string())?;
+    #[allow(clippy::cast_possible_truncation, reason = "both differences are at most the lengths of the slices")]
+    let step = Step { read: (stream.total_in() - read) as usize, made: (stream.total_out() - made) as usize };
+    Ok((step, status == Status::StreamEnd))
+}
