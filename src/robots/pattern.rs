@@ -1,5 +1,7 @@
 //! Pattern: whether the path of a rule matches the path of a URL (RFC 9309 §2.2.2 and §2.2.3). Knows no groups.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 use url::Url;
 
@@ -9,13 +11,11 @@ use url::Url;
 /// encoded, in upper case. Only the characters that delimit within a path or a query mean something else when they are
 /// encoded, and keep the spelling they have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pattern {
-    /// Canonical octets; `*` stands for any run of octets and for nothing else.
-    octets: Box<[u8]>,
-    /// The pattern ended in `$`: it has to match up to the end.
-    is_anchored: bool,
-    /// How specific the rule is.
-    specificity: usize,
+pub struct Pattern<'a> {
+    /// Canonical octets, all ASCII; `*` stands for any run of octets and for nothing else.
+    pub octets: Cow<'a, [u8]>,
+    /// Whether the pattern ended in `$`, and has to match up to the end.
+    pub is_anchored: bool,
 }
 
 /// The path and query of a URL in their canonical form.
@@ -26,21 +26,45 @@ pub struct Target {
     as_written: Option<Vec<u8>>,
 }
 
-impl Pattern {
+/// What a decision may still cost: one step is one octet of a URL looked at by one rule with stars, and each piece of a
+/// pattern takes a few more.
+#[derive(Debug)]
+pub struct Steps(usize);
+
+/// What looking for one piece costs beside the octets that are looked at.
+const STEPS_FOR_A_PIECE: usize = 16;
+
+impl Steps {
+    /// Allows so many.
+    pub fn new(most: usize) -> Self {
+        Self(most)
+    }
+
+    /// Tells whether there are none left.
+    pub fn are_spent(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn spend(&mut self, octets: usize) {
+        self.0 = self.0.saturating_sub(octets.saturating_add(STEPS_FOR_A_PIECE));
+    }
+}
+
+impl<'a> Pattern<'a> {
     /// Reads the path of a rule.
-    pub fn new(path: &[u8]) -> Self {
+    pub fn new(path: &'a [u8]) -> Self {
         let (path, is_anchored) = match path.strip_suffix(b"$") {
             Some(path) => (path, true),
             None => (path, false),
         };
-        let octets: Box<[u8]> = canonical(path, Kind::Pattern).into();
-        let specificity = octets.len() + usize::from(is_anchored);
-        Self { octets, is_anchored, specificity }
+        let octets = canonical(path, Kind::Pattern);
+        let octets = if octets == path { Cow::Borrowed(path) } else { Cow::Owned(octets) };
+        Self { octets, is_anchored }
     }
 
-    /// Returns how specific the pattern is: the number of its octets as it came (RFC 9309 §2.2.2).
+    /// Returns how specific the pattern is: the number of its octets (RFC 9309 §2.2.2).
     pub fn specificity(&self) -> usize {
-        self.specificity
+        self.octets.len() + usize::from(self.is_anchored)
     }
 
     /// Tells whether the pattern has stars, so that matching it takes a look at the whole URL.
@@ -48,36 +72,34 @@ impl Pattern {
         self.octets.contains(&b'*')
     }
 
-    /// Makes the pattern match whatever begins as it does up to its first star.
-    #[must_use]
-    pub fn up_to_first_star(mut self) -> Self {
-        if let Some(star) = memchr::memchr(b'*', &self.octets) {
-            self.octets = self.octets.get(..star).unwrap_or_default().into();
-            self.is_anchored = false;
-        }
-        self
+    /// Tells whether the pattern matches, in time linear in both. Says no where the steps are spent before it is known.
+    pub fn matches(&self, target: &Target, steps: &mut Steps) -> bool {
+        target.forms().any(|octets| self.matches_octets(octets, steps))
     }
 
-    /// Tells whether the pattern matches, in time linear in both.
-    pub fn matches(&self, target: &Target) -> bool {
-        self.matches_octets(&target.octets)
-            || target.as_written.as_ref().is_some_and(|octets| self.matches_octets(octets))
-    }
-
-    /// Each piece between two stars is looked for only behind the first place where the piece before it was found: if
-    /// the rest matches behind any later place, it matches behind the first. So nothing is ever taken back.
-    fn matches_octets(&self, target: &[u8]) -> bool {
+    /// Looks for each piece between two stars only behind the first place where the piece before it was found: if the
+    /// rest matches behind any later place, it matches behind the first. So no step is ever taken back.
+    fn matches_octets(&self, target: &[u8], steps: &mut Steps) -> bool {
         let mut pieces = self.octets.split(|octet| *octet == b'*');
         let first = pieces.next().unwrap_or_default();
         let Some(mut rest) = target.strip_prefix(first) else { return false };
         let Some(last) = pieces.next_back() else { return !self.is_anchored || rest.is_empty() };
         for piece in pieces {
-            match memmem::find(rest, piece) {
+            let found = memmem::find(rest, piece);
+            steps.spend(found.unwrap_or(rest.len()));
+            if steps.are_spent() {
+                return false;
+            }
+            match found {
                 Some(at) => rest = rest.get(at + piece.len()..).unwrap_or_default(),
                 None => return false,
             }
         }
-        if self.is_anchored { rest.ends_with(last) } else { memmem::find(rest, last).is_some() }
+        if self.is_anchored {
+            return rest.ends_with(last);
+        }
+        steps.spend(rest.len());
+        !steps.are_spent() && memmem::find(rest, last).is_some()
     }
 }
 
@@ -88,6 +110,11 @@ impl Target {
         let octets = canonical(path_and_query.as_bytes(), Kind::Target);
         let as_written = canonical(path_and_query.as_bytes(), Kind::TargetAsWritten);
         Self { as_written: (as_written != octets).then_some(as_written), octets }
+    }
+
+    /// Returns the spellings that patterns may match.
+    pub fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&*self.octets).chain(self.as_written.as_deref())
     }
 }
 
@@ -155,7 +182,11 @@ mod tests {
 
     fn matches(pattern: &str, path: &str) -> bool {
         let url = Url::parse("https://e.org/").unwrap().join(path).unwrap();
-        Pattern::new(pattern.as_bytes()).matches(&Target::of(&url))
+        Pattern::new(pattern.as_bytes()).matches(&Target::of(&url), &mut enough())
+    }
+
+    fn enough() -> Steps {
+        Steps::new(usize::MAX)
     }
 
     #[test]
@@ -238,20 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_up_to_its_first_star_matches_more_and_is_as_specific() {
-        let whole = Pattern::new(b"/a*b$");
-        let cut = whole.clone().up_to_first_star();
-        let target = Target::of(&Url::parse("https://e.org/ac").unwrap());
-        assert!(!whole.matches(&target) && cut.matches(&target));
-        assert_eq!((whole.specificity(), cut.specificity()), (5, 5));
-        assert_eq!(Pattern::new(b"/a$").up_to_first_star(), Pattern::new(b"/a$"));
-    }
-
-    #[test]
     fn octets_that_are_no_text_match_themselves() {
         let url = Url::parse("https://e.org/%FF%00x").unwrap();
-        assert!(Pattern::new(b"/\xFF\0x").matches(&Target::of(&url)));
-        assert!(!Pattern::new(b"/\xFE").matches(&Target::of(&url)));
+        assert!(Pattern::new(b"/\xFF\0x").matches(&Target::of(&url), &mut enough()));
+        assert!(!Pattern::new(b"/\xFE").matches(&Target::of(&url), &mut enough()));
     }
 
     /// A matcher that tries every place for every star would need far longer than the universe has: that this ends is
@@ -266,6 +287,15 @@ mod tests {
         assert!(!matches(&piece, &format!("/{}", "a".repeat(1_000_000))));
     }
 
+    #[test]
+    fn matching_ends_when_its_steps_are_spent() {
+        let url = Url::parse(&format!("https://e.org/{}", "a".repeat(1_000))).unwrap();
+        let (target, pattern) = (Target::of(&url), Pattern::new(b"/*a*a*"));
+        let mut steps = Steps::new(40);
+        assert!(!pattern.matches(&target, &mut steps) && steps.are_spent());
+        assert!(pattern.matches(&target, &mut Steps::new(2_000)));
+    }
+
     proptest! {
         #[test]
         fn a_pattern_matches_what_the_same_regex_matches(
@@ -277,7 +307,7 @@ mod tests {
             let expected = regex::Regex::new(&regex).unwrap().is_match(&path);
             let matcher = Pattern::new(pattern.as_bytes());
             let target = Target { octets: canonical(path.as_bytes(), Kind::Target), as_written: None };
-            prop_assert_eq!(matcher.matches(&target), expected);
+            prop_assert_eq!(matcher.matches(&target, &mut enough()), expected);
         }
 
         #[test]
@@ -296,9 +326,9 @@ mod tests {
             let url = Url::parse(&format!("https://e.org{path}")).unwrap();
             let target = Target::of(&url);
             let written = &url[url::Position::BeforePath..url::Position::AfterQuery];
-            prop_assert!(Pattern::new(written.as_bytes()).matches(&target), "{}", url);
+            prop_assert!(Pattern::new(written.as_bytes()).matches(&target, &mut enough()), "{}", url);
             let beginning: String = url.path().chars().take(cut + 1).take_while(|c| *c != '%').collect();
-            prop_assert!(Pattern::new(beginning.as_bytes()).matches(&target), "{} of {}", beginning, url);
+            prop_assert!(Pattern::new(beginning.as_bytes()).matches(&target, &mut enough()), "{} of {}", beginning, url);
         }
     }
 }

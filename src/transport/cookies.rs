@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(sent(&cookies, "https://e.org/"), "");
         set(&cookies, "https://e.org/", &["s=1; Secure", "__Host-x=1; Secure; Path=/", "__Host-y=1; Secure; Path=/a"]);
         set(&cookies, "http://e.org/", &["s=2"]);
-        assert_eq!(sent(&cookies, "https://e.org/"), "__Host-x=1; s=1");
+        assert_eq!(sent(&cookies, "https://e.org/"), "s=1; __Host-x=1");
         assert_eq!(sent(&cookies, "http://e.org/"), "");
         // The loopback is no exception, whatever the crate beneath thinks of it.
         set(&cookies, "https://127.0.0.1/", &["s=1; Secure"]);

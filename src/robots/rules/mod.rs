@@ -1,37 +1,34 @@
 //! RobotsTxt: what one robots file says to one crawler (RFC 9309). Knows not where the file came from, nor how old it
 //! is.
 
-use std::{cmp::Reverse, fmt, mem::size_of, time::Duration};
+mod index;
+
+use std::{fmt, mem::size_of, time::Duration};
 
 use url::Url;
 
+pub use self::index::Rule;
+use self::index::{Index, MAX_STEPS, TooCostly, Written};
 use super::{
     directives::{Directive, directives},
-    pattern::{Pattern, Target},
+    pattern::Target,
 };
 
 /// The rules of a robots file for one product token.
 ///
 /// Of the whole file only what concerns us is kept: the groups that name our token, merged, or where there is none
 /// those for `*`. As in RFC 9309 §2.2.1 only `Allow` and `Disallow` end a list of user agents: other lines between
-/// them, blank ones and `Crawl-delay` too, leave it open. Rules before any user agent hold for nobody.
+/// them, blank ones too, leave it open. Rules before any user agent hold for nobody. A `Crawl-delay` or `Request-rate`,
+/// of which the RFC knows nothing, is for the agents right above it, as protego, reppy and crawler-commons read it.
+///
+/// A file with a few rules takes a few hundred bytes.
 #[derive(Debug, Clone)]
 pub struct RobotsTxt {
-    /// The most specific first, and of two that are equally specific the one that allows: the first that matches
-    /// decides.
-    rules: Vec<Rule>,
+    rules: Index,
     group: Group,
     spacing: Option<Duration>,
-    sitemaps: Vec<Url>,
-}
-
-/// One `Allow` or `Disallow`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    pattern: Pattern,
-    allows: bool,
-    line: u32,
-    written: Box<str>,
+    /// One URL a line.
+    sitemaps: Box<str>,
 }
 
 /// Which groups of a robots file hold for us.
@@ -56,9 +53,12 @@ pub struct Decision<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why<'a> {
     /// This rule.
-    Rule(&'a Rule),
+    Rule(Rule<'a>),
     /// No rule matches, which allows.
     NoRule,
+    /// The rules with stars are so many, and the URL so long, that it would take too long to tell which one matches. That
+    /// disallows: nothing is fetched that the file may forbid. Only a hostile file, asked about a long URL, gets there.
+    TooCostly,
     /// It is the robots file itself, which may always be fetched (RFC 9309 §2.2.2).
     RobotsFile,
 }
@@ -66,11 +66,6 @@ pub enum Why<'a> {
 /// 500 KiB: the least that RFC 9309 §2.5 lets a crawler parse, and what Google's parses. The rest of a file is not
 /// looked at, nor the line that the cut goes through.
 pub const MAX_BYTES: usize = 500 * 1024;
-
-/// The most different rules with stars that are read as such: each one looks through the whole URL, and 2,000 looks
-/// through 2 KiB are what a decision may cost. Of more, which only a hostile file has, those that allow are passed over,
-/// and those that disallow hold up to their first star: so nothing is fetched that the file does not allow.
-const MAX_WITH_STARS: usize = 2_000;
 
 impl RobotsTxt {
     /// Reads what `file` says to the crawler whose product token is `token`. Every file can be read: lines that mean
@@ -87,15 +82,19 @@ impl RobotsTxt {
     pub fn parse(file: &[u8], token: &str) -> Self {
         let (mut ours, mut everyones) = (Section::default(), Section::default());
         let mut named = None;
-        let mut sitemaps = Vec::new();
-        let mut is_listing_agents = false;
-        for (number, text, line) in directives(within_bounds(file)) {
-            match line {
+        let mut sitemaps = String::new();
+        // Where in a group the last line stood that says something about agents, rules or spacing.
+        let mut place = Place::Rules;
+        for (line, text, directive) in directives(within_bounds(file)) {
+            match directive {
                 Directive::UserAgent(agent) => {
-                    if !is_listing_agents {
-                        (ours.is_open, everyones.is_open) = (false, false);
+                    if place != Place::Agents {
+                        (ours.takes_spacing, everyones.takes_spacing) = (false, false);
                     }
-                    is_listing_agents = true;
+                    if place == Place::Rules {
+                        (ours.takes_rules, everyones.takes_rules) = (false, false);
+                    }
+                    place = Place::Agents;
                     if agent == b"*" {
                         everyones.open();
                     } else if !agent.is_empty() && agent.eq_ignore_ascii_case(token.as_bytes()) {
@@ -104,18 +103,23 @@ impl RobotsTxt {
                     }
                 }
                 Directive::Allow(path) | Directive::Disallow(path) => {
-                    is_listing_agents = false;
-                    let rule = |allows| Rule::new(path, allows, number, text);
-                    for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.is_open) {
-                        section.rules.extend(rule(matches!(line, Directive::Allow(_))));
+                    place = Place::Rules;
+                    let rule = Written { path, allows: matches!(directive, Directive::Allow(_)), line, text };
+                    for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.takes_rules) {
+                        section.rules.push(rule);
                     }
                 }
                 Directive::Spacing(spacing) => {
-                    for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.is_open) {
+                    // Agents that follow take part in the rules of those above, and not in their spacing.
+                    place = place.max(Place::Spacing);
+                    for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.takes_spacing) {
                         section.spacing = section.spacing.max(Some(spacing));
                     }
                 }
-                Directive::Sitemap(url) => sitemaps.push(url),
+                Directive::Sitemap(url) => {
+                    sitemaps.push_str(url.as_str());
+                    sitemaps.push('\n');
+                }
             }
         }
         let (group, section) = match named {
@@ -123,19 +127,23 @@ impl RobotsTxt {
             None if everyones.is_there => (Group::Everyone, everyones),
             None => (Group::Nobody, Section::default()),
         };
-        let Section { rules, spacing, .. } = section;
-        let rules = ranked(rules);
-        Self { rules, group, spacing, sitemaps }
+        Self { rules: Index::new(&section.rules), group, spacing: section.spacing, sitemaps: sitemaps.into() }
     }
 
     /// Decides whether a URL may be fetched: by the rule that matches its path and query and is the longest, and of
-    /// two that are equally long by the one that allows. Takes time linear in the rules and in the URL.
+    /// two that are equally long by the one that allows.
+    ///
+    /// Rules without stars take time logarithmic in their number. Each rule with stars takes time linear in the URL at
+    /// most, and all of them together no more than about 100 ms ([`Why::TooCostly`]).
     pub fn decide(&self, url: &Url) -> Decision<'_> {
         let why = if is_robots_file(url) {
             Why::RobotsFile
         } else {
-            let target = Target::of(url);
-            self.rules.iter().find(|rule| rule.pattern.matches(&target)).map_or(Why::NoRule, Why::Rule)
+            match self.rules.find(&Target::of(url)) {
+                Ok(Some(rule)) => Why::Rule(rule),
+                Ok(None) => Why::NoRule,
+                Err(TooCostly) => Why::TooCostly,
+            }
         };
         Decision { group: &self.group, why }
     }
@@ -147,8 +155,8 @@ impl RobotsTxt {
     }
 
     /// Returns the sitemaps that the file names, whomever its groups are for.
-    pub fn sitemaps(&self) -> &[Url] {
-        &self.sitemaps
+    pub fn sitemaps(&self) -> Vec<Url> {
+        self.sitemaps.lines().filter_map(|url| Url::parse(url).ok()).collect()
     }
 
     /// Returns which groups of the file hold for us.
@@ -158,12 +166,7 @@ impl RobotsTxt {
 
     /// Returns about how many bytes of memory this takes.
     pub(crate) fn weight(&self) -> usize {
-        // Each piece on the heap costs the allocator some 16 bytes of its own.
-        let of_rule = |rule: &Rule| size_of::<Rule>() + rule.pattern.specificity() + rule.written.len() + 32;
-        let of_sitemap = |url: &Url| size_of::<Url>() + url.as_str().len() + 16;
-        let rules: usize = self.rules.iter().map(of_rule).sum();
-        let sitemaps: usize = self.sitemaps.iter().map(of_sitemap).sum();
-        size_of::<Self>() + rules + sitemaps
+        size_of::<Self>() + self.rules.weight() + self.sitemaps.len()
     }
 }
 
@@ -172,19 +175,27 @@ pub fn is_robots_file(url: &Url) -> bool {
     url.path() == "/robots.txt" && url.query().is_none()
 }
 
+/// What kind of line came last in a group.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Agents,
+    Spacing,
+    Rules,
+}
+
 /// What the groups for one agent say, merged.
 #[derive(Default)]
-struct Section {
-    rules: Vec<Rule>,
+struct Section<'a> {
+    rules: Vec<Written<'a>>,
     spacing: Option<Duration>,
-    is_open: bool,
+    takes_rules: bool,
+    takes_spacing: bool,
     is_there: bool,
 }
 
-impl Section {
+impl Section<'_> {
     fn open(&mut self) {
-        self.is_open = true;
-        self.is_there = true;
+        (self.takes_rules, self.takes_spacing, self.is_there) = (true, true, true);
     }
 }
 
@@ -199,51 +210,13 @@ fn within_bounds(file: &[u8]) -> &[u8] {
     }
 }
 
-/// Brings rules into the order in which the first that matches decides. Of equal ones the first in the file stays.
-fn ranked(mut rules: Vec<Rule>) -> Vec<Rule> {
-    let rank = |rule: &Rule| (Reverse(rule.pattern.specificity()), !rule.allows);
-    rules.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| (&a.pattern, a.line).cmp(&(&b.pattern, b.line))));
-    rules.dedup_by(|a, b| a.pattern == b.pattern && a.allows == b.allows);
-    let with_stars = rules.iter().filter(|rule| rule.pattern.has_stars()).count();
-    if with_stars > MAX_WITH_STARS {
-        rules.retain(|rule| !rule.allows || !rule.pattern.has_stars());
-        rules = rules.into_iter().map(|rule| Rule { pattern: rule.pattern.up_to_first_star(), ..rule }).collect();
-    }
-    rules.shrink_to_fit();
-    rules
-}
-
-impl Rule {
-    /// `None` where the path cannot match anything: paths begin with a slash, which a star can stand for. An empty one
-    /// says nothing.
-    fn new(path: &[u8], allows: bool, line: u32, text: &[u8]) -> Option<Self> {
-        let can_match = matches!(path.first(), Some(b'/' | b'*'));
-        let written = || String::from_utf8_lossy(text).into();
-        can_match.then(|| Self { pattern: Pattern::new(path), allows, line, written: written() })
-    }
-
-    /// Tells whether the rule allows or disallows.
-    pub fn allows(&self) -> bool {
-        self.allows
-    }
-
-    /// Returns the number of its line, counted from 1.
-    pub fn line(&self) -> u32 {
-        self.line
-    }
-
-    /// Returns its line as the file has it, without a comment.
-    pub fn written(&self) -> &str {
-        &self.written
-    }
-}
-
 impl<'a> Decision<'a> {
     /// Tells whether the URL may be fetched.
     pub fn is_allowed(&self) -> bool {
         match self.why {
-            Why::Rule(rule) => rule.allows,
+            Why::Rule(rule) => rule.allows(),
             Why::NoRule | Why::RobotsFile => true,
+            Why::TooCostly => false,
         }
     }
 
@@ -264,9 +237,12 @@ impl fmt::Display for Decision<'_> {
             (Why::RobotsFile, _) => f.write_str("allowed: a robots file may always be fetched"),
             (Why::NoRule, Group::Nobody) => f.write_str("allowed: no group is for us, nor for `*`"),
             (Why::NoRule, group) => write!(f, "allowed: no rule of {group} matches"),
+            (Why::TooCostly, group) => {
+                write!(f, "disallowed: it takes over {MAX_STEPS} steps to tell which rule of {group} matches")
+            }
             (Why::Rule(rule), group) => {
-                let verb = if rule.allows { "allowed" } else { "disallowed" };
-                write!(f, "{verb} by line {}, `{}`, of {group}", rule.line, rule.written)
+                let verb = if rule.allows() { "allowed" } else { "disallowed" };
+                write!(f, "{verb} by line {}, `{}`, of {group}", rule.line(), rule.written())
             }
         }
     }

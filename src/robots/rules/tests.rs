@@ -170,11 +170,26 @@ user-agent: slow
 disallow: /z
 request-rate: 30/1m";
     let spacing = |token| RobotsTxt::parse(file.as_bytes(), token).spacing();
-    assert_eq!(spacing("slow"), Some(Duration::from_secs(9)), "the list of agents is still open");
+    assert_eq!(spacing("slow"), Some(Duration::from_secs(4)), "the delay below `*` is not for `slow`");
     assert_eq!(spacing("other"), Some(Duration::from_secs(9)));
     assert_eq!(spacing("free"), None);
     let rate = RobotsTxt::parse(b"user-agent: a\nrequest-rate: 1/4\ncrawl-delay: 2", "a").spacing();
     assert_eq!(rate, Some(Duration::from_secs(4)));
+}
+
+/// RFC 9309 knows no delay; protego, reppy and crawler-commons give it to the agents right above it.
+#[test]
+fn a_delay_is_for_the_agents_right_above_it_and_rules_are_shared_over_a_missing_gap() {
+    let seconds = |file: &str, token| RobotsTxt::parse(file.as_bytes(), token).spacing().map(|spacing| spacing.as_secs());
+    let two = "User-agent: one\nCrawl-delay: 1\n\nUser-agent: two\nCrawl-delay: 2\nDisallow: /x";
+    assert_eq!((seconds(two, "one"), seconds(two, "two"), seconds(two, "three")), (Some(1), Some(2), None));
+    assert!(!is_allowed(two, "one", "/x") && !is_allowed(two, "two", "/x"), "RFC 9309 §2.2.1: no rule came between");
+    let everyone = "User-agent: bot\nCrawl-delay: 1\nUser-agent: *\nCrawl-delay: 3600\nDisallow: /x";
+    assert_eq!((seconds(everyone, "bot"), seconds(everyone, "other")), (Some(1), Some(3_600)));
+    let none = "User-agent: bot\nDisallow: /y\nUser-agent: *\nCrawl-delay: 3600";
+    assert_eq!(seconds(none, "bot"), None);
+    let list = "User-agent: one\n\n# words\nSitemap: https://e.org/s\nUser-agent: two\nDisallow: /x\nCrawl-delay: 2\nCrawl-delay: 3";
+    assert_eq!((seconds(list, "one"), seconds(list, "two")), (Some(3), Some(3)), "a list of agents shares it");
 }
 
 #[test]
@@ -209,15 +224,37 @@ fn no_more_than_500_kib_are_parsed_and_a_line_that_is_cut_is_dropped() {
     );
 }
 
+/// All were cut at their first star, so that these disallowed everything, by a line that does not match.
 #[test]
-fn a_file_with_a_hostile_number_of_stars_allows_less_and_never_more() {
-    let rules = |count: usize| (0..count).map(|n| format!("allow: /a/*{n}\ndisallow: /b/*{n}$\n")).collect::<String>();
-    let allowed = |count: usize| {
-        let file = format!("user-agent: *\n{}disallow: /a\n", rules(count));
-        ["/a/7", "/b/7", "/b/x", "/c"].map(|path| is_allowed(&file, "bot", path))
-    };
-    assert_eq!(allowed(MAX_WITH_STARS / 2), [true, false, true, true]);
-    assert_eq!(allowed(MAX_WITH_STARS), [false, false, false, true]);
+fn thousands_of_rules_with_stars_match_what_they_say() {
+    let lines: String = (0..5_000).map(|n| format!("Disallow: /*a*b*c*{n}$\n")).collect();
+    let file = format!("user-agent: *\nallow: /d\n{lines}");
+    for (path, expected) in [
+        ("/", "allowed: no rule of the group for `*` matches"),
+        ("/abc1x", "allowed: no rule of the group for `*` matches"),
+        ("/xaxbxcx4321", "disallowed by line 4324, `Disallow: /*a*b*c*4321$`, of the group for `*`"),
+        ("/d", "allowed by line 2, `allow: /d`, of the group for `*`"),
+        ("/dabc7", "disallowed by line 10, `Disallow: /*a*b*c*7$`, of the group for `*`"),
+    ] {
+        assert_eq!(decision(&file, "bot", path), expected, "{path}");
+    }
+}
+
+#[test]
+fn what_would_take_too_long_to_tell_is_disallowed_and_says_so() {
+    let lines: String = (0..30_000).map(|n| format!("allow: *a{n}b\n")).collect();
+    let file = format!("user-agent: *\n{lines}disallow: /x");
+    let all: String = (0..30_000).map(|n| format!("a{n}-")).collect();
+    let why = decision(&file, "bot", &format!("/{all}"));
+    assert!(why.starts_with("disallowed: it takes over") && why.ends_with("steps to tell which rule of the group for `*` matches"), "{why}");
+    assert!(is_allowed(&file, "bot", "/x/a7b") && !is_allowed(&file, "bot", "/x/a7c"), "other URLs are decided");
+}
+
+#[test]
+fn most_files_take_a_few_hundred_bytes() {
+    let file = "User-agent: *\nDisallow: /wp-admin/\nAllow: /wp-admin/admin-ajax.php\nDisallow: /*?s=\nDisallow: /search\n";
+    let weight = RobotsTxt::parse(file.as_bytes(), "bot").weight();
+    assert!(weight < 400, "{weight}");
 }
 
 #[test]
@@ -254,6 +291,16 @@ proptest! {
     fn decisions_are_those_of_a_naive_reading(
         rules in proptest::collection::vec((any::<bool>(), "(/[ab/*?]{0,6}[$]?)?"), 0..6),
         path in "/([ab]{1,3}(/[ab]{0,3})?)?([?][ab/?]{0,4})?",
+    ) {
+        let lines = rules.iter().map(|(allows, path)| format!("{}: {path}\n", if *allows { "allow" } else { "disallow" }));
+        let file = format!("user-agent: *\n{}", lines.collect::<String>());
+        prop_assert_eq!(is_allowed(&file, "bot", &path), naive(&rules, &path), "{} {}", file, path);
+    }
+
+    #[test]
+    fn decisions_of_large_files_are_those_of_a_naive_reading_too(
+        rules in proptest::collection::vec((any::<bool>(), "/[ab/]{0,5}(\\*[ab]{1,3})?[$]?"), 20..80),
+        path in "/[ab/]{0,8}",
     ) {
         let lines = rules.iter().map(|(allows, path)| format!("{}: {path}\n", if *allows { "allow" } else { "disallow" }));
         let file = format!("user-agent: *\n{}", lines.collect::<String>());
