@@ -1,4 +1,4 @@
-//! Domain: the unit of politeness, and how a URL is told which one it belongs to. Knows no limits and no network.
+//! Domain: the unit of politeness, and which one a URL belongs to. Knows no limits and no network.
 
 use std::{
     fmt,
@@ -10,15 +10,23 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-/// Names whom a request burdens: everything with the same `Domain` shares one throttle.
+/// Names whom a request burdens: all requests with the same `Domain` share one throttle.
 ///
-/// The name is lower-case and without a trailing dot. Cloning is cheap.
+/// The name is in lower case and has no trailing dot. Cloning is cheap.
+///
+/// ```
+/// use actix_crawler::domain::DomainKey;
+///
+/// let domain = |url: &str| DomainKey::default().domain(&url.parse().unwrap()).to_string();
+/// assert_eq!(domain("https://www.example.co.uk./page"), "example.co.uk");
+/// assert_eq!(domain("http://127.0.0.1:8080/"), "127.0.0.1");
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Domain(Arc<str>);
 
 impl Domain {
-    /// Takes a name as it is, lower-cased and without a trailing dot.
+    /// Creates the domain of this name, which is put into lower case and loses a trailing dot.
     pub fn new(name: &str) -> Self {
         let name = name.strip_suffix('.').unwrap_or(name);
         Self(name.to_ascii_lowercase().into())
@@ -30,7 +38,7 @@ impl Domain {
     }
 }
 
-/// For maps that are asked by reference.
+/// Lets maps look a domain up by reference and clone it only to insert it.
 impl From<&Domain> for Domain {
     fn from(domain: &Domain) -> Self {
         domain.clone()
@@ -59,8 +67,9 @@ pub enum DomainKey {
     RegistrableDomain,
     /// The host, whatever the port: `a.example.com` and `b.example.com` are paced apart.
     Host,
-    /// A function of the URL, for hosts that share a server in ways that names do not tell. It is asked for each link,
-    /// on the scheduler's thread: it answers at once, and always the same. Where it panics the registrable domain holds.
+    /// A function of the URL, for hosts that share a server although their names do not show it. It runs for each link on
+    /// the scheduler's thread, so it must return at once, and always the same for one URL. If it panics, the registrable
+    /// domain is taken.
     #[serde(skip)]
     By(Arc<dyn Fn(&Url) -> String + Send + Sync>),
 }
@@ -88,8 +97,8 @@ impl fmt::Debug for DomainKey {
     }
 }
 
-/// Tells the registrable domain of a URL's host. Addresses are asked for first: the public suffix list
-/// would answer `0.1` for `127.0.0.1`.
+/// Returns the registrable domain of a URL's host. Addresses are told apart first: for `127.0.0.1` the public suffix list
+/// would answer `0.1`.
 pub fn registrable(url: &Url) -> Domain {
     match url.host() {
         Some(Host::Ipv4(address)) => Domain::new(&IpAddr::from(address).to_string()),
@@ -112,6 +121,7 @@ mod tests {
         assert_eq!(registrable_of("https://a.b.example.co.uk/x"), "example.co.uk");
         assert_eq!(registrable_of("https://EXAMPLE.com.:8443/"), "example.com");
         assert_eq!(registrable_of("http://fast.demo.test/"), "demo.test");
+        assert_eq!(DomainKey::Host.domain(&Url::parse("https://A.example.com./").unwrap()).as_str(), "a.example.com");
     }
 
     #[test]

@@ -53,8 +53,8 @@ impl fmt::Debug for Fingerprint {
 /// How URLs are made canonical, so that one page has one URL.
 ///
 /// Always: what the WHATWG URL standard normalises (case of scheme and host, default port, dot segments),
-/// no user information (what a link says of passwords is not ours to use), no fragment, no empty query, upper-case percent-encodings, and unreserved characters written plainly
-/// (RFC 3986 §6.2.2). Only where asked for: what may change the meaning of a URL.
+/// no user information (what a link says of passwords is not ours to use), no dot at the end of the host, no fragment, no
+/// empty query, upper-case percent-encodings, and unreserved characters written plainly (RFC 3986 §6.2.2). Only where asked for: what may change the meaning of a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CanonicalUrl {
@@ -68,6 +68,7 @@ impl CanonicalUrl {
     /// Makes `url` canonical. Applying it twice changes nothing more.
     pub fn apply(&self, url: &mut Url) {
         strip_user_info(url);
+        strip_trailing_dot(url);
         if url.fragment().is_some() {
             url.set_fragment(None);
         }
@@ -154,6 +155,17 @@ fn hex(digit: u8) -> u8 {
     }
 }
 
+/// Makes `example.org.` `example.org`: the dot only says that the name is complete (RFC 3986 §3.2.2), as every name in a
+/// URL is.
+pub fn strip_trailing_dot(url: &mut Url) {
+    let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).filter(|name| !name.is_empty()) else {
+        return;
+    };
+    let name = name.to_owned();
+    // Refused only for what is no name; then the host stays as it is.
+    let _stripped = url.set_host(Some(&name));
+}
+
 /// Takes the name and the password out of a URL, so that they are neither logged nor sent.
 pub fn strip_user_info(url: &mut Url) {
     if !url.username().is_empty() || url.password().is_some() {
@@ -180,6 +192,8 @@ mod tests {
             ("HTTP://Example.COM:80/a/../b/./c#top", "http://example.com/b/c"),
             ("https://example.com:443", "https://example.com/"),
             ("https://me:secret@example.com/", "https://example.com/"),
+            ("https://example.com./a", "https://example.com/a"),
+            ("https://example.com.:8443/", "https://example.com:8443/"),
             ("https://example.com/?", "https://example.com/"),
             ("https://example.com/?#", "https://example.com/"),
             ("https://example.com/%e4%7euser", "https://example.com/%E4~user"),

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, header::LOCATION};
 use url::Url;
 
 use crate::{
+    extract::resolve,
     identity::{CanonicalUrl, strip_user_info},
     outcome::Outcome,
     request::Request,
@@ -14,8 +15,20 @@ use crate::{
 /// The most redirects in a row: what browsers and curl's advice agree on lies between 10 and 20.
 const MAX_HOPS: usize = 10;
 
-/// Headers that belong to one origin and never follow a redirect to another (RFC 9110 §15.4).
-const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+/// Words in the names of headers that open an origin to whoever sends them.
+const SECRET_WORDS: [&str; 12] = [
+    "auth", "cookie", "token", "secret", "api-key", "apikey", "access-key", "session", "password", "passwd", "credential",
+    "signature",
+];
+
+/// Tells whether a header belongs to one origin, so that it never follows a redirect to another (RFC 9110 §15.4): those
+/// of HTTP itself (`Authorization`, `Cookie`, `Proxy-Authorization`), and those whose name looks like a secret
+/// (`X-Api-Key`, `X-Auth-Token`, `X-CSRF-Token`, …).
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    // `:authority` and the like are no headers that a request can have; `Author` says who wrote it.
+    name != "author" && SECRET_WORDS.iter().any(|word| name.contains(word))
+}
 
 /// Returns where a response sends us, if it does.
 pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
@@ -23,7 +36,7 @@ pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
         return None;
     }
     let location = as_text(headers.get(LOCATION)?.as_bytes());
-    let mut to = url.join(location.trim()).ok()?;
+    let mut to = resolve(url, location.trim()).ok()?;
     strip_user_info(&mut to);
     Some(to)
 }
@@ -49,7 +62,7 @@ pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl
         next.headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
     }
     if next.url.origin() != request.url.origin() {
-        next.headers.retain(|(name, _)| !CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()));
+        next.headers.retain(|(name, _)| !is_secret(name));
     }
     next.redirected_from.push(request.fingerprint());
     next.parent = Some(request.url.as_str().into());
@@ -84,6 +97,8 @@ mod tests {
         headers.insert(LOCATION, "../c?x#y".parse().unwrap());
         assert_eq!(target(301, &headers, &url).unwrap().as_str(), "https://e.org/c?x#y");
         assert_eq!(target(200, &headers, &url), None);
+        headers.insert(LOCATION, "///other.org/x".parse().unwrap());
+        assert_eq!(target(302, &headers, &url).unwrap().as_str(), "https://other.org/x", "URL standard: extra slashes");
         headers.insert(LOCATION, "https://me:pw@e.org/".parse().unwrap());
         assert_eq!(target(301, &headers, &url).unwrap().as_str(), "https://e.org/", "passwords are not theirs to give");
         assert_eq!(target(302, &HeaderMap::new(), &url), None, "no Location, no redirect");
@@ -114,6 +129,15 @@ mod tests {
         let elsewhere = go(&request, 302, "https://other.org/").unwrap();
         assert_eq!(elsewhere.headers, [("X-Other".to_owned(), "kept".to_owned())]);
         assert_eq!(go(&request, 302, "http://e.org/").unwrap().headers.len(), 1, "another scheme is another origin");
+        for secret in ["X-Api-Key", "x_api_key", "X-Auth-Token", "Session-Id", "X-Amz-Security-Token", "Client-Secret"] {
+            let request = Request::parse("https://e.org/").unwrap().header(secret, "x");
+            assert_eq!(go(&request, 302, "/in").unwrap().headers.len(), 1, "{secret}");
+            assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers, [], "{secret}");
+        }
+        for plain in ["Accept", "Referer", "X-Requested-With", "Author"] {
+            let request = Request::parse("https://e.org/").unwrap().header(plain, "x");
+            assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers.len(), 1, "{plain}");
+        }
     }
 
     #[test]
