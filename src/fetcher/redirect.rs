@@ -6,7 +6,8 @@ use http::{HeaderMap, Method, header::LOCATION};
 use url::Url;
 
 use crate::{
-    identity::{CanonicalUrl, strip_user_info},
+    frontier::candidate::fingerprint,
+    identity::{Identity, strip_user_info},
     outcome::Outcome,
     request::Request,
 };
@@ -39,10 +40,10 @@ fn as_text(location: &[u8]) -> Cow<'_, str> {
 ///
 /// # Errors
 /// [`Outcome::RedirectLoop`] where it leads back or has gone on for too long.
-pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl) -> Result<Request, Outcome> {
+pub fn follow(request: &Request, status: u16, to: &Url, identity: &dyn Identity) -> Result<Request, Outcome> {
     let mut next = request.clone();
     next.url = to.clone();
-    canonical.apply(&mut next.url);
+    identity.canonicalize(&mut next.url);
     if becomes_get(status, &request.method) {
         next.method = Method::GET;
         next.body.clear();
@@ -51,9 +52,9 @@ pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl
     if next.url.origin() != request.url.origin() {
         next.headers.retain(|(name, _)| !CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()));
     }
-    next.redirected_from.push(request.fingerprint());
+    next.redirected_from.push(fingerprint(request, identity));
     next.parent = Some(request.url.as_str().into());
-    if next.redirected_from.contains(&next.fingerprint()) {
+    if next.redirected_from.contains(&fingerprint(&next, identity)) {
         return Err(Outcome::RedirectLoop(format!("{status} leads back to {}", next.url)));
     }
     if next.redirected_from.len() > MAX_HOPS {
@@ -72,6 +73,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::identity::CanonicalUrl;
 
     fn go(request: &Request, status: u16, to: &str) -> Result<Request, Outcome> {
         follow(request, status, &request.url.join(to).unwrap(), &CanonicalUrl::default())
