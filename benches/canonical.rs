@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use actix_crawler::{
-    frontier::{admission::Candidate, known::Known},
+    frontier::{candidate::Candidate, seen_cache::SeenCache},
     identity::CanonicalUrl,
     recrawl::Recrawl,
     request::Request,
@@ -38,12 +38,12 @@ fn found(c: &mut Criterion) {
     let link = |n| Request::parse(&format!("https://example.org/docs/{n}")).expect("a URL");
     let links: Vec<_> = (0..40).map(link).collect();
     for (name, first_known) in [("all known", 0), ("ten new", 10), ("all new", 40)] {
-        let known = Known::new(&Recrawl::default());
-        links.iter().skip(first_known).for_each(|link| known.note(link.fingerprint()));
+        let cache = SeenCache::new(&Recrawl::default());
+        links.iter().skip(first_known).for_each(|link| cache.note(link.fingerprint()));
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || links.clone(),
-                |links| black_box(Candidate::found_on(&page, links, &canonical, &known)),
+                |links| black_box(Candidate::found_on(&page, links, &canonical, &cache)),
                 criterion::BatchSize::SmallInput,
             );
         });

@@ -15,8 +15,9 @@ use std::{
 use actix_crawler::{
     domain::Domain,
     frontier::{
-        Frontier, LeaseId, Next, disk,
-        durable::{News, Progress, Woken},
+        Frontier, LeaseId, Next,
+        durable::{Checkpoint, Listener, News, Opening},
+        stores::fjall,
     },
     prelude::*,
     recrawl::Recrawl,
@@ -112,8 +113,8 @@ fn crawl() {
 
 struct Bell(mpsc::Sender<()>);
 
-impl Woken for Bell {
-    fn woken(&self) {
+impl Listener for Bell {
+    fn notify(&self) {
         let _ = self.0.send(());
     }
 }
@@ -127,9 +128,10 @@ struct Driver {
 
 impl Driver {
     fn open(dir: &Path) -> Self {
-        let (mut frontier, _) = disk::open(dir, &[], Recrawl::default(), Instant::now()).unwrap();
+        let opened = fjall::open(dir, Opening::new(Recrawl::default(), Instant::now()));
+        let mut frontier = opened.map(|opened| opened.frontier).unwrap();
         let (sender, bell) = mpsc::channel();
-        frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
+        frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
         Self { frontier, bell, slowest: Duration::ZERO }
     }
 
@@ -175,7 +177,7 @@ impl Driver {
     }
 
     fn commit(&mut self) {
-        self.act(|frontier| frontier.durable().unwrap().commit(Progress::default(), Instant::now()));
+        self.act(|frontier| frontier.durable().unwrap().commit(Checkpoint::default(), Instant::now()));
         while self.frontier.durable().unwrap().is_behind() {
             self.news();
         }

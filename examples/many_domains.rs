@@ -15,7 +15,9 @@ use actix_crawler::{
     domain::{Domain, DomainKey},
     engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
     fetcher::{Asker, Fetch, pool::Pool},
-    frontier::{Leased, Returned, admission::Admission, admission::Candidate, known::Known, memory::MemoryFrontier},
+    frontier::{
+        Leased, Returned, admission::Admission, candidate::Candidate, memory::MemoryFrontier, seen_cache::SeenCache,
+    },
     identity::CanonicalUrl,
     permit::Released,
     politeness::{Politeness, RobotsPolicy},
@@ -67,7 +69,7 @@ fn crawl() -> Crawl {
     Crawl::new(CrawlParts {
         retry: Retry::default(),
         frontier: Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())),
-        admission: Admission::new(scope, DomainKey::Host, u64::MAX, Arc::new(Known::new(&Recrawl::default()))),
+        admission: Admission::new(scope, DomainKey::Host, Arc::new(SeenCache::new(&Recrawl::default()))),
         budget: Budget::new(None, None),
         domains: Domains::new(politeness.clone(), Arc::new(Hole)),
         robots: RobotsDesk::new("bench"),

@@ -12,7 +12,9 @@ use self::wiring::run_system;
 use crate::{
     error::{Error, Result},
     fetcher::offload::{Offload, OffloadThreads},
+    frontier::durable::{Opened, Opening},
     handle::CrawlHandle,
+    identity::Identity,
     pipeline::{Each, Pipeline},
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
@@ -43,8 +45,13 @@ pub struct Crawler<S: Spider> {
     user_agent: String,
     seeds: Vec<Result<Request>>,
     settings: Settings,
+    identity: Option<Arc<dyn Identity>>,
+    frontier: Option<OpenFrontier>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
 }
+
+/// Opens a frontier of the caller's own, on the crawl's thread.
+type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
 
 /// Everything about a crawl but its spider and its pipelines.
 #[derive(Clone, Debug)]
@@ -65,8 +72,15 @@ pub struct Settings {
     pub parse_patience: Duration,
     /// The longest that a pipeline may take to acknowledge an item.
     pub pipeline_patience: Duration,
-    /// The most requests that wait in memory.
+    /// The most requests that wait in memory; what is found beyond is dropped as `budget/queue_full`. A crawl with a state
+    /// keeps them on disk without this bound.
     pub max_queued: u64,
+    /// The most requests of one domain that wait, so that an endless site does not take the room of all others; what is
+    /// found beyond is dropped as `budget/domain_queue_full`. By default a million in memory, ten million with a state.
+    pub max_queued_per_domain: Option<u64>,
+    /// The most bytes of memory that waiting requests take; what is found beyond is dropped as `budget/queue_full`. It
+    /// does not hold with a state.
+    pub max_queued_bytes: u64,
     /// Whether the crawl waits for seeds when it has nothing to do.
     pub stay_open: bool,
     /// Where the crawl log is written.
@@ -90,6 +104,10 @@ impl Default for Settings {
             pipeline_patience: Duration::from_secs(300),
             // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
             max_queued: 10_000_000,
+            max_queued_per_domain: None,
+            // As many as the largest machines of small clouds can spare; requests with bodies or states weigh more than
+            // their number tells.
+            max_queued_bytes: 4 << 30,
             stay_open: false,
             log: None,
             state: None,
@@ -102,7 +120,15 @@ impl<S: Spider> Crawler<S> {
     /// `quotesbot/1.0 (+https://example.org/bot)`.
     pub fn new(spider: S, user_agent: impl Into<String>) -> Self {
         let seeds = spider.seeds().into_iter().map(Ok).collect();
-        Self { spider, user_agent: user_agent.into(), seeds, settings: Settings::default(), pipelines: Vec::new() }
+        Self {
+            spider,
+            user_agent: user_agent.into(),
+            seeds,
+            settings: Settings::default(),
+            identity: None,
+            frontier: None,
+            pipelines: Vec::new(),
+        }
     }
 
     /// Begins at this URL.
@@ -255,6 +281,68 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
+    /// Keeps requests in a frontier of your own, opened by this function when the crawl starts. It takes the place of
+    /// [`Crawler::state`]. Hold it to the laws of every frontier with
+    /// [`laws::check`](crate::frontier::laws::check).
+    ///
+    /// ```
+    /// use actix_crawler::{frontier::memory::MemoryFrontier, prelude::*};
+    ///
+    /// # fn spider(_: &Response) -> Result<Parsed<()>> { Ok(Parsed::new()) }
+    /// let crawler = Crawler::new(spider, "bot/1.0 (+https://example.org/bot)")
+    ///     .frontier(|opening| Ok(MemoryFrontier::new(opening.recrawl, opening.now).into()));
+    /// ```
+    #[must_use]
+    pub fn frontier(mut self, open: impl FnOnce(Opening) -> Result<Opened> + Send + 'static) -> Self {
+        self.frontier = Some(Box::new(open));
+        self
+    }
+
+    /// Decides by a rule of your own which requests are the same one, in place of the scope's canonical URL. With a state
+    /// the rule's name is stored, and another one is refused.
+    ///
+    /// ```
+    /// use actix_crawler::{identity::{CanonicalUrl, Identity}, prelude::*};
+    ///
+    /// /// Takes `http` and `https` for one.
+    /// #[derive(Debug)]
+    /// struct AnyScheme;
+    ///
+    /// impl Identity for AnyScheme {
+    ///     fn name(&self) -> &str {
+    ///         "any-scheme/1"
+    ///     }
+    ///
+    ///     fn canonicalize(&self, url: &mut url::Url) {
+    ///         CanonicalUrl::default().canonicalize(url);
+    ///         // Refused only for URLs that are not crawled.
+    ///         let _ = url.set_scheme("https");
+    ///     }
+    /// }
+    ///
+    /// # fn spider(_: &Response) -> Result<Parsed<()>> { Ok(Parsed::new()) }
+    /// let crawler = Crawler::new(spider, "bot/1.0 (+https://example.org/bot)").identity(AnyScheme);
+    /// ```
+    #[must_use]
+    pub fn identity(mut self, identity: impl Identity + 'static) -> Self {
+        self.identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// Lets at most so many requests of one domain wait: see [`Settings::max_queued_per_domain`].
+    #[must_use]
+    pub fn max_queued_per_domain(mut self, requests: u64) -> Self {
+        self.settings.max_queued_per_domain = Some(requests);
+        self
+    }
+
+    /// Lets requests that wait take at most so many bytes of memory: see [`Settings::max_queued_bytes`].
+    #[must_use]
+    pub fn max_queued_bytes(mut self, bytes: u64) -> Self {
+        self.settings.max_queued_bytes = bytes;
+        self
+    }
+
     /// Fetches the seeds although the crawl's state has seen them, to find what is new since.
     #[must_use]
     pub fn seeds_again(mut self) -> Self {
@@ -306,7 +394,7 @@ impl<S: Spider> Crawler<S> {
     /// a thread. Each names what to change; nothing was fetched then.
     pub fn start(self) -> Result<CrawlHandle> {
         let plan = self.check()?;
-        let canonical = plan.settings.scope.canonical.clone();
+        let identity = plan.identity.clone();
         let (report_to, report) = watch::channel(None);
         let (started_to, started) = std::sync::mpsc::sync_channel(1);
         thread::Builder::new()
@@ -315,11 +403,12 @@ impl<S: Spider> Crawler<S> {
             .map_err(Error::Start)?;
         // The thread answers, or dies and drops its end.
         let scheduler = started.recv().map_err(|_| Error::Ended)??;
-        Ok(CrawlHandle::new(scheduler, report, canonical))
+        Ok(CrawlHandle::new(scheduler, report, identity))
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, mut settings, pipelines } = self;
+        let Self { spider, user_agent, seeds, mut settings, identity, frontier, pipelines } = self;
+        let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
         settings.transport.credentials.extend(in_seeds);
@@ -334,7 +423,19 @@ impl<S: Spider> Crawler<S> {
         let said = user_agent::header(&user_agent)?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        Ok(Plan { spider: Arc::new(spider), user_agent, said, seeds, settings, transport, pipelines, threads, offload })
+        Ok(Plan {
+            spider: Arc::new(spider),
+            user_agent,
+            said,
+            seeds,
+            settings,
+            identity,
+            open: frontier,
+            transport,
+            pipelines,
+            threads,
+            offload,
+        })
     }
 }
 
@@ -346,6 +447,9 @@ struct Plan<S: Spider> {
     said: HeaderValue,
     seeds: Vec<Request>,
     settings: Settings,
+    identity: Arc<dyn Identity>,
+    /// Opens the frontier, where the caller brings one.
+    open: Option<OpenFrontier>,
     transport: SharedTransport,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     threads: OffloadThreads,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use actix::{Addr, MailboxError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     engine::{Abort, Close, GetProgress, GetStats, Pause, Resume, Scheduler, Seed, Stop},
     error::{Error, Result},
-    frontier::admission::Candidate,
-    identity::{CanonicalUrl, strip_user_info},
+    frontier::candidate::Candidate,
+    identity::{Identity, strip_user_info},
     report::Report,
     request::Request,
     stats::{Progress, Stats},
@@ -20,22 +20,24 @@ use crate::{
 pub struct CrawlHandle {
     scheduler: Addr<Scheduler>,
     report: watch::Receiver<Option<Arc<Report>>>,
-    canonical: Arc<CanonicalUrl>,
+    identity: Arc<dyn Identity>,
 }
 
 impl CrawlHandle {
     pub(crate) fn new(
         scheduler: Addr<Scheduler>,
         report: watch::Receiver<Option<Arc<Report>>>,
-        canonical: CanonicalUrl,
+        identity: Arc<dyn Identity>,
     ) -> Self {
-        Self { scheduler, report, canonical: Arc::new(canonical) }
+        Self { scheduler, report, identity }
     }
 
-    /// Adds a seed; its host is in the scope from now on.
+    /// Adds a seed; its host is in the scope from now on. `Ok` means that the seed is stored: with
+    /// [`Crawler::state`](crate::crawler::Crawler::state) it is not lost any more if the process is killed.
     ///
     /// # Errors
-    /// The text is no URL that can be crawled, or the crawl has ended.
+    /// The text is no URL that can be crawled, the crawl has ended, or its state cannot be written any more. In the last
+    /// two cases the seed may have been stored or not; seed it again.
     pub async fn seed(&self, url: &str) -> Result<()> {
         self.request(Request::parse(url)?).await
     }
@@ -52,11 +54,11 @@ impl CrawlHandle {
                        Crawler with .credentials(…)";
             return Err(Error::Url { text: url.into(), why: why.to_owned() });
         }
-        let candidate = Candidate::new(request, &self.canonical);
-        match self.scheduler.send(Seed(vec![candidate])).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Ended),
-        }
+        let candidate = Candidate::new(request, &*self.identity);
+        let (stored, waiting) = oneshot::channel();
+        self.scheduler.send(Seed(vec![candidate], stored)).await.map_err(|_| Error::Ended)?;
+        // The crawl drops its end when it ends before it could store the seed.
+        waiting.await.map_err(|_| Error::Ended)?
     }
 
     /// Grants no more permits until [`CrawlHandle::resume`]; what is in flight ends as usual.

@@ -1,4 +1,5 @@
-//! Identity: when two requests are the same one. The canonical form of a URL, and the fingerprint of a request.
+//! Identity: when two requests are the same one: the canonical form of a URL, and the fingerprint of a request. Knows no
+//! request type and no store.
 
 use std::fmt;
 
@@ -44,6 +45,65 @@ impl Fingerprint {
     }
 }
 
+/// Decides which requests are the same one. Each is fetched once.
+///
+/// The default is [`CanonicalUrl`]: method, canonical URL and body. Give another to
+/// [`Crawler::identity`](crate::crawler::Crawler::identity):
+///
+/// ```
+/// use actix_crawler::identity::{CanonicalUrl, Identity};
+/// use url::Url;
+///
+/// /// `/item/7/any-title` and `/item/7` are one page.
+/// #[derive(Debug)]
+/// struct ByItem;
+///
+/// impl Identity for ByItem {
+///     fn name(&self) -> &str {
+///         "by-item/1"
+///     }
+///
+///     fn canonicalize(&self, url: &mut Url) {
+///         CanonicalUrl::default().canonicalize(url);
+///         let path: Vec<_> = url.path().split('/').take(3).collect();
+///         let path = path.join("/");
+///         url.set_path(&path);
+///     }
+/// }
+///
+/// let mut url = Url::parse("https://example.org/item/7/a-title#part")?;
+/// ByItem.canonicalize(&mut url);
+/// assert_eq!(url.as_str(), "https://example.org/item/7");
+/// # Ok::<(), url::ParseError>(())
+/// ```
+pub trait Identity: fmt::Debug + Send + Sync {
+    /// Names this rule in a stored state. Change the name whenever the same request gets another fingerprint: a state is
+    /// then refused, because it would fetch everything again.
+    fn name(&self) -> &str;
+
+    /// Makes a URL canonical; this is the URL that is asked for. Applying it twice must change nothing more. It is called
+    /// for every link of every page, on the parsing thread.
+    fn canonicalize(&self, url: &mut Url);
+
+    /// Returns the fingerprint of a request whose URL is canonical.
+    fn fingerprint(&self, method: &Method, url: &Url, body: &[u8]) -> Fingerprint {
+        Fingerprint::of(method, url, body)
+    }
+}
+
+/// The name of [`CanonicalUrl`] as an [`Identity`].
+pub(crate) const CANONICAL_URL: &str = "canonical-url";
+
+impl Identity for CanonicalUrl {
+    fn name(&self) -> &str {
+        CANONICAL_URL
+    }
+
+    fn canonicalize(&self, url: &mut Url) {
+        self.apply(url);
+    }
+}
+
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", u128::from_le_bytes(self.0))
@@ -52,9 +112,20 @@ impl fmt::Debug for Fingerprint {
 
 /// How URLs are made canonical, so that one page has one URL.
 ///
-/// Always: what the WHATWG URL standard normalises (case of scheme and host, default port, dot segments),
-/// no user information (what a link says of passwords is not ours to use), no dot at the end of the host, no fragment, no
-/// empty query, upper-case percent-encodings, and unreserved characters written plainly (RFC 3986 §6.2.2). Only where asked for: what may change the meaning of a URL.
+/// Always: what the WHATWG URL standard normalises (case of scheme and host, default port, dot segments), no user
+/// information (a link's passwords are not ours to use), no dot at the end of the host, no fragment, no empty query,
+/// upper-case percent-encodings, and unreserved characters written plainly (RFC 3986 §6.2.2). What may change the meaning
+/// of a URL is done only on request.
+///
+/// ```
+/// use actix_crawler::identity::CanonicalUrl;
+/// use url::Url;
+///
+/// let mut url = Url::parse("HTTPS://Example.org/a/../b?utm_source=mail&id=7#top")?;
+/// CanonicalUrl { strip_tracking: true, ..CanonicalUrl::default() }.apply(&mut url);
+/// assert_eq!(url.as_str(), "https://example.org/b?id=7");
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CanonicalUrl {

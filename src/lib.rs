@@ -74,6 +74,7 @@ pub mod request;
 pub mod response;
 pub mod spider;
 pub mod scope;
+pub mod boundary;
 pub mod politeness;
 pub mod user_agent;
 // rules: pure functions of state and `now`

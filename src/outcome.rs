@@ -219,6 +219,8 @@ pub enum DropReason {
     Budget,
     /// The frontier is full.
     QueueFull,
+    /// The queue of its domain is full.
+    DomainQueueFull,
     /// robots.txt disallows it.
     Robots,
     /// The crawl was stopped.
@@ -231,7 +233,7 @@ impl DropReason {
         match self {
             Self::Scheme | Self::Host | Self::Path | Self::Rule | Self::Depth | Self::Length => "scope",
             Self::TrapRepetition | Self::TrapQueries => "trap",
-            Self::Budget | Self::QueueFull => "budget",
+            Self::Budget | Self::QueueFull | Self::DomainQueueFull => "budget",
             Self::Robots => "robots",
             Self::Stopped => "stopped",
         }
@@ -250,6 +252,7 @@ impl DropReason {
             Self::TrapQueries => "too_many_queries",
             Self::Budget => "pages",
             Self::QueueFull => "queue_full",
+            Self::DomainQueueFull => "domain_queue_full",
             Self::Robots => "disallowed",
             Self::Stopped => "stopped",
         }

@@ -134,7 +134,16 @@ impl Request {
         self.state.as_deref().map(|json| serde_json::from_str(json).map_err(Error::State)).transpose()
     }
 
-    /// Returns the identity of this request: method, URL and body. The URL is taken as it is:
+    /// Returns about how many bytes of memory the request takes while it waits.
+    pub fn size(&self) -> u64 {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+        let texts =
+            [&self.parent, &self.proxy, &self.state].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+        let redirects = self.redirected_from.len() * size_of::<Fingerprint>();
+        (size_of::<Self>() + self.url.as_str().len() + headers + self.body.len() + texts + redirects) as u64
+    }
+
+    /// Returns the default identity of this request: method, URL and body. The URL is taken as it is:
     /// see [`CanonicalUrl::apply`](crate::identity::CanonicalUrl::apply).
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.method, &self.url, &self.body)

@@ -1,14 +1,25 @@
-//! Scope: which URLs belong to the crawl, judged from the URL alone. Knows neither what was seen nor what is queued.
+//! Scope: the settings that say which URLs belong to a crawl. Knows no URL; `boundary` judges by them.
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use crate::{domain::registrable, error::Error, identity::CanonicalUrl, outcome::DropReason, request::Request};
+use crate::{error::Error, identity::CanonicalUrl};
 
 /// Which URLs a crawl takes. The default stays within the registrable domains of its seeds.
+///
+/// ```
+/// use actix_crawler::scope::{Scope, Within};
+///
+/// let scope = Scope {
+///     within: Within::Host,
+///     deny: vec![r"\?print=".parse()?],
+///     max_depth: Some(3),
+///     ..Scope::default()
+/// };
+/// # Ok::<(), actix_crawler::error::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scope {
@@ -98,6 +109,13 @@ impl Default for Traps {
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 
+impl Pattern {
+    /// Tells whether some part of a URL matches.
+    pub fn is_match(&self, url: &str) -> bool {
+        self.0.is_match(url)
+    }
+}
+
 impl FromStr for Pattern {
     type Err = Error;
 
@@ -124,196 +142,9 @@ impl<'de> Deserialize<'de> for Pattern {
     }
 }
 
-/// The scope with its seeds: what is inside and what is not.
-#[derive(Clone, Debug)]
-pub struct Boundary {
-    scope: Scope,
-    hosts: HashSet<String>,
-    domains: HashSet<String>,
-    /// The host that was inside last: most links of a page lead to one.
-    last_inside: String,
-}
-
-impl Boundary {
-    /// Creates the boundary of a scope without seeds.
-    pub fn new(scope: Scope) -> Self {
-        let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Self { hosts: lower(&scope.hosts), domains: lower(&scope.domains), scope, last_inside: String::new() }
-    }
-
-    /// Returns the settings.
-    pub fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// Takes a seed's host inside. A seed that redirects to another host takes that inside too: whoever asks for
-    /// `example.com` means the site that answers there.
-    pub fn include(&mut self, seed: &Url) {
-        self.hosts.extend(seed.host_str().map(str::to_ascii_lowercase));
-        self.domains.insert(registrable(seed).to_string());
-    }
-
-    /// Judges a request with a canonical URL.
-    ///
-    /// # Errors
-    /// The reason why it is outside.
-    pub fn check(&mut self, request: &Request) -> Result<(), DropReason> {
-        let url = &request.url;
-        if url.as_str().len() > self.scope.max_url_length {
-            return Err(DropReason::Length);
-        }
-        let https = url.scheme() == "https";
-        if !https && (self.scope.https_only || url.scheme() != "http") {
-            return Err(DropReason::Scheme);
-        }
-        if !self.holds_host(url) {
-            return Err(DropReason::Host);
-        }
-        self.check_path(request)?;
-        if self.scope.max_depth.is_some_and(|most| request.depth > most) {
-            return Err(DropReason::Depth);
-        }
-        self.check_traps(url)
-    }
-
-    fn holds_host(&mut self, url: &Url) -> bool {
-        let host = url.host_str().unwrap_or_default();
-        if self.scope.within == Within::Any || (!host.is_empty() && host == self.last_inside) {
-            return true;
-        }
-        let inside = self.hosts.contains(host)
-            || (self.scope.within == Within::Domain || !self.scope.domains.is_empty()) && self.holds_domain(url);
-        if inside {
-            host.clone_into(&mut self.last_inside);
-        }
-        inside
-    }
-
-    fn holds_domain(&self, url: &Url) -> bool {
-        let domain = registrable(url);
-        match self.scope.within {
-            Within::Host => self.scope.domains.iter().any(|named| named.eq_ignore_ascii_case(domain.as_str())),
-            Within::Domain | Within::Any => self.domains.contains(domain.as_str()),
-        }
-    }
-
-    fn check_path(&self, request: &Request) -> Result<(), DropReason> {
-        let (scope, url) = (&self.scope, request.url.as_str());
-        let is_seed = request.depth == 0;
-        if !scope.paths.is_empty()
-            && !scope.paths.iter().any(|prefix| request.url.path().starts_with(prefix))
-            && !is_seed
-        {
-            return Err(DropReason::Path);
-        }
-        let allowed = is_seed || scope.allow.is_empty() || scope.allow.iter().any(|rule| rule.0.is_match(url));
-        if !allowed || scope.deny.iter().any(|rule| rule.0.is_match(url)) {
-            return Err(DropReason::Rule);
-        }
-        Ok(())
-    }
-
-    fn check_traps(&self, url: &Url) -> Result<(), DropReason> {
-        let traps = &self.scope.traps;
-        let path = url.path();
-        // The shortest path that can break a rule; most pages end here.
-        if path.bytes().filter(|byte| *byte == b'/').count() <= traps.max_repetitions {
-            return Ok(());
-        }
-        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        if segments.len() > traps.max_segments || repetitions(&segments) > traps.max_repetitions {
-            return Err(DropReason::TrapRepetition);
-        }
-        Ok(())
-    }
-}
-
-/// Returns how often the most repeated group of segments stands in a row.
-fn repetitions(segments: &[&str]) -> usize {
-    let runs_of = |period: usize| {
-        let mut most = 1;
-        let mut equal = 0;
-        for (segment, earlier) in segments.iter().skip(period).zip(segments) {
-            equal = if segment == earlier { equal + 1 } else { 0 };
-            most = most.max(equal / period + 1);
-        }
-        most
-    };
-    (1..=segments.len() / 2).map(runs_of).max().unwrap_or(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn boundary(json: &str, seed: &str) -> Boundary {
-        let mut boundary = Boundary::new(serde_json::from_str(json).unwrap());
-        boundary.include(&Url::parse(seed).unwrap());
-        boundary
-    }
-
-    fn check(boundary: &mut Boundary, url: &str, depth: u32) -> Result<(), DropReason> {
-        let mut request = Request::parse(url).unwrap();
-        request.depth = depth;
-        boundary.check(&request)
-    }
-
-    #[test]
-    fn a_crawl_stays_as_near_to_its_seeds_as_it_was_told() {
-        for (within, same_host, sibling, foreign) in
-            [("host", true, false, false), ("domain", true, true, false), ("any", true, true, true)]
-        {
-            let mut boundary = boundary(&format!(r#"{{"within": "{within}"}}"#), "https://www.example.org/");
-            let mut inside = |url| check(&mut boundary, url, 1).is_ok();
-            assert_eq!(inside("https://www.example.org/x"), same_host, "{within}");
-            assert_eq!(inside("https://docs.example.org/"), sibling, "{within}");
-            assert_eq!(inside("https://other.org/"), foreign, "{within}");
-        }
-    }
-
-    #[test]
-    fn named_hosts_and_domains_widen_it() {
-        let mut widened = boundary(
-            r#"{"within": "host", "hosts": ["cdn.net"], "domains": ["friend.org"]}"#,
-            "https://www.example.org/",
-        );
-        assert!(check(&mut widened, "https://cdn.net/", 1).is_ok());
-        assert!(check(&mut widened, "https://a.friend.org/", 1).is_ok());
-        assert_eq!(check(&mut widened, "https://docs.example.org/", 1), Err(DropReason::Host));
-    }
-
-    #[test]
-    fn each_drop_has_its_reason() {
-        let json = r#"{"paths": ["/docs/"], "allow": ["/docs/.*html$"], "deny": ["/old/"], "max_depth": 2, "max_url_length": 60, "https_only": true}"#;
-        let mut boundary = boundary(json, "https://e.org/");
-        for (url, depth, expected) in [
-            ("https://e.org/", 0, Ok(())),
-            ("https://e.org/docs/a.html", 1, Ok(())),
-            ("http://e.org/docs/a.html", 1, Err(DropReason::Scheme)),
-            ("https://e.org/blog/a.html", 1, Err(DropReason::Path)),
-            ("https://e.org/docs/a.pdf", 1, Err(DropReason::Rule)),
-            ("https://e.org/docs/old/a.html", 1, Err(DropReason::Rule)),
-            ("https://e.org/docs/a.html", 3, Err(DropReason::Depth)),
-            (
-                "https://e.org/docs/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.html",
-                1,
-                Err(DropReason::Length),
-            ),
-        ] {
-            assert_eq!(check(&mut boundary, url, depth), expected, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_path_that_repeats_itself_is_a_trap() {
-        let mut boundary = boundary("{}", "https://e.org/");
-        assert!(check(&mut boundary, "https://e.org/a/b/a/b/a/b", 1).is_ok(), "three are allowed");
-        assert_eq!(check(&mut boundary, "https://e.org/a/b/a/b/a/b/a/b", 1), Err(DropReason::TrapRepetition));
-        assert_eq!(check(&mut boundary, "https://e.org/x/x/x/x", 1), Err(DropReason::TrapRepetition));
-        assert!(check(&mut boundary, "https://e.org/2024/01/01/2024/x/y", 1).is_ok());
-        let deep = format!("https://e.org/{}", (0..21).map(|n| n.to_string()).collect::<Vec<_>>().join("/"));
-        assert_eq!(check(&mut boundary, &deep, 1), Err(DropReason::TrapRepetition));
-    }
 
     #[test]
     fn a_wrong_rule_is_shown() {

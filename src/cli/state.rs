@@ -1,8 +1,16 @@
 //! `state`: what a crawl's directory holds, whether it is whole, and what can be changed in it between two crawls.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+};
 
-use actix_crawler::{domain::Domain, error::Error, frontier::disk::state::State, report::Counted};
+use actix_crawler::{
+    domain::Domain,
+    error::Error,
+    frontier::{stores::fjall::open_state, windowed::state::State},
+    report::Counted,
+};
 
 use super::{
     exit::{Exit, Failure},
@@ -15,7 +23,7 @@ use super::{
 /// # Errors
 /// There is no state, a crawl runs with it, or it is damaged.
 pub fn run(options: &StateOptions) -> Result<Exit, Failure> {
-    let state = State::open(&options.dir)?;
+    let state = open_state(&options.dir)?;
     let task = &options.task;
     if task.export {
         return export(&state);
@@ -65,12 +73,11 @@ fn export(state: &State) -> Result<Exit, Failure> {
 
 fn dead_letters(state: &State) -> Result<Exit, Failure> {
     let mut output = io::BufWriter::new(io::stdout().lock());
-    for dead in state.dead_letters() {
-        let mut line = serde_json::to_vec(&dead?).map_err(Failure::not_run)?;
-        line.push(b'\n');
-        if output.write_all(&line).is_err() {
-            return Err(Failure::reader_gone());
-        }
-    }
-    output.flush().map(|()| Exit::Well).map_err(|_| Failure::reader_gone())
+    let mut written = Ok(());
+    state.each_dead_letter(|dead| {
+        written =
+            serde_json::to_writer(&mut output, &dead).map_err(io::Error::from).and_then(|()| output.write_all(b"\n"));
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    written.and_then(|()| output.flush()).map(|()| Exit::Well).map_err(|_| Failure::reader_gone())
 }

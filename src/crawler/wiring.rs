@@ -1,6 +1,9 @@
 //! The wiring: from a crawl whose settings are checked to its running actors; the only file that knows every one of them.
 
-use std::sync::{Arc, mpsc::SyncSender};
+use std::{
+    path::Path,
+    sync::{Arc, mpsc::SyncSender},
+};
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
 use futures_util::future::join_all;
@@ -8,7 +11,7 @@ use hashbrown::HashSet;
 use http::HeaderValue;
 use tokio::sync::watch;
 
-use super::{Plan, Settings};
+use super::{OpenFrontier, Plan, Settings};
 use crate::{
     clock,
     crawl_log::CrawlLog,
@@ -28,13 +31,14 @@ use crate::{
     },
     frontier::{
         Frontier,
-        admission::{Admission, Candidate},
-        disk,
-        durable::Resumed,
-        known::Known,
+        admission::{Admission, QueueBounds},
+        candidate::Candidate,
+        durable::{self, Opened, Opening, Resumed},
         memory::MemoryFrontier,
+        seen_cache::SeenCache,
+        stores::fjall,
     },
-    identity::CanonicalUrl,
+    identity::Identity,
     pipeline::Outlet,
     report::{Report, StateReport},
     request::Request,
@@ -58,23 +62,30 @@ pub(super) fn run_system<S: Spider>(plan: Plan<S>, report: ReportTo, started: &S
     }
 }
 
+/// What one domain may have waiting in memory by default: about 350 MB. Without a bound one endless site takes the memory
+/// of all others.
+const MAX_IN_MEMORY_PER_DOMAIN: u64 = 1_000_000;
+
+/// What one domain may have waiting in a state by default: about a gigabyte of disk.
+const MAX_STORED_PER_DOMAIN: u64 = 10_000_000;
+
 type Outlets<S> = Arc<[Outlet<<S as Spider>::Item>]>;
 type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
-    let Plan { spider, user_agent, said, seeds, settings, transport, pipelines, threads, offload } = plan;
+    let Plan { spider, user_agent, said, seeds, settings, identity, open, transport, pipelines, threads, offload } =
+        plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
     let warnings = transport.warnings();
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
-    // What waits on disk takes no memory.
-    let max_queued = if settings.state.is_some() { u64::MAX } else { settings.max_queued };
-    let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
+    let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
+    let bounds = queue_bounds(&settings, frontier.durable().is_some());
     let state = settings.state.clone().map(|dir| StateReport {
         dir,
-        resumed: resumed.progress.is_some(),
+        resumed: resumed.checkpoint.is_some(),
         changed: resumed.changed.clone(),
     });
     let scheduler = Scheduler::create({
@@ -82,14 +93,14 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
         move |context| {
             let way_back = Arc::new(WayBack(context.address()));
             let politeness = Arc::new(settings.politeness.clone());
-            let known = Arc::new(Known::new(&settings.recrawl));
+            let cache = Arc::new(SeenCache::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, known: known.clone() },
-                settings.scope.canonical.clone(),
+                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, cache: cache.clone() },
+                identity.clone(),
                 context.address().recipient(),
             );
             if let Some(store) = frontier.durable() {
-                store.wake(way_back.clone());
+                store.listen(way_back.clone());
             }
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry.clone(),
@@ -101,12 +112,14 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 returned: way_back.clone(),
                 asker: way_back,
                 log: log.is_some(),
-                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), max_queued, known),
+                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), cache)
+                    .bounds(bounds)
+                    .identity(identity.clone()),
                 politeness,
             });
             let (now, time) = (clock::now(), clock::wall());
             crawl.resume(resumed, now, time);
-            crawl.seed(candidates(seeds, &settings), now);
+            crawl.seed(candidates(seeds, &settings, &*identity), now);
             let close_pipelines = closing::<S>(outlets);
             Scheduler::new(
                 crawl,
@@ -117,34 +130,59 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     Ok((scheduler, threads))
 }
 
-/// In memory, or in the directory that the settings name.
-fn open_frontier(settings: &Settings, seeds: &[Request]) -> Result<(Box<dyn Frontier>, Resumed)> {
+/// The caller's own, or one in the directory that the settings name, or one in memory.
+fn open_frontier(
+    settings: &Settings,
+    identity: &dyn Identity,
+    seeds: &[Request],
+    open: Option<OpenFrontier>,
+) -> Result<(Box<dyn Frontier>, Resumed)> {
     let now = clock::now();
-    let Some(dir) = &settings.state else {
+    if open.is_none() && settings.state.is_none() {
         return Ok((Box::new(MemoryFrontier::new(settings.recrawl.clone(), now)), Resumed::default()));
-    };
+    }
     let seeds = seeds.iter().map(|seed| seed.url.as_str()).collect::<Vec<_>>().join(" ");
-    let parts = [
+    let parts = vec![
         ("seeds", format!("{:032x}", xxhash_rust::xxh3::xxh3_128(seeds.as_bytes()))),
         ("politeness", format!("{:?}", settings.politeness)),
         ("scope", format!("{:?}", settings.scope)),
         ("retry", format!("{:?}", settings.retry)),
         ("recrawl", format!("{:?}", settings.recrawl)),
-        (disk::FIXED, format!("{:?}", settings.politeness.domain_key)),
+        (durable::DOMAIN_KEY, format!("{:?}", settings.politeness.domain_key)),
+        (durable::IDENTITY, identity.name().to_owned()),
     ];
-    let opened = disk::open(dir, &parts, settings.recrawl.clone(), now)?;
-    if opened.1.progress.is_some() {
-        tracing::info!(dir = %dir.display(), changed = ?opened.1.changed, "the crawl is resumed");
+    let opening = Opening { settings: parts, recrawl: settings.recrawl.clone(), now };
+    let Opened { frontier, resumed } = match (open, &settings.state) {
+        (Some(open), _) => open(opening)?,
+        (None, dir) => fjall::open(dir.as_deref().unwrap_or(Path::new("")), opening)?,
+    };
+    if resumed.checkpoint.is_some() {
+        tracing::info!(dir = ?settings.state, changed = ?resumed.changed, "the crawl is resumed");
     }
-    Ok(opened)
+    Ok((frontier, resumed))
 }
 
-fn candidates(seeds: Vec<Request>, settings: &Settings) -> Vec<Candidate> {
+/// What waits in a store takes no memory, so the bounds of memory do not hold there.
+fn queue_bounds(settings: &Settings, is_durable: bool) -> QueueBounds {
+    let given = settings.max_queued_per_domain;
+    if is_durable {
+        let max_queued_per_domain = given.unwrap_or(MAX_STORED_PER_DOMAIN);
+        QueueBounds { max_queued_per_domain, ..QueueBounds::NONE }
+    } else {
+        QueueBounds {
+            max_queued: settings.max_queued,
+            max_queued_per_domain: given.unwrap_or(MAX_IN_MEMORY_PER_DOMAIN),
+            max_queued_bytes: settings.max_queued_bytes,
+        }
+    }
+}
+
+fn candidates(seeds: Vec<Request>, settings: &Settings, identity: &dyn Identity) -> Vec<Candidate> {
     let again = settings.recrawl.seeds;
     let mut given = HashSet::new();
     let seeds = seeds.into_iter().map(|mut seed| {
         seed.dont_filter |= again;
-        Candidate::new(seed, &settings.scope.canonical)
+        Candidate::new(seed, identity)
     });
     // Again, and not twice.
     seeds.filter(|seed| !again || given.insert(seed.fingerprint())).collect()
@@ -157,7 +195,7 @@ struct Team<S: Spider> {
     offload: Offload,
     user_agent: HeaderValue,
     transport: SharedTransport,
-    known: Arc<Known>,
+    cache: Arc<SeenCache>,
 }
 
 impl<S: Spider> Clone for Team<S> {
@@ -168,21 +206,21 @@ impl<S: Spider> Clone for Team<S> {
             offload: self.offload.clone(),
             user_agent: self.user_agent.clone(),
             transport: self.transport.clone(),
-            known: self.known.clone(),
+            cache: self.cache.clone(),
         }
     }
 }
 
 /// Returns what starts a fetcher on an arbiter of its own, at first and after a panic.
-fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipient<Fetched>) -> Hire {
+fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Recipient<Fetched>) -> Hire {
     Box::new(move || {
-        let (team, canonical, scheduler) = (team.clone(), canonical.clone(), scheduler.clone());
+        let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
             let http = Http::new(Transport::new(team.transport), team.user_agent, true);
-            let Team { spider, outlets, offload, known, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, canonical, known, body_limits }, scheduler)
+            let Team { spider, outlets, offload, cache: seen_cache, .. } = team;
+            Fetcher::new(Desk { http, spider, outlets, offload, identity, seen_cache, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

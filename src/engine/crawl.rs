@@ -14,17 +14,15 @@ use std::{
 };
 
 use hashbrown::{HashMap, HashSet};
+use tokio::sync::oneshot;
 
 use self::draining::Draining;
 use super::{budget::Budget, domains::Domains, log::LogLine, robots::RobotsDesk};
 use crate::{
     domain::Domain,
+    error::Error,
     fetcher::{Asker, pool::Pool, visit::Visit},
-    frontier::{
-        Frontier, Leased, Returned,
-        admission::{Admission, Candidate},
-        durable::Ticket,
-    },
+    frontier::{Frontier, Leased, Returned, admission::Admission, candidate::Candidate, durable::Ticket},
     politeness::Politeness,
     retry::Retry,
     stats::{Ledger, Progress, Stats},
@@ -51,6 +49,8 @@ pub struct Crawl {
     unspent: Option<Domain>,
     /// What waits until the frontier knows which of its links are new.
     held: HashMap<Ticket, Held>,
+    /// Who is answered when seeds are stored.
+    seeders: HashMap<Ticket, SeedAnswer>,
     /// The domains of which something is to be remembered with the next commit.
     to_remember: HashSet<Domain>,
     /// Whether the frontier outlives this process.
@@ -67,9 +67,12 @@ pub struct Crawl {
 enum Held {
     /// A page that was visited.
     Page(Box<Visit>, SystemTime),
-    /// Seeds.
-    Seeds(Vec<Candidate>),
+    /// Seeds, and who is answered when they are stored.
+    Seeds(Vec<Candidate>, Option<SeedAnswer>),
 }
+
+/// Tells who seeded that the seeds are stored.
+pub type SeedAnswer = oneshot::Sender<Result<(), Error>>;
 
 /// Whether permits are granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +123,7 @@ impl Crawl {
             unspent: None,
             to_remember: HashSet::new(),
             held: HashMap::new(),
+            seeders: HashMap::new(),
             politeness: parts.politeness,
             retry: parts.retry,
             frontier: parts.frontier,
@@ -138,12 +142,21 @@ impl Crawl {
 
     /// Takes seeds in: their hosts widen the scope.
     pub fn seed(&mut self, seeds: Vec<Candidate>, now: Instant) {
+        self.take_seeds(seeds, None, now);
+    }
+
+    /// As [`Crawl::seed`]; answers when the seeds survive the end of this process, if the frontier does.
+    pub fn seed_and_answer(&mut self, seeds: Vec<Candidate>, answer: SeedAnswer, now: Instant) {
+        self.take_seeds(seeds, Some(answer), now);
+    }
+
+    fn take_seeds(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
         for seed in &seeds {
             self.admission.include(&seed.request().url);
         }
         match self.frontier.look_up(&mut seeds.iter().map(Candidate::fingerprint)) {
-            None => self.admit_all(seeds, now),
-            Some(ticket) => drop(self.held.insert(ticket, Held::Seeds(seeds))),
+            None => self.admit_seeds(seeds, answer, now),
+            Some(ticket) => drop(self.held.insert(ticket, Held::Seeds(seeds, answer))),
         }
     }
 

@@ -19,7 +19,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
     SpawnHandle, WrapFuture, fut,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use url::Url;
 
 use self::{
@@ -31,7 +31,7 @@ use crate::{
     domain::Domain,
     error::Error,
     fetcher::{Asker, Fetched},
-    frontier::{self, Leased, admission::Candidate, durable::Woken},
+    frontier::{self, Leased, candidate::Candidate, durable::Listener},
     permit,
     report::{Ended, Report, StateReport},
     stats::{Progress, Stats},
@@ -280,13 +280,10 @@ takes! {
     RobotsLost(Url) -> (), |scheduler, RobotsLost(url)| scheduler.crawl.robots_lost(url, clock::now())
 }
 takes! {
-    /// More seeds.
-    Seed(Vec<Candidate>) -> Result<(), Error>, |scheduler, Seed(seeds)| {
-        if scheduler.ended.is_some() || scheduler.crawl.mode() == Mode::Stopping {
-            Err(Error::Ended)
-        } else {
-            scheduler.crawl.seed(seeds, clock::now());
-            Ok(())
+    /// More seeds, and who is answered when they are stored. A crawl that has ended drops the sender.
+    Seed(Vec<Candidate>, oneshot::Sender<Result<(), Error>>) -> (), |scheduler, Seed(seeds, stored)| {
+        if scheduler.ended.is_none() && scheduler.crawl.mode() != Mode::Stopping {
+            scheduler.crawl.seed_and_answer(seeds, stored, clock::now());
         }
     }
 }
@@ -400,8 +397,8 @@ impl Asker for WayBack {
     }
 }
 
-impl Woken for WayBack {
-    fn woken(&self) {
+impl Listener for WayBack {
+    fn notify(&self) {
         #[allow(clippy::disallowed_methods, reason = "the store's thread does not wait; one message until it is read")]
         self.0.do_send(StoreNews());
     }

@@ -6,22 +6,22 @@ use super::domains::{Domains, Live};
 use crate::{
     cooling::{Cooling, Why},
     domain::Domain,
-    frontier::durable::{Past, PastCooling},
+    frontier::durable::{CoolingHistory, DomainHistory},
     politeness::Limits,
     stats::{DomainStats, Stats},
     throttle::Evidence,
 };
 
 /// Returns what is to be remembered of a domain whose limits would usually be `usual`.
-pub fn of(live: &Live, usual: &Limits, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> Past {
+pub fn of(live: &Live, usual: &Limits, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> DomainHistory {
     let throttle = live.gate.throttle();
     let (spacing, evidence) = (throttle.limits().spacing, throttle.evidence());
     drop(throttle);
     let mut counted = known.cloned().unwrap_or_default();
     counted.merge(&evidence);
-    Past {
+    DomainHistory {
         spacing: (spacing > usual.spacing).then_some(spacing),
-        cooling: live.cooling.refusals().map(|(consecutive, until, why)| PastCooling {
+        cooling: live.cooling.refusals().map(|(consecutive, until, why)| CoolingHistory {
             until: millis(until, now, time),
             status: match why {
                 Why::Status(code) => Some(code),
@@ -38,7 +38,14 @@ pub fn of(live: &Live, usual: &Limits, known: Option<&DomainStats>, now: Instant
 }
 
 /// Puts a past back. Only what is held against a domain gives it a state; the rest goes to the counts.
-pub fn recall(past: &Past, domain: &Domain, domains: &mut Domains, stats: &mut Stats, now: Instant, time: SystemTime) {
+pub fn recall(
+    past: &DomainHistory,
+    domain: &Domain,
+    domains: &mut Domains,
+    stats: &mut Stats,
+    now: Instant,
+    time: SystemTime,
+) {
     if let Some(spacing) = past.spacing {
         let mut throttle = domains.live(domain).gate.throttle();
         let slowed = throttle.limits().slowed_to(spacing);

@@ -176,13 +176,7 @@ pub struct Scanner {
 
 impl Default for Scanner {
     fn default() -> Self {
-        Self {
-            elements: LinkSet::default(),
-            robot: None,
-            max_links: MAX_LINKS,
-            charset: UTF_8,
-            syntax: Syntax::Html,
-        }
+        Self { elements: LinkSet::default(), robot: None, max_links: MAX_LINKS, charset: UTF_8, syntax: Syntax::Html }
     }
 }
 

@@ -23,8 +23,8 @@ use url::Url;
 
 use self::{http::Http, offload::Offload, visit::Visit};
 use crate::{
-    frontier::{Lease, known::Known},
-    identity::CanonicalUrl,
+    frontier::{Lease, seen_cache::SeenCache},
+    identity::Identity,
     outcome::FetchError,
     permit::Permit,
     pipeline::Outlet,
@@ -160,8 +160,8 @@ pub struct Desk<S: Spider> {
     pub(crate) spider: Arc<S>,
     pub(crate) outlets: Arc<[Outlet<S::Item>]>,
     pub(crate) offload: Offload,
-    pub(crate) canonical: CanonicalUrl,
-    pub(crate) known: Arc<Known>,
+    pub(crate) identity: Arc<dyn Identity>,
+    pub(crate) seen_cache: Arc<SeenCache>,
     pub(crate) body_limits: BodyLimits,
 }
 

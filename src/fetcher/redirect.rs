@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::{
     extract::resolve,
-    identity::{CanonicalUrl, strip_user_info},
+    frontier::candidate::fingerprint,
+    identity::{Identity, strip_user_info},
     outcome::Outcome,
     request::Request,
 };
@@ -17,7 +18,17 @@ const MAX_HOPS: usize = 10;
 
 /// Words in the names of headers that open an origin to whoever sends them.
 const SECRET_WORDS: [&str; 12] = [
-    "auth", "cookie", "token", "secret", "api-key", "apikey", "access-key", "session", "password", "passwd", "credential",
+    "auth",
+    "cookie",
+    "token",
+    "secret",
+    "api-key",
+    "apikey",
+    "access-key",
+    "session",
+    "password",
+    "passwd",
+    "credential",
     "signature",
 ];
 
@@ -52,10 +63,10 @@ fn as_text(location: &[u8]) -> Cow<'_, str> {
 ///
 /// # Errors
 /// [`Outcome::RedirectLoop`] where it leads back or has gone on for too long.
-pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl) -> Result<Request, Outcome> {
+pub fn follow(request: &Request, status: u16, to: &Url, identity: &dyn Identity) -> Result<Request, Outcome> {
     let mut next = request.clone();
     next.url = to.clone();
-    canonical.apply(&mut next.url);
+    identity.canonicalize(&mut next.url);
     if becomes_get(status, &request.method) {
         next.method = Method::GET;
         next.body.clear();
@@ -64,9 +75,9 @@ pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl
     if next.url.origin() != request.url.origin() {
         next.headers.retain(|(name, _)| !is_secret(name));
     }
-    next.redirected_from.push(request.fingerprint());
+    next.redirected_from.push(fingerprint(request, identity));
     next.parent = Some(request.url.as_str().into());
-    if next.redirected_from.contains(&next.fingerprint()) {
+    if next.redirected_from.contains(&fingerprint(&next, identity)) {
         return Err(Outcome::RedirectLoop(format!("{status} leads back to {}", next.url)));
     }
     if next.redirected_from.len() > MAX_HOPS {
@@ -85,6 +96,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::identity::CanonicalUrl;
 
     fn go(request: &Request, status: u16, to: &str) -> Result<Request, Outcome> {
         follow(request, status, &request.url.join(to).unwrap(), &CanonicalUrl::default())
@@ -129,7 +141,8 @@ mod tests {
         let elsewhere = go(&request, 302, "https://other.org/").unwrap();
         assert_eq!(elsewhere.headers, [("X-Other".to_owned(), "kept".to_owned())]);
         assert_eq!(go(&request, 302, "http://e.org/").unwrap().headers.len(), 1, "another scheme is another origin");
-        for secret in ["X-Api-Key", "x_api_key", "X-Auth-Token", "Session-Id", "X-Amz-Security-Token", "Client-Secret"] {
+        for secret in ["X-Api-Key", "x_api_key", "X-Auth-Token", "Session-Id", "X-Amz-Security-Token", "Client-Secret"]
+        {
             let request = Request::parse("https://e.org/").unwrap().header(secret, "x");
             assert_eq!(go(&request, 302, "/in").unwrap().headers.len(), 1, "{secret}");
             assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers, [], "{secret}");

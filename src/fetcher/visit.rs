@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     cooling::is_refusal,
-    frontier::{Lease, Leased, admission::Candidate},
+    frontier::{Lease, Leased, candidate::Candidate},
     outcome::{FetchError, Outcome},
     permit::Permit,
     pipeline::{PipelineError, Scraped},
@@ -95,9 +95,9 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> V
 async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>) -> Ending {
     let status = answer.status;
     if let Some(to) = redirect::target(status, &answer.headers, &request.url) {
-        return match redirect::follow(request, status, &to, &desk.canonical) {
+        return match redirect::follow(request, status, &to, &*desk.identity) {
             Ok(next) => {
-                Ending { found: vec![Candidate::new(next, &desk.canonical)], ..Outcome::Redirect { status, to }.into() }
+                Ending { found: vec![Candidate::new(next, &*desk.identity)], ..Outcome::Redirect { status, to }.into() }
             }
             Err(outcome) => outcome.into(),
         };
@@ -119,8 +119,8 @@ struct Page<I> {
 
 /// Decodes and parses off the loop, as everything is that the spider brings.
 async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
-    let (spider, limits, canonical) = (desk.spider.clone(), desk.body_limits, desk.canonical.clone());
-    let known = desk.known.clone();
+    let (spider, limits, identity) = (desk.spider.clone(), desk.body_limits, desk.identity.clone());
+    let seen_cache = desk.seen_cache.clone();
     let mut answer = answer;
     // Held for as long as the parsing is waited for: the page is made of it, and one that never returns must not keep
     // it from all others.
@@ -132,7 +132,7 @@ async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>)
         let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();
-        Ok(Page { items, found: Candidate::found_on(page.request(), requests, &canonical, &known) })
+        Ok(Page { items, found: Candidate::found_on(page.request(), requests, &*identity, &seen_cache) })
     };
     match desk.offload.run(work).await {
         Ok(parsed) => parsed,

@@ -1,83 +1,61 @@
-//! Admission: the one door into the frontier. Canonical URL → seen → scope → traps → queued.
+//! Admission: the one door into the frontier. Canonical URL → seen → scope → traps → bounds → queued. Knows no network
+//! and no time.
 
-use std::{cell::LazyCell, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use hashbrown::HashMap;
 use url::Url;
 
-use super::{Frontier, Offered, known::Known};
+use super::{
+    Frontier, Leased, Offered,
+    candidate::{Candidate, fingerprint},
+    depths::Depths,
+    seen_cache::SeenCache,
+};
 use crate::{
+    boundary::Boundary,
     domain::{Domain, DomainKey},
-    identity::{CanonicalUrl, Fingerprint},
+    identity::{Fingerprint, Identity},
     outcome::DropReason,
     request::Request,
-    scope::{Boundary, Scope},
+    scope::Scope,
 };
 
-/// A request whose URL is canonical, with its fingerprint. It is made where the page is parsed, so that the
-/// scheduler's thread has little to do for the many links that were seen before.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    request: Request,
-    fingerprint: Fingerprint,
-}
-
-impl Candidate {
-    /// Makes the URL of `request` canonical.
-    pub fn new(mut request: Request, canonical: &CanonicalUrl) -> Self {
-        canonical.apply(&mut request.url);
-        Self { fingerprint: request.fingerprint(), request }
-    }
-
-    /// Makes candidates of what is followed from a page, one link further, and leaves out those whose answer is known:
-    /// most links of most pages.
-    pub fn found_on(page: &Request, mut links: Vec<Request>, canonical: &CanonicalUrl, known: &Known) -> Vec<Self> {
-        let fingerprint = |link: &mut Request| {
-            canonical.apply(&mut link.url);
-            (link.fingerprint(), link.dont_filter)
-        };
-        let fingerprints: Vec<_> = links.iter_mut().map(fingerprint).collect();
-        // Asked in one go: each reads from another place in memory, and so these are waited for together.
-        let is_brought = |(asked, dont_filter)| (dont_filter || !known.holds(asked)).then_some(asked);
-        let brought: Vec<_> = fingerprints.into_iter().map(is_brought).collect();
-        let parent: LazyCell<Arc<str>, _> = LazyCell::new(|| page.url.as_str().into());
-        let mut candidates = Vec::with_capacity(brought.iter().flatten().count());
-        candidates.extend(links.into_iter().zip(brought).filter_map(|(mut request, fingerprint)| {
-            let fingerprint = fingerprint?;
-            request.depth = page.depth.saturating_add(1);
-            request.parent = Some(parent.clone());
-            request.redirected_from.clear();
-            Some(Self { request, fingerprint })
-        }));
-        candidates
-    }
-
-    /// Returns the request.
-    pub fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Returns the fingerprint.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-}
-
-/// Decides who comes in, and says why not.
+/// Decides which candidates come in, and says why the others do not.
 pub struct Admission {
     boundary: Boundary,
     key: DomainKey,
-    known: Arc<Known>,
+    identity: Arc<dyn Identity>,
+    cache: Arc<SeenCache>,
     /// What was dropped, so that a link that stands on every page is dropped once.
     dropped: HashMap<Fingerprint, DropReason>,
     queries: HashMap<u64, u32>,
-    max_queued: u64,
+    depths: Depths,
+    bounds: QueueBounds,
+    /// Whether requests wait that were admitted by a scope which may have been another.
+    is_resumed: bool,
+}
+
+/// How much may wait in a frontier. What is found beyond is dropped, and counted under `budget`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueBounds {
+    /// The most requests in all.
+    pub max_queued: u64,
+    /// The most requests of one domain.
+    pub max_queued_per_domain: u64,
+    /// The most bytes of memory that waiting requests take.
+    pub max_queued_bytes: u64,
+}
+
+impl QueueBounds {
+    /// No bound.
+    pub const NONE: Self = Self { max_queued: u64::MAX, max_queued_per_domain: u64::MAX, max_queued_bytes: u64::MAX };
 }
 
 /// What the door answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admitted {
-    /// It waits in this domain's queue. `again` tells what it was dropped for before.
+    /// It waits in this domain's queue.
     Queued {
         /// The domain.
         domain: Domain,
@@ -88,20 +66,50 @@ pub enum Admitted {
     AlreadySeen,
     /// It stays outside.
     Dropped(DropReason),
+    /// Another process answers for its domain, and judges it.
+    Sent,
 }
 
-/// What was dropped is remembered for this many URLs (24 MB); beyond, a repeated drop is counted again.
+/// Drops that are remembered, by fingerprint (24 MB); beyond, a repeated drop is counted again.
 const MAX_DROPS_REMEMBERED: usize = 1_000_000;
 
-/// The paths whose queries are counted, at most (16 MB); beyond, paths that come new are not guarded.
+/// Paths whose queries are counted (16 MB); beyond, new paths are not guarded.
 const MAX_PATHS_COUNTED: usize = 1_000_000;
 
 impl Admission {
-    /// Creates the door of a scope; at most `max_queued` requests wait behind it. What it has answered for good is
-    /// `known` from then on, and need not be brought again.
-    pub fn new(scope: Scope, key: DomainKey, max_queued: u64, known: Arc<Known>) -> Self {
-        let boundary = Boundary::new(scope);
-        Self { boundary, key, known, dropped: HashMap::new(), queries: HashMap::new(), max_queued }
+    /// Creates the door of a scope. Fingerprints that it has answered for good go to `cache`, and need not be brought
+    /// again.
+    pub fn new(scope: Scope, key: DomainKey, cache: Arc<SeenCache>) -> Self {
+        Self {
+            key,
+            identity: Arc::new(scope.canonical.clone()),
+            cache,
+            dropped: HashMap::new(),
+            queries: HashMap::new(),
+            depths: Depths::new(scope.max_depth),
+            bounds: QueueBounds::NONE,
+            is_resumed: false,
+            boundary: Boundary::new(scope),
+        }
+    }
+
+    /// Sets how much may wait behind the door; without it there is no bound.
+    #[must_use]
+    pub fn bounds(mut self, bounds: QueueBounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// Sets which requests are the same one; without it the scope's canonical URL decides.
+    #[must_use]
+    pub fn identity(mut self, identity: Arc<dyn Identity>) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Says that requests wait which an earlier process admitted: [`Admission::review`] holds them to this scope.
+    pub fn resume(&mut self) {
+        self.is_resumed = true;
     }
 
     /// Takes the host of a seed, or of a seed's redirect, into the scope.
@@ -114,43 +122,86 @@ impl Admission {
         self.key.domain(url)
     }
 
-    /// Lets a candidate in, or says why not.
+    /// Lets a candidate in, or says why not. Afterwards [`Admission::take_nearer`] may have more.
     pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
         let Candidate { request, fingerprint } = candidate;
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
-            self.known.note(fingerprint);
+            self.depths.found(fingerprint, request.depth);
+            self.note_for_good(fingerprint, request.depth);
             return Admitted::AlreadySeen;
         }
         let before = self.dropped.get(&fingerprint).copied();
         // A shorter way to a page makes up for a drop by depth; no other drop changes its mind.
         if before.is_some_and(|reason| reason != DropReason::Depth) {
-            self.known.note(fingerprint);
+            self.cache.note(fingerprint);
             return Admitted::AlreadySeen;
         }
         let domain = self.key.domain(&request.url);
-        if let Err(reason) = self.check(&*frontier, &request) {
-            if before.is_some() {
-                return Admitted::AlreadySeen;
-            }
-            if self.dropped.len() < MAX_DROPS_REMEMBERED {
+        if let Err(reason) = self.check(&*frontier, &domain, &request) {
+            if before.is_none() && self.dropped.len() < MAX_DROPS_REMEMBERED {
                 self.dropped.insert(fingerprint, reason);
             }
-            return Admitted::Dropped(reason);
+            if reason == DropReason::Depth {
+                self.depths.dropped(fingerprint, request);
+            }
+            return if before.is_some() { Admitted::AlreadySeen } else { Admitted::Dropped(reason) };
         }
         self.dropped.remove(&fingerprint);
         // Taken in now, or before.
-        self.known.note(fingerprint);
+        let depth = request.depth;
+        self.depths.found(fingerprint, depth);
+        self.note_for_good(fingerprint, depth);
         match frontier.offer(&domain, fingerprint, request, now) {
             Offered::Queued => Admitted::Queued { domain, again: before },
             Offered::AlreadySeen => Admitted::AlreadySeen,
+            Offered::Sent => Admitted::Sent,
         }
     }
 
-    fn check(&mut self, frontier: &dyn Frontier, request: &Request) -> Result<(), DropReason> {
+    /// Notes what a page led to before that is admitted: with it, the depths of pages stay right in any order of answers.
+    pub fn settled(&mut self, page: &Request, found: &mut [Candidate]) {
+        if self.depths.is_active() {
+            self.depths.settled(fingerprint(page, &*self.identity), page, found);
+        }
+    }
+
+    /// Takes out a request that was dropped as too deep and is not any more, to be admitted.
+    pub fn take_nearer(&mut self) -> Option<Candidate> {
+        self.depths.take_nearer()
+    }
+
+    /// Looks once more at a request whose turn has come: a nearer way to it may have been found, and it may have been
+    /// admitted by an earlier process with another scope.
+    ///
+    /// # Errors
+    /// It is outside the scope now, and why.
+    pub fn review(&mut self, leased: &mut Leased) -> Result<(), DropReason> {
+        if self.depths.is_active() {
+            let depth = self.depths.of(&fingerprint(&leased.request, &*self.identity), &leased.request);
+            if depth < leased.request.depth {
+                Arc::make_mut(&mut leased.request).depth = depth;
+            }
+        }
+        if self.is_resumed { self.boundary.check(&leased.request) } else { Ok(()) }
+    }
+
+    /// Its links need not be brought again, unless one of them may be a nearer way.
+    fn note_for_good(&self, fingerprint: Fingerprint, depth: u32) {
+        if !self.depths.may_come_nearer(&fingerprint, depth) {
+            self.cache.note(fingerprint);
+        }
+    }
+
+    fn check(&mut self, frontier: &dyn Frontier, domain: &Domain, request: &Request) -> Result<(), DropReason> {
         self.boundary.check(request)?;
         self.check_queries(&request.url)?;
-        if frontier.queued() >= self.max_queued {
+        let QueueBounds { max_queued, max_queued_per_domain, max_queued_bytes } = self.bounds;
+        let queued = frontier.queued();
+        if queued >= max_queued || frontier.queued_bytes() >= max_queued_bytes {
             return Err(DropReason::QueueFull);
+        }
+        if queued >= max_queued_per_domain && frontier.queued_of(domain) >= max_queued_per_domain {
+            return Err(DropReason::DomainQueueFull);
         }
         Ok(())
     }
@@ -178,12 +229,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{frontier::memory::MemoryFrontier, recrawl::Recrawl};
+    use crate::{frontier::memory::MemoryFrontier, identity::CanonicalUrl, recrawl::Recrawl};
 
     struct Door {
         admission: Admission,
         frontier: MemoryFrontier,
-        known: Arc<Known>,
+        cache: Arc<SeenCache>,
         now: Instant,
     }
 
@@ -191,11 +242,11 @@ mod tests {
         #[allow(clippy::disallowed_methods, reason = "no time passes")]
         fn new(scope: &str) -> Self {
             let (recrawl, now) = (Recrawl::default(), Instant::now());
-            let known = Arc::new(Known::new(&recrawl));
+            let cache = Arc::new(SeenCache::new(&recrawl));
             let scope = serde_json::from_str(scope).unwrap();
-            let mut admission = Admission::new(scope, DomainKey::default(), 1_000, known.clone());
+            let mut admission = Admission::new(scope, DomainKey::default(), cache.clone());
             admission.include(&Url::parse("https://e.org/").unwrap());
-            Self { admission, frontier: MemoryFrontier::new(recrawl, now), known, now }
+            Self { admission, frontier: MemoryFrontier::new(recrawl, now), cache, now }
         }
 
         fn admit(&mut self, candidate: Candidate) -> Admitted {
@@ -205,7 +256,7 @@ mod tests {
         /// What is brought of links that are found on a page `depth` links from a seed.
         fn found(&self, depth: u32, links: Vec<Request>) -> Vec<Candidate> {
             let page = request("https://e.org/page", depth);
-            Candidate::found_on(&page, links, &CanonicalUrl::default(), &self.known)
+            Candidate::found_on(&page, links, &CanonicalUrl::default(), &self.cache)
         }
     }
 
@@ -252,7 +303,9 @@ mod tests {
         let shorter = door.found(1, vec![link("https://e.org/deep")]).remove(0);
         let again = Some(DropReason::Depth);
         assert!(matches!(door.admit(shorter), Admitted::Queued { again: undone, .. } if undone == again));
-        assert_eq!(door.found(0, vec![link("https://e.org/deep")]).len(), 0);
+        let nearest = door.found(0, vec![link("https://e.org/deep")]).remove(0);
+        assert_eq!(door.admit(nearest), Admitted::AlreadySeen);
+        assert_eq!(door.found(0, vec![link("https://e.org/deep")]).len(), 0, "no link is nearer than one");
     }
 
     proptest! {

@@ -1,5 +1,4 @@
-//! Durable: what a frontier offers that outlives the process, and what it tells when its store has answered. Knows no
-//! store.
+//! Durable: the part of a frontier that outlives the process, and the news of its store. Knows no store.
 
 use std::{
     collections::BTreeMap,
@@ -7,29 +6,36 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use url::Url;
 
-use crate::{domain::Domain, request::Request, stats::Ledger};
+use super::Frontier;
+use crate::{domain::Domain, recrawl::Recrawl, request::Request, stats::Ledger};
 
-/// The part of a frontier that is about its store. The store has a thread of its own: nothing here waits for a disk.
+/// What a frontier offers beside [`Frontier`] if it outlives the process, or shares its work with other machines.
+///
+/// No method waits for a disk or a network: what the store answers later comes as [`News`].
 pub trait Durable {
-    /// Says who is to be told of news.
-    fn wake(&mut self, woken: Arc<dyn Woken>);
+    /// Says who is told that there is news.
+    fn listen(&mut self, listener: Arc<dyn Listener>);
 
-    /// Takes the next answer of the store in. Each is to be acted on before the next is asked for.
+    /// Takes the next news in. Act on each before asking for the next.
     fn news(&mut self, now: Instant) -> Option<News>;
 
-    /// Tells when what was done since the last commit is to be committed: a little is gathered first. `None` where
-    /// nothing was done.
+    /// Tells when what was done since the last commit is to be committed; `None` where nothing was done.
     fn commit_due(&self) -> Option<Instant>;
 
-    /// Stores all that was done since the last commit, and the progress with it: all of it or nothing survives a crash.
-    fn commit(&mut self, progress: Progress, now: Instant);
+    /// Stores all that was done since the last commit, and the checkpoint with it: a crash leaves all of it or nothing.
+    fn commit(&mut self, checkpoint: Checkpoint, now: Instant);
+
+    /// Asks to be told by [`News::Stored`] when everything done up to now is stored so that it survives the end of this
+    /// process. It comes after the next commit.
+    fn acknowledge(&mut self) -> Ticket;
 
     /// Stores what is to be remembered of a domain, with the next commit.
-    fn remember(&mut self, domain: &Domain, past: Past);
+    fn remember(&mut self, domain: &Domain, history: DomainHistory);
 
     /// Stores that this URL's host is in the scope, with the next commit.
     fn include(&mut self, seed: &Url);
@@ -37,43 +43,73 @@ pub trait Durable {
     /// Keeps a request that failed for good, so that it can be tried again some day; with the next commit.
     fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str);
 
-    /// Tells whether the store is so far behind that no more work is to be taken on; news will come when it is not.
+    /// Keeps the robots file of an origin (`https://example.org`), with the next commit. `fetched_at_ms` is in
+    /// milliseconds since 1970. By default it is not kept.
+    fn remember_robots(&mut self, _origin: &str, _body: &[u8], _fetched_at_ms: u64) {}
+
+    /// Looks for the robots file of an origin: the answer is [`News::Robots`] with this ticket. `None`, the default,
+    /// where none is kept.
+    fn robots(&mut self, _origin: &str) -> Option<Ticket> {
+        None
+    }
+
+    /// Tells whether the store is so far behind that no more work is to be taken on. [`News::Room`] ends that.
     fn is_behind(&self) -> bool;
 
-    /// Has everything written that was committed, and the store closed. The answer is the store's last error, if any.
-    fn close(&mut self) -> Closing;
+    /// Writes everything that was committed, and closes the store.
+    fn close(&mut self) -> Closed;
 }
 
-/// Is answered when a store is closed: its last error, if any.
-pub type Closing = oneshot::Receiver<Result<(), String>>;
+/// Receives the end of a store: its last error, if there was one.
+pub type Closed = oneshot::Receiver<Result<(), String>>;
 
-/// Is told that the store has news.
-pub trait Woken: Send + Sync {
-    /// Takes the news; it must not block. It is called once until [`Durable::news`] was asked for.
-    fn woken(&self);
+/// Is told that a store has news.
+pub trait Listener: Send + Sync {
+    /// Hears of it once; again only after [`Durable::news`] has answered `None`. It must not block.
+    fn notify(&self);
 }
 
-/// Names one look-up.
+/// Names one question to a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// What the store has to say.
+/// What a store has to say.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum News {
     /// The fingerprints of this look-up can be asked for, now and until the next news.
     Answered(Ticket),
     /// Requests of this domain were read.
     Arrived(Domain),
+    /// What was done before [`Durable::acknowledge`] is stored.
+    Stored(Ticket),
+    /// The answer to [`Durable::robots`].
+    Robots(Ticket, Option<RobotsFile>),
+    /// This process answers for these domains from now on, and what waits for them is in [`Frontier::domains`]. Their
+    /// last owner may have asked them right before.
+    Gained(Vec<(Domain, DomainHistory)>),
+    /// Another process answers for these domains from now on. Their loans have ended: `settle` and `give_back` find
+    /// none, and nothing may be sent to them any more.
+    Lost(Vec<Domain>),
     /// The store is not behind any more.
     Room,
     /// The store can store nothing any more, and why. What was committed before is safe.
     Failed(String),
 }
 
+/// A robots file that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RobotsFile {
+    /// The file as it came.
+    pub body: Bytes,
+    /// When, in milliseconds since 1970.
+    pub fetched_at_ms: u64,
+}
+
 /// How far a crawl has come: what its report says beside what waits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Progress {
+pub struct Checkpoint {
     /// The accounts; what is queued and leased is counted by the frontier.
     pub ledger: Ledger,
     /// The counts.
@@ -86,16 +122,16 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
-/// What is remembered of a domain, so that a restart is no forgiveness. Times are milliseconds since 1970.
+/// What is remembered of a domain across a restart. Times are milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Past {
+pub struct DomainHistory {
     /// The spacing that its robots file asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Duration>,
     /// Its refusals, while they count.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cooling: Option<PastCooling>,
+    pub cooling: Option<CoolingHistory>,
     /// Requests of every kind.
     pub requests: u64,
     /// The least time between two starts.
@@ -111,7 +147,7 @@ pub struct Past {
 
 /// The refusals of a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PastCooling {
+pub struct CoolingHistory {
     /// Until when it is left alone.
     pub until: u64,
     /// The status that it refused with; `None` where it could not be reached.
@@ -120,13 +156,51 @@ pub struct PastCooling {
     pub consecutive: u32,
 }
 
+/// The setting that decides which queue a request stands in. It cannot change between two crawls with one state.
+pub const DOMAIN_KEY: &str = "domain_key";
+
+/// The setting that decides which requests are the same one. It cannot change between two crawls with one state.
+pub const IDENTITY: &str = "identity";
+
+/// What a frontier is opened with.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The parts of the crawl's settings as text, by name, to tell which have changed since the last process.
+    pub settings: Vec<(&'static str, String)>,
+    /// Which URLs that were seen count as new.
+    pub recrawl: Recrawl,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Opening {
+    /// Opens without settings to compare.
+    pub fn new(recrawl: Recrawl, now: Instant) -> Self {
+        Self { settings: Vec::new(), recrawl, now }
+    }
+}
+
+/// A frontier that was opened, and what it knew.
+pub struct Opened {
+    /// The frontier.
+    pub frontier: Box<dyn Frontier>,
+    /// What an earlier process left.
+    pub resumed: Resumed,
+}
+
+impl<F: Frontier + 'static> From<F> for Opened {
+    fn from(frontier: F) -> Self {
+        Self { frontier: Box::new(frontier), resumed: Resumed::default() }
+    }
+}
+
 /// What a store knew when it was opened.
 #[derive(Debug, Default)]
 pub struct Resumed {
     /// How far the crawl had come; `None` for a new one.
-    pub progress: Option<Progress>,
+    pub checkpoint: Option<Checkpoint>,
     /// The domains that were asked before.
-    pub pasts: Vec<(Domain, Past)>,
+    pub histories: Vec<(Domain, DomainHistory)>,
     /// URLs whose hosts are in the scope.
     pub included: Vec<Url>,
     /// Which of the settings are not those of the last time.

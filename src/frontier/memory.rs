@@ -1,4 +1,4 @@
-//! The frontier in memory: as fast as can be, and gone with the process.
+//! The frontier in memory: the fastest, and gone with the process.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
 
@@ -17,6 +17,8 @@ pub struct MemoryFrontier {
     began: Instant,
     leases: HashMap<LeaseId, Loan>,
     queued: u64,
+    /// The sizes of what waits.
+    queued_bytes: u64,
     /// Numbers entries and loans; entries of equal priority go in its order.
     next: u64,
 }
@@ -95,6 +97,7 @@ impl MemoryFrontier {
             began: now,
             leases: HashMap::new(),
             queued: 0,
+            queued_bytes: 0,
             next: 0,
         }
     }
@@ -110,6 +113,7 @@ impl MemoryFrontier {
 
     fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
         let attempts = if attempted { loan.attempt } else { loan.attempt - 1 };
+        let size = loan.request.size();
         let entry =
             Entry { priority: loan.request.priority, age: Reverse(loan.age), attempts, request: ById(loan.request) };
         let queue = self.queues.entry(loan.domain.clone()).or_default();
@@ -118,6 +122,7 @@ impl MemoryFrontier {
             None => queue.waiting.push(entry),
         }
         self.queued += 1;
+        self.queued_bytes += size;
         loan.domain
     }
 }
@@ -131,6 +136,7 @@ impl Frontier for MemoryFrontier {
             return Offered::AlreadySeen;
         }
         let age = Reverse(self.number());
+        self.queued_bytes += request.size();
         let entry = Entry { priority: request.priority, age, attempts: 0, request: ById(Arc::new(request)) };
         self.queues.entry_ref(domain).or_default().waiting.push(entry);
         self.queued += 1;
@@ -151,6 +157,7 @@ impl Frontier for MemoryFrontier {
             self.queues.remove(domain);
         }
         self.queued -= 1;
+        self.queued_bytes = self.queued_bytes.saturating_sub(entry.request.0.size());
         let id = LeaseId(self.number());
         let (attempt, request) = (entry.attempts + 1, entry.request.0);
         let loan = Loan { domain: domain.clone(), age: entry.age.0, attempt, request: request.clone() };
@@ -177,6 +184,8 @@ impl Frontier for MemoryFrontier {
         let next = || queue.waiting.pop().or_else(|| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry));
         let requests: Vec<_> = std::iter::from_fn(next).take(most).map(|entry| entry.request.0).collect();
         self.queued -= requests.len() as u64;
+        let bytes: u64 = requests.iter().map(|request| request.size()).sum();
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
         let is_empty = queue.waiting.is_empty() && queue.delayed.is_empty();
         if is_empty {
             self.queues.remove(domain);
@@ -194,6 +203,14 @@ impl Frontier for MemoryFrontier {
 
     fn queued(&self) -> u64 {
         self.queued
+    }
+
+    fn queued_of(&self, domain: &Domain) -> u64 {
+        self.queues.get(domain).map_or(0, |queue| (queue.waiting.len() + queue.delayed.len()) as u64)
+    }
+
+    fn queued_bytes(&self) -> u64 {
+        self.queued_bytes
     }
 
     fn leased(&self) -> u64 {

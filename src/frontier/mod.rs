@@ -1,41 +1,81 @@
 //! Frontier: the store of requests that wait, and the laws it keeps. Knows no politeness and no network.
+//!
+//! [`memory`] keeps everything in memory. [`windowed`] keeps it in a database behind the trait
+//! [`Store`](windowed::store::Store), whose drivers are in [`stores`]. A frontier of your own implements [`Frontier`],
+//! is held to its laws by [`laws::check`], and is given to
+//! [`Crawler::frontier`](crate::crawler::Crawler::frontier).
 
 pub mod admission;
-#[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
-pub mod disk;
+pub mod candidate;
+mod depths;
 pub mod durable;
-pub mod known;
-#[cfg(test)]
-mod laws;
+pub mod laws;
+mod lease;
 pub mod memory;
 mod seen;
+pub mod seen_cache;
+pub mod stores;
+pub mod windowed;
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use self::durable::{Durable, Ticket};
+pub use self::lease::{Lease, Returned};
 use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
 /// A queue for each domain, ordered by priority and then by age; delayed retries; the set of what was seen; leases.
 ///
-/// The laws, which every implementation is tested for:
-/// 1. every request that was taken in is leased in time;
+/// The laws, which [`laws::check`] tests:
+/// 1. every request that was taken in is leased in time, by priority and then by age;
 /// 2. nothing else is leased;
 /// 3. what is settled is never leased again;
 /// 4. what is given back is leased again, and so is what was on loan when the process died.
 ///
-/// A lease has no term: its guard is in this process, and gives it back when its page is lost. A page that waits for a
-/// slow pipeline is not lost, however long it waits.
+/// A lease has no term. Its guard lives in this process and gives the entry back when its page is lost; a page that waits
+/// for a slow pipeline is not lost, however long it waits.
+///
+/// The methods are called on the scheduler's thread and must answer in microseconds. A frontier whose store is slow
+/// answers [`Next::Coming`] or a [`Ticket`], and sends news through [`Frontier::durable`].
+///
+/// Domains may come and go while a crawl runs, when several machines share it: see [`Frontier::holds`],
+/// [`Offered::Sent`], [`News::Gained`](durable::News::Gained) and [`News::Lost`](durable::News::Lost). A frontier of one
+/// machine holds every domain.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{
+///     domain::Domain,
+///     frontier::{Frontier, Next, Offered, memory::MemoryFrontier},
+///     recrawl::Recrawl,
+///     request::Request,
+/// };
+///
+/// let now = Instant::now();
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let domain = Domain::new("example.org");
+/// let request = Request::parse("https://example.org/")?;
+/// let fingerprint = request.fingerprint();
+/// assert_eq!(frontier.offer(&domain, fingerprint, request.clone(), now), Offered::Queued);
+/// assert_eq!(frontier.offer(&domain, fingerprint, request, now), Offered::AlreadySeen);
+///
+/// let Next::Leased(leased) = frontier.lease(&domain, now) else { panic!("it waits") };
+/// assert_eq!(leased.attempt, 1);
+/// assert!(frontier.settle(leased.id));
+/// assert!(matches!(frontier.lease(&domain, now), Next::Empty));
+/// # Ok::<(), actix_crawler::error::Error>(())
+/// ```
 pub trait Frontier: Send {
-    /// Takes a request in, unless its fingerprint was seen and is not to be visited again. A request that asks not to be
-    /// filtered is always taken in.
+    /// Takes a request in, unless its fingerprint was seen and is not due again. A request with `dont_filter` is always
+    /// taken in.
     fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered;
 
-    /// Tells whether a fingerprint was taken in before, and is not to be visited again. It answers for those that were
+    /// Tells whether a fingerprint was taken in before and is not due again. The answer counts for fingerprints that were
     /// looked up.
     fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool;
 
-    /// Makes sure that [`Frontier::has_seen`] and [`Frontier::offer`] can answer for these fingerprints: at once for
-    /// `None`, else as soon as the ticket comes back as news.
+    /// Prepares [`Frontier::has_seen`] and [`Frontier::offer`] for these fingerprints. They can be called at once for
+    /// `None`, the default, and else when the ticket comes back with [`News::Answered`](durable::News::Answered).
     fn look_up(&mut self, _: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
         None
     }
@@ -43,10 +83,11 @@ pub trait Frontier: Send {
     /// Lends the next request of a domain.
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next;
 
-    /// Tells when the domain next has a request to lend; `None` for never, or not before news of the domain comes.
+    /// Tells when the domain next has a request to lend; `None` for never, or not before there is news of the domain.
     fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant>;
 
-    /// Ends a lease: the request is done with, and never lent again. Answers whether there was such a lease.
+    /// Ends a lease: the request is done with, and never lent again. Answers whether there was such a lease; there is none
+    /// any more when its domain was lost meanwhile.
     fn settle(&mut self, id: LeaseId) -> bool;
 
     /// Takes a lent request back, to be lent again at or after `not_before`. `attempted` tells whether the attempt
@@ -65,10 +106,24 @@ pub trait Frontier: Send {
     /// Returns how many requests wait.
     fn queued(&self) -> u64;
 
+    /// Returns how many requests wait for one domain.
+    fn queued_of(&self, domain: &Domain) -> u64;
+
+    /// Returns how many bytes of memory the waiting requests take; 0, the default, where they wait elsewhere.
+    fn queued_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Tells whether this process answers for a domain: only then may it be asked anything. By default it answers for
+    /// every domain.
+    fn holds(&self, _domain: &Domain) -> bool {
+        true
+    }
+
     /// Returns how many requests are lent.
     fn leased(&self) -> u64;
 
-    /// Returns what a frontier offers that outlives the process; `None` for one that does not.
+    /// Returns the part of the frontier that outlives the process; `None`, the default, for one that does not.
     fn durable(&mut self) -> Option<&mut dyn Durable> {
         None
     }
@@ -81,6 +136,9 @@ pub enum Offered {
     Queued,
     /// It was taken in before.
     AlreadySeen,
+    /// Another process answers for its domain. It is sent there with the next commit, and admitted there; here it is
+    /// done with.
+    Sent,
 }
 
 /// The answer to the question for the next request.
@@ -131,53 +189,3 @@ pub struct Leased {
 /// Names one loan; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub u64);
-
-/// One frontier entry on loan: dropped unsettled, the entry goes back.
-#[must_use = "a lease that is dropped gives its request back"]
-pub struct Lease {
-    leased: Leased,
-    returned: Option<Arc<dyn Returned>>,
-}
-
-/// Is told that a lease was dropped unsettled.
-pub trait Returned: Send + Sync {
-    /// Takes the news; it must not block.
-    fn returned(&self, leased: Leased);
-}
-
-impl Lease {
-    /// Makes a guard of a loan.
-    pub fn new(leased: Leased, returned: Arc<dyn Returned>) -> Self {
-        Self { leased, returned: Some(returned) }
-    }
-
-    /// Returns what is to be fetched.
-    pub fn request(&self) -> &Arc<Request> {
-        &self.leased.request
-    }
-
-    /// Returns which attempt this is, counted from 1.
-    pub fn attempt(&self) -> u32 {
-        self.leased.attempt
-    }
-
-    /// Ends the guard: from here on the scheduler answers for the loan.
-    pub fn settle(mut self) -> Leased {
-        self.returned = None;
-        self.leased.clone()
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(returned) = self.returned.take() {
-            returned.returned(self.leased.clone());
-        }
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.leased.fmt(f)
-    }
-}

@@ -7,7 +7,7 @@ use crate::{
     clock,
     domain::Domain,
     engine::log::LogLine,
-    frontier::admission::{Admitted, Candidate},
+    frontier::{admission::Admitted, candidate::Candidate},
     outcome::DropReason,
     request::Request,
 };
@@ -17,12 +17,17 @@ impl Crawl {
         for candidate in candidates {
             self.admit(candidate, now);
         }
+        // Pages that have come nearer bring what was too deep below them.
+        while let Some(candidate) = self.admission.take_nearer() {
+            self.admit(candidate, now);
+        }
     }
 
     fn admit(&mut self, candidate: Candidate, now: Instant) {
         let rejected = self.log.is_some().then(|| candidate.request().clone());
         match self.admission.admit(&mut *self.frontier, candidate, now) {
-            Admitted::AlreadySeen => {}
+            // Whoever answers for the domain counts what was sent there.
+            Admitted::AlreadySeen | Admitted::Sent => {}
             Admitted::Queued { domain, again } => {
                 match again {
                     // It was counted when it came to the door first.

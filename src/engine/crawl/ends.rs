@@ -8,7 +8,7 @@ use crate::{
     domain::Domain,
     engine::log::LogLine,
     fetcher::{http::is_idempotent, visit::Visit},
-    frontier::admission::Candidate,
+    frontier::candidate::Candidate,
     outcome::Outcome,
 };
 
@@ -121,7 +121,7 @@ impl Crawl {
     }
 
     /// Ends the loan of a page; its links come in with it.
-    fn settle(&mut self, domain: &Domain, visit: &Visit, found: Vec<Candidate>, now: Instant) -> bool {
+    fn settle(&mut self, domain: &Domain, visit: &Visit, mut found: Vec<Candidate>, now: Instant) -> bool {
         let ok = matches!(visit.outcome, Outcome::Ok);
         self.budget.ended(domain, ok);
         if !self.frontier.settle(visit.leased.id) {
@@ -155,6 +155,7 @@ impl Crawl {
                 }
             }
         }
+        self.admission.settled(&visit.leased.request, &mut found);
         self.admit_all(found, now);
         true
     }

@@ -161,10 +161,15 @@ impl Crawl {
             return Search::Found(self.ask(url));
         }
         for _ in 0..MAX_RULINGS {
-            let leased = match self.frontier.lease(domain, now) {
+            let mut leased = match self.frontier.lease(domain, now) {
                 Next::Leased(leased) => leased,
                 Next::NotBefore(_) | Next::Coming | Next::Empty => return Search::Nothing,
             };
+            if let Err(reason) = self.admission.review(&mut leased) {
+                self.frontier.settle(leased.id);
+                self.drop_request(&leased.request, domain.clone(), reason);
+                continue;
+            }
             match self.rule(&leased.request.url, now) {
                 Ruling::Allowed(spacing) => {
                     self.slow_down(domain, spacing);

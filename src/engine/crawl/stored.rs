@@ -2,28 +2,33 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Crawl, Held, Mode, draining::Draining};
+use super::{Crawl, Held, Mode, SeedAnswer, draining::Draining};
 use crate::{
+    clock,
     domain::Domain,
     engine::{budget::Spending, past},
     fetcher::visit::Visit,
-    frontier::durable::{Closing, Durable, News, Progress, Resumed},
+    frontier::{
+        candidate::Candidate,
+        durable::{Checkpoint, Closed, DomainHistory, Durable, News, Resumed},
+    },
     stats::Stats,
 };
 
 impl Crawl {
     /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
-        let Some(progress) = resumed.progress else { return };
+        let Some(checkpoint) = resumed.checkpoint else { return };
+        self.admission.resume();
         self.domains.begin_as_asked(now);
-        self.budget.resume(progress.counts.get("outcome/ok").copied().unwrap_or(0));
-        self.elapsed_before = progress.elapsed;
-        (self.stats.ledger, self.stats.counts) = (progress.ledger, progress.counts);
-        (self.stats.bytes, self.stats.items) = (progress.bytes, progress.items);
+        self.budget.resume(checkpoint.counts.get("outcome/ok").copied().unwrap_or(0));
+        self.elapsed_before = checkpoint.elapsed;
+        (self.stats.ledger, self.stats.counts) = (checkpoint.ledger, checkpoint.counts);
+        (self.stats.bytes, self.stats.items) = (checkpoint.bytes, checkpoint.items);
         for url in &resumed.included {
             self.admission.include(url);
         }
-        for (domain, past) in resumed.pasts {
+        for (domain, past) in resumed.histories {
             self.budget.resume_domain(&domain, past.pages);
             past::recall(&past, &domain, &mut self.domains, &mut self.stats, now, time);
         }
@@ -38,16 +43,49 @@ impl Crawl {
             match news {
                 News::Answered(ticket) => match self.held.remove(&ticket) {
                     Some(Held::Page(visit, time)) => self.take_in(*visit, now, time),
-                    Some(Held::Seeds(seeds)) => self.admit_all(seeds, now),
+                    Some(Held::Seeds(seeds, answer)) => self.admit_seeds(seeds, answer, now),
                     None => {}
                 },
                 News::Arrived(domain) => {
                     self.draining.arrived(&domain);
                     self.domains.schedule(&domain, now);
                 }
+                News::Stored(ticket) => {
+                    if let Some(answer) = self.seeders.remove(&ticket) {
+                        // Whoever does not wait any more need not be told.
+                        let _ = answer.send(Ok(()));
+                    }
+                }
+                News::Gained(domains) => self.gain(domains, now, clock::wall()),
+                // Their loans have ended, and the frontier lends nothing more of them.
+                News::Lost(_) => {}
+                // Nobody asks for robots files here.
+                News::Robots(..) => {}
                 News::Room => self.is_behind = false,
                 News::Failed(why) => self.fail_store(why),
             }
+        }
+    }
+
+    /// Admits seeds, and has whoever waits for it answered when they are stored.
+    pub(super) fn admit_seeds(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
+        self.admit_all(seeds, now);
+        let Some(answer) = answer else { return };
+        match self.frontier.durable() {
+            Some(store) if self.failure.is_none() => drop(self.seeders.insert(store.acknowledge(), answer)),
+            // A crawl in memory has nothing more to do; one whose store has failed drops the answer.
+            Some(_) => {}
+            None => drop(answer.send(Ok(()))),
+        }
+    }
+
+    /// Takes domains over from another process, which may have asked them right before.
+    fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
+        self.domains.begin_as_asked(now);
+        for (domain, history) in domains {
+            self.budget.resume_domain(&domain, history.pages);
+            past::recall(&history, &domain, &mut self.domains, &mut self.stats, now, time);
+            self.domains.schedule(&domain, now);
         }
     }
 
@@ -70,13 +108,13 @@ impl Crawl {
         }
         let elapsed = self.elapsed_before + elapsed;
         let Stats { ledger, counts, bytes, items, .. } = &self.stats;
-        let progress = Progress { ledger: *ledger, counts: counts.clone(), bytes: *bytes, items: *items, elapsed };
-        store.commit(progress, now);
+        let checkpoint = Checkpoint { ledger: *ledger, counts: counts.clone(), bytes: *bytes, items: *items, elapsed };
+        store.commit(checkpoint, now);
         self.is_behind = store.is_behind();
     }
 
     /// Has the frontier write all that it holds and let go of its store; `None` where it has none.
-    pub fn close(&mut self, elapsed: Duration, now: Instant, time: SystemTime) -> Option<Closing> {
+    pub fn close(&mut self, elapsed: Duration, now: Instant, time: SystemTime) -> Option<Closed> {
         self.commit_now(elapsed, now, time);
         self.frontier.durable().map(Durable::close)
     }
@@ -90,6 +128,7 @@ impl Crawl {
     fn fail_store(&mut self, why: String) {
         self.failure = Some(why);
         self.set_mode(Mode::Stopping);
+        self.seeders.clear();
         self.draining = Draining::default();
         for (_, held) in std::mem::take(&mut self.held) {
             if let Held::Page(visit, _) = held {

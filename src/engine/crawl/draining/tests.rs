@@ -15,10 +15,8 @@ use crate::{
     engine::{budget::Budget, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
     fetcher::{Asker, Errand, Fetch, Grant, pool::Pool, visit::Visit},
     frontier::{
-        Frontier, Leased, Returned,
-        admission::{Admission, Candidate},
-        known::Known,
-        memory::MemoryFrontier,
+        Frontier, Leased, Returned, admission::Admission, candidate::Candidate, memory::MemoryFrontier,
+        seen_cache::SeenCache,
     },
     identity::CanonicalUrl,
     outcome::Outcome,
@@ -97,8 +95,7 @@ impl World {
             admission: Admission::new(
                 scope,
                 politeness.domain_key.clone(),
-                u64::MAX,
-                Arc::new(Known::new(&Recrawl::default())),
+                Arc::new(SeenCache::new(&Recrawl::default())),
             ),
             budget,
             domains: Domains::new(politeness.clone(), Arc::new(Nobody)),
@@ -278,15 +275,15 @@ mod on_disk {
     use crate::{
         error::Error,
         frontier::{
-            disk::{self, state::State},
-            durable::{Resumed, Woken},
+            durable::{Listener, Opened, Opening, Resumed},
+            stores::fjall,
         },
     };
 
     struct Bell(mpsc::SyncSender<()>);
 
-    impl Woken for Bell {
-        fn woken(&self) {
+    impl Listener for Bell {
+        fn notify(&self) {
             let _ = self.0.try_send(());
         }
     }
@@ -297,7 +294,7 @@ mod on_disk {
         let (frontier, _) = open(dir.path(), Instant::now());
         let mut world = World::new(frontier, Budget::new(None, Some(3)));
         let (sender, bell) = mpsc::sync_channel(1);
-        world.crawl.frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
+        world.crawl.frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
         for domain in domains() {
             world.seed(&domain, 10);
         }
@@ -316,9 +313,10 @@ mod on_disk {
     /// A frontier whose process was killed is free as soon as the store's thread has noticed.
     fn open(dir: &Path, now: Instant) -> (Box<dyn Frontier>, Resumed) {
         for _ in 0..10_000 {
-            match disk::open(dir, &[], Recrawl::default(), now) {
+            match fjall::open(dir, Opening::new(Recrawl::default(), now)) {
                 Err(Error::Store { .. }) => std::thread::sleep(MS),
-                opened => return opened.unwrap(),
+                Err(error) => panic!("{error}"),
+                Ok(Opened { frontier, resumed }) => return (frontier, resumed),
             }
         }
         panic!("the directory is not let go of")
@@ -350,8 +348,8 @@ mod on_disk {
         for most in [2_000, 5_000, PAGES] {
             let (sender, bell) = mpsc::sync_channel(1);
             let (mut frontier, resumed) = open(dir.path(), Instant::now());
-            frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
-            let is_new = resumed.progress.is_none();
+            frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
+            let is_new = resumed.checkpoint.is_none();
             let mut world = World::new(frontier, Budget::default());
             world.crawl.resume(resumed, world.now, SystemTime::now());
             if is_new {
@@ -373,7 +371,7 @@ mod on_disk {
             // Else dropped as it is: what is not stored by now is not stored.
         }
         assert!(failed > 0, "the kills came in the middle");
-        let summary = State::open(dir.path()).unwrap().verify().unwrap();
+        let summary = fjall::open_state(dir.path()).unwrap().verify().unwrap();
         assert_eq!((summary.ledger.failed, summary.dead, summary.ledger.queued), (PAGES, PAGES, 0));
         assert_eq!(summary.problems, Vec::<String>::new());
     }

@@ -1,0 +1,245 @@
+//! Depths: how many links each URL is from a seed, corrected when a nearer way is found after a farther one. Knows no
+//! frontier and no scope but its largest depth.
+//!
+//! Which way to a page is found first depends on how fast servers answer. So that a crawl with a largest depth takes the
+//! same URLs in any order, it remembers for each page which links it had, and keeps the requests that were too deep. When
+//! a page turns out to be nearer, its links are nearer too, and theirs; what comes within the largest depth that way is
+//! admitted after all. No page is fetched again for this.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use super::candidate::Candidate;
+use crate::{identity::Fingerprint, request::Request};
+
+/// The depths of a crawl; without a largest depth it remembers nothing.
+#[derive(Debug, Default)]
+pub(super) struct Depths {
+    max_depth: Option<u32>,
+    pages: HashMap<Fingerprint, Page>,
+    /// Links in `pages`.
+    links: usize,
+    /// Requests that were too deep.
+    too_deep: HashMap<Fingerprint, Request>,
+    /// Requests that were too deep and are not any more.
+    nearer: VecDeque<Candidate>,
+    is_full: bool,
+}
+
+#[derive(Debug)]
+struct Page {
+    depth: u32,
+    links: Box<[Link]>,
+}
+
+/// A link of a page; a redirect's target is as deep as the page itself.
+#[derive(Debug)]
+struct Link {
+    to: Fingerprint,
+    is_redirect: bool,
+}
+
+/// Pages whose depths are remembered (about 50 MB). The first of a crawl are those with the most below them.
+const MAX_PAGES: usize = 1_000_000;
+
+/// Links that are remembered in all (about 50 MB).
+const MAX_LINKS: usize = 2_000_000;
+
+/// Requests that are kept although they were too deep (about 35 MB).
+const MAX_TOO_DEEP: usize = 100_000;
+
+/// A link leads at least so far from a seed: what is there cannot come nearer by another.
+const LEAST_DEPTH_OF_A_LINK: u32 = 1;
+
+impl Depths {
+    /// Begins without any page.
+    pub fn new(max_depth: Option<u32>) -> Self {
+        Self { max_depth, ..Self::default() }
+    }
+
+    /// Tells whether a URL at this depth may come nearer, so that its next link is not to be left out unseen.
+    pub fn may_come_nearer(&self, fingerprint: &Fingerprint, depth: u32) -> bool {
+        self.max_depth.is_some()
+            && self
+                .pages
+                .get(fingerprint)
+                .map_or(!self.is_full && depth > LEAST_DEPTH_OF_A_LINK, |page| page.depth > LEAST_DEPTH_OF_A_LINK)
+    }
+
+    /// Returns how deep a request is by the nearest way known.
+    pub fn of(&self, fingerprint: &Fingerprint, request: &Request) -> u32 {
+        self.pages.get(fingerprint).map_or(request.depth, |page| page.depth.min(request.depth))
+    }
+
+    /// Tells whether depths are remembered at all.
+    pub fn is_active(&self) -> bool {
+        self.max_depth.is_some()
+    }
+
+    /// Notes a way to a URL that was taken in, now or before. What it led to comes nearer with it.
+    pub fn found(&mut self, fingerprint: Fingerprint, depth: u32) {
+        if self.max_depth.is_none() {
+            return;
+        }
+        self.too_deep.remove(&fingerprint);
+        let has_room = self.pages.len() < MAX_PAGES;
+        match self.pages.get_mut(&fingerprint) {
+            Some(page) if depth < page.depth => {
+                page.depth = depth;
+                self.bring_nearer(fingerprint);
+            }
+            Some(_) => {}
+            None if depth == 0 => {}
+            None if has_room => drop(self.pages.insert(fingerprint, Page { depth, links: Box::default() })),
+            None => self.note_full(),
+        }
+    }
+
+    /// Keeps a request that is too deep.
+    pub fn dropped(&mut self, fingerprint: Fingerprint, request: Request) {
+        let has_room = self.too_deep.len() < MAX_TOO_DEEP;
+        match self.too_deep.get_mut(&fingerprint) {
+            Some(kept) if kept.depth <= request.depth => {}
+            Some(kept) => *kept = request,
+            None if has_room => drop(self.too_deep.insert(fingerprint, request)),
+            None => self.note_full(),
+        }
+    }
+
+    /// Notes what a page led to, and corrects the depths of that: the page may have come nearer since it was leased.
+    pub fn settled(&mut self, fingerprint: Fingerprint, page: &Request, found: &mut [Candidate]) {
+        let depth = self.of(&fingerprint, page);
+        for candidate in &mut *found {
+            let further = candidate.request.depth.saturating_sub(page.depth);
+            candidate.request.depth = depth.saturating_add(further);
+        }
+        if self.max_depth.is_none() || depth == 0 || found.is_empty() {
+            return;
+        }
+        if self.links + found.len() > MAX_LINKS {
+            return self.note_full();
+        }
+        let Some(page) = self.pages.get_mut(&fingerprint) else { return };
+        let link =
+            |candidate: &Candidate| Link { to: candidate.fingerprint, is_redirect: candidate.request.depth == depth };
+        self.links = self.links - page.links.len() + found.len();
+        page.links = found.iter().map(link).collect();
+    }
+
+    /// Takes out a request that is not too deep any more.
+    pub fn take_nearer(&mut self) -> Option<Candidate> {
+        self.nearer.pop_front()
+    }
+
+    /// Carries a page's depth on to what it led to. It ends: each step makes some depth less.
+    fn bring_nearer(&mut self, page: Fingerprint) {
+        let max_depth = self.max_depth.unwrap_or(u32::MAX);
+        let mut pages = vec![page];
+        while let Some(fingerprint) = pages.pop() {
+            let Some(Page { depth, links }) = self.pages.get_mut(&fingerprint) else { continue };
+            // Taken out while the other pages change.
+            let (depth, links) = (*depth, std::mem::take(links));
+            for Link { to, is_redirect } in &links {
+                let depth = if *is_redirect { depth } else { depth.saturating_add(1) };
+                if let Some(child) = self.pages.get_mut(to) {
+                    if depth < child.depth {
+                        child.depth = depth;
+                        pages.push(*to);
+                    }
+                } else if depth <= max_depth
+                    && let Some(mut request) = self.too_deep.remove(to)
+                {
+                    request.depth = depth;
+                    self.nearer.push_back(Candidate { request, fingerprint: *to });
+                }
+            }
+            if let Some(page) = self.pages.get_mut(&fingerprint) {
+                page.links = links;
+            }
+        }
+    }
+
+    fn note_full(&mut self) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(
+                pages = self.pages.len(),
+                "depths are remembered for no more pages: which URLs beyond are too deep may depend on the order of answers"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::identity::CanonicalUrl;
+
+    const URLS: usize = 12;
+
+    fn candidate(url: usize, depth: u32) -> Candidate {
+        let mut request = Request::parse(&format!("https://e.org/{url}")).unwrap();
+        request.depth = depth;
+        Candidate::new(request, &CanonicalUrl::default())
+    }
+
+    /// Takes URLs in as Admission does, and notes those that were taken.
+    fn admit(depths: &mut Depths, taken: &mut HashMap<Fingerprint, u32>, candidate: Candidate, max_depth: u32) {
+        let (fingerprint, depth) = (candidate.fingerprint, candidate.request.depth);
+        if taken.contains_key(&fingerprint) || depth <= max_depth {
+            taken.entry(fingerprint).or_insert(depth);
+            depths.found(fingerprint, depth);
+        } else {
+            depths.dropped(fingerprint, candidate.request);
+        }
+    }
+
+    proptest! {
+        /// The pages of a random graph are visited in a random order, which is never that of their depths.
+        #[test]
+        fn what_is_taken_does_not_depend_on_the_order_of_answers(
+            links in prop::collection::vec((0..URLS, 0..URLS), 0..40),
+            order in prop::collection::vec(any::<usize>(), URLS),
+            max_depth in 1..5_u32,
+        ) {
+            let mut depths = Depths::new(Some(max_depth));
+            let (mut taken, mut visited) = (HashMap::new(), Vec::new());
+            let seed = candidate(0, 0);
+            admit(&mut depths, &mut taken, seed, max_depth);
+            for turn in order {
+                let is_open = |url: &usize| !visited.contains(url) && taken.contains_key(&candidate(*url, 0).fingerprint);
+                let open: Vec<_> = (0..URLS).filter(is_open).collect();
+                if open.is_empty() {
+                    break;
+                }
+                let url = open[turn % open.len()];
+                visited.push(url);
+                let mut page = candidate(url, 0);
+                page.request.depth = taken[&page.fingerprint];
+                let depth = page.request.depth;
+                let mut found: Vec<_> =
+                    links.iter().filter(|(from, _)| *from == url).map(|(_, to)| candidate(*to, depth + 1)).collect();
+                depths.settled(page.fingerprint, &page.request, &mut found);
+                for candidate in found {
+                    admit(&mut depths, &mut taken, candidate, max_depth);
+                }
+                while let Some(candidate) = depths.take_nearer() {
+                    admit(&mut depths, &mut taken, candidate, max_depth);
+                }
+            }
+            let mut nearest = [u32::MAX; URLS];
+            nearest[0] = 0;
+            for _ in 0..URLS {
+                for (from, to) in &links {
+                    nearest[*to] = nearest[*to].min(nearest[*from].saturating_add(1));
+                }
+            }
+            for (url, nearest) in nearest.into_iter().enumerate() {
+                let is_taken = taken.contains_key(&candidate(url, 0).fingerprint);
+                prop_assert_eq!(is_taken, nearest <= max_depth, "{} is {} links from the seed", url, nearest);
+            }
+        }
+    }
+}

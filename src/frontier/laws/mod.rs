@@ -1,0 +1,132 @@
+//! The laws of every frontier, as a test helper for frontiers of any make. Knows no implementation.
+//!
+//! A frontier and a plain model get the same random operations; every answer has to be the model's. A frontier that
+//! outlives its process is also killed between any two operations, and has to come back as it was at some commit, no
+//! older than the last one it had acknowledged.
+//!
+//! ```
+//! use actix_crawler::frontier::{laws, memory::MemoryFrontier};
+//!
+//! laws::check(|recrawl, now| MemoryFrontier::new(recrawl.clone(), now));
+//! ```
+
+#![allow(clippy::panic, reason = "a test helper reports by a panic")]
+
+mod model;
+mod operations;
+#[cfg(test)]
+mod partitioned;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+use std::time::{Duration, Instant};
+
+use self::{
+    operations::{Operation, random_operations},
+    trial::{Broken, Trial},
+};
+use super::{Frontier, durable::Resumed};
+use crate::{domain::Domain, recrawl::Recrawl};
+
+/// A kind of frontier under test.
+pub trait Subject {
+    /// The frontier.
+    type Frontier: Frontier;
+
+    /// Opens an empty frontier, at another place than those before it.
+    fn open(&mut self, recrawl: &Recrawl, now: Instant) -> Self::Frontier;
+
+    /// Ends a frontier as a killed process does, and opens again what it has stored. The default gives the frontier back,
+    /// since nothing of it would survive.
+    ///
+    /// # Errors
+    /// The frontier as it is.
+    fn kill(&mut self, frontier: Self::Frontier, _now: Instant) -> Result<(Self::Frontier, Resumed), Self::Frontier> {
+        Err(frontier)
+    }
+
+    /// Hands a domain to another process, or takes it back; the frontier is to have news of it. Returns whether the
+    /// frontier can do that; by default it cannot.
+    fn hand_over(&mut self, _frontier: &mut Self::Frontier, _domain: &Domain, _to_us: bool, _now: Instant) -> bool {
+        false
+    }
+
+    /// Takes a frontier from which everything was leased and settled.
+    fn end(&mut self, _frontier: Self::Frontier) {}
+}
+
+/// Holds a frontier to the laws; `open` makes an empty one.
+///
+/// # Panics
+/// A law is broken. The message has the law and the shortest operations found that break it.
+pub fn check<F: Frontier>(open: impl FnMut(&Recrawl, Instant) -> F) {
+    struct Opened<O>(O);
+
+    impl<F: Frontier, O: FnMut(&Recrawl, Instant) -> F> Subject for Opened<O> {
+        type Frontier = F;
+
+        fn open(&mut self, recrawl: &Recrawl, now: Instant) -> F {
+            (self.0)(recrawl, now)
+        }
+    }
+
+    check_subject(&mut Opened(open), 256);
+}
+
+/// Holds a frontier to the laws that may be killed and opened again, in so many trials of up to 200 operations.
+///
+/// # Panics
+/// As [`check`].
+pub fn check_subject<S: Subject>(subject: &mut S, trials: u64) {
+    for seed in 0..trials {
+        let mut random = fastrand::Rng::with_seed(seed);
+        // Half of the trials visit nothing again.
+        let revisit_after = random.bool().then(|| Duration::from_secs(random.u64(0..8)));
+        let recrawl = Recrawl { revisit_after, seeds: false };
+        let operations = random_operations(&mut random);
+        if let Err(broken) = try_operations(subject, &recrawl, &operations) {
+            let (operations, broken) = shortened(subject, &recrawl, operations, broken);
+            let listed: Vec<_> = operations.iter().map(|operation| format!("  {operation:?}\n")).collect();
+            panic!("{broken}\nwith {recrawl:?} after these operations (trial {seed}):\n{}", listed.concat());
+        }
+    }
+}
+
+fn try_operations<S: Subject>(subject: &mut S, recrawl: &Recrawl, operations: &[Operation]) -> Result<(), Broken> {
+    Trial::new(subject, recrawl.clone(), middle_of_a_second()).run(operations)
+}
+
+/// Leaves out and simplifies operations for as long as some law stays broken.
+fn shortened<S: Subject>(
+    subject: &mut S,
+    recrawl: &Recrawl,
+    mut operations: Vec<Operation>,
+    mut broken: Broken,
+) -> (Vec<Operation>, Broken) {
+    loop {
+        let before = operations.len();
+        for index in (0..before).rev() {
+            let mut fewer = operations.clone();
+            let removed = fewer.remove(index);
+            if let Err(still) = try_operations(subject, recrawl, &fewer) {
+                (operations, broken) = (fewer, still);
+            } else if let Some(simpler) = removed.simpler() {
+                fewer.insert(index, simpler);
+                if let Err(still) = try_operations(subject, recrawl, &fewer) {
+                    (operations, broken) = (fewer, still);
+                }
+            }
+        }
+        if operations.len() == before {
+            return (operations, broken);
+        }
+    }
+}
+
+/// Stored times are whole seconds or milliseconds of the time of day, and the clocks are read anew after a kill. In the
+/// middle of a second that makes no difference.
+fn middle_of_a_second() -> Instant {
+    let time = crate::clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    crate::clock::now() + Duration::from_millis(1_500) - Duration::from_nanos(time.subsec_nanos().into())
+}

@@ -1,0 +1,395 @@
+//! Trial: one frontier beside its model, through a list of operations. Knows no implementation.
+
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Debug},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Subject,
+    model::{Model, Offer},
+    operations::{DOMAINS, Operation},
+};
+use crate::{
+    clock,
+    domain::Domain,
+    frontier::{
+        Frontier, LeaseId, Leased, Left, Next, Offered,
+        durable::{Checkpoint, Listener, News, Ticket},
+    },
+    recrawl::Recrawl,
+    request::Request,
+};
+
+/// Tells which law is broken, and how.
+#[derive(Debug)]
+pub(super) struct Broken(String);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a law of the frontier is broken: {}", self.0)
+    }
+}
+
+type Result<T> = std::result::Result<T, Broken>;
+
+fn same<T: PartialEq + Debug>(law: &str, found: &T, expected: &T) -> Result<()> {
+    if found == expected { Ok(()) } else { Err(Broken(format!("{law}: {found:?}, and not {expected:?}"))) }
+}
+
+fn holds(law: &str, holds: bool) -> Result<()> {
+    if holds { Ok(()) } else { Err(Broken(law.to_owned())) }
+}
+
+/// A crawl commits long before a generation of fingerprints is full, of which the smallest windowed frontier under test
+/// has eight. So what is not committed is still in memory.
+const MAX_UNCOMMITTED: usize = 7;
+
+/// The longest that a store may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) struct Trial<'a, S: Subject> {
+    subject: &'a mut S,
+    /// `None` only while it is being killed or at its end.
+    frontier: Option<S::Frontier>,
+    model: Model,
+    recrawl: Recrawl,
+    now: Instant,
+    /// The name of the next entry.
+    name: u32,
+    /// The model as it was at each commit.
+    commits: Vec<Model>,
+    /// The last commit that is known to be stored.
+    safe: usize,
+    uncommitted: usize,
+    bell: Bell,
+    rung: mpsc::Receiver<()>,
+}
+
+#[derive(Clone)]
+struct Bell(mpsc::Sender<()>);
+
+impl Listener for Bell {
+    fn notify(&self) {
+        // The trial may have ended.
+        let _ = self.0.send(());
+    }
+}
+
+pub(super) fn domain_of(number: u8) -> Domain {
+    Domain::new(&format!("d{number}.org"))
+}
+
+impl<'a, S: Subject> Trial<'a, S> {
+    pub fn new(subject: &'a mut S, recrawl: Recrawl, now: Instant) -> Self {
+        let (bell, rung) = mpsc::channel();
+        let mut trial = Self {
+            frontier: Some(subject.open(&recrawl, now)),
+            subject,
+            recrawl,
+            model: Model::new(),
+            now,
+            name: 0,
+            commits: vec![Model::new()],
+            safe: 0,
+            uncommitted: 0,
+            bell: Bell(bell),
+            rung,
+        };
+        trial.listen();
+        trial
+    }
+
+    pub fn run(mut self, operations: &[Operation]) -> Result<()> {
+        for operation in operations {
+            self.apply(operation)?;
+            self.check_counts()?;
+        }
+        self.end()
+    }
+
+    fn listen(&mut self) {
+        let bell = Arc::new(self.bell.clone());
+        if let Some(durable) = self.frontier.as_mut().and_then(|frontier| frontier.durable()) {
+            durable.listen(bell);
+        }
+    }
+
+    fn frontier(&mut self) -> Result<&mut S::Frontier> {
+        self.frontier.as_mut().ok_or_else(|| Broken("the frontier did not come back".to_owned()))
+    }
+
+    fn apply(&mut self, operation: &Operation) -> Result<()> {
+        match *operation {
+            Operation::Offer { domain, page, priority, dont_filter } => self.offer(domain, page, priority, dont_filter),
+            Operation::Lease { domain } => self.lease(domain).map(drop),
+            Operation::Settle { which } => {
+                let Some((name, id)) = self.nth_lease(which) else { return Ok(()) };
+                self.settle(name, id)
+            }
+            Operation::GiveBack { which, delay, attempted } => {
+                let Some((name, id)) = self.nth_lease(which) else { return Ok(()) };
+                self.give_back(name, id, delay, attempted)
+            }
+            Operation::Drain { domain, max, steps } => self.drain(domain, max, steps),
+            Operation::Pass { seconds } => {
+                self.now += Duration::from_secs(seconds.into());
+                Ok(())
+            }
+            Operation::Commit => self.commit(),
+            Operation::Sync => self.sync(),
+            Operation::Kill => self.kill(),
+            Operation::HandOver { domain, to_us } => self.hand_over(domain, to_us),
+        }
+    }
+
+    fn offer(&mut self, domain: u8, page: u8, priority: i32, dont_filter: bool) -> Result<()> {
+        if self.uncommitted >= MAX_UNCOMMITTED {
+            self.commit()?;
+        }
+        self.uncommitted += 1;
+        let url = format!("http://d{domain}.org/{page}");
+        let mut request = Request::parse(&url).map_err(|error| Broken(error.to_string()))?.priority(priority);
+        request.dont_filter = dont_filter;
+        // An entry is known by its name, which comes back with it.
+        request.depth = self.name;
+        let fingerprint = request.fingerprint();
+        let ticket = self.frontier()?.look_up(&mut std::iter::once(fingerprint));
+        if let Some(ticket) = ticket {
+            self.news_until(|news| matches!(news, News::Answered(answered) if *answered == ticket))?;
+        }
+        let now = self.now;
+        let is_held = self.model.held.contains(&domain);
+        let seen = self.model.has_seen(domain, page, &self.recrawl, now);
+        if is_held {
+            same("the seen-set is exact", &self.frontier()?.has_seen(&fingerprint, now), &seen)?;
+        }
+        let offered = self.frontier()?.offer(&domain_of(domain), fingerprint, request, now);
+        let offer = Offer { name: self.name, domain, page, priority, dont_filter };
+        self.name += 1;
+        if !is_held {
+            self.model.sent.push(offer);
+            return same("what belongs to another process is sent there", &offered, &Offered::Sent);
+        }
+        let is_new = self.model.offer(offer, &self.recrawl, now);
+        let expected = if is_new { Offered::Queued } else { Offered::AlreadySeen };
+        same("a request is taken in unless it was seen", &offered, &expected)
+    }
+
+    /// Leases what comes next, which has to be what the model says.
+    fn lease(&mut self, domain: u8) -> Result<Option<(u32, Leased)>> {
+        let now = self.now;
+        let next = loop {
+            match self.frontier()?.lease(&domain_of(domain), now) {
+                Next::Coming => {
+                    self.commit()?;
+                    self.await_news()?;
+                }
+                next => break next,
+            }
+        };
+        match (next, self.model.first(domain, now)) {
+            (Next::Leased(leased), Some(name)) => {
+                same("leased by priority, then by age", &leased.request.depth, &name)?;
+                if let Some(entry) = self.model.entries.get_mut(&name) {
+                    same("attempts are counted", &leased.attempt, &(entry.attempts + 1))?;
+                    entry.lease = Some(leased.id);
+                }
+                Ok(Some((name, leased)))
+            }
+            (Next::NotBefore(at), None) => {
+                let soonest = self.model.waiting(domain).filter_map(|(_, entry)| entry.until).min();
+                // Stored times are rounded up to milliseconds.
+                let is_right = soonest.is_some_and(|soonest| at >= soonest && at - soonest <= Duration::from_millis(5));
+                holds("what is delayed is lent at its time and not before", is_right).map(|()| None)
+            }
+            (Next::Empty, None) => {
+                same("what waits is not forgotten", &self.model.waiting(domain).count(), &0).map(|()| None)
+            }
+            (next, Some(name)) => Err(Broken(format!("entry {name} was to be leased, and the answer is {next:?}"))),
+            (next, None) => Err(Broken(format!("nothing was to be leased, and the answer is {next:?}"))),
+        }
+    }
+
+    fn settle(&mut self, name: u32, id: LeaseId) -> Result<()> {
+        holds("a loan can be settled", self.frontier()?.settle(id))?;
+        holds("a loan ends once", !self.frontier()?.settle(id))?;
+        self.model.entries.remove(&name);
+        Ok(())
+    }
+
+    fn give_back(&mut self, name: u32, id: LeaseId, delay: Option<u8>, attempted: bool) -> Result<()> {
+        // Half a second away from the steps of time, so that a millisecond more or less does not matter.
+        let until = delay.map(|seconds| self.now + Duration::from_millis(u64::from(seconds) * 1_000 + 500));
+        let domain = self.frontier()?.give_back(id, until, attempted);
+        let Some(entry) = self.model.entries.get_mut(&name) else { return Ok(()) };
+        (entry.lease, entry.until) = (None, until);
+        entry.attempts += u32::from(attempted);
+        same("a loan goes back to its domain", &domain, &Some(domain_of(entry.domain)))
+    }
+
+    fn drain(&mut self, domain: u8, max: usize, steps: usize) -> Result<()> {
+        for _ in 0..steps {
+            let drained = self.frontier()?.drain(&domain_of(domain), max);
+            holds("no more is drained than was asked for", drained.requests.len() <= max)?;
+            for request in drained.requests {
+                let entry = self.model.entries.remove(&request.depth);
+                let was_there = entry.is_some_and(|entry| entry.lease.is_none() && entry.domain == domain);
+                holds("what is drained waited there, and once", was_there)?;
+            }
+            self.check_counts()?;
+            let waiting = self.model.waiting(domain).count();
+            match drained.left {
+                Left::Nothing => return same("nothing is left of a drained queue", &waiting, &0),
+                Left::Here => holds("something is left", waiting > 0)?,
+                Left::Coming => {
+                    self.commit()?;
+                    self.await_news()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn nth_lease(&self, which: usize) -> Option<(u32, LeaseId)> {
+        self.model.leased().nth(which).map(|(name, id)| (*name, id))
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let number = self.commits.len() as u64;
+        if let Some(durable) = self.frontier()?.durable() {
+            durable.commit(Checkpoint { items: number, ..Checkpoint::default() }, clock::now());
+        }
+        self.commits.push(self.model.clone());
+        self.uncommitted = 0;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let Some(ticket) = self.frontier()?.durable().map(|durable| durable.acknowledge()) else { return Ok(()) };
+        self.commit()?;
+        self.await_stored(ticket)?;
+        self.safe = self.commits.len() - 1;
+        Ok(())
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        let Some(frontier) = self.frontier.take() else { return Ok(()) };
+        let (frontier, resumed) = match self.subject.kill(frontier, self.now) {
+            Err(frontier) => {
+                self.frontier = Some(frontier);
+                return Ok(());
+            }
+            Ok(reopened) => reopened,
+        };
+        while self.rung.try_recv().is_ok() {}
+        self.frontier = Some(frontier);
+        self.listen();
+        let commit = resumed.checkpoint.map_or(0, |checkpoint| checkpoint.items);
+        let commit = usize::try_from(commit).unwrap_or(usize::MAX);
+        holds("what was acknowledged is not lost", commit >= self.safe)?;
+        self.commits.truncate(commit.saturating_add(1));
+        self.safe = commit;
+        let Some(model) = self.commits.last() else { return Ok(()) };
+        self.model = model.clone();
+        self.model.end_loans(None);
+        self.uncommitted = 0;
+        Ok(())
+    }
+
+    fn hand_over(&mut self, domain: u8, to_us: bool) -> Result<()> {
+        let Some(frontier) = self.frontier.as_mut() else { return Ok(()) };
+        if self.model.held.contains(&domain) == to_us
+            || !self.subject.hand_over(frontier, &domain_of(domain), to_us, self.now)
+        {
+            return Ok(());
+        }
+        let ours = domain_of(domain);
+        if to_us {
+            self.news_until(|news| matches!(news, News::Gained(domains) if domains.iter().any(|(d, _)| *d == ours)))?;
+            self.model.held.insert(domain);
+            let (arrived, others) = self.model.sent.drain(..).partition(|offer| offer.domain == domain);
+            self.model.sent = others;
+            let arrived: Vec<Offer> = arrived;
+            for offer in arrived {
+                self.model.offer(offer, &self.recrawl, self.now);
+            }
+        } else {
+            let lost: Vec<LeaseId> =
+                self.model.entries.values().filter(|entry| entry.domain == domain).filter_map(|e| e.lease).collect();
+            self.news_until(|news| matches!(news, News::Lost(domains) if domains.contains(&ours)))?;
+            for id in lost {
+                let law = "the loans of a lost domain have ended";
+                holds(law, !self.frontier()?.settle(id) && self.frontier()?.give_back(id, None, true).is_none())?;
+            }
+            self.model.end_loans(Some(domain));
+            self.model.held.remove(&domain);
+        }
+        same("a frontier knows its domains", &self.frontier()?.holds(&ours), &to_us)
+    }
+
+    fn await_stored(&mut self, ticket: Ticket) -> Result<()> {
+        self.news_until(|news| matches!(news, News::Stored(stored) if *stored == ticket))
+    }
+
+    fn await_news(&mut self) -> Result<()> {
+        self.news_until(|_| true)
+    }
+
+    fn news_until(&mut self, is_it: impl Fn(&News) -> bool) -> Result<()> {
+        loop {
+            // Delays are told apart by seconds, and news say nothing of them.
+            match self.frontier()?.durable().and_then(|durable| durable.news(clock::now())) {
+                Some(News::Failed(why)) => return Err(Broken(format!("the store failed: {why}"))),
+                Some(news) if is_it(&news) => return Ok(()),
+                Some(_) => {}
+                None => {
+                    let rung = self.rung.recv_timeout(ANSWER_TIMEOUT);
+                    rung.map_err(|_| Broken(format!("the store answers within {ANSWER_TIMEOUT:?}")))?;
+                }
+            }
+        }
+    }
+
+    fn check_counts(&mut self) -> Result<()> {
+        let leased = self.model.leased().count() as u64;
+        let of = |domain| self.model.waiting(domain).count() as u64;
+        let waiting: Vec<(Domain, u64)> = (0..DOMAINS).map(|domain| (domain_of(domain), of(domain))).collect();
+        let frontier = self.frontier()?;
+        same("loans are counted", &frontier.leased(), &leased)?;
+        same("what waits is counted", &frontier.queued(), &waiting.iter().map(|(_, count)| count).sum())?;
+        for (domain, count) in &waiting {
+            same("what waits is counted for each domain", &frontier.queued_of(domain), count)?;
+            same("a domain knows whether something waits", &frontier.has_waiting(domain), &(*count > 0))?;
+        }
+        let domains: BTreeSet<Domain> = frontier.domains().cloned().collect();
+        let expected = waiting.into_iter().filter(|(_, count)| *count > 0).map(|(domain, _)| domain).collect();
+        same("the domains with something waiting are known", &domains, &expected)
+    }
+
+    /// Every request that was taken in is leased in time; nothing else is.
+    fn end(mut self) -> Result<()> {
+        for domain in 0..DOMAINS {
+            self.hand_over(domain, true)?;
+        }
+        self.now += Duration::from_secs(3_600);
+        while let Some((name, id)) = self.nth_lease(0) {
+            self.give_back(name, id, None, false)?;
+            holds("a loan that went back has ended", !self.frontier()?.settle(id))?;
+        }
+        for domain in 0..DOMAINS {
+            while let Some((name, leased)) = self.lease(domain)? {
+                self.settle(name, leased.id)?;
+            }
+        }
+        same("everything that was taken in was leased", &self.model.entries.len(), &0)?;
+        self.check_counts()?;
+        self.sync()?;
+        if let Some(frontier) = self.frontier.take() {
+            self.subject.end(frontier);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Keys: how rows are named, so that the database sorts them as the frontier needs them. Knows no values.
+
+use crate::{domain::Domain, frontier::windowed::window::Place};
+
+/// How many entries a domain has.
+pub(super) const WAITING: u8 = b'w';
+/// What is remembered of a domain.
+pub(super) const HISTORY: u8 = b'p';
+/// A seed whose host is in the scope.
+pub(super) const INCLUDED: u8 = b'i';
+/// A request that failed for good.
+pub(super) const DEAD: u8 = b'd';
+
+/// The length goes first, so that no domain's key begins another's.
+pub(super) fn queue_key(domain: &Domain, place: Place) -> Vec<u8> {
+    let name = domain.as_str().as_bytes();
+    let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+    let name = name.get(..usize::from(length)).unwrap_or(name);
+    [&length.to_be_bytes(), name, &place.rank.to_be_bytes(), &place.age.to_be_bytes()].concat()
+}
+
+pub(super) fn split_queue_key(key: &[u8]) -> Option<(Domain, Place)> {
+    let (length, rest) = key.split_at_checked(2)?;
+    let (name, place) = rest.split_at_checked(usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
+    let (rank, age) = place.split_at_checked(4)?;
+    let place =
+        Place { rank: u32::from_be_bytes(rank.try_into().ok()?), age: u64::from_be_bytes(age.try_into().ok()?) };
+    Some((Domain::new(std::str::from_utf8(name).ok()?), place))
+}
+
+pub(super) fn meta_key(kind: u8, name: &str) -> Vec<u8> {
+    [&[kind], name.as_bytes()].concat()
+}
+
+pub(super) fn dead_key(number: u64) -> Vec<u8> {
+    [&[DEAD][..], &number.to_be_bytes()].concat()
+}
+
+pub(super) fn domain_of(key: &[u8]) -> Domain {
+    Domain::new(&String::from_utf8_lossy(key.get(1..).unwrap_or_default()))
+}
+
+pub(super) fn u32_of(bytes: &[u8]) -> u32 {
+    bytes.try_into().map_or(0, u32::from_be_bytes)
+}
+
+pub(super) fn u64_of(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_be_bytes)
+}

@@ -1,0 +1,91 @@
+//! Lock: lets one process at a time have a directory. Knows nothing of what is in it.
+
+use std::{
+    fs::{File, Metadata, OpenOptions},
+    io::{self, Read as _, Write as _},
+    path::Path,
+};
+
+use crate::error::{Error, Result};
+
+/// Holds the directory for this process. The system lets go of it when the process ends, however it does.
+///
+/// # Errors
+/// Another process holds the directory, or its lock is not a plain file: a link may lead to a file of somebody else.
+pub(super) fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("lock");
+    let mut file = open(&path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            let owner = file.read_to_string(&mut owner).map(|_| owner).unwrap_or_default();
+            let why = format!("process {} crawls with it; wait for its end, or name another directory", owner.trim());
+            return Err(Error::store(dir, why));
+        }
+        Err(std::fs::TryLockError::Error(source)) => return Err(Error::file(&path, source)),
+    }
+    let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    write.map_err(|source| Error::file(&path, source))?;
+    Ok(file)
+}
+
+/// Creates the file, or opens the one that is there. Nothing is written before it is known to be no link.
+fn open(path: &Path) -> Result<File> {
+    let refuse = |source| Error::file(path, source);
+    let options = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        options
+    };
+    // `create_new` follows no link, not even one that leads nowhere.
+    match options().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => return created.map_err(refuse),
+    }
+    let not_a_file = || refuse(io::Error::other("it is a link and not the crawl's own file; remove it"));
+    let named = std::fs::symlink_metadata(path).map_err(refuse)?;
+    if !named.is_file() {
+        return Err(not_a_file());
+    }
+    let file = options().open(path).map_err(refuse)?;
+    // The name may have become a link between the two calls; then it is another file that was opened.
+    if is_same_and_only(&named, &file.metadata().map_err(refuse)?) { Ok(file) } else { Err(not_a_file()) }
+}
+
+#[cfg(unix)]
+fn is_same_and_only(named: &Metadata, opened: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (named.dev(), named.ino()) == (opened.dev(), opened.ino()) && opened.nlink() == 1
+}
+
+#[cfg(not(unix))]
+fn is_same_and_only(_: &Metadata, opened: &Metadata) -> bool {
+    opened.is_file()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays_as_it_was() {
+        for hard in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let (target, path) = (dir.path().join("target"), dir.path().join("lock"));
+            std::fs::write(&target, "precious").unwrap();
+            if hard {
+                std::fs::hard_link(&target, &path).unwrap();
+            } else {
+                std::os::unix::fs::symlink(&target, &path).unwrap();
+            }
+            let refused = lock(dir.path()).unwrap_err().to_string();
+            assert!(refused.contains("link"), "{refused}");
+            assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path().join("nowhere"), dir.path().join("lock")).unwrap();
+        assert!(lock(dir.path()).is_err());
+        assert!(!dir.path().join("nowhere").exists());
+    }
+}

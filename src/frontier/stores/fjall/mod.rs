@@ -1,0 +1,335 @@
+//! The driver for fjall, an embedded LSM tree: a state in a directory. The only folder that names the crate.
+//!
+//! Four keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → when it was last taken in),
+//! `robots` (origin → robots file) and `meta` (all else, each kind of key with its own first byte). A batch over all of
+//! them is stored whole or not at all.
+
+mod create;
+mod keys;
+mod lock;
+mod order;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
+use serde::Serialize;
+use url::Url;
+
+use self::{
+    keys::{DEAD, HISTORY, INCLUDED, WAITING, domain_of, meta_key, queue_key, split_queue_key, u32_of, u64_of},
+    lock::lock,
+    order::in_order,
+};
+use super::super::{
+    durable::{Opened, Opening, RobotsFile},
+    windowed::{
+        self,
+        state::State,
+        store::{Batch, Change, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
+        window::{Entry, Place},
+    },
+};
+use crate::{
+    domain::Domain,
+    error::{Error, Result},
+    identity::Fingerprint,
+    request::Request,
+};
+
+/// Opens the frontier in a directory, or creates it, and tells what it knew.
+///
+/// # Errors
+/// Another process holds the directory, it is damaged or of another version, it cannot be written, or a setting is
+/// another one that cannot change.
+pub fn open(dir: &Path, opening: Opening) -> Result<Opened> {
+    windowed::open(FjallStore::open(dir)?, opening)
+}
+
+/// Opens the state in a directory that no crawl uses, to look at it or to change it.
+///
+/// # Errors
+/// There is none, a crawl runs with it, or it cannot be read.
+pub fn open_state(dir: &Path) -> Result<State> {
+    if !dir.join(create::STORE).is_dir() {
+        return Err(Error::store(dir, "there is none; name the directory that a crawl was given"));
+    }
+    Ok(State::new(FjallStore::open(dir)?))
+}
+
+/// A directory, open and locked.
+pub struct FjallStore {
+    dir: PathBuf,
+    database: Database,
+    queue: Keyspace,
+    seen: Keyspace,
+    robots: Keyspace,
+    meta: Keyspace,
+    /// Held as long as the directory is open; `None` where the caller holds it.
+    _lock: Option<File>,
+}
+
+/// Counted up when what an earlier version wrote cannot be read any more.
+const SCHEMA: u32 = 1;
+
+/// Blocks of the store that are kept in memory.
+const CACHE: u64 = 48 << 20;
+
+/// The most that each keyspace gathers in memory before it is written in order. Larger is faster, and longer to read
+/// back after a crash.
+const MAX_MEMTABLE: u64 = 16 << 20;
+
+/// The most that is read back after a crash: what the store allows at least is 64 MiB.
+const MAX_JOURNAL: u64 = 64 << 20;
+
+/// Bytes before the JSON of a stored request: attempts, delay.
+const HEADER: usize = 12;
+
+const SCHEMA_KEY: &[u8] = b"version";
+const COUNTERS_KEY: &[u8] = b"k";
+const SETTINGS_KEY: &[u8] = b"s";
+
+impl FjallStore {
+    /// Opens the directory, or creates it.
+    ///
+    /// # Errors
+    /// It is held by another process, damaged, of a later version, or cannot be written.
+    pub fn open(dir: &Path) -> Result<Self> {
+        std::fs::create_dir_all(dir).map_err(|source| Error::file(dir, source))?;
+        let lock = lock(dir)?;
+        create::ensure(dir)?;
+        let store = Self::open_database(dir, &dir.join(create::STORE), Some(lock))?;
+        store.check_schema()?;
+        Ok(store)
+    }
+
+    fn open_database(dir: &Path, database: &Path, lock: Option<File>) -> Result<Self> {
+        let damaged = |error: &dyn std::fmt::Display| damaged(dir, error);
+        let open = || -> fjall::Result<_> {
+            let database = Database::builder(database)
+                .cache_size(CACHE)
+                .max_journaling_size(MAX_JOURNAL)
+                // One merges runs while the other writes full memtables. With one alone they grew as long as a merge
+                // lasted (measured: 250 MiB, and commits that took 14 s).
+                .worker_threads(2)
+                .open()?;
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE);
+            let queue = database.keyspace("queue", options)?;
+            // Fingerprints cannot be compressed.
+            let seen = || options().data_block_compression_policy(CompressionPolicy::disabled());
+            let seen = database.keyspace("seen", seen)?;
+            let meta = database.keyspace("meta", || options().max_memtable_size(MAX_MEMTABLE / 2))?;
+            // A state of an earlier version has no robots files; it gets the keyspace now.
+            let robots = database.keyspace("robots", || options().max_memtable_size(MAX_MEMTABLE / 4))?;
+            Ok((database, queue, seen, robots, meta))
+        };
+        // The store asserts what it believes of its files; a damaged one can break that.
+        let opened = std::panic::catch_unwind(open).map_err(|panic| damaged(&windowed::message_of(&*panic)))?;
+        let (database, queue, seen, robots, meta) = opened.map_err(|error| damaged(&error))?;
+        Ok(Self { dir: dir.to_owned(), database, queue, seen, robots, meta, _lock: lock })
+    }
+
+    fn check_schema(&self) -> Result<()> {
+        match self.get::<u32>(SCHEMA_KEY)? {
+            Some(SCHEMA) => Ok(()),
+            Some(other) => {
+                let why =
+                    format!("it has schema {other}, and this version reads {SCHEMA}; use the version that wrote it");
+                Err(self.refuse(why))
+            }
+            None => self.write_schema(),
+        }
+    }
+
+    fn write_schema(&self) -> Result<()> {
+        self.meta.insert(SCHEMA_KEY, to_json(&SCHEMA)?).map_err(|error| self.damaged(&error))
+    }
+
+    /// Brings all that is in the journal to where it is read from.
+    #[cfg(test)]
+    pub fn flush(&self) {
+        for keyspace in [&self.queue, &self.seen, &self.robots, &self.meta] {
+            keyspace.rotate_memtable_and_wait().unwrap();
+        }
+    }
+
+    fn queued(&self, entry: fjall::Guard) -> Result<(Domain, StoredEntry)> {
+        let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+        let (domain, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
+        Ok((domain, self.decode(place, &value)?))
+    }
+
+    fn decode(&self, place: Place, value: &[u8]) -> Result<StoredEntry> {
+        let header = value.split_at_checked(HEADER).and_then(|(header, json)| {
+            let (attempts, not_before) = header.split_at_checked(4)?;
+            Some((u32::from_be_bytes(attempts.try_into().ok()?), u64_of(not_before), json))
+        });
+        let (attempts, not_before, json) = header.ok_or_else(|| self.damaged(&"a queue's entry is cut short"))?;
+        let request: Request = self.json(json)?;
+        let entry = Entry { place, attempts, request: Arc::new(request) };
+        Ok(StoredEntry { entry, not_before: (not_before > 0).then_some(not_before) })
+    }
+
+    fn get<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
+        let value = self.meta.get(key).map_err(|error| self.damaged(&error))?;
+        value.map(|value| self.json(&value)).transpose()
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
+        serde_json::from_slice(bytes).map_err(|error| self.damaged(&error))
+    }
+
+    fn damaged(&self, error: &dyn std::fmt::Display) -> Error {
+        damaged(&self.dir, error)
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> Error {
+        self.refuse(format!("it cannot be written any more: {error}; what was stored before is safe"))
+    }
+}
+
+impl Store for FjallStore {
+    fn load(&self) -> Result<Contents> {
+        let counters = self.get::<Counters>(COUNTERS_KEY)?;
+        let mut contents = Contents { counters, settings: self.get(SETTINGS_KEY)?, ..Contents::default() };
+        for entry in self.meta.prefix([WAITING]) {
+            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            contents.waiting.push((domain_of(&key), u64_of(&value)));
+        }
+        for entry in self.meta.prefix([HISTORY]) {
+            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            contents.histories.push((domain_of(&key), self.json(&value)?));
+        }
+        for entry in self.meta.prefix([INCLUDED]) {
+            let key = entry.key().map_err(|error| self.damaged(&error))?;
+            let url = key.get(1..).and_then(|url| std::str::from_utf8(url).ok()).and_then(|url| Url::parse(url).ok());
+            contents.included.extend(url);
+        }
+        Ok(contents)
+    }
+
+    fn keep_settings(&self, settings: &BTreeMap<String, String>) -> Result<()> {
+        self.meta.insert(SETTINGS_KEY, to_json(settings)?).map_err(|error| self.damaged(&error))
+    }
+
+    fn apply(&self, batch: Batch) -> Result<()> {
+        let mut stored = self.database.batch();
+        for (key, change) in in_order(batch.changes) {
+            match change {
+                Change::Put { entry, not_before, .. } => stored.insert(&self.queue, key, encode(&entry, not_before)?),
+                Change::Remove { .. } => stored.remove(&self.queue, key),
+                Change::See(_, at) => stored.insert(&self.seen, key, at.to_be_bytes()),
+                Change::Unsee(_) => stored.remove(&self.seen, key),
+                Change::Remember { history, .. } => stored.insert(&self.meta, key, to_json(&history)?),
+                Change::Include(_) => stored.insert(&self.meta, key, []),
+                Change::Bury { dead, .. } => stored.insert(&self.meta, key, to_json(&dead)?),
+                Change::Unbury { .. } | Change::Forget { .. } => stored.remove(&self.meta, key),
+                Change::Robots { file, .. } => stored.insert(&self.robots, key, file.to_bytes()),
+            }
+        }
+        for (domain, count) in batch.waiting {
+            let key = meta_key(WAITING, domain.as_str());
+            if count == 0 {
+                stored.remove(&self.meta, key);
+            } else {
+                stored.insert(&self.meta, key, count.to_be_bytes());
+            }
+        }
+        if let Some(counters) = batch.counters {
+            stored.insert(&self.meta, COUNTERS_KEY, to_json(&counters)?);
+        }
+        stored.commit().map_err(|error| self.failed(&error))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.database.persist(PersistMode::SyncData).map_err(|error| self.failed(&error))
+    }
+
+    fn queue(&self, domain: &Domain, from: Place, max: usize) -> Result<QueuePart> {
+        let last = Place { rank: u32::MAX, age: u64::MAX };
+        let range = queue_key(domain, from)..=queue_key(domain, last);
+        let mut entries = Vec::with_capacity(max);
+        for entry in self.queue.range(range).take(max) {
+            entries.push(self.queued(entry)?.1);
+        }
+        let next = if entries.len() < max { None } else { entries.last().map(|last| last.entry.place.behind()) };
+        Ok(QueuePart { entries, next })
+    }
+
+    fn seen(&self, fingerprints: &[Fingerprint]) -> Result<Vec<(Fingerprint, u32)>> {
+        let mut seen = Vec::new();
+        for fingerprint in fingerprints {
+            let value = self.seen.get(fingerprint.to_bytes()).map_err(|error| self.damaged(&error))?;
+            seen.extend(value.map(|value| (*fingerprint, u32_of(&value))));
+        }
+        Ok(seen)
+    }
+
+    fn robots(&self, origin: &str) -> Result<Option<RobotsFile>> {
+        let value = self.robots.get(origin).map_err(|error| self.damaged(&error))?;
+        let read = |value: fjall::Slice| {
+            RobotsFile::from_bytes(&value).ok_or_else(|| self.damaged(&"a robots file is cut short"))
+        };
+        value.map(read).transpose()
+    }
+
+    fn each_seen(&self, from: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()> {
+        let from = from.to_bytes();
+        for entry in self.seen.range(from..).chain(self.seen.range(..from)) {
+            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            let bytes = (*key).try_into().map_err(|_| self.damaged(&"a fingerprint has not 16 bytes"))?;
+            if visit(Fingerprint::from_bytes(bytes), u32_of(&value)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn each_queued(&self, visit: &mut dyn FnMut(Domain, StoredEntry) -> ControlFlow<()>) -> Result<()> {
+        for entry in self.queue.iter() {
+            let (domain, stored) = self.queued(entry)?;
+            if visit(domain, stored).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn each_dead(&self, visit: &mut dyn FnMut(u64, DeadLetter) -> ControlFlow<()>) -> Result<()> {
+        for entry in self.meta.prefix([DEAD]) {
+            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            if visit(u64_of(key.get(1..).unwrap_or_default()), self.json(&value)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, why: String) -> Error {
+        Error::store(&self.dir, why)
+    }
+}
+
+fn damaged(dir: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::store(dir, format!("it is damaged: {error}; `actix-crawler state DIR --verify` tells what can be saved"))
+}
+
+fn encode(entry: &Entry, not_before: Option<u64>) -> Result<Vec<u8>> {
+    let mut value = Vec::with_capacity(HEADER + 160);
+    value.extend(entry.attempts.to_be_bytes());
+    value.extend(not_before.unwrap_or(0).to_be_bytes());
+    serde_json::to_writer(&mut value, &*entry.request).map_err(Error::State)?;
+    Ok(value)
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(Error::State)
+}
+
+#[cfg(test)]
+mod tests;

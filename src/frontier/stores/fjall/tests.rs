@@ -1,0 +1,128 @@
+//! A state of an earlier version, and what a store keeps beside queues.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use super::*;
+use crate::{
+    frontier::{
+        Frontier, Leased, Next,
+        durable::{Checkpoint, News},
+    },
+    recrawl::Recrawl,
+};
+
+/// Forty requests taken in, of which two are done, one failed for good and one was given back with a delay, as the first
+/// version with a state (schema 1, three keyspaces, no `identity` among the settings) stored them.
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-schema-1");
+
+fn copied_fixture() -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(fs::copy(entry.path(), to).is_ok()) }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(Path::new(FIXTURE), dir.path());
+    for keyspace in 0..4 {
+        // An empty folder is in no repository.
+        fs::create_dir_all(dir.path().join(format!("store/keyspaces/{keyspace}/tables"))).unwrap();
+    }
+    dir
+}
+
+fn opening(settings: &[(&'static str, &str)]) -> Opening {
+    let settings = settings.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+    Opening { settings, ..Opening::new(Recrawl::default(), Instant::now()) }
+}
+
+/// The next lease, waiting for the store where it has to read.
+fn lease(frontier: &mut dyn Frontier, domain: &Domain) -> Leased {
+    for _ in 0..10_000 {
+        let now = Instant::now();
+        match frontier.lease(domain, now) {
+            Next::Leased(leased) => return leased,
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+        frontier.durable().unwrap().news(now);
+    }
+    panic!("nothing is leased")
+}
+
+#[test]
+fn a_state_of_the_first_version_opens_and_goes_on() {
+    let dir = copied_fixture();
+    let summary = open_state(dir.path()).unwrap().verify().unwrap();
+    assert_eq!(summary.problems, Vec::<String>::new());
+    assert_eq!((summary.seen, summary.domains, summary.dead), (40, 1, 1));
+    let given = [("domain_key", "RegistrableDomain"), ("scope", "b"), ("identity", "canonical-url")];
+    let Opened { mut frontier, resumed } = open(dir.path(), opening(&given)).unwrap();
+    let checkpoint = resumed.checkpoint.unwrap();
+    assert_eq!((checkpoint.ledger.discovered, checkpoint.ledger.done, checkpoint.items), (40, 2, 2));
+    assert_eq!(resumed.changed, ["scope"], "the identity was this one, though it had no name then");
+    assert_eq!(resumed.included, [Url::parse("http://www.e.org/").unwrap()]);
+    let (domain, history) = &resumed.histories[0];
+    assert_eq!((history.spacing, history.requests), (Some(Duration::from_secs(2)), 4));
+    assert_eq!(frontier.queued(), 37);
+    let mut pages: Vec<_> = (0..37).map(|_| lease(&mut *frontier, domain)).collect();
+    assert_eq!(pages[0].request.url.path(), "/11", "the delay has passed");
+    assert_eq!((pages[0].attempt, pages[0].request.state::<u32>().unwrap()), (2, Some(11)));
+    pages.sort_by_key(|leased| leased.request.url.path().trim_start_matches('/').parse::<u32>().unwrap());
+    assert!(pages.iter().all(|leased| leased.request.headers.len() == 1));
+    pages.dedup_by_key(|leased| leased.request.url.clone());
+    assert_eq!(pages.len(), 37);
+    frontier.durable().unwrap().close().blocking_recv().unwrap().unwrap();
+}
+
+#[test]
+fn another_domain_key_or_identity_is_refused_with_what_to_do() {
+    let dir = copied_fixture();
+    for given in [
+        [("domain_key", "Host"), ("identity", "canonical-url")],
+        [("domain_key", "RegistrableDomain"), ("identity", "mine/1")],
+    ] {
+        let error = open(dir.path(), opening(&given)).err().unwrap().to_string();
+        assert!(error.contains("set that") && error.contains("another state"), "{error}");
+    }
+}
+
+#[test]
+fn a_robots_file_is_there_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..2 {
+        let Opened { mut frontier, .. } = open(dir.path(), opening(&[])).unwrap();
+        let durable = frontier.durable().unwrap();
+        if round == 0 {
+            durable.remember_robots("https://e.org", b"User-agent: *\nDisallow: /x", 7);
+        }
+        for (origin, expected) in [("https://e.org", true), ("https://f.org", false)] {
+            let ticket = durable.robots(origin).unwrap();
+            durable.commit(Checkpoint::default(), Instant::now());
+            let file = loop {
+                match durable.news(Instant::now()) {
+                    Some(News::Robots(answered, file)) if answered == ticket => break file,
+                    _ => std::thread::sleep(Duration::from_millis(1)),
+                }
+            };
+            assert_eq!(file.is_some(), expected, "{origin} in round {round}");
+            assert!(file.is_none_or(|file| file.fetched_at_ms == 7 && file.body.starts_with(b"User-agent")));
+        }
+        durable.close().blocking_recv().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_store_that_was_left_unfinished_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let unfinished = dir.path().join("store.new/keyspaces");
+    fs::create_dir_all(&unfinished).unwrap();
+    fs::write(unfinished.join("junk"), "cut sh").unwrap();
+    FjallStore::open(dir.path()).unwrap();
+    assert!(!dir.path().join("store.new").exists());
+    assert_eq!(open_state(dir.path()).unwrap().verify().unwrap().problems, Vec::<String>::new());
+}

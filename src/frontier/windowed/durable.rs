@@ -1,0 +1,164 @@
+//! What the windowed frontier tells its store and hears from it: commits, questions, and news.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use url::Url;
+
+use super::{
+    WindowedFrontier,
+    store::{Change, DeadLetter},
+    store_thread::{Answer, Order},
+};
+use crate::{
+    domain::Domain,
+    frontier::durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, News, RobotsFile, Ticket},
+    identity::Fingerprint,
+    request::Request,
+};
+
+/// What the store was asked about fingerprints.
+pub(super) struct Question {
+    /// All that it is about, whether they were known or not.
+    fingerprints: Vec<Fingerprint>,
+    generation: u64,
+}
+
+/// What is done in so long is committed together: each commit costs as much as some pages. A page whose commit a crash
+/// prevents is crawled again.
+const GATHER: Duration = Duration::from_millis(25);
+
+/// So many changes are committed without waiting for more.
+const MAX_GATHERED: usize = 2_000;
+
+impl WindowedFrontier {
+    /// Asks the store for those that are not known; answers whether there are any. Those that are known are kept at
+    /// least as long as the answer counts.
+    pub(super) fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) -> bool {
+        let generation = self.recent.generation();
+        let unknown = fingerprints.iter().copied().filter(|fingerprint| !self.recent.refresh(fingerprint));
+        let unknown: Vec<_> = unknown.collect();
+        let asked = !unknown.is_empty();
+        if asked {
+            self.link.send(Order::Ask { ticket, fingerprints: unknown });
+            self.questions.insert(ticket, Question { fingerprints, generation });
+        }
+        asked
+    }
+
+    /// Takes the answer to a question in; `None` if it has come too late to count, and was asked again.
+    fn take_seen(&mut self, ticket: Ticket, seen: Vec<(Fingerprint, u32)>) -> Option<Ticket> {
+        let question = self.questions.remove(&ticket)?;
+        if !self.recent.has_forgotten_since(question.generation) {
+            for (fingerprint, at) in seen {
+                // It may have been taken in anew since.
+                let at = self.recent.seen_at(&fingerprint).map_or(at, |known| known.max(at));
+                self.recent.insert(fingerprint, at);
+            }
+        }
+        // What came between question and answer may be forgotten already, or what was known when it was asked.
+        let too_late = self.recent.has_forgotten_since(question.generation);
+        let asked_again = too_late && self.ask(ticket, question.fingerprints);
+        (!asked_again).then_some(ticket)
+    }
+}
+
+impl Durable for WindowedFrontier {
+    fn listen(&mut self, listener: Arc<dyn Listener>) {
+        self.link.listen(listener);
+    }
+
+    fn news(&mut self, now: Instant) -> Option<News> {
+        while let Some(answer) = self.link.next_answer() {
+            match answer {
+                Answer::Seen { ticket, seen } => {
+                    if let Some(ticket) = self.take_seen(ticket, seen) {
+                        return Some(News::Answered(ticket));
+                    }
+                }
+                Answer::Read { domain, read } => {
+                    self.take_read(&domain, read, now);
+                    return Some(News::Arrived(domain));
+                }
+                Answer::Stored(ticket) => return Some(News::Stored(ticket)),
+                Answer::Robots { ticket, file } => return Some(News::Robots(ticket, file)),
+                Answer::Room => return Some(News::Room),
+                Answer::Failed(why) => return Some(News::Failed(why)),
+            }
+        }
+        None
+    }
+
+    fn commit(&mut self, checkpoint: Checkpoint, now: Instant) {
+        self.committed = now;
+        let mut transaction = std::mem::take(&mut self.transaction);
+        for domain in std::mem::take(&mut self.touched) {
+            let Some(queue) = self.queues.get_mut(&domain) else { continue };
+            queue.touched = false;
+            let stored = queue.stored;
+            if stored == 0 && !queue.is_reading() {
+                self.queues.remove(&domain);
+            }
+            transaction.waiting.push((domain, stored));
+        }
+        transaction.end(checkpoint, self.next, self.seen);
+        self.link.send(Order::Store(transaction));
+        self.reads.drain(..).for_each(|read| self.link.send(read));
+    }
+
+    fn commit_due(&self) -> Option<Instant> {
+        if !self.reads.is_empty() || self.transaction.changes.len() >= MAX_GATHERED {
+            return Some(self.committed);
+        }
+        (!self.transaction.is_empty()).then(|| self.committed + GATHER)
+    }
+
+    fn acknowledge(&mut self) -> Ticket {
+        let ticket = Ticket(self.number());
+        self.transaction.acknowledge(ticket);
+        ticket
+    }
+
+    fn remember(&mut self, domain: &Domain, history: DomainHistory) {
+        self.transaction.changes.push(Change::Remember { domain: domain.clone(), history });
+    }
+
+    fn remember_robots(&mut self, origin: &str, body: &[u8], fetched_at_ms: u64) {
+        let file = RobotsFile { body: Bytes::copy_from_slice(body), fetched_at_ms };
+        self.transaction.changes.push(Change::Robots { origin: origin.to_owned(), file });
+    }
+
+    fn robots(&mut self, origin: &str) -> Option<Ticket> {
+        let ticket = Ticket(self.number());
+        let order = Order::Robots { ticket, origin: origin.to_owned() };
+        // What is not committed yet is not in the store, so the question waits for the commit.
+        if self.transaction.is_empty() {
+            self.link.send(order)
+        } else {
+            self.reads.push(order)
+        }
+        Some(ticket)
+    }
+
+    fn include(&mut self, seed: &Url) {
+        self.transaction.changes.push(Change::Include(seed.clone()));
+    }
+
+    fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str) {
+        let (domain, request) = (domain.clone(), request.clone());
+        let dead = DeadLetter { domain, request, outcome: outcome.to_owned(), detail: detail.to_owned() };
+        let number = self.number();
+        self.transaction.changes.push(Change::Bury { number, dead });
+    }
+
+    fn is_behind(&self) -> bool {
+        self.link.is_behind()
+    }
+
+    fn close(&mut self) -> Closed {
+        self.link.close()
+    }
+}

@@ -1,0 +1,360 @@
+//! The windowed frontier: larger than memory, and there again after a crash. Knows no database.
+//!
+//! It runs on the scheduler's thread and never waits. It holds a window of the first requests of each domain's queue,
+//! the loans, and the fingerprints that came last. All else is in a [`Store`], which has a thread of its own
+//! (`store_thread`).
+
+mod clock;
+mod durable;
+mod opening;
+mod recent;
+pub mod state;
+pub mod store;
+mod store_thread;
+pub mod window;
+
+use std::{sync::Arc, time::Instant};
+
+use hashbrown::{HashMap, HashSet};
+
+pub use self::opening::open;
+use self::{
+    clock::Clock,
+    durable::Question,
+    recent::RecentlySeen,
+    store::{Change, QueuePart},
+    store_thread::{Order, StoreLink, Transaction},
+    window::{Entry, Place, Window},
+};
+use super::{
+    Drained, Frontier, LeaseId, Leased, Left, Next, Offered,
+    durable::{Durable, Ticket},
+};
+use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
+
+/// Keeps requests in a store, and of each domain's queue the first few in memory.
+pub(super) struct WindowedFrontier {
+    queues: HashMap<Domain, Window>,
+    leases: HashMap<LeaseId, Loan>,
+    /// The numbers of the entries that are in memory, so that what is read beside them is not taken for more.
+    held: HashSet<u64>,
+    recent: RecentlySeen,
+    questions: HashMap<Ticket, Question>,
+    /// Entries in the store: waiting, or lent.
+    stored: u64,
+    /// Entries in the memory of all queues.
+    in_memory: usize,
+    /// Numbers entries, loans and tickets; entries of equal priority go in its order.
+    next: u64,
+    seen: u64,
+    recrawl: Recrawl,
+    clock: Clock,
+    /// What was done since the last commit.
+    transaction: Transaction,
+    /// When that was.
+    committed: Instant,
+    /// Questions that wait for the commit.
+    reads: Vec<Order>,
+    /// The domains whose queues have changed since the last commit.
+    touched: Vec<Domain>,
+    link: StoreLink,
+    sizes: Sizes,
+}
+
+struct Loan {
+    domain: Domain,
+    entry: Entry,
+}
+
+/// How much is kept in memory.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// The most requests over all queues.
+    all: usize,
+    /// The most requests of one domain.
+    of_a_domain: usize,
+    /// The most fingerprints of a generation.
+    generation: usize,
+    /// The most fingerprints among which the due are forgotten when the state is opened.
+    looked_through: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            // About 90 MB.
+            all: 200_000,
+            // What a fast domain needs while the store is busy with a sync.
+            of_a_domain: 8_192,
+            // About 20 MB for each of two. A crawl of fewer pages never asks its store what it has seen.
+            generation: 800_000,
+            // Under a second. Each time from another place on, so that all have their turn.
+            looked_through: 1_000_000,
+        }
+    }
+}
+
+/// The fewest requests that are read at once, as each reading costs as much as some of them.
+const FEWEST_READ: usize = 8;
+
+/// The most requests that are read at once: more would keep the store from others for too long.
+const MAX_READ: usize = 1_024;
+
+/// When so many requests of a domain wait for a later time, those behind them are not looked at.
+const MAX_DELAYED: usize = 1_024;
+
+impl WindowedFrontier {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// How many requests a domain may have in memory now: fewer when there are many domains.
+    fn share(&self) -> usize {
+        if self.in_memory >= self.sizes.all {
+            return 1;
+        }
+        let even = self.sizes.all / 2 / self.queues.len().max(1);
+        even.max(FEWEST_READ).min(self.sizes.of_a_domain)
+    }
+
+    /// Asks the store for more of a domain's queue, unless it was asked already. What is not committed yet is not in
+    /// the store, so the question waits for the commit.
+    fn read(&mut self, domain: &Domain, most: usize) {
+        let Some(from) = self.queues.get_mut(domain).and_then(Window::begin_reading) else { return };
+        let order = Order::Read { domain: domain.clone(), from, most };
+        if self.transaction.is_empty() {
+            self.link.send(order);
+        } else {
+            self.reads.push(order);
+        }
+    }
+
+    /// Takes in the answer to [`WindowedFrontier::read`].
+    fn take_read(&mut self, domain: &Domain, read: QueuePart, now: Instant) {
+        let Some(queue) = self.queues.get_mut(domain) else { return };
+        let mut new = 0;
+        queue.end_reading(read.next, |removed| {
+            let entries = read.entries.into_iter().filter(|entry| !removed.contains(&entry.entry.place.age));
+            let entries = entries.filter(|entry| self.held.insert(entry.entry.place.age));
+            let entries: Vec<_> = entries
+                .map(|stored| (stored.entry, stored.not_before.map(|at| self.clock.instant(at)).filter(|at| *at > now)))
+                .collect();
+            new = entries.len();
+            entries
+        });
+        let is_empty = queue.stored == 0;
+        self.in_memory += new;
+        if is_empty {
+            // It was kept for this answer only.
+            self.touch(domain);
+        }
+    }
+
+    fn touch(&mut self, domain: &Domain) {
+        if let Some(queue) = self.queues.get_mut(domain)
+            && !std::mem::replace(&mut queue.touched, true)
+        {
+            self.touched.push(domain.clone());
+        }
+    }
+
+    fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
+        let Loan { domain, mut entry, .. } = loan;
+        if !attempted {
+            entry.attempts -= 1;
+        }
+        if attempted || not_before.is_some() {
+            let not_before = not_before.map(|at| self.clock.millis(at));
+            self.transaction.put(&domain, &entry, not_before);
+        }
+        if let Some(queue) = self.queues.get_mut(&domain) {
+            queue.lent -= 1;
+            queue.push(entry, not_before);
+            self.in_memory += 1;
+        }
+        domain
+    }
+
+    /// Forgets an entry that is in memory or lent, here and in the store.
+    fn remove(&mut self, domain: &Domain, place: Place) {
+        self.held.remove(&place.age);
+        self.stored -= 1;
+        self.transaction.changes.push(Change::Remove { domain: domain.clone(), place });
+        if let Some(queue) = self.queues.get_mut(domain) {
+            queue.stored -= 1;
+            queue.removed(place.age);
+        }
+        self.touch(domain);
+    }
+}
+
+impl Frontier for WindowedFrontier {
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
+        let now = self.clock.second(now);
+        let seen_at = self.recent.seen_at(&fingerprint);
+        if !request.dont_filter && seen_at.is_some_and(|seen_at| !self.recrawl.is_due(seen_at, now)) {
+            return Offered::AlreadySeen;
+        }
+        self.recent.insert(fingerprint, now);
+        self.seen += u64::from(seen_at.is_none());
+        self.transaction.changes.push(Change::See(fingerprint, now));
+        let place = Place::new(request.priority, self.number());
+        let entry = Entry { place, attempts: 0, request: Arc::new(request) };
+        self.transaction.put(domain, &entry, None);
+        let share = self.share();
+        let queue = self.queues.entry_ref(domain).or_default();
+        queue.stored += 1;
+        self.stored += 1;
+        if queue.takes(place, share) {
+            queue.push(entry, None);
+            self.held.insert(place.age);
+            self.in_memory += 1;
+        } else {
+            queue.leave_in_store(place);
+        }
+        self.touch(domain);
+        Offered::Queued
+    }
+
+    fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool {
+        self.recent.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.clock.second(now)))
+    }
+
+    fn look_up(&mut self, fingerprints: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
+        if self.recent.is_complete() {
+            return None;
+        }
+        let ticket = Ticket(self.number());
+        self.ask(ticket, fingerprints.collect()).then_some(ticket)
+    }
+
+    fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
+        let share = self.share();
+        let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
+        queue.wake(now);
+        let Some(mut entry) = queue.pop() else {
+            if !queue.has_more() || queue.delayed() >= MAX_DELAYED {
+                return queue.wakes_at().map_or(Next::Empty, Next::NotBefore);
+            }
+            self.read(domain, share.min(MAX_READ));
+            return Next::Coming;
+        };
+        queue.lent += 1;
+        let runs_low = queue.has_more() && queue.ready() < share / 4;
+        self.in_memory -= 1;
+        if runs_low && share > FEWEST_READ {
+            self.read(domain, share.min(MAX_READ));
+        }
+        entry.attempts += 1;
+        let id = LeaseId(self.number());
+        let leased = Leased { id, request: entry.request.clone(), attempt: entry.attempts };
+        self.leases.insert(id, Loan { domain: domain.clone(), entry });
+        Next::Leased(leased)
+    }
+
+    fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
+        let share = self.share();
+        let queue = self.queues.get_mut(domain)?;
+        queue.wake(now);
+        if queue.can_pop() {
+            return Some(now);
+        }
+        if !queue.has_more() || queue.delayed() >= MAX_DELAYED {
+            return queue.wakes_at();
+        }
+        self.read(domain, share.min(MAX_READ));
+        None
+    }
+
+    fn settle(&mut self, id: LeaseId) -> bool {
+        let Some(loan) = self.leases.remove(&id) else { return false };
+        if let Some(queue) = self.queues.get_mut(&loan.domain) {
+            queue.lent -= 1;
+        }
+        self.remove(&loan.domain, loan.entry.place);
+        true
+    }
+
+    fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain> {
+        let loan = self.leases.remove(&id)?;
+        Some(self.take_back(loan, not_before, attempted))
+    }
+
+    fn drain(&mut self, domain: &Domain, most: usize) -> Drained {
+        let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
+        let entries = queue.take_any(most);
+        let left = match (queue.ready() + queue.delayed(), queue.has_more()) {
+            (0, false) => Left::Nothing,
+            (0, true) => Left::Coming,
+            _ => Left::Here,
+        };
+        self.in_memory -= entries.len();
+        for entry in &entries {
+            self.remove(domain, entry.place);
+        }
+        if left == Left::Coming {
+            self.read(domain, MAX_READ);
+        }
+        Drained { requests: entries.into_iter().map(|entry| entry.request).collect(), left }
+    }
+
+    fn domains(&self) -> Box<dyn Iterator<Item = &Domain> + '_> {
+        Box::new(self.queues.iter().filter(|(_, queue)| queue.has_waiting()).map(|(domain, _)| domain))
+    }
+
+    fn has_waiting(&self, domain: &Domain) -> bool {
+        self.queues.get(domain).is_some_and(Window::has_waiting)
+    }
+
+    fn queued(&self) -> u64 {
+        self.stored - self.leased()
+    }
+
+    fn queued_of(&self, domain: &Domain) -> u64 {
+        self.queues.get(domain).map_or(0, Window::waiting)
+    }
+
+    fn leased(&self) -> u64 {
+        self.leases.len() as u64
+    }
+
+    fn durable(&mut self) -> Option<&mut dyn Durable> {
+        Some(self)
+    }
+}
+
+/// Returns what a panic said.
+pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic in the store")
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::{opening::open_sized, store::Store, *};
+    use crate::{
+        error::Result,
+        frontier::durable::{Opening, Resumed},
+    };
+
+    pub(in crate::frontier) use super::WindowedFrontier as Tiny;
+
+    /// A frontier with so little room that everything that can be forgotten is.
+    pub(in crate::frontier) fn tiny(store: impl Store + 'static, opening: Opening) -> Result<(Tiny, Resumed)> {
+        let sizes = Sizes { all: 24, of_a_domain: 4, generation: 8, looked_through: 16 };
+        open_sized(store, opening, sizes)
+    }
+
+    /// Waits until all that was committed is stored.
+    pub(in crate::frontier) fn sync(frontier: &Tiny) {
+        while frontier.link.backlog() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends as a killed process does: what the store has not done yet is not done.
+    pub(in crate::frontier) fn crash(frontier: Tiny) {
+        frontier.link.crash();
+    }
+}

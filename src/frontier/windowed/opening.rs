@@ -1,0 +1,142 @@
+//! Opening: from a store to a frontier over it: what was stored, which settings have changed, what is due.
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use hashbrown::{HashMap, HashSet};
+
+use super::{
+    Sizes, WindowedFrontier,
+    clock::Clock,
+    recent::RecentlySeen,
+    store::{Batch, Change, Contents, Store},
+    store_thread::{StoreLink, Transaction},
+    window::Window,
+};
+use crate::{
+    domain::Domain,
+    error::Result,
+    frontier::durable::{DOMAIN_KEY, IDENTITY, Opened, Opening, Resumed},
+    identity::{self, Fingerprint},
+};
+
+/// Opens a frontier over a store, and tells what an earlier process left there.
+///
+/// # Errors
+/// The store cannot be read or written, a setting is another one that cannot change, or the system refuses a thread.
+pub fn open(store: impl Store + 'static, opening: Opening) -> Result<Opened> {
+    let (frontier, resumed) = open_sized(store, opening, Sizes::default())?;
+    Ok(Opened { frontier: Box::new(frontier), resumed })
+}
+
+pub(super) fn open_sized(
+    store: impl Store + 'static,
+    opening: Opening,
+    sizes: Sizes,
+) -> Result<(WindowedFrontier, Resumed)> {
+    let clock = Clock::now();
+    let Opening { settings, recrawl, now } = opening;
+    let mut contents = store.load()?;
+    let changed = compare_settings(&store, contents.settings.take(), &settings)?;
+    if recrawl.revisit_after.is_some() {
+        let now = clock.second(now);
+        forget_due(&store, &mut contents, sizes.looked_through, |seen_at| recrawl.is_due(seen_at, now))?;
+    }
+    let (next, seen) = contents.counters.as_ref().map_or((0, 0), |counters| (counters.next, counters.seen));
+    let mut recent = RecentlySeen::with_generations_of(sizes.generation, &recrawl);
+    if seen <= sizes.generation as u64 {
+        store.each_seen(Fingerprint::from_bytes([0; 16]), &mut |fingerprint, at| {
+            recent.insert(fingerprint, at);
+            ControlFlow::Continue(())
+        })?;
+    } else {
+        recent.forget_completeness();
+    }
+    let windows = contents.waiting.into_iter().map(|(domain, stored)| (domain, Window::stored(stored)));
+    let queues: HashMap<Domain, Window> = windows.collect();
+    let frontier = WindowedFrontier {
+        stored: queues.values().map(|queue| queue.stored).sum(),
+        queues,
+        leases: HashMap::new(),
+        held: HashSet::new(),
+        recent,
+        questions: HashMap::new(),
+        in_memory: 0,
+        next,
+        seen,
+        recrawl,
+        committed: clock.start(),
+        clock,
+        transaction: Transaction::default(),
+        reads: Vec::new(),
+        touched: Vec::new(),
+        link: StoreLink::start(store)?,
+        sizes,
+    };
+    let resumed = Resumed {
+        checkpoint: contents.counters.map(|counters| counters.checkpoint),
+        histories: contents.histories,
+        included: contents.included,
+        changed,
+    };
+    Ok((frontier, resumed))
+}
+
+/// Tells which settings are not those of the last process, and keeps those of this one. Where no setting is given, none
+/// is compared.
+fn compare_settings(
+    store: &impl Store,
+    before: Option<BTreeMap<String, String>>,
+    settings: &[(&'static str, String)],
+) -> Result<Vec<String>> {
+    let now: BTreeMap<String, String> =
+        settings.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
+    if let Some(before) = &before {
+        for name in [DOMAIN_KEY, IDENTITY] {
+            // A state of an earlier version knew one identity only, and did not name it.
+            let default = (name == IDENTITY).then_some(identity::CANONICAL_URL);
+            let (then, now) = (before.get(name).map(String::as_str).or(default), now.get(name));
+            if let (Some(then), Some(now)) = (then, now)
+                && then != now
+            {
+                let why = format!(
+                    "its queues were kept with the {name} {then}, and this crawl has {now}; set that, or begin with another state"
+                );
+                return Err(store.refuse(why));
+            }
+        }
+    }
+    if settings.is_empty() {
+        return Ok(Vec::new());
+    }
+    store.keep_settings(&now)?;
+    let Some(before) = before else { return Ok(Vec::new()) };
+    let changed =
+        |(name, text): &&(&'static str, String)| before.get(*name).map_or(*name != IDENTITY, |before| before != text);
+    Ok(settings.iter().filter(changed).map(|(name, _)| (*name).to_owned()).collect())
+}
+
+/// Fingerprints that are forgotten in one batch: more would only take memory.
+const MAX_FORGOTTEN_AT_ONCE: usize = 10_000;
+
+/// Forgets what is due among up to `max` fingerprints, beginning anywhere; the count of what was seen goes with them.
+fn forget_due(store: &impl Store, contents: &mut Contents, max: usize, is_due: impl Fn(u32) -> bool) -> Result<()> {
+    let anywhere = Fingerprint::from_bytes(fastrand::u128(..).to_be_bytes());
+    let (mut due, mut looked_at) = (Vec::new(), 0);
+    store.each_seen(anywhere, &mut |fingerprint, at| {
+        if looked_at >= max {
+            return ControlFlow::Break(());
+        }
+        looked_at += 1;
+        if is_due(at) {
+            due.push(fingerprint);
+        }
+        ControlFlow::Continue(())
+    })?;
+    for part in due.chunks(MAX_FORGOTTEN_AT_ONCE) {
+        let counters = contents.counters.get_or_insert_default();
+        counters.seen = counters.seen.saturating_sub(part.len() as u64);
+        let changes = part.iter().map(|fingerprint| Change::Unsee(*fingerprint)).collect();
+        store.apply(Batch { changes, counters: contents.counters.clone(), ..Batch::default() })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,350 @@
+//! StoreThread: the thread that owns the store. It takes orders in their sequence, applies what has come in together as
+//! one batch, and answers questions after it. Knows no database.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    store::{Batch, Change, Counters, QueuePart, Store},
+    window::{Entry, Place},
+};
+use crate::{
+    clock,
+    domain::Domain,
+    error::{Error, Result},
+    frontier::durable::{Checkpoint, Closed, Listener, RobotsFile, Ticket},
+    identity::Fingerprint,
+};
+
+/// What the scheduler wants of the store.
+pub enum Order {
+    /// Store this, whole or not at all.
+    Store(Transaction),
+    /// Which of these were seen, and when?
+    Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
+    /// What stands in a domain's queue from here on?
+    Read { domain: Domain, from: Place, most: usize },
+    /// What is kept of this origin's robots file?
+    Robots { ticket: Ticket, origin: String },
+    /// Store what has come, and end.
+    Close(oneshot::Sender<std::result::Result<(), String>>),
+}
+
+/// What the store answers.
+pub enum Answer {
+    /// To [`Order::Ask`].
+    Seen { ticket: Ticket, seen: Vec<(Fingerprint, u32)> },
+    /// To [`Order::Read`].
+    Read { domain: Domain, read: QueuePart },
+    /// What was to be acknowledged is stored.
+    Stored(Ticket),
+    /// To [`Order::Robots`].
+    Robots { ticket: Ticket, file: Option<RobotsFile> },
+    /// It is not behind any more.
+    Room,
+    /// It can go on no longer.
+    Failed(String),
+}
+
+/// Changes that belong together, such as a page's end, its links and what the ledger says of both.
+#[derive(Default)]
+pub struct Transaction {
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+    /// How many entries the domains have now.
+    pub waiting: Vec<(Domain, u64)>,
+    counters: Counters,
+    /// Who is told when it is stored.
+    tickets: Vec<Ticket>,
+}
+
+impl Transaction {
+    /// Adds an entry.
+    pub fn put(&mut self, domain: &Domain, entry: &Entry, not_before: Option<u64>) {
+        self.changes.push(Change::Put { domain: domain.clone(), entry: entry.clone(), not_before });
+    }
+
+    /// Has the store say when the transaction is stored.
+    pub fn acknowledge(&mut self, ticket: Ticket) {
+        self.tickets.push(ticket);
+    }
+
+    /// Tells whether there is nothing to store and nobody to tell.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.tickets.is_empty()
+    }
+
+    /// Completes the transaction.
+    pub fn end(&mut self, checkpoint: Checkpoint, next: u64, seen: u64) {
+        self.counters = Counters { checkpoint, next, seen };
+    }
+}
+
+/// The scheduler's end of the channel to the store.
+pub struct StoreLink {
+    orders: Sender<Order>,
+    shared: Arc<Shared>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only a test waits for a crash"))]
+    thread: thread::JoinHandle<()>,
+}
+
+struct Shared {
+    answers: Mutex<VecDeque<Answer>>,
+    /// Whether the scheduler was told of answers that it has not fetched.
+    told: AtomicBool,
+    /// Changes that were ordered and are not stored.
+    backlog: AtomicUsize,
+    /// Whether the scheduler waits for room.
+    behind: AtomicBool,
+    listener: OnceLock<Arc<dyn Listener>>,
+    #[cfg(test)]
+    crashed: AtomicBool,
+}
+
+/// How often what was stored is made to survive a power cut.
+const SYNC_EVERY: Duration = Duration::from_millis(200);
+
+/// Changes that wait for the store before no more permits are granted: about 10 MB.
+const MAX_BACKLOG: usize = 20_000;
+
+/// The most changes that are stored in one batch; others wait for their answers meanwhile.
+const MAX_IN_A_BATCH: usize = 4_000;
+
+impl StoreLink {
+    /// Starts the store's thread.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn start(store: impl Store + 'static) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            answers: Mutex::default(),
+            told: AtomicBool::new(false),
+            backlog: AtomicUsize::new(0),
+            behind: AtomicBool::new(false),
+            listener: OnceLock::new(),
+            #[cfg(test)]
+            crashed: AtomicBool::new(false),
+        });
+        // Unbounded as a queue, bounded by the backlog: while that is large no work is taken on.
+        let (orders, inbox) = channel();
+        let owner = StoreThread { store, shared: shared.clone(), failed: None, synced: clock::now(), dirty: false };
+        let run = move || owner.run(&inbox);
+        let thread = thread::Builder::new().name("frontier".to_owned()).spawn(run).map_err(Error::Start)?;
+        Ok(Self { orders, shared, thread })
+    }
+
+    /// Says who is to be told of answers.
+    pub fn listen(&self, listener: Arc<dyn Listener>) {
+        let listener = self.shared.listener.get_or_init(|| listener);
+        if !self.shared.answers().is_empty() {
+            listener.notify();
+        }
+    }
+
+    /// Sends an order.
+    pub fn send(&self, order: Order) {
+        self.shared.backlog.fetch_add(order.weight(), Ordering::Relaxed);
+        // A thread that is gone has said why.
+        drop(self.orders.send(order));
+    }
+
+    /// Takes the next answer.
+    pub fn next_answer(&self) -> Option<Answer> {
+        let mut answers = self.shared.answers();
+        let answer = answers.pop_front();
+        if answer.is_none() {
+            // While the answers are held: what comes next is told anew.
+            self.shared.told.store(false, Ordering::SeqCst);
+        }
+        answer
+    }
+
+    /// Tells whether the store is behind; if so, it will say when it is not.
+    pub fn is_behind(&self) -> bool {
+        let behind = self.shared.backlog.load(Ordering::Relaxed) > MAX_BACKLOG;
+        if behind {
+            self.shared.behind.store(true, Ordering::SeqCst);
+        }
+        // It may have caught up in between and not have known that somebody waits.
+        behind && self.shared.backlog.load(Ordering::SeqCst) > MAX_BACKLOG
+    }
+
+    /// Has the store end.
+    pub fn close(&self) -> Closed {
+        let (closed, waiting) = oneshot::channel();
+        self.send(Order::Close(closed));
+        waiting
+    }
+
+    #[cfg(test)]
+    pub fn backlog(&self) -> usize {
+        self.shared.backlog.load(Ordering::SeqCst)
+    }
+
+    #[cfg(test)]
+    pub fn crash(self) {
+        self.shared.crashed.store(true, Ordering::SeqCst);
+        drop(self.orders);
+        self.thread.join().unwrap();
+    }
+}
+
+impl Shared {
+    fn answers(&self) -> MutexGuard<'_, VecDeque<Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, answer: Answer) {
+        let mut answers = self.answers();
+        answers.push_back(answer);
+        let told = self.told.swap(true, Ordering::SeqCst);
+        drop(answers);
+        if let (false, Some(listener)) = (told, self.listener.get()) {
+            listener.notify();
+        }
+    }
+}
+
+impl Order {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Store(transaction) => transaction.changes.len() + 1,
+            _ => 0,
+        }
+    }
+}
+
+/// The thread's own end.
+struct StoreThread<S> {
+    store: S,
+    shared: Arc<Shared>,
+    failed: Option<String>,
+    synced: Instant,
+    /// Whether something was stored since the last sync.
+    dirty: bool,
+}
+
+impl<S: Store> StoreThread<S> {
+    fn run(mut self, inbox: &Receiver<Order>) {
+        loop {
+            let wait = if self.dirty { SYNC_EVERY.saturating_sub(clock::now() - self.synced) } else { IDLE };
+            let first = match inbox.recv_timeout(wait) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                // Dropped without an end: as a crash.
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            #[cfg(test)]
+            if self.shared.crashed.load(Ordering::SeqCst) {
+                return;
+            }
+            let closed = self.work_off(first, inbox);
+            if self.dirty && (closed.is_some() || clock::now() - self.synced >= SYNC_EVERY) {
+                self.attempt(S::sync);
+                (self.synced, self.dirty) = (clock::now(), false);
+            }
+            if let Some(closed) = closed {
+                let result = self.failed.take().map_or(Ok(()), Err);
+                // The directory is free before anybody hears of the end.
+                drop(self.store);
+                return drop(closed.send(result));
+            }
+        }
+    }
+
+    /// Stores what has come in together, then answers: what is read holds all that was ordered before.
+    fn work_off(
+        &mut self,
+        first: Option<Order>,
+        inbox: &Receiver<Order>,
+    ) -> Option<oneshot::Sender<std::result::Result<(), String>>> {
+        let (mut batch, mut weight) = (Batch::default(), 0);
+        let (mut questions, mut tickets) = (Vec::new(), Vec::new());
+        let mut closed = None;
+        let mut next = first;
+        while let Some(order) = next {
+            weight += order.weight();
+            match order {
+                Order::Store(mut transaction) => {
+                    batch.changes.append(&mut transaction.changes);
+                    batch.waiting.extend(transaction.waiting);
+                    batch.counters = Some(transaction.counters);
+                    tickets.append(&mut transaction.tickets);
+                }
+                Order::Close(waiting) => {
+                    closed = Some(waiting);
+                    break;
+                }
+                question => questions.push(question),
+            }
+            next = if weight < MAX_IN_A_BATCH { inbox.try_recv().ok() } else { None };
+        }
+        if weight > 0 {
+            self.dirty = true;
+            if self.attempt(|store| store.apply(batch)).is_some() {
+                tickets.into_iter().for_each(|ticket| self.shared.answer(Answer::Stored(ticket)));
+            }
+            let before = self.shared.backlog.fetch_sub(weight, Ordering::SeqCst);
+            if before - weight <= MAX_BACKLOG && self.shared.behind.swap(false, Ordering::SeqCst) {
+                self.shared.answer(Answer::Room);
+            }
+        }
+        for question in questions {
+            self.answer(question);
+        }
+        closed
+    }
+
+    fn answer(&mut self, question: Order) {
+        match question {
+            Order::Ask { ticket, fingerprints } => {
+                let seen = self.attempt(|store| store.seen(&fingerprints));
+                if let Some(seen) = seen {
+                    self.shared.answer(Answer::Seen { ticket, seen });
+                }
+            }
+            Order::Read { domain, from, most } => {
+                if let Some(read) = self.attempt(|store| store.queue(&domain, from, most)) {
+                    self.shared.answer(Answer::Read { domain, read });
+                }
+            }
+            Order::Robots { ticket, origin } => {
+                if let Some(file) = self.attempt(|store| store.robots(&origin)) {
+                    self.shared.answer(Answer::Robots { ticket, file });
+                }
+            }
+            Order::Store(_) | Order::Close(_) => {}
+        }
+    }
+
+    /// Does something with the store, unless that has failed before. The first failure is the one that is told.
+    fn attempt<T>(&mut self, act: impl FnOnce(&S) -> Result<T>) -> Option<T> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let store = &self.store;
+        let why = match catch_unwind(AssertUnwindSafe(|| act(store))) {
+            Ok(Ok(done)) => return Some(done),
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("the store panicked: {}", super::message_of(&*panic)),
+        };
+        tracing::error!(why, "the frontier's store has failed");
+        self.failed = Some(why.clone());
+        self.shared.answer(Answer::Failed(why));
+        None
+    }
+}
+
+/// The store looks round so often when nothing comes.
+const IDLE: Duration = Duration::from_secs(3_600);
