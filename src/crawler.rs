@@ -5,13 +5,15 @@ mod wiring;
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, thread, time::Duration};
 
-use http::HeaderValue;
 use tokio::sync::watch;
 
 use self::wiring::run_system;
 use crate::{
     error::{Error, Result},
-    fetcher::offload::{Offload, OffloadThreads},
+    fetcher::{
+        fetch::{FetchStack, Layer},
+        offload::{Offload, OffloadThreads},
+    },
     handle::CrawlHandle,
     pipeline::{Each, Pipeline},
     politeness::{Politeness, RobotsPolicy},
@@ -43,6 +45,7 @@ pub struct Crawler<S: Spider> {
     user_agent: String,
     seeds: Vec<Result<Request>>,
     settings: Settings,
+    layers: Vec<Arc<dyn Layer>>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
 }
 
@@ -102,7 +105,8 @@ impl<S: Spider> Crawler<S> {
     /// `quotesbot/1.0 (+https://example.org/bot)`.
     pub fn new(spider: S, user_agent: impl Into<String>) -> Self {
         let seeds = spider.seeds().into_iter().map(Ok).collect();
-        Self { spider, user_agent: user_agent.into(), seeds, settings: Settings::default(), pipelines: Vec::new() }
+        let (settings, layers, pipelines) = (Settings::default(), Vec::new(), Vec::new());
+        Self { spider, user_agent: user_agent.into(), seeds, settings, layers, pipelines }
     }
 
     /// Begins at this URL.
@@ -136,6 +140,13 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn each(self, call: impl Fn(&S::Item) + Send + Sync + 'static) -> Self {
         self.pipeline(Each::new(call))
+    }
+
+    /// Puts a layer around every request, robots files included. `middleware` will do so for users.
+    #[cfg(test)]
+    pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
     }
 
     /// Takes all settings at once.
@@ -319,7 +330,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, mut settings, pipelines } = self;
+        let Self { spider, user_agent, seeds, mut settings, layers, pipelines } = self;
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
         settings.transport.credentials.extend(in_seeds);
@@ -334,7 +345,10 @@ impl<S: Spider> Crawler<S> {
         let said = user_agent::header(&user_agent)?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        Ok(Plan { spider: Arc::new(spider), user_agent, said, seeds, settings, transport, pipelines, threads, offload })
+        let warnings = transport.warnings();
+        let fetch = FetchStack::http(transport, said, true).layers(layers);
+        let spider = Arc::new(spider);
+        Ok(Plan { spider, user_agent, seeds, settings, fetch, warnings, pipelines, threads, offload })
     }
 }
 
@@ -342,11 +356,11 @@ impl<S: Spider> Crawler<S> {
 struct Plan<S: Spider> {
     spider: Arc<S>,
     user_agent: String,
-    /// The user agent as a header.
-    said: HeaderValue,
     seeds: Vec<Request>,
     settings: Settings,
-    transport: SharedTransport,
+    fetch: FetchStack,
+    /// What the report has to say of the settings.
+    warnings: Vec<String>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     threads: OffloadThreads,
     offload: Offload,

@@ -9,8 +9,7 @@ mod watch;
 use std::{collections::BTreeMap, fs};
 
 use actix_crawler::{
-    ThrottledClient, client::Response, error::Error, politeness::Politeness, retry::Retry,
-    transport::TransportSettings, user_agent,
+    ThrottledClient, client::Response, error::Error, politeness::Politeness, retry::Retry, transport::TransportSettings,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use url::Url;
@@ -25,6 +24,7 @@ use super::{
     block_on,
     config::{refuse_private, refuse_stdout},
     exit::{Exit, Failure},
+    once::with_contact,
     options::PollOptions,
     summary::SummaryFile,
     watch::Signals,
@@ -64,11 +64,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
 }
 
 fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> Result<ThrottledClient, Failure> {
-    let mut agent = options.identity.user_agent(urls)?;
-    if user_agent::check(&agent).is_err() {
-        // Only this machine is asked, and its owner is known.
-        agent += " (+http://localhost/)";
-    }
+    let agent = with_contact(options.identity.user_agent(urls)?);
     let retry = Retry::default();
     let attempts = options.retries.map_or(retry.attempts, |retries| retries.saturating_add(1));
     let politeness = Politeness { rate: options.rate, per_domain: options.concurrency, ..Politeness::default() };

@@ -29,7 +29,7 @@ pub struct Execution<'a, I, F> {
     client: ThrottledClient,
     requests: I,
     read: F,
-    progress: Option<Box<dyn FnMut(Progress) + Send + 'a>>,
+    progress: Option<Box<dyn FnMut(ExecutionProgress) + Send + 'a>>,
 }
 
 /// As [`Execution`], but the first failure ends it.
@@ -38,7 +38,7 @@ pub struct FailFast<'a, I, F>(Execution<'a, I, F>);
 
 /// How far an execution has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct ExecutionProgress {
     /// Requests that have ended.
     pub done: u64,
     /// Those of them that failed.
@@ -107,7 +107,7 @@ impl ThrottledClient {
 
 impl<'a, I, F> Execution<'a, I, F> {
     /// Calls a function after each request that has ended. It must not block.
-    pub fn progress(mut self, call: impl FnMut(Progress) + Send + 'a) -> Self {
+    pub fn progress(mut self, call: impl FnMut(ExecutionProgress) + Send + 'a) -> Self {
         self.progress = Some(Box::new(call));
         self
     }
@@ -169,8 +169,8 @@ struct Begun<'a, I, F, R, Run> {
     requests: I,
     read: Arc<F>,
     start: R,
-    report: Option<Box<dyn FnMut(Progress) + Send + 'a>>,
-    progress: Progress,
+    report: Option<Box<dyn FnMut(ExecutionProgress) + Send + 'a>>,
+    progress: ExecutionProgress,
     taken: usize,
     running: FuturesUnordered<Run>,
 }
@@ -187,7 +187,7 @@ where
             (least, Some(most)) if least == most => Some(most as u64),
             _ => None,
         };
-        let progress = Progress { done: 0, failed: 0, total };
+        let progress = ExecutionProgress { done: 0, failed: 0, total };
         Self {
             client,
             requests,

@@ -2,13 +2,12 @@
 //! from any thread. It has the crawler's throttle, gate and transport, and no limiter of its own.
 //!
 //! ```text
-//! client.get(url).send() ─→ Line (of the domain) ──Permit──→ Crew (worker arbiters) ─→ Http::send ─→ caller
+//! client.get(url).send() ─→ Line (of the domain) ──Permit──→ Workers (arbiters) ─→ Fetch ─→ caller
 //!                            ▲ first come, first served        │
 //!                            └── a refusal, a retry, a hop ────┘
 //! ```
 
 mod attempt;
-mod crew;
 mod execute;
 mod job;
 mod line;
@@ -17,6 +16,7 @@ mod network;
 mod pace;
 mod request;
 mod response;
+mod workers;
 
 use std::{
     fmt,
@@ -29,21 +29,23 @@ use std::{
 use http::Method;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{crew::Crew, job::Job, line::Line, lines::Lines};
+use self::{attempt::Rules, job::Job, line::Line, lines::Lines, workers::Workers};
 pub use self::{
-    execute::{Completion, Execution, FailFast, IntoRequest, Progress},
+    execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest},
     request::RequestBuilder,
     response::Response,
 };
+pub use crate::fetcher::http::ACCEPT_PAGES;
 use crate::{
     domain::{Domain, DomainKey},
     error::{Error, Result},
+    fetcher::fetch::FetchStack,
     identity::CanonicalUrl,
     politeness::{Override, Politeness},
     rate::Rate,
     retry::Retry,
     throttle::Evidence,
-    transport::{SharedTransport, TransportSettings},
+    transport::{SharedTransport, TransportSettings, body::BodyLimits},
     user_agent,
 };
 
@@ -68,10 +70,10 @@ pub struct ThrottledClient {
 /// What all clones of a client share.
 pub struct Desk {
     lines: Lines,
-    crew: Crew,
-    retry: Retry,
-    follow_redirects: bool,
-    canonical: CanonicalUrl,
+    workers: Workers,
+    body: BodyLimits,
+    /// The `Accept` header of requests that have none.
+    accept: String,
     /// Counts the requests, which are served in this order.
     numbers: AtomicU64,
     /// Where names are looked up.
@@ -87,6 +89,8 @@ pub struct ClientBuilder {
     transport: TransportSettings,
     retry: Retry,
     follow_redirects: bool,
+    retry_refusals: bool,
+    accept: String,
     adaptive: bool,
     threads: usize,
 }
@@ -112,6 +116,8 @@ impl ThrottledClient {
             transport,
             retry: Retry::default(),
             follow_redirects: true,
+            retry_refusals: true,
+            accept: "*/*".to_owned(),
             adaptive: false,
             // One worker sends some 10,000 requests a second; more than four would wait for the callers.
             threads: thread::available_parallelism().map_or(1, usize::from).min(4),
@@ -253,6 +259,19 @@ impl ClientBuilder {
         self
     }
 
+    /// Returns refusals (429, 503) to the caller at once. Otherwise the request waits until its domain may be asked
+    /// again. The domain cools either way.
+    pub fn keep_refusals(mut self) -> Self {
+        self.retry_refusals = false;
+        self
+    }
+
+    /// Sends this `Accept` header with requests that have none of their own, in place of `*/*`.
+    pub fn accept(mut self, media_types: impl Into<String>) -> Self {
+        self.accept = media_types.into();
+        self
+    }
+
     /// Gives each request at most so long, from the writing to the last byte, in place of two minutes. Waiting for the
     /// permit does not count.
     pub fn timeout(mut self, limit: Duration) -> Self {
@@ -287,13 +306,21 @@ impl ClientBuilder {
         self.politeness.check()?;
         let look_ups =
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
+        let body = self.transport.body;
         let transport = SharedTransport::new(self.transport, look_ups.handle())?;
-        let desk = Desk {
-            lines: Lines::new(self.politeness, self.adaptive),
-            crew: Crew::new(self.threads, transport, user_agent::header(&self.user_agent)?),
+        let rules = Rules {
             retry: self.retry,
             follow_redirects: self.follow_redirects,
+            retry_refusals: self.retry_refusals,
             canonical: CanonicalUrl::default(),
+            body,
+        };
+        let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?, false);
+        let desk = Desk {
+            lines: Lines::new(self.politeness, self.adaptive),
+            workers: Workers::new(self.threads, fetch, rules),
+            body,
+            accept: self.accept,
             numbers: AtomicU64::new(0),
             _look_ups: LookUps(Some(look_ups)),
         };

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{
     ThrottledClient,
-    job::{How, Job},
+    job::{Job, RequestOptions},
     line::Line,
     response::Response,
 };
@@ -32,13 +32,13 @@ pub struct RequestBuilder {
     url: Result<Url, Arc<Error>>,
     headers: Vec<(String, String)>,
     body: Bytes,
-    how: How,
+    options: RequestOptions,
 }
 
 impl RequestBuilder {
     pub(super) fn new(client: ThrottledClient, method: Method, url: &str) -> Self {
         let url = parse_url(url).map_err(Arc::new);
-        Self { client, method, url, headers: Vec::new(), body: Bytes::new(), how: How::default() }
+        Self { client, method, url, headers: Vec::new(), body: Bytes::new(), options: RequestOptions::default() }
     }
 
     /// Sets a header.
@@ -97,14 +97,14 @@ impl RequestBuilder {
 
     /// Gives this request at most so long, from the writing to the last byte. Waiting for the permit does not count.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.how.timeout = Some(limit);
+        self.options.timeout = Some(limit);
         self
     }
 
     /// Tells whether this request may be made again after it was written; by default GET, HEAD, OPTIONS, PUT, DELETE
     /// and TRACE may, and others not.
     pub fn repeatable(mut self, repeatable: bool) -> Self {
-        self.how.repeatable = Some(repeatable);
+        self.options.repeatable = Some(repeatable);
         self
     }
 
@@ -114,23 +114,23 @@ impl RequestBuilder {
     /// # Errors
     /// The request is wrong, or no whole answer came. A status of whatever kind is a [`Response`].
     pub async fn send(self) -> Result<Response> {
-        let Self { client, method, url, mut headers, body, how } = self;
+        let Self { client, method, url, mut headers, body, options } = self;
         let url = url.map_err(|error| {
             Arc::try_unwrap(error).unwrap_or_else(|shared| Error::setting("request", shared.to_string()))
         })?;
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
-            headers.push(("accept".to_owned(), "*/*".to_owned()));
+            headers.push(("accept".to_owned(), client.desk.accept.clone()));
         }
         let mut request = Request::new(method, url);
         request.headers = headers;
         request.body = body;
         let number = client.desk.numbers.fetch_add(1, Ordering::Relaxed);
-        let (job, answer) = Job::new(request, how, number);
+        let (job, result) = Job::new(request, options, number);
         let place = Place { line: client.desk.admit(job), number };
-        // The worker died with the request, which its thread's panic hook has reported.
-        let delivered = answer.await.map_err(|_| Error::Ended)??;
+        // No result: the attempt panicked, which the panic hook of its thread has reported.
+        let response = result.await.map_err(|_| Error::Ended)??;
         drop(place);
-        Response::open(delivered, client.desk.crew.body_limits())
+        response.decode(client.desk.body)
     }
 
     fn written<B: Into<Bytes>, E: Display>(mut self, body: Result<B, E>, content_type: &str) -> Self {

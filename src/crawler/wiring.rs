@@ -5,7 +5,6 @@ use std::sync::{Arc, mpsc::SyncSender};
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
 use futures_util::future::join_all;
 use hashbrown::HashSet;
-use http::HeaderValue;
 use tokio::sync::watch;
 
 use super::{Plan, Settings};
@@ -22,7 +21,7 @@ use crate::{
     error::Result,
     fetcher::{
         Desk, Fetched, Fetcher,
-        http::Http,
+        fetch::FetchStack,
         offload::{Offload, OffloadThreads},
         pool::{Hire, Pool},
     },
@@ -40,7 +39,7 @@ use crate::{
     request::Request,
     robots::product_token,
     spider::Spider,
-    transport::{SharedTransport, Transport},
+    transport::body::BodyLimits,
 };
 
 /// Runs the crawl's own actix system, which ends with the crawl.
@@ -63,10 +62,10 @@ type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
-    let Plan { spider, user_agent, said, seeds, settings, transport, pipelines, threads, offload } = plan;
+    let Plan { spider, user_agent, seeds, settings, fetch, warnings, pipelines, threads, offload } = plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
-    let warnings = transport.warnings();
+    let body_limits = settings.transport.body;
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
     // What waits on disk takes no memory.
@@ -84,7 +83,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let politeness = Arc::new(settings.politeness.clone());
             let known = Arc::new(Known::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, known: known.clone() },
+                Team { spider, outlets: outlets.clone(), offload, fetch, body_limits, known: known.clone() },
                 settings.scope.canonical.clone(),
                 context.address().recipient(),
             );
@@ -155,8 +154,8 @@ struct Team<S: Spider> {
     spider: Arc<S>,
     outlets: Outlets<S>,
     offload: Offload,
-    user_agent: HeaderValue,
-    transport: SharedTransport,
+    fetch: FetchStack,
+    body_limits: BodyLimits,
     known: Arc<Known>,
 }
 
@@ -166,8 +165,8 @@ impl<S: Spider> Clone for Team<S> {
             spider: self.spider.clone(),
             outlets: self.outlets.clone(),
             offload: self.offload.clone(),
-            user_agent: self.user_agent.clone(),
-            transport: self.transport.clone(),
+            fetch: self.fetch.clone(),
+            body_limits: self.body_limits,
             known: self.known.clone(),
         }
     }
@@ -179,10 +178,9 @@ fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipi
         let (team, canonical, scheduler) = (team.clone(), canonical.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let body_limits = team.transport.settings().body;
-            let http = Http::new(Transport::new(team.transport), team.user_agent, true);
-            let Team { spider, outlets, offload, known, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, canonical, known, body_limits }, scheduler)
+            let Team { spider, outlets, offload, fetch, body_limits, known } = team;
+            let fetch = fetch.build();
+            Fetcher::new(Desk { fetch, spider, outlets, offload, canonical, known, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

@@ -11,7 +11,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
 
-use super::shelf::StoredAnswer;
+use super::response_store::StoredResponse;
 use crate::error::Result;
 
 /// What a kept answer is good for.
@@ -33,12 +33,12 @@ pub fn check() -> Result<()> {
 }
 
 /// Tells whether an answer may be kept.
-pub fn is_storable(answer: &StoredAnswer) -> bool {
+pub fn is_storable(answer: &StoredResponse) -> bool {
     guarded(|| policy(answer).is_some_and(|policy| policy.is_storable())).unwrap_or(false)
 }
 
 /// Judges a kept answer for a request with the headers `asked`.
-pub fn judge(stored: &StoredAnswer, asked: &[(String, String)], now: SystemTime) -> Freshness {
+pub fn judge(stored: &StoredResponse, asked: &[(String, String)], now: SystemTime) -> Freshness {
     let judged = guarded(|| Some(policy(stored)?.before_request(&question(&stored.url, asked)?, now)));
     match judged.flatten() {
         Some(BeforeRequest::Fresh(_)) => Freshness::Fresh,
@@ -59,7 +59,7 @@ fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
-fn policy(stored: &StoredAnswer) -> Option<CachePolicy> {
+fn policy(stored: &StoredResponse) -> Option<CachePolicy> {
     let mut response = http1::Response::builder().status(stored.status).body(()).ok()?;
     for (name, value) in &stored.headers {
         let name: http1::HeaderName = name.as_str().parse().ok()?;
@@ -91,14 +91,14 @@ mod tests {
 
     use super::*;
 
-    fn stored(headers: &[(&'static str, &'static str)]) -> StoredAnswer {
+    fn stored(headers: &[(&'static str, &'static str)]) -> StoredResponse {
         let headers = headers
             .iter()
             .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let (url, asked) = ("https://e.org/".to_owned(), vec![("accept".to_owned(), "text/html".to_owned())]);
         let fetched_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        StoredAnswer { url, asked, status: 200, headers, fetched_at, body: "x".into() }
+        StoredResponse { url, asked, status: 200, headers, fetched_at, body: "x".into() }
     }
 
     fn after(seconds: u64, headers: &[(&'static str, &'static str)], accept: &str) -> Freshness {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderName, HeaderValue};
 
-use super::shelf::StoredAnswer;
+use super::response_store::StoredResponse;
 use crate::error::{Error, Result};
 
 /// What a kept answer is good for.
@@ -24,11 +24,11 @@ pub fn check() -> Result<()> {
 }
 
 /// Keeps nothing.
-pub fn is_storable(_: &StoredAnswer) -> bool {
+pub fn is_storable(_: &StoredResponse) -> bool {
     false
 }
 
 /// Asks the server.
-pub fn judge(_: &StoredAnswer, _: &[(String, String)], _: SystemTime) -> Freshness {
+pub fn judge(_: &StoredResponse, _: &[(String, String)], _: SystemTime) -> Freshness {
     Freshness::Stale(Vec::new())
 }

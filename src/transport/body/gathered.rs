@@ -33,18 +33,18 @@ pub struct Bodies {
 /// A body as far as it came. One piece alone is not copied.
 pub struct Gathered {
     bodies: Bodies,
-    held: Held,
+    held: Reservation,
     /// What it has that was not taken from the others yet.
     owed: u64,
-    waiting: Option<Pin<Box<dyn Future<Output = Held>>>>,
+    waiting: Option<Pin<Box<dyn Future<Output = Reservation>>>>,
     first: Bytes,
     all: BytesMut,
     length: u64,
 }
 
-/// The memory that a body takes from the others, until it is dropped.
+/// The memory that a body has reserved, until this is dropped.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct Reservation {
     bytes: Option<OwnedSemaphorePermit>,
     pass: Option<OwnedSemaphorePermit>,
 }
@@ -57,9 +57,9 @@ impl Bodies {
     }
 
     /// Takes memory for a body that comes at once, when there is some.
-    pub async fn hold(&self, length: u64) -> Held {
+    pub async fn hold(&self, length: u64) -> Reservation {
         let growth = length.saturating_sub(FREE);
-        let mut held = Held::default();
+        let mut held = Reservation::default();
         if !held.try_grow(growth, self) {
             held = self.clone().wait_for(growth).await;
         }
@@ -70,7 +70,7 @@ impl Bodies {
     pub fn gather(&self) -> Gathered {
         Gathered {
             bodies: self.clone(),
-            held: Held::default(),
+            held: Reservation::default(),
             owed: 0,
             waiting: None,
             first: Bytes::new(),
@@ -79,13 +79,13 @@ impl Bodies {
         }
     }
 
-    async fn wait_for(self, growth: u64) -> Held {
+    async fn wait_for(self, growth: u64) -> Reservation {
         let Self { left, pass } = self;
         // Neither is ever closed, which is what an error would tell.
         tokio::select! {
             biased;
-            bytes = left.acquire_many_owned(permits(growth)) => Held { bytes: bytes.ok(), pass: None },
-            pass = pass.acquire_owned() => Held { bytes: None, pass: pass.ok() },
+            bytes = left.acquire_many_owned(permits(growth)) => Reservation { bytes: bytes.ok(), pass: None },
+            pass = pass.acquire_owned() => Reservation { bytes: None, pass: pass.ok() },
         }
     }
 }
@@ -120,13 +120,18 @@ impl Gathered {
         Poll::Ready(true)
     }
 
+    /// Counts bytes that are kept beside the body, such as a copy of what was on the wire.
+    pub fn charge(&mut self, bytes: u64) {
+        self.owed += bytes;
+    }
+
     /// Returns how many bytes came.
     pub fn length(&self) -> u64 {
         self.length
     }
 
     /// Takes the body out, and what it holds of the memory.
-    pub fn take(&mut self) -> (Bytes, Held) {
+    pub fn take(&mut self) -> (Bytes, Reservation) {
         let first = std::mem::take(&mut self.first);
         let body = match first.len() {
             0 => std::mem::take(&mut self.all).freeze(),
@@ -137,7 +142,7 @@ impl Gathered {
     }
 }
 
-impl Held {
+impl Reservation {
     fn try_grow(&mut self, growth: u64, bodies: &Bodies) -> bool {
         if growth == 0 || self.pass.is_some() {
             return true;

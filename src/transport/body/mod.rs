@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use self::coding::Decoder;
 pub use self::{
     coding::{ACCEPT_ENCODING, Coding, codings},
-    gathered::{Bodies, FREE, Gathered, Held},
+    gathered::{Bodies, FREE, Gathered, Reservation},
 };
 use crate::{clock, outcome::FetchError, politeness::duration_text};
 
