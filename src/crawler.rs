@@ -1,6 +1,8 @@
 //! Crawler: the builder. Knows what a crawl may be told, and no actor (`wiring`).
 
 mod network;
+#[cfg(test)]
+mod seam_tests;
 mod wiring;
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, thread, time::Duration};

@@ -191,6 +191,3 @@ impl FetchStack {
         self.layers.iter().fold((self.innermost)(), |inner, layer| layer.wrap(inner))
     }
 }
-
-#[cfg(test)]
-mod tests {}
