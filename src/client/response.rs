@@ -1,4 +1,4 @@
-//! Response: a whole answer, as the caller of an API wants it.
+//! Response: a whole response, as the caller of an API wants it. Does not know how it was fetched.
 
 use std::{
     sync::Arc,
@@ -19,7 +19,21 @@ use crate::{
     transport::{body::BodyLimits, raw_response::RawResponse},
 };
 
-/// A whole answer, of whatever status.
+/// A whole response, of any status.
+///
+/// ```
+#[doc = include_str!("example_api.md")]
+/// # block_on(async {
+/// let response = client.get(format!("{api}/items/7")).send().await?.error_for_status()?;
+/// assert_eq!((response.status(), response.attempts()), (200, 1));
+/// assert_eq!(response.header("content-type"), Some("application/json"));
+/// assert_eq!(response.json::<serde_json::Value>()?["path"], "/items/7");
+///
+/// let missing = client.get(format!("{api}/missing")).send().await?;
+/// assert!(matches!(missing.error_for_status(), Err(Error::Status { status: 404, .. })));
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Response {
     request: Arc<Request>,
@@ -59,7 +73,7 @@ impl Undecoded {
 }
 
 impl Response {
-    /// Returns the URL that answered, after redirects.
+    /// Returns the URL of the response, after redirects.
     pub fn url(&self) -> &Url {
         &self.request.url
     }
@@ -90,7 +104,7 @@ impl Response {
         &self.headers
     }
 
-    /// Returns a header's value, if it is there and is text.
+    /// Returns the value of a header; `None` if there is none, or it is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -100,7 +114,8 @@ impl Response {
         &self.body
     }
 
-    /// Returns the body as text, decoded by byte order mark, header or detection, in this order.
+    /// Returns the body as text. The encoding is taken from the byte order mark, the `Content-Type`, or the text itself, in
+    /// this order.
     pub fn text(&self) -> String {
         self.clone().into_page().content().to_owned()
     }
@@ -108,7 +123,7 @@ impl Response {
     /// Reads the body as JSON.
     ///
     /// # Errors
-    /// It is not the JSON that `T` expects.
+    /// The body is not the JSON that `T` expects.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(Error::Json)
     }
@@ -134,17 +149,17 @@ impl Response {
         self.ended_at.checked_sub(self.receipt.elapsed).unwrap_or(self.ended_at)
     }
 
-    /// Returns the same by the clock that never jumps, to be compared with others.
+    /// Returns the same on the monotonic clock, to be compared with other responses.
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// Returns the time from the writing of the request to the last byte of the answer.
+    /// Returns the time from the writing of the request to the last byte of the response.
     pub fn elapsed(&self) -> Duration {
         self.receipt.elapsed
     }
 
-    /// Turns it into a page as a spider sees it, to select from or to take links of.
+    /// Returns it as a page, as a spider sees it: to select elements from, or to take links from.
     pub fn into_page(self) -> Page {
         Page::new(self.request, self.status, self.headers, self.body, self.ended_at, self.receipt.elapsed)
     }

@@ -1,4 +1,4 @@
-//! The part of the builder that is about the network.
+//! Crawler, the part of the builder about the network. Does not know politeness.
 
 use std::path::PathBuf;
 

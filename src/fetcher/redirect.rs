@@ -1,4 +1,4 @@
-//! Redirect: from an answer that sends us elsewhere to the request that goes there. Knows no network.
+//! Redirect: from a response that redirects to the request that follows it. Does not know the network.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use crate::{
     request::Request,
 };
 
-/// The most redirects in a row: what browsers and curl's advice agree on lies between 10 and 20.
+/// The most redirects in a row. Browsers follow 20, and curl's documentation calls 10 sensible.
 const MAX_HOPS: usize = 10;
 
-/// Headers that belong to one origin and never follow a redirect to another (RFC 9110 §15.4).
+/// Headers that belong to one origin and are not sent to another after a redirect (RFC 9110 §15.4).
 const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
-/// Returns where a response sends us, if it does.
+/// Returns the target of a response that redirects; `None` if it does not.
 pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -28,17 +28,17 @@ pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     Some(to)
 }
 
-/// Servers send raw UTF-8 here, and browsers read it as such; other bytes are percent-encoded one by one, so that what
-/// is asked for is what the server named.
+/// Reads a `Location`. Servers send raw UTF-8 in it, and browsers read it as such. Other bytes are percent-encoded one by
+/// one, so that the request asks for exactly what the server named.
 fn as_text(location: &[u8]) -> Cow<'_, str> {
     let encode = |byte: &u8| if byte.is_ascii() { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
     str::from_utf8(location).map_or_else(|_| location.iter().map(encode).collect(), Cow::Borrowed)
 }
 
-/// Returns the request that follows a redirect, a request of its own under a permit of its own.
+/// Returns the request that follows a redirect. It needs a permit of its own.
 ///
 /// # Errors
-/// [`Outcome::RedirectLoop`] where it leads back or has gone on for too long.
+/// [`Outcome::RedirectLoop`]: the redirect leads back, or there were too many in a row.
 pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl) -> Result<Request, Outcome> {
     let mut next = request.clone();
     next.url = to.clone();
@@ -62,7 +62,8 @@ pub fn follow(request: &Request, status: u16, to: &Url, canonical: &CanonicalUrl
     Ok(next)
 }
 
-/// RFC 9110 §15.4: 303 always becomes GET, and so do 301 and 302 after a POST, as browsers have it.
+/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it was
+/// POST, as in browsers.
 fn becomes_get(status: u16, method: &Method) -> bool {
     (status == 303 && *method != Method::HEAD) || (matches!(status, 301 | 302) && *method == Method::POST)
 }

@@ -1,7 +1,7 @@
-//! Freshness: whether an answer that was kept may stand for a new one (RFC 9111). Knows no disk and no network.
+//! Freshness: whether a stored response may answer a request (RFC 9111). Does not know the disk and the network.
 //!
-//! The decisions are `http-cache-semantics`'. The headers of a page stay as they came, since that crate keeps one of
-//! several with the same name.
+//! The crate `http-cache-semantics` decides. The headers of a page are not taken from it, because it keeps only one of
+//! several headers with the same name.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,30 +14,30 @@ use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
 use super::response_store::StoredResponse;
 use crate::error::Result;
 
-/// What a kept answer is good for.
+/// What a stored response is good for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// It answers the request.
     Fresh,
-    /// The server is asked whether it still holds, with these headers; none where the answer cannot tell.
+    /// The server must be asked, with these conditions; without any if the stored response has no validator.
     Stale(Vec<(HeaderName, HeaderValue)>),
 }
 
 /// Tells whether this build has a cache.
 ///
 /// # Errors
-/// Never: it has.
-#[allow(clippy::unnecessary_wraps, reason = "a build without it refuses")]
+/// Never: this build has one.
+#[allow(clippy::unnecessary_wraps, reason = "a build without a cache refuses")]
 pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Tells whether an answer may be kept.
+/// Tells whether a response may be stored.
 pub fn is_storable(answer: &StoredResponse) -> bool {
     guarded(|| policy(answer).is_some_and(|policy| policy.is_storable())).unwrap_or(false)
 }
 
-/// Judges a kept answer for a request with the headers `asked`.
+/// Judges a stored response for a request with the headers `asked`.
 pub fn judge(stored: &StoredResponse, asked: &[(String, String)], now: SystemTime) -> Freshness {
     let judged = guarded(|| Some(policy(stored)?.before_request(&question(&stored.url, asked)?, now)));
     match judged.flatten() {
@@ -54,7 +54,7 @@ pub fn judge(stored: &StoredResponse, asked: &[(String, String)], now: SystemTim
     }
 }
 
-/// Foreign code reads what strangers wrote: where it fails there is no kept answer.
+/// Runs code of another crate on a server's headers. If it panics, there is no stored response.
 fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
@@ -66,9 +66,9 @@ fn policy(stored: &StoredResponse) -> Option<CachePolicy> {
         response.headers_mut().append(name, http1::HeaderValue::from_bytes(value.as_bytes()).ok()?);
     }
     let options = CacheOptions {
-        // Each identity has answers of its own.
+        // Each identity has responses of its own.
         shared: false,
-        // A guess from the age of a page would hide its changes; to ask whether it changed costs little.
+        // Guessing freshness from the age of a page would hide its changes, and asking the server costs little.
         cache_heuristic: 0.0,
         ..CacheOptions::default()
     };
