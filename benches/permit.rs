@@ -2,7 +2,7 @@
 //!
 //! `permit/*` is the law alone: grant, pass the gate, write, release. `request/*` is the CPU time of whole requests to
 //! a local server, of all threads but the server's, 64 at a time, so that the difference of two lines is the cost of
-//! what is between them: awc alone, our transport under permits, and the client with its line and its worker threads.
+//! what is between them: awc alone, our transport under permits, and the client with its queue and its worker threads.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads clocks")]
 
@@ -20,13 +20,11 @@ use std::{
 use actix_crawler::{
     ThrottledClient,
     domain::Domain,
-    fetcher::http::Http,
-    permit::{Gate, Released},
+    internals::{Fetch, FetchContext, FetchStack, Gate, NoPermits, Released, SharedTransport, Throttle},
     politeness::Limits,
     rate::Rate,
     request::Request,
-    throttle::Throttle,
-    transport::{SharedTransport, Transport, TransportSettings, address::AddressGuard},
+    transport::{TransportSettings, address::AddressGuard},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::{StreamExt, stream};
@@ -89,15 +87,17 @@ fn request(bench: &mut Criterion) {
 
     let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
     let settings = TransportSettings { guard, ..TransportSettings::default() };
+    let context = FetchContext::page(settings.body, true, &NoPermits);
     let shared = system.block_on(async { SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap() });
-    let http = system.block_on(async { Rc::new(Http::new(Transport::new(shared), CONTACT.parse().unwrap(), true)) });
+    let fetch: Rc<dyn Fetch> =
+        system.block_on(async { FetchStack::http(shared, CONTACT.parse().unwrap(), true).build().into() });
     let (gate, asked) = (gate(), Request::parse(&url).unwrap());
     group.bench_function("our transport, under permits", |bench| {
         bench.iter_custom(|requests| {
             system.block_on(cpu_of(stream::iter(0..requests).for_each_concurrent(AT_ONCE, |_| async {
                 let now = Instant::now();
-                let sent = http.send(gate.grant(now, now).unwrap(), &asked, true).await;
-                black_box(sent.answer.ok().unwrap());
+                let result = fetch.fetch(gate.grant(now, now).unwrap(), &asked, context).await;
+                black_box(result.response.ok().unwrap());
             })))
         });
     });

@@ -18,12 +18,10 @@ use std::{
 use actix_crawler::{
     domain::Domain,
     extract,
-    fetcher::http::Http,
-    permit::{Gate, Released},
+    internals::{FetchContext, FetchStack, Gate, NoPermits, Released, SharedTransport, Throttle},
     politeness::Limits,
     prelude::*,
-    throttle::Throttle,
-    transport::{SharedTransport, Transport, TransportSettings, address::AddressGuard},
+    transport::{TransportSettings, address::AddressGuard},
 };
 use actix_web::{App, HttpResponse, HttpServer, web};
 use futures_util::{StreamExt, stream};
@@ -105,17 +103,18 @@ fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
         let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
         let settings = TransportSettings { guard, ..TransportSettings::default() };
         let limits = settings.body;
+        let context = FetchContext::page(limits, true, &NoPermits);
         let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let http = Http::new(Transport::new(shared), "bench/1.0".parse()?, false);
+        let stack = FetchStack::http(shared, "bench/1.0".parse()?, false).build();
         let gate = Gate::new(Domain::new("site"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
         let mut lines = BufWriter::new(File::create("target/transport.jsonl")?);
-        let (http, gate) = (&http, &gate);
+        let (stack, gate) = (&stack, &gate);
         let fetch = async |page: u64| {
             let request = Request::parse(&format!("{address}/{page}")).map_err(|error| error.to_string())?;
             let now = Instant::now();
             let permit = gate.grant(now, now).map_err(|refusal| format!("{refusal:?}"))?;
-            let answer = http.send(permit, &request, true).await.answer;
-            answer.map_err(|error| format!("{error:?}"))
+            let response = stack.fetch(permit, &request, context).await.response;
+            response.map_err(|error| format!("{error:?}"))
         };
         let mut answers = stream::iter(0..pages).map(fetch).buffer_unordered(IN_FLIGHT);
         while let Some(answer) = answers.next().await {

@@ -1,17 +1,21 @@
 //! Crawler: the builder. Knows what a crawl may be told, and no actor (`wiring`).
 
 mod network;
+#[cfg(test)]
+mod seam_tests;
 mod wiring;
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, thread, time::Duration};
 
-use http::HeaderValue;
 use tokio::sync::watch;
 
 use self::wiring::run_system;
 use crate::{
     error::{Error, Result},
-    fetcher::offload::{Offload, OffloadThreads},
+    fetcher::{
+        fetch::{FetchStack, Layer},
+        offload::{Offload, OffloadThreads},
+    },
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,
     identity::Identity,
@@ -47,6 +51,7 @@ pub struct Crawler<S: Spider> {
     settings: Settings,
     identity: Option<Arc<dyn Identity>>,
     frontier: Option<OpenFrontier>,
+    layers: Vec<Arc<dyn Layer>>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
 }
 
@@ -127,6 +132,7 @@ impl<S: Spider> Crawler<S> {
             settings: Settings::default(),
             identity: None,
             frontier: None,
+            layers: Vec::new(),
             pipelines: Vec::new(),
         }
     }
@@ -162,6 +168,13 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn each(self, call: impl Fn(&S::Item) + Send + Sync + 'static) -> Self {
         self.pipeline(Each::new(call))
+    }
+
+    /// Puts a layer around every request, robots files included. `middleware` will do so for users.
+    #[cfg(test)]
+    pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
     }
 
     /// Takes all settings at once.
@@ -407,7 +420,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, mut settings, identity, frontier, pipelines } = self;
+        let Self { spider, user_agent, seeds, mut settings, identity, frontier, layers, pipelines } = self;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
@@ -423,15 +436,17 @@ impl<S: Spider> Crawler<S> {
         let said = user_agent::header(&user_agent)?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
+        let warnings = transport.warnings();
+        let fetch = FetchStack::http(transport, said, true).layers(layers);
         Ok(Plan {
             spider: Arc::new(spider),
             user_agent,
-            said,
             seeds,
             settings,
             identity,
             open: frontier,
-            transport,
+            fetch,
+            warnings,
             pipelines,
             threads,
             offload,
@@ -443,14 +458,14 @@ impl<S: Spider> Crawler<S> {
 struct Plan<S: Spider> {
     spider: Arc<S>,
     user_agent: String,
-    /// The user agent as a header.
-    said: HeaderValue,
     seeds: Vec<Request>,
     settings: Settings,
     identity: Arc<dyn Identity>,
     /// Opens the frontier, where the caller brings one.
     open: Option<OpenFrontier>,
-    transport: SharedTransport,
+    fetch: FetchStack,
+    /// What the report has to say of the settings.
+    warnings: Vec<String>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     threads: OffloadThreads,
     offload: Offload,

@@ -106,6 +106,21 @@ pub use client::ThrottledClient;
 pub use crawler::Crawler;
 pub use permit::Permit;
 
+/// What benches and fuzz targets reach inside for. No part of the public face: it may change with any version.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::{
+        fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
+        permit::{Gate, Released},
+        throttle::Throttle,
+        transport::{
+            SharedTransport,
+            body::{BodyDecoder, codings},
+            wire::{Head, ResponseDecoder, WireError, WireLimits},
+        },
+    };
+}
+
 /// What a spider needs.
 pub mod prelude {
     pub use crate::{

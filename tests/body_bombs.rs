@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::transport::body::{BodyDecoder, BodyLimits, codings};
+use actix_crawler::{
+    internals::{BodyDecoder, codings},
+    transport::body::BodyLimits,
+};
 use flate2::{Compress, Compression, FlushCompress, write::GzEncoder};
 
 const MIB: u64 = 1 << 20;

@@ -15,7 +15,7 @@ use std::{
 
 use actix_crawler::{
     ThrottledClient,
-    client::{ClientBuilder, Progress},
+    client::{ClientBuilder, ExecutionProgress},
     domain::DomainKey,
     error::{Error, Result},
     rate::Rate,
@@ -333,7 +333,7 @@ async fn results_come_in_the_order_given_and_one_failure_ends_no_other() {
     let values: Vec<_> = results.iter().map(|result| result.as_ref().ok().copied()).collect();
     assert_eq!(values, [Some(0), Some(1), Some(2), None, Some(4), Some(5)]);
     assert_eq!(seen.len(), 6);
-    assert_eq!(seen[5], Progress { done: 6, failed: 1, total: Some(6) });
+    assert_eq!(seen[5], ExecutionProgress { done: 6, failed: 1, total: Some(6) });
     let read = |response: actix_crawler::client::Response| async move { response.error_for_status()?.json::<u32>() };
     let urls = || (0..6).map(|n| api.url(&format!("/{n}")));
     let ordered: Vec<_> = client.execute(urls(), read).ordered().map(|done| done.index).collect().await;

@@ -9,7 +9,7 @@
 //! ```
 #![no_main]
 
-use actix_crawler::transport::wire::{Head, ResponseDecoder, WireError, WireLimits};
+use actix_crawler::internals::{Head, ResponseDecoder, WireError, WireLimits};
 use bytes::BytesMut;
 use http::Method;
 use libfuzzer_sys::fuzz_target;

@@ -19,7 +19,7 @@ use actix_crawler::{
         HostPattern, TransportSettings,
         address::AddressGuard,
         proxy::ProxyUrl,
-        shelf::{Purpose, ShelfSettings},
+        response_store::{Purpose, ResponseStoreSettings},
         tls::{Tls, TlsSettings},
     },
     user_agent,
@@ -137,10 +137,10 @@ impl Config {
         scope.deny.extend(options.deny);
         let mut transport = options.network.over(self.transport)?;
         transport.cookies |= options.cookies;
-        let shelves =
+        let stores =
             [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
-        for (dir, purpose) in shelves {
-            put(&mut transport.shelf, dir.map(|dir| Some(ShelfSettings::new(dir, purpose))));
+        for (dir, purpose) in stores {
+            put(&mut transport.response_store, dir.map(|dir| Some(ResponseStoreSettings::new(dir, purpose))));
         }
         refuse_private(&seeds, &transport.guard)?;
 

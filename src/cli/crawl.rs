@@ -6,7 +6,7 @@ use actix_crawler::{
     Crawler,
     report::Report,
     request::Request,
-    transport::shelf::{Purpose, ShelfSettings},
+    transport::response_store::{Purpose, ResponseStoreSettings},
 };
 
 use super::{
@@ -35,12 +35,12 @@ pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
 async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
     let Order { seeds, user_agent, settings, select, respect_nofollow, output, summary } = order;
     let to_stdout = output.is_none();
-    let shelf = settings.transport.shelf.as_ref();
+    let store = settings.transport.response_store.as_ref();
     let named = [
         ("-o", output.clone()),
         ("--log", settings.log.clone()),
         ("--state", settings.state.clone()),
-        (shelf.map_or("", option_of), shelf.map(|shelf| shelf.dir.clone())),
+        (store.map_or("", option_of), store.map(|store| store.dir.clone())),
     ];
     let (output, broken) = Output::new(output, columns(&select), settings.state.is_some());
     let summary = summary.map(SummaryFile::open).transpose()?;
@@ -58,8 +58,8 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
 }
 
 /// The option that says what answers are kept for.
-fn option_of(shelf: &ShelfSettings) -> &'static str {
-    match shelf.purpose {
+fn option_of(store: &ResponseStoreSettings) -> &'static str {
+    match store.purpose {
         Purpose::Cache => "--cache",
         Purpose::Record => "--record",
         Purpose::Replay => "--replay",

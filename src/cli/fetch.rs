@@ -1,4 +1,4 @@
-//! `fetch`: one request, and the answer as it came.
+//! `fetch`: one request, and the response as it came.
 
 use std::{
     fs::File,
@@ -6,50 +6,38 @@ use std::{
     path::Path,
 };
 
-use actix_crawler::{
-    fetcher::{http::Answer, redirect},
-    outcome::FetchError,
-    request::{Request, parse_url},
-    transport::TransportSettings,
-};
-use url::Url;
+use actix_crawler::{client::Response, request::parse_url, transport::TransportSettings};
 
 use super::{
+    block_on,
     config::refuse_private,
     exit::{Exit, Failure},
-    once::Once,
+    once,
     options::FetchOptions,
 };
 
 /// Fetches one URL.
 ///
 /// # Errors
-/// No answer came, or the body cannot be written.
+/// No whole response came, or the body cannot be written.
 pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     let url = parse_url(&options.url)?;
     let transport = options.network.over(TransportSettings::default())?;
     refuse_private(std::slice::from_ref(&url), &transport.guard)?;
     let user_agent = options.identity.user_agent(std::slice::from_ref(&url))?;
-    let limits = transport.body;
     let mut body_to = options.output.as_deref().map(open).transpose()?;
 
-    let mut request = Request::get(url.clone());
-    request.headers.clone_from(&options.header);
-    let sent = actix_rt::System::new().block_on(async {
-        let mut once = Once::new(transport, &user_agent)?;
-        Ok::<_, Failure>(once.send(&request).await)
-    })?;
-    let answer = sent.answer.map_err(|error| failed(&url, error))?;
-    let (body, _) = answer.decoded(limits).map_err(|error| failed(&url, Some(error)))?;
+    let client = once::client(transport, user_agent)?;
+    let response = block_on(once::get(&client, &url, &options.header))?;
 
-    eprintln!("{}", status_line(&answer));
-    if let Some(to) = redirect::target(answer.status, &answer.headers, &url) {
+    eprintln!("{}", status_line(&response));
+    if let Some(to) = response.redirect_target() {
         eprintln!("leads to {to}");
     }
     let mut shown = Vec::new();
     if options.include {
-        shown.extend_from_slice(format!("HTTP/1.1 {}\n", reason(answer.status)).as_bytes());
-        for (name, value) in &answer.headers {
+        shown.extend_from_slice(format!("HTTP/1.1 {}\n", reason(response.status())).as_bytes());
+        for (name, value) in response.headers() {
             shown.extend_from_slice(name.as_str().as_bytes());
             shown.extend_from_slice(b": ");
             shown.extend_from_slice(value.as_bytes());
@@ -60,17 +48,17 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     match &mut body_to {
         Some((path, file)) => {
             print(&shown)?;
-            replace(file, &body).map_err(|error| Failure::unwritable("-o", path, &error))?;
+            replace(file, response.bytes()).map_err(|error| Failure::unwritable("-o", path, &error))?;
         }
         None => {
-            shown.extend_from_slice(&body);
+            shown.extend_from_slice(response.bytes());
             print(&shown)?;
         }
     }
-    Ok(if (200..400).contains(&answer.status) { Exit::Well } else { Exit::FailedPages })
+    Ok(if (200..400).contains(&response.status()) { Exit::Well } else { Exit::FailedPages })
 }
 
-/// Opens a file, so that it is known to be writable before anything is asked for; it keeps what it has until an answer
+/// Opens a file before anything is asked for, so that it is known to be writable. It keeps what it has until the response
 /// is there.
 fn open(path: &Path) -> Result<(&Path, File), Failure> {
     let file = File::options().write(true).create(true).truncate(false).open(path);
@@ -85,17 +73,9 @@ fn replace(file: &mut File, body: &[u8]) -> io::Result<()> {
     file.write_all(body)
 }
 
-/// Says on one line why no answer came.
-pub fn failed(url: &Url, error: Option<FetchError>) -> Failure {
-    match error {
-        Some(error) => Failure::failed(format!("{url}: {}: {error}", error.key())),
-        None => Failure::failed(format!("{url} was not asked")),
-    }
-}
-
-fn status_line(answer: &Answer) -> String {
-    let millis = answer.elapsed.as_secs_f64() * 1e3;
-    format!("{} · {} bytes · {millis:.0} ms", reason(answer.status), answer.received)
+fn status_line(response: &Response) -> String {
+    let millis = response.elapsed().as_secs_f64() * 1e3;
+    format!("{} · {} bytes · {millis:.0} ms", reason(response.status()), response.received())
 }
 
 fn reason(status: u16) -> String {

@@ -1,67 +1,48 @@
-//! Once: single requests outside a crawl, each under a permit of its domain as within one.
-
-use std::{sync::Arc, time::Duration};
+//! Once: the client of commands that make single requests by hand. The same throttled client as everything else uses, at
+//! the default pace; what it is answered is shown as it came.
 
 use actix_crawler::{
-    domain::{Domain, registrable},
-    fetcher::http::{Http, Sent, is_idempotent},
-    permit::{Gate, Permit, Released},
+    ThrottledClient,
+    client::{ACCEPT_PAGES, Response},
+    error::Error,
     politeness::Politeness,
-    request::Request,
-    throttle::{Refusal, Throttle},
-    transport::{SharedTransport, Transport, TransportSettings},
+    retry::Retry,
+    transport::TransportSettings,
     user_agent,
 };
 use url::Url;
 
-use super::{exit::Failure, now};
+use super::exit::Failure;
 
-/// Asks one domain after the other for single things, at the default pace.
-pub struct Once {
-    http: Http,
-    politeness: Politeness,
-    gate: Option<Arc<Gate>>,
+/// Creates a client that tries once, and returns redirects and refusals like any other response.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn client(transport: TransportSettings, user_agent: String) -> Result<ThrottledClient, Failure> {
+    let builder = ThrottledClient::builder(with_contact(user_agent))
+        .politeness(Politeness::default())
+        .transport(transport)
+        .retry(Retry { attempts: 1, ..Retry::default() })
+        .keep_redirects()
+        .keep_refusals()
+        .accept(ACCEPT_PAGES)
+        .threads(1);
+    Ok(builder.build()?)
 }
 
-/// Nobody schedules here: the next permit is asked for when the one before has ended.
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
+/// Adds a contact to a user agent that has none. Only this machine may be asked without one, and its owner is known.
+pub fn with_contact(user_agent: String) -> String {
+    if user_agent::check(&user_agent).is_ok() { user_agent } else { user_agent + " (+http://localhost/)" }
 }
 
-impl Once {
-    /// Readies the network of this thread; to be called within an actix system.
-    ///
-    /// # Errors
-    /// A setting is wrong.
-    pub fn new(settings: TransportSettings, user_agent: &str) -> Result<Self, Failure> {
-        let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let http = Http::new(Transport::new(shared), user_agent::header(user_agent)?, false);
-        Ok(Self { http, politeness: Politeness::default(), gate: None })
-    }
-
-    /// Sends a request when its domain may be asked.
-    pub async fn send(&mut self, request: &Request) -> Sent {
-        let permit = self.permit(&request.url).await;
-        self.http.send(permit, request, is_idempotent(&request.method)).await
-    }
-
-    async fn permit(&mut self, url: &Url) -> Permit {
-        let domain = registrable(url);
-        let gate = match self.gate.take().filter(|gate| *gate.domain() == domain) {
-            Some(gate) => gate,
-            None => Gate::new(domain.clone(), Throttle::new(self.politeness.limits(&domain)), Arc::new(Nobody)),
-        };
-        self.gate = Some(gate.clone());
-        loop {
-            let now = now();
-            match gate.grant(now, now) {
-                Ok(permit) => return permit,
-                Err(Refusal::NotBefore(at)) => tokio::time::sleep_until(at.into()).await,
-                // The permit before is on its way back.
-                Err(Refusal::Full) => tokio::time::sleep(Duration::from_millis(1)).await,
-            }
-        }
-    }
+/// Asks for a URL.
+///
+/// # Errors
+/// No whole response came.
+pub async fn get(client: &ThrottledClient, url: &Url, headers: &[(String, String)]) -> Result<Response, Failure> {
+    let request = headers.iter().fold(client.get(url), |request, (name, value)| request.header(name, value));
+    request.send().await.map_err(|error| match error {
+        Error::Fetch { source, .. } => Failure::failed(format!("{url}: {}: {source}", source.key())),
+        other => other.into(),
+    })
 }

@@ -1,37 +1,37 @@
 //! `poll`: many requests to an API at exactly the rate that it allows, and one JSON line for each answer.
 
-mod asked;
+mod display;
 mod input;
-mod lines;
+mod output;
+mod spec;
 mod tally;
-mod watch;
 
 use std::{collections::BTreeMap, fs};
 
 use actix_crawler::{
-    ThrottledClient, client::Response, error::Error, politeness::Politeness, retry::Retry,
-    transport::TransportSettings, user_agent,
+    ThrottledClient, client::Response, error::Error, politeness::Politeness, retry::Retry, transport::TransportSettings,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use url::Url;
 
 use self::{
+    display::Display,
     input::{Entry, Input},
-    lines::Lines,
+    output::Output,
     tally::Tally,
-    watch::Watch,
 };
 use super::{
     block_on,
     config::{refuse_private, refuse_stdout},
     exit::{Exit, Failure},
+    once::with_contact,
     options::PollOptions,
     summary::SummaryFile,
     watch::Signals,
 };
 
-/// Requests that wait beside those that may be in flight, so that the next is there when its turn comes.
-const LOOK_AHEAD: usize = 32;
+/// Requests that wait in the client beside those that may be in flight, so that the next is there when a permit comes.
+const MAX_LOOK_AHEAD: usize = 32;
 
 /// Polls.
 ///
@@ -39,7 +39,7 @@ const LOOK_AHEAD: usize = 32;
 /// An argument or an option is wrong, or the output cannot be written.
 pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     let input = Input::open(options)?;
-    let urls: Vec<Url> = input.arguments().map(|asked| asked.url.clone()).collect();
+    let urls: Vec<Url> = input.arguments().map(|spec| spec.url.clone()).collect();
     let mut transport = options.network.over(TransportSettings::default())?;
     transport.cookies = options.cookies;
     refuse_private(&urls, &transport.guard)?;
@@ -47,11 +47,11 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     if let Some(folder) = &options.save_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
     }
-    let mut lines = Lines::create(options)?;
+    let mut output = Output::create(options)?;
     refuse_stdout("--summary", options.summary.as_deref())?;
     let file = options.summary.clone().map(SummaryFile::open).transpose()?;
     block_on(async {
-        let (summary, interrupted) = poll(options, &client, input, &mut lines).await?;
+        let (summary, interrupted) = poll(options, &client, input, &mut output).await?;
         if let Some(file) = file {
             file.write(&summary)?;
         }
@@ -64,11 +64,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
 }
 
 fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> Result<ThrottledClient, Failure> {
-    let mut agent = options.identity.user_agent(urls)?;
-    if user_agent::check(&agent).is_err() {
-        // Only this machine is asked, and its owner is known.
-        agent += " (+http://localhost/)";
-    }
+    let agent = with_contact(options.identity.user_agent(urls)?);
     let retry = Retry::default();
     let attempts = options.retries.map_or(retry.attempts, |retries| retries.saturating_add(1));
     let politeness = Politeness { rate: options.rate, per_domain: options.concurrency, ..Politeness::default() };
@@ -76,34 +72,34 @@ fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> 
     Ok(builder.retry(Retry { attempts, ..retry }).build()?)
 }
 
-/// What became of one request.
-struct Done {
-    /// `None` where its line has none.
+/// A request that has ended.
+struct Completed {
+    /// `None` if its line could not be read.
     url: Option<String>,
-    result: Result<Response, Unasked>,
+    result: Result<Response, NoResponse>,
 }
 
 /// Why there is no response.
-enum Unasked {
-    /// The line is wrong.
+enum NoResponse {
+    /// The line of the input is wrong.
     Line(String),
-    /// No whole answer came.
+    /// No whole response came.
     Failed(Error),
 }
 
-/// Asks for all of the input; returns what there is to say of it, and whether it was interrupted.
+/// Makes all requests of the input. Returns the summary, and whether the poll was interrupted.
 async fn poll(
     options: &PollOptions,
     client: &ThrottledClient,
     input: Input,
-    lines: &mut Lines<'_>,
+    output: &mut Output<'_>,
 ) -> Result<(tally::Summary, bool), Failure> {
     let mut signals = Signals::listen()?;
-    let mut watch = Watch::new(options.progress, options.output.is_none(), input.total());
+    let mut display = Display::new(options.progress, options.output.is_none(), input.total());
     let mut entries = input.read()?;
-    let most = (options.concurrency.get() as usize).saturating_add(LOOK_AHEAD);
+    let most = (options.concurrency.get() as usize).saturating_add(MAX_LOOK_AHEAD);
     let mut running = FuturesUnordered::new();
-    // What came before its turn to be written.
+    // Results that came before their turn to be written.
     let mut early = BTreeMap::new();
     let (mut taken, mut wanted) = (0, 0);
     let mut tally = Tally::default();
@@ -112,29 +108,29 @@ async fn poll(
         if !is_open && running.is_empty() {
             break false;
         }
-        // At least one runs, or nothing would ever end.
+        // At least one request runs; otherwise the loop would wait for ever.
         let has_room = running.is_empty() || running.len() + early.len() < most;
         tokio::select! {
             () = signals.next() => break true,
             Some((index, done)) = running.next() => {
                 tally.count(&done);
-                watch.show(&tally);
+                display.show(&tally);
                 if options.unordered {
-                    lines.write(index, &done)?;
+                    output.write(index, &done)?;
                     continue;
                 }
                 early.insert(index, done);
                 while let Some(done) = early.remove(&wanted) {
-                    lines.write(wanted, &done)?;
+                    output.write(wanted, &done)?;
                     wanted += 1;
                 }
             }
             entry = entries.recv(), if is_open && has_room => match entry {
                 None => is_open = false,
                 Some(entry) => {
-                    if let Ok(asked) = &entry {
-                        // A contact that is missing, or none, is so for all that follow.
-                        options.identity.user_agent(std::slice::from_ref(&asked.url))?;
+                    if let Ok(spec) = &entry {
+                        // If the contact is missing for one, it is missing for all that follow.
+                        options.identity.user_agent(std::slice::from_ref(&spec.url))?;
                     }
                     running.push(ask(taken, entry, client));
                     taken += 1;
@@ -142,12 +138,12 @@ async fn poll(
             },
         }
     };
-    // What was answered is not lost for one that is late.
+    // After an interruption, results that waited for an earlier one are written too.
     for (index, done) in &early {
-        lines.write(*index, done)?;
+        output.write(*index, done)?;
     }
-    lines.flush()?;
-    watch.end();
+    output.flush()?;
+    display.end();
     if taken == 0 && !interrupted {
         return Err(Failure::usage("the input has no requests; write one URL or JSON object a line"));
     }
@@ -156,12 +152,12 @@ async fn poll(
     Ok((summary, interrupted))
 }
 
-async fn ask(index: usize, entry: Entry, client: &ThrottledClient) -> (usize, Done) {
+async fn ask(index: usize, entry: Entry, client: &ThrottledClient) -> (usize, Completed) {
     let done = match entry {
-        Err(why) => Done { url: None, result: Err(Unasked::Line(why)) },
-        Ok(asked) => {
-            let url = asked.url.to_string();
-            Done { url: Some(url), result: asked.with(client).send().await.map_err(Unasked::Failed) }
+        Err(why) => Completed { url: None, result: Err(NoResponse::Line(why)) },
+        Ok(spec) => {
+            let url = spec.url.to_string();
+            Completed { url: Some(url), result: spec.with(client).send().await.map_err(NoResponse::Failed) }
         }
     };
     (index, done)

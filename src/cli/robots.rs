@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use actix_crawler::{
+    ThrottledClient,
+    client::Response,
     domain::registrable,
-    fetcher::{http::Answer, redirect},
-    outcome::FetchError,
-    request::{Request, parse_url},
+    request::parse_url,
     robots::{MAX_BYTES, Robots, RobotsTxt, product_token},
-    transport::{TransportSettings, body::BodyLimits},
+    transport::TransportSettings,
 };
 use url::Url;
 
 use super::{
+    block_on,
     config::refuse_private,
     exit::{Exit, Failure},
-    fetch::{failed, print},
-    now,
-    once::Once,
+    fetch::print,
+    now, once,
     options::RobotsOptions,
 };
 
@@ -27,7 +27,7 @@ const MAX_HOPS: usize = 5;
 /// Asks for the robots file, and what it says of each path.
 ///
 /// # Errors
-/// No answer came.
+/// No whole response came.
 pub fn run(options: &RobotsOptions) -> Result<Exit, Failure> {
     let url = parse_url(&options.url)?;
     let paths = options.paths.iter().map(|path| path_of(&url, path)).collect::<Result<Vec<_>, _>>()?;
@@ -36,16 +36,10 @@ pub fn run(options: &RobotsOptions) -> Result<Exit, Failure> {
     refuse_private(std::slice::from_ref(&url), &transport.guard)?;
     let user_agent = options.identity.user_agent(std::slice::from_ref(&url))?;
     let token = product_token(&user_agent).to_owned();
-    let limits = transport.body;
 
-    let file = robots_file(&url);
-    let (at, answer) = actix_rt::System::new().block_on(async {
-        let mut once = Once::new(transport, &user_agent)?;
-        ask(&mut once, file).await
-    })?;
-    let mut text = String::new();
-    describe(&mut text, &at, &answer, limits, &token, &asked).map_err(|error| failed(&at, Some(error)))?;
-    print(text.as_bytes())?;
+    let client = once::client(transport, user_agent)?;
+    let response = block_on(ask(&client, robots_file(&url)))?;
+    print(describe(&response, &token, &asked).as_bytes())?;
     Ok(Exit::Well)
 }
 
@@ -66,38 +60,32 @@ fn path_of(url: &Url, path: &str) -> Result<Url, Failure> {
     Ok(joined)
 }
 
-/// Follows redirects, each hop under a permit of its own domain.
-async fn ask(once: &mut Once, file: Url) -> Result<(Url, Answer), Failure> {
+/// Asks for the file and follows its redirects, as many as a crawl does.
+async fn ask(client: &ThrottledClient, file: Url) -> Result<Response, Failure> {
     let mut at = file;
     for _ in 0..=MAX_HOPS {
-        let answer = once.send(&Request::get(at.clone())).await.answer.map_err(|error| failed(&at, error))?;
-        match redirect::target(answer.status, &answer.headers, &at) {
+        let response = once::get(client, &at, &[]).await?;
+        match response.redirect_target() {
             Some(to) if matches!(to.scheme(), "http" | "https") && to != at => at = to,
-            _ => return Ok((at, answer)),
+            _ => return Ok(response),
         }
     }
     Err(Failure::failed(format!("{at}: more than {MAX_HOPS} redirects: a crawl takes that for no robots file")))
 }
 
-fn describe(
-    text: &mut String,
-    at: &Url,
-    answer: &Answer,
-    limits: BodyLimits,
-    token: &str,
-    asked: &[Url],
-) -> Result<(), FetchError> {
-    let (body, _) = answer.decoded(limits)?;
+fn describe(response: &Response, token: &str, asked: &[Url]) -> String {
+    let (at, status, body) = (response.url(), response.status(), response.bytes());
+    let mut text = String::new();
     let mut say = |line: String| {
         text.push_str(&line);
         text.push('\n');
     };
-    say(format!("{at}: {}, {} bytes, domain {}", answer.status, body.len(), registrable(at)));
+    say(format!("{at}: {status}, {} bytes, domain {}", body.len(), registrable(at)));
     if body.len() > MAX_BYTES {
         say(format!("only the first {MAX_BYTES} bytes are read"));
     }
     say(format!("asked as {token}"));
-    match Robots::from_status(answer.status, &body, token, now()) {
+    match Robots::from_status(status, body, token, now()) {
         Robots::Rules(rules) => {
             for line in rule_lines(&rules, asked) {
                 say(line);
@@ -110,12 +98,11 @@ fn describe(
         }
         Robots::DenyAll { .. } => {
             for url in asked {
-                let status = answer.status;
                 say(format!("disallowed  {}: status {status} means not now, for every path; ask later", path(url)));
             }
         }
     }
-    Ok(())
+    text
 }
 
 fn rule_lines(rules: &RobotsTxt, asked: &[Url]) -> Vec<String> {
@@ -132,7 +119,7 @@ fn rule_lines(rules: &RobotsTxt, asked: &[Url]) -> Vec<String> {
     lines
 }
 
-/// To the millisecond: what nobody reads beyond.
+/// Rounds down to milliseconds.
 fn whole(duration: Duration) -> Duration {
     Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,128 +1,146 @@
-//! Attempt: one job under one permit, from the write to what follows: an answer for the caller, or a place in a line
-//! again. Runs on a worker.
+//! Attempt: one job under one permit, from the write to what follows it. Does not know queues and workers: what follows
+//! is returned.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::{Desk, crew::Errand, job::Job, line::Line, pace::Heard};
+use super::job::{Job, JobQueue};
 use crate::{
     clock,
+    cooling::is_refusal,
     error::Error,
     fetcher::{
-        http::{Answer, Http, Sent},
+        fetch::{Fetch, FetchContext, FetchResult, NoPermits, NoResponse},
+        receipt::Receipt,
         redirect,
     },
+    identity::CanonicalUrl,
     outcome::{FetchError, Outcome, Phase},
+    permit::Permit,
+    retry::Retry,
+    transport::{body::BodyLimits, raw_response::RawResponse},
 };
 
-/// Makes one attempt. A caller that gives up ends it at once, and with it the permit: one that was not used yet leaves
+/// What a client does with the results of attempts.
+pub struct Rules {
+    /// What is tried again, and when.
+    pub retry: Retry,
+    /// Whether redirects are followed.
+    pub follow_redirects: bool,
+    /// Whether a refusal (429, 503) is tried again once the domain may be asked.
+    pub retry_refusals: bool,
+    /// How the URLs of redirects are made canonical.
+    pub canonical: CanonicalUrl,
+    /// How large a body may be.
+    pub body: BodyLimits,
+}
+
+/// What follows an attempt.
+pub enum Next {
+    /// The caller has its result, or waits no longer.
+    Ended,
+    /// The job goes back to the queue of its URL's domain, after this wait.
+    Again(Job, Duration),
+}
+
+/// Makes one attempt. If the caller gives up, it ends at once, and with it the permit: one that was not used yet leaves
 /// its place to the next.
-pub async fn attempt(errand: Errand, http: Rc<Http>) {
-    let Errand { permit, mut job, line, seat } = errand;
-    let (limit, may_repeat) = (job.how.timeout, job.may_repeat());
+pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules, queue: &dyn JobQueue) -> Next {
+    let (limit, may_repeat) = (job.options.timeout, job.may_repeat());
+    let context = FetchContext::page(rules.body, may_repeat, &NoPermits);
     let due = permit.due();
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
-    let sent = tokio::select! {
+    let FetchResult { response, receipt, .. } = tokio::select! {
         biased;
-        () = abandoned => return,
-        sent = send(http.send(permit, request, may_repeat), due, limit) => sent,
+        () = abandoned => return Next::Ended,
+        result = within(limit, fetch.fetch(permit, request, context), due) => result,
     };
-    drop(seat);
-    let Some(desk) = line.desk() else { return };
-    match sent.answer {
-        Err(None) => drop(desk.admit(job)),
-        Err(Some(error)) => failed(job, error, sent.started, begun, desk).await,
-        Ok(answer) => answered(job, answer, sent.started.unwrap_or_else(clock::now), &line, desk).await,
+    match response {
+        Err(NoResponse::Unsent) => Next::Again(job, Duration::ZERO),
+        Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),
+        Ok(response) => {
+            let started = receipt.started.unwrap_or_else(clock::now);
+            job.attempts += 1;
+            let patience_left = queue.learn(&response, started);
+            answered(job, response, Receipt { started: Some(started), ..receipt }, patience_left, rules)
+        }
     }
 }
 
-/// Waits no longer than the caller allows, from when the request is due.
-async fn send(sending: impl Future<Output = Sent>, due: Instant, limit: Option<Duration>) -> Sent {
-    let Some(limit) = limit else { return sending.await };
+/// Waits no longer than the caller allows, counted from when the request is due.
+async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchResult>, due: Instant) -> FetchResult {
+    let Some(limit) = limit else { return fetching.await };
     let until_due = due.saturating_duration_since(clock::now());
-    timeout(until_due.saturating_add(limit), sending).await.unwrap_or_else(|_| Sent {
-        answer: Err(Some(FetchError::Timeout { phase: Phase::Whole, limit })),
-        // It may have been written: what must not be repeated is not.
-        started: Some(due),
-        waited: until_due,
-        elapsed: limit,
+    timeout(until_due.saturating_add(limit), fetching).await.unwrap_or_else(|_| FetchResult {
+        response: Err(NoResponse::Failed(FetchError::Timeout { phase: Phase::Whole, limit })),
+        // It may have been written, so what must not be repeated is not tried again.
+        receipt: Receipt { started: Some(due), waited: until_due, elapsed: limit, ..Receipt::default() },
+        wire: None,
     })
 }
 
 /// Tries again what may end better, and reports the rest.
-async fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, desk: Arc<Desk>) {
+fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> Next {
     job.attempts += 1;
-    // What was never written can be repeated whatever it is.
+    // A request that was never written can be repeated, whatever its method.
     let may_repeat = written.is_none() || job.may_repeat();
-    let wait = desk.retry.after(&Outcome::Fetch(error.clone()), job.failures + 1, fastrand::f64());
-    if let Some(wait) = wait.filter(|_| may_repeat) {
-        return again(job, wait, desk).await;
+    match wait_after(&Outcome::Fetch(error.clone()), &job, rules).filter(|_| may_repeat) {
+        Some(wait) => again(job, wait),
+        None => give_up(job, error, written.unwrap_or(begun)),
     }
-    give_up(job, error, written.unwrap_or(begun));
 }
 
-fn give_up(job: Job, source: FetchError, started: Instant) {
+fn answered(mut job: Job, response: RawResponse, receipt: Receipt, patience_left: bool, rules: &Rules) -> Next {
+    let status = response.status;
+    if is_refusal(status) {
+        // The domain cools for all. Its queue keeps the job's place until then.
+        return if rules.retry_refusals && patience_left && job.may_repeat() {
+            Next::Again(job, Duration::ZERO)
+        } else {
+            deliver(job, response, receipt)
+        };
+    }
+    if let Some(to) = redirect::target(status, &response.headers, &job.request.url)
+        && rules.follow_redirects
+        && matches!(to.scheme(), "http" | "https")
+    {
+        return match redirect::follow(&job.request, status, &to, &rules.canonical) {
+            Ok(next) => {
+                job.request = next;
+                Next::Again(job, Duration::ZERO)
+            }
+            Err(outcome) => {
+                let started = receipt.started.unwrap_or_else(clock::now);
+                give_up(job, FetchError::Protocol(outcome.detail()), started)
+            }
+        };
+    }
+    match wait_after(&Outcome::Status(status), &job, rules).filter(|_| job.may_repeat()) {
+        Some(wait) => again(job, wait),
+        None => deliver(job, response, receipt),
+    }
+}
+
+fn wait_after(outcome: &Outcome, job: &Job, rules: &Rules) -> Option<Duration> {
+    rules.retry.after(outcome, job.failures + 1, fastrand::f64())
+}
+
+fn again(mut job: Job, wait: Duration) -> Next {
+    job.failures += 1;
+    Next::Again(job, wait)
+}
+
+fn deliver(job: Job, response: RawResponse, receipt: Receipt) -> Next {
+    job.deliver(response, receipt);
+    Next::Ended
+}
+
+fn give_up(job: Job, source: FetchError, started: Instant) -> Next {
     let (url, attempts) = (job.request.url.clone().into(), job.attempts);
     let (ended_at, elapsed) = (clock::wall(), clock::now().saturating_duration_since(started));
     let started_at = ended_at.checked_sub(elapsed).unwrap_or(ended_at);
     job.fail(Error::Fetch { url, source, attempts, started_at, elapsed });
-}
-
-async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Line>, desk: Arc<Desk>) {
-    job.attempts += 1;
-    let patience_left = listen(&answer, started, line);
-    if matches!(answer.status, 429 | 503) {
-        // The domain cools for all; its line holds the job's place until then.
-        return if patience_left && job.may_repeat() { drop(desk.admit(job)) } else { job.deliver(answer, started) };
-    }
-    if let Some(to) = redirect::target(answer.status, &answer.headers, &job.request.url)
-        && desk.follow_redirects
-        && matches!(to.scheme(), "http" | "https")
-    {
-        return match redirect::follow(&job.request, answer.status, &to, &desk.canonical) {
-            Ok(next) => {
-                job.request = next;
-                drop(desk.admit(job));
-            }
-            Err(outcome) => {
-                give_up(job, FetchError::Protocol(outcome.detail()), started);
-            }
-        };
-    }
-    let wait = desk.retry.after(&Outcome::Status(answer.status), job.failures + 1, fastrand::f64());
-    match wait.filter(|_| job.may_repeat()) {
-        Some(wait) => again(job, wait, desk).await,
-        None => job.deliver(answer, started),
-    }
-}
-
-/// Lets the line learn from an answer; false where the domain has refused too often in a row.
-fn listen(answer: &Answer, started: Instant, line: &Arc<Line>) -> bool {
-    let now = clock::now();
-    let started_since = line.gate().throttle().started_since(started);
-    let heard =
-        Heard { status: answer.status, headers: &answer.headers, started, now, wall: clock::wall(), started_since };
-    // Held until the orders are obeyed: those of an earlier answer must not come after those of a later.
-    let mut pace = line.pace();
-    let orders = pace.listen(&heard, fastrand::f64());
-    orders.obey(&mut line.gate().throttle());
-    orders.patience_left
-}
-
-async fn again(mut job: Job, wait: Duration, desk: Arc<Desk>) {
-    job.failures += 1;
-    // The client may end meanwhile, and its callers with it.
-    let waiting_desk = Arc::downgrade(&desk);
-    drop(desk);
-    if job.pause(wait).await
-        && let Some(desk) = waiting_desk.upgrade()
-    {
-        drop(desk.admit(job));
-    }
+    Next::Ended
 }

@@ -1,4 +1,5 @@
-//! Execution: many requests at the highest rate that is allowed, and what became of each.
+//! Execution: many requests at the highest rate that is allowed, and the result of each. Does not know limits: it sends,
+//! and the client makes it wait.
 
 use std::{
     collections::BTreeMap,
@@ -16,49 +17,95 @@ use url::Url;
 use super::{RequestBuilder, Response, ThrottledClient};
 use crate::{error::Result, request::Request};
 
-/// Requests that wait beside those that may be in flight, so that the next is there when its turn comes.
-const LOOK_AHEAD: usize = 32;
+/// Requests that wait in the client beside those that may be in flight, so that the next is there when a permit comes.
+const MAX_LOOK_AHEAD: usize = 32;
 
-/// Many requests, and a function that reads each response. Awaited, it returns all results in the order given;
-/// [`Execution::unordered`] and [`Execution::ordered`] return them as they come. One failure does not end the others.
+/// Many requests, and a function that reads each response. Made by [`ThrottledClient::execute`].
 ///
-/// Of the requests, only about as many are taken at a time as may be in flight: an endless iterator is as good as
-/// another, with the streams.
+/// Awaited, it returns all results in the order of the requests. [`Execution::unordered`] and [`Execution::ordered`]
+/// return them one by one. A request that fails does not end the others, unless [`Execution::fail_fast`] says so.
+///
+/// ```
+#[doc = include_str!("example_api.md")]
+/// use actix_crawler::client::Completion;
+/// use futures_util::StreamExt;
+///
+/// # block_on(async {
+/// let urls = ["items/1", "missing", "items/2"].map(|path| format!("{api}/{path}"));
+/// let read = |response: actix_crawler::client::Response| async move {
+///     response.error_for_status()?.json::<serde_json::Value>()
+/// };
+///
+/// let results = client.execute(urls.clone(), read).await;
+/// assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+///
+/// let mut done = 0;
+/// let execution = client.execute(urls, read).progress(|progress| done = progress.done);
+/// let mut completions = std::pin::pin!(execution.unordered());
+/// while let Some(Completion { index, result }) = completions.next().await {
+///     assert_eq!(result.is_ok(), index != 1);
+/// }
+/// # drop(completions);
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// Only about as many requests are taken from the iterator at a time as may be in flight, so with the streams it may be
+/// endless.
 #[must_use = "nothing is sent until it is awaited, or its stream is"]
 pub struct Execution<'a, I, F> {
     client: ThrottledClient,
     requests: I,
     read: F,
-    progress: Option<Box<dyn FnMut(Progress) + Send + 'a>>,
+    progress: Option<Box<dyn FnMut(ExecutionProgress) + Send + 'a>>,
 }
 
-/// As [`Execution`], but the first failure ends it.
+/// An [`Execution`] that ends with the first failure. Made by [`Execution::fail_fast`].
+///
+/// ```
+#[doc = include_str!("example_api.md")]
+/// # block_on(async {
+/// let urls = ["items/1", "missing"].map(|path| format!("{api}/{path}"));
+/// let execution = client.execute(urls, |response| async move { Ok(response.error_for_status()?.status()) });
+/// assert!(matches!(execution.fail_fast().await, Err(Error::Status { status: 404, .. })));
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use = "nothing is sent until it is awaited"]
 pub struct FailFast<'a, I, F>(Execution<'a, I, F>);
 
-/// How far an execution has come.
+/// How far an [`Execution`] has come; see [`Execution::progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct ExecutionProgress {
     /// Requests that have ended.
     pub done: u64,
     /// Those of them that failed.
     pub failed: u64,
-    /// All requests, where the iterator knows how many.
+    /// All requests, if the iterator knows how many.
     pub total: Option<u64>,
 }
 
-/// What became of one request.
+/// The result of one request of an [`Execution`].
 #[derive(Debug)]
 pub struct Completion<T> {
-    /// Its place among the requests given, from 0.
+    /// Its place among the requests, from 0.
     pub index: usize,
-    /// What its response was read as, or why there is nothing.
+    /// What the response was read as, or why there is none.
     pub result: Result<T>,
 }
 
 /// What can be executed: a request that was begun with the client, a URL, or a plain [`Request`].
+///
+/// ```
+/// # use actix_crawler::{ThrottledClient, client::IntoRequest, error::Error, rate::Rate, request::Request};
+/// let client = ThrottledClient::new("pricebot/1.0 (+https://example.org/bot)", Rate::per_second(50))?;
+/// let plain = Request::parse("https://api.example.com/items/7")?.header("x-trace", "7");
+/// let begun = [plain.into_request(&client), "https://api.example.com/items/8".into_request(&client)];
+/// # assert_eq!(begun.len(), 2);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait IntoRequest {
-    /// Makes it a request of `client`.
+    /// Returns it as a request of `client`.
     fn into_request(self, client: &ThrottledClient) -> RequestBuilder;
 }
 
@@ -106,18 +153,18 @@ impl ThrottledClient {
 }
 
 impl<'a, I, F> Execution<'a, I, F> {
-    /// Calls a function after each request that has ended. It must not block.
-    pub fn progress(mut self, call: impl FnMut(Progress) + Send + 'a) -> Self {
+    /// Sets a function to call after each request that has ended. It must not block.
+    pub fn progress(mut self, call: impl FnMut(ExecutionProgress) + Send + 'a) -> Self {
         self.progress = Some(Box::new(call));
         self
     }
 
-    /// Ends with the first failure: those that still wait give up their places.
+    /// Ends with the first failure. Requests that still wait are not sent.
     pub fn fail_fast(self) -> FailFast<'a, I, F> {
         FailFast(self)
     }
 
-    /// Returns the results in the order in which they come.
+    /// Returns a stream of the results in the order in which they come.
     pub fn unordered<Fut, T>(self) -> impl Stream<Item = Completion<T>> + use<'a, I, F, Fut, T>
     where
         I: Iterator<Item: IntoRequest>,
@@ -128,8 +175,8 @@ impl<'a, I, F> Execution<'a, I, F> {
         stream::unfold(begun, |mut begun| async move { Some((begun.next(0).await?, begun)) })
     }
 
-    /// Returns the results in the order given. One that is late holds up what comes after: only about as many results
-    /// are kept back as may be in flight.
+    /// Returns a stream of the results in the order of the requests. A late one holds up those after it: about as many
+    /// results are kept back as requests may be in flight.
     pub fn ordered<Fut, T>(self) -> impl Stream<Item = Completion<T>> + use<'a, I, F, Fut, T>
     where
         I: Iterator<Item: IntoRequest>,
@@ -163,14 +210,14 @@ where
     Completion { index, result }
 }
 
-/// An execution under way. `R` starts a request, and `Run` is its future.
+/// An execution under way. `R` starts a request; `Run` is the future of one.
 struct Begun<'a, I, F, R, Run> {
     client: ThrottledClient,
     requests: I,
     read: Arc<F>,
     start: R,
-    report: Option<Box<dyn FnMut(Progress) + Send + 'a>>,
-    progress: Progress,
+    report: Option<Box<dyn FnMut(ExecutionProgress) + Send + 'a>>,
+    progress: ExecutionProgress,
     taken: usize,
     running: FuturesUnordered<Run>,
 }
@@ -187,7 +234,7 @@ where
             (least, Some(most)) if least == most => Some(most as u64),
             _ => None,
         };
-        let progress = Progress { done: 0, failed: 0, total };
+        let progress = ExecutionProgress { done: 0, failed: 0, total };
         Self {
             client,
             requests,
@@ -200,10 +247,10 @@ where
         }
     }
 
-    /// Returns the next that has ended; `kept_back` results count as if they were under way.
+    /// Returns the next result. `kept_back` results count as if they were under way.
     async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
-        let most = self.client.desk.lines.concurrency().saturating_add(LOOK_AHEAD);
-        // At least one runs, or nothing would ever end.
+        let most = self.client.desk.lines.concurrency().saturating_add(MAX_LOOK_AHEAD);
+        // At least one request runs; otherwise there would never be a next result.
         while self.running.is_empty() || self.running.len() + kept_back < most {
             let Some(request) = self.requests.next() else { break };
             let request = request.into_request(&self.client);

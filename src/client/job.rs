@@ -1,62 +1,63 @@
-//! Job: one request on its way through line, worker and network, with the way back to its caller.
+//! Job: one request on its way through queue, worker and network, with the way back to its caller. Does not know where
+//! it waits.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::response::Undecoded;
 use crate::{
     error::{Error, Result},
-    fetcher::http::{Answer, is_idempotent},
+    fetcher::{http::is_idempotent, receipt::Receipt},
     request::Request,
+    transport::raw_response::RawResponse,
 };
 
-/// A request, and who waits for its answer.
+/// A request, and who waits for its response.
 pub struct Job {
-    /// What is asked.
+    /// The request; that of the last hop after redirects.
     pub request: Request,
-    /// How it is asked.
-    pub how: How,
+    /// How the request is made.
+    pub options: RequestOptions,
     /// How often it was written.
     pub attempts: u32,
-    /// How many of the attempts failed; a refusal for now is no failure.
+    /// How many of the attempts failed. A refusal for now is no failure.
     pub failures: u32,
-    /// When it came, counted: its place in every line, also when it comes back.
+    /// Its number in the order in which requests came. It decides the place in every queue, also when a job returns.
     pub number: u64,
-    reply: oneshot::Sender<Result<Delivered>>,
+    reply: oneshot::Sender<Result<Undecoded>>,
 }
 
-/// How a request is to be made.
+/// How one request is made.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct How {
-    /// The longest from the writing to the last byte.
+pub struct RequestOptions {
+    /// The longest time from the writing to the last byte.
     pub timeout: Option<Duration>,
     /// Whether it may be repeated; by default its method tells.
     pub repeatable: Option<bool>,
 }
 
-/// An answer on its way to the caller.
-pub struct Delivered {
-    /// What was asked, after redirects.
-    pub request: Request,
-    /// The answer, its body still encoded.
-    pub answer: Answer,
-    /// How often the request was written.
-    pub attempts: u32,
-    /// When the last attempt was written.
-    pub started: Instant,
+/// The queue of a domain, as far as an attempt has to know it.
+pub trait JobQueue: Send + Sync {
+    /// Lets the domain learn from a response whose request was written at `started`. False: the domain has refused too
+    /// often in a row.
+    fn learn(&self, response: &RawResponse, started: Instant) -> bool;
+
+    /// Puts a job into the queue of its URL's domain. Drops it if the client has ended.
+    fn requeue(&self, job: Job);
 }
 
 impl Job {
-    /// Creates a job and the end at which its answer arrives.
-    pub fn new(request: Request, how: How, number: u64) -> (Self, oneshot::Receiver<Result<Delivered>>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { request, how, attempts: 0, failures: 0, number, reply }, answer)
+    /// Creates a job, and the receiver of its result.
+    pub fn new(request: Request, options: RequestOptions, number: u64) -> (Self, oneshot::Receiver<Result<Undecoded>>) {
+        let (reply, result) = oneshot::channel();
+        (Self { request, options, attempts: 0, failures: 0, number, reply }, result)
     }
 
-    /// Tells whether the request may be made again after it was written: the caller's word, or its method's
+    /// Tells whether the request may be made again after it was written. The caller decides, or else its method
     /// (RFC 9110 §9.2.2).
     pub fn may_repeat(&self) -> bool {
-        self.how.repeatable.unwrap_or_else(|| is_idempotent(&self.request.method))
+        self.options.repeatable.unwrap_or_else(|| is_idempotent(&self.request.method))
     }
 
     /// Tells whether the caller has given up.
@@ -64,12 +65,12 @@ impl Job {
         self.reply.is_closed()
     }
 
-    /// Returns what is sent, and the moment at which the caller gives up.
+    /// Returns the request, and a future that is ready when the caller gives up.
     pub fn watched(&mut self) -> (&Request, impl Future<Output = ()>) {
         (&self.request, self.reply.closed())
     }
 
-    /// Waits for as long as the caller does; false once it has given up.
+    /// Waits; false as soon as the caller has given up.
     pub async fn pause(&mut self, wait: Duration) -> bool {
         tokio::select! {
             () = self.reply.closed() => false,
@@ -77,15 +78,15 @@ impl Job {
         }
     }
 
-    /// Hands the answer over. A caller that has just given up does not take it.
-    pub fn deliver(self, mut answer: Answer, started: Instant) {
-        // It may wait for its caller as long as that likes, and other bodies must not.
-        drop(answer.release_memory());
+    /// Hands the response to the caller, who may have given up just now.
+    pub fn deliver(self, mut response: RawResponse, receipt: Receipt) {
+        // The caller may keep the body long; its memory is released so that other bodies can be received.
+        drop(response.release_memory());
         let Self { request, attempts, reply, .. } = self;
-        drop(reply.send(Ok(Delivered { request, answer, attempts, started })));
+        drop(reply.send(Ok(Undecoded { request, response, receipt, attempts })));
     }
 
-    /// Tells the caller that no answer came.
+    /// Tells the caller that there will be no response.
     pub fn fail(self, error: Error) {
         drop(self.reply.send(Err(error)));
     }

@@ -8,13 +8,19 @@ use std::{
 
 use tokio::time::sleep_until;
 
-use super::{Desk, crew::Refused, job::Job, pace::Pace};
+use super::{
+    Desk,
+    job::{Job, JobQueue},
+    pace::{Heard, Pace},
+    workers::NoWorker,
+};
 use crate::{
     clock,
     domain::Domain,
     permit::{Gate, Permit, Released},
     politeness::Limits,
     throttle::{Refusal, Throttle},
+    transport::raw_response::RawResponse,
 };
 
 /// The waiting line of one domain, at its gate.
@@ -155,8 +161,8 @@ impl Line {
 
     /// Gives a permit and its job to a worker, or tells everybody in the line that no thread is to be had.
     fn dispatch(self: &Arc<Self>, desk: &Desk, permit: Permit, job: Job) {
-        let Err(refused) = desk.crew.take_on(self, permit, job) else { return };
-        let Refused { error, permit, job } = *refused;
+        let Err(refused) = desk.workers.assign(self.clone(), permit, job) else { return };
+        let NoWorker { error, permit, job } = *refused;
         let jobs = std::mem::take(&mut self.waiting().jobs);
         job.fail_to_start(&error);
         for job in jobs.into_values() {
@@ -174,7 +180,7 @@ impl Line {
                 line.ring(at);
             }
         };
-        if desk.crew.spawn(ring).is_err() {
+        if desk.workers.spawn(ring).is_err() {
             self.waiting().alarm = None;
         }
     }
@@ -214,6 +220,26 @@ impl Line {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // A panic while it was held leaves at worst an alarm too few.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl JobQueue for Line {
+    fn learn(&self, response: &RawResponse, started: Instant) -> bool {
+        let started_since = self.gate.throttle().started_since(started);
+        let RawResponse { status, headers, .. } = response;
+        let (now, wall) = (clock::now(), clock::wall());
+        let heard = Heard { status: *status, headers, started, now, wall, started_since };
+        // Held until the throttle has changed: what an earlier answer orders must not come after a later one's orders.
+        let mut pace = self.pace();
+        let orders = pace.listen(&heard, fastrand::f64());
+        orders.obey(&mut self.gate.throttle());
+        orders.patience_left
+    }
+
+    fn requeue(&self, job: Job) {
+        if let Some(desk) = self.desk() {
+            drop(desk.admit(job));
+        }
     }
 }
 

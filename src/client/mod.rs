@@ -2,13 +2,12 @@
 //! from any thread. It has the crawler's throttle, gate and transport, and no limiter of its own.
 //!
 //! ```text
-//! client.get(url).send() ─→ Line (of the domain) ──Permit──→ Crew (worker arbiters) ─→ Http::send ─→ caller
+//! client.get(url).send() ─→ Line (of the domain) ──Permit──→ Workers (arbiters) ─→ Fetch ─→ caller
 //!                            ▲ first come, first served        │
 //!                            └── a refusal, a retry, a hop ────┘
 //! ```
 
 mod attempt;
-mod crew;
 mod execute;
 mod job;
 mod line;
@@ -17,6 +16,7 @@ mod network;
 mod pace;
 mod request;
 mod response;
+mod workers;
 
 use std::{
     fmt,
@@ -29,37 +29,45 @@ use std::{
 use http::Method;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{crew::Crew, job::Job, line::Line, lines::Lines};
+use self::{attempt::Rules, job::Job, line::Line, lines::Lines, workers::Workers};
 pub use self::{
-    execute::{Completion, Execution, FailFast, IntoRequest, Progress},
+    execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest},
     request::RequestBuilder,
     response::Response,
 };
+pub use crate::fetcher::http::ACCEPT_PAGES;
 use crate::{
     domain::{Domain, DomainKey},
     error::{Error, Result},
+    fetcher::fetch::FetchStack,
     identity::CanonicalUrl,
     politeness::{Override, Politeness},
     rate::Rate,
     retry::Retry,
     throttle::Evidence,
-    transport::{SharedTransport, TransportSettings},
+    transport::{SharedTransport, TransportSettings, body::BodyLimits},
     user_agent,
 };
 
-/// An HTTP client whose every request waits for its permit. Clones share one exact limit, wherever they are.
+/// An HTTP client whose every request waits for its permit. Clones share one exact limit, on whatever threads they are.
 ///
-/// ```no_run
-/// # use actix_crawler::{client::ThrottledClient, rate::Rate, error::Result};
-/// # async fn example() -> Result<()> {
-/// let client = ThrottledClient::new("pricebot/1.0 (+https://example.org/bot)", Rate::per_second(50))?;
-/// let requests = (1..=600).map(|id| client.get(format!("https://api.example.com/items/{id}")));
+/// ```
+#[doc = include_str!("example_api.md")]
+/// # block_on(async {
+/// # let _with_its_own_rate =
+/// ThrottledClient::new("pricebot/1.0 (+https://example.org/bot)", Rate::per_second(50))?;
+///
+/// let requests = (1..=20).map(|id| client.get(format!("{api}/items/{id}")));
 /// let items = client.execute(requests, |response| async move { response.json::<serde_json::Value>() }).await;
-/// # Ok(()) }
+///
+/// assert_eq!(items.len(), 20);
+/// assert!(items.iter().all(Result::is_ok));
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
 /// ```
 ///
-/// Its futures are `Send` and need no runtime of a certain kind: the network has threads of its own. A future that is
-/// dropped while it waits leaves its place to the next.
+/// Its futures are `Send` and run on any runtime: the network has threads of its own. If a future is dropped while it
+/// waits, its place goes to the next.
 #[derive(Clone)]
 pub struct ThrottledClient {
     desk: Arc<Desk>,
@@ -68,17 +76,32 @@ pub struct ThrottledClient {
 /// What all clones of a client share.
 pub struct Desk {
     lines: Lines,
-    crew: Crew,
-    retry: Retry,
-    follow_redirects: bool,
-    canonical: CanonicalUrl,
+    workers: Workers,
+    body: BodyLimits,
+    /// The `Accept` header of requests that have none.
+    accept: String,
     /// Counts the requests, which are served in this order.
     numbers: AtomicU64,
     /// Where names are looked up.
     _look_ups: LookUps,
 }
 
-/// A client that is being set up.
+/// A [`ThrottledClient`] that is being set up. Begun with [`ThrottledClient::builder`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use actix_crawler::{ThrottledClient, error::Error, rate::Rate};
+/// let client = ThrottledClient::builder("pricebot/1.0 (+https://example.org/bot)")
+///     .rate(Rate::per_second(50))
+///     .rate_of("*.slow.example", Rate::per_minute(10))
+///     .concurrency(100)
+///     .timeout(Duration::from_secs(20))
+///     .build()?;
+///
+/// let nameless = ThrottledClient::builder("").build();
+/// assert!(nameless.is_err(), "a client is never anonymous");
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "it becomes a client with build()"]
 pub struct ClientBuilder {
@@ -87,6 +110,8 @@ pub struct ClientBuilder {
     transport: TransportSettings,
     retry: Retry,
     follow_redirects: bool,
+    retry_refusals: bool,
+    accept: String,
     adaptive: bool,
     threads: usize,
 }
@@ -112,6 +137,8 @@ impl ThrottledClient {
             transport,
             retry: Retry::default(),
             follow_redirects: true,
+            retry_refusals: true,
+            accept: "*/*".to_owned(),
             adaptive: false,
             // One worker sends some 10,000 requests a second; more than four would wait for the callers.
             threads: thread::available_parallelism().map_or(1, usize::from).min(4),
@@ -158,25 +185,25 @@ impl ThrottledClient {
         RequestBuilder::new(self.clone(), method, url.as_ref())
     }
 
-    /// Changes the rate of all domains that have none of their own, at once. Starts made before still count. A
-    /// window over a day is read as a day.
+    /// Changes the rate of all domains that have none of their own, at once. Earlier starts still count. A window of more
+    /// than a day is shortened to a day.
     pub fn set_rate(&self, rate: Rate) {
         self.desk.lines.set_rate(rate);
     }
 
     /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once. A
-    /// window over a day is read as a day.
+    /// window of more than a day is shortened to a day.
     pub fn set_rate_of(&self, domain: &str, rate: Rate) {
         self.desk.lines.set_rate_of(domain, rate);
     }
 
-    /// Changes how many requests may be in flight to each domain, at once; 0 is read as 1.
+    /// Changes at once how many requests may be in flight to each domain. 0 means 1.
     pub fn set_concurrency(&self, in_flight: u32) {
         self.desk.lines.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
     }
 
-    /// Returns what a domain was really asked, as measured at the moment of writing; `None` for one that was not asked
-    /// lately.
+    /// Returns the requests that a domain has received, as measured at the moment of writing; `None` for a domain that was
+    /// not asked lately.
     pub fn evidence(&self, domain: &Domain) -> Option<Evidence> {
         self.desk.lines.evidence(domain)
     }
@@ -199,80 +226,93 @@ impl Desk {
 }
 
 impl ClientBuilder {
-    /// Starts requests to each domain at this rate, in place of one a second.
+    /// Sets the rate at which requests to each domain start; one a second by default.
     pub fn rate(mut self, rate: Rate) -> Self {
         self.politeness.rate = Some(rate);
         self
     }
 
-    /// Starts requests to a domain (`example.org`), or to all that end in it (`*.example.org`), at this rate.
+    /// Sets the rate of a domain (`example.org`), or of all that end in it (`*.example.org`).
     pub fn rate_of(mut self, domain: impl Into<String>, rate: Rate) -> Self {
         self.politeness.overrides.push(Override { domain: domain.into(), rate: Some(rate), ..Override::default() });
         self
     }
 
-    /// Allows so many requests in flight to each domain, in place of 512; 0 is read as 1.
+    /// Sets how many requests may be in flight to each domain; 512 by default. 0 means 1.
     pub fn concurrency(mut self, in_flight: u32) -> Self {
         self.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
         self
     }
 
-    /// Shares one limit among all requests, wherever they go.
+    /// Applies one limit to all requests together, whatever their domains.
     pub fn one_limit(self) -> Self {
         self.limit_by(DomainKey::By(Arc::new(|_| "all".to_owned())))
     }
 
-    /// Chooses what shares a limit, in place of the registrable domain.
+    /// Sets which requests share a limit; by default those of one registrable domain.
     pub fn limit_by(mut self, key: DomainKey) -> Self {
         self.politeness.domain_key = key;
         self
     }
 
-    /// Takes all limits at once. What it says of robots.txt and of the whole crawl's concurrency does not matter here.
+    /// Sets all limits at once. A client does not ask for robots.txt, and ignores the concurrency of whole crawls.
     pub fn politeness(mut self, politeness: Politeness) -> Self {
         self.politeness = politeness;
         self
     }
 
-    /// Looks for a limit that nobody told: begins at the given rate, rises until the server refuses, and settles just
-    /// under that. Each domain's limit is kept as long as the client is.
+    /// Searches the limit of a server that does not document one: begins at the given rate, rises until the server
+    /// refuses, and settles just below. Each domain's limit is kept for the lifetime of the client.
     pub fn adaptive(mut self) -> Self {
         self.adaptive = true;
         self
     }
 
-    /// Tries again this often, and after these waits, what may end better.
+    /// Sets how often, and after which waits, a failed request is tried again.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Returns redirects to the caller. Otherwise each hop is followed, under a permit of its own domain.
+    /// Returns redirects to the caller. By default they are followed, each hop under a permit of its own domain.
     pub fn keep_redirects(mut self) -> Self {
         self.follow_redirects = false;
         self
     }
 
-    /// Gives each request at most so long, from the writing to the last byte, in place of two minutes. Waiting for the
+    /// Returns refusals (429, 503) to the caller at once. By default a refused request waits until its domain may be asked
+    /// again. The domain cools either way.
+    pub fn keep_refusals(mut self) -> Self {
+        self.retry_refusals = false;
+        self
+    }
+
+    /// Sends this `Accept` header with requests that have none of their own, in place of `*/*`.
+    pub fn accept(mut self, media_types: impl Into<String>) -> Self {
+        self.accept = media_types.into();
+        self
+    }
+
+    /// Sets the longest time of a request, from the writing to the last byte; two minutes by default. Waiting for the
     /// permit does not count.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.transport.deadlines = self.transport.deadlines.within(limit);
         self
     }
 
-    /// Connects to private and loopback addresses too: for services in your own network.
+    /// Allows connections to private and loopback addresses: for services in your own network.
     pub fn allow_private(mut self) -> Self {
         self.transport.guard.allow_private = true;
         self
     }
 
-    /// Takes the settings of the transport at once.
+    /// Sets everything about connections at once.
     pub fn transport(mut self, settings: TransportSettings) -> Self {
         self.transport = settings;
         self
     }
 
-    /// Works with at most so many network threads; 0 is read as 1.
+    /// Sets the most network threads; by default as many as there are cores, up to 4. 0 means 1.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
@@ -287,13 +327,21 @@ impl ClientBuilder {
         self.politeness.check()?;
         let look_ups =
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
+        let body = self.transport.body;
         let transport = SharedTransport::new(self.transport, look_ups.handle())?;
-        let desk = Desk {
-            lines: Lines::new(self.politeness, self.adaptive),
-            crew: Crew::new(self.threads, transport, user_agent::header(&self.user_agent)?),
+        let rules = Rules {
             retry: self.retry,
             follow_redirects: self.follow_redirects,
+            retry_refusals: self.retry_refusals,
             canonical: CanonicalUrl::default(),
+            body,
+        };
+        let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?, false);
+        let desk = Desk {
+            lines: Lines::new(self.politeness, self.adaptive),
+            workers: Workers::new(self.threads, fetch, rules),
+            body,
+            accept: self.accept,
             numbers: AtomicU64::new(0),
             _look_ups: LookUps(Some(look_ups)),
         };
@@ -301,7 +349,8 @@ impl ClientBuilder {
     }
 }
 
-/// Owns the threads of look-ups that block. The last clone may end within a runtime, where nothing may be waited for.
+/// Owns the threads on which names are looked up. The last clone of a client may be dropped inside a runtime, where
+/// waiting for threads to end would panic, so they are shut down in the background.
 struct LookUps(Option<Runtime>);
 
 impl Drop for LookUps {

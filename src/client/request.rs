@@ -1,4 +1,5 @@
-//! RequestBuilder: a request on its way to being sent. Mistakes are kept and reported by the sending.
+//! RequestBuilder: a request that is being written. Mistakes are kept and reported when it is sent. Does not know
+//! responses.
 
 use std::{
     fmt::Display,
@@ -14,7 +15,7 @@ use url::Url;
 
 use super::{
     ThrottledClient,
-    job::{How, Job},
+    job::{Job, RequestOptions},
     line::Line,
     response::Response,
 };
@@ -23,7 +24,25 @@ use crate::{
     request::{Request, parse_url},
 };
 
-/// A request that is being written.
+/// A request that is being written. Begun with [`ThrottledClient::get`] and the like.
+///
+/// ```
+#[doc = include_str!("example_api.md")]
+/// # block_on(async {
+/// let response = client
+///     .post(format!("{api}/items"))
+///     .query(&[("dry_run", "yes")])
+///     .bearer_auth("token")
+///     .json(&serde_json::json!({"price": 12}))
+///     .send()
+///     .await?;
+/// assert_eq!(response.url().path(), "/items");
+///
+/// let wrong = client.get("items/7").send().await;
+/// assert!(wrong.is_err(), "a URL needs a scheme");
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
@@ -32,16 +51,16 @@ pub struct RequestBuilder {
     url: Result<Url, Arc<Error>>,
     headers: Vec<(String, String)>,
     body: Bytes,
-    how: How,
+    options: RequestOptions,
 }
 
 impl RequestBuilder {
     pub(super) fn new(client: ThrottledClient, method: Method, url: &str) -> Self {
         let url = parse_url(url).map_err(Arc::new);
-        Self { client, method, url, headers: Vec::new(), body: Bytes::new(), how: How::default() }
+        Self { client, method, url, headers: Vec::new(), body: Bytes::new(), options: RequestOptions::default() }
     }
 
-    /// Sets a header.
+    /// Sets a header, in place of one with the same name.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
         self.headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
@@ -49,7 +68,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Says what the body is.
+    /// Sets the type of the body.
     pub fn content_type(self, value: impl Into<String>) -> Self {
         self.header("content-type", value)
     }
@@ -69,18 +88,18 @@ impl RequestBuilder {
         self
     }
 
-    /// Sends this body.
+    /// Sets the body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// Sends a value as JSON.
+    /// Sets the body to a value as JSON.
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Self {
         self.written(serde_json::to_vec(value), "application/json")
     }
 
-    /// Sends a value as a form.
+    /// Sets the body to a value as a form.
     pub fn form<T: Serialize + ?Sized>(self, value: &T) -> Self {
         self.written(serde_urlencoded::to_string(value), "application/x-www-form-urlencoded")
     }
@@ -95,42 +114,43 @@ impl RequestBuilder {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    /// Gives this request at most so long, from the writing to the last byte. Waiting for the permit does not count.
+    /// Sets the longest time of this request, from the writing to the last byte. Waiting for the permit does not count.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.how.timeout = Some(limit);
+        self.options.timeout = Some(limit);
         self
     }
 
-    /// Tells whether this request may be made again after it was written; by default GET, HEAD, OPTIONS, PUT, DELETE
-    /// and TRACE may, and others not.
+    /// Sets whether this request may be made again after it was written. By default GET, HEAD, OPTIONS, PUT, DELETE and
+    /// TRACE may, and other methods may not (RFC 9110 §9.2.2).
     pub fn repeatable(mut self, repeatable: bool) -> Self {
-        self.how.repeatable = Some(repeatable);
+        self.options.repeatable = Some(repeatable);
         self
     }
 
-    /// Sends the request when its turn has come, and waits for the whole answer. Dropping the future gives its place to
-    /// the next.
+    /// Sends the request when its permit is granted, and waits for the whole response. If the future is dropped, its place
+    /// goes to the next request.
     ///
     /// # Errors
-    /// The request is wrong, or no whole answer came. A status of whatever kind is a [`Response`].
+    /// The request is wrong, or no whole response came. A response with an error status is a [`Response`]; see
+    /// [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
-        let Self { client, method, url, mut headers, body, how } = self;
+        let Self { client, method, url, mut headers, body, options } = self;
         let url = url.map_err(|error| {
             Arc::try_unwrap(error).unwrap_or_else(|shared| Error::setting("request", shared.to_string()))
         })?;
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
-            headers.push(("accept".to_owned(), "*/*".to_owned()));
+            headers.push(("accept".to_owned(), client.desk.accept.clone()));
         }
         let mut request = Request::new(method, url);
         request.headers = headers;
         request.body = body;
         let number = client.desk.numbers.fetch_add(1, Ordering::Relaxed);
-        let (job, answer) = Job::new(request, how, number);
+        let (job, result) = Job::new(request, options, number);
         let place = Place { line: client.desk.admit(job), number };
-        // The worker died with the request, which its thread's panic hook has reported.
-        let delivered = answer.await.map_err(|_| Error::Ended)??;
+        // No result: the attempt panicked, which the panic hook of its thread has reported.
+        let response = result.await.map_err(|_| Error::Ended)??;
         drop(place);
-        Response::open(delivered, client.desk.crew.body_limits())
+        response.decode(client.desk.body)
     }
 
     fn written<B: Into<Bytes>, E: Display>(mut self, body: Result<B, E>, content_type: &str) -> Self {
@@ -145,7 +165,7 @@ impl RequestBuilder {
     }
 }
 
-/// A place in a line, left when its holder waits no longer.
+/// A place in a domain's queue, left when the caller waits no longer.
 struct Place {
     line: Arc<Line>,
     number: u64,

@@ -1,4 +1,4 @@
-//! Response: a whole answer, as the caller of an API wants it.
+//! Response: a whole response, as the caller of an API wants it. Does not know how it was fetched.
 
 use std::{
     sync::Arc,
@@ -10,15 +10,30 @@ use http::HeaderMap;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::job::Delivered;
 use crate::{
+    clock,
     error::{Error, Result},
+    fetcher::{receipt::Receipt, redirect},
     request::Request,
     response::Response as Page,
-    transport::body::BodyLimits,
+    transport::{body::BodyLimits, raw_response::RawResponse},
 };
 
-/// A whole answer, of whatever status.
+/// A whole response, of any status.
+///
+/// ```
+#[doc = include_str!("example_api.md")]
+/// # block_on(async {
+/// let response = client.get(format!("{api}/items/7")).send().await?.error_for_status()?;
+/// assert_eq!((response.status(), response.attempts()), (200, 1));
+/// assert_eq!(response.header("content-type"), Some("application/json"));
+/// assert_eq!(response.json::<serde_json::Value>()?["path"], "/items/7");
+///
+/// let missing = client.get(format!("{api}/missing")).send().await?;
+/// assert!(matches!(missing.error_for_status(), Err(Error::Status { status: 404, .. })));
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Response {
     request: Arc<Request>,
@@ -26,40 +41,39 @@ pub struct Response {
     headers: HeaderMap,
     body: Bytes,
     attempts: u32,
-    started: Instant,
     ended_at: SystemTime,
-    elapsed: Duration,
+    receipt: Receipt,
+    started: Instant,
+}
+
+/// A response on its way to the caller, its body still in its content codings.
+pub struct Undecoded {
+    /// The request, after redirects.
+    pub request: Request,
+    /// The response.
+    pub response: RawResponse,
+    /// What the last permit was spent on.
+    pub receipt: Receipt,
+    /// How often the request was written.
+    pub attempts: u32,
+}
+
+impl Undecoded {
+    /// Decodes the body. Runs where the caller is, so that the network's threads only send and receive.
+    pub fn decode(self, limits: BodyLimits) -> Result<Response> {
+        let Self { request, response, receipt, attempts } = self;
+        let (body, _) = response.decoded(BodyLimits { keep_partial: false, ..limits }).map_err(|source| {
+            let started_at = response.fetched_at.checked_sub(receipt.elapsed).unwrap_or(response.fetched_at);
+            Error::Fetch { url: request.url.clone().into(), source, attempts, started_at, elapsed: receipt.elapsed }
+        })?;
+        let RawResponse { status, headers, fetched_at: ended_at, .. } = response;
+        let started = receipt.started.unwrap_or_else(clock::now);
+        Ok(Response { request: Arc::new(request), status, headers, body, attempts, ended_at, receipt, started })
+    }
 }
 
 impl Response {
-    /// Takes the codings off the body. Done where the caller is, so that the network's threads only send and receive.
-    pub(super) fn open(delivered: Delivered, limits: BodyLimits) -> Result<Self> {
-        let Delivered { request, answer, attempts, started } = delivered;
-        let body = match answer.decoded(BodyLimits { keep_partial: false, ..limits }) {
-            Ok((body, _)) => body,
-            Err(source) => {
-                return Err(Error::Fetch {
-                    url: request.url.into(),
-                    source,
-                    attempts,
-                    started_at: answer.fetched_at.checked_sub(answer.elapsed).unwrap_or(answer.fetched_at),
-                    elapsed: answer.elapsed,
-                });
-            }
-        };
-        Ok(Self {
-            request: Arc::new(request),
-            status: answer.status,
-            headers: answer.headers,
-            body,
-            attempts,
-            started,
-            ended_at: answer.fetched_at,
-            elapsed: answer.elapsed,
-        })
-    }
-
-    /// Returns the URL that answered, after redirects.
+    /// Returns the URL of the response, after redirects.
     pub fn url(&self) -> &Url {
         &self.request.url
     }
@@ -90,7 +104,7 @@ impl Response {
         &self.headers
     }
 
-    /// Returns a header's value, if it is there and is text.
+    /// Returns the value of a header; `None` if there is none, or it is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -100,7 +114,8 @@ impl Response {
         &self.body
     }
 
-    /// Returns the body as text, decoded by byte order mark, header or detection, in this order.
+    /// Returns the body as text. The encoding is taken from the byte order mark, the `Content-Type`, or the text itself, in
+    /// this order.
     pub fn text(&self) -> String {
         self.clone().into_page().content().to_owned()
     }
@@ -108,9 +123,20 @@ impl Response {
     /// Reads the body as JSON.
     ///
     /// # Errors
-    /// It is not the JSON that `T` expects.
+    /// The body is not the JSON that `T` expects.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(Error::Json)
+    }
+
+    /// Returns how many bytes of body came over the wire, in their content codings.
+    pub fn received(&self) -> u64 {
+        self.receipt.bytes
+    }
+
+    /// Returns where a redirect leads, if this is one. Only a client that was built with
+    /// [`keep_redirects`](super::ClientBuilder::keep_redirects) returns redirects.
+    pub fn redirect_target(&self) -> Option<Url> {
+        redirect::target(self.status, &self.headers, &self.request.url)
     }
 
     /// Returns how often the request was sent.
@@ -120,21 +146,21 @@ impl Response {
 
     /// Returns when the last attempt was written.
     pub fn started_at(&self) -> SystemTime {
-        self.ended_at.checked_sub(self.elapsed).unwrap_or(self.ended_at)
+        self.ended_at.checked_sub(self.receipt.elapsed).unwrap_or(self.ended_at)
     }
 
-    /// Returns the same by the clock that never jumps, to be compared with others.
+    /// Returns the same on the monotonic clock, to be compared with other responses.
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// Returns the time from the writing of the request to the last byte of the answer.
+    /// Returns the time from the writing of the request to the last byte of the response.
     pub fn elapsed(&self) -> Duration {
-        self.elapsed
+        self.receipt.elapsed
     }
 
-    /// Turns it into a page as a spider sees it, to select from or to take links of.
+    /// Returns it as a page, as a spider sees it: to select elements from, or to take links from.
     pub fn into_page(self) -> Page {
-        Page::new(self.request, self.status, self.headers, self.body, self.ended_at, self.elapsed)
+        Page::new(self.request, self.status, self.headers, self.body, self.ended_at, self.receipt.elapsed)
     }
 }

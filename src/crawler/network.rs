@@ -1,4 +1,4 @@
-//! The part of the builder that is about the network.
+//! Crawler, the part of the builder about the network. Does not know politeness.
 
 use std::path::PathBuf;
 
@@ -10,27 +10,27 @@ use crate::{
         address::IpNet,
         credentials::{Credentials, OriginCredentials},
         proxy::{ProxyOverride, ProxyUrl},
-        shelf::{Purpose, ShelfSettings},
+        response_store::{Purpose, ResponseStoreSettings},
         tls::ClientCertificate,
     },
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Connects to the addresses of a network too, though they are private, such as `10.1.0.0/16`.
+    /// Allows connections to the addresses of a private network, such as `10.1.0.0/16`.
     #[must_use]
     pub fn allow_address(mut self, network: impl Into<IpNet>) -> Self {
         self.settings.transport.guard.allow.push(network.into());
         self
     }
 
-    /// Trusts the authorities in a PEM file too, beside Mozilla's.
+    /// Trusts the authorities in a PEM file, in addition to Mozilla's.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.transport.tls.ca_files.push(path.into());
         self
     }
 
-    /// Shows a certificate to servers of `host` that ask for one: PEM files of the certificate and of its key.
+    /// Authenticates to `host` with a client certificate: PEM files of the certificate and of its key.
     #[must_use]
     pub fn client_certificate(
         mut self,
@@ -44,7 +44,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Believes whatever certificate `host` shows: for sites of your own. The report says so.
+    /// Accepts any certificate from `host`: for sites of your own. The report says so.
     #[must_use]
     pub fn insecure(mut self, host: impl Into<String>) -> Self {
         self.settings.transport.tls.insecure.push(HostPattern::new(host));
@@ -54,15 +54,15 @@ impl<S: Spider> Crawler<S> {
     /// Goes through a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (names are resolved here) or
     /// `socks5h://…` (by the proxy). Several take turns, and one that fails rests for a while.
     ///
-    /// The address guard checks what is resolved here and addresses in URLs. It cannot check names that a proxy
-    /// resolves: one that stands inside your network should have rules of its own.
+    /// The address guard checks names that are resolved here, and addresses in URLs. It cannot check names that a proxy
+    /// resolves: a proxy inside your network should have rules of its own.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.transport.proxies.via.push(ProxyUrl::new(url));
         self
     }
 
-    /// Goes through a proxy to some hosts only, `example.org` or `*.example.org`; `direct` is no proxy.
+    /// Goes through a proxy to some hosts only, `example.org` or `*.example.org`. The URL `direct` means no proxy.
     #[must_use]
     pub fn proxy_for(mut self, host: impl Into<String>, url: impl Into<String>) -> Self {
         let (host, url) = (HostPattern::new(host), ProxyUrl::new(url));
@@ -74,39 +74,40 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Keeps answers in a folder, as far as HTTP allows (RFC 9111): a page that is still fresh needs no request, and a
-    /// stale one is sent again only if it changed. Needs the feature `cache`.
+    /// Caches responses in a folder, as far as HTTP allows (RFC 9111): a page that is still fresh needs no request, and
+    /// a stale one is sent again only if it changed. Needs the feature `cache`.
     #[must_use]
     pub fn cache(self, dir: impl Into<PathBuf>) -> Self {
-        self.shelf(dir, Purpose::Cache)
+        self.store_responses(dir, Purpose::Cache)
     }
 
-    /// Keeps every answer in a folder, to be replayed. A refusal (429, 503) is none.
+    /// Records every response in a folder, to be replayed. Refusals (429, 503) are not recorded.
     #[must_use]
     pub fn record(self, dir: impl Into<PathBuf>) -> Self {
-        self.shelf(dir, Purpose::Record)
+        self.store_responses(dir, Purpose::Record)
     }
 
-    /// Crawls what was recorded in a folder, without any network: to develop a spider on a site that does not feel it. A
-    /// page that was not recorded ends as `not_recorded`, and its URL is named.
+    /// Crawls what was recorded in a folder, without any network: a spider can be developed without burdening the site.
+    /// A page that was not recorded ends as `not_recorded`, and the log names its URL.
     #[must_use]
     pub fn replay(self, dir: impl Into<PathBuf>) -> Self {
-        self.shelf(dir, Purpose::Replay)
+        self.store_responses(dir, Purpose::Replay)
     }
 
-    fn shelf(mut self, dir: impl Into<PathBuf>, purpose: Purpose) -> Self {
-        self.settings.transport.shelf = Some(ShelfSettings::new(dir, purpose));
+    fn store_responses(mut self, dir: impl Into<PathBuf>, purpose: Purpose) -> Self {
+        self.settings.transport.response_store = Some(ResponseStoreSettings::new(dir, purpose));
         self
     }
 
-    /// Keeps the cookies that servers set and sends them back; each proxy has its own. Needs the feature `cookies`.
+    /// Keeps the cookies that servers set and sends them back. Each proxy has its own cookies. Needs the feature
+    /// `cookies`.
     #[must_use]
     pub fn cookies(mut self) -> Self {
         self.settings.transport.cookies = true;
         self
     }
 
-    /// Shows credentials to an origin, such as `https://example.org`, and to no other. A seed may have them in its URL:
+    /// Sends credentials to one origin, such as `https://example.org`, and to no other. A seed may have them in its URL:
     /// `https://name:password@example.org/`.
     #[must_use]
     pub fn credentials(mut self, origin: impl Into<String>, credentials: Credentials) -> Self {
@@ -115,7 +116,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Goes through the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name, but not to what `NO_PROXY` names.
+    /// Goes through the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name, except to hosts in `NO_PROXY`.
     #[must_use]
     pub fn proxy_from_env(mut self) -> Self {
         self.settings.transport.proxies.from_env = true;

@@ -8,7 +8,6 @@ use std::{
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
 use futures_util::future::join_all;
 use hashbrown::HashSet;
-use http::HeaderValue;
 use tokio::sync::watch;
 
 use super::{OpenFrontier, Plan, Settings};
@@ -25,7 +24,7 @@ use crate::{
     error::Result,
     fetcher::{
         Desk, Fetched, Fetcher,
-        http::Http,
+        fetch::FetchStack,
         offload::{Offload, OffloadThreads},
         pool::{Hire, Pool},
     },
@@ -44,7 +43,7 @@ use crate::{
     request::Request,
     robots::product_token,
     spider::Spider,
-    transport::{SharedTransport, Transport},
+    transport::body::BodyLimits,
 };
 
 /// Runs the crawl's own actix system, which ends with the crawl.
@@ -74,11 +73,11 @@ type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
-    let Plan { spider, user_agent, said, seeds, settings, identity, open, transport, pipelines, threads, offload } =
+    let Plan { spider, user_agent, seeds, settings, identity, open, fetch, warnings, pipelines, threads, offload } =
         plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
-    let warnings = transport.warnings();
+    let body_limits = settings.transport.body;
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
     let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
@@ -95,7 +94,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let politeness = Arc::new(settings.politeness.clone());
             let cache = Arc::new(SeenCache::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, cache: cache.clone() },
+                Team { spider, outlets: outlets.clone(), offload, fetch, body_limits, cache: cache.clone() },
                 identity.clone(),
                 context.address().recipient(),
             );
@@ -193,8 +192,8 @@ struct Team<S: Spider> {
     spider: Arc<S>,
     outlets: Outlets<S>,
     offload: Offload,
-    user_agent: HeaderValue,
-    transport: SharedTransport,
+    fetch: FetchStack,
+    body_limits: BodyLimits,
     cache: Arc<SeenCache>,
 }
 
@@ -204,8 +203,8 @@ impl<S: Spider> Clone for Team<S> {
             spider: self.spider.clone(),
             outlets: self.outlets.clone(),
             offload: self.offload.clone(),
-            user_agent: self.user_agent.clone(),
-            transport: self.transport.clone(),
+            fetch: self.fetch.clone(),
+            body_limits: self.body_limits,
             cache: self.cache.clone(),
         }
     }
@@ -217,10 +216,9 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
         let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let body_limits = team.transport.settings().body;
-            let http = Http::new(Transport::new(team.transport), team.user_agent, true);
-            let Team { spider, outlets, offload, cache: seen_cache, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, identity, seen_cache, body_limits }, scheduler)
+            let Team { spider, outlets, offload, fetch, body_limits, cache: seen_cache } = team;
+            let fetch = fetch.build();
+            Fetcher::new(Desk { fetch, spider, outlets, offload, identity, seen_cache, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

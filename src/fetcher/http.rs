@@ -1,217 +1,150 @@
-//! Http: permit in, answer out. The one door to the network: nothing is sent but through [`Http::send`], which takes a
-//! [`Permit`] by value.
+//! Http: the innermost [`Fetch`]. Writes a request to the network and reads its response. Nothing else in the crate
+//! does, and it takes a [`Permit`] by value.
 
-mod kept;
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
-use std::time::{Duration, Instant, SystemTime};
-
-use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, EXPECT, HOST, PROXY_AUTHORIZATION, RANGE,
-        RETRY_AFTER, USER_AGENT,
-    },
+    HeaderName, HeaderValue, Method,
+    header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, EXPECT, HOST, PROXY_AUTHORIZATION, RANGE, USER_AGENT},
 };
 use tokio::time::timeout;
 use url::Url;
 
-use super::{RobotsAnswer, RobotsResult, redirect};
+use super::{
+    fetch::{Fetch, FetchContext, FetchResult, NoResponse},
+    receipt::Receipt,
+    redirect,
+};
 use crate::{
     clock,
-    cooling::{is_refusal, retry_after},
+    cooling::is_refusal,
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
-    robots::MAX_BYTES,
     transport::{
-        Transport,
-        body::{self, BodyDecoder, BodyLimits, Reservation},
-        exchange::{Exchange, Extent, Incoming},
+        Transport, body,
+        exchange::{Exchange, Extent},
+        raw_response::RawResponse,
     },
 };
 
 /// Sends requests from one arbiter.
 pub struct Http {
     transport: Transport,
-    /// Headers that every request carries which does not say otherwise.
-    usual: [(HeaderName, HeaderValue); 4],
+    /// Headers of every request that has none of these names itself.
+    defaults: [(HeaderName, HeaderValue); 4],
     has_scheduler: bool,
 }
 
-/// What came of a permit.
-pub struct Sent {
-    /// The answer; `Err(None)` where the request was not sent because its domain cools.
-    pub answer: Result<Answer, Option<FetchError>>,
-    /// When the request was written.
-    pub started: Option<Instant>,
-    /// From the grant to the writing.
-    pub waited: Duration,
-    /// From the writing to the last byte.
-    pub elapsed: Duration,
-}
+/// The `Accept` header of a crawl: what browsers say, without the formats that only they can show.
+pub const ACCEPT_PAGES: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// A whole answer, its body still encoded.
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// When it was complete.
-    pub fetched_at: SystemTime,
-    /// From the writing of the request to the last byte.
-    pub elapsed: Duration,
-    /// Bytes of body that came over the wire.
-    pub received: u64,
-    body: Bytes,
-    held: Reservation,
-}
-
-/// How a request is made.
-#[derive(Clone, Copy)]
-struct Manner {
-    /// How much of the body is read. Where a part is of no use, an answer with more is an error.
-    extent: Extent,
-    /// Whether it may be written once more where it may have been seen.
-    may_repeat: bool,
-}
-
-/// Headers that one request has beside its own.
-type MoreHeaders<'a> = &'a [(HeaderName, HeaderValue)];
-
-/// What browsers say, less what they can show and we cannot.
-const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-
-/// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
+/// The most other proxies that are tried after one has failed. Each may take the connect deadline to fail.
 const MAX_OTHER_PROXIES: usize = 3;
 
-/// How long a domain that refused us, or was not there, is left alone until whoever grants has heard of it and decides:
-/// the end of the permit and the news come apart. No longer than any wait that is chosen then.
+/// How long nothing starts at a domain that refused us or could not be reached, until the scheduler learns of it and
+/// decides. It hears only after the permit has ended, and must not grant another before. No longer than any wait that
+/// it may choose.
 const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
-/// Of a robots file only the first [`MAX_BYTES`] count; twice as much is read, since a coding may end in the midst of
-/// its step.
-const FOR_ROBOTS: Manner = Manner { extent: Extent { most: 2 * MAX_BYTES as u64, takes_part: true }, may_repeat: true };
-
-/// Headers that a request does not carry, whoever gives them. The proxy's own credentials are written on the way to it,
-/// and no server is to see others. Who expects a `100 Continue` waits for an answer that the wire skips.
+/// Headers that are never sent, even if the request has them. `Proxy-Authorization` is written on the way to the proxy;
+/// no server may see it. `Expect: 100-continue` would wait for an interim response, which the wire skips.
 const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 
+/// Returns the headers of every request that has none of these names itself.
+pub(super) fn default_headers(user_agent: HeaderValue) -> [(HeaderName, HeaderValue); 4] {
+    [
+        (USER_AGENT, user_agent),
+        (ACCEPT, HeaderValue::from_static(ACCEPT_PAGES)),
+        (ACCEPT_LANGUAGE, HeaderValue::from_static("*")),
+        (ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING)),
+    ]
+}
+
+/// One attempt at an exchange: `None` if it could not even begin.
+type Attempt = (Option<Rc<Exchange>>, Result<RawResponse, FetchError>);
+
 impl Http {
-    /// Creates the sender of an arbiter. Where it `has_scheduler`, a domain that is not there is left alone until that
-    /// has heard of it; without one, nobody is to hear, and others that share its gate would wait for nothing.
+    /// Creates the sender of an arbiter. With `has_scheduler`, a domain that cannot be reached is left alone until the
+    /// scheduler has heard of it. Without one nobody hears, and others that use the same gate would wait for nothing.
     pub fn new(transport: Transport, user_agent: HeaderValue, has_scheduler: bool) -> Self {
-        let usual = [
-            (USER_AGENT, user_agent),
-            (ACCEPT, HeaderValue::from_static(ACCEPTED)),
-            (ACCEPT_LANGUAGE, HeaderValue::from_static("*")),
-            (ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING)),
-        ];
-        Self { transport, usual, has_scheduler }
+        Self { transport, defaults: default_headers(user_agent), has_scheduler }
     }
 
-    /// Sends one request under its permit, which ends with the last byte of the answer.
-    ///
-    /// A request that `may_repeat` and went down with a kept-alive connection is sent once more, on the same permit,
-    /// which passes the gate again.
-    pub async fn send(&self, permit: Permit, request: &Request, may_repeat: bool) -> Sent {
-        let extent = Extent { most: self.transport.body_limits().max_bytes, takes_part: false };
-        let manner = Manner { extent, may_repeat };
-        self.send_or_recall(permit, request, manner).await
-    }
-
-    async fn send_within(&self, permit: Permit, request: &Request, manner: Manner, more: MoreHeaders<'_>) -> Sent {
+    /// Sends one request under its permit, which ends with the last byte of the response.
+    async fn send(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
         let granted = clock::now();
-        let (mut exchange, mut answer) = self.exchange(permit, request, manner, more).await;
-        // A proxy that fails before anything is written has used nothing of the permit: another takes its turn.
+        let FetchContext { extent, may_repeat, .. } = context;
+        let (mut exchange, mut response) = self.exchange(permit, request, extent).await;
+        // A proxy that fails before anything is written has not used the permit: another proxy is tried under it.
         let mut others = self.transport.other_proxies(request).min(MAX_OTHER_PROXIES);
-        while others > 0 && matches!(answer, Err(FetchError::Proxy(_))) {
+        while others > 0 && matches!(response, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
-            (exchange, answer) = self.exchange(permit, request, manner, more).await;
+            (exchange, response) = self.exchange(permit, request, extent).await;
             others -= 1;
         }
-        if answer.is_err()
+        // If a kept-alive connection died before answering, a repeatable request is sent once more under the same permit,
+        // which passes the gate again.
+        if response.is_err()
+            && may_repeat
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
-            && manner.may_repeat
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            (exchange, answer) = self.exchange(permit.again(), request, manner, more).await;
+            (exchange, response) = self.exchange(permit.again(), request, extent).await;
+        }
+        if let Some(exchange) = &exchange {
+            self.after(exchange, &response);
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
-        let leave_alone = match &answer {
-            Ok(answer) if is_refusal(answer.status) => Some(answer.retry_after().unwrap_or(UNTIL_HEARD)),
-            Err(error) if self.has_scheduler && !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
+        let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
+        // The permit ends here.
+        drop(exchange);
+        let (status, bytes) =
+            response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
+        let receipt = receipt(granted, started, status, bytes);
+        let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
+        FetchResult { response, receipt, wire }
+    }
+
+    /// Tells the domain what came of its request, while the permit is still held.
+    fn after(&self, exchange: &Exchange, response: &Result<RawResponse, FetchError>) {
+        let leave_alone = match response {
+            Ok(response) if is_refusal(response.status) => Some(response.retry_after().unwrap_or(UNTIL_HEARD)),
+            Err(error) if self.has_scheduler && !exchange.was_postponed() && error.is_unreachable() => {
+                Some(UNTIL_HEARD)
+            }
             _ => None,
         };
-        if let (Some(exchange), Some(wait)) = (&exchange, leave_alone) {
+        if let Some(wait) = leave_alone {
             exchange.cool(clock::now() + wait);
         }
-        drop(exchange);
-        let ended = clock::now();
-        let elapsed = started.map_or(Duration::ZERO, |started| ended.saturating_duration_since(started));
-        Sent {
-            answer: match answer {
-                Ok(answer) => Ok(Answer { elapsed, ..answer }),
-                Err(_) if postponed => Err(None),
-                Err(error) => Err(Some(error)),
-            },
-            started,
-            waited: started.unwrap_or(ended).saturating_duration_since(granted),
-            elapsed,
-        }
     }
 
-    /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
-    pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
-        let sent = self.send_or_recall(permit, &Request::get(url.clone()), FOR_ROBOTS).await;
-        let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
-        let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
-        let result = match sent.answer {
-            Err(None) => RobotsResult::Unsent,
-            // Whoever is asked nothing need not be asked for leave.
-            Err(Some(FetchError::NotRecorded(_))) => RobotsResult::Body(404, Bytes::new()),
-            Err(Some(error)) => RobotsResult::Failed(error),
-            Ok(answer) => match redirect::target(answer.status, &answer.headers, &url) {
-                Some(to) => RobotsResult::Redirect(to),
-                None => match answer.decoded(BodyLimits { keep_partial: true, ..limits }) {
-                    Ok((body, None)) => RobotsResult::Body(answer.status, body),
-                    Ok((body, Some(_))) if body.len() > MAX_BYTES => RobotsResult::Body(answer.status, body),
-                    // Half a robots file would allow what the other half forbids.
-                    Ok((_, Some(error))) | Err(error) => RobotsResult::Failed(error),
-                },
-            },
-        };
-        let Sent { started, waited, elapsed, .. } = sent;
-        RobotsAnswer { url, result, status, bytes, started, waited, elapsed, retry_after }
-    }
-
-    async fn exchange(
-        &self,
-        permit: Permit,
-        request: &Request,
-        manner: Manner,
-        more: MoreHeaders<'_>,
-    ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
+    async fn exchange(&self, permit: Permit, request: &Request, extent: Extent) -> Attempt {
         let began = clock::now();
         let target = match self.transport.target(request, began) {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
-        let exchange = Exchange::new(permit, request.method.clone(), target, manner.extent, &self.transport);
-        let whole = self.transport.whole_deadline();
-        let round_trip = exchange.scope(self.round_trip(request, &exchange, manner.extent, more));
-        let answer = match timeout(whole, round_trip).await {
-            Ok(answer) => answer,
-            Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit: whole }),
+        let exchange = Exchange::new(permit, request.method.clone(), target, extent, &self.transport);
+        let limit = self.transport.shared().whole_deadline();
+        let round_trip = exchange.scope(self.round_trip(request, &exchange, extent));
+        let response = match timeout(limit, round_trip).await {
+            Ok(response) => response,
+            Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit }),
         };
-        // The connection names what went wrong better than the client above it.
-        let answer = answer.map_err(|error| exchange.take_failure().unwrap_or(error));
-        if let (Some(proxy), Ok(_) | Err(FetchError::Proxy(_))) = (&exchange.target.proxy, &answer) {
-            self.transport.served_by(proxy, answer.is_ok(), began, clock::now());
+        // The connection knows what went wrong better than the client above it.
+        let response = response.map_err(|error| exchange.take_failure().unwrap_or(error));
+        if let (Some(proxy), Ok(_) | Err(FetchError::Proxy(_))) = (&exchange.target.proxy, &response) {
+            self.transport.served_by(proxy, response.is_ok(), began, clock::now());
         }
-        (Some(exchange), answer)
+        (Some(exchange), response)
     }
 
     async fn round_trip(
@@ -219,9 +152,9 @@ impl Http {
         request: &Request,
         exchange: &Exchange,
         extent: Extent,
-        more: MoreHeaders<'_>,
-    ) -> Result<Answer, FetchError> {
+    ) -> Result<RawResponse, FetchError> {
         let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());
+        let proxy = exchange.target.proxy.as_deref();
         let uri = self.transport.uri(&request.url, &exchange.target)?;
         let mut outgoing = self
             .transport
@@ -229,8 +162,8 @@ impl Http {
             .request(request.method.clone(), uri)
             .no_decompress()
             .insert_header((HOST, host_of(&request.url)));
-        let identity = self.transport.identity(request, exchange.target.proxy.as_deref());
-        for header in self.usual.iter().chain(more).cloned().chain(identity) {
+        let identity = self.transport.shared().identity(request, proxy);
+        for header in self.defaults.iter().cloned().chain(identity) {
             outgoing = outgoing.insert_header(header);
         }
         for (name, value) in &request.headers {
@@ -248,125 +181,67 @@ impl Http {
             awc::error::SendRequestError::Url(_) | awc::error::SendRequestError::Http(_) => unwritable(&error),
             other => FetchError::Protocol(other.to_string()),
         })?;
-        let no_answer = || FetchError::Protocol("an answer without a head".into());
-        let Incoming { head, body, memory, length, is_cut } = exchange.take_answer().ok_or_else(no_answer)?;
-        let (status, headers) = (head.status.as_u16(), head.headers);
-        self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &headers);
-        // Of a redirect or a refusal the head says all that matters.
-        let is_enough =
-            extent.takes_part || is_refusal(status) || redirect::target(status, &headers, &request.url).is_some();
-        if is_cut && !is_enough {
-            return Err(FetchError::TooLarge(format!("over {} bytes", extent.most)));
-        }
-        if status == 206 && !asks_for_a_part(request) {
-            return Err(FetchError::Protocol("a part (206) of what was asked for whole".into()));
-        }
-        let (fetched_at, elapsed) = (clock::wall(), Duration::ZERO);
-        Ok(Answer { status, headers, fetched_at, elapsed, received: length, body, held: memory })
+        let no_head = || FetchError::Protocol("an answer without a head".into());
+        let response = exchange.take_response().ok_or_else(no_head)?;
+        self.transport.take_in_cookies(request, proxy, &response.headers);
+        check(request, response, extent)
     }
 }
 
-impl Answer {
-    /// Returns the wait that the answer asks for by its `Retry-After`.
-    pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, clock::wall())
-    }
-
-    /// Gives the memory of the body back to those that come in: whoever has the answer now answers for it.
-    pub fn release_memory(&mut self) -> Reservation {
-        std::mem::take(&mut self.held)
-    }
-
-    /// Returns the body without its content codings, and why it is only a part of it where `limits` let that pass.
-    ///
-    /// # Errors
-    /// A coding is unknown or broken, or the body is larger than `limits` allow.
-    pub fn decoded(&self, limits: BodyLimits) -> Result<(Bytes, Option<FetchError>), FetchError> {
-        let codings = body::codings(self.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
-        if codings.is_empty() {
-            return Ok((self.body.clone(), None));
-        }
-        let mut decoder = BodyDecoder::new(codings, limits);
-        match decoder.write(&self.body).and_then(|()| decoder.finish()) {
-            Ok(()) => Ok((decoder.into_bytes(), None)),
-            Err(why) if limits.keep_partial => Ok((decoder.into_bytes(), Some(why))),
-            Err(error) => Err(error),
-        }
+impl Fetch for Http {
+    fn fetch<'a>(
+        &'a self,
+        permit: Permit,
+        request: &'a Request,
+        context: FetchContext<'a>,
+    ) -> LocalBoxFuture<'a, FetchResult> {
+        Box::pin(self.send(permit, request, context))
     }
 }
 
-/// Without a range, a `206` and its body are no answer (RFC 9110 §15.3.7).
+/// Refuses a response that is only a part of what was asked for.
+fn check(request: &Request, response: RawResponse, extent: Extent) -> Result<RawResponse, FetchError> {
+    let RawResponse { status, headers, is_cut, .. } = &response;
+    // Of a redirect or a refusal the head says all that matters.
+    let is_enough =
+        extent.accepts_part || is_refusal(*status) || redirect::target(*status, headers, &request.url).is_some();
+    if *is_cut && !is_enough {
+        return Err(FetchError::TooLarge(format!("over {} bytes", extent.max_bytes)));
+    }
+    if *status == 206 && !asks_for_a_part(request) {
+        return Err(FetchError::Protocol("a part (206) of what was asked for whole".into()));
+    }
+    Ok(response)
+}
+
+fn receipt(granted: Instant, started: Option<Instant>, status: Option<u16>, bytes: u64) -> Receipt {
+    let ended = clock::now();
+    Receipt {
+        status,
+        bytes,
+        started,
+        waited: started.unwrap_or(ended).saturating_duration_since(granted),
+        elapsed: started.map_or(Duration::ZERO, |started| ended.saturating_duration_since(started)),
+    }
+}
+
+/// A `206` may only answer a request for a range (RFC 9110 §15.3.7).
 fn asks_for_a_part(request: &Request) -> bool {
     request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RANGE.as_str()))
 }
 
-/// The host with its port where that is not the scheme's own.
+/// Returns the host, with its port unless that is the scheme's default.
 fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Tells whether making a request twice means no more than once (RFC 9110 §9.2.2).
+/// Tells whether making a request twice has the effect of making it once (RFC 9110 §9.2.2).
 pub fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
 }
 
-/// Methods whose requests say a length even when they have no body (RFC 9110 §8.6).
+/// Tells whether a request states the length of its body even if it has none (RFC 9110 §8.6).
 fn carries_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::{Compression, write::GzEncoder};
-
-    use super::*;
-
-    fn answer(codings: &[&'static str], body: Vec<u8>) -> Answer {
-        let mut headers = HeaderMap::new();
-        for coding in codings {
-            headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
-        }
-        let received = body.len() as u64;
-        let fetched_at = SystemTime::UNIX_EPOCH;
-        Answer {
-            status: 200,
-            headers,
-            fetched_at,
-            elapsed: Duration::ZERO,
-            received,
-            body: body.into(),
-            held: Reservation::default(),
-        }
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn codings_come_off_in_the_reverse_of_their_order_over_all_headers() {
-        let body = zstd::encode_all(&gzip(&gzip(b"content"))[..], 1).unwrap();
-        let answer = answer(&["x-gzip, identity", "gzip, zstd"], body);
-        assert_eq!(answer.decoded(BodyLimits::default()), Ok((Bytes::from("content"), None)));
-    }
-
-    #[test]
-    fn an_answer_without_a_body_needs_no_coding() {
-        assert_eq!(answer(&["gzip"], Vec::new()).decoded(BodyLimits::default()), Ok((Bytes::new(), None)));
-    }
-
-    #[test]
-    fn half_a_body_is_an_error_unless_it_is_asked_for() {
-        let whole = gzip(&b"as much as it takes, ".repeat(9_000));
-        let answer = answer(&["gzip"], whole[..whole.len() - 8].to_vec());
-        let error = answer.decoded(BodyLimits::default()).unwrap_err();
-        let limits = BodyLimits { keep_partial: true, ..BodyLimits::default() };
-        let (body, why) = answer.decoded(limits).unwrap();
-        assert_eq!((body.len(), why), (21 * 9_000, Some(error)));
-    }
 }

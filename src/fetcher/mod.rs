@@ -1,10 +1,14 @@
 //! Fetcher: the actor of one arbiter that drives every request there. Knows what to do with one permit, and nothing of
 //! who gets the next.
 
+pub mod fetch;
 pub mod http;
+pub(crate) mod layers;
 pub mod offload;
 pub mod pool;
+pub mod receipt;
 pub mod redirect;
+mod robots_file;
 pub mod visit;
 
 use std::{
@@ -21,7 +25,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 use url::Url;
 
-use self::{http::Http, offload::Offload, visit::Visit};
+use self::{offload::Offload, visit::Visit};
 use crate::{
     frontier::{Lease, seen_cache::SeenCache},
     identity::Identity,
@@ -156,7 +160,7 @@ pub enum RobotsResult {
 
 /// What every request of one arbiter works with.
 pub struct Desk<S: Spider> {
-    pub(crate) http: Http,
+    pub(crate) fetch: Box<dyn fetch::Fetch>,
     pub(crate) spider: Arc<S>,
     pub(crate) outlets: Arc<[Outlet<S::Item>]>,
     pub(crate) offload: Offload,
@@ -254,7 +258,8 @@ async fn run<S: Spider>(Grant { permit, errand, seat }: Grant, desk: Rc<Desk<S>>
         match errand {
             Errand::Page(lease) => Done::Page(visit::visit(permit, lease, &desk).await),
             Errand::Robots(question) => {
-                let answer = desk.http.robots(permit, question.url().clone(), desk.body_limits).await;
+                let answer =
+                    robots_file::robots_file(&*desk.fetch, permit, question.url().clone(), desk.body_limits).await;
                 question.answered();
                 Done::Robots(answer)
             }

@@ -1,4 +1,4 @@
-//! Redirect: from an answer that sends us elsewhere to the request that goes there. Knows no network.
+//! Redirect: from a response that redirects to the request that follows it. Does not know the network.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::{
     request::Request,
 };
 
-/// The most redirects in a row: what browsers and curl's advice agree on lies between 10 and 20.
+/// The most redirects in a row. Browsers follow 20, and curl's documentation calls 10 sensible.
 const MAX_HOPS: usize = 10;
 
 /// Words in the names of headers that open an origin to whoever sends them.
@@ -41,7 +41,7 @@ fn is_secret(name: &str) -> bool {
     name != "author" && SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Returns where a response sends us, if it does.
+/// Returns the target of a response that redirects; `None` if it does not.
 pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -52,14 +52,14 @@ pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     Some(to)
 }
 
-/// Servers send raw UTF-8 here, and browsers read it as such; other bytes are percent-encoded one by one, so that what
-/// is asked for is what the server named.
+/// Reads a `Location`. Servers send raw UTF-8 in it, and browsers read it as such. Other bytes are percent-encoded one by
+/// one, so that the request asks for exactly what the server named.
 fn as_text(location: &[u8]) -> Cow<'_, str> {
     let encode = |byte: &u8| if byte.is_ascii() { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
     str::from_utf8(location).map_or_else(|_| location.iter().map(encode).collect(), Cow::Borrowed)
 }
 
-/// Returns the request that follows a redirect, a request of its own under a permit of its own.
+/// Returns the request that follows a redirect. It needs a permit of its own.
 ///
 /// # Errors
 /// [`Outcome::RedirectLoop`] where it leads back or has gone on for too long.
@@ -86,7 +86,8 @@ pub fn follow(request: &Request, status: u16, to: &Url, identity: &dyn Identity)
     Ok(next)
 }
 
-/// RFC 9110 §15.4: 303 always becomes GET, and so do 301 and 302 after a POST, as browsers have it.
+/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it was
+/// POST, as in browsers.
 fn becomes_get(status: u16, method: &Method) -> bool {
     (status == 303 && *method != Method::HEAD) || (matches!(status, 301 | 302) && *method == Method::POST)
 }

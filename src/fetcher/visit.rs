@@ -17,8 +17,10 @@ use futures_util::future::try_join_all;
 
 use super::{
     Desk,
-    http::{Answer, is_idempotent},
+    fetch::{FetchContext, FetchResult, NoPermits, NoResponse},
+    http::is_idempotent,
     offload::Lost,
+    receipt::Receipt,
     redirect,
 };
 use crate::{
@@ -30,6 +32,7 @@ use crate::{
     request::Request,
     response::Response,
     spider::Spider,
+    transport::{body::BodyLimits, raw_response::RawResponse},
 };
 
 /// A page that was visited: what became of it, and what it led to. The lease is settled with it.
@@ -71,12 +74,13 @@ impl From<Outcome> for Ending {
 /// Visits one page.
 pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> Visit {
     let request = lease.request();
-    let sent = desk.http.send(permit, request, is_idempotent(&request.method)).await;
-    let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
-    let ending = match sent.answer {
-        Ok(answer) => read(answer, lease.request(), desk).await,
-        Err(None) => Outcome::Unsent.into(),
-        Err(Some(error)) => Outcome::Fetch(error).into(),
+    let context = FetchContext::page(desk.body_limits, is_idempotent(&request.method), &NoPermits);
+    let FetchResult { response, receipt, .. } = desk.fetch.fetch(permit, request, context).await;
+    let Receipt { status, bytes, started, waited, elapsed } = receipt;
+    let ending = match response {
+        Ok(response) => read(response, elapsed, lease.request(), desk).await,
+        Err(NoResponse::Unsent) => Outcome::Unsent.into(),
+        Err(NoResponse::Failed(error)) => Outcome::Fetch(error).into(),
     };
     Visit {
         leased: lease.settle(),
@@ -85,16 +89,16 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> V
         items: ending.items,
         status,
         bytes,
-        started: sent.started,
-        waited: sent.waited,
-        elapsed: sent.elapsed,
+        started,
+        waited,
+        elapsed,
     }
 }
 
-/// Tells what an answer means.
-async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>) -> Ending {
-    let status = answer.status;
-    if let Some(to) = redirect::target(status, &answer.headers, &request.url) {
+/// Tells what a response means.
+async fn read<S: Spider>(response: RawResponse, elapsed: Duration, request: &Arc<Request>, desk: &Desk<S>) -> Ending {
+    let status = response.status;
+    if let Some(to) = redirect::target(status, &response.headers, &request.url) {
         return match redirect::follow(request, status, &to, &*desk.identity) {
             Ok(next) => {
                 Ending { found: vec![Candidate::new(next, &*desk.identity)], ..Outcome::Redirect { status, to }.into() }
@@ -103,9 +107,9 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
         };
     }
     if is_refusal(status) {
-        return Outcome::Refused { status, retry_after: answer.retry_after() }.into();
+        return Outcome::Refused { status, retry_after: response.retry_after() }.into();
     }
-    match parse(answer, request.clone(), desk).await {
+    match parse(response, elapsed, request.clone(), desk).await {
         Ok(page) => deliver(page, request, desk).await,
         Err(outcome) => outcome.into(),
     }
@@ -118,18 +122,22 @@ struct Page<I> {
 }
 
 /// Decodes and parses off the loop, as everything is that the spider brings.
-async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
+async fn parse<S: Spider>(
+    mut response: RawResponse,
+    elapsed: Duration,
+    request: Arc<Request>,
+    desk: &Desk<S>,
+) -> Result<Page<S::Item>, Outcome> {
     let (spider, limits, identity) = (desk.spider.clone(), desk.body_limits, desk.identity.clone());
     let seen_cache = desk.seen_cache.clone();
-    let mut answer = answer;
     // Held for as long as the parsing is waited for: the page is made of it, and one that never returns must not keep
     // it from all others.
-    let _held = answer.release_memory();
+    let _held = response.release_memory();
     let work = move || {
-        if !spider.accepts(answer.status) {
-            return Err(Outcome::Status(answer.status));
+        if !spider.accepts(response.status) {
+            return Err(Outcome::Status(response.status));
         }
-        let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
+        let page = decode(response, elapsed, request, limits).map_err(Outcome::Fetch)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();
         Ok(Page { items, found: Candidate::found_on(page.request(), requests, &*identity, &seen_cache) })
@@ -161,14 +169,13 @@ async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, desk: &Desk<
     Ending { outcome: Outcome::Ok, found: page.found, items: count }
 }
 
-impl Answer {
-    fn decode(
-        self,
-        request: &Arc<Request>,
-        limits: crate::transport::body::BodyLimits,
-    ) -> Result<Response, FetchError> {
-        let (body, broken_off) = self.decoded(limits)?;
-        let page = Response::new(request.clone(), self.status, self.headers, body, self.fetched_at, self.elapsed);
-        Ok(page.with_broken_off(broken_off))
-    }
+fn decode(
+    response: RawResponse,
+    elapsed: Duration,
+    request: Arc<Request>,
+    limits: BodyLimits,
+) -> Result<Response, FetchError> {
+    let (body, broken_off) = response.decoded(limits)?;
+    let RawResponse { status, headers, fetched_at, .. } = response;
+    Ok(Response::new(request, status, headers, body, fetched_at, elapsed).with_broken_off(broken_off))
 }

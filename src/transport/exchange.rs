@@ -19,9 +19,10 @@ use tokio::time::{Sleep, sleep_until};
 use super::{
     SharedTransport, Transport,
     alarm::Alarm,
-    body::{Gathered, Reservation},
+    body::Gathered,
     deadlines::Deadlines,
     proxy::Proxy,
+    raw_response::{RawResponse, WireBytes},
     read_timeout::{Expiry, ReadTimeout},
     wire::Head,
 };
@@ -59,6 +60,8 @@ pub struct Exchange {
     /// Rings when that has passed.
     bell: RefCell<Option<Pin<Box<Sleep>>>>,
     extent: Extent,
+    /// What was on the wire, where a layer asks for it.
+    captured: Option<RefCell<WireBytes>>,
     head: RefCell<Option<Head>>,
     body: RefCell<Gathered>,
     /// Whether the body is longer than wanted.
@@ -71,27 +74,16 @@ pub struct Exchange {
     postponed: Cell<bool>,
 }
 
-/// How much of an answer's body is wanted.
+/// How much of a response is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The most bytes.
-    pub most: u64,
-    /// Whether the first of a longer body are of use; otherwise one that says it is longer is not read at all.
-    pub takes_part: bool,
-}
-
-/// An answer, its body still encoded.
-pub struct Incoming {
-    /// The status and the headers.
-    pub head: Head,
-    /// The body, or as much of it as was wanted.
-    pub body: Bytes,
-    /// What the body takes of the memory for all.
-    pub memory: Reservation,
-    /// How many bytes of body came.
-    pub length: u64,
-    /// Whether the body is longer than was wanted.
-    pub is_cut: bool,
+    /// The most bytes of body.
+    pub max_bytes: u64,
+    /// Whether the first bytes of a longer body are of use. If not, a body that announces more is not read at all.
+    pub accepts_part: bool,
+    /// Whether the bytes of request and response are kept as they were on the wire, beside the decoded response. They
+    /// take about twice the memory.
+    pub keeps_wire_bytes: bool,
 }
 
 /// Where a request goes.
@@ -122,6 +114,7 @@ impl Exchange {
             target,
             method,
             extent,
+            captured: extent.keeps_wire_bytes.then(RefCell::default),
             permit: RefCell::new(permit),
             alarm: alarm.clone(),
             called: RefCell::new(None),
@@ -262,15 +255,15 @@ impl Exchange {
     pub fn set_head(&self, head: Head, promised: Option<u64>) -> bool {
         self.with_read_timeout(|read_timeout, _| read_timeout.head_came());
         self.head.replace(Some(head));
-        let is_too_long = promised.is_some_and(|promised| promised > self.extent.most);
+        let is_too_long = promised.is_some_and(|promised| promised > self.extent.max_bytes);
         self.is_cut.set(is_too_long);
-        !is_too_long || self.extent.takes_part
+        !is_too_long || self.extent.accepts_part
     }
 
     /// Adds a piece of the body; tells whether more is wanted.
     pub fn add(&self, mut piece: Bytes) -> bool {
         let mut body = self.body.borrow_mut();
-        let room = self.extent.most - body.length();
+        let room = self.extent.max_bytes - body.length();
         let fits = piece.len() as u64 <= room;
         if !fits {
             self.is_cut.set(true);
@@ -288,13 +281,32 @@ impl Exchange {
         Poll::Ready(())
     }
 
-    /// Takes the answer out.
-    pub fn take_answer(&self) -> Option<Incoming> {
-        let head = self.head.take()?;
-        let mut gathered = self.body.borrow_mut();
-        let (length, is_cut) = (gathered.length(), self.is_cut.get());
-        let (body, memory) = gathered.take();
-        Some(Incoming { head, body, memory, length, is_cut })
+    /// Takes the response out.
+    pub fn take_response(&self) -> Option<RawResponse> {
+        let Head { status, headers, .. } = self.head.take()?;
+        let (body, reservation) = self.body.borrow_mut().take();
+        let is_cut = self.is_cut.get();
+        Some(RawResponse { status: status.as_u16(), headers, fetched_at: clock::wall(), body, is_cut, reservation })
+    }
+
+    /// Keeps a copy of bytes that were written.
+    pub fn capture_written(&self, bytes: &[u8]) {
+        if let Some(captured) = &self.captured {
+            captured.borrow_mut().request.extend_from_slice(bytes);
+        }
+    }
+
+    /// Keeps a copy of bytes that were received, within a bound.
+    pub fn capture_received(&self, bytes: &[u8]) {
+        if let Some(captured) = &self.captured {
+            let added = captured.borrow_mut().add_received(bytes, self.extent.max_bytes);
+            self.body.borrow_mut().charge(added);
+        }
+    }
+
+    /// Takes the bytes out that were on the wire, if they were kept.
+    pub fn take_wire_bytes(&self) -> Option<WireBytes> {
+        self.captured.as_ref().map(RefCell::take)
     }
 
     /// Keeps the first failure, and returns what the I/O traits want to hear.

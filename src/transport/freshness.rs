@@ -1,7 +1,7 @@
-//! Freshness: whether an answer that was kept may stand for a new one (RFC 9111). Knows no disk and no network.
+//! Freshness: whether a stored response may answer a request (RFC 9111). Does not know the disk and the network.
 //!
-//! The decisions are `http-cache-semantics`'. The headers of a page stay as they came, since that crate keeps one of
-//! several with the same name.
+//! The crate `http-cache-semantics` decides. The headers of a page are not taken from it, because it keeps only one of
+//! several headers with the same name.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,34 +11,34 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
 
-use super::shelf::StoredAnswer;
+use super::response_store::StoredResponse;
 use crate::error::Result;
 
-/// What a kept answer is good for.
+/// What a stored response is good for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// It answers the request.
     Fresh,
-    /// The server is asked whether it still holds, with these headers; none where the answer cannot tell.
+    /// The server must be asked, with these conditions; without any if the stored response has no validator.
     Stale(Vec<(HeaderName, HeaderValue)>),
 }
 
 /// Tells whether this build has a cache.
 ///
 /// # Errors
-/// Never: it has.
-#[allow(clippy::unnecessary_wraps, reason = "a build without it refuses")]
+/// Never: this build has one.
+#[allow(clippy::unnecessary_wraps, reason = "a build without a cache refuses")]
 pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Tells whether an answer may be kept.
-pub fn is_storable(answer: &StoredAnswer) -> bool {
+/// Tells whether a response may be stored.
+pub fn is_storable(answer: &StoredResponse) -> bool {
     guarded(|| policy(answer).is_some_and(|policy| policy.is_storable())).unwrap_or(false)
 }
 
-/// Judges a kept answer for a request with the headers `asked`.
-pub fn judge(stored: &StoredAnswer, asked: &[(String, String)], now: SystemTime) -> Freshness {
+/// Judges a stored response for a request with the headers `asked`.
+pub fn judge(stored: &StoredResponse, asked: &[(String, String)], now: SystemTime) -> Freshness {
     let judged = guarded(|| Some(policy(stored)?.before_request(&question(&stored.url, asked)?, now)));
     match judged.flatten() {
         Some(BeforeRequest::Fresh(_)) => Freshness::Fresh,
@@ -54,21 +54,21 @@ pub fn judge(stored: &StoredAnswer, asked: &[(String, String)], now: SystemTime)
     }
 }
 
-/// Foreign code reads what strangers wrote: where it fails there is no kept answer.
+/// Runs code of another crate on a server's headers. If it panics, there is no stored response.
 fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
-fn policy(stored: &StoredAnswer) -> Option<CachePolicy> {
+fn policy(stored: &StoredResponse) -> Option<CachePolicy> {
     let mut response = http1::Response::builder().status(stored.status).body(()).ok()?;
     for (name, value) in &stored.headers {
         let name: http1::HeaderName = name.as_str().parse().ok()?;
         response.headers_mut().append(name, http1::HeaderValue::from_bytes(value.as_bytes()).ok()?);
     }
     let options = CacheOptions {
-        // Each identity has answers of its own.
+        // Each identity has responses of its own.
         shared: false,
-        // A guess from the age of a page would hide its changes; to ask whether it changed costs little.
+        // Guessing freshness from the age of a page would hide its changes, and asking the server costs little.
         cache_heuristic: 0.0,
         ..CacheOptions::default()
     };
@@ -91,14 +91,14 @@ mod tests {
 
     use super::*;
 
-    fn stored(headers: &[(&'static str, &'static str)]) -> StoredAnswer {
+    fn stored(headers: &[(&'static str, &'static str)]) -> StoredResponse {
         let headers = headers
             .iter()
             .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let (url, asked) = ("https://e.org/".to_owned(), vec![("accept".to_owned(), "text/html".to_owned())]);
         let fetched_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        StoredAnswer { url, asked, status: 200, headers, fetched_at, body: "x".into() }
+        StoredResponse { url, asked, status: 200, headers, fetched_at, body: "x".into() }
     }
 
     fn after(seconds: u64, headers: &[(&'static str, &'static str)], accept: &str) -> Freshness {

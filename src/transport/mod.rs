@@ -26,7 +26,8 @@ pub mod freshness;
 mod host_pattern;
 pub mod proxy;
 mod read_timeout;
-pub mod shelf;
+pub mod raw_response;
+pub mod response_store;
 mod sockets;
 mod stream;
 pub mod tls;
@@ -60,7 +61,7 @@ use self::{
     dns::Resolver,
     exchange::Target,
     proxy::{Proxies, Proxy, ProxySettings},
-    shelf::{Purpose, Shelf, ShelfSettings},
+    response_store::{Purpose, ResponseStore, ResponseStoreSettings},
     sockets::{SocketBudget, Sockets},
     tls::{Tls, TlsSettings},
 };
@@ -85,8 +86,10 @@ pub struct TransportSettings {
     pub cookies: bool,
     /// What opens some origins.
     pub credentials: Vec<OriginCredentials>,
-    /// Where answers are kept, and what for: to save requests, or to crawl without the network.
-    pub shelf: Option<ShelfSettings>,
+    /// Where responses are stored, and what for: to save requests, or to crawl without the network. Files of settings
+    /// may call it `shelf`, its name in earlier versions.
+    #[serde(alias = "shelf")]
+    pub response_store: Option<ResponseStoreSettings>,
     /// Hosts whose addresses are given, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
     pub resolve: Vec<String>,
     /// Whether a response that has both `Transfer-Encoding` and `Content-Length` is read, by the former alone, and its
@@ -110,7 +113,7 @@ impl Default for TransportSettings {
             proxies: ProxySettings::default(),
             cookies: false,
             credentials: Vec::new(),
-            shelf: None,
+            response_store: None,
             resolve: Vec::new(),
             chunked_over_length: false,
             // Half of the 1,024 files that most systems allow a process by default.
@@ -133,7 +136,7 @@ pub struct SharedTransport {
     keyring: Arc<Keyring>,
     sockets: SocketBudget,
     bodies: Bodies,
-    shelf: Option<Shelf>,
+    response_store: Option<ResponseStore>,
     alarm: Alarm,
 }
 
@@ -153,13 +156,26 @@ impl SharedTransport {
             tracing::warn!("{warning}");
         }
         let bodies = Bodies::new(settings.body.max_in_flight_bytes);
-        if settings.shelf.as_ref().is_some_and(|shelf| shelf.purpose == Purpose::Cache) {
+        let stored = settings.response_store.as_ref();
+        if stored.is_some_and(|stored| stored.purpose == Purpose::Cache) {
             freshness::check()?;
         }
-        let shelf = settings.shelf.as_ref().map(|shelf| Shelf::open(shelf, threads)).transpose()?;
+        let response_store = stored.map(|stored| ResponseStore::open(stored, threads)).transpose()?;
         let deadlines = settings.deadlines.within_a_year();
         let (settings, alarm) = (settings.into(), Alarm::default());
-        Ok(Self { settings, deadlines, resolver, tls, proxies, cookies, keyring, sockets, bodies, shelf, alarm })
+        Ok(Self {
+            settings,
+            deadlines,
+            resolver,
+            tls,
+            proxies,
+            cookies,
+            keyring,
+            sockets,
+            bodies,
+            response_store,
+            alarm,
+        })
     }
 
     /// Returns the settings.
@@ -170,6 +186,35 @@ impl SharedTransport {
     /// Returns what whoever reads the report has to know.
     pub fn warnings(&self) -> Vec<String> {
         self.settings.tls.warnings().collect()
+    }
+
+    /// Returns the headers that tell a server who we are: the credentials for its origin, and the cookies that it set.
+    pub fn identity(
+        &self,
+        request: &Request,
+        proxy: Option<&Proxy>,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let credentials = self.keyring.header(&request.url).map(|value| (AUTHORIZATION, value.clone()));
+        let cookies = self
+            .cookies
+            .as_ref()
+            .and_then(|cookies| cookies.header(&request.url, proxy.map(Proxy::id)).map(|value| (COOKIE, value)));
+        credentials.into_iter().chain(cookies)
+    }
+
+    /// Returns how long the whole of a request may take.
+    pub fn whole_deadline(&self) -> Duration {
+        self.deadlines.whole
+    }
+
+    /// Returns where responses are stored, if they are.
+    pub fn response_store(&self) -> Option<&ResponseStore> {
+        self.response_store.as_ref()
+    }
+
+    /// Returns the memory that all bodies share.
+    pub fn bodies(&self) -> &Bodies {
+        &self.bodies
     }
 }
 
@@ -228,21 +273,6 @@ impl Transport {
         self.shared.proxies.served(proxy, well, began, now);
     }
 
-    /// Returns the headers that tell a server who we are: what opens its origin, and the cookies that it set.
-    pub fn identity(
-        &self,
-        request: &Request,
-        proxy: Option<&Proxy>,
-    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-        let credentials = self.shared.keyring.header(&request.url).map(|value| (AUTHORIZATION, value.clone()));
-        let cookies = self
-            .shared
-            .cookies
-            .as_ref()
-            .and_then(|cookies| cookies.header(&request.url, proxy.map(Proxy::id)).map(|value| (COOKIE, value)));
-        credentials.into_iter().chain(cookies)
-    }
-
     /// Takes in the cookies that an answer sets.
     pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) {
         if let Some(cookies) = &self.shared.cookies {
@@ -268,24 +298,9 @@ impl Transport {
         write(path).or_else(|_| write(&encode_strictly(path))).map_err(|error| FetchError::Request(error.to_string()))
     }
 
-    /// Returns how long the whole of a request may take.
-    pub fn whole_deadline(&self) -> Duration {
-        self.shared.deadlines.whole
-    }
-
-    /// Returns where answers are kept.
-    pub fn shelf(&self) -> Option<&Shelf> {
-        self.shared.shelf.as_ref()
-    }
-
-    /// Returns the memory of all bodies.
-    pub fn bodies(&self) -> &Bodies {
-        &self.shared.bodies
-    }
-
-    /// Returns how large a body may be.
-    pub fn body_limits(&self) -> BodyLimits {
-        self.shared.settings.body
+    /// Returns what all arbiters share.
+    pub fn shared(&self) -> &SharedTransport {
+        &self.shared
     }
 }
 

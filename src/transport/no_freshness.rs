@@ -1,34 +1,34 @@
-//! Freshness, in a build without the feature `cache`: nothing is kept to save requests.
+//! Freshness, in a build without the feature `cache`: nothing is stored to save requests.
 
 use std::time::SystemTime;
 
 use http::{HeaderName, HeaderValue};
 
-use super::shelf::StoredAnswer;
+use super::response_store::StoredResponse;
 use crate::error::{Error, Result};
 
-/// What a kept answer is good for.
+/// What a stored response is good for.
 pub enum Freshness {
     /// It answers the request.
     Fresh,
-    /// The server is asked whether it still holds.
+    /// The server must be asked.
     Stale(Vec<(HeaderName, HeaderValue)>),
 }
 
 /// Refuses.
 ///
 /// # Errors
-/// Always: says how to get it.
+/// Always; the message says how to get a cache.
 pub fn check() -> Result<()> {
     Err(Error::setting("cache", "this build has none; build actix-crawler with the feature `cache`"))
 }
 
-/// Keeps nothing.
-pub fn is_storable(_: &StoredAnswer) -> bool {
+/// Stores nothing.
+pub fn is_storable(_: &StoredResponse) -> bool {
     false
 }
 
-/// Asks the server.
-pub fn judge(_: &StoredAnswer, _: &[(String, String)], _: SystemTime) -> Freshness {
+/// Always asks the server.
+pub fn judge(_: &StoredResponse, _: &[(String, String)], _: SystemTime) -> Freshness {
     Freshness::Stale(Vec::new())
 }

@@ -42,7 +42,7 @@ pub struct Gathered {
     length: u64,
 }
 
-/// The memory that a body takes from the others, until it is dropped.
+/// The memory that a body has reserved, until this is dropped.
 #[derive(Debug, Default)]
 pub struct Reservation {
     bytes: Option<OwnedSemaphorePermit>,
@@ -118,6 +118,11 @@ impl Gathered {
         self.waiting = None;
         self.held.merge(more);
         Poll::Ready(true)
+    }
+
+    /// Counts bytes that are kept beside the body, such as a copy of what was on the wire.
+    pub fn charge(&mut self, bytes: u64) {
+        self.owed += bytes;
     }
 
     /// Returns how many bytes came.

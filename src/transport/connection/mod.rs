@@ -105,7 +105,16 @@ impl Connection {
             return Poll::Ready(Ok(bytes.len()));
         }
         ready!(self.poll_outgoing(cx))?;
-        self.poll_stream(|stream| stream.poll_write(cx, bytes))
+        let wrote = self.poll_stream(|stream| stream.poll_write(cx, bytes));
+        self.capture_written(bytes, &wrote);
+        wrote
+    }
+
+    /// Copies for a layer that archives what was written.
+    fn capture_written(&self, bytes: &[u8], wrote: &Poll<io::Result<usize>>) {
+        if let (Poll::Ready(Ok(wrote)), Some(serving)) = (wrote, &self.serving) {
+            serving.exchange.capture_written(bytes.get(..*wrote).unwrap_or(bytes));
+        }
     }
 
     fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,6 +128,7 @@ impl Connection {
         let Some(serving) = self.serving.as_mut() else { return Poll::Ready(Ok(())) };
         let mut outgoing = std::mem::take(&mut serving.outgoing);
         let wrote = self.poll_stream(|stream| stream.poll_write(cx, &outgoing));
+        self.capture_written(&outgoing, &wrote);
         if let Poll::Ready(Ok(wrote)) = wrote {
             outgoing.advance(wrote.min(outgoing.len()));
         }
@@ -167,6 +177,8 @@ impl Connection {
         let Some(serving) = self.serving.as_ref() else { return Poll::Ready(()) };
         match ready!(read) {
             Ok(read @ 1..) => {
+                let start = self.received.len().saturating_sub(read);
+                serving.exchange.capture_received(self.received.get(start..).unwrap_or_default());
                 if serving.exchange.answered(read) && tls_error::looks_like_tls(&self.received) {
                     let why = "an answer in TLS to a request in plain HTTP; is the URL https://?".to_owned();
                     let _ = serving.exchange.fail(FetchError::Protocol(why));

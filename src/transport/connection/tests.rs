@@ -42,7 +42,7 @@ fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
     let deadlines = Deadlines { head, ..Deadlines::default() };
     let settings = TransportSettings { deadlines, ..TransportSettings::default() };
     let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap();
-    let extent = Extent { most: 6, takes_part: true };
+    let extent = Extent { max_bytes: 6, accepts_part: true, keeps_wire_bytes: false };
     Exchange::new(permit, Method::GET, target, extent, &Transport::new(shared))
 }
 
@@ -63,7 +63,7 @@ async fn read(connection: &mut Connection, exchange: &Rc<Exchange>) -> io::Resul
     let mut seen = vec![0; 1_000];
     let length = exchange.scope(connection.read(&mut seen)).await?;
     let seen = if seen[..length] == *CAME_AND_KEPT { "kept" } else { "closed" };
-    Ok((seen, exchange.take_answer().expect("an answer").body))
+    Ok((seen, exchange.take_response().expect("an answer").body))
 }
 
 /// Serves one request, after which the connection is kept.

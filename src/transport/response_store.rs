@@ -1,5 +1,5 @@
-//! Shelf: answers on disk, one file each, in a folder of the user's. Knows no network, and not when an answer may be
-//! used again.
+//! ResponseStore: responses on disk, one file each, in a folder that the user names. Does not know the network, nor when
+//! a stored response may be used again.
 
 use std::{
     fs,
@@ -24,65 +24,65 @@ use crate::{
     request::Request,
 };
 
-/// Where answers are kept, and what for.
+/// Where responses are stored, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShelfSettings {
-    /// The folder. It holds what servers sent, cookies that they set included; no credentials of ours.
+pub struct ResponseStoreSettings {
+    /// The folder. It holds what servers sent, including the cookies that they set, but none of our credentials.
     pub dir: PathBuf,
-    /// What for.
+    /// What the responses are stored for.
     pub purpose: Purpose,
-    /// The most bytes that all files have. 1 GiB by default: some 100,000 pages as they come, compressed. A cache that is
-    /// full forgets its oldest answers; a recording takes no more in, and says so.
+    /// The most bytes of all files together. 1 GiB by default: about 100,000 pages, compressed as they come. A full cache
+    /// removes its oldest responses; a full recording stores no more, and a warning says so.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
 }
 
-/// What answers are kept for.
+/// What responses are stored for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// To save requests, as RFC 9111 allows. Needs the feature `cache`.
+    /// To save requests, as far as RFC 9111 allows. Needs the feature `cache`.
     Cache,
-    /// To be replayed later: every answer is kept.
+    /// To be replayed later: every response is stored.
     Record,
     /// To crawl what was recorded, without any network.
     Replay,
 }
 
-/// An answer as it is kept, its body still encoded.
+/// A response as it is stored, its body still encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredAnswer {
-    /// What was asked for.
+pub struct StoredResponse {
+    /// The URL of the request, without user name and password.
     pub url: String,
-    /// The headers it was asked with, but those that tell who we are.
+    /// The headers of the request, without those that identify us.
     pub asked: Vec<(String, String)>,
     /// The status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// When it came, to the millisecond.
+    /// When it was received, to the millisecond.
     pub fetched_at: SystemTime,
     /// The body.
     pub body: Bytes,
 }
 
-/// The name of an answer on the shelf.
+/// The name of a response in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(u128);
 
-/// The shelf, shared by all arbiters. Files are read and written on threads that may block.
+/// The store, shared by all arbiters. Files are read and written on threads that may block.
 #[derive(Clone)]
-pub struct Shelf {
-    settings: Arc<ShelfSettings>,
+pub struct ResponseStore {
+    settings: Arc<ResponseStoreSettings>,
     threads: Handle,
     /// Bytes of all files.
     bytes: Arc<AtomicU64>,
-    /// Held by the one that makes room.
-    broom: Arc<Mutex<()>>,
+    /// Locked by the writer that removes old files.
+    eviction: Arc<Mutex<()>>,
 }
 
-/// The first line of a file; the body follows it.
+/// The first line of a file. The body follows it.
 #[derive(Serialize, Deserialize)]
 struct Label {
     url: String,
@@ -90,7 +90,7 @@ struct Label {
     status: u16,
     headers: Vec<(String, String)>,
     fetched_at_ms: u64,
-    /// Of the body: the file is not flushed, so a power cut may leave half of it.
+    /// The body's hash. Files are not synced to disk, so a power cut may leave half a body.
     hash: u64,
 }
 
@@ -98,20 +98,21 @@ fn default_max_bytes() -> u64 {
     1 << 30
 }
 
-impl ShelfSettings {
-    /// Keeps answers in a folder.
+impl ResponseStoreSettings {
+    /// Stores responses in a folder.
     pub fn new(dir: impl Into<PathBuf>, purpose: Purpose) -> Self {
         Self { dir: dir.into(), purpose, max_bytes: default_max_bytes() }
     }
 }
 
 impl Key {
-    /// Names the answer to a request of somebody: what tells the server who asks may change its answer.
+    /// Names the response to a request. `who` holds the headers that identify us: a server may answer each identity
+    /// differently.
     pub fn new(request: &Request, who: &[u8]) -> Self {
         Self(xxh3_128(&[request.fingerprint().to_bytes().as_slice(), who].concat()))
     }
 
-    /// A folder for each of 256 parts, since folders of many files are slow.
+    /// Spreads the files over 256 folders, since folders with many files are slow.
     fn path(self, dir: &Path) -> PathBuf {
         let name = format!("{:032x}", self.0);
         let (part, rest) = name.split_at(2);
@@ -119,12 +120,12 @@ impl Key {
     }
 }
 
-impl Shelf {
-    /// Opens the folder, or makes it.
+impl ResponseStore {
+    /// Opens the folder, or creates it.
     ///
     /// # Errors
-    /// It cannot be made, or is to be replayed and is not there.
-    pub fn open(settings: &ShelfSettings, threads: &Handle) -> Result<Self> {
+    /// The folder cannot be created, or is to be replayed and does not exist.
+    pub fn open(settings: &ResponseStoreSettings, threads: &Handle) -> Result<Self> {
         let dir = &settings.dir;
         if settings.purpose == Purpose::Replay && !dir.is_dir() {
             let why = format!("{} is no folder; make it with a crawl that records", dir.display());
@@ -136,11 +137,11 @@ impl Shelf {
             settings: settings.clone().into(),
             threads: threads.clone(),
             bytes: Arc::new(AtomicU64::new(bytes)),
-            broom: Arc::default(),
+            eviction: Arc::default(),
         })
     }
 
-    /// Returns what it is for.
+    /// Returns what the responses are stored for.
     pub fn purpose(&self) -> Purpose {
         self.settings.purpose
     }
@@ -150,8 +151,8 @@ impl Shelf {
         &self.settings.dir
     }
 
-    /// Takes an answer out, when `bodies` have the memory for it; `None` where there is none, or none that is whole.
-    pub async fn read(&self, key: Key, url: &str, bodies: &Bodies) -> Option<(StoredAnswer, Reservation)> {
+    /// Reads a response as soon as `bodies` have the memory for it. `None`: there is none, or its file is damaged.
+    pub async fn read(&self, key: Key, url: &str, bodies: &Bodies) -> Option<(StoredResponse, Reservation)> {
         let path = key.path(self.dir());
         let open = move || {
             let file = fs::File::open(path)?;
@@ -164,24 +165,25 @@ impl Shelf {
             file.read_to_end(&mut bytes).map(|_| Bytes::from(bytes))
         };
         let bytes = self.threads.spawn_blocking(read).await.ok()?.ok()?;
-        Some((StoredAnswer::from_file(&bytes).filter(|stored| stored.url == url)?, held))
+        Some((StoredResponse::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }
 
-    /// Puts an answer in the place of the one before. What cannot be written is missing later, and a warning says so.
-    pub async fn write(&self, key: Key, answer: StoredAnswer) {
+    /// Stores a response in place of the one before. If it cannot be written, a warning says so, and later reads find
+    /// nothing.
+    pub async fn write(&self, key: Key, response: StoredResponse) {
         let this = self.clone();
-        let url = answer.url.clone();
-        let written = self.threads.spawn_blocking(move || this.write_now(key, &answer)).await;
+        let url = response.url.clone();
+        let written = self.threads.spawn_blocking(move || this.write_now(key, &response)).await;
         if let Err(error) = written.map_err(io::Error::other).and_then(|written| written) {
-            tracing::warn!(%url, dir = %self.dir().display(), %error, "an answer could not be kept");
+            tracing::warn!(%url, dir = %self.dir().display(), %error, "a response could not be stored");
         }
     }
 
-    fn write_now(&self, key: Key, answer: &StoredAnswer) -> io::Result<()> {
+    fn write_now(&self, key: Key, response: &StoredResponse) -> io::Result<()> {
         let path = key.path(self.dir());
-        let label = answer.label()?;
+        let label = response.label()?;
         let before = fs::metadata(&path).map_or(0, |file| file.len());
-        let added = (label.len() + answer.body.len()) as u64;
+        let added = (label.len() + response.body.len()) as u64;
         if self.bytes.load(Ordering::Relaxed).saturating_sub(before) + added > self.settings.max_bytes {
             if self.purpose() == Purpose::Record {
                 return Err(io::Error::other("the folder is full; allow it more bytes"));
@@ -191,15 +193,15 @@ impl Shelf {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        // Written aside and renamed: who reads sees the old answer or the new one.
+        // Written to another name and then renamed: a reader sees the old response or the new one, never a half.
         let aside = path.with_extension(format!("{:x}", fastrand::u64(..)));
         let write = || {
             let mut file = fs::File::create(&aside)?;
-            // One after the other: a copy of the body would take its memory twice.
-            file.write_all(&label).and_then(|()| file.write_all(&answer.body))
+            // In two writes: joining label and body would copy the body.
+            file.write_all(&label).and_then(|()| file.write_all(&response.body))
         };
         write().and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
-            // It is not there, or nobody reads it.
+            // If it cannot be removed either, it stays as a file that nobody reads.
             drop(fs::remove_file(&aside));
         })?;
         self.bytes.fetch_add(added, Ordering::Relaxed);
@@ -207,9 +209,9 @@ impl Shelf {
         Ok(())
     }
 
-    /// Removes the oldest files until a tenth is free, so that this is seldom done.
+    /// Removes the oldest files until a tenth is free, so that the folder is seldom listed.
     fn make_room(&self, wanted: u64) -> io::Result<()> {
-        let _broom = self.broom.lock().unwrap_or_else(PoisonError::into_inner);
+        let _eviction = self.eviction.lock().unwrap_or_else(PoisonError::into_inner);
         let most = (self.settings.max_bytes / 10 * 9).saturating_sub(wanted);
         if self.bytes.load(Ordering::Relaxed) <= most {
             return Ok(());
@@ -231,13 +233,13 @@ impl Shelf {
 
     fn forget(&self, bytes: u64) {
         let less = |held: u64| Some(held.saturating_sub(bytes));
-        // The function never refuses.
+        // An update whose function always returns a value cannot fail.
         let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 }
 
-impl StoredAnswer {
-    /// Takes over what an answer that says "not modified" brings (RFC 9111 §3.2): all but what describes a body.
+impl StoredResponse {
+    /// Takes over the headers of a "304 Not Modified" (RFC 9111 §3.2), except those that describe a body.
     pub fn renew(&mut self, headers: &HeaderMap, now: SystemTime) {
         for name in headers.keys() {
             let describes_a_body = name.as_str().starts_with("content-");
@@ -252,9 +254,9 @@ impl StoredAnswer {
         self.fetched_at = now;
     }
 
-    /// Returns what stands before the body.
+    /// Returns the first line of the file.
     fn label(&self) -> io::Result<Vec<u8>> {
-        // Values are bytes; as Latin-1 each byte is a character of its own.
+        // Header values are bytes. Read as Latin-1, each byte becomes one character.
         let latin1 = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect::<String>();
         let since_epoch = self.fetched_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let label = Label {
@@ -300,7 +302,7 @@ fn files(dir: &Path) -> io::Result<Vec<File>> {
         }
         for file in fs::read_dir(part)? {
             let file = file?;
-            // Gone meanwhile: renamed, or removed by another crawl.
+            // Renamed or removed by another crawl meanwhile.
             let Ok(metadata) = file.metadata() else { continue };
             files.push(File { path: file.path(), length: metadata.len(), written: metadata.modified()? });
         }
@@ -312,13 +314,13 @@ fn files(dir: &Path) -> io::Result<Vec<File>> {
 mod tests {
     use super::*;
 
-    fn answer(url: &str, body: &[u8]) -> StoredAnswer {
+    fn stored(url: &str, body: &[u8]) -> StoredResponse {
         let mut headers = HeaderMap::new();
         headers.append("set-cookie", HeaderValue::from_static("a=1"));
         headers.append("set-cookie", HeaderValue::from_bytes(b"b=\xff\xe9").unwrap());
         let fetched_at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
         let asked = vec![("accept".to_owned(), "*/*".to_owned())];
-        StoredAnswer {
+        StoredResponse {
             url: url.to_owned(),
             asked,
             status: 200,
@@ -332,54 +334,58 @@ mod tests {
         Key::new(&Request::parse(url).unwrap(), b"")
     }
 
-    fn shelf(dir: &Path, max_bytes: u64, purpose: Purpose) -> Shelf {
-        Shelf::open(&ShelfSettings { max_bytes, ..ShelfSettings::new(dir, purpose) }, &Handle::current()).unwrap()
+    fn store(dir: &Path, max_bytes: u64, purpose: Purpose) -> ResponseStore {
+        ResponseStore::open(
+            &ResponseStoreSettings { max_bytes, ..ResponseStoreSettings::new(dir, purpose) },
+            &Handle::current(),
+        )
+        .unwrap()
     }
 
     #[test]
-    fn an_answer_comes_back_as_it_was_and_a_broken_one_not_at_all() {
-        let kept = answer("https://e.org/", b"\x1f\x8b\n\0 whatever");
+    fn a_response_comes_back_as_it_was_and_a_damaged_one_not_at_all() {
+        let kept = stored("https://e.org/", b"\x1f\x8b\n\0 whatever");
         let file = [kept.label().unwrap(), kept.body.to_vec()].concat();
-        assert_eq!(StoredAnswer::from_file(&file.clone().into()), Some(kept));
+        assert_eq!(StoredResponse::from_file(&file.clone().into()), Some(kept));
         for end in 0..file.len() {
-            assert_eq!(StoredAnswer::from_file(&Bytes::copy_from_slice(&file[..end])), None, "{end}");
+            assert_eq!(StoredResponse::from_file(&Bytes::copy_from_slice(&file[..end])), None, "{end}");
         }
     }
 
     #[tokio::test]
-    async fn a_cache_forgets_its_oldest_and_a_recording_takes_no_more() {
+    async fn a_full_cache_removes_its_oldest_and_a_full_recording_stores_no_more() {
         for purpose in [Purpose::Cache, Purpose::Record] {
             let dir = tempfile::tempdir().unwrap();
-            let shelf = shelf(dir.path(), 100_000, purpose);
+            let store = store(dir.path(), 100_000, purpose);
             let urls: Vec<_> = (0..20).map(|n| format!("https://e.org/{n}")).collect();
             for url in &urls {
-                shelf.write(key(url), answer(url, &[b'x'; 9_000])).await;
+                store.write(key(url), stored(url, &[b'x'; 9_000])).await;
                 assert!(files(dir.path()).unwrap().iter().map(|file| file.length).sum::<u64>() <= 100_000);
             }
             let (first, last, bodies) = (&urls[0], &urls[19], Bodies::new(0));
-            assert_eq!(shelf.read(key(first), first, &bodies).await.is_some(), purpose == Purpose::Record);
-            assert_eq!(shelf.read(key(last), last, &bodies).await.is_some(), purpose == Purpose::Cache);
+            assert_eq!(store.read(key(first), first, &bodies).await.is_some(), purpose == Purpose::Record);
+            assert_eq!(store.read(key(last), last, &bodies).await.is_some(), purpose == Purpose::Cache);
         }
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_written_again_takes_no_more_room() {
+    async fn a_response_that_is_written_again_takes_no_more_room() {
         let dir = tempfile::tempdir().unwrap();
         let url = "https://e.org/";
-        let shelf_of = |dir| shelf(dir, 1 << 20, Purpose::Record);
-        let shelf = shelf_of(dir.path());
+        let open = |dir| store(dir, 1 << 20, Purpose::Record);
+        let store = open(dir.path());
         for body in [&b"first"[..], b"second"] {
-            shelf.write(key(url), answer(url, body)).await;
+            store.write(key(url), stored(url, body)).await;
         }
-        assert_eq!(shelf.read(key(url), url, &Bodies::new(0)).await.unwrap().0.body, "second");
-        let reopened = shelf_of(dir.path());
-        assert_eq!(shelf.bytes.load(Ordering::Relaxed), reopened.bytes.load(Ordering::Relaxed));
+        assert_eq!(store.read(key(url), url, &Bodies::new(0)).await.unwrap().0.body, "second");
+        let reopened = open(dir.path());
+        assert_eq!(store.bytes.load(Ordering::Relaxed), reopened.bytes.load(Ordering::Relaxed));
         assert_ne!(Key::new(&Request::parse(url).unwrap(), b"me"), key(url), "who asks is part of the name");
     }
 
     #[test]
     fn what_is_not_modified_keeps_its_body_and_what_describes_it() {
-        let mut kept = answer("https://e.org/", b"body");
+        let mut kept = stored("https://e.org/", b"body");
         kept.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
         let mut headers = HeaderMap::new();
         headers.insert("content-encoding", HeaderValue::from_static("br"));

@@ -1,0 +1,174 @@
+//! Workers: the network threads of a client, each an arbiter with connections of its own. No code of the caller runs
+//! there, so callers that block do not disturb them. Does not know limits and queues.
+
+use std::{
+    future::Future,
+    io,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use actix_rt::System;
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::mpsc,
+};
+
+use super::{
+    attempt::{Next, Rules, attempt},
+    job::{Job, JobQueue},
+};
+use crate::{
+    fetcher::fetch::{Fetch, FetchStack},
+    permit::Permit,
+};
+
+/// The workers. They start when they are first needed and end with the last clone of the client.
+pub struct Workers {
+    slots: Box<[Slot]>,
+    recipe: Recipe,
+}
+
+/// What every worker is made with.
+#[derive(Clone)]
+struct Recipe {
+    fetch: FetchStack,
+    rules: Arc<Rules>,
+}
+
+/// The place of one worker.
+#[derive(Default)]
+struct Slot {
+    worker: Mutex<Option<Worker>>,
+    /// Cloned into every task; the count of clones tells how many tasks the worker has in hand.
+    tasks: Arc<()>,
+}
+
+struct Worker {
+    // Unbounded as a queue, but bounded by what it holds: each task has a permit, and permits are counted.
+    inbox: mpsc::UnboundedSender<Task>,
+    runtime: Handle,
+}
+
+/// A job and the permit to attempt it.
+struct Task {
+    permit: Permit,
+    job: Job,
+    queue: Arc<dyn JobQueue>,
+    /// Held until the attempt is over.
+    in_hand: Arc<()>,
+}
+
+/// What comes back when no worker can be had.
+pub struct NoWorker {
+    /// What the system said.
+    pub error: io::Error,
+    /// The permit, unused.
+    pub permit: Permit,
+    /// The job.
+    pub job: Job,
+}
+
+/// A worker with fewer tasks in hand is chosen before the next is started: few requests need few connections, and those
+/// are kept alive on one thread.
+const MAX_TASKS_BEFORE_NEXT: usize = 64;
+
+impl Workers {
+    /// Plans for at most `max` workers.
+    pub fn new(max: usize, fetch: FetchStack, rules: Rules) -> Self {
+        let slots = (0..max.max(1)).map(|_| Slot::default()).collect();
+        Self { slots, recipe: Recipe { fetch, rules: rules.into() } }
+    }
+
+    /// Gives a job from `queue`, and its permit, to a worker.
+    ///
+    /// # Errors
+    /// The system refuses a thread; permit and job come back.
+    pub fn assign(&self, queue: Arc<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<NoWorker>> {
+        let refused = |error, permit, job| Err(Box::new(NoWorker { error, permit, job }));
+        let Some(slot) = self.choose() else {
+            return refused(io::ErrorKind::NotFound.into(), permit, job);
+        };
+        let mut task = Task { permit, job, queue, in_hand: slot.tasks.clone() };
+        let mut worker = slot.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        // A worker that died is replaced, once.
+        for _ in 0..2 {
+            let inbox = match self.start(&mut worker) {
+                Ok(worker) => &worker.inbox,
+                Err(error) => return refused(error, task.permit, task.job),
+            };
+            match inbox.send(task) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::SendError(back)) => task = back,
+            }
+            *worker = None;
+        }
+        refused(io::ErrorKind::BrokenPipe.into(), task.permit, task.job)
+    }
+
+    /// Runs a future beside the first worker's tasks.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let Some(slot) = self.slots.first() else { return Err(io::ErrorKind::NotFound.into()) };
+        let mut worker = slot.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.start(&mut worker)?.runtime.spawn(future));
+        Ok(())
+    }
+
+    fn choose(&self) -> Option<&Slot> {
+        let with_room = self.slots.iter().find(|slot| slot.tasks_in_hand() < MAX_TASKS_BEFORE_NEXT);
+        with_room.or_else(|| self.slots.iter().min_by_key(|slot| slot.tasks_in_hand()))
+    }
+
+    fn start<'a>(&self, worker: &'a mut Option<Worker>) -> io::Result<&'a Worker> {
+        if worker.as_ref().is_some_and(|worker| worker.inbox.is_closed()) {
+            tracing::error!("a worker of the throttled client died and is replaced");
+            *worker = None;
+        }
+        match worker {
+            Some(worker) => Ok(worker),
+            None => Ok(worker.insert(Worker::start(self.recipe.clone())?)),
+        }
+    }
+}
+
+impl Slot {
+    fn tasks_in_hand(&self) -> usize {
+        Arc::strong_count(&self.tasks) - 1
+    }
+}
+
+impl Worker {
+    fn start(recipe: Recipe) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (inbox, tasks) = mpsc::unbounded_channel();
+        thread::Builder::new().name("throttled-client".to_owned()).spawn(move || {
+            let system = System::with_tokio_rt(move || runtime);
+            system.block_on(work(recipe, tasks));
+        })?;
+        Ok(Self { inbox, runtime: handle })
+    }
+}
+
+/// Works until the client is gone, and with it everybody who waits.
+async fn work(Recipe { fetch, rules }: Recipe, mut tasks: mpsc::UnboundedReceiver<Task>) {
+    let fetch: Rc<dyn Fetch> = fetch.build().into();
+    while let Some(task) = tasks.recv().await {
+        // Each in a future of its own, so that a panic ends this request and no other.
+        drop(actix_rt::spawn(run(task, fetch.clone(), rules.clone())));
+    }
+}
+
+/// Makes an attempt, and does what follows from it.
+async fn run(Task { permit, job, queue, in_hand }: Task, fetch: Rc<dyn Fetch>, rules: Arc<Rules>) {
+    let next = attempt(permit, job, &*fetch, &rules, &*queue).await;
+    drop(in_hand);
+    let Next::Again(mut job, wait) = next else { return };
+    if wait.is_zero() || job.pause(wait).await {
+        queue.requeue(job);
+    }
+}

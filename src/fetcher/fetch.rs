@@ -1,0 +1,193 @@
+//! Fetch: the seam between permits and the network. A permit and a request go in, one result comes out; layers wrap it.
+//! Does not know queues, pages and spiders.
+//!
+//! ```text
+//! visit, client ─→ layers of the user ─→ HttpCache | Record | Replay ─→ (archive) ─→ Http ─→ wire
+//!                  middleware              from the settings             to come     or a browser
+//! ```
+//!
+//! A stack is built for each arbiter, since awc's client is `!Send`; [`FetchStack`] is its recipe. Without layers a
+//! request costs one allocation here, and each layer costs one more.
+
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use http::HeaderValue;
+use url::Url;
+
+use super::{
+    http::Http,
+    layers::{HttpCache, Record, Replay},
+    receipt::Receipt,
+};
+use crate::{
+    outcome::FetchError,
+    permit::Permit,
+    request::Request,
+    robots::MAX_BYTES,
+    transport::{
+        SharedTransport, Transport,
+        body::BodyLimits,
+        exchange::Extent,
+        raw_response::{RawResponse, WireBytes},
+        response_store::Purpose,
+    },
+};
+
+/// Answers a request under a permit.
+///
+/// A permit that is not needed is dropped, and its place goes to the next request. One that is used ends with the last
+/// byte of the response. Whatever else is sent to a server needs a permit of its own: see [`FetchContext::permits`].
+///
+/// The future may go on after the last byte, for instance until an archive has acknowledged what it was given: the page
+/// is parsed, and its lease settled, only after that.
+pub trait Fetch {
+    /// Answers one request.
+    fn fetch<'a>(
+        &'a self,
+        permit: Permit,
+        request: &'a Request,
+        context: FetchContext<'a>,
+    ) -> LocalBoxFuture<'a, FetchResult>;
+}
+
+/// How a request is fetched, and what a layer may ask for beside its permit.
+#[derive(Clone, Copy)]
+pub struct FetchContext<'a> {
+    /// How much of the response is read. A layer that archives sets [`Extent::keeps_wire_bytes`] for the layers below.
+    pub extent: Extent,
+    /// Whether the request may be written once more if the server may have seen it already.
+    pub may_repeat: bool,
+    /// Where a layer gets permits for further requests.
+    pub permits: &'a dyn Permits,
+}
+
+/// Grants further permits to whoever answers one request with several: a browser asks for one for each sub-request.
+pub trait Permits {
+    /// Waits for a permit of the domain that `url` belongs to. `None`: there will be none, because the crawl stops or
+    /// the domain is given up.
+    fn permit<'a>(&'a self, url: &'a Url) -> LocalBoxFuture<'a, Option<Permit>>;
+}
+
+/// Grants nothing: one permit, one request.
+pub struct NoPermits;
+
+impl Permits for NoPermits {
+    fn permit<'a>(&'a self, _: &'a Url) -> LocalBoxFuture<'a, Option<Permit>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+/// What came of a permit and its request.
+#[derive(Debug)]
+pub struct FetchResult {
+    /// The response, or why there is none.
+    pub response: Result<RawResponse, NoResponse>,
+    /// What the permit was spent on.
+    pub receipt: Receipt,
+    /// What was on the wire, also where no whole response came; `None` unless [`Extent::keeps_wire_bytes`] was set.
+    pub wire: Option<WireBytes>,
+}
+
+/// Why there is no response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoResponse {
+    /// Nothing was written: the domain began to cool after the permit was granted. The request is to be queued again.
+    Unsent,
+    /// No whole response came.
+    Failed(FetchError),
+}
+
+impl<'a> FetchContext<'a> {
+    /// Reads a whole page; a larger body is an error.
+    pub fn page(limits: BodyLimits, may_repeat: bool, permits: &'a dyn Permits) -> Self {
+        let extent = Extent { max_bytes: limits.max_bytes, accepts_part: false, keeps_wire_bytes: false };
+        Self { extent, may_repeat, permits }
+    }
+
+    /// Reads the part of a robots file that counts, the first [`MAX_BYTES`] (RFC 9309 §2.5). Twice as much is read,
+    /// because a content coding may end in the middle of one of its steps.
+    pub fn robots_file(permits: &'a dyn Permits) -> Self {
+        let extent = Extent { max_bytes: 2 * MAX_BYTES as u64, accepts_part: true, keeps_wire_bytes: false };
+        Self { extent, may_repeat: true, permits }
+    }
+}
+
+impl FetchResult {
+    /// Returns a response that was not asked for over the network, or why there is none.
+    pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
+        let status = response.as_ref().ok().map(|response| response.status);
+        Self { response, receipt: Receipt { status, ..Receipt::default() }, wire: None }
+    }
+}
+
+/// Wraps a [`Fetch`] in another, once for each arbiter.
+pub trait Layer: Send + Sync + 'static {
+    /// Puts this layer around `inner`.
+    fn wrap(&self, inner: Box<dyn Fetch>) -> Box<dyn Fetch>;
+}
+
+impl<F: Fn(Box<dyn Fetch>) -> Box<dyn Fetch> + Send + Sync + 'static> Layer for F {
+    fn wrap(&self, inner: Box<dyn Fetch>) -> Box<dyn Fetch> {
+        self(inner)
+    }
+}
+
+/// The recipe of a stack: what is innermost, and the layers around it. Each arbiter builds its own.
+#[derive(Clone)]
+pub struct FetchStack {
+    innermost: Arc<dyn Fn() -> Box<dyn Fetch> + Send + Sync>,
+    /// From the innermost outwards.
+    layers: Vec<Arc<dyn Layer>>,
+}
+
+impl FetchStack {
+    /// Begins with something else than [`Http`], such as a browser.
+    pub fn over(innermost: impl Fn() -> Box<dyn Fetch> + Send + Sync + 'static) -> Self {
+        Self { innermost: Arc::new(innermost), layers: Vec::new() }
+    }
+
+    /// Begins with the network, and with the layer that its settings ask for. `has_scheduler`: see [`Http::new`].
+    pub fn http(transport: SharedTransport, user_agent: HeaderValue, has_scheduler: bool) -> Self {
+        let store = transport.response_store().cloned();
+        let innermost = {
+            let (transport, user_agent) = (transport.clone(), user_agent.clone());
+            move || -> Box<dyn Fetch> {
+                Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone(), has_scheduler))
+            }
+        };
+        let stack = Self::over(innermost);
+        // An archive goes here, below the cache: it sees what was on the wire and nothing else.
+        let Some(store) = store else { return stack };
+        match store.purpose() {
+            Purpose::Cache => stack.layer(move |inner| -> Box<dyn Fetch> {
+                Box::new(HttpCache::new(inner, store.clone(), transport.clone(), user_agent.clone()))
+            }),
+            Purpose::Record => {
+                stack.layer(move |inner| -> Box<dyn Fetch> { Box::new(Record::new(inner, store.clone())) })
+            }
+            Purpose::Replay => {
+                stack.layer(move |_| -> Box<dyn Fetch> { Box::new(Replay::new(store.clone(), transport.clone())) })
+            }
+        }
+    }
+
+    /// Adds a layer around all others. Those of a user come last, so that they see each request of a page first and its
+    /// response last.
+    #[must_use]
+    pub fn layer(self, layer: impl Layer) -> Self {
+        self.layers([Arc::new(layer) as Arc<dyn Layer>])
+    }
+
+    /// Adds layers, each around those before it.
+    #[must_use]
+    pub fn layers(mut self, layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Self {
+        self.layers.extend(layers);
+        self
+    }
+
+    /// Builds the stack of this arbiter.
+    pub fn build(&self) -> Box<dyn Fetch> {
+        self.layers.iter().fold((self.innermost)(), |inner, layer| layer.wrap(inner))
+    }
+}

@@ -1,0 +1,164 @@
+//! HttpCache: saves requests as RFC 9111 allows. A fresh response is answered from the store; for a stale one the
+//! server is asked whether it changed.
+
+use futures_util::future::LocalBoxFuture;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{AUTHORIZATION, COOKIE, ETAG, LAST_MODIFIED},
+};
+
+use super::{record::stored, replay::read};
+use crate::{
+    clock,
+    cooling::is_refusal,
+    fetcher::{
+        fetch::{Fetch, FetchContext, FetchResult, NoResponse},
+        http::default_headers,
+    },
+    permit::Permit,
+    request::Request,
+    transport::{
+        SharedTransport,
+        freshness::{Freshness, is_storable, judge},
+        response_store::{Key, ResponseStore, StoredResponse},
+    },
+};
+
+/// Headers with which a caller does a cache's work itself, or asks for a part of a body.
+const CACHE_HEADERS: [&str; 6] =
+    ["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"];
+
+/// Answers from a store where RFC 9111 allows it.
+pub struct HttpCache {
+    inner: Box<dyn Fetch>,
+    store: ResponseStore,
+    transport: SharedTransport,
+    /// The headers that a response may vary by unless the request has its own.
+    defaults: [(HeaderName, HeaderValue); 4],
+}
+
+impl HttpCache {
+    /// Caches what `inner` answers.
+    pub fn new(
+        inner: Box<dyn Fetch>,
+        store: ResponseStore,
+        transport: SharedTransport,
+        user_agent: HeaderValue,
+    ) -> Self {
+        Self { inner, store, transport, defaults: default_headers(user_agent) }
+    }
+
+    async fn answer(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
+        let key = Key::new(request, &self.identity(request));
+        let asked = self.asked(request);
+        let conditions = match read(&self.store, key, request, &self.transport).await {
+            Err(error) => return FetchResult::offline(Err(NoResponse::Failed(error))),
+            Ok(None) => Vec::new(),
+            Ok(Some((kept, reservation))) => match judge(&kept, &asked, clock::wall()) {
+                Freshness::Fresh => {
+                    drop(permit);
+                    return FetchResult::offline(Ok(kept.into_raw(reservation)));
+                }
+                // The stored response is dropped until the server has answered: a request that waits for the memory of
+                // its response must not hold memory itself, or two could wait for each other.
+                Freshness::Stale(conditions) => conditions,
+            },
+        };
+        let mut result = if conditions.is_empty() {
+            self.inner.fetch(permit, request, context).await
+        } else {
+            self.inner.fetch(permit, &with_conditions(request, &conditions), context).await
+        };
+        let Ok(response) = &mut result.response else { return result };
+        if response.status == 304 && !conditions.is_empty() {
+            match read(&self.store, key, request, &self.transport).await {
+                Err(error) => {
+                    result.response = Err(NoResponse::Failed(error));
+                    return result;
+                }
+                Ok(Some((mut kept, reservation))) if is_the_same(&kept, &response.headers) => {
+                    kept.renew(&response.headers, response.fetched_at);
+                    self.store.write(key, kept.clone()).await;
+                    result.receipt.status = Some(kept.status);
+                    *response = kept.into_raw(reservation);
+                    return result;
+                }
+                Ok(_) => {}
+            }
+        }
+        let stored = stored(response, request, asked);
+        if !is_refusal(response.status) && is_storable(&stored) {
+            self.store.write(key, stored).await;
+        }
+        result
+    }
+
+    /// Returns what tells a server who we are: the responses to one identity are no other's.
+    fn identity(&self, request: &Request) -> Vec<u8> {
+        let ours = self.transport.identity(request, None).map(|(name, value)| (name.to_string(), value));
+        let own = request.headers.iter().filter(|(name, _)| is_identity(name));
+        let own = own.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), HeaderValue::from_str(value).ok()?)));
+        ours.chain(own).flat_map(|(name, value)| [name.as_bytes(), b"\n", value.as_bytes(), b"\n"].concat()).collect()
+    }
+
+    /// Returns the headers that a response may vary by.
+    fn asked(&self, request: &Request) -> Vec<(String, String)> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let defaults = self.defaults.iter().map(|(name, value)| (name.to_string(), text(value)));
+        let own = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+        let mut asked: Vec<_> = defaults
+            .filter(|(name, _)| request.headers.iter().all(|(own, _)| !own.eq_ignore_ascii_case(name)))
+            .collect();
+        asked.extend(own.filter(|(name, _)| !is_identity(name)));
+        asked
+    }
+}
+
+impl Fetch for HttpCache {
+    fn fetch<'a>(
+        &'a self,
+        permit: Permit,
+        request: &'a Request,
+        context: FetchContext<'a>,
+    ) -> LocalBoxFuture<'a, FetchResult> {
+        // Only robots files accept a part. Every crawl asks for them itself: one from the cache could be out of date, and
+        // nobody would see it.
+        if context.extent.accepts_part || !is_plain(request) {
+            return self.inner.fetch(permit, request, context);
+        }
+        Box::pin(self.answer(permit, request, context))
+    }
+}
+
+fn with_conditions(request: &Request, conditions: &[(HeaderName, HeaderValue)]) -> Request {
+    let mut request = request.clone();
+    for (name, value) in conditions {
+        // The value is the server's own and may be any bytes. One that is no text is left out: the server then sends the
+        // whole response.
+        if let Ok(value) = value.to_str() {
+            request = request.header(name.as_str(), value);
+        }
+    }
+    request
+}
+
+fn is_plain(request: &Request) -> bool {
+    let is_cache_header = |name: &str| CACHE_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header));
+    request.method == Method::GET
+        && request.body.is_empty()
+        && !request.headers.iter().any(|(name, _)| is_cache_header(name))
+}
+
+fn is_identity(name: &str) -> bool {
+    [AUTHORIZATION, COOKIE].iter().any(|header| name.eq_ignore_ascii_case(header.as_str()))
+}
+
+/// Tells whether a "304 Not Modified" is about the stored response (RFC 9111 §4.3.4). One that names no validator is
+/// about what was asked for.
+fn is_the_same(stored: &StoredResponse, headers: &HeaderMap) -> bool {
+    let bare = |value: &HeaderValue| value.as_bytes().strip_prefix(b"W/").unwrap_or(value.as_bytes()).to_vec();
+    let same = |name: HeaderName| {
+        headers.get(&name).map(|value| stored.headers.get(&name).is_some_and(|kept| bare(kept) == bare(value)))
+    };
+    same(ETAG).or_else(|| same(LAST_MODIFIED)).unwrap_or(true)
+}

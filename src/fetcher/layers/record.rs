@@ -1,0 +1,65 @@
+//! Record: stores every response, to be replayed without the network.
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+
+use crate::{
+    cooling::is_refusal,
+    fetcher::{
+        fetch::{Fetch, FetchContext, FetchResult},
+        redirect,
+    },
+    permit::Permit,
+    request::Request,
+    transport::{
+        raw_response::RawResponse,
+        response_store::{Key, ResponseStore, StoredResponse},
+    },
+};
+
+/// Stores every response that comes through it. A refusal (429, 503) says nothing of the page and is not stored.
+pub struct Record {
+    inner: Box<dyn Fetch>,
+    store: ResponseStore,
+}
+
+impl Record {
+    /// Records what `inner` answers.
+    pub fn new(inner: Box<dyn Fetch>, store: ResponseStore) -> Self {
+        Self { inner, store }
+    }
+}
+
+impl Fetch for Record {
+    fn fetch<'a>(
+        &'a self,
+        permit: Permit,
+        request: &'a Request,
+        context: FetchContext<'a>,
+    ) -> LocalBoxFuture<'a, FetchResult> {
+        Box::pin(async move {
+            let result = self.inner.fetch(permit, request, context).await;
+            if let Ok(response) = &result.response
+                && !is_refusal(response.status)
+            {
+                self.store.write(Key::new(request, b""), stored(response, request, Vec::new())).await;
+            }
+            result
+        })
+    }
+}
+
+/// Returns a response as it is stored; `asked` are the headers that it may vary by.
+pub(super) fn stored(response: &RawResponse, request: &Request, asked: Vec<(String, String)>) -> StoredResponse {
+    let RawResponse { status, headers, fetched_at, body, .. } = response;
+    // The body of a redirect may be cut, and nobody reads it.
+    let is_redirect = redirect::target(*status, headers, &request.url).is_some();
+    StoredResponse {
+        url: super::url_of(request),
+        asked,
+        status: *status,
+        headers: headers.clone(),
+        fetched_at: *fetched_at,
+        body: if is_redirect { Bytes::new() } else { body.clone() },
+    }
+}

@@ -1,0 +1,71 @@
+//! Replay: answers from a recording. Has no network below it.
+
+use futures_util::future::LocalBoxFuture;
+use tokio::time::timeout;
+
+use crate::{
+    fetcher::fetch::{Fetch, FetchContext, FetchResult, NoResponse},
+    outcome::{FetchError, Phase},
+    permit::Permit,
+    request::Request,
+    transport::{
+        SharedTransport,
+        body::Reservation,
+        raw_response::RawResponse,
+        response_store::{Key, ResponseStore, StoredResponse},
+    },
+};
+
+/// Answers every request from a recording. Permits are dropped unused.
+pub struct Replay {
+    store: ResponseStore,
+    transport: SharedTransport,
+}
+
+impl Replay {
+    /// Replays a recording. Of `transport` only the memory for bodies and the deadline are used.
+    pub fn new(store: ResponseStore, transport: SharedTransport) -> Self {
+        Self { store, transport }
+    }
+
+    async fn replay(&self, request: &Request) -> Result<RawResponse, FetchError> {
+        let found = read(&self.store, Key::new(request, b""), request, &self.transport).await?;
+        found.map(|(stored, reservation)| stored.into_raw(reservation)).ok_or_else(|| {
+            let (method, url, dir) = (&request.method, super::url_of(request), self.store.dir().display());
+            FetchError::NotRecorded(format!("{method} {url} is not in the recording {dir}; record it with the network"))
+        })
+    }
+}
+
+impl Fetch for Replay {
+    fn fetch<'a>(
+        &'a self,
+        permit: Permit,
+        request: &'a Request,
+        _: FetchContext<'a>,
+    ) -> LocalBoxFuture<'a, FetchResult> {
+        drop(permit);
+        Box::pin(async move { FetchResult::offline(self.replay(request).await.map_err(NoResponse::Failed)) })
+    }
+}
+
+/// Reads a stored response. It waits for memory, but no longer than a request may take.
+pub(super) async fn read(
+    store: &ResponseStore,
+    key: Key,
+    request: &Request,
+    transport: &SharedTransport,
+) -> Result<Option<(StoredResponse, Reservation)>, FetchError> {
+    let limit = transport.whole_deadline();
+    let url = super::url_of(request);
+    let read = store.read(key, &url, transport.bodies());
+    timeout(limit, read).await.map_err(|_| FetchError::Timeout { phase: Phase::Whole, limit })
+}
+
+impl StoredResponse {
+    /// Makes it a response again.
+    pub(super) fn into_raw(self, reservation: Reservation) -> RawResponse {
+        let Self { status, headers, fetched_at, body, .. } = self;
+        RawResponse { status, headers, fetched_at, body, is_cut: false, reservation }
+    }
+}

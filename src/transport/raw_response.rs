@@ -1,0 +1,165 @@
+//! RawResponse: a response as it came off the wire, its body still in its content codings. Does not know the request.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CONTENT_ENCODING, RETRY_AFTER},
+};
+
+use super::body::{self, BodyDecoder, BodyLimits, Reservation};
+use crate::{clock, cooling::retry_after, outcome::FetchError};
+
+/// A response whose body is still in its content codings.
+pub struct RawResponse {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// When it was complete.
+    pub fetched_at: SystemTime,
+    /// The body without its transfer coding, still in its content codings.
+    pub body: Bytes,
+    /// Whether the body is longer, and only its first bytes were read.
+    pub is_cut: bool,
+    /// The memory that the body has reserved.
+    pub reservation: Reservation,
+}
+
+impl RawResponse {
+    /// Returns the wait that the server asks for with `Retry-After` (RFC 9110 §10.2.3).
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, clock::wall())
+    }
+
+    /// Returns how many bytes of body came over the wire.
+    pub fn length(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// Takes the memory reservation out, to be dropped sooner or later than the response.
+    pub fn release_memory(&mut self) -> Reservation {
+        std::mem::take(&mut self.reservation)
+    }
+
+    /// Returns the body without its content codings. If `limits` allow a part of a body, the second value tells why it
+    /// is only a part.
+    ///
+    /// # Errors
+    /// A coding is unknown or broken, or the body is larger than `limits` allow.
+    pub fn decoded(&self, limits: BodyLimits) -> Result<(Bytes, Option<FetchError>), FetchError> {
+        let codings = body::codings(self.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
+        if codings.is_empty() {
+            return Ok((self.body.clone(), None));
+        }
+        let mut decoder = BodyDecoder::new(codings, limits);
+        match decoder.write(&self.body).and_then(|()| decoder.finish()) {
+            Ok(()) => Ok((decoder.into_bytes(), None)),
+            Err(why) if limits.keep_partial => Ok((decoder.into_bytes(), Some(why))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl fmt::Debug for RawResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawResponse")
+            .field("status", &self.status)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bytes of one exchange as they were on the wire, inside TLS: heads, transfer codings and all.
+///
+/// The request holds whatever was sent, credentials and cookies included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WireBytes {
+    /// What was written.
+    pub request: Vec<u8>,
+    /// What was received, as far as it was read. Interim responses (RFC 9110 §15.2) come first.
+    pub response: Vec<u8>,
+    /// Whether more was received than is kept here.
+    pub is_cut: bool,
+}
+
+/// Bytes of a response that are kept beside twice its largest body: the head, which the wire bounds, and interim
+/// responses.
+const MAX_HEADS: u64 = 256 << 10;
+
+impl WireBytes {
+    /// Adds received bytes, and returns how many of them are kept. A transfer coding may at worst frame each byte by
+    /// itself; what takes more than twice the largest body is cut.
+    pub(super) fn add_received(&mut self, bytes: &[u8], max_body: u64) -> u64 {
+        let most = max_body.saturating_mul(2).saturating_add(MAX_HEADS);
+        let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(self.response.len());
+        let kept = bytes.get(..room).unwrap_or(bytes);
+        self.response.extend_from_slice(kept);
+        self.is_cut |= kept.len() < bytes.len();
+        kept.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn response(codings: &[&'static str], body: Vec<u8>) -> RawResponse {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        RawResponse {
+            status: 200,
+            headers,
+            fetched_at: SystemTime::UNIX_EPOCH,
+            body: body.into(),
+            is_cut: false,
+            reservation: Reservation::default(),
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn codings_come_off_in_the_reverse_of_their_order_over_all_headers() {
+        let body = zstd::encode_all(&gzip(&gzip(b"content"))[..], 1).unwrap();
+        let response = response(&["x-gzip, identity", "gzip, zstd"], body);
+        assert_eq!(response.decoded(BodyLimits::default()), Ok((Bytes::from("content"), None)));
+    }
+
+    #[test]
+    fn a_response_without_a_body_needs_no_coding() {
+        assert_eq!(response(&["gzip"], Vec::new()).decoded(BodyLimits::default()), Ok((Bytes::new(), None)));
+    }
+
+    #[test]
+    fn half_a_body_is_an_error_unless_it_is_asked_for() {
+        let whole = gzip(&b"as much as it takes, ".repeat(9_000));
+        let response = response(&["gzip"], whole[..whole.len() - 8].to_vec());
+        let error = response.decoded(BodyLimits::default()).unwrap_err();
+        let limits = BodyLimits { keep_partial: true, ..BodyLimits::default() };
+        let (body, why) = response.decoded(limits).unwrap();
+        assert_eq!((body.len(), why), (21 * 9_000, Some(error)));
+    }
+
+    #[test]
+    fn bytes_of_the_wire_are_bounded() {
+        let mut wire = WireBytes::default();
+        let piece = vec![b'x'; 100 << 10];
+        let kept: u64 = (0..9).map(|_| wire.add_received(&piece, 10)).sum();
+        assert_eq!((kept, wire.response.len() as u64, wire.is_cut), (MAX_HEADS + 20, MAX_HEADS + 20, true));
+    }
+}
