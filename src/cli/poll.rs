@@ -1,10 +1,10 @@
 //! `poll`: many requests to an API at exactly the rate that it allows, and one JSON line for each answer.
 
+mod answers;
 mod asked;
 mod input;
-mod lines;
+mod progress_view;
 mod tally;
-mod watch;
 
 use std::{collections::BTreeMap, fs};
 
@@ -16,10 +16,10 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use url::Url;
 
 use self::{
+    answers::Answers,
     input::{Entry, Input},
-    lines::Lines,
+    progress_view::PollProgressView,
     tally::Tally,
-    watch::Watch,
 };
 use super::{
     block_on,
@@ -47,11 +47,11 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     if let Some(folder) = &options.save_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
     }
-    let mut lines = Lines::create(options)?;
+    let mut answers = Answers::create(options)?;
     refuse_stdout("--summary", options.summary.as_deref())?;
     let file = options.summary.clone().map(SummaryFile::open).transpose()?;
     block_on(async {
-        let (summary, interrupted) = poll(options, &client, input, &mut lines).await?;
+        let (summary, interrupted) = poll(options, &client, input, &mut answers).await?;
         if let Some(file) = file {
             file.write(&summary)?;
         }
@@ -96,10 +96,11 @@ async fn poll(
     options: &PollOptions,
     client: &ThrottledClient,
     input: Input,
-    lines: &mut Lines<'_>,
+    answers: &mut Answers<'_>,
 ) -> Result<(tally::Summary, bool), Failure> {
     let mut signals = Signals::listen()?;
-    let mut watch = Watch::new(options.progress, options.output.is_none(), input.total());
+    let on_stdout = options.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
+    let mut view = PollProgressView::new(options.progress, on_stdout, input.total());
     let mut entries = input.read()?;
     let most = (options.concurrency.get() as usize).saturating_add(LOOK_AHEAD);
     let mut running = FuturesUnordered::new();
@@ -118,14 +119,14 @@ async fn poll(
             () = signals.next() => break true,
             Some((index, done)) = running.next() => {
                 tally.count(&done);
-                watch.show(&tally);
+                view.show(&tally);
                 if options.unordered {
-                    lines.write(index, &done)?;
+                    answers.write(index, &done)?;
                     continue;
                 }
                 early.insert(index, done);
                 while let Some(done) = early.remove(&wanted) {
-                    lines.write(wanted, &done)?;
+                    answers.write(wanted, &done)?;
                     wanted += 1;
                 }
             }
@@ -135,6 +136,7 @@ async fn poll(
                     if let Ok(asked) = &entry {
                         // A contact that is missing, or none, is so for all that follow.
                         options.identity.user_agent(std::slice::from_ref(&asked.url))?;
+                        user_agent::check_headers(&options.header, &asked.url)?;
                     }
                     running.push(ask(taken, entry, client));
                     taken += 1;
@@ -144,10 +146,10 @@ async fn poll(
     };
     // What was answered is not lost for one that is late.
     for (index, done) in &early {
-        lines.write(*index, done)?;
+        answers.write(*index, done)?;
     }
-    lines.flush()?;
-    watch.end();
+    answers.flush()?;
+    view.end();
     if taken == 0 && !interrupted {
         return Err(Failure::usage("the input has no requests; write one URL or JSON object a line"));
     }

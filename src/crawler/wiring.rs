@@ -35,7 +35,7 @@ use crate::{
         memory::MemoryFrontier,
     },
     identity::CanonicalUrl,
-    pipeline::Outlet,
+    pipeline::Supervisor,
     report::{Report, StateReport},
     request::Request,
     robots::product_token,
@@ -58,33 +58,39 @@ pub(super) fn run_system<S: Spider>(plan: Plan<S>, report: ReportTo, started: &S
     }
 }
 
-type Outlets<S> = Arc<[Outlet<<S as Spider>::Item>]>;
+type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
 type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
     let Plan { spider, user_agent, said, seeds, settings, transport, pipelines, threads, offload } = plan;
-    let patience = settings.pipeline_patience;
-    let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
+    // What waits on disk takes no memory.
+    let max_queued = if settings.state.is_some() { u64::MAX } else { settings.max_queued };
+    // Before any output is opened: whether those are emptied depends on it, and another process may hold the state.
+    let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
+    let (resumes, limit) = (resumed.progress.is_some(), settings.pipeline_timeout);
+    let start = |recipe| Supervisor::start(recipe, resumes, limit);
+    let pipelines = pipelines.into_iter().map(start).collect::<Result<Pipelines<S>>>()?;
     let warnings = transport.warnings();
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
-    // What waits on disk takes no memory.
-    let max_queued = if settings.state.is_some() { u64::MAX } else { settings.max_queued };
-    let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
-    let state = settings.state.clone().map(|dir| StateReport {
-        dir,
-        resumed: resumed.progress.is_some(),
-        changed: resumed.changed.clone(),
-    });
+    let state =
+        settings.state.clone().map(|dir| StateReport { dir, resumed: resumes, changed: resumed.changed.clone() });
     let scheduler = Scheduler::create({
-        let outlets = outlets.clone();
+        let pipelines = pipelines.clone();
         move |context| {
             let way_back = Arc::new(WayBack(context.address()));
             let politeness = Arc::new(settings.politeness.clone());
             let known = Arc::new(Known::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, known: known.clone() },
+                Team {
+                    spider,
+                    pipelines: pipelines.clone(),
+                    offload,
+                    user_agent: said,
+                    transport,
+                    known: known.clone(),
+                },
                 settings.scope.canonical.clone(),
                 context.address().recipient(),
             );
@@ -94,7 +100,8 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry.clone(),
                 frontier,
-                budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain),
+                budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain)
+                    .with_max_requests(settings.scope.max_requests),
                 domains: Domains::new(politeness.clone(), way_back.clone()),
                 robots: RobotsDesk::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
@@ -107,7 +114,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let (now, time) = (clock::now(), clock::wall());
             crawl.resume(resumed, now, time);
             crawl.seed(candidates(seeds, &settings), now);
-            let close_pipelines = closing::<S>(outlets);
+            let close_pipelines = closing::<S>(pipelines);
             Scheduler::new(
                 crawl,
                 SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report, state },
@@ -153,7 +160,7 @@ fn candidates(seeds: Vec<Request>, settings: &Settings) -> Vec<Candidate> {
 /// What every fetcher of the crawl shares.
 struct Team<S: Spider> {
     spider: Arc<S>,
-    outlets: Outlets<S>,
+    pipelines: Pipelines<S>,
     offload: Offload,
     user_agent: HeaderValue,
     transport: SharedTransport,
@@ -164,7 +171,7 @@ impl<S: Spider> Clone for Team<S> {
     fn clone(&self) -> Self {
         Self {
             spider: self.spider.clone(),
-            outlets: self.outlets.clone(),
+            pipelines: self.pipelines.clone(),
             offload: self.offload.clone(),
             user_agent: self.user_agent.clone(),
             transport: self.transport.clone(),
@@ -181,21 +188,21 @@ fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipi
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
             let http = Http::new(Transport::new(team.transport), team.user_agent, true);
-            let Team { spider, outlets, offload, known, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, canonical, known, body_limits }, scheduler)
+            let Team { spider, pipelines, offload, known, .. } = team;
+            Fetcher::new(Desk { http, spider, pipelines, offload, canonical, known, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })
 }
 
 /// Returns what closes the pipelines at the end.
-fn closing<S: Spider>(outlets: Outlets<S>) -> ClosePipelines {
+fn closing<S: Spider>(pipelines: Pipelines<S>) -> ClosePipelines {
     Box::new(move || {
         Box::pin(async move {
-            let closed = join_all(outlets.iter().map(Outlet::close)).await;
-            let restarts: u64 = outlets.iter().map(Outlet::restarts).sum();
+            let closed = join_all(pipelines.iter().map(Supervisor::close)).await;
+            let restarts: u64 = pipelines.iter().map(Supervisor::restarts).sum();
             let complaints = closed.into_iter().filter_map(|closed| Some(closed.err()?.to_string()));
-            let restarted = (restarts > 0).then(|| format!("restarted {restarts} times after a panic or silence"));
+            let restarted = (restarts > 0).then(|| format!("restarted {restarts} times after a panic or a timeout"));
             complaints.chain(restarted).collect()
         })
     })

@@ -59,8 +59,10 @@ pub struct Crawl {
     elapsed_before: Duration,
     /// Whether the frontier's store is behind.
     is_behind: bool,
-    /// Why the frontier can store nothing any more.
+    /// Why the crawl cannot go on: the frontier can store nothing any more, or a pipeline's output is gone.
     failure: Option<String>,
+    /// Whether a pipeline's output is gone: pages in flight have nowhere to put their items.
+    output_is_gone: bool,
 }
 
 /// What waits until the frontier knows which of its links are new.
@@ -116,6 +118,7 @@ impl Crawl {
             elapsed_before: Duration::ZERO,
             is_behind: false,
             failure: None,
+            output_is_gone: false,
             draining: Draining::default(),
             unspent: None,
             to_remember: HashSet::new(),
@@ -156,6 +159,7 @@ impl Crawl {
     pub fn lease_dropped(&mut self, leased: &Leased, now: Instant) {
         let domain = self.admission.domain(&leased.request.url);
         self.stats.count("fetcher/lost");
+        self.budget.sent();
         self.budget.ended(&domain, false);
         if leased.attempt >= self.retry.attempts {
             if self.frontier.settle(leased.id) {
@@ -197,6 +201,11 @@ impl Crawl {
         }
         stats.add("fetcher/replaced", self.pool.replaced());
         stats
+    }
+
+    /// Tells whether the crawl ends at once, whatever is in flight.
+    pub fn ends_at_once(&self) -> bool {
+        self.output_is_gone
     }
 
     /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.

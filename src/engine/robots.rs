@@ -152,6 +152,11 @@ impl RobotsDesk {
         self.pending.values_mut().flat_map(|pending| pending.parked.drain(..)).map(|(_, leased)| leased).collect()
     }
 
+    /// Tells whether requests wait for a robots file.
+    pub fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
     /// Takes in an answer, which is news for every origin that waits for it.
     pub fn answered(&mut self, answer: RobotsAnswer, stats: &mut Stats, now: Instant) -> Vec<Verdict> {
         let Some(origins) = self.awaited.remove(&answer.url) else { return Vec::new() };

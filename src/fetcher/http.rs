@@ -29,6 +29,7 @@ use crate::{
         body::{self, BodyDecoder, BodyLimits, Held},
         exchange::{Exchange, Extent, Incoming},
     },
+    user_agent,
 };
 
 /// Sends requests from one arbiter.
@@ -194,6 +195,9 @@ impl Http {
         manner: Manner,
         more: MoreHeaders<'_>,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
+        if let Err(error) = user_agent::check_headers(&request.headers, &request.url) {
+            return (None, Err(FetchError::Request(error.to_string())));
+        }
         let began = clock::now();
         let target = match self.transport.target(request, began) {
             Ok(target) => target,

@@ -27,7 +27,7 @@ use crate::{
     identity::CanonicalUrl,
     outcome::FetchError,
     permit::Permit,
-    pipeline::Outlet,
+    pipeline::Supervisor,
     spider::Spider,
     transport::body::BodyLimits,
 };
@@ -158,7 +158,7 @@ pub enum RobotsResult {
 pub struct Desk<S: Spider> {
     pub(crate) http: Http,
     pub(crate) spider: Arc<S>,
-    pub(crate) outlets: Arc<[Outlet<S::Item>]>,
+    pub(crate) pipelines: Arc<[Supervisor<S::Item>]>,
     pub(crate) offload: Offload,
     pub(crate) canonical: CanonicalUrl,
     pub(crate) known: Arc<Known>,

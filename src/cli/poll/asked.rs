@@ -1,6 +1,6 @@
 //! Asked: one request as a URL or a JSON object says it. Knows not where it was written.
 
-use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url};
+use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url, user_agent};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -55,8 +55,9 @@ impl Asked {
             Line { url: line.to_owned(), method: None, headers: Map::new(), body: None }
         };
         let mut headers = common.headers.clone();
-        for (name, value) in line.headers {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let own: Vec<_> = line.headers.into_iter().map(|(name, value)| (name, text(value))).collect();
+        for (name, value) in own.iter().cloned() {
             headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
             headers.push((name, value));
         }
@@ -73,6 +74,8 @@ impl Asked {
             None => common.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
         };
         let url = parse_url(&line.url).map_err(|error| error.to_string())?;
+        // Those of the options are checked once for all lines.
+        user_agent::check_headers(&own, &url).map_err(|error| error.to_string())?;
         Ok(Self { url, method, headers, body: text })
     }
 

@@ -15,6 +15,10 @@ use crate::{
 impl Crawl {
     /// Takes in what became of a page, as soon as the frontier knows which of its links are new.
     pub fn visited(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+        if let Outcome::Broken(why) = &visit.outcome {
+            self.output_is_gone = true;
+            self.break_off(why.clone());
+        }
         if self.failure.is_some() {
             return self.leave_unsettled(&visit);
         }
@@ -29,6 +33,7 @@ impl Crawl {
         self.stats.bytes += visit.bytes;
         let found = std::mem::take(&mut visit.found);
         if !matches!(visit.outcome, Outcome::Unsent) {
+            self.budget.sent();
             self.note_answer(&domain, &visit, now);
         }
         let is_final = match self.again(&domain, &visit, now) {

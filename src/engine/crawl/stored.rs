@@ -8,6 +8,7 @@ use crate::{
     engine::{budget::Spending, past},
     fetcher::visit::Visit,
     frontier::durable::{Closing, Durable, News, Progress, Resumed},
+    outcome::Outcome,
     stats::Stats,
 };
 
@@ -16,7 +17,9 @@ impl Crawl {
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         let Some(progress) = resumed.progress else { return };
         self.domains.begin_as_asked(now);
-        self.budget.resume(progress.counts.get("outcome/ok").copied().unwrap_or(0));
+        let pages = progress.counts.get("outcome/ok").copied().unwrap_or(0);
+        let requests = progress.counts.iter().filter(|(key, _)| key.starts_with("outcome/")).map(|(_, count)| count);
+        self.budget.resume(pages, requests.sum());
         self.elapsed_before = progress.elapsed;
         (self.stats.ledger, self.stats.counts) = (progress.ledger, progress.counts);
         (self.stats.bytes, self.stats.items) = (progress.bytes, progress.items);
@@ -46,7 +49,7 @@ impl Crawl {
                     self.domains.schedule(&domain, now);
                 }
                 News::Room => self.is_behind = false,
-                News::Failed(why) => self.fail_store(why),
+                News::Failed(why) => self.break_off(why),
             }
         }
     }
@@ -81,14 +84,14 @@ impl Crawl {
         self.frontier.durable().map(Durable::close)
     }
 
-    /// Tells why the frontier can store nothing any more.
+    /// Tells why the crawl cannot go on: its state can be stored no more, or a pipeline's output is gone.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
     /// Nothing that is done from here on would last: what is in flight ends, and its pages are left as they were stored.
-    fn fail_store(&mut self, why: String) {
-        self.failure = Some(why);
+    pub(super) fn break_off(&mut self, why: String) {
+        self.failure.get_or_insert(why);
         self.set_mode(Mode::Stopping);
         self.draining = Draining::default();
         for (_, held) in std::mem::take(&mut self.held) {
@@ -100,6 +103,9 @@ impl Crawl {
 
     pub(super) fn leave_unsettled(&mut self, visit: &Visit) {
         let domain = self.admission.domain(&visit.leased.request.url);
+        if !matches!(visit.outcome, Outcome::Unsent) {
+            self.budget.sent();
+        }
         self.budget.ended(&domain, false);
         self.frontier.give_back(visit.leased.id, None, false);
     }

@@ -1,8 +1,9 @@
-//! Lines: the output, one JSON line for each request.
+//! Answers: the output of `poll`, one JSON line for each request.
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -16,21 +17,23 @@ use super::{
     super::{
         exit::{Failure, in_options},
         options::PollOptions,
+        terminal,
     },
     Done, Unasked,
 };
 
-/// Where the lines go.
-pub struct Lines<'a> {
+/// Writes the answers.
+pub struct Answers<'a> {
     to: BufWriter<Box<dyn Write>>,
     path: Option<&'a Path>,
     save_dir: Option<&'a Path>,
     keep: &'a [String],
+    on_terminal: bool,
 }
 
 /// One line of the output.
 #[derive(Default, Serialize)]
-struct Outcome<'a> {
+struct Line<'a> {
     index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
@@ -39,7 +42,7 @@ struct Outcome<'a> {
     #[serde(skip_serializing_if = "Map::is_empty")]
     headers: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<&'a str>,
+    body: Option<Cow<'a, str>>,
     /// A body that is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
@@ -59,7 +62,7 @@ struct Outcome<'a> {
     kind: Option<&'static str>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> Answers<'a> {
     /// Opens the output.
     ///
     /// # Errors
@@ -71,7 +74,8 @@ impl<'a> Lines<'a> {
             Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?),
         };
         let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
-        Ok(Self { to: BufWriter::new(to), path, save_dir, keep })
+        let on_terminal = path.is_none() && io::stdout().is_terminal();
+        Ok(Self { to: BufWriter::new(to), path, save_dir, keep, on_terminal })
     }
 
     /// Writes what became of a request.
@@ -79,13 +83,13 @@ impl<'a> Lines<'a> {
     /// # Errors
     /// The line, or the body's own file, cannot be written.
     pub fn write(&mut self, index: usize, done: &Done) -> Result<(), Failure> {
-        let base = Outcome { index, url: done.url.as_deref(), ..Outcome::default() };
+        let base = Line { index, url: done.url.as_deref(), ..Line::default() };
         match &done.result {
-            Err(Unasked::Line(why)) => self.line(&Outcome { error: Some(why.clone()), kind: Some("input"), ..base }),
+            Err(Unasked::Line(why)) => self.line(&Line { error: Some(why.clone()), kind: Some("input"), ..base }),
             Err(Unasked::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
                 // The line has its URL; where a redirect led is news.
                 let at = if Some(url.as_str()) == base.url { String::new() } else { format!("{url}: ") };
-                self.line(&Outcome {
+                self.line(&Line {
                     error: Some(in_options(&format!("{at}{source}"))),
                     kind: Some(source.key()),
                     started_at: Some(stamp(*started_at)),
@@ -94,18 +98,19 @@ impl<'a> Lines<'a> {
                     ..base
                 })
             }
-            Err(Unasked::Failed(error)) => self.line(&Outcome { error: Some(error.to_string()), ..base }),
+            Err(Unasked::Failed(error)) => self.line(&Line { error: Some(error.to_string()), ..base }),
             Ok(response) => {
-                let text = std::str::from_utf8(response.bytes()).ok();
+                let text = text(response);
                 let file = self.save(index, response)?;
                 let inline = file.is_none();
                 let kept =
                     self.keep.iter().filter_map(|name| Some((name.to_lowercase(), response.header(name)?.into())));
-                self.line(&Outcome {
+                let body_base64 = (inline && text.is_none()).then(|| STANDARD.encode(response.bytes()));
+                self.line(&Line {
                     status: Some(response.status()),
                     headers: kept.collect(),
                     body: text.filter(|_| inline),
-                    body_base64: (inline && text.is_none()).then(|| STANDARD.encode(response.bytes())),
+                    body_base64,
                     file,
                     started_at: Some(stamp(response.started_at())),
                     elapsed: Some(response.elapsed().as_secs_f64()),
@@ -125,8 +130,11 @@ impl<'a> Lines<'a> {
         Ok(Some(path))
     }
 
-    fn line(&mut self, line: &Outcome<'_>) -> Result<(), Failure> {
+    fn line(&mut self, line: &Line<'_>) -> Result<(), Failure> {
         let mut bytes = serde_json::to_vec(line).map_err(Failure::not_run)?;
+        if self.on_terminal {
+            terminal::escape_json(&mut bytes);
+        }
         bytes.push(b'\n');
         // Line by line where somebody may read along.
         let written =
@@ -149,6 +157,15 @@ impl<'a> Lines<'a> {
             None => Failure::not_run(format!("stdout cannot be written: {error}")),
         }
     }
+}
+
+/// The body as text: as it is where it is UTF-8, decoded where its type is text or names a charset.
+fn text(response: &Response) -> Option<Cow<'_, str>> {
+    if let Ok(text) = std::str::from_utf8(response.bytes()) {
+        return Some(text.into());
+    }
+    let content_type = response.header("content-type")?.to_ascii_lowercase();
+    (content_type.starts_with("text/") || content_type.contains("charset=")).then(|| response.text().into())
 }
 
 fn stamp(at: SystemTime) -> String {
