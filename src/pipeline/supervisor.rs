@@ -160,6 +160,10 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             () = flushing => reply.await,
         };
         match replied {
+            // The reply of an item that the actor held when it panicked over another: it is not this item's fault.
+            Ok(Ok(Err(PipelineError::Refused(_) | PipelineError::Panicked))) if !running.scraped.connected() => {
+                Err(Lost::Closed)
+            }
             Ok(Ok(reply)) => {
                 self.silences.store(0, Ordering::Relaxed);
                 Ok(reply)

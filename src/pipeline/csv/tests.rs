@@ -1,3 +1,5 @@
+//! What a CSV file looks like after items of every shape, restarts and kills.
+
 use std::{
     fs::{self, File},
     path::Path,
