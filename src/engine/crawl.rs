@@ -16,7 +16,7 @@ use std::{
 use hashbrown::{HashMap, HashSet};
 
 use self::draining::Draining;
-use super::{budget::Budget, domains::Domains, log::LogLine, robots::RobotsDesk};
+use super::{budget::Budget, domains::Domains, log::LogLine, robots::RobotsDesk, warnings::Warnings};
 use crate::{
     domain::Domain,
     fetcher::{Asker, pool::Pool, visit::Visit},
@@ -45,6 +45,7 @@ pub struct Crawl {
     stats: Stats,
     /// Lines that the crawl log has not taken yet; `None` where none is kept.
     log: Option<Vec<LogLine>>,
+    warnings: Warnings,
     mode: Mode,
     draining: Draining,
     /// A domain for which the budget had more when that was last looked at.
@@ -135,6 +136,7 @@ impl Crawl {
             asker: parts.asker,
             stats: Stats::default(),
             log: parts.log.then(Vec::new),
+            warnings: Warnings::default(),
             mode: Mode::Running,
         }
     }

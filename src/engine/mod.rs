@@ -7,6 +7,7 @@ pub mod domains;
 pub mod log;
 mod past;
 pub mod robots;
+mod warnings;
 
 use std::{
     future::Future,

@@ -90,13 +90,18 @@ impl Crawl {
         match live.cooling.refused(started, now, why, asked, fastrand::f64()) {
             Verdict::Cool(until) => {
                 live.gate.throttle().cool(until);
-                tracing::warn!(%domain, ?why, seconds = until.saturating_duration_since(now).as_secs(), "domain cools");
+                if let Some(unsaid) = self.warnings.note(&format!("cools {why:?}"), now) {
+                    let seconds = until.saturating_duration_since(now).as_secs();
+                    tracing::warn!(%domain, ?why, seconds, unsaid, "domain cools");
+                }
             }
             Verdict::GiveUp(until) => {
                 live.gate.throttle().cool(until);
                 // Others that were in flight then say the same once more.
                 if !had_given_up {
-                    tracing::warn!(%domain, ?why, "domain is given up");
+                    if let Some(unsaid) = self.warnings.note(&format!("given up {why:?}"), now) {
+                        tracing::warn!(%domain, ?why, unsaid, "domain is given up");
+                    }
                     self.stats.count("domain/given_up");
                 }
                 self.give_up(domain, why);
