@@ -73,12 +73,12 @@ pub struct Settings {
     pub transport: TransportSettings,
     /// Threads for the network, one fetcher on each; as many as there are cores by default.
     pub threads: usize,
-    /// The longest that a page's `parse` may take.
-    pub parse_patience: Duration,
-    /// The longest that a pipeline may take to acknowledge an item.
-    pub pipeline_patience: Duration,
-    /// The most requests that wait in memory; what is found beyond is dropped as `budget/queue_full`. A crawl with a state
-    /// keeps them on disk without this bound.
+    /// The longest that a page's `parse` may take; 30 s by default. A page that takes longer fails.
+    pub parse_timeout: Duration,
+    /// The longest that a pipeline may take to acknowledge an item; 5 minutes by default. The page of an item that takes
+    /// longer fails, and the pipeline is started again.
+    pub pipeline_timeout: Duration,
+    /// The most requests that wait in memory.
     pub max_queued: u64,
     /// The most requests of one domain that wait, so that an endless site does not take the room of all others; what is
     /// found beyond is dropped as `budget/domain_queue_full`. By default a million in memory, ten million with a state.
@@ -104,9 +104,9 @@ impl Default for Settings {
             transport: TransportSettings::default(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             // Parsing takes milliseconds; what takes half a minute does not end.
-            parse_patience: Duration::from_secs(30),
+            parse_timeout: Duration::from_secs(30),
             // A database that is being restarted may take minutes, and the crawl waits for it.
-            pipeline_patience: Duration::from_secs(300),
+            pipeline_timeout: Duration::from_secs(300),
             // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
             max_queued: 10_000_000,
             max_queued_per_domain: None,
@@ -247,10 +247,17 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Takes at most so many pages.
+    /// Takes at most so many pages. Pages that ended well count; redirects, error statuses and robots files do not.
     #[must_use]
     pub fn max_pages(mut self, pages: u64) -> Self {
         self.settings.scope.max_pages = Some(pages);
+        self
+    }
+
+    /// Makes at most so many requests. Pages, redirects, error statuses and retries count; robots files do not.
+    #[must_use]
+    pub fn max_requests(mut self, requests: u64) -> Self {
+        self.settings.scope.max_requests = Some(requests);
         self
     }
 
@@ -433,8 +440,11 @@ impl<S: Spider> Crawler<S> {
         if !at_home {
             user_agent::check(&user_agent)?;
         }
+        for seed in &seeds {
+            user_agent::check_headers(&seed.headers, &seed.url)?;
+        }
         let said = user_agent::header(&user_agent)?;
-        let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
+        let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
         let warnings = transport.warnings();
         let fetch = FetchStack::http(transport, said, true).layers(layers);

@@ -38,6 +38,8 @@ pub enum Outcome {
     Panic(String),
     /// A pipeline refused an item, panicked, or did not answer.
     Pipeline(String),
+    /// A pipeline's output is gone: the page stays queued, and the crawl stops as failed.
+    Broken(String),
     /// The request came back unsent: its domain cools, or the crawl is stopping.
     Unsent,
 }
@@ -55,6 +57,7 @@ impl Outcome {
             Self::Parse(_) => "parse",
             Self::Panic(_) => "panic",
             Self::Pipeline(_) => "pipeline",
+            Self::Broken(_) => "broken",
             Self::Unsent => "unsent",
         }
     }
@@ -69,7 +72,11 @@ impl Outcome {
             }
             Self::Status(status) | Self::Refused { status, retry_after: None } => status.to_string(),
             Self::Fetch(error) => error.to_string(),
-            Self::RedirectLoop(what) | Self::Parse(what) | Self::Panic(what) | Self::Pipeline(what) => what.clone(),
+            Self::RedirectLoop(what)
+            | Self::Parse(what)
+            | Self::Panic(what)
+            | Self::Pipeline(what)
+            | Self::Broken(what) => what.clone(),
         }
     }
 
@@ -217,6 +224,8 @@ pub enum DropReason {
     TrapQueries,
     /// The crawl or the domain has had its number of pages.
     Budget,
+    /// The crawl has made its number of requests.
+    Requests,
     /// The frontier is full.
     QueueFull,
     /// The queue of its domain is full.
@@ -233,7 +242,7 @@ impl DropReason {
         match self {
             Self::Scheme | Self::Host | Self::Path | Self::Rule | Self::Depth | Self::Length => "scope",
             Self::TrapRepetition | Self::TrapQueries => "trap",
-            Self::Budget | Self::QueueFull | Self::DomainQueueFull => "budget",
+            Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull => "budget",
             Self::Robots => "robots",
             Self::Stopped => "stopped",
         }
@@ -251,6 +260,7 @@ impl DropReason {
             Self::TrapRepetition => "repeating_path",
             Self::TrapQueries => "too_many_queries",
             Self::Budget => "pages",
+            Self::Requests => "requests",
             Self::QueueFull => "queue_full",
             Self::DomainQueueFull => "domain_queue_full",
             Self::Robots => "disallowed",

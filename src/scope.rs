@@ -39,8 +39,10 @@ pub struct Scope {
     pub https_only: bool,
     /// The most links from a seed.
     pub max_depth: Option<u32>,
-    /// The most pages in all.
+    /// The most pages in all. Pages that ended well count; redirects, error statuses and robots files do not.
     pub max_pages: Option<u64>,
+    /// The most requests in all. Pages, redirects, error statuses and retries count; robots files do not.
+    pub max_requests: Option<u64>,
     /// The most pages of one domain.
     pub max_pages_per_domain: Option<u64>,
     /// The longest URL, in bytes.
@@ -63,6 +65,7 @@ impl Default for Scope {
             https_only: false,
             max_depth: None,
             max_pages: None,
+            max_requests: None,
             max_pages_per_domain: None,
             // The longest that Internet Explorer took, so the longest that sites rely on; Heritrix drops above it too.
             max_url_length: 2_083,

@@ -25,7 +25,11 @@ pub trait Spider: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Tells whether a page with this status is to be parsed; others end as `status`. Only 2xx by default.
+    /// Tells whether an answer with this status is a page, to be parsed; by default 2xx is. Others end as `status`.
+    ///
+    /// A status that is accepted is no failure: an accepted 500 is parsed at once and not retried, and an accepted 404
+    /// counts as done. Redirects that lead elsewhere (3xx with `Location`), 429 and 503 are the crawler's, and are not
+    /// asked for here.
     fn accepts(&self, status: u16) -> bool {
         (200..300).contains(&status)
     }

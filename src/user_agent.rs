@@ -27,6 +27,19 @@ pub fn check(user_agent: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Checks the headers of one request to `url`. A `User-Agent` header replaces the crawler's own for this request, so it
+/// names a contact too; only this machine may be asked without one.
+///
+/// A host that wants a name of its own gets it in this way:
+/// `request.header("user-agent", "Mozilla/5.0 (compatible; quotesbot/1.0; +https://example.org/bot)")`.
+///
+/// # Errors
+/// A user agent names no contact; the message says how to write it.
+pub fn check_headers<K: AsRef<str>, V: AsRef<str>>(headers: &[(K, V)], url: &Url) -> Result<(), Error> {
+    let mut given = headers.iter().filter(|(name, _)| name.as_ref().eq_ignore_ascii_case("user-agent"));
+    given.try_for_each(|(_, value)| if is_loopback(url) { Ok(()) } else { check(value.as_ref()) })
+}
+
 /// Returns the header that says it.
 ///
 /// # Errors
@@ -71,6 +84,15 @@ mod tests {
             let error = check(bad).unwrap_err().to_string();
             assert!(error.contains("+https://example.org/bot"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_header_replaces_the_user_agent_only_with_a_contact() {
+        let check = |value: &str, url| check_headers(&[("User-AGENT", value)], &Url::parse(url).unwrap()).is_ok();
+        assert!(!check("Mozilla/5.0", "https://e.org/"));
+        assert!(check("Mozilla/5.0 (compatible; bot/1.0; +https://e.org/bot)", "https://e.org/"));
+        assert!(check("Mozilla/5.0", "http://127.0.0.1/"));
+        assert!(check_headers::<&str, &str>(&[], &Url::parse("https://e.org/").unwrap()).is_ok());
     }
 
     #[test]

@@ -61,6 +61,12 @@ fn serve(connection: TcpStream, tell: &Sender<String>) -> Option<()> {
             "/b" => ("200 OK", "text/html", "<title>B</title>".to_owned()),
             "/doc.pdf" => ("200 OK", "application/pdf", "%PDF".to_owned()),
             "/robots.txt" => ("200 OK", "text/plain", "User-agent: *\nDisallow: /private\n".to_owned()),
+            // A title that would clear the screen, and a formula.
+            "/wicked" => (
+                "200 OK",
+                "text/html",
+                "<title>\u{9b}2Jgone</title><h1>=HYPERLINK(1)</h1><a href=/wicked-x>x</a>".to_owned(),
+            ),
             "/broken" => ("200 OK", "text/html", "<a href=/missing>gone</a>".to_owned()),
             "/hangs" => ("200 OK", "text/html", "<a href=/never>never</a>".to_owned()),
             // Never answered: who asks waits until it gives up.
@@ -517,4 +523,101 @@ fn the_help_of_each_command_tells_its_exit_codes() {
         let help = text(&run(&[command, "--help"]).stdout);
         assert!(help.contains("Exit codes:\n    0  "), "{help}");
     }
+}
+
+/// With one more `--select`, the second run wrote eleven cells under ten names.
+#[test]
+fn a_csv_file_that_has_no_column_for_a_new_selection_is_refused_before_anything_is_fetched() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let (state, file) = (path(&folder, "state"), path(&folder, "pages.csv"));
+    let arguments = ["--state", &state, "-o", &file, "--select", "head=h1", "--max-pages", "1"];
+    assert_eq!(crawl(&site.url("/"), &arguments).status.code(), Some(0));
+    let before = fs::read_to_string(&file).unwrap();
+    while site.asked.try_recv().is_ok() {}
+    let more = crawl(&site.url("/"), &[&arguments[..], &["--select", "to=a@href"]].concat());
+    let said = text(&more.stderr);
+    assert_eq!(more.status.code(), Some(2), "{said}");
+    assert!(said.contains("pages.csv") && said.contains("no column `to`"), "{said}");
+    assert!(site.asked.try_recv().is_err(), "nothing was fetched");
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    assert_eq!(crawl(&site.url("/"), &["--state", &state, "-o", &file]).status.code(), Some(0), "fewer are no matter");
+    let mut reader = csv::ReaderBuilder::new().flexible(false).from_path(&file).unwrap();
+    assert_eq!(reader.records().map(|record| record.unwrap().len()).collect::<Vec<_>>(), [11, 11, 11, 11]);
+}
+
+#[test]
+fn csv_for_spreadsheets_has_no_formulas_where_that_is_asked_for() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let file = path(&folder, "pages.csv");
+    for (option, cell) in [(&[][..], "=HYPERLINK(1)"), (&["--escape-formulas"][..], "'=HYPERLINK(1)")] {
+        crawl(&site.url("/wicked"), &[&["--select", "head=h1", "--depth", "0", "-o", &file], option].concat());
+        let record = csv::Reader::from_path(&file).unwrap().records().next().unwrap().unwrap();
+        assert_eq!(&record[10], cell);
+    }
+}
+
+#[test]
+fn what_others_wrote_does_not_control_the_terminal() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let seeds = path(&folder, "seeds.txt");
+    fs::write(&seeds, format!("{}\n{}\n", site.url("/a"), "\u{1b}[2J\u{9b}31mseed")).unwrap();
+    for more in [&["--allow-private"][..], &["--allow-private", "--skip-bad-seeds"]] {
+        let output = run(&[&["crawl", "--seeds", &seeds], more].concat());
+        let said = text(&output.stderr);
+        assert!(said.contains(r"\u{1b}[2J\u{9b}31mseed"), "{said:?}");
+        assert!(!said.chars().any(|sign| sign.is_control() && sign != '\n'), "{said:?}");
+    }
+}
+
+#[test]
+fn a_limit_of_requests_counts_whatever_was_asked_for() {
+    let site = Site::start();
+    let output = crawl(&site.url("/many/1"), &["--max-requests", "7"]);
+    let mut asked: Vec<_> = site.asked.try_iter().collect();
+    asked.retain(|path| path != "/robots.txt");
+    assert_eq!((asked.len(), lines(&output.stdout).len()), (7, 7), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("budget/requests"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_bad_seed_is_named_with_its_line_or_skipped_and_counted() {
+    let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());
+    let seeds = path(&folder, "seeds.txt");
+    fs::write(&seeds, format!("\u{feff}{}\n# none\nnot a url\n{}\n", site.url("/a"), site.url("/b"))).unwrap();
+    let arguments = ["crawl", "--seeds", &seeds, "--allow-private", "--rate", "200/s"];
+    refuses(&arguments, 2, &["--seeds", "line 3", "not a url", "--skip-bad-seeds"]);
+    let output = run(&[&arguments[..], &["--skip-bad-seeds"]].concat());
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), lines(&output.stdout).len()), (Some(0), 2), "{said}");
+    assert!(said.contains("line 3") && said.contains("1 bad seed skipped, 2 seeds taken"), "{said}");
+}
+
+#[test]
+fn an_output_that_breaks_stops_the_crawl_with_the_reason() {
+    let site = Site::start();
+    let (folder, url) = (tempfile::tempdir().unwrap(), site.url("/many/1"));
+    // In a shell whose files cannot grow beyond 1 KiB.
+    let crawler = env!("CARGO_BIN_EXE_actix-crawler");
+    let line =
+        format!("trap '' XFSZ; ulimit -f 1; exec {crawler} crawl {url} --allow-private --rate 200/s -o pages.jsonl");
+    let output = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error: pages.jsonl cannot be written any more: "), "{said}");
+    assert!(said.contains("Failed after") && said.trim_end().ends_with("adds up"), "{said}");
+    assert!(fs::read_to_string(folder.path().join("pages.jsonl")).unwrap().ends_with('\n'), "no part of a line stays");
+}
+
+#[test]
+fn ten_dead_domains_are_one_line_of_warning() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let seeds: Vec<_> = (0..10).map(|n| format!("http://d{n}.test:{}/", closed.port())).collect();
+    let mut arguments = vec!["crawl", "--contact", "me@example.org", "--allow-private", "--progress", "never"];
+    arguments.extend(["--resolve", "*.test:127.0.0.1"]);
+    arguments.extend(seeds.iter().map(String::as_str));
+    let mut child = command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_secs(3));
+    child.kill().unwrap();
+    let said = text(&child.wait_with_output().unwrap().stderr);
+    assert_eq!(said.matches("waiting for robots.txt").count(), 1, "{said}");
 }

@@ -175,3 +175,56 @@ fn an_argument_that_is_a_file_is_read_as_one() {
     let bodies: Vec<_> = lines(&output).iter().map(|line| line["body"].clone()).collect();
     assert_eq!(bodies, ["/a", "/b", "/c"]);
 }
+
+#[test]
+fn an_answer_with_an_error_status_is_an_answer_in_the_summary() {
+    let api = Recorder::start(|asked: &Asked| if asked.path == "/a" { Answer::ok("") } else { Answer::status(401) });
+    let output = poll(&[&api.url("/a"), &api.url("/b"), "--rate", "unlimited", "--allow-private"], "");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("2 of 2 answered (1 with status 401), 0 failed"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_text_in_another_charset_is_text() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        for (kind, stream) in
+            ["text/plain; charset=iso-8859-1", "application/octet-stream"].iter().zip(server.incoming())
+        {
+            let mut stream = stream.unwrap();
+            BufReader::new(stream.try_clone().unwrap()).lines().find(|line| line.as_ref().unwrap().is_empty());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: 4\r\n\r\n");
+            stream.write_all(&[head.as_bytes(), b"caf\xe9"].concat()).unwrap();
+        }
+    });
+    let output = poll(&[&url, &format!("{url}b"), "--concurrency", "1", "--rate", "20/s", "--allow-private"], "");
+    served.join().unwrap();
+    let lines = lines(&output);
+    assert_eq!(lines[0]["body"], "café", "{}", lines[0]);
+    assert_eq!((&lines[1]["body"], &lines[1]["body_base64"]), (&Value::Null, &"Y2Fm6Q==".into()), "{}", lines[1]);
+}
+
+#[test]
+fn a_user_agent_in_a_header_has_a_contact_too() {
+    for (arguments, input) in [
+        (&["-H", "User-Agent: Mozilla/5.0", "-"][..], "https://example.org/a\nhttps://example.org/b\n"),
+        (&["-H", "user-agent: Mozilla/5.0", "https://example.org/"][..], ""),
+    ] {
+        let output = poll(&[&["--contact", "me@example.org"], arguments].concat(), input);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{}", stderr(&output));
+        let said = stderr(&output);
+        assert!(said.contains("`Mozilla/5.0` has no contact") && said.matches("Mozilla").count() == 1, "{said}");
+    }
+    let line = "{\"url\": \"https://example.org/\", \"headers\": {\"user-agent\": \"Mozilla/5.0\"}}\n";
+    let output = poll(&["--contact", "me@example.org", "-"], line);
+    assert_eq!((output.status.code(), &lines(&output)[0]["kind"]), (Some(3), &"input".into()));
+}
+
+#[test]
+fn a_byte_order_mark_belongs_to_no_url() {
+    let api = Recorder::start(|asked: &Asked| Answer::ok(asked.path.clone()));
+    let output = poll(&["-", "--rate", "unlimited", "--allow-private"], &format!("\u{feff}{}\n", api.url("/a")));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}

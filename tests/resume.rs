@@ -6,6 +6,7 @@ mod recorder;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Write,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -14,8 +15,15 @@ use std::{
     time::Duration,
 };
 
-use actix_crawler::{prelude::*, response::Response, scope::Scope};
+use actix::{Actor, Context, Handler, ResponseFuture};
+use actix_crawler::{
+    pipeline::{Batching, Flush, append_lines},
+    prelude::*,
+    response::Response,
+    scope::Scope,
+};
 use recorder::{Answer, Asked, Recorder};
+use tokio::sync::oneshot;
 
 /// A site over many addresses, each a domain of its own, which note when they were asked for what.
 struct Site {
@@ -92,6 +100,57 @@ fn parse(page: &Response) -> Result<Parsed<Page>> {
     Ok(Parsed::new().item(Page { url: page.url().to_string() }).follow(links))
 }
 
+/// A table whose rows are committed `size` at a time: rows that are not committed die with the process.
+struct Table {
+    size: usize,
+    rows: std::fs::File,
+    held: Vec<(String, oneshot::Sender<()>)>,
+}
+
+impl Table {
+    fn commit(&mut self) {
+        let (rows, waiting): (Vec<_>, Vec<_>) = self.held.drain(..).unzip();
+        // A commit takes its time, in which a kill may come: before the rows are there, and before they are acknowledged.
+        thread::sleep(Duration::from_millis(10));
+        self.rows.write_all(rows.concat().as_bytes()).unwrap();
+        thread::sleep(Duration::from_millis(10));
+        waiting.into_iter().for_each(|committed| committed.send(()).unwrap_or_default());
+    }
+}
+
+impl Actor for Table {
+    type Context = Context<Self>;
+}
+
+impl Handler<Scraped<Page>> for Table {
+    type Result = ResponseFuture<Result<(), PipelineError>>;
+
+    fn handle(&mut self, page: Scraped<Page>, _: &mut Self::Context) -> Self::Result {
+        let (commit, committed) = oneshot::channel();
+        self.held.push((format!("{}\n", page.item.url), commit));
+        if self.held.len() >= self.size {
+            self.commit();
+        }
+        Box::pin(async { committed.await.map_err(PipelineError::refused) })
+    }
+}
+
+impl Handler<Flush> for Table {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) {
+        self.commit();
+    }
+}
+
+impl Handler<CrawlEnded> for Table {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
 /// The test that crawls where it is told to.
 const CRAWLER: &str = "a_second_process_is_told_who_holds_the_state";
 
@@ -101,15 +160,23 @@ fn child(seed: String) {
     let spacing = std::env::var("RESUME_SPACING").unwrap().parse().unwrap();
     let mut scope = Scope { within: Within::Any, ..Scope::default() };
     scope.max_pages = std::env::var("RESUME_PAGES").ok().map(|pages| pages.parse().unwrap());
-    let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+    let mut crawler = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
         .seed(seed)
         .allow_private()
         .scope(scope)
         .spacing(Duration::from_millis(spacing))
         .threads(1)
-        .state(dir.join("state"))
-        .pipeline(JsonLines::append(dir.join("items.jsonl")))
-        .run_blocking();
+        .state(dir.join("state"));
+    let rows = dir.join("rows");
+    crawler = match std::env::var("RESUME_BATCH").ok() {
+        Some(size) => {
+            let size = size.parse().unwrap();
+            let make = move || Table { size, rows: append_lines(&rows).unwrap(), held: Vec::new() };
+            crawler.concurrency(200).pipeline(Batching::new(size, make))
+        }
+        None => crawler.pipeline(JsonLines::append(dir.join("items.jsonl"))),
+    };
+    let report = crawler.run_blocking();
     match report {
         Ok(report) => std::fs::write(dir.join("report.json"), serde_json::to_vec(&*report).unwrap()).unwrap(),
         Err(error) => {
@@ -187,6 +254,37 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     let gap = site.smallest_gap();
     assert!(gap >= spacing, "{gap:?} between two requests to one domain");
     println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
+}
+
+/// A pipeline that commits a hundred rows together had to acknowledge before its commit, since sixteen were all that
+/// could wait: killed twice, 605 of 730 rows were there.
+#[test]
+fn a_pipeline_that_commits_a_hundred_rows_at_a_time_loses_none_over_kills() {
+    let spacing = Duration::from_millis(20);
+    let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
+    let mut kills = 0;
+    loop {
+        let mut child = spawn_command(&site, dir.path(), spacing);
+        let mut child = child.env("RESUME_BATCH", "100").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        if kills < 8 {
+            thread::sleep(Duration::from_millis(fastrand::u64(100..600)));
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                continue;
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        break;
+    }
+    assert!(kills >= 2, "{kills}");
+    let (report, pages) = (report(dir.path()), site.pages());
+    assert_eq!((&report["ended"], &report["ledger"]["done"]), (&"finished".into(), &pages.len().into()), "{report}");
+    let rows = std::fs::read_to_string(dir.path().join("rows")).unwrap();
+    let rows: BTreeSet<_> = rows.lines().map(str::to_owned).collect();
+    assert_eq!(rows, pages, "every page that is done has its row, after {kills} kills");
 }
 
 #[test]

@@ -13,11 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ArbiterHandle, Context, Handler, ResponseFuture};
+use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
     crawler::Settings,
     domain::DomainKey,
-    pipeline::{Pipeline, Running},
+    pipeline::{Pipeline, Running, Start},
     politeness::Politeness,
     prelude::*,
     report::Report,
@@ -46,7 +46,7 @@ fn is_bad(url: &str) -> bool {
 
 /// A settings with little patience.
 fn impatient() -> Settings {
-    Settings { parse_patience: 300 * MS, pipeline_patience: 300 * MS, ..Settings::default() }
+    Settings { parse_timeout: 300 * MS, pipeline_timeout: 300 * MS, ..Settings::default() }
 }
 
 /// One page of ten has failed, once, and said why.
@@ -312,7 +312,7 @@ fn a_pipeline_that_answers_nobody_any_more_does_not_hold_up_the_end() {
 fn a_page_of_many_items_is_no_reason_to_give_a_slow_pipeline_up() {
     let site = Recorder::start(|_| Answer::ok(""));
     let spider = |_: &Response| Ok((0..200).fold(Parsed::new(), Parsed::item));
-    let settings = Settings { pipeline_patience: Duration::from_secs(1), ..Settings::default() };
+    let settings = Settings { pipeline_timeout: Duration::from_secs(1), ..Settings::default() };
     let kept = Collect::new();
     let crawler = crawl_with(spider, &site, settings).pipeline(kept.clone()).each(|_: &i32| thread::sleep(8 * MS));
     let report = run(crawler.seed(SEED));
@@ -324,11 +324,11 @@ fn a_page_of_many_items_is_no_reason_to_give_a_slow_pipeline_up() {
 struct StartsOnce(AtomicU32);
 
 impl Pipeline<String> for StartsOnce {
-    fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<String>, Error> {
+    fn start(&self, start: &Start) -> Result<Running<String>, Error> {
         if self.0.fetch_add(1, Ordering::SeqCst) > 0 {
             thread::sleep(FOR_EVER);
         }
-        Ok(Running::start(arbiter, || Odd::new(Bad::Blocks)))
+        Ok(Running::start(start, || Odd::new(Bad::Blocks)))
     }
 }
 

@@ -1,5 +1,4 @@
-//! Bar: the one progress bar that may stand on stderr, and the way to write there without mixing with it. Knows nothing of
-//! what it shows.
+//! Bar: the one progress bar that may stand on stderr, and the way to write above it. Knows nothing of what it shows.
 
 use std::{
     io,
@@ -8,7 +7,9 @@ use std::{
 
 use indicatif::ProgressBar;
 
-/// The bar that stands there now. The library's warnings come from any thread, so it is where they can find it.
+use super::terminal;
+
+/// The bar that is shown now. It is global because the library's warnings come from any thread.
 static STANDING: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 fn standing() -> MutexGuard<'static, Option<ProgressBar>> {
@@ -38,7 +39,7 @@ impl Drop for Bar {
     }
 }
 
-/// Writes to stderr above the bar, if there is one: it is taken away meanwhile.
+/// Writes to stderr above the bar, if there is one: the bar is cleared first and drawn again after.
 pub fn above<T>(write: impl FnOnce() -> T) -> T {
     let bar = standing().clone();
     match bar {
@@ -47,12 +48,15 @@ pub fn above<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Stderr, above the bar.
+/// Stderr, above the bar, with control characters escaped.
 pub struct Stderr;
 
 impl io::Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        above(|| io::stderr().write(bytes))
+        // Each event is written in one piece.
+        let text = String::from_utf8_lossy(bytes);
+        above(|| io::stderr().write_all(terminal::escape(&text).as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

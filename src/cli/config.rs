@@ -31,6 +31,7 @@ use url::{Host, Url};
 use super::{
     exit::Failure,
     options::{CrawlOptions, Identity, Network},
+    seeds,
     values::Select,
 };
 
@@ -45,6 +46,7 @@ pub struct Config {
     respect_nofollow: bool,
     select: BTreeMap<String, String>,
     output: Option<PathBuf>,
+    escape_formulas: bool,
     state: Option<PathBuf>,
     log: Option<PathBuf>,
     summary: Option<PathBuf>,
@@ -70,6 +72,8 @@ pub struct Order {
     pub respect_nofollow: bool,
     /// Where pages go; `None` is stdout.
     pub output: Option<PathBuf>,
+    /// Whether texts that a spreadsheet would take for formulas are escaped in CSV.
+    pub escape_formulas: bool,
     /// Where the summary goes as JSON.
     pub summary: Option<PathBuf>,
 }
@@ -100,13 +104,14 @@ impl Config {
     /// # Errors
     /// Something is wrong or missing, or a seed is an address that may not be connected to.
     pub fn with(mut self, options: CrawlOptions) -> Result<Order, Failure> {
-        let mut seeds = options.urls;
+        let mut seeds = options.urls.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
         if let Some(path) = &options.seeds {
-            seeds.extend(read_seeds(path)?);
+            seeds.extend(seeds::read(path, options.skip_bad_seeds)?);
         }
-        // Seeds on the command line are what is meant now; the file's are what is meant otherwise.
-        let seeds = if seeds.is_empty() { self.seeds } else { seeds };
-        let seeds = seeds.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
+        if seeds.is_empty() {
+            // Seeds of the command line replace the file's.
+            seeds = self.seeds.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
+        }
         if seeds.is_empty() {
             return Err(Failure::usage(
                 "no URL to begin with; give one, as in: actix-crawler crawl https://example.org/",
@@ -132,6 +137,7 @@ impl Config {
         put(&mut scope.within, options.scope);
         scope.max_depth = options.depth.or(scope.max_depth);
         scope.max_pages = options.max_pages.or(scope.max_pages);
+        scope.max_requests = options.max_requests.or(scope.max_requests);
         scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
         scope.allow.extend(options.allow);
         scope.deny.extend(options.deny);
@@ -185,6 +191,7 @@ impl Config {
             select,
             respect_nofollow,
             output,
+            escape_formulas: options.escape_formulas || self.escape_formulas,
             summary,
         })
     }
@@ -332,14 +339,8 @@ fn refuse_shared(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read_seeds(path: &Path) -> Result<Vec<String>, Failure> {
-    let text = if path.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
-    let text = text.map_err(|error| unreadable("--seeds", path, &error))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(lines.map(str::to_owned).collect())
-}
-
-fn unreadable(option: &str, path: &Path, error: &io::Error) -> Failure {
+/// Says that a file that an option names cannot be read.
+pub fn unreadable(option: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("{option} {} cannot be read: {error}", path.display()))
 }
 

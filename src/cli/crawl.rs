@@ -15,10 +15,11 @@ use super::{
     exit::{Exit, Failure, in_options},
     now,
     options::{CrawlOptions, ProgressMode},
-    output::Output,
+    output::{Output, refuse_reader_gone},
     page::{PageSpider, columns},
-    progress::Progress,
+    progress_view::ProgressView,
     summary::SummaryFile,
+    terminal,
     watch::{Signals, Watch},
 };
 
@@ -33,7 +34,7 @@ pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
 }
 
 async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
-    let Order { seeds, user_agent, settings, select, respect_nofollow, output, summary } = order;
+    let Order { seeds, user_agent, settings, select, respect_nofollow, output, escape_formulas, summary } = order;
     let to_stdout = output.is_none();
     let store = settings.transport.response_store.as_ref();
     let named = [
@@ -42,14 +43,16 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
         ("--state", settings.state.clone()),
         (store.map_or("", option_of), store.map(|store| store.dir.clone())),
     ];
-    let (output, broken) = Output::new(output, columns(&select), settings.state.is_some());
+    let pages = Output::new(output.as_deref(), settings.state.is_some(), columns(&select), escape_formulas);
     let summary = summary.map(SummaryFile::open).transpose()?;
     let signals = Signals::listen()?;
-    let crawler = Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings).pipeline(output);
+    let max_pages = settings.scope.max_pages;
+    let crawler = pages.of(Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings));
     let handle = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request).start();
     let handle = handle.map_err(|error| Failure::naming(error, &named))?;
-    let progress = Progress::new(mode, to_stdout && io::stdout().is_terminal(), now());
-    let report = Watch { progress, broken, remarks: None }.until_the_end(&handle, signals).await?;
+    let progress = ProgressView::new(mode, to_stdout && io::stdout().is_terminal(), max_pages, now());
+    let report = Watch { progress, remarks: None }.until_the_end(&handle, signals).await?;
+    refuse_reader_gone(&report)?;
     if let Some(summary) = summary {
         summary.write(&report)?;
     }
@@ -69,6 +72,7 @@ fn option_of(store: &ResponseStoreSettings) -> &'static str {
 /// Prints the summary: on stderr where stdout is for pages.
 fn tell(report: &Report, pages_on_stdout: bool) {
     let text = in_options(&report.to_string());
+    let text = terminal::escape(&text);
     let told = if pages_on_stdout { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
     // Nobody is there to be told.
     drop(told);

@@ -12,6 +12,8 @@ use actix_crawler::{
     report::{Ended, Report},
 };
 
+use super::terminal;
+
 /// How the process ends. Each command's help lists those that are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -105,7 +107,7 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
-    /// One line; empty where the reader has gone and nothing is to be said.
+    /// One line; empty where the reader of the output has gone.
     message: String,
 }
 
@@ -138,7 +140,7 @@ impl Failure {
     /// Says it on stderr and returns the code.
     pub fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("error: {}", one_line(&in_options(&self.message)));
+            eprintln!("error: {}", terminal::escape(&one_line(&in_options(&self.message))));
         }
         self.exit.into()
     }

@@ -12,10 +12,12 @@ mod output;
 mod page;
 mod paint;
 mod poll;
-mod progress;
+mod progress_view;
 mod robots;
+mod seeds;
 mod state;
 mod summary;
+mod terminal;
 mod values;
 mod watch;
 
@@ -52,11 +54,11 @@ pub fn run() -> ExitCode {
     done.map_or_else(|failure| failure.report(), ExitCode::from)
 }
 
-/// What is shown of the library's events: errors, and which robots files are waited for, since all pages of an origin
-/// wait with its own.
+/// The library's events that are shown: errors, and the robots files that are waited for, since all pages of an origin
+/// wait for them.
 const SHOWN: &str = "error,actix_crawler::engine::robots=warn";
 
-/// Shows the library's warnings. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
+/// Shows the library's warnings on stderr. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
 fn warn_on_stderr() {
     use tracing_subscriber::{EnvFilter, filter::LevelFilter};
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());

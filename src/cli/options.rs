@@ -128,6 +128,9 @@ pub struct CrawlOptions {
     /// Begin with the URLs in a file too, one a line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub seeds: Option<PathBuf>,
+    /// Pass over lines of --seeds that are no URL, and say how many; without it the first one ends the command
+    #[arg(long, requires = "seeds")]
+    pub skip_bad_seeds: bool,
     /// Take settings from a TOML file (docs/CONFIG.md shows every one); options win over it: --rate, --delay and
     /// --per-domain over its overrides for single domains too. --allow, --deny and --resolve add to the file's
     #[arg(long, value_name = "FILE.toml")]
@@ -139,9 +142,12 @@ pub struct CrawlOptions {
     /// The most links from a seed
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Which pages")]
     pub depth: Option<u32>,
-    /// The most pages in all
+    /// The most pages in all; redirects, error statuses and robots files do not count [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages: Option<u64>,
+    /// The most requests in all; redirects, error statuses and retries count, robots files do not [default: no bound]
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
+    pub max_requests: Option<u64>,
     /// The most pages of one domain
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages_per_domain: Option<u64>,
@@ -208,6 +214,9 @@ pub struct CrawlOptions {
     /// Where pages go: CSV if the name ends in .csv, JSON Lines whatever else it ends in, or `-` for stdout (the default)
     #[arg(short, long, value_name = "FILE.jsonl|FILE.csv|-", help_heading = "Output")]
     pub output: Option<PathBuf>,
+    /// In CSV, put a ' before texts that a spreadsheet would take for a formula: those that begin with = + - @
+    #[arg(long, help_heading = "Output")]
+    pub escape_formulas: bool,
     /// Keep the crawl's state in this directory: the same command again goes on with it, however the crawl ended. Pages
     /// and log lines are then added to their files
     #[arg(long, value_name = "DIR", help_heading = "Output")]

@@ -104,22 +104,6 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
 }
 
-impl Page {
-    /// Returns the cells of a record. A list's texts stand in one cell, with ` | ` between them.
-    pub fn cells(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|(_, value)| cell(value))
-    }
-}
-
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(" | "),
-        other => other.to_string(),
-    }
-}
-
 impl Serialize for Page {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;

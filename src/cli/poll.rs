@@ -9,7 +9,8 @@ mod tally;
 use std::{collections::BTreeMap, fs};
 
 use actix_crawler::{
-    ThrottledClient, client::Response, error::Error, politeness::Politeness, retry::Retry, transport::TransportSettings,
+    ThrottledClient, client::Response, error::Error, politeness::Politeness, retry::Retry,
+    transport::TransportSettings, user_agent,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use url::Url;
@@ -95,7 +96,8 @@ async fn poll(
     output: &mut Output<'_>,
 ) -> Result<(tally::Summary, bool), Failure> {
     let mut signals = Signals::listen()?;
-    let mut display = Display::new(options.progress, options.output.is_none(), input.total());
+    let on_stdout = options.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
+    let mut display = Display::new(options.progress, on_stdout, input.total());
     let mut entries = input.read()?;
     let most = (options.concurrency.get() as usize).saturating_add(MAX_LOOK_AHEAD);
     let mut running = FuturesUnordered::new();
@@ -131,6 +133,7 @@ async fn poll(
                     if let Ok(spec) = &entry {
                         // If the contact is missing for one, it is missing for all that follow.
                         options.identity.user_agent(std::slice::from_ref(&spec.url))?;
+                        user_agent::check_headers(&options.header, &spec.url)?;
                     }
                     running.push(ask(taken, entry, client));
                     taken += 1;

@@ -1,27 +1,25 @@
-//! Watch: stays with a crawl until it ends: shows progress, and hears Ctrl-C, SIGTERM and an output that broke.
+//! Watch: stays with a crawl until it ends: shows progress, and listens for Ctrl-C and SIGTERM.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
 use actix_crawler::{handle::CrawlHandle, report::Report};
 use tokio::{
-    sync::{mpsc::UnboundedReceiver, watch},
+    sync::mpsc::UnboundedReceiver,
     time::{sleep, timeout},
 };
 
-use super::{exit::Failure, now, output::Broken, progress::Progress};
+use super::{exit::Failure, now, progress_view::ProgressView};
 
-/// As often as people see movement.
-const GLANCE: Duration = Duration::from_millis(150);
+/// Between two looks at the crawl's numbers: as often as people see movement.
+const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
-/// A crawl that was made to end closes its pipelines within this, or is left behind.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A crawl that was aborted ends within this, or is left behind.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is shown and heard while a crawl runs.
 pub struct Watch {
     /// Where it is shown.
-    pub progress: Progress,
-    /// Tells that the output broke.
-    pub broken: watch::Receiver<Option<Broken>>,
+    pub progress: ProgressView,
     /// What else is to be said meanwhile.
     pub remarks: Option<UnboundedReceiver<String>>,
 }
@@ -30,16 +28,12 @@ impl Watch {
     /// Waits for the end of a crawl.
     ///
     /// # Errors
-    /// The output broke, or the crawl did not end when it was made to.
+    /// The crawl's thread died, or the crawl did not end when it was aborted.
     pub async fn until_the_end(mut self, handle: &CrawlHandle, mut signals: Signals) -> Result<Arc<Report>, Failure> {
         let mut stopping = false;
         let report = loop {
             tokio::select! {
                 report = handle.wait() => break report?,
-                Ok(()) = self.broken.changed() => {
-                    handle.abort().await;
-                    break handle.wait().await?;
-                }
                 () = signals.next() => {
                     if stopping {
                         break self.make_it_end(handle).await?;
@@ -48,14 +42,11 @@ impl Watch {
                     self.stop(handle).await;
                 }
                 Some(remark) = next(&mut self.remarks) => self.progress.say(&remark),
-                () = sleep(GLANCE) => self.glance(handle).await,
+                () = sleep(LOOK_AGAIN) => self.look(handle).await,
             }
         };
         self.progress.end();
-        match self.broken.borrow().clone() {
-            Some(broken) => Err(broken.into()),
-            None => Ok(report),
-        }
+        Ok(report)
     }
 
     async fn stop(&self, handle: &CrawlHandle) {
@@ -67,14 +58,14 @@ impl Watch {
     async fn make_it_end(&self, handle: &CrawlHandle) -> Result<Arc<Report>, Failure> {
         self.progress.say("stopping at once: pages in flight are given up");
         handle.abort().await;
-        match timeout(PATIENCE, handle.wait()).await {
+        match timeout(ABORT_TIMEOUT, handle.wait()).await {
             Ok(report) => Ok(report?),
             Err(_) => Err(Failure::interrupted("the crawl did not end when it was made to")),
         }
     }
 
     /// Shows the numbers.
-    async fn glance(&mut self, handle: &CrawlHandle) {
+    async fn look(&mut self, handle: &CrawlHandle) {
         if let Ok(progress) = handle.progress().await {
             self.progress.show(&progress, now());
         }

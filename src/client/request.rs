@@ -22,6 +22,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     request::{Request, parse_url},
+    user_agent,
 };
 
 /// A request that is being written. Begun with [`ThrottledClient::get`] and the like.
@@ -138,6 +139,7 @@ impl RequestBuilder {
         let url = url.map_err(|error| {
             Arc::try_unwrap(error).unwrap_or_else(|shared| Error::setting("request", shared.to_string()))
         })?;
+        user_agent::check_headers(&headers, &url)?;
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
             headers.push(("accept".to_owned(), client.desk.accept.clone()));
         }

@@ -38,7 +38,7 @@ use crate::{
         stores::fjall,
     },
     identity::Identity,
-    pipeline::Outlet,
+    pipeline::Supervisor,
     report::{Report, StateReport},
     request::Request,
     robots::product_token,
@@ -68,33 +68,32 @@ const MAX_IN_MEMORY_PER_DOMAIN: u64 = 1_000_000;
 /// What one domain may have waiting in a state by default: about a gigabyte of disk.
 const MAX_STORED_PER_DOMAIN: u64 = 10_000_000;
 
-type Outlets<S> = Arc<[Outlet<<S as Spider>::Item>]>;
+type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
 type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
     let Plan { spider, user_agent, seeds, settings, identity, open, fetch, warnings, pipelines, threads, offload } =
         plan;
-    let patience = settings.pipeline_patience;
-    let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
+    // Before any output is opened: whether those are emptied depends on it, and another process may hold the state.
+    let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
+    let bounds = queue_bounds(&settings, frontier.durable().is_some());
+    let (resumes, limit) = (resumed.checkpoint.is_some(), settings.pipeline_timeout);
+    let start = |recipe| Supervisor::start(recipe, resumes, limit);
+    let pipelines = pipelines.into_iter().map(start).collect::<Result<Pipelines<S>>>()?;
     let body_limits = settings.transport.body;
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
-    let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
-    let bounds = queue_bounds(&settings, frontier.durable().is_some());
-    let state = settings.state.clone().map(|dir| StateReport {
-        dir,
-        resumed: resumed.checkpoint.is_some(),
-        changed: resumed.changed.clone(),
-    });
+    let state =
+        settings.state.clone().map(|dir| StateReport { dir, resumed: resumes, changed: resumed.changed.clone() });
     let scheduler = Scheduler::create({
-        let outlets = outlets.clone();
+        let pipelines = pipelines.clone();
         move |context| {
             let way_back = Arc::new(WayBack(context.address()));
             let politeness = Arc::new(settings.politeness.clone());
             let cache = Arc::new(SeenCache::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, outlets: outlets.clone(), offload, fetch, body_limits, cache: cache.clone() },
+                Team { spider, pipelines: pipelines.clone(), offload, fetch, body_limits, cache: cache.clone() },
                 identity.clone(),
                 context.address().recipient(),
             );
@@ -104,7 +103,8 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry.clone(),
                 frontier,
-                budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain),
+                budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain)
+                    .with_max_requests(settings.scope.max_requests),
                 domains: Domains::new(politeness.clone(), way_back.clone()),
                 robots: RobotsDesk::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
@@ -119,7 +119,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let (now, time) = (clock::now(), clock::wall());
             crawl.resume(resumed, now, time);
             crawl.seed(candidates(seeds, &settings, &*identity), now);
-            let close_pipelines = closing::<S>(outlets);
+            let close_pipelines = closing::<S>(pipelines);
             Scheduler::new(
                 crawl,
                 SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report, state },
@@ -190,7 +190,7 @@ fn candidates(seeds: Vec<Request>, settings: &Settings, identity: &dyn Identity)
 /// What every fetcher of the crawl shares.
 struct Team<S: Spider> {
     spider: Arc<S>,
-    outlets: Outlets<S>,
+    pipelines: Pipelines<S>,
     offload: Offload,
     fetch: FetchStack,
     body_limits: BodyLimits,
@@ -201,7 +201,7 @@ impl<S: Spider> Clone for Team<S> {
     fn clone(&self) -> Self {
         Self {
             spider: self.spider.clone(),
-            outlets: self.outlets.clone(),
+            pipelines: self.pipelines.clone(),
             offload: self.offload.clone(),
             fetch: self.fetch.clone(),
             body_limits: self.body_limits,
@@ -216,22 +216,22 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
         let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let Team { spider, outlets, offload, fetch, body_limits, cache: seen_cache } = team;
+            let Team { spider, pipelines, offload, fetch, body_limits, cache: seen_cache } = team;
             let fetch = fetch.build();
-            Fetcher::new(Desk { fetch, spider, outlets, offload, identity, seen_cache, body_limits }, scheduler)
+            Fetcher::new(Desk { fetch, spider, pipelines, offload, identity, seen_cache, body_limits }, scheduler)
         });
         (arbiter, fetcher.recipient())
     })
 }
 
 /// Returns what closes the pipelines at the end.
-fn closing<S: Spider>(outlets: Outlets<S>) -> ClosePipelines {
+fn closing<S: Spider>(pipelines: Pipelines<S>) -> ClosePipelines {
     Box::new(move || {
         Box::pin(async move {
-            let closed = join_all(outlets.iter().map(Outlet::close)).await;
-            let restarts: u64 = outlets.iter().map(Outlet::restarts).sum();
+            let closed = join_all(pipelines.iter().map(Supervisor::close)).await;
+            let restarts: u64 = pipelines.iter().map(Supervisor::restarts).sum();
             let complaints = closed.into_iter().filter_map(|closed| Some(closed.err()?.to_string()));
-            let restarted = (restarts > 0).then(|| format!("restarted {restarts} times after a panic or silence"));
+            let restarted = (restarts > 0).then(|| format!("restarted {restarts} times after a panic or a timeout"));
             complaints.chain(restarted).collect()
         })
     })

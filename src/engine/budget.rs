@@ -1,21 +1,24 @@
-//! Budget: how many pages the crawl and each domain may have. Counts a page when its request is lent and again when it
-//! has ended, so that a limit is met exactly.
+//! Budget: how many pages and requests a crawl may have, and how many pages each domain. Counts a request when it is
+//! lent to a fetcher and again when it has ended, so that a limit is met exactly. Knows no queue and no clock.
 
 use hashbrown::HashMap;
 
 use crate::domain::Domain;
 
-/// The pages of a crawl against their limits.
+/// What a crawl has used of its limits.
 #[derive(Debug, Default)]
 pub struct Budget {
-    most: Option<u64>,
+    max_pages: Option<u64>,
+    max_requests: Option<u64>,
     max_per_domain: Option<u64>,
-    all: Pages,
-    domains: HashMap<Domain, Pages>,
+    pages: Used,
+    requests: Used,
+    domains: HashMap<Domain, Used>,
 }
 
+/// What was used of one limit.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pages {
+struct Used {
     lent: u64,
     done: u64,
 }
@@ -23,61 +26,65 @@ struct Pages {
 /// What a budget still allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spending {
-    /// More pages.
+    /// More requests.
     Open,
-    /// None, unless one that is in flight fails.
+    /// None, unless one that is in flight uses nothing.
     Reserved,
     /// None any more.
     Used,
 }
 
-impl Pages {
-    fn spending(self, most: Option<u64>) -> Spending {
-        match most {
-            Some(most) if self.done >= most => Spending::Used,
-            Some(most) if self.done + self.lent >= most => Spending::Reserved,
-            _ => Spending::Open,
-        }
-    }
-}
-
 impl Budget {
-    /// Creates a budget; `None` is no limit.
-    pub fn new(most: Option<u64>, max_per_domain: Option<u64>) -> Self {
-        Self { most, max_per_domain, ..Self::default() }
+    /// Creates a budget of pages; `None` is no limit.
+    pub fn new(max_pages: Option<u64>, max_per_domain: Option<u64>) -> Self {
+        Self { max_pages, max_per_domain, ..Self::default() }
     }
 
-    /// Counts a page that is lent.
+    /// Limits the requests too: every request for a page counts, whatever its answer.
+    #[must_use]
+    pub fn with_max_requests(mut self, max_requests: Option<u64>) -> Self {
+        self.max_requests = max_requests;
+        self
+    }
+
+    /// Counts a request that is lent to a fetcher.
     pub fn lent(&mut self, domain: &Domain) {
-        self.all.lent += 1;
+        self.pages.lent += 1;
+        self.requests.lent += 1;
         if self.max_per_domain.is_some() {
             self.domains.entry_ref(domain).or_default().lent += 1;
         }
     }
 
-    /// Counts a page that has ended; only one that ended well is spent.
-    pub fn ended(&mut self, domain: &Domain, ok: bool) {
-        self.all.end(ok);
+    /// Counts a request that was sent. It is called before [`Budget::ended`], and not for one that came back unsent.
+    pub fn sent(&mut self) {
+        self.requests.done += 1;
+    }
+
+    /// Counts a request that has ended; only one that brought a page uses a page.
+    pub fn ended(&mut self, domain: &Domain, is_page: bool) {
+        self.requests.end(false);
+        self.pages.end(is_page);
         if let Some(pages) = self.domains.get_mut(domain) {
-            pages.end(ok);
+            pages.end(is_page);
         }
     }
 
-    /// Counts the pages that were done before this process.
-    pub fn resume(&mut self, done: u64) {
-        self.all.done = done;
+    /// Counts the pages and requests of processes before this one.
+    pub fn resume(&mut self, pages: u64, requests: u64) {
+        (self.pages.done, self.requests.done) = (pages, requests);
     }
 
-    /// As [`Budget::resume`], for a domain.
-    pub fn resume_domain(&mut self, domain: &Domain, done: u64) {
+    /// Counts the pages of a domain from processes before this one.
+    pub fn resume_domain(&mut self, domain: &Domain, pages: u64) {
         if self.max_per_domain.is_some() {
-            self.domains.entry_ref(domain).or_default().done = done;
+            self.domains.entry_ref(domain).or_default().done = pages;
         }
     }
 
     /// Tells whether there is any limit.
     pub fn is_limited(&self) -> bool {
-        self.most.is_some() || self.max_per_domain.is_some()
+        self.max_pages.is_some() || self.max_requests.is_some() || self.max_per_domain.is_some()
     }
 
     /// Returns the pages of a domain, where they are counted.
@@ -88,19 +95,32 @@ impl Budget {
     /// Tells what the budget allows a domain.
     pub fn of(&self, domain: &Domain) -> Spending {
         let of_domain = self.domains.get(domain).copied().unwrap_or_default();
-        self.of_all().max(of_domain.spending(self.max_per_domain))
+        self.of_all().max(of_domain.against(self.max_per_domain))
     }
 
     /// Tells what the budget allows in all.
     pub fn of_all(&self) -> Spending {
-        self.all.spending(self.most)
+        self.pages.against(self.max_pages).max(self.of_requests())
+    }
+
+    /// Tells what the limit of requests alone allows.
+    pub fn of_requests(&self) -> Spending {
+        self.requests.against(self.max_requests)
     }
 }
 
-impl Pages {
-    fn end(&mut self, ok: bool) {
+impl Used {
+    fn end(&mut self, counts: bool) {
         self.lent = self.lent.saturating_sub(1);
-        self.done += u64::from(ok);
+        self.done += u64::from(counts);
+    }
+
+    fn against(self, max: Option<u64>) -> Spending {
+        match max {
+            Some(max) if self.done >= max => Spending::Used,
+            Some(max) if self.done + self.lent >= max => Spending::Reserved,
+            _ => Spending::Open,
+        }
     }
 }
 
@@ -130,5 +150,22 @@ mod tests {
         budget.lent(&one);
         budget.ended(&one, true);
         assert_eq!((budget.of(&one), budget.of(&other)), (Spending::Used, Spending::Open));
+    }
+
+    #[test]
+    fn every_request_that_was_sent_counts_against_the_limit_of_requests() {
+        let domain = Domain::new("e.org");
+        let mut budget = Budget::new(Some(9), None).with_max_requests(Some(2));
+        budget.lent(&domain);
+        budget.lent(&domain);
+        assert_eq!(budget.of_all(), Spending::Reserved);
+        budget.ended(&domain, false);
+        assert_eq!(budget.of_all(), Spending::Open, "it came back unsent");
+        budget.lent(&domain);
+        for is_page in [false, true] {
+            budget.sent();
+            budget.ended(&domain, is_page);
+        }
+        assert_eq!((budget.of_all(), budget.of_requests()), (Spending::Used, Spending::Used));
     }
 }

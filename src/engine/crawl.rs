@@ -17,7 +17,7 @@ use hashbrown::{HashMap, HashSet};
 use tokio::sync::oneshot;
 
 use self::draining::Draining;
-use super::{budget::Budget, domains::Domains, log::LogLine, robots::RobotsDesk};
+use super::{budget::Budget, domains::Domains, log::LogLine, robots::RobotsDesk, warnings::Warnings};
 use crate::{
     domain::Domain,
     error::Error,
@@ -43,6 +43,7 @@ pub struct Crawl {
     stats: Stats,
     /// Lines that the crawl log has not taken yet; `None` where none is kept.
     log: Option<Vec<LogLine>>,
+    warnings: Warnings,
     mode: Mode,
     draining: Draining,
     /// A domain for which the budget had more when that was last looked at.
@@ -59,8 +60,10 @@ pub struct Crawl {
     elapsed_before: Duration,
     /// Whether the frontier's store is behind.
     is_behind: bool,
-    /// Why the frontier can store nothing any more.
+    /// Why the crawl cannot go on: the frontier can store nothing any more, or a pipeline's output is gone.
     failure: Option<String>,
+    /// Whether a pipeline's output is gone: pages in flight have nowhere to put their items.
+    output_is_gone: bool,
 }
 
 /// What waits until the frontier knows which of its links are new.
@@ -119,6 +122,7 @@ impl Crawl {
             elapsed_before: Duration::ZERO,
             is_behind: false,
             failure: None,
+            output_is_gone: false,
             draining: Draining::default(),
             unspent: None,
             to_remember: HashSet::new(),
@@ -136,6 +140,7 @@ impl Crawl {
             asker: parts.asker,
             stats: Stats::default(),
             log: parts.log.then(Vec::new),
+            warnings: Warnings::default(),
             mode: Mode::Running,
         }
     }
@@ -169,6 +174,7 @@ impl Crawl {
     pub fn lease_dropped(&mut self, leased: &Leased, now: Instant) {
         let domain = self.admission.domain(&leased.request.url);
         self.stats.count("fetcher/lost");
+        self.budget.sent();
         self.budget.ended(&domain, false);
         if leased.attempt >= self.retry.attempts {
             if self.frontier.settle(leased.id) {
@@ -210,6 +216,11 @@ impl Crawl {
         }
         stats.add("fetcher/replaced", self.pool.replaced());
         stats
+    }
+
+    /// Tells whether the crawl ends at once, whatever is in flight.
+    pub fn ends_at_once(&self) -> bool {
+        self.output_is_gone
     }
 
     /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.

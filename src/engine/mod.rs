@@ -7,6 +7,7 @@ pub mod domains;
 pub mod log;
 mod past;
 pub mod robots;
+mod warnings;
 
 use std::{
     future::Future,
@@ -19,7 +20,10 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
     SpawnHandle, WrapFuture, fut,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 use url::Url;
 
 use self::{
@@ -87,6 +91,12 @@ const SHORTEST_TICK: Duration = Duration::from_millis(1);
 /// and no message comes after; all else has one.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// A crawl that ends at once waits no longer for its pipelines and its log. A pipeline that works closes in milliseconds.
+const CLOSE_AT_ONCE: Duration = Duration::from_millis(500);
+
+/// What the report of such a crawl says then.
+const GIVEN_UP: &str = "a pipeline or the log did not close at once and was given up: what it held may be lost";
+
 impl Scheduler {
     /// Creates the scheduler of a crawl.
     pub fn new(crawl: Crawl, parts: SchedulerParts) -> Self {
@@ -110,6 +120,9 @@ impl Scheduler {
     fn turn(&mut self, context: &mut Context<Self>) {
         if self.ended.is_some() {
             return self.write_log(context);
+        }
+        if self.crawl.ends_at_once() {
+            return self.end(Ended::Failed, context);
         }
         let now = clock::now();
         self.crawl.grant(now);
@@ -187,13 +200,22 @@ impl Scheduler {
         let rest = self.crawl.take_log();
         let now = clock::now();
         let frontier = self.crawl.close(now.saturating_duration_since(self.started), now, clock::wall());
+        let at_once = ended == Ended::Aborted || self.crawl.ends_at_once();
         let closing = async move {
-            let logged = match log {
-                // Sent even when there is nothing more: its reply comes after that of the batch on its way.
-                Some(log) => log.send(LogLines(rest)).await,
-                None => Ok(Ok(())),
+            let outputs = async {
+                let logged = match log {
+                    // Sent even when there is nothing more: its reply comes after that of the batch on its way.
+                    Some(log) => log.send(LogLines(rest)).await,
+                    None => Ok(Ok(())),
+                };
+                (logged, close().await)
             };
-            let complaints = close().await;
+            let (logged, complaints) = if at_once {
+                let given_up = |_| (Ok(Ok(())), vec![GIVEN_UP.to_owned()]);
+                timeout(CLOSE_AT_ONCE, outputs).await.unwrap_or_else(given_up)
+            } else {
+                outputs.await
+            };
             let stored = match frontier {
                 // A store whose thread has died has told why before.
                 Some(frontier) => frontier.await.unwrap_or(Ok(())),

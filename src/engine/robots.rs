@@ -9,6 +9,7 @@ use std::{
 use hashbrown::{HashMap, hash_map::Entry};
 use url::Url;
 
+use super::warnings::Warnings;
 use crate::{
     domain::Domain,
     fetcher::{RobotsAnswer, RobotsResult},
@@ -29,6 +30,7 @@ pub struct RobotsDesk {
     awaited: HashMap<Url, Vec<Arc<str>>>,
     /// How many pages of each domain wait.
     parked: HashMap<Domain, usize>,
+    warnings: Warnings,
 }
 
 struct Pending {
@@ -86,6 +88,7 @@ impl RobotsDesk {
             pending: HashMap::new(),
             awaited: HashMap::new(),
             parked: HashMap::new(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -152,6 +155,11 @@ impl RobotsDesk {
         self.pending.values_mut().flat_map(|pending| pending.parked.drain(..)).map(|(_, leased)| leased).collect()
     }
 
+    /// Tells whether requests wait for a robots file.
+    pub fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
     /// Takes in an answer, which is news for every origin that waits for it.
     pub fn answered(&mut self, answer: RobotsAnswer, stats: &mut Stats, now: Instant) -> Vec<Verdict> {
         let Some(origins) = self.awaited.remove(&answer.url) else { return Vec::new() };
@@ -215,9 +223,12 @@ impl RobotsDesk {
         {
             let wait = until.saturating_duration_since(now).as_secs_f64();
             let detail = &why.detail;
-            tracing::warn!(
-                "waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s"
-            );
+            if let Some(unsaid) = self.warnings.note(why.outcome, now) {
+                let more = if unsaid > 0 { format!(" (and {unsaid} more like it)") } else { String::new() };
+                tracing::warn!(
+                    "waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s{more}"
+                );
+            }
         }
         let robots = robots.cloned();
         for (domain, _) in &pending.parked {

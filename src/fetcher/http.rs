@@ -30,6 +30,7 @@ use crate::{
         exchange::{Exchange, Extent},
         raw_response::RawResponse,
     },
+    user_agent,
 };
 
 /// Sends requests from one arbiter.
@@ -127,6 +128,9 @@ impl Http {
     }
 
     async fn exchange(&self, permit: Permit, request: &Request, extent: Extent) -> Attempt {
+        if let Err(error) = user_agent::check_headers(&request.headers, &request.url) {
+            return (None, Err(FetchError::Request(error.to_string())));
+        }
         let began = clock::now();
         let target = match self.transport.target(request, began) {
             Ok(target) => target,

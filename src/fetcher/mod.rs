@@ -31,7 +31,7 @@ use crate::{
     identity::Identity,
     outcome::FetchError,
     permit::Permit,
-    pipeline::Outlet,
+    pipeline::Supervisor,
     spider::Spider,
     transport::body::BodyLimits,
 };
@@ -162,7 +162,7 @@ pub enum RobotsResult {
 pub struct Desk<S: Spider> {
     pub(crate) fetch: Box<dyn fetch::Fetch>,
     pub(crate) spider: Arc<S>,
-    pub(crate) outlets: Arc<[Outlet<S::Item>]>,
+    pub(crate) pipelines: Arc<[Supervisor<S::Item>]>,
     pub(crate) offload: Offload,
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) seen_cache: Arc<SeenCache>,

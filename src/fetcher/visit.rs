@@ -154,13 +154,14 @@ async fn parse<S: Spider>(
 /// Hands the items to every pipeline and waits until each is acknowledged.
 async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, desk: &Desk<S>) -> Ending {
     let count = page.items.len() as u64;
-    if count > 0 && !desk.outlets.is_empty() {
+    if count > 0 && !desk.pipelines.is_empty() {
         let url: Arc<str> = request.url.as_str().into();
         let scraped = page.items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() });
         let deliveries =
-            scraped.flat_map(|scraped| desk.outlets.iter().map(move |outlet| outlet.deliver(scraped.clone())));
+            scraped.flat_map(|scraped| desk.pipelines.iter().map(move |pipeline| pipeline.deliver(scraped.clone())));
         if let Err(error) = try_join_all(deliveries).await {
             return match error {
+                broken if broken.stops_the_crawl() => Outcome::Broken(broken.to_string()).into(),
                 PipelineError::Panicked => Outcome::Panic(error.to_string()).into(),
                 refused => Outcome::Pipeline(refused.to_string()).into(),
             };

@@ -1,13 +1,20 @@
-//! Items into memory: for tests, and for crawls that are small.
+//! Collect: items into memory, for tests and for small crawls.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::ArbiterHandle;
-
-use super::{Each, Pipeline, Running};
+use super::{Each, Pipeline, Running, Start};
 use crate::error::Error;
 
-/// Keeps every item until it is taken out. Clones share what they hold.
+/// Keeps every item until it is taken out. Clones share what they hold. Its memory grows with the crawl.
+///
+/// ```
+/// # use actix_crawler::prelude::*;
+/// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) -> Result<()> {
+/// let items = Collect::new();
+/// crawler.pipeline(items.clone()).run_blocking()?;
+/// println!("{:?}", items.take());
+/// # Ok(()) }
+/// ```
 pub struct Collect<I>(Arc<Mutex<Vec<I>>>);
 
 impl<I> Default for Collect<I> {
@@ -28,16 +35,15 @@ impl<I> Collect<I> {
         Self::default()
     }
 
-    /// Takes out what was collected up to now, in the order of its coming.
+    /// Takes out what was collected up to now, in the order in which it came.
     pub fn take(&self) -> Vec<I> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl<I: Clone + Send + Sync + 'static> Pipeline<I> for Collect<I> {
-    fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
+    fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         let items = self.0.clone();
-        Each::new(move |item: &I| items.lock().unwrap_or_else(PoisonError::into_inner).push(item.clone()))
-            .start(arbiter)
+        Each::new(move |item: &I| items.lock().unwrap_or_else(PoisonError::into_inner).push(item.clone())).start(start)
     }
 }

@@ -1,13 +1,20 @@
-//! A closure as a pipeline.
+//! Each: a closure as a pipeline.
 
 use std::sync::Arc;
 
-use actix::{Actor, ArbiterHandle, Context, Handler};
+use actix::{Actor, Context, Handler};
 
-use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped};
+use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, Start};
 use crate::error::Error;
 
-/// Calls a function with each item.
+/// Calls a function with each item, which is acknowledged when the function returns. A panic in it fails the item's page.
+///
+/// ```
+/// # use actix_crawler::prelude::*;
+/// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) {
+/// let crawler = crawler.each(|title: &String| println!("{title}"));
+/// # }
+/// ```
 pub struct Each<I>(Arc<dyn Fn(&I) + Send + Sync>);
 
 impl<I> Each<I> {
@@ -45,8 +52,8 @@ impl<I: 'static> Handler<CrawlEnded> for Each<I> {
 }
 
 impl<I: Send + Sync + 'static> Pipeline<I> for Each<I> {
-    fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
+    fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         let each = self.clone();
-        Ok(Running::start(arbiter, move || each))
+        Ok(Running::start(start, move || each))
     }
 }

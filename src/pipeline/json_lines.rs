@@ -1,61 +1,79 @@
 //! JSON Lines: one item a line, written before it is acknowledged.
 
 use std::{
+    io::{self, IsTerminal},
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
-use actix::{Actor, ArbiterHandle, Context, Handler};
+use actix::{Actor, Context, Handler};
 use serde::Serialize;
 
 use super::{
-    CrawlEnded, Pipeline, PipelineError, Running, Scraped,
+    CrawlEnded, Pipeline, PipelineError, Running, Scraped, Start,
     records::{Records, append_lines, create_lines},
 };
 use crate::error::Error;
 
-/// Writes each item as one line of JSON. A line is with the operating system before its item is acknowledged, so a
-/// killed process loses no acknowledged item.
+/// Writes each item as one line of JSON.
+///
+/// A line is with the operating system before its item is acknowledged, so a killed process loses no acknowledged item.
+/// When the output cannot be written any more, the crawl stops as failed.
+///
+/// ```
+/// # use actix_crawler::prelude::*;
+/// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) {
+/// let crawler = crawler.state("crawl/").pipeline(JsonLines::create("items.jsonl"));
+/// # }
+/// ```
+#[derive(Clone, Debug)]
 pub struct JsonLines {
-    path: Option<PathBuf>,
-    append: AtomicBool,
+    to: To,
+}
+
+#[derive(Clone, Debug)]
+enum To {
+    Stdout,
+    File { path: PathBuf, append: bool },
 }
 
 impl JsonLines {
-    /// Writes to a file that is created, or emptied.
+    /// Writes to a file that is created, or emptied. A crawl that resumes its state keeps the lines of the runs before,
+    /// cuts off a last line that has no end, and adds to them.
     pub fn create(path: impl Into<PathBuf>) -> Self {
-        Self { path: Some(path.into()), append: AtomicBool::new(false) }
+        Self { to: To::File { path: path.into(), append: false } }
     }
 
-    /// Writes to the end of a file, which is created if it is not there.
+    /// Writes to the end of a file, which is created if it is not there. A last line that has no end is cut off.
     pub fn append(path: impl Into<PathBuf>) -> Self {
-        Self { path: Some(path.into()), append: AtomicBool::new(true) }
+        Self { to: To::File { path: path.into(), append: true } }
     }
 
-    /// Writes to standard output.
+    /// Writes to standard output. On a terminal, control characters in it are written as JSON escapes.
     pub fn stdout() -> Self {
-        Self { path: None, append: AtomicBool::new(true) }
+        Self { to: To::Stdout }
     }
 
-    fn open(&self) -> Result<Records, Error> {
-        let Some(path) = &self.path else { return Ok(Records::stdout()) };
-        // Emptied once; a restart after a panic goes on where the lines end.
-        let again = self.append.swap(true, Ordering::Relaxed);
-        let file = if again { append_lines(path) } else { create_lines(path) };
-        Ok(file.map_err(|source| Error::file(path, source))?.into())
+    fn open(&self, start: &Start) -> Result<Records, Error> {
+        let To::File { path, append } = &self.to else { return Ok(Records::stdout()) };
+        // Emptied once: a restart after a panic goes on where the lines end.
+        let keep = *append || start.resumes() || start.restarts() > 0;
+        let file = if keep { append_lines(path) } else { create_lines(path) };
+        Ok(Records::file(path, file.map_err(|source| Error::file(path, source))?))
     }
 }
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for JsonLines {
-    fn start(&self, arbiter: &ArbiterHandle) -> Result<Running<I>, Error> {
-        let lines = self.open()?;
-        Ok(Running::start(arbiter, move || Writer { lines, line: Vec::new() }))
+    fn start(&self, start: &Start) -> Result<Running<I>, Error> {
+        let lines = self.open(start)?;
+        let on_terminal = matches!(self.to, To::Stdout) && io::stdout().is_terminal();
+        Ok(Running::start(start, move || Writer { lines, line: Vec::new(), on_terminal }))
     }
 }
 
 struct Writer {
     lines: Records,
     line: Vec<u8>,
+    on_terminal: bool,
 }
 
 impl Actor for Writer {
@@ -68,8 +86,26 @@ impl<I: Serialize + Send + Sync + 'static> Handler<Scraped<I>> for Writer {
     fn handle(&mut self, scraped: Scraped<I>, _: &mut Self::Context) -> Self::Result {
         self.line.clear();
         serde_json::to_writer(&mut self.line, &*scraped.item).map_err(PipelineError::refused)?;
+        if self.on_terminal {
+            escape_controls(&mut self.line);
+        }
         self.line.push(b'\n');
-        self.lines.add(&self.line).map_err(PipelineError::refused)
+        self.lines.add(&self.line)
+    }
+}
+
+/// Writes DEL and the C1 control characters as JSON escapes: JSON may hold them as they are, and terminals obey them.
+fn escape_controls(line: &mut Vec<u8>) {
+    let Ok(text) = std::str::from_utf8(line) else { return };
+    if text.contains(char::is_control) {
+        let escaped = text.chars().fold(String::with_capacity(text.len() + 16), |mut escaped, sign| {
+            match sign {
+                '\u{7f}'..='\u{9f}' => escaped += &format!("\\u{:04x}", u32::from(sign)),
+                _ => escaped.push(sign),
+            }
+            escaped
+        });
+        *line = escaped.into_bytes();
     }
 }
 
@@ -79,5 +115,19 @@ impl Handler<CrawlEnded> for Writer {
     fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
         // Each line was written before its item was acknowledged.
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_on_a_terminal_has_no_control_character_and_says_the_same() {
+        let text = "a\u{9b}31m\u{7f}\u{1b}[2J é";
+        let mut line = serde_json::to_vec(text).unwrap();
+        escape_controls(&mut line);
+        assert!(!String::from_utf8(line.clone()).unwrap().contains(char::is_control));
+        assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), text);
     }
 }

@@ -3,10 +3,12 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-/// Where records go. Of one that could not be written whole, no part is left for the next one to be glued to.
+use super::PipelineError;
+
+/// Where records go. A record that could not be written whole is taken back, so that the next is not glued to its part.
 pub(super) struct Records {
     output: Output,
     /// Whether part of a record stands at the end.
@@ -14,7 +16,7 @@ pub(super) struct Records {
 }
 
 enum Output {
-    File(File),
+    File(File, PathBuf),
     Stdout(io::Stdout),
 }
 
@@ -23,11 +25,26 @@ impl Records {
         Self { output: Output::Stdout(io::stdout()), torn: false }
     }
 
-    /// Writes one record, with its line end.
+    pub fn file(path: &Path, file: File) -> Self {
+        Self { output: Output::File(file, path.to_owned()), torn: false }
+    }
+
+    /// Adds one record, with its line end.
     ///
     /// # Errors
-    /// The output does not take it.
-    pub fn add(&mut self, record: &[u8]) -> io::Result<()> {
+    /// The output cannot be written any more, and why.
+    pub fn add(&mut self, record: &[u8]) -> Result<(), PipelineError> {
+        self.write(record).map_err(|error| match &self.output {
+            Output::Stdout(_) if error.kind() == io::ErrorKind::BrokenPipe => PipelineError::ReaderGone,
+            Output::Stdout(_) => PipelineError::broken(format!("stdout cannot be written any more: {error}")),
+            Output::File(_, path) => {
+                PipelineError::broken(format!("{} cannot be written any more: {error}", path.display()))
+            }
+        })
+    }
+
+    /// As [`Records::add`], with what the system says.
+    pub fn write(&mut self, record: &[u8]) -> io::Result<()> {
         if self.torn {
             // A reader then stumbles over the part alone.
             self.output.write_all(b"\n")?;
@@ -52,16 +69,10 @@ impl Records {
     }
 }
 
-impl From<File> for Records {
-    fn from(file: File) -> Self {
-        Self { output: Output::File(file), torn: false }
-    }
-}
-
 impl Output {
     /// Takes the last bytes back; false where that is impossible.
     fn cut(&self, bytes: u64) -> bool {
-        let Self::File(file) = self else { return false };
+        let Self::File(file, _) = self else { return false };
         let Ok(metadata) = file.metadata() else { return false };
         metadata.is_file() && file.set_len(metadata.len().saturating_sub(bytes)).is_ok()
     }
@@ -70,21 +81,21 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::File(file) => file.write(bytes),
+            Self::File(file, _) => file.write(bytes),
             Self::Stdout(stdout) => stdout.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::File(file) => file.flush(),
+            Self::File(file, _) => file.flush(),
             Self::Stdout(stdout) => stdout.flush(),
         }
     }
 }
 
-/// Opens a file for lines, empty, and creates it if it is not there. All writing goes to its end, wherever that is: a
-/// writer that was given up and comes back overwrites nothing of its successor's.
+/// Opens a file for lines, empties it, and creates it if it is not there. All writing goes to its end: a writer that was
+/// given up and comes back late overwrites nothing that its successor wrote.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -101,8 +112,8 @@ pub(super) fn open_lines(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Opens a file of lines to add more, and creates it if it is not there. A last line without an end is cut off: whoever
-/// wrote it was killed halfway, and what it said was never acknowledged.
+/// Opens a file of lines to add more, and creates it if it is not there. A last line without an end is cut off: its
+/// writer was killed halfway, and the item was never acknowledged.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -110,7 +121,7 @@ pub fn append_lines(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        // A pipe or a terminal has no past.
+        // A pipe or a terminal keeps nothing that could be cut.
         return Ok(file);
     }
     let mut unfinished = metadata.len();
@@ -133,7 +144,7 @@ pub fn append_lines(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The end of a file is looked through in pieces of this size, larger than most lines.
+/// Bytes of one step backwards from the end of a file; larger than most lines.
 const TAIL: usize = 65_536;
 
 #[cfg(test)]
@@ -159,7 +170,7 @@ mod tests {
     fn part_of_a_record_is_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lines");
-        let mut records = Records::from(create_lines(&path).unwrap());
+        let mut records = Records::file(&path, create_lines(&path).unwrap());
         records.add(b"a\n").unwrap();
         records.output.write_all(b"hal").unwrap();
         assert!(records.output.cut(3));
@@ -174,9 +185,9 @@ mod tests {
         use std::os::{fd::OwnedFd, unix::net::UnixStream};
         let (to, mut from) = UnixStream::pair().unwrap();
         to.set_nonblocking(true).unwrap();
-        let mut records = Records::from(File::from(OwnedFd::from(to)));
+        let mut records = Records::file(Path::new("socket"), File::from(OwnedFd::from(to)));
         let long = vec![b'b'; 8 * 1024 * 1024];
-        assert_eq!(records.add(&long).unwrap_err().kind(), io::ErrorKind::WouldBlock, "it is full");
+        assert_eq!(records.write(&long).unwrap_err().kind(), io::ErrorKind::WouldBlock, "it is full");
         assert!(records.torn);
         let reader = std::thread::spawn(move || {
             let mut all = Vec::new();
@@ -195,9 +206,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lines");
         std::fs::write(&path, "old\n").unwrap();
-        let mut first = Records::from(create_lines(&path).unwrap());
+        let mut first = Records::file(&path, create_lines(&path).unwrap());
         first.add(b"a\n").unwrap();
-        let mut second = Records::from(append_lines(&path).unwrap());
+        let mut second = Records::file(&path, append_lines(&path).unwrap());
         second.add(b"b\n").unwrap();
         first.add(b"c\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\nc\n");

@@ -6,7 +6,7 @@ mod sites;
 use std::{fmt::Write, io, time::Duration};
 
 use actix_crawler::{Crawler, politeness::DEFAULT_SPACING, report::Report};
-use tokio::sync::{mpsc, watch::channel};
+use tokio::sync::mpsc;
 
 use self::{
     server::Server,
@@ -20,7 +20,7 @@ use super::{
     options::DemoOptions,
     page::PageSpider,
     paint::Paint,
-    progress::Progress,
+    progress_view::ProgressView,
     watch::{Signals, Watch},
 };
 
@@ -46,10 +46,8 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
         .resolve(format!("*.test:{}", server.address))
         .allow_private()
         .start()?;
-    // There is no output that could break.
-    let (_never, broken) = channel(None);
-    let progress = Progress::new(options.progress, false, now());
-    let report = Watch { progress, broken, remarks: Some(heard) }.until_the_end(&handle, signals).await?;
+    let progress = ProgressView::new(options.progress, false, None, now());
+    let report = Watch { progress, remarks: Some(heard) }.until_the_end(&handle, signals).await?;
     print(conclusion(&report, &server, paint).as_bytes())?;
     Ok(match Exit::of(&report) {
         // Pages that are not there are part of the show.

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    super::{exit::Failure, options::PollOptions},
+    super::{exit::Failure, options::PollOptions, seeds::without_mark},
     spec::{Defaults, RequestSpec},
 };
 
@@ -107,7 +107,8 @@ impl Source {
 fn read_lines(from: &str, lines: impl BufRead, defaults: &Defaults, to: &mpsc::Sender<Entry>) -> Option<()> {
     for (index, line) in lines.lines().enumerate() {
         let wrong = |why: String| format!("{from} line {}: {why}", index + 1);
-        let (entry, is_last) = match &line {
+        let line = line.as_deref().map(|line| if index == 0 { without_mark(line) } else { line });
+        let (entry, is_last) = match line {
             Ok(line) if line.trim().is_empty() || line.trim().starts_with('#') => continue,
             Ok(line) => (RequestSpec::read(line.trim(), defaults).map_err(wrong), false),
             // A line that is no UTF-8 is skipped. After any other error the next read would fail too.

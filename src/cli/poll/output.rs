@@ -1,8 +1,9 @@
 //! Output: one JSON line for each request, and the bodies in files of their own where that is asked for.
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -16,6 +17,7 @@ use super::{
     super::{
         exit::{Failure, in_options},
         options::PollOptions,
+        terminal,
     },
     Completed, NoResponse,
 };
@@ -26,6 +28,7 @@ pub struct Output<'a> {
     path: Option<&'a Path>,
     save_dir: Option<&'a Path>,
     keep: &'a [String],
+    on_terminal: bool,
 }
 
 /// One line of the output.
@@ -39,8 +42,8 @@ struct OutputLine<'a> {
     #[serde(skip_serializing_if = "Map::is_empty")]
     headers: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<&'a str>,
-    /// The body, if it is no UTF-8.
+    body: Option<Cow<'a, str>>,
+    /// The body, if it is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +74,8 @@ impl<'a> Output<'a> {
             Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?),
         };
         let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
-        Ok(Self { to: BufWriter::new(to), path, save_dir, keep })
+        let on_terminal = path.is_none() && io::stdout().is_terminal();
+        Ok(Self { to: BufWriter::new(to), path, save_dir, keep, on_terminal })
     }
 
     /// Writes the line of a request.
@@ -98,16 +102,17 @@ impl<'a> Output<'a> {
             }
             Err(NoResponse::Failed(error)) => self.line(&OutputLine { error: Some(error.to_string()), ..base }),
             Ok(response) => {
-                let text = std::str::from_utf8(response.bytes()).ok();
+                let text = text(response);
                 let file = self.save(index, response)?;
                 let inline = file.is_none();
                 let kept =
                     self.keep.iter().filter_map(|name| Some((name.to_lowercase(), response.header(name)?.into())));
+                let body_base64 = (inline && text.is_none()).then(|| STANDARD.encode(response.bytes()));
                 self.line(&OutputLine {
                     status: Some(response.status()),
                     headers: kept.collect(),
                     body: text.filter(|_| inline),
-                    body_base64: (inline && text.is_none()).then(|| STANDARD.encode(response.bytes())),
+                    body_base64,
                     file,
                     started_at: Some(stamp(response.started_at())),
                     elapsed: Some(response.elapsed().as_secs_f64()),
@@ -129,6 +134,9 @@ impl<'a> Output<'a> {
 
     fn line(&mut self, line: &OutputLine<'_>) -> Result<(), Failure> {
         let mut bytes = serde_json::to_vec(line).map_err(Failure::not_run)?;
+        if self.on_terminal {
+            terminal::escape_json(&mut bytes);
+        }
         bytes.push(b'\n');
         // Flushed line by line to stdout, where somebody may read along.
         let written =
@@ -151,6 +159,15 @@ impl<'a> Output<'a> {
             None => Failure::not_run(format!("stdout cannot be written: {error}")),
         }
     }
+}
+
+/// The body as text: as it is where it is UTF-8, decoded where its type is text or names a charset.
+fn text(response: &Response) -> Option<Cow<'_, str>> {
+    if let Ok(text) = std::str::from_utf8(response.bytes()) {
+        return Some(text.into());
+    }
+    let content_type = response.header("content-type")?.to_ascii_lowercase();
+    (content_type.starts_with("text/") || content_type.contains("charset=")).then(|| response.text().into())
 }
 
 fn stamp(at: SystemTime) -> String {

@@ -1,6 +1,6 @@
 //! RequestSpec: one request of the input, written as a URL or a JSON object. Does not know where it was written.
 
-use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url};
+use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url, user_agent};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -55,8 +55,9 @@ impl RequestSpec {
             JsonRequest { url: line.to_owned(), method: None, headers: Map::new(), body: None }
         };
         let mut headers = defaults.headers.clone();
-        for (name, value) in line.headers {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let own: Vec<_> = line.headers.into_iter().map(|(name, value)| (name, text(value))).collect();
+        for (name, value) in own.iter().cloned() {
             headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
             headers.push((name, value));
         }
@@ -73,6 +74,8 @@ impl RequestSpec {
             None => defaults.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
         };
         let url = parse_url(&line.url).map_err(|error| error.to_string())?;
+        // Those of the options are checked once for all lines.
+        user_agent::check_headers(&own, &url).map_err(|error| error.to_string())?;
         Ok(Self { url, method, headers, body: text })
     }
 

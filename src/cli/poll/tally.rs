@@ -1,6 +1,9 @@
 //! Tally: what is counted during a poll, and the summary of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use actix_crawler::{error::Error, rate::Rate};
 use serde::Serialize;
@@ -15,6 +18,8 @@ pub struct Tally {
     /// Requests that failed, or were answered with a status of 400 or above.
     pub failed: u64,
     answered: u64,
+    /// Answers with a status from 400, by status.
+    errors: BTreeMap<u16, u64>,
     attempts: u64,
     starts: Vec<Instant>,
 }
@@ -26,6 +31,9 @@ pub struct Summary {
     answered: u64,
     /// Requests without a response, or with a status of 400 or above.
     pub failed: u64,
+    /// Those of `failed` that were answered, by status.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    error_statuses: BTreeMap<u16, u64>,
     attempts: u64,
     /// Starts per second, from the first to the last; `None` for fewer than two.
     rate: Option<f64>,
@@ -45,7 +53,10 @@ impl Tally {
         match &completed.result {
             Ok(response) => {
                 self.answered += 1;
-                self.failed += u64::from(response.status() >= 400);
+                if response.status() >= 400 {
+                    self.failed += 1;
+                    *self.errors.entry(response.status()).or_default() += 1;
+                }
                 self.attempts += u64::from(response.attempts());
                 self.starts.push(response.started());
             }
@@ -84,6 +95,7 @@ impl Tally {
             requests: self.done,
             answered: self.answered,
             failed: self.failed,
+            error_statuses: self.errors,
             attempts: self.attempts,
             rate: (span > 0.0).then(|| intervals / span),
             fullest_window,
@@ -94,10 +106,21 @@ impl Tally {
     }
 }
 
+/// The most statuses that the summary for people counts one by one.
+const MAX_STATUSES_SHOWN: usize = 5;
+
 impl Summary {
     /// Returns it as a line for people. The rate is left out for fewer than two requests, which have none.
     pub fn text(&self, asked: usize) -> String {
-        let ended = format!("{} of {asked} answered, {} failed", self.answered, self.failed);
+        let statuses = self.error_statuses.iter().take(MAX_STATUSES_SHOWN);
+        let mut errors: Vec<_> = statuses.map(|(status, count)| format!("{count} with status {status}")).collect();
+        if self.error_statuses.len() > MAX_STATUSES_SHOWN {
+            errors.push("…".to_owned());
+        }
+        let errors = if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
+        // What was answered, with whatever status, did not fail to be answered.
+        let unanswered = self.failed - self.error_statuses.values().sum::<u64>();
+        let ended = format!("{} of {asked} answered{errors}, {unanswered} failed", self.answered);
         let (Some(rate), Some(gap)) = (self.rate, self.smallest_gap) else { return ended };
         format!(
             "{ended} · {rate:.2}/s over {:.1} s · at most {} in {} s · smallest gap {:.1} ms",

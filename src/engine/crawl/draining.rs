@@ -68,7 +68,9 @@ impl Crawl {
 
     /// The domain has had its pages: what waits for it is dropped.
     pub(super) fn drop_waiting(&mut self, domain: &Domain) {
-        self.draining.begin(domain, End::Dropped(DropReason::Budget));
+        let is_of_requests = self.budget.of_requests() == Spending::Used;
+        let reason = if is_of_requests { DropReason::Requests } else { DropReason::Budget };
+        self.draining.begin(domain, End::Dropped(reason));
     }
 
     /// Takes a step, if one is due. Each request's end is in the ledger as soon as it waits no more.
@@ -111,6 +113,12 @@ impl Crawl {
 
     /// Drops what waits although the crawl has had all its pages, whenever it came. A durable frontier keeps it.
     fn drop_beyond_budget(&mut self) {
+        if self.budget.of_all() == Spending::Used && self.robots.has_parked() {
+            // The permits of their robots files are granted no more, so they would wait for ever.
+            for leased in self.robots.unpark_all() {
+                self.frontier.give_back(leased.id, None, false);
+            }
+        }
         let is_beyond = !self.is_durable && self.budget.of_all() == Spending::Used && self.frontier.queued() > 0;
         if is_beyond && self.draining.ends.is_empty() {
             // As many as one step takes: a million domains need not stand here at once.

@@ -15,6 +15,10 @@ use crate::{
 impl Crawl {
     /// Takes in what became of a page, as soon as the frontier knows which of its links are new.
     pub fn visited(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+        if let Outcome::Broken(why) = &visit.outcome {
+            self.output_is_gone = true;
+            self.break_off(why.clone());
+        }
         if self.failure.is_some() {
             return self.leave_unsettled(&visit);
         }
@@ -29,6 +33,7 @@ impl Crawl {
         self.stats.bytes += visit.bytes;
         let found = std::mem::take(&mut visit.found);
         if !matches!(visit.outcome, Outcome::Unsent) {
+            self.budget.sent();
             self.note_answer(&domain, &visit, now);
         }
         let is_final = match self.again(&domain, &visit, now) {
@@ -85,13 +90,18 @@ impl Crawl {
         match live.cooling.refused(started, now, why, asked, fastrand::f64()) {
             Verdict::Cool(until) => {
                 live.gate.throttle().cool(until);
-                tracing::warn!(%domain, ?why, seconds = until.saturating_duration_since(now).as_secs(), "domain cools");
+                if let Some(unsaid) = self.warnings.note(&format!("cools {why:?}"), now) {
+                    let seconds = until.saturating_duration_since(now).as_secs();
+                    tracing::warn!(%domain, ?why, seconds, unsaid, "domain cools");
+                }
             }
             Verdict::GiveUp(until) => {
                 live.gate.throttle().cool(until);
                 // Others that were in flight then say the same once more.
                 if !had_given_up {
-                    tracing::warn!(%domain, ?why, "domain is given up");
+                    if let Some(unsaid) = self.warnings.note(&format!("given up {why:?}"), now) {
+                        tracing::warn!(%domain, ?why, unsaid, "domain is given up");
+                    }
                     self.stats.count("domain/given_up");
                 }
                 self.give_up(domain, why);

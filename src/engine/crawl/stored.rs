@@ -12,6 +12,7 @@ use crate::{
         candidate::Candidate,
         durable::{Checkpoint, Closed, DomainHistory, Durable, News, Resumed},
     },
+    outcome::Outcome,
     stats::Stats,
 };
 
@@ -21,7 +22,9 @@ impl Crawl {
         let Some(checkpoint) = resumed.checkpoint else { return };
         self.admission.resume();
         self.domains.begin_as_asked(now);
-        self.budget.resume(checkpoint.counts.get("outcome/ok").copied().unwrap_or(0));
+        let pages = checkpoint.counts.get("outcome/ok").copied().unwrap_or(0);
+        let requests = checkpoint.counts.iter().filter(|(key, _)| key.starts_with("outcome/")).map(|(_, count)| count);
+        self.budget.resume(pages, requests.sum());
         self.elapsed_before = checkpoint.elapsed;
         (self.stats.ledger, self.stats.counts) = (checkpoint.ledger, checkpoint.counts);
         (self.stats.bytes, self.stats.items) = (checkpoint.bytes, checkpoint.items);
@@ -62,7 +65,7 @@ impl Crawl {
                 // Nobody asks for robots files here.
                 News::Robots(..) => {}
                 News::Room => self.is_behind = false,
-                News::Failed(why) => self.fail_store(why),
+                News::Failed(why) => self.break_off(why),
             }
         }
     }
@@ -119,14 +122,14 @@ impl Crawl {
         self.frontier.durable().map(Durable::close)
     }
 
-    /// Tells why the frontier can store nothing any more.
+    /// Tells why the crawl cannot go on: its state can be stored no more, or a pipeline's output is gone.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
     /// Nothing that is done from here on would last: what is in flight ends, and its pages are left as they were stored.
-    fn fail_store(&mut self, why: String) {
-        self.failure = Some(why);
+    pub(super) fn break_off(&mut self, why: String) {
+        self.failure.get_or_insert(why);
         self.set_mode(Mode::Stopping);
         self.seeders.clear();
         self.draining = Draining::default();
@@ -139,6 +142,9 @@ impl Crawl {
 
     pub(super) fn leave_unsettled(&mut self, visit: &Visit) {
         let domain = self.admission.domain(&visit.leased.request.url);
+        if !matches!(visit.outcome, Outcome::Unsent) {
+            self.budget.sent();
+        }
         self.budget.ended(&domain, false);
         self.frontier.give_back(visit.leased.id, None, false);
     }

@@ -1,4 +1,4 @@
-//! Progress: what a crawl is doing, on stderr: a bar on a terminal, a line every few seconds elsewhere.
+//! ProgressView: how far a crawl is, on stderr: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     collections::VecDeque,
@@ -15,12 +15,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{
     bar::{self, Bar},
     options::ProgressMode,
-    paint,
+    paint, terminal,
 };
 
 /// Shows how far a crawl is.
-pub struct Progress {
+pub struct ProgressView {
     view: View,
+    max_pages: Option<u64>,
     /// Instants and pages of the last seconds: the speed is theirs.
     lately: VecDeque<(Instant, u64)>,
 }
@@ -31,22 +32,23 @@ enum View {
     Nothing,
 }
 
-/// Between two lines where there is no terminal: enough to see that it lives.
+/// Between two lines where there is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
 /// The speed is that of so many seconds.
 const LATELY: Duration = Duration::from_secs(5);
 
-impl Progress {
-    /// Chooses the view. Pages that go to the terminal themselves show well enough how far it is.
-    pub fn new(mode: ProgressMode, pages_on_terminal: bool, now: Instant) -> Self {
+impl ProgressView {
+    /// Chooses the view. Pages that go to the terminal themselves show well enough how far it is, and a bar would stand
+    /// between them. `max_pages` is where the crawl ends at the latest.
+    pub fn new(mode: ProgressMode, pages_on_terminal: bool, max_pages: Option<u64>, now: Instant) -> Self {
         let view = match mode {
             ProgressMode::Never => View::Nothing,
             ProgressMode::Auto if pages_on_terminal => View::Nothing,
             ProgressMode::Auto if std::io::stderr().is_terminal() => View::Bar(Bar::put(bar())),
             ProgressMode::Auto => View::Lines { next: now + BETWEEN_LINES },
         };
-        Self { view, lately: VecDeque::new() }
+        Self { view, max_pages, lately: VecDeque::new() }
     }
 
     /// Shows the numbers.
@@ -56,9 +58,9 @@ impl Progress {
             View::Nothing => {}
             View::Bar(bar) => {
                 let bar = bar.get();
-                let ledger = &progress.ledger;
-                bar.set_length(ledger.discovered.max(1));
-                bar.set_position(ledger.done + ledger.failed + ledger.dropped);
+                let (position, length) = position(progress, self.max_pages);
+                bar.set_length(length.max(1));
+                bar.set_position(position);
                 bar.set_message(describe(progress, speed));
             }
             View::Lines { next } if now >= *next => {
@@ -71,7 +73,7 @@ impl Progress {
 
     /// Says a sentence, above the bar.
     pub fn say(&self, sentence: &str) {
-        bar::above(|| eprintln!("{sentence}"));
+        bar::above(|| eprintln!("{}", terminal::escape(sentence)));
     }
 
     /// Takes the bar away.
@@ -87,6 +89,15 @@ impl Progress {
         }
         let Some((since, before)) = self.lately.front() else { return 0.0 };
         pages.saturating_sub(*before) as f64 / now.duration_since(*since).as_secs_f64().max(0.2)
+    }
+}
+
+/// How far the crawl is, and where it ends: at its most pages if as many are in sight, else at the last URL that is known.
+fn position(progress: &stats::Progress, max_pages: Option<u64>) -> (u64, u64) {
+    let ledger = &progress.ledger;
+    match max_pages {
+        Some(max) if progress.pages + ledger.queued + ledger.leased >= max => (progress.pages, max),
+        _ => (ledger.done + ledger.failed + ledger.dropped, ledger.discovered),
     }
 }
 
@@ -116,4 +127,20 @@ fn describe(progress: &stats::Progress, speed: f64) -> String {
         words += &format!(" · {} failed", Grouped(ledger.failed));
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_crawler::stats::Ledger;
+
+    use super::*;
+
+    #[test]
+    fn the_bar_ends_at_the_most_pages_where_they_are_in_sight() {
+        let ledger = Ledger { discovered: 500, done: 12, failed: 1, dropped: 7, queued: 476, leased: 4 };
+        let progress = stats::Progress { ledger, pages: 10, ..stats::Progress::default() };
+        assert_eq!(position(&progress, Some(100)), (10, 100));
+        assert_eq!(position(&progress, Some(1_000)), (20, 500), "the site is smaller");
+        assert_eq!(position(&progress, None), (20, 500));
+    }
 }

@@ -1,0 +1,57 @@
+//! Terminal: what may be written where people read. Control characters that a server sent could move the cursor, hide
+//! text or change the terminal's settings, so they are shown escaped.
+
+use std::borrow::Cow;
+
+/// Shows control characters as `\u{1b}`; line ends and tabs stay.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for sign in text.chars() {
+        if is_harmful(sign) { shown.extend(sign.escape_unicode()) } else { shown.push(sign) }
+    }
+    Cow::Owned(shown)
+}
+
+/// As [`escape`], for JSON, which stays the same JSON. Its writer has escaped the ASCII control characters already.
+pub fn escape_json(json: &mut Vec<u8>) {
+    let Ok(text) = std::str::from_utf8(json) else { return };
+    if text.contains(char::is_control) {
+        let escaped = text.chars().fold(String::new(), |mut escaped, sign| {
+            match sign {
+                '\u{7f}'..='\u{9f}' => escaped += &format!("\\u{:04x}", u32::from(sign)),
+                _ => escaped.push(sign),
+            }
+            escaped
+        });
+        *json = escaped.into_bytes();
+    }
+}
+
+/// Control characters (C0, DEL, C1), and those that turn the direction of the text around.
+fn is_harmful(sign: char) -> bool {
+    let is_turning = matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    (sign.is_control() && !matches!(sign, '\n' | '\t')) || is_turning
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(escape("plain é 洪\n\tline"), "plain é 洪\n\tline");
+        assert_eq!(escape("a\x1b[2Jb\r\u{9b}31m\x07\u{202e}"), r"a\u{1b}[2Jb\u{d}\u{9b}31m\u{7}\u{202e}");
+    }
+
+    #[test]
+    fn json_says_the_same_afterwards() {
+        let text = "a\u{9b}31m\u{7f}\x1b é";
+        let mut json = serde_json::to_vec(text).unwrap();
+        escape_json(&mut json);
+        assert!(!String::from_utf8(json.clone()).unwrap().contains(char::is_control));
+        assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text);
+    }
+}

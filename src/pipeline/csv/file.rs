@@ -1,0 +1,68 @@
+//! File: a CSV file that an earlier run wrote: its header, and where its last whole record ends.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+};
+
+/// Opens a file to add records, and creates it if it is not there. A last record that is not whole is cut off: its
+/// writer was killed halfway, and the item was never acknowledged.
+///
+/// # Errors
+/// The file cannot be read or written, or is no CSV.
+pub(super) fn append(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let metadata = file.metadata()?;
+    // A pipe or a terminal keeps nothing that could be cut.
+    if metadata.is_file() {
+        let whole = end_of_whole_records(&mut file)?;
+        if whole < metadata.len() {
+            file.set_len(whole)?;
+        }
+    }
+    Ok(file)
+}
+
+/// Reads the header; `None` where there is none.
+///
+/// # Errors
+/// The file cannot be read, or is no text.
+pub(super) fn header(file: &mut File) -> io::Result<Option<Vec<String>>> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let mut header = ::csv::StringRecord::new();
+    let found = reader(&*file).read_record(&mut header)?;
+    Ok(found.then(|| header.iter().map(str::to_owned).collect()))
+}
+
+fn end_of_whole_records(file: &mut File) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(0))?;
+    let (mut records, mut record, mut last) = (reader(&*file), ::csv::ByteRecord::new(), 0);
+    while records.read_byte_record(&mut record)? {
+        last = record.position().map_or(last, ::csv::Position::byte);
+    }
+    drop(records);
+    file.seek(SeekFrom::Start(last))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let end = last + bytes.len() as u64;
+    Ok(if is_whole(bytes) { end } else { last })
+}
+
+/// Tells whether a record has its end: a line end that is not within quotes.
+fn is_whole(mut record: Vec<u8>) -> bool {
+    if !record.ends_with(b"\n") {
+        return record.is_empty();
+    }
+    // Within quotes, what comes next belongs to the same record.
+    record.extend_from_slice(b"next\n");
+    reader(record.as_slice()).into_byte_records().count() > 1
+}
+
+fn reader<R: Read>(input: R) -> ::csv::Reader<R> {
+    ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(input)
+}

@@ -1,0 +1,71 @@
+//! Limits: how many pages and requests a crawl may have, and what counts.
+
+mod crawls;
+mod recorder;
+
+use actix_crawler::{crawler::Settings, prelude::*, retry::Retry};
+use crawls::{MS, crawl, crawl_with, run};
+use recorder::{Answer, Recorder};
+
+/// Where most answers are errors and redirects, ten pages took 110 requests, and nothing could bound those.
+#[test]
+fn a_limit_of_requests_counts_redirects_errors_and_retries() {
+    let site = Recorder::start(|asked| {
+        let page: u32 = asked.path.trim_start_matches('/').parse().unwrap();
+        match page % 4 {
+            0 => Answer::page([format!("/{}", page + 1), format!("/{}", page + 2), format!("/{}", page + 3)]),
+            1 => Answer::status(404),
+            2 => Answer::redirect(format!("/{}", page + 2)),
+            _ => Answer::status(500),
+        }
+    });
+    let retry = Retry { base: 10 * MS, ..Retry::default() };
+    for (limit, at_once) in [(1, 1), (25, 1), (25, 8), (64, 8)] {
+        let before = site.count();
+        let settings = Settings { retry: retry.clone(), ..Settings::default() };
+        let crawler = crawl_with(crawls::links, &site, settings).per_domain(at_once).max_requests(limit);
+        let report = run(crawler.seed("http://one.test/0"));
+        assert_eq!((site.count() - before) as u64, limit, "{report}");
+        assert!(report.stats.get("drop/budget/requests") > 0, "{report}");
+    }
+}
+
+#[test]
+fn a_status_that_the_spider_accepts_is_a_page_and_is_not_tried_again() {
+    struct Accepts500(bool);
+
+    impl Spider for Accepts500 {
+        type Item = String;
+
+        fn parse(&self, page: &Response) -> Result<Parsed<String>> {
+            Ok(Parsed::new().item(page.status().to_string()))
+        }
+
+        fn accepts(&self, status: u16) -> bool {
+            status == 200 || (self.0 && status == 500)
+        }
+    }
+    for (accepts, requests, pages) in [(true, 1, 1), (false, 3, 0)] {
+        let site = Recorder::start(|_| Answer::status(500));
+        let retry = Retry { base: 10 * MS, ..Retry::default() };
+        let settings = Settings { retry, ..Settings::default() };
+        let items = Collect::new();
+        let crawler = crawl_with(Accepts500(accepts), &site, settings).pipeline(items.clone());
+        let report = run(crawler.seed("http://one.test/"));
+        assert_eq!((site.count(), report.pages(), items.take().len() as u64), (requests, pages, pages), "{report}");
+    }
+}
+
+/// The robots file that a page waits for leads on to another, whose permit is granted no more.
+#[test]
+fn a_crawl_that_has_its_pages_ends_although_a_robots_file_is_on_its_way() {
+    let site = Recorder::start(|asked| match (asked.host.as_str(), asked.path.as_str()) {
+        ("late.test", "/robots.txt") => Answer::redirect("/moved.txt").after(300 * MS),
+        (_, "/robots.txt" | "/moved.txt") => Answer::status(404),
+        _ => Answer::ok(""),
+    });
+    let mut crawler = crawl(&site).max_pages(1).seed("http://late.test/").seed("http://one.test/");
+    crawler = crawler.politeness(actix_crawler::politeness::Politeness::default());
+    let report = run(crawler);
+    assert_eq!((report.pages(), report.stats.get("drop/budget/pages")), (1, 1), "{report}");
+}

@@ -1,0 +1,277 @@
+//! Pipelines that hold several items, whose output breaks, or that block: no page hangs, no row is lost, and the crawl
+//! ends when it should.
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
+
+mod crawls;
+mod recorder;
+
+use std::{
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Context, Handler, ResponseFuture};
+use actix_crawler::{
+    crawler::Settings,
+    pipeline::{Batching, Flush},
+    prelude::*,
+    report::Ended,
+};
+use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
+use recorder::{Answer, Recorder};
+use tokio::sync::oneshot::{Sender, channel};
+
+/// Commits `size` items together, and notes how many each commit had.
+struct Batches {
+    size: usize,
+    held: Vec<(String, Sender<Result<(), PipelineError>>)>,
+    commits: Arc<Mutex<Vec<Vec<String>>>>,
+    panic_over: Option<&'static str>,
+}
+
+impl Batches {
+    fn new(size: usize, commits: &Arc<Mutex<Vec<Vec<String>>>>) -> Self {
+        Self { size, held: Vec::new(), commits: commits.clone(), panic_over: None }
+    }
+
+    fn commit(&mut self) {
+        let (rows, waiting): (Vec<_>, Vec<_>) = self.held.drain(..).unzip();
+        assert!(!rows.iter().any(|row| self.panic_over.is_some_and(|bad| row.ends_with(bad))), "no such row");
+        if !rows.is_empty() {
+            self.commits.lock().unwrap().push(rows);
+        }
+        waiting.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
+    }
+}
+
+impl Actor for Batches {
+    type Context = Context<Self>;
+}
+
+impl Handler<Scraped<String>> for Batches {
+    type Result = ResponseFuture<Result<(), PipelineError>>;
+
+    fn handle(&mut self, row: Scraped<String>, _: &mut Self::Context) -> Self::Result {
+        let (reply, committed) = channel();
+        self.held.push(((*row).clone(), reply));
+        if self.held.len() >= self.size {
+            self.commit();
+        }
+        Box::pin(async { committed.await.unwrap_or(Err(PipelineError::Panicked)) })
+    }
+}
+
+impl Handler<Flush> for Batches {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) {
+        self.commit();
+    }
+}
+
+impl Handler<CrawlEnded> for Batches {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
+        assert!(self.held.is_empty(), "every page waits for its items, so none is left at the end");
+        Ok(())
+    }
+}
+
+fn seeds(pages: usize) -> impl Iterator<Item = String> {
+    (0..pages).map(|n| format!("http://d{}.test/{n}", n % 20))
+}
+
+/// Sixteen items were all that could wait, so that a batch of a hundred never filled and every page timed out.
+#[test]
+fn a_batch_of_a_hundred_fills_where_as_many_pages_are_in_flight() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let commits = Arc::default();
+    let batching = Arc::clone(&commits);
+    let crawler = crawl(&site).concurrency(200).per_domain(20).seeds(seeds(500));
+    let report = run(crawler.pipeline(Batching::new(100, move || Batches::new(100, &batching))));
+    assert_eq!((report.pages(), report.failed()), (500, 0), "{report}");
+    let sizes: Vec<_> = commits.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 500);
+    assert!(sizes.contains(&100), "{sizes:?}");
+}
+
+#[test]
+fn a_batch_that_cannot_fill_is_committed_when_every_page_waits_for_it() {
+    let (site, begin) = (Recorder::start(|_| Answer::ok("")), Instant::now());
+    let commits = Arc::default();
+    let batching = Arc::clone(&commits);
+    let crawler = crawl(&site).concurrency(8).per_domain(8).seeds(seeds(40));
+    let report = run(crawler.pipeline(Batching::new(100, move || Batches::new(100, &batching))));
+    assert_eq!((report.pages(), report.failed()), (40, 0), "{report}");
+    assert!(report.complaints.is_empty(), "{report}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(commits.lock().unwrap().iter().all(|rows| rows.len() <= 8));
+}
+
+/// Items that came all the time, each before the pause that calls for a flush, could hold the first until it timed out.
+#[test]
+fn a_slow_crawl_commits_what_it_has_long_before_the_timeout() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let commits = Arc::default();
+    let batching = Arc::clone(&commits);
+    let settings = Settings { pipeline_timeout: Duration::from_secs(2), ..Settings::default() };
+    let seeds = (0..80).map(|n| format!("http://one.test/{n}"));
+    let crawler = crawl_with(links, &site, settings).concurrency(200).per_domain(100).spacing(50 * MS).seeds(seeds);
+    let report = run(crawler.pipeline(Batching::new(1_000, move || Batches::new(1_000, &batching))));
+    assert_eq!((report.pages(), report.failed()), (80, 0), "{report}");
+    assert!(commits.lock().unwrap().len() >= 4, "{:?}", commits.lock().unwrap());
+}
+
+#[test]
+fn a_panic_over_a_batch_fails_the_page_of_the_bad_item_and_no_other() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let commits: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let batching = Arc::clone(&commits);
+    let make = move || Batches { panic_over: Some("/33"), ..Batches::new(30, &batching) };
+    let crawler = crawl(&site).concurrency(60).per_domain(20).seeds(seeds(90));
+    let report = run(crawler.pipeline(Batching::new(30, make)));
+    assert_eq!((report.pages(), report.failed(), report.stats.get("outcome/panic")), (89, 1, 1), "{report}");
+    let mut rows: Vec<_> = commits.lock().unwrap().concat();
+    rows.sort();
+    rows.dedup();
+    assert_eq!(rows.len(), 89);
+}
+
+/// A pipeline whose output is gone after some items.
+#[derive(Clone)]
+struct Breaks {
+    after: u64,
+    taken: Arc<AtomicU64>,
+}
+
+impl Actor for Breaks {
+    type Context = Context<Self>;
+}
+
+impl Handler<Scraped<String>> for Breaks {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: Scraped<String>, _: &mut Self::Context) -> Self::Result {
+        match self.taken.fetch_add(1, Ordering::SeqCst) >= self.after {
+            true => Err(PipelineError::broken("the database has left")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Handler<CrawlEnded> for Breaks {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_is_gone_stops_the_crawl_and_costs_no_page() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/hangs" => Answer::ok("").after(Duration::from_secs(60)),
+        _ => Answer::ok("").after(5 * MS),
+    });
+    let begin = Instant::now();
+    let breaks = Breaks { after: 10, taken: Arc::default() };
+    let crawler = crawl(&site).per_domain(4).seed("http://slow.test/hangs").seeds(seeds(200));
+    let handle = crawler.pipeline(move || breaks.clone()).start().unwrap();
+    let report = block_on(end_of(&handle));
+    assert_eq!(report.ended, Ended::Failed, "{report}");
+    assert_eq!(report.failure.as_deref(), Some("the database has left"), "{report}");
+    assert_eq!((report.pages(), report.failed()), (10, 0), "the page stays queued: {report}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "what is in flight is not waited for: {:?}", begin.elapsed());
+    assert!(report.to_string().contains("the database has left"));
+}
+
+#[cfg(feature = "disk")]
+#[test]
+fn an_output_that_comes_back_has_every_page_when_the_crawl_is_resumed() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let dir = tempfile::tempdir().unwrap();
+    let taken = Arc::<AtomicU64>::default();
+    for (after, ended) in [(10, Ended::Failed), (u64::MAX, Ended::Finished)] {
+        let breaks = Breaks { after, taken: taken.clone() };
+        let crawler = crawl(&site).per_domain(4).seeds(seeds(60)).state(dir.path().join("state"));
+        let handle = crawler.pipeline(move || breaks.clone()).start().unwrap();
+        let report = block_on(end_of(&handle));
+        assert_eq!(report.ended, ended, "{report}");
+        assert_eq!(report.failed(), 0, "{report}");
+    }
+    let paths: std::collections::BTreeSet<_> = site.paths().into_iter().collect();
+    assert_eq!(paths.len(), 60);
+}
+
+/// `create` emptied the file of the runs before: 40 pages were done, and 30 lines were there.
+#[cfg(all(feature = "disk", feature = "csv"))]
+#[test]
+fn files_of_a_crawl_that_is_resumed_go_on() {
+    use actix_crawler::pipeline::Csv;
+    let site = Recorder::start(|_| Answer::ok(""));
+    let dir = tempfile::tempdir().unwrap();
+    let (lines, csv) = (dir.path().join("items.jsonl"), dir.path().join("items.csv"));
+    for pages in [7, 20, 40] {
+        let spider = |page: &Response| {
+            Ok(Parsed::new().item(std::collections::BTreeMap::from([("url", page.url().to_string())])))
+        };
+        let crawler = crawl_with(spider, &site, Settings::default()).max_pages(pages).seeds(seeds(40));
+        let crawler = crawler.state(dir.path().join("state"));
+        let handle = crawler.pipeline(JsonLines::create(&lines)).pipeline(Csv::create(&csv)).start().unwrap();
+        block_on(end_of(&handle));
+        let count = |path| fs::read_to_string(path).unwrap().lines().count() as u64;
+        assert_eq!((count(&lines), count(&csv)), (pages, pages + 1));
+        // As if the process had been killed in the middle of a record.
+        for path in [&lines, &csv] {
+            use std::io::Write;
+            fs::File::options().append(true).open(path).unwrap().write_all(b"\"http://ha").unwrap();
+        }
+    }
+}
+
+/// Blocks over its first item, for ever.
+struct Blocks;
+
+impl Actor for Blocks {
+    type Context = Context<Self>;
+}
+
+impl Handler<Scraped<String>> for Blocks {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: Scraped<String>, _: &mut Self::Context) -> Self::Result {
+        loop {
+            thread::park();
+        }
+    }
+}
+
+impl Handler<CrawlEnded> for Blocks {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+/// The end used to wait for the pipeline's whole timeout: 300 s.
+#[test]
+fn an_abort_does_not_wait_for_a_pipeline_that_blocks() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    block_on(async {
+        let handle = crawl(&site).seeds(seeds(20)).pipeline(|| Blocks).start().unwrap();
+        until("a page that waits for the pipeline", async || site.count() > 0).await;
+        let begin = Instant::now();
+        handle.abort().await;
+        let report = end_of(&handle).await;
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert_eq!(report.ended, Ended::Aborted, "{report}");
+        assert!(report.complaints.iter().any(|said| said.contains("given up")), "{report}");
+    });
+}
