@@ -277,7 +277,7 @@ impl Transport {
     ///
     /// # Errors
     /// The URL cannot be written as a URI.
-    pub fn uri(&self, url: &Url, target: &Target) -> std::result::Result<Uri, FetchError> {
+    pub fn uri(url: &Url, target: &Target) -> std::result::Result<Uri, FetchError> {
         let path = &url[Position::BeforePath..Position::AfterQuery];
         let partition = match (&target.proxy, target.tls) {
             (None, false) => String::new(),
