@@ -1,30 +1,30 @@
-//! Tally: what is counted during a poll, and the summary of it.
+//! Tally: what is counted on the way, and what the end has to say of it.
 
 use std::time::{Duration, Instant};
 
 use actix_crawler::{error::Error, rate::Rate};
 use serde::Serialize;
 
-use super::{Completed, NoResponse};
+use super::{Done, Unasked};
 
-/// What is counted during a poll.
+/// What is counted on the way.
 #[derive(Default)]
 pub struct Tally {
     /// Requests that have ended.
     pub done: u64,
-    /// Requests that failed, or were answered with a status of 400 or above.
+    /// Those that failed, or were answered with a status from 400.
     pub failed: u64,
     answered: u64,
     attempts: u64,
     starts: Vec<Instant>,
 }
 
-/// The summary of a poll.
+/// What the end has to say.
 #[derive(Serialize)]
 pub struct Summary {
     requests: u64,
     answered: u64,
-    /// Requests without a response, or with a status of 400 or above.
+    /// No answer, or one with a status from 400.
     pub failed: u64,
     attempts: u64,
     /// Starts per second, from the first to the last; `None` for fewer than two.
@@ -40,18 +40,18 @@ pub struct Summary {
 
 impl Tally {
     /// Counts a request that has ended.
-    pub fn count(&mut self, completed: &Completed) {
+    pub fn count(&mut self, done: &Done) {
         self.done += 1;
-        match &completed.result {
+        match &done.result {
             Ok(response) => {
                 self.answered += 1;
                 self.failed += u64::from(response.status() >= 400);
                 self.attempts += u64::from(response.attempts());
                 self.starts.push(response.started());
             }
-            Err(no_response) => {
+            Err(unasked) => {
                 self.failed += 1;
-                if let NoResponse::Failed(Error::Fetch { attempts, .. }) = no_response {
+                if let Unasked::Failed(Error::Fetch { attempts, .. }) = unasked {
                     self.attempts += u64::from(*attempts);
                 }
             }
@@ -95,7 +95,7 @@ impl Tally {
 }
 
 impl Summary {
-    /// Returns it as a line for people. The rate is left out for fewer than two requests, which have none.
+    /// Says it to people. Of fewer than two requests there is no pace to speak of.
     pub fn text(&self, asked: usize) -> String {
         let ended = format!("{} of {asked} answered, {} failed", self.answered, self.failed);
         let (Some(rate), Some(gap)) = (self.rate, self.smallest_gap) else { return ended };

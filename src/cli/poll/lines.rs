@@ -1,4 +1,4 @@
-//! Output: one JSON line for each request, and the bodies in files of their own where that is asked for.
+//! Lines: the output, one JSON line for each request.
 
 use std::{
     fs::{self, File},
@@ -17,11 +17,11 @@ use super::{
         exit::{Failure, in_options},
         options::PollOptions,
     },
-    Completed, NoResponse,
+    Done, Unasked,
 };
 
-/// Where the lines are written.
-pub struct Output<'a> {
+/// Where the lines go.
+pub struct Lines<'a> {
     to: BufWriter<Box<dyn Write>>,
     path: Option<&'a Path>,
     save_dir: Option<&'a Path>,
@@ -30,7 +30,7 @@ pub struct Output<'a> {
 
 /// One line of the output.
 #[derive(Default, Serialize)]
-struct OutputLine<'a> {
+struct Outcome<'a> {
     index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
@@ -40,7 +40,7 @@ struct OutputLine<'a> {
     headers: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
-    /// The body, if it is no UTF-8.
+    /// A body that is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,12 +54,12 @@ struct OutputLine<'a> {
     attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// The kind of error, in the words of the crawl log.
+    /// The error in one word, as the crawl log has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
 }
 
-impl<'a> Output<'a> {
+impl<'a> Lines<'a> {
     /// Opens the output.
     ///
     /// # Errors
@@ -74,20 +74,18 @@ impl<'a> Output<'a> {
         Ok(Self { to: BufWriter::new(to), path, save_dir, keep })
     }
 
-    /// Writes the line of a request.
+    /// Writes what became of a request.
     ///
     /// # Errors
     /// The line, or the body's own file, cannot be written.
-    pub fn write(&mut self, index: usize, completed: &Completed) -> Result<(), Failure> {
-        let base = OutputLine { index, url: completed.url.as_deref(), ..OutputLine::default() };
-        match &completed.result {
-            Err(NoResponse::Line(why)) => {
-                self.line(&OutputLine { error: Some(why.clone()), kind: Some("input"), ..base })
-            }
-            Err(NoResponse::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
-                // The line has the URL of the request. That of a redirect's target is added.
+    pub fn write(&mut self, index: usize, done: &Done) -> Result<(), Failure> {
+        let base = Outcome { index, url: done.url.as_deref(), ..Outcome::default() };
+        match &done.result {
+            Err(Unasked::Line(why)) => self.line(&Outcome { error: Some(why.clone()), kind: Some("input"), ..base }),
+            Err(Unasked::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
+                // The line has its URL; where a redirect led is news.
                 let at = if Some(url.as_str()) == base.url { String::new() } else { format!("{url}: ") };
-                self.line(&OutputLine {
+                self.line(&Outcome {
                     error: Some(in_options(&format!("{at}{source}"))),
                     kind: Some(source.key()),
                     started_at: Some(stamp(*started_at)),
@@ -96,14 +94,14 @@ impl<'a> Output<'a> {
                     ..base
                 })
             }
-            Err(NoResponse::Failed(error)) => self.line(&OutputLine { error: Some(error.to_string()), ..base }),
+            Err(Unasked::Failed(error)) => self.line(&Outcome { error: Some(error.to_string()), ..base }),
             Ok(response) => {
                 let text = std::str::from_utf8(response.bytes()).ok();
                 let file = self.save(index, response)?;
                 let inline = file.is_none();
                 let kept =
                     self.keep.iter().filter_map(|name| Some((name.to_lowercase(), response.header(name)?.into())));
-                self.line(&OutputLine {
+                self.line(&Outcome {
                     status: Some(response.status()),
                     headers: kept.collect(),
                     body: text.filter(|_| inline),
@@ -118,7 +116,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Writes the body to a file of its own, if that is asked for.
+    /// Writes the body to a file of its own, where that was asked for.
     fn save(&self, index: usize, response: &Response) -> Result<Option<PathBuf>, Failure> {
         let Some(folder) = self.save_dir else { return Ok(None) };
         let path = folder.join(index.to_string());
@@ -127,16 +125,16 @@ impl<'a> Output<'a> {
         Ok(Some(path))
     }
 
-    fn line(&mut self, line: &OutputLine<'_>) -> Result<(), Failure> {
+    fn line(&mut self, line: &Outcome<'_>) -> Result<(), Failure> {
         let mut bytes = serde_json::to_vec(line).map_err(Failure::not_run)?;
         bytes.push(b'\n');
-        // Flushed line by line to stdout, where somebody may read along.
+        // Line by line where somebody may read along.
         let written =
             self.to.write_all(&bytes).and_then(|()| if self.path.is_none() { self.to.flush() } else { Ok(()) });
         written.map_err(|error| self.failure(&error))
     }
 
-    /// Writes what is still buffered.
+    /// Writes what is held back.
     ///
     /// # Errors
     /// It cannot be written.

@@ -1,4 +1,4 @@
-//! Display: how far a poll has come, on stderr: a bar on a terminal, a line every few seconds elsewhere.
+//! Watch: how far a poll is, on stderr: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     io::{self, IsTerminal},
@@ -16,13 +16,13 @@ use super::{
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
 /// Shows how far it is: a bar on a terminal, a line every few seconds elsewhere.
-pub enum Display {
+pub enum Watch {
     Bar(Bar),
     Lines { next: Instant },
     Nothing,
 }
 
-impl Display {
+impl Watch {
     /// Chooses how; `total` where it is known beforehand.
     pub fn new(mode: ProgressMode, lines_on_stdout: bool, total: Option<usize>) -> Self {
         match mode {
