@@ -35,6 +35,52 @@ fn a_proxy_is_asked_for_the_whole_url() {
     assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
 }
 
+/// As they were when `fetch` and `robots` minted permits of their own: one request, shown as it is answered.
+#[test]
+fn fetch_shows_redirects_and_refusals_and_asks_once() {
+    let refusal = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\ncontent-length: 5\r\n\r\nlater";
+    let site = Server::http(move |head| match head.split(' ').nth(1) {
+        Some("/moved") => redirect("/home"),
+        Some("/failing") => page("oh").replace("200 OK", "502 Bad Gateway"),
+        _ => refusal.to_owned(),
+    });
+    for (path, body, code, said) in [
+        ("/moved", "", 0, "302 Found · 0 bytes"),
+        ("/failing", "oh", 3, "502 Bad Gateway · 2 bytes"),
+        ("/refusing", "later", 3, "429 Too Many Requests · 5 bytes"),
+    ] {
+        let output = run(&["fetch", &site.url(path), "--allow-private"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        shows(&output, body);
+        assert_eq!(output.status.code(), Some(code), "{path}");
+        assert!(stderr.contains(said), "{stderr}");
+        assert_eq!(stderr.contains(&format!("leads to {}", site.url("/home"))), path == "/moved", "{stderr}");
+    }
+    assert_eq!(site.heads().len(), 3, "{:?}", site.heads());
+    for head in site.heads() {
+        assert!(header(&head, "accept").unwrap().starts_with("text/html,"), "what a crawl accepts: {head}");
+    }
+}
+
+#[test]
+fn robots_follows_redirects_and_takes_no_answer_for_not_now() {
+    let site = Server::http(|head| match head.split(' ').nth(1) {
+        Some("/robots.txt") => redirect("/rules.txt"),
+        Some("/rules.txt") => page("User-agent: *\nDisallow: /no"),
+        _ => page("page"),
+    });
+    let output = run(&["robots", &site.url("/"), "/no", "/yes", "--allow-private"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with(&format!("{}: 200, ", site.url("/rules.txt"))), "{said}");
+    assert!(said.contains("disallowed  /no") && said.contains("allowed     /yes"), "{said}");
+
+    let busy = Server::http(|_| page("later").replace("200 OK", "503 Service Unavailable"));
+    let output = run(&["robots", &busy.url("/"), "--allow-private"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("disallowed  /: status 503 means not now"), "{said}");
+    assert_eq!((output.status.code(), busy.heads().len()), (Some(0), 1));
+}
+
 #[test]
 fn a_private_network_is_allowed_without_all_others() {
     let site = Server::http(|_| page("home"));

@@ -122,6 +122,34 @@ async fn a_host_that_is_not_there_does_not_stop_those_that_share_its_limit() {
 }
 
 #[tokio::test]
+async fn a_client_that_keeps_refusals_returns_them_at_once_and_its_domain_rests_all_the_same() {
+    let api = Recorder::start(|asked| match asked.index {
+        0 => Answer::status(429).header("retry-after", 1),
+        _ => Answer::ok(""),
+    });
+    let client = builder(Rate::UNLIMITED).keep_refusals().build().unwrap();
+    let began = Instant::now();
+    let refused = client.get(api.url("/")).send().await.unwrap();
+    assert_eq!((refused.status(), refused.attempts()), (429, 1));
+    assert!(began.elapsed() < S / 2, "{:?}", began.elapsed());
+    assert_eq!(client.get(api.url("/")).send().await.unwrap().status(), 200);
+    assert!(began.elapsed() >= S, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_request_accepts_what_it_says_or_else_what_its_client_says() {
+    let api = echo();
+    for (client, accepted) in
+        [(unlimited(), "*/*"), (builder(Rate::UNLIMITED).accept("text/csv").build().unwrap(), "text/csv")]
+    {
+        client.get(api.url("/")).send().await.unwrap();
+        assert_eq!(api.asked().last().unwrap().header("accept"), Some(accepted));
+        client.get(api.url("/")).header("Accept", "image/png").send().await.unwrap();
+        assert_eq!(api.asked().last().unwrap().header("accept"), Some("image/png"));
+    }
+}
+
+#[tokio::test]
 async fn times_without_end_are_refused_or_read_as_long_ones() {
     let why = builder(Rate::every(Duration::MAX)).build().unwrap_err().to_string();
     assert!(why.contains("politeness.rate"), "{why}");

@@ -1,9 +1,9 @@
 //! `poll`: many requests to an API at exactly the rate that it allows, and one JSON line for each answer.
 
-mod display;
+mod answers;
+mod asked;
 mod input;
-mod output;
-mod spec;
+mod progress_view;
 mod tally;
 
 use std::{collections::BTreeMap, fs};
@@ -16,9 +16,9 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use url::Url;
 
 use self::{
-    display::Display,
+    answers::Answers,
     input::{Entry, Input},
-    output::Output,
+    progress_view::PollProgressView,
     tally::Tally,
 };
 use super::{
@@ -28,11 +28,12 @@ use super::{
     once::with_contact,
     options::PollOptions,
     summary::SummaryFile,
+    terminal,
     watch::Signals,
 };
 
-/// Requests that wait in the client beside those that may be in flight, so that the next is there when a permit comes.
-const MAX_LOOK_AHEAD: usize = 32;
+/// Requests that wait beside those that may be in flight, so that the next is there when its turn comes.
+const LOOK_AHEAD: usize = 32;
 
 /// Polls.
 ///
@@ -40,7 +41,7 @@ const MAX_LOOK_AHEAD: usize = 32;
 /// An argument or an option is wrong, or the output cannot be written.
 pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     let input = Input::open(options)?;
-    let urls: Vec<Url> = input.arguments().map(|spec| spec.url.clone()).collect();
+    let urls: Vec<Url> = input.arguments().map(|asked| asked.url.clone()).collect();
     let mut transport = options.network.over(TransportSettings::default())?;
     transport.cookies = options.cookies;
     refuse_private(&urls, &transport.guard)?;
@@ -48,11 +49,11 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     if let Some(folder) = &options.save_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
     }
-    let mut output = Output::create(options)?;
+    let mut answers = Answers::create(options)?;
     refuse_stdout("--summary", options.summary.as_deref())?;
     let file = options.summary.clone().map(SummaryFile::open).transpose()?;
     block_on(async {
-        let (summary, interrupted) = poll(options, &client, input, &mut output).await?;
+        let (summary, interrupted) = poll(options, &client, input, &mut answers).await?;
         if let Some(file) = file {
             file.write(&summary)?;
         }
@@ -73,35 +74,35 @@ fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> 
     Ok(builder.retry(Retry { attempts, ..retry }).build()?)
 }
 
-/// A request that has ended.
-struct Completed {
-    /// `None` if its line could not be read.
+/// What became of one request.
+struct Done {
+    /// `None` where its line has none.
     url: Option<String>,
-    result: Result<Response, NoResponse>,
+    result: Result<Response, Unasked>,
 }
 
 /// Why there is no response.
-enum NoResponse {
-    /// The line of the input is wrong.
+enum Unasked {
+    /// The line is wrong.
     Line(String),
-    /// No whole response came.
+    /// No whole answer came.
     Failed(Error),
 }
 
-/// Makes all requests of the input. Returns the summary, and whether the poll was interrupted.
+/// Asks for all of the input; returns what there is to say of it, and whether it was interrupted.
 async fn poll(
     options: &PollOptions,
     client: &ThrottledClient,
     input: Input,
-    output: &mut Output<'_>,
+    answers: &mut Answers<'_>,
 ) -> Result<(tally::Summary, bool), Failure> {
     let mut signals = Signals::listen()?;
-    let on_stdout = options.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
-    let mut display = Display::new(options.progress, on_stdout, input.total());
+    let output = options.output.as_deref().filter(|path| path.as_os_str() != "-");
+    let mut view = PollProgressView::new(options.progress, terminal::is_terminal(output), input.total());
     let mut entries = input.read()?;
-    let most = (options.concurrency.get() as usize).saturating_add(MAX_LOOK_AHEAD);
+    let most = (options.concurrency.get() as usize).saturating_add(LOOK_AHEAD);
     let mut running = FuturesUnordered::new();
-    // Results that came before their turn to be written.
+    // What came before its turn to be written.
     let mut early = BTreeMap::new();
     let (mut taken, mut wanted) = (0, 0);
     let mut tally = Tally::default();
@@ -110,30 +111,30 @@ async fn poll(
         if !is_open && running.is_empty() {
             break false;
         }
-        // At least one request runs; otherwise the loop would wait for ever.
+        // At least one runs, or nothing would ever end.
         let has_room = running.is_empty() || running.len() + early.len() < most;
         tokio::select! {
             () = signals.next() => break true,
             Some((index, done)) = running.next() => {
                 tally.count(&done);
-                display.show(&tally);
+                view.show(&tally);
                 if options.unordered {
-                    output.write(index, &done)?;
+                    answers.write(index, &done)?;
                     continue;
                 }
                 early.insert(index, done);
                 while let Some(done) = early.remove(&wanted) {
-                    output.write(wanted, &done)?;
+                    answers.write(wanted, &done)?;
                     wanted += 1;
                 }
             }
             entry = entries.recv(), if is_open && has_room => match entry {
                 None => is_open = false,
                 Some(entry) => {
-                    if let Ok(spec) = &entry {
-                        // If the contact is missing for one, it is missing for all that follow.
-                        options.identity.user_agent(std::slice::from_ref(&spec.url))?;
-                        user_agent::check_headers(&options.header, &spec.url)?;
+                    if let Ok(asked) = &entry {
+                        // A contact that is missing, or none, is so for all that follow.
+                        options.identity.user_agent(std::slice::from_ref(&asked.url))?;
+                        user_agent::check_headers(&options.header, &asked.url)?;
                     }
                     running.push(ask(taken, entry, client));
                     taken += 1;
@@ -141,12 +142,12 @@ async fn poll(
             },
         }
     };
-    // After an interruption, results that waited for an earlier one are written too.
+    // What was answered is not lost for one that is late.
     for (index, done) in &early {
-        output.write(*index, done)?;
+        answers.write(*index, done)?;
     }
-    output.flush()?;
-    display.end();
+    answers.flush()?;
+    view.end();
     if taken == 0 && !interrupted {
         return Err(Failure::usage("the input has no requests; write one URL or JSON object a line"));
     }
@@ -155,12 +156,12 @@ async fn poll(
     Ok((summary, interrupted))
 }
 
-async fn ask(index: usize, entry: Entry, client: &ThrottledClient) -> (usize, Completed) {
+async fn ask(index: usize, entry: Entry, client: &ThrottledClient) -> (usize, Done) {
     let done = match entry {
-        Err(why) => Completed { url: None, result: Err(NoResponse::Line(why)) },
-        Ok(spec) => {
-            let url = spec.url.to_string();
-            Completed { url: Some(url), result: spec.with(client).send().await.map_err(NoResponse::Failed) }
+        Err(why) => Done { url: None, result: Err(Unasked::Line(why)) },
+        Ok(asked) => {
+            let url = asked.url.to_string();
+            Done { url: Some(url), result: asked.with(client).send().await.map_err(Unasked::Failed) }
         }
     };
     (index, done)

@@ -41,7 +41,7 @@ pub enum Next {
     /// The caller has its result, or waits no longer.
     Ended,
     /// The job goes back to the queue of its URL's domain, after this wait.
-    Again(Job, Duration),
+    Again(Box<Job>, Duration),
 }
 
 /// Makes one attempt. If the caller gives up, it ends at once, and with it the permit: one that was not used yet leaves
@@ -58,7 +58,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
         result = within(limit, fetch.fetch(permit, request, context), due) => result,
     };
     match response {
-        Err(NoResponse::Unsent) => Next::Again(job, Duration::ZERO),
+        Err(NoResponse::Unsent) => Next::Again(job.into(), Duration::ZERO),
         Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),
         Ok(response) => {
             let started = receipt.started.unwrap_or_else(clock::now);
@@ -97,7 +97,7 @@ fn answered(mut job: Job, response: RawResponse, receipt: Receipt, patience_left
     if is_refusal(status) {
         // The domain cools for all. Its queue keeps the job's place until then.
         return if rules.retry_refusals && patience_left && job.may_repeat() {
-            Next::Again(job, Duration::ZERO)
+            Next::Again(job.into(), Duration::ZERO)
         } else {
             deliver(job, response, receipt)
         };
@@ -109,7 +109,7 @@ fn answered(mut job: Job, response: RawResponse, receipt: Receipt, patience_left
         return match redirect::follow(&job.request, status, &to, &rules.canonical) {
             Ok(next) => {
                 job.request = next;
-                Next::Again(job, Duration::ZERO)
+                Next::Again(job.into(), Duration::ZERO)
             }
             Err(outcome) => {
                 let started = receipt.started.unwrap_or_else(clock::now);
@@ -129,7 +129,7 @@ fn wait_after(outcome: &Outcome, job: &Job, rules: &Rules) -> Option<Duration> {
 
 fn again(mut job: Job, wait: Duration) -> Next {
     job.failures += 1;
-    Next::Again(job, wait)
+    Next::Again(job.into(), wait)
 }
 
 fn deliver(job: Job, response: RawResponse, receipt: Receipt) -> Next {

@@ -75,6 +75,20 @@ pub struct Execution<'a, I, F> {
 pub struct FailFast<'a, I, F>(Execution<'a, I, F>);
 
 /// How far an [`Execution`] has come; see [`Execution::progress`].
+///
+/// ```
+#[doc = include_str!("example_api.md")]
+/// use actix_crawler::client::ExecutionProgress;
+///
+/// # block_on(async {
+/// let urls = (1..=3).map(|id| format!("{api}/items/{id}"));
+/// let mut last = None;
+/// let read = |response: actix_crawler::client::Response| async move { Ok(response.text()) };
+/// client.execute(urls, read).progress(|so_far| last = Some(so_far)).await;
+/// assert_eq!(last, Some(ExecutionProgress { done: 3, failed: 0, total: Some(3) }));
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecutionProgress {
     /// Requests that have ended.
@@ -86,6 +100,21 @@ pub struct ExecutionProgress {
 }
 
 /// The result of one request of an [`Execution`].
+///
+/// ```
+#[doc = include_str!("example_api.md")]
+/// use actix_crawler::client::Completion;
+/// use futures_util::StreamExt;
+///
+/// # block_on(async {
+/// let urls = ["items/1", "items/2"].map(|path| format!("{api}/{path}"));
+/// let execution = client.execute(urls, |response| async move { Ok(response.url().path().to_owned()) });
+/// let in_order: Vec<_> = execution.ordered().collect().await;
+/// let [Completion { index: 0, result: Ok(first) }, _] = &in_order[..] else { panic!("{in_order:?}") };
+/// assert_eq!(first, "/items/1");
+/// # Ok(()) });
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Completion<T> {
     /// Its place among the requests, from 0.

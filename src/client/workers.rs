@@ -169,6 +169,6 @@ async fn run(Task { permit, job, queue, in_hand }: Task, fetch: Rc<dyn Fetch>, r
     drop(in_hand);
     let Next::Again(mut job, wait) = next else { return };
     if wait.is_zero() || job.pause(wait).await {
-        queue.requeue(job);
+        queue.requeue(*job);
     }
 }

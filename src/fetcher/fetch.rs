@@ -54,7 +54,7 @@ pub trait Fetch {
 /// How a request is fetched, and what a layer may ask for beside its permit.
 #[derive(Clone, Copy)]
 pub struct FetchContext<'a> {
-    /// How much of the response is read. A layer that archives sets [`Extent::keeps_wire_bytes`] for the layers below.
+    /// How much of the response is read. A layer that archives sets `Extent::keeps_wire_bytes` for the layers below.
     pub extent: Extent,
     /// Whether the request may be written once more if the server may have seen it already.
     pub may_repeat: bool,
@@ -85,7 +85,7 @@ pub struct FetchResult {
     pub response: Result<RawResponse, NoResponse>,
     /// What the permit was spent on.
     pub receipt: Receipt,
-    /// What was on the wire, also where no whole response came; `None` unless [`Extent::keeps_wire_bytes`] was set.
+    /// What was on the wire, also where no whole response came; `None` unless `Extent::keeps_wire_bytes` was set.
     pub wire: Option<WireBytes>,
 }
 

@@ -159,7 +159,7 @@ impl Http {
     ) -> Result<RawResponse, FetchError> {
         let unwritable = |error: &dyn std::fmt::Display| FetchError::Request(error.to_string());
         let proxy = exchange.target.proxy.as_deref();
-        let uri = self.transport.uri(&request.url, &exchange.target)?;
+        let uri = Transport::uri(&request.url, &exchange.target)?;
         let mut outgoing = self
             .transport
             .client()

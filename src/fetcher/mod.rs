@@ -1,13 +1,13 @@
 //! Fetcher: the actor of one arbiter that drives every request there. Knows what to do with one permit, and nothing of
 //! who gets the next.
 
-pub mod fetch;
-pub mod http;
+pub(crate) mod fetch;
+pub(crate) mod http;
 pub(crate) mod layers;
 pub mod offload;
 pub mod pool;
-pub mod receipt;
-pub mod redirect;
+pub(crate) mod receipt;
+pub(crate) mod redirect;
 mod robots_file;
 pub mod visit;
 

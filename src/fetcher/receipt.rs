@@ -1,11 +1,11 @@
-//! Receipt: what one permit was spent on, in numbers. Does not know what was asked, nor what came of it.
+//! Receipt: what one request cost and how it was answered, in numbers. Knows nothing of what the answer says.
 
 use std::time::{Duration, Instant};
 
-/// What one permit was spent on.
+/// The numbers of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// The status, if a response came.
+    /// The status, if an answer came.
     pub status: Option<u16>,
     /// Bytes of body that came over the wire.
     pub bytes: u64,
@@ -13,6 +13,6 @@ pub struct Receipt {
     pub started: Option<Instant>,
     /// From the grant of the permit to the writing of the request.
     pub waited: Duration,
-    /// From the writing of the request to the last byte of the response.
+    /// From the writing to the last byte.
     pub elapsed: Duration,
 }

@@ -19,21 +19,21 @@ mod dial;
 pub mod dns;
 pub(crate) mod exchange;
 #[cfg(feature = "cache")]
-pub mod freshness;
+pub(crate) mod freshness;
 #[cfg(not(feature = "cache"))]
 #[path = "no_freshness.rs"]
-pub mod freshness;
+pub(crate) mod freshness;
 mod host_pattern;
 pub mod proxy;
 mod read_timeout;
-pub mod raw_response;
+pub(crate) mod raw_response;
 pub mod response_store;
 mod sockets;
 mod stream;
 pub mod tls;
 mod tls_error;
 mod tls_verifier;
-pub mod wire;
+pub(crate) mod wire;
 
 use std::{
     cell::RefCell,
@@ -189,7 +189,7 @@ impl SharedTransport {
     }
 
     /// Returns the headers that tell a server who we are: the credentials for its origin, and the cookies that it set.
-    pub fn identity(
+    pub(crate) fn identity(
         &self,
         request: &Request,
         proxy: Option<&Proxy>,
@@ -203,23 +203,23 @@ impl SharedTransport {
     }
 
     /// Returns how long the whole of a request may take.
-    pub fn whole_deadline(&self) -> Duration {
+    pub(crate) fn whole_deadline(&self) -> Duration {
         self.deadlines.whole
     }
 
     /// Returns where responses are stored, if they are.
-    pub fn response_store(&self) -> Option<&ResponseStore> {
+    pub(crate) fn response_store(&self) -> Option<&ResponseStore> {
         self.response_store.as_ref()
     }
 
     /// Returns the memory that all bodies share.
-    pub fn bodies(&self) -> &Bodies {
+    pub(crate) fn bodies(&self) -> &Bodies {
         &self.bodies
     }
 }
 
 /// The network, as one arbiter uses it.
-pub struct Transport {
+pub(crate) struct Transport {
     shared: SharedTransport,
     sockets: Rc<Sockets>,
     clients: RefCell<Clients>,
@@ -285,7 +285,7 @@ impl Transport {
     ///
     /// # Errors
     /// The URL cannot be written as a URI.
-    pub fn uri(&self, url: &Url, target: &Target) -> std::result::Result<Uri, FetchError> {
+    pub fn uri(url: &Url, target: &Target) -> std::result::Result<Uri, FetchError> {
         let path = &url[Position::BeforePath..Position::AfterQuery];
         let partition = match (&target.proxy, target.tls) {
             (None, false) => String::new(),

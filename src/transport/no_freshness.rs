@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 /// What a stored response is good for.
 pub enum Freshness {
     /// It answers the request.
+    #[allow(dead_code, reason = "without a cache nothing is ever fresh")]
     Fresh,
     /// The server must be asked.
     Stale(Vec<(HeaderName, HeaderValue)>),

@@ -24,7 +24,21 @@ use crate::{
     request::Request,
 };
 
-/// Where responses are stored, and what for.
+/// Where responses are stored, and what for. [`Crawler::cache`], [`Crawler::record`] and [`Crawler::replay`] set it.
+///
+/// ```
+/// use actix_crawler::transport::{
+///     TransportSettings,
+///     response_store::{Purpose, ResponseStoreSettings},
+/// };
+///
+/// let store = ResponseStoreSettings { max_bytes: 10 << 30, ..ResponseStoreSettings::new("site", Purpose::Record) };
+/// let settings = TransportSettings { response_store: Some(store), ..TransportSettings::default() };
+/// ```
+///
+/// [`Crawler::cache`]: crate::Crawler::cache
+/// [`Crawler::record`]: crate::Crawler::record
+/// [`Crawler::replay`]: crate::Crawler::replay
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResponseStoreSettings {
@@ -52,7 +66,7 @@ pub enum Purpose {
 
 /// A response as it is stored, its body still encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredResponse {
+pub(crate) struct StoredResponse {
     /// The URL of the request, without user name and password.
     pub url: String,
     /// The headers of the request, without those that identify us.
@@ -69,11 +83,11 @@ pub struct StoredResponse {
 
 /// The name of a response in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key(u128);
+pub(crate) struct Key(u128);
 
 /// The store, shared by all arbiters. Files are read and written on threads that may block.
 #[derive(Clone)]
-pub struct ResponseStore {
+pub(crate) struct ResponseStore {
     settings: Arc<ResponseStoreSettings>,
     threads: Handle,
     /// Bytes of all files.
@@ -340,6 +354,13 @@ mod tests {
             &Handle::current(),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn settings_of_earlier_versions_are_read() {
+        let told = serde_json::json!({"shelf": {"dir": "site", "purpose": "replay"}});
+        let settings: crate::transport::TransportSettings = serde_json::from_value(told).unwrap();
+        assert_eq!(settings.response_store, Some(ResponseStoreSettings::new("site", Purpose::Replay)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Input: the requests that arguments, files and stdin name, read one after the other as they are needed.
+//! Input: the requests of arguments, files and stdin, one after the other, read as they are needed.
 
 use std::{
     fs::File,
@@ -11,73 +11,73 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{exit::Failure, options::PollOptions, seeds::without_mark},
-    spec::{Defaults, RequestSpec},
+    asked::{Asked, Common},
 };
 
-/// Where requests are written. Arguments are read at once, lines when their turn comes.
+/// Where requests are written. What stands in arguments is read at once; lines are read when their turn comes.
 pub struct Input {
     sources: Vec<Source>,
-    defaults: Defaults,
+    common: Common,
 }
 
 enum Source {
-    Argument(RequestSpec),
+    Argument(Asked),
     File(String, File),
     Stdin,
 }
 
 /// A request, or what is wrong with its line.
-pub type Entry = Result<RequestSpec, String>;
+pub type Entry = Result<Asked, String>;
 
-/// Lines that are read before their turn, so that requests do not wait for the disk.
-const MAX_READ_AHEAD: usize = 64;
+/// Lines that are read ahead of those that are asked: no more than hides the reading.
+const READ_AHEAD: usize = 64;
 
 impl Input {
-    /// Opens what the options name.
+    /// Opens all that the options name.
     ///
     /// # Errors
     /// An argument is no URL, a file cannot be opened, or nothing is named.
     pub fn open(options: &PollOptions) -> Result<Self, Failure> {
-        let defaults = Defaults::of(options);
+        let common = Common::of(options);
         let mut sources = Vec::new();
         for argument in &options.urls {
             sources.push(match argument.as_str() {
                 "-" => Source::Stdin,
                 file if Path::new(file).is_file() => Source::file(Path::new(file))?,
-                url => Source::Argument(RequestSpec::read(url, &defaults).map_err(Failure::usage)?),
+                url => Source::Argument(Asked::read(url, &common).map_err(Failure::usage)?),
             });
         }
         sources.extend(options.input.as_deref().map(Source::file).transpose()?);
         if sources.is_empty() {
             return Err(Failure::usage("nothing to ask for; give URLs, a file of them, or - to read them from stdin"));
         }
-        Ok(Self { sources, defaults })
+        Ok(Self { sources, common })
     }
 
-    /// Returns the requests that are arguments.
-    pub fn arguments(&self) -> impl Iterator<Item = &RequestSpec> {
+    /// Returns the requests that stand in arguments.
+    pub fn arguments(&self) -> impl Iterator<Item = &Asked> {
         self.sources.iter().filter_map(|source| match source {
-            Source::Argument(spec) => Some(spec),
+            Source::Argument(asked) => Some(asked),
             Source::File(..) | Source::Stdin => None,
         })
     }
 
-    /// Returns the number of requests, if it is known without reading files.
+    /// Returns how many requests there are, if nothing has to be read to know it.
     pub fn total(&self) -> Option<usize> {
         let total = self.arguments().count();
         (total == self.sources.len()).then_some(total)
     }
 
-    /// Begins to read on a thread of its own, because stdin may block for any time.
+    /// Begins to read, on a thread of its own: stdin may be silent for as long as it likes.
     ///
     /// # Errors
     /// The system refuses the thread.
     pub fn read(self) -> Result<mpsc::Receiver<Entry>, Failure> {
-        let (to, entries) = mpsc::channel(MAX_READ_AHEAD);
+        let (to, entries) = mpsc::channel(READ_AHEAD);
         let read = move || {
             for source in self.sources {
-                // The receiver is gone: the poll has ended.
-                if source.read(&self.defaults, &to).is_none() {
+                // Who does not take them any more has left.
+                if source.read(&self.common, &to).is_none() {
                     return;
                 }
             }
@@ -95,23 +95,23 @@ impl Source {
         Ok(Self::File(path.display().to_string(), file))
     }
 
-    fn read(self, defaults: &Defaults, to: &mpsc::Sender<Entry>) -> Option<()> {
+    fn read(self, common: &Common, to: &mpsc::Sender<Entry>) -> Option<()> {
         match self {
-            Self::Argument(spec) => to.blocking_send(Ok(spec)).ok(),
-            Self::File(name, file) => read_lines(&name, BufReader::new(file), defaults, to),
-            Self::Stdin => read_lines("stdin", io::stdin().lock(), defaults, to),
+            Self::Argument(asked) => to.blocking_send(Ok(asked)).ok(),
+            Self::File(name, file) => read_lines(&name, BufReader::new(file), common, to),
+            Self::Stdin => read_lines("stdin", io::stdin().lock(), common, to),
         }
     }
 }
 
-fn read_lines(from: &str, lines: impl BufRead, defaults: &Defaults, to: &mpsc::Sender<Entry>) -> Option<()> {
+fn read_lines(from: &str, lines: impl BufRead, common: &Common, to: &mpsc::Sender<Entry>) -> Option<()> {
     for (index, line) in lines.lines().enumerate() {
         let wrong = |why: String| format!("{from} line {}: {why}", index + 1);
         let line = line.as_deref().map(|line| if index == 0 { without_mark(line) } else { line });
         let (entry, is_last) = match line {
             Ok(line) if line.trim().is_empty() || line.trim().starts_with('#') => continue,
-            Ok(line) => (RequestSpec::read(line.trim(), defaults).map_err(wrong), false),
-            // A line that is no UTF-8 is skipped. After any other error the next read would fail too.
+            Ok(line) => (Asked::read(line.trim(), common).map_err(wrong), false),
+            // A line that is no text is passed over; whatever else is wrong would be so again.
             Err(error) => (Err(wrong(error.to_string())), error.kind() != io::ErrorKind::InvalidData),
         };
         to.blocking_send(entry).ok()?;

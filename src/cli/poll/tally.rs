@@ -1,4 +1,4 @@
-//! Tally: what is counted during a poll, and the summary of it.
+//! Tally: what is counted on the way, and what the end has to say of it.
 
 use std::{
     collections::BTreeMap,
@@ -8,14 +8,14 @@ use std::{
 use actix_crawler::{error::Error, rate::Rate};
 use serde::Serialize;
 
-use super::{Completed, NoResponse};
+use super::{Done, Unasked};
 
-/// What is counted during a poll.
+/// What is counted on the way.
 #[derive(Default)]
 pub struct Tally {
     /// Requests that have ended.
     pub done: u64,
-    /// Requests that failed, or were answered with a status of 400 or above.
+    /// Those that failed, or were answered with a status from 400.
     pub failed: u64,
     answered: u64,
     /// Answers with a status from 400, by status.
@@ -24,12 +24,12 @@ pub struct Tally {
     starts: Vec<Instant>,
 }
 
-/// The summary of a poll.
+/// What the end has to say.
 #[derive(Serialize)]
 pub struct Summary {
     requests: u64,
     answered: u64,
-    /// Requests without a response, or with a status of 400 or above.
+    /// No answer, or one with a status from 400.
     pub failed: u64,
     /// Those of `failed` that were answered, by status.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -48,9 +48,9 @@ pub struct Summary {
 
 impl Tally {
     /// Counts a request that has ended.
-    pub fn count(&mut self, completed: &Completed) {
+    pub fn count(&mut self, done: &Done) {
         self.done += 1;
-        match &completed.result {
+        match &done.result {
             Ok(response) => {
                 self.answered += 1;
                 if response.status() >= 400 {
@@ -60,9 +60,9 @@ impl Tally {
                 self.attempts += u64::from(response.attempts());
                 self.starts.push(response.started());
             }
-            Err(no_response) => {
+            Err(unasked) => {
                 self.failed += 1;
-                if let NoResponse::Failed(Error::Fetch { attempts, .. }) = no_response {
+                if let Unasked::Failed(Error::Fetch { attempts, .. }) = unasked {
                     self.attempts += u64::from(*attempts);
                 }
             }
@@ -110,7 +110,7 @@ impl Tally {
 const MAX_STATUSES_SHOWN: usize = 5;
 
 impl Summary {
-    /// Returns it as a line for people. The rate is left out for fewer than two requests, which have none.
+    /// Says it to people. Fewer than two requests have no pace.
     pub fn text(&self, asked: usize) -> String {
         let statuses = self.error_statuses.iter().take(MAX_STATUSES_SHOWN);
         let mut errors: Vec<_> = statuses.map(|(status, count)| format!("{count} with status {status}")).collect();

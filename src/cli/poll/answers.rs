@@ -1,9 +1,9 @@
-//! Output: one JSON line for each request, and the bodies in files of their own where that is asked for.
+//! Answers: the output of `poll`, one JSON line for each request.
 
 use std::{
     borrow::Cow,
     fs::{self, File},
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -19,11 +19,11 @@ use super::{
         options::PollOptions,
         terminal,
     },
-    Completed, NoResponse,
+    Done, Unasked,
 };
 
-/// Where the lines are written.
-pub struct Output<'a> {
+/// Writes the answers.
+pub struct Answers<'a> {
     to: BufWriter<Box<dyn Write>>,
     path: Option<&'a Path>,
     save_dir: Option<&'a Path>,
@@ -33,7 +33,7 @@ pub struct Output<'a> {
 
 /// One line of the output.
 #[derive(Default, Serialize)]
-struct OutputLine<'a> {
+struct Line<'a> {
     index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
@@ -43,7 +43,7 @@ struct OutputLine<'a> {
     headers: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Cow<'a, str>>,
-    /// The body, if it is no text.
+    /// A body that is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,12 +57,12 @@ struct OutputLine<'a> {
     attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// The kind of error, in the words of the crawl log.
+    /// The error in one word, as the crawl log has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
 }
 
-impl<'a> Output<'a> {
+impl<'a> Answers<'a> {
     /// Opens the output.
     ///
     /// # Errors
@@ -74,24 +74,22 @@ impl<'a> Output<'a> {
             Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?),
         };
         let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
-        let on_terminal = path.is_none() && io::stdout().is_terminal();
+        let on_terminal = terminal::is_terminal(path);
         Ok(Self { to: BufWriter::new(to), path, save_dir, keep, on_terminal })
     }
 
-    /// Writes the line of a request.
+    /// Writes what became of a request.
     ///
     /// # Errors
     /// The line, or the body's own file, cannot be written.
-    pub fn write(&mut self, index: usize, completed: &Completed) -> Result<(), Failure> {
-        let base = OutputLine { index, url: completed.url.as_deref(), ..OutputLine::default() };
-        match &completed.result {
-            Err(NoResponse::Line(why)) => {
-                self.line(&OutputLine { error: Some(why.clone()), kind: Some("input"), ..base })
-            }
-            Err(NoResponse::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
-                // The line has the URL of the request. That of a redirect's target is added.
+    pub fn write(&mut self, index: usize, done: &Done) -> Result<(), Failure> {
+        let base = Line { index, url: done.url.as_deref(), ..Line::default() };
+        match &done.result {
+            Err(Unasked::Line(why)) => self.line(&Line { error: Some(why.clone()), kind: Some("input"), ..base }),
+            Err(Unasked::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
+                // The line has its URL; where a redirect led is news.
                 let at = if Some(url.as_str()) == base.url { String::new() } else { format!("{url}: ") };
-                self.line(&OutputLine {
+                self.line(&Line {
                     error: Some(in_options(&format!("{at}{source}"))),
                     kind: Some(source.key()),
                     started_at: Some(stamp(*started_at)),
@@ -100,7 +98,7 @@ impl<'a> Output<'a> {
                     ..base
                 })
             }
-            Err(NoResponse::Failed(error)) => self.line(&OutputLine { error: Some(error.to_string()), ..base }),
+            Err(Unasked::Failed(error)) => self.line(&Line { error: Some(error.to_string()), ..base }),
             Ok(response) => {
                 let text = text(response);
                 let file = self.save(index, response)?;
@@ -108,7 +106,7 @@ impl<'a> Output<'a> {
                 let kept =
                     self.keep.iter().filter_map(|name| Some((name.to_lowercase(), response.header(name)?.into())));
                 let body_base64 = (inline && text.is_none()).then(|| STANDARD.encode(response.bytes()));
-                self.line(&OutputLine {
+                self.line(&Line {
                     status: Some(response.status()),
                     headers: kept.collect(),
                     body: text.filter(|_| inline),
@@ -123,7 +121,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Writes the body to a file of its own, if that is asked for.
+    /// Writes the body to a file of its own, where that was asked for.
     fn save(&self, index: usize, response: &Response) -> Result<Option<PathBuf>, Failure> {
         let Some(folder) = self.save_dir else { return Ok(None) };
         let path = folder.join(index.to_string());
@@ -132,19 +130,19 @@ impl<'a> Output<'a> {
         Ok(Some(path))
     }
 
-    fn line(&mut self, line: &OutputLine<'_>) -> Result<(), Failure> {
+    fn line(&mut self, line: &Line<'_>) -> Result<(), Failure> {
         let mut bytes = serde_json::to_vec(line).map_err(Failure::not_run)?;
         if self.on_terminal {
             terminal::escape_json(&mut bytes);
         }
         bytes.push(b'\n');
-        // Flushed line by line to stdout, where somebody may read along.
+        // Line by line where somebody may read along.
         let written =
             self.to.write_all(&bytes).and_then(|()| if self.path.is_none() { self.to.flush() } else { Ok(()) });
         written.map_err(|error| self.failure(&error))
     }
 
-    /// Writes what is still buffered.
+    /// Writes what is held back.
     ///
     /// # Errors
     /// It cannot be written.

@@ -1,4 +1,4 @@
-//! Display: how far a poll has come, on stderr: a bar on a terminal, a line every few seconds elsewhere.
+//! PollProgressView: how far a poll is, on stderr: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     io::{self, IsTerminal},
@@ -15,19 +15,20 @@ use super::{
 /// Between two lines of progress.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// Shows how far it is: a bar on a terminal, a line every few seconds elsewhere.
-pub enum Display {
+/// Shows how far a poll is.
+pub enum PollProgressView {
     Bar(Bar),
     Lines { next: Instant },
     Nothing,
 }
 
-impl Display {
-    /// Chooses how; `total` where it is known beforehand.
-    pub fn new(mode: ProgressMode, lines_on_stdout: bool, total: Option<usize>) -> Self {
+impl PollProgressView {
+    /// Chooses the view. Answers that go to the terminal themselves show well enough how far it is, and a bar would stand
+    /// between them. `total` is the number of requests, where it is known beforehand.
+    pub fn new(mode: ProgressMode, answers_on_terminal: bool, total: Option<usize>) -> Self {
         match mode {
             ProgressMode::Never => Self::Nothing,
-            ProgressMode::Auto if lines_on_stdout && io::stdout().is_terminal() => Self::Nothing,
+            ProgressMode::Auto if answers_on_terminal => Self::Nothing,
             ProgressMode::Auto if io::stderr().is_terminal() => Self::Bar(Bar::put(bar(total))),
             ProgressMode::Auto => Self::Lines { next: now() + BETWEEN_LINES },
         }

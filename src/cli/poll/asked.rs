@@ -1,4 +1,4 @@
-//! RequestSpec: one request of the input, written as a URL or a JSON object. Does not know where it was written.
+//! Asked: one request as a URL or a JSON object says it. Knows not where it was written.
 
 use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url, user_agent};
 use http::Method;
@@ -8,53 +8,53 @@ use url::Url;
 
 use super::super::{options::PollOptions, values};
 
-/// What a request has unless its line says otherwise.
-pub struct Defaults {
+/// What every request has in common, unless a line says otherwise.
+pub struct Common {
     method: Option<Method>,
     headers: Vec<(String, String)>,
     data: Option<String>,
 }
 
 /// One request of the input.
-pub struct RequestSpec {
-    /// The URL.
+pub struct Asked {
+    /// What is asked for.
     pub url: Url,
     method: Method,
     headers: Vec<(String, String)>,
     body: Option<String>,
 }
 
-/// A line of the input that is a JSON object.
+/// A line of the input that is JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct JsonRequest {
+struct Line {
     url: String,
     method: Option<String>,
     #[serde(default)]
     headers: Map<String, Value>,
-    /// A string is sent as it is, any other value as JSON.
+    /// Text as it is; anything else is sent as JSON.
     body: Option<Value>,
 }
 
-impl Defaults {
-    /// Takes them from the options.
+impl Common {
+    /// Takes it from the options.
     pub fn of(options: &PollOptions) -> Self {
         Self { method: options.method.clone(), headers: options.header.clone(), data: options.data.clone() }
     }
 }
 
-impl RequestSpec {
-    /// Reads a URL, or a JSON object with a URL and more.
+impl Asked {
+    /// Reads a URL, or a JSON object that says more.
     ///
     /// # Errors
-    /// Says what is wrong with the line.
-    pub fn read(line: &str, defaults: &Defaults) -> Result<Self, String> {
+    /// Says what is wrong with it.
+    pub fn read(line: &str, common: &Common) -> Result<Self, String> {
         let line = if line.starts_with('{') {
             serde_json::from_str(line).map_err(|error| error.to_string())?
         } else {
-            JsonRequest { url: line.to_owned(), method: None, headers: Map::new(), body: None }
+            Line { url: line.to_owned(), method: None, headers: Map::new(), body: None }
         };
-        let mut headers = defaults.headers.clone();
+        let mut headers = common.headers.clone();
         let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let own: Vec<_> = line.headers.into_iter().map(|(name, value)| (name, text(value))).collect();
         for (name, value) in own.iter().cloned() {
@@ -64,14 +64,14 @@ impl RequestSpec {
         let (text, is_json) = match line.body {
             Some(Value::String(text)) => (Some(text), false),
             Some(value) => (Some(value.to_string()), true),
-            None => (defaults.data.clone(), false),
+            None => (common.data.clone(), false),
         };
         if is_json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
         let method = match line.method {
             Some(method) => values::method(&method)?,
-            None => defaults.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
+            None => common.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
         };
         let url = parse_url(&line.url).map_err(|error| error.to_string())?;
         // Those of the options are checked once for all lines.
@@ -79,7 +79,7 @@ impl RequestSpec {
         Ok(Self { url, method, headers, body: text })
     }
 
-    /// Returns it as a request of `client`.
+    /// Makes it a request of `client`.
     pub fn with(self, client: &ThrottledClient) -> RequestBuilder {
         let request = client.request(self.method, self.url).body(self.body.unwrap_or_default());
         self.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
