@@ -27,6 +27,7 @@ use super::{
     exit::{Exit, Failure},
     options::PollOptions,
     summary::SummaryFile,
+    terminal,
     watch::Signals,
 };
 
@@ -99,8 +100,8 @@ async fn poll(
     answers: &mut Answers<'_>,
 ) -> Result<(tally::Summary, bool), Failure> {
     let mut signals = Signals::listen()?;
-    let on_stdout = options.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
-    let mut view = PollProgressView::new(options.progress, on_stdout, input.total());
+    let output = options.output.as_deref().filter(|path| path.as_os_str() != "-");
+    let mut view = PollProgressView::new(options.progress, terminal::is_terminal(output), input.total());
     let mut entries = input.read()?;
     let most = (options.concurrency.get() as usize).saturating_add(LOOK_AHEAD);
     let mut running = FuturesUnordered::new();

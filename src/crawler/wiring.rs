@@ -68,14 +68,14 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let max_queued = if settings.state.is_some() { u64::MAX } else { settings.max_queued };
     // Before any output is opened: whether those are emptied depends on it, and another process may hold the state.
     let (mut frontier, resumed) = open_frontier(&settings, &seeds)?;
-    let (resumes, limit) = (resumed.progress.is_some(), settings.pipeline_timeout);
-    let start = |recipe| Supervisor::start(recipe, resumes, limit);
+    let (goes_on, limit) = (resumed.progress.is_some(), settings.pipeline_timeout);
+    let start = |recipe| Supervisor::start(recipe, goes_on, limit);
     let pipelines = pipelines.into_iter().map(start).collect::<Result<Pipelines<S>>>()?;
     let warnings = transport.warnings();
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
     let state =
-        settings.state.clone().map(|dir| StateReport { dir, resumed: resumes, changed: resumed.changed.clone() });
+        settings.state.clone().map(|dir| StateReport { dir, resumed: goes_on, changed: resumed.changed.clone() });
     let scheduler = Scheduler::create({
         let pipelines = pipelines.clone();
         move |context| {

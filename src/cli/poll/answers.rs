@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     fs::{self, File},
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -74,7 +74,7 @@ impl<'a> Answers<'a> {
             Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?),
         };
         let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
-        let on_terminal = path.is_none() && io::stdout().is_terminal();
+        let on_terminal = terminal::is_terminal(path);
         Ok(Self { to: BufWriter::new(to), path, save_dir, keep, on_terminal })
     }
 

@@ -25,10 +25,10 @@ pub enum PollProgressView {
 impl PollProgressView {
     /// Chooses the view. Answers that go to the terminal themselves show well enough how far it is, and a bar would stand
     /// between them. `total` is the number of requests, where it is known beforehand.
-    pub fn new(mode: ProgressMode, answers_on_stdout: bool, total: Option<usize>) -> Self {
+    pub fn new(mode: ProgressMode, answers_on_terminal: bool, total: Option<usize>) -> Self {
         match mode {
             ProgressMode::Never => Self::Nothing,
-            ProgressMode::Auto if answers_on_stdout && io::stdout().is_terminal() => Self::Nothing,
+            ProgressMode::Auto if answers_on_terminal => Self::Nothing,
             ProgressMode::Auto if io::stderr().is_terminal() => Self::Bar(Bar::put(bar(total))),
             ProgressMode::Auto => Self::Lines { next: now() + BETWEEN_LINES },
         }
