@@ -1,6 +1,6 @@
-//! A pipeline of one's own: an actor with its own state, which is told when the crawl ends and writes what it holds.
+//! A pipeline of your own: an actor with its own state, which is told when the crawl ends and prints what it counted.
 //!
-//! You will see how often each word stands in the titles of a site of 50 pages, printed once, at the end:
+//! You will see how often each word occurs in the titles of a site of 50 pages, printed once, at the end:
 //! `cargo run --example own_pipeline`
 #![allow(clippy::print_stdout, reason = "examples talk to people")]
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use actix::{Actor, Context, Handler};
 use actix_crawler::prelude::*;
 
-/// Counts words. A panic in it would cost the page at hand, and a new one would be made.
+/// Counts words. If it panicked, the page at hand would fail, and the crawl would start a new one.
 #[derive(Default)]
 struct Words(BTreeMap<String, u32>);
 
@@ -26,7 +26,7 @@ impl Handler<Scraped<String>> for Words {
         for word in title.split_whitespace() {
             *self.0.entry(word.to_owned()).or_default() += 1;
         }
-        Ok(()) // the acknowledgement: only now is the page done
+        Ok(()) // the acknowledgement: the page is done only now
     }
 }
 

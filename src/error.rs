@@ -1,4 +1,4 @@
-//! Error: what the caller of the crawler can do something about. A page that fails is no error: it is an outcome.
+//! Error: what the caller of the crawler can do something about. A page that fails is an outcome, not an error.
 
 use std::{
     io,
@@ -11,11 +11,19 @@ use url::Url;
 
 use crate::outcome::FetchError;
 
-/// What can keep a crawl from running, or a spider from reading a page.
+/// Why a crawl cannot run, a request of the client failed, or a spider cannot read a page. The message says what to change.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let error = Request::parse("example.org").unwrap_err();
+/// assert!(matches!(&error, Error::Url { text, .. } if text == "example.org"));
+/// println!("{error}");
+/// ```
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// A URL cannot be crawled: write it as the message says.
+    /// A URL cannot be crawled; the message says how to write it.
     #[error("`{text}` is not a URL that can be crawled: {why}")]
     Url {
         /// What was given.
@@ -23,7 +31,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A setting is wrong: change it as the message says.
+    /// A setting is wrong; the message says what to write instead.
     #[error("{what}: {why}")]
     Setting {
         /// The setting, by the name it is written with.
@@ -31,7 +39,7 @@ pub enum Error {
         /// What is wrong, and what to write instead.
         why: String,
     },
-    /// A file cannot be read or written: make it so, or name another.
+    /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.
@@ -39,7 +47,7 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The crawl's state cannot be used: do as the message says.
+    /// The crawl's state cannot be used; the message says what to do.
     #[error("the crawl's state in {}: {why}", dir.display())]
     Store {
         /// The directory.
@@ -47,13 +55,13 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// The state of a request is of another type than the spider asks for.
+    /// The state of a request has another type than the spider expects.
     #[error("the request's state cannot be read or written: {0}")]
     State(#[source] serde_json::Error),
-    /// A CSS selector is wrong: correct it.
+    /// A CSS selector is wrong.
     #[error(transparent)]
     Selector(#[from] crate::extract::SelectorError),
-    /// The page is not the JSON that the spider asks for.
+    /// The page is not the JSON that the spider expects.
     #[error("the page is not the expected JSON: {0}")]
     Json(#[source] serde_json::Error),
     /// No whole response came; [`FetchError::is_transient`] tells whether trying again later may help.
@@ -63,9 +71,9 @@ pub enum Error {
         url: Box<Url>,
         /// What went wrong.
         source: FetchError,
-        /// How often it was tried.
+        /// How many attempts were made.
         attempts: u32,
-        /// When the last attempt was written or, if it never was, begun.
+        /// When the last attempt was written, or begun if it was never written.
         started_at: SystemTime,
         /// How long it took from there.
         elapsed: Duration,
@@ -78,7 +86,7 @@ pub enum Error {
         /// The status.
         status: u16,
     },
-    /// The crawl has ended: start another.
+    /// The crawl has ended.
     #[error("the crawl has ended")]
     Ended,
     /// The system refused what the crawl needs to run, such as a thread.
@@ -119,5 +127,5 @@ impl Error {
     }
 }
 
-/// The result of what can fail with an [`Error`].
+/// A result whose error is an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -106,7 +106,8 @@ impl CrawlHandle {
         let _ = self.scheduler.send(Close).await;
     }
 
-    /// Ends the crawl at once; pages in flight are given up.
+    /// Ends the crawl at once, within a second: pages in flight are given up, and a pipeline that does not close in half a
+    /// second is left behind, which the report's `complaints` say.
     pub async fn abort(&self) {
         let _ = self.scheduler.send(Abort).await;
     }

@@ -24,8 +24,19 @@ use crate::{
     request::Request,
 };
 
-/// A page: status, headers and body, with what a spider asks of it. What is derived (text, links, document) is made
-/// when it is first asked for, and once.
+/// A page: its status, headers and body, and what a spider asks of it. Text, links and document are made of the body
+/// when they are first asked for, and once.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let html = "<title>Shop</title><p class=price>3 €</p><a class=next href=2>next</a>";
+/// let page = Response::html("https://example.org/shop/1", html);
+/// assert_eq!((page.status(), page.title()), (200, Some("Shop")));
+/// assert_eq!(page.select(".price")?[0].text(), "3 €");
+/// assert_eq!(page.link(".next")?.unwrap().as_str(), "https://example.org/shop/2");
+/// # Ok::<(), Error>(())
+/// ```
 pub struct Response {
     request: Arc<Request>,
     status: u16,
@@ -47,7 +58,7 @@ struct Content {
 }
 
 impl Response {
-    /// Creates a response.
+    /// Creates a response. `elapsed` is the time from the writing of the request to the last byte of the answer.
     pub fn new(
         request: Arc<Request>,
         status: u16,
@@ -70,7 +81,7 @@ impl Response {
         }
     }
 
-    /// Notes why the body ends before its time, if it does.
+    /// Notes why the body is not whole; `None` where it is.
     #[must_use]
     pub fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
         self.broken_off = why;
@@ -131,18 +142,18 @@ impl Response {
         &self.body
     }
 
-    /// Returns why the body is only the beginning of one; `None` where it is whole. Only
-    /// [`BodyLimits::keep_partial`](crate::transport::body::BodyLimits::keep_partial) lets such a page through.
+    /// Returns why the body is not whole; `None` where it is. A page that broke off reaches the spider only with
+    /// [`BodyLimits::keep_partial`](crate::transport::body::BodyLimits::keep_partial).
     pub fn broken_off(&self) -> Option<&FetchError> {
         self.broken_off.as_ref()
     }
 
-    /// Returns how many links lie between a seed and this page.
+    /// Returns how many links lead from a seed to this page; 0 for a seed.
     pub fn depth(&self) -> u32 {
         self.request.depth
     }
 
-    /// Returns the page that this was found on.
+    /// Returns the URL of the page on which this one was found; `None` for a seed.
     pub fn parent(&self) -> Option<&str> {
         self.request.parent.as_deref()
     }
@@ -165,7 +176,7 @@ impl Response {
         self.request.state()
     }
 
-    /// Returns what the server, or the body's beginning, says that this is.
+    /// Returns the content type: that of the header, or one guessed from the body's beginning.
     pub fn content_type(&self) -> ContentType<'_> {
         let lines = self.headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
         ContentType::of_all(lines, &self.body)
@@ -188,8 +199,8 @@ impl Response {
         }
     }
 
-    /// Returns the body as text, decoded by byte order mark, header, `<meta>` or detection, in this order. What is
-    /// UTF-8 is not copied.
+    /// Returns the body as text. The charset comes from a byte order mark, the header, `<meta>` or detection, in this
+    /// order. A UTF-8 body is not copied.
     pub fn content(&self) -> &str {
         &self.decoded().text
     }
@@ -250,8 +261,7 @@ impl Response {
         self.scan().links.iter().map(|link| &link.url)
     }
 
-    /// Returns the links that may be followed: not those that `rel=nofollow` or the page's robots meta tag asks to
-    /// leave.
+    /// Returns the links without those that `rel=nofollow` or the page's robots meta tag marks as not to be followed.
     pub fn followed_links(&self) -> impl Iterator<Item = &Url> {
         let scan = self.scan();
         scan.links.iter().filter(|link| !scan.robots.nofollow && !link.nofollow).map(|link| &link.url)

@@ -1,4 +1,4 @@
-//! Spider: what a user writes, which makes items and further requests of a page. Knows no network, no clock and no actors.
+//! Spider: what a user writes: it makes items and further requests of a page. Knows no network, no clock and no actors.
 
 use crate::{
     error::{Error, Result},
@@ -6,21 +6,41 @@ use crate::{
     response::Response,
 };
 
-/// Reads pages.
+/// Reads pages. A function from a page to what it says is a spider too.
 ///
-/// `parse` is a pure function of the page, so a spider's test needs neither a network nor a runtime:
-/// `assert_eq!(Quotes.parse(&Response::html(url, FIXTURE))?.items().len(), 10)`.
+/// `parse` depends on the page alone, so a spider's test needs neither a network nor a runtime:
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// struct Titles;
+///
+/// impl Spider for Titles {
+///     type Item = String;
+///
+///     fn parse(&self, page: &Response) -> Result<Parsed<String>> {
+///         Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links().cloned()))
+///     }
+/// }
+///
+/// let page = Response::html("https://example.org/", "<title>Home</title><a href=/next>next</a>");
+/// let parsed = Titles.parse(&page)?;
+/// assert_eq!(parsed.items(), ["Home"]);
+/// assert_eq!(parsed.requests()[0].url.as_str(), "https://example.org/next");
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Spider: Send + Sync + 'static {
-    /// What pages are read for.
+    /// What the spider makes of pages, for the pipelines.
     type Item: Send + Sync + 'static;
 
-    /// Reads one page. It runs off the network's threads; a panic or an error fails this page and nothing else.
+    /// Reads one page. It runs on a thread of its own, not on the network's. A panic, an error, or more time than
+    /// [`Settings::parse_timeout`](crate::crawler::Settings::parse_timeout) fails this page and nothing else.
     ///
     /// # Errors
-    /// Whatever keeps the page from being read; the page then counts as failed.
+    /// The page cannot be read; it then counts as failed, and its URL is not retried.
     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>>;
 
-    /// Returns the requests that the crawl begins with, beside those that are given to the crawler.
+    /// Returns the requests that the crawl begins with, in addition to the crawler's own seeds. None by default.
     fn seeds(&self) -> Vec<Request> {
         Vec::new()
     }
@@ -35,7 +55,16 @@ pub trait Spider: Send + Sync + 'static {
     }
 }
 
-/// What a page said: items, and where to go next.
+/// What a page said: items, and the requests that follow from it.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let next = Request::parse("https://example.org/2")?;
+/// let parsed = Parsed::new().item("first").item("second").follow([next]);
+/// assert_eq!((parsed.items().len(), parsed.requests().len()), (2, 1));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Parsed<I> {
     items: Vec<I>,
@@ -49,7 +78,7 @@ impl<I> Default for Parsed<I> {
 }
 
 impl<I> Parsed<I> {
-    /// Creates the result of a page that said nothing.
+    /// Creates the result of a page without items and requests.
     pub fn new() -> Self {
         Self::default()
     }
@@ -83,7 +112,7 @@ impl<I> Parsed<I> {
         &self.requests
     }
 
-    /// Takes it apart.
+    /// Splits it into items and requests.
     pub fn into_parts(self) -> (Vec<I>, Vec<Request>) {
         (self.items, self.requests)
     }
@@ -95,7 +124,7 @@ impl From<url::Url> for Request {
     }
 }
 
-/// A closure is a spider whose items are what it returns.
+/// A function from a page to what it says is a spider.
 impl<F, I> Spider for F
 where
     F: Fn(&Response) -> Result<Parsed<I>, Error> + Send + Sync + 'static,

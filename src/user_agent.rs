@@ -1,4 +1,4 @@
-//! UserAgent: who is asking, and how to reach them. A crawler is never anonymous.
+//! UserAgent: the crawler's name and contact. A crawler is never anonymous. Knows no network.
 
 use http::HeaderValue;
 use url::{Host, Url};
@@ -6,6 +6,13 @@ use url::{Host, Url};
 use crate::error::Error;
 
 /// Checks that a User-Agent names the crawler and a contact: a URL or a mail address.
+///
+/// ```
+/// use actix_crawler::user_agent::check;
+///
+/// assert!(check("quotesbot/1.0 (+https://example.org/bot)").is_ok());
+/// assert!(check("quotesbot/1.0").is_err());
+/// ```
 ///
 /// # Errors
 /// Says what is missing and how to write it.
@@ -40,7 +47,7 @@ pub fn check_headers<K: AsRef<str>, V: AsRef<str>>(headers: &[(K, V)], url: &Url
     given.try_for_each(|(_, value)| if is_loopback(url) { Ok(()) } else { check(value.as_ref()) })
 }
 
-/// Returns the header that says it.
+/// Returns the value of the `User-Agent` header.
 ///
 /// # Errors
 /// A header cannot carry it.
@@ -61,7 +68,7 @@ fn has_contact(user_agent: &str) -> bool {
     })
 }
 
-/// Tells whether a URL leads to this very machine, where nobody needs a contact.
+/// Tells whether a URL leads to this machine, whose owner needs no contact.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -264,7 +264,7 @@ fn wrong_input_gets_one_line_that_says_what_to_change() {
         refuses(&[here, &[option, "Cargo.toml"][..]].concat(), 1, &[option, "is a file", "name a directory"]);
     }
     for option in ["--log", "--summary"] {
-        refuses(&[here, &[option, "-"][..]].concat(), 2, &[option, "name one"]);
+        refuses(&[here, &[option, "-"][..]].concat(), 2, &[option, "name a file"]);
     }
     refuses(&[here, &["--select", "a=h1", "--select", "a=h2"][..]].concat(), 2, &["--select a", "twice"]);
     refuses(&[here, &["-o", "same.jsonl", "--log", "same.jsonl"][..]].concat(), 2, &["same.jsonl", "two files"]);

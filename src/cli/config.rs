@@ -1,4 +1,4 @@
-//! Config: the settings of a crawl as a TOML file, and how the options of the command line go over them.
+//! Config: the settings of a crawl as a TOML file, and how the options of the command line replace them.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ use super::{
     values::Select,
 };
 
-/// What `--config` reads. Tables are the library's settings of the same name.
+/// The file that `--config` names. Its tables are the library's settings of the same name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -57,18 +57,18 @@ pub struct Config {
     transport: TransportSettings,
 }
 
-/// All that a crawl is told, checked as far as can be without asking anybody.
+/// Everything that `crawl` is told, checked as far as that is possible without the network.
 #[derive(Debug)]
 pub struct Order {
-    /// Where to begin.
+    /// The URLs to begin with.
     pub seeds: Vec<Url>,
-    /// Who asks.
+    /// The User-Agent.
     pub user_agent: String,
-    /// How.
+    /// The library's settings.
     pub settings: Settings,
-    /// What to ask each page.
+    /// The fields that are selected from each page.
     pub select: Vec<Select>,
-    /// Whether links that ask for it are left.
+    /// Whether links that are marked as not to be followed are left out.
     pub respect_nofollow: bool,
     /// Where pages go; `None` is stdout.
     pub output: Option<PathBuf>,
@@ -99,7 +99,7 @@ impl Config {
         })
     }
 
-    /// Puts options over the settings of the file: what the command line says, holds.
+    /// Replaces the settings of the file by the options that are given.
     ///
     /// # Errors
     /// Something is wrong or missing, or a seed is an address that may not be connected to.
@@ -120,11 +120,11 @@ impl Config {
 
         let politeness = &mut self.politeness;
         if options.rate.is_some() || options.delay.is_some() {
-            // A pace of the command line replaces the file's whole: its parts would hold beside each other.
+            // The command line's pace replaces all of the file's, or the strictest of them would hold.
             (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
         }
         if options.rate.is_some() || options.delay.is_some() || options.per_domain.is_some() {
-            // They would win over what is meant now, for their domains.
+            // The file's overrides would win over the command line for their domains.
             politeness.overrides.clear();
         }
         put(&mut politeness.per_domain, options.per_domain);
@@ -218,17 +218,17 @@ fn find(tables: &Value, key: &str) -> Option<String> {
 }
 
 impl Network {
-    /// Puts these options over the transport's settings.
+    /// Replaces the transport's settings by the options that are given.
     ///
     /// # Errors
     /// A file of certificates cannot be read.
     pub fn over(&self, mut transport: TransportSettings) -> Result<TransportSettings, Failure> {
         transport.guard.allow_private |= self.allow_private;
         transport.guard.allow.extend(&self.allow_address);
-        // Of two rules for one host the later holds.
+        // The later of two rules for one host holds.
         transport.resolve.extend(self.resolve.iter().cloned());
         if !self.proxy.is_empty() {
-            // Those of the command line go instead of the file's, as what is meant now.
+            // The command line's proxies replace the file's.
             transport.proxies.via = self.proxy.iter().map(ProxyUrl::new).collect();
         }
         transport.proxies.from_env |= self.proxy_env;
@@ -241,7 +241,7 @@ impl Network {
         put(&mut transport.body.max_bytes, self.max_body);
         let TlsSettings { ca_files, client_certificates, .. } = &transport.tls;
         if !ca_files.is_empty() || !client_certificates.is_empty() {
-            // Read here once more: the library does not tell files to be read from those to be written.
+            // Read here too, since the library's error does not say whether a file was to be read or written.
             Tls::new(&transport.tls).map_err(|error| match error {
                 Error::File { path, source } => {
                     let option = if ca_files.contains(&path) { "--ca" } else { "client_certificates:" };
@@ -255,7 +255,7 @@ impl Network {
 }
 
 impl Identity {
-    /// Falls back on what the file says.
+    /// Falls back on the file's values.
     fn or(self, contact: Option<String>, user_agent: Option<String>) -> Self {
         if self.contact.is_some() || self.user_agent.is_some() { self } else { Self { contact, user_agent } }
     }
@@ -292,8 +292,8 @@ impl Identity {
     }
 }
 
-/// Refuses URLs whose host is written as an address that may not be connected to. Names are looked up later, and each
-/// address is checked then.
+/// Refuses URLs whose host is an address that may not be connected to. Names are resolved later, and their addresses are
+/// checked then.
 ///
 /// # Errors
 /// Names the URL and the option that allows it.
@@ -321,9 +321,9 @@ pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure>
 /// Says so.
 pub fn refuse_stdout(option: &str, path: Option<&Path>) -> Result<(), Failure> {
     match path {
-        Some(path) if path.as_os_str() == "-" => {
-            Err(Failure::usage(format!("{option} - is no file; name one: stdout is for the other output")))
-        }
+        Some(path) if path.as_os_str() == "-" => Err(Failure::usage(format!(
+            "{option} cannot be written to stdout, which is for the other output; name a file"
+        ))),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
-//! `crawl`: from URLs to a line for each page, and the summary.
+//! `crawl`: from URLs to a line or record for each page, and the summary.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use actix_crawler::{
     Crawler,
@@ -43,6 +43,7 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
         ("--state", settings.state.clone()),
         (store.map_or("", option_of), store.map(|store| store.dir.clone())),
     ];
+    let pages_to = output.clone();
     let pages = Output::new(output.as_deref(), settings.state.is_some(), columns(&select), escape_formulas);
     let summary = summary.map(SummaryFile::open).transpose()?;
     let signals = Signals::listen()?;
@@ -50,7 +51,7 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
     let crawler = pages.of(Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings));
     let handle = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request).start();
     let handle = handle.map_err(|error| Failure::naming(error, &named))?;
-    let progress = ProgressView::new(mode, to_stdout && io::stdout().is_terminal(), max_pages, now());
+    let progress = ProgressView::new(mode, terminal::is_terminal(pages_to.as_deref()), max_pages, now());
     let report = Watch { progress, remarks: None }.until_the_end(&handle, signals).await?;
     refuse_reader_gone(&report)?;
     if let Some(summary) = summary {
@@ -74,6 +75,6 @@ fn tell(report: &Report, pages_on_stdout: bool) {
     let text = in_options(&report.to_string());
     let text = terminal::escape(&text);
     let told = if pages_on_stdout { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
-    // Nobody is there to be told.
+    // The reader of the summary has gone, and there is nobody else to tell.
     drop(told);
 }

@@ -1,4 +1,4 @@
-//! Exit: the codes that the process ends with, and the one line that says why it could not do what was asked.
+//! Exit: the codes that the process ends with, and the one line that says why a command failed.
 
 use std::{
     fmt::Display,
@@ -34,8 +34,8 @@ pub enum Exit {
 /// The codes of `crawl` as its help tells them.
 pub const OF_CRAWL: &str = "\
 Exit codes:
-    0  all is well
-    1  the crawl could not run, or not to its end, or its log could not be written
+    0  the crawl has finished, and every page ended well
+    1  the crawl could not run, or not to its end, or an output could not be written
     2  the command line or the configuration is wrong; nothing was fetched
     3  the crawl has finished, and some pages failed
     4  the ledger does not add up
@@ -44,42 +44,42 @@ Exit codes:
 /// The codes of `poll`.
 pub const OF_POLL: &str = "\
 Exit codes:
-    0  every request was answered, with a status below 400
-    1  it could not run, or an output could not be written
+    0  every request was answered with a status below 400
+    1  the command could not run, or an output could not be written
     2  the command line is wrong, or there is no contact, or no input
-    3  some requests failed, were answered with a status from 400, or are wrong lines of a file
+    3  some requests failed, were answered with a status from 400, or were wrong lines of a file
   130  it was interrupted (Ctrl-C, SIGTERM)";
 
 /// The codes of `fetch`.
 pub const OF_FETCH: &str = "\
-One request, by hand: robots.txt is not asked, a redirect is shown and not followed.
+Sends one request. robots.txt is not asked, and a redirect is shown and not followed.
 
 Exit codes:
     0  the answer has a status from 200 to 399
-    1  it could not run, or the body could not be written
+    1  the command could not run, or the body could not be written
     2  the command line is wrong; nothing was sent
     3  no whole answer came, or one with another status";
 
 /// The codes of `robots`.
 pub const OF_ROBOTS: &str = "\
 Exit codes:
-    0  the robots file was answered for, whatever it says
-    1  it could not run, or stdout could not be written
+    0  the server answered for the robots file, whatever it says
+    1  the command could not run, or stdout could not be written
     2  the command line is wrong; nothing was sent
     3  no whole answer came";
 
 /// The codes of `state`.
 pub const OF_STATE: &str = "\
 Exit codes:
-    0  all is well
+    0  the command did what it was asked
     1  there is no state, a crawl runs with it, it is damaged, or nothing is queued for the domain to forget
     2  the command line is wrong";
 
 /// The codes of `demo`.
 pub const OF_DEMO: &str = "\
 Exit codes:
-    0  it went as it should
-    1  it could not run, or not to its end
+    0  the demo went as it should
+    1  the demo could not run, or not to its end
     2  the command line is wrong
     4  the ledger does not add up
   130  it was interrupted (Ctrl-C, SIGTERM)";
@@ -200,13 +200,13 @@ fn option_of(setting: &str) -> Option<&'static str> {
     }
 }
 
-/// The library's advice names methods beside options; here options are what there is.
+/// Names options where the library's messages name methods beside them.
 pub fn in_options(text: &str) -> String {
     let text = text.replace("allow_private(), or --allow-private on the command line,", "--allow-private");
     text.replace("allow_address() or --allow-address", "--allow-address")
 }
 
-/// clap's own messages are paragraphs; the first ones say what is wrong, the others how to get help.
+/// Keeps the first paragraphs of clap's message, which say what is wrong; the others say how to get help.
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Self {
         let text = error.to_string();
@@ -214,7 +214,7 @@ impl From<clap::Error> for Failure {
         let what = what.split("\n\nFor more information").next().unwrap_or(what);
         let what = what.trim_start_matches("error: ");
         match what.split_once("tip: to pass '") {
-            // clap advises to make a URL of it.
+            // clap advises to write it as an argument.
             Some((what, _)) => {
                 Self::usage(format!("{}; if it is the value of an option, write --option=VALUE", what.trim_end()))
             }

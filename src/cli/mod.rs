@@ -39,7 +39,7 @@ pub fn run() -> ExitCode {
             return Exit::Usage.into();
         }
         Err(error) if error.use_stderr() => return Failure::from(error).report(),
-        // Help and version are no errors; whoever closes the pipe early has read enough.
+        // Help and version are no errors.
         Err(help) => return help.print().map_or(Exit::NotRun, |()| Exit::Well).into(),
     };
     warn_on_stderr();

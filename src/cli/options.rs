@@ -1,4 +1,5 @@
-//! Options: the command line as clap reads it. What an option leaves out, `config` has or the library's default is.
+//! Options: the command line as clap reads it. Where an option is not given, the `--config` file's value holds, or the
+//! library's default.
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -16,8 +17,8 @@ use super::{
     values::{self, Select},
 };
 
-/// Crawls many domains politely: robots.txt obeyed, one request at a time and a second between two of them at each
-/// domain, unless you say otherwise.
+/// Crawls many domains politely: it obeys robots.txt, makes one request at a time to each domain, and leaves a second
+/// between two, unless you say otherwise.
 #[derive(Debug, Parser)]
 #[command(
     name = "actix-crawler",
@@ -32,8 +33,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Values that never begin with a hyphen, by what the help calls them. A number that does (`--depth -1`) is a slip, to be
-/// answered with what to write; clap takes it for an option that it does not know.
+/// The names of values that never begin with a hyphen. clap takes `-1` in `--depth -1` for an unknown option; passed on
+/// as a value, it is answered with what to write.
 const NEVER_HYPHENATED: [&str; 8] =
     ["N", "TIME", "RATE", "BYTES", "CIDR", "host|domain|any", "obey|ignore", "auto|never"];
 
@@ -56,17 +57,17 @@ impl Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Crawl from the given URLs; one JSON line for each page
+    /// Crawl from the given URLs, and write one JSON line for each page
     Crawl(Box<CrawlOptions>),
-    /// Send many requests to an API at exactly the rate that it allows; one JSON line for each answer
+    /// Send many requests to an API at exactly the rate that it allows, and write one JSON line for each answer
     Poll(Box<PollOptions>),
-    /// Ask for a robots file, and tell for each path whether it is allowed, by which line, and why
+    /// Fetch a robots file, and say for each path whether it is allowed, by which line, and why
     Robots(RobotsOptions),
     /// Fetch one URL and show the answer, as curl does
     Fetch(FetchOptions),
-    /// See what a crawl's state holds, verify it, or change it between two crawls
+    /// Show what a crawl's state directory holds, verify it, or change it between two crawls
     State(StateOptions),
-    /// Crawl a dozen small sites on this machine, and see how politely: no internet, under a minute
+    /// Crawl a dozen small sites on this machine, without internet, and show how politely; takes under a minute
     Demo(DemoOptions),
 }
 
@@ -74,46 +75,47 @@ pub enum Command {
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Who asks")]
 pub struct Identity {
-    /// Where site owners can reach you: a URL or a mail address. Required unless every URL is loopback
+    /// Where site owners can reach you: a URL or a mail address; required unless every URL is loopback
     #[arg(long, value_name = "URL-or-mail")]
     pub contact: Option<String>,
-    /// The whole User-Agent instead, with a contact in it, such as `mybot/1.0 (+https://example.org/bot)`
+    /// The whole User-Agent, with a contact in it, as `mybot/1.0 (+https://example.org/bot)` [default: made of --contact]
     #[arg(long, value_name = "UA", conflicts_with = "contact")]
     pub user_agent: Option<String>,
 }
 
-/// How bytes get here.
+/// How to connect.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Network")]
 pub struct Network {
-    /// Connect to private and loopback addresses too
+    /// Connect to private, loopback and link-local addresses too [default: they are refused]
     #[arg(long)]
     pub allow_private: bool,
-    /// Connect to the addresses of this network too, as 10.1.0.0/16; may be repeated
+    /// Connect to the addresses of this network too, although they are private, as 10.1.0.0/16; may be repeated
     #[arg(long, value_name = "CIDR", value_parser = values::network)]
     pub allow_address: Vec<IpNet>,
-    /// Resolve a host to this address: HOST:ADDR or HOST:ADDR:PORT, also `*.example.org:…`; may be repeated
+    /// Connect to this address for a host: HOST:ADDR or HOST:ADDR:PORT, also with `*.example.org`; may be repeated
     #[arg(long, value_name = "HOST:ADDR")]
     pub resolve: Vec<String>,
-    /// Go through this proxy: http://, https://, socks5:// or socks5h://[name:password@]host:port; several take turns
+    /// Send requests through this proxy: http://, https://, socks5:// or socks5h://[name:password@]host:port; several
+    /// take turns
     #[arg(long, value_name = "URL")]
     pub proxy: Vec<String>,
-    /// Go through the proxies that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name
+    /// Send requests through the proxies that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name
     #[arg(long)]
     pub proxy_env: bool,
-    /// Trust the authorities in this PEM file too; may be repeated
+    /// Trust the certificate authorities in this PEM file too; may be repeated
     #[arg(long, value_name = "FILE.pem")]
     pub ca: Vec<PathBuf>,
-    /// Believe whatever certificate this host shows; may be repeated
+    /// Accept any certificate from this host, for sites of your own; may be repeated
     #[arg(long, value_name = "HOST")]
     pub insecure: Vec<String>,
-    /// Show a name and a password to this origin, and to no other: https://example.org=NAME:PASSWORD; may be repeated
+    /// Send a name and a password to this origin only, as https://example.org=NAME:PASSWORD; may be repeated
     #[arg(long, value_name = "ORIGIN=NAME:PASSWORD", value_parser = values::user)]
     pub user: Vec<OriginCredentials>,
-    /// The longest that one request may take, as `30s`; a bare number is seconds
+    /// The longest that one request may take, as `30s`; a bare number is seconds [default: 2m]
     #[arg(long, value_name = "TIME", value_parser = values::deadline)]
     pub timeout: Option<Duration>,
-    /// The largest body, as `10M`
+    /// The largest body in bytes, as `500k` or `10M` [default: 10Mi]
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub max_body: Option<u64>,
 }
@@ -122,24 +124,24 @@ pub struct Network {
 #[derive(Args, Debug, Default)]
 #[command(after_help = exit::OF_CRAWL)]
 pub struct CrawlOptions {
-    /// Where to begin, with the scheme: https://…
+    /// The URLs to begin with, each with its scheme: https://…
     #[arg(value_name = "URL")]
     pub urls: Vec<String>,
-    /// Begin with the URLs in a file too, one a line; `-` is stdin
+    /// Begin with the URLs in this file too, one a line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub seeds: Option<PathBuf>,
-    /// Pass over lines of --seeds that are no URL, and say how many; without it the first one ends the command
+    /// Skip lines of --seeds that are no URL, and say how many were [default: the first one ends the command]
     #[arg(long, requires = "seeds")]
     pub skip_bad_seeds: bool,
-    /// Take settings from a TOML file (docs/CONFIG.md shows every one); options win over it: --rate, --delay and
-    /// --per-domain over its overrides for single domains too. --allow, --deny and --resolve add to the file's
+    /// Read settings from this TOML file, which docs/CONFIG.md describes; options replace its values, and --allow,
+    /// --deny and --resolve add to them
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
 
     #[command(flatten)]
     pub identity: Identity,
 
-    /// The most links from a seed
+    /// The most links to follow from a seed to a page; 0 takes the seeds alone [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Which pages")]
     pub depth: Option<u32>,
     /// The most pages in all; redirects, error statuses and robots files do not count [default: no bound]
@@ -148,86 +150,87 @@ pub struct CrawlOptions {
     /// The most requests in all; redirects, error statuses and retries count, robots files do not [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_requests: Option<u64>,
-    /// The most pages of one domain
+    /// The most pages of each domain; what counts is as for --max-pages [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages_per_domain: Option<u64>,
-    /// How far from the seeds: their hosts, their registrable domains (the default), or anywhere
+    /// How far to go from the seeds: to their hosts, their registrable domains, or anywhere [default: domain]
     #[arg(long, value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
     pub scope: Option<Within>,
-    /// Take only URLs that match a regular expression, or one of several
+    /// Take only URLs that match this regular expression; may be repeated, and then one must match
     #[arg(long, value_name = "RE", value_parser = values::pattern, help_heading = "Which pages")]
     pub allow: Vec<Pattern>,
-    /// Take no URL that matches a regular expression, or one of several
+    /// Take no URL that matches this regular expression; may be repeated
     #[arg(long, value_name = "RE", value_parser = values::pattern, help_heading = "Which pages")]
     pub deny: Vec<Pattern>,
-    /// Visit a URL again when it is found or seeded so long after it was last taken in, as `7d`
+    /// Fetch a URL again when it is found so long after its last visit, as `7d` [default: never]
     #[arg(long, value_name = "TIME", value_parser = values::deadline, help_heading = "Which pages")]
     pub revisit_after: Option<Duration>,
-    /// Fetch the seeds although --state has seen them, to find what is new since
+    /// Fetch the seeds again although --state has seen them, to find what is new
     #[arg(long, help_heading = "Which pages")]
     pub seeds_again: bool,
-    /// Do not follow links that `rel=nofollow` or a robots meta tag asks to leave
+    /// Do not follow links that `rel=nofollow` or a robots meta tag marks
     #[arg(long, help_heading = "Which pages")]
     pub respect_nofollow: bool,
 
-    /// The most requests at each domain: 2/s, 30/m, 1/10s or unlimited; replaces the default second between two
+    /// The most requests to each domain in any window: 2/s, 30/m, 1/10s or unlimited [default: see --delay]
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "How politely")]
     pub rate: Option<Rate>,
-    /// The least time between two requests at each domain, as `1s`, `250ms` or `2m`; a bare number is seconds
+    /// The least time between two requests to each domain, as `250ms` or `2m`; a bare number is seconds [default: 1s, or
+    /// none with --rate]
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "How politely")]
     pub delay: Option<Duration>,
-    /// The most requests in flight at each domain [default: 1]
+    /// The most requests in flight to each domain [default: 1]
     #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "How politely")]
     pub per_domain: Option<NonZeroU32>,
-    /// The most requests in flight in all [default: 64]
+    /// The most pages in flight in all, from the request until their items are written [default: 64]
     #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "How politely")]
     pub concurrency: Option<NonZeroU32>,
-    /// Obey robots.txt (the default), or ignore it on sites of your own
+    /// Whether to obey robots.txt, or to ignore it on sites of your own [default: obey]
     #[arg(long, value_name = "obey|ignore", value_parser = robots, help_heading = "How politely")]
     pub robots: Option<RobotsPolicy>,
-    /// How often a request that failed is tried again [default: 2]
+    /// How many times to try a request again that failed for a passing reason [default: 2]
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "How politely")]
     pub retries: Option<u32>,
 
     #[command(flatten)]
     pub network: Network,
-    /// Keep the cookies that servers set, and send them back
+    /// Keep the cookies that servers set, and send them back [default: ignore them]
     #[arg(long, help_heading = "Network")]
     pub cookies: bool,
-    /// Keep answers in this folder, and ask again only for what is no longer fresh, and only whether it changed
+    /// Keep an HTTP cache in this directory: fresh answers are not fetched again, others only if they changed
     #[arg(long, value_name = "DIR", conflicts_with_all = ["record", "replay"], help_heading = "Network")]
     pub cache: Option<PathBuf>,
-    /// Keep every answer in this folder, to be replayed
+    /// Record every answer in this directory, for --replay
     #[arg(long, value_name = "DIR", conflicts_with = "replay", help_heading = "Network")]
     pub record: Option<PathBuf>,
-    /// Crawl what --record kept in this folder, without any network
+    /// Crawl what --record kept in this directory, without any network
     #[arg(long, value_name = "DIR", help_heading = "Network")]
     pub replay: Option<PathBuf>,
-    /// Network threads [default: as many as cores]
+    /// The number of network threads [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "Network")]
     pub threads: Option<u16>,
 
-    /// Put what a CSS selector finds into each line, as a list of texts, or of an attribute's values with
-    /// NAME=CSS@ATTRIBUTE; may be repeated
+    /// Add a field with the texts of the elements that a CSS selector finds, or with NAME=CSS@ATTRIBUTE the values of
+    /// their attribute; may be repeated
     #[arg(long, value_name = "NAME=CSS", help_heading = "Output")]
     pub select: Vec<Select>,
-    /// Where pages go: CSV if the name ends in .csv, JSON Lines whatever else it ends in, or `-` for stdout (the default)
+    /// Write pages to this file, as CSV if its name ends in .csv and else as JSON Lines; `-` is stdout [default: -]
     #[arg(short, long, value_name = "FILE.jsonl|FILE.csv|-", help_heading = "Output")]
     pub output: Option<PathBuf>,
-    /// In CSV, put a ' before texts that a spreadsheet would take for a formula: those that begin with = + - @
+    /// Put a ' before CSV texts that a spreadsheet would take for a formula, as those that begin with = + - @
     #[arg(long, help_heading = "Output")]
     pub escape_formulas: bool,
-    /// Keep the crawl's state in this directory: the same command again goes on with it, however the crawl ended. Pages
-    /// and log lines are then added to their files
+    /// Keep the crawl's state in this directory: the same command goes on where the last ended, and adds to its files
+    /// [default: in memory]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub state: Option<PathBuf>,
-    /// Write the crawl log: one JSON line for every request that ended or was dropped, robots files included, and why
+    /// Write the crawl log to this file: one JSON line for every request that ended or was dropped, and why
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Output")]
     pub log: Option<PathBuf>,
-    /// Write the summary as JSON too: the one to read goes to stderr, or to stdout if pages go to a file
+    /// Write the summary as JSON to this file; its text goes to stderr, or to stdout if pages go to a file
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub summary: Option<PathBuf>,
-    /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
+    /// Whether to show progress on stderr, as a bar on a terminal and as lines elsewhere
     #[arg(long, value_enum, default_value_t, value_name = "auto|never", help_heading = "Output")]
     pub progress: ProgressMode,
 }
@@ -236,59 +239,58 @@ pub struct CrawlOptions {
 #[derive(Args, Debug)]
 #[command(after_help = exit::OF_POLL)]
 pub struct PollOptions {
-    /// What to ask for: URLs with the scheme, https://…; files; or `-` for stdin. A file has one URL or JSON object a
-    /// line, {"url", "method", "headers", "body"}, and is read as it is needed: a wrong line becomes a line of the output
-    /// that says so
+    /// URLs with their scheme, https://…; files; or `-` for stdin. A file has a URL or a JSON object on each line:
+    /// {"url", "method", "headers", "body"}. A wrong line becomes a line of the output with the error
     #[arg(value_name = "URL|FILE|-")]
     pub urls: Vec<String>,
-    /// Ask for what a file says too, as a FILE among the arguments
+    /// Read requests from this file too; the same as a FILE among the arguments
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// The method [default: GET, or POST with a body]
+    /// The method of requests that do not name one [default: GET, or POST with a body]
     #[arg(short = 'X', long, value_name = "M", value_parser = values::method)]
     pub method: Option<Method>,
-    /// Send this header too, as `Name: value`; may be repeated
+    /// Send this header with every request, as `Name: value`; may be repeated. A User-Agent needs a contact in it
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
     pub header: Vec<(String, String)>,
-    /// Send this body
+    /// The body of requests that have none of their own [default: none]
     #[arg(short, long, value_name = "BODY")]
     pub data: Option<String>,
 
     #[command(flatten)]
     pub identity: Identity,
 
-    /// Requests to each domain: 50/s, 30/m, 1/10s or unlimited [default: one a second]
+    /// The most requests to each domain in any window: 50/s, 30/m, 1/10s or unlimited [default: 1/s]
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "How fast")]
     pub rate: Option<Rate>,
     /// The most requests in flight to each domain
     #[arg(long, value_name = "N", default_value = "100", value_parser = values::positive, help_heading = "How fast")]
     pub concurrency: NonZeroU32,
-    /// How often a request that failed is tried again [default: 2]
+    /// How many times to try a request again that failed for a passing reason [default: 2]
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "How fast")]
     pub retries: Option<u32>,
 
     #[command(flatten)]
     pub network: Network,
-    /// Keep the cookies that servers set, and send them back
+    /// Keep the cookies that servers set, and send them back [default: ignore them]
     #[arg(long, help_heading = "Network")]
     pub cookies: bool,
 
-    /// Where the lines go; `-` is stdout (the default)
+    /// Write the answers to this file, as JSON Lines; `-` is stdout [default: -]
     #[arg(short, long, value_name = "FILE.jsonl|-", help_heading = "Output")]
     pub output: Option<PathBuf>,
-    /// Write answers as they come, and not in the order of the input
+    /// Write answers in the order in which they come [default: the order of the input]
     #[arg(long, help_heading = "Output")]
     pub unordered: bool,
-    /// Put this header of the answer into its line; may be repeated
+    /// Add this header of the answer to its line; may be repeated
     #[arg(long, value_name = "NAME", value_parser = values::header_name, help_heading = "Output")]
     pub keep_header: Vec<String>,
-    /// Write each body to a file in this folder, named by its index, and not into the line
+    /// Write each body to a file in this directory, named by the request's index [default: into the line]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub save_dir: Option<PathBuf>,
-    /// Write the summary as JSON too: the one to read goes to stderr
+    /// Write the summary as JSON to this file; its text goes to stderr
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub summary: Option<PathBuf>,
-    /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
+    /// Whether to show progress on stderr, as a bar on a terminal and as lines elsewhere
     #[arg(long, value_enum, default_value_t, value_name = "auto|never", help_heading = "Output")]
     pub progress: ProgressMode,
 }
@@ -307,16 +309,16 @@ pub enum ProgressMode {
 #[derive(Args, Debug)]
 #[command(after_help = exit::OF_FETCH)]
 pub struct FetchOptions {
-    /// What to fetch, with the scheme: https://…
+    /// The URL to fetch, with its scheme: https://…
     #[arg(value_name = "URL")]
     pub url: String,
-    /// Show status and headers before the body
+    /// Print status and headers before the body
     #[arg(short, long)]
     pub include: bool,
-    /// Write the body to a file
+    /// Write the body to this file [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Send this header too, as `Name: value`; may be repeated
+    /// Send this header with every request, as `Name: value`; may be repeated. A User-Agent needs a contact in it
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
     pub header: Vec<(String, String)>,
     #[command(flatten)]
@@ -329,10 +331,10 @@ pub struct FetchOptions {
 #[derive(Args, Debug)]
 #[command(after_help = exit::OF_ROBOTS)]
 pub struct RobotsOptions {
-    /// A URL of the origin whose robots file it is, with the scheme: https://…
+    /// A URL of the site whose robots file to fetch, with its scheme: https://…
     #[arg(value_name = "URL")]
     pub url: String,
-    /// Paths on that origin; without any, that of the URL
+    /// The paths to judge [default: that of the URL]
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     #[command(flatten)]
@@ -345,10 +347,10 @@ pub struct RobotsOptions {
 #[derive(Args, Debug)]
 #[command(after_help = exit::OF_STATE)]
 pub struct StateOptions {
-    /// The directory that a crawl was given with --state
+    /// The directory that the crawl was given with --state
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// What to do; without it, tell what the state holds
+    /// What to do [default: show what the state holds]
     #[command(flatten)]
     pub task: StateTask,
 }
@@ -357,19 +359,19 @@ pub struct StateOptions {
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 pub struct StateTask {
-    /// Read all of it, checksums included, and tell what is wrong
+    /// Read all of it, checksums included, and say what is wrong
     #[arg(long)]
     pub verify: bool,
-    /// Print all that is queued, one JSON line each
+    /// Print every queued request, as a JSON line
     #[arg(long)]
     pub export: bool,
-    /// Print the requests that failed for good, one JSON line each
+    /// Print every request that failed for good, as a JSON line
     #[arg(long)]
     pub dead_letters: bool,
-    /// Queue the requests that failed for good again
+    /// Queue again the requests that failed for good
     #[arg(long)]
     pub requeue_dead: bool,
-    /// Drop what is queued for a domain; its URLs are not taken in again
+    /// Drop what is queued for this domain; its URLs are not queued again
     #[arg(long, value_name = "DOMAIN")]
     pub forget_domain: Option<String>,
 }
@@ -378,7 +380,7 @@ pub struct StateTask {
 #[derive(Args, Debug)]
 #[command(after_help = exit::OF_DEMO)]
 pub struct DemoOptions {
-    /// Show progress on stderr: a bar on a terminal and lines elsewhere, or nothing
+    /// Whether to show progress on stderr, as a bar on a terminal and as lines elsewhere
     #[arg(long, value_enum, default_value_t, value_name = "auto|never")]
     pub progress: ProgressMode,
 }

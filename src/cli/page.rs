@@ -1,4 +1,4 @@
-//! Page: the spider of `crawl`, and the line that it makes of each page.
+//! Page: the spider of `crawl`, and the item that it makes of each page. Knows no output.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use serde_json::Value;
 
 use super::values::Select;
 
-/// Follows every link, and makes a line of each page, whatever its kind.
+/// Follows every link, and makes an item of each page, whatever its content type.
 pub struct PageSpider {
-    /// What to ask each page.
+    /// The fields that are selected from each page.
     pub select: Vec<Select>,
-    /// Whether links that ask for it are left.
+    /// Whether links that are marked as not to be followed are left out.
     pub respect_nofollow: bool,
 }
 
-/// One page, as a line of JSON or a record of CSV.
+/// One page: its fields, in the order of its columns.
 pub struct Page(Vec<(String, Value)>);
 
-/// What every page has, in this order.
+/// The fields of every page, in this order.
 const FIELDS: [&str; 10] =
     ["url", "status", "depth", "parent", "title", "content_type", "bytes", "fetched_at", "elapsed", "links"];
 
-/// The names of a page's fields: those that every page has, then what is selected. A selection that is named like one
-/// of the former stands in its place.
+/// Returns the names of a page's fields: those of every page, then those that are selected. A selected field replaces the
+/// one of its name.
 pub fn columns(select: &[Select]) -> Vec<String> {
     let own = FIELDS.iter().map(|field| (*field).to_owned());
     let selected = select.iter().filter(|select| !FIELDS.contains(&select.name.as_str()));
@@ -87,7 +87,9 @@ fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
     let text = |element: &Element<'_>| {
         let text = element.text();
         room = room.checked_sub(text.len()).ok_or_else(|| {
-            let why = format!("the elements stand in each other, and repeat over {MAX_TIMES} times the page");
+            let why = format!(
+                "the selected elements are nested, and their texts are over {MAX_TIMES} times as long as the page"
+            );
             Error::setting(format!("--select {}={}", select.name, select.css), why + "; select the inner ones")
         })?;
         Ok(text)
@@ -95,11 +97,11 @@ fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
     elements.iter().map(text).collect()
 }
 
-/// The texts that are selected may be so many times as long as their page: more than elements within each other need on
-/// pages made for people, and far less than a hostile page can make of 500 that stand in each other.
+/// The selected texts may be so many times as long as their page: more than nested elements of real pages need, and far
+/// less than a hostile page makes of 500 nested ones.
 const MAX_TIMES: usize = 4;
 
-/// Microseconds are what can be measured.
+/// Rounds to microseconds.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
 }

@@ -1,4 +1,4 @@
-//! Paint: bold and dim words, for terminals whose owners want them (<https://no-color.org>).
+//! Paint: bold and dim words on terminals, unless `NO_COLOR` is set (<https://no-color.org>).
 
 use std::{env, fmt, io::IsTerminal};
 

@@ -1,4 +1,4 @@
-//! `poll`: many requests to an API at exactly the rate that it allows, and one JSON line for each answer.
+//! `poll`: sends many requests to an API at exactly the rate that it allows, and writes one JSON line for each answer.
 
 mod answers;
 mod asked;
@@ -32,7 +32,7 @@ use super::{
     watch::Signals,
 };
 
-/// Requests that wait beside those that may be in flight, so that the next is there when its turn comes.
+/// Requests that are read ahead beyond those in flight, so that the next is ready when its turn comes.
 const LOOK_AHEAD: usize = 32;
 
 /// Polls.
@@ -89,7 +89,7 @@ enum Unasked {
     Failed(Error),
 }
 
-/// Asks for all of the input; returns what there is to say of it, and whether it was interrupted.
+/// Sends all requests of the input. Returns the summary, and whether it was interrupted.
 async fn poll(
     options: &PollOptions,
     client: &ThrottledClient,
@@ -102,7 +102,7 @@ async fn poll(
     let mut entries = input.read()?;
     let most = (options.concurrency.get() as usize).saturating_add(LOOK_AHEAD);
     let mut running = FuturesUnordered::new();
-    // What came before its turn to be written.
+    // Answers that came before those that are to be written first.
     let mut early = BTreeMap::new();
     let (mut taken, mut wanted) = (0, 0);
     let mut tally = Tally::default();
@@ -111,7 +111,7 @@ async fn poll(
         if !is_open && running.is_empty() {
             break false;
         }
-        // At least one runs, or nothing would ever end.
+        // At least one runs: else answers that wait for an earlier one could fill all the room.
         let has_room = running.is_empty() || running.len() + early.len() < most;
         tokio::select! {
             () = signals.next() => break true,
@@ -132,7 +132,7 @@ async fn poll(
                 None => is_open = false,
                 Some(entry) => {
                     if let Ok(asked) = &entry {
-                        // A contact that is missing, or none, is so for all that follow.
+                        // A contact that is missing would be missing for all lines that follow.
                         options.identity.user_agent(std::slice::from_ref(&asked.url))?;
                         user_agent::check_headers(&options.header, &asked.url)?;
                     }
@@ -142,7 +142,7 @@ async fn poll(
             },
         }
     };
-    // What was answered is not lost for one that is late.
+    // Interrupted: answers that wait for an earlier one are written too.
     for (index, done) in &early {
         answers.write(*index, done)?;
     }

@@ -1,4 +1,4 @@
-//! SummaryFile: the summary as JSON: opened before anything is fetched, written at the end.
+//! SummaryFile: the summary as JSON. The file is opened before anything is fetched, and written at the end.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use super::exit::Failure;
 
-/// A file that can be written to, and will be.
+/// A file that is open for writing.
 pub struct SummaryFile {
     path: PathBuf,
     file: File,
 }
 
 impl SummaryFile {
-    /// Opens it. An older summary stays until there is a new one.
+    /// Opens the file. An older summary stays in it until the new one is written.
     ///
     /// # Errors
     /// It cannot be opened for writing.

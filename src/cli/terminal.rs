@@ -1,7 +1,35 @@
 //! Terminal: what may be written where people read. Control characters that a server sent could move the cursor, hide
 //! text or change the terminal's settings, so they are shown escaped.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal},
+    path::Path,
+};
+
+/// Tells whether an output is a terminal: stdout without a path, or a path such as `/dev/stdout` or `/dev/tty`.
+pub fn is_terminal(output: Option<&Path>) -> bool {
+    match output {
+        None => io::stdout().is_terminal(),
+        Some(path) => is_terminal_device(path),
+    }
+}
+
+#[cfg(unix)]
+fn is_terminal_device(path: &Path) -> bool {
+    use std::{
+        fs::{File, metadata},
+        os::unix::fs::FileTypeExt,
+    };
+    // A pipe is not opened: that would wait for its writer.
+    let is_device = metadata(path).is_ok_and(|metadata| metadata.file_type().is_char_device());
+    is_device && File::open(path).is_ok_and(|file| file.is_terminal())
+}
+
+#[cfg(not(unix))]
+fn is_terminal_device(_: &Path) -> bool {
+    false
+}
 
 /// Shows control characters as `\u{1b}`; line ends and tabs stay.
 pub fn escape(text: &str) -> Cow<'_, str> {
@@ -21,7 +49,7 @@ pub fn escape_json(json: &mut Vec<u8>) {
     if text.contains(char::is_control) {
         let escaped = text.chars().fold(String::new(), |mut escaped, sign| {
             match sign {
-                '\u{7f}'..='\u{9f}' => escaped += &format!("\\u{:04x}", u32::from(sign)),
+                '\u{7f}'..='\u{9f}' => escaped.extend(format!("\\u{:04x}", u32::from(sign)).chars()),
                 _ => escaped.push(sign),
             }
             escaped

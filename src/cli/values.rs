@@ -1,4 +1,4 @@
-//! How values are written on the command line, beside those that the library reads itself.
+//! Values: how values are written on the command line, except those that the library reads itself.
 
 use std::{
     net::IpAddr,
@@ -28,7 +28,7 @@ pub fn rate(text: &str) -> Result<Rate, String> {
 
 /// Reads a regular expression.
 pub fn pattern(text: &str) -> Result<Pattern, String> {
-    // The parser draws the place under the pattern, over several lines: the last of them says what is wrong.
+    // The parser's message draws the pattern over several lines; the last one says what is wrong.
     let refuse = |error| {
         let why = why(error);
         let last = why.lines().last().unwrap_or_default().trim_start_matches("error:").trim();
@@ -47,7 +47,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// As [`duration`], but not zero.
 pub fn deadline(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("nothing can be had in no time; write it like 30s".to_owned()),
+        Duration::ZERO => Err("a limit of 0 allows nothing; write it like 30s".to_owned()),
         limit => Ok(limit),
     }
 }
@@ -57,7 +57,7 @@ pub fn positive(text: &str) -> Result<NonZeroU32, String> {
     text.parse().map_err(|_| format!("write a whole number from 1 to {}, such as 10", u32::MAX))
 }
 
-/// Reads a count of what may be many, from 1.
+/// Reads a large count, from 1.
 pub fn many(text: &str) -> Result<u64, String> {
     let number: Result<NonZeroU64, _> = text.parse();
     number.map(NonZeroU64::get).map_err(|_| format!("write a whole number from 1 to {}, such as 1000", u64::MAX))
@@ -68,7 +68,7 @@ pub fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("write a whole number from 0 to {}, such as 2", u32::MAX))
 }
 
-/// Reads how many threads: more than a machine has cores only cost.
+/// Reads a number of threads: far more than a machine has cores is a slip.
 pub fn threads(text: &str) -> Result<u16, String> {
     let refuse = || "write a whole number from 1 to 1024, such as 4".to_owned();
     text.parse().ok().filter(|threads| (1..=1024).contains(threads)).ok_or_else(refuse)
@@ -110,9 +110,9 @@ pub fn network(text: &str) -> Result<IpNet, String> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok()).ok_or_else(refuse)
 }
 
-/// Reads who an origin is told that we are.
+/// Reads an origin and the name and password that it gets.
 pub fn user(text: &str) -> Result<OriginCredentials, String> {
-    // What is wrong may be the password: it is not shown.
+    // The error does not show the text, since the password is in it.
     let (origin, (user, password)) = text
         .split_once('=')
         .and_then(|(origin, who)| Some((origin, who.split_once(':')?)))
@@ -130,10 +130,10 @@ pub fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// What a page is asked by `--select NAME=CSS` or `--select NAME=CSS@ATTRIBUTE`.
+/// A field that `--select NAME=CSS` or `--select NAME=CSS@ATTRIBUTE` adds to each page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Select {
-    /// What the answer is called.
+    /// The name of the field.
     pub name: String,
     /// The selector.
     pub css: String,
@@ -142,7 +142,7 @@ pub struct Select {
 }
 
 impl Select {
-    /// Reads what is selected under a name.
+    /// Checks a name and a selector.
     ///
     /// # Errors
     /// Says what is wrong with the name or the selector.
@@ -174,7 +174,7 @@ fn is_attribute(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte))
 }
 
-/// The reason without the setting's name, since the option's own is shown.
+/// Returns the reason without the setting's name: clap shows the option's.
 fn why(error: Error) -> String {
     match error {
         Error::Setting { why, .. } => why,

@@ -16,11 +16,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(150);
 /// A crawl that was aborted ends within this, or is left behind.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is shown and heard while a crawl runs.
+/// What is shown while a crawl runs.
 pub struct Watch {
-    /// Where it is shown.
+    /// Shows how far the crawl is.
     pub progress: ProgressView,
-    /// What else is to be said meanwhile.
+    /// Sentences to show meanwhile.
     pub remarks: Option<UnboundedReceiver<String>>,
 }
 
@@ -60,7 +60,7 @@ impl Watch {
         handle.abort().await;
         match timeout(ABORT_TIMEOUT, handle.wait()).await {
             Ok(report) => Ok(report?),
-            Err(_) => Err(Failure::interrupted("the crawl did not end when it was made to")),
+            Err(_) => Err(Failure::interrupted("the crawl did not end when it was aborted")),
         }
     }
 

@@ -78,14 +78,14 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     // Before any output is opened: whether those are emptied depends on it, and another process may hold the state.
     let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
     let bounds = queue_bounds(&settings, frontier.durable().is_some());
-    let (resumes, limit) = (resumed.checkpoint.is_some(), settings.pipeline_timeout);
-    let start = |recipe| Supervisor::start(recipe, resumes, limit);
+    let (goes_on, limit) = (resumed.checkpoint.is_some(), settings.pipeline_timeout);
+    let start = |recipe| Supervisor::start(recipe, goes_on, limit);
     let pipelines = pipelines.into_iter().map(start).collect::<Result<Pipelines<S>>>()?;
     let body_limits = settings.transport.body;
     let add_lines = settings.state.is_some();
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
     let state =
-        settings.state.clone().map(|dir| StateReport { dir, resumed: resumes, changed: resumed.changed.clone() });
+        settings.state.clone().map(|dir| StateReport { dir, resumed: goes_on, changed: resumed.changed.clone() });
     let scheduler = Scheduler::create({
         let pipelines = pipelines.clone();
         move |context| {

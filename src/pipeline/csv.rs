@@ -171,16 +171,14 @@ impl Writer {
             // Items of one type have their fields at the same places.
             let is_here = columns.names.get(index).is_some_and(|column| *column == name);
             let place = if is_here { Some(index) } else { columns.names.iter().position(|column| *column == name) };
-            match place.and_then(|place| cells.get_mut(place)) {
-                Some(place) => *place = cell,
-                None => {
-                    let path = self.path.display();
-                    let why = format!("{path} has no column `{name}`; name all columns with Csv::columns");
-                    // The file of an earlier run will not have it for the next item either, whose page would be lost.
-                    let error = if columns.are_older { PipelineError::broken } else { PipelineError::refused };
-                    return Err(error(why));
-                }
-            }
+            let Some(place) = place.and_then(|place| cells.get_mut(place)) else {
+                let path = self.path.display();
+                let why = format!("{path} has no column `{name}`; name all columns with Csv::columns");
+                // The file of an earlier run will not have it for the next item either, whose page would be lost.
+                let error = if columns.are_older { PipelineError::broken } else { PipelineError::refused };
+                return Err(error(why));
+            };
+            *place = cell;
         }
         Ok(cells)
     }
@@ -201,7 +199,7 @@ impl Writer {
 fn record<'a>(cells: impl Iterator<Item = &'a [u8]>) -> std::io::Result<Vec<u8>> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(cells)?;
-    writer.into_inner().map_err(|error| error.into_error())
+    writer.into_inner().map_err(::csv::IntoInnerError::into_error)
 }
 
 impl Actor for Writer {

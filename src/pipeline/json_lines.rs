@@ -100,7 +100,7 @@ fn escape_controls(line: &mut Vec<u8>) {
     if text.contains(char::is_control) {
         let escaped = text.chars().fold(String::with_capacity(text.len() + 16), |mut escaped, sign| {
             match sign {
-                '\u{7f}'..='\u{9f}' => escaped += &format!("\\u{:04x}", u32::from(sign)),
+                '\u{7f}'..='\u{9f}' => escaped.extend(format!("\\u{:04x}", u32::from(sign)).chars()),
                 _ => escaped.push(sign),
             }
             escaped

@@ -22,7 +22,7 @@ use super::{
     Done, Unasked,
 };
 
-/// Writes the answers.
+/// Writes the answers, as one JSON line each.
 pub struct Answers<'a> {
     to: BufWriter<Box<dyn Write>>,
     path: Option<&'a Path>,
@@ -43,7 +43,7 @@ struct Line<'a> {
     headers: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Cow<'a, str>>,
-    /// A body that is no text.
+    /// A body that is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,7 @@ struct Line<'a> {
     attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// The error in one word, as the crawl log has it.
+    /// The kind of error in one word, as in the crawl log.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
 }
@@ -87,7 +87,7 @@ impl<'a> Answers<'a> {
         match &done.result {
             Err(Unasked::Line(why)) => self.line(&Line { error: Some(why.clone()), kind: Some("input"), ..base }),
             Err(Unasked::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
-                // The line has its URL; where a redirect led is news.
+                // The line has the URL; it is repeated only where a redirect led elsewhere.
                 let at = if Some(url.as_str()) == base.url { String::new() } else { format!("{url}: ") };
                 self.line(&Line {
                     error: Some(in_options(&format!("{at}{source}"))),
@@ -121,7 +121,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Writes the body to a file of its own, where that was asked for.
+    /// Writes the body to a file of its own, with `--save-dir`.
     fn save(&self, index: usize, response: &Response) -> Result<Option<PathBuf>, Failure> {
         let Some(folder) = self.save_dir else { return Ok(None) };
         let path = folder.join(index.to_string());
@@ -136,7 +136,7 @@ impl<'a> Answers<'a> {
             terminal::escape_json(&mut bytes);
         }
         bytes.push(b'\n');
-        // Line by line where somebody may read along.
+        // Someone may read stdout line by line.
         let written =
             self.to.write_all(&bytes).and_then(|()| if self.path.is_none() { self.to.flush() } else { Ok(()) });
         written.map_err(|error| self.failure(&error))

@@ -1,4 +1,4 @@
-//! Asked: one request as a URL or a JSON object says it. Knows not where it was written.
+//! Asked: one request, read from a URL or a JSON object. Knows nothing of files.
 
 use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url, user_agent};
 use http::Method;
@@ -32,19 +32,19 @@ struct Line {
     method: Option<String>,
     #[serde(default)]
     headers: Map<String, Value>,
-    /// Text as it is; anything else is sent as JSON.
+    /// Text is sent as it is, any other value as JSON.
     body: Option<Value>,
 }
 
 impl Common {
-    /// Takes it from the options.
+    /// Takes the common parts from the options.
     pub fn of(options: &PollOptions) -> Self {
         Self { method: options.method.clone(), headers: options.header.clone(), data: options.data.clone() }
     }
 }
 
 impl Asked {
-    /// Reads a URL, or a JSON object that says more.
+    /// Reads a URL, or a JSON object with a URL and more.
     ///
     /// # Errors
     /// Says what is wrong with it.
@@ -74,7 +74,7 @@ impl Asked {
             None => common.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
         };
         let url = parse_url(&line.url).map_err(|error| error.to_string())?;
-        // Those of the options are checked once for all lines.
+        // Headers of the options are checked once for all lines.
         user_agent::check_headers(&own, &url).map_err(|error| error.to_string())?;
         Ok(Self { url, method, headers, body: text })
     }

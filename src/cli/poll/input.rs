@@ -1,4 +1,4 @@
-//! Input: the requests of arguments, files and stdin, one after the other, read as they are needed.
+//! Input: the requests of arguments, files and stdin, in this order, read as they are needed.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use super::{
     asked::{Asked, Common},
 };
 
-/// Where requests are written. What stands in arguments is read at once; lines are read when their turn comes.
+/// The sources of requests. Arguments are read at once; lines of files and stdin when their turn comes.
 pub struct Input {
     sources: Vec<Source>,
     common: Common,
@@ -29,7 +29,7 @@ enum Source {
 /// A request, or what is wrong with its line.
 pub type Entry = Result<Asked, String>;
 
-/// Lines that are read ahead of those that are asked: no more than hides the reading.
+/// Lines that are read ahead of the requests: enough to hide the time that reading takes.
 const READ_AHEAD: usize = 64;
 
 impl Input {
@@ -62,13 +62,13 @@ impl Input {
         })
     }
 
-    /// Returns how many requests there are, if nothing has to be read to know it.
+    /// Returns the number of requests; `None` where a file or stdin has to be read to know it.
     pub fn total(&self) -> Option<usize> {
         let total = self.arguments().count();
         (total == self.sources.len()).then_some(total)
     }
 
-    /// Begins to read, on a thread of its own: stdin may be silent for as long as it likes.
+    /// Begins to read, on a thread of its own, since reading stdin blocks.
     ///
     /// # Errors
     /// The system refuses the thread.
@@ -76,7 +76,7 @@ impl Input {
         let (to, entries) = mpsc::channel(READ_AHEAD);
         let read = move || {
             for source in self.sources {
-                // Who does not take them any more has left.
+                // The receiver is gone: the poll has ended.
                 if source.read(&self.common, &to).is_none() {
                     return;
                 }
@@ -111,7 +111,7 @@ fn read_lines(from: &str, lines: impl BufRead, common: &Common, to: &mpsc::Sende
         let (entry, is_last) = match line {
             Ok(line) if line.trim().is_empty() || line.trim().starts_with('#') => continue,
             Ok(line) => (Asked::read(line.trim(), common).map_err(wrong), false),
-            // A line that is no text is passed over; whatever else is wrong would be so again.
+            // A line that is not UTF-8 is one wrong line; after any other error, reading ends.
             Err(error) => (Err(wrong(error.to_string())), error.kind() != io::ErrorKind::InvalidData),
         };
         to.blocking_send(entry).ok()?;

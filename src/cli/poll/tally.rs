@@ -1,4 +1,4 @@
-//! Tally: what is counted on the way, and what the end has to say of it.
+//! Tally: what a poll counts, and the summary that is made of it.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Done, Unasked};
 
-/// What is counted on the way.
+/// The counts of a poll.
 #[derive(Default)]
 pub struct Tally {
     /// Requests that have ended.
@@ -24,7 +24,7 @@ pub struct Tally {
     starts: Vec<Instant>,
 }
 
-/// What the end has to say.
+/// The summary of a poll.
 #[derive(Serialize)]
 pub struct Summary {
     requests: u64,
@@ -35,7 +35,7 @@ pub struct Summary {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     error_statuses: BTreeMap<u16, u64>,
     attempts: u64,
-    /// Starts per second, from the first to the last; `None` for fewer than two.
+    /// Starts a second, from the first to the last; `None` for fewer than two.
     rate: Option<f64>,
     /// The most starts in any window of the rate.
     fullest_window: usize,
@@ -69,7 +69,7 @@ impl Tally {
         }
     }
 
-    /// Sums up.
+    /// Makes the summary; `rate` is the one that was asked for.
     pub fn summary(mut self, rate: Option<Rate>) -> Summary {
         self.starts.sort_unstable();
         let window = rate.and_then(|rate| rate.window()).map_or(Duration::from_secs(1), |window| window.per);
@@ -118,7 +118,7 @@ impl Summary {
             errors.push("…".to_owned());
         }
         let errors = if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
-        // What was answered, with whatever status, did not fail to be answered.
+        // An answer with an error status is an answer: only those without one are called failed.
         let unanswered = self.failed - self.error_statuses.values().sum::<u64>();
         let ended = format!("{} of {asked} answered{errors}, {unanswered} failed", self.answered);
         let (Some(rate), Some(gap)) = (self.rate, self.smallest_gap) else { return ended };
