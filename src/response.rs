@@ -292,9 +292,7 @@ impl Response {
     /// HTML.
     pub fn scan(&self) -> &Scan {
         self.scan.get_or_init(|| match self.syntax() {
-            Some(syntax) => {
-                Scanner::default().syntax(syntax).charset(self.encoding()).scan(self.content(), self.url())
-            }
+            Some(syntax) => Scanner::default().syntax(syntax).charset(self.encoding()).scan(self.content(), self.url()),
             None => extract::scan("", self.url()),
         })
     }

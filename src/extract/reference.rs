@@ -31,7 +31,10 @@ pub(super) fn resolve_from(base: &Url, reference: &str, charset: &'static Encodi
     if charset == UTF_8 || reference.is_ascii() {
         return base.join(&reference);
     }
-    Url::options().base_url(Some(base)).encoding_override(Some(&|query: &str| encoded(query, charset).into())).parse(&reference)
+    Url::options()
+        .base_url(Some(base))
+        .encoding_override(Some(&|query: &str| encoded(query, charset).into()))
+        .parse(&reference)
 }
 
 /// As [`resolve`], for a reference from a page in the charset of this name.

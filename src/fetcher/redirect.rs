@@ -17,7 +17,17 @@ const MAX_HOPS: usize = 10;
 
 /// Words in the names of headers that open an origin to whoever sends them.
 const SECRET_WORDS: [&str; 12] = [
-    "auth", "cookie", "token", "secret", "api-key", "apikey", "access-key", "session", "password", "passwd", "credential",
+    "auth",
+    "cookie",
+    "token",
+    "secret",
+    "api-key",
+    "apikey",
+    "access-key",
+    "session",
+    "password",
+    "passwd",
+    "credential",
     "signature",
 ];
 
@@ -129,7 +139,8 @@ mod tests {
         let elsewhere = go(&request, 302, "https://other.org/").unwrap();
         assert_eq!(elsewhere.headers, [("X-Other".to_owned(), "kept".to_owned())]);
         assert_eq!(go(&request, 302, "http://e.org/").unwrap().headers.len(), 1, "another scheme is another origin");
-        for secret in ["X-Api-Key", "x_api_key", "X-Auth-Token", "Session-Id", "X-Amz-Security-Token", "Client-Secret"] {
+        for secret in ["X-Api-Key", "x_api_key", "X-Auth-Token", "Session-Id", "X-Amz-Security-Token", "Client-Secret"]
+        {
             let request = Request::parse("https://e.org/").unwrap().header(secret, "x");
             assert_eq!(go(&request, 302, "/in").unwrap().headers.len(), 1, "{secret}");
             assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers, [], "{secret}");

@@ -141,7 +141,11 @@ mod tests {
     #[test]
     fn lines_end_in_any_way_and_are_counted_alike() {
         for file in ["allow:/a\n\nallow:/b\n", "allow:/a\r\rallow:/b", "\u{feff}allow:/a\r\n\r\nallow:/b\r\n"] {
-            assert_eq!(read_all(file.as_bytes()), [(1, Directive::Allow(b"/a")), (3, Directive::Allow(b"/b"))], "{file:?}");
+            assert_eq!(
+                read_all(file.as_bytes()),
+                [(1, Directive::Allow(b"/a")), (3, Directive::Allow(b"/b"))],
+                "{file:?}"
+            );
         }
     }
 

@@ -11,13 +11,21 @@ pub fn parse(text: &[u8]) -> Option<SystemTime> {
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     for token in text.split(|&byte| is_delimiter(byte)).filter(|token| !token.is_empty()) {
         // Each token is taken for the first of these that it fits and that was not found before.
-        if time.is_none() && let Some(found) = time_of(token) {
+        if time.is_none()
+            && let Some(found) = time_of(token)
+        {
             time = Some(found);
-        } else if day.is_none() && let Some((found, _)) = digits(token, 1, 2) {
+        } else if day.is_none()
+            && let Some((found, _)) = digits(token, 1, 2)
+        {
             day = Some(found);
-        } else if month.is_none() && let Some(found) = month_of(token) {
+        } else if month.is_none()
+            && let Some(found) = month_of(token)
+        {
             month = Some(found);
-        } else if year.is_none() && let Some((found, _)) = digits(token, 2, 4) {
+        } else if year.is_none()
+            && let Some((found, _)) = digits(token, 2, 4)
+        {
             year = Some(found);
         }
     }

@@ -21,8 +21,8 @@ use super::{
     alarm::Alarm,
     body::{Gathered, Reservation},
     deadlines::Deadlines,
-    read_timeout::{Expiry, ReadTimeout},
     proxy::Proxy,
+    read_timeout::{Expiry, ReadTimeout},
     wire::Head,
 };
 use crate::{clock, outcome::FetchError, permit::Permit};

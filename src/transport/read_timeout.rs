@@ -130,7 +130,10 @@ mod tests {
         assert_eq!(read_timeout.end().at, start + seconds(315.0));
         read_timeout.heard(1, start + seconds(314.0));
         read_timeout.heard(1, start + seconds(328.0));
-        assert_eq!(read_timeout.end(), Expiry { at: start + seconds(330.0), phase: Phase::MinimumRate, limit: seconds(30.0) });
+        assert_eq!(
+            read_timeout.end(),
+            Expiry { at: start + seconds(330.0), phase: Phase::MinimumRate, limit: seconds(30.0) }
+        );
     }
 
     #[test]

@@ -15,8 +15,8 @@ use tokio_rustls::{
 };
 
 use super::{
-    stream::Stream,
     host_pattern::{HostPattern, bare},
+    stream::Stream,
     tls_error,
     tls_verifier::Verifier,
 };

@@ -130,9 +130,7 @@ impl Index {
             ))
         });
         // Of two plain rules with one pattern the one that allows holds, whatever the other says.
-        drafts.dedup_by(|a, b| {
-            a.pattern == b.pattern && (a.rule.allows == b.rule.allows || !a.pattern.has_stars())
-        });
+        drafts.dedup_by(|a, b| a.pattern == b.pattern && (a.rule.allows == b.rule.allows || !a.pattern.has_stars()));
         let mut starred = drafts.split_off(drafts.partition_point(|draft| !draft.pattern.has_stars()));
         starred.sort_by(|a, b| rank(a).cmp(&rank(b)));
         let mut text = String::new();
@@ -145,7 +143,8 @@ impl Index {
             .iter()
             .map(|draft| Starred { entry: draft.keep(&mut text), pairs: rare_pairs(&draft.pattern.octets) })
             .collect();
-        let mut index = Self { text: text.into(), exact: exact.into(), prefixes: prefixes.into(), starred: starred.into() };
+        let mut index =
+            Self { text: text.into(), exact: exact.into(), prefixes: prefixes.into(), starred: starred.into() };
         index.link_prefixes();
         index
     }
@@ -209,9 +208,8 @@ impl Index {
         let mut prefixes = std::mem::take(&mut self.prefixes);
         for at in 0..prefixes.len() {
             let Some(octets) = prefixes.get(at).map(|prefix| self.octets(&prefix.entry)) else { break };
-            let begins_with = |open: usize| {
-                prefixes.get(open).is_some_and(|prefix| octets.starts_with(self.octets(&prefix.entry)))
-            };
+            let begins_with =
+                |open: usize| prefixes.get(open).is_some_and(|prefix| octets.starts_with(self.octets(&prefix.entry)));
             while open.last().is_some_and(|&last| !begins_with(last)) {
                 open.pop();
             }

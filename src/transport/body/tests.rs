@@ -269,7 +269,9 @@ fn codings_are_read_as_they_are_written() {
     ] {
         assert_eq!(named(values).unwrap(), expected, "{values:?}");
     }
-    for unknown in ["none", "utf-8", "UTF-8", "binary", "7bit", "8bit", "text/html", "aws-chunked", "gzip, shrink", "\u{e9}"] {
+    for unknown in
+        ["none", "utf-8", "UTF-8", "binary", "7bit", "8bit", "text/html", "aws-chunked", "gzip, shrink", "\u{e9}"]
+    {
         assert_eq!(named(&[unknown]).unwrap(), [], "{unknown}: by the Fetch standard the body stays as it is");
     }
     assert!(named(&["br, br, br, br, br"]).is_ok());

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 pub use self::overrides::Overrides;
 use self::{
-    names::{Resolution, Names, Ticket},
+    names::{Names, Resolution, Ticket},
     system::SystemLookUp,
 };
 use crate::{clock, error::Result, outcome::FetchError};

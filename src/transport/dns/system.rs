@@ -95,7 +95,7 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::dns::names::{Resolution, Names};
+    use crate::transport::dns::names::{Names, Resolution};
 
     #[test]
     fn names_that_nobody_waits_for_any_more_do_not_pile_up() {

@@ -204,16 +204,9 @@ fn transfer_codings_are_chunked_or_nothing_or_an_error() {
     ] {
         assert_eq!(body(with(&format!("Transfer-Encoding: {codings}\r\n"), whole)), b"hello", "{codings}");
     }
-    for codings in [
-        "gzip, chunked",
-        "chunked, gzip",
-        "gzip",
-        "X-GZIP",
-        "foo, chunked",
-        "chunked;q=1",
-        "xchunked",
-        "chunkedx",
-    ] {
+    for codings in
+        ["gzip, chunked", "chunked, gzip", "gzip", "X-GZIP", "foo, chunked", "chunked;q=1", "xchunked", "chunkedx"]
+    {
         let read = read(with(&format!("Transfer-Encoding: {codings}\r\n"), whole));
         assert_eq!(read, Err(WireError::Coding(codings.into())));
     }
