@@ -9,7 +9,7 @@ fn with_cookie(answer: &str, cookie: &str) -> String {
     answer.replacen("\r\n", &format!("\r\nset-cookie: {cookie}\r\n"), 1)
 }
 
-/// The cookies that a server was told, a request at a time.
+/// The cookies that a server got, a request at a time.
 fn told(server: &Server) -> Vec<String> {
     server.heads().iter().map(|head| header(head, "cookie").unwrap_or("-").to_owned()).collect()
 }
@@ -20,7 +20,8 @@ fn there_and_back() -> (Server, Server) {
         let home = head.split(' ').nth(1).and_then(|path| path.split_once("home=")).map_or("", |(_, host)| host);
         with_cookie(&redirect(&format!("http://{home}/back")), "theirs=2")
     });
-    let away = other.url("/away");
+    // Another host by its name; another port would be no other (RFC 6265 §8.5).
+    let away = other.url("/away").replace("127.0.0.1", "localhost");
     let home = Server::http(move |head| match head.split(' ').nth(1) {
         Some("/start") => with_cookie(&redirect("/next"), "mine=1; Path=/; HttpOnly"),
         Some("/next") => redirect(&format!("{away}?home={}", header(head, "host").unwrap_or_default())),
@@ -36,6 +37,17 @@ fn a_cookie_is_sent_back_after_a_redirect_and_never_to_another_origin() {
     assert_eq!(crawled.bodies, ["home"], "{:?}", crawled.ends);
     assert_eq!(told(&home), ["-", "mine=1", "mine=1"]);
     assert_eq!(told(&other), ["-"]);
+}
+
+/// RFC 6265 §8.5: cookies do not provide isolation by port.
+#[test]
+fn ports_of_a_host_share_its_cookies() {
+    let other = Server::http(|_| page("other"));
+    let away = other.url("/");
+    let home = Server::http(move |_| with_cookie(&redirect(&away), "mine=1"));
+    let crawled = Crawled::of(crawl(&[&home.url("/")]).cookies());
+    assert_eq!(crawled.bodies, ["other"], "{:?}", crawled.ends);
+    assert_eq!(told(&other), ["mine=1"]);
 }
 
 #[test]

@@ -3,11 +3,27 @@
 use actix_crawler::{
     extract::{Document, LinkElement, LinkSet, Scanner, SelectorError, visible_text},
     prelude::*,
+    request::Request,
 };
 use proptest::prelude::*;
 
 fn page(html: &str) -> Response {
     Response::html("https://e.org/docs/page.html?x=1", html.to_owned())
+}
+
+/// A page with these headers, as it comes from a server.
+fn answer(headers: &[(&'static str, &str)], body: &[u8]) -> Response {
+    let request = Request::parse("https://e.org/docs/page.html?x=1").unwrap();
+    let mut map = http::HeaderMap::new();
+    for (name, value) in headers {
+        map.append(*name, value.parse().unwrap());
+    }
+    let (at, elapsed) = (std::time::SystemTime::UNIX_EPOCH, std::time::Duration::ZERO);
+    Response::new(std::sync::Arc::new(request), 200, map, body.to_vec().into(), at, elapsed)
+}
+
+fn links_of(page: &Response) -> Vec<&str> {
+    page.links().map(|url| url.as_str()).collect()
 }
 
 fn links(html: &str) -> Vec<String> {
@@ -30,6 +46,133 @@ fn the_first_base_holds_for_all_links_also_those_before_it() {
     assert_eq!(links(html), ["https://e.org/v2/a", "https://e.org/v2/b"]);
     assert_eq!(links("<base href='javascript:0'><a href=a>x</a>"), ["https://e.org/docs/a"]);
     assert_eq!(page("<base href=/v2/>").join("x").unwrap().as_str(), "https://e.org/v2/x");
+}
+
+/// URL standard: extra slashes before a host mean nothing ("special authority ignore slashes state"), and only the ends
+/// of the whole reference are trimmed, so the space before a fragment belongs to the path ("basic URL parser").
+#[test]
+fn references_are_read_as_the_url_standard_says() {
+    let html =
+        "<a href='///example.org/path'>1</a><a href='page #top'>2</a><a href=' page '>3</a><a href='\\\\o.org'>4</a>";
+    assert_eq!(
+        links(html),
+        ["https://example.org/path", "https://e.org/docs/page%20", "https://e.org/docs/page", "https://o.org/"]
+    );
+}
+
+/// URL standard, "query state": a query is written in the page's charset, a path in UTF-8.
+#[test]
+fn the_query_of_a_link_is_in_the_charset_of_its_page() {
+    let (html, _, _) = encoding_rs::GBK.encode("<base href=/b/><a href='/路?q=洪1700718'>x</a>");
+    let page = answer(&[("content-type", "text/html; charset=gb2312")], &html);
+    assert_eq!(links_of(&page), ["https://e.org/%E8%B7%AF?q=%BA%E91700718"]);
+    assert_eq!(page.join("?q=洪").unwrap().as_str(), "https://e.org/b/?q=%BA%E9");
+    let html = b"<meta charset=windows-1251><a href='?q=&#26085;'>x</a>";
+    assert_eq!(
+        links_of(&answer(&[("content-type", "text/html")], html)),
+        ["https://e.org/docs/page.html?q=%26%2326085%3B"]
+    );
+    let html: Vec<u8> = "\u{feff}<a href='?q=é'>x</a>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(links_of(&answer(&[("content-type", "text/html")], &html)), ["https://e.org/docs/page.html?q=%C3%A9"]);
+}
+
+/// HTML standard, §14: XHTML is parsed as XML, where every element may close itself.
+#[test]
+fn in_xhtml_elements_close_themselves_and_other_xml_may_be_xhtml() {
+    let xhtml = "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title>A <![CDATA[& B]]></title>\
+                 <script src='x.js'/><style/></head><body><iframe src='f'/><textarea/><a href='one'>1</a>\
+                 <script><![CDATA[ document.write('<a href=\"no\"></a>') ]]></script>\
+                 <svg><a href='two'/><title>icon</title><p/></svg><a href='three'/></body></html>";
+    for content_type in ["application/xhtml+xml", "text/xml", "application/xml", "application/vnd.x+xml; charset=utf-8"]
+    {
+        let page = answer(&[("content-type", content_type)], xhtml.as_bytes());
+        assert!(page.is_html(), "{content_type}");
+        assert_eq!(page.title(), Some("A & B"), "{content_type}");
+        let expected = ["one", "two", "three"].map(|name| format!("https://e.org/docs/{name}"));
+        assert_eq!(links_of(&page), expected, "{content_type}");
+        assert_eq!(page.select("body > a").unwrap().len(), 2, "{content_type}");
+        assert_eq!(page.select("script").unwrap().len(), 2, "{content_type}");
+        assert!(page.text().contains('1'), "{content_type}");
+    }
+    let prefixed =
+        "<h:html xmlns:h='http://www.w3.org/1999/xhtml'><h:title>T</h:title><h:a h:x='y' href='a'/></h:html>";
+    let page = answer(&[("content-type", "text/xml")], prefixed.as_bytes());
+    assert_eq!((page.title(), links_of(&page)), (Some("T"), vec!["https://e.org/docs/a"]));
+    for other in ["<rss><a href='x'/></rss>", "<feed xmlns='http://www.w3.org/2005/Atom'><a href='x'/></feed>", ""] {
+        let page = answer(&[("content-type", "text/xml")], other.as_bytes());
+        assert!(!page.is_html() && page.links().count() == 0, "{other}");
+    }
+    let html = answer(&[("content-type", "text/html")], b"<script src=x.js/><a href=no></script><a href=yes>");
+    assert_eq!(links_of(&html), ["https://e.org/docs/yes"], "in HTML the slash means nothing");
+}
+
+/// HTML standard, §4.2.5.3 ("shared declarative refresh steps").
+#[test]
+fn a_refresh_by_header_or_meta_is_offered() {
+    let refresh = |headers: &[(&'static str, &str)], html: &str| {
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "text/html"));
+        answer(&headers, html.as_bytes()).refresh().map(|refresh| (refresh.delay.as_secs(), refresh.url.to_string()))
+    };
+    let to = |seconds, path: &str| Some((seconds, format!("https://e.org{path}")));
+    assert_eq!(refresh(&[], "<meta http-equiv=Refresh content='0; url=next#x'>"), to(0, "/docs/next"));
+    assert_eq!(refresh(&[], "<base href=/b/><META HTTP-EQUIV=refresh CONTENT=\"3;URL='next'\">"), to(3, "/b/next"));
+    assert_eq!(refresh(&[("refresh", "1; url=/h")], "<meta http-equiv=refresh content='0;/m'>"), to(1, "/h"));
+    assert_eq!(refresh(&[("refresh", "junk")], "<meta http-equiv=refresh content='0;/m'>"), to(0, "/m"));
+    assert_eq!(
+        refresh(&[], "<meta http-equiv=refresh content=5><meta http-equiv=refresh content='0;/m'>"),
+        to(0, "/m")
+    );
+    for none in [
+        "<meta http-equiv=refresh content=30>",
+        "<meta http-equiv=refresh content='0;url=javascript:x'>",
+        "<meta http-equiv=refresh content='0;url=page.html?x=1#top'>",
+        "<template><meta http-equiv=refresh content='0;/m'></template>",
+        "<!-- <meta http-equiv=refresh content='0;/m'> -->",
+        "<meta name=refresh content='0;/m'>",
+        // Scrapy's METAREFRESH_IGNORE_TAGS: it leads away from the page, to a notice for browsers without scripts.
+        "<noscript><meta http-equiv=refresh content='0;/m'></noscript>",
+    ] {
+        assert_eq!(refresh(&[], none), None, "{none}");
+    }
+}
+
+/// HTML standard, §4.2.3 and §4.12.3: a base is an HTML element in the document; what a template holds is no part of it.
+#[test]
+fn a_drawing_and_a_template_say_nothing_of_the_page() {
+    for html in [
+        "<svg><base href=/no/></svg><a href=a>x</a>",
+        "<math><base href=/no/></math><a href=a>x</a>",
+        "<template><base href=/no/><title>no</title></template><a href=a>x</a>",
+        "<template><template></template><base href=/no/></template><a href=a>x</a>",
+        "<template><meta name=robots content=nofollow><link rel=canonical href=/no></template><a href=a>x</a>",
+    ] {
+        let page = page(html);
+        assert_eq!(links_of(&page), ["https://e.org/docs/a"], "{html}");
+        assert_eq!((page.title(), page.followed_links().count(), &page.scan().canonical), (None, 1, &None), "{html}");
+    }
+    assert_eq!(links("<template></template><base href=/yes/><a href=a>x</a>"), ["https://e.org/yes/a"]);
+    assert_eq!(links("<svg><foreignObject><base href=/yes/></foreignObject></svg><a href=a>"), ["https://e.org/yes/a"]);
+}
+
+/// Fetch standard, "extract a MIME type".
+#[test]
+fn of_several_media_types_the_last_counts_and_takes_over_the_charset() {
+    for lines in [&["text/html;charset=windows-1251, text/html"][..], &["text/html;charset=windows-1251", "text/html"]]
+    {
+        let headers: Vec<_> = lines.iter().map(|line| ("content-type", *line)).collect();
+        assert_eq!(answer(&headers, b"\xcf").content(), "П", "{lines:?}");
+    }
+    assert!(!answer(&[("content-type", "text/html"), ("content-type", "text/plain")], b"<p>").is_html());
+}
+
+#[test]
+fn links_beyond_a_bound_are_counted() {
+    let long = format!("<a href=/{}>x</a>", "x".repeat(3_000));
+    let many: String = (0..10_020).map(|n| format!("<a href=/{n}>x</a>")).collect();
+    let page = page(&(long + &many));
+    assert_eq!(page.links().count(), 10_000);
+    assert_eq!((page.skipped().too_long, page.skipped().over_limit, page.skipped().over_bounds()), (1, 20, 21));
 }
 
 #[test]

@@ -435,12 +435,15 @@ fn title_of(text: &str) -> String {
     collapsed(text).chars().take(MAX_TITLE_LENGTH).collect()
 }
 
-/// Drops the white space around a reference, and then its fragment: the space before the `#` of `page #top` belongs to
-/// the path (URL standard, "basic URL parser").
+/// Drops the white space around a reference, and then its fragment. The space before the `#` of `page #top` belongs to
+/// the path (URL standard, "basic URL parser"); there the `#` stays, or the space would stand at the end and be dropped.
 fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     fn cut(value: &str) -> &str {
-        let value = value.trim_matches(|c: char| c <= ' ');
-        value.get(..memchr(b'#', value.as_bytes()).unwrap_or(value.len())).unwrap_or_default()
+        let is_dropped = |c: char| c <= ' ';
+        let value = value.trim_matches(is_dropped);
+        let (before, _) =
+            value.split_at_checked(memchr(b'#', value.as_bytes()).unwrap_or(value.len())).unwrap_or_default();
+        if before.ends_with(is_dropped) { value.get(..=before.len()).unwrap_or_default() } else { before }
     }
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(cut(value)),

@@ -115,9 +115,9 @@ impl Builder {
     /// Adds an element that closes itself. The tree builder closes void elements, and those of SVG and MathML, by
     /// itself; a `</br>` beside `<br/>` would be a second one.
     fn empty_element(&mut self, tag: &Tag<'_>) {
-        let is_foreign =
-            self.tree.adjusted_current_node_present_but_not_in_html_namespace() || tag.is_one_of(&["svg", "math"]);
         self.start(tag);
+        let is_foreign =
+            tag.is_one_of(&["svg", "math"]) || self.tree.adjusted_current_node_present_but_not_in_html_namespace();
         if !is_foreign && !tag.is_one_of(VOID) {
             self.end(tag);
         }

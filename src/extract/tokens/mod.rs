@@ -1,10 +1,9 @@
-//! The tokens of an HTML page, each a slice of it: start tags, end tags, text.
-//! Follows the tokenisation rules of the HTML standard (WHATWG HTML §13.2.5); builds no tree, so
-//! that whoever reads the tokens must say when the text of an element is not markup
+//! Tokens: the start tags, end tags, comments and texts of an HTML page, each a slice of it. Follows the tokenization
+//! rules of the HTML standard (§13.2.5). Builds no tree, so its reader must say when the text of an element is not markup
 //! ([`Tokens::expect`]).
 //!
-//! Linear in the page's length whatever it holds: every byte is passed once, and an attribute
-//! is read a second time only when somebody asks for it.
+//! Takes time linear in the page's length whatever it holds: every byte is passed once, and an attribute is read a
+//! second time only when somebody asks for it.
 
 mod cursor;
 mod tag;
@@ -60,13 +59,13 @@ impl<'a> Tokens<'a> {
         Self { page, content: Content::Markup, element: "", cdata: false }
     }
 
-    /// Says how the text of the element is to be read whose start tag was the last token.
+    /// Says how to read the text that follows the last token, the start tag of `element`.
     pub fn expect(&mut self, content: Content, element: Tag<'a>) {
         self.content = content;
         self.element = element.name;
     }
 
-    /// Says whether `<![CDATA[` opens a text here: only within SVG and MathML it does.
+    /// Says whether `<![CDATA[` opens a text here, as it does within SVG and MathML and in XML.
     pub fn allow_cdata(&mut self, allow: bool) {
         self.cdata = allow;
     }
@@ -185,8 +184,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Makes every line end a `\n` and every NUL a `null`, which comes before character references are
-/// resolved (§13.2.3.5).
+/// Makes every line end a `\n` and every NUL a `null`. Comes before character references are resolved (§13.2.3.5).
 pub(super) fn normalised<'a>(text: &'a str, null: &str) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(text);
     if memchr(b'\r', text.as_bytes()).is_some() {
@@ -204,7 +202,7 @@ fn text_before_markup(html: &str) -> usize {
     memchr_iter(b'<', bytes).find(|&at| opens_markup(bytes, at)).unwrap_or(bytes.len())
 }
 
-/// Whether at `at` stands a `<` that opens a tag, a comment or the like, and is not text.
+/// Tells whether the `<` at `at` opens a tag, a comment or the like, and is not text.
 fn opens_markup(bytes: &[u8], at: usize) -> bool {
     match bytes.get(at..) {
         Some([b'<', b'!' | b'?', ..] | [b'<', b'/', _, ..]) => true,
@@ -225,7 +223,9 @@ fn split_comment(comment: &str) -> (&str, &str) {
             return (text, from.strip_prefix('>').unwrap_or_default());
         }
     }
-    (comment, "")
+    // One that the page's end cuts off has no end of its own: what might have become one is no part of it.
+    let ends = ["--!", "--", "-"];
+    (ends.iter().find_map(|end| comment.strip_suffix(end)).unwrap_or(comment), "")
 }
 
 /// Returns where the end tag of `element` begins.
@@ -264,7 +264,7 @@ fn end_of_script(text: &str, element: &str) -> Option<usize> {
     None
 }
 
-/// Whether at byte `at` stands `bracket`, then the name of `element`, then the name's end.
+/// Tells whether `bracket` stands at byte `at`, then the name of `element`, then the name's end.
 fn opens_tag(text: &str, at: usize, bracket: &str, element: &str) -> bool {
     let name_from = at + bracket.len();
     let name_to = name_from + element.len();
@@ -272,6 +272,9 @@ fn opens_tag(text: &str, at: usize, bracket: &str, element: &str) -> bool {
         && text.get(name_from..name_to).is_some_and(|name| name.eq_ignore_ascii_case(element))
         && text.as_bytes().get(name_to).is_some_and(|&byte| is_space(byte) || matches!(byte, b'/' | b'>'))
 }
+
+#[cfg(test)]
+mod html5lib;
 
 #[cfg(test)]
 mod tests {
