@@ -2,7 +2,7 @@
 //!
 //! `permit/*` is the law alone: grant, pass the gate, write, release. `request/*` is the CPU time of whole requests to
 //! a local server, of all threads but the server's, 64 at a time, so that the difference of two lines is the cost of
-//! what is between them: awc alone, our transport under permits, and the client with its line and its worker threads.
+//! what is between them: awc alone, our transport under permits, and the client with its queue and its worker threads.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads clocks")]
 
@@ -12,20 +12,17 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     rc::Rc,
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use actix_crawler::{
     ThrottledClient,
-    domain::Domain,
-    fetcher::http::Http,
-    permit::{Gate, Released},
-    politeness::Limits,
+    bench_support::{Grants, Law, Sender},
+    limits::Limits,
+    politeness::Politeness,
     rate::Rate,
     request::Request,
-    throttle::Throttle,
     transport::{SharedTransport, Transport, TransportSettings, address::AddressGuard},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -34,37 +31,28 @@ use futures_util::{StreamExt, stream};
 const CONTACT: &str = "bench/1.0 (+https://example.org/bot)";
 const AT_ONCE: usize = 64;
 
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
-}
-
-fn gate() -> Arc<Gate> {
-    Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody))
+fn grants() -> Grants {
+    Grants::new(Limits::rate(Rate::UNLIMITED))
 }
 
 fn permit(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("permit");
     for (name, rate) in [("unlimited", Rate::UNLIMITED), ("1,000,000/s", Rate::per_second(1_000_000))] {
-        let mut throttle = Throttle::new(Limits::rate(rate));
+        let mut law = Law::new(Limits::rate(rate));
         let mut now = Instant::now();
         group.bench_function(format!("law, {name}"), |bench| {
             bench.iter(|| {
                 // Two microseconds for each: the law never refuses.
                 now += Duration::from_micros(2);
-                black_box(throttle.grant(now, now)).unwrap();
-                black_box(throttle.try_start(now)).unwrap();
-                throttle.started(now, 0.5);
-                throttle.release(now, true);
+                assert!(black_box(law.ask(now)));
             });
         });
     }
-    let gate = gate();
+    let grants = grants();
     group.bench_function("grant and drop, with locks and clock", |bench| {
         bench.iter(|| {
             let now = Instant::now();
-            drop(black_box(gate.grant(now, now)).unwrap());
+            drop(black_box(grants.grant(now)).unwrap());
         });
     });
     group.finish();
@@ -90,13 +78,13 @@ fn request(bench: &mut Criterion) {
     let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
     let settings = TransportSettings { guard, ..TransportSettings::default() };
     let shared = system.block_on(async { SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap() });
-    let http = system.block_on(async { Rc::new(Http::new(Transport::new(shared), CONTACT.parse().unwrap(), true)) });
-    let (gate, asked) = (gate(), Request::parse(&url).unwrap());
+    let agent = CONTACT.parse().unwrap();
+    let http = system.block_on(async { Rc::new(Sender::new(Transport::new(shared), agent, Politeness::default())) });
+    let (grants, asked) = (grants(), Request::parse(&url).unwrap());
     group.bench_function("our transport, under permits", |bench| {
         bench.iter_custom(|requests| {
             system.block_on(cpu_of(stream::iter(0..requests).for_each_concurrent(AT_ONCE, |_| async {
-                let now = Instant::now();
-                let sent = http.send(gate.grant(now, now).unwrap(), &asked, true).await;
+                let sent = http.send_under(grants.grant(Instant::now()).unwrap(), &asked).await;
                 black_box(sent.answer.ok().unwrap());
             })))
         });

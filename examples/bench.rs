@@ -11,18 +11,15 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, BufWriter},
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::Instant,
 };
 
 use actix_crawler::{
-    domain::Domain,
+    bench_support::{Grants, Sender},
     extract,
-    fetcher::http::Http,
-    permit::{Gate, Released},
-    politeness::Limits,
+    limits::Limits,
+    politeness::Politeness,
     prelude::*,
-    throttle::Throttle,
     transport::{SharedTransport, Transport, TransportSettings, address::AddressGuard},
 };
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -106,15 +103,14 @@ fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
         let settings = TransportSettings { guard, ..TransportSettings::default() };
         let limits = settings.body;
         let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let http = Http::new(Transport::new(shared), "bench/1.0".parse()?, false);
-        let gate = Gate::new(Domain::new("site"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
+        let sender = Sender::new(Transport::new(shared), "bench/1.0".parse()?, Politeness::default());
+        let grants = Grants::new(Limits::rate(Rate::UNLIMITED));
         let mut lines = BufWriter::new(File::create("target/transport.jsonl")?);
-        let (http, gate) = (&http, &gate);
+        let (sender, grants) = (&sender, &grants);
         let fetch = async |page: u64| {
             let request = Request::parse(&format!("{address}/{page}")).map_err(|error| error.to_string())?;
-            let now = Instant::now();
-            let permit = gate.grant(now, now).map_err(|refusal| format!("{refusal:?}"))?;
-            let answer = http.send(permit, &request, true).await.answer;
+            let permit = grants.grant(Instant::now()).map_err(|refusal| format!("{refusal:?}"))?;
+            let answer = sender.send_under(permit, &request).await.answer;
             answer.map_err(|error| format!("{error:?}"))
         };
         let mut answers = stream::iter(0..pages).map(fetch).buffer_unordered(IN_FLIGHT);
@@ -124,12 +120,6 @@ fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
         }
         Ok(pages)
     })
-}
-
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
 }
 
 fn note(body: &[u8], address: &str, lines: &mut BufWriter<File>) -> Result<(), Box<dyn Error>> {

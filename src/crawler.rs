@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use self::wiring::run_system;
 use crate::{
+    conducts::Conducts,
     error::{Error, Result},
     fetcher::offload::{Offload, OffloadThreads},
     handle::CrawlHandle,
@@ -44,6 +45,7 @@ pub struct Crawler<S: Spider> {
     seeds: Vec<Result<Request>>,
     settings: Settings,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    conducts: Conducts,
 }
 
 /// Everything about a crawl but its spider and its pipelines.
@@ -69,6 +71,8 @@ pub struct Settings {
     pub max_queued: u64,
     /// Whether the crawl waits for seeds when it has nothing to do.
     pub stay_open: bool,
+    /// Whether the limit of each domain is looked for; see [`Crawler::adaptive`].
+    pub adaptive: bool,
     /// Where the crawl log is written.
     pub log: Option<PathBuf>,
     /// The directory that the crawl's state is kept in, so that it can be resumed; in memory without one.
@@ -91,6 +95,7 @@ impl Default for Settings {
             // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
             max_queued: 10_000_000,
             stay_open: false,
+            adaptive: false,
             log: None,
             state: None,
         }
@@ -102,7 +107,16 @@ impl<S: Spider> Crawler<S> {
     /// `quotesbot/1.0 (+https://example.org/bot)`.
     pub fn new(spider: S, user_agent: impl Into<String>) -> Self {
         let seeds = spider.seeds().into_iter().map(Ok).collect();
-        Self { spider, user_agent: user_agent.into(), seeds, settings: Settings::default(), pipelines: Vec::new() }
+        let (settings, pipelines, conducts) = (Settings::default(), Vec::new(), Conducts::shared());
+        Self { spider, user_agent: user_agent.into(), seeds, settings, pipelines, conducts }
+    }
+
+    /// Shares the conduct of domains with whoever was given the same, in place of [`Conducts::shared`], which all crawls
+    /// and clients of a process share.
+    #[must_use]
+    pub fn conducts(mut self, conducts: &Conducts) -> Self {
+        self.conducts = conducts.clone();
+        self
     }
 
     /// Begins at this URL.
@@ -177,6 +191,14 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn concurrency(mut self, in_flight: u32) -> Self {
         self.settings.politeness.concurrency = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
+        self
+    }
+
+    /// Looks for each domain's limit: begins at the given rate, rises until the domain refuses, and settles just under
+    /// that. For sites of your own, or with leave: nobody else wants to be asked until it hurts.
+    #[must_use]
+    pub fn adaptive(mut self) -> Self {
+        self.settings.adaptive = true;
         self
     }
 
@@ -319,7 +341,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, mut settings, pipelines } = self;
+        let Self { spider, user_agent, seeds, mut settings, pipelines, conducts } = self;
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
         settings.transport.credentials.extend(in_seeds);
@@ -334,7 +356,8 @@ impl<S: Spider> Crawler<S> {
         let said = user_agent::header(&user_agent)?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_patience)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        Ok(Plan { spider: Arc::new(spider), user_agent, said, seeds, settings, transport, pipelines, threads, offload })
+        let spider = Arc::new(spider);
+        Ok(Plan { spider, user_agent, said, seeds, settings, transport, pipelines, conducts, threads, offload })
     }
 }
 
@@ -348,6 +371,7 @@ struct Plan<S: Spider> {
     settings: Settings,
     transport: SharedTransport,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    conducts: Conducts,
     threads: OffloadThreads,
     offload: Offload,
 }

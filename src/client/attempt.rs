@@ -1,5 +1,5 @@
-//! Attempt: one job under one permit, from the write to what follows: an answer for the caller, or a place in a line
-//! again. Runs on a worker.
+//! Attempt: one job under one permit, from the write to what follows: an answer for the caller, or a place in its domain's
+//! queue again. Runs on a worker.
 
 use std::{
     rc::Rc,
@@ -9,9 +9,11 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{Desk, crew::Errand, job::Job, line::Line, pace::Heard};
+use super::{Shared, crew::Errand, job::Job};
 use crate::{
     clock,
+    conduct::Heeded,
+    cooling::Verdict,
     error::Error,
     fetcher::{
         http::{Answer, Http, Sent},
@@ -23,7 +25,7 @@ use crate::{
 /// Makes one attempt. A caller that gives up ends it at once, and with it the permit: one that was not used yet leaves
 /// its place to the next.
 pub async fn attempt(errand: Errand, http: Rc<Http>) {
-    let Errand { permit, mut job, line, seat } = errand;
+    let Errand { permit, mut job, client, seat } = errand;
     let (limit, may_repeat) = (job.how.timeout, job.may_repeat());
     let due = permit.due();
     let begun = due.max(clock::now());
@@ -34,11 +36,15 @@ pub async fn attempt(errand: Errand, http: Rc<Http>) {
         sent = send(http.send(permit, request, may_repeat), due, limit) => sent,
     };
     drop(seat);
-    let Some(desk) = line.desk() else { return };
+    // Gone with the last clone of the client, and with it everybody who waits.
+    let Some(client) = client.upgrade() else { return };
     match sent.answer {
-        Err(None) => drop(desk.admit(job)),
-        Err(Some(error)) => failed(job, error, sent.started, begun, desk).await,
-        Ok(answer) => answered(job, answer, sent.started.unwrap_or_else(clock::now), &line, desk).await,
+        Err(None) => drop(client.admit(job)),
+        Err(Some(error)) => failed(job, error, sent.started, begun, client).await,
+        Ok(answer) => {
+            let started = sent.started.unwrap_or_else(clock::now);
+            answered(job, answer, started, sent.heeded, client).await;
+        }
     }
 }
 
@@ -52,17 +58,18 @@ async fn send(sending: impl Future<Output = Sent>, due: Instant, limit: Option<D
         started: Some(due),
         waited: until_due,
         elapsed: limit,
+        heeded: None,
     })
 }
 
 /// Tries again what may end better, and reports the rest.
-async fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, desk: Arc<Desk>) {
+async fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, client: Arc<Shared>) {
     job.attempts += 1;
     // What was never written can be repeated whatever it is.
     let may_repeat = written.is_none() || job.may_repeat();
-    let wait = desk.retry.after(&Outcome::Fetch(error.clone()), job.failures + 1, fastrand::f64());
+    let wait = client.retry.after(&Outcome::Fetch(error.clone()), job.failures + 1, fastrand::f64());
     if let Some(wait) = wait.filter(|_| may_repeat) {
-        return again(job, wait, desk).await;
+        return again(job, wait, client).await;
     }
     give_up(job, error, written.unwrap_or(begun));
 }
@@ -74,55 +81,43 @@ fn give_up(job: Job, source: FetchError, started: Instant) {
     job.fail(Error::Fetch { url, source, attempts, started_at, elapsed });
 }
 
-async fn answered(mut job: Job, answer: Answer, started: Instant, line: &Arc<Line>, desk: Arc<Desk>) {
+async fn answered(mut job: Job, answer: Answer, started: Instant, heeded: Option<Heeded>, client: Arc<Shared>) {
     job.attempts += 1;
-    let patience_left = listen(&answer, started, line);
-    if matches!(answer.status, 429 | 503) {
-        // The domain cools for all; its line holds the job's place until then.
-        return if patience_left && job.may_repeat() { drop(desk.admit(job)) } else { job.deliver(answer, started) };
+    if let Some(heeded) = heeded {
+        // The domain is left alone already, by whoever asks it; its queue keeps the job's place until that is over. Where
+        // the domain was given up, the caller gets the answer that did it.
+        let is_cooling = matches!(heeded.verdict, Verdict::Cool(_));
+        return if is_cooling && job.may_repeat() { drop(client.admit(job)) } else { job.deliver(answer, started) };
     }
     if let Some(to) = redirect::target(answer.status, &answer.headers, &job.request.url)
-        && desk.follow_redirects
+        && client.follow_redirects
         && matches!(to.scheme(), "http" | "https")
     {
-        return match redirect::follow(&job.request, answer.status, &to, &desk.canonical) {
+        return match redirect::follow(&job.request, answer.status, &to, &client.canonical) {
             Ok(next) => {
                 job.request = next;
-                drop(desk.admit(job));
+                drop(client.admit(job));
             }
             Err(outcome) => {
                 give_up(job, FetchError::Protocol(outcome.detail()), started);
             }
         };
     }
-    let wait = desk.retry.after(&Outcome::Status(answer.status), job.failures + 1, fastrand::f64());
+    let wait = client.retry.after(&Outcome::Status(answer.status), job.failures + 1, fastrand::f64());
     match wait.filter(|_| job.may_repeat()) {
-        Some(wait) => again(job, wait, desk).await,
+        Some(wait) => again(job, wait, client).await,
         None => job.deliver(answer, started),
     }
 }
 
-/// Lets the line learn from an answer; false where the domain has refused too often in a row.
-fn listen(answer: &Answer, started: Instant, line: &Arc<Line>) -> bool {
-    let now = clock::now();
-    let started_since = line.gate().throttle().started_since(started);
-    let heard =
-        Heard { status: answer.status, headers: &answer.headers, started, now, wall: clock::wall(), started_since };
-    // Held until the orders are obeyed: those of an earlier answer must not come after those of a later.
-    let mut pace = line.pace();
-    let orders = pace.listen(&heard, fastrand::f64());
-    orders.obey(&mut line.gate().throttle());
-    orders.patience_left
-}
-
-async fn again(mut job: Job, wait: Duration, desk: Arc<Desk>) {
+async fn again(mut job: Job, wait: Duration, client: Arc<Shared>) {
     job.failures += 1;
     // The client may end meanwhile, and its callers with it.
-    let waiting_desk = Arc::downgrade(&desk);
-    drop(desk);
+    let waiting_client = Arc::downgrade(&client);
+    drop(client);
     if job.pause(wait).await
-        && let Some(desk) = waiting_desk.upgrade()
+        && let Some(client) = waiting_client.upgrade()
     {
-        drop(desk.admit(job));
+        drop(client.admit(job));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread,
 };
 
@@ -16,7 +16,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{attempt, job::Job, line::Line};
+use super::{Shared, attempt, domain_queue::Undispatched, job::Job};
 use crate::{
     fetcher::http::Http,
     permit::Permit,
@@ -50,20 +50,10 @@ pub struct Errand {
     pub permit: Permit,
     /// The request.
     pub job: Job,
-    /// The line that it came from.
-    pub line: Arc<Line>,
+    /// The client that it is of.
+    pub client: Weak<Shared>,
     /// Held until the attempt is over.
     pub seat: Arc<()>,
-}
-
-/// What comes back when there is no worker.
-pub struct Refused {
-    /// What the system said.
-    pub error: io::Error,
-    /// The permit, unused.
-    pub permit: Permit,
-    /// The job.
-    pub job: Job,
 }
 
 /// Requests that one worker has in hand before the next is asked: few requests need few connections, and those are
@@ -80,12 +70,12 @@ impl Crew {
     ///
     /// # Errors
     /// The system refuses a thread; permit and job come back.
-    pub fn take_on(&self, line: &Arc<Line>, permit: Permit, job: Job) -> Result<(), Box<Refused>> {
-        let refused = |error, permit, job| Err(Box::new(Refused { error, permit, job }));
+    pub fn take_on(&self, client: Weak<Shared>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+        let refused = |error, permit, job| Err(Box::new(Undispatched { error, permit, job }));
         let Some(post) = self.choose() else {
             return refused(io::ErrorKind::NotFound.into(), permit, job);
         };
-        let mut errand = Errand { permit, job, line: line.clone(), seat: post.seats.clone() };
+        let mut errand = Errand { permit, job, client, seat: post.seats.clone() };
         let mut worker = post.worker.lock().unwrap_or_else(PoisonError::into_inner);
         // A worker that died is replaced, once.
         for _ in 0..2 {
@@ -156,7 +146,7 @@ impl Worker {
 
 /// Makes requests until the client is gone, and with it everybody who waits.
 async fn work(transport: SharedTransport, user_agent: HeaderValue, mut errands: mpsc::UnboundedReceiver<Errand>) {
-    let http = Rc::new(Http::new(Transport::new(transport), user_agent, false));
+    let http = Rc::new(Http::new(Transport::new(transport), user_agent));
     while let Some(errand) = errands.recv().await {
         // A task of its own, so that a panic ends this request and no other.
         drop(actix_rt::spawn(attempt::attempt(errand, http.clone())));

@@ -202,7 +202,7 @@ where
 
     /// Returns the next that has ended; `kept_back` results count as if they were under way.
     async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
-        let most = self.client.desk.lines.concurrency().saturating_add(LOOK_AHEAD);
+        let most = self.client.shared.queues.concurrency().saturating_add(LOOK_AHEAD);
         // At least one runs, or nothing would ever end.
         while self.running.is_empty() || self.running.len() + kept_back < most {
             let Some(request) = self.requests.next() else { break };

@@ -2,26 +2,26 @@
 //! from any thread. It has the crawler's throttle, gate and transport, and no limiter of its own.
 //!
 //! ```text
-//! client.get(url).send() ─→ Line (of the domain) ──Permit──→ Crew (worker arbiters) ─→ Http::send ─→ caller
-//!                            ▲ first come, first served        │
-//!                            └── a refusal, a retry, a hop ────┘
+//! client.get(url).send() ─→ DomainQueue ──Permit──→ workers (arbiters) ─→ Http::send ─→ caller
+//!                            ▲ first come, first served  │
+//!                            └─ a refusal, a retry, a hop ┘
 //! ```
 
 mod attempt;
 mod crew;
+mod domain_queue;
+mod domain_queues;
 mod execute;
 mod job;
-mod line;
-mod lines;
 mod network;
-mod pace;
 mod request;
 mod response;
 
 use std::{
-    fmt,
+    fmt, io,
     num::NonZeroU32,
-    sync::{Arc, atomic::AtomicU64},
+    pin::Pin,
+    sync::{Arc, Weak, atomic::AtomicU64},
     thread,
     time::Duration,
 };
@@ -29,16 +29,23 @@ use std::{
 use http::Method;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{crew::Crew, job::Job, line::Line, lines::Lines};
+use self::{
+    crew::Crew,
+    domain_queue::{Dispatcher, DomainQueue, Undispatched},
+    domain_queues::DomainQueues,
+    job::Job,
+};
 pub use self::{
     execute::{Completion, Execution, FailFast, IntoRequest, Progress},
     request::RequestBuilder,
     response::Response,
 };
 use crate::{
+    conducts::Conducts,
     domain::{Domain, DomainKey},
     error::{Error, Result},
     identity::CanonicalUrl,
+    permit::Permit,
     politeness::{Override, Politeness},
     rate::Rate,
     retry::Retry,
@@ -62,12 +69,12 @@ use crate::{
 /// dropped while it waits leaves its place to the next.
 #[derive(Clone)]
 pub struct ThrottledClient {
-    desk: Arc<Desk>,
+    shared: Arc<Shared>,
 }
 
 /// What all clones of a client share.
-pub struct Desk {
-    lines: Lines,
+pub struct Shared {
+    queues: DomainQueues,
     crew: Crew,
     retry: Retry,
     follow_redirects: bool,
@@ -89,6 +96,7 @@ pub struct ClientBuilder {
     follow_redirects: bool,
     adaptive: bool,
     threads: usize,
+    conducts: Conducts,
 }
 
 impl ThrottledClient {
@@ -115,6 +123,7 @@ impl ThrottledClient {
             adaptive: false,
             // One worker sends some 10,000 requests a second; more than four would wait for the callers.
             threads: thread::available_parallelism().map_or(1, usize::from).min(4),
+            conducts: Conducts::shared(),
         }
     }
 
@@ -161,40 +170,60 @@ impl ThrottledClient {
     /// Changes the rate of all domains that have none of their own, at once. Starts made before still count. A
     /// window over a day is read as a day.
     pub fn set_rate(&self, rate: Rate) {
-        self.desk.lines.set_rate(rate);
+        self.shared.queues.set_rate(rate);
     }
 
     /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once. A
     /// window over a day is read as a day.
     pub fn set_rate_of(&self, domain: &str, rate: Rate) {
-        self.desk.lines.set_rate_of(domain, rate);
+        self.shared.queues.set_rate_of(domain, rate);
     }
 
     /// Changes how many requests may be in flight to each domain, at once; 0 is read as 1.
     pub fn set_concurrency(&self, in_flight: u32) {
-        self.desk.lines.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
+        self.shared.queues.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
     }
 
-    /// Returns what a domain was really asked, as measured at the moment of writing; `None` for one that was not asked
-    /// lately.
+    /// Returns what this client asked a domain, as measured at the moment of writing; `None` for one that it did not ask
+    /// lately. The gaps are to the starts before, whoever made them.
     pub fn evidence(&self, domain: &Domain) -> Option<Evidence> {
-        self.desk.lines.evidence(domain)
+        self.shared.queues.evidence(domain)
     }
 }
 
-impl Desk {
-    /// Puts a job into the line of its domain.
-    fn admit(self: &Arc<Self>, job: Job) -> Arc<Line> {
-        let domain = self.lines.domain(&job.request.url);
+impl Shared {
+    /// Puts a job into the queue of its domain.
+    fn admit(self: &Arc<Self>, mut job: Job) -> Arc<DomainQueue> {
+        let domain = self.queues.domain(&job.request.url);
+        job.request.domain = Some(domain.clone());
         let mut job = Box::new(job);
         loop {
-            let line = self.lines.line(&domain, self);
-            match line.join(*job) {
-                Ok(()) => return line,
+            let queue = self.queue(&domain);
+            match queue.join(*job) {
+                Ok(()) => return queue,
                 // Forgotten meanwhile: the next look finds, or opens, the new one.
                 Err(back) => job = back,
             }
         }
+    }
+
+    fn queue(self: &Arc<Self>, domain: &Domain) -> Arc<DomainQueue> {
+        let myself: Weak<Self> = Arc::downgrade(self);
+        self.queues.queue(domain, myself)
+    }
+}
+
+impl Dispatcher for Shared {
+    fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+        self.crew.take_on(Arc::downgrade(&self), permit, job)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<()> {
+        self.crew.spawn(task)
+    }
+
+    fn forget(&self, queue: &Arc<DomainQueue>) -> bool {
+        self.queues.forget(queue)
     }
 }
 
@@ -217,7 +246,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Shares one limit among all requests, wherever they go.
+    /// Shares one limit among all requests of this client, wherever they go. Other clients do not share it.
     pub fn one_limit(self) -> Self {
         self.limit_by(DomainKey::By(Arc::new(|_| "all".to_owned())))
     }
@@ -225,6 +254,13 @@ impl ClientBuilder {
     /// Chooses what shares a limit, in place of the registrable domain.
     pub fn limit_by(mut self, key: DomainKey) -> Self {
         self.politeness.domain_key = key;
+        self
+    }
+
+    /// Shares the conduct of domains with whoever was given the same, in place of [`Conducts::shared`], which all crawls
+    /// and clients of a process share.
+    pub fn conducts(mut self, conducts: &Conducts) -> Self {
+        self.conducts = conducts.clone();
         self
     }
 
@@ -288,8 +324,8 @@ impl ClientBuilder {
         let look_ups =
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
         let transport = SharedTransport::new(self.transport, look_ups.handle())?;
-        let desk = Desk {
-            lines: Lines::new(self.politeness, self.adaptive),
+        let shared = Shared {
+            queues: DomainQueues::new(&self.conducts, self.politeness, self.adaptive),
             crew: Crew::new(self.threads, transport, user_agent::header(&self.user_agent)?),
             retry: self.retry,
             follow_redirects: self.follow_redirects,
@@ -297,7 +333,7 @@ impl ClientBuilder {
             numbers: AtomicU64::new(0),
             _look_ups: LookUps(Some(look_ups)),
         };
-        Ok(ThrottledClient { desk: Arc::new(desk) })
+        Ok(ThrottledClient { shared: Arc::new(shared) })
     }
 }
 

@@ -14,8 +14,8 @@ use url::Url;
 
 use super::{
     ThrottledClient,
+    domain_queue::DomainQueue,
     job::{How, Job},
-    line::Line,
     response::Response,
 };
 use crate::{
@@ -112,7 +112,8 @@ impl RequestBuilder {
     /// the next.
     ///
     /// # Errors
-    /// The request is wrong, or no whole answer came. A status of whatever kind is a [`Response`].
+    /// The request is wrong, no whole answer came, or its domain was given up ([`Error::GivenUp`]). A status of whatever
+    /// kind is a [`Response`].
     pub async fn send(self) -> Result<Response> {
         let Self { client, method, url, mut headers, body, how } = self;
         let url = url.map_err(|error| {
@@ -124,13 +125,13 @@ impl RequestBuilder {
         let mut request = Request::new(method, url);
         request.headers = headers;
         request.body = body;
-        let number = client.desk.numbers.fetch_add(1, Ordering::Relaxed);
+        let number = client.shared.numbers.fetch_add(1, Ordering::Relaxed);
         let (job, answer) = Job::new(request, how, number);
-        let place = Place { line: client.desk.admit(job), number };
+        let place = Place { queue: client.shared.admit(job), number };
         // The worker died with the request, which its thread's panic hook has reported.
         let delivered = answer.await.map_err(|_| Error::Ended)??;
         drop(place);
-        Response::open(delivered, client.desk.crew.body_limits())
+        Response::open(delivered, client.shared.crew.body_limits())
     }
 
     fn written<B: Into<Bytes>, E: Display>(mut self, body: Result<B, E>, content_type: &str) -> Self {
@@ -145,14 +146,14 @@ impl RequestBuilder {
     }
 }
 
-/// A place in a line, left when its holder waits no longer.
+/// A place in a queue, left when its holder waits no longer.
 struct Place {
-    line: Arc<Line>,
+    queue: Arc<DomainQueue>,
     number: u64,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.line.leave(self.number);
+        self.queue.leave(self.number);
     }
 }

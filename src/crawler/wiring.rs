@@ -63,7 +63,7 @@ type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
-    let Plan { spider, user_agent, said, seeds, settings, transport, pipelines, threads, offload } = plan;
+    let Plan { spider, user_agent, said, seeds, settings, transport, pipelines, conducts, threads, offload } = plan;
     let patience = settings.pipeline_patience;
     let outlets = pipelines.into_iter().map(|recipe| Outlet::open(recipe, patience)).collect::<Result<Outlets<S>>>()?;
     let warnings = transport.warnings();
@@ -95,7 +95,12 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 retry: settings.retry.clone(),
                 frontier,
                 budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain),
-                domains: Domains::new(politeness.clone(), way_back.clone()),
+                domains: Domains::new(
+                    politeness.clone(),
+                    conducts.tenant(&politeness.domain_key),
+                    way_back.clone(),
+                    settings.adaptive,
+                ),
                 robots: RobotsDesk::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
                 returned: way_back.clone(),
@@ -180,7 +185,7 @@ fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipi
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
-            let http = Http::new(Transport::new(team.transport), team.user_agent, true);
+            let http = Http::new(Transport::new(team.transport), team.user_agent);
             let Team { spider, outlets, offload, known, .. } = team;
             Fetcher::new(Desk { http, spider, outlets, offload, canonical, known, body_limits }, scheduler)
         });

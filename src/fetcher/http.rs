@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{
         ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, EXPECT, HOST, PROXY_AUTHORIZATION, RANGE,
-        RETRY_AFTER, USER_AGENT,
+        USER_AGENT,
     },
 };
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ use url::Url;
 use super::{RobotsAnswer, RobotsResult, redirect};
 use crate::{
     clock,
-    cooling::{is_refusal, retry_after},
+    conduct::{Heard, Heeded, refusal},
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
@@ -36,7 +36,6 @@ pub struct Http {
     transport: Transport,
     /// Headers that every request carries which does not say otherwise.
     usual: [(HeaderName, HeaderValue); 4],
-    has_scheduler: bool,
 }
 
 /// What came of a permit.
@@ -49,6 +48,8 @@ pub struct Sent {
     pub waited: Duration,
     /// From the writing to the last byte.
     pub elapsed: Duration,
+    /// What follows for the domain where it refused us, or was not there. It is obeyed already.
+    pub heeded: Option<Heeded>,
 }
 
 /// A whole answer, its body still encoded.
@@ -85,10 +86,6 @@ const ACCEPTED: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/
 /// The most proxies that are tried at once after one that failed: each may take the connect deadline to fail.
 const MAX_OTHER_PROXIES: usize = 3;
 
-/// How long a domain that refused us, or was not there, is left alone until whoever grants has heard of it and decides:
-/// the end of the permit and the news come apart. No longer than any wait that is chosen then.
-const UNTIL_HEARD: Duration = Duration::from_secs(1);
-
 /// Of a robots file only the first [`MAX_BYTES`] count; twice as much is read, since a coding may end in the midst of
 /// its step.
 const FOR_ROBOTS: Manner = Manner { extent: Extent { most: 2 * MAX_BYTES as u64, takes_part: true }, may_repeat: true };
@@ -98,23 +95,22 @@ const FOR_ROBOTS: Manner = Manner { extent: Extent { most: 2 * MAX_BYTES as u64,
 const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 
 impl Http {
-    /// Creates the sender of an arbiter. Where it `has_scheduler`, a domain that is not there is left alone until that
-    /// has heard of it; without one, nobody is to hear, and others that share its gate would wait for nothing.
-    pub fn new(transport: Transport, user_agent: HeaderValue, has_scheduler: bool) -> Self {
+    /// Creates the sender of an arbiter.
+    pub(crate) fn new(transport: Transport, user_agent: HeaderValue) -> Self {
         let usual = [
             (USER_AGENT, user_agent),
             (ACCEPT, HeaderValue::from_static(ACCEPTED)),
             (ACCEPT_LANGUAGE, HeaderValue::from_static("*")),
             (ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING)),
         ];
-        Self { transport, usual, has_scheduler }
+        Self { transport, usual }
     }
 
     /// Sends one request under its permit, which ends with the last byte of the answer.
     ///
     /// A request that `may_repeat` and went down with a kept-alive connection is sent once more, on the same permit,
     /// which passes the gate again.
-    pub async fn send(&self, permit: Permit, request: &Request, may_repeat: bool) -> Sent {
+    pub(crate) async fn send(&self, permit: Permit, request: &Request, may_repeat: bool) -> Sent {
         let extent = Extent { most: self.transport.body_limits().max_bytes, takes_part: false };
         let manner = Manner { extent, may_repeat };
         self.send_or_recall(permit, request, manner).await
@@ -140,16 +136,17 @@ impl Http {
         }
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
-        let leave_alone = match &answer {
-            Ok(answer) if is_refusal(answer.status) => Some(answer.retry_after().unwrap_or(UNTIL_HEARD)),
-            Err(error) if self.has_scheduler && !postponed && error.is_unreachable() => Some(UNTIL_HEARD),
+        let ended = clock::now();
+        // Before the permit ends: whoever is granted the next one is granted it by what is learned here.
+        let heeded = match (&exchange, &answer) {
+            (Some(exchange), Ok(answer)) => exchange.permit().hear(&answer.heard(started.unwrap_or(granted), ended)),
+            // Whoever asks for a robots file decides itself how often in vain is enough.
+            (Some(exchange), Err(error)) if !postponed && error.is_unreachable() && !manner.extent.takes_part => {
+                exchange.permit().unreachable(started.unwrap_or(granted), ended)
+            }
             _ => None,
         };
-        if let (Some(exchange), Some(wait)) = (&exchange, leave_alone) {
-            exchange.cool(clock::now() + wait);
-        }
         drop(exchange);
-        let ended = clock::now();
         let elapsed = started.map_or(Duration::ZERO, |started| ended.saturating_duration_since(started));
         Sent {
             answer: match answer {
@@ -160,14 +157,14 @@ impl Http {
             started,
             waited: started.unwrap_or(ended).saturating_duration_since(granted),
             elapsed,
+            heeded,
         }
     }
 
     /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
-    pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
+    pub(crate) async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
         let sent = self.send_or_recall(permit, &Request::get(url.clone()), FOR_ROBOTS).await;
         let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
-        let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
         let result = match sent.answer {
             Err(None) => RobotsResult::Unsent,
             // Whoever is asked nothing need not be asked for leave.
@@ -183,8 +180,8 @@ impl Http {
                 },
             },
         };
-        let Sent { started, waited, elapsed, .. } = sent;
-        RobotsAnswer { url, result, status, bytes, started, waited, elapsed, retry_after }
+        let Sent { started, waited, elapsed, heeded, .. } = sent;
+        RobotsAnswer { url, result, status, bytes, started, waited, elapsed, heeded }
     }
 
     async fn exchange(
@@ -195,7 +192,7 @@ impl Http {
         more: MoreHeaders<'_>,
     ) -> (Option<std::rc::Rc<Exchange>>, Result<Answer, FetchError>) {
         let began = clock::now();
-        let target = match self.transport.target(request, began) {
+        let target = match permit.check(request).and_then(|()| self.transport.target(request, began)) {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
@@ -253,9 +250,12 @@ impl Http {
         let (status, headers) = (head.status.as_u16(), head.headers);
         self.transport.take_in_cookies(request, exchange.target.proxy.as_deref(), &headers);
         // Of a redirect or a refusal the head says all that matters.
-        let is_enough =
-            extent.takes_part || is_refusal(status) || redirect::target(status, &headers, &request.url).is_some();
-        if is_cut && !is_enough {
+        let is_enough = || {
+            extent.takes_part
+                || refusal(status, &headers, clock::wall()).is_some()
+                || redirect::target(status, &headers, &request.url).is_some()
+        };
+        if is_cut && !is_enough() {
             return Err(FetchError::TooLarge(format!("over {} bytes", extent.most)));
         }
         if status == 206 && !asks_for_a_part(request) {
@@ -267,9 +267,9 @@ impl Http {
 }
 
 impl Answer {
-    /// Returns the wait that the answer asks for by its `Retry-After`.
-    pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, clock::wall())
+    /// Returns what its domain's conduct can learn from the answer.
+    fn heard(&self, started: Instant, now: Instant) -> Heard<'_> {
+        Heard { status: self.status, headers: &self.headers, started, now, wall: self.fetched_at }
     }
 
     /// Gives the memory of the body back to those that come in: whoever has the answer now answers for it.

@@ -22,7 +22,7 @@ use super::{
     redirect,
 };
 use crate::{
-    cooling::is_refusal,
+    conduct::Heeded,
     frontier::{Lease, Leased, admission::Candidate},
     outcome::{FetchError, Outcome},
     permit::Permit,
@@ -53,6 +53,8 @@ pub struct Visit {
     pub waited: Duration,
     /// From the writing to the last byte.
     pub elapsed: Duration,
+    /// What follows for the domain where it refused us, or was not there.
+    pub heeded: Option<Heeded>,
 }
 
 /// How a page ended, with what it led to.
@@ -74,7 +76,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> V
     let sent = desk.http.send(permit, request, is_idempotent(&request.method)).await;
     let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
     let ending = match sent.answer {
-        Ok(answer) => read(answer, lease.request(), desk).await,
+        Ok(answer) => read(answer, sent.heeded, lease.request(), desk).await,
         Err(None) => Outcome::Unsent.into(),
         Err(Some(error)) => Outcome::Fetch(error).into(),
     };
@@ -88,11 +90,12 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> V
         started: sent.started,
         waited: sent.waited,
         elapsed: sent.elapsed,
+        heeded: sent.heeded,
     }
 }
 
 /// Tells what an answer means.
-async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>) -> Ending {
+async fn read<S: Spider>(answer: Answer, heeded: Option<Heeded>, request: &Arc<Request>, desk: &Desk<S>) -> Ending {
     let status = answer.status;
     if let Some(to) = redirect::target(status, &answer.headers, &request.url) {
         return match redirect::follow(request, status, &to, &desk.canonical) {
@@ -102,8 +105,8 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
             Err(outcome) => outcome.into(),
         };
     }
-    if is_refusal(status) {
-        return Outcome::Refused { status, retry_after: answer.retry_after() }.into();
+    if let Some(Heeded { asked, .. }) = heeded {
+        return Outcome::Refused { status, retry_after: asked }.into();
     }
     match parse(answer, request.clone(), desk).await {
         Ok(page) => deliver(page, request, desk).await,

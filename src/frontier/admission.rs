@@ -116,7 +116,7 @@ impl Admission {
 
     /// Lets a candidate in, or says why not.
     pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
-        let Candidate { request, fingerprint } = candidate;
+        let Candidate { mut request, fingerprint } = candidate;
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
             self.known.note(fingerprint);
             return Admitted::AlreadySeen;
@@ -140,6 +140,7 @@ impl Admission {
         self.dropped.remove(&fingerprint);
         // Taken in now, or before.
         self.known.note(fingerprint);
+        request.domain = Some(domain.clone());
         match frontier.offer(&domain, fingerprint, request, now) {
             Offered::Queued => Admitted::Queued { domain, again: before },
             Offered::AlreadySeen => Admitted::AlreadySeen,

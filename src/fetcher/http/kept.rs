@@ -13,7 +13,6 @@ use tokio::time::timeout;
 use super::{Answer, Http, Manner, Sent, redirect};
 use crate::{
     clock,
-    cooling::is_refusal,
     identity::strip_user_info,
     outcome::{FetchError, Phase},
     permit::Permit,
@@ -44,7 +43,7 @@ impl Http {
             Purpose::Record => {
                 let sent = self.send_within(permit, request, manner, &[]).await;
                 if let Ok(answer) = &sent.answer
-                    && !is_refusal(answer.status)
+                    && sent.heeded.is_none()
                 {
                     store.write(Key::new(request, b""), answer.stored(request, Vec::new())).await;
                 }
@@ -89,7 +88,7 @@ impl Http {
             }
         }
         let stored = answer.stored(request, asked);
-        if !is_refusal(answer.status) && is_storable(&stored) {
+        if sent.heeded.is_none() && is_storable(&stored) {
             store.write(key, stored).await;
         }
         sent
@@ -153,7 +152,8 @@ fn not_recorded(request: &Request, store: &Shelf) -> FetchError {
 }
 
 fn recalled(answer: Result<Answer, FetchError>) -> Sent {
-    Sent { answer: answer.map_err(Some), started: None, waited: Duration::ZERO, elapsed: Duration::ZERO }
+    let (waited, elapsed) = (Duration::ZERO, Duration::ZERO);
+    Sent { answer: answer.map_err(Some), started: None, waited, elapsed, heeded: None }
 }
 
 /// Passwords are not written to disk.

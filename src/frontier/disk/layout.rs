@@ -289,7 +289,7 @@ impl Layout {
         for entry in self.queue.range(range).take(most) {
             let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
             let (_, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
-            entries.push(self.decode(place, &value)?);
+            entries.push(self.decode(domain, place, &value)?);
         }
         let next = if entries.len() < most { None } else { entries.last().map(|last| last.entry.place.behind()) };
         Ok(Read { entries, next })
@@ -300,7 +300,8 @@ impl Layout {
         to_first_error(self.queue.iter().map(|entry| {
             let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
             let (domain, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
-            Ok((domain, self.decode(place, &value)?))
+            let stored = self.decode(&domain, place, &value)?;
+            Ok((domain, stored))
         }))
     }
 
@@ -328,13 +329,14 @@ impl Layout {
         Ok(self.get::<Counters>(COUNTERS_KEY)?.unwrap_or_default())
     }
 
-    fn decode(&self, place: Place, value: &[u8]) -> Result<Stored> {
+    fn decode(&self, domain: &Domain, place: Place, value: &[u8]) -> Result<Stored> {
         let header = value.split_at_checked(HEADER).and_then(|(header, json)| {
             let (attempts, not_before) = header.split_at_checked(4)?;
             Some((u32::from_be_bytes(attempts.try_into().ok()?), u64_of(not_before), json))
         });
         let (attempts, not_before, json) = header.ok_or_else(|| self.damaged(&"a queue's entry is cut short"))?;
-        let request: Request = self.json(json)?;
+        let mut request: Request = self.json(json)?;
+        request.domain = Some(domain.clone());
         let entry = Entry { place, attempts, request: Arc::new(request) };
         Ok(Stored { entry, not_before: (not_before > 0).then_some(not_before) })
     }
