@@ -24,6 +24,8 @@ pub enum Refusal {
     NotBefore(Instant),
     /// As many requests are in flight as may be: ask again when one ends.
     Full,
+    /// Another tenant of the domain goes first: ask again when told so, at the latest at this instant.
+    Turn(Instant),
 }
 
 /// How late after its place on the even grid a start may be and still keep that grid, so that the lateness of timers

@@ -81,7 +81,7 @@ fn one_place_in_flight_goes_round() {
     thread::scope(|scope| {
         scope.spawn(|| run(crawl_of(&site, "crawl", 30, &conducts)));
         for name in ["one", "other"] {
-            let (client, site) = (client(Rate::UNLIMITED, &conducts).build().unwrap(), site.share());
+            let (client, site) = (client(Rate::UNLIMITED, &conducts).concurrency(1).build().unwrap(), site.share());
             scope.spawn(move || poll(&client, &site, name, 30));
         }
     });

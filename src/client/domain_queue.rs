@@ -147,19 +147,23 @@ impl DomainQueue {
             if waiting.jobs.is_empty() {
                 break self.may_leave_at(now);
             }
-            match self.tenancy.grant(now, now + ahead) {
-                Ok(permit) => match waiting.first() {
-                    Some(job) => called.push((permit, job)),
-                    None => spare = Some(permit),
-                },
-                Err(Refusal::NotBefore(due)) => match self.tenancy.given_up(now) {
-                    None => break due.checked_sub(ahead / 2),
-                    Some(given_up) => {
-                        failed = Some((given_up, now, std::mem::take(&mut waiting.jobs)));
+            let again = match self.tenancy.grant(now, now + ahead) {
+                Ok(permit) => {
+                    match waiting.first() {
+                        Some(job) => called.push((permit, job)),
+                        None => spare = Some(permit),
                     }
-                },
+                    None
+                }
                 // Whoever ends next comes here.
                 Err(Refusal::Full) => break None,
+                Err(Refusal::NotBefore(due)) => Some(due.checked_sub(ahead / 2).unwrap_or(due)),
+                Err(Refusal::Turn(at)) => Some(at),
+            };
+            match (again, again.and_then(|_| self.tenancy.given_up(now))) {
+                (Some(_), Some(given_up)) => failed = Some((given_up, now, std::mem::take(&mut waiting.jobs))),
+                (Some(at), None) => break Some(at),
+                (None, _) => {}
             }
             if spare.is_some() {
                 break None;

@@ -219,6 +219,7 @@ impl Tenants {
                             let early = at.checked_sub(self.horizons[index] / 2).unwrap();
                             self.asks_at[index] = early.max(self.now + MS);
                         }
+                        Err(Refusal::Turn(at)) => self.asks_at[index] = at,
                         Err(Refusal::Full) => self.asks_at[index] = self.now + 3_600 * S,
                     }
                 }

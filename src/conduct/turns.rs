@@ -43,7 +43,7 @@ impl Turns {
                         self.waiting.push_back(Waiting { tenant, due: None });
                     }
                     // A time in any case: the other may never ask again, and then no news would come.
-                    return Err(Refusal::NotBefore(due.map_or(now, |due| due.max(now)) + LAPSE));
+                    return Err(Refusal::Turn(due.map_or(now, |due| due.max(now)) + LAPSE));
                 }
             };
         }

@@ -101,7 +101,7 @@ impl Crawl {
             }
             let tenancy = self.domains.live(domain, now).tenancy.clone();
             match tenancy.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at)) => return self.domains.schedule(domain, at),
+                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => return self.domains.schedule(domain, at),
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
                 // Without an errand the permit goes back, and the loop sees what the domain waits for. What is ready
