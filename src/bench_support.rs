@@ -92,13 +92,11 @@ impl Sender {
     /// Sends a request when its domain may be asked.
     pub async fn send(&mut self, request: &Request, may_repeat: bool) -> Sent {
         let domain = self.politeness.domain_key.domain(&request.url);
-        let queue = match self.queue.take().filter(|queue| *queue.domain() == domain) {
-            Some(queue) => queue,
-            None => {
-                let terms = Terms::of(self.politeness.limits(&domain));
-                PermitQueue::new(&self.tenant, &domain, terms, crate::clock::now())
-            }
-        };
+        let known = self.queue.take().filter(|queue| *queue.domain() == domain);
+        let queue = known.unwrap_or_else(|| {
+            let terms = Terms::of(self.politeness.limits(&domain));
+            PermitQueue::new(&self.tenant, &domain, terms, crate::clock::now())
+        });
         let sent = match queue.permit().await {
             Ok(permit) => self.http.send(permit, request, may_repeat).await,
             Err(given_up) => Sent {

@@ -101,8 +101,10 @@ impl Gate {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, told: Vec<Arc<dyn Released>>) {
-        told.iter().for_each(|released| released.turn(&self.domain));
+    fn tell(&self, told: &[Arc<dyn Released>]) {
+        for released in told {
+            released.turn(&self.domain);
+        }
     }
 }
 
@@ -169,7 +171,7 @@ impl Tenancy {
         let waiting = inside.conduct.set_terms(self.tenant, terms, now);
         let told = inside.listeners(waiting);
         drop(inside);
-        self.gate.tell(told);
+        self.gate.tell(&told);
     }
 
     /// Returns what this tenant asked.
@@ -232,7 +234,7 @@ impl Drop for Tenancy {
         }
         let (told, is_vacant) = (inside.listeners(waiting), inside.conduct.is_vacant());
         drop(inside);
-        self.gate.tell(told);
+        self.gate.tell(&told);
         if is_vacant {
             self.gate.keeper.vacant(&self.gate);
         }

@@ -179,7 +179,9 @@ impl DomainQueue {
             self.set_alarm(&*dispatcher, at);
         }
         if let Some((given_up, now, jobs)) = failed {
-            jobs.into_values().for_each(|job| job.fail(self.left_alone(given_up, now)));
+            for job in jobs.into_values() {
+                job.fail(self.left_alone(given_up, now));
+            }
         }
         drop::<Option<Permit>>(spare);
     }

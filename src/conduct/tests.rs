@@ -330,3 +330,9 @@ fn a_tenant_may_leave_when_its_own_starts_have_left_its_law_also_where_another_i
     let searches = Terms { adaptive: true, ..spaced(S) };
     assert_eq!(super::Conduct::new(ME, searches, &Lessons::default(), now).may_leave(ME, now), Err(None));
 }
+
+/// What stands in the docs: a gate, with its name in the registry, takes about a kilobyte while it is asked.
+#[test]
+fn a_domain_with_one_tenant_is_small() {
+    assert!(size_of::<Conduct>() <= 640, "{}", size_of::<Conduct>());
+}

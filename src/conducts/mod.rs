@@ -100,7 +100,7 @@ struct SpaceKeeper {
 /// The fewest tenancies before what holds nothing any more is looked for.
 const SWEEP_AT_LEAST: u64 = 1_024;
 
-/// The most quiet domains that are remembered, about 150 MB of them. Beyond, those are forgotten whose lessons end first:
+/// The most quiet domains that are remembered, about 170 MB of them. Beyond, those are forgotten whose lessons end first:
 /// the robots file of each is read again before its pages, and refusals count from one again.
 const MAX_QUIET: usize = 1_000_000;
 
@@ -135,7 +135,7 @@ impl Conducts {
 
 impl Default for Conducts {
     fn default() -> Self {
-        Self::shared()
+        Self::new()
     }
 }
 
