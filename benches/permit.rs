@@ -12,7 +12,6 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     rc::Rc,
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -32,37 +31,28 @@ use futures_util::{StreamExt, stream};
 const CONTACT: &str = "bench/1.0 (+https://example.org/bot)";
 const AT_ONCE: usize = 64;
 
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
-}
-
-fn gate() -> Arc<Gate> {
-    Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody))
+fn grants() -> Grants {
+    Grants::new(Limits::rate(Rate::UNLIMITED))
 }
 
 fn permit(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("permit");
     for (name, rate) in [("unlimited", Rate::UNLIMITED), ("1,000,000/s", Rate::per_second(1_000_000))] {
-        let mut throttle = Throttle::new(Limits::rate(rate));
+        let mut law = Law::new(Limits::rate(rate));
         let mut now = Instant::now();
         group.bench_function(format!("law, {name}"), |bench| {
             bench.iter(|| {
                 // Two microseconds for each: the law never refuses.
                 now += Duration::from_micros(2);
-                black_box(throttle.grant(now, now)).unwrap();
-                black_box(throttle.try_start(now)).unwrap();
-                throttle.started(now, 0.5);
-                throttle.release(now, true);
+                assert!(black_box(law.ask(now)));
             });
         });
     }
-    let gate = gate();
+    let grants = grants();
     group.bench_function("grant and drop, with locks and clock", |bench| {
         bench.iter(|| {
             let now = Instant::now();
-            drop(black_box(gate.grant(now, now)).unwrap());
+            drop(black_box(grants.grant(now)).unwrap());
         });
     });
     group.finish();

@@ -19,16 +19,12 @@ fn permits(c: &mut Criterion) {
     ];
     for (name, limits) in limits {
         group.bench_function(name, |bencher| {
-            let mut throttle = Throttle::new(limits);
+            let mut law = Law::new(limits);
             #[allow(clippy::disallowed_methods, reason = "the clock is made of this one reading")]
             let mut now = Instant::now();
             bencher.iter(|| {
                 now += Duration::from_secs(1);
-                let due = throttle.grant(now, now);
-                let started = throttle.try_start(now);
-                throttle.started(now, 0.5);
-                throttle.release(now, true);
-                black_box((due, started))
+                black_box(law.ask(now))
             });
         });
     }

@@ -11,12 +11,11 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, BufWriter},
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::Instant,
 };
 
 use actix_crawler::{
-    domain::Domain,
+    bench_support::{Grants, Sender},
     extract,
     internals::{FetchContext, FetchStack, Gate, NoPermits, Released, SharedTransport, Throttle},
     politeness::Limits,
@@ -123,12 +122,6 @@ fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
         }
         Ok(pages)
     })
-}
-
-struct Nobody;
-
-impl Released for Nobody {
-    fn released(&self, _: &Domain) {}
 }
 
 fn note(body: &[u8], address: &str, lines: &mut BufWriter<File>) -> Result<(), Box<dyn Error>> {

@@ -12,14 +12,14 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
-    domain::{Domain, DomainKey},
-    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
+    bench_support,
+    domain::DomainKey,
+    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, robots::RobotsDesk},
     fetcher::{Asker, Fetch, pool::Pool},
     frontier::{
         Leased, Returned, admission::Admission, candidate::Candidate, memory::MemoryFrontier, seen_cache::SeenCache,
     },
     identity::CanonicalUrl,
-    permit::Released,
     politeness::{Politeness, RobotsPolicy},
     recrawl::Recrawl,
     request::Request,
@@ -71,7 +71,7 @@ fn crawl() -> Crawl {
         frontier: Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())),
         admission: Admission::new(scope, DomainKey::Host, Arc::new(SeenCache::new(&Recrawl::default()))),
         budget: Budget::new(None, None),
-        domains: Domains::new(politeness.clone(), Arc::new(Hole)),
+        domains: bench_support::domains(politeness.clone()),
         robots: RobotsDesk::new("bench"),
         pool: Pool::new(1, hire),
         returned: Arc::new(Hole),
@@ -90,10 +90,6 @@ impl Actor for Hole {
 impl Handler<Fetch> for Hole {
     type Result = ();
     fn handle(&mut self, _: Fetch, _: &mut Self::Context) {}
-}
-
-impl Released for Hole {
-    fn released(&self, _: &Domain) {}
 }
 
 impl Asker for Hole {

@@ -99,7 +99,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
-    use crate::{politeness::Limits, throttle::Throttle};
+    use crate::{limits::Limits, throttle::Throttle};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -148,8 +148,10 @@ mod tests {
                     refusals += usize::from(!taken);
                 }
             }
-            if throttle.grant(now, now).is_ok() {
-                if throttle.try_start(now).is_ok() {
+            if throttle.look(now).is_ok_and(|due| due <= now) {
+                throttle.plan();
+                if throttle.may_start(now).is_ok() {
+                    throttle.begin_writing();
                     throttle.started(now, 0.0);
                     on_the_way.push_back((now, server.takes(now)));
                 } else {

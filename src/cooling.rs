@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use http::{HeaderMap, header::RETRY_AFTER};
+
 /// The refusals of one domain, and until when it is left alone for them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cooling {
@@ -14,7 +16,7 @@ pub struct Cooling {
 /// What made a domain cool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It answered with this status (429 or 503).
+    /// It answered with this status.
     Status(u16),
     /// It could not be reached.
     Unreachable,
@@ -29,6 +31,23 @@ pub enum Verdict {
     GiveUp(Instant),
 }
 
+impl Verdict {
+    /// Returns until when the domain is left alone.
+    pub fn until(self) -> Instant {
+        let (Self::Cool(until) | Self::GiveUp(until)) = self;
+        until
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "it refuses us with {status}"),
+            Self::Unreachable => f.write_str("it cannot be reached"),
+        }
+    }
+}
+
 impl Why {
     /// The first wait where the server names none; it doubles with each refusal in a row. A server that says that it is
     /// overloaded gets more time than one that was perhaps only being restarted.
@@ -40,7 +59,7 @@ impl Why {
     }
 
     /// After so many refusals in a row, with the waits between them, a domain does not want us, or is not there.
-    fn patience(self) -> u32 {
+    fn max_in_a_row(self) -> u32 {
         match self {
             Self::Status(_) => 8,
             Self::Unreachable => 4,
@@ -48,7 +67,7 @@ impl Why {
     }
 }
 
-/// The shortest wait, also where a server asks for none: refusals are counted, and patience is to last for seconds.
+/// The shortest wait, also where a server asks for `Retry-After: 0`: refusals in a row are to last for seconds.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait that we choose ourselves, and how long a domain that was given up is left alone.
@@ -60,6 +79,10 @@ const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(86_400);
 
 /// What a `Retry-After` of more than that is read as, so that it can be added to any instant.
 const TOO_LONG: Duration = Duration::from_secs(86_401);
+
+/// How long after the end of the last wait refusals still count as in a row. A server that was asked nothing for a day
+/// may be another by then.
+const MAX_COUNTED: Duration = Duration::from_secs(86_400);
 
 impl Cooling {
     /// Takes note of a refusal of a request that was written at `started`.
@@ -74,6 +97,9 @@ impl Cooling {
         retry_after: Option<Duration>,
         random: f64,
     ) -> Verdict {
+        if self.counts_until().is_some_and(|end| end <= now) {
+            *self = Self::default();
+        }
         let same_burst = self.since.is_some_and(|since| started <= since);
         if !same_burst {
             self.consecutive += 1;
@@ -81,9 +107,9 @@ impl Cooling {
         }
         self.why = Some(why);
         if retry_after.is_some_and(|asked| asked > LONGEST_ASKED_WAIT) {
-            self.consecutive = self.consecutive.max(why.patience());
+            self.consecutive = self.consecutive.max(why.max_in_a_row());
         }
-        if self.has_given_up() {
+        if self.consecutive >= why.max_in_a_row() {
             let until = now + retry_after.unwrap_or(LONGEST_OWN_WAIT).clamp(LONGEST_OWN_WAIT, LONGEST_ASKED_WAIT);
             self.until = self.until.max(Some(until));
             return Verdict::GiveUp(self.until.unwrap_or(until));
@@ -101,9 +127,16 @@ impl Cooling {
         Self { since: None, until: Some(until), why: Some(why), consecutive }
     }
 
-    /// Returns how often in a row the domain refused, with the last wait and its reason; `None` where it did not.
-    pub fn refusals(&self) -> Option<(u32, Instant, Why)> {
-        if self.consecutive == 0 { None } else { Some((self.consecutive, self.until?, self.why?)) }
+    /// Returns how often in a row the domain refused, with the end of the last wait and its reason; `None` where no
+    /// refusal counts any more.
+    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, Why)> {
+        self.counts_until().filter(|end| *end > now)?;
+        Some((self.consecutive, self.until?, self.why?))
+    }
+
+    /// Returns until when the refusals count, if no answer comes; `None` where there are none.
+    pub fn counts_until(&self) -> Option<Instant> {
+        if self.consecutive == 0 { None } else { Some(self.until? + MAX_COUNTED) }
     }
 
     /// Takes note that the domain answered as it should.
@@ -112,13 +145,13 @@ impl Cooling {
     }
 
     /// Tells whether the domain has refused too often in a row.
-    pub fn has_given_up(&self) -> bool {
-        self.why.is_some_and(|why| self.consecutive >= why.patience())
+    pub fn has_given_up(&self, now: Instant) -> bool {
+        self.refusals(now).is_some_and(|(in_a_row, _, why)| in_a_row >= why.max_in_a_row())
     }
 
     /// Returns why the domain was given up, as long as it is left alone for that.
     pub fn given_up(&self, now: Instant) -> Option<Why> {
-        self.state(now).map(|(_, why)| why).filter(|_| self.has_given_up())
+        self.state(now).map(|(_, why)| why).filter(|_| self.has_given_up(now))
     }
 
     /// Returns until when the domain is left alone, and why; `None` once that is over.
@@ -127,20 +160,23 @@ impl Cooling {
     }
 }
 
-/// Tells whether an answer with this status refuses the domain's requests for now.
-pub fn is_refusal(status: u16) -> bool {
-    matches!(status, 429 | 503)
+/// Returns the wait that an answer's `Retry-After` asks for (RFC 9110 §10.2.3). A date is read by the server's own
+/// `Date` where there is one, so that a wrong clock here or there does no harm.
+pub fn wait_asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let date = headers.get(http::header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    retry_after(value, date.unwrap_or(now))
 }
 
-/// Reads `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A date that has passed means at once.
-pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+/// Reads `Retry-After`: seconds, or a date. A date that has passed asks for no wait.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a number here can have are a long time too.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(TOO_LONG));
     }
-    let at = httpdate::parse_http_date(value).ok()?;
-    Some(at.duration_since(now).unwrap_or_default().min(TOO_LONG))
+    let wait = httpdate::parse_http_date(value).ok()?.duration_since(now).ok()?;
+    Some(wait.min(TOO_LONG)).filter(|wait| !wait.is_zero())
 }
 
 #[cfg(test)]
@@ -193,7 +229,7 @@ mod tests {
     fn a_domain_that_only_refuses_is_given_up_and_an_answer_forgives() {
         let mut now = Instant::now();
         let mut cooling = Cooling::default();
-        for _ in 1..Why::Status(429).patience() {
+        for _ in 1..Why::Status(429).max_in_a_row() {
             assert!(matches!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
             now += 1000 * S;
         }
@@ -203,6 +239,23 @@ mod tests {
         assert_eq!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::GiveUp(now + LONGEST_OWN_WAIT));
         assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT - S), Some(Why::Status(429)), "it is left alone meanwhile");
         assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT), None);
+    }
+
+    #[test]
+    fn refusals_count_until_an_answer_comes_and_for_a_day_at_the_longest() {
+        let now = Instant::now();
+        let mut cooling = Cooling::default();
+        for round in 0..3 {
+            cooling.refused(now + round * 100 * S, now + round * 100 * S, Why::Status(503), None, 0.0);
+        }
+        let (in_a_row, until, _) = cooling.refusals(now + 3_600 * S).unwrap();
+        assert_eq!((in_a_row, until), (3, now + 220 * S));
+        let mut later = cooling;
+        let at = until + MAX_COUNTED - S;
+        assert_eq!(later.refused(at, at, Why::Status(503), None, 0.0), Verdict::Cool(at + 40 * S), "the fourth");
+        let at = until + MAX_COUNTED;
+        assert_eq!(cooling.refusals(at), None);
+        assert_eq!(cooling.refused(at, at, Why::Status(503), None, 0.0), Verdict::Cool(at + 5 * S), "the first");
     }
 
     #[test]
@@ -218,7 +271,10 @@ mod tests {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(retry_after(" 120 ", now), Some(120 * S));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), Some(60 * S));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("0", now), Some(Duration::ZERO));
+        for passed in ["Sun, 06 Nov 1994 08:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(retry_after(passed, now), None, "{passed}: a wait that has passed is none");
+        }
         for beyond in ["86401", "99999999999", &"9".repeat(300), "Fri, 31 Dec 9999 23:59:59 GMT"] {
             assert_eq!(retry_after(beyond, now), Some(TOO_LONG), "{beyond}");
         }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use self::wiring::run_system;
 use crate::{
+    conducts::Conducts,
     error::{Error, Result},
     fetcher::{
         fetch::{FetchStack, Layer},
@@ -53,6 +54,7 @@ pub struct Crawler<S: Spider> {
     frontier: Option<OpenFrontier>,
     layers: Vec<Arc<dyn Layer>>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    conducts: Conducts,
 }
 
 /// Opens a frontier of the caller's own, on the crawl's thread.
@@ -88,6 +90,8 @@ pub struct Settings {
     pub max_queued_bytes: u64,
     /// Whether the crawl waits for seeds when it has nothing to do.
     pub stay_open: bool,
+    /// Whether the limit of each domain is looked for; see [`Crawler::adaptive`].
+    pub adaptive: bool,
     /// Where the crawl log is written.
     pub log: Option<PathBuf>,
     /// The directory that the crawl's state is kept in, so that it can be resumed; in memory without one.
@@ -114,6 +118,7 @@ impl Default for Settings {
             // their number tells.
             max_queued_bytes: 4 << 30,
             stay_open: false,
+            adaptive: false,
             log: None,
             state: None,
         }
@@ -134,6 +139,7 @@ impl<S: Spider> Crawler<S> {
             frontier: None,
             layers: Vec::new(),
             pipelines: Vec::new(),
+            conducts: Conducts::shared(),
         }
     }
 
@@ -216,6 +222,14 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn concurrency(mut self, in_flight: u32) -> Self {
         self.settings.politeness.concurrency = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
+        self
+    }
+
+    /// Looks for each domain's limit: begins at the given rate, rises until the domain refuses, and settles just under
+    /// that. For sites of your own, or with leave: nobody else wants to be asked until it hurts.
+    #[must_use]
+    pub fn adaptive(mut self) -> Self {
+        self.settings.adaptive = true;
         self
     }
 
@@ -427,7 +441,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, mut settings, identity, frontier, layers, pipelines } = self;
+        let Self { spider, user_agent, seeds, mut settings, identity, frontier, layers, pipelines, conducts } = self;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
@@ -447,7 +461,7 @@ impl<S: Spider> Crawler<S> {
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
         let warnings = transport.warnings();
-        let fetch = FetchStack::http(transport, said, true).layers(layers);
+        let fetch = FetchStack::http(transport, said).layers(layers);
         Ok(Plan {
             spider: Arc::new(spider),
             user_agent,
@@ -458,6 +472,7 @@ impl<S: Spider> Crawler<S> {
             fetch,
             warnings,
             pipelines,
+            conducts,
             threads,
             offload,
         })
@@ -477,6 +492,7 @@ struct Plan<S: Spider> {
     /// What the report has to say of the settings.
     warnings: Vec<String>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    conducts: Conducts,
     threads: OffloadThreads,
     offload: Offload,
 }

@@ -86,7 +86,17 @@ pub enum Error {
         /// The status.
         status: u16,
     },
-    /// The crawl has ended.
+    /// The domain has refused too often in a row and is left alone: ask again at `until`, or ask another.
+    #[error("{domain} is left alone until {}: {why}", humantime::format_rfc3339_seconds(*until))]
+    GivenUp {
+        /// The domain.
+        domain: String,
+        /// What it did.
+        why: String,
+        /// When it may be asked again.
+        until: SystemTime,
+    },
+    /// The crawl has ended: start another.
     #[error("the crawl has ended")]
     Ended,
     /// The system refused what the crawl needs to run, such as a thread.

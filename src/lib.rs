@@ -64,11 +64,13 @@
 
 // nouns: plain data, no actors, no I/O
 pub mod clock;
+pub mod duration_text;
 pub mod extract;
 pub mod outcome;
 pub mod error;
 pub mod domain;
 pub mod rate;
+pub mod limits;
 pub mod identity;
 pub mod request;
 pub mod response;
@@ -85,7 +87,9 @@ pub mod quota;
 pub mod adaptive;
 pub mod retry;
 pub mod recrawl;
+pub mod conduct;
 pub mod permit;
+pub mod conducts;
 // what a crawl has done
 pub mod stats;
 pub mod report;
@@ -101,6 +105,8 @@ pub mod crawl_log;
 pub mod handle;
 pub mod crawler;
 pub mod client;
+#[doc(hidden)]
+pub mod bench_support;
 
 pub use client::ThrottledClient;
 pub use crawler::Crawler;

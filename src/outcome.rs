@@ -23,7 +23,8 @@ pub enum Outcome {
     },
     /// A redirect that leads back, or the eleventh in a row.
     RedirectLoop(String),
-    /// The domain refused us for now (429, 503): the request waits, and its retry budget is untouched.
+    /// The domain refused us for now (429, 503, or another status with a wait that it asks for): the request waits, and
+    /// its retry budget is untouched.
     Refused {
         /// The status of the answer.
         status: u16,
@@ -83,8 +84,9 @@ impl Outcome {
     /// Tells whether trying again may end better.
     pub fn is_transient(&self) -> bool {
         match self {
-            // 408 Request Timeout, 500, 502 Bad Gateway, 504 Gateway Timeout; 522 and 524 are Cloudflare's time-outs.
-            Self::Status(status) => matches!(status, 408 | 500 | 502 | 504 | 522 | 524),
+            // 408 Request Timeout, 425 Too Early (RFC 8470), 500, 502 Bad Gateway, 504 Gateway Timeout; Cloudflare says
+            // 520 to 524 of a server behind it that answers wrongly, not at all, or too late.
+            Self::Status(status) => matches!(status, 408 | 425 | 500 | 502 | 504 | 520..=524),
             Self::Fetch(error) => error.is_transient(),
             _ => false,
         }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{Domain, DomainKey},
+    duration_text,
     error::Error,
+    limits::Limits,
     rate::{LONGEST_WINDOW, Rate},
 };
 
@@ -21,10 +23,10 @@ pub struct Politeness {
     /// At most so many starts in any window, for each domain.
     pub rate: Option<Rate>,
     /// The least time between two starts, for each domain.
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration_text::optional")]
     pub spacing: Option<Duration>,
     /// The least time between the end of a response and the next start, for each domain.
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration_text::optional")]
     pub rest: Option<Duration>,
     /// Lengthens each spacing by a random part of itself, from 0 up to this (0.5: up to half as long again).
     pub jitter: f64,
@@ -86,10 +88,10 @@ pub struct Override {
     /// See [`Politeness::rate`].
     pub rate: Option<Rate>,
     /// See [`Politeness::spacing`].
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration_text::optional")]
     pub spacing: Option<Duration>,
     /// See [`Politeness::rest`].
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration_text::optional")]
     pub rest: Option<Duration>,
     /// See [`Politeness::per_domain`].
     pub per_domain: Option<NonZeroU32>,
@@ -106,35 +108,6 @@ impl Override {
                 name == suffix.trim_start_matches('.') || name.ends_with(&suffix)
             }
         }
-    }
-}
-
-/// What holds for one domain: the settings after defaults, overrides and the robots file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    /// At most so many starts in any window.
-    pub rate: Rate,
-    /// The least time between two starts.
-    pub spacing: Duration,
-    /// The least time between the end of a response and the next start.
-    pub rest: Duration,
-    /// See [`Politeness::jitter`].
-    pub jitter: f64,
-    /// The most requests in flight.
-    pub in_flight: NonZeroU32,
-}
-
-impl Limits {
-    /// A rate alone, with any number in flight.
-    pub fn rate(rate: Rate) -> Self {
-        Self { rate, spacing: Duration::ZERO, rest: Duration::ZERO, jitter: 0.0, in_flight: NonZeroU32::MAX }
-    }
-
-    /// Slows down to at least `spacing` between two starts; never speeds up.
-    #[must_use]
-    pub fn slowed_to(mut self, spacing: Duration) -> Self {
-        self.spacing = self.spacing.max(spacing);
-        self
     }
 }
 
@@ -196,71 +169,6 @@ fn check_time(setting: &str, time: Duration) -> Result<(), Error> {
     Err(Error::setting(setting, why))
 }
 
-/// Durations as people write them: `1s`, `250ms`, `2m 30s`, or a number of seconds.
-pub mod duration_text {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    /// Writes a duration as text.
-    ///
-    /// # Errors
-    /// The serializer's.
-    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*duration))
-    }
-
-    /// Reads a duration.
-    ///
-    /// # Errors
-    /// It is neither text like `1s` nor a number of seconds.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Seconds(f64),
-            Text(String),
-        }
-        match Written::deserialize(deserializer)? {
-            Written::Seconds(seconds) => Duration::try_from_secs_f64(seconds).map_err(D::Error::custom),
-            Written::Text(text) => parse(&text).map_err(D::Error::custom),
-        }
-    }
-
-    /// Reads a duration from text; a bare number is seconds.
-    ///
-    /// # Errors
-    /// Shows how to write one.
-    pub fn parse(text: &str) -> Result<Duration, String> {
-        let refuse = || format!("`{text}` is no duration; write it like 1s, 250ms or 2m");
-        match text.trim().parse::<f64>() {
-            Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| refuse()),
-            Err(_) => humantime::parse_duration(text.trim()).map_err(|_| refuse()),
-        }
-    }
-}
-
-/// As [`duration_text`], where nothing may be given.
-pub(crate) mod optional_duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[allow(clippy::ref_option, reason = "serde calls it with a reference")]
-    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        match duration {
-            Some(duration) => super::duration_text::serialize(duration, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        #[derive(Deserialize)]
-        struct Given(#[serde(with = "super::duration_text")] Duration);
-        Ok(Option::<Given>::deserialize(deserializer)?.map(|given| given.0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,13 +202,6 @@ mod tests {
         assert_eq!(limits(json, "notslow.org").spacing, Duration::from_secs(1));
         let fast = limits(json, "fast.org");
         assert_eq!((fast.in_flight.get(), fast.spacing), (4, Duration::from_secs(1)), "the second is kept");
-    }
-
-    #[test]
-    fn robots_may_slow_a_domain_down_but_never_speed_it_up() {
-        let limits = Politeness::default().limits(&Domain::new("e.org"));
-        assert_eq!(limits.slowed_to(Duration::from_secs(3)).spacing, Duration::from_secs(3));
-        assert_eq!(limits.slowed_to(Duration::from_millis(1)).spacing, Duration::from_secs(1));
     }
 
     #[test]

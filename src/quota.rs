@@ -73,6 +73,10 @@ impl Quota {
 /// Reads the strictest quota that the headers tell. `now` is the calendar's, for instants; the server's own `Date` goes
 /// before it, so that a wrong clock here does no harm.
 pub fn read(headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
+    // Most answers have none: one look at each name is cheaper than a look-up for each name that there may be.
+    if !headers.keys().any(|name| name.as_str().starts_with("ratelimit") || name.as_str().starts_with("x-rate")) {
+        return None;
+    }
     let date = text(headers, "date").and_then(|date| httpdate::parse_http_date(date).ok());
     let now = date.unwrap_or(now);
     let policy = all(headers, "ratelimit-policy").flat_map(items).collect::<Vec<_>>();

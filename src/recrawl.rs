@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::politeness::optional_duration;
+use crate::duration_text;
 
 /// What is fetched again. By default nothing is, as with Scrapy's filter of duplicates; a single request can ask for
 /// it with [`dont_filter`](crate::request::Request::dont_filter).
@@ -16,7 +16,7 @@ pub struct Recrawl {
     pub seeds: bool,
     /// A URL that is found or seeded this long after it was last taken in counts as new, and is forgotten if it is not.
     /// A crawl that lasts longer than this goes on for as long as pages link to each other.
-    #[serde(with = "optional_duration")]
+    #[serde(with = "duration_text::optional")]
     pub revisit_after: Option<Duration>,
 }
 

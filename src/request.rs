@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::{
+    domain::Domain,
     error::Error,
     identity::{Fingerprint, strip_user_info},
 };
@@ -46,6 +47,9 @@ pub struct Request {
     /// The proxy that this request goes through; see [`Request::via`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Arc<str>>,
+    /// The domain that the request burdens, from admission on: it is sent under a permit of this domain and no other.
+    #[serde(skip)]
+    pub(crate) domain: Option<Domain>,
     /// The typed state as JSON; see [`Request::state`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<Arc<str>>,
@@ -75,6 +79,7 @@ impl Request {
             redirected_from: Vec::new(),
             dont_filter: false,
             proxy: None,
+            domain: None,
             state: None,
         }
     }

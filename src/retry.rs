@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{outcome::Outcome, politeness::duration_text};
+use crate::{duration_text, outcome::Outcome};
 
 /// When a request that failed is tried again: exponential back-off with full jitter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -102,7 +102,7 @@ pub struct DomainStats {
     pub most_in_flight: u32,
     /// Pages that ended well.
     pub pages: u64,
-    /// Answers 429 and 503.
+    /// Answers that refused us for now: 429, 503, and others that asked for a wait.
     pub refusals: u64,
     /// What the robots file said that came last: `rules`, `none`, `could not be had`; with the longest spacing that
     /// one of the domain's files asks for, and what it was held to if that is less.

@@ -1,16 +1,17 @@
-//! Throttle: when a domain may be asked again. Knows no clock and no network.
+//! Throttle: when a domain may be asked again, by one set of limits. Knows no clock and no network.
 //!
-//! The law, for each domain: in *any* window of the rate at most `count` starts; between two starts at least the
-//! spacing; after each response at least the rest; at most so many in flight; none while the domain cools.
-//! [`Throttle::grant`] plans with this law and [`Throttle::try_start`] holds it at the moment of sending: it is
-//! one rule, seen from two places.
+//! The law: in *any* window of the rate at most `count` starts; between two starts at least the spacing; after each
+//! response at least the rest; at most so many in flight; none while the domain cools. [`Throttle::look`] plans with
+//! this law and [`Throttle::may_start`] holds it at the moment of writing: one rule, used in two places. Where several
+//! tenants ask one domain, each brings a throttle of its own, every throttle counts every start, and a start needs
+//! leave of all ([`Conduct`](crate::conduct::Conduct)).
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use crate::politeness::Limits;
+use crate::limits::Limits;
 
 /// The earliest instant at which asking again makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +24,8 @@ pub enum Refusal {
     NotBefore(Instant),
     /// As many requests are in flight as may be: ask again when one ends.
     Full,
+    /// Another tenant of the domain goes first: ask again when told so, at the latest at this instant.
+    Turn(Instant),
 }
 
 /// How late after its place on the even grid a start may be and still keep that grid, so that the lateness of timers
@@ -37,16 +40,20 @@ const CATCH_UP_EVENLY: Duration = Duration::from_millis(100);
 /// grid smooths and the window holds.
 const SHORTEST_EVEN_INTERVAL: Duration = Duration::from_millis(4);
 
-/// See [`Throttle::assume_asked`].
+/// See [`Throttle::assume_asked`]: waiting for a window this short costs little.
 const SHORT_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long to wait when another request of the domain is being written right now.
 const WRITING: Duration = Duration::from_millis(1);
 
-/// The state of one domain's rate law.
+/// The state of one rate law at one domain.
 #[derive(Clone, Debug)]
 pub struct Throttle {
     limits: Limits,
+    /// Starts in all, whoever made them.
+    made: u64,
+    /// How many of them were made before the limits last changed, and when the last of those was made.
+    made_before: Option<(u64, Instant)>,
     /// The last starts, oldest first: as many as the rate's window counts; empty without a rate.
     starts: VecDeque<Instant>,
     last_start: Option<Instant>,
@@ -61,9 +68,8 @@ pub struct Throttle {
     planned: u32,
     /// Permits started and not yet released.
     running: u32,
-    /// A request is between [`Throttle::try_start`] and [`Throttle::started`].
+    /// A request is between [`Throttle::begin_writing`] and [`Throttle::started`].
     writing: bool,
-    evidence: Evidence,
 }
 
 /// A wider spacing for a while.
@@ -86,9 +92,11 @@ pub struct Evidence {
 
 impl Throttle {
     /// Creates the throttle of a domain that was never asked.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
+            made: 0,
+            made_before: None,
             starts: VecDeque::new(),
             last_start: None,
             last_end: None,
@@ -99,7 +107,6 @@ impl Throttle {
             planned: 0,
             running: 0,
             writing: false,
-            evidence: Evidence::default(),
         }
     }
 
@@ -108,69 +115,99 @@ impl Throttle {
         &self.limits
     }
 
-    /// Changes the limits from now on. Starts that were made under the old ones count under the new; those that are
-    /// not remembered one by one count as if they had come with the oldest that is.
-    pub fn set_limits(&mut self, limits: Limits) {
+    /// Changes the limits from now on. Starts that were made under the old limits count under the new ones. Starts no
+    /// longer remembered count as late as the old limits let them be: each at least the old spacing before the next, and
+    /// those made under limits before the old ones as made with the last of them.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        let apart = self.least_apart();
         self.limits = limits;
         self.gap = with_margin(limits.spacing);
         self.grid = None;
-        let Some(window) = limits.rate.window() else { return self.starts.clear() };
+        self.recall_starts(apart);
+        self.made_before = self.last_start.map(|last| (self.made, last));
+    }
+
+    /// The least distance of two starts under the limits in force.
+    fn least_apart(&self) -> Duration {
+        let window = self.limits.rate.window().filter(|_| self.burst_slots() == 0 && self.is_even());
+        window.map_or(Duration::ZERO, |window| floor_of(window.interval())).max(self.limits.spacing)
+    }
+
+    /// Fills the new window with starts that the old limits did not remember one by one.
+    fn recall_starts(&mut self, apart: Duration) {
+        let Some(window) = self.limits.rate.window() else { return self.starts.clear() };
         let most = window.count.get() as usize;
         let surplus = self.starts.len().saturating_sub(most);
         self.starts.drain(..surplus);
-        if let Some(oldest) = self.starts.front().copied().or(self.last_start) {
-            let made = usize::try_from(self.evidence.requests).unwrap_or(usize::MAX).min(most);
-            while self.starts.len() < made {
-                self.starts.push_front(oldest);
+        let Some(oldest) = self.starts.front().copied().or(self.last_start) else { return };
+        let made = usize::try_from(self.made).unwrap_or(usize::MAX);
+        let (before, last_before) = self.made_before.map_or((0, oldest), |(count, at)| (count, at.min(oldest)));
+        let under_old = made.saturating_sub(usize::try_from(before).unwrap_or(usize::MAX));
+        // Where none is remembered, the last start is itself the first to be filled in.
+        let mut next = if self.starts.is_empty() { Some(oldest) } else { oldest.checked_sub(apart) };
+        while self.starts.len() < made.min(most) {
+            let at = match next {
+                Some(at) if self.starts.len() < under_old => at,
+                _ => last_before,
+            };
+            if self.last_start.is_some_and(|last| at + window.per * 2 < last) {
+                // It has left every window that a later start can be in.
+                return;
             }
+            self.starts.push_front(at);
+            next = at.checked_sub(apart);
         }
     }
 
-    /// Takes a place for one request and returns the instant that it is due, at or after `now`. The place is given
-    /// back by [`Throttle::release`].
+    /// Tells when one more request is due, at or after `now`, without taking a place for it.
     ///
     /// # Errors
-    /// [`Refusal::Full`], or [`Refusal::NotBefore`] where the place would be due only after `horizon`.
-    pub fn grant(&mut self, now: Instant, horizon: Instant) -> Result<Instant, Refusal> {
+    /// As many are in flight as may be.
+    pub(crate) fn look(&self, now: Instant) -> Result<Instant, Refusal> {
         if self.in_flight() >= self.limits.in_flight.get() {
             return Err(Refusal::Full);
         }
-        let due = self.due_after(self.planned, now);
-        if due > horizon {
-            return Err(Refusal::NotBefore(due));
-        }
-        self.planned += 1;
-        Ok(due)
+        Ok(self.due_after(self.planned, now))
     }
 
-    /// Allows one granted request to be written now. It must be followed by [`Throttle::started`] once it is written,
-    /// or by [`Throttle::release`].
+    /// Takes a place for one request. It is given back by [`Throttle::release`].
+    pub(crate) fn plan(&mut self) {
+        self.planned += 1;
+    }
+
+    /// Tells whether one granted request may be written now. If all who must agree do, [`Throttle::begin_writing`]
+    /// follows.
     ///
     /// # Errors
     /// The law allows it only later: a permit that comes late is timed again, never bunched with the next.
-    pub fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
+    pub(crate) fn may_start(&self, now: Instant) -> Result<(), NotBefore> {
         if self.writing {
             return Err(NotBefore(now + WRITING));
         }
         match self.earliest() {
             Some(earliest) if earliest > now => Err(NotBefore(earliest)),
-            _ => {
-                self.writing = self.is_paced();
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
+    /// Lets nothing else start until the granted request that is now being written has been: followed by
+    /// [`Throttle::started`], or by [`Throttle::release`].
+    pub(crate) fn begin_writing(&mut self) {
+        self.writing = self.is_paced();
+    }
+
     /// Records that a granted request was written at `at`. `random` in 0.0..1.0 draws the jitter of the next gap.
-    pub fn started(&mut self, at: Instant, random: f64) {
+    /// Returns the time since the start before, whoever made that.
+    pub(crate) fn started(&mut self, at: Instant, random: f64) -> Option<Duration> {
         self.writing = false;
         self.planned = self.planned.saturating_sub(1);
         self.running += 1;
-        self.evidence.note_start(self.last_start.map(|last| at.saturating_duration_since(last)), self.running);
+        self.made += 1;
+        let since_last = self.last_start.map(|last| at.saturating_duration_since(last));
         self.last_start = Some(at);
         self.slow = self.slow.filter(|slow| slow.until > at);
         self.gap = with_margin(self.limits.spacing.mul_f64(1.0 + self.limits.jitter * random));
-        let Some(window) = self.limits.rate.window() else { return };
+        let Some(window) = self.limits.rate.window() else { return since_last };
         while self.starts.len() >= window.count.get() as usize {
             self.starts.pop_front();
         }
@@ -178,13 +215,17 @@ impl Throttle {
         let patience = self.patience();
         let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= patience);
         self.grid = Some(on_time.unwrap_or(at) + window.interval());
+        since_last
     }
 
     /// Takes for granted that the domain was asked as much as was lawful up to `at`, by somebody who is gone.
     ///
     /// A rate that is kept evenly goes on evenly. Where it could have come in a burst, or its window is so short that
-    /// waiting for it costs little, the window counts as full.
-    pub fn assume_asked(&mut self, at: Instant) {
+    /// waiting for it costs little, the window counts as full. What was really asked later than `at` is kept.
+    pub(crate) fn assume_asked(&mut self, at: Instant) {
+        if self.last_start >= Some(at) {
+            return;
+        }
         (self.last_start, self.last_end) = (Some(at), Some(at));
         let Some(window) = self.limits.rate.window() else { return };
         self.grid = Some(at + window.interval());
@@ -194,7 +235,7 @@ impl Throttle {
     }
 
     /// Gives a place back at `now`; `started` tells whether its request was written.
-    pub fn release(&mut self, now: Instant, started: bool) {
+    pub(crate) fn release(&mut self, now: Instant, started: bool) {
         if started {
             self.running = self.running.saturating_sub(1);
             self.last_end = Some(now);
@@ -204,23 +245,23 @@ impl Throttle {
     }
 
     /// Turns a started request into a granted one, for a second attempt under the same permit.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.running = self.running.saturating_sub(1);
         self.planned += 1;
     }
 
     /// Lets nothing start before `until`; a shorter wish never shortens a longer one.
-    pub fn cool(&mut self, until: Instant) {
+    pub(crate) fn cool(&mut self, until: Instant) {
         self.cooling_until = self.cooling_until.max(Some(until));
     }
 
     /// Leaves at least `spacing` between two starts until `until`; the latest wish replaces the one before.
-    pub fn slow(&mut self, spacing: Duration, until: Instant) {
+    pub(crate) fn slow(&mut self, spacing: Duration, until: Instant) {
         self.slow = Some(Slow { spacing, until });
     }
 
     /// Lifts what [`Throttle::slow`] asked for.
-    pub fn hurry(&mut self) {
+    pub(crate) fn hurry(&mut self) {
         self.slow = None;
     }
 
@@ -243,9 +284,9 @@ impl Throttle {
         self.planned + self.running
     }
 
-    /// Returns what the domain was really asked.
-    pub fn evidence(&self) -> Evidence {
-        self.evidence
+    /// Returns how many requests are in flight: written, and their permits not ended.
+    pub(crate) fn running(&self) -> u32 {
+        self.running
     }
 
     /// Tells whether each start has a place of its own on the even grid, rather than the window alone holding them.
@@ -324,7 +365,8 @@ impl Throttle {
 }
 
 impl Evidence {
-    fn note_start(&mut self, gap: Option<Duration>, in_flight: u32) {
+    /// Counts a request that started `gap` after the one before, as one of `in_flight`.
+    pub(crate) fn note_start(&mut self, gap: Option<Duration>, in_flight: u32) {
         self.requests += 1;
         self.smallest_gap = match (self.smallest_gap, gap) {
             (Some(smallest), Some(gap)) => Some(smallest.min(gap)),

@@ -16,6 +16,7 @@ use std::{
 use actix_crawler::{
     ThrottledClient,
     client::{ClientBuilder, ExecutionProgress},
+    conducts::Conducts,
     domain::DomainKey,
     error::{Error, Result},
     rate::Rate,
@@ -30,7 +31,7 @@ const CONTACT: &str = "clienttest/1.0 (+https://example.org/bot)";
 
 fn builder(rate: Rate) -> ClientBuilder {
     let quick = Retry { base: 10 * MS, max: 20 * MS, ..Retry::default() };
-    ThrottledClient::builder(CONTACT).rate(rate).allow_private().retry(quick)
+    ThrottledClient::builder(CONTACT).rate(rate).allow_private().retry(quick).conducts(&Conducts::new())
 }
 
 fn unlimited() -> ThrottledClient {
@@ -195,6 +196,57 @@ async fn what_may_not_be_repeated_is_not() {
     assert_eq!(client.post(broken.url("/")).send().await.unwrap().status(), 502);
     let again = client.post(broken.url("/")).repeatable(true).send().await.unwrap();
     assert_eq!((again.status(), again.attempts()), (200, 2));
+}
+
+/// Three POSTs one after the other to a server that only refuses all went out: the domain's queue was empty between
+/// them, and how often it had refused was forgotten.
+#[tokio::test]
+async fn requests_that_are_not_repeated_wait_longer_with_each_refusal() {
+    let api = Recorder::start(|_| Answer::status(503));
+    let client = unlimited();
+    for _ in 0..3 {
+        assert_eq!(client.post(api.url("/")).send().await.unwrap().status(), 503);
+        tokio::time::sleep(800 * MS).await;
+    }
+    let at = api.arrivals().0;
+    assert!(at[1] - at[0] >= 5 * S && at[2] - at[1] >= 10 * S, "{:?}, {:?}", at[1] - at[0], at[2] - at[1]);
+}
+
+/// It was asked at the full rate, 44 to 49 times a second, all refused.
+#[tokio::test]
+async fn a_domain_that_was_given_up_is_not_asked_and_its_callers_hear_of_it_at_once() {
+    // More than a day: one such answer is enough.
+    let api = Recorder::start(|_| Answer::status(503).header("retry-after", 100_000).after(50 * MS));
+    let client = builder(Rate::per_second(50)).concurrency(1).build().unwrap();
+    let began = Instant::now();
+    let ended = join_all((0..20).map(|_| client.get(api.url("/")).send())).await;
+    let (answered, given_up): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
+    assert_eq!((answered.len(), api.asked().len()), (1, 1), "who asked gets the answer");
+    for error in given_up.into_iter().map(Result::unwrap_err).chain(client.get(api.url("/")).send().await.err()) {
+        let Error::GivenUp { domain, why, until } = error else { panic!("{error}") };
+        assert_eq!(domain, "127.0.0.1");
+        assert!(why.contains("503"), "{why}");
+        assert!(until.duration_since(std::time::SystemTime::now()).unwrap() > 86_000 * S);
+    }
+    assert!(began.elapsed() < S, "{:?}", began.elapsed());
+    assert_eq!(api.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wait_that_any_status_asks_for_is_waited_for() {
+    let api = Recorder::start(|asked| match asked.index {
+        0 => Answer::status(403).header("retry-after", 1),
+        1 => Answer::status(403).header("x-ratelimit-remaining", 0).header("x-ratelimit-reset", 1),
+        2 => Answer::status(502).header("retry-after", 1),
+        _ => Answer::ok(""),
+    });
+    let client = builder(Rate::UNLIMITED).retry(Retry { attempts: 1, ..Retry::default() }).build().unwrap();
+    let response = client.get(api.url("/")).send().await.unwrap();
+    assert_eq!((response.status(), response.attempts()), (200, 4));
+    assert!(api.arrivals().smallest_gap() >= S);
+    let forbids = Recorder::start(|_| Answer::status(403));
+    assert_eq!(client.get(forbids.url("/")).send().await.unwrap().status(), 403);
+    assert_eq!(forbids.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -205,6 +205,7 @@ fn every_reachable_page_is_fetched_exactly_once_and_nothing_else_is() {
     let scope = Scope { paths: vec!["/docs/".into()], ..Scope::default() };
     let items = Collect::new();
     let report = run(Crawler::new(links, CONTACT)
+        .conducts(&actix_crawler::conducts::Conducts::new())
         .politeness(Politeness::default())
         .scope(scope)
         .rate(Rate::UNLIMITED)

@@ -296,7 +296,11 @@ fn the_shortest_program_is_the_politest() {
         "/robots.txt" => Answer::ok("user-agent: *\ndisallow: /private"),
         _ => Answer::page(["/a", "/private"]).after(20 * MS),
     });
-    let report = run(Crawler::new(links, CONTACT).resolve(site.rule()).allow_private().seed("http://shop.test/"));
+    let report = run(Crawler::new(links, CONTACT)
+        .conducts(&actix_crawler::conducts::Conducts::new())
+        .resolve(site.rule())
+        .allow_private()
+        .seed("http://shop.test/"));
     assert_eq!(site.paths(), ["/robots.txt", "/", "/a"]);
     assert!(site.arrivals().smallest_gap() >= Duration::from_secs(1), "{:?}", site.arrivals().smallest_gap());
     assert!(site.asked().iter().all(|asked| asked.in_flight == 1 && asked.header("user-agent") == Some(CONTACT)));

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use actix_crawler::{ThrottledClient, client::Response, error::Result, rate::Rate};
+use actix_crawler::{ThrottledClient, client::Response, conducts::Conducts, error::Result, rate::Rate};
 use recorder::{Answer, Asked, Recorder};
 
 const S: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn client(rate: Rate) -> ThrottledClient {
-    ThrottledClient::builder(CONTACT).rate(rate).allow_private().build().unwrap()
+    ThrottledClient::builder(CONTACT).rate(rate).allow_private().conducts(&Conducts::new()).build().unwrap()
 }
 
 /// The API of the question: each answer takes 0.5 to 1 s.

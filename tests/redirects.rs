@@ -157,7 +157,11 @@ fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
     let seed = seed.header("Authorization", "Bearer x").header("Cookie", "k=v").header("X-Own", "y");
     let states = Collect::new();
     let spider = |page: &Response| Ok(Parsed::of(page.state::<u32>()?));
-    let crawler = Crawler::new(spider, CONTACT).resolve(site.rule()).allow_private().ignore_robots();
+    let crawler = Crawler::new(spider, CONTACT)
+        .conducts(&actix_crawler::conducts::Conducts::new())
+        .resolve(site.rule())
+        .allow_private()
+        .ignore_robots();
     let crawler = crawler.within(Within::Any).rate(Rate::UNLIMITED).pipeline(states.clone());
     run(crawler.request(seed.with_state(&7_u32).unwrap()));
     let asked = site.asked();

@@ -130,16 +130,56 @@ fn a_domain_that_only_refuses_or_is_not_there_is_given_up_and_everything_adds_up
     }
 }
 
-/// `Retry-After: 0` and dates that have passed ask for no wait: still a refusal, and no failure of the page.
+/// `Retry-After: 0` asks for no wait: still a refusal, and no failure of the page.
 #[test]
 fn a_refusal_that_asks_for_no_wait_is_tried_again() {
-    let site = Recorder::start(|asked| match (asked.host.as_str(), asked.time) {
-        ("zero.test", 1) => Answer::status(429).header("retry-after", 0),
-        ("past.test", 1) => Answer::status(503).header("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"),
+    let site = Recorder::start(|asked| match asked.time {
+        1 => Answer::status(429).header("retry-after", 0),
         _ => Answer::ok(""),
     });
     // Twelve refusals, each forgiven by the answer after it.
-    let seeds = ["zero.test", "past.test"].map(|host| (0..12).map(move |n| format!("http://{host}/{n}")));
-    let report = run(tried_once(&site).spacing(10 * MS).seeds(seeds.into_iter().flatten()));
-    assert_eq!((report.pages(), report.failed(), site.count()), (24, 0, 48), "{report}");
+    let report = run(tried_once(&site).spacing(10 * MS).seeds((0..12).map(|n| format!("http://zero.test/{n}"))));
+    assert_eq!((report.pages(), report.failed(), site.count()), (12, 0, 24), "{report}");
+}
+
+/// A date that has passed is no wait that was asked for: the own back-off holds, and grows. Such a domain was asked once
+/// a second for ever.
+#[test]
+fn a_retry_after_of_1970_waits_as_long_as_none() {
+    let site = Recorder::start(|asked| match asked.index {
+        0..2 => Answer::status(503).header("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        _ => Answer::ok(""),
+    });
+    let report = run(tried_once(&site).spacing(10 * MS).seed("http://past.test/"));
+    assert_eq!((report.pages(), report.failed()), (1, 0), "{report}");
+    let at = site.arrivals().0;
+    assert!(at[1] - at[0] >= 5 * S && at[2] - at[1] >= 10 * S, "{:?}, {:?}", at[1] - at[0], at[2] - at[1]);
+}
+
+/// RFC 9110 §10.2.3; the others are what they were: final, or a failure of the page.
+#[test]
+fn a_wait_that_any_status_asks_for_is_waited_for() {
+    let site = Recorder::start(|asked| match (asked.host.as_str(), asked.time) {
+        ("forbids.test", 1) => Answer::status(403).header("retry-after", 2),
+        ("overloaded.test", 1) => Answer::status(500).header("retry-after", 1),
+        ("used-up.test", 1) => Answer::status(403).header("x-ratelimit-remaining", 0).header("x-ratelimit-reset", 1),
+        ("never.test", _) => Answer::status(403),
+        _ => Answer::ok(""),
+    });
+    let hosts = ["forbids.test", "overloaded.test", "used-up.test", "never.test"];
+    let seeds = hosts.iter().flat_map(|host| (0..3).map(move |n| format!("http://{host}/{n}")));
+    let (report, log) = run_logged(tried_once(&site).spacing(10 * MS).seeds(seeds));
+    // Each page of the first three was refused once, and no budget of retries was touched.
+    assert_eq!((report.pages(), report.failed()), (9, 3), "{report}");
+    assert_eq!(report.stats.get("outcome/refused"), 9, "{report}");
+    let by_host = site.by_host();
+    for (host, wait) in [("forbids.test", 2 * S), ("overloaded.test", S), ("used-up.test", S)] {
+        let asked = &by_host[host];
+        assert_eq!(asked.len(), 6, "{host}");
+        for pair in asked.windows(2).filter(|pair| pair[0].time == 1) {
+            assert!(pair[1].at - pair[0].at >= wait, "{host}: {:?}", pair[1].at - pair[0].at);
+        }
+    }
+    assert_eq!(by_host["never.test"].len(), 3);
+    assert!(log.iter().filter(|line| line.domain == "never.test").all(|line| line.outcome == "status"));
 }

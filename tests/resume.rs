@@ -379,3 +379,28 @@ fn a_second_process_is_told_who_holds_the_state() {
     first.kill().unwrap();
     first.wait().unwrap();
 }
+
+/// With a limit of two, one new seed a run gave six pages in six runs: a domain whose state was gone when the page was
+/// committed was not stored.
+#[test]
+fn the_pages_of_a_domain_are_counted_over_all_runs() {
+    let site =
+        Recorder::start(|_| Answer::ok("").header("content-type", "text/html").after(Duration::from_millis(150)));
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..5 {
+        let scope = Scope { within: Within::Any, max_pages_per_domain: Some(2), ..Scope::default() };
+        let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+            .conducts(&actix_crawler::conducts::Conducts::new())
+            .seed(site.url(&format!("/{run}")))
+            .allow_private()
+            .ignore_robots()
+            .scope(scope)
+            .rate(Rate::UNLIMITED)
+            .threads(1)
+            .state(dir.path().join("state"))
+            .run_blocking()
+            .unwrap();
+        assert!(report.ledger_adds_up, "{report}");
+        assert_eq!(site.count(), 2.min(run + 1), "after run {run}: {report}");
+    }
+}

@@ -5,13 +5,14 @@ mod recorder;
 
 use std::time::Duration;
 
-use actix_crawler::{Crawler, politeness::Politeness, prelude::*};
+use actix_crawler::{Crawler, conducts::Conducts, politeness::Politeness, prelude::*};
 use crawls::{Links, MS, block_on, end_of, links, read_log, run, run_logged, until};
 use recorder::{Answer, Recorder};
 
 /// A crawl that obeys robots files, as `TestBot`.
 fn crawler() -> Crawler<Links> {
-    Crawler::new(links as Links, "testbot/1.0 (+https://example.org/bot)").allow_private().threads(1)
+    let crawler = Crawler::new(links as Links, "testbot/1.0 (+https://example.org/bot)");
+    crawler.conducts(&Conducts::new()).allow_private().threads(1)
 }
 
 #[test]
@@ -123,6 +124,31 @@ fn a_crawl_delay_holds_also_after_the_domain_was_forgotten() {
         end_of(&handle).await;
     });
     assert_eq!(site.paths(), ["/robots.txt", "/1", "/2", "/3", "/4"]);
+    assert!(site.arrivals().smallest_gap() >= DELAY, "{:?}", site.arrivals().smallest_gap());
+}
+
+/// `a` asks for a delay and `b` has no file. After a quiet moment `b` was asked at the crawl's own pace.
+#[test]
+fn a_crawl_delay_of_one_origin_holds_for_its_whole_domain_also_after_a_quiet_moment() {
+    const DELAY: Duration = Duration::from_millis(700);
+    let site = Recorder::start(|asked| match (asked.host.as_str(), asked.path.as_str()) {
+        ("a.x.test", "/robots.txt") => Answer::ok("user-agent: *\ncrawl-delay: 0.7"),
+        (_, "/robots.txt") => Answer::status(404),
+        // Longer than the delay: the domain's throttle is fresh as soon as this is here.
+        _ => Answer::ok("").after(900 * MS),
+    });
+    block_on(async {
+        let handle = crawler().resolve(site.rule()).spacing(10 * MS).stay_open().start().unwrap();
+        handle.seed("http://a.x.test/1").await.unwrap();
+        until("the page is fetched", async || site.count() == 2).await;
+        until("the domain is forgotten", async || handle.progress().await.unwrap().domains_active == 0).await;
+        for path in ["1", "2", "3"] {
+            handle.seed(&format!("http://b.x.test/{path}")).await.unwrap();
+        }
+        handle.close().await;
+        end_of(&handle).await;
+    });
+    assert_eq!(site.count(), 6);
     assert!(site.arrivals().smallest_gap() >= DELAY, "{:?}", site.arrivals().smallest_gap());
 }
 

@@ -78,6 +78,7 @@ fn crawl(seeds: &[String], resolve: &[String], guard: AddressGuard) -> (Arc<Repo
     };
     let follow = |page: &Response| Ok(Parsed::<()>::new().follow(page.links().cloned().collect::<Vec<_>>()));
     let report = Crawler::new(follow, "ssrfbot/1.0 (+https://example.org/bot)")
+        .conducts(&actix_crawler::conducts::Conducts::new())
         .settings(settings)
         .rate(Rate::UNLIMITED)
         .per_domain(8)

@@ -195,7 +195,9 @@ fn crawl(server: &Server, requests: impl IntoIterator<Item = Request>, rate: imp
     settings.politeness.rate = Some(Rate::UNLIMITED);
     rate(&mut settings);
     let pages = Collect::new();
-    let mut crawler = Crawler::new(Keep, "wire/1.0 (+https://example.org/)").settings(settings);
+    let mut crawler = Crawler::new(Keep, "wire/1.0 (+https://example.org/)")
+        .conducts(&actix_crawler::conducts::Conducts::new())
+        .settings(settings);
     crawler = crawler.allow_private().ignore_robots().log(&log).pipeline(pages.clone());
     crawler = requests.into_iter().fold(crawler, Crawler::request);
     let (done, ended) = mpsc::channel();

@@ -8,9 +8,9 @@ use std::{
 };
 
 use actix_crawler::{
+    duration_text,
     error::Error,
     extract::Document,
-    politeness::duration_text,
     rate::Rate,
     scope::Pattern,
     transport::{

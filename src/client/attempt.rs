@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::job::{Job, JobQueue};
+use super::job::Job;
 use crate::{
     clock,
-    cooling::is_refusal,
+    conduct::Heeded,
+    cooling::Verdict,
     error::Error,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, NoPermits, NoResponse},
@@ -46,13 +47,13 @@ pub enum Next {
 
 /// Makes one attempt. If the caller gives up, it ends at once, and with it the permit: one that was not used yet leaves
 /// its place to the next.
-pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules, queue: &dyn JobQueue) -> Next {
+pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules) -> Next {
     let (limit, may_repeat) = (job.options.timeout, job.may_repeat());
     let context = FetchContext::page(rules.body, may_repeat, &NoPermits);
     let due = permit.due();
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
-    let FetchResult { response, receipt, .. } = tokio::select! {
+    let FetchResult { response, receipt, heeded, .. } = tokio::select! {
         biased;
         () = abandoned => return Next::Ended,
         result = within(limit, fetch.fetch(permit, request, context), due) => result,
@@ -63,8 +64,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
         Ok(response) => {
             let started = receipt.started.unwrap_or_else(clock::now);
             job.attempts += 1;
-            let patience_left = queue.learn(&response, started);
-            answered(job, response, Receipt { started: Some(started), ..receipt }, patience_left, rules)
+            answered(job, response, Receipt { started: Some(started), ..receipt }, heeded, rules)
         }
     }
 }
@@ -78,6 +78,7 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
         // It may have been written, so what must not be repeated is not tried again.
         receipt: Receipt { started: Some(due), waited: until_due, elapsed: limit, ..Receipt::default() },
         wire: None,
+        heeded: None,
     })
 }
 
@@ -92,11 +93,13 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
     }
 }
 
-fn answered(mut job: Job, response: RawResponse, receipt: Receipt, patience_left: bool, rules: &Rules) -> Next {
+fn answered(mut job: Job, response: RawResponse, receipt: Receipt, heeded: Option<Heeded>, rules: &Rules) -> Next {
     let status = response.status;
-    if is_refusal(status) {
-        // The domain cools for all. Its queue keeps the job's place until then.
-        return if rules.retry_refusals && patience_left && job.may_repeat() {
+    if let Some(heeded) = heeded {
+        // The domain cools already, for all who ask it. Its queue keeps the job's place until that is over. If the domain
+        // was given up, the caller gets the response that decided it.
+        let cools = matches!(heeded.verdict, Verdict::Cool(_));
+        return if rules.retry_refusals && cools && job.may_repeat() {
             Next::Again(job.into(), Duration::ZERO)
         } else {
             deliver(job, response, receipt)

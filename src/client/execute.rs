@@ -278,7 +278,7 @@ where
 
     /// Returns the next result. `kept_back` results count as if they were under way.
     async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
-        let most = self.client.desk.lines.concurrency().saturating_add(MAX_LOOK_AHEAD);
+        let most = self.client.shared.queues.concurrency().saturating_add(MAX_LOOK_AHEAD);
         // At least one request runs; otherwise there would never be a next result.
         while self.running.is_empty() || self.running.len() + kept_back < most {
             let Some(request) = self.requests.next() else { break };

@@ -1,7 +1,7 @@
 //! Job: one request on its way through queue, worker and network, with the way back to its caller. Does not know where
 //! it waits.
 
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -37,14 +37,10 @@ pub struct RequestOptions {
     pub repeatable: Option<bool>,
 }
 
-/// The queue of a domain, as far as an attempt has to know it.
+/// Where a job waits for a permit, as far as a worker has to know it.
 pub trait JobQueue: Send + Sync {
-    /// Lets the domain learn from a response whose request was written at `started`. False: the domain has refused too
-    /// often in a row.
-    fn learn(&self, response: &RawResponse, started: Instant) -> bool;
-
-    /// Puts a job into the queue of its URL's domain. Drops it if the client has ended.
-    fn requeue(&self, job: Job);
+    /// Puts a job into the queue of its URL's domain.
+    fn requeue(self: Arc<Self>, job: Job);
 }
 
 impl Job {

@@ -2,26 +2,26 @@
 //! from any thread. It has the crawler's throttle, gate and transport, and no limiter of its own.
 //!
 //! ```text
-//! client.get(url).send() ─→ Line (of the domain) ──Permit──→ Workers (arbiters) ─→ Fetch ─→ caller
-//!                            ▲ first come, first served        │
-//!                            └── a refusal, a retry, a hop ────┘
+//! client.get(url).send() ─→ DomainQueue ──Permit──→ Workers (arbiters) ─→ Fetch ─→ caller
+//!                            ▲ first come, first served  │
+//!                            └─ a refusal, a retry, a hop ┘
 //! ```
 
 mod attempt;
+mod domain_queue;
+mod domain_queues;
 mod execute;
 mod job;
-mod line;
-mod lines;
 mod network;
-mod pace;
 mod request;
 mod response;
 mod workers;
 
 use std::{
-    fmt,
+    fmt, io,
     num::NonZeroU32,
-    sync::{Arc, atomic::AtomicU64},
+    pin::Pin,
+    sync::{Arc, Weak, atomic::AtomicU64},
     thread,
     time::Duration,
 };
@@ -29,7 +29,13 @@ use std::{
 use http::Method;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{attempt::Rules, job::Job, line::Line, lines::Lines, workers::Workers};
+use self::{
+    attempt::Rules,
+    domain_queue::{Dispatcher, DomainQueue, Undispatched},
+    domain_queues::DomainQueues,
+    job::{Job, JobQueue},
+    workers::Workers,
+};
 pub use self::{
     execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest},
     request::RequestBuilder,
@@ -37,10 +43,12 @@ pub use self::{
 };
 pub use crate::fetcher::http::ACCEPT_PAGES;
 use crate::{
+    conducts::Conducts,
     domain::{Domain, DomainKey},
     error::{Error, Result},
     fetcher::fetch::FetchStack,
     identity::CanonicalUrl,
+    permit::Permit,
     politeness::{Override, Politeness},
     rate::Rate,
     retry::Retry,
@@ -70,12 +78,12 @@ use crate::{
 /// waits, its place goes to the next.
 #[derive(Clone)]
 pub struct ThrottledClient {
-    desk: Arc<Desk>,
+    shared: Arc<Shared>,
 }
 
 /// What all clones of a client share.
-pub struct Desk {
-    lines: Lines,
+pub struct Shared {
+    queues: DomainQueues,
     workers: Workers,
     body: BodyLimits,
     /// The `Accept` header of requests that have none.
@@ -114,6 +122,7 @@ pub struct ClientBuilder {
     accept: String,
     adaptive: bool,
     threads: usize,
+    conducts: Conducts,
 }
 
 impl ThrottledClient {
@@ -142,6 +151,7 @@ impl ThrottledClient {
             adaptive: false,
             // One worker sends some 10,000 requests a second; more than four would wait for the callers.
             threads: thread::available_parallelism().map_or(1, usize::from).min(4),
+            conducts: Conducts::shared(),
         }
     }
 
@@ -188,40 +198,67 @@ impl ThrottledClient {
     /// Changes the rate of all domains that have none of their own, at once. Earlier starts still count. A window of more
     /// than a day is shortened to a day.
     pub fn set_rate(&self, rate: Rate) {
-        self.desk.lines.set_rate(rate);
+        self.shared.queues.set_rate(rate);
     }
 
     /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once. A
     /// window of more than a day is shortened to a day.
     pub fn set_rate_of(&self, domain: &str, rate: Rate) {
-        self.desk.lines.set_rate_of(domain, rate);
+        self.shared.queues.set_rate_of(domain, rate);
     }
 
     /// Changes at once how many requests may be in flight to each domain. 0 means 1.
     pub fn set_concurrency(&self, in_flight: u32) {
-        self.desk.lines.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
+        self.shared.queues.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
     }
 
-    /// Returns the requests that a domain has received, as measured at the moment of writing; `None` for a domain that was
-    /// not asked lately.
+    /// Returns what this client asked a domain, as measured at the moment of writing; `None` for a domain that it did not
+    /// ask lately. Gaps are measured from the start before, whoever made it.
     pub fn evidence(&self, domain: &Domain) -> Option<Evidence> {
-        self.desk.lines.evidence(domain)
+        self.shared.queues.evidence(domain)
     }
 }
 
-impl Desk {
-    /// Puts a job into the line of its domain.
-    fn admit(self: &Arc<Self>, job: Job) -> Arc<Line> {
-        let domain = self.lines.domain(&job.request.url);
+impl Shared {
+    /// Puts a job into the queue of its domain.
+    fn admit(self: &Arc<Self>, mut job: Job) -> Arc<DomainQueue> {
+        let domain = self.queues.domain(&job.request.url);
+        job.request.domain = Some(domain.clone());
         let mut job = Box::new(job);
         loop {
-            let line = self.lines.line(&domain, self);
-            match line.join(*job) {
-                Ok(()) => return line,
+            let queue = self.queue(&domain);
+            match queue.join(*job) {
+                Ok(()) => return queue,
                 // Forgotten meanwhile: the next look finds, or opens, the new one.
                 Err(back) => job = back,
             }
         }
+    }
+
+    fn queue(self: &Arc<Self>, domain: &Domain) -> Arc<DomainQueue> {
+        let myself: Weak<Self> = Arc::downgrade(self);
+        self.queues.queue(domain, myself)
+    }
+}
+
+impl Dispatcher for Shared {
+    fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+        let queue: Weak<Self> = Arc::downgrade(&self);
+        self.workers.assign(queue, permit, job)
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<()> {
+        self.workers.spawn(task)
+    }
+
+    fn forget(&self, queue: &Arc<DomainQueue>) -> bool {
+        self.queues.forget(queue)
+    }
+}
+
+impl JobQueue for Shared {
+    fn requeue(self: Arc<Self>, job: Job) {
+        drop(self.admit(job));
     }
 }
 
@@ -244,7 +281,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Applies one limit to all requests together, whatever their domains.
+    /// Applies one limit to all requests of this client together, whatever their domains. Other clients do not share it.
     pub fn one_limit(self) -> Self {
         self.limit_by(DomainKey::By(Arc::new(|_| "all".to_owned())))
     }
@@ -252,6 +289,13 @@ impl ClientBuilder {
     /// Sets which requests share a limit; by default those of one registrable domain.
     pub fn limit_by(mut self, key: DomainKey) -> Self {
         self.politeness.domain_key = key;
+        self
+    }
+
+    /// Shares the conduct of domains with whoever was given the same, in place of [`Conducts::shared`], which all crawls
+    /// and clients of a process share.
+    pub fn conducts(mut self, conducts: &Conducts) -> Self {
+        self.conducts = conducts.clone();
         self
     }
 
@@ -336,16 +380,16 @@ impl ClientBuilder {
             canonical: CanonicalUrl::default(),
             body,
         };
-        let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?, false);
-        let desk = Desk {
-            lines: Lines::new(self.politeness, self.adaptive),
+        let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?);
+        let shared = Shared {
+            queues: DomainQueues::new(&self.conducts, self.politeness, self.adaptive),
             workers: Workers::new(self.threads, fetch, rules),
             body,
             accept: self.accept,
             numbers: AtomicU64::new(0),
             _look_ups: LookUps(Some(look_ups)),
         };
-        Ok(ThrottledClient { desk: Arc::new(desk) })
+        Ok(ThrottledClient { shared: Arc::new(shared) })
     }
 }
 

@@ -16,7 +16,7 @@ use url::Url;
 use super::{
     ThrottledClient,
     job::{Job, RequestOptions},
-    line::Line,
+    domain_queue::DomainQueue,
     response::Response,
 };
 use crate::{
@@ -132,7 +132,7 @@ impl RequestBuilder {
     /// goes to the next request.
     ///
     /// # Errors
-    /// The request is wrong, or no whole response came. A response with an error status is a [`Response`]; see
+    /// The request is wrong, no whole response came, or its domain was given up ([`Error::GivenUp`]). A response with an error status is a [`Response`]; see
     /// [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
         let Self { client, method, url, mut headers, body, options } = self;
@@ -141,18 +141,18 @@ impl RequestBuilder {
         })?;
         user_agent::check_headers(&headers, &url)?;
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
-            headers.push(("accept".to_owned(), client.desk.accept.clone()));
+            headers.push(("accept".to_owned(), client.shared.accept.clone()));
         }
         let mut request = Request::new(method, url);
         request.headers = headers;
         request.body = body;
-        let number = client.desk.numbers.fetch_add(1, Ordering::Relaxed);
+        let number = client.shared.numbers.fetch_add(1, Ordering::Relaxed);
         let (job, result) = Job::new(request, options, number);
-        let place = Place { line: client.desk.admit(job), number };
+        let place = Place { queue: client.shared.admit(job), number };
         // No result: the attempt panicked, which the panic hook of its thread has reported.
         let response = result.await.map_err(|_| Error::Ended)??;
         drop(place);
-        response.decode(client.desk.body)
+        response.decode(client.shared.body)
     }
 
     fn written<B: Into<Bytes>, E: Display>(mut self, body: Result<B, E>, content_type: &str) -> Self {
@@ -169,12 +169,12 @@ impl RequestBuilder {
 
 /// A place in a domain's queue, left when the caller waits no longer.
 struct Place {
-    line: Arc<Line>,
+    queue: Arc<DomainQueue>,
     number: u64,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.line.leave(self.number);
+        self.queue.leave(self.number);
     }
 }

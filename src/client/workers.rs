@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread,
 };
 
@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     attempt::{Next, Rules, attempt},
+    domain_queue::Undispatched,
     job::{Job, JobQueue},
 };
 use crate::{
@@ -55,19 +56,9 @@ struct Worker {
 struct Task {
     permit: Permit,
     job: Job,
-    queue: Arc<dyn JobQueue>,
+    queue: Weak<dyn JobQueue>,
     /// Held until the attempt is over.
     in_hand: Arc<()>,
-}
-
-/// What comes back when no worker can be had.
-pub struct NoWorker {
-    /// What the system said.
-    pub error: io::Error,
-    /// The permit, unused.
-    pub permit: Permit,
-    /// The job.
-    pub job: Job,
 }
 
 /// A worker with fewer tasks in hand is chosen before the next is started: few requests need few connections, and those
@@ -81,12 +72,12 @@ impl Workers {
         Self { slots, recipe: Recipe { fetch, rules: rules.into() } }
     }
 
-    /// Gives a job from `queue`, and its permit, to a worker.
+    /// Gives a job and its permit to a worker; if it has to wait again, it goes back to `queue`.
     ///
     /// # Errors
     /// The system refuses a thread; permit and job come back.
-    pub fn assign(&self, queue: Arc<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<NoWorker>> {
-        let refused = |error, permit, job| Err(Box::new(NoWorker { error, permit, job }));
+    pub fn assign(&self, queue: Weak<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+        let refused = |error, permit, job| Err(Box::new(Undispatched { error, permit, job }));
         let Some(slot) = self.choose() else {
             return refused(io::ErrorKind::NotFound.into(), permit, job);
         };
@@ -165,10 +156,13 @@ async fn work(Recipe { fetch, rules }: Recipe, mut tasks: mpsc::UnboundedReceive
 
 /// Makes an attempt, and does what follows from it.
 async fn run(Task { permit, job, queue, in_hand }: Task, fetch: Rc<dyn Fetch>, rules: Arc<Rules>) {
-    let next = attempt(permit, job, &*fetch, &rules, &*queue).await;
+    let next = attempt(permit, job, &*fetch, &rules).await;
     drop(in_hand);
     let Next::Again(mut job, wait) = next else { return };
-    if wait.is_zero() || job.pause(wait).await {
+    // The client may end meanwhile, and its callers with it.
+    if (wait.is_zero() || job.pause(wait).await)
+        && let Some(queue) = queue.upgrade()
+    {
         queue.requeue(*job);
     }
 }

@@ -73,7 +73,7 @@ type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
-    let Plan { spider, user_agent, seeds, settings, identity, open, fetch, warnings, pipelines, threads, offload } =
+    let Plan { spider, user_agent, seeds, settings, identity, open, fetch, warnings, pipelines, conducts, threads, offload } =
         plan;
     // Before any output is opened: whether those are emptied depends on it, and another process may hold the state.
     let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
@@ -105,7 +105,12 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 frontier,
                 budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain)
                     .with_max_requests(settings.scope.max_requests),
-                domains: Domains::new(politeness.clone(), way_back.clone()),
+                domains: Domains::new(
+                    politeness.clone(),
+                    conducts.tenant(&politeness.domain_key),
+                    way_back.clone(),
+                    settings.adaptive,
+                ),
                 robots: RobotsDesk::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
                 returned: way_back.clone(),

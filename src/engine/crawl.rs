@@ -209,7 +209,7 @@ impl Crawl {
         (stats.elapsed, stats.ledger) = (progress.elapsed, progress.ledger);
         (stats.domains_active, stats.domains_cooling) = (progress.domains_active, progress.domains_cooling);
         for (domain, live) in self.domains.all_live() {
-            let evidence = live.gate.throttle().evidence();
+            let evidence = live.tenancy.evidence();
             if let Some(of_domain) = stats.domain(domain) {
                 of_domain.merge(&evidence);
             }

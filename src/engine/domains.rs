@@ -12,11 +12,12 @@ use hashbrown::HashMap;
 use url::Url;
 
 use crate::{
+    conduct::{Lessons, Terms},
+    conducts::Tenant,
     cooling::Cooling,
     domain::Domain,
-    permit::{Gate, Released},
-    politeness::Politeness,
-    throttle::Throttle,
+    permit::{Released, Tenancy},
+    politeness::{Politeness, RobotsPolicy},
 };
 
 /// Picking the next domain costs O(log domains); a domain with nothing to do costs its name.
@@ -28,6 +29,9 @@ pub struct Domains {
     /// Breaks ties, so that domains that are due together take turns.
     turn: u64,
     politeness: Arc<Politeness>,
+    adaptive: bool,
+    /// What this crawl is among those that share the conduct of domains.
+    tenant: Tenant,
     released: Arc<dyn Released>,
     /// When this process took a crawl over from another, which may have asked any domain right before.
     resumed: Option<Instant>,
@@ -35,14 +39,10 @@ pub struct Domains {
 
 /// What makes a domain more than its name: it is asked, or was so lately that it can be told.
 pub struct Live {
-    /// The cell that its permits pass.
-    pub gate: Arc<Gate>,
-    /// Its refusals.
-    pub cooling: Cooling,
+    /// The place at its gate, from which permits are granted.
+    pub(crate) tenancy: Arc<Tenancy>,
     /// Robots files to ask for before its pages.
     pub robots: VecDeque<Url>,
-    /// The longest spacing that a robots file of it asks for.
-    pub asked: Option<Duration>,
     /// Whether it stands among those that cool.
     is_listed: bool,
 }
@@ -62,10 +62,17 @@ struct Due {
 }
 
 impl Domains {
-    /// Creates an empty table.
-    pub fn new(politeness: Arc<Politeness>, released: Arc<dyn Released>) -> Self {
+    /// Creates an empty table. `released` is told of the ends of permits; with `adaptive`, the limit of each domain is
+    /// looked for.
+    pub(crate) fn new(
+        politeness: Arc<Politeness>,
+        tenant: Tenant,
+        released: Arc<dyn Released>,
+        adaptive: bool,
+    ) -> Self {
         let (due, cooling) = (BinaryHeap::new(), BinaryHeap::new());
-        Self { table: HashMap::new(), due, cooling, turn: 0, politeness, released, resumed: None }
+        let table = HashMap::new();
+        Self { table, due, cooling, turn: 0, politeness, adaptive, tenant, released, resumed: None }
     }
 
     /// From here on, a domain without a state may have been asked at `resumed`, by a process that cannot be asked.
@@ -112,17 +119,42 @@ impl Domains {
     }
 
     /// Returns the domain's state, which is made if it has none.
-    pub fn live(&mut self, domain: &Domain) -> &mut Live {
+    pub fn live(&mut self, domain: &Domain, now: Instant) -> &mut Live {
         let entry = self.table.entry_ref(domain).or_default();
         entry.live.get_or_insert_with(|| {
-            let mut throttle = Throttle::new(self.politeness.limits(domain));
+            let obeys = self.politeness.robots == RobotsPolicy::Obey;
+            let terms = Terms {
+                limits: self.politeness.limits(domain),
+                max_crawl_delay: obeys.then_some(self.politeness.max_crawl_delay),
+                cools_unreachable: true,
+                adaptive: self.adaptive,
+            };
+            let tenancy = self.tenant.join(domain, terms, self.released.clone(), now);
             if let Some(at) = self.resumed {
-                throttle.assume_asked(at);
+                tenancy.assume_asked(at);
             }
-            let gate = Gate::new(domain.clone(), throttle, self.released.clone());
-            let cooling = Cooling::default();
-            Box::new(Live { gate, cooling, robots: VecDeque::new(), asked: None, is_listed: false })
+            Box::new(Live { tenancy, robots: VecDeque::new(), is_listed: false })
         })
+    }
+
+    /// Returns the refusals of a domain that has a state.
+    pub fn cooling_of(&self, domain: &Domain) -> Option<Cooling> {
+        Some(self.get(domain)?.tenancy.cooling())
+    }
+
+    /// Returns what a domain taught, also where it has no state here.
+    pub(crate) fn lessons(&self, domain: &Domain, now: Instant) -> Lessons {
+        self.tenant.lessons(domain, now)
+    }
+
+    /// Takes up what a domain taught an earlier process. Only one that still cools gets a state for that.
+    pub(crate) fn recall(&mut self, domain: &Domain, lessons: Lessons, now: Instant) {
+        self.tenant.recall(domain, lessons, now);
+        if lessons.refusals(now).is_some_and(|(_, until, _)| until > now) {
+            self.note_cooling(domain, now);
+            // To be forgotten in time, if nothing waits for it.
+            self.schedule(domain, now);
+        }
     }
 
     /// Returns the domain's state, if it has one.
@@ -130,21 +162,21 @@ impl Domains {
         self.table.get(domain)?.live.as_deref()
     }
 
-    /// Forgets what can be forgotten of a domain: its state once that cannot be told from a fresh one, and its name
-    /// once nothing waits for it. Returns the state that was forgotten, and when to come back for the rest.
+    /// Gives up the state of a domain once its conduct is kept without that: its throttle cannot be told from a fresh one
+    /// any more, or another tenant is there. What the domain taught is kept (see [`Lessons`]). Returns the state, and when
+    /// to come back where it is still needed.
     pub fn forget(&mut self, domain: &Domain, now: Instant) -> Forgotten {
         let Some(entry) = self.table.get_mut(domain) else { return Forgotten::default() };
         let Some(live) = &entry.live else {
             return Forgotten::default();
         };
-        let throttle = live.gate.throttle();
-        let fresh = throttle.is_fresh(now) && live.robots.is_empty() && live.cooling.state(now).is_none();
-        let come_back = (throttle.in_flight() == 0).then(|| throttle.fresh_at()).flatten();
-        drop(throttle);
-        if fresh {
-            return Forgotten { live: entry.live.take(), come_back: None };
+        if !live.robots.is_empty() {
+            return Forgotten::default();
         }
-        Forgotten { live: None, come_back: come_back.map(|at| at.max(now + COME_BACK)) }
+        match live.tenancy.may_leave(now) {
+            Ok(()) => Forgotten { live: entry.live.take(), come_back: None },
+            Err(come_back) => Forgotten { live: None, come_back: come_back.map(|at| at.max(now + COME_BACK)) },
+        }
     }
 
     /// Removes the name of a domain for which nothing waits and of which nothing is remembered.
@@ -156,8 +188,8 @@ impl Domains {
 
     /// Counts a domain among those that cool, if it does.
     pub fn note_cooling(&mut self, domain: &Domain, now: Instant) {
-        let live = self.live(domain);
-        if let (Some((until, _)), false) = (live.cooling.state(now), live.is_listed) {
+        let live = self.live(domain, now);
+        if let (Some((until, _)), false) = (live.tenancy.cooling().state(now), live.is_listed) {
             live.is_listed = true;
             self.cooling.push(Reverse((until, domain.clone())));
         }
@@ -210,7 +242,7 @@ pub struct Forgotten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cooling::Why;
+    use crate::{conducts::Conducts, cooling::Why, domain::DomainKey};
 
     struct Nobody;
 
@@ -219,7 +251,8 @@ mod tests {
     }
 
     fn domains() -> Domains {
-        Domains::new(Arc::new(Politeness::default()), Arc::new(Nobody))
+        let tenant = Conducts::new().tenant(&DomainKey::default());
+        Domains::new(Arc::new(Politeness::default()), tenant, Arc::new(Nobody), false)
     }
 
     const S: Duration = Duration::from_secs(1);
@@ -251,13 +284,16 @@ mod tests {
     fn a_domain_that_cools_is_counted_once_until_the_last_of_its_refusals_is_over() {
         let (mut domains, now) = (domains(), Instant::now());
         let [a, b] = ["a.org", "b.org"].map(Domain::new);
-        for (domain, wait) in [(&a, 10), (&b, 20), (&a, 30)] {
-            domains.live(domain).cooling.refused(now, now, Why::Status(503), Some(wait * S), 0.0);
+        let refused = |domains: &mut Domains, domain: &Domain, in_a_row, until| {
+            domains.recall(domain, Lessons::new(Some((in_a_row, until, Why::Status(503))), None), now);
             domains.note_cooling(domain, now);
+        };
+        for (domain, in_a_row, wait) in [(&a, 1, 10), (&b, 1, 20), (&a, 2, 30)] {
+            refused(&mut domains, domain, in_a_row, now + wait * S);
         }
         let counts = [0, 15, 25, 30].map(|seconds| domains.cooling(now + seconds * S));
         assert_eq!(counts, [2, 2, 1, 0]);
-        domains.live(&a).cooling.refused(now + 40 * S, now + 40 * S, Why::Status(503), Some(10 * S), 0.0);
+        refused(&mut domains, &a, 3, now + 50 * S);
         domains.note_cooling(&a, now + 40 * S);
         assert_eq!((domains.cooling(now + 40 * S), domains.cooling(now + 50 * S)), (1, 0), "and again");
     }

@@ -10,7 +10,6 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    cooling::is_refusal,
     domain::Domain,
     fetcher::{RobotsAnswer, RobotsResult, visit::Visit},
     outcome::DropReason,
@@ -90,7 +89,7 @@ impl LogLine {
             RobotsResult::Body(status, _) => {
                 let outcome = match status {
                     200..=299 => "robots/ok",
-                    status if is_refusal(*status) => "robots/refused",
+                    _ if answer.heeded.is_some() => "robots/refused",
                     _ => "robots/status",
                 };
                 (outcome.into(), String::new())

@@ -2,26 +2,31 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::domains::{Domains, Live};
+use super::domains::Domains;
 use crate::{
-    cooling::{Cooling, Why},
+    conduct::{Asked, Lessons},
+    cooling::Why,
     domain::Domain,
-    frontier::durable::{CoolingHistory, DomainHistory},
-    politeness::Limits,
+    frontier::durable::{Past, PastCooling},
     stats::{DomainStats, Stats},
     throttle::Evidence,
 };
 
-/// Returns what is to be remembered of a domain whose limits would usually be `usual`.
-pub fn of(live: &Live, usual: &Limits, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> DomainHistory {
-    let throttle = live.gate.throttle();
-    let (spacing, evidence) = (throttle.limits().spacing, throttle.evidence());
-    drop(throttle);
+/// How long a spacing holds of which an older version stored no end: as long as a robots file is valid.
+const VALID: Duration = Duration::from_secs(86_400);
+
+/// Returns what is to be remembered of a domain, be it in use or quiet.
+pub fn of(domain: &Domain, domains: &Domains, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> Past {
+    let (lessons, live) = (domains.lessons(domain, now), domains.get(domain));
     let mut counted = known.cloned().unwrap_or_default();
-    counted.merge(&evidence);
-    DomainHistory {
-        spacing: (spacing > usual.spacing).then_some(spacing),
-        cooling: live.cooling.refusals().map(|(consecutive, until, why)| CoolingHistory {
+    if let Some(live) = live {
+        counted.merge(&live.tenancy.evidence());
+    }
+    let asked = lessons.asked(now);
+    Past {
+        spacing: asked.map(|asked| asked.spacing),
+        spacing_until: asked.map(|asked| millis(asked.until, now, time)),
+        cooling: lessons.refusals(now).map(|(consecutive, until, why)| PastCooling {
             until: millis(until, now, time),
             status: match why {
                 Why::Status(code) => Some(code),
@@ -37,32 +42,17 @@ pub fn of(live: &Live, usual: &Limits, known: Option<&DomainStats>, now: Instant
     }
 }
 
-/// Puts a past back. Only what is held against a domain gives it a state; the rest goes to the counts.
-pub fn recall(
-    past: &DomainHistory,
-    domain: &Domain,
-    domains: &mut Domains,
-    stats: &mut Stats,
-    now: Instant,
-    time: SystemTime,
-) {
-    if let Some(spacing) = past.spacing {
-        let mut throttle = domains.live(domain).gate.throttle();
-        let slowed = throttle.limits().slowed_to(spacing);
-        throttle.set_limits(slowed);
-    }
-    if let Some(cooling) = &past.cooling {
-        let until = now + Duration::from_millis(cooling.until).saturating_sub(since_1970(time));
+/// Puts a past back: what the domain taught goes to its conduct, the rest to the counts.
+pub fn recall(past: &Past, domain: &Domain, domains: &mut Domains, stats: &mut Stats, now: Instant, time: SystemTime) {
+    let refusals = past.cooling.as_ref().map(|cooling| {
         let why = cooling.status.map_or(Why::Unreachable, Why::Status);
-        let live = domains.live(domain);
-        live.cooling = Cooling::recalled(until, why, cooling.consecutive);
-        live.gate.throttle().cool(until);
-        domains.note_cooling(domain, now);
-    }
-    if domains.get(domain).is_some() {
-        // To be forgotten in time, if nothing waits for it.
-        domains.schedule(domain, now);
-    }
+        (cooling.consecutive, instant(cooling.until, now, time), why)
+    });
+    let asked = past.spacing.map(|spacing| Asked {
+        spacing,
+        until: past.spacing_until.map_or(now + VALID, |until| instant(until, now, time).min(now + VALID)),
+    });
+    domains.recall(domain, Lessons::new(refusals, asked), now);
     if let Some(of_domain) = stats.domain(domain) {
         of_domain.merge(&Evidence {
             requests: past.requests,
@@ -73,8 +63,23 @@ pub fn recall(
     }
 }
 
+/// Returns the instant of a calendar time. One too long ago to be told is now.
+fn instant(millis: u64, now: Instant, time: SystemTime) -> Instant {
+    let (at, time) = (Duration::from_millis(millis), since_1970(time));
+    match at.checked_sub(time) {
+        Some(ahead) => now + ahead.min(MAX_AHEAD),
+        None => now.checked_sub(time.saturating_sub(at)).unwrap_or(now),
+    }
+}
+
+/// The longest time ahead that is believed, a little over what a refusal can ask for: a clock may have been set back.
+const MAX_AHEAD: Duration = Duration::from_secs(2 * 86_400);
+
 fn millis(at: Instant, now: Instant, time: SystemTime) -> u64 {
-    let at = since_1970(time) + at.saturating_duration_since(now);
+    let at = match at.checked_duration_since(now) {
+        Some(ahead) => since_1970(time) + ahead,
+        None => since_1970(time).saturating_sub(now.saturating_duration_since(at)),
+    };
     u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -174,7 +174,11 @@ impl RobotsDesk {
             }
             RobotsResult::Body(code, body) => {
                 stats.count(&format!("robots/status/{code}"));
-                Robots::from_status(code, &body, &self.token, now)
+                match answer.heeded {
+                    // Whatever its status means else: the server asks to be left alone for now.
+                    Some(_) => Robots::unreachable(now, 1, Unreachable::status(code)),
+                    None => Robots::from_status(code, &body, &self.token, now),
+                }
             }
             RobotsResult::Failed(error) => {
                 stats.count(&format!("robots/{}", error.key()));

@@ -21,6 +21,7 @@ use super::{
     receipt::Receipt,
 };
 use crate::{
+    conduct::Heeded,
     outcome::FetchError,
     permit::Permit,
     request::Request,
@@ -87,6 +88,8 @@ pub struct FetchResult {
     pub receipt: Receipt,
     /// What was on the wire, also where no whole response came; `None` unless `Extent::keeps_wire_bytes` was set.
     pub wire: Option<WireBytes>,
+    /// What follows for the domain if it refused us or could not be reached. It holds already; it is told for the books.
+    pub heeded: Option<Heeded>,
 }
 
 /// Why there is no response.
@@ -117,7 +120,7 @@ impl FetchResult {
     /// Returns a response that was not asked for over the network, or why there is none.
     pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
         let status = response.as_ref().ok().map(|response| response.status);
-        Self { response, receipt: Receipt { status, ..Receipt::default() }, wire: None }
+        Self { response, receipt: Receipt { status, ..Receipt::default() }, wire: None, heeded: None }
     }
 }
 
@@ -147,13 +150,13 @@ impl FetchStack {
         Self { innermost: Arc::new(innermost), layers: Vec::new() }
     }
 
-    /// Begins with the network, and with the layer that its settings ask for. `has_scheduler`: see [`Http::new`].
-    pub fn http(transport: SharedTransport, user_agent: HeaderValue, has_scheduler: bool) -> Self {
+    /// Begins with the network, and with the layer that its settings ask for.
+    pub fn http(transport: SharedTransport, user_agent: HeaderValue) -> Self {
         let store = transport.response_store().cloned();
         let innermost = {
             let (transport, user_agent) = (transport.clone(), user_agent.clone());
             move || -> Box<dyn Fetch> {
-                Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone(), has_scheduler))
+                Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone()))
             }
         };
         let stack = Self::over(innermost);

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock,
-    cooling::is_refusal,
+    conduct::{Heard, Heeded, refusal},
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
@@ -38,7 +38,6 @@ pub struct Http {
     transport: Transport,
     /// Headers of every request that has none of these names itself.
     defaults: [(HeaderName, HeaderValue); 4],
-    has_scheduler: bool,
 }
 
 /// The `Accept` header of a crawl: what browsers say, without the formats that only they can show.
@@ -46,11 +45,6 @@ pub const ACCEPT_PAGES: &str = "text/html,application/xhtml+xml,application/xml;
 
 /// The most other proxies that are tried after one has failed. Each may take the connect deadline to fail.
 const MAX_OTHER_PROXIES: usize = 3;
-
-/// How long nothing starts at a domain that refused us or could not be reached, until the scheduler learns of it and
-/// decides. It hears only after the permit has ended, and must not grant another before. No longer than any wait that
-/// it may choose.
-const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
 /// Headers that are never sent, even if the request has them. `Proxy-Authorization` is written on the way to the proxy;
 /// no server may see it. `Expect: 100-continue` would wait for an interim response, which the wire skips.
@@ -70,10 +64,9 @@ pub(super) fn default_headers(user_agent: HeaderValue) -> [(HeaderName, HeaderVa
 type Attempt = (Option<Rc<Exchange>>, Result<RawResponse, FetchError>);
 
 impl Http {
-    /// Creates the sender of an arbiter. With `has_scheduler`, a domain that cannot be reached is left alone until the
-    /// scheduler has heard of it. Without one nobody hears, and others that use the same gate would wait for nothing.
-    pub fn new(transport: Transport, user_agent: HeaderValue, has_scheduler: bool) -> Self {
-        Self { transport, defaults: default_headers(user_agent), has_scheduler }
+    /// Creates the sender of an arbiter.
+    pub fn new(transport: Transport, user_agent: HeaderValue) -> Self {
+        Self { transport, defaults: default_headers(user_agent) }
     }
 
     /// Sends one request under its permit, which ends with the last byte of the response.
@@ -98,9 +91,8 @@ impl Http {
         {
             (exchange, response) = self.exchange(permit.again(), request, extent).await;
         }
-        if let Some(exchange) = &exchange {
-            self.after(exchange, &response);
-        }
+        let heeded =
+            exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
@@ -110,20 +102,23 @@ impl Http {
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
         let receipt = receipt(granted, started, status, bytes);
         let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
-        FetchResult { response, receipt, wire }
+        FetchResult { response, receipt, wire, heeded }
     }
 
-    /// Tells the domain what came of its request, while the permit is still held.
-    fn after(&self, exchange: &Exchange, response: &Result<RawResponse, FetchError>) {
-        let leave_alone = match response {
-            Ok(response) if is_refusal(response.status) => Some(response.retry_after().unwrap_or(UNTIL_HEARD)),
-            Err(error) if self.has_scheduler && !exchange.was_postponed() && error.is_unreachable() => {
-                Some(UNTIL_HEARD)
+    /// Lets the domain learn what came of its request. The permit is still held: the next one is granted by what is learned
+    /// here.
+    fn learn(exchange: &Exchange, response: &Result<RawResponse, FetchError>, granted: Instant, extent: Extent) -> Option<Heeded> {
+        let (started, now) = (exchange.started().unwrap_or(granted), clock::now());
+        match response {
+            Ok(response) => {
+                let RawResponse { status, headers, fetched_at, .. } = response;
+                exchange.permit().hear(&Heard { status: *status, headers, started, now, wall: *fetched_at })
             }
-            _ => None,
-        };
-        if let Some(wait) = leave_alone {
-            exchange.cool(clock::now() + wait);
+            // Whoever asks for a robots file decides how many failures in a row are enough.
+            Err(error) if error.is_unreachable() && !exchange.was_postponed() && !extent.accepts_part => {
+                exchange.permit().unreachable(started, now)
+            }
+            Err(_) => None,
         }
     }
 
@@ -132,7 +127,7 @@ impl Http {
             return (None, Err(FetchError::Request(error.to_string())));
         }
         let began = clock::now();
-        let target = match self.transport.target(request, began) {
+        let target = match permit.check(request).and_then(|()| self.transport.target(request, began)) {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
@@ -207,9 +202,12 @@ impl Fetch for Http {
 fn check(request: &Request, response: RawResponse, extent: Extent) -> Result<RawResponse, FetchError> {
     let RawResponse { status, headers, is_cut, .. } = &response;
     // Of a redirect or a refusal the head says all that matters.
-    let is_enough =
-        extent.accepts_part || is_refusal(*status) || redirect::target(*status, headers, &request.url).is_some();
-    if *is_cut && !is_enough {
+    let is_enough = || {
+        extent.accepts_part
+            || refusal(*status, headers, clock::wall()).is_some()
+            || redirect::target(*status, headers, &request.url).is_some()
+    };
+    if *is_cut && !is_enough() {
         return Err(FetchError::TooLarge(format!("over {} bytes", extent.max_bytes)));
     }
     if *status == 206 && !asks_for_a_part(request) {

@@ -132,15 +132,15 @@ pub struct RobotsAnswer {
     pub waited: Duration,
     /// From the writing to the last byte.
     pub elapsed: Duration,
-    /// The wait that the answer asked for.
-    pub retry_after: Option<Duration>,
+    /// What follows for the domain where it refused us, or was not there.
+    pub heeded: Option<Heeded>,
 }
 
 impl RobotsAnswer {
     /// Creates one that no request was made for.
     pub fn unasked(url: Url, result: RobotsResult) -> Self {
         let (waited, elapsed) = (Duration::ZERO, Duration::ZERO);
-        Self { url, result, status: None, bytes: 0, started: None, waited, elapsed, retry_after: None }
+        Self { url, result, status: None, bytes: 0, started: None, waited, elapsed, heeded: None }
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Visit {
     pub waited: Duration,
     /// From the writing to the last byte.
     pub elapsed: Duration,
+    /// What follows for the domain where it refused us, or was not there.
+    pub heeded: Option<Heeded>,
 }
 
 /// How a page ended, with what it led to.

@@ -124,7 +124,7 @@ impl Admission {
 
     /// Lets a candidate in, or says why not. Afterwards [`Admission::take_nearer`] may have more.
     pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
-        let Candidate { request, fingerprint } = candidate;
+        let Candidate { mut request, fingerprint } = candidate;
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
             self.depths.found(fingerprint, request.depth);
             self.note_for_good(fingerprint, request.depth);
@@ -151,6 +151,8 @@ impl Admission {
         let depth = request.depth;
         self.depths.found(fingerprint, depth);
         self.note_for_good(fingerprint, depth);
+        self.known.note(fingerprint);
+        request.domain = Some(domain.clone());
         match frontier.offer(&domain, fingerprint, request, now) {
             Offered::Queued => Admitted::Queued { domain, again: before },
             Offered::AlreadySeen => Admitted::AlreadySeen,

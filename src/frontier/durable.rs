@@ -129,6 +129,9 @@ pub struct DomainHistory {
     /// The spacing that its robots file asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Duration>,
+    /// Until when that file is valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spacing_until: Option<u64>,
     /// Its refusals, while they count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling: Option<CoolingHistory>,
@@ -141,7 +144,7 @@ pub struct DomainHistory {
     pub most_in_flight: u32,
     /// Pages that ended well.
     pub pages: u64,
-    /// Answers 429 and 503.
+    /// Answers that refused us.
     pub refusals: u64,
 }
 

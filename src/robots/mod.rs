@@ -87,7 +87,7 @@ impl Unreachable {
     }
 
     /// A status that says "not now": such a server is there, and gets two and a half minutes.
-    fn status(status: u16) -> Self {
+    pub fn status(status: u16) -> Self {
         let detail = format!("status {status}").into();
         Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }
     }

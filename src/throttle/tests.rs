@@ -14,6 +14,24 @@ fn spaced(spacing: Duration, in_flight: u32) -> Limits {
     Limits { spacing, in_flight: NonZeroU32::new(in_flight).unwrap(), ..Limits::rate(Rate::UNLIMITED) }
 }
 
+/// As a domain with one tenant uses its throttle.
+impl Throttle {
+    fn grant(&mut self, now: Instant, horizon: Instant) -> Result<Instant, Refusal> {
+        let due = self.look(now)?;
+        if due > horizon {
+            return Err(Refusal::NotBefore(due));
+        }
+        self.plan();
+        Ok(due)
+    }
+
+    fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
+        self.may_start(now)?;
+        self.begin_writing();
+        Ok(())
+    }
+}
+
 /// A world with its own clock: as many workers as there may be in flight ask for permits whenever they have none,
 /// write when they are allowed to, as late as `stalls` says, and hold the permit for `latency`.
 struct World {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::politeness::duration_text;
+use crate::duration_text;
 
 /// How long each step of a request may take. Each ends in an outcome of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! the answer, or any failure, back.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, Ref, RefCell},
     future::Future,
     io,
     pin::Pin,
@@ -321,9 +321,9 @@ impl Exchange {
         self.failure.take()
     }
 
-    /// Lets nothing more start at the domain before `until`.
-    pub fn cool(&self, until: Instant) {
-        self.permit.borrow().cool(until);
+    /// Returns the permit, for its domain to learn from what came of it.
+    pub fn permit(&self) -> Ref<'_, Permit> {
+        self.permit.borrow()
     }
 
     /// Ends the exchange and hands its permit back, for a second attempt or to be dropped.

@@ -66,7 +66,7 @@ use self::{
     tls::{Tls, TlsSettings},
 };
 pub use self::{deadlines::Deadlines, host_pattern::HostPattern};
-use crate::{error::Result, outcome::FetchError, politeness::duration_text, request::Request};
+use crate::{duration_text, error::Result, outcome::FetchError, request::Request};
 
 /// How bytes get here.
 #[derive(Clone, Debug, Serialize, Deserialize)]

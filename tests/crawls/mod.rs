@@ -5,6 +5,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use actix_crawler::{
+    conducts::Conducts,
     crawler::{Crawler, Settings},
     prelude::*,
     rate::Rate,
@@ -28,7 +29,8 @@ pub fn links(page: &Response) -> Result<Parsed<String>> {
     Ok(Parsed::new().item(page.url().to_string()).follow(page.links().cloned()))
 }
 
-/// A crawl of all links, wherever they lead, as fast as it goes: each test slows down what it is about.
+/// A crawl of all links, wherever they lead, as fast as it goes: each test slows down what it is about. It shares the
+/// conduct of domains with no other: the tests of one process all ask the same names.
 pub fn crawl(site: &Recorder) -> Crawler<Links> {
     crawl_with(links as Links, site, Settings::default())
 }
@@ -36,6 +38,7 @@ pub fn crawl(site: &Recorder) -> Crawler<Links> {
 pub fn crawl_with<S: Spider>(spider: S, site: &Recorder, settings: Settings) -> Crawler<S> {
     Crawler::new(spider, CONTACT)
         .settings(settings)
+        .conducts(&Conducts::new())
         .resolve(site.rule())
         .allow_private()
         .ignore_robots()

@@ -144,6 +144,7 @@ pub fn crawl(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
 /// The same where the loopback is out of bounds, as it is by default.
 pub fn guarded(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
     Crawler::new(text_of, "networktest/1.0 (+https://example.org/bot)")
+        .conducts(&actix_crawler::conducts::Conducts::new())
         .settings(settings())
         .seeds(urls)
         .ignore_robots()

@@ -132,6 +132,11 @@ impl Recorder {
         Self { address, notes }
     }
 
+    /// The same recorder, for another thread.
+    pub fn share(&self) -> Self {
+        Self { address: self.address, notes: self.notes.clone() }
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

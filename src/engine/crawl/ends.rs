@@ -1,9 +1,10 @@
 //! Ends: what becomes of a page that was visited, and of its domain.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::{Crawl, Held};
 use crate::{
+    conduct::Heeded,
     cooling::{Verdict, Why},
     domain::Domain,
     engine::log::LogLine,
@@ -57,37 +58,19 @@ impl Crawl {
         if let Some(status) = visit.status {
             self.stats.count(&format!("status/{status}"));
         }
-        let started = visit.started.unwrap_or(now);
-        match &visit.outcome {
-            Outcome::Refused { status, retry_after } => {
-                self.refused(domain, started, *status, *retry_after, now);
-            }
-            Outcome::Fetch(error) if error.is_unreachable() => {
-                self.cool(domain, started, Why::Unreachable, None, now);
-            }
-            _ if visit.status.is_some() => self.domains.live(domain).cooling.answered(),
-            _ => {}
+        if let Some(heeded) = visit.heeded {
+            self.heed(domain, heeded, now);
         }
     }
 
-    pub(super) fn refused(
-        &mut self,
-        domain: &Domain,
-        started: Instant,
-        status: u16,
-        asked: Option<Duration>,
-        now: Instant,
-    ) {
-        if let Some(of_domain) = self.stats.domain(domain) {
+    /// Keeps the books of a refusal. The domain is left alone already: its conduct heard the answer before the permit
+    /// ended.
+    pub(super) fn heed(&mut self, domain: &Domain, heeded: Heeded, now: Instant) {
+        let Heeded { why, verdict, gave_up, .. } = heeded;
+        if let (Why::Status(_), Some(of_domain)) = (why, self.stats.domain(domain)) {
             of_domain.refusals += 1;
         }
-        self.cool(domain, started, Why::Status(status), asked, now);
-    }
-
-    fn cool(&mut self, domain: &Domain, started: Instant, why: Why, asked: Option<Duration>, now: Instant) {
-        let live = self.domains.live(domain);
-        let had_given_up = live.cooling.has_given_up();
-        match live.cooling.refused(started, now, why, asked, fastrand::f64()) {
+        match verdict {
             Verdict::Cool(until) => {
                 live.gate.throttle().cool(until);
                 if let Some(unsaid) = self.warnings.note(&format!("cools {why:?}"), now) {
@@ -95,8 +78,7 @@ impl Crawl {
                     tracing::warn!(%domain, ?why, seconds, unsaid, "domain cools");
                 }
             }
-            Verdict::GiveUp(until) => {
-                live.gate.throttle().cool(until);
+            Verdict::GiveUp(_) => {
                 // Others that were in flight then say the same once more.
                 if !had_given_up {
                     if let Some(unsaid) = self.warnings.note(&format!("given up {why:?}"), now) {
@@ -115,9 +97,9 @@ impl Crawl {
         match &visit.outcome {
             Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
             // It fails with all that waited there.
-            _ if self.domains.live(domain).cooling.has_given_up() => None,
+            _ if self.domains.cooling_of(domain).is_some_and(|cooling| cooling.has_given_up(now)) => None,
             Outcome::Refused { .. } => {
-                let cools = self.domains.live(domain).cooling.state(now);
+                let cools = self.domains.cooling_of(domain).and_then(|cooling| cooling.state(now));
                 Some(Again { not_before: cools.map(|(until, _)| until), attempted: false })
             }
             // It may have done its work already (RFC 9110 §9.2.2).

@@ -85,9 +85,9 @@ impl Crawl {
             // The end of that brings the domain back.
             return;
         }
-        let given_up = self.domains.get(domain).and_then(|live| live.cooling.given_up(now));
-        if let Some(why) = given_up.filter(|_| self.frontier.has_waiting(domain)) {
-            return self.give_up(domain, why);
+        let given_up = self.domains.get(domain).and_then(|live| live.tenancy.given_up(now));
+        if let Some(given_up) = given_up.filter(|_| self.frontier.has_waiting(domain)) {
+            return self.give_up(domain, given_up.why);
         }
         loop {
             let Some(ready_at) = self.ready_at(domain, now) else { return self.rest(domain, now) };
@@ -99,9 +99,9 @@ impl Crawl {
             if !self.has_room() {
                 return self.domains.schedule(domain, now);
             }
-            let gate = self.domains.live(domain).gate.clone();
-            match gate.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at)) => return self.domains.schedule(domain, at),
+            let tenancy = self.domains.live(domain, now).tenancy.clone();
+            match tenancy.grant(now, now + AHEAD) {
+                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => return self.domains.schedule(domain, at),
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
                 // Without an errand the permit goes back, and the loop sees what the domain waits for. What is ready
@@ -142,7 +142,7 @@ impl Crawl {
             self.domains.schedule(domain, at);
         }
         if let Some(live) = forgotten.live {
-            let evidence = live.gate.throttle().evidence();
+            let evidence = live.tenancy.evidence();
             if evidence.requests > 0 {
                 match self.stats.domain(domain) {
                     Some(of_domain) => of_domain.merge(&evidence),
@@ -157,7 +157,7 @@ impl Crawl {
 
     /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
     fn next_errand(&mut self, domain: &Domain, now: Instant) -> Search {
-        if let Some(url) = self.domains.live(domain).robots.pop_front() {
+        if let Some(url) = self.domains.live(domain, now).robots.pop_front() {
             return Search::Found(self.ask(url));
         }
         for _ in 0..MAX_RULINGS {
@@ -172,7 +172,7 @@ impl Crawl {
             }
             match self.rule(&leased.request.url, now) {
                 Ruling::Allowed(spacing) => {
-                    self.slow_down(domain, spacing);
+                    self.slow_down(domain, spacing, now);
                     self.budget.lent(domain);
                     return Search::Found(Errand::Page(Lease::new(leased, self.returned.clone())));
                 }

@@ -8,12 +8,16 @@ use url::Url;
 use super::Crawl;
 use crate::{
     clock,
+    conduct::Asked,
     domain::Domain,
     engine::{log::LogLine, robots::Verdict},
     fetcher::{RobotsAnswer, RobotsResult},
     frontier::Leased,
     robots::Robots,
 };
+
+/// How long a robots file is valid (RFC 9309 §2.4), and with it what it asks for.
+const VALID: Duration = Duration::from_secs(86_400);
 
 impl Crawl {
     /// Takes in what became of a robots file.
@@ -29,18 +33,14 @@ impl Crawl {
         if let Some(lines) = &mut self.log {
             lines.extend(LogLine::robots(clock::wall(), domain.clone(), &answer));
         }
-        match &answer.result {
-            RobotsResult::Body(status @ (429 | 503), _) => {
-                self.refused(domain, answer.started.unwrap_or(now), *status, answer.retry_after, now);
-            }
-            RobotsResult::Body(..) | RobotsResult::Redirect(_) => self.domains.live(domain).cooling.answered(),
-            RobotsResult::Failed(_) | RobotsResult::Unsent | RobotsResult::Lost => {}
+        if let Some(heeded) = answer.heeded {
+            self.heed(domain, heeded, now);
         }
         for verdict in self.robots.answered(answer, &mut self.stats, now) {
             match verdict {
                 Verdict::Ask(url) => self.ask_for_robots(url, now),
                 Verdict::Ruled { url, robots, parked } => {
-                    self.apply_robots(&self.admission.domain(&url), robots.as_ref());
+                    self.apply_robots(&self.admission.domain(&url), robots.as_ref(), now);
                     self.unpark(parked, now);
                 }
             }
@@ -58,22 +58,23 @@ impl Crawl {
     /// A hop to another domain is paced as that domain's own.
     fn ask_for_robots(&mut self, url: Url, now: Instant) {
         let domain = self.admission.domain(&url);
-        self.domains.live(&domain).robots.push_back(url);
+        self.domains.live(&domain, now).robots.push_back(url);
         self.domains.schedule(&domain, now);
     }
 
     /// Slows the domain down to what its robots file asks for, and takes note of that for the summary.
-    fn apply_robots(&mut self, domain: &Domain, robots: Option<&Robots>) {
+    fn apply_robots(&mut self, domain: &Domain, robots: Option<&Robots>, now: Instant) {
         let said = match robots {
             Some(Robots::Rules(rules)) => {
-                self.slow_down(domain, rules.spacing());
+                self.slow_down(domain, rules.spacing(), now);
                 "rules"
             }
             Some(Robots::AllowAll) => "none",
             Some(Robots::DenyAll { .. }) | None => "could not be had",
         };
         let cap = self.politeness.max_crawl_delay;
-        let said = match self.domains.live(domain).asked {
+        let asked = self.domains.live(domain, now).tenancy.asked(now).map(|asked| asked.spacing);
+        let said = match asked {
             None => said.to_owned(),
             Some(asked) if asked <= cap => format!("rules, {} between starts", format_duration(asked)),
             Some(asked) => {
@@ -87,17 +88,13 @@ impl Crawl {
         }
     }
 
-    /// Lets at least the time that a robots file asks for pass between two starts, up to the cap. The file may be
-    /// remembered for longer than the domain, so this is seen to with every page.
-    pub(super) fn slow_down(&mut self, domain: &Domain, asked: Option<Duration>) {
-        let Some(asked) = asked else { return };
-        let live = self.domains.live(domain);
-        live.asked = live.asked.max(Some(asked));
-        let spacing = asked.min(self.politeness.max_crawl_delay);
-        let mut throttle = live.gate.throttle();
-        if throttle.limits().spacing < spacing {
-            let slowed = throttle.limits().slowed_to(spacing);
-            throttle.set_limits(slowed);
+    /// Lets at least the time that a robots file asks for pass between two starts, up to the cap. This is seen to with
+    /// every page, for where the file is remembered and what it asks for is not.
+    pub(super) fn slow_down(&mut self, domain: &Domain, asked: Option<Duration>, now: Instant) {
+        let Some(spacing) = asked else { return };
+        let tenancy = &self.domains.live(domain, now).tenancy;
+        if tenancy.asked(now).is_none_or(|known| known.spacing < spacing) {
+            tenancy.ask_for(Asked { spacing, until: now + VALID }, now);
         }
     }
 

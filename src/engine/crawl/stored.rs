@@ -103,9 +103,8 @@ impl Crawl {
     fn commit_now(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
         let Some(store) = self.frontier.durable() else { return };
         for domain in self.to_remember.drain() {
-            let Some(live) = self.domains.get(&domain) else { continue };
-            let usual = self.politeness.limits(&domain);
-            let mut past = past::of(live, &usual, self.stats.domains.get(&domain), now, time);
+            // Also of a domain that has no state any more: its pages count, and what it taught.
+            let mut past = past::of(&domain, &self.domains, self.stats.domains.get(&domain), now, time);
             past.pages = self.budget.pages(&domain).unwrap_or(past.pages);
             store.remember(&domain, past);
         }

@@ -10,7 +10,6 @@ use http::{
 use super::{record::stored, replay::read};
 use crate::{
     clock,
-    cooling::is_refusal,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, NoResponse},
         http::default_headers,
@@ -87,7 +86,7 @@ impl HttpCache {
             }
         }
         let stored = stored(response, request, asked);
-        if !is_refusal(response.status) && is_storable(&stored) {
+        if result.heeded.is_none() && is_storable(&stored) {
             self.store.write(key, stored).await;
         }
         result

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
 use crate::{
-    cooling::is_refusal,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult},
         redirect,
@@ -40,7 +39,7 @@ impl Fetch for Record {
         Box::pin(async move {
             let result = self.inner.fetch(permit, request, context).await;
             if let Ok(response) = &result.response
-                && !is_refusal(response.status)
+                && result.heeded.is_none()
             {
                 self.store.write(Key::new(request, b""), stored(response, request, Vec::new())).await;
             }

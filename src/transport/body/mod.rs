@@ -16,7 +16,7 @@ pub use self::{
     coding::{ACCEPT_ENCODING, Coding, codings},
     memory::{Bodies, FREE, Gathered, Reservation},
 };
-use crate::{clock, outcome::FetchError, politeness::duration_text};
+use crate::{clock, duration_text, outcome::FetchError};
 
 /// How large a body may be, and what decoding it may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

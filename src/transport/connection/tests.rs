@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 use crate::{
-    domain::Domain,
-    permit::{Gate, Released},
-    politeness::Limits,
+    conduct::Terms,
+    conducts::Conducts,
+    domain::{Domain, DomainKey},
+    permit::Released,
     rate::Rate,
-    throttle::Throttle,
     transport::{
         Deadlines, SharedTransport, Transport, TransportSettings,
         exchange::{Extent, Target},
@@ -35,9 +35,10 @@ fn exchange(head: Duration) -> Rc<Exchange> {
 
 #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
 fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
-    let gate = Gate::new(Domain::new("e.org"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
     let now = std::time::Instant::now();
-    let permit = gate.grant(now, now).unwrap();
+    let tenant = Conducts::new().tenant(&DomainKey::Host);
+    let tenancy = tenant.join(&Domain::new("e.org"), Terms::rate(Rate::UNLIMITED), Arc::new(Nobody), now);
+    let permit = tenancy.grant(now, now).unwrap();
     let target = Target { tls: false, host: "e.org".into(), port: 80, proxy };
     let deadlines = Deadlines { head, ..Deadlines::default() };
     let settings = TransportSettings { deadlines, ..TransportSettings::default() };

@@ -11,7 +11,8 @@ use url::Url;
 
 use super::*;
 use crate::{
-    cooling::Cooling,
+    conduct::Lessons,
+    conducts::Conducts,
     engine::{budget::Budget, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
     fetcher::{Asker, Errand, Fetch, Grant, pool::Pool, visit::Visit},
     frontier::{
@@ -98,7 +99,12 @@ impl World {
                 Arc::new(SeenCache::new(&Recrawl::default())),
             ),
             budget,
-            domains: Domains::new(politeness.clone(), Arc::new(Nobody)),
+            domains: Domains::new(
+                politeness.clone(),
+                Conducts::new().tenant(&politeness.domain_key),
+                Arc::new(Nobody),
+                false,
+            ),
             robots: RobotsDesk::new("bot"),
             pool: Pool::new(1, Box::new(hire)),
             returned: Arc::new(Nobody),
@@ -126,9 +132,8 @@ impl World {
 
     fn refuse_for(&mut self, domain: &Domain, wait: Duration) {
         let until = self.now + wait;
-        let live = self.crawl.domains.live(domain);
-        live.cooling = Cooling::recalled(until, Why::Status(503), 8);
-        live.gate.throttle().cool(until);
+        let refused = Lessons::new(Some((8, until, Why::Status(503))), None);
+        self.crawl.domains.recall(domain, refused, self.now);
     }
 
     /// One turn of the scheduler, and what the fetchers do until the next. Returns how many requests have ended
@@ -168,6 +173,7 @@ impl World {
             started: Some(self.now),
             waited: Duration::ZERO,
             elapsed: Duration::ZERO,
+            heeded: None,
         };
         self.crawl.visited(visit, self.now, SystemTime::now());
         self.crawl.released(&domain, self.now);

@@ -1,0 +1,85 @@
+//! Lessons: what is remembered of a domain that nobody asks, in a few bytes. Knows no throttle.
+
+use std::time::{Duration, Instant};
+
+use crate::cooling::{Cooling, Why};
+
+/// What a domain taught that still matters once its throttle is fresh: 56 bytes, kept for a day at the longest, since
+/// refusals count and robots files are valid for no longer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lessons {
+    refusals: Option<Refusals>,
+    asked: Option<Asked>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refusals {
+    until: Instant,
+    in_a_row: u8,
+    why: Why,
+}
+
+/// The spacing that a robots file asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The least time between two starts.
+    pub spacing: Duration,
+    /// Until when the file is valid.
+    pub until: Instant,
+}
+
+impl Lessons {
+    /// Keeps refusals (how many in a row, the end of the last wait, the reason) and what a robots file asks for.
+    pub fn new(refusals: Option<(u32, Instant, Why)>, asked: Option<Asked>) -> Self {
+        let refusals = refusals.map(|(in_a_row, until, why)| {
+            // More than the most that is counted is no more than that.
+            Refusals { until, in_a_row: u8::try_from(in_a_row).unwrap_or(u8::MAX), why }
+        });
+        Self { refusals, asked }
+    }
+
+    /// Returns the refusals that still count.
+    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, Why)> {
+        let Refusals { until, in_a_row, why } = self.refusals?;
+        Cooling::recalled(until, why, in_a_row.into()).refusals(now)
+    }
+
+    /// Returns what a robots file asks for that is still valid.
+    pub fn asked(&self, now: Instant) -> Option<Asked> {
+        self.asked.filter(|asked| asked.until > now)
+    }
+
+    /// Returns when the last of it ends; `None` where it has.
+    pub fn end(&self, now: Instant) -> Option<Instant> {
+        let refusals = self.refusals.and_then(|refusals| {
+            Cooling::recalled(refusals.until, refusals.why, refusals.in_a_row.into()).counts_until()
+        });
+        refusals.max(self.asked.map(|asked| asked.until)).filter(|end| *end > now)
+    }
+
+    /// Returns the stricter of this and another.
+    #[must_use]
+    pub fn stricter(&self, other: &Self, now: Instant) -> Self {
+        let refusals = [self, other].into_iter().filter_map(|lessons| lessons.refusals(now));
+        let asked = [self, other].into_iter().filter_map(|lessons| lessons.asked(now));
+        Self::new(
+            refusals.max_by_key(|(in_a_row, until, _)| (*in_a_row, *until)),
+            asked.max_by_key(|asked| (asked.spacing, asked.until)),
+        )
+    }
+
+    /// Tells whether nothing of it matters any more.
+    pub fn is_empty(&self, now: Instant) -> bool {
+        self.refusals(now).is_none() && self.asked(now).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_a_quiet_domain_is_small() {
+        assert!(size_of::<Lessons>() <= 56, "{}", size_of::<Lessons>());
+    }
+}

@@ -1,0 +1,338 @@
+//! What a domain teaches, and what several tenants make of it, in worlds with a clock of their own.
+
+use std::num::NonZeroU32;
+
+use super::*;
+
+const S: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+const ME: TenantId = TenantId(0);
+
+fn conduct(terms: Terms, now: Instant) -> Conduct {
+    Conduct::new(ME, terms, &Lessons::default(), now)
+}
+
+fn unlimited(now: Instant) -> Conduct {
+    conduct(Terms::rate(Rate::UNLIMITED), now)
+}
+
+fn spaced(spacing: Duration) -> Terms {
+    Terms::of(Limits { spacing, in_flight: NonZeroU32::new(4).unwrap(), ..Limits::rate(Rate::UNLIMITED) })
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+}
+
+fn hear(conduct: &mut Conduct, status: u16, headers: &HeaderMap, started: Instant, now: Instant) -> Option<Heeded> {
+    let heard = Heard { status, headers, started, now, wall: SystemTime::UNIX_EPOCH + 1_700_000_000 * S };
+    conduct.hear(ME, &heard, 0.0)
+}
+
+/// Makes one request in no time, where that is lawful.
+fn ask(conduct: &mut Conduct, tenant: TenantId, now: Instant) -> bool {
+    if conduct.grant(tenant, now, now).is_err() {
+        return false;
+    }
+    let may = conduct.try_start(now).is_ok();
+    if may {
+        conduct.started(tenant, now, 0.0);
+    }
+    conduct.release(tenant, now, may);
+    may
+}
+
+#[test]
+fn a_refusal_cools_the_domain_for_as_long_as_the_server_asks() {
+    let now = Instant::now();
+    let mut conduct = unlimited(now);
+    let heeded = hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now).unwrap();
+    assert_eq!((heeded.verdict, heeded.asked), (Verdict::Cool(now + 7 * S), Some(7 * S)));
+    assert_eq!(conduct.cooling_until(), Some(now + 7 * S));
+}
+
+#[test]
+fn a_wait_is_heard_on_every_status_that_may_carry_it_and_without_one_they_are_what_they_were() {
+    let now = Instant::now();
+    for status in [403, 408, 413, 420, 500, 502, 504, 529] {
+        let mut conduct = unlimited(now);
+        for none in [headers(&[]), headers(&[("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")])] {
+            assert_eq!(hear(&mut conduct, status, &none, now, now), None, "{status}");
+        }
+        let heeded = hear(&mut conduct, status, &headers(&[("retry-after", "30")]), now, now).unwrap();
+        assert_eq!((heeded.why, heeded.verdict), (Why::Status(status), Verdict::Cool(now + 30 * S)));
+    }
+    for status in [200, 301, 304, 401, 404, 410, 425, 501, 520] {
+        let asks = headers(&[("retry-after", "30")]);
+        assert_eq!(hear(&mut unlimited(now), status, &asks, now, now), None, "{status}");
+    }
+}
+
+/// As GitHub answers: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+#[test]
+fn a_403_with_nothing_left_of_its_quota_is_asked_again_after_the_reset() {
+    let now = Instant::now();
+    let used_up = |left| headers(&[("x-ratelimit-remaining", left), ("x-ratelimit-reset", "1700000050")]);
+    assert_eq!(hear(&mut unlimited(now), 403, &used_up("0"), now, now).unwrap().verdict, Verdict::Cool(now + 50 * S));
+    assert_eq!(hear(&mut unlimited(now), 403, &used_up("5"), now, now), None, "this one is forbidden");
+}
+
+/// Such a 503 was asked once a second for ever: 160 requests in 170 s.
+#[test]
+fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
+    let mut now = Instant::now();
+    let mut conduct = unlimited(now);
+    let past = headers(&[("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")]);
+    let mut waits = Vec::new();
+    loop {
+        let heeded = hear(&mut conduct, 503, &past, now, now).unwrap();
+        let until = heeded.verdict.until();
+        waits.push((until - now).as_secs());
+        if heeded.gave_up {
+            break;
+        }
+        // The domain's queue is empty, and its throttle as fresh as a new one, when the next request comes.
+        now = until + 60 * S;
+        assert!(conduct.is_fresh(now));
+        conduct = Conduct::new(ME, spaced(S), &conduct.lessons(now), now);
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600]);
+    assert_eq!(conduct.given_up(now + 599 * S).map(|given_up| given_up.why), Some(Why::Status(503)));
+}
+
+/// It was left alone for no time, and asked 44 to 49 times a second.
+#[test]
+fn a_domain_that_was_given_up_is_left_alone_whatever_its_retry_after_says() {
+    let mut now = Instant::now();
+    let mut conduct = unlimited(now);
+    let at_once = headers(&[("retry-after", "0")]);
+    for _ in 0..7 {
+        let heeded = hear(&mut conduct, 503, &at_once, now, now).unwrap();
+        assert_eq!(heeded.verdict, Verdict::Cool(now + S));
+        now += 2 * S;
+    }
+    let last = hear(&mut conduct, 503, &at_once, now, now).unwrap();
+    assert_eq!((last.verdict, last.gave_up), (Verdict::GiveUp(now + 600 * S), true));
+    assert!(!hear(&mut conduct, 503, &at_once, now + S, now + S).unwrap().gave_up, "once");
+}
+
+#[test]
+fn who_cannot_be_reached_is_left_alone_for_a_crawl_and_not_for_a_client() {
+    let now = Instant::now();
+    assert_eq!(unlimited(now).unreachable(ME, now, now, 0.0), None);
+    let crawl = Terms { cools_unreachable: true, ..spaced(S) };
+    assert_eq!(conduct(crawl, now).unreachable(ME, now, now, 0.0).unwrap().verdict, Verdict::Cool(now + S));
+}
+
+#[test]
+fn an_answer_that_was_overtaken_does_not_loosen_what_a_later_one_said() {
+    let now = Instant::now();
+    let told = |left: &str| headers(&[("x-ratelimit-remaining", left), ("x-ratelimit-reset", "10")]);
+    let mut conduct = unlimited(now);
+    hear(&mut conduct, 200, &told("0"), now + S, now + 2 * S);
+    assert_eq!(conduct.cooling_until(), Some(now + 12 * S));
+    hear(&mut conduct, 200, &told("90"), now, now + 3 * S);
+    assert!(!ask(&mut conduct, ME, now + 11 * S) && ask(&mut conduct, ME, now + 12 * S));
+}
+
+#[test]
+fn of_several_robots_files_the_longest_spacing_holds_as_long_as_it_is_valid() {
+    let now = Instant::now();
+    let mut conduct = conduct(Terms { max_crawl_delay: Some(60 * S), ..spaced(S) }, now);
+    let spacing = |conduct: &Conduct| conduct.limits(ME).spacing;
+    conduct.ask_for(Asked { spacing: 3 * S, until: now + 100 * S }, now);
+    conduct.ask_for(Asked { spacing: 2 * S, until: now + 900 * S }, now);
+    assert_eq!(spacing(&conduct), 3 * S);
+    assert!(ask(&mut conduct, ME, now) && !ask(&mut conduct, ME, now + 2 * S) && ask(&mut conduct, ME, now + 4 * S));
+    assert!(ask(&mut conduct, ME, now + 101 * S));
+    assert_eq!(spacing(&conduct), S, "the file is not valid any more");
+    conduct.ask_for(Asked { spacing: 90 * S, until: now + 900 * S }, now + 101 * S);
+    assert_eq!(spacing(&conduct), 60 * S, "no more than is granted");
+    let mut client = unlimited(now);
+    client.ask_for(Asked { spacing: 3 * S, until: now + 100 * S }, now);
+    assert_eq!(spacing(&client), Duration::ZERO, "who asks for no robots files obeys none");
+}
+
+/// `a.x.test` asks for 3 s, `b.x.test` has no file, and after a quiet moment the gaps were 1 s.
+#[test]
+fn what_a_robots_file_asks_for_holds_after_a_quiet_moment() {
+    let now = Instant::now();
+    let terms = Terms { max_crawl_delay: Some(60 * S), ..spaced(S) };
+    let mut first = conduct(terms, now);
+    first.ask_for(Asked { spacing: 3 * S, until: now + 86_400 * S }, now);
+    assert!(ask(&mut first, ME, now));
+    let later = now + 60 * S;
+    assert!(first.is_fresh(later));
+    let mut again = Conduct::new(ME, terms, &first.lessons(later), later);
+    assert!(
+        ask(&mut again, ME, later) && !ask(&mut again, ME, later + 2_900 * MS) && ask(&mut again, ME, later + 4 * S)
+    );
+}
+
+/// Several tenants, each with a horizon of its own, who ask whenever they have been told to.
+struct Tenants {
+    conduct: Conduct,
+    now: Instant,
+    horizons: Vec<Duration>,
+    /// When each asks again.
+    asks_at: Vec<Instant>,
+    /// Permits that are due: whose, when, and whether it is written.
+    out: Vec<(TenantId, Instant)>,
+    running: Vec<(TenantId, Instant)>,
+    starts: Vec<(TenantId, Instant)>,
+}
+
+impl Tenants {
+    fn new(terms: &[Terms], horizons: &[Duration]) -> Self {
+        let now = Instant::now();
+        let mut conduct = Conduct::new(TenantId(0), terms[0], &Lessons::default(), now);
+        for (tenant, terms) in (1..).zip(&terms[1..]) {
+            conduct.join(TenantId(tenant), *terms, now);
+        }
+        let asks_at = vec![now; terms.len()];
+        let horizons = horizons.to_vec();
+        Self { conduct, now, horizons, asks_at, out: Vec::new(), running: Vec::new(), starts: Vec::new() }
+    }
+
+    fn told(&mut self, tenant: TenantId) {
+        self.asks_at[usize::try_from(tenant.0).unwrap()] = self.now;
+    }
+
+    /// Lets those ask who are `busy`, for so long; answers take `latency`.
+    fn run(&mut self, duration: Duration, latency: Duration, busy: &[bool]) {
+        let end = self.now + duration;
+        while self.now < end {
+            for (tenant, _) in self.running.extract_if(.., |(_, ends)| *ends <= self.now).collect::<Vec<_>>() {
+                let next = self.conduct.release(tenant, self.now, true);
+                self.told(tenant);
+                next.into_iter().for_each(|next| self.told(next));
+            }
+            for index in (0..busy.len()).filter(|index| busy[*index]).collect::<Vec<_>>() {
+                let tenant = TenantId(index as u64);
+                while self.asks_at[index] <= self.now {
+                    match self.conduct.grant(tenant, self.now, self.now + self.horizons[index]) {
+                        Ok(planned) => {
+                            self.out.push((tenant, planned.due));
+                            planned.next.into_iter().for_each(|next| self.told(next));
+                        }
+                        Err(Refusal::NotBefore(at)) => {
+                            let early = at.checked_sub(self.horizons[index] / 2).unwrap();
+                            self.asks_at[index] = early.max(self.now + MS);
+                        }
+                        Err(Refusal::Turn(at)) => self.asks_at[index] = at,
+                        Err(Refusal::Full) => self.asks_at[index] = self.now + 3_600 * S,
+                    }
+                }
+            }
+            self.out.sort_by_key(|(_, due)| *due);
+            while let Some((tenant, _)) = self.out.first().copied().filter(|(_, due)| *due <= self.now) {
+                if self.conduct.try_start(self.now).is_err() {
+                    break;
+                }
+                self.conduct.started(tenant, self.now, 0.0);
+                self.starts.push((tenant, self.now));
+                self.running.push((tenant, self.now + latency));
+                self.out.remove(0);
+            }
+            self.now += MS;
+        }
+    }
+
+    fn count(&self, tenant: u64, from: Instant) -> usize {
+        self.starts.iter().filter(|(whose, at)| *whose == TenantId(tenant) && *at >= from).count()
+    }
+
+    fn smallest_gap(&self) -> Duration {
+        self.starts.windows(2).map(|pair| pair[1].1 - pair[0].1).min().unwrap()
+    }
+}
+
+#[test]
+fn the_limits_of_all_tenants_hold_together_and_each_has_its_share() {
+    let rate = Terms::rate(Rate::per_second(20));
+    for (terms, horizons, per_second) in [
+        ([rate, spaced(100 * MS)], [100 * MS, 5 * MS], 10),
+        ([rate, rate], [100 * MS, 5 * MS], 20),
+        ([rate, rate], [5 * MS, 100 * MS], 20),
+        ([Terms::rate(Rate::per_second(500)), Terms::rate(Rate::per_second(400))], [100 * MS, 5 * MS], 400),
+    ] {
+        let mut tenants = Tenants::new(&terms, &horizons);
+        let began = tenants.now;
+        tenants.run(10 * S, 30 * MS, &[true, true]);
+        let (one, other) = (tenants.count(0, began), tenants.count(1, began));
+        assert!(one + other <= per_second * 10 + 1, "{one} and {other} of {per_second} a second");
+        assert!((one + other) * 100 >= per_second * 950, "{one} and {other} of {per_second} a second");
+        assert!(one * 2 >= other && other * 2 >= one, "{one} and {other}");
+        if per_second <= 20 {
+            assert!(tenants.smallest_gap() >= S / per_second as u32 - MS, "{:?}", tenants.smallest_gap());
+        }
+    }
+}
+
+#[test]
+fn three_tenants_with_one_place_take_turns_and_one_that_stops_asking_holds_nobody_up() {
+    let one = Terms::of(Limits { in_flight: NonZeroU32::MIN, ..Limits::rate(Rate::UNLIMITED) });
+    let mut tenants = Tenants::new(&[one; 3], &[100 * MS, 5 * MS, 5 * MS]);
+    let began = tenants.now;
+    tenants.run(9 * S, 20 * MS, &[true; 3]);
+    let counts = [0, 1, 2].map(|tenant| tenants.count(tenant, began));
+    assert!(counts.iter().sum::<usize>() >= 380, "{counts:?}");
+    assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 5, "{counts:?}");
+    let from = tenants.now;
+    tenants.run(3 * S, 20 * MS, &[true, false, true]);
+    let counts = [0, 1, 2].map(|tenant| tenants.count(tenant, from));
+    assert!(counts[0] + counts[2] >= 130 && counts[0].abs_diff(counts[2]) <= 5, "{counts:?}");
+}
+
+#[test]
+fn a_tenants_limits_leave_with_it_and_its_starts_still_count() {
+    let now = Instant::now();
+    let [slow, fast] = [TenantId(1), TenantId(2)];
+    let mut conduct = Conduct::new(slow, spaced(10 * S), &Lessons::default(), now);
+    conduct.join(fast, Terms::rate(Rate::per_second(10)), now);
+    assert!(ask(&mut conduct, slow, now));
+    assert!(!ask(&mut conduct, fast, now + 9 * S), "the slow one is here");
+    conduct.leave(slow, now + 9 * S);
+    assert!(ask(&mut conduct, fast, now + 9 * S) && !ask(&mut conduct, fast, now + 9 * S + 50 * MS));
+    let again = TenantId(3);
+    conduct.join(again, spaced(10 * S), now + 10 * S);
+    assert!(!ask(&mut conduct, again, now + 18 * S), "it is ten seconds since the other's start that are to pass");
+    assert_eq!((conduct.evidence(fast).requests, conduct.evidence(again).requests), (1, 0));
+}
+
+/// Its window counted as full of starts made at the last one, and it waited an hour.
+#[test]
+fn who_joins_counts_the_starts_before_it_as_far_apart_as_they_were() {
+    let mut now = Instant::now();
+    let mut conduct = conduct(spaced(60 * S), now);
+    for _ in 0..100 {
+        assert!(ask(&mut conduct, ME, now));
+        now += 61 * S;
+    }
+    let joined = TenantId(1);
+    conduct.join(joined, Terms::rate(Rate::per_hour(120)), now);
+    conduct.leave(ME, now);
+    assert!(ask(&mut conduct, joined, now), "60 in the last hour, of 120");
+}
+
+#[test]
+fn a_tenant_may_leave_when_its_own_starts_have_left_its_law_also_where_another_is_busy() {
+    let now = Instant::now();
+    let other = TenantId(1);
+    let mut conduct = conduct(spaced(S), now);
+    conduct.join(other, spaced(S), now);
+    assert!(ask(&mut conduct, ME, now));
+    for second in 2..30 {
+        ask(&mut conduct, other, now + second * S);
+    }
+    assert!(conduct.may_leave(ME, now + S / 2).is_err());
+    assert_eq!(conduct.may_leave(ME, now + 30 * S), Ok(()));
+    let searches = Terms { adaptive: true, ..spaced(S) };
+    assert_eq!(super::Conduct::new(ME, searches, &Lessons::default(), now).may_leave(ME, now), Err(None));
+}
+
+/// What stands in the docs: a gate, with its name in the registry, takes about a kilobyte while it is asked.
+#[test]
+fn a_domain_with_one_tenant_is_small() {
+    assert!(size_of::<Conduct>() <= 640, "{}", size_of::<Conduct>());
+}

@@ -1,0 +1,167 @@
+//! Crawls and clients of one process at one domain, judged by the arrival times that its server took from the kernel.
+
+#![allow(clippy::disallowed_methods, reason = "time is measured here")]
+
+mod crawls;
+mod recorder;
+
+use std::{thread, time::Duration};
+
+use actix_crawler::{Crawler, ThrottledClient, client::ClientBuilder, conducts::Conducts, rate::Rate};
+use crawls::{CONTACT, Links, MS, block_on, crawl, run};
+use futures_util::future::join_all;
+use recorder::{Answer, Arrivals, Asked, Recorder};
+
+const S: Duration = Duration::from_secs(1);
+
+/// A crawl of pages below `/name/`.
+fn crawl_of(site: &Recorder, name: &str, pages: u32, conducts: &Conducts) -> Crawler<Links> {
+    crawl(site).conducts(conducts).seeds((0..pages).map(|n| site.url(&format!("/{name}/{n}"))))
+}
+
+fn client(rate: Rate, conducts: &Conducts) -> ClientBuilder {
+    ThrottledClient::builder(CONTACT).rate(rate).allow_private().conducts(conducts)
+}
+
+/// Makes so many requests below `/name/` as fast as is allowed.
+fn poll(client: &ThrottledClient, site: &Recorder, name: &str, requests: u32) {
+    block_on(async {
+        let requests = (0..requests).map(|n| client.get(site.url(&format!("/{name}/{n}"))).send());
+        assert!(join_all(requests).await.iter().all(Result::is_ok));
+    });
+}
+
+/// What was asked while all of them had work: from the first request of the last of them to the last of the first.
+fn together<'a>(asked: &'a [Asked], names: &[&str]) -> (&'a [Asked], Vec<usize>) {
+    let is_of = |asked: &Asked, name: &str| asked.path.starts_with(&format!("/{name}/"));
+    let from = names.iter().map(|name| asked.iter().position(|asked| is_of(asked, name)).unwrap()).max().unwrap();
+    let to = names.iter().map(|name| asked.iter().rposition(|asked| is_of(asked, name)).unwrap()).min().unwrap();
+    let part = &asked[from..=to];
+    let counts = names.iter().map(|name| part.iter().filter(|asked| is_of(asked, name)).count()).collect();
+    (part, counts)
+}
+
+fn assert_fair(counts: &[usize]) {
+    let share = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
+    assert!(share >= 8.0, "{counts:?}");
+    for count in counts {
+        assert!((share / 2.0..=share * 2.0).contains(&(*count as f64)), "{counts:?}");
+    }
+}
+
+/// One crawl leaves a spacing, the other has a rate, the client another and looks far ahead: all limits hold together,
+/// and nobody starves.
+#[test]
+fn two_crawls_and_a_client_keep_their_limits_together_and_each_has_its_share() {
+    const SPACING: Duration = Duration::from_millis(40);
+    let site = Recorder::start(|_| Answer::ok("").after(70 * MS));
+    let conducts = Conducts::new();
+    thread::scope(|scope| {
+        scope.spawn(|| run(crawl_of(&site, "spaced", 40, &conducts).spacing(SPACING).per_domain(3)));
+        scope.spawn(|| run(crawl_of(&site, "rated", 40, &conducts).rate(Rate::per_second(20)).per_domain(2)));
+        let (client, site) = (client(Rate::per_second(100), &conducts).build().unwrap(), site.share());
+        scope.spawn(move || poll(&client, &site, "client", 40));
+    });
+    let all = site.asked();
+    assert_eq!(all.len(), 120);
+    let (asked, counts) = together(&all, &["spaced", "rated", "client"]);
+    println!("{} of 120 together: {counts:?}, {:.1}/s", asked.len(), Arrivals::of(asked).rate());
+    let arrivals = Arrivals::of(asked);
+    assert!(arrivals.smallest_gap() >= SPACING, "{:?}", arrivals.smallest_gap());
+    assert!(arrivals.fullest(S) <= 20, "{} in one second", arrivals.fullest(S));
+    assert!(asked.iter().all(|asked| asked.in_flight <= 2), "the least of what each allows in flight");
+    assert_fair(&counts);
+    assert!(arrivals.rate() >= 15.0, "{:.1} of 20 a second", arrivals.rate());
+}
+
+#[test]
+fn one_place_in_flight_goes_round() {
+    let site = Recorder::start(|_| Answer::ok("").after(20 * MS));
+    let conducts = Conducts::new();
+    thread::scope(|scope| {
+        scope.spawn(|| run(crawl_of(&site, "crawl", 30, &conducts)));
+        for name in ["one", "other"] {
+            let (client, site) = (client(Rate::UNLIMITED, &conducts).concurrency(1).build().unwrap(), site.share());
+            scope.spawn(move || poll(&client, &site, name, 30));
+        }
+    });
+    let all = site.asked();
+    let (asked, counts) = together(&all, &["crawl", "one", "other"]);
+    println!("{counts:?}");
+    assert!(asked.iter().all(|asked| asked.in_flight == 1));
+    assert_fair(&counts);
+}
+
+/// By default all clients of a process share.
+#[test]
+fn who_is_told_nothing_shares_with_the_whole_process() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let clients =
+        [(); 3].map(|()| ThrottledClient::builder(CONTACT).rate(Rate::per_second(20)).allow_private().build().unwrap());
+    thread::scope(|scope| {
+        for (client, name) in clients.iter().zip(["a", "b", "c"]) {
+            let site = site.share();
+            scope.spawn(move || poll(client, &site, name, 20));
+        }
+    });
+    let all = site.asked();
+    let (_, counts) = together(&all, &["a", "b", "c"]);
+    assert!(site.arrivals().fullest(S) <= 20 && site.arrivals().smallest_gap() >= 48 * MS);
+    assert_fair(&counts);
+}
+
+#[test]
+fn with_conducts_of_their_own_they_are_apart() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    thread::scope(|scope| {
+        scope.spawn(|| run(crawl_of(&site, "crawl", 20, &Conducts::new()).spacing(100 * MS)));
+        for name in ["one", "other"] {
+            let (client, site) = (client(Rate::per_second(10), &Conducts::new()).build().unwrap(), site.share());
+            scope.spawn(move || poll(&client, &site, name, 20));
+        }
+    });
+    let all = site.asked();
+    let (asked, _) = together(&all, &["crawl", "one", "other"]);
+    assert!(Arrivals::of(asked).rate() > 20.0, "{:.1} of 30 a second", Arrivals::of(asked).rate());
+    for name in ["crawl", "one", "other"] {
+        let own: Vec<_> = all.iter().filter(|asked| asked.path.starts_with(&format!("/{name}/"))).cloned().collect();
+        assert!(Arrivals::of(&own).smallest_gap() >= 98 * MS, "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_that_one_hears_holds_for_all() {
+    let site = Recorder::start(|asked| match asked.index {
+        0 => Answer::status(429).header("retry-after", 2),
+        _ => Answer::ok(""),
+    });
+    let conducts = Conducts::new();
+    let (one, other) = (client(Rate::UNLIMITED, &conducts), client(Rate::UNLIMITED, &conducts));
+    let (one, other) = (one.build().unwrap(), other.build().unwrap());
+    block_on(async {
+        // It may not be repeated, so its caller has the answer while the domain cools.
+        assert_eq!(one.post(site.url("/")).send().await.unwrap().status(), 429);
+        assert_eq!(other.get(site.url("/")).send().await.unwrap().status(), 200);
+    });
+    let at = site.arrivals().0;
+    assert!(at[1] - at[0] >= 2 * S, "{:?}", at[1] - at[0]);
+}
+
+/// A client that is gone takes its limit with it; what it asked last still counts.
+#[test]
+fn a_tenant_that_ends_takes_its_limits_with_it() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let conducts = Conducts::new();
+    let fast = client(Rate::per_second(20), &conducts).build().unwrap();
+    let slow = client(Rate::every(5 * S), &conducts).build().unwrap();
+    poll(&slow, &site, "slow", 1);
+    thread::scope(|scope| {
+        scope.spawn(|| poll(&fast, &site, "fast", 10));
+        thread::sleep(300 * MS);
+        assert_eq!(site.count(), 1, "the limits of both hold");
+        drop(slow);
+    });
+    let arrivals = site.arrivals();
+    assert_eq!(arrivals.0.len(), 11);
+    assert!(arrivals.span() < 3 * S && arrivals.smallest_gap() >= 48 * MS, "{:?}", arrivals.span());
+}
