@@ -13,8 +13,8 @@ use std::{
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
     domain::{Domain, DomainKey},
-    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
-    fetcher::{Asker, Fetch, pool::Pool},
+    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots_files::RobotsFiles},
+    fetcher::{Fetch, pool::Pool},
     frontier::{Leased, Returned, admission::Admission, admission::Candidate, known::Known, memory::MemoryFrontier},
     identity::CanonicalUrl,
     permit::Released,
@@ -45,7 +45,7 @@ fn measure(domains: u32) {
     let bytes = resident().saturating_sub(before) / u64::from(domains);
     let cpu = Instant::now();
     // Each tick grants one permit to each domain: the default is one request in flight.
-    crawl.grant(now);
+    crawl.turn(now);
     let micros = cpu.elapsed().as_secs_f64() * 1e6 / f64::from(domains);
     println!("{domains:>9}  {bytes:>13}  {micros:>11.2}   ({urls} URLs a domain)");
 }
@@ -70,10 +70,9 @@ fn crawl() -> Crawl {
         admission: Admission::new(scope, DomainKey::Host, u64::MAX, Arc::new(Known::new(&Recrawl::default()))),
         budget: Budget::new(None, None),
         domains: Domains::new(politeness.clone(), Arc::new(Hole)),
-        robots: RobotsDesk::new("bench"),
+        robots: RobotsFiles::new("bench"),
         pool: Pool::new(1, hire),
         returned: Arc::new(Hole),
-        asker: Arc::new(Hole),
         log: false,
         politeness,
     })
@@ -92,10 +91,6 @@ impl Handler<Fetch> for Hole {
 
 impl Released for Hole {
     fn released(&self, _: &Domain) {}
-}
-
-impl Asker for Hole {
-    fn lost(&self, _: url::Url) {}
 }
 
 impl Returned for Hole {

@@ -237,7 +237,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Writes the crawl log, one JSON line for every request that ended or was dropped; its fields are those of a
-    /// [`LogLine`](crate::engine::log::LogLine).
+    /// [`LogLine`](crate::engine::log_line::LogLine).
     ///
     /// The lines with `final` are the ledger: one for each URL that is done with. Others tell of attempts that are
     /// repeated, and of robots files, whose `outcome` begins with `robots/`.

@@ -86,6 +86,7 @@ pub mod retry;
 pub mod recrawl;
 pub mod permit;
 // what a crawl has done
+pub mod count;
 pub mod stats;
 pub mod report;
 // where requests wait, and where items go
@@ -94,6 +95,7 @@ pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
 pub mod fetcher;
+pub mod event;
 pub mod engine;
 // assembly
 pub mod crawl_log;

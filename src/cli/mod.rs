@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
 
 /// What is shown of the library's events: errors, and which robots files are waited for, since all pages of an origin
 /// wait with its own.
-const SHOWN: &str = "error,actix_crawler::engine::robots=warn";
+const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn";
 
 /// Shows the library's warnings. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
 fn warn_on_stderr() {

@@ -13,11 +13,11 @@ use crate::{
     clock,
     crawl_log::CrawlLog,
     engine::{
-        ClosePipelines, Scheduler, SchedulerParts, WayBack,
+        ClosePipelines, Notices, Scheduler, SchedulerParts,
         budget::Budget,
         crawl::{Crawl, CrawlParts},
         domains::Domains,
-        robots::RobotsDesk,
+        robots_files::RobotsFiles,
     },
     error::Result,
     fetcher::{
@@ -80,26 +80,33 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let scheduler = Scheduler::create({
         let outlets = outlets.clone();
         move |context| {
-            let way_back = Arc::new(WayBack(context.address()));
+            let notices = Arc::new(Notices(context.address()));
             let politeness = Arc::new(settings.politeness.clone());
             let known = Arc::new(Known::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, outlets: outlets.clone(), offload, user_agent: said, transport, known: known.clone() },
+                Team {
+                    spider,
+                    outlets: outlets.clone(),
+                    offload,
+                    user_agent: said,
+                    robots_token: product_token(&user_agent).into(),
+                    transport,
+                    known: known.clone(),
+                },
                 settings.scope.canonical.clone(),
                 context.address().recipient(),
             );
             if let Some(store) = frontier.durable() {
-                store.wake(way_back.clone());
+                store.wake(notices.clone());
             }
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry.clone(),
                 frontier,
                 budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain),
-                domains: Domains::new(politeness.clone(), way_back.clone()),
-                robots: RobotsDesk::new(product_token(&user_agent)),
+                domains: Domains::new(politeness.clone(), notices.clone()),
+                robots: RobotsFiles::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
-                returned: way_back.clone(),
-                asker: way_back,
+                returned: notices,
                 log: log.is_some(),
                 admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), max_queued, known),
                 politeness,
@@ -156,6 +163,7 @@ struct Team<S: Spider> {
     outlets: Outlets<S>,
     offload: Offload,
     user_agent: HeaderValue,
+    robots_token: Arc<str>,
     transport: SharedTransport,
     known: Arc<Known>,
 }
@@ -167,6 +175,7 @@ impl<S: Spider> Clone for Team<S> {
             outlets: self.outlets.clone(),
             offload: self.offload.clone(),
             user_agent: self.user_agent.clone(),
+            robots_token: self.robots_token.clone(),
             transport: self.transport.clone(),
             known: self.known.clone(),
         }
@@ -181,8 +190,9 @@ fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipi
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let body_limits = team.transport.settings().body;
             let http = Http::new(Transport::new(team.transport), team.user_agent, true);
-            let Team { spider, outlets, offload, known, .. } = team;
-            Fetcher::new(Desk { http, spider, outlets, offload, canonical, known, body_limits }, scheduler)
+            let Team { spider, outlets, offload, robots_token, known, .. } = team;
+            let desk = Desk { http, spider, outlets, offload, canonical, known, body_limits, robots_token };
+            Fetcher::new(desk, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

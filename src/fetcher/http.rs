@@ -16,14 +16,13 @@ use http::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::{RobotsAnswer, RobotsResult, redirect};
+use super::{receipt::Receipt, redirect};
 use crate::{
     clock,
     cooling::{is_refusal, retry_after},
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
-    robots::MAX_BYTES,
     transport::{
         Transport,
         body::{self, BodyDecoder, BodyLimits, Held},
@@ -89,10 +88,6 @@ const MAX_OTHER_PROXIES: usize = 3;
 /// the end of the permit and the news come apart. No longer than any wait that is chosen then.
 const UNTIL_HEARD: Duration = Duration::from_secs(1);
 
-/// Of a robots file only the first [`MAX_BYTES`] count; twice as much is read, since a coding may end in the midst of
-/// its step.
-const FOR_ROBOTS: Manner = Manner { extent: Extent { most: 2 * MAX_BYTES as u64, takes_part: true }, may_repeat: true };
-
 /// Headers that a request does not carry, whoever gives them. The proxy's own credentials are written on the way to it,
 /// and no server is to see others. Who expects a `100 Continue` waits for an answer that the wire skips.
 const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
@@ -116,8 +111,12 @@ impl Http {
     /// which passes the gate again.
     pub async fn send(&self, permit: Permit, request: &Request, may_repeat: bool) -> Sent {
         let extent = Extent { most: self.transport.body_limits().max_bytes, takes_part: false };
-        let manner = Manner { extent, may_repeat };
-        self.send_or_recall(permit, request, manner).await
+        self.fetch(permit, request, extent, may_repeat).await
+    }
+
+    /// As [`Http::send`], and reads as much of the body as `extent` says.
+    pub async fn fetch(&self, permit: Permit, request: &Request, extent: Extent, may_repeat: bool) -> Sent {
+        self.send_or_recall(permit, request, Manner { extent, may_repeat }).await
     }
 
     async fn send_within(&self, permit: Permit, request: &Request, manner: Manner, more: MoreHeaders<'_>) -> Sent {
@@ -161,30 +160,6 @@ impl Http {
             waited: started.unwrap_or(ended).saturating_duration_since(granted),
             elapsed,
         }
-    }
-
-    /// Asks for a robots file. A redirect is a hop of its own, under a permit of its own.
-    pub async fn robots(&self, permit: Permit, url: Url, limits: BodyLimits) -> RobotsAnswer {
-        let sent = self.send_or_recall(permit, &Request::get(url.clone()), FOR_ROBOTS).await;
-        let (status, bytes) = sent.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
-        let retry_after = sent.answer.as_ref().ok().and_then(Answer::retry_after);
-        let result = match sent.answer {
-            Err(None) => RobotsResult::Unsent,
-            // Whoever is asked nothing need not be asked for leave.
-            Err(Some(FetchError::NotRecorded(_))) => RobotsResult::Body(404, Bytes::new()),
-            Err(Some(error)) => RobotsResult::Failed(error),
-            Ok(answer) => match redirect::target(answer.status, &answer.headers, &url) {
-                Some(to) => RobotsResult::Redirect(to),
-                None => match answer.decoded(BodyLimits { keep_partial: true, ..limits }) {
-                    Ok((body, None)) => RobotsResult::Body(answer.status, body),
-                    Ok((body, Some(_))) if body.len() > MAX_BYTES => RobotsResult::Body(answer.status, body),
-                    // Half a robots file would allow what the other half forbids.
-                    Ok((_, Some(error))) | Err(error) => RobotsResult::Failed(error),
-                },
-            },
-        };
-        let Sent { started, waited, elapsed, .. } = sent;
-        RobotsAnswer { url, result, status, bytes, started, waited, elapsed, retry_after }
     }
 
     async fn exchange(
@@ -263,6 +238,14 @@ impl Http {
         }
         let (fetched_at, elapsed) = (clock::wall(), Duration::ZERO);
         Ok(Answer { status, headers, fetched_at, elapsed, received: length, body, held: memory })
+    }
+}
+
+impl Sent {
+    /// Returns the numbers of the request.
+    pub fn receipt(&self) -> Receipt {
+        let (status, bytes) = self.answer.as_ref().map_or((None, 0), |answer| (Some(answer.status), answer.received));
+        Receipt { status, bytes, started: self.started, waited: self.waited, elapsed: self.elapsed }
     }
 }
 

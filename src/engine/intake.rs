@@ -1,0 +1,192 @@
+//! Intake: what comes in. Seeds and links pass the admission; a page that has ended is settled, or waits for another
+//! attempt, and its domain is judged by the answer. Knows no permits.
+
+use std::time::{Instant, SystemTime};
+
+use url::Url;
+
+use super::{budget::Budget, turn::Turn};
+use crate::{
+    cooling::Why,
+    domain::Domain,
+    event::{Ended, Event, Fate},
+    fetcher::{http::is_idempotent, readers::Content, visit::Visit},
+    frontier::{
+        Leased,
+        admission::{Admission, Admitted, Candidate},
+    },
+    outcome::Outcome,
+    retry::Retry,
+};
+
+/// Takes in seeds, links and pages.
+pub struct Intake {
+    admission: Admission,
+    retry: Retry,
+}
+
+/// When a request is to be made again.
+struct Again {
+    not_before: Option<Instant>,
+    attempted: bool,
+}
+
+impl Intake {
+    /// Creates the intake of a crawl.
+    pub fn new(admission: Admission, retry: Retry) -> Self {
+        Self { admission, retry }
+    }
+
+    /// Takes the host of a seed into the scope.
+    pub fn include(&mut self, seed: &Url) {
+        self.admission.include(seed);
+    }
+
+    /// Returns the domain of a request.
+    pub fn domain(&self, leased: &Leased) -> Domain {
+        self.admission.domain(&leased.request.url)
+    }
+
+    /// Brings candidates to the admission.
+    pub fn admit(&mut self, turn: &mut Turn<'_>, candidates: Vec<Candidate>) {
+        for candidate in candidates {
+            // The frontier takes the request. It is copied only where somebody reads what was dropped.
+            let request = turn.accounts.is_read().then(|| candidate.request().clone());
+            match self.admission.admit(&mut *turn.frontier, candidate, turn.now) {
+                Admitted::AlreadySeen => {}
+                Admitted::Queued { domain, again } => {
+                    turn.accounts.note(&Event::Queued { domain: &domain, undone: again });
+                    turn.domains.schedule(&domain, turn.now);
+                }
+                Admitted::Dropped(reason) => {
+                    let what = request.as_ref().map(|request| (self.admission.domain(&request.url), request));
+                    let what = what.as_ref().map(|(domain, request)| (domain, *request));
+                    turn.accounts.note(&Event::Dropped { what, reason, was_queued: false });
+                }
+            }
+        }
+    }
+
+    /// Takes in how the request for a page ended. Returns its domain.
+    pub fn page_ended(
+        &mut self,
+        turn: &mut Turn<'_>,
+        budget: &mut Budget,
+        visit: Visit,
+        time: SystemTime,
+    ) -> Domain {
+        let Visit { leased, outcome, content, receipt } = visit;
+        let domain = self.domain(&leased);
+        let (found, items) = match content {
+            Content::Page { found, items } => (found, items),
+            Content::Nothing | Content::RobotsTxt(_) => (Vec::new(), 0),
+        };
+        let started = receipt.started;
+        match &outcome {
+            Outcome::Unsent => {}
+            Outcome::Refused { status, retry_after } => {
+                turn.cool(&domain, started.unwrap_or(turn.now), Why::Status(*status), *retry_after);
+            }
+            Outcome::Fetch(error) if error.is_unreachable() => {
+                turn.cool(&domain, started.unwrap_or(turn.now), Why::Unreachable, None);
+            }
+            _ if receipt.status.is_some() => turn.answered(&domain),
+            _ => {}
+        }
+        let again = self.again(turn, &domain, &leased, &outcome, started);
+        let fate = match again {
+            Some(Again { not_before, attempted }) => {
+                budget.ended(&domain, false);
+                turn.frontier.give_back(leased.id, not_before, attempted);
+                Fate::Again { attempted }
+            }
+            None => {
+                budget.ended(&domain, matches!(outcome, Outcome::Ok));
+                if turn.frontier.settle(leased.id) { Fate::Final } else { Fate::Stale }
+            }
+        };
+        turn.accounts.note(&Event::Ended(Ended {
+            domain: &domain,
+            request: &leased.request,
+            attempt: leased.attempt,
+            outcome: &outcome,
+            receipt: &receipt,
+            items,
+            fate,
+            time,
+        }));
+        if fate == Fate::Final {
+            self.settled(turn, &domain, &leased, &outcome, found);
+        }
+        domain
+    }
+
+    /// Decides whether a request waits for another attempt.
+    fn again(
+        &self,
+        turn: &mut Turn<'_>,
+        domain: &Domain,
+        leased: &Leased,
+        outcome: &Outcome,
+        started: Option<Instant>,
+    ) -> Option<Again> {
+        let cooling = &turn.domains.live(domain).cooling;
+        match outcome {
+            Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
+            // It fails with all that waits there.
+            _ if cooling.has_given_up() => None,
+            Outcome::Refused { .. } => {
+                Some(Again { not_before: cooling.state(turn.now).map(|(until, _)| until), attempted: false })
+            }
+            // It may have done its work already (RFC 9110 §9.2.2).
+            _ if started.is_some() && !is_idempotent(&leased.request.method) => None,
+            outcome => {
+                let wait = self.retry.after(outcome, leased.attempt, fastrand::f64())?;
+                Some(Again { not_before: Some(turn.now + wait), attempted: true })
+            }
+        }
+    }
+
+    /// Acts on the end of a page: its links come in, and one that failed is kept where the frontier can.
+    fn settled(
+        &mut self,
+        turn: &mut Turn<'_>,
+        domain: &Domain,
+        leased: &Leased,
+        outcome: &Outcome,
+        found: Vec<Candidate>,
+    ) {
+        match outcome {
+            Outcome::Ok => {}
+            Outcome::Redirect { to, .. } => {
+                if leased.request.depth == 0 {
+                    self.admission.include(to);
+                    if let Some(store) = turn.frontier.durable() {
+                        store.include(to);
+                    }
+                }
+            }
+            outcome => {
+                if let Some(store) = turn.frontier.durable() {
+                    store.bury(domain, &leased.request, outcome.key(), &outcome.detail());
+                }
+            }
+        }
+        self.admit(turn, found);
+    }
+
+    /// The request for a page was lost: its fetcher panicked or died. The attempt counts. Returns its domain.
+    pub fn page_lost(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, leased: &Leased) -> Domain {
+        let domain = self.domain(leased);
+        budget.ended(&domain, false);
+        let request = &leased.request;
+        let is_last = leased.attempt >= self.retry.attempts && turn.frontier.settle(leased.id);
+        turn.accounts.note(&Event::Lost { domain: &domain, request, is_last });
+        if is_last {
+            turn.fail(&domain, request, "panic", "the fetcher panicked over it");
+        } else if leased.attempt < self.retry.attempts {
+            turn.frontier.give_back(leased.id, None, true);
+        }
+        domain
+    }
+}

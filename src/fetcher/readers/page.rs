@@ -1,0 +1,89 @@
+//! Page: parses an answer off the network's thread, hands its items to the pipelines and waits until each is
+//! acknowledged, and returns its links. Knows no permits and no network.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+
+use super::{Content, Reading};
+use crate::{
+    fetcher::{Desk, http::Answer, offload::Lost},
+    frontier::admission::Candidate,
+    outcome::{FetchError, Outcome},
+    pipeline::{PipelineError, Scraped},
+    request::Request,
+    response::Response,
+    spider::Spider,
+    transport::{body::BodyLimits, exchange::Extent},
+};
+
+/// The whole body: a page that is larger than the limit fails.
+pub fn extent(limits: BodyLimits) -> Extent {
+    Extent { most: limits.max_bytes, takes_part: false }
+}
+
+/// Parses a page and delivers its items.
+pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>) -> Reading {
+    match parse(answer, request.clone(), desk).await {
+        Ok(page) => deliver(page, request, desk).await,
+        Err(outcome) => outcome.into(),
+    }
+}
+
+/// A parsed page, ready to leave the parsing thread.
+struct Page<I> {
+    items: Vec<I>,
+    found: Vec<Candidate>,
+}
+
+/// Decodes and parses on a thread of its own, where whatever the spider does harms no other page.
+async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
+    let (spider, limits, canonical) = (desk.spider.clone(), desk.body_limits, desk.canonical.clone());
+    let known = desk.known.clone();
+    let mut answer = answer;
+    // The body's share of the memory for all bodies is held while its parsing is waited for. A parse that never returns
+    // keeps the body, but gives the share back when the wait ends.
+    let _held = answer.release_memory();
+    let work = move || {
+        if !spider.accepts(answer.status) {
+            return Err(Outcome::Status(answer.status));
+        }
+        let page = answer.decode(&request, limits).map_err(Outcome::Fetch)?;
+        let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
+        let (items, requests) = parsed.into_parts();
+        Ok(Page { items, found: Candidate::found_on(page.request(), requests, &canonical, &known) })
+    };
+    match desk.offload.run(work).await {
+        Ok(parsed) => parsed,
+        Err(Lost::Panicked(message)) => Err(Outcome::Panic(message)),
+        Err(Lost::Silent(limit)) => {
+            Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))))
+        }
+    }
+}
+
+/// Hands the items to every pipeline and waits until each is acknowledged.
+async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, desk: &Desk<S>) -> Reading {
+    let count = page.items.len() as u64;
+    if count > 0 && !desk.outlets.is_empty() {
+        let url: Arc<str> = request.url.as_str().into();
+        let scraped = page.items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() });
+        let deliveries =
+            scraped.flat_map(|scraped| desk.outlets.iter().map(move |outlet| outlet.deliver(scraped.clone())));
+        if let Err(error) = try_join_all(deliveries).await {
+            return match error {
+                PipelineError::Panicked => Outcome::Panic(error.to_string()).into(),
+                refused => Outcome::Pipeline(refused.to_string()).into(),
+            };
+        }
+    }
+    Reading { outcome: Outcome::Ok, content: Content::Page { found: page.found, items: count } }
+}
+
+impl Answer {
+    fn decode(self, request: &Arc<Request>, limits: BodyLimits) -> Result<Response, FetchError> {
+        let (body, broken_off) = self.decoded(limits)?;
+        let page = Response::new(request.clone(), self.status, self.headers, body, self.fetched_at, self.elapsed);
+        Ok(page.with_broken_off(broken_off))
+    }
+}
