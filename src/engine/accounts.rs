@@ -1,10 +1,7 @@
 //! Accounts: what a crawl has done. Every event passes through here once: it is entered in the ledger and the counts,
 //! written to the crawl log, and told to whoever watches. Knows nothing of what is to be done next.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use hashbrown::HashMap;
 
@@ -176,10 +173,9 @@ impl Accounts {
     fn fail(&mut self, reason: Count, request: &Request, detail: &str) {
         self.stats.ledger.failed += 1;
         self.add(reason, 1);
-        self.first_failures.entry(reason).or_insert_with(|| FirstFailure {
-            url: request.url.as_str().to_owned(),
-            detail: detail.to_owned(),
-        });
+        self.first_failures
+            .entry(reason)
+            .or_insert_with(|| FirstFailure { url: request.url.as_str().to_owned(), detail: detail.to_owned() });
     }
 
     fn add(&mut self, count: Count, by: i64) {
@@ -246,7 +242,8 @@ impl Accounts {
         stats.counts = self.spelt_counts();
         stats.counts.entry(Count::FetcherReplaced.to_string()).or_default();
         let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
-        stats.first_failures = self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect();
+        stats.first_failures =
+            self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect();
         for (domain, evidence) in live {
             if let Some(of_domain) = stats.domain(&domain) {
                 of_domain.merge(&evidence);

@@ -68,13 +68,7 @@ impl Intake {
     }
 
     /// Takes in how the request for a page ended. Returns its domain.
-    pub fn page_ended(
-        &mut self,
-        turn: &mut Turn<'_>,
-        budget: &mut Budget,
-        visit: Visit,
-        time: SystemTime,
-    ) -> Domain {
+    pub fn page_ended(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, visit: Visit, time: SystemTime) -> Domain {
         let Visit { leased, outcome, content, receipt } = visit;
         let domain = self.domain(&leased);
         let (found, items) = match content {

@@ -38,13 +38,7 @@ impl Turn<'_> {
     }
 
     /// Lets a request fail for good, and keeps it for another day where the frontier can.
-    pub fn fail(
-        &mut self,
-        domain: &Domain,
-        request: &std::sync::Arc<Request>,
-        reason: &'static str,
-        detail: &str,
-    ) {
+    pub fn fail(&mut self, domain: &Domain, request: &std::sync::Arc<Request>, reason: &'static str, detail: &str) {
         self.accounts.note(&Event::Failed { domain, request, reason, detail });
         if let Some(store) = self.frontier.durable() {
             store.bury(domain, request, reason, detail);

@@ -150,7 +150,9 @@ async fn run<S: Spider>(Grant { permit, lease, seat }: Grant, desk: Rc<Desk<S>>)
     let visit = AssertUnwindSafe(visit::visit(permit, lease, &desk)).catch_unwind().await;
     drop(seat);
     visit
-        .inspect_err(|panic| tracing::error!(panic = offload::message_of(&**panic), "a request panicked in the fetcher"))
+        .inspect_err(|panic| {
+            tracing::error!(panic = offload::message_of(&**panic), "a request panicked in the fetcher")
+        })
         .ok()
 }
 
@@ -162,5 +164,49 @@ impl Fetched {
 
     fn is_empty(&self) -> bool {
         self.visits.is_empty() && !self.panicked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use url::Url;
+
+    use super::*;
+    use crate::{
+        frontier::{LeaseId, Leased, Returned},
+        request::{Kind, Request},
+    };
+
+    #[derive(Default)]
+    struct Back(Mutex<Vec<(Kind, String)>>);
+
+    impl Returned for Back {
+        fn returned(&self, leased: Leased) {
+            self.0.lock().unwrap().push((leased.request.kind(), leased.request.url.path().to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_request_of_any_kind_is_lost_unless_its_lease_was_settled_also_on_panic() {
+        let back = Arc::new(Back::default());
+        let lease = |path: &str, kind| {
+            let url = Url::parse("https://e.org/").unwrap().join(path).unwrap();
+            let request = if kind == Kind::RobotsTxt { Request::robots_txt(url) } else { Request::get(url) };
+            Lease::new(Leased { id: LeaseId(1), request: Arc::new(request), attempt: 1 }, back.clone())
+        };
+        for kind in [Kind::Page, Kind::RobotsTxt] {
+            drop(lease("settled", kind).settle());
+            drop(lease("dropped", kind));
+            let held = lease("panicked", kind);
+            let panicked = std::panic::catch_unwind(AssertUnwindSafe(move || {
+                let _held = held;
+                panic!("in the middle of a request");
+            }));
+            assert!(panicked.is_err());
+            let lost = std::mem::take(&mut *back.0.lock().unwrap());
+            assert_eq!(lost, ["/dropped", "/panicked"].map(|path| (kind, path.to_owned())));
+        }
     }
 }
