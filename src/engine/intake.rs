@@ -87,17 +87,13 @@ impl Intake {
             _ if receipt.status.is_some() => turn.answered(&domain),
             _ => {}
         }
-        let again = self.again(turn, &domain, &leased, &outcome, started);
-        let fate = match again {
-            Some(Again { not_before, attempted }) => {
-                budget.ended(&domain, false);
-                turn.frontier.give_back(leased.id, not_before, attempted);
-                Fate::Again { attempted }
-            }
-            None => {
-                budget.ended(&domain, matches!(outcome, Outcome::Ok));
-                if turn.frontier.settle(leased.id) { Fate::Final } else { Fate::Stale }
-            }
+        let fate = if let Some(again) = self.again(turn, &domain, &leased, &outcome, started) {
+            budget.ended(&domain, false);
+            turn.frontier.give_back(leased.id, again.not_before, again.attempted);
+            Fate::Again { attempted: again.attempted }
+        } else {
+            budget.ended(&domain, matches!(outcome, Outcome::Ok));
+            if turn.frontier.settle(leased.id) { Fate::Final } else { Fate::Stale }
         };
         turn.accounts.note(&Event::Ended(Ended {
             domain: &domain,

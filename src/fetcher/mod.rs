@@ -57,7 +57,7 @@ impl Message for Fetched {
 }
 
 /// What every request of one arbiter works with.
-pub struct Desk<S: Spider> {
+pub struct FetchContext<S: Spider> {
     pub(crate) http: Http,
     pub(crate) spider: Arc<S>,
     pub(crate) outlets: Arc<[Outlet<S::Item>]>,
@@ -79,10 +79,10 @@ const MAILBOX: usize = 256;
 
 impl Fetcher {
     /// Starts the driver on this arbiter; it ends when the fetcher is gone and its last request is done.
-    pub fn new<S: Spider>(desk: Desk<S>, fetched: Recipient<Fetched>) -> Self {
+    pub fn new<S: Spider>(context: FetchContext<S>, fetched: Recipient<Fetched>) -> Self {
         // Unbounded as a queue, bounded by what it holds: a grant is a permit, and those are counted.
         let (inbox, grants) = mpsc::unbounded_channel();
-        actix_rt::spawn(drive(Rc::new(desk), grants, fetched));
+        actix_rt::spawn(drive(Rc::new(context), grants, fetched));
         Self { inbox }
     }
 }
@@ -110,7 +110,7 @@ type Sending = Pin<Box<dyn Future<Output = Result<(), MailboxError>>>>;
 
 /// Polls all requests of the arbiter, and reports those that have ended.
 async fn drive<S: Spider>(
-    desk: Rc<Desk<S>>,
+    context: Rc<FetchContext<S>>,
     mut grants: mpsc::UnboundedReceiver<Grant>,
     scheduler: Recipient<Fetched>,
 ) {
@@ -122,7 +122,7 @@ async fn drive<S: Spider>(
         tokio::select! {
             biased;
             grant = grants.recv(), if open => match grant {
-                Some(grant) => visits.push(run(grant, desk.clone())),
+                Some(grant) => visits.push(run(grant, context.clone())),
                 None => open = false,
             },
             Some(first) = visits.next(), if !visits.is_empty() => {
@@ -146,14 +146,13 @@ async fn drive<S: Spider>(
 }
 
 /// Makes one request so that a panic in it harms no other; `None` where it panicked.
-async fn run<S: Spider>(Grant { permit, lease, seat }: Grant, desk: Rc<Desk<S>>) -> Option<Visit> {
-    let visit = AssertUnwindSafe(visit::visit(permit, lease, &desk)).catch_unwind().await;
+async fn run<S: Spider>(Grant { permit, lease, seat }: Grant, context: Rc<FetchContext<S>>) -> Option<Visit> {
+    let visit = AssertUnwindSafe(visit::visit(permit, lease, &context)).catch_unwind().await;
     drop(seat);
-    visit
-        .inspect_err(|panic| {
-            tracing::error!(panic = offload::message_of(&**panic), "a request panicked in the fetcher")
-        })
-        .ok()
+    if let Err(panic) = &visit {
+        tracing::error!(panic = offload::message_of(&**panic), "a request panicked in the fetcher");
+    }
+    visit.ok()
 }
 
 impl Fetched {

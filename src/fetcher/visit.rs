@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use super::{
-    Desk,
+    FetchContext,
     http::{Answer, is_idempotent},
     readers::{self, Content, Reading, robots_txt},
     receipt::Receipt,
@@ -43,13 +43,13 @@ pub struct Visit {
 }
 
 /// Makes one request and reads its answer.
-pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> Visit {
+pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &FetchContext<S>) -> Visit {
     let request = lease.request();
-    let extent = readers::extent(request.kind(), desk.body_limits);
-    let sent = desk.http.fetch(permit, request, extent, is_idempotent(&request.method)).await;
+    let extent = readers::extent(request.kind(), context.body_limits);
+    let sent = context.http.fetch(permit, request, extent, is_idempotent(&request.method)).await;
     let receipt = sent.receipt();
     let reading = match sent.answer {
-        Ok(answer) => read(answer, request, desk).await,
+        Ok(answer) => read(answer, request, context).await,
         Err(None) => Outcome::Unsent.into(),
         Err(Some(error)) => without_answer(request.kind(), error).into(),
     };
@@ -57,13 +57,13 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, desk: &Desk<S>) -> V
 }
 
 /// Tells what an answer means. Redirects and refusals mean the same to requests of every kind.
-async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>) -> Reading {
+async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &FetchContext<S>) -> Reading {
     let status = answer.status;
     if let Some(to) = redirect::target(status, &answer.headers, &request.url) {
         return match request.kind() {
-            Kind::Page => match redirect::follow(request, status, &to, &desk.canonical) {
+            Kind::Page => match redirect::follow(request, status, &to, &context.canonical) {
                 Ok(next) => {
-                    let found = vec![Candidate::new(next, &desk.canonical)];
+                    let found = vec![Candidate::new(next, &context.canonical)];
                     Reading { outcome: Outcome::Redirect { status, to }, content: Content::Page { found, items: 0 } }
                 }
                 Err(outcome) => outcome.into(),
@@ -75,7 +75,7 @@ async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>)
     if is_refusal(status) {
         return Outcome::Refused { status, retry_after: answer.retry_after() }.into();
     }
-    readers::read(answer, request, desk).await
+    readers::read(answer, request, context).await
 }
 
 fn without_answer(kind: Kind, error: FetchError) -> Outcome {

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::{Content, Reading};
 use crate::{
-    fetcher::{Desk, http::Answer, offload::Lost},
+    fetcher::{FetchContext, http::Answer, offload::Lost},
     frontier::admission::Candidate,
     outcome::{FetchError, Outcome},
     pipeline::{PipelineError, Scraped},
@@ -23,9 +23,9 @@ pub fn extent(limits: BodyLimits) -> Extent {
 }
 
 /// Parses a page and delivers its items.
-pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, desk: &Desk<S>) -> Reading {
-    match parse(answer, request.clone(), desk).await {
-        Ok(page) => deliver(page, request, desk).await,
+pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &FetchContext<S>) -> Reading {
+    match parse(answer, request.clone(), context).await {
+        Ok(page) => deliver(page, request, context).await,
         Err(outcome) => outcome.into(),
     }
 }
@@ -37,9 +37,13 @@ struct Page<I> {
 }
 
 /// Decodes and parses on a thread of its own, where whatever the spider does harms no other page.
-async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>) -> Result<Page<S::Item>, Outcome> {
-    let (spider, limits, canonical) = (desk.spider.clone(), desk.body_limits, desk.canonical.clone());
-    let known = desk.known.clone();
+async fn parse<S: Spider>(
+    answer: Answer,
+    request: Arc<Request>,
+    context: &FetchContext<S>,
+) -> Result<Page<S::Item>, Outcome> {
+    let (spider, limits, canonical) = (context.spider.clone(), context.body_limits, context.canonical.clone());
+    let known = context.known.clone();
     let mut answer = answer;
     // The body's share of the memory for all bodies is held while its parsing is waited for. A parse that never returns
     // keeps the body, but gives the share back when the wait ends.
@@ -53,7 +57,7 @@ async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>)
         let (items, requests) = parsed.into_parts();
         Ok(Page { items, found: Candidate::found_on(page.request(), requests, &canonical, &known) })
     };
-    match desk.offload.run(work).await {
+    match context.offload.run(work).await {
         Ok(parsed) => parsed,
         Err(Lost::Panicked(message)) => Err(Outcome::Panic(message)),
         Err(Lost::Silent(limit)) => {
@@ -63,13 +67,13 @@ async fn parse<S: Spider>(answer: Answer, request: Arc<Request>, desk: &Desk<S>)
 }
 
 /// Hands the items to every pipeline and waits until each is acknowledged.
-async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, desk: &Desk<S>) -> Reading {
+async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &FetchContext<S>) -> Reading {
     let count = page.items.len() as u64;
-    if count > 0 && !desk.outlets.is_empty() {
+    if count > 0 && !context.outlets.is_empty() {
         let url: Arc<str> = request.url.as_str().into();
         let scraped = page.items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() });
         let deliveries =
-            scraped.flat_map(|scraped| desk.outlets.iter().map(move |outlet| outlet.deliver(scraped.clone())));
+            scraped.flat_map(|scraped| context.outlets.iter().map(move |outlet| outlet.deliver(scraped.clone())));
         if let Err(error) = try_join_all(deliveries).await {
             return match error {
                 PipelineError::Panicked => Outcome::Panic(error.to_string()).into(),

@@ -3,7 +3,7 @@
 
 use super::{Content, Reading};
 use crate::{
-    fetcher::{Desk, http::Answer, offload::Lost},
+    fetcher::{FetchContext, http::Answer, offload::Lost},
     outcome::{FetchError, Outcome},
     robots::{MAX_BYTES, RobotsFile},
     spider::Spider,
@@ -15,14 +15,14 @@ use crate::{
 pub const EXTENT: Extent = Extent { most: 2 * MAX_BYTES as u64, takes_part: true };
 
 /// Reads a robots file. Any status but success is its outcome: what that means for the pages is the engine's to say.
-pub async fn read<S: Spider>(mut answer: Answer, desk: &Desk<S>) -> Reading {
+pub async fn read<S: Spider>(mut answer: Answer, context: &FetchContext<S>) -> Reading {
     if !matches!(answer.status, 200..=299) {
         return Outcome::Status(answer.status).into();
     }
-    let (limits, token) = (desk.body_limits, desk.robots_token.clone());
+    let (limits, token) = (context.body_limits, context.robots_token.clone());
     let _held = answer.release_memory();
     let work = move || Ok(RobotsFile::read(&text_of(&answer, limits)?, &token));
-    match desk.offload.run(work).await {
+    match context.offload.run(work).await {
         Ok(Ok(file)) => Reading { outcome: Outcome::Ok, content: Content::RobotsTxt(file) },
         Ok(Err(error)) => Outcome::Fetch(error).into(),
         Err(Lost::Panicked(message)) => Outcome::Panic(message).into(),
