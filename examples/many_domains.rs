@@ -12,6 +12,7 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
+<<<<<<< HEAD
     bench_support,
     domain::DomainKey,
     engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, robots::RobotsDesk},
@@ -19,6 +20,12 @@ use actix_crawler::{
     frontier::{
         Leased, Returned, admission::Admission, candidate::Candidate, memory::MemoryFrontier, seen_cache::SeenCache,
     },
+=======
+    domain::{Domain, DomainKey},
+    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots_files::RobotsFiles},
+    fetcher::{Fetch, pool::Pool},
+    frontier::{Leased, Returned, admission::Admission, admission::Candidate, known::Known, memory::MemoryFrontier},
+>>>>>>> room-b
     identity::CanonicalUrl,
     politeness::{Politeness, RobotsPolicy},
     recrawl::Recrawl,
@@ -47,7 +54,7 @@ fn measure(domains: u32) {
     let bytes = resident().saturating_sub(before) / u64::from(domains);
     let cpu = Instant::now();
     // Each tick grants one permit to each domain: the default is one request in flight.
-    crawl.grant(now);
+    crawl.turn(now);
     let micros = cpu.elapsed().as_secs_f64() * 1e6 / f64::from(domains);
     println!("{domains:>9}  {bytes:>13}  {micros:>11.2}   ({urls} URLs a domain)");
 }
@@ -71,11 +78,15 @@ fn crawl() -> Crawl {
         frontier: Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())),
         admission: Admission::new(scope, DomainKey::Host, Arc::new(SeenCache::new(&Recrawl::default()))),
         budget: Budget::new(None, None),
+<<<<<<< HEAD
         domains: bench_support::domains(politeness.clone()),
         robots: RobotsDesk::new("bench"),
+=======
+        domains: Domains::new(politeness.clone(), Arc::new(Hole)),
+        robots: RobotsFiles::new("bench"),
+>>>>>>> room-b
         pool: Pool::new(1, hire),
         returned: Arc::new(Hole),
-        asker: Arc::new(Hole),
         log: false,
         politeness,
     })
@@ -92,8 +103,13 @@ impl Handler<Fetch> for Hole {
     fn handle(&mut self, _: Fetch, _: &mut Self::Context) {}
 }
 
+<<<<<<< HEAD
 impl Asker for Hole {
     fn lost(&self, _: url::Url) {}
+=======
+impl Released for Hole {
+    fn released(&self, _: &Domain) {}
+>>>>>>> room-b
 }
 
 impl Returned for Hole {

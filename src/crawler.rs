@@ -143,6 +143,14 @@ impl<S: Spider> Crawler<S> {
         }
     }
 
+    /// Shares the conduct of domains with whoever was given the same, in place of [`Conducts::shared`], which all crawls
+    /// and clients of a process share.
+    #[must_use]
+    pub fn conducts(mut self, conducts: &Conducts) -> Self {
+        self.conducts = conducts.clone();
+        self
+    }
+
     /// Begins at this URL.
     #[must_use]
     pub fn seed(mut self, url: impl AsRef<str>) -> Self {
@@ -297,7 +305,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Writes the crawl log, one JSON line for every request that ended or was dropped; its fields are those of a
-    /// [`LogLine`](crate::engine::log::LogLine).
+    /// [`LogLine`](crate::engine::log_line::LogLine).
     ///
     /// The lines with `final` are the ledger: one for each URL that is done with. Others tell of attempts that are
     /// repeated, and of robots files, whose `outcome` begins with `robots/`.

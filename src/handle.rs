@@ -6,7 +6,7 @@ use actix::{Addr, MailboxError};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    engine::{Abort, Close, GetProgress, GetStats, Pause, Resume, Scheduler, Seed, Stop},
+    engine::{Control, GetProgress, GetStats, Scheduler, Seed},
     error::{Error, Result},
     frontier::candidate::Candidate,
     identity::{Identity, strip_user_info},
@@ -66,7 +66,7 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended.
     pub async fn pause(&self) -> Result<()> {
-        ended(self.scheduler.send(Pause).await)
+        ended(self.scheduler.send(Control::Pause).await)
     }
 
     /// Grants permits again.
@@ -74,7 +74,7 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended.
     pub async fn resume(&self) -> Result<()> {
-        ended(self.scheduler.send(Resume).await)
+        ended(self.scheduler.send(Control::Resume).await)
     }
 
     /// Returns how far the crawl has come. Ask as often as you like: it costs the same however many domains there are.
@@ -98,18 +98,18 @@ impl CrawlHandle {
     /// changes nothing.
     pub async fn stop(&self) {
         // Only an ended crawl does not hear it.
-        let _ = self.scheduler.send(Stop).await;
+        let _ = self.scheduler.send(Control::Stop).await;
     }
 
     /// Ends a crawl that was to stay open as soon as it has nothing left to do.
     pub async fn close(&self) {
-        let _ = self.scheduler.send(Close).await;
+        let _ = self.scheduler.send(Control::Close).await;
     }
 
     /// Ends the crawl at once, within a second: pages in flight are given up, and a pipeline that does not close in half a
     /// second is left behind, which the report's `complaints` say.
     pub async fn abort(&self) {
-        let _ = self.scheduler.send(Abort).await;
+        let _ = self.scheduler.send(Control::Abort).await;
     }
 
     /// Waits for the end and returns the report. Any number of callers may wait, also after the end.

@@ -91,6 +91,7 @@ pub mod conduct;
 pub mod permit;
 pub mod conducts;
 // what a crawl has done
+pub mod count;
 pub mod stats;
 pub mod report;
 // where requests wait, and where items go
@@ -99,6 +100,7 @@ pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
 pub mod fetcher;
+pub mod event;
 pub mod engine;
 // assembly
 pub mod crawl_log;
@@ -106,26 +108,11 @@ pub mod handle;
 pub mod crawler;
 pub mod client;
 #[doc(hidden)]
-pub mod bench_support;
+pub mod internals;
 
 pub use client::ThrottledClient;
 pub use crawler::Crawler;
 pub use permit::Permit;
-
-/// What benches and fuzz targets reach inside for. No part of the public face: it may change with any version.
-#[doc(hidden)]
-pub mod internals {
-    pub use crate::{
-        fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
-        permit::{Gate, Released},
-        throttle::Throttle,
-        transport::{
-            SharedTransport,
-            body::{BodyDecoder, codings},
-            wire::{Head, ResponseDecoder, WireError, WireLimits},
-        },
-    };
-}
 
 /// What a spider needs.
 pub mod prelude {

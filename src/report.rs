@@ -4,7 +4,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use crate::stats::{DomainStats, Stats};
+use crate::{
+    count::Count,
+    stats::{DomainStats, Stats},
+};
 
 /// How a crawl ended.
 #[derive(Clone, Debug, Serialize)]
@@ -149,16 +152,16 @@ impl Report {
         for (reason, count) in stats.counts_below("drop").into_iter().take(MAX_REASONS_SHOWN) {
             writeln!(f, "  {reason:<26} {:>10}", Grouped(count))?;
         }
-        for (what, key) in [
-            ("redirects", "outcome/redirect"),
-            ("tried again", "retry"),
-            ("refusals (429, 503)", "outcome/refused"),
-            ("robots files", "robots/fetched"),
-            ("robots files not to be had", "robots/unreachable"),
-            ("Crawl-delays above the cap", "robots/crawl_delay_above_cap"),
-            ("fetchers lost", "fetcher/lost"),
+        for (what, count) in [
+            ("redirects", Count::Outcome("redirect")),
+            ("tried again", Count::Retry),
+            ("refusals (429, 503)", Count::Outcome("refused")),
+            ("robots files", Count::RobotsFetched),
+            ("robots files not to be had", Count::RobotsUnreachable),
+            ("Crawl-delays above the cap", Count::CrawlDelayAboveCap),
+            ("fetchers lost", Count::FetcherLost),
         ] {
-            line(f, what, stats.get(key))?;
+            line(f, what, stats.count(count))?;
         }
         writeln!(f)
     }
@@ -274,13 +277,18 @@ impl fmt::Display for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::Domain, stats::Ledger};
+    use crate::{
+        domain::Domain,
+        stats::{FirstFailure, Ledger},
+    };
 
     fn report() -> Report {
         let mut stats = Stats { elapsed: Duration::from_millis(2_500), bytes: 1_234, ..Stats::default() };
-        stats.add("outcome/ok", 1_200);
-        stats.failed("dns", "http://no.test/", "no such name");
-        stats.failed("dns", "http://neither.test/", "no such name");
+        for (count, times) in [(Count::Outcome("ok"), 1_200), (Count::Failed("dns"), 2)] {
+            stats.counts.insert(count.to_string(), times);
+        }
+        let first = FirstFailure { url: "http://no.test/".to_owned(), detail: "no such name".to_owned() };
+        stats.first_failures.insert("dns".to_owned(), first);
         stats.ledger = Ledger { discovered: 1_202, done: 1_200, failed: 2, ..Ledger::default() };
         if let Some(domain) = stats.domain(&Domain::new("yes.test")) {
             *domain =

@@ -50,9 +50,32 @@ pub struct Request {
     /// The domain that the request burdens, from admission on: it is sent under a permit of this domain and no other.
     #[serde(skip)]
     pub(crate) domain: Option<Domain>,
+    /// What is asked for; see [`Request::kind`]. Only other kinds than pages are stored, as states were before there
+    /// were kinds.
+    #[serde(default, skip_serializing_if = "Kind::is_page")]
+    kind: Kind,
     /// The typed state as JSON; see [`Request::state`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<Arc<str>>,
+}
+
+/// What a request asks for, which decides how its answer is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// A page for the spider.
+    #[default]
+    Page,
+    /// An origin's robots file, or a redirect on the way to it.
+    RobotsTxt,
+}
+
+impl Kind {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn is_page(&self) -> bool {
+        *self == Self::Page
+    }
 }
 
 impl Request {
@@ -64,6 +87,11 @@ impl Request {
     /// Creates a POST request with a body; say its `content-type` with [`Request::header`].
     pub fn post(url: Url, body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::new(Method::POST, url) }
+    }
+
+    /// Creates the request for a robots file.
+    pub(crate) fn robots_txt(url: Url) -> Self {
+        Self { kind: Kind::RobotsTxt, ..Self::get(url) }
     }
 
     /// Creates a request with any method.
@@ -80,6 +108,7 @@ impl Request {
             dont_filter: false,
             proxy: None,
             domain: None,
+            kind: Kind::Page,
             state: None,
         }
     }
@@ -149,6 +178,13 @@ impl Request {
     }
 
     /// Returns the default identity of this request: method, URL and body. The URL is taken as it is:
+    /// Returns what the request asks for.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the identity of this request: method, URL and body. The kind is no part of it: whatever a URL is read as,
+    /// its server answers the same. The URL is taken as it is:
     /// see [`CanonicalUrl::apply`](crate::identity::CanonicalUrl::apply).
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.method, &self.url, &self.body)
@@ -245,6 +281,17 @@ mod tests {
         assert_eq!(read.state::<Step>().unwrap(), Some(Step::Detail { id: 7 }));
         assert_eq!(read.priority, 3);
         assert!(read.state::<u32>().is_err(), "another type is an error, not a default");
+    }
+
+    #[test]
+    fn a_page_is_stored_as_before_there_were_kinds_and_other_kinds_survive() {
+        let page = Request::parse("https://e.com/7").unwrap();
+        let stored = serde_json::to_string(&page).unwrap();
+        assert_eq!(stored, r#"{"url":"https://e.com/7","priority":0,"depth":0,"dont_filter":false}"#);
+        assert_eq!(serde_json::from_str::<Request>(&stored).unwrap().kind(), Kind::Page);
+        let robots = serde_json::to_string(&Request::robots_txt(page.url.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&robots).unwrap().kind(), Kind::RobotsTxt);
+        assert_eq!(Request::robots_txt(page.url.clone()).fingerprint(), page.fingerprint());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{domain::Domain, throttle::Evidence};
+use crate::{count::Count, domain::Domain, throttle::Evidence};
 
 /// Where every discovered URL is. `discovered` is counted at the door and the others where the URL goes, so that the
 /// equation can fail, and its holding means something.
@@ -36,7 +36,8 @@ impl Ledger {
 pub struct Stats {
     /// The accounts of URLs.
     pub ledger: Ledger,
-    /// Counts by what they count, in words that stay: `outcome/ok`, `drop/scope/host`, `robots/fetched`, `retry`, ….
+    /// The counts by their keys, which stay: `outcome/ok`, `drop/scope/host`, `robots/fetched`, `retry`, …. See
+    /// [`Count`].
     pub counts: BTreeMap<String, u64>,
     /// The first URL that failed for each reason: a count alone tells nobody what to look at.
     pub first_failures: BTreeMap<String, FirstFailure>,
@@ -122,31 +123,6 @@ impl DomainStats {
 }
 
 impl Stats {
-    /// Adds one to a count.
-    pub fn count(&mut self, key: &str) {
-        self.add(key, 1);
-    }
-
-    /// Adds to a count.
-    pub fn add(&mut self, key: &str, by: u64) {
-        match self.counts.get_mut(key) {
-            Some(count) => *count += by,
-            None => {
-                self.counts.insert(key.to_owned(), by);
-            }
-        }
-    }
-
-    /// Counts a URL that failed for good. `reason` is one of few: an outcome's word, or `status/404`.
-    pub fn failed(&mut self, reason: &str, url: &str, detail: &str) {
-        self.ledger.failed += 1;
-        self.count(&format!("failed/{reason}"));
-        if !self.first_failures.contains_key(reason) {
-            let first = FirstFailure { url: url.to_owned(), detail: detail.to_owned() };
-            self.first_failures.insert(reason.to_owned(), first);
-        }
-    }
-
     /// Returns the counts below a key, such as those of `failed`, the largest first.
     pub fn counts_below<'a>(&'a self, key: &'a str) -> Vec<(&'a str, u64)> {
         let below = |(name, count): (&'a String, &u64)| {
@@ -157,9 +133,14 @@ impl Stats {
         counts
     }
 
-    /// Returns a count; 0 where nothing was counted.
+    /// Returns a count by its key, such as `outcome/ok`; 0 where nothing was counted.
     pub fn get(&self, key: &str) -> u64 {
         self.counts.get(key).copied().unwrap_or(0)
+    }
+
+    /// Returns a count; 0 where nothing was counted.
+    pub fn count(&self, count: Count) -> u64 {
+        self.get(&count.to_string())
     }
 
     /// Returns the evidence of a domain to change; `None` beyond the bound.
@@ -175,7 +156,7 @@ impl Stats {
 
     /// Returns the pages that ended well.
     pub fn pages(&self) -> u64 {
-        self.get("outcome/ok")
+        self.count(Count::Outcome("ok"))
     }
 
     /// Returns the pages per second since the start.

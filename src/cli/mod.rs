@@ -54,9 +54,9 @@ pub fn run() -> ExitCode {
     done.map_or_else(|failure| failure.report(), ExitCode::from)
 }
 
-/// The library's events that are shown: errors, and the robots files that are waited for, since all pages of an origin
-/// wait for them.
-const SHOWN: &str = "error,actix_crawler::engine::robots=warn";
+/// What is shown of the library's events: errors, and which robots files are waited for, since all pages of an origin
+/// wait with its own.
+const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn";
 
 /// Shows the library's warnings on stderr. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
 fn warn_on_stderr() {

@@ -15,15 +15,15 @@ use crate::{
     clock,
     crawl_log::CrawlLog,
     engine::{
-        ClosePipelines, Scheduler, SchedulerParts, WayBack,
+        ClosePipelines, Notices, Scheduler, SchedulerParts,
         budget::Budget,
         crawl::{Crawl, CrawlParts},
         domains::Domains,
-        robots::RobotsDesk,
+        robots_files::RobotsFiles,
     },
     error::Result,
     fetcher::{
-        Desk, Fetched, Fetcher,
+        Fetched, Fetcher, VisitContext,
         fetch::FetchStack,
         offload::{Offload, OffloadThreads},
         pool::{Hire, Pool},
@@ -89,16 +89,24 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     let scheduler = Scheduler::create({
         let pipelines = pipelines.clone();
         move |context| {
-            let way_back = Arc::new(WayBack(context.address()));
+            let notices = Arc::new(Notices(context.address()));
             let politeness = Arc::new(settings.politeness.clone());
-            let cache = Arc::new(SeenCache::new(&settings.recrawl));
+            let seen_cache = Arc::new(SeenCache::new(&settings.recrawl));
             let hire = fetchers(
-                Team { spider, pipelines: pipelines.clone(), offload, fetch, body_limits, cache: cache.clone() },
+                Team {
+                    spider,
+                    pipelines: pipelines.clone(),
+                    offload,
+                    fetch,
+                    body_limits,
+                    seen_cache: seen_cache.clone(),
+                    robots_token: product_token(&user_agent).into(),
+                },
                 identity.clone(),
                 context.address().recipient(),
             );
             if let Some(store) = frontier.durable() {
-                store.listen(way_back.clone());
+                store.listen(notices.clone());
             }
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry.clone(),
@@ -108,22 +116,21 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                 domains: Domains::new(
                     politeness.clone(),
                     conducts.tenant(&politeness.domain_key),
-                    way_back.clone(),
+                    notices.clone(),
                     settings.adaptive,
                 ),
-                robots: RobotsDesk::new(product_token(&user_agent)),
+                robots: RobotsFiles::new(product_token(&user_agent)),
                 pool: Pool::new(settings.threads, hire),
-                returned: way_back.clone(),
-                asker: way_back,
+                returned: notices,
                 log: log.is_some(),
-                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), cache)
+                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), seen_cache)
                     .bounds(bounds)
                     .identity(identity.clone()),
                 politeness,
             });
             let (now, time) = (clock::now(), clock::wall());
             crawl.resume(resumed, now, time);
-            crawl.seed(candidates(seeds, &settings, &*identity), now);
+            crawl.seed(candidates(seeds, &settings, &*identity), None, now);
             let close_pipelines = closing::<S>(pipelines);
             Scheduler::new(
                 crawl,
@@ -199,7 +206,8 @@ struct Team<S: Spider> {
     offload: Offload,
     fetch: FetchStack,
     body_limits: BodyLimits,
-    cache: Arc<SeenCache>,
+    seen_cache: Arc<SeenCache>,
+    robots_token: Arc<str>,
 }
 
 impl<S: Spider> Clone for Team<S> {
@@ -210,7 +218,8 @@ impl<S: Spider> Clone for Team<S> {
             offload: self.offload.clone(),
             fetch: self.fetch.clone(),
             body_limits: self.body_limits,
-            cache: self.cache.clone(),
+            seen_cache: self.seen_cache.clone(),
+            robots_token: self.robots_token.clone(),
         }
     }
 }
@@ -221,9 +230,11 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
         let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let Team { spider, pipelines, offload, fetch, body_limits, cache: seen_cache } = team;
+            let Team { spider, pipelines, offload, fetch, body_limits, seen_cache, robots_token } = team;
             let fetch = fetch.build();
-            Fetcher::new(Desk { fetch, spider, pipelines, offload, identity, seen_cache, body_limits }, scheduler)
+            let context =
+                VisitContext { fetch, spider, pipelines, offload, identity, seen_cache, body_limits, robots_token };
+            Fetcher::new(context, scheduler)
         });
         (arbiter, fetcher.recipient())
     })

@@ -1,81 +1,57 @@
-//! Crawl: all that the scheduler knows and decides. Knows no clock, no timers and no mailboxes: the actor brings the
-//! time and carries what comes out.
-
-mod accounts;
-mod draining;
-mod ends;
-mod grants;
-mod robots_files;
-mod stored;
+//! Crawl: all that the scheduler decides. It brings together what each part of the engine knows, and knows no clock, no
+//! timers and no mailboxes: the actor brings the time and carries what comes out.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use hashbrown::{HashMap, HashSet};
-use tokio::sync::oneshot;
-
-use self::draining::Draining;
-use super::{budget::Budget, domains::Domains, log::LogLine, robots::RobotsDesk, warnings::Warnings};
+use super::{
+    accounts::{Accounts, Standing},
+    budget::Budget,
+    domains::Domains,
+    draining::Draining,
+    durability::{Durability, Held, SeedAnswer},
+    granter::Granter,
+    intake::Intake,
+    log_line::LogLine,
+    past,
+    robots_files::RobotsFiles,
+    turn::Turn,
+};
 use crate::{
+    count::Count,
     domain::Domain,
-    error::Error,
-    fetcher::{Asker, pool::Pool, visit::Visit},
-    frontier::{Frontier, Leased, Returned, admission::Admission, candidate::Candidate, durable::Ticket},
+    event::{Event, Subscriber},
+    fetcher::{pool::Pool, visit::Visit},
+    frontier::{
+        Frontier, Leased, Returned,
+        admission::Admission,
+        candidate::Candidate,
+        durable::{Closed, DomainHistory, News, Resumed},
+    },
+    outcome::Outcome,
     politeness::Politeness,
+    request::Kind,
     retry::Retry,
-    stats::{Ledger, Progress, Stats},
+    stats::{Progress, Stats},
 };
 
-/// The state of one crawl.
+/// One crawl.
 pub struct Crawl {
-    politeness: Arc<Politeness>,
-    retry: Retry,
     frontier: Box<dyn Frontier>,
-    admission: Admission,
-    budget: Budget,
     domains: Domains,
-    robots: RobotsDesk,
-    pool: Pool,
-    returned: Arc<dyn Returned>,
-    asker: Arc<dyn Asker>,
-    stats: Stats,
-    /// Lines that the crawl log has not taken yet; `None` where none is kept.
-    log: Option<Vec<LogLine>>,
-    warnings: Warnings,
-    mode: Mode,
+    /// What comes in.
+    intake: Intake,
+    /// What goes out.
+    granter: Granter,
     draining: Draining,
-    /// A domain for which the budget had more when that was last looked at.
-    unspent: Option<Domain>,
-    /// What waits until the frontier knows which of its links are new.
-    held: HashMap<Ticket, Held>,
-    /// Who is answered when seeds are stored.
-    seeders: HashMap<Ticket, SeedAnswer>,
-    /// The domains of which something is to be remembered with the next commit.
-    to_remember: HashSet<Domain>,
-    /// Whether the frontier outlives this process.
-    is_durable: bool,
-    /// Time spent crawling by processes before this one.
-    elapsed_before: Duration,
-    /// Whether the frontier's store is behind.
-    is_behind: bool,
-    /// Why the crawl cannot go on: the frontier can store nothing any more, or a pipeline's output is gone.
-    failure: Option<String>,
+    durability: Durability,
+    accounts: Accounts,
+    mode: Mode,
     /// Whether a pipeline's output is gone: pages in flight have nowhere to put their items.
     output_is_gone: bool,
 }
-
-/// What waits until the frontier knows which of its links are new.
-enum Held {
-    /// A page that was visited.
-    Page(Box<Visit>, SystemTime),
-    /// Seeds, and who is answered when they are stored.
-    Seeds(Vec<Candidate>, Option<SeedAnswer>),
-}
-
-/// Tells who seeded that the seeds are stored.
-pub type SeedAnswer = oneshot::Sender<Result<(), Error>>;
 
 /// Whether permits are granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,119 +79,235 @@ pub struct CrawlParts {
     /// The domains.
     pub domains: Domains,
     /// The robots files.
-    pub robots: RobotsDesk,
+    pub robots: RobotsFiles,
     /// The fetchers.
     pub pool: Pool,
     /// Who hears of dropped leases.
     pub returned: Arc<dyn Returned>,
-    /// Who hears of questions for robots files that were dropped.
-    pub asker: Arc<dyn Asker>,
     /// Whether a crawl log is kept.
     pub log: bool,
+}
+
+/// Makes a [`Turn`] of a crawl's parts. A macro, since the other parts are used beside it.
+macro_rules! turn {
+    ($crawl:ident, $now:expr) => {
+        Turn {
+            now: $now,
+            frontier: &mut *$crawl.frontier,
+            domains: &mut $crawl.domains,
+            accounts: &mut $crawl.accounts,
+            draining: &mut $crawl.draining,
+        }
+    };
 }
 
 impl Crawl {
     /// Puts a crawl together.
     pub fn new(mut parts: CrawlParts) -> Self {
         Self {
-            is_durable: parts.frontier.durable().is_some(),
-            elapsed_before: Duration::ZERO,
-            is_behind: false,
-            failure: None,
-            output_is_gone: false,
+            durability: Durability::new(parts.frontier.durable().is_some()),
+            intake: Intake::new(parts.admission, parts.retry),
+            granter: Granter::new(parts.politeness, parts.budget, parts.robots, parts.pool, parts.returned),
+            accounts: Accounts::new(parts.log),
             draining: Draining::default(),
-            unspent: None,
-            to_remember: HashSet::new(),
-            held: HashMap::new(),
-            seeders: HashMap::new(),
-            politeness: parts.politeness,
-            retry: parts.retry,
-            frontier: parts.frontier,
-            admission: parts.admission,
-            budget: parts.budget,
-            domains: parts.domains,
-            robots: parts.robots,
-            pool: parts.pool,
-            returned: parts.returned,
-            asker: parts.asker,
-            stats: Stats::default(),
-            log: parts.log.then(Vec::new),
-            warnings: Warnings::default(),
             mode: Mode::Running,
+            output_is_gone: false,
+            frontier: parts.frontier,
+            domains: parts.domains,
         }
     }
 
-    /// Takes seeds in: their hosts widen the scope.
-    pub fn seed(&mut self, seeds: Vec<Candidate>, now: Instant) {
-        self.take_seeds(seeds, None, now);
+    /// Lets somebody watch all that happens from here on.
+    pub fn subscribe(&mut self, subscriber: Box<dyn Subscriber>) {
+        self.accounts.subscribe(subscriber);
     }
 
-    /// As [`Crawl::seed`]; answers when the seeds survive the end of this process, if the frontier does.
-    pub fn seed_and_answer(&mut self, seeds: Vec<Candidate>, answer: SeedAnswer, now: Instant) {
-        self.take_seeds(seeds, Some(answer), now);
+    /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains.
+    pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
+        let Some(checkpoint) = resumed.checkpoint else { return };
+        self.intake.resume();
+        self.domains.begin_as_asked(now);
+        let pages = checkpoint.counts.get(&Count::Outcome("ok").to_string()).copied().unwrap_or(0);
+        let outcomes = checkpoint.counts.iter().filter(|(key, _)| key.starts_with(Count::OUTCOMES));
+        self.granter.budget.resume(pages, outcomes.map(|(_, count)| count).sum());
+        self.accounts.resume(checkpoint);
+        for url in &resumed.included {
+            self.intake.include(url);
+        }
+        for (domain, history) in resumed.histories {
+            self.recall(&domain, &history, now, time);
+        }
+        for domain in self.frontier.domains() {
+            self.domains.schedule(domain, now);
+        }
     }
 
-    fn take_seeds(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
+    fn recall(&mut self, domain: &Domain, history: &DomainHistory, now: Instant, time: SystemTime) {
+        self.granter.budget.resume_domain(domain, history.pages);
+        past::recall(history, domain, &mut self.domains, self.accounts.evidence(), now, time);
+    }
+
+    /// Takes domains over from another process, which may have asked them right before.
+    fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
+        self.domains.begin_as_asked(now);
+        for (domain, history) in domains {
+            self.recall(&domain, &history, now, time);
+            self.domains.schedule(&domain, now);
+        }
+    }
+
+    /// Takes seeds in: their hosts widen the scope. `answer` is sent when they survive the end of this process, if the
+    /// frontier does.
+    pub fn seed(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
+        self.accounts.note(&Event::Seeded { seeds: seeds.len() });
         for seed in &seeds {
-            self.admission.include(&seed.request().url);
+            self.intake.include(&seed.request().url);
         }
         match self.frontier.look_up(&mut seeds.iter().map(Candidate::fingerprint)) {
             None => self.admit_seeds(seeds, answer, now),
-            Some(ticket) => drop(self.held.insert(ticket, Held::Seeds(seeds, answer))),
+            Some(ticket) => self.durability.hold(ticket, Held::Seeds(seeds, answer)),
         }
+    }
+
+    fn admit_seeds(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
+        let mut turn = turn!(self, now);
+        self.intake.admit(&mut turn, seeds);
+        if let Some(answer) = answer {
+            self.durability.answer_when_stored(&mut turn, answer);
+        }
+    }
+
+    /// Does all that is due: grants permits as long as there is room, and empties the queues of domains that are given up.
+    pub fn turn(&mut self, now: Instant) {
+        let held = self.durability.held();
+        let is_stopping = self.mode == Mode::Stopping;
+        let mut turn = turn!(self, now);
+        if self.mode == Mode::Running && !self.durability.is_behind() {
+            self.granter.grant(&mut turn, &mut self.intake, held);
+        }
+        self.granter.flush(turn.accounts);
+        if !is_stopping {
+            self.granter.end_what_is_beyond_budget(&mut turn);
+            if !self.durability.is_behind() && !turn.accounts.is_behind() {
+                turn.drain();
+            }
+        }
+    }
+
+    /// Tells when to come back; `None` where only news can bring work.
+    pub fn next_turn(&mut self, now: Instant) -> Option<Instant> {
+        let commit = Durability::commit_due(&mut turn!(self, now));
+        let flush = self.granter.next_flush(now);
+        let keeps_up = !self.durability.is_behind() && !self.accounts.is_behind();
+        let is_granting = self.mode == Mode::Running && keeps_up;
+        let held = self.durability.held();
+        let grant = is_granting.then(|| self.granter.next_grant(&mut self.domains, &self.accounts, held)).flatten();
+        let is_draining = self.mode != Mode::Stopping && keeps_up;
+        let drain = is_draining.then(|| self.draining.next_step(now)).flatten();
+        [commit, flush, grant, drain].into_iter().flatten().min()
     }
 
     /// A place of `domain` has come free.
     pub fn released(&mut self, domain: &Domain, now: Instant) {
-        self.domains.schedule(domain, now);
+        self.granter.schedule(&mut self.domains, domain, now);
     }
 
-    /// A lease was dropped unsettled: its fetcher panicked or died. The attempt counts.
-    pub fn lease_dropped(&mut self, leased: &Leased, now: Instant) {
-        let domain = self.admission.domain(&leased.request.url);
-        self.stats.count("fetcher/lost");
-        self.budget.sent();
-        self.budget.ended(&domain, false);
-        if leased.attempt >= self.retry.attempts {
-            if self.frontier.settle(leased.id) {
-                self.stats.count("outcome/panic");
-                self.fail(&leased.request, domain.clone(), "panic", "the fetcher panicked over it".to_owned());
-            }
-        } else {
-            self.frontier.give_back(leased.id, None, true);
+    /// Takes in how a request ended: a page as soon as the frontier knows which of its links are new.
+    pub fn ended(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+        if visit.leased.request.kind() == Kind::RobotsTxt {
+            let domain = self.granter.robots_ended(&mut turn!(self, now), visit, time);
+            return self.durability.remember(&domain);
         }
+        if let Outcome::Broken(why) = &visit.outcome {
+            self.output_is_gone = true;
+            self.break_off(why.clone());
+        }
+        if self.durability.failure().is_some() {
+            return self.leave_unsettled(&visit);
+        }
+        match self.frontier.look_up(&mut visit.found().iter().map(Candidate::fingerprint)) {
+            None => self.page_ended(visit, now, time),
+            Some(ticket) => self.durability.hold(ticket, Held::Page(Box::new(visit), time)),
+        }
+    }
+
+    fn page_ended(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+        let domain = self.intake.page_ended(&mut turn!(self, now), &mut self.granter.budget, visit, time);
+        self.granter.schedule(&mut self.domains, &domain, now);
+        self.durability.remember(&domain);
+    }
+
+    /// A lease was dropped unsettled: its fetcher panicked or died.
+    pub fn lease_dropped(&mut self, leased: Leased, now: Instant, time: SystemTime) {
+        let mut turn = turn!(self, now);
+        if leased.request.kind() == Kind::RobotsTxt {
+            return self.granter.robots_lost(&mut turn, leased, time);
+        }
+        let domain = self.intake.page_lost(&mut turn, &mut self.granter.budget, &leased);
         // For the page itself, or for another of the domain that may now have its place in the budget.
-        self.domains.schedule(&domain, now);
+        self.granter.schedule(&mut self.domains, &domain, now);
     }
 
-    /// Returns how far the crawl has come.
-    pub fn progress(&mut self, elapsed: Duration, now: Instant) -> Progress {
-        let (queued, leased) = (self.frontier.queued(), self.frontier.leased());
-        Progress {
-            ledger: Ledger { queued, leased, ..self.stats.ledger },
-            pages: self.stats.pages(),
-            bytes: self.stats.bytes,
-            items: self.stats.items,
-            elapsed: self.elapsed_before + elapsed,
-            domains_active: self.domains.known(),
-            domains_cooling: self.domains.cooling(now),
-        }
-    }
-
-    /// Returns what was done up to now, with the evidence of every domain.
-    pub fn stats(&mut self, elapsed: Duration, now: Instant) -> Stats {
-        let progress = self.progress(elapsed, now);
-        let mut stats = self.stats.clone();
-        (stats.elapsed, stats.ledger) = (progress.elapsed, progress.ledger);
-        (stats.domains_active, stats.domains_cooling) = (progress.domains_active, progress.domains_cooling);
-        for (domain, live) in self.domains.all_live() {
-            let evidence = live.tenancy.evidence();
-            if let Some(of_domain) = stats.domain(domain) {
-                of_domain.merge(&evidence);
+    /// Acts on what the frontier's store has to say.
+    pub fn store_news(&mut self, now: Instant) {
+        while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
+            match news {
+                News::Answered(ticket) => match self.durability.release(ticket) {
+                    Some(Held::Page(visit, time)) => self.page_ended(*visit, now, time),
+                    Some(Held::Seeds(seeds, answer)) => self.admit_seeds(seeds, answer, now),
+                    None => {}
+                },
+                News::Arrived(domain) => {
+                    self.draining.arrived(&domain);
+                    self.granter.schedule(&mut self.domains, &domain, now);
+                }
+                News::Stored(ticket) => self.durability.stored(ticket),
+                News::Gained(domains) => self.gain(domains, now, time),
+                // Their loans have ended, and the frontier lends nothing more of them.
+                News::Lost(_) => {}
+                News::Room => self.durability.has_room(),
+                News::Failed(why) => self.break_off(why),
             }
         }
-        stats.add("fetcher/replaced", self.pool.replaced());
-        stats
+    }
+
+    /// Nothing that is done from here on would last: what is in flight ends, and its pages are left as they were stored.
+    fn break_off(&mut self, why: String) {
+        self.set_mode(Mode::Stopping);
+        self.draining = Draining::default();
+        for held in self.durability.fail(why) {
+            if let Held::Page(visit, _) = held {
+                self.leave_unsettled(&visit);
+            }
+        }
+    }
+
+    fn leave_unsettled(&mut self, visit: &Visit) {
+        if !matches!(visit.outcome, Outcome::Unsent) {
+            self.granter.budget.sent();
+        }
+        self.granter.budget.ended(&self.intake.domain(&visit.leased), false);
+        self.frontier.give_back(visit.leased.id, None, false);
+    }
+
+    /// Has the frontier store what was done since the last commit, if that is due.
+    pub fn commit(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
+        let mut turn = turn!(self, now);
+        if Durability::commit_due(&mut turn).is_some_and(|due| due <= now) {
+            self.durability.commit(&mut turn, &self.granter.budget, elapsed, time);
+        }
+    }
+
+    /// Has the frontier write all that it holds and let go of its store; `None` where it has none.
+    pub fn close(&mut self, elapsed: Duration, now: Instant, time: SystemTime) -> Option<Closed> {
+        let mut turn = turn!(self, now);
+        self.durability.commit(&mut turn, &self.granter.budget, elapsed, time);
+        Durability::close(&mut turn)
+    }
+
+    /// Tells why the crawl cannot go on.
+    pub fn failure(&self) -> Option<&str> {
+        self.durability.failure()
     }
 
     /// Tells whether the crawl ends at once, whatever is in flight.
@@ -225,8 +317,12 @@ impl Crawl {
 
     /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.
     pub fn is_finished(&mut self) -> bool {
-        let nothing_out = self.frontier.leased() == 0 && self.pool.busy() == 0 && self.held.is_empty();
+        let nothing_out = self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.held() == 0;
         nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
+    }
+
+    fn keeps_the_rest(&mut self) -> bool {
+        self.durability.is_durable() && self.granter.keeps_the_rest(&*self.frontier)
     }
 
     /// Grants, pauses or stops from here on.
@@ -236,9 +332,7 @@ impl Crawl {
         }
         self.mode = mode;
         if mode == Mode::Stopping {
-            for leased in self.robots.unpark_all() {
-                self.frontier.give_back(leased.id, None, false);
-            }
+            self.granter.give_all_back(&mut *self.frontier);
         }
     }
 
@@ -249,11 +343,32 @@ impl Crawl {
 
     /// Takes the lines out that the crawl log has to write.
     pub fn take_log(&mut self) -> Vec<LogLine> {
-        self.log.as_mut().map(std::mem::take).unwrap_or_default()
+        self.accounts.take_log()
     }
 
-    /// Notes something in the counts.
-    pub fn note(&mut self, key: &str) {
-        self.stats.count(key);
+    /// Returns how far the crawl has come.
+    pub fn progress(&mut self, elapsed: Duration, now: Instant) -> Progress {
+        let standing = self.standing(elapsed, now);
+        self.accounts.progress(&standing)
+    }
+
+    /// Returns what was done up to now, with the evidence of every domain.
+    pub fn stats(&mut self, elapsed: Duration, now: Instant) -> Stats {
+        let standing = self.standing(elapsed, now);
+        let live = self.domains.all_live().map(|(domain, live)| (domain.clone(), live.tenancy.evidence()));
+        self.accounts.stats(&standing, live)
+    }
+
+    fn standing(&mut self, elapsed: Duration, now: Instant) -> Standing {
+        Standing {
+            elapsed,
+            queued: self.frontier.queued(),
+            leased: self.frontier.leased(),
+            domains_active: self.domains.known(),
+            domains_cooling: self.domains.cooling(now),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

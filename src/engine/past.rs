@@ -1,4 +1,4 @@
-//! Past: what a restart must not forget of a domain, taken from its state and put back into it. Knows no store.
+//! DomainHistory: what a restart must not forget of a domain, taken from its state and put back into it. Knows no store.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use crate::{
     conduct::{Asked, Lessons},
     cooling::Why,
     domain::Domain,
-    frontier::durable::{Past, PastCooling},
+    frontier::durable::{DomainHistory, CoolingHistory},
     stats::{DomainStats, Stats},
     throttle::Evidence,
 };
@@ -16,17 +16,17 @@ use crate::{
 const VALID: Duration = Duration::from_secs(86_400);
 
 /// Returns what is to be remembered of a domain, be it in use or quiet.
-pub fn of(domain: &Domain, domains: &Domains, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> Past {
+pub fn of(domain: &Domain, domains: &Domains, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> DomainHistory {
     let (lessons, live) = (domains.lessons(domain, now), domains.get(domain));
     let mut counted = known.cloned().unwrap_or_default();
     if let Some(live) = live {
         counted.merge(&live.tenancy.evidence());
     }
     let asked = lessons.asked(now);
-    Past {
+    DomainHistory {
         spacing: asked.map(|asked| asked.spacing),
         spacing_until: asked.map(|asked| millis(asked.until, now, time)),
-        cooling: lessons.refusals(now).map(|(consecutive, until, why)| PastCooling {
+        cooling: lessons.refusals(now).map(|(consecutive, until, why)| CoolingHistory {
             until: millis(until, now, time),
             status: match why {
                 Why::Status(code) => Some(code),
@@ -43,7 +43,7 @@ pub fn of(domain: &Domain, domains: &Domains, known: Option<&DomainStats>, now: 
 }
 
 /// Puts a past back: what the domain taught goes to its conduct, the rest to the counts.
-pub fn recall(past: &Past, domain: &Domain, domains: &mut Domains, stats: &mut Stats, now: Instant, time: SystemTime) {
+pub fn recall(past: &DomainHistory, domain: &Domain, domains: &mut Domains, stats: &mut Stats, now: Instant, time: SystemTime) {
     let refusals = past.cooling.as_ref().map(|cooling| {
         let why = cooling.status.map_or(Why::Unreachable, Why::Status);
         (cooling.consecutive, instant(cooling.until, now, time), why)

@@ -7,29 +7,28 @@ use std::{
 
 use actix::{Arbiter, Recipient, dev::SendError};
 
-use super::{Errand, Fetch, Grant};
-use crate::permit::Permit;
+use super::{Grant, Granted};
+use crate::{frontier::Lease, permit::Permit};
 
 /// Starts a fetcher on a new arbiter.
-pub type Hire = Box<dyn Fn() -> (Arbiter, Recipient<Fetch>) + Send>;
+pub type Hire = Box<dyn Fn() -> (Arbiter, Recipient<Granted>) + Send>;
 
 /// The supervised pool of fetchers.
 pub struct Pool {
     members: Vec<Member>,
     hire: Hire,
     hasher: RandomState,
-    replaced: u64,
 }
 
 struct Member {
     arbiter: Arbiter,
-    fetcher: Recipient<Fetch>,
+    fetcher: Recipient<Granted>,
     batch: Vec<Grant>,
-    /// Cloned into every grant: its count tells how many errands are in hand.
+    /// Cloned into every grant: its count tells how many requests are in hand.
     seats: Arc<()>,
 }
 
-/// How many errands more than the idlest member one may have before its domains go elsewhere. A domain keeps to one
+/// How many requests more than the idlest member one may have before its domains go elsewhere. A domain keeps to one
 /// fetcher while it can, since connections are pooled per arbiter.
 const IMBALANCE: usize = 8;
 
@@ -37,45 +36,41 @@ impl Pool {
     /// Hires `size` fetchers.
     pub fn new(size: usize, hire: Hire) -> Self {
         let members = (0..size.max(1)).map(|_| Member::hire(&hire)).collect();
-        Self { members, hire, hasher: RandomState::new(), replaced: 0 }
+        Self { members, hire, hasher: RandomState::new() }
     }
 
-    /// Returns how many errands are in hand.
+    /// Returns how many requests are in hand.
     pub fn busy(&self) -> usize {
         self.members.iter().map(Member::busy).sum()
     }
 
-    /// Returns how many fetchers were replaced.
-    pub fn replaced(&self) -> u64 {
-        self.replaced
-    }
-
-    /// Puts a permit and its errand into the next batch of a fetcher.
-    pub fn assign(&mut self, permit: Permit, errand: Errand) {
+    /// Puts a permit and its request into the next batch of a fetcher.
+    pub fn assign(&mut self, permit: Permit, lease: Lease) {
         let home = usize::try_from(self.hasher.hash_one(permit.domain())).unwrap_or(0) % self.members.len();
         let idlest = (0..self.members.len()).min_by_key(|index| self.busy_of(*index)).unwrap_or(home);
         let chosen = if self.busy_of(home) > self.busy_of(idlest) + IMBALANCE { idlest } else { home };
         if let Some(member) = self.members.get_mut(chosen) {
             let seat = member.seats.clone();
-            member.batch.push(Grant { permit, errand, seat });
+            member.batch.push(Grant { permit, lease, seat });
         }
     }
 
-    /// Sends the batches out.
-    pub fn flush(&mut self) {
+    /// Sends the batches out. Returns how many fetchers were dead and were replaced.
+    pub fn flush(&mut self) -> u64 {
+        let mut replaced = 0;
         for member in &mut self.members {
             if member.batch.is_empty() {
                 continue;
             }
-            match member.fetcher.try_send(Fetch(std::mem::take(&mut member.batch))) {
+            match member.fetcher.try_send(Granted(std::mem::take(&mut member.batch))) {
                 Ok(()) => {}
                 // The next flush tries again; the permits wait with it.
-                Err(SendError::Full(Fetch(batch))) => member.batch = batch,
-                Err(SendError::Closed(Fetch(batch))) => {
+                Err(SendError::Full(Granted(batch))) => member.batch = batch,
+                Err(SendError::Closed(Granted(batch))) => {
                     tracing::error!("a fetcher died and is replaced");
                     member.arbiter.stop();
                     *member = Member::hire(&self.hire);
-                    self.replaced += 1;
+                    replaced += 1;
                     member.batch = batch;
                     for grant in &mut member.batch {
                         grant.seat = member.seats.clone();
@@ -83,6 +78,7 @@ impl Pool {
                 }
             }
         }
+        replaced
     }
 
     /// Tells whether a batch still waits to be sent.

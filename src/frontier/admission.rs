@@ -151,7 +151,6 @@ impl Admission {
         let depth = request.depth;
         self.depths.found(fingerprint, depth);
         self.note_for_good(fingerprint, depth);
-        self.known.note(fingerprint);
         request.domain = Some(domain.clone());
         match frontier.offer(&domain, fingerprint, request, now) {
             Offered::Queued => Admitted::Queued { domain, again: before },

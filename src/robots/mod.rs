@@ -3,8 +3,10 @@
 
 mod cache;
 mod directives;
+mod file;
 mod pattern;
 mod rules;
+mod second_chance;
 
 use std::{
     sync::Arc,
@@ -13,6 +15,7 @@ use std::{
 
 pub use self::{
     cache::RobotsCache,
+    file::{Packed, RobotsFile},
     rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why, is_robots_file},
 };
 

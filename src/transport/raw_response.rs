@@ -8,11 +8,11 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{CONTENT_ENCODING, RETRY_AFTER},
+    header::CONTENT_ENCODING,
 };
 
 use super::body::{self, BodyDecoder, BodyLimits, Reservation};
-use crate::{clock, cooling::retry_after, outcome::FetchError};
+use crate::outcome::FetchError;
 
 /// A response whose body is still in its content codings.
 pub struct RawResponse {
@@ -31,11 +31,6 @@ pub struct RawResponse {
 }
 
 impl RawResponse {
-    /// Returns the wait that the server asks for with `Retry-After` (RFC 9110 §10.2.3).
-    pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.headers.get(RETRY_AFTER)?.to_str().ok()?, clock::wall())
-    }
-
     /// Returns how many bytes of body came over the wire.
     pub fn length(&self) -> u64 {
         self.body.len() as u64

@@ -1,32 +1,23 @@
-//! A crawl whose time the test makes: how queues are emptied beside other domains, beyond the budget and across a kill.
+//! A crawl whose time the test makes: how queues are emptied beside other domains, beyond the budget and across a kill;
+//! and how the pages of many domains follow upon their robots files.
 
-use std::{
-    num::NonZeroU32,
-    sync::{Arc, mpsc},
-    time::SystemTime,
-};
+use std::{num::NonZeroU32, sync::mpsc};
 
 use actix::{Actor, Arbiter, Context, Handler};
-use url::Url;
 
 use super::*;
 use crate::{
-    conduct::Lessons,
-    conducts::Conducts,
-    engine::{budget::Budget, crawl::CrawlParts, domains::Domains, robots::RobotsDesk},
-    fetcher::{Asker, Errand, Fetch, Grant, pool::Pool, visit::Visit},
-    frontier::{
-        Frontier, Leased, Returned, admission::Admission, candidate::Candidate, memory::MemoryFrontier,
-        seen_cache::SeenCache,
-    },
+    cooling::{Cooling, Why},
+    fetcher::{Fetch, Grant, readers::Content, receipt::Receipt},
+    frontier::{known::Known, memory::MemoryFrontier},
     identity::CanonicalUrl,
     outcome::Outcome,
     permit::Released,
-    politeness::{Politeness, RobotsPolicy},
+    politeness::RobotsPolicy,
     rate::Rate,
     recrawl::Recrawl,
     request::Request,
-    retry::Retry,
+    robots::{RobotsCache, RobotsFile},
     scope::{Scope, Within},
 };
 
@@ -42,9 +33,6 @@ impl Released for Nobody {
 }
 impl Returned for Nobody {
     fn returned(&self, _: Leased) {}
-}
-impl Asker for Nobody {
-    fn lost(&self, _: Url) {}
 }
 
 /// A fetcher that hands what it gets to the test.
@@ -70,20 +58,32 @@ struct World {
     now: Instant,
     /// When each domain was asked.
     starts: Vec<(Instant, Domain)>,
+    /// How many robots files were asked for, and what each says.
+    robots_asked: usize,
+    /// How many had been asked for when each page was.
+    robots_before: Vec<usize>,
+    robots_file: fn(&Domain) -> RobotsFile,
     /// Arbiters belong to one.
     _system: actix_rt::SystemRunner,
 }
 
+impl Crawl {
+    fn ledger(&self) -> crate::stats::Ledger {
+        self.accounts.to_store(Duration::ZERO).ledger
+    }
+}
+
 impl World {
     fn new(frontier: Box<dyn Frontier>, budget: Budget) -> Self {
+        let (rate, per_domain, robots) = (Some(Rate::per_second(100)), NonZeroU32::MAX, RobotsPolicy::Ignore);
+        let politeness = Politeness { rate, per_domain, robots, ..Politeness::default() };
+        Self::with(politeness, frontier, budget, RobotsFiles::new("bot"))
+    }
+
+    fn with(politeness: Politeness, frontier: Box<dyn Frontier>, budget: Budget, robots: RobotsFiles) -> Self {
         let system = actix_rt::System::new();
         let (sender, grants) = mpsc::channel();
-        let politeness = Arc::new(Politeness {
-            rate: Some(Rate::per_second(100)),
-            per_domain: NonZeroU32::MAX,
-            robots: RobotsPolicy::Ignore,
-            ..Politeness::default()
-        });
+        let politeness = Arc::new(politeness);
         let hire = move || {
             let (arbiter, sender) = (Arbiter::new(), sender.clone());
             let hand = Hand::start_in_arbiter(&arbiter.handle(), |_| Hand(sender));
@@ -96,23 +96,28 @@ impl World {
             admission: Admission::new(
                 scope,
                 politeness.domain_key.clone(),
-                Arc::new(SeenCache::new(&Recrawl::default())),
+                u64::MAX,
+                Arc::new(Known::new(&Recrawl::default())),
             ),
             budget,
-            domains: Domains::new(
-                politeness.clone(),
-                Conducts::new().tenant(&politeness.domain_key),
-                Arc::new(Nobody),
-                false,
-            ),
-            robots: RobotsDesk::new("bot"),
+            domains: Domains::new(politeness.clone(), Arc::new(Nobody)),
+            robots,
             pool: Pool::new(1, Box::new(hire)),
             returned: Arc::new(Nobody),
-            asker: Arc::new(Nobody),
             log: false,
             politeness,
         });
-        Self { crawl, grants, in_hand: Vec::new(), now: Instant::now(), starts: Vec::new(), _system: system }
+        Self {
+            crawl,
+            grants,
+            in_hand: Vec::new(),
+            now: Instant::now(),
+            starts: Vec::new(),
+            robots_asked: 0,
+            robots_before: Vec::new(),
+            robots_file: |_| RobotsFile::read(b"", "bot"),
+            _system: system,
+        }
     }
 
     fn in_memory(budget: Budget) -> Self {
@@ -132,18 +137,19 @@ impl World {
 
     fn refuse_for(&mut self, domain: &Domain, wait: Duration) {
         let until = self.now + wait;
-        let refused = Lessons::new(Some((8, until, Why::Status(503))), None);
-        self.crawl.domains.recall(domain, refused, self.now);
+        let live = self.crawl.domains.live(domain);
+        live.cooling = Cooling::recalled(until, Why::Status(503), 8);
+        live.gate.throttle().cool(until);
     }
 
     /// One turn of the scheduler, and what the fetchers do until the next. Returns how many requests have ended
     /// unasked in it.
     fn turn(&mut self) -> u64 {
-        let unasked = |crawl: &Crawl| crawl.stats.ledger.failed + crawl.stats.ledger.dropped;
+        let unasked = |crawl: &Crawl| crawl.ledger().failed + crawl.ledger().dropped;
         let before = unasked(&self.crawl);
-        self.crawl.grant(self.now);
+        self.crawl.turn(self.now);
         let after = unasked(&self.crawl);
-        while self.in_hand.len() < self.crawl.pool.busy() {
+        while self.in_hand.len() < self.crawl.granter.busy() {
             self.in_hand.push(self.grants.recv_timeout(Duration::from_secs(10)).expect("what is granted comes"));
         }
         for mut grant in std::mem::take(&mut self.in_hand) {
@@ -157,26 +163,25 @@ impl World {
         after - before
     }
 
-    fn fetch(&mut self, Grant { mut permit, errand, .. }: Grant) {
+    fn fetch(&mut self, Grant { mut permit, lease, .. }: Grant) {
         let domain = permit.domain().clone();
-        let Errand::Page(lease) = errand else { panic!("robots files are not asked for") };
         permit.wrote(self.now);
         drop(permit);
-        self.starts.push((self.now, domain.clone()));
-        let visit = Visit {
-            leased: lease.settle(),
-            outcome: Outcome::Ok,
-            found: Vec::new(),
-            items: 0,
-            status: Some(200),
-            bytes: 0,
-            started: Some(self.now),
-            waited: Duration::ZERO,
-            elapsed: Duration::ZERO,
-            heeded: None,
+        let content = match lease.request().kind() {
+            Kind::RobotsTxt => {
+                self.robots_asked += 1;
+                Content::RobotsTxt((self.robots_file)(&domain))
+            }
+            Kind::Page => {
+                self.starts.push((self.now, domain.clone()));
+                self.robots_before.push(self.robots_asked);
+                Content::Nothing
+            }
         };
-        self.crawl.visited(visit, self.now, SystemTime::now());
+        let receipt = Receipt { status: Some(200), started: Some(self.now), ..Receipt::default() };
+        let visit = Visit { leased: lease.settle(), outcome: Outcome::Ok, content, receipt };
         self.crawl.released(&domain, self.now);
+        self.crawl.ended(visit, self.now, SystemTime::now());
     }
 }
 
@@ -196,13 +201,13 @@ fn a_domain_that_is_given_up_with_a_long_queue_takes_no_time_from_another() {
     while !world.crawl.is_finished() {
         let ended = world.turn();
         assert!(ended <= MAX_IN_A_TURN, "{ended} requests ended in one turn");
-        let due = world.crawl.next_tick(world.now);
+        let due = world.crawl.next_turn(world.now);
         assert!(due.is_some() || world.crawl.is_finished(), "it would wait for ever");
         world.now += MS;
         turns += 1;
-        assert!(turns < 2_000, "{:?}", world.crawl.stats.ledger);
+        assert!(turns < 2_000, "{:?}", world.crawl.ledger());
     }
-    let ledger = world.crawl.stats.ledger;
+    let ledger = world.crawl.ledger();
     assert_eq!((ledger.failed, ledger.done, ledger.dropped), (50_000, 60, 0));
     assert!(world.starts.iter().all(|(_, domain)| *domain == other), "who was given up is left alone");
     let gaps = world.starts.windows(2).map(|pair| pair[1].0 - pair[0].0);
@@ -221,14 +226,14 @@ fn what_is_found_while_a_domain_is_drained_ends_with_the_rest() {
         world.turn();
     }
     assert!(world.crawl.is_finished());
-    assert_eq!(world.crawl.stats.ledger.failed, 1_200);
+    assert_eq!(world.crawl.ledger().failed, 1_200);
     world.seed(&big, 1_201);
     assert!(!world.crawl.is_finished());
     for _ in 0..3 {
         world.now += MS;
         world.turn();
     }
-    assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (1_201, 0));
+    assert_eq!((world.crawl.ledger().failed, world.starts.len()), (1_201, 0));
 }
 
 #[test]
@@ -246,7 +251,7 @@ fn what_waited_when_a_domain_was_given_up_is_not_asked_for_when_it_may_be_asked_
             world.seed(&big, 5_001);
         }
     }
-    assert_eq!((world.crawl.stats.ledger.failed, world.starts.len()), (5_001, 0));
+    assert_eq!((world.crawl.ledger().failed, world.starts.len()), (5_001, 0));
     world.seed(&big, 5_002);
     world.turn();
     assert_eq!(world.starts.len(), 1, "what comes later is");
@@ -266,11 +271,57 @@ fn what_is_beyond_the_budget_is_dropped_in_steps_too() {
             assert!(world.turn() <= MAX_IN_A_TURN);
             world.now += MS;
             turns += 1;
-            assert!(turns < 2_000, "{:?}", world.crawl.stats.ledger);
+            assert!(turns < 2_000, "{:?}", world.crawl.ledger());
         }
-        let ledger = world.crawl.stats.ledger;
+        let ledger = world.crawl.ledger();
         assert_eq!((ledger.done, ledger.dropped), (pages, 5_700 + 1_200 - pages));
     }
+}
+
+/// A robots file of some forty lines that differ from domain to domain.
+fn robots_file(domain: &Domain) -> RobotsFile {
+    let lines = (0..40).map(|line| format!("Disallow: /{}/private-{line}/\n", domain.as_str()));
+    RobotsFile::read(format!("User-agent: *\n{}", lines.collect::<String>()).as_bytes(), "bot")
+}
+
+/// Crawls `domains` with `pages` each, whose robots files do not fit into a cache of so many bytes. Returns the world at
+/// the end.
+fn crawl_with_robots(domains: usize, pages: u32, cache_bytes: usize) -> World {
+    let concurrency = NonZeroU32::new(5).unwrap();
+    let politeness = Politeness { concurrency, robots: RobotsPolicy::Obey, ..Politeness::default() };
+    let cache = RobotsCache::holding("bot", cache_bytes, cache_bytes);
+    let frontier = Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now()));
+    let mut world = World::with(politeness, frontier, Budget::default(), RobotsFiles::with_cache(cache));
+    world.robots_file = robots_file;
+    for n in 0..domains {
+        world.seed(&Domain::new(&format!("d{n}.test")), pages);
+    }
+    let mut turns = 0;
+    while !world.crawl.is_finished() {
+        world.turn();
+        world.now += 5 * MS;
+        turns += 1;
+        assert!(turns < 20_000, "{:?}, {} robots files", world.crawl.ledger(), world.robots_asked);
+    }
+    assert_eq!(world.crawl.ledger().done, (domains * pages as usize) as u64);
+    world
+}
+
+/// Each file was evicted before its page's turn and asked for again: 141,839 robots requests and no page in 70 s.
+#[test]
+fn a_page_is_ruled_by_the_file_that_it_waited_for_however_small_the_cache() {
+    let world = crawl_with_robots(2_000, 1, 0);
+    assert_eq!(world.robots_asked, 2_000);
+}
+
+/// All robots files were asked for before the first page.
+#[test]
+fn the_pages_of_a_domain_follow_soon_upon_its_robots_file() {
+    let world = crawl_with_robots(2_000, 2, 8 << 20);
+    assert_eq!(world.robots_asked, 2_000);
+    // A thousand requests a second, and a second between two of a domain.
+    let before = world.robots_before[500];
+    assert!((900..1_200).contains(&before), "{before} of 2,000 robots files before the 500th page");
 }
 
 #[cfg(feature = "disk")]
@@ -281,15 +332,15 @@ mod on_disk {
     use crate::{
         error::Error,
         frontier::{
-            durable::{Listener, Opened, Opening, Resumed},
-            stores::fjall,
+            disk::{self, state::State},
+            durable::{Resumed, Woken},
         },
     };
 
     struct Bell(mpsc::SyncSender<()>);
 
-    impl Listener for Bell {
-        fn notify(&self) {
+    impl Woken for Bell {
+        fn woken(&self) {
             let _ = self.0.try_send(());
         }
     }
@@ -300,12 +351,12 @@ mod on_disk {
         let (frontier, _) = open(dir.path(), Instant::now());
         let mut world = World::new(frontier, Budget::new(None, Some(3)));
         let (sender, bell) = mpsc::sync_channel(1);
-        world.crawl.frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
+        world.crawl.frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
         for domain in domains() {
             world.seed(&domain, 10);
         }
         turn_until(&mut world, &bell, |crawl| {
-            let done = crawl.stats.ledger.done;
+            let done = crawl.ledger().done;
             assert_eq!(crawl.is_finished(), done == 6, "at {done} of 6");
             done == 6
         });
@@ -313,16 +364,15 @@ mod on_disk {
         world.seed(&domain, 1);
         assert!(!world.crawl.is_finished(), "one that comes later is seen");
         turn_until(&mut world, &bell, Crawl::is_finished);
-        assert_eq!((world.crawl.stats.ledger.done, world.crawl.frontier.queued()), (7, 14));
+        assert_eq!((world.crawl.ledger().done, world.crawl.frontier.queued()), (7, 14));
     }
 
     /// A frontier whose process was killed is free as soon as the store's thread has noticed.
     fn open(dir: &Path, now: Instant) -> (Box<dyn Frontier>, Resumed) {
         for _ in 0..10_000 {
-            match fjall::open(dir, Opening::new(Recrawl::default(), now)) {
+            match disk::open(dir, &[], Recrawl::default(), now) {
                 Err(Error::Store { .. }) => std::thread::sleep(MS),
-                Err(error) => panic!("{error}"),
-                Ok(Opened { frontier, resumed }) => return (frontier, resumed),
+                opened => return opened.unwrap(),
             }
         }
         panic!("the directory is not let go of")
@@ -332,18 +382,19 @@ mod on_disk {
     fn turn_until(world: &mut World, bell: &mpsc::Receiver<()>, mut holds: impl FnMut(&mut Crawl) -> bool) {
         for _ in 0..100_000 {
             let (now, time) = (world.now, SystemTime::now());
-            world.crawl.news(now);
+            world.crawl.store_news(now);
             assert!(world.turn() <= MAX_IN_A_TURN);
             world.crawl.commit(Duration::ZERO, now, time);
             if holds(&mut world.crawl) {
                 return;
             }
-            if world.crawl.next_tick(now).is_none() {
+            // What is granted ahead waits for its time, and for no news.
+            if world.crawl.next_turn(now).is_none() && world.in_hand.is_empty() {
                 bell.recv_timeout(Duration::from_secs(10)).expect("the store has news");
             }
             world.now += MS;
         }
-        panic!("never: {:?}", world.crawl.stats.ledger)
+        panic!("never: {:?}", world.crawl.ledger())
     }
 
     #[test]
@@ -354,19 +405,19 @@ mod on_disk {
         for most in [2_000, 5_000, PAGES] {
             let (sender, bell) = mpsc::sync_channel(1);
             let (mut frontier, resumed) = open(dir.path(), Instant::now());
-            frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
-            let is_new = resumed.checkpoint.is_none();
+            frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
+            let is_new = resumed.progress.is_none();
             let mut world = World::new(frontier, Budget::default());
             world.crawl.resume(resumed, world.now, SystemTime::now());
             if is_new {
                 world.seed(&big, u32::try_from(PAGES).unwrap());
                 world.refuse(&big);
-                world.crawl.remember(&big);
+                world.crawl.durability.remember(&big);
             }
             let ledger = world.crawl.progress(Duration::ZERO, world.now).ledger;
             assert_eq!((ledger.discovered, ledger.queued), (PAGES, PAGES - ledger.failed), "all are there");
             assert!(ledger.failed >= failed, "what has ended stays so");
-            turn_until(&mut world, &bell, |crawl| crawl.stats.ledger.failed >= most);
+            turn_until(&mut world, &bell, |crawl| crawl.ledger().failed >= most);
             assert!(world.starts.is_empty(), "who was given up is left alone");
             assert_eq!(world.crawl.is_finished(), most == PAGES);
             failed = if is_new { 0 } else { ledger.failed };
@@ -377,7 +428,7 @@ mod on_disk {
             // Else dropped as it is: what is not stored by now is not stored.
         }
         assert!(failed > 0, "the kills came in the middle");
-        let summary = fjall::open_state(dir.path()).unwrap().verify().unwrap();
+        let summary = State::open(dir.path()).unwrap().verify().unwrap();
         assert_eq!((summary.ledger.failed, summary.dead, summary.ledger.queued), (PAGES, PAGES, 0));
         assert_eq!(summary.problems, Vec::<String>::new());
     }

@@ -1,12 +1,12 @@
-//! A desk whose time the test makes: who waits for a robots file, who asks for it, and what comes of a failure.
+//! Robots files whose time the test makes: who waits for a robots file, who asks for it, and what comes of a failure.
 
 use super::*;
-use crate::{frontier::LeaseId, request::Request};
+use crate::stats::Stats;
 
-/// A desk, what it has counted, and the time.
+/// Robots files, what was counted of them, and the time.
 struct Desk {
-    desk: RobotsDesk,
-    stats: Stats,
+    desk: RobotsFiles,
+    accounts: Accounts,
     now: Instant,
     leases: u64,
 }
@@ -17,7 +17,12 @@ fn url(url: &str) -> Url {
 
 impl Desk {
     fn new() -> Self {
-        Self { desk: RobotsDesk::new("bot"), stats: Stats::default(), now: Instant::now(), leases: 0 }
+        Self { desk: RobotsFiles::new("bot"), accounts: Accounts::default(), now: Instant::now(), leases: 0 }
+    }
+
+    fn get(&self, key: &str) -> u64 {
+        let counts = self.accounts.to_store(Duration::ZERO).counts;
+        Stats { counts, ..Stats::default() }.get(key)
     }
 
     fn rule(&mut self, page: &str) -> Ruling {
@@ -36,17 +41,27 @@ impl Desk {
         ruling
     }
 
-    fn answer(&mut self, from: &str, result: RobotsResult) -> Vec<Verdict> {
-        let answer = RobotsAnswer::unasked(url(from), result);
-        self.desk.answered(answer, &mut self.stats, self.now)
+    fn answer(&mut self, from: &str, outcome: Outcome) -> Vec<Verdict> {
+        self.desk.answered(&url(from), &outcome, Content::Nothing, &mut self.accounts, self.now)
     }
 
     fn body(&mut self, from: &str, status: u16, body: &'static str) -> Vec<Verdict> {
-        self.answer(from, RobotsResult::Body(status, body.into()))
+        match status {
+            200 => {
+                let content = Content::RobotsTxt(RobotsFile::read(body.as_bytes(), "bot"));
+                self.desk.answered(&url(from), &Outcome::Ok, content, &mut self.accounts, self.now)
+            }
+            429 | 503 => self.answer(from, Outcome::Refused { status, retry_after: None }),
+            status => self.answer(from, Outcome::Status(status)),
+        }
     }
 
     fn redirect(&mut self, from: &str, to: &str) -> Vec<Verdict> {
-        self.answer(from, RobotsResult::Redirect(url(to)))
+        self.answer(from, Outcome::Redirect { status: 302, to: url(to) })
+    }
+
+    fn lost(&mut self, from: &str) -> Vec<Verdict> {
+        self.answer(from, Outcome::Panic("the fetcher panicked over it".into()))
     }
 
     fn is_idle(&self) -> bool {
@@ -90,7 +105,7 @@ fn a_file_is_asked_for_once_and_its_pages_wait_for_it() {
     assert_eq!(pages, ["https://e.org/x", "https://me:pw@e.org/a?b#c"]);
     assert_eq!(desk.page("https://e.org/a"), Ruling::Allowed(Some(Duration::from_secs(3))));
     assert_eq!(desk.page("https://e.org/x"), Ruling::Disallowed);
-    assert_eq!((desk.stats.get("robots/fetched"), desk.stats.get("robots/status/200")), (1, 1));
+    assert_eq!(desk.get("robots/fetched"), 1);
     assert!(desk.is_idle());
     desk.now += Duration::from_secs(24 * 3_600);
     assert_eq!(desk.page("https://e.org/a"), ask("https://e.org/robots.txt"));
@@ -186,7 +201,7 @@ fn a_redirect_that_leads_nowhere_allows() {
         let (_, pages) = split(desk.redirect("http://e.org/robots.txt", to));
         assert_eq!(pages, ["http://e.org/x"]);
         assert_eq!(desk.page("http://e.org/x"), Ruling::Allowed(None));
-        assert_eq!(desk.stats.get("robots/too_many_redirects"), 1);
+        assert_eq!(desk.get("robots/too_many_redirects"), 1);
     }
 }
 
@@ -214,7 +229,7 @@ fn five_hops_are_followed_and_no_sixth_and_no_loop() {
 fn a_question_that_was_not_sent_is_asked_again() {
     let mut desk = Desk::new();
     desk.page("http://e.org/x");
-    let (asks, pages) = split(desk.answer("http://e.org/robots.txt", RobotsResult::Unsent));
+    let (asks, pages) = split(desk.answer("http://e.org/robots.txt", Outcome::Unsent));
     assert_eq!((asks, pages.len()), (vec!["http://e.org/robots.txt".to_owned()], 0));
     assert_eq!(split(desk.body("http://e.org/robots.txt", 404, "")).1, ["http://e.org/x"]);
 }
@@ -232,7 +247,7 @@ fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
         }
     }
     assert_eq!(desk.now - begin, Duration::from_secs(5 + 10 + 20 + 40 + 80));
-    assert_eq!((desk.stats.get("robots/unreachable"), desk.stats.get("robots/fetched")), (6, 0));
+    assert_eq!((desk.get("robots/unreachable"), desk.get("robots/fetched")), (6, 0));
     desk.now += Duration::from_secs(160);
     desk.page("http://e.org/x");
     desk.body("http://e.org/robots.txt", 200, DENY_X);
@@ -244,7 +259,7 @@ fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
 fn a_question_that_is_lost_counts_as_a_failure() {
     let mut desk = Desk::new();
     desk.page("http://e.org/x");
-    assert_eq!(split(desk.answer("http://e.org/robots.txt", RobotsResult::Lost)).1, ["http://e.org/x"]);
+    assert_eq!(split(desk.lost("http://e.org/robots.txt")).1, ["http://e.org/x"]);
     assert!(matches!(desk.page("http://e.org/x"), Ruling::NotBefore(_)));
 }
 
@@ -253,11 +268,11 @@ fn what_waiting_cannot_mend_fails_at_once() {
     let mut desk = Desk::new();
     desk.page("http://10.0.0.1/x");
     let error = FetchError::PrivateAddress("10.0.0.1 is private".into());
-    desk.answer("http://10.0.0.1/robots.txt", RobotsResult::Failed(error));
+    desk.answer("http://10.0.0.1/robots.txt", Outcome::Fetch(error));
     let expected = Ruling::Unreachable("private_address", "robots.txt: 10.0.0.1 is private".to_owned());
     assert_eq!(desk.page("http://10.0.0.1/x"), expected);
     desk.page("http://e.org/x");
-    desk.answer("http://e.org/robots.txt", RobotsResult::Failed(FetchError::Connect("refused".into())));
+    desk.answer("http://e.org/robots.txt", Outcome::Fetch(FetchError::Connect("refused".into())));
     assert!(matches!(desk.page("http://e.org/x"), Ruling::NotBefore(_)));
 }
 
@@ -284,7 +299,7 @@ fn redirects_to_a_slow_place_do_not_pile_up_for_ever() {
     }
     assert_eq!(desk.desk.pending.len(), MAX_PENDING);
     assert_eq!(desk.desk.awaited.len(), MAX_PENDING);
-    assert_eq!(desk.stats.get("robots/too_many_at_once"), 100);
+    assert_eq!(desk.get("robots/too_many_at_once"), 100);
     assert!(matches!(desk.page(&format!("http://{}.org/x", MAX_PENDING + 1)), Ruling::NotBefore(_)));
 }
 

@@ -1,0 +1,288 @@
+//! Accounts: what a crawl has done. Every event passes through here once: it is entered in the ledger and the counts,
+//! written to the crawl log, and told to whoever watches. Knows nothing of what is to be done next.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use hashbrown::HashMap;
+
+use super::{log_line::LogLine, warnings::Warnings};
+use crate::{
+    cooling::Why,
+    count::Count,
+    domain::Domain,
+    event::{Ended, Event, Fate, RobotsEnd, Subscriber},
+    frontier::durable,
+    outcome::Outcome,
+    request::{Kind, Request},
+    stats::{DomainStats, FirstFailure, Ledger, Progress, Stats},
+    throttle::Evidence,
+};
+
+/// The accounts of one crawl.
+#[derive(Default)]
+pub struct Accounts {
+    /// The ledger, the sums and the evidence of domains. Counts and first failures are kept by their types below, and
+    /// spelt when somebody asks for the stats.
+    stats: Stats,
+    counts: HashMap<Count, i64>,
+    first_failures: HashMap<Count, FirstFailure>,
+    /// What earlier processes counted.
+    counts_before: BTreeMap<String, u64>,
+    /// Time spent crawling by earlier processes.
+    elapsed_before: Duration,
+    /// Lines that the crawl log has not taken yet; `None` where none is kept.
+    log: Option<Vec<LogLine>>,
+    subscribers: Vec<Box<dyn Subscriber>>,
+    warnings: Warnings,
+}
+
+/// Numbers that the accounts do not keep, because others count them already.
+pub struct Standing {
+    /// Time since this process began to crawl.
+    pub elapsed: Duration,
+    /// Requests that wait.
+    pub queued: u64,
+    /// Requests that are lent.
+    pub leased: u64,
+    /// Domains that have work or a past.
+    pub domains_active: usize,
+    /// Domains that are left alone for now.
+    pub domains_cooling: usize,
+}
+
+/// The most lines that wait for the crawl log before no more permits are granted.
+const MAX_LOG_LINES: usize = 50_000;
+
+/// The word of the outcome that counts as a page.
+const OK: Count = Count::Outcome("ok");
+
+impl Accounts {
+    /// Opens the accounts of a crawl.
+    pub fn new(keeps_log: bool) -> Self {
+        Self { log: keeps_log.then(Vec::new), ..Self::default() }
+    }
+
+    /// Lets somebody watch.
+    pub fn subscribe(&mut self, subscriber: Box<dyn Subscriber>) {
+        self.subscribers.push(subscriber);
+    }
+
+    /// Tells whether anybody reads more of the events than their numbers.
+    pub fn is_read(&self) -> bool {
+        self.log.is_some() || !self.subscribers.is_empty()
+    }
+
+    /// Tells whether a warning of this kind is to be said, and how many alike were not said since the last.
+    pub fn warn(&mut self, kind: &str, now: Instant) -> Option<u64> {
+        self.warnings.note(kind, now)
+    }
+
+    /// Takes note of an event.
+    pub fn note(&mut self, event: &Event<'_>) {
+        self.enter(event);
+        if let Some(lines) = &mut self.log {
+            lines.extend(LogLine::of(event));
+        }
+        for subscriber in &mut self.subscribers {
+            subscriber.note(event);
+        }
+    }
+
+    fn enter(&mut self, event: &Event<'_>) {
+        let ledger = &mut self.stats.ledger;
+        match *event {
+            Event::Seeded { .. } | Event::Granted { .. } => {}
+            Event::Queued { undone: None, .. } => ledger.discovered += 1,
+            // It was counted as discovered when it was dropped.
+            Event::Queued { undone: Some(reason), .. } => {
+                ledger.dropped -= 1;
+                self.add(Count::Dropped(reason), -1);
+            }
+            Event::Dropped { reason, was_queued, .. } => {
+                ledger.discovered += u64::from(!was_queued);
+                ledger.dropped += 1;
+                self.add(Count::Dropped(reason), 1);
+            }
+            Event::Ended(ended) => match ended.request.kind() {
+                Kind::RobotsTxt => self.enter_robots_txt(&ended),
+                Kind::Page => self.enter_page(&ended),
+            },
+            Event::Failed { request, reason, detail, .. } => self.fail(Count::Failed(reason), request, detail),
+            Event::Lost { is_last, .. } => {
+                self.add(Count::FetcherLost, 1);
+                if is_last {
+                    self.add(Count::Outcome("panic"), 1);
+                }
+            }
+            Event::Cooled { domain, why, gives_up, .. } => {
+                if let (Why::Status(_), Some(of_domain)) = (why, self.stats.domain(domain)) {
+                    of_domain.refusals += 1;
+                }
+                if gives_up {
+                    self.add(Count::DomainGivenUp, 1);
+                }
+            }
+            Event::RobotsFile { end, .. } => match end {
+                RobotsEnd::Fetched => self.add(Count::RobotsFetched, 1),
+                RobotsEnd::Unreachable => self.add(Count::RobotsUnreachable, 1),
+                RobotsEnd::TooManyRedirects => self.add(Count::RobotsTooManyRedirects, 1),
+                RobotsEnd::TooManyAtOnce => self.add(Count::RobotsTooManyAtOnce, 1),
+            },
+            Event::CrawlDelayAboveCap { .. } => self.add(Count::CrawlDelayAboveCap, 1),
+            Event::FetchersReplaced { fetchers } => {
+                self.add(Count::FetcherReplaced, i64::try_from(fetchers).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    fn enter_page(&mut self, ended: &Ended<'_>) {
+        if matches!(ended.outcome, Outcome::Unsent) {
+            return;
+        }
+        self.stats.bytes += ended.receipt.bytes;
+        self.add(Count::Outcome(ended.outcome.key()), 1);
+        if let Some(status) = ended.receipt.status {
+            self.add(Count::Status(status), 1);
+        }
+        match (ended.fate, ended.outcome) {
+            (Fate::Again { attempted: true }, _) => self.add(Count::Retry, 1),
+            (Fate::Again { attempted: false } | Fate::Stale, _) => {}
+            (Fate::Final, Outcome::Ok) => {
+                self.stats.ledger.done += 1;
+                self.stats.items += ended.items;
+                if let Some(of_domain) = self.stats.domain(ended.domain) {
+                    of_domain.pages += 1;
+                }
+            }
+            (Fate::Final, Outcome::Redirect { .. }) => self.stats.ledger.done += 1,
+            (Fate::Final, Outcome::Status(status)) => {
+                self.fail(Count::FailedStatus(*status), ended.request, &ended.outcome.detail());
+            }
+            (Fate::Final, other) => self.fail(Count::Failed(other.key()), ended.request, &other.detail()),
+        }
+    }
+
+    fn enter_robots_txt(&mut self, ended: &Ended<'_>) {
+        self.stats.bytes += ended.receipt.bytes;
+        if ended.fate == Fate::Stale {
+            return;
+        }
+        match ended.outcome {
+            Outcome::Unsent => {}
+            Outcome::Redirect { .. } => self.add(Count::RobotsRedirect, 1),
+            Outcome::Ok => self.add(Count::RobotsStatus(ended.receipt.status.unwrap_or(200)), 1),
+            Outcome::Status(status) | Outcome::Refused { status, .. } => self.add(Count::RobotsStatus(*status), 1),
+            other => self.add(Count::RobotsOutcome(other.key()), 1),
+        }
+    }
+
+    fn fail(&mut self, reason: Count, request: &Request, detail: &str) {
+        self.stats.ledger.failed += 1;
+        self.add(reason, 1);
+        self.first_failures
+            .entry(reason)
+            .or_insert_with(|| FirstFailure { url: request.url.as_str().to_owned(), detail: detail.to_owned() });
+    }
+
+    fn add(&mut self, count: Count, by: i64) {
+        *self.counts.entry(count).or_default() += by;
+    }
+
+    /// Notes what the robots file of a domain said.
+    pub fn robots_said(&mut self, domain: &Domain, said: String) {
+        if let Some(of_domain) = self.stats.domain(domain) {
+            of_domain.robots = Some(said);
+        }
+    }
+
+    /// Adds what was measured at a domain that is forgotten now.
+    pub fn domain_forgotten(&mut self, domain: &Domain, evidence: &Evidence) {
+        if evidence.requests > 0 {
+            match self.stats.domain(domain) {
+                Some(of_domain) => of_domain.merge(evidence),
+                None => self.stats.domains_beyond += 1,
+            }
+        }
+    }
+
+    /// Returns what is noted of a domain.
+    pub fn domain(&self, domain: &Domain) -> Option<&DomainStats> {
+        self.stats.domains.get(domain)
+    }
+
+    /// Lends the evidence of domains, for what a restart remembers of them.
+    pub fn evidence(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+
+    /// Tells whether the crawl log is so far behind that no more work is to be taken on.
+    pub fn is_behind(&self) -> bool {
+        self.log.as_ref().is_some_and(|lines| lines.len() >= MAX_LOG_LINES)
+    }
+
+    /// Takes the lines out that the crawl log has to write.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        self.log.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Returns how far the crawl has come.
+    pub fn progress(&self, standing: &Standing) -> Progress {
+        let pages_before = self.counts_before.get(&OK.to_string()).copied().unwrap_or(0);
+        Progress {
+            ledger: self.ledger(standing),
+            pages: pages_before.saturating_add_signed(self.counts.get(&OK).copied().unwrap_or(0)),
+            bytes: self.stats.bytes,
+            items: self.stats.items,
+            elapsed: self.elapsed_before + standing.elapsed,
+            domains_active: standing.domains_active,
+            domains_cooling: standing.domains_cooling,
+        }
+    }
+
+    /// Returns all numbers up to now. `live` is what was measured at each domain that is not forgotten.
+    pub fn stats(&self, standing: &Standing, live: impl Iterator<Item = (Domain, Evidence)>) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.ledger = self.ledger(standing);
+        stats.elapsed = self.elapsed_before + standing.elapsed;
+        (stats.domains_active, stats.domains_cooling) = (standing.domains_active, standing.domains_cooling);
+        stats.counts = self.spelt_counts();
+        stats.counts.entry(Count::FetcherReplaced.to_string()).or_default();
+        let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
+        stats.first_failures =
+            self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect();
+        for (domain, evidence) in live {
+            if let Some(of_domain) = stats.domain(&domain) {
+                of_domain.merge(&evidence);
+            }
+        }
+        stats
+    }
+
+    /// Takes up the accounts of an earlier process.
+    pub fn resume(&mut self, before: durable::Checkpoint) {
+        (self.stats.ledger, self.stats.bytes, self.stats.items) = (before.ledger, before.bytes, before.items);
+        (self.counts_before, self.elapsed_before) = (before.counts, before.elapsed);
+    }
+
+    /// Returns what a later process takes up; `elapsed` is the time since this one began.
+    pub fn to_store(&self, elapsed: Duration) -> durable::Checkpoint {
+        let Stats { ledger, bytes, items, .. } = self.stats;
+        durable::Checkpoint { ledger, counts: self.spelt_counts(), bytes, items, elapsed: self.elapsed_before + elapsed }
+    }
+
+    fn spelt_counts(&self) -> BTreeMap<String, u64> {
+        let mut spelt = self.counts_before.clone();
+        for (count, times) in &self.counts {
+            let sum = spelt.entry(count.to_string()).or_default();
+            *sum = sum.saturating_add_signed(*times);
+        }
+        spelt
+    }
+
+    fn ledger(&self, standing: &Standing) -> Ledger {
+        Ledger { queued: standing.queued, leased: standing.leased, ..self.stats.ledger }
+    }
+}

@@ -1,0 +1,112 @@
+//! Robots: what the answer to the request for a robots file means for the pages that wait for it, and for the pace of
+//! its domain.
+
+use std::time::SystemTime;
+
+use humantime::format_duration;
+use url::Url;
+
+use super::{Granter, give_back};
+use crate::{
+    domain::Domain,
+    engine::{
+        budget::Spending,
+        robots_files::{Verdict, ruling},
+        turn::Turn,
+    },
+    event::{Ended, Event, Fate},
+    fetcher::{readers::Content, receipt::Receipt, visit::Visit},
+    frontier::Leased,
+    outcome::Outcome,
+    robots::Robots,
+};
+
+impl Granter {
+    /// Takes in how the request for a robots file ended. Returns its domain.
+    pub fn robots_ended(&mut self, turn: &mut Turn<'_>, visit: Visit, time: SystemTime) -> Domain {
+        let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded } = visit;
+        let domain = self.politeness.domain_key.domain(&request.url);
+        let fate = if self.robots.is_awaited(&request.url) { Fate::Final } else { Fate::Stale };
+        turn.accounts.note(&Event::Ended(Ended {
+            domain: &domain,
+            request: &request,
+            attempt,
+            outcome: &outcome,
+            receipt: &receipt,
+            items: 0,
+            fate,
+            time,
+        }));
+        if let Some(heeded) = heeded {
+            turn.heed(&domain, heeded);
+        }
+        for verdict in self.robots.answered(&request.url, &outcome, content, turn.accounts, turn.now) {
+            match verdict {
+                Verdict::Ask(url) => self.ask(turn, url),
+                Verdict::Ruled { url, robots, parked } => {
+                    self.note_robots(turn, &self.politeness.domain_key.domain(&url), &robots);
+                    for (domain, leased) in parked {
+                        self.unpark(turn, &domain, leased, &robots);
+                    }
+                }
+            }
+        }
+        self.schedule(turn.domains, &domain, turn.now);
+        domain
+    }
+
+    /// The request for a robots file was lost: its fetcher panicked or died.
+    pub fn robots_lost(&mut self, turn: &mut Turn<'_>, leased: Leased, time: SystemTime) {
+        let domain = self.politeness.domain_key.domain(&leased.request.url);
+        turn.accounts.note(&Event::Lost { domain: &domain, request: &leased.request, is_last: false });
+        let outcome = Outcome::Panic("the fetcher panicked over it".to_owned());
+        let visit = Visit { leased, outcome, content: Content::Nothing, receipt: Receipt::default(), heeded: None };
+        self.robots_ended(turn, visit, time);
+    }
+
+    /// Asks for a robots file elsewhere. A hop to another domain is paced as that domain's own.
+    fn ask(&mut self, turn: &mut Turn<'_>, url: Url) {
+        let domain = self.politeness.domain_key.domain(&url);
+        turn.domains.live(&domain, turn.now).robots.push_back(url);
+        self.schedule(turn.domains, &domain, turn.now);
+    }
+
+    /// Rules a page by the answer that it waited for, here and now: the cache may have no room for the file, and would
+    /// have it asked for again before the page's turn.
+    fn unpark(&mut self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, robots: &Robots) {
+        let is_given_up = turn.domains.get(domain).is_some_and(|live| live.tenancy.given_up(turn.now).is_some());
+        if is_given_up || self.budget.of(domain) == Spending::Used {
+            give_back(turn.frontier, std::iter::once(leased));
+        } else {
+            let ruling = ruling(robots, &leased.request.url);
+            if let Some(leased) = self.apply(turn, domain, leased, ruling) {
+                self.ruled.push(domain, leased);
+            }
+        }
+        self.schedule(turn.domains, domain, turn.now);
+    }
+
+    /// Takes note of what a domain's robots file asks for, for its pace and for the summary.
+    fn note_robots(&self, turn: &mut Turn<'_>, domain: &Domain, robots: &Robots) {
+        let cap = self.politeness.max_crawl_delay;
+        let said = match robots {
+            Robots::Rules(rules) => {
+                turn.slow_down(domain, rules.spacing());
+                "rules"
+            }
+            Robots::AllowAll => "none",
+            Robots::DenyAll { .. } => "could not be had",
+        };
+        let asked = turn.domains.live(domain, turn.now).tenancy.asked(turn.now).map(|asked| asked.spacing);
+        let said = match asked {
+            None => said.to_owned(),
+            Some(asked) if asked <= cap => format!("rules, {} between starts", format_duration(asked)),
+            Some(asked) => {
+                tracing::warn!(%domain, ?asked, ?cap, "robots.txt asks for more time between starts than is granted");
+                turn.accounts.note(&Event::CrawlDelayAboveCap { domain, asked, cap });
+                format!("rules, {} between starts, held to {}", format_duration(asked), format_duration(cap))
+            }
+        };
+        turn.accounts.robots_said(domain, said);
+    }
+}

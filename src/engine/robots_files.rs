@@ -1,0 +1,296 @@
+//! RobotsFiles: which origins' robots files are known, asked for or wanting, and the pages that wait for them. Knows no
+//! permits and no network.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hashbrown::{HashMap, hash_map::Entry};
+use url::Url;
+
+use super::accounts::Accounts;
+use crate::{
+    domain::Domain,
+    event::{Event, RobotsEnd},
+    fetcher::readers::Content,
+    frontier::{LeaseId, Leased},
+    outcome::{FetchError, Outcome},
+    request::Request,
+    robots::{Robots, RobotsCache, RobotsFile, Unreachable, is_robots_file},
+};
+
+/// Robots files are per origin (scheme, host and port, RFC 9309 §2.3), permits per domain: this stands between.
+pub struct RobotsFiles {
+    cache: RobotsCache<Arc<str>>,
+    /// Origins whose file is being asked for.
+    pending: HashMap<Arc<str>, Pending>,
+    /// Who waits for the answer from where. A redirect leads to other URLs than the origin's own, and several origins
+    /// may be led to the same one: it is asked for once.
+    awaited: HashMap<Url, Vec<Arc<str>>>,
+    /// How many pages of each domain wait.
+    parked: HashMap<Domain, usize>,
+    /// Numbers the leases of robots files.
+    next_lease: u64,
+}
+
+struct Pending {
+    /// Where the file was asked for: the origin's own place, then the hops from there.
+    path: Vec<Url>,
+    parked: Vec<(Domain, Leased)>,
+}
+
+/// What a robots file means for one URL.
+#[derive(Debug, PartialEq)]
+pub enum Ruling {
+    /// It may be fetched, with at least this time between two starts if the file asks for one.
+    Allowed(Option<Duration>),
+    /// It may not.
+    Disallowed,
+    /// Not before this: the file could not be had, and is asked for again then.
+    NotBefore(Instant),
+    /// The file cannot be had. What the request for it ended in, and the detail.
+    Unreachable(&'static str, String),
+    /// The file has to be asked for here first.
+    Ask(Url),
+    /// The file is being asked for.
+    Asked,
+}
+
+/// What follows from an answer.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The file is to be asked for here next.
+    Ask(Url),
+    /// An origin's file is known, or known to be wanting.
+    Ruled {
+        /// The URL of the origin's file.
+        url: Url,
+        /// What it means.
+        robots: Robots,
+        /// The pages that waited for it, with their domains. They are ruled by `robots`: the cache may have had no room
+        /// for it.
+        parked: Vec<(Domain, Leased)>,
+    },
+}
+
+/// What an answer says of a robots file.
+#[derive(Clone)]
+enum Said {
+    File(RobotsFile),
+    None,
+    NotHad(Unreachable),
+}
+
+/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed.
+const MAX_HOPS: usize = 5;
+
+/// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
+/// domain can pile up: beyond this a redirect counts as a failure, to be tried again later.
+const MAX_PENDING: usize = 10_000;
+
+impl RobotsFiles {
+    /// Creates those of a crawler whose product token is `token`.
+    pub fn new(token: &str) -> Self {
+        Self::with_cache(RobotsCache::new(token))
+    }
+
+    /// As [`RobotsFiles::new`], with a cache of another size.
+    pub(super) fn with_cache(cache: RobotsCache<Arc<str>>) -> Self {
+        Self { cache, pending: HashMap::new(), awaited: HashMap::new(), parked: HashMap::new(), next_lease: 0 }
+    }
+
+    /// Tells what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the page is to be
+    /// parked, and after the former the file to be asked for. Each request for a file must be answered, a lost one with
+    /// [`Outcome::Panic`].
+    pub fn rule(&mut self, url: &Url, now: Instant) -> Ruling {
+        if is_robots_file(url) {
+            return Ruling::Allowed(None);
+        }
+        let origin = url.origin().ascii_serialization();
+        if self.pending.contains_key(origin.as_str()) {
+            return Ruling::Asked;
+        }
+        match self.cache.look(origin.as_str(), now) {
+            Some(robots) => ruling(&robots, url),
+            None => self.ask(url, origin.into()),
+        }
+    }
+
+    fn ask(&mut self, url: &Url, origin: Arc<str>) -> Ruling {
+        let file = robots_file_of(url);
+        self.pending.insert(origin.clone(), Pending { path: vec![file.clone()], parked: Vec::new() });
+        if self.wait_for(&file, origin) { Ruling::Ask(file) } else { Ruling::Asked }
+    }
+
+    /// Lets `origin` wait for the answer from `url`; tells whether it is the first to do so.
+    fn wait_for(&mut self, url: &Url, origin: Arc<str>) -> bool {
+        match self.awaited.entry(url.clone()) {
+            Entry::Occupied(mut others) => {
+                others.get_mut().push(origin);
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(vec![origin]);
+                true
+            }
+        }
+    }
+
+    /// Lends the request for a robots file. Its loan is told from those of the frontier by the request's kind.
+    pub fn lease(&mut self, url: Url) -> Leased {
+        self.next_lease += 1;
+        Leased { id: LeaseId(self.next_lease), request: Arc::new(Request::robots_txt(url)), attempt: 1 }
+    }
+
+    /// Tells whether somebody waits for the answer from here.
+    pub fn is_awaited(&self, url: &Url) -> bool {
+        self.awaited.contains_key(url)
+    }
+
+    /// Keeps a page until its origin's file is known.
+    pub fn park(&mut self, domain: &Domain, leased: Leased) {
+        let origin = leased.request.url.origin().ascii_serialization();
+        if let Some(pending) = self.pending.get_mut(origin.as_str()) {
+            pending.parked.push((domain.clone(), leased));
+            *self.parked.entry_ref(domain).or_default() += 1;
+        }
+    }
+
+    /// Returns how many pages of a domain wait.
+    pub fn parked(&self, domain: &Domain) -> usize {
+        self.parked.get(domain).copied().unwrap_or(0)
+    }
+
+    /// Takes all pages out that wait.
+    pub fn unpark_all(&mut self) -> Vec<Leased> {
+        self.parked.clear();
+        self.pending.values_mut().flat_map(|pending| pending.parked.drain(..)).map(|(_, leased)| leased).collect()
+    }
+
+    /// Takes in how the request for a robots file ended, which is news for every origin that waits for it.
+    pub fn answered(
+        &mut self,
+        url: &Url,
+        outcome: &Outcome,
+        content: Content,
+        accounts: &mut Accounts,
+        now: Instant,
+    ) -> Vec<Verdict> {
+        let Some(origins) = self.awaited.remove(url) else { return Vec::new() };
+        let said = match (outcome, content) {
+            (Outcome::Unsent, _) => {
+                self.awaited.insert(url.clone(), origins);
+                return vec![Verdict::Ask(url.clone())];
+            }
+            (Outcome::Redirect { to, .. }, _) => {
+                return origins.into_iter().filter_map(|origin| self.hop(origin, to, accounts, now)).collect();
+            }
+            (Outcome::Ok, Content::RobotsTxt(file)) => Said::File(file),
+            (Outcome::Status(status) | Outcome::Refused { status, .. }, _) => {
+                match Robots::from_status(*status, &[], "", now) {
+                    Robots::DenyAll { why, .. } => Said::NotHad(why),
+                    Robots::AllowAll | Robots::Rules(_) => Said::None,
+                }
+            }
+            (Outcome::Fetch(error), _) => Said::NotHad(why(error)),
+            (other, _) => Said::NotHad(Unreachable::soon(other.key(), &other.detail())),
+        };
+        let end = if matches!(said, Said::NotHad(_)) { RobotsEnd::Unreachable } else { RobotsEnd::Fetched };
+        accounts.note(&Event::RobotsFile { url, end });
+        origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
+    }
+
+    /// Leads an origin on to where its file is said to be.
+    fn hop(&mut self, origin: Arc<str>, to: &Url, accounts: &mut Accounts, now: Instant) -> Option<Verdict> {
+        let mut to = to.clone();
+        to.set_fragment(None);
+        if self.pending.len() > MAX_PENDING {
+            accounts.note(&Event::RobotsFile { url: &to, end: RobotsEnd::TooManyAtOnce });
+            let why = Unreachable::soon("robots", "too many robots files are waited for at once");
+            return self.settle(origin, Said::NotHad(why), now);
+        }
+        let path = &mut self.pending.get_mut(&origin)?.path;
+        let is_http = matches!(to.scheme(), "http" | "https");
+        if path.len() > MAX_HOPS || path.contains(&to) || !is_http {
+            // RFC 9309 §2.3.1.2: then the file counts as one that is not there, which allows.
+            accounts.note(&Event::RobotsFile { url: &to, end: RobotsEnd::TooManyRedirects });
+            return self.settle(origin, Said::None, now);
+        }
+        path.push(to.clone());
+        self.wait_for(&to, origin).then_some(Verdict::Ask(to))
+    }
+
+    /// Takes in what was said of the file of an origin, and lets its pages go on.
+    fn settle(&mut self, origin: Arc<str>, said: Said, now: Instant) -> Option<Verdict> {
+        let pending = self.pending.remove(&origin)?;
+        let robots = match said {
+            Said::File(file) => {
+                self.cache.store_file(origin, &file, now);
+                Robots::Rules(file.rules)
+            }
+            Said::None => {
+                self.cache.store_none(origin, now);
+                Robots::AllowAll
+            }
+            Said::NotHad(why) => {
+                let robots = self.cache.failed(origin.clone(), why, now);
+                warn_of_wait(&origin, &robots, now);
+                robots
+            }
+        };
+        for (domain, _) in &pending.parked {
+            if let Entry::Occupied(mut count) = self.parked.entry(domain.clone()) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
+        let url = pending.path.into_iter().next()?;
+        Some(Verdict::Ruled { url, robots, parked: pending.parked })
+    }
+}
+
+/// Tells what a robots file means for `url`, whatever its age.
+pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
+    match robots {
+        Robots::AllowAll => Ruling::Allowed(None),
+        Robots::Rules(rules) if rules.decide(url).is_allowed() => Ruling::Allowed(rules.spacing()),
+        Robots::Rules(_) => Ruling::Disallowed,
+        Robots::DenyAll { failures, why, .. } if *failures >= why.patience => {
+            Ruling::Unreachable(why.outcome, format!("robots.txt: {}", why.detail))
+        }
+        Robots::DenyAll { until, .. } => Ruling::NotBefore(*until),
+    }
+}
+
+/// Says once that pages wait for a file that is not to be had.
+fn warn_of_wait(origin: &str, robots: &Robots, now: Instant) {
+    if let Robots::DenyAll { until, failures: 1, why } = robots
+        && why.patience > 1
+    {
+        let wait = until.saturating_duration_since(now).as_secs_f64();
+        let detail = &why.detail;
+        tracing::warn!("waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s");
+    }
+}
+
+/// The place of the robots file of a URL's origin.
+fn robots_file_of(url: &Url) -> Url {
+    let mut file = url.clone();
+    file.set_path("/robots.txt");
+    file.set_query(None);
+    file.set_fragment(None);
+    // The answers to these are errors for URLs without a host, which have neither.
+    let _ = file.set_username("").and_then(|()| file.set_password(None));
+    file
+}
+
+fn why(error: &FetchError) -> Unreachable {
+    let named = if error.is_transient() { Unreachable::soon } else { Unreachable::for_good };
+    named(error.key(), &error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Ruled: pages whose robots file has come and allows them, and which go before all that has not been asked yet. Without
+//! that, a crawl of many domains would ask for all robots files first, and would keep a page of every domain until then.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    time::Instant,
+};
+
+use hashbrown::HashMap;
+
+use crate::{domain::Domain, frontier::Leased};
+
+/// The pages, by domain. They stay on loan, at most as many of a domain as may wait for robots files.
+#[derive(Default)]
+pub struct Ruled {
+    domains: HashMap<Domain, Waiting>,
+    /// When each domain is due; other places than that in its `Waiting` are stale.
+    due: BinaryHeap<Reverse<(Instant, Domain)>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    pages: VecDeque<Leased>,
+    due: Option<Instant>,
+}
+
+impl Ruled {
+    /// Takes in a page that may be fetched.
+    pub fn push(&mut self, domain: &Domain, leased: Leased) {
+        self.domains.entry_ref(domain).or_default().pages.push_back(leased);
+    }
+
+    /// Returns the next page of a domain.
+    pub fn pop(&mut self, domain: &Domain) -> Option<Leased> {
+        let waiting = self.domains.get_mut(domain)?;
+        let leased = waiting.pages.pop_front();
+        if waiting.pages.is_empty() {
+            self.domains.remove(domain);
+        }
+        leased
+    }
+
+    /// Tells whether a page of the domain is here.
+    pub fn has(&self, domain: &Domain) -> bool {
+        self.domains.contains_key(domain)
+    }
+
+    /// Takes out all pages of a domain.
+    pub fn take(&mut self, domain: &Domain) -> impl Iterator<Item = Leased> + use<> {
+        self.domains.remove(domain).map(|waiting| waiting.pages).unwrap_or_default().into_iter()
+    }
+
+    /// Takes out all pages.
+    pub fn take_all(&mut self) -> impl Iterator<Item = Leased> + use<> {
+        self.due.clear();
+        std::mem::take(&mut self.domains).into_values().flat_map(|waiting| waiting.pages)
+    }
+
+    /// Lets a domain come up at `at`, or earlier if it does so already. Answers whether it has a page here.
+    pub fn schedule(&mut self, domain: &Domain, at: Instant) -> bool {
+        let Some(waiting) = self.domains.get_mut(domain) else { return false };
+        if waiting.due.is_none_or(|due| at < due) {
+            waiting.due = Some(at);
+            self.due.push(Reverse((at, domain.clone())));
+        }
+        true
+    }
+
+    /// Takes out the next domain that is due at or before `horizon`.
+    pub fn pop_due(&mut self, horizon: Instant) -> Option<Domain> {
+        if self.next_due()? > horizon {
+            return None;
+        }
+        let Reverse((_, domain)) = self.due.pop()?;
+        if let Some(waiting) = self.domains.get_mut(&domain) {
+            waiting.due = None;
+        }
+        Some(domain)
+    }
+
+    /// Tells when the next domain is due.
+    pub fn next_due(&mut self) -> Option<Instant> {
+        loop {
+            let Reverse((at, domain)) = self.due.peek()?;
+            if self.domains.get(domain).is_some_and(|waiting| waiting.due == Some(*at)) {
+                return Some(*at);
+            }
+            self.due.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{frontier::LeaseId, request::Request};
+
+    #[test]
+    fn a_domain_comes_up_while_it_has_pages_at_the_earliest_of_its_instants() {
+        let (mut ruled, now) = (Ruled::default(), Instant::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let [a, b] = ["a.org", "b.org"].map(Domain::new);
+        assert!(!ruled.schedule(&a, now));
+        for (id, domain) in [(1, &a), (2, &a), (3, &b)] {
+            let request = Arc::new(Request::parse("http://a.org/").unwrap());
+            ruled.push(domain, Leased { id: LeaseId(id), request, attempt: 1 });
+        }
+        assert!(ruled.schedule(&a, at(3)) && ruled.schedule(&a, at(1)) && ruled.schedule(&a, at(2)));
+        assert!(ruled.schedule(&b, at(2)));
+        assert_eq!((ruled.pop_due(now), ruled.next_due()), (None, Some(at(1))));
+        assert_eq!(ruled.pop_due(at(1)), Some(a.clone()));
+        assert_eq!([&a, &a, &a].map(|domain| ruled.pop(domain).map(|leased| leased.id.0)), [Some(1), Some(2), None]);
+        assert_eq!((ruled.pop_due(at(9)), ruled.pop_due(at(9))), (Some(b.clone()), None), "without stale places");
+        assert_eq!((ruled.has(&a), ruled.take(&b).count(), ruled.has(&b)), (false, 1, false));
+    }
+}

@@ -1,0 +1,260 @@
+//! Scheduler: the actor that grants permits, on a timer tick and on every event. It brings the clock to the
+//! [`Crawl`] and carries what comes out; it decides nothing itself.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, MailboxError, Message, Recipient, SpawnHandle,
+    WrapFuture, fut,
+};
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    crawl::{Crawl, Mode},
+    log_line::LogLine,
+};
+use crate::{
+    clock,
+    report::{Ended, Report, StateReport},
+    stats::{Progress, Stats},
+};
+
+/// Drives a crawl to its end.
+pub struct Scheduler {
+    pub(super) crawl: Crawl,
+    started: Instant,
+    pub(super) stay_open: bool,
+    tick: Option<(Instant, SpawnHandle)>,
+    log: Option<Recipient<LogLines>>,
+    log_is_busy: bool,
+    /// Why some lines are not in the log; the first reason.
+    log_failure: Option<String>,
+    warnings: Vec<String>,
+    close_pipelines: Option<ClosePipelines>,
+    report: watch::Sender<Option<Arc<Report>>>,
+    state: Option<StateReport>,
+    ended: Option<Ended>,
+}
+
+/// Closes the pipelines when the crawl has ended, and returns what they complained of.
+pub type ClosePipelines = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Vec<String>>>>>;
+
+/// What the scheduler works with beside the crawl.
+pub struct SchedulerParts {
+    /// Whether the crawl waits for more seeds when it has nothing to do.
+    pub stay_open: bool,
+    /// Who writes the crawl log.
+    pub log: Option<Recipient<LogLines>>,
+    /// What the report is to warn of.
+    pub warnings: Vec<String>,
+    /// See [`ClosePipelines`].
+    pub close_pipelines: ClosePipelines,
+    /// Where the report goes.
+    pub report: watch::Sender<Option<Arc<Report>>>,
+    /// The state that the crawl keeps, for the report.
+    pub state: Option<StateReport>,
+}
+
+/// Lines for the crawl log; the reply tells that they are written, or why not.
+pub struct LogLines(pub Vec<LogLine>);
+
+impl Message for LogLines {
+    type Result = Result<(), String>;
+}
+
+/// The shortest tick: what timers resolve.
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
+
+/// How often to turn without an event, as a safety net: when a fetcher dies, its leases return before its seats are
+/// freed, and no message follows.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// A crawl that ends at once waits no longer for its pipelines and its log. A pipeline that works closes in milliseconds.
+const CLOSE_AT_ONCE: Duration = Duration::from_millis(500);
+
+/// What the report of such a crawl says then.
+const GIVEN_UP: &str = "a pipeline or the log did not close at once and was given up: what it held may be lost";
+
+impl Scheduler {
+    /// Creates the scheduler of a crawl.
+    pub fn new(crawl: Crawl, parts: SchedulerParts) -> Self {
+        Self {
+            crawl,
+            started: clock::now(),
+            stay_open: parts.stay_open,
+            tick: None,
+            log: parts.log,
+            log_is_busy: false,
+            log_failure: None,
+            warnings: parts.warnings,
+            close_pipelines: Some(parts.close_pipelines),
+            report: parts.report,
+            state: parts.state,
+            ended: None,
+        }
+    }
+
+    /// Does what an event has made possible: grants, sets the next tick, sees whether the end has come.
+    pub(super) fn turn(&mut self, context: &mut Context<Self>) {
+        if self.ended.is_some() {
+            return self.write_log(context);
+        }
+        if self.crawl.ends_at_once() {
+            return self.end(Ended::Failed, context);
+        }
+        let now = clock::now();
+        self.crawl.turn(now);
+        self.crawl.commit(now.saturating_duration_since(self.started), now, clock::wall());
+        self.set_tick(now, context);
+        self.write_log(context);
+        let stopping = self.crawl.mode() == Mode::Stopping;
+        if self.crawl.is_finished() && (stopping || !self.stay_open) {
+            let ended = match self.crawl.failure() {
+                Some(_) => Ended::Failed,
+                None if stopping => Ended::Stopped,
+                None => Ended::Finished,
+            };
+            self.end(ended, context);
+        }
+    }
+
+    /// One timer, for the instant that is due first.
+    fn set_tick(&mut self, now: Instant, context: &mut Context<Self>) {
+        let due = self.crawl.next_turn(now);
+        if self.tick.as_ref().map(|(at, _)| *at) == due {
+            return;
+        }
+        if let Some((_, tick)) = self.tick.take() {
+            context.cancel_future(tick);
+        }
+        if let Some(due) = due {
+            let wait = due.saturating_duration_since(now).max(SHORTEST_TICK);
+            let tick = context.run_later(wait, |scheduler, context| {
+                scheduler.tick = None;
+                scheduler.turn(context);
+            });
+            self.tick = Some((due, tick));
+        }
+    }
+
+    /// Hands lines to the log, one batch at a time; while one is being written the next one fills, and when that is
+    /// full no more permits are granted.
+    fn write_log(&mut self, context: &mut Context<Self>) {
+        let Some(log) = self.log.clone().filter(|_| !self.log_is_busy) else { return };
+        let lines = self.crawl.take_log();
+        if lines.is_empty() {
+            return;
+        }
+        self.log_is_busy = true;
+        let written =
+            log.send(LogLines(lines)).into_actor(self).map(|written, scheduler, context: &mut Context<Self>| {
+                scheduler.log_is_busy = false;
+                scheduler.note_log(written);
+                scheduler.turn(context);
+            });
+        context.spawn(written);
+    }
+
+    /// Keeps why the log could not be written, and says it at once: once, or a full disk would fill the other log.
+    fn note_log(&mut self, written: Result<Result<(), String>, MailboxError>) {
+        let failure = match written {
+            Ok(Ok(())) => return,
+            Ok(Err(why)) => why,
+            Err(lost) => format!("the crawl log cannot be written: {lost}"),
+        };
+        if self.log_failure.is_none() {
+            tracing::warn!(%failure, "the crawl goes on without a log");
+            self.log_failure = Some(failure);
+        }
+    }
+
+    /// Closes the pipelines, writes the last of the log, and hands the report out.
+    pub(super) fn end(&mut self, ended: Ended, context: &mut Context<Self>) {
+        if self.ended.replace(ended).is_some() {
+            return;
+        }
+        let Some(close) = self.close_pipelines.take() else { return };
+        let log = self.log.take();
+        let rest = self.crawl.take_log();
+        let now = clock::now();
+        let frontier = self.crawl.close(now.saturating_duration_since(self.started), now, clock::wall());
+        let at_once = ended == Ended::Aborted || self.crawl.ends_at_once();
+        let closing = async move {
+            let outputs = async {
+                let logged = match log {
+                    // Sent even when there is nothing more: its reply comes after that of the batch on its way.
+                    Some(log) => log.send(LogLines(rest)).await,
+                    None => Ok(Ok(())),
+                };
+                (logged, close().await)
+            };
+            let (logged, complaints) = if at_once {
+                let given_up = |_| (Ok(Ok(())), vec![GIVEN_UP.to_owned()]);
+                timeout(CLOSE_AT_ONCE, outputs).await.unwrap_or_else(given_up)
+            } else {
+                outputs.await
+            };
+            let stored = match frontier {
+                // A store whose thread has died has told why before.
+                Some(frontier) => frontier.await.unwrap_or(Ok(())),
+                None => Ok(()),
+            };
+            (complaints, logged, stored.err())
+        };
+        let closed =
+            closing.into_actor(self).then(|(complaints, logged, failure), scheduler, context: &mut Context<Self>| {
+                let stats = scheduler.stats();
+                scheduler.note_log(logged);
+                let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
+                let failure = failure.or_else(|| scheduler.log_failure.take());
+                let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
+                let report = Report {
+                    warnings: std::mem::take(&mut scheduler.warnings),
+                    state: scheduler.state.take(),
+                    failure,
+                    ..Report::new(stats, ended, complaints)
+                };
+                scheduler.report.send_replace(Some(Arc::new(report)));
+                context.stop();
+                fut::ready(())
+            });
+        context.spawn(closed);
+    }
+
+    /// Tells whether seeds come too late.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.is_some() || self.crawl.mode() == Mode::Stopping
+    }
+
+    pub(super) fn progress(&mut self) -> Progress {
+        let now = clock::now();
+        self.crawl.progress(now.saturating_duration_since(self.started), now)
+    }
+
+    pub(super) fn stats(&mut self) -> Stats {
+        let now = clock::now();
+        self.crawl.stats(now.saturating_duration_since(self.started), now)
+    }
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        // Every message is answered for: one for each permit, lease and batch that is out.
+        context.set_mailbox_capacity(4_096);
+        context.run_interval(LOOK_AGAIN, Self::turn);
+        self.turn(context);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(system) = actix_rt::System::try_current() {
+            system.stop();
+        }
+    }
+}

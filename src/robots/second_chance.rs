@@ -1,0 +1,109 @@
+//! SecondChance: a map within a bound of bytes. Of what was not looked at lately, the oldest goes first (the clock
+//! algorithm). Knows nothing of what it holds.
+
+use std::{collections::VecDeque, hash::Hash, mem::size_of};
+
+use hashbrown::{Equivalent, HashMap};
+
+/// Holds values until their weights exceed a bound.
+pub(super) struct SecondChance<K, V> {
+    slots: HashMap<K, Slot<V>>,
+    /// Every key once. The one in front goes next, unless it was looked at since it last was there.
+    clock: VecDeque<K>,
+    weight: usize,
+    max_weight: usize,
+}
+
+struct Slot<V> {
+    value: V,
+    weight: usize,
+    was_used: bool,
+}
+
+impl<K, V> SecondChance<K, V> {
+    /// What a value takes beside its own bytes on the heap: its key twice, and its slot.
+    pub const OVERHEAD: usize = 2 * size_of::<K>() + size_of::<Slot<V>>();
+
+    /// Creates an empty map that holds about `max_weight` bytes.
+    pub fn new(max_weight: usize) -> Self {
+        Self { slots: HashMap::new(), clock: VecDeque::new(), weight: 0, max_weight }
+    }
+}
+
+#[cfg(test)]
+impl<K, V> SecondChance<K, V> {
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+impl<K: Eq + Hash + Clone, V> SecondChance<K, V> {
+    /// Returns a value, and remembers that somebody looked at it.
+    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&V> {
+        let slot = self.slots.get_mut(key)?;
+        slot.was_used = true;
+        Some(&slot.value)
+    }
+
+    /// Puts a value in, in place of an earlier one of its key. Others go if there is no room; the last one never does.
+    pub fn insert(&mut self, key: K, value: V, weight: usize) {
+        self.weight += weight;
+        match self.slots.insert(key.clone(), Slot { value, weight, was_used: false }) {
+            Some(old) => self.weight -= old.weight,
+            None => self.clock.push_back(key),
+        }
+        while self.weight > self.max_weight && self.clock.len() > 1 {
+            let Some(key) = self.clock.pop_front() else { return };
+            match self.slots.get_mut(&key) {
+                Some(slot) if slot.was_used => {
+                    slot.was_used = false;
+                    self.clock.push_back(key);
+                }
+                _ => {
+                    if let Some(gone) = self.slots.remove(&key) {
+                        self.weight -= gone.weight;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_looked_at_stays_when_room_is_short() {
+        let mut map = SecondChance::new(100);
+        for key in 0..1_000_u32 {
+            map.insert(key, (), 1);
+            assert!(map.get(&0).is_some(), "after {key}");
+        }
+        assert_eq!(map.slots.len(), 100);
+        assert!(map.get(&999).is_some());
+        assert!(map.get(&1).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn the_accounts_are_right_whatever_happens(steps in prop::collection::vec((0..8_u8, 0..40_usize), 0..100)) {
+            let mut map = SecondChance::new(60);
+            for (key, weight) in steps {
+                match weight {
+                    0..5 => drop(map.get(&key)),
+                    weight => map.insert(key, (), weight),
+                }
+                prop_assert_eq!(map.weight, map.slots.values().map(|slot| slot.weight).sum::<usize>());
+                prop_assert_eq!(map.clock.len(), map.slots.len());
+                prop_assert!(map.weight <= map.max_weight || map.slots.len() == 1);
+            }
+        }
+    }
+}
