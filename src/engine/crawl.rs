@@ -217,7 +217,7 @@ impl Crawl {
     }
 
     /// Acts on what the frontier's store has to say.
-    pub fn store_news(&mut self, now: Instant) {
+    pub fn store_news(&mut self, now: Instant, time: SystemTime) {
         while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
             match news {
                 News::Answered(ticket) => match self.durability.release(ticket) {
@@ -229,6 +229,7 @@ impl Crawl {
                     self.draining.arrived(&domain);
                     self.granter.schedule(&mut self.domains, &domain, now);
                 }
+                News::Robots(ticket, kept) => self.granter.robots_found(&mut turn!(self, now), ticket, kept, time),
                 News::Room => self.durability.has_room(),
                 News::Failed(why) => self.store_failed(why),
             }

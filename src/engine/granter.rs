@@ -229,12 +229,13 @@ impl Granter {
                 Next::NotBefore(_) | Next::Coming | Next::Empty => return Search::Nothing,
             };
             match self.rule(&leased.request.url, horizon) {
-                Ruling::Ask(file) => {
+                ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
                     self.robots.park(domain, leased);
-                    return Search::Found(self.robots.lease(file));
-                }
-                Ruling::Asked => {
-                    self.robots.park(domain, leased);
+                    if let Ruling::Ask(file) = ruling
+                        && let Some(file) = self.look_for_robots(turn, file)
+                    {
+                        return Search::Found(self.robots.lease(file));
+                    }
                     if self.robots.parked(domain) >= MAX_PARKED {
                         return Search::Nothing;
                     }

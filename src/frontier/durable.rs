@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use url::Url;
@@ -37,6 +38,16 @@ pub trait Durable {
     /// Keeps a request that failed for good, so that it can be tried again some day; with the next commit.
     fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str);
 
+    /// Keeps the robots file of an origin (`https://example.org`), with the next commit. `fetched_at_ms` is in
+    /// milliseconds since 1970. By default it is not kept.
+    fn remember_robots(&mut self, _origin: &str, _body: &[u8], _fetched_at_ms: u64) {}
+
+    /// Looks for the robots file of an origin: the answer is [`News::Robots`] with this ticket. `None`, the default,
+    /// where none is kept.
+    fn robots(&mut self, _origin: &str) -> Option<Ticket> {
+        None
+    }
+
     /// Tells whether the store is so far behind that no more work is to be taken on; news will come when it is not.
     fn is_behind(&self) -> bool;
 
@@ -64,10 +75,21 @@ pub enum News {
     Answered(Ticket),
     /// Requests of this domain were read.
     Arrived(Domain),
+    /// The answer to [`Durable::robots`].
+    Robots(Ticket, Option<RobotsFile>),
     /// The store is not behind any more.
     Room,
     /// The store can store nothing any more, and why. What was committed before is safe.
     Failed(String),
+}
+
+/// A robots file that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RobotsFile {
+    /// The file as it came.
+    pub body: Bytes,
+    /// When, in milliseconds since 1970.
+    pub fetched_at_ms: u64,
 }
 
 /// How far a crawl has come: what its report says beside what waits.

@@ -382,7 +382,7 @@ mod on_disk {
     fn turn_until(world: &mut World, bell: &mpsc::Receiver<()>, mut holds: impl FnMut(&mut Crawl) -> bool) {
         for _ in 0..100_000 {
             let (now, time) = (world.now, SystemTime::now());
-            world.crawl.store_news(now);
+            world.crawl.store_news(now, time);
             assert!(world.turn() <= MAX_IN_A_TURN);
             world.crawl.commit(Duration::ZERO, now, time);
             if holds(&mut world.crawl) {

@@ -312,3 +312,26 @@ fn stopping_takes_the_pages_back_and_the_answer_may_still_come() {
     assert!(split(desk.body("http://e.org/robots.txt", 200, "")).1.is_empty());
     assert!(desk.is_idle());
 }
+
+/// A file that had to go from memory was asked for again, for want of a place to keep it.
+#[test]
+fn a_file_that_the_store_has_kept_is_not_asked_for_within_its_day() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let mut desk = Desk::new();
+    desk.now += 48 * HOUR;
+    for (ticket, page, age) in [(1, "http://e.org/x", 23), (2, "http://old.org/x", 24)] {
+        let Ruling::Ask(file) = desk.page(page) else { panic!("it is not in memory") };
+        desk.desk.look_for(file, Ticket(ticket));
+        assert_eq!(desk.page(page), Ruling::Asked);
+        let found = desk.desk.found(Ticket(ticket), Some((DENY_X.into(), age * HOUR)), desk.now);
+        match ticket {
+            1 => assert_eq!(split(found).1, [page, page]),
+            _ => assert_eq!(split(found).0, ["http://old.org/robots.txt"], "and it is awaited as any other"),
+        }
+    }
+    assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed);
+    desk.now += HOUR;
+    assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"), "its day counts from when it was fetched");
+    assert_eq!(split(desk.body("http://old.org/robots.txt", 404, "")).1.len(), 2);
+    assert!(desk.desk.found(Ticket(9), None, desk.now).is_empty());
+}
