@@ -102,7 +102,7 @@ impl Accounts {
                 Kind::Page => self.enter_page(&ended),
             },
             Event::Failed { request, reason, detail, .. } => self.fail(Count::Failed(reason), request, detail),
-            Event::Lost { is_last, .. } => {
+            Event::FetcherLost { is_last, .. } => {
                 self.add(Count::FetcherLost, 1);
                 if is_last {
                     self.add(Count::Outcome("panic"), 1);

@@ -11,7 +11,7 @@ use super::{
     budget::Budget,
     domains::Domains,
     draining::Draining,
-    durability::{Durability, Held},
+    durability::{Deferred, Durability},
     granter::Granter,
     intake::Intake,
     log_line::LogLine,
@@ -145,17 +145,17 @@ impl Crawl {
         }
         match self.frontier.look_up(&mut seeds.iter().map(Candidate::fingerprint)) {
             None => self.intake.admit(&mut turn!(self, now), seeds),
-            Some(ticket) => self.durability.hold(ticket, Held::Seeds(seeds)),
+            Some(ticket) => self.durability.defer(ticket, Deferred::Seeds(seeds)),
         }
     }
 
     /// Does all that is due: grants permits as long as there is room, and empties the queues of domains that are given up.
     pub fn turn(&mut self, now: Instant) {
-        let held = self.durability.held();
+        let deferred = self.durability.deferred();
         let is_stopping = self.mode == Mode::Stopping;
         let mut turn = turn!(self, now);
         if self.mode == Mode::Running && !self.durability.is_behind() {
-            self.granter.grant(&mut turn, held);
+            self.granter.grant(&mut turn, deferred);
         }
         self.granter.flush(turn.accounts);
         if !is_stopping {
@@ -172,8 +172,8 @@ impl Crawl {
         let flush = self.granter.next_flush(now);
         let keeps_up = !self.durability.is_behind() && !self.accounts.is_behind();
         let is_granting = self.mode == Mode::Running && keeps_up;
-        let held = self.durability.held();
-        let grant = is_granting.then(|| self.granter.next_grant(&mut self.domains, &self.accounts, held)).flatten();
+        let deferred = self.durability.deferred();
+        let grant = is_granting.then(|| self.granter.next_grant(&mut self.domains, &self.accounts, deferred)).flatten();
         let is_draining = self.mode != Mode::Stopping && keeps_up;
         let drain = is_draining.then(|| self.draining.next_step(now)).flatten();
         [commit, flush, grant, drain].into_iter().flatten().min()
@@ -195,7 +195,7 @@ impl Crawl {
         }
         match self.frontier.look_up(&mut visit.found().iter().map(Candidate::fingerprint)) {
             None => self.page_ended(visit, now, time),
-            Some(ticket) => self.durability.hold(ticket, Held::Page(Box::new(visit), time)),
+            Some(ticket) => self.durability.defer(ticket, Deferred::Page(Box::new(visit), time)),
         }
     }
 
@@ -220,9 +220,9 @@ impl Crawl {
     pub fn store_news(&mut self, now: Instant, time: SystemTime) {
         while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
             match news {
-                News::Answered(ticket) => match self.durability.release(ticket) {
-                    Some(Held::Page(visit, time)) => self.page_ended(*visit, now, time),
-                    Some(Held::Seeds(seeds)) => self.intake.admit(&mut turn!(self, now), seeds),
+                News::Answered(ticket) => match self.durability.take(ticket) {
+                    Some(Deferred::Page(visit, time)) => self.page_ended(*visit, now, time),
+                    Some(Deferred::Seeds(seeds)) => self.intake.admit(&mut turn!(self, now), seeds),
                     None => {}
                 },
                 News::Arrived(domain) => {
@@ -240,8 +240,8 @@ impl Crawl {
     fn store_failed(&mut self, why: String) {
         self.set_mode(Mode::Stopping);
         self.draining = Draining::default();
-        for held in self.durability.fail(why) {
-            if let Held::Page(visit, _) = held {
+        for deferred in self.durability.fail(why) {
+            if let Deferred::Page(visit, _) = deferred {
                 self.leave_unsettled(&visit.leased);
             }
         }
@@ -274,7 +274,7 @@ impl Crawl {
 
     /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.
     pub fn is_finished(&mut self) -> bool {
-        let nothing_out = self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.held() == 0;
+        let nothing_out = self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.deferred() == 0;
         nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
     }
 

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Default)]
 pub struct Durability {
     /// What waits until the frontier knows which of its links are new.
-    held: HashMap<Ticket, Held>,
+    deferred: HashMap<Ticket, Deferred>,
     /// The domains of which something is to be remembered with the next commit.
     to_remember: HashSet<Domain>,
     /// Whether the frontier outlives this process.
@@ -32,7 +32,7 @@ pub struct Durability {
 }
 
 /// What waits until the frontier knows which of its links are new.
-pub enum Held {
+pub enum Deferred {
     /// A page that was visited.
     Page(Box<Visit>, SystemTime),
     /// Seeds.
@@ -51,18 +51,18 @@ impl Durability {
     }
 
     /// Keeps something until the ticket comes back.
-    pub fn hold(&mut self, ticket: Ticket, held: Held) {
-        self.held.insert(ticket, held);
+    pub fn defer(&mut self, ticket: Ticket, deferred: Deferred) {
+        self.deferred.insert(ticket, deferred);
     }
 
     /// Returns what waited for a ticket.
-    pub fn release(&mut self, ticket: Ticket) -> Option<Held> {
-        self.held.remove(&ticket)
+    pub fn take(&mut self, ticket: Ticket) -> Option<Deferred> {
+        self.deferred.remove(&ticket)
     }
 
-    /// Returns how much is held.
-    pub fn held(&self) -> usize {
-        self.held.len()
+    /// Returns how many pages and batches of seeds wait for the store.
+    pub fn deferred(&self) -> usize {
+        self.deferred.len()
     }
 
     /// Has the frontier store what a restart must not forget of a domain, with the next commit.
@@ -82,10 +82,10 @@ impl Durability {
         self.is_behind = false;
     }
 
-    /// The store can store nothing any more. Returns what was held.
-    pub fn fail(&mut self, why: String) -> Vec<Held> {
+    /// The store can store nothing any more. Returns what waited for it.
+    pub fn fail(&mut self, why: String) -> Vec<Deferred> {
         self.failure = Some(why);
-        self.held.drain().map(|(_, held)| held).collect()
+        self.deferred.drain().map(|(_, deferred)| deferred).collect()
     }
 
     /// Tells why the frontier can store nothing any more.

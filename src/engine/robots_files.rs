@@ -62,7 +62,7 @@ pub enum Ruling {
 
 /// What follows from an answer.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum FollowUp {
     /// The file is to be asked for here next.
     Ask(Url),
     /// An origin's file is known, or known to be wanting.
@@ -157,11 +157,11 @@ impl RobotsFiles {
 
     /// Takes in what the store has found: a file, and how long ago it was fetched. One that is no longer of use is asked
     /// for.
-    pub fn found(&mut self, ticket: Ticket, file: Option<(Bytes, Duration)>, now: Instant) -> Vec<Verdict> {
+    pub fn found(&mut self, ticket: Ticket, file: Option<(Bytes, Duration)>, now: Instant) -> Vec<FollowUp> {
         let Some(url) = self.looked_for.remove(&ticket) else { return Vec::new() };
         let file = file.filter(|(_, age)| *age < LIFETIME);
         let Some((text, since)) = file.and_then(|(text, age)| Some((text, now.checked_sub(age)?))) else {
-            return vec![Verdict::Ask(url)];
+            return vec![FollowUp::Ask(url)];
         };
         let said = Said::File(RobotsFile::read(&text, self.cache.token()), since, false);
         let origins = self.awaited.remove(&url).unwrap_or_default();
@@ -201,12 +201,12 @@ impl RobotsFiles {
         content: Content,
         accounts: &mut Accounts,
         now: Instant,
-    ) -> Vec<Verdict> {
+    ) -> Vec<FollowUp> {
         let Some(origins) = self.awaited.remove(url) else { return Vec::new() };
         let said = match (outcome, content) {
             (Outcome::Unsent, _) => {
                 self.awaited.insert(url.clone(), origins);
-                return vec![Verdict::Ask(url.clone())];
+                return vec![FollowUp::Ask(url.clone())];
             }
             (Outcome::Redirect { to, .. }, _) => {
                 return origins.into_iter().filter_map(|origin| self.hop(origin, to, accounts, now)).collect();
@@ -227,7 +227,7 @@ impl RobotsFiles {
     }
 
     /// Leads an origin on to where its file is said to be.
-    fn hop(&mut self, origin: Arc<str>, to: &Url, accounts: &mut Accounts, now: Instant) -> Option<Verdict> {
+    fn hop(&mut self, origin: Arc<str>, to: &Url, accounts: &mut Accounts, now: Instant) -> Option<FollowUp> {
         let mut to = to.clone();
         to.set_fragment(None);
         if self.pending.len() > MAX_PENDING {
@@ -243,11 +243,11 @@ impl RobotsFiles {
             return self.settle(origin, Said::None, now);
         }
         path.push(to.clone());
-        self.wait_for(&to, origin).then_some(Verdict::Ask(to))
+        self.wait_for(&to, origin).then_some(FollowUp::Ask(to))
     }
 
     /// Takes in what was said of the file of an origin, and lets its pages go on.
-    fn settle(&mut self, origin: Arc<str>, said: Said, now: Instant) -> Option<Verdict> {
+    fn settle(&mut self, origin: Arc<str>, said: Said, now: Instant) -> Option<FollowUp> {
         let pending = self.pending.remove(&origin)?;
         let mut text = None;
         let robots = match said {
@@ -276,7 +276,7 @@ impl RobotsFiles {
             }
         }
         let url = pending.path.into_iter().next()?;
-        Some(Verdict::Ruled { url, robots, text, parked: pending.parked })
+        Some(FollowUp::Ruled { url, robots, text, parked: pending.parked })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     domain::Domain,
     engine::{
         budget::Spending,
-        robots_files::{Verdict, ruling},
+        robots_files::{FollowUp, ruling},
         turn::Turn,
     },
     event::{Ended, Event, Fate},
@@ -49,8 +49,8 @@ impl Granter {
             Outcome::Ok | Outcome::Status(_) | Outcome::Redirect { .. } => turn.answered(&domain),
             _ => {}
         }
-        let verdicts = self.robots.answered(&request.url, &outcome, content, turn.accounts, turn.now);
-        self.follow(turn, verdicts, time);
+        let follow_ups = self.robots.answered(&request.url, &outcome, content, turn.accounts, turn.now);
+        self.follow(turn, follow_ups, time);
         self.schedule(turn.domains, &domain, turn.now);
         domain
     }
@@ -74,16 +74,16 @@ impl Granter {
     ) {
         let age = |fetched_at_ms| since_1970(time).saturating_sub(Duration::from_millis(fetched_at_ms));
         let file = kept.map(|kept| (kept.body, age(kept.fetched_at_ms)));
-        let verdicts = self.robots.found(ticket, file, turn.now);
-        self.follow(turn, verdicts, time);
+        let follow_ups = self.robots.found(ticket, file, turn.now);
+        self.follow(turn, follow_ups, time);
     }
 
     /// Does what follows from an answer, or from a file that was kept.
-    fn follow(&mut self, turn: &mut Turn<'_>, verdicts: Vec<Verdict>, time: SystemTime) {
-        for verdict in verdicts {
-            match verdict {
-                Verdict::Ask(url) => self.ask(turn, url),
-                Verdict::Ruled { url, robots, text, parked } => {
+    fn follow(&mut self, turn: &mut Turn<'_>, follow_ups: Vec<FollowUp>, time: SystemTime) {
+        for follow_up in follow_ups {
+            match follow_up {
+                FollowUp::Ask(url) => self.ask(turn, url),
+                FollowUp::Ruled { url, robots, text, parked } => {
                     if let (Some(text), Some(store)) = (text, turn.frontier.durable()) {
                         let fetched_at = u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX);
                         store.remember_robots(&url.origin().ascii_serialization(), &text, fetched_at);
@@ -100,7 +100,7 @@ impl Granter {
     /// The request for a robots file was lost: its fetcher panicked or died.
     pub fn robots_lost(&mut self, turn: &mut Turn<'_>, leased: Leased, time: SystemTime) {
         let domain = self.politeness.domain_key.domain(&leased.request.url);
-        turn.accounts.note(&Event::Lost { domain: &domain, request: &leased.request, is_last: false });
+        turn.accounts.note(&Event::FetcherLost { domain: &domain, request: &leased.request, is_last: false });
         let outcome = Outcome::Panic("the fetcher panicked over it".to_owned());
         let visit = Visit { leased, outcome, content: Content::Nothing, receipt: Receipt::default() };
         self.robots_ended(turn, visit, time);

@@ -41,11 +41,11 @@ impl Desk {
         ruling
     }
 
-    fn answer(&mut self, from: &str, outcome: Outcome) -> Vec<Verdict> {
+    fn answer(&mut self, from: &str, outcome: Outcome) -> Vec<FollowUp> {
         self.desk.answered(&url(from), &outcome, Content::Nothing, &mut self.accounts, self.now)
     }
 
-    fn body(&mut self, from: &str, status: u16, body: &'static str) -> Vec<Verdict> {
+    fn body(&mut self, from: &str, status: u16, body: &'static str) -> Vec<FollowUp> {
         match status {
             200 => {
                 let content = Content::RobotsTxt(RobotsFile::read(body.as_bytes(), "bot"));
@@ -56,11 +56,11 @@ impl Desk {
         }
     }
 
-    fn redirect(&mut self, from: &str, to: &str) -> Vec<Verdict> {
+    fn redirect(&mut self, from: &str, to: &str) -> Vec<FollowUp> {
         self.answer(from, Outcome::Redirect { status: 302, to: url(to) })
     }
 
-    fn lost(&mut self, from: &str) -> Vec<Verdict> {
+    fn lost(&mut self, from: &str) -> Vec<FollowUp> {
         self.answer(from, Outcome::Panic("the fetcher panicked over it".into()))
     }
 
@@ -78,12 +78,12 @@ fn ask(file: &str) -> Ruling {
 }
 
 /// The places to ask at next, and the pages that go on.
-fn split(verdicts: Vec<Verdict>) -> (Vec<String>, Vec<String>) {
+fn split(follow_ups: Vec<FollowUp>) -> (Vec<String>, Vec<String>) {
     let (mut asks, mut pages) = (Vec::new(), Vec::new());
-    for verdict in verdicts {
-        match verdict {
-            Verdict::Ask(url) => asks.push(url.into()),
-            Verdict::Ruled { parked, .. } => {
+    for follow_up in follow_ups {
+        match follow_up {
+            FollowUp::Ask(url) => asks.push(url.into()),
+            FollowUp::Ruled { parked, .. } => {
                 pages.extend(parked.iter().map(|(_, leased)| leased.request.url.to_string()));
             }
         }
