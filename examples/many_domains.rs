@@ -12,21 +12,14 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
-<<<<<<< HEAD
-    bench_support,
     domain::DomainKey,
-    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, robots::RobotsDesk},
-    fetcher::{Asker, Fetch, pool::Pool},
+    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, robots_files::RobotsFiles},
+    fetcher::{Granted, pool::Pool},
     frontier::{
         Leased, Returned, admission::Admission, candidate::Candidate, memory::MemoryFrontier, seen_cache::SeenCache,
     },
-=======
-    domain::{Domain, DomainKey},
-    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, domains::Domains, robots_files::RobotsFiles},
-    fetcher::{Fetch, pool::Pool},
-    frontier::{Leased, Returned, admission::Admission, admission::Candidate, known::Known, memory::MemoryFrontier},
->>>>>>> room-b
     identity::CanonicalUrl,
+    internals,
     politeness::{Politeness, RobotsPolicy},
     recrawl::Recrawl,
     request::Request,
@@ -49,7 +42,7 @@ fn measure(domains: u32) {
     let mut crawl = crawl();
     for n in 0..domains {
         let of_domain = (0..urls).filter_map(|page| Request::parse(&format!("http://d{n}.test/{page}")).ok());
-        crawl.seed(of_domain.map(|request| Candidate::new(request, &CanonicalUrl::default())).collect(), now);
+        crawl.seed(of_domain.map(|request| Candidate::new(request, &CanonicalUrl::default())).collect(), None, now);
     }
     let bytes = resident().saturating_sub(before) / u64::from(domains);
     let cpu = Instant::now();
@@ -78,13 +71,8 @@ fn crawl() -> Crawl {
         frontier: Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())),
         admission: Admission::new(scope, DomainKey::Host, Arc::new(SeenCache::new(&Recrawl::default()))),
         budget: Budget::new(None, None),
-<<<<<<< HEAD
-        domains: bench_support::domains(politeness.clone()),
-        robots: RobotsDesk::new("bench"),
-=======
-        domains: Domains::new(politeness.clone(), Arc::new(Hole)),
+        domains: internals::domains(politeness.clone()),
         robots: RobotsFiles::new("bench"),
->>>>>>> room-b
         pool: Pool::new(1, hire),
         returned: Arc::new(Hole),
         log: false,
@@ -98,18 +86,9 @@ impl Actor for Hole {
     type Context = Context<Self>;
 }
 
-impl Handler<Fetch> for Hole {
+impl Handler<Granted> for Hole {
     type Result = ();
-    fn handle(&mut self, _: Fetch, _: &mut Self::Context) {}
-}
-
-<<<<<<< HEAD
-impl Asker for Hole {
-    fn lost(&self, _: url::Url) {}
-=======
-impl Released for Hole {
-    fn released(&self, _: &Domain) {}
->>>>>>> room-b
+    fn handle(&mut self, _: Granted, _: &mut Self::Context) {}
 }
 
 impl Returned for Hole {

@@ -61,7 +61,7 @@ pub enum Event<'a> {
         detail: &'a str,
     },
     /// A fetcher panicked over a request, or died with it.
-    Lost {
+    FetcherLost {
         /// Whom it asked.
         domain: &'a Domain,
         /// The request.

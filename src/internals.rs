@@ -6,14 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use crate::{
-    fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
-    transport::{
-        SharedTransport,
-        body::{BodyDecoder, codings},
-        wire::{Head, ResponseDecoder, WireError, WireLimits},
-    },
-};
 use crate::{
     conduct::Terms,
     conducts::Conducts,
@@ -23,6 +15,14 @@ use crate::{
     permit::{Permit, Released, Tenancy},
     politeness::Politeness,
     throttle::{Refusal, Throttle},
+};
+pub use crate::{
+    fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
+    transport::{
+        SharedTransport,
+        body::{BodyDecoder, codings},
+        wire::{Head, ResponseDecoder, WireError, WireLimits},
+    },
 };
 
 struct Nobody;

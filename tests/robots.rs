@@ -192,3 +192,31 @@ fn of_a_robots_file_that_does_not_end_what_counts_is_obeyed() {
     assert_eq!(site.paths(), ["/robots.txt", "/", "/yes"]);
     assert_eq!(report.stats.get("drop/robots/disallowed"), 1);
 }
+
+/// Files that together outgrew the cache were each evicted before their page's turn and asked for again, without end:
+/// not one page came.
+#[test]
+fn every_page_comes_also_where_the_robots_files_outgrow_the_memory_for_them() {
+    const DOMAINS: usize = 800;
+    // 45 KB that cannot be packed to much less than 30 KB: more than 24 MiB of them.
+    let file = |host: &str| {
+        let mut state = host.bytes().fold(7_u64, |sum, byte| sum * 31 + u64::from(byte));
+        let mut word = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            format!("{:x}", state >> 8)
+        };
+        let lines = (0..1_000).map(|_| format!("Disallow: /{}{}{}\n", word(), word(), word()));
+        format!("User-agent: *\nDisallow: /no\n{}", lines.collect::<String>())
+    };
+    let site = Recorder::start(move |asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::ok(file(&asked.host)),
+        _ => Answer::ok(""),
+    });
+    let seeds = (0..DOMAINS).flat_map(|n| ["yes", "no"].map(|path| format!("http://d{n}.test/{path}")));
+    let report = run(crawler().resolve(site.rule()).spacing(100 * MS).seeds(seeds));
+    assert_eq!((report.pages(), report.stats.get("drop/robots/disallowed")), (DOMAINS as u64, DOMAINS as u64));
+    let asked = site.paths().iter().filter(|path| *path == "/robots.txt").count();
+    // The second page of a domain may be looked at when its file had to go.
+    assert!((DOMAINS..DOMAINS + DOMAINS / 4).contains(&asked), "{asked} requests for {DOMAINS} robots files");
+    assert!(site.paths().iter().all(|path| path != "/no"));
+}

@@ -15,8 +15,8 @@ use url::Url;
 
 use super::{
     ThrottledClient,
-    job::{Job, RequestOptions},
     domain_queue::DomainQueue,
+    job::{Job, RequestOptions},
     response::Response,
 };
 use crate::{

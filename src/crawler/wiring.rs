@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::{OpenFrontier, Plan, Settings};
 use crate::{
     clock,
+    conducts::Conducts,
     crawl_log::CrawlLog,
     engine::{
         ClosePipelines, Notices, Scheduler, SchedulerParts,
@@ -26,6 +27,7 @@ use crate::{
         Fetched, Fetcher, VisitContext,
         fetch::FetchStack,
         offload::{Offload, OffloadThreads},
+        permits::DomainPermits,
         pool::{Hire, Pool},
     },
     frontier::{
@@ -39,6 +41,7 @@ use crate::{
     },
     identity::Identity,
     pipeline::Supervisor,
+    politeness::Politeness,
     report::{Report, StateReport},
     request::Request,
     robots::product_token,
@@ -73,8 +76,20 @@ type ReportTo = watch::Sender<Option<Arc<Report>>>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
-    let Plan { spider, user_agent, seeds, settings, identity, open, fetch, warnings, pipelines, conducts, threads, offload } =
-        plan;
+    let Plan {
+        spider,
+        user_agent,
+        seeds,
+        settings,
+        identity,
+        open,
+        fetch,
+        warnings,
+        pipelines,
+        conducts,
+        threads,
+        offload,
+    } = plan;
     // Before any output is opened: whether those are emptied depends on it, and another process may hold the state.
     let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
     let bounds = queue_bounds(&settings, frontier.durable().is_some());
@@ -100,6 +115,8 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                     fetch,
                     body_limits,
                     seen_cache: seen_cache.clone(),
+                    conducts: conducts.clone(),
+                    politeness: politeness.clone(),
                     robots_token: product_token(&user_agent).into(),
                 },
                 identity.clone(),
@@ -207,6 +224,8 @@ struct Team<S: Spider> {
     fetch: FetchStack,
     body_limits: BodyLimits,
     seen_cache: Arc<SeenCache>,
+    conducts: Conducts,
+    politeness: Arc<Politeness>,
     robots_token: Arc<str>,
 }
 
@@ -219,6 +238,8 @@ impl<S: Spider> Clone for Team<S> {
             fetch: self.fetch.clone(),
             body_limits: self.body_limits,
             seen_cache: self.seen_cache.clone(),
+            conducts: self.conducts.clone(),
+            politeness: self.politeness.clone(),
             robots_token: self.robots_token.clone(),
         }
     }
@@ -230,10 +251,21 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
         let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let Team { spider, pipelines, offload, fetch, body_limits, seen_cache, robots_token } = team;
+            let Team { spider, pipelines, offload, fetch, body_limits, seen_cache, conducts, politeness, robots_token } =
+                team;
             let fetch = fetch.build();
-            let context =
-                VisitContext { fetch, spider, pipelines, offload, identity, seen_cache, body_limits, robots_token };
+            let permits = DomainPermits::new(conducts.tenant(&politeness.domain_key), politeness);
+            let context = VisitContext {
+                fetch,
+                permits,
+                spider,
+                pipelines,
+                offload,
+                identity,
+                seen_cache,
+                body_limits,
+                robots_token,
+            };
             Fetcher::new(context, scheduler)
         });
         (arbiter, fetcher.recipient())

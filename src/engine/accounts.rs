@@ -111,7 +111,7 @@ impl Accounts {
                 Kind::Page => self.enter_page(&ended),
             },
             Event::Failed { request, reason, detail, .. } => self.fail(Count::Failed(reason), request, detail),
-            Event::Lost { is_last, .. } => {
+            Event::FetcherLost { is_last, .. } => {
                 self.add(Count::FetcherLost, 1);
                 if is_last {
                     self.add(Count::Outcome("panic"), 1);
@@ -270,7 +270,13 @@ impl Accounts {
     /// Returns what a later process takes up; `elapsed` is the time since this one began.
     pub fn to_store(&self, elapsed: Duration) -> durable::Checkpoint {
         let Stats { ledger, bytes, items, .. } = self.stats;
-        durable::Checkpoint { ledger, counts: self.spelt_counts(), bytes, items, elapsed: self.elapsed_before + elapsed }
+        durable::Checkpoint {
+            ledger,
+            counts: self.spelt_counts(),
+            bytes,
+            items,
+            elapsed: self.elapsed_before + elapsed,
+        }
     }
 
     fn spelt_counts(&self) -> BTreeMap<String, u64> {

@@ -11,7 +11,7 @@ use super::{
     budget::Budget,
     domains::Domains,
     draining::Draining,
-    durability::{Durability, Held, SeedAnswer},
+    durability::{Deferred, Durability, SeedAnswer},
     granter::Granter,
     intake::Intake,
     log_line::LogLine,
@@ -165,7 +165,7 @@ impl Crawl {
         }
         match self.frontier.look_up(&mut seeds.iter().map(Candidate::fingerprint)) {
             None => self.admit_seeds(seeds, answer, now),
-            Some(ticket) => self.durability.hold(ticket, Held::Seeds(seeds, answer)),
+            Some(ticket) => self.durability.defer(ticket, Deferred::Seeds(seeds, answer)),
         }
     }
 
@@ -179,11 +179,11 @@ impl Crawl {
 
     /// Does all that is due: grants permits as long as there is room, and empties the queues of domains that are given up.
     pub fn turn(&mut self, now: Instant) {
-        let held = self.durability.held();
+        let deferred = self.durability.deferred();
         let is_stopping = self.mode == Mode::Stopping;
         let mut turn = turn!(self, now);
         if self.mode == Mode::Running && !self.durability.is_behind() {
-            self.granter.grant(&mut turn, &mut self.intake, held);
+            self.granter.grant(&mut turn, &mut self.intake, deferred);
         }
         self.granter.flush(turn.accounts);
         if !is_stopping {
@@ -200,8 +200,8 @@ impl Crawl {
         let flush = self.granter.next_flush(now);
         let keeps_up = !self.durability.is_behind() && !self.accounts.is_behind();
         let is_granting = self.mode == Mode::Running && keeps_up;
-        let held = self.durability.held();
-        let grant = is_granting.then(|| self.granter.next_grant(&mut self.domains, &self.accounts, held)).flatten();
+        let deferred = self.durability.deferred();
+        let grant = is_granting.then(|| self.granter.next_grant(&mut self.domains, &self.accounts, deferred)).flatten();
         let is_draining = self.mode != Mode::Stopping && keeps_up;
         let drain = is_draining.then(|| self.draining.next_step(now)).flatten();
         [commit, flush, grant, drain].into_iter().flatten().min()
@@ -227,7 +227,7 @@ impl Crawl {
         }
         match self.frontier.look_up(&mut visit.found().iter().map(Candidate::fingerprint)) {
             None => self.page_ended(visit, now, time),
-            Some(ticket) => self.durability.hold(ticket, Held::Page(Box::new(visit), time)),
+            Some(ticket) => self.durability.defer(ticket, Deferred::Page(Box::new(visit), time)),
         }
     }
 
@@ -249,12 +249,12 @@ impl Crawl {
     }
 
     /// Acts on what the frontier's store has to say.
-    pub fn store_news(&mut self, now: Instant) {
+    pub fn store_news(&mut self, now: Instant, time: SystemTime) {
         while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
             match news {
-                News::Answered(ticket) => match self.durability.release(ticket) {
-                    Some(Held::Page(visit, time)) => self.page_ended(*visit, now, time),
-                    Some(Held::Seeds(seeds, answer)) => self.admit_seeds(seeds, answer, now),
+                News::Answered(ticket) => match self.durability.take(ticket) {
+                    Some(Deferred::Page(visit, time)) => self.page_ended(*visit, now, time),
+                    Some(Deferred::Seeds(seeds, answer)) => self.admit_seeds(seeds, answer, now),
                     None => {}
                 },
                 News::Arrived(domain) => {
@@ -265,6 +265,7 @@ impl Crawl {
                 News::Gained(domains) => self.gain(domains, now, time),
                 // Their loans have ended, and the frontier lends nothing more of them.
                 News::Lost(_) => {}
+                News::Robots(ticket, kept) => self.granter.robots_found(&mut turn!(self, now), ticket, kept, time),
                 News::Room => self.durability.has_room(),
                 News::Failed(why) => self.break_off(why),
             }
@@ -275,8 +276,8 @@ impl Crawl {
     fn break_off(&mut self, why: String) {
         self.set_mode(Mode::Stopping);
         self.draining = Draining::default();
-        for held in self.durability.fail(why) {
-            if let Held::Page(visit, _) = held {
+        for deferred in self.durability.fail(why) {
+            if let Deferred::Page(visit, _) = deferred {
                 self.leave_unsettled(&visit);
             }
         }
@@ -317,7 +318,7 @@ impl Crawl {
 
     /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.
     pub fn is_finished(&mut self) -> bool {
-        let nothing_out = self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.held() == 0;
+        let nothing_out = self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.deferred() == 0;
         nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
     }
 

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Default)]
 pub struct Durability {
     /// What waits until the frontier knows which of its links are new.
-    held: HashMap<Ticket, Held>,
+    deferred: HashMap<Ticket, Deferred>,
     /// The domains of which something is to be remembered with the next commit.
     to_remember: HashSet<Domain>,
     /// Whether the frontier outlives this process.
@@ -39,7 +39,7 @@ pub struct Durability {
 pub type SeedAnswer = oneshot::Sender<Result<(), Error>>;
 
 /// What waits until the frontier knows which of its links are new.
-pub enum Held {
+pub enum Deferred {
     /// A page that was visited.
     Page(Box<Visit>, SystemTime),
     /// Seeds, and who is answered when they are stored.
@@ -58,18 +58,18 @@ impl Durability {
     }
 
     /// Keeps something until the ticket comes back.
-    pub fn hold(&mut self, ticket: Ticket, held: Held) {
-        self.held.insert(ticket, held);
+    pub fn defer(&mut self, ticket: Ticket, deferred: Deferred) {
+        self.deferred.insert(ticket, deferred);
     }
 
     /// Returns what waited for a ticket.
-    pub fn release(&mut self, ticket: Ticket) -> Option<Held> {
-        self.held.remove(&ticket)
+    pub fn take(&mut self, ticket: Ticket) -> Option<Deferred> {
+        self.deferred.remove(&ticket)
     }
 
-    /// Returns how much is held.
-    pub fn held(&self) -> usize {
-        self.held.len()
+    /// Returns how many pages and batches of seeds wait for the store.
+    pub fn deferred(&self) -> usize {
+        self.deferred.len()
     }
 
     /// Has the frontier store what a restart must not forget of a domain, with the next commit.
@@ -107,11 +107,11 @@ impl Durability {
         }
     }
 
-    /// Nothing more can be stored, or delivered. Returns what was held.
-    pub fn fail(&mut self, why: String) -> Vec<Held> {
+    /// Nothing more can be stored, or delivered. Returns what waited.
+    pub fn fail(&mut self, why: String) -> Vec<Deferred> {
         self.failure.get_or_insert(why);
         self.seeders.clear();
-        self.held.drain().map(|(_, held)| held).collect()
+        self.deferred.drain().map(|(_, deferred)| deferred).collect()
     }
 
     /// Tells why the crawl cannot go on.
@@ -120,13 +120,7 @@ impl Durability {
     }
 
     /// Has the frontier store what was done since the last commit: all of it or nothing survives a crash.
-    pub fn commit(
-        &mut self,
-        turn: &mut Turn<'_>,
-        budget: &Budget,
-        elapsed: Duration,
-        time: SystemTime,
-    ) {
+    pub fn commit(&mut self, turn: &mut Turn<'_>, budget: &Budget, elapsed: Duration, time: SystemTime) {
         let now = turn.now;
         let Some(store) = turn.frontier.durable() else { return };
         for domain in self.to_remember.drain() {

@@ -74,13 +74,13 @@ impl Granter {
         Self { politeness, budget, robots, ruled: Ruled::default(), pool, returned, unspent: None }
     }
 
-    /// Grants permits to every domain that is due, as long as there is room. `held` pages have been fetched and wait for
+    /// Grants permits to every domain that is due, as long as there is room. `deferred` pages have been fetched and wait for
     /// the frontier: they take room too.
-    pub fn grant(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, held: usize) {
-        while self.has_room(turn.accounts, held) {
+    pub fn grant(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, deferred: usize) {
+        while self.has_room(turn.accounts, deferred) {
             let horizon = turn.now + AHEAD;
             let Some(domain) = self.ruled.pop_due(horizon).or_else(|| turn.domains.pop_due(horizon)) else { break };
-            self.grant_to(turn, intake, &domain, held);
+            self.grant_to(turn, intake, &domain, deferred);
         }
     }
 
@@ -98,8 +98,8 @@ impl Granter {
     }
 
     /// Tells when the next domain is due; `None` where only news can bring work.
-    pub fn next_grant(&mut self, domains: &mut Domains, accounts: &Accounts, held: usize) -> Option<Instant> {
-        if !self.has_room(accounts, held) {
+    pub fn next_grant(&mut self, domains: &mut Domains, accounts: &Accounts, deferred: usize) -> Option<Instant> {
+        if !self.has_room(accounts, deferred) {
             return None;
         }
         let due = self.ruled.next_due().into_iter().chain(domains.next_due()).min();
@@ -120,13 +120,13 @@ impl Granter {
 
     /// The global bounds: pages from the grant until they are settled, so that a slow pipeline means fewer permits, and
     /// pages in all. Domains keep their places in the heap until there is room.
-    fn has_room(&self, accounts: &Accounts, held: usize) -> bool {
-        self.pool.busy() + held < self.politeness.concurrency.get() as usize
+    fn has_room(&self, accounts: &Accounts, deferred: usize) -> bool {
+        self.pool.busy() + deferred < self.politeness.concurrency.get() as usize
             && self.budget.of_all() == Spending::Open
             && !accounts.is_behind()
     }
 
-    fn grant_to(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, held: usize) {
+    fn grant_to(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, deferred: usize) {
         let now = turn.now;
         if turn.draining.has(domain) {
             // The end of that brings the domain back.
@@ -145,7 +145,7 @@ impl Granter {
             if ready_at > now {
                 return self.schedule(turn.domains, domain, ready_at.max(now + 2 * AHEAD));
             }
-            if !self.has_room(turn.accounts, held) {
+            if !self.has_room(turn.accounts, deferred) {
                 return self.schedule(turn.domains, domain, now);
             }
             let tenancy = turn.domains.live(domain, now).tenancy.clone();
@@ -235,12 +235,13 @@ impl Granter {
                 continue;
             }
             match self.rule(&leased.request.url, horizon) {
-                Ruling::Ask(file) => {
+                ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
                     self.robots.park(domain, leased);
-                    return Search::Found(self.robots.lease(file));
-                }
-                Ruling::Asked => {
-                    self.robots.park(domain, leased);
+                    if let Ruling::Ask(file) = ruling
+                        && let Some(file) = self.look_for_robots(turn, file)
+                    {
+                        return Search::Found(self.robots.lease(file));
+                    }
                     if self.robots.parked(domain) >= MAX_PARKED {
                         return Search::Nothing;
                     }

@@ -190,7 +190,7 @@ impl Intake {
         budget.ended(&domain, false);
         let request = &leased.request;
         let is_last = leased.attempt >= self.retry.attempts && turn.frontier.settle(leased.id);
-        turn.accounts.note(&Event::Lost { domain: &domain, request, is_last });
+        turn.accounts.note(&Event::FetcherLost { domain: &domain, request, is_last });
         if is_last {
             turn.fail(&domain, request, "panic", "the fetcher panicked over it");
         } else if leased.attempt < self.retry.attempts {

@@ -36,7 +36,7 @@ impl Handler<Notice> for Scheduler {
         match notice {
             Notice::Released(domain) => self.crawl.released(&domain, now),
             Notice::LeaseDropped(leased) => self.crawl.lease_dropped(leased, now, clock::wall()),
-            Notice::StoreNews => self.crawl.store_news(now),
+            Notice::StoreNews => self.crawl.store_news(now, clock::wall()),
         }
         self.turn(context);
     }

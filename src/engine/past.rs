@@ -7,7 +7,7 @@ use crate::{
     conduct::{Asked, Lessons},
     cooling::Why,
     domain::Domain,
-    frontier::durable::{DomainHistory, CoolingHistory},
+    frontier::durable::{CoolingHistory, DomainHistory},
     stats::{DomainStats, Stats},
     throttle::Evidence,
 };
@@ -16,7 +16,13 @@ use crate::{
 const VALID: Duration = Duration::from_secs(86_400);
 
 /// Returns what is to be remembered of a domain, be it in use or quiet.
-pub fn of(domain: &Domain, domains: &Domains, known: Option<&DomainStats>, now: Instant, time: SystemTime) -> DomainHistory {
+pub fn of(
+    domain: &Domain,
+    domains: &Domains,
+    known: Option<&DomainStats>,
+    now: Instant,
+    time: SystemTime,
+) -> DomainHistory {
     let (lessons, live) = (domains.lessons(domain, now), domains.get(domain));
     let mut counted = known.cloned().unwrap_or_default();
     if let Some(live) = live {
@@ -43,7 +49,14 @@ pub fn of(domain: &Domain, domains: &Domains, known: Option<&DomainStats>, now: 
 }
 
 /// Puts a past back: what the domain taught goes to its conduct, the rest to the counts.
-pub fn recall(past: &DomainHistory, domain: &Domain, domains: &mut Domains, stats: &mut Stats, now: Instant, time: SystemTime) {
+pub fn recall(
+    past: &DomainHistory,
+    domain: &Domain,
+    domains: &mut Domains,
+    stats: &mut Stats,
+    now: Instant,
+    time: SystemTime,
+) {
     let refusals = past.cooling.as_ref().map(|cooling| {
         let why = cooling.status.map_or(Why::Unreachable, Why::Status);
         (cooling.consecutive, instant(cooling.until, now, time), why)

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use hashbrown::{HashMap, hash_map::Entry};
 use url::Url;
 
@@ -14,10 +15,10 @@ use crate::{
     domain::Domain,
     event::{Event, RobotsEnd},
     fetcher::readers::Content,
-    frontier::{LeaseId, Leased},
+    frontier::{LeaseId, Leased, durable::Ticket},
     outcome::{FetchError, Outcome},
     request::Request,
-    robots::{Robots, RobotsCache, RobotsFile, Unreachable, is_robots_file},
+    robots::{LIFETIME, Robots, RobotsCache, RobotsFile, Unreachable, is_robots_file},
 };
 
 /// Robots files are per origin (scheme, host and port, RFC 9309 §2.3), permits per domain: this stands between.
@@ -30,6 +31,8 @@ pub struct RobotsFiles {
     awaited: HashMap<Url, Vec<Arc<str>>>,
     /// How many pages of each domain wait.
     parked: HashMap<Domain, usize>,
+    /// The files that the frontier's store is looking for, by where they would be asked for.
+    looked_for: HashMap<Ticket, Url>,
     /// Numbers the leases of robots files.
     next_lease: u64,
 }
@@ -59,7 +62,7 @@ pub enum Ruling {
 
 /// What follows from an answer.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum FollowUp {
     /// The file is to be asked for here next.
     Ask(Url),
     /// An origin's file is known, or known to be wanting.
@@ -68,6 +71,8 @@ pub enum Verdict {
         url: Url,
         /// What it means.
         robots: Robots,
+        /// Its text, where it was fetched just now: to be kept for a day. Empty where the origin has none.
+        text: Option<Vec<u8>>,
         /// The pages that waited for it, with their domains. They are ruled by `robots`: the cache may have had no room
         /// for it.
         parked: Vec<(Domain, Leased)>,
@@ -77,7 +82,8 @@ pub enum Verdict {
 /// What an answer says of a robots file.
 #[derive(Clone)]
 enum Said {
-    File(RobotsFile),
+    /// This, since then, and whether it is news for the frontier's store.
+    File(RobotsFile, Instant, bool),
     None,
     NotHad(Unreachable),
 }
@@ -97,7 +103,8 @@ impl RobotsFiles {
 
     /// As [`RobotsFiles::new`], with a cache of another size.
     pub(super) fn with_cache(cache: RobotsCache<Arc<str>>) -> Self {
-        Self { cache, pending: HashMap::new(), awaited: HashMap::new(), parked: HashMap::new(), next_lease: 0 }
+        let (pending, awaited, parked, looked_for) = Default::default();
+        Self { cache, pending, awaited, parked, looked_for, next_lease: 0 }
     }
 
     /// Tells what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the page is to be
@@ -143,6 +150,24 @@ impl RobotsFiles {
         Leased { id: LeaseId(self.next_lease), request: Arc::new(Request::robots_txt(url)), attempt: 1 }
     }
 
+    /// The frontier's store looks for a file that would otherwise be asked for.
+    pub fn look_for(&mut self, url: Url, ticket: Ticket) {
+        self.looked_for.insert(ticket, url);
+    }
+
+    /// Takes in what the store has found: a file, and how long ago it was fetched. One that is no longer of use is asked
+    /// for.
+    pub fn found(&mut self, ticket: Ticket, file: Option<(Bytes, Duration)>, now: Instant) -> Vec<FollowUp> {
+        let Some(url) = self.looked_for.remove(&ticket) else { return Vec::new() };
+        let file = file.filter(|(_, age)| *age < LIFETIME);
+        let Some((text, since)) = file.and_then(|(text, age)| Some((text, now.checked_sub(age)?))) else {
+            return vec![FollowUp::Ask(url)];
+        };
+        let said = Said::File(RobotsFile::read(&text, self.cache.token()), since, false);
+        let origins = self.awaited.remove(&url).unwrap_or_default();
+        origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
+    }
+
     /// Tells whether somebody waits for the answer from here.
     pub fn is_awaited(&self, url: &Url) -> bool {
         self.awaited.contains_key(url)
@@ -176,17 +201,17 @@ impl RobotsFiles {
         content: Content,
         accounts: &mut Accounts,
         now: Instant,
-    ) -> Vec<Verdict> {
+    ) -> Vec<FollowUp> {
         let Some(origins) = self.awaited.remove(url) else { return Vec::new() };
         let said = match (outcome, content) {
             (Outcome::Unsent, _) => {
                 self.awaited.insert(url.clone(), origins);
-                return vec![Verdict::Ask(url.clone())];
+                return vec![FollowUp::Ask(url.clone())];
             }
             (Outcome::Redirect { to, .. }, _) => {
                 return origins.into_iter().filter_map(|origin| self.hop(origin, to, accounts, now)).collect();
             }
-            (Outcome::Ok, Content::RobotsTxt(file)) => Said::File(file),
+            (Outcome::Ok, Content::RobotsTxt(file)) => Said::File(file, now, true),
             (Outcome::Status(status) | Outcome::Refused { status, .. }, _) => {
                 match Robots::from_status(*status, &[], "", now) {
                     Robots::DenyAll { why, .. } => Said::NotHad(why),
@@ -202,7 +227,7 @@ impl RobotsFiles {
     }
 
     /// Leads an origin on to where its file is said to be.
-    fn hop(&mut self, origin: Arc<str>, to: &Url, accounts: &mut Accounts, now: Instant) -> Option<Verdict> {
+    fn hop(&mut self, origin: Arc<str>, to: &Url, accounts: &mut Accounts, now: Instant) -> Option<FollowUp> {
         let mut to = to.clone();
         to.set_fragment(None);
         if self.pending.len() > MAX_PENDING {
@@ -218,19 +243,22 @@ impl RobotsFiles {
             return self.settle(origin, Said::None, now);
         }
         path.push(to.clone());
-        self.wait_for(&to, origin).then_some(Verdict::Ask(to))
+        self.wait_for(&to, origin).then_some(FollowUp::Ask(to))
     }
 
     /// Takes in what was said of the file of an origin, and lets its pages go on.
-    fn settle(&mut self, origin: Arc<str>, said: Said, now: Instant) -> Option<Verdict> {
+    fn settle(&mut self, origin: Arc<str>, said: Said, now: Instant) -> Option<FollowUp> {
         let pending = self.pending.remove(&origin)?;
+        let mut text = None;
         let robots = match said {
-            Said::File(file) => {
-                self.cache.store_file(origin, &file, now);
+            Said::File(file, since, is_new) => {
+                self.cache.store_file(origin, &file, since);
+                text = is_new.then(|| file.packed.text()).flatten();
                 Robots::Rules(file.rules)
             }
             Said::None => {
                 self.cache.store_none(origin, now);
+                text = Some(Vec::new());
                 Robots::AllowAll
             }
             Said::NotHad(why) => {
@@ -248,7 +276,7 @@ impl RobotsFiles {
             }
         }
         let url = pending.path.into_iter().next()?;
-        Some(Verdict::Ruled { url, robots, parked: pending.parked })
+        Some(FollowUp::Ruled { url, robots, text, parked: pending.parked })
     }
 }
 

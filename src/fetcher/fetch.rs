@@ -155,9 +155,7 @@ impl FetchStack {
         let store = transport.response_store().cloned();
         let innermost = {
             let (transport, user_agent) = (transport.clone(), user_agent.clone());
-            move || -> Box<dyn Fetch> {
-                Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone()))
-            }
+            move || -> Box<dyn Fetch> { Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone())) }
         };
         let stack = Self::over(innermost);
         // An archive goes here, below the cache: it sees what was on the wire and nothing else.

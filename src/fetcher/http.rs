@@ -91,8 +91,7 @@ impl Http {
         {
             (exchange, response) = self.exchange(permit.again(), request, extent).await;
         }
-        let heeded =
-            exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
+        let heeded = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
@@ -107,7 +106,12 @@ impl Http {
 
     /// Lets the domain learn what came of its request. The permit is still held: the next one is granted by what is learned
     /// here.
-    fn learn(exchange: &Exchange, response: &Result<RawResponse, FetchError>, granted: Instant, extent: Extent) -> Option<Heeded> {
+    fn learn(
+        exchange: &Exchange,
+        response: &Result<RawResponse, FetchError>,
+        granted: Instant,
+        extent: Extent,
+    ) -> Option<Heeded> {
         let (started, now) = (exchange.started().unwrap_or(granted), clock::now());
         match response {
             Ok(response) => {

@@ -6,6 +6,7 @@ pub(crate) mod readers;
 pub(crate) mod fetch;
 pub(crate) mod layers;
 pub(crate) mod http;
+pub(crate) mod permits;
 pub(crate) mod receipt;
 pub(crate) mod redirect;
 pub mod offload;
@@ -17,7 +18,7 @@ use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
-use self::{fetch::Fetch, offload::Offload, visit::Visit};
+use self::{fetch::Fetch, offload::Offload, permits::DomainPermits, visit::Visit};
 use crate::{
     frontier::{Lease, seen_cache::SeenCache},
     identity::Identity,
@@ -61,6 +62,7 @@ impl Message for Fetched {
 /// What every request of one arbiter works with.
 pub struct VisitContext<S: Spider> {
     pub(crate) fetch: Box<dyn Fetch>,
+    pub(crate) permits: DomainPermits,
     pub(crate) spider: Arc<S>,
     pub(crate) pipelines: Arc<[Supervisor<S::Item>]>,
     pub(crate) offload: Offload,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::{
     VisitContext,
-    fetch::{FetchContext, FetchResult, NoPermits, NoResponse},
+    fetch::{FetchContext, FetchResult, NoResponse},
     http::is_idempotent,
     readers::{self, Answer, Content, Reading, robots_txt},
     receipt::Receipt,
@@ -49,7 +49,7 @@ pub struct Visit {
 pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitContext<S>) -> Visit {
     let request = lease.request();
     let extent = readers::extent(request.kind(), context.body_limits);
-    let how = FetchContext { extent, may_repeat: is_idempotent(&request.method), permits: &NoPermits };
+    let how = FetchContext { extent, may_repeat: is_idempotent(&request.method), permits: &context.permits };
     let FetchResult { response, receipt, heeded, .. } = context.fetch.fetch(permit, request, how).await;
     let reading = match response {
         Ok(response) => read(Answer { response, elapsed: receipt.elapsed }, heeded, request, context).await,

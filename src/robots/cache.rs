@@ -41,7 +41,7 @@ enum Kept {
 }
 
 /// RFC 9309 §2.4: no file is used for longer than a day, unless it cannot be had again.
-const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
+pub const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 
 /// RFC 9309 §2.3.1.4: for how long a file that was had once serves while it cannot be had again.
 const MAX_STALE: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -67,6 +67,11 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
     /// Creates a cache that holds about so many bytes of packed files and of parsed rules.
     pub(crate) fn holding(token: &str, max_packed: usize, max_parsed: usize) -> Self {
         Self { token: token.into(), known: SecondChance::new(max_packed), parsed: SecondChance::new(max_parsed) }
+    }
+
+    /// Returns the product token that files are read for.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Returns what is known; `None` where the file is to be asked for.

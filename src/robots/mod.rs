@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use self::{
-    cache::RobotsCache,
+    cache::{LIFETIME, RobotsCache},
     file::{Packed, RobotsFile},
     rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why, is_robots_file},
 };

@@ -1,15 +1,9 @@
 //! RawResponse: a response as it came off the wire, its body still in its content codings. Does not know the request.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, time::SystemTime};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue,
-    header::CONTENT_ENCODING,
-};
+use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 
 use super::body::{self, BodyDecoder, BodyLimits, Reservation};
 use crate::outcome::FetchError;

@@ -324,6 +324,42 @@ fn the_pages_of_a_domain_follow_soon_upon_its_robots_file() {
     assert!((900..1_200).contains(&before), "{before} of 2,000 robots files before the 500th page");
 }
 
+/// Sums what it is told of.
+#[derive(Clone, Default)]
+struct Watcher(Arc<std::sync::Mutex<[u64; 5]>>);
+
+impl Subscriber for Watcher {
+    fn note(&mut self, event: &Event<'_>) {
+        let [seeded, queued, granted, done, failed] = &mut *self.0.lock().unwrap();
+        match event {
+            Event::Seeded { seeds } => *seeded += *seeds as u64,
+            Event::Queued { .. } => *queued += 1,
+            Event::Granted { .. } => *granted += 1,
+            Event::Ended(ended) if ended.request.kind() == Kind::Page => *done += 1,
+            Event::Failed { .. } => *failed += 1,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_is_told_of_all_that_the_ledger_counts() {
+    let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
+    let watcher = Watcher::default();
+    world.crawl.subscribe(Box::new(watcher.clone()));
+    world.seed(&other, 7);
+    world.seed(&other, 9);
+    world.seed(&big, 20);
+    world.refuse(&big);
+    while !world.crawl.is_finished() {
+        world.turn();
+        world.now += MS;
+    }
+    let ledger = world.crawl.ledger();
+    assert_eq!((ledger.discovered, ledger.done, ledger.failed), (29, 9, 20));
+    assert_eq!(*watcher.0.lock().unwrap(), [36, 29, 9, 9, 20]);
+}
+
 #[cfg(feature = "disk")]
 mod on_disk {
     use std::path::Path;
@@ -382,7 +418,7 @@ mod on_disk {
     fn turn_until(world: &mut World, bell: &mpsc::Receiver<()>, mut holds: impl FnMut(&mut Crawl) -> bool) {
         for _ in 0..100_000 {
             let (now, time) = (world.now, SystemTime::now());
-            world.crawl.store_news(now);
+            world.crawl.store_news(now, time);
             assert!(world.turn() <= MAX_IN_A_TURN);
             world.crawl.commit(Duration::ZERO, now, time);
             if holds(&mut world.crawl) {

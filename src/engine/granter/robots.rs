@@ -1,7 +1,7 @@
 //! Robots: what the answer to the request for a robots file means for the pages that wait for it, and for the pace of
 //! its domain.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use humantime::format_duration;
 use url::Url;
@@ -11,12 +11,15 @@ use crate::{
     domain::Domain,
     engine::{
         budget::Spending,
-        robots_files::{Verdict, ruling},
+        robots_files::{FollowUp, ruling},
         turn::Turn,
     },
     event::{Ended, Event, Fate},
     fetcher::{readers::Content, receipt::Receipt, visit::Visit},
-    frontier::Leased,
+    frontier::{
+        Leased,
+        durable::{self, Ticket},
+    },
     outcome::Outcome,
     robots::Robots,
 };
@@ -40,10 +43,45 @@ impl Granter {
         if let Some(heeded) = heeded {
             turn.heed(&domain, heeded);
         }
-        for verdict in self.robots.answered(&request.url, &outcome, content, turn.accounts, turn.now) {
-            match verdict {
-                Verdict::Ask(url) => self.ask(turn, url),
-                Verdict::Ruled { url, robots, parked } => {
+        let follow_ups = self.robots.answered(&request.url, &outcome, content, turn.accounts, turn.now);
+        self.follow(turn, follow_ups, time);
+        self.schedule(turn.domains, &domain, turn.now);
+        domain
+    }
+
+    /// Has the frontier's store look for a robots file that is to be asked for; returns the file's URL where it keeps none.
+    /// It was fetched within a day, and had to go from memory.
+    pub(super) fn look_for_robots(&mut self, turn: &mut Turn<'_>, file: Url) -> Option<Url> {
+        let origin = file.origin().ascii_serialization();
+        let Some(ticket) = turn.frontier.durable().and_then(|store| store.robots(&origin)) else { return Some(file) };
+        self.robots.look_for(file, ticket);
+        None
+    }
+
+    /// Takes in what the frontier's store has found.
+    pub fn robots_found(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ticket: Ticket,
+        kept: Option<durable::RobotsFile>,
+        time: SystemTime,
+    ) {
+        let age = |fetched_at_ms| since_1970(time).saturating_sub(Duration::from_millis(fetched_at_ms));
+        let file = kept.map(|kept| (kept.body, age(kept.fetched_at_ms)));
+        let follow_ups = self.robots.found(ticket, file, turn.now);
+        self.follow(turn, follow_ups, time);
+    }
+
+    /// Does what follows from an answer, or from a file that was kept.
+    fn follow(&mut self, turn: &mut Turn<'_>, follow_ups: Vec<FollowUp>, time: SystemTime) {
+        for follow_up in follow_ups {
+            match follow_up {
+                FollowUp::Ask(url) => self.ask(turn, url),
+                FollowUp::Ruled { url, robots, text, parked } => {
+                    if let (Some(text), Some(store)) = (text, turn.frontier.durable()) {
+                        let fetched_at = u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX);
+                        store.remember_robots(&url.origin().ascii_serialization(), &text, fetched_at);
+                    }
                     self.note_robots(turn, &self.politeness.domain_key.domain(&url), &robots);
                     for (domain, leased) in parked {
                         self.unpark(turn, &domain, leased, &robots);
@@ -51,14 +89,12 @@ impl Granter {
                 }
             }
         }
-        self.schedule(turn.domains, &domain, turn.now);
-        domain
     }
 
     /// The request for a robots file was lost: its fetcher panicked or died.
     pub fn robots_lost(&mut self, turn: &mut Turn<'_>, leased: Leased, time: SystemTime) {
         let domain = self.politeness.domain_key.domain(&leased.request.url);
-        turn.accounts.note(&Event::Lost { domain: &domain, request: &leased.request, is_last: false });
+        turn.accounts.note(&Event::FetcherLost { domain: &domain, request: &leased.request, is_last: false });
         let outcome = Outcome::Panic("the fetcher panicked over it".to_owned());
         let visit = Visit { leased, outcome, content: Content::Nothing, receipt: Receipt::default(), heeded: None };
         self.robots_ended(turn, visit, time);
@@ -109,4 +145,8 @@ impl Granter {
         };
         turn.accounts.robots_said(domain, said);
     }
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -41,11 +41,11 @@ impl Desk {
         ruling
     }
 
-    fn answer(&mut self, from: &str, outcome: Outcome) -> Vec<Verdict> {
+    fn answer(&mut self, from: &str, outcome: Outcome) -> Vec<FollowUp> {
         self.desk.answered(&url(from), &outcome, Content::Nothing, &mut self.accounts, self.now)
     }
 
-    fn body(&mut self, from: &str, status: u16, body: &'static str) -> Vec<Verdict> {
+    fn body(&mut self, from: &str, status: u16, body: &'static str) -> Vec<FollowUp> {
         match status {
             200 => {
                 let content = Content::RobotsTxt(RobotsFile::read(body.as_bytes(), "bot"));
@@ -56,11 +56,11 @@ impl Desk {
         }
     }
 
-    fn redirect(&mut self, from: &str, to: &str) -> Vec<Verdict> {
+    fn redirect(&mut self, from: &str, to: &str) -> Vec<FollowUp> {
         self.answer(from, Outcome::Redirect { status: 302, to: url(to) })
     }
 
-    fn lost(&mut self, from: &str) -> Vec<Verdict> {
+    fn lost(&mut self, from: &str) -> Vec<FollowUp> {
         self.answer(from, Outcome::Panic("the fetcher panicked over it".into()))
     }
 
@@ -78,12 +78,12 @@ fn ask(file: &str) -> Ruling {
 }
 
 /// The places to ask at next, and the pages that go on.
-fn split(verdicts: Vec<Verdict>) -> (Vec<String>, Vec<String>) {
+fn split(follow_ups: Vec<FollowUp>) -> (Vec<String>, Vec<String>) {
     let (mut asks, mut pages) = (Vec::new(), Vec::new());
-    for verdict in verdicts {
-        match verdict {
-            Verdict::Ask(url) => asks.push(url.into()),
-            Verdict::Ruled { parked, .. } => {
+    for follow_up in follow_ups {
+        match follow_up {
+            FollowUp::Ask(url) => asks.push(url.into()),
+            FollowUp::Ruled { parked, .. } => {
                 pages.extend(parked.iter().map(|(_, leased)| leased.request.url.to_string()));
             }
         }
@@ -311,4 +311,27 @@ fn stopping_takes_the_pages_back_and_the_answer_may_still_come() {
     assert_eq!(desk.desk.parked(&domain("http://e.org/")), 0);
     assert!(split(desk.body("http://e.org/robots.txt", 200, "")).1.is_empty());
     assert!(desk.is_idle());
+}
+
+/// A file that had to go from memory was asked for again, for want of a place to keep it.
+#[test]
+fn a_file_that_the_store_has_kept_is_not_asked_for_within_its_day() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let mut desk = Desk::new();
+    desk.now += 48 * HOUR;
+    for (ticket, page, age) in [(1, "http://e.org/x", 23), (2, "http://old.org/x", 24)] {
+        let Ruling::Ask(file) = desk.page(page) else { panic!("it is not in memory") };
+        desk.desk.look_for(file, Ticket(ticket));
+        assert_eq!(desk.page(page), Ruling::Asked);
+        let found = desk.desk.found(Ticket(ticket), Some((DENY_X.into(), age * HOUR)), desk.now);
+        match ticket {
+            1 => assert_eq!(split(found).1, [page, page]),
+            _ => assert_eq!(split(found).0, ["http://old.org/robots.txt"], "and it is awaited as any other"),
+        }
+    }
+    assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed);
+    desk.now += HOUR;
+    assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"), "its day counts from when it was fetched");
+    assert_eq!(split(desk.body("http://old.org/robots.txt", 404, "")).1.len(), 2);
+    assert!(desk.desk.found(Ticket(9), None, desk.now).is_empty());
 }

@@ -1,0 +1,40 @@
+//! DomainPermits: further permits for a layer that answers one request with several, as a browser does. Knows no
+//! requests.
+
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use url::Url;
+
+use super::fetch::Permits;
+use crate::{
+    clock,
+    conduct::Terms,
+    conducts::{PermitQueue, Tenant},
+    permit::Permit,
+    politeness::Politeness,
+};
+
+/// Waits at the gates of domains in the name of a crawl, under its limits.
+pub(crate) struct DomainPermits {
+    tenant: Tenant,
+    politeness: Arc<Politeness>,
+}
+
+impl DomainPermits {
+    /// Creates those of a tenant.
+    pub fn new(tenant: Tenant, politeness: Arc<Politeness>) -> Self {
+        Self { tenant, politeness }
+    }
+}
+
+impl Permits for DomainPermits {
+    fn permit<'a>(&'a self, url: &'a Url) -> LocalBoxFuture<'a, Option<Permit>> {
+        Box::pin(async move {
+            let domain = self.politeness.domain_key.domain(url);
+            let terms = Terms::of(self.politeness.limits(&domain));
+            // A domain that was given up grants none.
+            PermitQueue::new(&self.tenant, &domain, terms, clock::now()).permit().await.ok()
+        })
+    }
+}
