@@ -105,9 +105,8 @@ impl Default for Settings {
             // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
             max_queued: 10_000_000,
             max_queued_per_domain: None,
-            // As many as the largest machines of small clouds can spare; requests with bodies or states weigh more than
-            // their number tells.
-            max_queued_bytes: 4 << 30,
+            // What `max_queued` usual requests take; requests with bodies or states weigh more, and are fewer then.
+            max_queued_bytes: 4_000_000_000,
             stay_open: false,
             log: None,
             state: None,

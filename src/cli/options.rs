@@ -145,6 +145,15 @@ pub struct CrawlOptions {
     /// The most pages of one domain
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages_per_domain: Option<u64>,
+    /// The most requests that wait in memory [default: 10000000]; with --state they wait on disk, without this bound
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
+    pub max_queued: Option<u64>,
+    /// The most requests of one domain that wait [default: 1000000 in memory, 10000000 with --state]
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
+    pub max_queued_per_domain: Option<u64>,
+    /// The most memory that waiting requests take, as `1G` [default: 4G]
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes, help_heading = "Which pages")]
+    pub max_queued_bytes: Option<u64>,
     /// How far from the seeds: their hosts, their registrable domains (the default), or anywhere
     #[arg(long, value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
     pub scope: Option<Within>,

@@ -27,9 +27,12 @@ pub(super) struct Question {
     generation: u64,
 }
 
-/// What is done in so long is committed together: each commit costs as much as some pages. A page whose commit a crash
-/// prevents is crawled again.
+/// What is done within this time is committed together, because each commit costs as much as some pages. A page whose
+/// commit a crash prevents is crawled again.
 const GATHER: Duration = Duration::from_millis(25);
+
+/// The same where somebody waits for the commit, such as a seed's sender.
+const GATHER_AWAITED: Duration = Duration::from_millis(2);
 
 /// So many changes are committed without waiting for more.
 const MAX_GATHERED: usize = 2_000;
@@ -112,6 +115,9 @@ impl Durable for WindowedFrontier {
     fn commit_due(&self) -> Option<Instant> {
         if !self.reads.is_empty() || self.transaction.changes.len() >= MAX_GATHERED {
             return Some(self.committed);
+        }
+        if self.transaction.is_awaited() {
+            return Some(self.committed + GATHER_AWAITED);
         }
         (!self.transaction.is_empty()).then(|| self.committed + GATHER)
     }

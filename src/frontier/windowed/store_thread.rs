@@ -85,6 +85,11 @@ impl Transaction {
         self.changes.is_empty() && self.tickets.is_empty()
     }
 
+    /// Tells whether somebody waits until it is stored.
+    pub fn is_awaited(&self) -> bool {
+        !self.tickets.is_empty()
+    }
+
     /// Completes the transaction.
     pub fn end(&mut self, checkpoint: Checkpoint, next: u64, seen: u64) {
         self.counters = Counters { checkpoint, next, seen };
