@@ -1,6 +1,7 @@
 //! A state whose process is killed as soon as it was started, or right after it has accepted a seed.
 
 #![cfg(all(feature = "disk", unix))]
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
 
 use std::{
     collections::BTreeSet,

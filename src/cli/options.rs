@@ -132,10 +132,8 @@ pub struct CrawlOptions {
     /// --per-domain over its overrides for single domains too. --allow, --deny and --resolve add to the file's
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
-
     #[command(flatten)]
     pub identity: Identity,
-
     /// The most links from a seed
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Which pages")]
     pub depth: Option<u32>,

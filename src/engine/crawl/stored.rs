@@ -57,10 +57,9 @@ impl Crawl {
                     }
                 }
                 News::Gained(domains) => self.gain(domains, now, clock::wall()),
-                // Their loans have ended, and the frontier lends nothing more of them.
-                News::Lost(_) => {}
-                // Nobody asks for robots files here.
-                News::Robots(..) => {}
+                // Of lost domains the frontier lends nothing more, and their loans have ended. Nobody asks for robots
+                // files here.
+                News::Lost(_) | News::Robots(..) => {}
                 News::Room => self.is_behind = false,
                 News::Failed(why) => self.fail_store(why),
             }

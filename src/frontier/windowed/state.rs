@@ -6,8 +6,8 @@ use serde::Serialize;
 
 pub use super::store::DeadLetter;
 use super::{
+    entry::{Entry, Place},
     store::{Batch, Change, Contents, Counters, Store, StoredEntry},
-    window::{Entry, Place},
 };
 use crate::{
     domain::Domain,

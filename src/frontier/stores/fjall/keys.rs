@@ -1,6 +1,6 @@
 //! Keys: how rows are named, so that the database sorts them as the frontier needs them. Knows no values.
 
-use crate::{domain::Domain, frontier::windowed::window::Place};
+use crate::{domain::Domain, frontier::windowed::entry::Place};
 
 /// How many entries a domain has.
 pub(super) const WAITING: u8 = b'w';

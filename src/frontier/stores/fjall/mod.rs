@@ -30,9 +30,9 @@ use super::super::{
     durable::{Opened, Opening, RobotsFile},
     windowed::{
         self,
+        entry::{Entry, Place},
         state::State,
         store::{Batch, Change, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
-        window::{Entry, Place},
     },
 };
 use crate::{
