@@ -78,6 +78,13 @@ impl Crawl {
         }
     }
 
+    /// Tells everybody who still waits that their seeds are stored: the store has been closed without an error.
+    pub fn answer_seeders(&mut self) {
+        for (_, answer) in self.seeders.drain() {
+            let _ = answer.send(Ok(()));
+        }
+    }
+
     /// Takes domains over from another process, which may have asked them right before.
     fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
         self.domains.begin_as_asked(now);

@@ -1,7 +1,7 @@
 //! The windowed frontier: larger than memory, and there again after a crash. Knows no database.
 //!
 //! It runs on the scheduler's thread and never waits. It holds a window of the first requests of each domain's queue,
-//! the loans, and the fingerprints that came last. All else is in a [`Store`], which has a thread of its own
+//! the loans, and the fingerprints that came last. All else is in a [`Store`](store::Store), which has a thread of its own
 //! (`store_thread`).
 
 mod calendar;
