@@ -1,5 +1,6 @@
 //! Crawler: the builder. Knows what a crawl may be told, and no actor (`wiring`).
 
+mod frontier;
 mod network;
 #[cfg(test)]
 mod seam_tests;
@@ -114,9 +115,8 @@ impl Default for Settings {
             // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
             max_queued: 10_000_000,
             max_queued_per_domain: None,
-            // As many as the largest machines of small clouds can spare; requests with bodies or states weigh more than
-            // their number tells.
-            max_queued_bytes: 4 << 30,
+            // What `max_queued` usual requests take; requests with bodies or states weigh more, and are fewer then.
+            max_queued_bytes: 4_000_000_000,
             stay_open: false,
             adaptive: false,
             log: None,
@@ -320,68 +320,6 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn state(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.state = Some(dir.into());
-        self
-    }
-
-    /// Keeps requests in a frontier of your own, opened by this function when the crawl starts. It takes the place of
-    /// [`Crawler::state`]. Hold it to the laws of every frontier with
-    /// [`laws::check`](crate::frontier::laws::check).
-    ///
-    /// ```
-    /// use actix_crawler::{frontier::memory::MemoryFrontier, prelude::*};
-    ///
-    /// # fn spider(_: &Response) -> Result<Parsed<()>> { Ok(Parsed::new()) }
-    /// let crawler = Crawler::new(spider, "bot/1.0 (+https://example.org/bot)")
-    ///     .frontier(|opening| Ok(MemoryFrontier::new(opening.recrawl, opening.now).into()));
-    /// ```
-    #[must_use]
-    pub fn frontier(mut self, open: impl FnOnce(Opening) -> Result<Opened> + Send + 'static) -> Self {
-        self.frontier = Some(Box::new(open));
-        self
-    }
-
-    /// Decides by a rule of your own which requests are the same one, in place of the scope's canonical URL. With a state
-    /// the rule's name is stored, and another one is refused.
-    ///
-    /// ```
-    /// use actix_crawler::{identity::{CanonicalUrl, Identity}, prelude::*};
-    ///
-    /// /// Takes `http` and `https` for one.
-    /// #[derive(Debug)]
-    /// struct AnyScheme;
-    ///
-    /// impl Identity for AnyScheme {
-    ///     fn name(&self) -> &str {
-    ///         "any-scheme/1"
-    ///     }
-    ///
-    ///     fn canonicalize(&self, url: &mut url::Url) {
-    ///         CanonicalUrl::default().canonicalize(url);
-    ///         // Refused only for URLs that are not crawled.
-    ///         let _ = url.set_scheme("https");
-    ///     }
-    /// }
-    ///
-    /// # fn spider(_: &Response) -> Result<Parsed<()>> { Ok(Parsed::new()) }
-    /// let crawler = Crawler::new(spider, "bot/1.0 (+https://example.org/bot)").identity(AnyScheme);
-    /// ```
-    #[must_use]
-    pub fn identity(mut self, identity: impl Identity + 'static) -> Self {
-        self.identity = Some(Arc::new(identity));
-        self
-    }
-
-    /// Lets at most so many requests of one domain wait: see [`Settings::max_queued_per_domain`].
-    #[must_use]
-    pub fn max_queued_per_domain(mut self, requests: u64) -> Self {
-        self.settings.max_queued_per_domain = Some(requests);
-        self
-    }
-
-    /// Lets requests that wait take at most so many bytes of memory: see [`Settings::max_queued_bytes`].
-    #[must_use]
-    pub fn max_queued_bytes(mut self, bytes: u64) -> Self {
-        self.settings.max_queued_bytes = bytes;
         self
     }
 

@@ -8,21 +8,30 @@ use crate::duration_text;
 
 /// What is fetched again. By default nothing is, as with Scrapy's filter of duplicates; a single request can ask for
 /// it with [`dont_filter`](crate::request::Request::dont_filter).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::recrawl::Recrawl;
+///
+/// let weekly = Recrawl { revisit_after: Some(Duration::from_secs(7 * 86_400)), ..Recrawl::default() };
+/// assert!(!weekly.is_due(0, 3_600));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recrawl {
-    /// Whether the seeds that a crawl begins with are fetched although its state has seen them, and what they redirect
-    /// to with them.
+    /// Whether the seeds that a crawl begins with are fetched although its state has seen them; what they redirect to is
+    /// fetched too.
     pub seeds: bool,
-    /// A URL that is found or seeded this long after it was last taken in counts as new, and is forgotten if it is not.
-    /// A crawl that lasts longer than this goes on for as long as pages link to each other.
+    /// A URL that is found or seeded this long after it was last taken in counts as new. One that is not found again by
+    /// then is forgotten. A crawl that lasts longer than this goes on for as long as pages link to each other.
     #[serde(with = "duration_text::optional")]
     pub revisit_after: Option<Duration>,
 }
 
 impl Recrawl {
-    /// Tells whether what was seen counts as new. Both times are seconds of one clock, rounded down, so that up to a
-    /// second less may have passed than they say: a visit is never too early, and at most two seconds late.
+    /// Tells whether what was seen counts as new. Both times are seconds of one clock, rounded down. Up to a second less
+    /// may have passed than they say, so a visit is never too early, and at most two seconds late.
     pub fn is_due(&self, seen_at: u32, now: u32) -> bool {
         let Some(after) = self.revisit_after else { return false };
         // A clock that was set back makes nothing due.

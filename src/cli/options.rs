@@ -137,7 +137,6 @@ pub struct CrawlOptions {
     /// --deny and --resolve add to them
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
-
     #[command(flatten)]
     pub identity: Identity,
 
@@ -153,6 +152,15 @@ pub struct CrawlOptions {
     /// The most pages of each domain; what counts is as for --max-pages [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages_per_domain: Option<u64>,
+    /// The most requests that wait in memory; with --state they wait on disk, without this bound [default: 10000000]
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
+    pub max_queued: Option<u64>,
+    /// The most requests of one domain that wait [default: 1000000 in memory, 10000000 with --state]
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
+    pub max_queued_per_domain: Option<u64>,
+    /// The most memory that waiting requests take, as `1G` [default: 4G]
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes, help_heading = "Which pages")]
+    pub max_queued_bytes: Option<u64>,
     /// How far to go from the seeds: to their hosts, their registrable domains, or anywhere [default: domain]
     #[arg(long, value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
     pub scope: Option<Within>,

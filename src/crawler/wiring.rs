@@ -1,9 +1,6 @@
 //! The wiring: from a crawl whose settings are checked to its running actors; the only file that knows every one of them.
 
-use std::{
-    path::Path,
-    sync::{Arc, mpsc::SyncSender},
-};
+use std::sync::{Arc, mpsc::SyncSender};
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
 use futures_util::future::join_all;
@@ -165,10 +162,6 @@ fn open_frontier(
     seeds: &[Request],
     open: Option<OpenFrontier>,
 ) -> Result<(Box<dyn Frontier>, Resumed)> {
-    let now = clock::now();
-    if open.is_none() && settings.state.is_none() {
-        return Ok((Box::new(MemoryFrontier::new(settings.recrawl.clone(), now)), Resumed::default()));
-    }
     let seeds = seeds.iter().map(|seed| seed.url.as_str()).collect::<Vec<_>>().join(" ");
     let parts = vec![
         ("seeds", format!("{:032x}", xxhash_rust::xxh3::xxh3_128(seeds.as_bytes()))),
@@ -179,10 +172,11 @@ fn open_frontier(
         (durable::DOMAIN_KEY, format!("{:?}", settings.politeness.domain_key)),
         (durable::IDENTITY, identity.name().to_owned()),
     ];
-    let opening = Opening { settings: parts, recrawl: settings.recrawl.clone(), now };
+    let opening = Opening { settings: parts, recrawl: settings.recrawl.clone(), now: clock::now() };
     let Opened { frontier, resumed } = match (open, &settings.state) {
         (Some(open), _) => open(opening)?,
-        (None, dir) => fjall::open(dir.as_deref().unwrap_or(Path::new("")), opening)?,
+        (None, Some(dir)) => fjall::open(dir, opening)?,
+        (None, None) => MemoryFrontier::new(opening.recrawl, opening.now).into(),
     };
     if resumed.checkpoint.is_some() {
         tracing::info!(dir = ?settings.state, changed = ?resumed.changed, "the crawl is resumed");

@@ -306,6 +306,11 @@ impl Crawl {
         Durability::close(&mut turn)
     }
 
+    /// The frontier has closed its store without an error.
+    pub fn closed(&mut self) {
+        self.durability.all_stored();
+    }
+
     /// Tells why the crawl cannot go on.
     pub fn failure(&self) -> Option<&str> {
         self.durability.failure()

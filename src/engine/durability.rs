@@ -107,6 +107,13 @@ impl Durability {
         }
     }
 
+    /// The store has been closed without an error: whoever still waits is answered.
+    pub fn all_stored(&mut self) {
+        for (_, answer) in self.seeders.drain() {
+            drop(answer.send(Ok(())));
+        }
+    }
+
     /// Nothing more can be stored, or delivered. Returns what waited.
     pub fn fail(&mut self, why: String) -> Vec<Deferred> {
         self.failure.get_or_insert(why);

@@ -209,6 +209,9 @@ impl Scheduler {
         let closed =
             closing.into_actor(self).then(|(complaints, logged, failure), scheduler, context: &mut Context<Self>| {
                 let stats = scheduler.stats();
+                if failure.is_none() {
+                    scheduler.crawl.closed();
+                }
                 scheduler.note_log(logged);
                 let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
                 let failure = failure.or_else(|| scheduler.log_failure.take());

@@ -28,11 +28,11 @@ impl Candidate {
     /// Makes candidates of what is followed from a page, one link further. Leaves out those whose answer is cached: most
     /// links of most pages.
     pub fn found_on(page: &Request, mut links: Vec<Request>, identity: &dyn Identity, cache: &SeenCache) -> Vec<Self> {
-        let identify = |link: &mut Request| {
+        let make_canonical = |link: &mut Request| {
             identity.canonicalize(&mut link.url);
             (fingerprint(link, identity), link.dont_filter)
         };
-        let fingerprints: Vec<_> = links.iter_mut().map(identify).collect();
+        let fingerprints: Vec<_> = links.iter_mut().map(make_canonical).collect();
         // Asked in one go: each reads another place in memory, and so the reads overlap.
         let is_brought = |(asked, dont_filter)| (dont_filter || !cache.holds(asked)).then_some(asked);
         let brought: Vec<_> = fingerprints.into_iter().map(is_brought).collect();

@@ -90,7 +90,6 @@ impl Depths {
                 self.bring_nearer(fingerprint);
             }
             Some(_) => {}
-            None if depth == 0 => {}
             None if has_room => drop(self.pages.insert(fingerprint, Page { depth, links: Box::default() })),
             None => self.note_full(),
         }
@@ -114,6 +113,7 @@ impl Depths {
             let further = candidate.request.depth.saturating_sub(page.depth);
             candidate.request.depth = depth.saturating_add(further);
         }
+        // What a seed leads to cannot come nearer by the seed.
         if self.max_depth.is_none() || depth == 0 || found.is_empty() {
             return;
         }

@@ -179,10 +179,10 @@ impl Frontier for MemoryFrontier {
         Some(self.take_back(loan, not_before, attempted))
     }
 
-    fn drain(&mut self, domain: &Domain, most: usize) -> Drained {
+    fn drain(&mut self, domain: &Domain, max: usize) -> Drained {
         let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
         let next = || queue.waiting.pop().or_else(|| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry));
-        let requests: Vec<_> = std::iter::from_fn(next).take(most).map(|entry| entry.request.0).collect();
+        let requests: Vec<_> = std::iter::from_fn(next).take(max).map(|entry| entry.request.0).collect();
         self.queued -= requests.len() as u64;
         let bytes: u64 = requests.iter().map(|request| request.size()).sum();
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);

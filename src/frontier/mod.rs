@@ -94,8 +94,8 @@ pub trait Frontier: Send {
     /// counts. Answers its domain, or `None` where there was no such lease.
     fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain>;
 
-    /// Takes out at most so many of what waits for one domain; they are never lent again.
-    fn drain(&mut self, domain: &Domain, most: usize) -> Drained;
+    /// Takes out at most `max` of the requests that wait for one domain; they are never lent again.
+    fn drain(&mut self, domain: &Domain, max: usize) -> Drained;
 
     /// Goes through the domains that have something waiting.
     fn domains(&self) -> Box<dyn Iterator<Item = &Domain> + '_>;

@@ -9,24 +9,25 @@ use crate::{identity::Fingerprint, recrawl::Recrawl};
 pub enum Seen {
     /// Without times, where nothing is ever visited again: 16 bytes each.
     Ever(HashSet<Fingerprint>),
-    /// When each was last taken in: 20 bytes each. With so many it is next looked for what is due, to forget it.
+    /// With the second each was last taken in: 20 bytes each. The second field is the size at which those that are due
+    /// are next removed.
     Since(HashMap<Fingerprint, u32>, usize),
 }
 
-/// With fewer it is not worth while to look for what is due.
-const FEWEST: usize = 1_024;
+/// The least size at which fingerprints that are due are removed: with fewer it is not worth while.
+const MIN_REMOVAL_SIZE: usize = 1_024;
 
 impl Seen {
     /// Creates an empty set that keeps what `recrawl` needs.
     pub fn new(recrawl: &Recrawl) -> Self {
         match recrawl.revisit_after {
             None => Self::Ever(HashSet::new()),
-            Some(_) => Self::Since(HashMap::new(), FEWEST),
+            Some(_) => Self::Since(HashMap::new(), MIN_REMOVAL_SIZE),
         }
     }
 
-    /// Takes a fingerprint in; tells whether it counts as new. What is due anyway is forgotten as often as the set has
-    /// doubled, so that it is at most twice as large as it has to be.
+    /// Takes a fingerprint in; tells whether it counts as new. Each time the set has doubled, those that are due are
+    /// removed; so it is at most twice as large as necessary.
     pub fn take(&mut self, fingerprint: Fingerprint, now: u32, recrawl: &Recrawl) -> bool {
         let (times, next_look) = match self {
             Self::Ever(seen) => return seen.insert(fingerprint),
@@ -34,7 +35,7 @@ impl Seen {
         };
         if times.len() >= *next_look {
             times.retain(|_, seen_at| !recrawl.is_due(*seen_at, now));
-            *next_look = FEWEST.max(2 * times.len());
+            *next_look = MIN_REMOVAL_SIZE.max(2 * times.len());
         }
         match times.entry(fingerprint) {
             Entry::Occupied(seen) if !recrawl.is_due(*seen.get(), now) => false,
@@ -62,7 +63,7 @@ impl Seen {
     }
 }
 
-#[cfg_attr(not(feature = "disk"), allow(dead_code, reason = "only the frontier on disk goes by generations"))]
+#[cfg_attr(not(feature = "disk"), allow(dead_code, reason = "only the windowed frontier goes by generations"))]
 impl Seen {
     /// Returns how many there are.
     pub fn len(&self) -> usize {

@@ -128,5 +128,6 @@ fn shortened<S: Subject>(
 /// middle of a second that makes no difference.
 fn middle_of_a_second() -> Instant {
     let time = crate::clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    crate::clock::now() + Duration::from_millis(1_500) - Duration::from_nanos(time.subsec_nanos().into())
+    let into_the_second = Duration::from_nanos(time.subsec_nanos().into());
+    crate::clock::now() + Duration::from_millis(1_500).saturating_sub(into_the_second)
 }

@@ -4,7 +4,16 @@ use std::time::{Duration, Instant};
 
 use super::{partitioned::Partitions, *};
 use crate::{
-    frontier::{Drained, LeaseId, Next, Offered, memory::MemoryFrontier},
+    frontier::{
+        Drained, LeaseId, Next, Offered,
+        durable::Opening,
+        memory::MemoryFrontier,
+        stores::tables::TablesStore,
+        windowed::{
+            state::State,
+            testing::{Tiny, crash, tiny},
+        },
+    },
     identity::Fingerprint,
     request::Request,
 };
@@ -17,6 +26,37 @@ fn a_frontier_in_memory_keeps_the_laws() {
 #[test]
 fn a_frontier_whose_domains_come_and_go_keeps_the_laws() {
     check_subject(&mut Partitions, 256);
+}
+
+/// Windowed frontiers with hardly any memory over tables that outlive them.
+#[derive(Default)]
+struct OverTables {
+    tables: TablesStore,
+    recrawl: Recrawl,
+}
+
+impl Subject for OverTables {
+    type Frontier = Tiny;
+
+    fn open(&mut self, recrawl: &Recrawl, now: Instant) -> Tiny {
+        (self.tables, self.recrawl) = (TablesStore::default(), recrawl.clone());
+        tiny(self.tables.clone(), Opening::new(recrawl.clone(), now)).unwrap().0
+    }
+
+    fn kill(&mut self, frontier: Tiny, now: Instant) -> Result<(Tiny, Resumed), Tiny> {
+        crash(frontier);
+        Ok(tiny(self.tables.clone(), Opening::new(self.recrawl.clone(), now)).unwrap())
+    }
+
+    fn end(&mut self, frontier: Tiny) {
+        crash(frontier);
+        assert_eq!(State::new(self.tables.clone()).verify().unwrap().problems, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_windowed_frontier_keeps_the_laws_over_any_store_also_across_crashes() {
+    check_subject(&mut OverTables::default(), 256);
 }
 
 /// Forgets what is given back for later.
@@ -87,10 +127,10 @@ fn a_frontier_that_breaks_a_law_is_shown_by_the_fewest_operations() {
 mod on_disk {
     use super::*;
     use crate::frontier::{
-        durable::{Checkpoint, Durable, Listener, News, Opening},
+        durable::{Checkpoint, Durable, Listener, News},
         laws::{operations::Operation, trial::domain_of},
         stores::fjall::{FjallStore, open_state},
-        windowed::testing::{Tiny, crash, sync, tiny},
+        windowed::testing::sync,
     };
 
     /// Frontiers with hardly any memory, each in a directory that outlives it.

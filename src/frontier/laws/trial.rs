@@ -268,7 +268,8 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     fn sync(&mut self) -> Result<()> {
-        let Some(ticket) = self.frontier()?.durable().map(|durable| durable.acknowledge()) else { return Ok(()) };
+        let Some(durable) = self.frontier()?.durable() else { return Ok(()) };
+        let ticket = durable.acknowledge();
         self.commit()?;
         self.await_stored(ticket)?;
         self.safe = self.commits.len() - 1;

@@ -3,3 +3,5 @@
 
 #[cfg_attr(not(feature = "disk"), path = "no_fjall.rs")]
 pub mod fjall;
+#[cfg(test)]
+pub(super) mod tables;

@@ -20,23 +20,26 @@ use crate::{
     request::Request,
 };
 
-/// What the store was asked about fingerprints.
+/// A question about fingerprints that the store has not answered.
 pub(super) struct Question {
-    /// All that it is about, whether they were known or not.
+    /// All fingerprints of the look-up, also those that were in memory.
     fingerprints: Vec<Fingerprint>,
     generation: u64,
 }
 
-/// What is done in so long is committed together: each commit costs as much as some pages. A page whose commit a crash
-/// prevents is crawled again.
+/// What is done within this time is committed together, because each commit costs as much as some pages. A page whose
+/// commit a crash prevents is crawled again.
 const GATHER: Duration = Duration::from_millis(25);
+
+/// The same where somebody waits for the commit, such as a seed's sender.
+const GATHER_AWAITED: Duration = Duration::from_millis(2);
 
 /// So many changes are committed without waiting for more.
 const MAX_GATHERED: usize = 2_000;
 
 impl WindowedFrontier {
-    /// Asks the store for those that are not known; answers whether there are any. Those that are known are kept at
-    /// least as long as the answer counts.
+    /// Asks the store for those that are not in memory; returns whether there are any. Those in memory are kept there at
+    /// least until the answer has been used.
     pub(super) fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) -> bool {
         let generation = self.recent.generation();
         let unknown = fingerprints.iter().copied().filter(|fingerprint| !self.recent.refresh(fingerprint));
@@ -49,17 +52,18 @@ impl WindowedFrontier {
         asked
     }
 
-    /// Takes the answer to a question in; `None` if it has come too late to count, and was asked again.
+    /// Takes in the answer to a question; `None` if it came too late to count, and was asked again.
     fn take_seen(&mut self, ticket: Ticket, seen: Vec<(Fingerprint, u32)>) -> Option<Ticket> {
         let question = self.questions.remove(&ticket)?;
         if !self.recent.has_forgotten_since(question.generation) {
             for (fingerprint, at) in seen {
-                // It may have been taken in anew since.
+                // It may have been taken in again since the question.
                 let at = self.recent.seen_at(&fingerprint).map_or(at, |known| known.max(at));
                 self.recent.insert(fingerprint, at);
             }
         }
-        // What came between question and answer may be forgotten already, or what was known when it was asked.
+        // Fingerprints that came between question and answer may be forgotten already, or those that were in memory
+        // when it was asked.
         let too_late = self.recent.has_forgotten_since(question.generation);
         let asked_again = too_late && self.ask(ticket, question.fingerprints);
         (!asked_again).then_some(ticket)
@@ -113,6 +117,9 @@ impl Durable for WindowedFrontier {
         if !self.reads.is_empty() || self.transaction.changes.len() >= MAX_GATHERED {
             return Some(self.committed);
         }
+        if self.transaction.is_awaited() {
+            return Some(self.committed + GATHER_AWAITED);
+        }
         (!self.transaction.is_empty()).then(|| self.committed + GATHER)
     }
 
@@ -136,9 +143,9 @@ impl Durable for WindowedFrontier {
         let order = Order::Robots { ticket, origin: origin.to_owned() };
         // What is not committed yet is not in the store, so the question waits for the commit.
         if self.transaction.is_empty() {
-            self.link.send(order)
+            self.link.send(order);
         } else {
-            self.reads.push(order)
+            self.reads.push(order);
         }
         Some(ticket)
     }

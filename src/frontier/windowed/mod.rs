@@ -1,17 +1,18 @@
 //! The windowed frontier: larger than memory, and there again after a crash. Knows no database.
 //!
 //! It runs on the scheduler's thread and never waits. It holds a window of the first requests of each domain's queue,
-//! the loans, and the fingerprints that came last. All else is in a [`Store`], which has a thread of its own
+//! the loans, and the fingerprints that came last. All else is in a [`Store`](store::Store), which has a thread of its own
 //! (`store_thread`).
 
-mod clock;
+mod calendar;
 mod durable;
+pub mod entry;
 mod opening;
 mod recent;
 pub mod state;
 pub mod store;
 mod store_thread;
-pub mod window;
+mod window;
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,12 +20,13 @@ use hashbrown::{HashMap, HashSet};
 
 pub use self::opening::open;
 use self::{
-    clock::Clock,
+    calendar::Calendar,
     durable::Question,
+    entry::{Entry, Place},
     recent::RecentlySeen,
     store::{Change, QueuePart},
     store_thread::{Order, StoreLink, Transaction},
-    window::{Entry, Place, Window},
+    window::Window,
 };
 use super::{
     Drained, Frontier, LeaseId, Leased, Left, Next, Offered,
@@ -36,7 +38,7 @@ use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Re
 pub(super) struct WindowedFrontier {
     queues: HashMap<Domain, Window>,
     leases: HashMap<LeaseId, Loan>,
-    /// The numbers of the entries that are in memory, so that what is read beside them is not taken for more.
+    /// The numbers of the entries that are in memory or on loan: a part of a queue that is read may hold them again.
     held: HashSet<u64>,
     recent: RecentlySeen,
     questions: HashMap<Ticket, Question>,
@@ -48,12 +50,12 @@ pub(super) struct WindowedFrontier {
     next: u64,
     seen: u64,
     recrawl: Recrawl,
-    clock: Clock,
+    calendar: Calendar,
     /// What was done since the last commit.
     transaction: Transaction,
-    /// When that was.
+    /// When the last commit was.
     committed: Instant,
-    /// Questions that wait for the commit.
+    /// Questions that are sent after the next commit.
     reads: Vec<Order>,
     /// The domains whose queues have changed since the last commit.
     touched: Vec<Domain>,
@@ -84,23 +86,23 @@ impl Default for Sizes {
         Self {
             // About 90 MB.
             all: 200_000,
-            // What a fast domain needs while the store is busy with a sync.
+            // As many as a fast domain uses up while the store syncs.
             of_a_domain: 8_192,
             // About 20 MB for each of two. A crawl of fewer pages never asks its store what it has seen.
             generation: 800_000,
-            // Under a second. Each time from another place on, so that all have their turn.
+            // Takes under a second. Each opening begins elsewhere, so that all have their turn.
             looked_through: 1_000_000,
         }
     }
 }
 
-/// The fewest requests that are read at once, as each reading costs as much as some of them.
-const FEWEST_READ: usize = 8;
+/// The fewest requests that are read at once: a read costs as much as some of them.
+const MIN_READ: usize = 8;
 
-/// The most requests that are read at once: more would keep the store from others for too long.
+/// The most requests that are read at once: a longer read would hold up other domains.
 const MAX_READ: usize = 1_024;
 
-/// When so many requests of a domain wait for a later time, those behind them are not looked at.
+/// The most delayed requests of a domain in memory: with so many, no further entries of its queue are read.
 const MAX_DELAYED: usize = 1_024;
 
 impl WindowedFrontier {
@@ -109,20 +111,20 @@ impl WindowedFrontier {
         self.next
     }
 
-    /// How many requests a domain may have in memory now: fewer when there are many domains.
+    /// Returns how many requests a domain may have in memory now: fewer when there are many domains.
     fn share(&self) -> usize {
         if self.in_memory >= self.sizes.all {
             return 1;
         }
         let even = self.sizes.all / 2 / self.queues.len().max(1);
-        even.max(FEWEST_READ).min(self.sizes.of_a_domain)
+        even.max(MIN_READ).min(self.sizes.of_a_domain)
     }
 
-    /// Asks the store for more of a domain's queue, unless it was asked already. What is not committed yet is not in
-    /// the store, so the question waits for the commit.
-    fn read(&mut self, domain: &Domain, most: usize) {
+    /// Asks the store for more of a domain's queue, unless it was asked already. The store does not have what is not
+    /// committed yet, so then the question waits for the commit.
+    fn read(&mut self, domain: &Domain, max: usize) {
         let Some(from) = self.queues.get_mut(domain).and_then(Window::begin_reading) else { return };
-        let order = Order::Read { domain: domain.clone(), from, most };
+        let order = Order::Read { domain: domain.clone(), from, max };
         if self.transaction.is_empty() {
             self.link.send(order);
         } else {
@@ -138,7 +140,9 @@ impl WindowedFrontier {
             let entries = read.entries.into_iter().filter(|entry| !removed.contains(&entry.entry.place.age));
             let entries = entries.filter(|entry| self.held.insert(entry.entry.place.age));
             let entries: Vec<_> = entries
-                .map(|stored| (stored.entry, stored.not_before.map(|at| self.clock.instant(at)).filter(|at| *at > now)))
+                .map(|stored| {
+                    (stored.entry, stored.not_before.map(|at| self.calendar.instant(at)).filter(|at| *at > now))
+                })
                 .collect();
             new = entries.len();
             entries
@@ -146,7 +150,7 @@ impl WindowedFrontier {
         let is_empty = queue.stored == 0;
         self.in_memory += new;
         if is_empty {
-            // It was kept for this answer only.
+            // The window of an empty queue was kept only for this answer.
             self.touch(domain);
         }
     }
@@ -165,7 +169,7 @@ impl WindowedFrontier {
             entry.attempts -= 1;
         }
         if attempted || not_before.is_some() {
-            let not_before = not_before.map(|at| self.clock.millis(at));
+            let not_before = not_before.map(|at| self.calendar.millis(at));
             self.transaction.put(&domain, &entry, not_before);
         }
         if let Some(queue) = self.queues.get_mut(&domain) {
@@ -191,7 +195,7 @@ impl WindowedFrontier {
 
 impl Frontier for WindowedFrontier {
     fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
-        let now = self.clock.second(now);
+        let now = self.calendar.second(now);
         let seen_at = self.recent.seen_at(&fingerprint);
         if !request.dont_filter && seen_at.is_some_and(|seen_at| !self.recrawl.is_due(seen_at, now)) {
             return Offered::AlreadySeen;
@@ -218,7 +222,7 @@ impl Frontier for WindowedFrontier {
     }
 
     fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool {
-        self.recent.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.clock.second(now)))
+        self.recent.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.calendar.second(now)))
     }
 
     fn look_up(&mut self, fingerprints: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
@@ -243,7 +247,7 @@ impl Frontier for WindowedFrontier {
         queue.lent += 1;
         let runs_low = queue.has_more() && queue.ready() < share / 4;
         self.in_memory -= 1;
-        if runs_low && share > FEWEST_READ {
+        if runs_low && share > MIN_READ {
             self.read(domain, share.min(MAX_READ));
         }
         entry.attempts += 1;
@@ -281,9 +285,9 @@ impl Frontier for WindowedFrontier {
         Some(self.take_back(loan, not_before, attempted))
     }
 
-    fn drain(&mut self, domain: &Domain, most: usize) -> Drained {
+    fn drain(&mut self, domain: &Domain, max: usize) -> Drained {
         let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
-        let entries = queue.take_any(most);
+        let entries = queue.take_any(max);
         let left = match (queue.ready() + queue.delayed(), queue.has_more()) {
             (0, false) => Left::Nothing,
             (0, true) => Left::Coming,

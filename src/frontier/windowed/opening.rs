@@ -6,7 +6,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{
     Sizes, WindowedFrontier,
-    clock::Clock,
+    calendar::Calendar,
     recent::RecentlySeen,
     store::{Batch, Change, Contents, Store},
     store_thread::{StoreLink, Transaction},
@@ -33,12 +33,12 @@ pub(super) fn open_sized(
     opening: Opening,
     sizes: Sizes,
 ) -> Result<(WindowedFrontier, Resumed)> {
-    let clock = Clock::now();
+    let calendar = Calendar::now();
     let Opening { settings, recrawl, now } = opening;
     let mut contents = store.load()?;
     let changed = compare_settings(&store, contents.settings.take(), &settings)?;
     if recrawl.revisit_after.is_some() {
-        let now = clock.second(now);
+        let now = calendar.second(now);
         forget_due(&store, &mut contents, sizes.looked_through, |seen_at| recrawl.is_due(seen_at, now))?;
     }
     let (next, seen) = contents.counters.as_ref().map_or((0, 0), |counters| (counters.next, counters.seen));
@@ -64,8 +64,8 @@ pub(super) fn open_sized(
         next,
         seen,
         recrawl,
-        committed: clock.start(),
-        clock,
+        committed: calendar.start(),
+        calendar,
         transaction: Transaction::default(),
         reads: Vec::new(),
         touched: Vec::new(),

@@ -2,7 +2,7 @@
 
 use crate::{frontier::seen::Seen, identity::Fingerprint, recrawl::Recrawl};
 
-/// Two generations of fingerprints: when the younger is full, the elder is forgotten.
+/// Two generations of fingerprints: when the younger one is full, the older one is forgotten.
 #[derive(Debug)]
 pub struct RecentlySeen {
     young: Seen,
@@ -28,12 +28,12 @@ impl RecentlySeen {
         self.young.insert(fingerprint, at);
     }
 
-    /// Returns when the fingerprint was last seen, if that was lately; 0 where no times are kept.
+    /// Returns the second at which the fingerprint was last taken in, if it is still here; 0 where no times are kept.
     pub fn seen_at(&self, fingerprint: &Fingerprint) -> Option<u32> {
         self.young.seen_at(fingerprint).or_else(|| self.old.seen_at(fingerprint))
     }
 
-    /// Keeps a fingerprint as if it had come now, if it came lately; tells whether it did.
+    /// Keeps a fingerprint for as long as one that comes now, if it is still here; tells whether it is.
     pub fn refresh(&mut self, fingerprint: &Fingerprint) -> bool {
         if self.young.seen_at(fingerprint).is_none() {
             let Some(at) = self.old.seen_at(fingerprint) else { return false };
@@ -42,22 +42,22 @@ impl RecentlySeen {
         true
     }
 
-    /// Tells whether what came lately is all that ever came: then what is not in here is new.
+    /// Tells whether nothing was ever forgotten: then a fingerprint that is not here is new.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// There is more than is in here.
+    /// Notes that there are more fingerprints than are here.
     pub fn forget_completeness(&mut self) {
         self.complete = false;
     }
 
-    /// Names the moment, for [`RecentlySeen::has_forgotten_since`].
+    /// Names this moment, for [`RecentlySeen::has_forgotten_since`].
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Tells whether something may have come after that moment and be forgotten by now.
+    /// Tells whether a fingerprint that came after that moment may be forgotten by now.
     pub fn has_forgotten_since(&self, generation: u64) -> bool {
         self.generation >= generation + 2
     }

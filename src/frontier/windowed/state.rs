@@ -6,8 +6,8 @@ use serde::Serialize;
 
 pub use super::store::DeadLetter;
 use super::{
+    entry::{Entry, Place},
     store::{Batch, Change, Contents, Counters, Store, StoredEntry},
-    window::{Entry, Place},
 };
 use crate::{
     domain::Domain,
@@ -38,9 +38,9 @@ pub struct Summary {
     pub problems: Vec<String>,
 }
 
-/// A line of an export.
+/// A request as it is exported.
 #[derive(Serialize)]
-struct Line<'a> {
+struct ExportedRequest<'a> {
     domain: &'a Domain,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,17 +66,25 @@ impl State {
     /// # Errors
     /// It cannot be read.
     pub fn summary(&self) -> Result<Summary> {
+        let mut summary = self.counted()?;
+        self.count_dead(&mut summary)?;
+        Ok(summary)
+    }
+
+    /// Returns what the counters say.
+    fn counted(&self) -> Result<Summary> {
         let Contents { counters, waiting, .. } = self.store.load()?;
         let Counters { checkpoint, seen, .. } = counters.unwrap_or_default();
         let queued = waiting.iter().map(|(_, count)| count).sum();
-        let mut dead = 0;
-        // Only `verify` tells of damage.
-        let _ = self.store.each_dead(&mut |_, _| {
-            dead += 1;
-            ControlFlow::Continue(())
-        });
         let ledger = Ledger { queued, leased: 0, ..checkpoint.ledger };
-        Ok(Summary { ledger, seen, domains: waiting.len(), dead, problems: Vec::new() })
+        Ok(Summary { ledger, seen, domains: waiting.len(), dead: 0, problems: Vec::new() })
+    }
+
+    fn count_dead(&self, summary: &mut Summary) -> Result<()> {
+        self.store.each_dead(&mut |_, _| {
+            summary.dead += 1;
+            ControlFlow::Continue(())
+        })
     }
 
     /// Reads everything, checksums included, and compares what the state says of itself with what is there.
@@ -84,7 +92,7 @@ impl State {
     /// # Errors
     /// Not even its counters can be read.
     pub fn verify(&self) -> Result<Summary> {
-        let mut summary = self.summary()?;
+        let mut summary = self.counted()?;
         let mut problems = Problems(Vec::new());
         let mut found = BTreeMap::<Domain, u64>::new();
         problems.note(self.store.each_queued(&mut |domain, _| {
@@ -108,7 +116,7 @@ impl State {
         if seen != summary.seen {
             problems.add(format!("{seen} fingerprints are there, and {} are said to be", summary.seen));
         }
-        problems.note(self.store.each_dead(&mut |_, _| ControlFlow::Continue(())));
+        problems.note(self.count_dead(&mut summary));
         if !summary.ledger.adds_up() {
             problems.add(format!("the ledger does not add up: {:?}", summary.ledger));
         }
@@ -224,7 +232,7 @@ impl State {
 
 fn write_line(output: &mut impl io::Write, domain: &Domain, stored: &StoredEntry) -> io::Result<()> {
     let Entry { attempts, request, .. } = &stored.entry;
-    let line = Line { domain, attempts: *attempts, not_before_ms: stored.not_before, request };
+    let line = ExportedRequest { domain, attempts: *attempts, not_before_ms: stored.not_before, request };
     serde_json::to_writer(&mut *output, &line)?;
     output.write_all(b"\n")
 }

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::window::{Entry, Place};
+use super::entry::{Entry, Place};
 use crate::{
     domain::Domain,
     error::{Error, Result},

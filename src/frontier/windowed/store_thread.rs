@@ -16,8 +16,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
+    entry::{Entry, Place},
     store::{Batch, Change, Counters, QueuePart, Store},
-    window::{Entry, Place},
 };
 use crate::{
     clock,
@@ -27,14 +27,14 @@ use crate::{
     identity::Fingerprint,
 };
 
-/// What the scheduler wants of the store.
+/// What the scheduler asks of the store.
 pub enum Order {
     /// Store this, whole or not at all.
     Store(Transaction),
     /// Which of these were seen, and when?
     Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
     /// What stands in a domain's queue from here on?
-    Read { domain: Domain, from: Place, most: usize },
+    Read { domain: Domain, from: Place, max: usize },
     /// What is kept of this origin's robots file?
     Robots { ticket: Ticket, origin: String },
     /// Store what has come, and end.
@@ -85,6 +85,11 @@ impl Transaction {
         self.changes.is_empty() && self.tickets.is_empty()
     }
 
+    /// Tells whether somebody waits until it is stored.
+    pub fn is_awaited(&self) -> bool {
+        !self.tickets.is_empty()
+    }
+
     /// Completes the transaction.
     pub fn end(&mut self, checkpoint: Checkpoint, next: u64, seen: u64) {
         self.counters = Counters { checkpoint, next, seen };
@@ -101,24 +106,24 @@ pub struct StoreLink {
 
 struct Shared {
     answers: Mutex<VecDeque<Answer>>,
-    /// Whether the scheduler was told of answers that it has not fetched.
+    /// Whether the scheduler was told of answers and has not taken all of them.
     told: AtomicBool,
-    /// Changes that were ordered and are not stored.
+    /// Changes that were ordered and are not stored yet.
     backlog: AtomicUsize,
-    /// Whether the scheduler waits for room.
+    /// Whether the scheduler waits for `Answer::Room`.
     behind: AtomicBool,
     listener: OnceLock<Arc<dyn Listener>>,
     #[cfg(test)]
     crashed: AtomicBool,
 }
 
-/// How often what was stored is made to survive a power cut.
+/// The longest that a power cut may take back.
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 
-/// Changes that wait for the store before no more permits are granted: about 10 MB.
+/// Changes that may wait for the store before the scheduler grants no more permits: about 10 MB.
 const MAX_BACKLOG: usize = 20_000;
 
-/// The most changes that are stored in one batch; others wait for their answers meanwhile.
+/// The most changes in one batch: questions wait for its end.
 const MAX_IN_A_BATCH: usize = 4_000;
 
 impl StoreLink {
@@ -136,7 +141,7 @@ impl StoreLink {
             #[cfg(test)]
             crashed: AtomicBool::new(false),
         });
-        // Unbounded as a queue, bounded by the backlog: while that is large no work is taken on.
+        // The channel has no bound of its own; `MAX_BACKLOG` bounds it, since no work is taken on beyond.
         let (orders, inbox) = channel();
         let owner = StoreThread { store, shared: shared.clone(), failed: None, synced: clock::now(), dirty: false };
         let run = move || owner.run(&inbox);
@@ -155,7 +160,7 @@ impl StoreLink {
     /// Sends an order.
     pub fn send(&self, order: Order) {
         self.shared.backlog.fetch_add(order.weight(), Ordering::Relaxed);
-        // A thread that is gone has said why.
+        // A thread that has ended has sent `Answer::Failed` before.
         drop(self.orders.send(order));
     }
 
@@ -164,7 +169,7 @@ impl StoreLink {
         let mut answers = self.shared.answers();
         let answer = answers.pop_front();
         if answer.is_none() {
-            // While the answers are held: what comes next is told anew.
+            // Under the lock of the answers, so that the next one is told anew.
             self.shared.told.store(false, Ordering::SeqCst);
         }
         answer
@@ -176,7 +181,7 @@ impl StoreLink {
         if behind {
             self.shared.behind.store(true, Ordering::SeqCst);
         }
-        // It may have caught up in between and not have known that somebody waits.
+        // The store may have caught up between the two lines above, when it did not know yet that somebody waits.
         behind && self.shared.backlog.load(Ordering::SeqCst) > MAX_BACKLOG
     }
 
@@ -242,7 +247,7 @@ impl<S: Store> StoreThread<S> {
             let first = match inbox.recv_timeout(wait) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
-                // Dropped without an end: as a crash.
+                // The frontier was dropped without being closed: what was not ordered is lost, as in a crash.
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             #[cfg(test)]
@@ -256,14 +261,14 @@ impl<S: Store> StoreThread<S> {
             }
             if let Some(closed) = closed {
                 let result = self.failed.take().map_or(Ok(()), Err);
-                // The directory is free before anybody hears of the end.
+                // Closed first, so that whoever hears of the end can open the store again.
                 drop(self.store);
                 return drop(closed.send(result));
             }
         }
     }
 
-    /// Stores what has come in together, then answers: what is read holds all that was ordered before.
+    /// Applies everything that has come in as one batch, then answers: a read sees all that was ordered before it.
     fn work_off(
         &mut self,
         first: Option<Order>,
@@ -293,7 +298,9 @@ impl<S: Store> StoreThread<S> {
         if weight > 0 {
             self.dirty = true;
             if self.attempt(|store| store.apply(batch)).is_some() {
-                tickets.into_iter().for_each(|ticket| self.shared.answer(Answer::Stored(ticket)));
+                for ticket in tickets {
+                    self.shared.answer(Answer::Stored(ticket));
+                }
             }
             let before = self.shared.backlog.fetch_sub(weight, Ordering::SeqCst);
             if before - weight <= MAX_BACKLOG && self.shared.behind.swap(false, Ordering::SeqCst) {
@@ -314,8 +321,8 @@ impl<S: Store> StoreThread<S> {
                     self.shared.answer(Answer::Seen { ticket, seen });
                 }
             }
-            Order::Read { domain, from, most } => {
-                if let Some(read) = self.attempt(|store| store.queue(&domain, from, most)) {
+            Order::Read { domain, from, max } => {
+                if let Some(read) = self.attempt(|store| store.queue(&domain, from, max)) {
                     self.shared.answer(Answer::Read { domain, read });
                 }
             }
@@ -328,7 +335,7 @@ impl<S: Store> StoreThread<S> {
         }
     }
 
-    /// Does something with the store, unless that has failed before. The first failure is the one that is told.
+    /// Does something with the store, unless it has failed before. Only the first failure is told.
     fn attempt<T>(&mut self, act: impl FnOnce(&S) -> Result<T>) -> Option<T> {
         if self.failed.is_some() {
             return None;
@@ -346,5 +353,5 @@ impl<S: Store> StoreThread<S> {
     }
 }
 
-/// The store looks round so often when nothing comes.
+/// How often the thread wakes when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(3_600);

@@ -1,67 +1,10 @@
 //! Window: the part of one domain's queue that is in memory, and what is known of the rest. Knows no store and no loans.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::BinaryHeap,
-    sync::Arc,
-    time::Instant,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
 use hashbrown::HashSet;
 
-use crate::request::Request;
-
-/// Where an entry stands in its domain's queue: by priority, then by age. The field order is the rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The priority, turned round so that what goes first is least.
-    pub rank: u32,
-    /// The entry's number; no two are the same.
-    pub age: u64,
-}
-
-impl Place {
-    /// The first place there can be.
-    pub const FIRST: Self = Self { rank: 0, age: 0 };
-
-    /// Creates the place of an entry.
-    pub fn new(priority: i32, age: u64) -> Self {
-        Self { rank: !(priority.cast_unsigned() ^ 0x8000_0000), age }
-    }
-
-    /// Returns the place right behind.
-    pub fn behind(self) -> Self {
-        Self { age: self.age + 1, ..self }
-    }
-}
-
-/// A request and its place.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Where it stands.
-    pub place: Place,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// The request.
-    pub request: Arc<Request>,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.place.cmp(&other.place)
-    }
-}
+use super::entry::{Entry, Place};
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Delayed {
@@ -71,7 +14,7 @@ struct Delayed {
 
 /// One domain's queue, of which the first entries are in memory.
 ///
-/// Whatever is only in the store stands at or behind `floor`; so what is in memory and before it goes first.
+/// Every entry that is only in the store stands at or behind `floor`. So an entry in memory before `floor` is the next.
 #[derive(Debug, Default)]
 pub struct Window {
     ready: BinaryHeap<Reverse<Entry>>,
@@ -87,7 +30,7 @@ pub struct Window {
     pub touched: bool,
 }
 
-/// What has happened since the store was asked for more.
+/// What has changed since the store was asked for more, and may be missing in its answer.
 #[derive(Debug, Default)]
 struct Reading {
     /// Entries that are gone: the answer may hold them still.
@@ -102,9 +45,9 @@ impl Window {
         Self { floor: Some(Place::FIRST), stored, ..Self::default() }
     }
 
-    /// Tells whether a new entry can be kept in memory beside fewer than `most` others.
-    pub fn takes(&self, place: Place, most: usize) -> bool {
-        self.ready.len() < most && self.floor.is_none_or(|floor| place < floor)
+    /// Tells whether a new entry can be kept in memory beside fewer than `max` others.
+    pub fn takes(&self, place: Place, max: usize) -> bool {
+        self.ready.len() < max && self.floor.is_none_or(|floor| place < floor)
     }
 
     /// Keeps an entry in memory.
@@ -147,10 +90,10 @@ impl Window {
     }
 
     /// Takes out at most so many of those in memory, whether they have to wait or not.
-    pub fn take_any(&mut self, most: usize) -> Vec<Entry> {
+    pub fn take_any(&mut self, max: usize) -> Vec<Entry> {
         let delayed = |queue: &mut Self| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry);
         let next = || self.ready.pop().map(|Reverse(entry)| entry).or_else(|| delayed(self));
-        std::iter::from_fn(next).take(most).collect()
+        std::iter::from_fn(next).take(max).collect()
     }
 
     /// Tells whether something waits, here or in the store.
@@ -195,8 +138,8 @@ impl Window {
         self.reading.is_some()
     }
 
-    /// Takes in what was read up to `next`, `None` for up to the end. `choose` is told what is gone since the question,
-    /// and returns what was not in memory before.
+    /// Takes in what was read up to `next`, `None` for the end of the queue. `choose` gets the entries that are gone since
+    /// the question, and returns those to keep in memory.
     pub fn end_reading(
         &mut self,
         next: Option<Place>,
@@ -218,7 +161,7 @@ impl Window {
     }
 }
 
-/// `None` is behind every place.
+/// Lowers a floor to a place; `None` is behind every place.
 fn lower(floor: &mut Option<Place>, to: Option<Place>) {
     *floor = match (*floor, to) {
         (Some(floor), Some(to)) => Some(floor.min(to)),

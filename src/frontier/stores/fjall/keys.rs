@@ -1,6 +1,6 @@
 //! Keys: how rows are named, so that the database sorts them as the frontier needs them. Knows no values.
 
-use crate::{domain::Domain, frontier::windowed::window::Place};
+use crate::{domain::Domain, frontier::windowed::entry::Place};
 
 /// How many entries a domain has.
 pub(super) const WAITING: u8 = b'w';
@@ -8,6 +8,8 @@ pub(super) const WAITING: u8 = b'w';
 pub(super) const HISTORY: u8 = b'p';
 /// A seed whose host is in the scope.
 pub(super) const INCLUDED: u8 = b'i';
+/// The robots file of an origin.
+pub(super) const ROBOTS: u8 = b'r';
 /// A request that failed for good.
 pub(super) const DEAD: u8 = b'd';
 

@@ -1,8 +1,9 @@
 //! The driver for fjall, an embedded LSM tree: a state in a directory. The only folder that names the crate.
 //!
-//! Four keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → when it was last taken in),
-//! `robots` (origin → robots file) and `meta` (all else, each kind of key with its own first byte). A batch over all of
-//! them is stored whole or not at all.
+//! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → when it was last taken in) and
+//! `meta` (all else, each kind of key with its own first byte). A batch over all three is stored whole or not at all. What
+//! a later version keeps beside them goes to `meta` too: a process that is killed while it adds a keyspace to a store
+//! leaves a store that does not open again.
 
 mod create;
 mod keys;
@@ -22,7 +23,7 @@ use serde::Serialize;
 use url::Url;
 
 use self::{
-    keys::{DEAD, HISTORY, INCLUDED, WAITING, domain_of, meta_key, queue_key, split_queue_key, u32_of, u64_of},
+    keys::{DEAD, HISTORY, INCLUDED, ROBOTS, WAITING, domain_of, meta_key, queue_key, split_queue_key, u32_of, u64_of},
     lock::lock,
     order::in_order,
 };
@@ -30,9 +31,9 @@ use super::super::{
     durable::{Opened, Opening, RobotsFile},
     windowed::{
         self,
+        entry::{Entry, Place},
         state::State,
         store::{Batch, Change, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
-        window::{Entry, Place},
     },
 };
 use crate::{
@@ -68,7 +69,6 @@ pub struct FjallStore {
     database: Database,
     queue: Keyspace,
     seen: Keyspace,
-    robots: Keyspace,
     meta: Keyspace,
     /// Held as long as the directory is open; `None` where the caller holds it.
     _lock: Option<File>,
@@ -124,14 +124,12 @@ impl FjallStore {
             let seen = || options().data_block_compression_policy(CompressionPolicy::disabled());
             let seen = database.keyspace("seen", seen)?;
             let meta = database.keyspace("meta", || options().max_memtable_size(MAX_MEMTABLE / 2))?;
-            // A state of an earlier version has no robots files; it gets the keyspace now.
-            let robots = database.keyspace("robots", || options().max_memtable_size(MAX_MEMTABLE / 4))?;
-            Ok((database, queue, seen, robots, meta))
+            Ok((database, queue, seen, meta))
         };
         // The store asserts what it believes of its files; a damaged one can break that.
         let opened = std::panic::catch_unwind(open).map_err(|panic| damaged(&windowed::message_of(&*panic)))?;
-        let (database, queue, seen, robots, meta) = opened.map_err(|error| damaged(&error))?;
-        Ok(Self { dir: dir.to_owned(), database, queue, seen, robots, meta, _lock: lock })
+        let (database, queue, seen, meta) = opened.map_err(|error| damaged(&error))?;
+        Ok(Self { dir: dir.to_owned(), database, queue, seen, meta, _lock: lock })
     }
 
     fn check_schema(&self) -> Result<()> {
@@ -153,7 +151,7 @@ impl FjallStore {
     /// Brings all that is in the journal to where it is read from.
     #[cfg(test)]
     pub fn flush(&self) {
-        for keyspace in [&self.queue, &self.seen, &self.robots, &self.meta] {
+        for keyspace in [&self.queue, &self.seen, &self.meta] {
             keyspace.rotate_memtable_and_wait().unwrap();
         }
     }
@@ -229,7 +227,7 @@ impl Store for FjallStore {
                 Change::Include(_) => stored.insert(&self.meta, key, []),
                 Change::Bury { dead, .. } => stored.insert(&self.meta, key, to_json(&dead)?),
                 Change::Unbury { .. } | Change::Forget { .. } => stored.remove(&self.meta, key),
-                Change::Robots { file, .. } => stored.insert(&self.robots, key, file.to_bytes()),
+                Change::Robots { file, .. } => stored.insert(&self.meta, key, file.to_bytes()),
             }
         }
         for (domain, count) in batch.waiting {
@@ -271,7 +269,7 @@ impl Store for FjallStore {
     }
 
     fn robots(&self, origin: &str) -> Result<Option<RobotsFile>> {
-        let value = self.robots.get(origin).map_err(|error| self.damaged(&error))?;
+        let value = self.meta.get(meta_key(ROBOTS, origin)).map_err(|error| self.damaged(&error))?;
         let read = |value: fjall::Slice| {
             RobotsFile::from_bytes(&value).ok_or_else(|| self.damaged(&"a robots file is cut short"))
         };

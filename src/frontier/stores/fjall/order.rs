@@ -1,6 +1,6 @@
 //! Order: which row each change of a batch concerns, and the changes sorted by it. Knows no database.
 
-use super::keys::{HISTORY, INCLUDED, dead_key, meta_key, queue_key};
+use super::keys::{HISTORY, INCLUDED, ROBOTS, dead_key, meta_key, queue_key};
 use crate::frontier::windowed::store::Change;
 
 /// The keyspace and the key of a change.
@@ -13,7 +13,6 @@ pub(super) enum Table {
     Queue,
     Seen,
     Meta,
-    Robots,
 }
 
 impl Target {
@@ -29,7 +28,7 @@ impl Target {
             }
             Change::Include(url) => Self(Table::Meta, meta_key(INCLUDED, url.as_str())),
             Change::Bury { number, .. } | Change::Unbury { number } => Self(Table::Meta, dead_key(*number)),
-            Change::Robots { origin, .. } => Self(Table::Robots, origin.as_bytes().to_vec()),
+            Change::Robots { origin, .. } => Self(Table::Meta, meta_key(ROBOTS, origin)),
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Clock: instants, which end with the process, as times that do not.
+//! Calendar: turns instants, which have a meaning in one process only, into times of day that can be stored, and back.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Translates by one pair of readings, so that what is stored and read back by one process is the same instant.
+/// Goes by one pair of readings, so that an instant which one process stores and reads back is the same.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub struct Calendar {
     instant: Instant,
     /// Since 1970.
     time: Duration,
 }
 
-impl Clock {
+impl Calendar {
     /// Reads both clocks.
     #[allow(clippy::disallowed_methods, reason = "the one place where the two kinds of time meet")]
     pub fn now() -> Self {
@@ -45,8 +45,8 @@ impl Clock {
         }
     }
 
-    /// Returns milliseconds since 1970 as an instant. What is so long past that no instant names it is long past;
-    /// what a clock that was set back puts further ahead than a year is a year ahead.
+    /// Returns milliseconds since 1970 as an instant. A time so long past that no instant names it becomes the start of
+    /// this process. A time more than a year ahead, as after a clock was set back, becomes a year ahead.
     pub fn instant(&self, millis: u64) -> Instant {
         let time = Duration::from_millis(millis);
         match time.checked_sub(self.time) {
@@ -65,10 +65,10 @@ mod tests {
     #[test]
     fn an_instant_that_was_stored_is_never_earlier_when_read_back() {
         let now = Instant::now();
-        let clock = Clock::at(now, SystemTime::now());
+        let calendar = Calendar::at(now, SystemTime::now());
         for ahead in [0, 1, 999_999, 1_000_001, 7_777_777_777] {
             let at = now + Duration::from_nanos(ahead);
-            let back = clock.instant(clock.millis(at));
+            let back = calendar.instant(calendar.millis(at));
             assert!(back >= at && back - at <= Duration::from_millis(1));
         }
     }

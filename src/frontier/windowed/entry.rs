@@ -1,0 +1,58 @@
+//! Entry: a request in a domain's queue, and its place there. Knows no queue and no store.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use crate::request::Request;
+
+/// Where an entry stands in its domain's queue: by priority, then by age. The field order is the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The priority, turned round so that what goes first is least.
+    pub rank: u32,
+    /// The entry's number; no two are the same.
+    pub age: u64,
+}
+
+impl Place {
+    /// The first place there can be.
+    pub const FIRST: Self = Self { rank: 0, age: 0 };
+
+    /// Creates the place of an entry.
+    pub fn new(priority: i32, age: u64) -> Self {
+        Self { rank: !(priority.cast_unsigned() ^ 0x8000_0000), age }
+    }
+
+    /// Returns the place right behind.
+    #[must_use]
+    pub fn behind(self) -> Self {
+        Self { age: self.age + 1, ..self }
+    }
+}
+
+/// A request in a domain's queue.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it stands.
+    pub place: Place,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The request.
+    pub request: Arc<Request>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place.cmp(&other.place)
+    }
+}
