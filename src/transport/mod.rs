@@ -27,6 +27,7 @@ pub mod proxy;
 pub(crate) mod raw_response;
 pub mod response_store;
 mod sockets;
+pub(crate) mod stored_response;
 pub mod tls;
 mod tls_error;
 mod tls_verifier;

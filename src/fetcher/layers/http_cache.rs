@@ -20,7 +20,8 @@ use crate::{
     transport::{
         SharedTransport,
         freshness::{Freshness, is_storable, judge},
-        response_store::{Key, ResponseStore, StoredResponse},
+        response_store::{Key, ResponseStore},
+        stored_response::StoredResponse,
     },
 };
 
