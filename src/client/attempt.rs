@@ -147,3 +147,109 @@ fn give_up(job: Job, source: FetchError, started: Instant) -> Next {
     job.fail(Error::Fetch { url, source, attempts, started_at, elapsed });
     Next::Ended
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, sync::Arc};
+
+    use futures_util::future::LocalBoxFuture;
+    use http::{HeaderMap, Method, header::LOCATION};
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+    use crate::{
+        client::job::RequestOptions,
+        domain::Domain,
+        permit::{Gate, Released},
+        politeness::Limits,
+        rate::Rate,
+        request::Request,
+        throttle::Throttle,
+        transport::body::Reservation,
+    };
+
+    /// Answers once, without a network.
+    struct Once(Cell<Option<Result<u16, NoResponse>>>);
+
+    impl Fetch for Once {
+        fn fetch<'a>(&'a self, permit: Permit, _: &'a Request, _: FetchContext<'a>) -> LocalBoxFuture<'a, FetchResult> {
+            drop(permit);
+            let response = self.0.take().unwrap().map(|status| RawResponse {
+                status,
+                headers: HeaderMap::from_iter([(LOCATION, "/there".parse().unwrap())]),
+                fetched_at: clock::wall(),
+                body: "body".into(),
+                is_cut: false,
+                reservation: Reservation::default(),
+            });
+            Box::pin(std::future::ready(FetchResult::offline(response)))
+        }
+    }
+
+    /// A queue that learns nothing, of a domain that may still refuse.
+    struct Patient;
+
+    impl JobQueue for Patient {
+        fn learn(&self, _: &RawResponse, _: Instant) -> bool {
+            true
+        }
+
+        fn requeue(&self, _: Job) {}
+    }
+
+    struct Nobody;
+
+    impl Released for Nobody {
+        fn released(&self, _: &Domain) {}
+    }
+
+    fn permit() -> Permit {
+        let gate = Gate::new(Domain::new("e.test"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
+        let now = clock::now();
+        gate.grant(now, now).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_follows_an_attempt_depends_on_its_result_and_on_the_rules() {
+        let obliging = || Rules {
+            retry: Retry { attempts: 2, ..Retry::default() },
+            follow_redirects: true,
+            retry_refusals: true,
+            canonical: CanonicalUrl::default(),
+            body: BodyLimits::default(),
+        };
+        let strict = || Rules { retry: Retry { attempts: 1, ..Retry::default() }, ..obliging() };
+        let plain = || Rules { follow_redirects: false, retry_refusals: false, ..obliging() };
+        let connect = || Err(NoResponse::Failed(FetchError::Connect("refused".into())));
+        // The path that is queued again, or nothing where the caller has its result.
+        let again = |path: &'static str| Some(path);
+        for (method, result, rules, follows) in [
+            (Method::GET, Ok(200), obliging(), None),
+            (Method::GET, Ok(404), obliging(), None),
+            (Method::GET, Ok(302), obliging(), again("/there")),
+            (Method::GET, Ok(302), plain(), None),
+            (Method::GET, Ok(429), obliging(), again("/here")),
+            (Method::GET, Ok(429), strict(), again("/here")),
+            (Method::GET, Ok(429), plain(), None),
+            (Method::POST, Ok(429), obliging(), None),
+            (Method::GET, Ok(502), obliging(), again("/here")),
+            (Method::GET, Ok(502), strict(), None),
+            (Method::POST, Ok(502), obliging(), None),
+            (Method::POST, connect(), obliging(), again("/here")),
+            (Method::GET, connect(), strict(), None),
+            (Method::POST, Err(NoResponse::Unsent), strict(), again("/here")),
+        ] {
+            let case = format!("{method} {result:?}");
+            let request = Request::new(method, "http://e.test/here".parse().unwrap());
+            let (job, mut reply) = Job::new(request, RequestOptions::default(), 0);
+            let fetch = Once(Cell::new(Some(result)));
+            match attempt(permit(), job, &fetch, &rules, &Patient).await {
+                Next::Again(job, _) => assert_eq!(Some(job.request.url.path()), follows, "{case}"),
+                Next::Ended => {
+                    assert_eq!(follows, None, "{case}");
+                    assert!(!matches!(reply.try_recv(), Err(TryRecvError::Empty)), "{case}: the caller waits for ever");
+                }
+            }
+        }
+    }
+}

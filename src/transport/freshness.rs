@@ -11,7 +11,7 @@ use std::{
 use http::{HeaderName, HeaderValue};
 use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
 
-use super::response_store::StoredResponse;
+use super::stored_response::StoredResponse;
 use crate::error::Result;
 
 /// What a stored response is good for.

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderName, HeaderValue};
 
-use super::response_store::StoredResponse;
+use super::stored_response::StoredResponse;
 use crate::error::{Error, Result};
 
 /// What a stored response is good for.

@@ -19,7 +19,8 @@ use crate::{
     transport::{
         SharedTransport,
         freshness::{Freshness, is_storable, judge},
-        response_store::{Key, ResponseStore, StoredResponse},
+        response_store::{Key, ResponseStore},
+        stored_response::StoredResponse,
     },
 };
 

@@ -12,7 +12,8 @@ use crate::{
     request::Request,
     transport::{
         raw_response::RawResponse,
-        response_store::{Key, ResponseStore, StoredResponse},
+        response_store::{Key, ResponseStore},
+        stored_response::StoredResponse,
     },
 };
 
