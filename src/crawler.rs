@@ -171,14 +171,16 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sends items to a pipeline; each of several gets every item.
+    /// Sends items to a pipeline; each of several gets every item. A page is done when every pipeline has acknowledged all
+    /// its items. [`PipelineError`](crate::pipeline::PipelineError) says what a pipeline can answer, and
+    /// [`Batching`](crate::pipeline::Batching) how it acknowledges many items together.
     #[must_use]
     pub fn pipeline(mut self, pipeline: impl Pipeline<S::Item>) -> Self {
         self.pipelines.push(Box::new(pipeline));
         self
     }
 
-    /// Calls a function with each item.
+    /// Calls a function with each item. A panic in it fails the item's page.
     #[must_use]
     pub fn each(self, call: impl Fn(&S::Item) + Send + Sync + 'static) -> Self {
         self.pipeline(Each::new(call))

@@ -23,7 +23,7 @@ pub struct Report {
     pub complaints: Vec<String>,
     /// What the settings let happen that whoever reads this has to know, such as unchecked certificates.
     pub warnings: Vec<String>,
-    /// Why the crawl's state, or its log, could not be written any more.
+    /// Why the crawl failed: its state, its log or a pipeline's output could not be written any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// The state that the crawl kept, and can be resumed from.
@@ -52,8 +52,8 @@ pub enum Ended {
     Stopped,
     /// It was made to stop at once: what was in flight is counted as leased.
     Aborted,
-    /// Its state could not be stored any more: what was stored before is safe, and can be resumed. Or it ran to its
-    /// end, and its log could not be written.
+    /// Its state could not be stored any more, or a pipeline's output is gone: what was stored before is safe, and can be
+    /// resumed. Or it ran to its end, and its log could not be written.
     Failed,
 }
 

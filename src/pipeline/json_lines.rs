@@ -1,9 +1,6 @@
 //! JSON Lines: one item a line, written before it is acknowledged.
 
-use std::{
-    io::{self, IsTerminal},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use actix::{Actor, Context, Handler};
 use serde::Serialize;
@@ -48,7 +45,7 @@ impl JsonLines {
         Self { to: To::File { path: path.into(), append: true } }
     }
 
-    /// Writes to standard output. On a terminal, control characters in it are written as JSON escapes.
+    /// Writes to standard output. On a terminal, control characters are written as JSON escapes.
     pub fn stdout() -> Self {
         Self { to: To::Stdout }
     }
@@ -65,7 +62,7 @@ impl JsonLines {
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for JsonLines {
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         let lines = self.open(start)?;
-        let on_terminal = matches!(self.to, To::Stdout) && io::stdout().is_terminal();
+        let on_terminal = lines.is_terminal();
         Ok(Running::start(start, move || Writer { lines, line: Vec::new(), on_terminal }))
     }
 }

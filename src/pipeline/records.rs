@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write},
+    io::{self, IsTerminal, Read as _, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -27,6 +27,14 @@ impl Records {
 
     pub fn file(path: &Path, file: File) -> Self {
         Self { output: Output::File(file, path.to_owned()), torn: false }
+    }
+
+    /// Tells whether a person reads along.
+    pub fn is_terminal(&self) -> bool {
+        match &self.output {
+            Output::File(file, _) => file.is_terminal(),
+            Output::Stdout(stdout) => stdout.is_terminal(),
+        }
     }
 
     /// Adds one record, with its line end.

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{CrawlEnded, Flush, Pipeline, PipelineError, Running, Scraped, Start};
-use crate::error::Error;
+use crate::{clock, error::Error};
 
 /// Delivers items to a pipeline and keeps the pipeline running.
 ///
@@ -33,8 +33,8 @@ pub(crate) struct Supervisor<I: Send + Sync + 'static> {
     unacknowledged: Semaphore,
     /// Items sent up to now.
     sent: AtomicU64,
-    /// Flushes up to now.
-    flushes: AtomicU64,
+    /// Whoever holds it flushes for all that wait: a timer for each of them would cost more than their commit.
+    flushing: tokio::sync::Mutex<()>,
     /// Why the pipeline takes nothing any more.
     broken: OnceLock<PipelineError>,
     /// Whoever holds it sends alone, and is the only one who starts the pipeline again.
@@ -88,7 +88,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             resumes,
             unacknowledged: Semaphore::new(max_unacknowledged),
             sent: AtomicU64::new(0),
-            flushes: AtomicU64::new(0),
+            flushing: tokio::sync::Mutex::default(),
             broken: OnceLock::new(),
             quarantine: tokio::sync::Mutex::default(),
             restarts: AtomicU64::new(0),
@@ -108,7 +108,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             return Err(broken.clone());
         }
         let (number, running) = self.current();
-        let reply = match self.send(&running, scraped.clone(), FLUSH_AFTER).await {
+        let reply = match self.send(&running, scraped.clone(), false).await {
             Ok(reply) => reply,
             Err(Lost::Closed | Lost::Silent) => self.deliver_alone(number, scraped).await,
         };
@@ -129,7 +129,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
                 return Err(PipelineError::Silent(self.timeout));
             }
             let (number, running) = self.current();
-            match self.send(&running, scraped.clone(), FLUSH_ALONE_AFTER).await {
+            match self.send(&running, scraped.clone(), true).await {
                 Ok(reply) => return reply,
                 Err(Lost::Closed) => dead = number,
                 Err(Lost::Silent) => {
@@ -144,16 +144,16 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         Err(PipelineError::Panicked)
     }
 
-    /// Sends an item and waits for the reply; a batching pipeline is flushed when nothing was sent for `flush_after`.
+    /// Sends an item and waits for the reply; a batching pipeline is flushed when no other item comes.
     async fn send(
         &self,
         running: &Running<I>,
         scraped: Scraped<I>,
-        flush_after: Duration,
+        is_alone: bool,
     ) -> Result<Result<(), PipelineError>, Lost> {
         self.sent.fetch_add(1, Ordering::Relaxed);
         let mut reply = pin!(timeout(self.timeout, running.scraped.send(scraped)));
-        let flushing = self.flush_when_idle(running, flush_after);
+        let flushing = self.flush_when_idle(running, is_alone);
         let replied = tokio::select! {
             biased;
             replied = &mut reply => replied,
@@ -173,23 +173,28 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         }
     }
 
-    /// Flushes a batching pipeline again and again while an item waits for it: whenever no other item came for
-    /// `flush_after`, and when the item has waited for a part of the timeout. Ends at once for other pipelines.
+    /// Flushes a batching pipeline again and again while an item waits for it: whenever no other item came for a while,
+    /// and when the item has waited for a part of the timeout. Ends at once for other pipelines.
     ///
-    /// Every item that waits runs this; whoever comes first flushes for all. It is repeated, since an item that was sent
-    /// while the mailbox was full may reach the actor after the flush.
-    async fn flush_when_idle(&self, running: &Running<I>, flush_after: Duration) {
-        let Some(flush) = &running.flush else { return };
-        let flush_by = self.timeout / FLUSH_BY;
-        let mut waited = Duration::ZERO;
+    /// Every item that waits runs this, and one of them at a time flushes for all: the one that waits longest. The flush
+    /// is repeated, since an item that was sent while the mailbox was full may reach the actor after it.
+    async fn flush_when_idle(&self, running: &Running<I>, is_alone: bool) {
+        if running.flush.is_none() {
+            return;
+        }
+        let begun = clock::now();
+        let flush_after = if is_alone { FLUSH_ALONE_AFTER } else { FLUSH_AFTER };
+        // An item that is sent alone must not wait for others, which may wait for a pipeline that is gone.
+        let _turn = if is_alone { None } else { Some(self.flushing.lock().await) };
         loop {
-            let (sent, flushes) = (self.sent.load(Ordering::Relaxed), self.flushes.load(Ordering::Relaxed));
+            let sent = self.sent.load(Ordering::Relaxed);
             sleep(flush_after).await;
-            waited += flush_after;
             let is_idle = self.sent.load(Ordering::Relaxed) == sent;
-            let is_first =
-                || self.flushes.compare_exchange(flushes, flushes + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-            if (is_idle || waited >= flush_by) && is_first() {
+            let is_late = clock::now().saturating_duration_since(begun) >= self.timeout / FLUSH_BY;
+            // The pipeline may have been started again meanwhile.
+            if (is_idle || is_late)
+                && let (_, Running { flush: Some(flush), .. }) = self.current()
+            {
                 // A full mailbox has work to do, and the next round tries again; a closed one ends the item's wait.
                 let _ = flush.try_send(Flush);
             }
