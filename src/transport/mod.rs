@@ -1,4 +1,4 @@
-//! Transport: how bytes get here. The only room that knows awc's insides.
+//! Transport: connections, TLS, DNS, proxies, cookies and HTTP/1.1 on the wire. The only module that knows awc's insides.
 
 pub mod address;
 pub(crate) mod alarm;
@@ -67,7 +67,7 @@ use self::{
 pub use self::{deadlines::Deadlines, host_pattern::HostPattern};
 use crate::{error::Result, outcome::FetchError, politeness::duration_text, request::Request};
 
-/// How bytes get here.
+/// The settings of the network: time-outs, bounds, proxies, TLS, credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransportSettings {
@@ -77,13 +77,13 @@ pub struct TransportSettings {
     pub body: BodyLimits,
     /// Which addresses may be connected to.
     pub guard: AddressGuard,
-    /// Whom to trust.
+    /// Which certificates are trusted, and which are shown.
     pub tls: TlsSettings,
     /// Which requests go through which proxies.
     pub proxies: ProxySettings,
     /// Whether cookies are kept and sent back. Needs the feature `cookies`.
     pub cookies: bool,
-    /// What opens some origins.
+    /// Passwords and tokens, each for its origin.
     pub credentials: Vec<OriginCredentials>,
     /// Where answers are kept, and what for: to save requests, or to crawl without the network.
     pub shelf: Option<ShelfSettings>,
@@ -167,7 +167,7 @@ impl SharedTransport {
         &self.settings
     }
 
-    /// Returns what whoever reads the report has to know.
+    /// Returns the warnings for the report.
     pub fn warnings(&self) -> Vec<String> {
         self.settings.tls.warnings().collect()
     }
@@ -180,8 +180,9 @@ pub struct Transport {
     clients: RefCell<Clients>,
 }
 
-/// awc's pool never forgets a host, and keeps about 1 KB of a closed connection until its host is asked again; so a
-/// client is replaced after this many. Its idle connections close with it, and those in use end as they would.
+/// A client is replaced after this many connections: awc's pool never forgets a host, and keeps about 1 KB for each closed
+/// connection until its host is asked again. The idle connections of the old client close with it; those in use end as
+/// usual.
 const CONNECTIONS_PER_CLIENT: usize = 4_096;
 
 struct Clients {
