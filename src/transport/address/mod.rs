@@ -10,6 +10,19 @@ use thiserror::Error;
 
 /// Refuses every address that is not part of the public internet, unless it is allowed here: a crawler follows links
 /// that strangers wrote, and must not carry them into the network it runs in.
+///
+/// It checks the addresses that we connect to, on every hop. An HTTP proxy, and `socks5h`, look names up themselves: there
+/// it sees literal addresses and the names, and refuses those that are known to be private ([`AddressGuard::check_name`]).
+/// A proxy for URLs that strangers wrote should refuse private addresses by itself.
+///
+/// ```
+/// use actix_crawler::transport::address::AddressGuard;
+///
+/// let guard = AddressGuard::default();
+/// assert!(guard.check("192.168.0.1".parse().unwrap()).is_err());
+/// assert!(guard.check("1.1.1.1".parse().unwrap()).is_ok());
+/// assert!(guard.check_name("metadata.google.internal").is_err());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AddressGuard {
