@@ -349,8 +349,15 @@ fn hostile_proxies_are_named_and_the_crawl_goes_on() {
 #[test]
 fn addresses_are_checked_before_a_proxy_is_asked_and_the_proxys_own_is_not() {
     let proxy = Server::http(|_| page("from the proxy"));
-    let urls =
-        ["http://127.0.0.1:9/", "http://0x7f.1:9/", "http://localhost:9/", "http://[::1]:9/", "http://site.test/"];
+    let urls = [
+        "http://127.0.0.1:9/",
+        "http://0x7f.1:9/",
+        "http://localhost:9/",
+        "http://[::1]:9/",
+        "http://metadata.google.internal/computeMetadata/v1/",
+        "http://printer.local/",
+        "http://site.test/",
+    ];
     let crawled = Crawled::of(guarded(&urls).proxy(format!("http://{}", proxy.address)));
     for end in &crawled.ends {
         let expected = if end.url == "http://site.test/" { "ok" } else { "private_address" };

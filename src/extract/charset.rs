@@ -1,4 +1,4 @@
-//! Charset: the bytes of a page as text, as browsers read them. Knows no network; what is UTF-8 it does not copy.
+//! Charset: decodes the bytes of a page as browsers do. Knows no network, and does not copy what is UTF-8.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use super::prescan;
 
-/// What is known of a page beside its bytes.
+/// What tells the charset of a page beside its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clues<'a> {
     /// The charset that the header names.
@@ -19,13 +19,13 @@ pub struct Clues<'a> {
     pub tld: Option<&'a str>,
 }
 
-/// As many bytes, from the first that is not ASCII, are shown to the detector: it gives the same answer after a few
-/// KiB of any language, and takes about a millisecond for these.
+/// The bytes that the detector gets, from the first that is not ASCII. Its answer is settled after a few KiB of any
+/// language, and it takes about a millisecond for these.
 const DETECTED: usize = 16 << 10;
 
-/// Decodes a page, and names its encoding: by byte order mark, header, `<meta>` or XML declaration, in this order; one
-/// that says nothing is UTF-8 if it can be, and else what it looks like. Names that mean nothing are passed over, and
-/// bytes that mean nothing become U+FFFD.
+/// Decodes a page, and returns the name of its encoding: by byte order mark, header, `<meta>` or XML declaration, in this
+/// order. A page that names none is UTF-8 if it is valid UTF-8, and otherwise what the detector guesses. Unknown names are
+/// ignored, and invalid bytes become U+FFFD.
 pub fn decode<'a>(bytes: &'a [u8], clues: Clues<'_>) -> (Cow<'a, str>, &'static str) {
     let (encoding, bytes) = match Encoding::for_bom(bytes) {
         Some((encoding, length)) => (encoding, bytes.get(length..).unwrap_or_default()),

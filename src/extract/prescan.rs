@@ -1,5 +1,5 @@
-//! Prescan: the encoding that a page names itself, found in bytes that are no text yet (HTML §13.2.3.2). Knows neither
-//! headers nor what a page looks like.
+//! Prescan: finds the encoding that a page names for itself in bytes that are not decoded yet (HTML standard, §13.2.3.2).
+//! Knows neither headers nor detection.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
 use memchr::{memchr, memmem};

@@ -1,5 +1,4 @@
-//! CSS selectors over a page.
-//! Knows the page's tree and no address: to follow what an attribute says is the spider's affair.
+//! Select: CSS selectors over a page. Knows the page's tree and no URL: the spider resolves what an attribute says.
 //!
 //! ```
 //! # use actix_crawler::extract::Document;

@@ -1,5 +1,5 @@
-//! The visible text of a page, one line for each paragraph, heading, row or list item.
-//! Knows neither styles nor scripts, so text that they hide or add is not told from other text.
+//! Text: the visible text of a page, one line for each paragraph, heading, row or list item. Knows neither styles nor
+//! scripts, so it includes text that a style hides, and misses text that a script adds.
 
 use super::context::{PageTokens, Syntax};
 use super::tokens::{Tag, Token};

@@ -64,6 +64,20 @@ fn as_text(location: &[u8]) -> Cow<'_, str> {
 /// # Errors
 /// [`Outcome::RedirectLoop`] where it leads back or has gone on for too long.
 pub fn follow(request: &Request, status: u16, to: &Url, identity: &dyn Identity) -> Result<Request, Outcome> {
+    follow_with_secrets(request, status, to, identity, &[])
+}
+
+/// As [`follow`], where headers of the names `secrets` stay with their origin too, whatever their case.
+///
+/// # Errors
+/// As [`follow`].
+pub fn follow_with_secrets(
+    request: &Request,
+    status: u16,
+    to: &Url,
+    identity: &dyn Identity,
+    secrets: &[String],
+) -> Result<Request, Outcome> {
     let mut next = request.clone();
     next.url = to.clone();
     identity.canonicalize(&mut next.url);
@@ -73,7 +87,8 @@ pub fn follow(request: &Request, status: u16, to: &Url, identity: &dyn Identity)
         next.headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
     }
     if next.url.origin() != request.url.origin() {
-        next.headers.retain(|(name, _)| !is_secret(name));
+        let is_named = |name: &str| secrets.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+        next.headers.retain(|(name, _)| !is_secret(name) && !is_named(name));
     }
     next.redirected_from.push(fingerprint(request, identity));
     next.parent = Some(request.url.as_str().into());
@@ -148,6 +163,10 @@ mod tests {
             assert_eq!(go(&request, 302, "/in").unwrap().headers.len(), 1, "{secret}");
             assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers, [], "{secret}");
         }
+        let request = Request::parse("https://e.org/").unwrap().header("X-Tenant", "x");
+        let to = Url::parse("https://other.org/").unwrap();
+        let next = follow_with_secrets(&request, 302, &to, &CanonicalUrl::default(), &["x-tenant".to_owned()]);
+        assert_eq!(next.unwrap().headers, [], "what the user names");
         for plain in ["Accept", "Referer", "X-Requested-With", "Author"] {
             let request = Request::parse("https://e.org/").unwrap().header(plain, "x");
             assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers.len(), 1, "{plain}");

@@ -1,4 +1,4 @@
-//! Lines: what each line of a robots file says, one by one (RFC 9309 §2.2). Knows no groups.
+//! Directives: what each line of a robots file says (RFC 9309 §2.2). Knows no groups.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ pub enum Directive<'a> {
 
 /// The longest spacing that is read as it is written. Three years are longer than any crawl, and can be added to a
 /// clock.
-const LONGEST_SPACING: f64 = 1e8;
+const MAX_SPACING: f64 = 1e8;
 
-/// Goes through the lines of a file that mean something, each with its number, counted from 1, and its text.
+/// Iterates over the lines of a file that say something, each with its number, counted from 1, and its text.
 pub fn directives(file: &[u8]) -> impl Iterator<Item = (u32, &[u8], Directive<'_>)> {
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
     (1..).zip(split(file)).filter_map(|(number, line)| {
@@ -44,8 +44,8 @@ fn split(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Keys are taken in the misspellings that Google's parser takes, and a colon may be wanting where just two words are
-/// on the line.
+/// Reads one line. Keys are taken in the misspellings that Google's parser takes, and the colon may be missing on a line of
+/// two words.
 fn read(text: &[u8]) -> Option<Directive<'_>> {
     let (key, value) = match memchr::memchr(b':', text) {
         Some(at) => (text.get(..at)?.trim_ascii(), text.get(at + 1..)?.trim_ascii()),
@@ -89,8 +89,8 @@ fn crawl_delay(value: &[u8]) -> Option<Duration> {
     spacing(number(value)?)
 }
 
-/// `pages/seconds`, where a unit may stand behind the seconds: `1/5`, `30/1m`. A time of day that follows is not
-/// minded: the rate holds always.
+/// `pages/seconds`, where a unit may follow the seconds: `1/5`, `30/1m`. A time of day behind it is ignored, so the rate
+/// holds always.
 fn request_rate(value: &[u8]) -> Option<Duration> {
     let rate = value.split(u8::is_ascii_whitespace).next()?;
     let slash = memchr::memchr(b'/', rate)?;
@@ -112,8 +112,8 @@ fn number(text: &[u8]) -> Option<f64> {
 }
 
 fn spacing(seconds: f64) -> Option<Duration> {
-    // Not a number where a rate says 0/0, and endless where it says 1/0: then nothing can be meant.
-    let seconds = if seconds.is_nan() { return None } else { seconds.min(LONGEST_SPACING) };
+    // `0/0` is not a number, and `1/0` takes no time: neither asks for a spacing.
+    let seconds = if seconds.is_nan() { return None } else { seconds.min(MAX_SPACING) };
     Some(Duration::from_secs_f64(seconds)).filter(|spacing| !spacing.is_zero())
 }
 
@@ -190,7 +190,7 @@ mod tests {
             ("NaN", None),
             ("10s", None),
             ("", None),
-            ("99999999999999999999999", Some(LONGEST_SPACING)),
+            ("99999999999999999999999", Some(MAX_SPACING)),
         ] {
             assert_eq!(seconds(&format!("Crawl-delay: {value}")), expected, "{value}");
         }
@@ -207,7 +207,7 @@ mod tests {
             ("1/5m 09:00-17:00", Some(300.0)),
             ("1/0", None),
             ("0/0", None),
-            ("0/5", Some(LONGEST_SPACING)),
+            ("0/5", Some(MAX_SPACING)),
             ("1", None),
             ("1/", None),
             ("/5", None),

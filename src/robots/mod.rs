@@ -1,5 +1,5 @@
-//! Robots: what an origin lets us fetch, by the answer to the question for its robots file (RFC 9309). Knows no
-//! network: who asks, when, and what waits meanwhile is the scheduler's.
+//! Robots: what an origin lets us fetch, by the answer to the request for its robots file (RFC 9309). Knows no network:
+//! the engine sends the request and holds back the pages that wait for it.
 
 mod cache;
 mod directives;
@@ -46,19 +46,19 @@ pub struct Unreachable {
     pub detail: Arc<str>,
     /// The wait after the first failure; it doubles with each one in a row.
     pub first_wait: Duration,
-    /// After so many failures in a row, with the waits between them, what waits for the file need wait no longer.
+    /// After so many failures in a row, the pages that wait for the file fail.
     pub patience: u32,
 }
 
-/// The longest wait between two questions for a robots file: an hour finds a server that is back on the same day, and
-/// burdens nobody.
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+/// The longest wait between two requests for a robots file that cannot be had. An hour finds a server that is back on the
+/// same day, and is no burden.
+const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
 impl Robots {
     /// Tells what an answer means (RFC 9309 §2.3.1) to the crawler whose product token is `token`.
     ///
-    /// Redirects are the caller's to follow: one that comes here counts as a file that is not to be had, and allows.
-    /// So does a status 4xx, but for 429, which like 5xx says "not now".
+    /// The caller follows redirects; one that comes here counts as a missing file, which allows. So does a status 4xx, except
+    /// 429, which like 5xx says "not now".
     pub fn from_status(status: u16, body: &[u8], token: &str, now: Instant) -> Self {
         match status {
             200..=299 => Self::Rules(Arc::new(RobotsTxt::parse(body, token))),
@@ -72,24 +72,24 @@ impl Robots {
     /// fetched, and the wait before the next question doubles each time.
     pub fn unreachable(now: Instant, failures_in_a_row: u32, why: Unreachable) -> Self {
         let doublings = failures_in_a_row.saturating_sub(1).min(16);
-        let wait = why.first_wait.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+        let wait = why.first_wait.saturating_mul(1 << doublings).min(MAX_WAIT);
         Self::DenyAll { until: now + wait, failures: failures_in_a_row, why }
     }
 }
 
 impl Unreachable {
-    /// A server that cannot be reached is perhaps being restarted, which takes seconds; four questions in seven seconds
-    /// tell that from one that is not there.
+    /// For a server that cannot be reached. It may be restarting, which takes seconds: four requests within seven seconds
+    /// tell that from a server that is gone.
     pub fn soon(outcome: &'static str, detail: &str) -> Self {
         Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), patience: 4 }
     }
 
-    /// Asking again will not help soon: the crawl's own settings or the nature of the server are in the way.
+    /// For a failure that another request would not cure: our own settings, or the server itself, are in the way.
     pub fn for_good(outcome: &'static str, detail: &str) -> Self {
         Self { patience: 1, ..Self::soon(outcome, detail) }
     }
 
-    /// A status that says "not now": such a server is there, and gets two and a half minutes.
+    /// For a status that says "not now". Such a server is up, and is given two and a half minutes.
     pub fn status(status: u16) -> Self {
         let detail = format!("status {status}").into();
         Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }

@@ -40,7 +40,7 @@ struct Call {
 }
 
 impl Alarm {
-    /// Wakes `waker` at `at`. A call cannot be taken back: whoever does not wait any more is woken for nothing.
+    /// Wakes `waker` at `at`. A call cannot be taken back: a request that was dropped is woken for nothing.
     ///
     /// # Errors
     /// The system refuses a thread.

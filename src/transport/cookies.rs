@@ -19,14 +19,14 @@ use crate::{
     error::Result,
 };
 
-/// The cookies of a crawl, shared by all arbiters.
+/// The cookies of a crawl, which all arbiters share.
 pub struct Cookies(Mutex<Jars>);
 
 #[derive(Default)]
 struct Jars {
-    jars: HashMap<Key, Jar>,
+    by_key: HashMap<Key, Jar>,
     cookies: usize,
-    /// Counts uses, to tell which jar was not used for the longest time.
+    /// Counts the uses of all jars, which tells the jar that was not used for the longest time.
     uses: u64,
 }
 
@@ -88,7 +88,7 @@ impl Cookies {
 impl Jars {
     fn take_in(&mut self, url: &Url, proxy: Option<u64>, set: impl Iterator<Item = RawCookie<'static>>) {
         self.uses += 1;
-        let jar = self.jars.entry(Key::new(url, proxy)).or_default();
+        let jar = self.by_key.entry(Key::new(url, proxy)).or_default();
         jar.used = self.uses;
         let before = jar.store.iter_any().count();
         for cookie in set {
@@ -101,7 +101,7 @@ impl Jars {
     }
 
     fn header(&mut self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
-        let jar = self.jars.get_mut(&Key::new(url, proxy))?;
+        let jar = self.by_key.get_mut(&Key::new(url, proxy))?;
         self.uses += 1;
         jar.used = self.uses;
         jar.header(url)
@@ -109,11 +109,11 @@ impl Jars {
 
     /// Forgets the jars that were not used for the longest time.
     fn forget_a_quarter(&mut self) {
-        let mut used: Vec<u64> = self.jars.values().map(|jar| jar.used).collect();
+        let mut used: Vec<u64> = self.by_key.values().map(|jar| jar.used).collect();
         used.sort_unstable();
         let Some(&newest_forgotten) = used.get(used.len() / 4) else { return };
-        self.jars.retain(|_, jar| jar.used > newest_forgotten);
-        self.cookies = self.jars.values().map(|jar| jar.store.iter_any().count()).sum();
+        self.by_key.retain(|_, jar| jar.used > newest_forgotten);
+        self.cookies = self.by_key.values().map(|jar| jar.store.iter_any().count()).sum();
     }
 }
 
@@ -140,7 +140,7 @@ impl Jar {
         let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return };
         let place = place(&cookie);
         let (domain, path, name) = &place;
-        if self.store.get_any(domain, path, name).is_some_and(|kept| kept.is_expired()) {
+        if self.store.get_any(domain, path, name).is_some_and(Cookie::is_expired) {
             self.forget(&place);
         }
         match self.store.insert(cookie.into_owned(), url) {

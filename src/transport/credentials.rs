@@ -1,4 +1,4 @@
-//! Credentials: what opens one origin, and is shown to no other.
+//! Credentials: passwords and tokens of origins, each sent to its origin only.
 
 use std::{collections::HashMap, fmt};
 
@@ -12,7 +12,7 @@ use crate::{
     request::parse_url,
 };
 
-/// What opens an origin. Its `Debug` hides the secret.
+/// A password or a token. Its `Debug` hides the secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -23,13 +23,13 @@ pub enum Credentials {
     Bearer(String),
 }
 
-/// What opens this origin.
+/// An origin with its credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OriginCredentials {
     /// The origin: scheme, host and port, as in `https://example.org`.
     pub origin: String,
-    /// What opens it.
+    /// Its credentials.
     pub credentials: Credentials,
 }
 

@@ -35,7 +35,7 @@ pub struct Deadlines {
     pub whole: Duration,
 }
 
-/// Nobody waits longer.
+/// The longest deadline. Longer ones could overflow when they are added to an instant.
 const A_YEAR: Duration = Duration::from_secs(31_536_000);
 
 impl Default for Deadlines {

@@ -26,7 +26,7 @@ const MAX_ADDRESSES: usize = 16;
 
 /// How long an attempt may stand in the way of the next one where there is no leave for both: a second SYN, sent after
 /// one, has been answered by then if anybody is there.
-const LONGEST_ALONE: Duration = Duration::from_secs(2);
+const MAX_ALONE: Duration = Duration::from_secs(2);
 
 /// Connects to the first of the addresses that answers.
 ///
@@ -51,10 +51,10 @@ pub async fn dial<Spare>(
             let mut leave = if attempts.is_empty() { Some(None) } else { spare().map(Some) };
             if let (None, Some((address, since))) = (&leave, newest)
                 && waiting.len() > 0
-                && since.elapsed() >= LONGEST_ALONE
+                && since.elapsed() >= MAX_ALONE
             {
                 attempts.clear();
-                let text = format!("no answer within {}", humantime::format_duration(LONGEST_ALONE));
+                let text = format!("no answer within {}", humantime::format_duration(MAX_ALONE));
                 failures.add(address, FetchError::Connect(text));
                 leave = Some(None);
             }
@@ -249,7 +249,7 @@ mod tests {
         let addresses = [silent.address, live.local_addr().unwrap()];
         let stream = dial(&addresses, &open(), || None::<()>).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), live.local_addr().unwrap());
-        assert!(began.elapsed() >= LONGEST_ALONE && began.elapsed() < LONGEST_ALONE * 2, "{:?}", began.elapsed());
+        assert!(began.elapsed() >= MAX_ALONE && began.elapsed() < MAX_ALONE * 2, "{:?}", began.elapsed());
     }
 
     #[tokio::test]

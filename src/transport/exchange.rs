@@ -1,5 +1,5 @@
-//! Exchange: one request and its answer, as the connection sees them. Carries the permit to the moment of writing, and
-//! the answer, or any failure, back.
+//! Exchange: one request and its answer, as the connection sees them. Carries the permit to the connection, which passes
+//! the gate when it writes, and carries the answer or the failure back.
 
 use std::{
     cell::{Cell, Ref, RefCell},
@@ -29,35 +29,36 @@ use super::{
 use crate::{clock, outcome::FetchError, permit::Permit};
 
 tokio::task_local! {
-    /// The exchange whose future is being polled. awc writes and reads within that poll, so its connection finds here
-    /// what it serves, whether it is new or was kept alive.
+    /// The exchange whose future is being polled. awc writes and reads within that poll, so the connection finds its
+    /// exchange here, whether the connection is new or was kept alive.
     static CURRENT: Rc<Exchange>;
 }
 
-/// A permit whose time is this far off is not waited for: its domain began to cool after it was granted, and a waiting
-/// permit would hold a place that another domain could use.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait at the gate. A permit that must wait longer is given back: its domain began to cool after the grant,
+/// and while it waits it holds a place that another domain could use.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The runtime's timers are late by up to this. Shorter waits are the alarm's: measured at 5,000 starts a second, what
-/// the gate refused by some microseconds came milliseconds later, which cost 3 % of the rate.
+/// The runtime's timers are late by up to this, so the alarm serves shorter waits. Measured at 5,000 starts a second with
+/// timers: requests that the gate refused by some microseconds started milliseconds later, which cost 3 % of the rate.
 const RESOLUTION: Duration = Duration::from_millis(2);
 
-/// One request under its permit, and what became of it.
+/// One request under its permit, and its answer or failure.
 pub struct Exchange {
     /// Where to, and how.
     pub target: Target,
     /// The method, which decides how the response is framed.
     pub method: Method,
     permit: RefCell<Permit>,
-    /// Rings when the gate opens: finely where starts are spread evenly, else in whole milliseconds, which is cheaper.
+    /// Wakes the request when the gate opens, where starts are spread evenly. Otherwise a timer does, which is cheaper and
+    /// exact to a millisecond.
     alarm: Alarm,
-    /// What was asked of the alarm: to wake whom, and when.
+    /// The last call to the alarm: when, and whom to wake.
     called: RefCell<Option<(Instant, Waker)>>,
     sleep: RefCell<Option<Pin<Box<Sleep>>>>,
     deadlines: Deadlines,
-    /// Until when the server may be silent, once it was asked.
+    /// Counts from the first byte that was written.
     read_timeout: RefCell<Option<ReadTimeout>>,
-    /// Rings when that has passed.
+    /// The timer of the read time-out.
     bell: RefCell<Option<Pin<Box<Sleep>>>>,
     extent: Extent,
     /// What was on the wire, where a layer asks for it.
@@ -157,7 +158,7 @@ impl Exchange {
                 return Poll::Ready(Ok(()));
             };
             let wait = not_before.0.saturating_duration_since(now);
-            if wait > LONGEST_WAIT {
+            if wait > MAX_WAIT {
                 self.postponed.set(true);
                 return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
             }
@@ -230,7 +231,7 @@ impl Exchange {
         !self.answered.replace(true)
     }
 
-    /// Waits with a connection that has nothing to read; ready when the server has been silent, or slow, for too long.
+    /// Ready when the read time-out has passed; the connection has nothing to read meanwhile.
     pub fn poll_silence(&self, cx: &mut Context<'_>) -> Poll<FetchError> {
         let Some(Expiry { at, phase, limit }) = self.read_timeout.borrow().as_ref().map(ReadTimeout::end) else {
             return Poll::Pending;
@@ -241,7 +242,7 @@ impl Exchange {
         if bell.deadline() > until {
             bell.as_mut().reset(until);
         }
-        // Bytes came since it was set: moved only when it rings, since most answers need no second look.
+        // Bytes may have come since the timer was set. It is set anew only when it fires, since most answers end before.
         while bell.as_mut().poll(cx).is_ready() {
             if bell.deadline() >= until {
                 return Poll::Ready(FetchError::Timeout { phase, limit });
@@ -251,7 +252,7 @@ impl Exchange {
         Poll::Pending
     }
 
-    /// Keeps the head of the answer, which may promise a body so long; tells whether that is wanted.
+    /// Keeps the head of the answer, and the length of the body that it promises; tells whether the body is wanted.
     pub fn set_head(&self, head: Head, promised: Option<u64>) -> bool {
         self.with_read_timeout(|read_timeout, _| read_timeout.head_came());
         self.head.replace(Some(head));
@@ -273,7 +274,7 @@ impl Exchange {
         fits
     }
 
-    /// Ready when there is memory for the body as far as it came.
+    /// Ready when memory is reserved for all of the body that has come.
     pub fn poll_held(&self, cx: &mut Context<'_>) -> Poll<()> {
         if ready!(self.body.borrow_mut().poll_held(cx)) {
             self.with_read_timeout(ReadTimeout::resumed);
@@ -309,7 +310,7 @@ impl Exchange {
         self.captured.as_ref().map(RefCell::take)
     }
 
-    /// Keeps the first failure, and returns what the I/O traits want to hear.
+    /// Keeps the first failure, and returns it as an I/O error for awc.
     pub fn fail(&self, error: FetchError) -> io::Error {
         let text = error.to_string();
         self.failure.borrow_mut().get_or_insert(error);

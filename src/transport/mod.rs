@@ -1,4 +1,4 @@
-//! Transport: how bytes get here. The only room that knows awc's insides.
+//! Transport: connections, TLS, DNS, proxies, cookies and HTTP/1.1 on the wire. The only module that knows awc's insides.
 
 pub mod address;
 pub(crate) mod alarm;
@@ -29,6 +29,7 @@ mod read_timeout;
 pub(crate) mod raw_response;
 pub mod response_store;
 mod sockets;
+pub(crate) mod stored_response;
 mod stream;
 pub mod tls;
 mod tls_error;
@@ -68,7 +69,7 @@ use self::{
 pub use self::{deadlines::Deadlines, host_pattern::HostPattern};
 use crate::{duration_text, error::Result, outcome::FetchError, request::Request};
 
-/// How bytes get here.
+/// The settings of the network: time-outs, bounds, proxies, TLS, credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransportSettings {
@@ -78,13 +79,13 @@ pub struct TransportSettings {
     pub body: BodyLimits,
     /// Which addresses may be connected to.
     pub guard: AddressGuard,
-    /// Whom to trust.
+    /// Which certificates are trusted, and which are shown.
     pub tls: TlsSettings,
     /// Which requests go through which proxies.
     pub proxies: ProxySettings,
     /// Whether cookies are kept and sent back. Needs the feature `cookies`.
     pub cookies: bool,
-    /// What opens some origins.
+    /// Passwords and tokens, each for its origin.
     pub credentials: Vec<OriginCredentials>,
     /// Where responses are stored, and what for: to save requests, or to crawl without the network. Files of settings
     /// may call it `shelf`, its name in earlier versions.
@@ -183,7 +184,7 @@ impl SharedTransport {
         &self.settings
     }
 
-    /// Returns what whoever reads the report has to know.
+    /// Returns the warnings for the report.
     pub fn warnings(&self) -> Vec<String> {
         self.settings.tls.warnings().collect()
     }
@@ -225,8 +226,9 @@ pub(crate) struct Transport {
     clients: RefCell<Clients>,
 }
 
-/// awc's pool never forgets a host, and keeps about 1 KB of a closed connection until its host is asked again; so a
-/// client is replaced after this many. Its idle connections close with it, and those in use end as they would.
+/// A client is replaced after this many connections: awc's pool never forgets a host, and keeps about 1 KB for each closed
+/// connection until its host is asked again. The idle connections of the old client close with it; those in use end as
+/// usual.
 const CONNECTIONS_PER_CLIENT: usize = 4_096;
 
 struct Clients {

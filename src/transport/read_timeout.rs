@@ -1,11 +1,11 @@
-//! ReadTimeout: until when a server that was asked may be silent, or slow. Knows no clock.
+//! ReadTimeout: how long to wait for a server that was sent a request. Knows no clock.
 
 use std::time::{Duration, Instant};
 
 use super::deadlines::Deadlines;
 use crate::outcome::Phase;
 
-/// How long one answer has been waited for, and how much of it came.
+/// The read time-outs of one answer: for its head, between two pieces of its body, and by its minimum rate.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTimeout {
     deadlines: Deadlines,
@@ -13,18 +13,18 @@ pub struct ReadTimeout {
     asked: Instant,
     /// When the last bytes came.
     heard: Instant,
-    /// The stretch of the body that is waited for, once the head is there.
+    /// The part of the body that is measured now, once the head has come.
     stretch: Option<Stretch>,
 }
 
-/// As many bytes as the minimum rate makes in its window. They must come within one; then the next stretch begins.
+/// As many bytes as the minimum rate gives in one window. They must come within one window; then the next stretch begins.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     began: Instant,
     bytes: u64,
 }
 
-/// When read_timeout ends, and why.
+/// When the wait for an answer ends, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// When.
@@ -36,17 +36,18 @@ pub struct Expiry {
 }
 
 impl ReadTimeout {
-    /// Begins when bytes of the request are written.
+    /// Starts the wait when the first bytes of the request are written.
     pub fn new(deadlines: Deadlines, now: Instant) -> Self {
         Self { deadlines, asked: now, heard: now, stretch: None }
     }
 
-    /// Notes that more of the request is written: the wait for the answer begins with the last of it.
+    /// Starts the wait anew, because more of the request was written.
     pub fn wrote(&mut self, now: Instant) {
         (self.asked, self.heard) = (now, now);
     }
 
-    /// Notes that bytes came. Those of a head prolong nothing: one that drips is as bad as none.
+    /// Records bytes that came. Bytes of a head do not extend its time-out, so a head that drips fails as one that never
+    /// comes.
     pub fn heard(&mut self, bytes: usize, now: Instant) {
         self.heard = now;
         if let Some(stretch) = &mut self.stretch {
@@ -57,12 +58,12 @@ impl ReadTimeout {
         }
     }
 
-    /// Notes that the head is whole, with the bytes that came last.
+    /// Records that the head is whole: from now on the time-outs of the body hold.
     pub fn head_came(&mut self) {
         self.stretch = Some(Stretch { began: self.heard, bytes: 0 });
     }
 
-    /// Notes that it was we who did not read: what waited meanwhile says nothing of the server.
+    /// Starts the time-outs of the body anew, because we had stopped reading, which is no fault of the server.
     pub fn resumed(&mut self, now: Instant) {
         self.heard = now;
         if let Some(stretch) = &mut self.stretch {
@@ -70,7 +71,7 @@ impl ReadTimeout {
         }
     }
 
-    /// Tells when it ends if nothing more comes.
+    /// Returns when the wait ends if no more bytes come.
     pub fn end(&self) -> Expiry {
         let Deadlines { head, idle, rate_window, .. } = self.deadlines;
         let end = |from: Instant, limit, phase| Expiry { at: from + limit, phase, limit };

@@ -1,5 +1,5 @@
-//! Sockets: the open connections of one arbiter, so that idle ones are closed and their number stays bounded. awc's
-//! pool does neither by itself.
+//! Sockets: the registry of an arbiter's open connections, which closes idle ones and bounds their number. awc's pool
+//! does neither.
 
 use crate::clock;
 use std::{
@@ -19,8 +19,8 @@ use tokio::{
 
 use super::stream::{SharedStream, Stream};
 
-/// The sockets that all arbiters of one crawl may have open together. Who waits for one is served in turn, whichever
-/// arbiter it is on.
+/// Bounds the sockets that all arbiters of one crawl have open together. Requests that wait for one are served in turn,
+/// whichever arbiter they are on.
 #[derive(Clone, Debug)]
 pub struct SocketBudget {
     free: Arc<Semaphore>,
@@ -35,7 +35,7 @@ struct Demand {
 }
 
 impl SocketBudget {
-    /// Allows at most `most` sockets.
+    /// Allows at most `most` open sockets.
     pub fn new(most: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))), demand: Arc::default() }
     }
@@ -79,7 +79,7 @@ impl Sockets {
             let waiting = Waiting::begin(&self.budget.demand);
             let place = self.budget.free.clone().acquire_owned().await;
             drop(waiting);
-            // Nobody closes the semaphore; if somebody did, the bound would be gone with it.
+            // An error would say that the semaphore was closed, which never happens.
             if let Ok(place) = place {
                 return place;
             }
@@ -89,7 +89,7 @@ impl Sockets {
     /// Returns a place for one more socket if there is one to spare; the longest idle socket of this arbiter makes room.
     pub fn spare_place(&self) -> Option<OwnedSemaphorePermit> {
         let free = || self.budget.free.clone().try_acquire_owned().ok();
-        // Who waits is served before us, so one place may not be enough.
+        // A freed place goes to those who wait first, so closing one idle socket may not be enough.
         let after_closing = || std::iter::from_fn(|| self.close_longest_idle().then(free)).flatten().next();
         free().or_else(after_closing)
     }

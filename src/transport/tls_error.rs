@@ -74,7 +74,7 @@ fn date(time: UnixTime) -> String {
 
 /// The names in a certificate, which rustls gives as `DnsName("example.org")`; a certificate can have hundreds.
 fn names(presented: &[String]) -> String {
-    const MOST: usize = 5;
+    const MAX_NAMES: usize = 5;
     let plain = |name: &String| {
         let name = name.split_once('(').map_or(name.as_str(), |(_, name)| name);
         name.trim_matches([')', '"']).to_owned()
@@ -82,8 +82,8 @@ fn names(presented: &[String]) -> String {
     match presented.len() {
         0 => "no name".to_owned(),
         some => {
-            let shown = presented.iter().take(MOST).map(plain).collect::<Vec<_>>().join(", ");
-            if some > MOST { format!("{shown} and {} more", some - MOST) } else { shown }
+            let shown = presented.iter().take(MAX_NAMES).map(plain).collect::<Vec<_>>().join(", ");
+            if some > MAX_NAMES { format!("{shown} and {} more", some - MAX_NAMES) } else { shown }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The tree of a page, built by html5ever's rules from our tokens, within bounds.
-//! Knows no selectors; the tree is `scraper`'s.
+//! Dom: the tree of a page, built by html5ever's rules from our tokens, within bounds. Knows no selectors; the tree is
+//! `scraper`'s.
 //!
 //! Built without bounds, a hostile page is cheap to write and dear to read. Measured with
 //! html5ever 0.40: 100 KB of `<div>` cost 0.7 s (every tag looks through all open elements), a tag

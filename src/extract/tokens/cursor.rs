@@ -1,4 +1,4 @@
-//! Cursor: how far a page is read. Knows no syntax but ASCII.
+//! Cursor: the part of a page that is not read yet. Knows ASCII and no markup.
 
 use memchr::memchr;
 

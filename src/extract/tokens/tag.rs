@@ -20,7 +20,7 @@ pub(in crate::extract) struct Tag<'a> {
 }
 
 impl<'a> Tag<'a> {
-    /// Reads a tag from its name on. A tag that the page's end cuts off is none.
+    /// Reads a tag from its name on. `None` where the page ends within it.
     #[inline]
     pub(super) fn read(page: &mut Cursor<'a>) -> Option<Self> {
         let name = page.take_until(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));
@@ -40,12 +40,12 @@ impl<'a> Tag<'a> {
         })
     }
 
-    /// Whether this is the tag of element `name`.
+    /// Tells whether this is a tag of the element `name`.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// Whether this is the tag of one of the elements `names`.
+    /// Tells whether this is a tag of one of the elements `names`.
     pub fn is_one_of(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.is(name))
     }

@@ -132,7 +132,7 @@ impl Index {
         // Of two plain rules with one pattern the one that allows holds, whatever the other says.
         drafts.dedup_by(|a, b| a.pattern == b.pattern && (a.rule.allows == b.rule.allows || !a.pattern.has_stars()));
         let mut starred = drafts.split_off(drafts.partition_point(|draft| !draft.pattern.has_stars()));
-        starred.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        starred.sort_by_key(rank);
         let mut text = String::new();
         let (mut exact, mut prefixes) = (Vec::new(), Vec::new());
         for draft in &drafts {

@@ -1,4 +1,4 @@
-//! Gathered: bodies as they come in, and the memory that all of them together may take. Knows no network.
+//! Memory: collects the pieces of bodies, and bounds the memory of all bodies together. Knows no network.
 
 use std::{
     future::Future,
@@ -10,31 +10,31 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What every body may have without asking, so that no usual page waits for those of others: nine in ten are smaller
-/// (HTTP Archive). With 64 in flight it comes to 16 MiB.
+/// The first bytes of each body, which need no reservation, so that usual pages never wait for other bodies: nine in ten
+/// are smaller (HTTP Archive). With 64 in flight it comes to 16 MiB.
 pub const FREE: u64 = 256 << 10;
 
-/// A piece is a share of the buffer that the socket was read into; one of no more than this is copied, so that it does
-/// not keep the whole of it.
+/// A piece shares the buffer that the socket was read into. One of at most this length is copied, so that it does not keep
+/// the whole buffer in memory.
 const SMALL: usize = 4 << 10;
 
 /// The memory that the bodies of one crawl share.
 ///
-/// A body that grows when nothing is left waits, and its server with it. One of those that wait may always go on, past
-/// the bound: so they end one after the other, whatever each holds.
+/// A body that needs more when all is reserved waits, and we read no more from its server. If all bodies waited for each
+/// other none would ever end; so one of them may always go on past the bound, and the next one when it is done.
 #[derive(Clone, Debug)]
 pub struct Bodies {
-    /// Bytes that are left.
+    /// Bytes that are not reserved.
     left: Arc<Semaphore>,
-    /// Leave to go on without.
+    /// The one place for a body that goes on past the bound.
     pass: Arc<Semaphore>,
 }
 
-/// A body as far as it came. One piece alone is not copied.
+/// A body as far as it has come. A body of one piece is not copied.
 pub struct Gathered {
     bodies: Bodies,
     held: Reservation,
-    /// What it has that was not taken from the others yet.
+    /// Bytes that have come and are not reserved yet.
     owed: u64,
     waiting: Option<Pin<Box<dyn Future<Output = Reservation>>>>,
     first: Bytes,
@@ -42,7 +42,7 @@ pub struct Gathered {
     length: u64,
 }
 
-/// The memory that a body has reserved, until this is dropped.
+/// The memory reserved for one body. It is free again when this is dropped.
 #[derive(Debug, Default)]
 pub struct Reservation {
     bytes: Option<OwnedSemaphorePermit>,
@@ -50,13 +50,14 @@ pub struct Reservation {
 }
 
 impl Bodies {
-    /// Allows so many bytes in all, beside what each may have and what the one has that may go on.
+    /// Allows so many bytes in all, beside the [`FREE`] bytes of each body and those of the one that goes on past the
+    /// bound.
     pub fn new(max_bytes: u64) -> Self {
         let most = usize::try_from(max_bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self { left: Semaphore::new(most).into(), pass: Semaphore::new(1).into() }
     }
 
-    /// Takes memory for a body that comes at once, when there is some.
+    /// Reserves memory for a body of a known length; waits until there is enough.
     pub async fn hold(&self, length: u64) -> Reservation {
         let growth = length.saturating_sub(FREE);
         let mut held = Reservation::default();
@@ -66,7 +67,7 @@ impl Bodies {
         held
     }
 
-    /// Begins a body.
+    /// Starts to collect a body.
     pub fn gather(&self) -> Gathered {
         Gathered {
             bodies: self.clone(),
@@ -105,7 +106,7 @@ impl Gathered {
         self.all.extend_from_slice(&piece);
     }
 
-    /// Ready when there is memory for what came; tells whether that had to be waited for.
+    /// Ready when all bytes that came are reserved; tells whether it had to wait.
     pub fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.waiting.is_none() {
             let owed = std::mem::take(&mut self.owed);
@@ -130,7 +131,7 @@ impl Gathered {
         self.length
     }
 
-    /// Takes the body out, and what it holds of the memory.
+    /// Takes the body and its reservation out.
     pub fn take(&mut self) -> (Bytes, Reservation) {
         let first = std::mem::take(&mut self.first);
         let body = match first.len() {
@@ -160,7 +161,7 @@ impl Reservation {
     }
 }
 
-/// A semaphore counts in 32 bits; no body is allowed as much.
+/// A semaphore counts in 32 bits, which is more than any body may have.
 fn permits(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,5 @@
-//! Body: the content codings of a body taken off, within bounds. Knows no network: bytes come in as they please, and
-//! however they are cut the result is the same.
+//! Body: takes the content codings off a body, within bounds. Knows no network: however the bytes are cut into pieces, the
+//! result is the same.
 
 mod coding;
 mod gzip;
@@ -26,16 +26,16 @@ pub struct BodyLimits {
     /// times the usual page, and little enough for all that are in flight. Decoding costs this and the coding's window,
     /// at most 8 MiB.
     pub max_bytes: u64,
-    /// The most bytes of all bodies together that are on their way or wait to be parsed. 64 MiB by default: a third of
-    /// the 200 MiB that a crawl is to stay under. Beyond it large bodies wait for each other, and their servers with
-    /// them, within their `whole` deadline; the first 256 KiB of each never wait.
+    /// The most bytes of all bodies together that are being read or wait to be parsed. 64 MiB by default: a third of the
+    /// 200 MiB that a crawl is to stay under. Beyond it large bodies wait for each other, within their `whole` deadline;
+    /// the first 256 KiB of each never wait.
     pub max_in_flight_bytes: u64,
     /// How many times larger than the bytes that came a coding may make them, once past the first MiB. 1,000 by
     /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
     /// limit of 1,032, one of brotli or zstd many thousands.
     pub max_ratio: u32,
-    /// How long decoding may take. 10 s by default: what is made to be slow needs about a second for 10 MiB, and a
-    /// machine that has other work may be ten times slower. No honest body should ever meet it.
+    /// How long decoding may take. 10 s by default: a body made to be slow takes about a second for 10 MiB, and a busy
+    /// machine may be ten times slower.
     #[serde(with = "duration_text")]
     pub max_time: Duration,
     /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
@@ -73,8 +73,8 @@ pub struct BodyDecoder {
 /// One coding, and the bytes it made last.
 struct Layer {
     coding: Coding,
-    /// Made when the first byte comes: an empty body has no coding, whatever its head says (HEAD, 204, and servers that
-    /// name the coding of what they leave away).
+    /// Created when the first byte comes: an empty body has no coding, whatever its head says (answers to HEAD, 204, and
+    /// servers that name a coding and send nothing).
     decoder: Option<Decoder>,
     made: Box<[u8]>,
     bytes_in: u64,

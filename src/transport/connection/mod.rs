@@ -27,12 +27,12 @@ pub struct Connection {
     /// Shared with the registry of sockets, which closes it when it has been idle for too long.
     slot: Rc<Slot>,
     limits: WireLimits,
-    /// What came and was not read yet.
+    /// Bytes that came and were not read yet.
     received: BytesMut,
     /// How the server's side ended, once it has.
     ended: Option<Ended>,
     serving: Option<Serving>,
-    /// What awc is still to read of the answer that it sees.
+    /// What is left of the answer that awc gets to read.
     telling: &'static [u8],
     /// Whether it has served a request before.
     is_used: bool,
@@ -61,17 +61,17 @@ enum Sent {
     Nothing,
     /// Some of the request, or all.
     Something,
-    /// The server answered, or went, before the whole request was written; nobody needs the rest.
+    /// The server answered, or closed, before the whole request was written; the rest is not sent.
     Enough,
 }
 
 /// As much as a socket usually has ready at once.
 const READ_SIZE: usize = 16 * 1024;
 
-/// What awc sees when an answer has come: one without a body, after which it keeps the connection.
+/// What awc reads when an answer has come: one without a body, after which it keeps the connection.
 const CAME_AND_KEPT: &[u8] = b"HTTP/1.1 200 \r\n\r\n";
 
-/// What awc sees when the connection is of no more use.
+/// What awc reads when the connection must not be used again.
 const CAME_AND_CLOSED: &[u8] = b"HTTP/1.1 200 \r\nconnection: close\r\n\r\n";
 
 impl Connection {
@@ -198,9 +198,9 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Lets awc believe that a request is wholly written when it cannot be, because the server went or has answered
-    /// already: a client that sees the answer early need not write on (RFC 9112 §9.5). What the server said, or that
-    /// it said nothing, is then read as ever.
+    /// Reports a request as wholly written although it is not, where the server closed the connection or answered before
+    /// the request was written: a client that sees an early answer may stop writing (RFC 9112 §9.5). awc then reads the
+    /// answer, or the failure, as after any request; otherwise it would report a failed write and drop the answer.
     fn poll_unless_answered<T>(
         &mut self,
         wrote: Poll<io::Result<T>>,

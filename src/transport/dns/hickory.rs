@@ -23,10 +23,10 @@ pub struct HickoryLookUp {
 }
 
 /// The most look-ups at a time: each may open two sockets, for IPv4 and for IPv6, beside those of the crawl.
-const AT_ONCE: usize = 128;
+const MAX_AT_ONCE: usize = 128;
 
 /// The longest that an answer is believed: a site that moves is found again within the hour, whatever its TTL was.
-const LONGEST_TTL: Duration = Duration::from_secs(3600);
+const MAX_TTL: Duration = Duration::from_secs(3600);
 
 impl HickoryLookUp {
     /// Starts the thread. It ends with this value, when its last look-up does.
@@ -63,7 +63,7 @@ impl LookUp for HickoryLookUp {
 }
 
 async fn serve(resolver: Arc<TokioResolver>, mut tickets: mpsc::UnboundedReceiver<Ticket>) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
     while let Some(ticket) = tickets.recv().await {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let Some(ticket) = ticket.if_wanted() else { continue };
@@ -82,7 +82,7 @@ async fn look_up(resolver: &TokioResolver, ticket: Ticket) {
     let now = clock::now();
     match answer {
         Ok(found) => {
-            let ttl = found.valid_until().saturating_duration_since(now).min(LONGEST_TTL);
+            let ttl = found.valid_until().saturating_duration_since(now).min(MAX_TTL);
             ticket.fill(Ok(found.iter().collect()), ttl, now);
         }
         Err(error) => ticket.fill(Err(in_words(&error).into()), NEGATIVE_TTL, now),

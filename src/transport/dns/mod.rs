@@ -1,5 +1,4 @@
-//! Resolver: from a host to the addresses that it may be found at. Judges no address: whoever connects does, on
-//! exactly the one that is connected to.
+//! Resolver: looks up the addresses of hosts. Does not judge them: `dial` checks the very address that it connects to.
 
 #[cfg(feature = "hickory")]
 mod hickory;
@@ -22,11 +21,11 @@ use self::{
 };
 use crate::{clock, error::Result, outcome::FetchError};
 
-/// Tells addresses of hosts, to all arbiters of one crawl. Cloning is cheap; clones share what they know.
+/// Looks up addresses for all arbiters of one crawl. Cloning is cheap, and clones share one cache.
 ///
 /// Asked in this order: the host itself if it is an IP address, the [`Overrides`], RFC 6761 for `localhost`, the
-/// memory, and then the operating system (with the feature `hickory`, the name servers), once for all who ask for the
-/// same name at a time.
+/// cache, and then the operating system (with the feature `hickory`, the name servers). Those who ask for the same name at
+/// a time share one look-up.
 #[derive(Clone)]
 pub struct Resolver {
     overrides: Arc<Overrides>,
@@ -81,7 +80,7 @@ impl Resolver {
 
     /// Returns the addresses of a host as a URL writes it, in the order that they were told.
     ///
-    /// It waits as long as it takes; a caller who gives up takes nothing from others who wait for the same name.
+    /// Has no time-out of its own. A caller who gives up does not end the look-up for others who wait for the same name.
     ///
     /// # Errors
     /// [`FetchError::Dns`] where the host has no address, or none could be had.

@@ -1,4 +1,4 @@
-//! SystemLookUp: asks the operating system, on threads that may block.
+//! SystemLookUp: looks names up with getaddrinfo, on threads that may block.
 
 use crate::clock;
 use std::{
@@ -26,7 +26,7 @@ struct Queue {
 
 /// The most look-ups at a time. A name whose servers are dead keeps a thread for half a minute, so there are many;
 /// half of the threads that block stay free for parsing.
-const AT_ONCE: usize = 128;
+const MAX_AT_ONCE: usize = 128;
 
 /// How long an answer is good for, since getaddrinfo does not say: what Chromium and Firefox take.
 const TTL: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ impl LookUp for SystemLookUp {
         let mut queue = lock(&self.queue);
         queue.drop_unwanted();
         queue.tickets.push_back(ticket);
-        if queue.working < AT_ONCE {
+        if queue.working < MAX_AT_ONCE {
             queue.working += 1;
             let tickets = self.queue.clone();
             self.threads.spawn_blocking(move || work(&tickets));
@@ -52,8 +52,8 @@ impl LookUp for SystemLookUp {
 }
 
 impl Queue {
-    /// Those who wait all have the same patience, so those who lost it stand in front: without them the queue is about
-    /// as long as the number of requests under way.
+    /// Drops the tickets that nobody waits for any more. All requests have the same time-out, so those stand in front;
+    /// what remains is at most as long as the number of requests under way.
     fn drop_unwanted(&mut self) {
         while let Some(ticket) = self.tickets.pop_front() {
             if let Some(wanted) = ticket.if_wanted() {

@@ -1,5 +1,5 @@
-//! Absolute: how a proxy is spoken to that forwards plain HTTP (RFC 9112 §3.2.2). awc writes only what origin servers
-//! want to read.
+//! Absolute: rewrites a request for a proxy that forwards plain HTTP, whose target is the absolute URL (RFC 9112 §3.2.2).
+//! awc writes only the form for origin servers.
 
 use bytes::BytesMut;
 

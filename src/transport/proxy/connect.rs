@@ -6,7 +6,7 @@ use super::Proxy;
 use crate::transport::stream::Stream;
 
 /// The longest head of an answer to `CONNECT` that is read: what servers allow in a request.
-const LONGEST_HEAD: usize = 16 * 1024;
+const MAX_HEAD: usize = 16 * 1024;
 
 /// The most headers of such an answer: they are skipped.
 const MAX_HEADERS: usize = 64;
@@ -38,7 +38,7 @@ pub async fn connect(stream: &mut dyn Stream, proxy: &Proxy, host: &str, port: u
             // tinyproxy says 401 to a wrong password.
             Some((status @ (401 | 407), _)) => return Err(format!("it refuses the credentials ({status})")),
             Some((status, _)) => return Err(format!("it refuses to connect to {host}:{port} ({status})")),
-            None if received.len() > LONGEST_HEAD => return Err("its answer to CONNECT does not end".to_owned()),
+            None if received.len() > MAX_HEAD => return Err("its answer to CONNECT does not end".to_owned()),
             None => {}
         }
     }

@@ -14,7 +14,7 @@ pub struct Rest {
 const FIRST: Duration = Duration::from_secs(5);
 
 /// The longest rest: one that was away for an hour is found again within ten minutes.
-const LONGEST: Duration = Duration::from_secs(600);
+const MAX_REST: Duration = Duration::from_secs(600);
 
 impl Rest {
     /// Takes note of the failure of a request that began at `began`. Those that were under way together count once.
@@ -22,7 +22,7 @@ impl Rest {
         if self.knew_at(began) {
             return;
         }
-        let rest = FIRST.saturating_mul(1 << self.in_a_row.min(16)).min(LONGEST);
+        let rest = FIRST.saturating_mul(1 << self.in_a_row.min(16)).min(MAX_REST);
         *self = Self { since: Some(now), until: Some(now + rest), in_a_row: self.in_a_row.saturating_add(1) };
     }
 

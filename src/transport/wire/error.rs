@@ -83,7 +83,7 @@ impl WireError {
 
 /// Shows bytes to people: the first few, escaped.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    const MOST: usize = 40;
-    let more = if bytes.len() > MOST { "…" } else { "" };
-    format!("{}{more}", bytes.get(..MOST).unwrap_or(bytes).escape_ascii())
+    const MAX_SHOWN: usize = 40;
+    let more = if bytes.len() > MAX_SHOWN { "…" } else { "" };
+    format!("{}{more}", bytes.get(..MAX_SHOWN).unwrap_or(bytes).escape_ascii())
 }

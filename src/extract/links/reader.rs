@@ -1,244 +1,28 @@
-//! Links: what a page points to, and what it says of itself (title, base, robots rules, canonical URL, refresh).
-//! Reads the page's tokens once and builds no tree. Knows no scope and no robots.txt: whether a link is followed is
-//! decided elsewhere.
+//! Reader: gathers what the tags of a page say, and resolves its URLs at the end. Knows no tokenizer.
 
-use std::{borrow::Cow, hash::BuildHasher, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use encoding_rs::{Encoding, UTF_8};
-use hashbrown::{DefaultHashBuilder, HashTable};
+use encoding_rs::Encoding;
 use memchr::memchr;
 use url::Url;
 
 use super::{
-    context::{PageTokens, Syntax},
-    reference::{query_charset, resolve_from},
+    Link, LinkElement, MAX_TITLE_LENGTH, MAX_URL_LENGTH, MetaRobots, Scan, Scanner, Skipped, each_once::EachOnce,
+};
+use crate::extract::{
+    context::Syntax,
+    reference::resolve_from,
     refresh::{self, Refresh},
     text::collapsed,
-    tokens::{Tag, Text, Token},
+    tokens::{Tag, Text},
 };
-
-/// The most links that are read from one page by default. The largest index pages (sitemaps in HTML) have some
-/// thousands; [`Skipped::over_limit`] counts the rest.
-pub const MAX_LINKS: usize = 10_000;
-
-/// The longest URL that is taken from a page, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it bounds what one
-/// page can cost, since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts what is longer.
-pub const MAX_URL_LENGTH: usize = 2_048;
-
-/// The longest title that is kept, in characters. Search engines show the first 60 or so.
-pub const MAX_TITLE_LENGTH: usize = 1_000;
 
 /// The longest value of a refresh that is read, in bytes: a URL, its delay and its quotes.
 const MAX_REFRESH_LENGTH: usize = MAX_URL_LENGTH + 64;
 
-/// What [`scan`] found on a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scan {
-    /// The text of the first `<title>`, white space collapsed; `None` if it has none.
-    pub title: Option<String>,
-    /// What relative URLs are relative to: the first `<base href>`, or else the page's own URL.
-    pub base: Url,
-    /// The links in the page's order, each URL once, without fragments.
-    pub links: Vec<Link>,
-    /// What `<meta name=robots>` asks.
-    pub robots: MetaRobots,
-    /// The first `<link rel=canonical>`.
-    pub canonical: Option<Url>,
-    /// Where the first `<meta http-equiv=refresh>` that names a page sends its readers. One within `noscript` is passed
-    /// over, as in Scrapy: it leads to a notice for browsers without scripts, and away from the page.
-    pub refresh: Option<Refresh>,
-    /// How many references are not in `links`, by reason.
-    pub skipped: Skipped,
-}
-
-/// A link from a page to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Absolute, `http` or `https`, without fragment.
-    pub url: Url,
-    /// Tells whether every link of the page to this URL says `nofollow`, `ugc` or `sponsored`.
-    pub nofollow: bool,
-    /// The element that has the link; the first, if several have the same.
-    pub element: LinkElement,
-}
-
-/// The kinds of element that link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum LinkElement {
-    /// `<a href>`, also within SVG (but not its old `xlink:href`).
-    A,
-    /// `<area href>`
-    Area,
-    /// `<frame src>`
-    Frame,
-    /// `<iframe src>`
-    Iframe,
-    /// `<link rel=next href>`
-    Next,
-    /// `<link rel=prev href>`
-    Prev,
-    /// `<link rel=alternate href>`: translations, feeds.
-    Alternate,
-}
-
-/// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkSet(u8);
-
-impl LinkSet {
-    /// No element.
-    pub const NONE: Self = Self(0);
-
-    /// Returns the set with `element` in it.
-    #[must_use]
-    pub const fn with(self, element: LinkElement) -> Self {
-        Self(self.0 | 1 << element as u8)
-    }
-
-    /// Tells whether `element` is in the set.
-    pub const fn contains(self, element: LinkElement) -> bool {
-        self.0 & (1 << element as u8) != 0
-    }
-}
-
-impl Default for LinkSet {
-    fn default() -> Self {
-        Self::NONE.with(LinkElement::A).with(LinkElement::Area)
-    }
-}
-
-/// What a page asks of robots by `<meta name=robots>`, or by the header `X-Robots-Tag`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MetaRobots {
-    /// The page shall not be shown in search results.
-    pub noindex: bool,
-    /// None of the page's links shall be followed.
-    pub nofollow: bool,
-}
-
-impl MetaRobots {
-    /// Adds the rules of `content`, a list like `noindex, nofollow`. Of several lists the strictest
-    /// holds; what is unknown is passed over.
-    pub fn add(&mut self, content: &str) {
-        for rule in content.split(',').map(str::trim) {
-            let none = rule.eq_ignore_ascii_case("none");
-            self.noindex |= none || rule.eq_ignore_ascii_case("noindex");
-            self.nofollow |= none || rule.eq_ignore_ascii_case("nofollow");
-        }
-    }
-}
-
-/// How many references were not taken, by reason. Fragments of the page itself are not counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// Not `http` or `https`: `mailto:`, `javascript:`, `tel:`, `data:`, ….
-    pub other_scheme: usize,
-    /// No URL at all, such as `http://[`.
-    pub unreadable: usize,
-    /// Longer than [`MAX_URL_LENGTH`].
-    pub too_long: usize,
-    /// After the first [`MAX_LINKS`], or those that [`Scanner::max_links`] allows.
-    pub over_limit: usize,
-}
-
-impl Skipped {
-    /// Returns how many references a crawler would have followed but for a bound: these are lost, where the others are
-    /// no pages.
-    pub fn over_bounds(self) -> usize {
-        self.too_long + self.over_limit
-    }
-}
-
-/// Reads the page `html` that came from `url`, with the default [`Scanner`].
-pub fn scan(html: &str, url: &Url) -> Scan {
-    Scanner::default().scan(html, url)
-}
-
-/// Says which links to read from pages, and as whom.
-///
-/// ```
-/// use actix_crawler::extract::Scanner;
-///
-/// let page = "https://e.org/a/".parse().unwrap();
-/// let scan = Scanner::default().max_links(1).scan("<title>T</title><a href=b>1</a><a href=c>2</a>", &page);
-/// assert_eq!(scan.links[0].url.as_str(), "https://e.org/a/b");
-/// assert_eq!((scan.title.as_deref(), scan.skipped.over_limit), (Some("T"), 1));
-/// ```
-#[derive(Clone, Debug)]
-pub struct Scanner {
-    elements: LinkSet,
-    robot: Option<String>,
-    max_links: usize,
-    charset: &'static Encoding,
-    syntax: Syntax,
-}
-
-impl Default for Scanner {
-    fn default() -> Self {
-        Self { elements: LinkSet::default(), robot: None, max_links: MAX_LINKS, charset: UTF_8, syntax: Syntax::Html }
-    }
-}
-
-impl Scanner {
-    /// Reads the links of these elements only.
-    #[must_use]
-    pub fn elements(mut self, elements: LinkSet) -> Self {
-        self.elements = elements;
-        self
-    }
-
-    /// Obeys `<meta name=ROBOT>` besides `<meta name=robots>`; `name` is a robots.txt product token.
-    #[must_use]
-    pub fn robot(mut self, name: impl Into<String>) -> Self {
-        self.robot = Some(name.into());
-        self
-    }
-
-    /// Reads at most so many different links from a page; [`Skipped::over_limit`] counts the rest.
-    #[must_use]
-    pub fn max_links(mut self, most: usize) -> Self {
-        self.max_links = most;
-        self
-    }
-
-    /// Encodes the queries of links in this charset, which the page was decoded from. By default UTF-8.
-    #[must_use]
-    pub fn charset(mut self, name: &str) -> Self {
-        self.charset = query_charset(name);
-        self
-    }
-
-    /// Reads pages by the rules of this syntax.
-    #[must_use]
-    pub fn syntax(mut self, syntax: Syntax) -> Self {
-        self.syntax = syntax;
-        self
-    }
-
-    /// Reads the page `page` that came from `url`.
-    ///
-    /// Never fails: of broken markup it reads what a browser would. Takes time linear in the page's length; what it
-    /// returns is bounded by [`Scanner::max_links`], [`MAX_URL_LENGTH`] and [`MAX_TITLE_LENGTH`]. Links in comments and
-    /// scripts do not count; those in `noscript` and `template` do.
-    pub fn scan(&self, page: &str, url: &Url) -> Scan {
-        let mut reader = Reader::new(self);
-        let mut tokens = PageTokens::new(page, self.syntax);
-        while let Some(token) = tokens.next() {
-            match token {
-                Token::Start(tag) => reader.start(&tag, tokens.is_html()),
-                Token::Text(text) if reader.in_title => reader.title(text),
-                Token::End(tag) => reader.end(&tag),
-                Token::Text(_) | Token::Doctype(_) | Token::Comment(_) => {}
-            }
-        }
-        reader.resolve(url)
-    }
-}
-
 /// What has been read so far. URLs stay as the page has them until its end, since a `<base>` holds for the links before
 /// it, too.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     scanner: &'a Scanner,
     in_title: bool,
     inert: Inert,
@@ -270,7 +54,7 @@ struct RawLink<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(scanner: &'a Scanner) -> Self {
+    pub fn new(scanner: &'a Scanner) -> Self {
         Self {
             scanner,
             in_title: false,
@@ -286,7 +70,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a start tag, which `is_html` unless it is of SVG or MathML. There only `a` links, as in browsers.
-    fn start(&mut self, tag: &Tag<'a>, is_html: bool) {
+    pub fn start(&mut self, tag: &Tag<'a>, is_html: bool) {
         self.in_title = false;
         if self.inert.script {
             return;
@@ -324,7 +108,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn end(&mut self, tag: &Tag<'a>) {
+    pub fn end(&mut self, tag: &Tag<'a>) {
         self.in_title = false;
         match tag.name.len() {
             8 if tag.is("template") => self.inert.templates = self.inert.templates.saturating_sub(1),
@@ -334,8 +118,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Tells whether the next text is that of the page's title.
+    pub fn in_title(&self) -> bool {
+        self.in_title
+    }
+
     /// Takes the text of the first `<title>`, which in XML may come in pieces.
-    fn title(&mut self, text: Text<'a>) {
+    pub fn title(&mut self, text: Text<'a>) {
         self.title.get_or_insert_default().push_str(&text.decoded());
         self.in_title = true;
     }
@@ -399,7 +188,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn resolve(mut self, url: &Url) -> Scan {
+    pub fn resolve(mut self, url: &Url) -> Scan {
         let charset = self.scanner.charset;
         let base = base_url(self.base.as_deref(), url, charset);
         let http_url = |href: &str| http_url(&base, href, charset);
@@ -482,36 +271,4 @@ fn http_url(base: &Url, href: &str, charset: &'static Encoding) -> Result<Url, N
         return Err(NoLink::OtherScheme);
     }
     if url.as_str().len() > MAX_URL_LENGTH { Err(NoLink::TooLong) } else { Ok(url) }
-}
-
-/// Links in their order, no two with the same text. Finds them by places in the list, so that no text is kept twice.
-struct EachOnce<L> {
-    list: Vec<L>,
-    places: HashTable<usize>,
-    hashes: DefaultHashBuilder,
-    text: fn(&L) -> &str,
-}
-
-/// Room for the links of most pages, as many as a table with 64 places takes before it grows.
-const USUAL_LINKS: usize = 56;
-
-impl<L> EachOnce<L> {
-    fn by(text: fn(&L) -> &str) -> Self {
-        let places = HashTable::with_capacity(USUAL_LINKS);
-        Self { list: Vec::new(), places, hashes: DefaultHashBuilder::default(), text }
-    }
-
-    fn get_mut(&mut self, text: &str) -> Option<&mut L> {
-        let has_text = |at: &usize| self.list.get(*at).is_some_and(|link| (self.text)(link) == text);
-        let at = *self.places.find(self.hashes.hash_one(text), has_text)?;
-        self.list.get_mut(at)
-    }
-
-    /// Adds a link with a text that no other has.
-    fn push(&mut self, link: L) {
-        let hash = self.hashes.hash_one((self.text)(&link));
-        let hash_at = |at: &usize| self.list.get(*at).map_or(0, |link| self.hashes.hash_one((self.text)(link)));
-        self.places.insert_unique(hash, self.list.len(), hash_at);
-        self.list.push(link);
-    }
 }

@@ -1,0 +1,40 @@
+//! EachOnce: a list of links without repetition. Knows nothing of URLs.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// Links in their order, no two with the same text. The table has their places in the list, so no text is kept twice.
+pub(super) struct EachOnce<L> {
+    /// The links.
+    pub list: Vec<L>,
+    places: HashTable<usize>,
+    hashes: DefaultHashBuilder,
+    text: fn(&L) -> &str,
+}
+
+/// Room for the links of most pages, as many as a table with 64 places takes before it grows.
+const USUAL_LINKS: usize = 56;
+
+impl<L> EachOnce<L> {
+    /// Creates an empty list, whose links differ by this text.
+    pub fn by(text: fn(&L) -> &str) -> Self {
+        let places = HashTable::with_capacity(USUAL_LINKS);
+        Self { list: Vec::new(), places, hashes: DefaultHashBuilder::default(), text }
+    }
+
+    /// Returns the link with this text.
+    pub fn get_mut(&mut self, text: &str) -> Option<&mut L> {
+        let has_text = |at: &usize| self.list.get(*at).is_some_and(|link| (self.text)(link) == text);
+        let at = *self.places.find(self.hashes.hash_one(text), has_text)?;
+        self.list.get_mut(at)
+    }
+
+    /// Adds a link with a text that no other has.
+    pub fn push(&mut self, link: L) {
+        let hash = self.hashes.hash_one((self.text)(&link));
+        let hash_at = |at: &usize| self.list.get(*at).map_or(0, |link| self.hashes.hash_one((self.text)(link)));
+        self.places.insert_unique(hash, self.list.len(), hash_at);
+        self.list.push(link);
+    }
+}
