@@ -1,4 +1,4 @@
-//! Http: permit in, answer out. The one door to the network: nothing is sent but through [`Http::send`], which takes a
+//! Http: permit in, answer out. The one door to the network: nothing is sent but through `Http::send`, which takes a
 //! [`Permit`] by value.
 
 mod kept;
