@@ -19,6 +19,9 @@ use crate::{
 /// then. Longer would bind places that another domain could use.
 pub const AHEAD: Duration = Duration::from_millis(5);
 
+/// No refusal cools a domain for less.
+const SHORTEST_COOLING: Duration = Duration::from_secs(1);
+
 /// The most lines that wait for the crawl log before no more permits are granted.
 const MAX_LOG_LINES: usize = 50_000;
 
@@ -101,7 +104,13 @@ impl Crawl {
             }
             let tenancy = self.domains.live(domain, now).tenancy.clone();
             match tenancy.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => return self.domains.schedule(domain, at),
+                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
+                    if at > now + SHORTEST_COOLING {
+                        // Another crawl or client may have heard a refusal.
+                        self.domains.note_cooling(domain, now);
+                    }
+                    return self.domains.schedule(domain, at);
+                }
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
                 // Without an errand the permit goes back, and the loop sees what the domain waits for. What is ready
