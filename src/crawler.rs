@@ -236,7 +236,8 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Looks for each domain's limit: begins at the given rate, rises until the domain refuses, and settles just under
-    /// that. For sites of your own, or with leave: nobody else wants to be asked until it hurts.
+    /// that. For sites of your own, or with leave: nobody else wants to be asked until it hurts. Each domain's limit is
+    /// kept as long as the crawl is, at about a kilobyte.
     #[must_use]
     pub fn adaptive(mut self) -> Self {
         self.settings.adaptive = true;

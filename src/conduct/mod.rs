@@ -5,41 +5,30 @@
 //! the conjunction: each tenant has a throttle of its own, every throttle counts every start, and a start needs leave
 //! of all. A tenant's limits leave with it; the starts it made still count.
 
+mod heard;
 mod lessons;
+mod member;
 mod turns;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use http::HeaderMap;
-
-pub use self::lessons::{Asked, Lessons};
-use self::turns::Turns;
+pub use self::{
+    heard::{Heard, Heeded, Refused, refusal},
+    lessons::{Asked, Lessons},
+    member::Terms,
+};
+use self::{member::Member, turns::Turns};
 use crate::{
     adaptive::Adaptive,
-    cooling::{Cooling, Verdict, Why, wait_asked},
+    cooling::{Cooling, Verdict, Why},
     limits::Limits,
     quota::{self, Spread},
-    rate::Rate,
     throttle::{Evidence, NotBefore, Refusal, Throttle},
 };
 
 /// Names a tenant within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TenantId(pub(crate) u64);
-
-/// What a tenant brings to a domain.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Terms {
-    /// Its limits there.
-    pub limits: Limits,
-    /// The longest spacing of a robots file that it obeys; `None` where it obeys none.
-    pub max_crawl_delay: Option<Duration>,
-    /// Whether the domain is left alone for it when it cannot be reached. A crawl waits for its domains; the caller of a
-    /// client wants to hear that nobody is there.
-    pub cools_unreachable: bool,
-    /// Whether its rate is where a search for the domain's limit begins.
-    pub adaptive: bool,
-}
 
 /// The state of one domain.
 #[derive(Debug)]
@@ -52,49 +41,6 @@ pub struct Conduct {
     first: Member,
     others: Vec<Member>,
     turns: Turns,
-}
-
-/// One tenant's part.
-#[derive(Clone, Debug)]
-struct Member {
-    tenant: Option<TenantId>,
-    terms: Terms,
-    throttle: Throttle,
-    adaptive: Option<Adaptive>,
-    evidence: Evidence,
-    /// Its permits that have not ended.
-    out: u32,
-    /// When one of them last started or ended.
-    active: Option<Instant>,
-}
-
-/// An answer, as far as it speaks of its domain.
-#[derive(Clone, Copy, Debug)]
-pub struct Heard<'a> {
-    /// The status.
-    pub status: u16,
-    /// The headers.
-    pub headers: &'a HeaderMap,
-    /// When the request was written.
-    pub started: Instant,
-    /// When the answer was complete.
-    pub now: Instant,
-    /// The same by the calendar.
-    pub wall: SystemTime,
-}
-
-/// A refusal that was heard, and what follows. It has been obeyed already: whoever gets this keeps books, logs, and
-/// decides about the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heeded {
-    /// What refused.
-    pub why: Why,
-    /// Until when the domain is left alone.
-    pub verdict: Verdict,
-    /// The wait that the answer asked for.
-    pub asked: Option<Duration>,
-    /// Whether it was this refusal that gave the domain up.
-    pub gave_up: bool,
 }
 
 /// A domain that is left alone because it refused too often in a row.
@@ -113,30 +59,6 @@ pub struct Planned {
     pub due: Instant,
     /// The tenant whose turn is next, if one waits.
     pub next: Option<TenantId>,
-}
-
-/// What an answer says of its domain's wish to be asked now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The wait that it asks for.
-    pub wait: Option<Duration>,
-}
-
-/// Tells whether an answer refuses its domain's requests for now: 429 and 503 do; 403, 408, 413, 420, 500, 502, 504 and
-/// 529 do where they ask for a wait (RFC 9110 §10.2.3: `Retry-After` may come with any status), and 403 also where it
-/// says that nothing is left of a quota.
-pub fn refusal(status: u16, headers: &HeaderMap, wall: SystemTime) -> Option<Refused> {
-    let used_up = || {
-        let quota = quota::read(headers, wall).filter(|quota| quota.left == 0 && !quota.reset.is_zero())?;
-        Some(quota.reset)
-    };
-    let wait = match status {
-        429 | 503 => return Some(Refused { wait: wait_asked(headers, wall).or_else(used_up) }),
-        403 => wait_asked(headers, wall).or_else(used_up),
-        408 | 413 | 420 | 500 | 502 | 504 | 529 => wait_asked(headers, wall),
-        _ => None,
-    };
-    wait.map(|wait| Refused { wait: Some(wait) })
 }
 
 impl Conduct {
@@ -477,36 +399,6 @@ impl Conduct {
 
     fn of(&self, tenant: TenantId) -> &Member {
         self.others.iter().find(|member| member.tenant == Some(tenant)).unwrap_or(&self.first)
-    }
-}
-
-impl Member {
-    fn new(tenant: TenantId, terms: Terms, throttle: Throttle, now: Instant) -> Self {
-        let adaptive = terms.adaptive.then(|| Adaptive::from(terms.limits.rate, now));
-        Self { tenant: Some(tenant), terms, throttle, adaptive, evidence: Evidence::default(), out: 0, active: None }
-    }
-
-    /// Brings the throttle's limits in line with the terms, the rate that was found and what robots files ask for.
-    fn apply(&mut self, asked: Option<Asked>) {
-        let rate = self.adaptive.as_ref().map_or(self.terms.limits.rate, Adaptive::rate);
-        let spacing =
-            asked.zip(self.terms.max_crawl_delay).map_or(Duration::ZERO, |(asked, cap)| asked.spacing.min(cap));
-        let limits = Limits { rate, ..self.terms.limits }.slowed_to(spacing);
-        if *self.throttle.limits() != limits {
-            self.throttle.set_limits(limits);
-        }
-    }
-}
-
-impl Terms {
-    /// Limits alone, as a client has them.
-    pub fn of(limits: Limits) -> Self {
-        Self { limits, max_crawl_delay: None, cools_unreachable: false, adaptive: false }
-    }
-
-    /// A rate alone, with any number in flight.
-    pub fn rate(rate: Rate) -> Self {
-        Self::of(Limits::rate(rate))
     }
 }
 

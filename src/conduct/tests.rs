@@ -1,8 +1,11 @@
 //! What a domain teaches, and what several tenants make of it, in worlds with a clock of their own.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::SystemTime};
+
+use http::HeaderMap;
 
 use super::*;
+use crate::rate::Rate;
 
 const S: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);

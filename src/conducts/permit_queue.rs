@@ -40,11 +40,6 @@ impl PermitQueue {
         Self { tenancy: tenant.join(domain, terms, news.clone(), now), first: Mutex::new(()), news }
     }
 
-    /// Returns the domain.
-    pub fn domain(&self) -> &Domain {
-        self.tenancy.domain()
-    }
-
     /// Waits for a permit. Dropping the future leaves the place to the next.
     ///
     /// # Errors

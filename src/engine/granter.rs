@@ -47,6 +47,9 @@ pub struct Granter {
 /// then. Longer would bind places that another domain could use.
 pub const AHEAD: Duration = Duration::from_millis(5);
 
+/// No refusal cools a domain for less.
+const SHORTEST_COOLING: Duration = Duration::from_secs(1);
+
 /// The most requests of one domain that wait for a robots file while others of it are looked for.
 const MAX_PARKED: usize = 64;
 
@@ -150,7 +153,13 @@ impl Granter {
             }
             let tenancy = turn.domains.live(domain, now).tenancy.clone();
             match tenancy.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => return self.schedule(turn.domains, domain, at),
+                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
+                    if at > now + SHORTEST_COOLING {
+                        // Another crawl or client may have heard a refusal.
+                        turn.domains.note_cooling(domain, now);
+                    }
+                    return self.schedule(turn.domains, domain, at);
+                }
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
                 // If nothing is found the permit goes back, and the loop sees what the domain waits for. The search takes
@@ -164,7 +173,12 @@ impl Granter {
         }
     }
 
-    fn assign(&mut self, turn: &mut Turn<'_>, permit: Permit, leased: Leased) {
+    fn assign(&mut self, turn: &mut Turn<'_>, permit: Permit, mut leased: Leased) {
+        if leased.request.domain.is_none() {
+            // A robots file, or a request that a frontier of the user's has read from somewhere.
+            let domain = self.politeness.domain_key.domain(&leased.request.url);
+            Arc::make_mut(&mut leased.request).domain = Some(domain);
+        }
         let Leased { request, attempt, .. } = &leased;
         turn.accounts.note(&Event::Granted { domain: permit.domain(), request, attempt: *attempt });
         self.pool.assign(permit, Lease::new(leased, self.returned.clone()));

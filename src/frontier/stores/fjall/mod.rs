@@ -159,16 +159,18 @@ impl FjallStore {
     fn queued(&self, entry: fjall::Guard) -> Result<(Domain, StoredEntry)> {
         let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
         let (domain, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
-        Ok((domain, self.decode(place, &value)?))
+        let stored = self.decode(&domain, place, &value)?;
+        Ok((domain, stored))
     }
 
-    fn decode(&self, place: Place, value: &[u8]) -> Result<StoredEntry> {
+    fn decode(&self, domain: &Domain, place: Place, value: &[u8]) -> Result<StoredEntry> {
         let header = value.split_at_checked(HEADER).and_then(|(header, json)| {
             let (attempts, not_before) = header.split_at_checked(4)?;
             Some((u32::from_be_bytes(attempts.try_into().ok()?), u64_of(not_before), json))
         });
         let (attempts, not_before, json) = header.ok_or_else(|| self.damaged(&"a queue's entry is cut short"))?;
-        let request: Request = self.json(json)?;
+        let mut request: Request = self.json(json)?;
+        request.domain = Some(domain.clone());
         let entry = Entry { place, attempts, request: Arc::new(request) };
         Ok(StoredEntry { entry, not_before: (not_before > 0).then_some(not_before) })
     }

@@ -1,16 +1,19 @@
 //! Throttle: when a domain may be asked again, by one set of limits. Knows no clock and no network.
 //!
 //! The law: in *any* window of the rate at most `count` starts; between two starts at least the spacing; after each
-//! response at least the rest; at most so many in flight; none while the domain cools. [`Throttle::look`] plans with
-//! this law and [`Throttle::may_start`] holds it at the moment of writing: one rule, used in two places. Where several
+//! response at least the rest; at most so many in flight; none while the domain cools. `Throttle::look` plans with
+//! this law and `Throttle::may_start` holds it at the moment of writing: one rule, used in two places. Where several
 //! tenants ask one domain, each brings a throttle of its own, every throttle counts every start, and a start needs
 //! leave of all ([`Conduct`](crate::conduct::Conduct)).
+
+mod evidence;
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
+pub use self::evidence::Evidence;
 use crate::limits::Limits;
 
 /// The earliest instant at which asking again makes sense.
@@ -77,17 +80,6 @@ pub struct Throttle {
 struct Slow {
     spacing: Duration,
     until: Instant,
-}
-
-/// What a domain was really asked, as measured at the moment of writing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
-    /// Requests started.
-    pub requests: u64,
-    /// The least time between two starts.
-    pub smallest_gap: Option<Duration>,
-    /// The most requests in flight at once.
-    pub most_in_flight: u32,
 }
 
 impl Throttle {
@@ -361,28 +353,6 @@ impl Throttle {
 
     fn is_paced(&self) -> bool {
         !self.gap.is_zero() || self.limits.rate.window().is_some() || self.slow.is_some()
-    }
-}
-
-impl Evidence {
-    /// Counts a request that started `gap` after the one before, as one of `in_flight`.
-    pub(crate) fn note_start(&mut self, gap: Option<Duration>, in_flight: u32) {
-        self.requests += 1;
-        self.smallest_gap = match (self.smallest_gap, gap) {
-            (Some(smallest), Some(gap)) => Some(smallest.min(gap)),
-            (smallest, gap) => smallest.or(gap),
-        };
-        self.most_in_flight = self.most_in_flight.max(in_flight);
-    }
-
-    /// Adds what was measured earlier for the same domain.
-    pub fn merge(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.smallest_gap = match (self.smallest_gap, other.smallest_gap) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        self.most_in_flight = self.most_in_flight.max(other.most_in_flight);
     }
 }
 

@@ -1,0 +1,234 @@
+//! Permit: leave to make one request to one domain, and the gate that it passes at the moment of writing.
+
+mod gate;
+
+use std::{
+    fmt,
+    sync::{Arc, MutexGuard},
+    time::Instant,
+};
+
+use self::gate::Inside;
+pub(crate) use self::gate::{Gate, Keeper, Released, Tenancy};
+use crate::{
+    clock,
+    conduct::{Heard, Heeded},
+    domain::Domain,
+    outcome::FetchError,
+    request::Request,
+    throttle::NotBefore,
+};
+
+/// Leave to make *one* request to one domain, at or after [`Permit::due`].
+///
+/// It ends with the last byte of the response: dropping it *is* the release, also on panic. There is no way to make
+/// one but a grant at the domain's gate, and none to copy it:
+///
+/// ```compile_fail
+/// fn twice(permit: actix_crawler::Permit) -> (actix_crawler::Permit, actix_crawler::Permit) {
+///     (permit.clone(), permit)
+/// }
+/// ```
+/// ```compile_fail
+/// let forged = actix_crawler::Permit { tenancy: todo!(), due: std::time::Instant::now(), state: todo!() };
+/// ```
+/// It is worth nothing without the crate's own sender, which nobody else can make:
+///
+/// ```compile_fail
+/// # use actix_crawler::{Permit, fetcher::http::Http, request::Request};
+/// async fn send(http: &Http, permit: Permit, request: &Request) {
+///     let answer = http.send(permit, request, true).await;
+/// }
+/// ```
+#[must_use = "a permit that is dropped gives its place back"]
+pub struct Permit {
+    tenancy: Arc<Tenancy>,
+    due: Instant,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Granted,
+    /// The gate was passed, the write is under way.
+    Writing,
+    Written,
+}
+
+impl Permit {
+    /// Makes the permit of a place that was planned at the gate.
+    fn granted(tenancy: Arc<Tenancy>, due: Instant) -> Self {
+        Self { tenancy, due, state: State::Granted }
+    }
+
+    /// Returns the domain that may be asked.
+    pub fn domain(&self) -> &Domain {
+        self.tenancy.domain()
+    }
+
+    /// Returns when the request is due.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Checks that this is a permit of the domain that the request burdens.
+    ///
+    /// # Errors
+    /// It is another's: nothing may be sent.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), FetchError> {
+        match &request.domain {
+            Some(domain) if domain != self.domain() => {
+                Err(FetchError::Request(format!("a permit of {} is none for {domain}", self.domain())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks, right before the first byte is written, whether it may be written now.
+    ///
+    /// # Errors
+    /// The law allows it only later.
+    pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
+        if self.state == State::Writing {
+            // The gate was passed, and the socket had no room yet.
+            return Ok(());
+        }
+        if now < self.due {
+            return Err(NotBefore(self.due));
+        }
+        self.lock().conduct.try_start(now)?;
+        self.state = State::Writing;
+        Ok(())
+    }
+
+    /// Records, right after the write, that the request has started.
+    pub(crate) fn wrote(&mut self, at: Instant) {
+        let tenant = self.tenancy.tenant;
+        self.lock().conduct.started(tenant, at, fastrand::f64());
+        self.state = State::Written;
+    }
+
+    /// Tells whether starts are spread so evenly that a millisecond counts.
+    pub(crate) fn is_even(&self) -> bool {
+        self.lock().conduct.is_even()
+    }
+
+    /// Lets the domain's conduct learn from the answer, while this permit still holds the place: whoever is granted the
+    /// next one is granted it by what was learned. Returns what follows where the answer is a refusal.
+    pub(crate) fn hear(&self, heard: &Heard<'_>) -> Option<Heeded> {
+        self.lock().conduct.hear(self.tenancy.tenant, heard, fastrand::f64())
+    }
+
+    /// As [`Permit::hear`], where nobody was there to answer.
+    pub(crate) fn unreachable(&self, started: Instant, now: Instant) -> Option<Heeded> {
+        self.lock().conduct.unreachable(self.tenancy.tenant, started, now, fastrand::f64())
+    }
+
+    /// Readies the permit for a second attempt at the same request, which passes the gate again: to the domain it is
+    /// one more start.
+    pub(crate) fn again(mut self) -> Self {
+        if self.state == State::Written {
+            self.lock().conduct.restart();
+            self.state = State::Granted;
+        }
+        self
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.tenancy.gate.lock()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let now = clock::now();
+        if self.state == State::Writing {
+            // The write failed or was given up halfway: bytes may have left, so it counts as a start.
+            self.wrote(now);
+        }
+        let Tenancy { gate, tenant, released } = &*self.tenancy;
+        let mut inside = gate.lock();
+        let next = inside.conduct.release(*tenant, now, self.state == State::Written);
+        let next = next.and_then(|next| inside.listener(next));
+        drop(inside);
+        if let Some(next) = next {
+            next.turn(gate.domain());
+        }
+        released.released(gate.domain());
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("domain", self.domain()).field("due", &self.due).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{conduct::Terms, conducts::Conducts, domain::DomainKey, rate::Rate};
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Released for Count {
+        fn released(&self, _: &Domain) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn tenancy(rate: Rate, released: Arc<Count>) -> Arc<Tenancy> {
+        let tenant = Conducts::new().tenant(&DomainKey::default());
+        tenant.join(&Domain::new("e.org"), Terms::rate(rate), released, Instant::now())
+    }
+
+    #[test]
+    fn a_dropped_permit_is_released_also_on_panic() {
+        let count = Arc::new(Count::default());
+        let tenancy = tenancy(Rate::UNLIMITED, count.clone());
+        let now = Instant::now();
+        let permit = tenancy.grant(now, now).unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _held = permit;
+            panic!("in the middle of a request");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(tenancy.in_flight(), 0);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_permit_granted_ahead_cannot_be_used_before_it_is_due() {
+        let tenancy = tenancy(Rate::per_second(10), Arc::new(Count::default()));
+        let now = Instant::now();
+        let ahead = now + Duration::from_millis(150);
+        let mut first = tenancy.grant(now, ahead).unwrap();
+        let mut second = tenancy.grant(now, ahead);
+        assert!(first.try_start(now).is_ok());
+        first.wrote(now);
+        if let Ok(second) = second.as_mut() {
+            assert!(second.try_start(now).is_err());
+        }
+        let mut third = tenancy.grant(now, ahead).unwrap_or_else(|_| second.unwrap());
+        assert!(third.try_start(now + Duration::from_millis(50)).is_err());
+        assert!(third.try_start(now + Duration::from_millis(101)).is_ok());
+    }
+
+    #[test]
+    fn a_permit_of_another_domain_is_refused_before_anything_is_sent() {
+        let now = Instant::now();
+        let permit = tenancy(Rate::UNLIMITED, Arc::new(Count::default())).grant(now, now).unwrap();
+        let mut request = Request::parse("http://www.e.org/").unwrap();
+        request.domain = Some(Domain::new("e.org"));
+        assert_eq!(permit.check(&request), Ok(()));
+        request.domain = Some(Domain::new("other.org"));
+        let why = permit.check(&request).unwrap_err().to_string();
+        assert!(why.contains("e.org") && why.contains("other.org"), "{why}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Evidence: what was really asked, as measured at the moment of writing.
+
+use std::time::Duration;
+
+/// What a domain was really asked, as measured at the moment of writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Requests started.
+    pub requests: u64,
+    /// The least time between two starts.
+    pub smallest_gap: Option<Duration>,
+    /// The most requests in flight at once.
+    pub most_in_flight: u32,
+}
+
+impl Evidence {
+    /// Counts a request that started `gap` after the one before, as one of `in_flight`.
+    pub(crate) fn note_start(&mut self, gap: Option<Duration>, in_flight: u32) {
+        self.requests += 1;
+        self.smallest_gap = match (self.smallest_gap, gap) {
+            (Some(smallest), Some(gap)) => Some(smallest.min(gap)),
+            (smallest, gap) => smallest.or(gap),
+        };
+        self.most_in_flight = self.most_in_flight.max(in_flight);
+    }
+
+    /// Adds what was measured earlier for the same domain.
+    pub fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.smallest_gap = match (self.smallest_gap, other.smallest_gap) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.most_in_flight = self.most_in_flight.max(other.most_in_flight);
+    }
+}
