@@ -1,5 +1,5 @@
-//! Budget: how many pages the crawl and each domain may have. Counts a page when its request is lent and again when it
-//! has ended, so that a limit is met exactly.
+//! Budget: how many pages the crawl and each domain may have. A page counts from when its request is granted, so that a
+//! limit is met exactly, and no longer if it fails. Knows no requests.
 
 use hashbrown::HashMap;
 
@@ -8,7 +8,7 @@ use crate::domain::Domain;
 /// The pages of a crawl against their limits.
 #[derive(Debug, Default)]
 pub struct Budget {
-    most: Option<u64>,
+    max: Option<u64>,
     max_per_domain: Option<u64>,
     all: Pages,
     domains: HashMap<Domain, Pages>,
@@ -25,17 +25,17 @@ struct Pages {
 pub enum Spending {
     /// More pages.
     Open,
-    /// None, unless one that is in flight fails.
+    /// No more, unless a page in flight fails.
     Reserved,
-    /// None any more.
+    /// No more.
     Used,
 }
 
 impl Pages {
-    fn spending(self, most: Option<u64>) -> Spending {
-        match most {
-            Some(most) if self.done >= most => Spending::Used,
-            Some(most) if self.done + self.lent >= most => Spending::Reserved,
+    fn spending(self, max: Option<u64>) -> Spending {
+        match max {
+            Some(max) if self.done >= max => Spending::Used,
+            Some(max) if self.done + self.lent >= max => Spending::Reserved,
             _ => Spending::Open,
         }
     }
@@ -43,11 +43,11 @@ impl Pages {
 
 impl Budget {
     /// Creates a budget; `None` is no limit.
-    pub fn new(most: Option<u64>, max_per_domain: Option<u64>) -> Self {
-        Self { most, max_per_domain, ..Self::default() }
+    pub fn new(max: Option<u64>, max_per_domain: Option<u64>) -> Self {
+        Self { max, max_per_domain, ..Self::default() }
     }
 
-    /// Counts a page that is lent.
+    /// Counts a page whose request is granted.
     pub fn lent(&mut self, domain: &Domain) {
         self.all.lent += 1;
         if self.max_per_domain.is_some() {
@@ -55,7 +55,7 @@ impl Budget {
         }
     }
 
-    /// Counts a page that has ended; only one that ended well is spent.
+    /// Counts a page that has ended. Only one that ended well uses the budget up.
     pub fn ended(&mut self, domain: &Domain, ok: bool) {
         self.all.end(ok);
         if let Some(pages) = self.domains.get_mut(domain) {
@@ -68,7 +68,7 @@ impl Budget {
         self.all.done = done;
     }
 
-    /// As [`Budget::resume`], for a domain.
+    /// Counts the pages of a domain that were done before this process.
     pub fn resume_domain(&mut self, domain: &Domain, done: u64) {
         if self.max_per_domain.is_some() {
             self.domains.entry_ref(domain).or_default().done = done;
@@ -77,10 +77,10 @@ impl Budget {
 
     /// Tells whether there is any limit.
     pub fn is_limited(&self) -> bool {
-        self.most.is_some() || self.max_per_domain.is_some()
+        self.max.is_some() || self.max_per_domain.is_some()
     }
 
-    /// Returns the pages of a domain, where they are counted.
+    /// Returns how many pages of a domain ended well; `None` where they are not counted.
     pub fn pages(&self, domain: &Domain) -> Option<u64> {
         self.domains.get(domain).map(|pages| pages.done)
     }
@@ -93,7 +93,7 @@ impl Budget {
 
     /// Tells what the budget allows in all.
     pub fn of_all(&self) -> Spending {
-        self.all.spending(self.most)
+        self.all.spending(self.max)
     }
 }
 
