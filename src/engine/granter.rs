@@ -33,7 +33,7 @@ use crate::{
 pub struct Granter {
     politeness: Arc<Politeness>,
     /// How many pages may be asked for.
-    pub budget: Budget,
+    pub(super) budget: Budget,
     robots: RobotsFiles,
     ruled: Ruled,
     pool: Pool,
@@ -131,7 +131,7 @@ impl Granter {
             // The end of that brings the domain back.
             return;
         }
-        if let Some(why) = turn.domains.get(domain).and_then(|live| live.cooling.given_up(now)) {
+        if let Some(why) = turn.given_up(domain) {
             give_back(turn.frontier, self.ruled.take(domain));
             if turn.frontier.has_waiting(domain) {
                 return turn.give_up(domain, why);
@@ -147,8 +147,7 @@ impl Granter {
             if !self.has_room(turn.accounts, deferred) {
                 return self.schedule(turn.domains, domain, now);
             }
-            let gate = turn.domains.live(domain).gate.clone();
-            match gate.grant(now, now + AHEAD) {
+            match turn.grant(domain, now + AHEAD) {
                 Err(Refusal::NotBefore(at)) => return self.schedule(turn.domains, domain, at),
                 // The end of one of them brings the domain back.
                 Err(Refusal::Full) => return,
@@ -171,7 +170,7 @@ impl Granter {
 
     /// Tells when the domain has something to ask for.
     fn ready_at(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> Option<Instant> {
-        if turn.domains.get(domain).is_some_and(|live| !live.robots.is_empty()) {
+        if turn.has_robots(domain) {
             return Some(turn.now);
         }
         if self.budget.of(domain) != Spending::Open {
@@ -216,7 +215,7 @@ impl Granter {
 
     /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
     fn search(&mut self, turn: &mut Turn<'_>, domain: &Domain, horizon: Instant) -> Search {
-        if let Some(url) = turn.domains.live(domain).robots.pop_front() {
+        if let Some(url) = turn.pop_robots(domain) {
             return Search::Found(self.robots.lease(url));
         }
         if let Some(leased) = self.ruled.pop(domain) {

@@ -1,7 +1,12 @@
 //! Turn: what the parts of the engine work on together for the length of one call: the frontier, the domains, the
 //! accounts, and the instant. Decides nothing but what follows for all of them when a URL ends or a domain refuses.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use url::Url;
 
 use super::{
     accounts::Accounts,
@@ -14,7 +19,9 @@ use crate::{
     event::Event,
     frontier::Frontier,
     outcome::DropReason,
+    permit::Permit,
     request::Request,
+    throttle::Refusal,
 };
 
 /// One turn of the crawl.
@@ -38,7 +45,7 @@ impl Turn<'_> {
     }
 
     /// Lets a request fail for good, and keeps it for another day where the frontier can.
-    pub fn fail(&mut self, domain: &Domain, request: &std::sync::Arc<Request>, reason: &'static str, detail: &str) {
+    pub fn fail(&mut self, domain: &Domain, request: &Arc<Request>, reason: &'static str, detail: &str) {
         self.accounts.note(&Event::Failed { domain, request, reason, detail });
         if let Some(store) = self.frontier.durable() {
             store.bury(domain, request, reason, detail);
@@ -67,6 +74,47 @@ impl Turn<'_> {
         if is_given_up {
             self.give_up(domain, why);
         }
+    }
+
+    /// Tells why a domain is given up, while it is.
+    pub fn given_up(&self, domain: &Domain) -> Option<Why> {
+        self.domains.get(domain)?.cooling.given_up(self.now)
+    }
+
+    /// Tells whether a domain has refused too often in a row.
+    pub fn has_given_up(&self, domain: &Domain) -> bool {
+        self.domains.get(domain).is_some_and(|live| live.cooling.has_given_up())
+    }
+
+    /// Tells until when a domain is left alone.
+    pub fn cools_until(&self, domain: &Domain) -> Option<Instant> {
+        self.domains.get(domain)?.cooling.state(self.now).map(|(until, _)| until)
+    }
+
+    /// Grants a permit of a domain that is due at or before `horizon`.
+    pub fn grant(&mut self, domain: &Domain, horizon: Instant) -> Result<Permit, Refusal> {
+        let gate = self.domains.live(domain).gate.clone();
+        gate.grant(self.now, horizon)
+    }
+
+    /// Puts a robots file among those that a domain is asked for before its pages.
+    pub fn push_robots(&mut self, domain: &Domain, file: Url) {
+        self.domains.live(domain).robots.push_back(file);
+    }
+
+    /// Takes the next of them out.
+    pub fn pop_robots(&mut self, domain: &Domain) -> Option<Url> {
+        self.domains.live(domain).robots.pop_front()
+    }
+
+    /// Tells whether there is one.
+    pub fn has_robots(&self, domain: &Domain) -> bool {
+        self.domains.get(domain).is_some_and(|live| !live.robots.is_empty())
+    }
+
+    /// Returns the longest time between two starts that a robots file of the domain asks for.
+    pub fn asked(&mut self, domain: &Domain) -> Option<Duration> {
+        self.domains.live(domain).asked
     }
 
     /// Takes note that a domain answered as it should.
