@@ -294,7 +294,8 @@ impl Granter {
         if self.budget.of_all() != Spending::Used {
             return;
         }
-        give_back(turn.frontier, self.ruled.take_all());
+        // No robots file is asked for any more either: pages that wait for one would wait for ever.
+        self.give_all_back(turn.frontier);
         if turn.draining.is_idle() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
             // As many as one step takes: a million domains need not stand here at once.
             let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP).cloned().collect();
