@@ -21,7 +21,7 @@ use crate::{
     },
     error::Result,
     fetcher::{
-        FetchContext, Fetched, Fetcher,
+        Fetched, Fetcher, VisitContext,
         http::Http,
         offload::{Offload, OffloadThreads},
         pool::{Hire, Pool},
@@ -191,7 +191,7 @@ fn fetchers<S: Spider>(team: Team<S>, canonical: CanonicalUrl, scheduler: Recipi
             let body_limits = team.transport.settings().body;
             let http = Http::new(Transport::new(team.transport), team.user_agent, true);
             let Team { spider, outlets, offload, robots_token, known, .. } = team;
-            let context = FetchContext { http, spider, outlets, offload, canonical, known, body_limits, robots_token };
+            let context = VisitContext { http, spider, outlets, offload, canonical, known, body_limits, robots_token };
             Fetcher::new(context, scheduler)
         });
         (arbiter, fetcher.recipient())

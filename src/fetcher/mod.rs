@@ -57,7 +57,7 @@ impl Message for Fetched {
 }
 
 /// What every request of one arbiter works with.
-pub struct FetchContext<S: Spider> {
+pub struct VisitContext<S: Spider> {
     pub(crate) http: Http,
     pub(crate) spider: Arc<S>,
     pub(crate) outlets: Arc<[Outlet<S::Item>]>,
@@ -79,7 +79,7 @@ const MAILBOX: usize = 256;
 
 impl Fetcher {
     /// Starts the driver on this arbiter; it ends when the fetcher is gone and its last request is done.
-    pub fn new<S: Spider>(context: FetchContext<S>, fetched: Recipient<Fetched>) -> Self {
+    pub fn new<S: Spider>(context: VisitContext<S>, fetched: Recipient<Fetched>) -> Self {
         // Unbounded as a queue, bounded by what it holds: a grant is a permit, and those are counted.
         let (inbox, grants) = mpsc::unbounded_channel();
         actix_rt::spawn(drive(Rc::new(context), grants, fetched));
@@ -110,7 +110,7 @@ type Sending = Pin<Box<dyn Future<Output = Result<(), MailboxError>>>>;
 
 /// Polls all requests of the arbiter, and reports those that have ended.
 async fn drive<S: Spider>(
-    context: Rc<FetchContext<S>>,
+    context: Rc<VisitContext<S>>,
     mut grants: mpsc::UnboundedReceiver<Grant>,
     scheduler: Recipient<Fetched>,
 ) {
@@ -146,7 +146,7 @@ async fn drive<S: Spider>(
 }
 
 /// Makes one request so that a panic in it harms no other; `None` where it panicked.
-async fn run<S: Spider>(Grant { permit, lease, seat }: Grant, context: Rc<FetchContext<S>>) -> Option<Visit> {
+async fn run<S: Spider>(Grant { permit, lease, seat }: Grant, context: Rc<VisitContext<S>>) -> Option<Visit> {
     let visit = AssertUnwindSafe(visit::visit(permit, lease, &context)).catch_unwind().await;
     drop(seat);
     if let Err(panic) = &visit {

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use super::{
-    FetchContext,
+    VisitContext,
     http::{Answer, is_idempotent},
     readers::{self, Content, Reading, robots_txt},
     receipt::Receipt,
@@ -43,7 +43,7 @@ pub struct Visit {
 }
 
 /// Makes one request and reads its answer.
-pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &FetchContext<S>) -> Visit {
+pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitContext<S>) -> Visit {
     let request = lease.request();
     let extent = readers::extent(request.kind(), context.body_limits);
     let sent = context.http.fetch(permit, request, extent, is_idempotent(&request.method)).await;
@@ -57,7 +57,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &FetchConte
 }
 
 /// Tells what an answer means. Redirects and refusals mean the same to requests of every kind.
-async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &FetchContext<S>) -> Reading {
+async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     let status = answer.status;
     if let Some(to) = redirect::target(status, &answer.headers, &request.url) {
         return match request.kind() {

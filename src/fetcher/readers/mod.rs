@@ -6,7 +6,7 @@ pub mod robots_txt;
 
 use std::sync::Arc;
 
-use super::{FetchContext, http::Answer};
+use super::{VisitContext, http::Answer};
 use crate::{
     frontier::admission::Candidate,
     outcome::Outcome,
@@ -57,7 +57,7 @@ pub fn extent(kind: Kind, limits: BodyLimits) -> Extent {
 }
 
 /// Reads an answer that is neither a redirect nor a refusal.
-pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &FetchContext<S>) -> Reading {
+pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     match request.kind() {
         Kind::Page => page::read(answer, request, context).await,
         Kind::RobotsTxt => robots_txt::read(answer, context).await,

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::{Content, Reading};
 use crate::{
-    fetcher::{FetchContext, http::Answer, offload::NoResult},
+    fetcher::{VisitContext, http::Answer, offload::NoResult},
     frontier::admission::Candidate,
     outcome::{FetchError, Outcome},
     pipeline::{PipelineError, Scraped},
@@ -23,7 +23,7 @@ pub fn extent(limits: BodyLimits) -> Extent {
 }
 
 /// Parses a page and delivers its items.
-pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &FetchContext<S>) -> Reading {
+pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     match parse(answer, request.clone(), context).await {
         Ok(page) => deliver(page, request, context).await,
         Err(outcome) => outcome.into(),
@@ -40,7 +40,7 @@ struct Page<I> {
 async fn parse<S: Spider>(
     answer: Answer,
     request: Arc<Request>,
-    context: &FetchContext<S>,
+    context: &VisitContext<S>,
 ) -> Result<Page<S::Item>, Outcome> {
     let (spider, limits, canonical) = (context.spider.clone(), context.body_limits, context.canonical.clone());
     let known = context.known.clone();
@@ -67,7 +67,7 @@ async fn parse<S: Spider>(
 }
 
 /// Hands the items to every pipeline and waits until each is acknowledged.
-async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &FetchContext<S>) -> Reading {
+async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
     let count = page.items.len() as u64;
     if count > 0 && !context.outlets.is_empty() {
         let url: Arc<str> = request.url.as_str().into();

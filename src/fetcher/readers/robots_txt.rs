@@ -3,7 +3,7 @@
 
 use super::{Content, Reading};
 use crate::{
-    fetcher::{FetchContext, http::Answer, offload::NoResult},
+    fetcher::{VisitContext, http::Answer, offload::NoResult},
     outcome::{FetchError, Outcome},
     robots::{MAX_BYTES, RobotsFile},
     spider::Spider,
@@ -15,7 +15,7 @@ use crate::{
 pub const EXTENT: Extent = Extent { most: 2 * MAX_BYTES as u64, takes_part: true };
 
 /// Reads a robots file. Any status but success is its outcome: what that means for the pages is the engine's to say.
-pub async fn read<S: Spider>(mut answer: Answer, context: &FetchContext<S>) -> Reading {
+pub async fn read<S: Spider>(mut answer: Answer, context: &VisitContext<S>) -> Reading {
     if !matches!(answer.status, 200..=299) {
         return Outcome::Status(answer.status).into();
     }
