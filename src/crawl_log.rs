@@ -1,4 +1,4 @@
-//! CrawlLog: writes the scheduler's lines to a file. Knows nothing of what they say.
+//! CrawlLog: writes the lines of the crawl log to its file. Knows nothing of what they say.
 
 use std::{
     fs::File,
@@ -18,12 +18,12 @@ use crate::{
 pub struct CrawlLog {
     path: PathBuf,
     output: BufWriter<File>,
-    /// Its own thread, so that a slow disk holds up nobody.
+    /// Its own thread, so that a slow disk delays nothing else.
     arbiter: Arbiter,
 }
 
 impl CrawlLog {
-    /// Creates the file, or empties it unless lines are to be added, and starts the actor.
+    /// Creates the file and starts the actor. A file that is there already is emptied, or kept and added to if `append`.
     ///
     /// # Errors
     /// The file cannot be opened.

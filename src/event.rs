@@ -48,7 +48,7 @@ pub enum Event<'a> {
         attempt: u32,
     },
     /// A request has ended.
-    Ended(Ended<'a>),
+    RequestEnded(RequestEnded<'a>),
     /// A URL failed for good without another request.
     Failed {
         /// Its domain.
@@ -105,7 +105,7 @@ pub enum Event<'a> {
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended<'a> {
+pub struct RequestEnded<'a> {
     /// Whom it asked.
     pub domain: &'a Domain,
     /// The request, a page or a robots file by its kind.

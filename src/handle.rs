@@ -1,4 +1,4 @@
-//! Handle: a crawl that runs, seen from any thread and any runtime.
+//! Handle: steers and watches a crawl that runs, from any thread and any runtime. Knows nothing of what the crawl does.
 
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ impl CrawlHandle {
         ended(self.scheduler.send(Control::Resume).await)
     }
 
-    /// Returns how far the crawl has come. Ask as often as you like: it costs the same however many domains there are.
+    /// Returns how far the crawl has come. It takes a microsecond, whatever the number of domains.
     ///
     /// # Errors
     /// The crawl has ended; its report has the last numbers.
@@ -85,8 +85,8 @@ impl CrawlHandle {
         ended(self.scheduler.send(GetProgress).await)
     }
 
-    /// Returns all numbers up to now, with the evidence of every domain that was asked, which the scheduler copies
-    /// meanwhile: for up to 100,000 of them, some 20 MB. Use [`CrawlHandle::progress`] to look again and again.
+    /// Returns all numbers up to now, with the evidence of up to 100,000 domains. The scheduler copies all of it, up to
+    /// 20 MB, so poll with [`CrawlHandle::progress`] instead.
     ///
     /// # Errors
     /// The crawl has ended; its report has the last numbers.
@@ -97,7 +97,7 @@ impl CrawlHandle {
     /// Lets pages in flight end and pipelines write what they hold, and ends the crawl. Stopping a crawl that has ended
     /// changes nothing.
     pub async fn stop(&self) {
-        // Only an ended crawl does not hear it.
+        // It fails only if the crawl has ended, which is what was asked for.
         let _ = self.scheduler.send(Control::Stop).await;
     }
 
@@ -136,7 +136,7 @@ fn ended<T>(answer: Result<T, MailboxError>) -> Result<T> {
 mod tests {
     use super::*;
 
-    /// Copied whole, it cannot carry the evidence of 100,000 domains along, as once each line of progress did.
+    /// Each line of progress used to copy the evidence of all domains. What is `Copy` cannot.
     #[test]
     fn progress_is_numbers_only() {
         fn plain<T: Copy + Send + 'static>() {}

@@ -100,6 +100,7 @@ pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
 pub mod fetcher;
+// what happens, and what is done next
 pub mod event;
 pub mod engine;
 // assembly

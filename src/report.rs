@@ -1,13 +1,14 @@
-//! Report: how a crawl ended, for people and as data.
+//! Report: how a crawl ended, as data. As text it is a summary for people.
 
-use std::{fmt, path::PathBuf, time::Duration};
+mod numbers;
+mod summary;
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{
-    count::Count,
-    stats::{DomainStats, Stats},
-};
+pub use self::numbers::{Counted, Grouped};
+use crate::stats::Stats;
 
 /// How a crawl ended.
 #[derive(Clone, Debug, Serialize)]
@@ -21,7 +22,7 @@ pub struct Report {
     pub ledger_adds_up: bool,
     /// What pipelines complained of when they were closed.
     pub complaints: Vec<String>,
-    /// What the settings let happen that whoever reads this has to know, such as unchecked certificates.
+    /// What the settings allow that a reader of the report has to know, such as unchecked certificates.
     pub warnings: Vec<String>,
     /// Why the crawl failed: its state, its log or a pipeline's output could not be written any more.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,9 +58,6 @@ pub enum Ended {
     Failed,
 }
 
-/// The most domains that the summary for people shows.
-const MAX_DOMAINS_SHOWN: usize = 20;
-
 impl Report {
     /// Creates a report.
     pub fn new(stats: Stats, ended: Ended, complaints: Vec<String>) -> Self {
@@ -82,242 +80,5 @@ impl Report {
     /// Returns how many URLs failed.
     pub fn failed(&self) -> u64 {
         self.stats.ledger.failed
-    }
-}
-
-/// The most reasons that are shown one by one.
-const MAX_REASONS_SHOWN: usize = 12;
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stats = &self.stats;
-        let ended = match self.ended {
-            Ended::Finished => "Finished",
-            Ended::Stopped => "Stopped",
-            Ended::Aborted => "Stopped at once",
-            Ended::Failed => "Failed",
-        };
-        let (took, bytes, speed) = (Took(stats.elapsed), Bytes(stats.bytes), stats.pages_per_second());
-        // What a state has stored counts on.
-        let runs = if self.state.as_ref().is_some_and(|state| state.resumed) { " in all runs" } else { "" };
-        let pages = Counted(self.pages(), "page");
-        writeln!(f, "{ended} after {took}{runs}: {pages}, {bytes}, {speed:.1} pages/s")?;
-        writeln!(f)?;
-        self.fmt_counts(f)?;
-        self.fmt_domains(f)?;
-        if let Some(state) = &self.state {
-            let resumed = if state.resumed { "resumed from" } else { "kept in" };
-            write!(f, "state {resumed} {}", state.dir.display())?;
-            if !state.changed.is_empty() {
-                write!(f, ", with a different {} than before", state.changed.join(", and a different "))?;
-            }
-            writeln!(f, "; the same command goes on with it\n")?;
-        }
-        if let Some(failure) = &self.failure {
-            writeln!(f, "error: {failure}\n")?;
-        }
-        for complaint in &self.complaints {
-            writeln!(f, "pipeline: {complaint}\n")?;
-        }
-        for warning in &self.warnings {
-            writeln!(
-                f,
-                "WARNING: {warning}
-"
-            )?;
-        }
-        self.fmt_ledger(f)
-    }
-}
-
-impl Report {
-    fn fmt_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stats = &self.stats;
-        line(f, "pages", self.pages())?;
-        if stats.items != self.pages() {
-            line(f, "items", stats.items)?;
-        }
-        line(f, "failed", self.failed())?;
-        for (reason, count) in stats.counts_below("failed").into_iter().take(MAX_REASONS_SHOWN) {
-            write!(f, "  {reason:<26} {:>10}", Grouped(count))?;
-            match stats.first_failures.get(reason) {
-                Some(first) if first.detail.is_empty() || reason.starts_with("status/") => {
-                    writeln!(f, "  {}", first.url)?;
-                }
-                Some(first) => writeln!(f, "  {}: {}", first.url, first.detail)?,
-                None => writeln!(f)?,
-            }
-        }
-        line(f, "dropped", stats.ledger.dropped)?;
-        for (reason, count) in stats.counts_below("drop").into_iter().take(MAX_REASONS_SHOWN) {
-            writeln!(f, "  {reason:<26} {:>10}", Grouped(count))?;
-        }
-        for (what, count) in [
-            ("redirects", Count::Outcome("redirect")),
-            ("tried again", Count::Retry),
-            ("refusals (429, 503)", Count::Outcome("refused")),
-            ("robots files", Count::RobotsFetched),
-            ("robots files not to be had", Count::RobotsUnreachable),
-            ("Crawl-delays above the cap", Count::CrawlDelayAboveCap),
-            ("fetchers lost", Count::FetcherLost),
-        ] {
-            line(f, what, stats.count(count))?;
-        }
-        writeln!(f)
-    }
-
-    fn fmt_domains(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut domains: Vec<_> = self.stats.domains.iter().filter(|(_, domain)| domain.requests > 0).collect();
-        if domains.is_empty() {
-            return Ok(());
-        }
-        domains.sort_by(|(a, left), (b, right)| right.requests.cmp(&left.requests).then(a.cmp(b)));
-        let shown = domains.iter().take(MAX_DOMAINS_SHOWN);
-        let width = shown.clone().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(6);
-        let refusals = "429/503";
-        writeln!(f, "{:<width$}  requests     pages  smallest gap  at once  {refusals}  robots.txt", "domain")?;
-        for (name, domain) in shown {
-            let DomainStats { requests, pages, smallest_gap, most_in_flight, refusals, robots } = domain;
-            let gap = smallest_gap.map_or_else(|| "-".to_owned(), |gap| Took(gap).to_string());
-            let (requests, pages) = (Grouped(*requests), Grouped(*pages));
-            let robots = robots.as_deref().unwrap_or("-");
-            writeln!(
-                f,
-                "{:<width$}  {requests:>8}  {pages:>8}  {gap:>12}  {most_in_flight:>7}  {refusals:>7}  {robots}",
-                name.as_str()
-            )?;
-        }
-        let hidden = domains.len().saturating_sub(MAX_DOMAINS_SHOWN) as u64 + self.stats.domains_beyond;
-        if hidden > 0 {
-            writeln!(f, "… and {}", Counted(hidden, "more domain"))?;
-        }
-        writeln!(f)
-    }
-
-    fn fmt_ledger(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ledger = &self.stats.ledger;
-        write!(
-            f,
-            "ledger: {} discovered = {} done + {} failed + {} dropped + {} queued + {} leased: {}",
-            Grouped(ledger.discovered),
-            Grouped(ledger.done),
-            Grouped(ledger.failed),
-            Grouped(ledger.dropped),
-            Grouped(ledger.queued),
-            Grouped(ledger.leased),
-            if self.ledger_adds_up { "adds up" } else { "DOES NOT ADD UP" },
-        )
-    }
-}
-
-/// One count; nothing where there is nothing to say.
-fn line(f: &mut fmt::Formatter<'_>, what: &str, count: u64) -> fmt::Result {
-    if count == 0 { Ok(()) } else { writeln!(f, "{what:<28} {:>10}", Grouped(count)) }
-}
-
-/// A duration as people read it, to three or four digits.
-struct Took(Duration);
-
-impl fmt::Display for Took {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs_f64();
-        match seconds {
-            0.0..0.1 => write!(f, "{:.1} ms", seconds * 1e3),
-            0.1..10.0 => write!(f, "{seconds:.3} s"),
-            10.0..120.0 => write!(f, "{seconds:.1} s"),
-            _ => write!(f, "{}", humantime::format_duration(Duration::from_secs(self.0.as_secs()))),
-        }
-    }
-}
-
-/// A count as people read it: `1,234,567`.
-#[derive(Clone, Copy, Debug)]
-pub struct Grouped(pub u64);
-
-impl fmt::Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let mut text = String::with_capacity(digits.len() * 4 / 3);
-        for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index).is_multiple_of(3) {
-                text.push(',');
-            }
-            text.push(digit);
-        }
-        f.pad_integral(true, "", &text)
-    }
-}
-
-/// So many of a thing: `1 page`, `2 pages`.
-#[derive(Clone, Copy, Debug)]
-pub struct Counted(pub u64, pub &'static str);
-
-impl fmt::Display for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(count, thing) = *self;
-        write!(f, "{} {thing}{}", Grouped(count), if count == 1 { "" } else { "s" })
-    }
-}
-
-/// Bytes as people read them.
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    #[allow(clippy::cast_precision_loss, reason = "for people to read")]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes < 1_000 => write!(f, "{bytes} B"),
-            bytes if bytes < 1_000_000 => write!(f, "{:.1} kB", bytes as f64 / 1e3),
-            bytes if bytes < 1_000_000_000 => write!(f, "{:.1} MB", bytes as f64 / 1e6),
-            bytes => write!(f, "{:.2} GB", bytes as f64 / 1e9),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        domain::Domain,
-        stats::{FirstFailure, Ledger},
-    };
-
-    fn report() -> Report {
-        let mut stats = Stats { elapsed: Duration::from_millis(2_500), bytes: 1_234, ..Stats::default() };
-        for (count, times) in [(Count::Outcome("ok"), 1_200), (Count::Failed("dns"), 2)] {
-            stats.counts.insert(count.to_string(), times);
-        }
-        let first = FirstFailure { url: "http://no.test/".to_owned(), detail: "no such name".to_owned() };
-        stats.first_failures.insert("dns".to_owned(), first);
-        stats.ledger = Ledger { discovered: 1_202, done: 1_200, failed: 2, ..Ledger::default() };
-        if let Some(domain) = stats.domain(&Domain::new("yes.test")) {
-            *domain =
-                DomainStats { requests: 1_201, smallest_gap: Some(Duration::from_secs(1)), ..DomainStats::default() };
-        }
-        Report::new(stats, Ended::Finished, Vec::new())
-    }
-
-    #[test]
-    fn the_summary_names_reasons_with_an_example_and_ends_with_the_ledger() {
-        let text = report().to_string();
-        assert!(text.starts_with("Finished after 2.500 s: 1,200 pages, 1.2 kB"), "{text}");
-        assert!(text.contains("http://no.test/: no such name"), "{text}");
-        assert!(text.contains("yes.test     1,201"), "{text}");
-        let last = text.lines().last().unwrap();
-        assert_eq!(last, "ledger: 1,202 discovered = 1,200 done + 2 failed + 0 dropped + 0 queued + 0 leased: adds up");
-    }
-
-    #[test]
-    fn a_ledger_that_does_not_add_up_cannot_be_overlooked() {
-        let mut stats = report().stats;
-        stats.ledger.discovered += 1;
-        let report = Report::new(stats, Ended::Finished, Vec::new());
-        assert!(!report.ledger_adds_up && report.to_string().ends_with("DOES NOT ADD UP"));
-    }
-
-    #[test]
-    fn counts_are_grouped_by_thousands() {
-        let texts = [0, 999, 1_000, 1_234_567].map(|count| Grouped(count).to_string());
-        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -220,3 +220,17 @@ fn every_page_comes_also_where_the_robots_files_outgrow_the_memory_for_them() {
     assert!((DOMAINS..DOMAINS + DOMAINS / 4).contains(&asked), "{asked} requests for {DOMAINS} robots files");
     assert!(site.paths().iter().all(|path| path != "/no"));
 }
+
+/// The pages that waited for it stayed on loan, and the crawl waited for them for ever.
+#[test]
+fn a_crawl_that_has_had_its_pages_ends_although_a_robots_file_leads_on() {
+    let site = Recorder::start(|asked| match (asked.host.as_str(), asked.path.as_str()) {
+        ("b.test", "/robots.txt") => Answer::redirect("http://c.test/1"),
+        ("c.test", path) => Answer::redirect(format!("{path}1")),
+        ("a.test", "/robots.txt") => Answer::status(404),
+        _ => Answer::ok(""),
+    });
+    let crawler = crawler().resolve(site.rule()).spacing(300 * MS).max_pages(1);
+    let report = run(crawler.seeds(["http://a.test/", "http://b.test/"]));
+    assert_eq!((report.pages(), report.stats.get("drop/budget/pages")), (1, 1), "{report}");
+}

@@ -13,7 +13,7 @@ use crate::{
     cooling::Why,
     count::Count,
     domain::Domain,
-    event::{Ended, Event, Fate, RobotsEnd, Subscriber},
+    event::{Event, Fate, RequestEnded, RobotsEnd, Subscriber},
     frontier::durable,
     outcome::Outcome,
     request::{Kind, Request},
@@ -106,7 +106,7 @@ impl Accounts {
                 ledger.dropped += 1;
                 self.add(Count::Dropped(reason), 1);
             }
-            Event::Ended(ended) => match ended.request.kind() {
+            Event::RequestEnded(ended) => match ended.request.kind() {
                 Kind::RobotsTxt => self.enter_robots_txt(&ended),
                 Kind::Page => self.enter_page(&ended),
             },
@@ -138,7 +138,7 @@ impl Accounts {
         }
     }
 
-    fn enter_page(&mut self, ended: &Ended<'_>) {
+    fn enter_page(&mut self, ended: &RequestEnded<'_>) {
         if matches!(ended.outcome, Outcome::Unsent) {
             return;
         }
@@ -165,7 +165,7 @@ impl Accounts {
         }
     }
 
-    fn enter_robots_txt(&mut self, ended: &Ended<'_>) {
+    fn enter_robots_txt(&mut self, ended: &RequestEnded<'_>) {
         self.stats.bytes += ended.receipt.bytes;
         if ended.fate == Fate::Stale {
             return;

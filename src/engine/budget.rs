@@ -30,7 +30,7 @@ pub enum Spending {
     Open,
     /// None, unless one that is in flight uses nothing.
     Reserved,
-    /// None any more.
+    /// No more.
     Used,
 }
 
@@ -87,7 +87,7 @@ impl Budget {
         self.max_pages.is_some() || self.max_requests.is_some() || self.max_per_domain.is_some()
     }
 
-    /// Returns the pages of a domain, where they are counted.
+    /// Returns how many pages of a domain ended well; `None` where they are not counted.
     pub fn pages(&self, domain: &Domain) -> Option<u64> {
         self.domains.get(domain).map(|pages| pages.done)
     }

@@ -34,7 +34,7 @@ use crate::{
 pub struct Granter {
     politeness: Arc<Politeness>,
     /// How many pages may be asked for.
-    pub budget: Budget,
+    pub(super) budget: Budget,
     robots: RobotsFiles,
     ruled: Ruled,
     pool: Pool,
@@ -135,10 +135,10 @@ impl Granter {
             // The end of that brings the domain back.
             return;
         }
-        if let Some(given_up) = turn.domains.get(domain).and_then(|live| live.tenancy.given_up(now)) {
+        if let Some(why) = turn.given_up(domain) {
             give_back(turn.frontier, self.ruled.take(domain));
             if turn.frontier.has_waiting(domain) {
-                return turn.give_up(domain, given_up.why);
+                return turn.give_up(domain, why);
             }
         }
         loop {
@@ -151,8 +151,7 @@ impl Granter {
             if !self.has_room(turn.accounts, deferred) {
                 return self.schedule(turn.domains, domain, now);
             }
-            let tenancy = turn.domains.live(domain, now).tenancy.clone();
-            match tenancy.grant(now, now + AHEAD) {
+            match turn.grant(domain, now + AHEAD) {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
                     if at > now + SHORTEST_COOLING {
                         // Another crawl or client may have heard a refusal.
@@ -186,7 +185,7 @@ impl Granter {
 
     /// Tells when the domain has something to ask for.
     fn ready_at(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> Option<Instant> {
-        if turn.domains.get(domain).is_some_and(|live| !live.robots.is_empty()) {
+        if turn.has_robots(domain) {
             return Some(turn.now);
         }
         if self.budget.of(domain) != Spending::Open {
@@ -231,7 +230,7 @@ impl Granter {
 
     /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
     fn search(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, horizon: Instant) -> Search {
-        if let Some(url) = turn.domains.live(domain, turn.now).robots.pop_front() {
+        if let Some(url) = turn.pop_robots(domain) {
             return Search::Found(self.robots.lease(url));
         }
         if let Some(leased) = self.ruled.pop(domain) {
@@ -320,9 +319,8 @@ impl Granter {
         if self.budget.of_all() != Spending::Used {
             return;
         }
-        give_back(turn.frontier, self.ruled.take_all());
-        // The permits of their robots files are granted no more, so they would wait for ever.
-        give_back(turn.frontier, self.robots.unpark_all().into_iter());
+        // No robots file is asked for any more either: pages that wait for one would wait for ever.
+        self.give_all_back(turn.frontier);
         if turn.draining.is_idle() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
             // As many as one step takes: a million domains need not stand here at once.
             let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP).cloned().collect();

@@ -8,7 +8,7 @@ use url::Url;
 use super::{budget::Budget, turn::Turn};
 use crate::{
     domain::Domain,
-    event::{Ended, Event, Fate},
+    event::{Event, Fate, RequestEnded},
     fetcher::{http::is_idempotent, readers::Content, visit::Visit},
     frontier::{
         Leased,
@@ -112,7 +112,7 @@ impl Intake {
             budget.ended(&domain, matches!(outcome, Outcome::Ok));
             if turn.frontier.settle(leased.id) { Fate::Final } else { Fate::Stale }
         };
-        turn.accounts.note(&Event::Ended(Ended {
+        turn.accounts.note(&Event::RequestEnded(RequestEnded {
             domain: &domain,
             request: &leased.request,
             attempt: leased.attempt,
@@ -131,20 +131,17 @@ impl Intake {
     /// Decides whether a request waits for another attempt.
     fn again(
         &self,
-        turn: &mut Turn<'_>,
+        turn: &Turn<'_>,
         domain: &Domain,
         leased: &Leased,
         outcome: &Outcome,
         started: Option<Instant>,
     ) -> Option<Again> {
-        let cooling = turn.domains.cooling_of(domain).unwrap_or_default();
         match outcome {
             Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
             // It fails with all that waits there.
-            _ if cooling.has_given_up(turn.now) => None,
-            Outcome::Refused { .. } => {
-                Some(Again { not_before: cooling.state(turn.now).map(|(until, _)| until), attempted: false })
-            }
+            _ if turn.has_given_up(domain) => None,
+            Outcome::Refused { .. } => Some(Again { not_before: turn.cools_until(domain), attempted: false }),
             // It may have done its work already (RFC 9110 §9.2.2).
             _ if started.is_some() && !is_idempotent(&leased.request.method) => None,
             outcome => {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     clock,
     domain::Domain,
-    event::{Ended, Event, Fate},
+    event::{Event, Fate, RequestEnded},
     fetcher::receipt::Receipt,
     outcome::Outcome,
     request::{Kind, Request},
@@ -62,8 +62,8 @@ impl LogLine {
     /// Returns the line that tells of an event; `None` for those that the log passes over.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         match *event {
-            Event::Ended(ended) if matches!(ended.outcome, Outcome::Unsent) => None,
-            Event::Ended(ended) => Some(match ended.request.kind() {
+            Event::RequestEnded(ended) if matches!(ended.outcome, Outcome::Unsent) => None,
+            Event::RequestEnded(ended) => Some(match ended.request.kind() {
                 Kind::RobotsTxt => Self::robots_txt(&ended),
                 _ => Self::page(&ended),
             }),
@@ -81,7 +81,7 @@ impl LogLine {
         }
     }
 
-    fn page(ended: &Ended<'_>) -> Self {
+    fn page(ended: &RequestEnded<'_>) -> Self {
         Self {
             outcome: ended.outcome.key().into(),
             detail: ended.outcome.detail(),
@@ -90,7 +90,7 @@ impl LogLine {
         }
     }
 
-    fn robots_txt(ended: &Ended<'_>) -> Self {
+    fn robots_txt(ended: &RequestEnded<'_>) -> Self {
         let (outcome, detail) = match ended.outcome {
             Outcome::Ok => ("robots/ok".into(), String::new()),
             Outcome::Refused { .. } => ("robots/refused".into(), String::new()),
@@ -101,7 +101,7 @@ impl LogLine {
         Self { outcome, detail, is_final: false, ..Self::sent(ended) }
     }
 
-    fn sent(ended: &Ended<'_>) -> Self {
+    fn sent(ended: &RequestEnded<'_>) -> Self {
         let Receipt { status, bytes, waited, elapsed, .. } = *ended.receipt;
         let line = Self::unsent(ended.time, ended.domain, ended.request);
         Self { status, attempt: ended.attempt, waited, elapsed, bytes, ..line }

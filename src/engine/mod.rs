@@ -1,7 +1,7 @@
 //! Engine: who may be asked for what, and when; and what was done. Knows no network and no spider.
 //!
 //! The [`Scheduler`] is the actor: it has the timer and the mailbox. It drives one [`Crawl`](crawl::Crawl), whose parts
-//! work on the same [`Turn`](turn::Turn):
+//! work on the same `Turn`:
 //!
 //! ```text
 //! seeds, answers ─→ Intake ─→ frontier ─→ Granter ─→ fetchers

@@ -189,6 +189,9 @@ impl RobotsFiles {
 
     /// Takes all pages out that wait.
     pub fn unpark_all(&mut self) -> Vec<Leased> {
+        if self.parked.is_empty() {
+            return Vec::new();
+        }
         self.parked.clear();
         self.pending.values_mut().flat_map(|pending| pending.parked.drain(..)).map(|(_, leased)| leased).collect()
     }

@@ -68,7 +68,7 @@ impl Message for LogLines {
 }
 
 /// The shortest tick: what timers resolve.
-const SHORTEST_TICK: Duration = Duration::from_millis(1);
+const MIN_TICK: Duration = Duration::from_millis(1);
 
 /// How often to turn without an event, as a safety net: when a fetcher dies, its leases return before its seats are
 /// freed, and no message follows.
@@ -133,7 +133,7 @@ impl Scheduler {
             context.cancel_future(tick);
         }
         if let Some(due) = due {
-            let wait = due.saturating_duration_since(now).max(SHORTEST_TICK);
+            let wait = due.saturating_duration_since(now).max(MIN_TICK);
             let tick = context.run_later(wait, |scheduler, context| {
                 scheduler.tick = None;
                 scheduler.turn(context);

@@ -1,7 +1,12 @@
 //! Turn: what the parts of the engine work on together for the length of one call: the frontier, the domains, the
 //! accounts, and the instant. Decides nothing but what follows for all of them when a URL ends or a domain refuses.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use url::Url;
 
 use super::{
     accounts::Accounts,
@@ -15,8 +20,10 @@ use crate::{
     event::Event,
     frontier::Frontier,
     outcome::DropReason,
+    permit::Permit,
     request::Request,
     robots::LIFETIME,
+    throttle::Refusal,
 };
 
 /// One turn of the crawl.
@@ -40,7 +47,7 @@ impl Turn<'_> {
     }
 
     /// Lets a request fail for good, and keeps it for another day where the frontier can.
-    pub fn fail(&mut self, domain: &Domain, request: &std::sync::Arc<Request>, reason: &'static str, detail: &str) {
+    pub fn fail(&mut self, domain: &Domain, request: &Arc<Request>, reason: &'static str, detail: &str) {
         self.accounts.note(&Event::Failed { domain, request, reason, detail });
         if let Some(store) = self.frontier.durable() {
             store.bury(domain, request, reason, detail);
@@ -65,6 +72,47 @@ impl Turn<'_> {
             self.give_up(domain, why);
         }
         self.domains.note_cooling(domain, self.now);
+    }
+
+    /// Tells why a domain is given up, while it is.
+    pub fn given_up(&self, domain: &Domain) -> Option<Why> {
+        Some(self.domains.get(domain)?.tenancy.given_up(self.now)?.why)
+    }
+
+    /// Tells whether a domain has refused too often in a row.
+    pub fn has_given_up(&self, domain: &Domain) -> bool {
+        self.domains.cooling_of(domain).is_some_and(|cooling| cooling.has_given_up(self.now))
+    }
+
+    /// Tells until when a domain is left alone.
+    pub fn cools_until(&self, domain: &Domain) -> Option<Instant> {
+        self.domains.cooling_of(domain)?.state(self.now).map(|(until, _)| until)
+    }
+
+    /// Grants a permit of a domain that is due at or before `horizon`.
+    pub fn grant(&mut self, domain: &Domain, horizon: Instant) -> Result<Permit, Refusal> {
+        let tenancy = self.domains.live(domain, self.now).tenancy.clone();
+        tenancy.grant(self.now, horizon)
+    }
+
+    /// Puts a robots file among those that a domain is asked for before its pages.
+    pub fn push_robots(&mut self, domain: &Domain, file: Url) {
+        self.domains.live(domain, self.now).robots.push_back(file);
+    }
+
+    /// Takes the next of them out.
+    pub fn pop_robots(&mut self, domain: &Domain) -> Option<Url> {
+        self.domains.live(domain, self.now).robots.pop_front()
+    }
+
+    /// Tells whether there is one.
+    pub fn has_robots(&self, domain: &Domain) -> bool {
+        self.domains.get(domain).is_some_and(|live| !live.robots.is_empty())
+    }
+
+    /// Returns the longest time between two starts that a robots file of the domain asks for.
+    pub fn asked(&mut self, domain: &Domain) -> Option<Duration> {
+        self.domains.live(domain, self.now).tenancy.asked(self.now).map(|asked| asked.spacing)
     }
 
     /// Lets all that waits for a domain fail: it does not want us, or is not there.

@@ -1,4 +1,4 @@
-//! Offload: foreign code on threads of its own, so that it may panic, block or never return. Knows nothing of pages.
+//! Offload: runs a spider's code on threads of its own, where it may panic, block or never return. Knows nothing of pages.
 
 use std::{
     any::Any,
@@ -19,52 +19,52 @@ use tokio::{
     time::timeout,
 };
 
-use crate::clock;
-use crate::error::Error;
+use crate::{clock, error::Error};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
 #[derive(Clone)]
 pub struct Offload {
     workers: Arc<Workers>,
     blocking: Handle,
-    patience: Duration,
+    time_limit: Duration,
 }
 
-/// Owns the threads. Dropping it waits for none of them: a spider that never returns must not hold up the end.
+/// Owns the threads. Dropping it does not wait for them: a spider that never returns must not delay the end of the crawl.
 pub struct OffloadThreads {
     workers: Arc<Workers>,
     blocking: Option<Runtime>,
 }
 
-/// Why work gave no result.
+/// Why work has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub enum NoResult {
     /// It panicked, with this message.
     Panicked(String),
-    /// It did not return in time; its thread is left to it.
-    Silent(Duration),
+    /// It did not return within this time. Its thread runs on, and another takes its place.
+    TimedOut(Duration),
 }
 
-/// The most threads that work which does not return may hold at a time. At the limit no other takes the place of the
-/// next one, and once nobody works any more all further work counts as silent, until some of it returns.
-const MAX_LOST: usize = 256;
+/// The most threads that may be stuck at a time, each in work that has not returned. Beyond it a stuck thread is not
+/// replaced. When all threads are stuck, further work times out at once, until one of them comes back.
+const MAX_STUCK: usize = 256;
 
-/// The most threads for look-ups and files, which block and end: as many as look-ups may be under way, and some.
+/// The most threads for DNS look-ups and files, which block and then end: one for each look-up that may be under way, and
+/// some more.
 const MAX_BLOCKING: usize = 160;
 
 impl OffloadThreads {
-    /// Creates threads of which `at_once` work at a time; work that takes longer than `patience` is left behind.
+    /// Creates `at_once` threads. Work that takes longer than `time_limit` has no result.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn new(at_once: usize, patience: Duration) -> Result<(Self, Offload), Error> {
+    pub fn new(at_once: usize, time_limit: Duration) -> Result<(Self, Offload), Error> {
         let runtime = Builder::new_current_thread()
             .max_blocking_threads(MAX_BLOCKING)
             .thread_name("crawler-io")
             .build()
             .map_err(Error::Start)?;
         let workers = Arc::new(Workers::new(at_once.max(1)));
-        let offload = Offload { workers: workers.clone(), blocking: runtime.handle().clone(), patience };
+        let offload = Offload { workers: workers.clone(), blocking: runtime.handle().clone(), time_limit };
         let threads = Self { workers, blocking: Some(runtime) };
         threads.workers.fill_up().map_err(Error::Start)?;
         Ok((threads, offload))
@@ -84,32 +84,32 @@ impl Offload {
     /// Runs `work` and returns its result.
     ///
     /// # Errors
-    /// The work panicked or did not return in time, counted from when it began.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
+    /// The work panicked, or did not return within the time limit, which is counted from when it began.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
         let (answer_to, mut answer) = oneshot::channel();
         let stage = Arc::new(Stage::default());
         let worked = stage.clone();
         self.workers.take_on(Box::new(move || {
             worked.begin();
             let result = catch_unwind(AssertUnwindSafe(work));
-            // Nobody may be waiting any more, and what was made for them may panic as it goes, as may the panic.
+            // The caller may be gone. Then its result is dropped here, and its `Drop` may panic too.
             let _ = catch_unwind(AssertUnwindSafe(|| answer_to.send(result.map_err(|panic| message_of(&*panic)))));
             worked.end()
         }));
-        let mut wait = self.patience;
+        let mut wait = self.time_limit;
         loop {
             match timeout(wait, &mut answer).await {
-                Ok(Ok(result)) => return result.map_err(Lost::Panicked),
-                // The crawl is over and its threads are gone.
-                Ok(Err(_)) => return Err(Lost::Silent(self.patience)),
+                Ok(Ok(result)) => return result.map_err(NoResult::Panicked),
+                // The crawl is over, and the work was dropped.
+                Ok(Err(_)) => return Err(NoResult::TimedOut(self.time_limit)),
                 Err(_) => {}
             }
             wait = match stage.worked_for() {
-                None if self.workers.are_gone() => return Err(Lost::Silent(self.patience)),
-                Some(worked) if worked < self.patience => self.patience.saturating_sub(worked),
-                Some(_) if self.workers.replace(&stage) => return Err(Lost::Silent(self.patience)),
-                // Others have had its time, or it ended this very moment.
-                _ => self.patience,
+                None if self.workers.are_gone() => return Err(NoResult::TimedOut(self.time_limit)),
+                Some(worked) if worked < self.time_limit => self.time_limit.saturating_sub(worked),
+                Some(_) if self.workers.replace(&stage) => return Err(NoResult::TimedOut(self.time_limit)),
+                // It waits behind other work, or it has ended just now.
+                _ => self.time_limit,
             };
         }
     }
@@ -126,11 +126,11 @@ pub fn message_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// A piece of work; it answers whether it ended before it was given up.
+/// A piece of work. It returns whether it ended before its time was up.
 type Work = Box<dyn FnOnce() -> bool + Send>;
 
-/// The threads and what waits for them: no more than there are pages in flight. A thread that is busy takes the next
-/// piece without being woken, which is what this does better than the runtime's own blocking threads.
+/// The threads, and the work that waits for them: at most one piece for each page in flight. A busy thread takes the next
+/// piece without being woken, which saves a context switch against the runtime's own blocking threads.
 struct Workers {
     wanted: usize,
     queue: Mutex<Queue>,
@@ -140,12 +140,12 @@ struct Workers {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Work>,
-    /// Threads that take work: no more than are wanted.
+    /// Threads that take work; at most `wanted`.
     working: usize,
-    /// Those of them that wait for some and were not called.
+    /// Those of them that sleep and have not been notified.
     idle: usize,
-    /// Threads that were left to their work and have not come back from it.
-    lost: usize,
+    /// Threads that are stuck in work whose time was up.
+    stuck: usize,
     closed: bool,
 }
 
@@ -154,10 +154,10 @@ impl Workers {
         Self { wanted, queue: Mutex::default(), arrived: Condvar::new() }
     }
 
-    /// Hires until as many work as are wanted, as long as the lost hold no more threads than they may.
+    /// Starts threads until `wanted` of them take work, unless too many are stuck.
     fn fill_up(self: &Arc<Self>) -> io::Result<()> {
         let mut queue = self.queue();
-        while !queue.closed && queue.working < self.wanted && queue.lost < MAX_LOST {
+        while !queue.closed && queue.working < self.wanted && queue.stuck < MAX_STUCK {
             let workers = self.clone();
             thread::Builder::new().name("crawler-parse".to_owned()).spawn(move || workers.work())?;
             queue.working += 1;
@@ -195,15 +195,15 @@ impl Workers {
         }
     }
 
-    /// Leaves a thread to its work; another takes its place, as long as the system gives one. Places that stayed empty
-    /// before are tried again. False where the work has ended before.
+    /// Gives work up whose time is up, and starts another thread in place of the one that is stuck in it. Returns false if
+    /// the work has ended meanwhile.
     fn replace(self: &Arc<Self>, stage: &Stage) -> bool {
         let mut queue = self.queue();
-        // Under the lock, so that the thread cannot be back before it is counted as lost.
+        // The queue stays locked until the thread is counted as stuck: it may come back at any moment.
         if !stage.abandon() {
             return false;
         }
-        queue.lost += 1;
+        queue.stuck += 1;
         queue.working -= 1;
         drop(queue);
         if let Err(error) = self.fill_up() {
@@ -212,9 +212,9 @@ impl Workers {
         true
     }
 
-    /// Tells whether nobody works and nobody can be hired. All that waits is then given up.
+    /// Tells whether every thread is stuck and none can be started. Then all work that waits is given up.
     fn are_gone(self: &Arc<Self>) -> bool {
-        // Why not, was told when the last one was lost.
+        // The reason was logged when the last thread got stuck.
         let _ = self.fill_up();
         let mut queue = self.queue();
         if queue.working > 0 {
@@ -229,7 +229,7 @@ impl Workers {
     fn close(&self) {
         let mut queue = self.queue();
         queue.closed = true;
-        // Whoever waits for it hears that its answer will not come.
+        // Dropping the work tells its callers that no result will come.
         let dropped = std::mem::take(&mut queue.waiting);
         drop(queue);
         drop(dropped);
@@ -242,35 +242,35 @@ impl Workers {
 }
 
 impl Queue {
-    /// A lost thread is back; it takes a place again if one is free, else it is to go.
+    /// Takes note that a stuck thread is back. Returns whether it takes work again, or ends because its place is taken.
     fn comes_back(&mut self, wanted: usize) -> bool {
-        self.lost -= 1;
+        self.stuck -= 1;
         let stays = self.working < wanted;
         self.working += usize::from(stays);
         stays
     }
 }
 
-/// How far a piece of work is, seen from its thread and from who waits for it.
+/// How far a piece of work is. Its thread and its caller share this.
 #[derive(Default)]
 struct Stage {
     began: OnceLock<Instant>,
-    /// Whether its thread has ended it or who waits for it has given it up, whichever came first.
+    /// Set by whichever comes first: its thread has ended it, or its caller has given it up.
     settled: AtomicBool,
 }
 
 impl Stage {
     fn begin(&self) {
-        // Nobody else begins it.
+        // Only its thread begins it, once.
         let _ = self.began.set(clock::now());
     }
 
-    /// Ends the work; false where it was given up before.
+    /// Ends the work. Returns false if it was given up before.
     fn end(&self) -> bool {
         !self.settled.swap(true, Ordering::AcqRel)
     }
 
-    /// Gives the work up; false where it has ended before.
+    /// Gives the work up. Returns false if it has ended before.
     fn abandon(&self) -> bool {
         !self.settled.swap(true, Ordering::AcqRel)
     }
@@ -284,8 +284,8 @@ impl Stage {
 mod tests {
     use super::*;
 
-    fn offload(at_once: usize, patience: u64) -> (OffloadThreads, Offload) {
-        OffloadThreads::new(at_once, Duration::from_millis(patience)).unwrap()
+    fn offload(at_once: usize, time_limit: u64) -> (OffloadThreads, Offload) {
+        OffloadThreads::new(at_once, Duration::from_millis(time_limit)).unwrap()
     }
 
     fn wait_for<T>(future: impl Future<Output = T>) -> T {
@@ -297,7 +297,7 @@ mod tests {
         let (_threads, offload) = offload(1, 50);
         let (release, held) = std::sync::mpsc::channel::<()>();
         let lost = wait_for(offload.run(move || held.recv().is_ok()));
-        assert_eq!(lost, Err(Lost::Silent(Duration::from_millis(50))));
+        assert_eq!(lost, Err(NoResult::TimedOut(Duration::from_millis(50))));
         assert_eq!(wait_for(offload.run(|| 7)), Ok(7), "another thread has taken its place");
         drop(release);
     }
@@ -309,7 +309,7 @@ mod tests {
         for _ in 0..2 {
             let gate = Arc::new(std::sync::RwLock::new(()));
             let shut = gate.write().unwrap();
-            for _ in 0..MAX_LOST {
+            for _ in 0..MAX_STUCK {
                 let gate = gate.clone();
                 assert!(wait_for(offload.run(move || drop(gate.read()))).is_err());
             }
@@ -319,19 +319,19 @@ mod tests {
             assert!(again, "they are back");
         }
         let queue = offload.workers.queue();
-        assert!(queue.working <= 1 && queue.lost < MAX_LOST);
+        assert!(queue.working <= 1 && queue.stuck < MAX_STUCK);
     }
 
     #[test]
     fn a_panic_is_an_answer() {
         let (_threads, offload) = offload(1, 5_000);
         let lost = wait_for(offload.run(|| panic!("no page")));
-        assert_eq!(lost, Err::<(), _>(Lost::Panicked("no page".to_owned())));
+        assert_eq!(lost, Err::<(), _>(NoResult::Panicked("no page".to_owned())));
         assert_eq!(wait_for(offload.run(|| 7)), Ok(7));
     }
 
     #[test]
-    fn patience_is_counted_from_when_work_begins() {
+    fn the_time_limit_is_counted_from_when_work_begins() {
         let (_threads, offload) = offload(1, 100);
         let slow = |offload: Offload| async move { offload.run(|| thread::sleep(Duration::from_millis(60))).await };
         let all = futures_util::future::join_all((0..4).map(|_| slow(offload.clone())));
@@ -342,6 +342,6 @@ mod tests {
     fn who_waits_at_the_end_hears_that_no_answer_comes() {
         let (threads, offload) = offload(1, 5_000);
         drop(threads);
-        assert!(matches!(wait_for(offload.run(|| 7)), Err(Lost::Silent(_))));
+        assert!(matches!(wait_for(offload.run(|| 7)), Err(NoResult::TimedOut(_))));
     }
 }

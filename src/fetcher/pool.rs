@@ -1,4 +1,5 @@
-//! Pool: the fetchers, one for each arbiter, and which of them gets the next permit. A dead one is replaced.
+//! Pool: the fetchers, one for each arbiter, and which of them gets the next permit. A dead one is replaced. Knows not
+//! whom a permit asks.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -24,12 +25,12 @@ struct Member {
     arbiter: Arbiter,
     fetcher: Recipient<Granted>,
     batch: Vec<Grant>,
-    /// Cloned into every grant: its count tells how many requests are in hand.
+    /// Each grant holds a clone: the reference count tells how many requests are in hand.
     seats: Arc<()>,
 }
 
-/// How many requests more than the idlest member one may have before its domains go elsewhere. A domain keeps to one
-/// fetcher while it can, since connections are pooled per arbiter.
+/// How many requests more than the idlest fetcher one may have before its domains go to others. A domain stays with one
+/// fetcher while it can, since each arbiter has its own pool of connections.
 const IMBALANCE: usize = 8;
 
 impl Pool {
@@ -64,7 +65,7 @@ impl Pool {
             }
             match member.fetcher.try_send(Granted(std::mem::take(&mut member.batch))) {
                 Ok(()) => {}
-                // The next flush tries again; the permits wait with it.
+                // The mailbox has no room: the next flush tries again.
                 Err(SendError::Full(Granted(batch))) => member.batch = batch,
                 Err(SendError::Closed(Granted(batch))) => {
                     tracing::error!("a fetcher died and is replaced");

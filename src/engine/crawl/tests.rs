@@ -335,7 +335,7 @@ impl Subscriber for Watcher {
             Event::Seeded { seeds } => *seeded += *seeds as u64,
             Event::Queued { .. } => *queued += 1,
             Event::Granted { .. } => *granted += 1,
-            Event::Ended(ended) if ended.request.kind() == Kind::Page => *done += 1,
+            Event::RequestEnded(ended) if ended.request.kind() == Kind::Page => *done += 1,
             Event::Failed { .. } => *failed += 1,
             _ => {}
         }

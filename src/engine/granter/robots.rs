@@ -14,7 +14,7 @@ use crate::{
         robots_files::{FollowUp, ruling},
         turn::Turn,
     },
-    event::{Ended, Event, Fate},
+    event::{Event, Fate, RequestEnded},
     fetcher::{readers::Content, receipt::Receipt, visit::Visit},
     frontier::{
         Leased,
@@ -30,7 +30,7 @@ impl Granter {
         let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded } = visit;
         let domain = self.politeness.domain_key.domain(&request.url);
         let fate = if self.robots.is_awaited(&request.url) { Fate::Final } else { Fate::Stale };
-        turn.accounts.note(&Event::Ended(Ended {
+        turn.accounts.note(&Event::RequestEnded(RequestEnded {
             domain: &domain,
             request: &request,
             attempt,
@@ -103,15 +103,14 @@ impl Granter {
     /// Asks for a robots file elsewhere. A hop to another domain is paced as that domain's own.
     fn ask(&mut self, turn: &mut Turn<'_>, url: Url) {
         let domain = self.politeness.domain_key.domain(&url);
-        turn.domains.live(&domain, turn.now).robots.push_back(url);
+        turn.push_robots(&domain, url);
         self.schedule(turn.domains, &domain, turn.now);
     }
 
     /// Rules a page by the answer that it waited for, here and now: the cache may have no room for the file, and would
     /// have it asked for again before the page's turn.
     fn unpark(&mut self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, robots: &Robots) {
-        let is_given_up = turn.domains.get(domain).is_some_and(|live| live.tenancy.given_up(turn.now).is_some());
-        if is_given_up || self.budget.of(domain) == Spending::Used {
+        if turn.given_up(domain).is_some() || self.budget.of(domain) == Spending::Used {
             give_back(turn.frontier, std::iter::once(leased));
         } else {
             let ruling = ruling(robots, &leased.request.url);
@@ -133,8 +132,7 @@ impl Granter {
             Robots::AllowAll => "none",
             Robots::DenyAll { .. } => "could not be had",
         };
-        let asked = turn.domains.live(domain, turn.now).tenancy.asked(turn.now).map(|asked| asked.spacing);
-        let said = match asked {
+        let said = match turn.asked(domain) {
             None => said.to_owned(),
             Some(asked) if asked <= cap => format!("rules, {} between starts", format_duration(asked)),
             Some(asked) => {

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::{Answer, Content, Reading};
 use crate::{
-    fetcher::{VisitContext, offload::Lost},
+    fetcher::{VisitContext, offload::NoResult},
     frontier::candidate::Candidate,
     outcome::{FetchError, Outcome},
     pipeline::{PipelineError, Scraped},
@@ -58,8 +58,8 @@ async fn parse<S: Spider>(
     };
     match context.offload.run(work).await {
         Ok(parsed) => parsed,
-        Err(Lost::Panicked(message)) => Err(Outcome::Panic(message)),
-        Err(Lost::Silent(limit)) => {
+        Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message)),
+        Err(NoResult::TimedOut(limit)) => {
             Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))))
         }
     }

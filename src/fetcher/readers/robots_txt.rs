@@ -3,7 +3,7 @@
 
 use super::{Content, Reading};
 use crate::{
-    fetcher::{VisitContext, offload::Lost},
+    fetcher::{VisitContext, offload::NoResult},
     outcome::{FetchError, Outcome},
     robots::{MAX_BYTES, RobotsFile},
     spider::Spider,
@@ -25,8 +25,8 @@ pub async fn read<S: Spider>(mut response: RawResponse, context: &VisitContext<S
     match context.offload.run(work).await {
         Ok(Ok(file)) => Reading { outcome: Outcome::Ok, content: Content::RobotsTxt(file) },
         Ok(Err(error)) => Outcome::Fetch(error).into(),
-        Err(Lost::Panicked(message)) => Outcome::Panic(message).into(),
-        Err(Lost::Silent(limit)) => {
+        Err(NoResult::Panicked(message)) => Outcome::Panic(message).into(),
+        Err(NoResult::TimedOut(limit)) => {
             let limit = humantime::format_duration(limit);
             Outcome::Parse(format!("the robots file was not read within {limit}")).into()
         }
