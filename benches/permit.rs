@@ -18,9 +18,8 @@ use std::{
 
 use actix_crawler::{
     ThrottledClient,
-    domain::Domain,
-    internals::{Fetch, FetchContext, FetchStack, Gate, NoPermits, Released, SharedTransport, Throttle},
-    politeness::Limits,
+    internals::{Fetch, FetchContext, FetchStack, Grants, Law, NoPermits, SharedTransport},
+    limits::Limits,
     rate::Rate,
     request::Request,
     transport::{TransportSettings, address::AddressGuard},
@@ -80,13 +79,13 @@ fn request(bench: &mut Criterion) {
     let context = FetchContext::page(settings.body, true, &NoPermits);
     let shared = system.block_on(async { SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap() });
     let fetch: Rc<dyn Fetch> =
-        system.block_on(async { FetchStack::http(shared, CONTACT.parse().unwrap(), true).build().into() });
-    let (gate, asked) = (gate(), Request::parse(&url).unwrap());
+        system.block_on(async { FetchStack::http(shared, CONTACT.parse().unwrap()).build().into() });
+    let (grants, asked) = (grants(), Request::parse(&url).unwrap());
     group.bench_function("our transport, under permits", |bench| {
         bench.iter_custom(|requests| {
             system.block_on(cpu_of(stream::iter(0..requests).for_each_concurrent(AT_ONCE, |_| async {
-                let now = Instant::now();
-                let result = fetch.fetch(gate.grant(now, now).unwrap(), &asked, context).await;
+                let permit = grants.grant(Instant::now()).unwrap();
+                let result = fetch.fetch(permit, &asked, context).await;
                 black_box(result.response.ok().unwrap());
             })))
         });

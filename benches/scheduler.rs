@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{bench_support, domain::Domain, politeness::Politeness};
+use actix_crawler::{internals, domain::Domain, politeness::Politeness};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 fn due(c: &mut Criterion) {
     let mut group = c.benchmark_group("next domain");
     for size in [1_000_u32, 100_000, 1_000_000] {
-        let mut domains = bench_support::domains(Arc::new(Politeness::default()));
+        let mut domains = internals::domains(Arc::new(Politeness::default()));
         #[allow(clippy::disallowed_methods, reason = "the clock is made of this one reading")]
         let mut now = Instant::now();
         for n in 0..size {

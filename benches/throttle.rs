@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{internals::Throttle, politeness::Limits, rate::Rate};
+use actix_crawler::{internals::Law, limits::Limits, rate::Rate};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn permits(c: &mut Criterion) {

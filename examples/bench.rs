@@ -15,10 +15,9 @@ use std::{
 };
 
 use actix_crawler::{
-    bench_support::{Grants, Sender},
     extract,
-    internals::{FetchContext, FetchStack, Gate, NoPermits, Released, SharedTransport, Throttle},
-    politeness::Limits,
+    internals::{FetchContext, FetchStack, Grants, NoPermits, SharedTransport},
+    limits::Limits,
     prelude::*,
     transport::{TransportSettings, address::AddressGuard},
 };
@@ -104,14 +103,13 @@ fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
         let limits = settings.body;
         let context = FetchContext::page(limits, true, &NoPermits);
         let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let stack = FetchStack::http(shared, "bench/1.0".parse()?, false).build();
-        let gate = Gate::new(Domain::new("site"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
+        let stack = FetchStack::http(shared, "bench/1.0".parse()?).build();
+        let grants = Grants::new(Limits::rate(Rate::UNLIMITED));
         let mut lines = BufWriter::new(File::create("target/transport.jsonl")?);
-        let (stack, gate) = (&stack, &gate);
+        let (stack, grants) = (&stack, &grants);
         let fetch = async |page: u64| {
             let request = Request::parse(&format!("{address}/{page}")).map_err(|error| error.to_string())?;
-            let now = Instant::now();
-            let permit = gate.grant(now, now).map_err(|refusal| format!("{refusal:?}"))?;
+            let permit = grants.grant(Instant::now()).map_err(|refusal| format!("{refusal:?}"))?;
             let response = stack.fetch(permit, &request, context).await.response;
             response.map_err(|error| format!("{error:?}"))
         };

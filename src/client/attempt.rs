@@ -150,7 +150,7 @@ fn give_up(job: Job, source: FetchError, started: Instant) -> Next {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, sync::Arc};
+    use std::cell::Cell;
 
     use futures_util::future::LocalBoxFuture;
     use http::{HeaderMap, Method, header::LOCATION};
@@ -158,13 +158,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        client::job::RequestOptions,
-        domain::Domain,
-        permit::{Gate, Released},
-        politeness::Limits,
-        rate::Rate,
-        request::Request,
-        throttle::Throttle,
+        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, rate::Rate, request::Request,
         transport::body::Reservation,
     };
 
@@ -174,7 +168,9 @@ mod tests {
     impl Fetch for Once {
         fn fetch<'a>(&'a self, permit: Permit, _: &'a Request, _: FetchContext<'a>) -> LocalBoxFuture<'a, FetchResult> {
             drop(permit);
-            let response = self.0.take().unwrap().map(|status| RawResponse {
+            let result = self.0.take().unwrap();
+            let heeded = result.as_ref().ok().and_then(|status| heeded(*status, clock::now()));
+            let response = result.map(|status| RawResponse {
                 status,
                 headers: HeaderMap::from_iter([(LOCATION, "/there".parse().unwrap())]),
                 fetched_at: clock::wall(),
@@ -182,31 +178,18 @@ mod tests {
                 is_cut: false,
                 reservation: Reservation::default(),
             });
-            Box::pin(std::future::ready(FetchResult::offline(response)))
+            Box::pin(std::future::ready(FetchResult { heeded, ..FetchResult::offline(response) }))
         }
-    }
-
-    /// A queue that learns nothing, of a domain that may still refuse.
-    struct Patient;
-
-    impl JobQueue for Patient {
-        fn learn(&self, _: &RawResponse, _: Instant) -> bool {
-            true
-        }
-
-        fn requeue(&self, _: Job) {}
-    }
-
-    struct Nobody;
-
-    impl Released for Nobody {
-        fn released(&self, _: &Domain) {}
     }
 
     fn permit() -> Permit {
-        let gate = Gate::new(Domain::new("e.test"), Throttle::new(Limits::rate(Rate::UNLIMITED)), Arc::new(Nobody));
-        let now = clock::now();
-        gate.grant(now, now).unwrap()
+        Grants::new(Limits::rate(Rate::UNLIMITED)).grant(clock::now()).unwrap()
+    }
+
+    /// What the domain's conduct makes of a status, where it may still refuse.
+    fn heeded(status: u16, now: Instant) -> Option<Heeded> {
+        let verdict = Verdict::Cool(now + Duration::from_secs(5));
+        (status == 429).then_some(Heeded { why: Why::Status(status), verdict, asked: None, gave_up: false })
     }
 
     #[tokio::test]
@@ -243,7 +226,7 @@ mod tests {
             let request = Request::new(method, "http://e.test/here".parse().unwrap());
             let (job, mut reply) = Job::new(request, RequestOptions::default(), 0);
             let fetch = Once(Cell::new(Some(result)));
-            match attempt(permit(), job, &fetch, &rules, &Patient).await {
+            match attempt(permit(), job, &fetch, &rules).await {
                 Next::Again(job, _) => assert_eq!(Some(job.request.url.path()), follows, "{case}"),
                 Next::Ended => {
                     assert_eq!(follows, None, "{case}");

@@ -19,18 +19,20 @@ use url::Url;
 use super::Crawler;
 use crate::{
     clock,
-    domain::Domain,
+    conduct::Terms,
+    conducts::{Conducts, Tenant},
+    domain::{Domain, DomainKey},
     error::Result,
     fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, Layer, NoResponse, Permits},
+    limits::Limits,
     outcome::FetchError,
-    permit::{Gate, Permit, Released},
-    politeness::Limits,
+    permit::{Permit, Released, Tenancy},
     rate::Rate,
     request::Request,
     response::Response,
     retry::Retry,
     spider::Parsed,
-    throttle::{Refusal, Throttle},
+    throttle::Refusal,
     transport::{
         SharedTransport, TransportSettings,
         address::AddressGuard,
@@ -76,7 +78,7 @@ fn settings() -> TransportSettings {
 
 fn http(settings: TransportSettings) -> FetchStack {
     let shared = SharedTransport::new(settings, &Handle::current()).unwrap();
-    FetchStack::http(shared, CONTACT.parse().unwrap(), false)
+    FetchStack::http(shared, CONTACT.parse().unwrap())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -90,20 +92,25 @@ impl Released for Nobody {
 }
 
 /// Gates by host, one request at a time each, as a registry of domains would keep them.
-#[derive(Default)]
-struct Gates(Mutex<HashMap<String, Arc<Gate>>>);
+struct Gates(Mutex<HashMap<String, Arc<Tenancy>>>, Tenant);
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self(Mutex::default(), Conducts::new().tenant(&DomainKey::Host))
+    }
+}
 
 impl Gates {
-    fn gate(&self, url: &Url) -> Arc<Gate> {
+    fn gate(&self, url: &Url) -> Arc<Tenancy> {
         let host = url.host_str().unwrap().to_owned();
-        let limits = Limits::rate(Rate::UNLIMITED);
-        let open = || Gate::new(Domain::new(&host), Throttle::new(limits), Arc::new(Nobody));
+        let terms = Terms::of(Limits::rate(Rate::UNLIMITED));
+        let open = || self.1.join(&Domain::new(&host), terms, Arc::new(Nobody), clock::now());
         lock(&self.0).entry(host.clone()).or_insert_with(open).clone()
     }
 
     /// The starts at a host.
     fn starts(&self, host: &str) -> u64 {
-        lock(&self.0).get(host).map_or(0, |gate| gate.throttle().evidence().requests)
+        lock(&self.0).get(host).map_or(0, |gate| gate.evidence().requests)
     }
 }
 
@@ -115,7 +122,7 @@ impl Permits for Gates {
                 let now = clock::now();
                 match gate.grant(now, now) {
                     Ok(permit) => return Some(permit),
-                    Err(Refusal::NotBefore(at)) => tokio::time::sleep_until(at.into()).await,
+                    Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => tokio::time::sleep_until(at.into()).await,
                     Err(Refusal::Full) => tokio::task::yield_now().await,
                 }
             }
@@ -357,7 +364,7 @@ fn each_layer_wraps_those_before_it_and_a_permit_that_none_needs_is_dropped_unus
         let marks = result.response.unwrap().headers;
         assert_eq!(marks.get_all("x-mark").iter().collect::<Vec<_>>(), ["inner", "outer"]);
         let gate = gates.gate(&Url::parse("http://e.test/").unwrap());
-        assert_eq!((gates.starts("e.test"), gate.throttle().in_flight()), (0, 0));
+        assert_eq!((gates.starts("e.test"), gate.in_flight()), (0, 0));
         assert_eq!((result.receipt.started, result.receipt.status), (None, Some(403)));
     });
 }

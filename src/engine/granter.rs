@@ -260,7 +260,7 @@ impl Granter {
                     }
                 }
                 ruling => {
-                    if let Some(leased) = self.apply(turn, domain, leased, ruling) {
+                    if let Some(leased) = Self::apply(turn, domain, leased, ruling) {
                         self.budget.lent(domain);
                         return Search::Found(leased);
                     }
@@ -283,7 +283,7 @@ impl Granter {
     }
 
     /// Does with a page what its robots file says; returns it if it may be fetched.
-    fn apply(&self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, ruling: Ruling) -> Option<Leased> {
+    fn apply(turn: &mut Turn<'_>, domain: &Domain, leased: Leased, ruling: Ruling) -> Option<Leased> {
         match ruling {
             Ruling::Allowed(spacing) => {
                 turn.slow_down(domain, spacing);

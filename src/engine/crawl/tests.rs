@@ -7,9 +7,11 @@ use actix::{Actor, Arbiter, Context, Handler};
 
 use super::*;
 use crate::{
-    cooling::{Cooling, Why},
-    fetcher::{Fetch, Grant, readers::Content, receipt::Receipt},
-    frontier::{known::Known, memory::MemoryFrontier},
+    conduct::Lessons,
+    conducts::Conducts,
+    cooling::Why,
+    fetcher::{Grant, Granted, readers::Content, receipt::Receipt},
+    frontier::{memory::MemoryFrontier, seen_cache::SeenCache},
     identity::CanonicalUrl,
     outcome::Outcome,
     permit::Released,
@@ -42,10 +44,10 @@ impl Actor for Hand {
     type Context = Context<Self>;
 }
 
-impl Handler<Fetch> for Hand {
+impl Handler<Granted> for Hand {
     type Result = ();
 
-    fn handle(&mut self, Fetch(grants): Fetch, _: &mut Self::Context) {
+    fn handle(&mut self, Granted(grants): Granted, _: &mut Self::Context) {
         grants.into_iter().for_each(|grant| self.0.send(grant).unwrap());
     }
 }
@@ -96,11 +98,15 @@ impl World {
             admission: Admission::new(
                 scope,
                 politeness.domain_key.clone(),
-                u64::MAX,
-                Arc::new(Known::new(&Recrawl::default())),
+                Arc::new(SeenCache::new(&Recrawl::default())),
             ),
             budget,
-            domains: Domains::new(politeness.clone(), Arc::new(Nobody)),
+            domains: Domains::new(
+                politeness.clone(),
+                Conducts::new().tenant(&politeness.domain_key),
+                Arc::new(Nobody),
+                false,
+            ),
             robots,
             pool: Pool::new(1, Box::new(hire)),
             returned: Arc::new(Nobody),
@@ -127,7 +133,7 @@ impl World {
     fn seed(&mut self, domain: &Domain, pages: u32) {
         let page = |page| Request::parse(&format!("http://{}/{page}", domain.as_str())).unwrap();
         let seeds = (0..pages).map(|number| Candidate::new(page(number), &CanonicalUrl::default())).collect();
-        self.crawl.seed(seeds, self.now);
+        self.crawl.seed(seeds, None, self.now);
     }
 
     /// The domain has refused so often that it is left alone.
@@ -137,9 +143,8 @@ impl World {
 
     fn refuse_for(&mut self, domain: &Domain, wait: Duration) {
         let until = self.now + wait;
-        let live = self.crawl.domains.live(domain);
-        live.cooling = Cooling::recalled(until, Why::Status(503), 8);
-        live.gate.throttle().cool(until);
+        let refused = Lessons::new(Some((8, until, Why::Status(503))), None);
+        self.crawl.domains.recall(domain, refused, self.now);
     }
 
     /// One turn of the scheduler, and what the fetchers do until the next. Returns how many requests have ended
@@ -179,7 +184,7 @@ impl World {
             }
         };
         let receipt = Receipt { status: Some(200), started: Some(self.now), ..Receipt::default() };
-        let visit = Visit { leased: lease.settle(), outcome: Outcome::Ok, content, receipt };
+        let visit = Visit { leased: lease.settle(), outcome: Outcome::Ok, content, receipt, heeded: None };
         self.crawl.released(&domain, self.now);
         self.crawl.ended(visit, self.now, SystemTime::now());
     }
@@ -368,15 +373,15 @@ mod on_disk {
     use crate::{
         error::Error,
         frontier::{
-            disk::{self, state::State},
-            durable::{Resumed, Woken},
+            durable::{Listener, Opened, Opening, Resumed},
+            stores::fjall,
         },
     };
 
     struct Bell(mpsc::SyncSender<()>);
 
-    impl Woken for Bell {
-        fn woken(&self) {
+    impl Listener for Bell {
+        fn notify(&self) {
             let _ = self.0.try_send(());
         }
     }
@@ -387,7 +392,7 @@ mod on_disk {
         let (frontier, _) = open(dir.path(), Instant::now());
         let mut world = World::new(frontier, Budget::new(None, Some(3)));
         let (sender, bell) = mpsc::sync_channel(1);
-        world.crawl.frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
+        world.crawl.frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
         for domain in domains() {
             world.seed(&domain, 10);
         }
@@ -406,9 +411,10 @@ mod on_disk {
     /// A frontier whose process was killed is free as soon as the store's thread has noticed.
     fn open(dir: &Path, now: Instant) -> (Box<dyn Frontier>, Resumed) {
         for _ in 0..10_000 {
-            match disk::open(dir, &[], Recrawl::default(), now) {
+            match fjall::open(dir, Opening::new(Recrawl::default(), now)) {
                 Err(Error::Store { .. }) => std::thread::sleep(MS),
-                opened => return opened.unwrap(),
+                Err(error) => panic!("{error}"),
+                Ok(Opened { frontier, resumed }) => return (frontier, resumed),
             }
         }
         panic!("the directory is not let go of")
@@ -441,8 +447,8 @@ mod on_disk {
         for most in [2_000, 5_000, PAGES] {
             let (sender, bell) = mpsc::sync_channel(1);
             let (mut frontier, resumed) = open(dir.path(), Instant::now());
-            frontier.durable().unwrap().wake(Arc::new(Bell(sender)));
-            let is_new = resumed.progress.is_none();
+            frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
+            let is_new = resumed.checkpoint.is_none();
             let mut world = World::new(frontier, Budget::default());
             world.crawl.resume(resumed, world.now, SystemTime::now());
             if is_new {
@@ -464,7 +470,7 @@ mod on_disk {
             // Else dropped as it is: what is not stored by now is not stored.
         }
         assert!(failed > 0, "the kills came in the middle");
-        let summary = State::open(dir.path()).unwrap().verify().unwrap();
+        let summary = fjall::open_state(dir.path()).unwrap().verify().unwrap();
         assert_eq!((summary.ledger.failed, summary.dead, summary.ledger.queued), (PAGES, PAGES, 0));
         assert_eq!(summary.problems, Vec::<String>::new());
     }

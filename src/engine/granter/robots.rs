@@ -114,7 +114,7 @@ impl Granter {
             give_back(turn.frontier, std::iter::once(leased));
         } else {
             let ruling = ruling(robots, &leased.request.url);
-            if let Some(leased) = self.apply(turn, domain, leased, ruling) {
+            if let Some(leased) = Self::apply(turn, domain, leased, ruling) {
                 self.ruled.push(domain, leased);
             }
         }
