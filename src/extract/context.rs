@@ -140,6 +140,7 @@ impl<'a> Context<'a> {
 
     /// Takes a start tag in. Returns what it means here, how the element's text is to be read, and whether it is an
     /// HTML element.
+    #[inline]
     fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, Content, bool) {
         if self.is_foreign() && leaves_foreign(&tag) {
             self.leave_foreign();
@@ -172,7 +173,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    #[inline]
     fn end(&mut self, tag: Tag<'a>, syntax: Syntax) {
+        if self.borders.is_empty() {
+            return;
+        }
         match self.borders.last() {
             Some(Border::Svg) if tag.is("svg") => drop(self.borders.pop()),
             Some(Border::MathMl) if tag.is("math") => drop(self.borders.pop()),

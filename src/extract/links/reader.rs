@@ -100,6 +100,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn open_inert(&mut self, tag: &Tag<'a>) {
         match tag.name.len() {
             8 if tag.is("template") => self.inert.templates += 1,
