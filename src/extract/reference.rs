@@ -27,7 +27,11 @@ pub fn resolve(base: &Url, reference: &str) -> Result<Url, ParseError> {
 /// As [`resolve`], for a reference from a page in `charset`: its query is encoded in that charset, its path in UTF-8
 /// ("query state" of the URL standard).
 pub(super) fn resolve_from(base: &Url, reference: &str, charset: &'static Encoding) -> Result<Url, ParseError> {
-    let reference = without_extra_slashes(base, reference);
+    let reference = if may_have_extra_slashes(reference) {
+        without_extra_slashes(base, reference)
+    } else {
+        Cow::Borrowed(reference)
+    };
     if charset == UTF_8 || reference.is_ascii() {
         return base.join(&reference);
     }
@@ -67,6 +71,11 @@ fn encoded(query: &str, charset: &'static Encoding) -> Vec<u8> {
             }
         }
     }
+}
+
+/// Tells at a glance that most references begin with something else than two slashes.
+fn may_have_extra_slashes(reference: &str) -> bool {
+    matches!(reference.as_bytes(), [b'/' | b'\\', b'/' | b'\\' | b'\t' | b'\r' | b'\n', ..] | [0..=b' ', ..])
 }
 
 /// Leaves two of three or more slashes at the start of a reference.

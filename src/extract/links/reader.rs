@@ -70,6 +70,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a start tag, which `is_html` unless it is of SVG or MathML. There only `a` links, as in browsers.
+    #[inline]
     pub fn start(&mut self, tag: &Tag<'a>, is_html: bool) {
         self.in_title = false;
         if self.inert.script {
@@ -94,11 +95,12 @@ impl<'a> Reader<'a> {
             self.link(tag, LinkElement::Iframe, "src");
         } else if tag.is("frame") {
             self.link(tag, LinkElement::Frame, "src");
-        } else if !tag.self_closing {
+        } else if matches!(tag.name.len(), 5 | 6 | 8) && !tag.self_closing {
             self.open_inert(tag);
         }
     }
 
+    #[inline]
     fn open_inert(&mut self, tag: &Tag<'a>) {
         match tag.name.len() {
             8 if tag.is("template") => self.inert.templates += 1,
@@ -108,6 +110,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub fn end(&mut self, tag: &Tag<'a>) {
         self.in_title = false;
         match tag.name.len() {
@@ -228,11 +231,14 @@ fn title_of(text: &str) -> String {
 /// the path (URL standard, "basic URL parser"); there the `#` stays, or the space would stand at the end and be dropped.
 fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     fn cut(value: &str) -> &str {
-        let is_dropped = |c: char| c <= ' ';
-        let value = value.trim_matches(is_dropped);
+        let value = value.trim_matches(|c: char| c <= ' ');
         let (before, _) =
             value.split_at_checked(memchr(b'#', value.as_bytes()).unwrap_or(value.len())).unwrap_or_default();
-        if before.ends_with(is_dropped) { value.get(..=before.len()).unwrap_or_default() } else { before }
+        if before.as_bytes().last().is_some_and(|&byte| byte <= b' ') {
+            value.get(..=before.len()).unwrap_or_default()
+        } else {
+            before
+        }
     }
     match value {
         Cow::Borrowed(value) => Cow::Borrowed(cut(value)),
