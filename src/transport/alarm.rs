@@ -1,8 +1,8 @@
-//! Alarm: wakes a request at its instant, to a tenth of a millisecond. Knows nothing of why.
+//! Alarm: wakes a task at an instant, exact to a tenth of a millisecond. Does not know what the task waits for.
 //!
-//! The runtime's timers count milliseconds and wake up to two late. At 50 starts a second that is lateness which the
-//! rate law never lets a domain catch up with: measured, 48.7 starts a second. A thread that waits on a condition
-//! variable is woken by the kernel's fine timer.
+//! The runtime's timers count in milliseconds and fire up to two late. The rate law never lets a domain catch up on
+//! such delays: 50 starts a second became 48.7 (measured). A thread that waits on a condition variable uses the
+//! kernel's finer timer.
 
 use crate::clock;
 use std::{
@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-/// The alarm of a crawl or a client. Its thread starts with the first call and ends with the last clone.
+/// The timer of a crawl or a client. Its thread starts with the first call and ends when the last clone is dropped.
 #[derive(Clone, Default)]
 pub struct Alarm(Arc<Owner>);
 
@@ -40,10 +40,10 @@ struct Call {
 }
 
 impl Alarm {
-    /// Wakes `waker` at `at`. A call cannot be taken back: a request that was dropped is woken for nothing.
+    /// Wakes `waker` at `at`. A call cannot be cancelled; waking a task that no longer waits is harmless.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The system cannot start a thread.
     pub fn call(&self, at: Instant, waker: Waker) -> io::Result<()> {
         let shared = &self.0.0;
         let mut calls = shared.calls();
@@ -85,7 +85,7 @@ impl Shared {
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        // Nothing that can panic is done while it is held.
+        // No code under the lock can panic.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,7 +97,7 @@ impl Drop for Owner {
     }
 }
 
-/// The earliest is the greatest, since the heap gives the greatest first.
+/// Reversed order: `BinaryHeap` pops the greatest entry first, and the earliest is needed.
 impl Ord for Call {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         other.at.cmp(&self.at)

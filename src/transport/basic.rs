@@ -1,4 +1,4 @@
-//! Basic: a name and a password, as RFC 7617 sends them. Knows not to whom.
+//! Basic: a user name and a password (RFC 7617). Does not know which server they are for.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// A name and a password. Its `Debug` hides the password.
+/// A user name and a password. Its `Debug` hides the password.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Basic {
-    /// The name.
+    /// The user name.
     pub user: String,
     /// The password.
     pub password: String,
 }
 
 impl Basic {
-    /// Takes the user information of a URL, if there is any.
+    /// Takes the user information of a URL, if it has any.
     pub fn of(url: &Url) -> Option<Self> {
         let password = url.password();
         if url.username().is_empty() && password.is_none() {

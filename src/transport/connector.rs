@@ -1,5 +1,5 @@
-//! Connector: from a target to a connection: look the name up, check the address, connect to exactly that one or to a
-//! proxy that does, agree on TLS.
+//! Connector: makes a connection to a target: resolves the name, checks the address, connects to that very address or
+//! to a proxy, and negotiates TLS.
 
 use std::{
     cell::Cell,
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::outcome::{FetchError, Phase};
 
-/// The service that awc's pool asks for a new connection. It is cloned for every request.
+/// The service from which awc's pool requests new connections. It is cloned for every request.
 #[derive(Clone)]
 pub struct Connector(Rc<Maker>);
 
@@ -69,7 +69,7 @@ impl Maker {
         Ok(Connection::new(self.sockets.register(stream, place), limits))
     }
 
-    /// Connects to a host, or to a proxy.
+    /// Connects to the target directly or through its proxy.
     async fn reach(
         &self,
         host: &str,
@@ -78,7 +78,7 @@ impl Maker {
     ) -> Result<(Box<dyn Stream>, OwnedSemaphorePermit), FetchError> {
         let deadlines = self.shared.settings.deadlines;
         let addresses = within(deadlines.dns, Phase::Dns, self.shared.resolver.resolve(host, port)).await?;
-        // No deadline of its own: what is waited for is our own bound, and no fault of the server.
+        // No deadline: this waits for our own bound, not for the server.
         let place = self.sockets.place().await;
         self.connections.set(self.connections.get() + 1);
         let dialling = dial(&addresses, guard, || self.sockets.spare_place());
@@ -86,8 +86,8 @@ impl Maker {
         Ok((Box::new(stream), place))
     }
 
-    /// Connects to a proxy and, where it does not take the request itself, through it. Until then every failure is the
-    /// proxy's, but for a target that we find to be wrong, or the proxy to be out of reach.
+    /// Connects to a proxy and, unless the proxy forwards requests, opens a tunnel through it. Failures count as the
+    /// proxy's, except where the target is invalid, or the proxy reports that it cannot reach the target.
     async fn reach_through(
         &self,
         exchange: &Exchange,
@@ -96,7 +96,7 @@ impl Maker {
         let target = &exchange.target;
         let at_fault = |why: &dyn Display| FetchError::Proxy(format!("{proxy}: {why}"));
         let destination = self.destination(exchange, proxy).await?;
-        // The user named the proxy, so its address is not a stranger's choice.
+        // The user chose the proxy, so its address needs no check.
         let any = AddressGuard { allow_private: true, ..AddressGuard::default() };
         let reached = self.reach(&proxy.host, proxy.port, &any).await;
         let (mut stream, place) = reached.map_err(|error| at_fault(&error))?;
@@ -121,8 +121,8 @@ impl Maker {
         Ok((stream, place))
     }
 
-    /// Returns where the proxy is to connect to, as far as we know it, and checks it. An HTTP proxy and `socks5h` look
-    /// names up themselves: of those only the name can be checked.
+    /// Returns and checks the destination that the proxy is asked for. An HTTP proxy and `socks5h` resolve names
+    /// themselves, so only the name can be checked.
     async fn destination(&self, exchange: &Exchange, proxy: &Proxy) -> Result<Destination, FetchError> {
         let target = &exchange.target;
         let name = target.host.strip_suffix('.').unwrap_or(&target.host).to_ascii_lowercase();

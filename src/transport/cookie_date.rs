@@ -1,16 +1,16 @@
-//! CookieDate: reads the dates of `Expires` as RFC 6265 §5.1.1 says, in whatever form servers write them. Knows no
+//! CookieDate: parses the dates of `Expires` by RFC 6265 §5.1.1, which accepts every form that servers write. Knows no
 //! cookies and no clock.
 
 use std::time::{Duration, SystemTime};
 
-/// Reads a date: the first time, day of the month, month and year among its tokens count, in any order, and everything
-/// else is passed over. `None` where one of them is missing or no such date exists.
+/// Parses a date. The first time, day of the month, month and year among its tokens count, in any order; all other
+/// tokens are ignored. `None` if one of them is missing or the date does not exist.
 ///
-/// A date before 1970 is returned as the first moment of 1970, which is as long past.
+/// A date before 1970 becomes the start of 1970, which has expired just the same.
 pub fn parse(text: &[u8]) -> Option<SystemTime> {
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     for token in text.split(|&byte| is_delimiter(byte)).filter(|token| !token.is_empty()) {
-        // Each token is taken for the first of these that it fits and that was not found before.
+        // Each token is matched against these in turn, skipping those already found.
         if time.is_none()
             && let Some(found) = time_of(token)
         {
@@ -46,7 +46,7 @@ fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'/' | b';'..=b'@' | b'['..=b'`' | b'{'..=b'~')
 }
 
-/// Reads `least` to `most` digits that no further digit follows; returns the number and what follows.
+/// Parses `least` to `most` digits that are not followed by another digit; returns the number and the rest.
 fn digits(token: &[u8], least: usize, most: usize) -> Option<(u32, &[u8])> {
     let length = token.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if !(least..=most).contains(&length) {
@@ -100,7 +100,7 @@ mod tests {
         parse(text.as_bytes()).map(httpdate::fmt_http_date)
     }
 
-    /// RFC 6265 §5.1.1. All of these are valid by its algorithm, and browsers take them.
+    /// RFC 6265 §5.1.1: all of these are valid by its algorithm, and browsers accept them.
     #[test]
     fn a_date_is_read_in_every_form_that_the_algorithm_takes() {
         for text in [

@@ -1,7 +1,7 @@
-//! Cookies: what servers set and get sent back, by RFC 6265 and RFC 6265bis. Knows no connections.
+//! Cookies: stores the cookies that servers set and sends them back, by RFC 6265 and RFC 6265bis. Knows no connections.
 //!
-//! Each registrable domain has a jar of its own, for each proxy that it is reached through, so nothing crosses between
-//! them. Ports do not matter (RFC 6265 §8.5).
+//! Each pair of registrable domain and proxy has its own jar, so cookies never cross between them. The port does not
+//! matter (RFC 6265 §8.5).
 
 use std::{
     cmp::Reverse,
@@ -19,14 +19,14 @@ use crate::{
     error::Result,
 };
 
-/// The cookies of a crawl, which all arbiters share.
+/// The cookies of a crawl, shared by all arbiters.
 pub struct Cookies(Mutex<Jars>);
 
 #[derive(Default)]
 struct Jars {
     by_key: HashMap<Key, Jar>,
     cookies: usize,
-    /// Counts the uses of all jars, which tells the jar that was not used for the longest time.
+    /// A counter of uses over all jars; gives the least recently used jar.
     uses: u64,
 }
 
@@ -39,39 +39,39 @@ struct Key {
 #[derive(Default)]
 struct Jar {
     store: CookieStore,
-    /// The order in which the cookies were created: those of one path are sent in it.
+    /// The order of creation. Cookies with equally long paths are sent in this order.
     created: HashMap<Place, u64>,
-    /// The last number given in `created`.
+    /// The last number used in `created`.
     last: u64,
     used: u64,
 }
 
-/// What tells cookies of one jar apart: domain, path and name.
+/// What identifies a cookie in a jar: domain, path and name.
 type Place = (String, String, String);
 
-/// RFC 6265 §6.1: what a user agent should be able to keep for each domain. Those that come later are not kept.
+/// RFC 6265 §6.1: the number that a user agent should support for each domain. Further ones are rejected.
 const MAX_IN_A_JAR: usize = 50;
 
-/// The most in all: 40 MiB of the longest ones, and about one in a hundred of that in practice.
+/// The most cookies in all jars: 40 MiB if all have the maximum length; in practice about a hundredth of that.
 const MAX_COOKIES: usize = 10_000;
 
-/// RFC 6265bis §5.6: the longest name with its value, and more than its attributes need.
+/// RFC 6265bis §5.6: the largest name and value, which also leaves room for attributes.
 const MAX_LENGTH: usize = 4_096;
 
-/// The longest header that is sent: what servers read.
+/// The longest `Cookie` header: what servers accept.
 const MAX_HEADER_LENGTH: usize = 8 * 1_024;
 
 impl Cookies {
     /// Creates empty jars.
     ///
     /// # Errors
-    /// Never; a build without the feature `cookies` has an error here.
+    /// Never in this build; a build without the feature `cookies` fails here.
     #[allow(clippy::unnecessary_wraps, reason = "without the feature it fails")]
     pub fn new() -> Result<Self> {
         Ok(Self(Mutex::default()))
     }
 
-    /// Takes in what an answer from `url` sets.
+    /// Stores the cookies that a response from `url` sets.
     pub fn take_in(&self, url: &Url, proxy: Option<u64>, headers: &HeaderMap) {
         let mut set = headers.get_all(SET_COOKIE).iter().filter_map(|value| parse(value, url)).peekable();
         if set.peek().is_some() {
@@ -107,7 +107,7 @@ impl Jars {
         jar.header(url)
     }
 
-    /// Forgets the jars that were not used for the longest time.
+    /// Removes the least recently used quarter of the jars.
     fn forget_a_quarter(&mut self) {
         let mut used: Vec<u64> = self.by_key.values().map(|jar| jar.used).collect();
         used.sort_unstable();
@@ -126,7 +126,8 @@ impl Key {
 impl Jar {
     fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url) {
         let name = cookie.name();
-        // RFC 6265bis §5.7 step 16: plain HTTP, which anyone on the way can write, does not replace what TLS has set.
+        // RFC 6265bis §5.7 step 16: plain HTTP, which anyone on the path can modify, must not replace a cookie set over
+        // TLS.
         if !is_secure(url) && self.store.iter_unexpired().any(|kept| kept.name() == name && marked_secure(kept)) {
             return;
         }
@@ -136,7 +137,7 @@ impl Jar {
                 return;
             }
         }
-        // One for another domain than the server's is refused.
+        // A cookie for another domain than the server's is rejected.
         let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return };
         let place = place(&cookie);
         let (domain, path, name) = &place;
@@ -148,7 +149,7 @@ impl Jar {
                 self.last += 1;
                 self.created.insert(place, self.last);
             }
-            // A cookie that is replaced keeps the time of its creation (RFC 6265 §5.3 step 11.3).
+            // A replaced cookie keeps its creation time (RFC 6265 §5.3 step 11.3).
             Ok(StoreAction::UpdatedExisting) | Err(_) => {}
             Ok(StoreAction::ExpiredExisting) => self.forget(&place),
         }
@@ -170,7 +171,7 @@ impl Jar {
     fn header(&self, url: &Url) -> Option<HeaderValue> {
         let mut cookies = self.store.matches(url);
         cookies.retain(|cookie| is_secure(url) || !marked_secure(cookie));
-        // RFC 6265 §5.4 step 2: longer paths go first, and of equally long ones what was created earlier.
+        // RFC 6265 §5.4 step 2: longer paths first; with equal length, the earlier created first.
         cookies.sort_by_key(|cookie| (Reverse(cookie.path.len()), self.created.get(&place(cookie))));
         let mut header = String::new();
         for cookie in cookies {
@@ -201,7 +202,7 @@ fn marked_secure(cookie: &RawCookie<'_>) -> bool {
     cookie.secure() == Some(true)
 }
 
-/// Reads a `Set-Cookie`, and drops what a server at `url` may not set (RFC 6265bis §5.6 and §5.7).
+/// Parses a `Set-Cookie`; `None` if a server at `url` may not set it (RFC 6265bis §5.6 and §5.7).
 fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>> {
     let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= MAX_LENGTH)?;
     let mut cookie = RawCookie::parse(with_plain_expiry(text)).ok()?;
@@ -215,7 +216,7 @@ fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>> {
     }
     let domain = cookie.domain().map(|domain| domain.trim_start_matches('.').to_ascii_lowercase());
     if domain.is_some_and(|domain| psl::domain_str(&domain).is_none()) {
-        // A public suffix: nobody may speak for all below it, but it may be a host itself.
+        // A cookie for a public suffix is allowed only if the suffix itself is the host.
         if cookie.domain() != url.host_str() {
             return None;
         }
@@ -224,8 +225,8 @@ fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>> {
     Some(cookie)
 }
 
-/// Writes the `Expires` of a `Set-Cookie` in the one form that the crate beneath reads, and leaves out what is no date
-/// (RFC 6265 §5.2.1).
+/// Rewrites `Expires` in the one form that the `cookie` crate parses, and removes it where it is not a date (RFC 6265
+/// §5.2.1).
 fn with_plain_expiry(text: &str) -> String {
     let mut parts = text.split(';');
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -290,7 +291,8 @@ mod tests {
         assert_eq!(sent(&cookies, "https://e.org/"), "a=1; b=1; z=3", "one that was deleted is a new one");
     }
 
-    /// RFC 6265 §5.1.1: eleven forms that were ignored, so that a session that was over was still sent.
+    /// Regression: these eleven valid forms of RFC 6265 §5.1.1 were ignored, so an expired session cookie was still
+    /// sent.
     #[test]
     fn a_date_in_the_past_deletes_in_whatever_form_it_is_written() {
         for date in [
@@ -348,7 +350,7 @@ mod tests {
         set(&cookies, "http://e.org/", &["s=2"]);
         assert_eq!(sent(&cookies, "https://e.org/"), "s=1; __Host-x=1");
         assert_eq!(sent(&cookies, "http://e.org/"), "");
-        // The loopback is no exception, whatever the crate beneath thinks of it.
+        // Loopback is no exception here, although the crate treats it as one.
         set(&cookies, "https://127.0.0.1/", &["s=1; Secure"]);
         assert_eq!(sent(&cookies, "http://127.0.0.1/"), "");
     }

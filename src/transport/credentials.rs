@@ -1,4 +1,4 @@
-//! Credentials: passwords and tokens of origins, each sent to its origin only.
+//! Credentials: passwords and tokens, each sent only to its origin.
 
 use std::{collections::HashMap, fmt};
 
@@ -17,7 +17,7 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Credentials {
-    /// A name and a password (RFC 7617).
+    /// A user name and a password (RFC 7617).
     Basic(Basic),
     /// A token (RFC 6750).
     Bearer(String),
@@ -38,19 +38,19 @@ pub struct OriginCredentials {
 pub struct Keyring(HashMap<Origin, HeaderValue>);
 
 impl Credentials {
-    /// Takes a name and a password.
+    /// Creates credentials from a user name and a password.
     pub fn basic(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self::Basic(Basic { user: user.into(), password: password.into() })
     }
 
-    /// Takes a token.
+    /// Creates credentials from a token.
     pub fn bearer(token: impl Into<String>) -> Self {
         Self::Bearer(token.into())
     }
 
     fn header(&self) -> Option<HeaderValue> {
         let text = match self {
-            // RFC 7617 §2: the name ends at the first colon.
+            // RFC 7617 §2: a user name must not contain a colon.
             Self::Basic(basic) => (!basic.user.contains(':')).then(|| basic.header())?,
             Self::Bearer(token) => format!("Bearer {token}"),
         };
@@ -78,10 +78,10 @@ impl OriginCredentials {
 }
 
 impl Keyring {
-    /// Checks the credentials; of several for one origin the first hold.
+    /// Checks the credentials. If an origin has several, the first are used.
     ///
     /// # Errors
-    /// Names the origin that is none, or whose credentials cannot be sent.
+    /// Names the origin that is invalid, or whose credentials cannot be sent.
     pub fn new(given: &[OriginCredentials]) -> Result<Self> {
         let mut keyring = HashMap::new();
         for OriginCredentials { origin, credentials } in given {

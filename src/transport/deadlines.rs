@@ -6,28 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration_text;
 
-/// How long each step of a request may take. Each ends in an outcome of its own.
+/// How long each step of a request may take. Each deadline has an outcome of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deadlines {
-    /// Looking up an address.
+    /// Resolving the name.
     #[serde(with = "duration_text")]
     pub dns: Duration,
     /// Opening a connection.
     #[serde(with = "duration_text")]
     pub connect: Duration,
-    /// Agreeing on TLS.
+    /// Negotiating TLS.
     #[serde(with = "duration_text")]
     pub tls: Duration,
-    /// From the writing of the request to the whole head of the response, however it comes.
+    /// From the request's first written byte to the complete head of the response, however slowly it is received.
     #[serde(with = "duration_text")]
     pub head: Duration,
     /// Between two pieces of the body.
     #[serde(with = "duration_text")]
     pub idle: Duration,
-    /// The fewest bytes a second of a body, on the average of each `rate_window`; 0 for none.
+    /// The lowest rate of a body in bytes a second, averaged over each `rate_window`; 0 for none.
     pub min_rate: u32,
-    /// Over how long the minimum rate is measured.
+    /// The period over which the minimum rate is measured.
     #[serde(with = "duration_text")]
     pub rate_window: Duration,
     /// The whole request, from its first step to the last byte.
@@ -35,14 +35,15 @@ pub struct Deadlines {
     pub whole: Duration,
 }
 
-/// The longest deadline. Longer ones could overflow when they are added to an instant.
+/// The longest deadline. A longer one could overflow when added to an instant.
 const A_YEAR: Duration = Duration::from_secs(31_536_000);
 
 impl Default for Deadlines {
     fn default() -> Self {
-        // Name servers are asked twice at 5 s each; a handshake needs few round trips; pages that take more than half a
-        // minute to begin are broken. Kestrel asks 240 bytes/s of its clients, and a phone on GPRS has 2,000: a server
-        // below 100 means to hold us. It has the time of a head to show it, longer than a loaded one stutters. The whole is Scrapy's DOWNLOAD_TIMEOUT less one minute.
+        // Name servers are asked twice at 5 s each; a handshake takes few round trips; a page that needs more than 30 s
+        // for its head is broken. Kestrel requires 240 bytes/s of its clients, and a phone on GPRS has 2,000: a server
+        // below 100 wastes the connection on purpose. The window equals the head's deadline, longer than a loaded
+        // server stalls. `whole` is Scrapy's DOWNLOAD_TIMEOUT less one minute.
         Self {
             dns: Duration::from_secs(10),
             connect: Duration::from_secs(10),
@@ -57,7 +58,7 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// Takes no longer than `limit` for the whole, nor for any step of it.
+    /// Limits the whole request, and every step of it, to `limit`.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self {
@@ -72,12 +73,12 @@ impl Deadlines {
         }
     }
 
-    /// Takes no longer than a year for anything: what is added to instants must not take them past their end.
+    /// Limits every deadline to a year, so that adding one to an instant cannot overflow.
     pub(super) fn within_a_year(self) -> Self {
         Self { whole: self.whole.min(A_YEAR), ..self.within(A_YEAR) }
     }
 
-    /// Returns how many bytes must come in each window.
+    /// Returns how many bytes must be received in each window.
     pub(super) fn bytes_in_window(&self) -> u64 {
         u64::try_from(u128::from(self.min_rate) * self.rate_window.as_millis() / 1_000).unwrap_or(u64::MAX)
     }

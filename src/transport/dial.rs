@@ -1,5 +1,5 @@
-//! Dial: from addresses to one TCP connection, by RFC 8305 (happy eyeballs). Knows no names: what it is given is
-//! checked and connected to as it stands, so that no second look-up can put another address in between.
+//! Dial: connects to one of several addresses over TCP (RFC 8305, happy eyeballs). Resolves no names: the addresses
+//! that were checked are those connected to, so no second look-up can substitute another.
 
 use std::{
     io::{self, ErrorKind},
@@ -20,22 +20,22 @@ use crate::outcome::FetchError;
 /// How long an attempt runs alone before the next one begins beside it (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The most addresses of one host that are tried: as many as can begin within 4 s. A name with hundreds of them would
-/// otherwise make us knock at hundreds of doors for one page.
+/// The most addresses of one host that are tried: as many as can start within 4 s. A name with hundreds of addresses
+/// would otherwise cost hundreds of connections for one page.
 const MAX_ADDRESSES: usize = 16;
 
-/// How long an attempt may stand in the way of the next one where there is no leave for both: a second SYN, sent after
-/// one, has been answered by then if anybody is there.
+/// How long an attempt may block the next one if there is no spare socket for both: by then a responding host has
+/// answered a repeated SYN.
 const MAX_ALONE: Duration = Duration::from_secs(2);
 
-/// Connects to the first of the addresses that answers.
+/// Connects to the first address that answers.
 ///
-/// The caller has leave for one socket. For an attempt beside another one `spare` is asked for leave; where there is
-/// none, the attempt waits for the one before it, up to a bound.
+/// The caller holds a place for one socket. `spare` is asked for another before an attempt runs beside an earlier one;
+/// if there is none, the next attempt waits for the earlier one, up to a bound.
 ///
 /// # Errors
-/// [`FetchError::PrivateAddress`] where the guard refuses all of them; [`FetchError::Connect`], with what became of
-/// each one that it does not refuse.
+/// [`FetchError::PrivateAddress`] if the guard refuses all addresses; else [`FetchError::Connect`] with the failure of
+/// each attempted address.
 pub async fn dial<Spare>(
     addresses: &[SocketAddr],
     guard: &AddressGuard,
@@ -76,7 +76,7 @@ pub async fn dial<Spare>(
                 Ok(stream) => return Ok(stream),
                 Err(failure) => {
                     failures.add(address, failure);
-                    // The next one need not wait for a delay that this one did not use.
+                    // Start the next attempt at once: this one failed before its delay was over.
                     next_at = clock::runtime();
                 }
             },
@@ -85,7 +85,7 @@ pub async fn dial<Spare>(
     }
 }
 
-/// The families in turn, IPv6 first, each in the order that it was told in (RFC 8305 §4).
+/// Alternates between the families, IPv6 first; each keeps its given order (RFC 8305 §4).
 fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut sixes = addresses.iter().filter(|address| address.is_ipv6());
     let mut fours = addresses.iter().filter(|address| address.is_ipv4());
@@ -103,7 +103,7 @@ fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     }
 }
 
-/// Checks one address and connects to it; dropped, it closes what it has opened.
+/// Checks one address and connects to it. Dropping the future closes the socket.
 async fn attempt<Spare>(
     address: SocketAddr,
     guard: &AddressGuard,
@@ -115,9 +115,9 @@ async fn attempt<Spare>(
             return Err(FetchError::Request("nothing can listen on port 0".to_owned()));
         }
         let connected = TcpStream::connect(address).await.and_then(|stream| {
-            // Requests are written whole: waiting for more to fill a packet only delays them.
+            // A request is written in one piece; waiting to fill a packet would only delay it.
             stream.set_nodelay(true)?;
-            // Loopback can connect a port to itself when nobody listens there.
+            // On loopback a port can connect to itself if no one listens on it.
             if stream.local_addr()? == address { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(stream) }
         });
         connected.map_err(|error| FetchError::Connect(name(&error)))
@@ -125,7 +125,7 @@ async fn attempt<Spare>(
     (address, connecting.await)
 }
 
-/// Says what went wrong without the system's number for it.
+/// Describes an error without the system's error number.
 fn name(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".to_owned(),
@@ -138,7 +138,7 @@ fn name(error: &io::Error) -> String {
     }
 }
 
-/// What became of attempts that failed.
+/// The failures of the attempts.
 #[derive(Default)]
 struct Failures {
     refused: Option<FetchError>,
@@ -155,7 +155,7 @@ impl Failures {
         }
     }
 
-    /// A public address that failed says more than a private one that was not tried.
+    /// Prefers the failure of a public address to the refusal of a private one, since it says more.
     fn into_error(self) -> FetchError {
         if !self.tried.is_empty() {
             return FetchError::Connect(self.tried.join(", "));
@@ -184,7 +184,7 @@ mod tests {
         TcpListener::bind((Ipv4Addr::from(ip), 0)).await.unwrap()
     }
 
-    /// A port of `ip` where nobody listens, held so that nobody begins to.
+    /// A port of `ip` without a listener, bound so that no one else can listen on it.
     fn deaf_port(ip: IpAddr) -> (TcpSocket, SocketAddr) {
         let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
         socket.bind((ip, 0).into()).unwrap();
@@ -192,7 +192,7 @@ mod tests {
         (socket, address)
     }
 
-    /// An address that answers no knock: a listener whose queue is full.
+    /// An address that answers no SYN: a listener whose queue is full.
     struct BlackHole {
         address: SocketAddr,
         _held: (TcpListener, Vec<std::net::TcpStream>),
@@ -224,7 +224,7 @@ mod tests {
         let live = listener([127, 0, 0, 11]).await;
         let (_held, dead) = deaf_port([127, 0, 0, 12].into());
         let mut addresses = vec![dead, live.local_addr().unwrap()];
-        // Where there is no IPv6 the attempt fails as fast.
+        // Without IPv6 this attempt fails just as quickly.
         addresses.push("[::1]:1".parse().unwrap());
         let began = Instant::now();
         let stream = dial(&addresses, &open(), || Some(())).await.unwrap();
@@ -271,7 +271,7 @@ mod tests {
         let error = dial(&[first, second], &open(), || Some(())).await.unwrap_err();
         let expected = format!("{first}: connection refused, {second}: connection refused");
         assert_eq!(error, FetchError::Connect(expected));
-        // The one that was tried is named, not the one that was refused.
+        // The error names the attempted address, not the refused one.
         let error = dial(&[first, second], &only("127.0.0.19/32"), || Some(())).await.unwrap_err();
         assert_eq!(error, FetchError::Connect(format!("{first}: connection refused")));
         let error = dial(&[([127, 0, 0, 1], 0).into()], &open(), || Some(())).await.unwrap_err();

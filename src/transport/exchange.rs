@@ -1,5 +1,5 @@
-//! Exchange: one request and its answer, as the connection sees them. Carries the permit to the connection, which passes
-//! the gate when it writes, and carries the answer or the failure back.
+//! Exchange: one request and its response, as the connection sees them. Carries the permit to the connection, which
+//! passes the gate when it writes, and carries the response or the failure back.
 
 use std::{
     cell::{Cell, Ref, RefCell},
@@ -29,43 +29,44 @@ use super::{
 use crate::{clock, outcome::FetchError, permit::Permit};
 
 tokio::task_local! {
-    /// The exchange whose future is being polled. awc writes and reads within that poll, so the connection finds its
-    /// exchange here, whether the connection is new or was kept alive.
+    /// The exchange whose future is being polled. awc reads and writes within that poll, so both new and kept-alive
+    /// connections find their exchange here.
     static CURRENT: Rc<Exchange>;
 }
 
-/// The longest wait at the gate. A permit that must wait longer is given back: its domain began to cool after the grant,
-/// and while it waits it holds a place that another domain could use.
+/// The longest wait at the gate. A permit that must wait longer is given back: its domain began to cool after the
+/// grant, and the wait would occupy a slot that another domain could use.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The runtime's timers are late by up to this, so the alarm serves shorter waits. Measured at 5,000 starts a second with
-/// timers: requests that the gate refused by some microseconds started milliseconds later, which cost 3 % of the rate.
+/// The runtime's timers are late by up to this much, so the alarm serves shorter waits. Measured with timers at 5,000
+/// starts a second: requests that the gate delayed by microseconds started milliseconds later, which cost 3 % of the
+/// rate.
 const RESOLUTION: Duration = Duration::from_millis(2);
 
-/// One request under its permit, and its answer or failure.
+/// One request with its permit, and its response or failure.
 pub struct Exchange {
-    /// Where to, and how.
+    /// Where the request goes.
     pub target: Target,
-    /// The method, which decides how the response is framed.
+    /// The method; it affects the framing of the response.
     pub method: Method,
     permit: RefCell<Permit>,
-    /// Wakes the request when the gate opens, where starts are spread evenly. Otherwise a timer does, which is cheaper and
+    /// Wakes the request when the gate opens, if starts are evenly spaced. Otherwise a timer does, which is cheaper and
     /// exact to a millisecond.
     alarm: Alarm,
-    /// The last call to the alarm: when, and whom to wake.
+    /// The last call to the alarm: its instant and its waker.
     called: RefCell<Option<(Instant, Waker)>>,
     sleep: RefCell<Option<Pin<Box<Sleep>>>>,
     deadlines: Deadlines,
-    /// Counts from the first byte that was written.
+    /// Runs from the first written byte.
     read_timeout: RefCell<Option<ReadTimeout>>,
     /// The timer of the read time-out.
     bell: RefCell<Option<Pin<Box<Sleep>>>>,
     extent: Extent,
-    /// What was on the wire, where a layer asks for it.
+    /// The bytes on the wire, if a layer wants them.
     captured: Option<RefCell<WireBytes>>,
     head: RefCell<Option<Head>>,
     body: RefCell<Gathered>,
-    /// Whether the body is longer than wanted.
+    /// Whether the body is longer than the part that was read.
     is_cut: Cell<bool>,
     failure: RefCell<Option<FetchError>>,
     started: Cell<Option<Instant>>,
@@ -80,28 +81,27 @@ pub struct Exchange {
 pub struct Extent {
     /// The most bytes of body.
     pub max_bytes: u64,
-    /// Whether the first bytes of a longer body are of use. If not, a body that announces more is not read at all.
+    /// Whether the first bytes of a longer body are useful. If not, a body that announces more is not read at all.
     pub accepts_part: bool,
-    /// Whether the bytes of request and response are kept as they were on the wire, beside the decoded response. They
-    /// take about twice the memory.
+    /// Whether request and response are also kept as they were on the wire. This takes about twice the memory.
     pub keeps_wire_bytes: bool,
 }
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Whether TLS is spoken.
+    /// Whether TLS is used.
     pub tls: bool,
     /// The host as in the URL; an IPv6 address has its brackets.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// The proxy that it goes through.
+    /// The proxy to use, if any.
     pub proxy: Option<Arc<Proxy>>,
 }
 
 impl Target {
-    /// Returns the proxy that takes the request itself, in absolute form, and not a tunnel to its server.
+    /// Returns the proxy that receives the request itself in absolute form, rather than a tunnel.
     pub fn forwarder(&self) -> Option<&Proxy> {
         self.proxy.as_deref().filter(|proxy| !self.tls && proxy.forwards_http())
     }
@@ -135,7 +135,7 @@ impl Exchange {
         })
     }
 
-    /// Runs a future so that the connection it uses finds this exchange.
+    /// Runs a future in which the connection can find this exchange.
     pub fn scope<F: Future>(self: &Rc<Self>, future: F) -> impl Future<Output = F::Output> + use<F> {
         CURRENT.scope(self.clone(), future)
     }
@@ -145,7 +145,7 @@ impl Exchange {
         CURRENT.try_with(Rc::clone).ok()
     }
 
-    /// Passes the gate: ready once the request may be written *now*. The caller writes at once and then says
+    /// Passes the gate: ready when the request may be written *now*. The caller writes at once and then calls
     /// [`Exchange::wrote`].
     pub fn poll_start(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
@@ -170,7 +170,7 @@ impl Exchange {
         }
     }
 
-    /// Asks the alarm to wake this request; false where the system has no thread for it.
+    /// Schedules a wake-up with the alarm; false if the system cannot start its thread.
     fn call(&self, at: Instant, waker: &Waker) -> bool {
         let mut called = self.called.borrow_mut();
         if called.as_ref().is_some_and(|(known, whom)| *known == at && whom.will_wake(waker)) {
@@ -199,12 +199,12 @@ impl Exchange {
         }
     }
 
-    /// Tells when the request was written.
+    /// Returns when the request was written.
     pub fn started(&self) -> Option<Instant> {
         self.started.get()
     }
 
-    /// Tells whether the gate refused for longer than a request waits.
+    /// Tells whether the gate refused for longer than `MAX_WAIT`.
     pub fn was_postponed(&self) -> bool {
         self.postponed.get()
     }
@@ -214,24 +214,24 @@ impl Exchange {
         self.connected.set(true);
     }
 
-    /// Tells whether the request went over a connection that had been kept alive, which closed without a byte of an
-    /// answer: the server may have closed it before it saw the request.
+    /// Tells whether the request was sent on a kept-alive connection that closed without a byte of response. The server
+    /// may have closed it before it read the request.
     pub fn died_unanswered(&self) -> bool {
         self.lost.get() && !self.connected.get() && !self.answered.get()
     }
 
-    /// Notes that the connection died, or turned out to be of no use.
+    /// Records that the connection failed, or cannot be used.
     pub fn lost(&self) {
         self.lost.set(true);
     }
 
-    /// Notes that bytes of an answer came, and tells whether they are the first.
+    /// Records received bytes; tells whether they are the first of the response.
     pub fn answered(&self, bytes: usize) -> bool {
         self.with_read_timeout(|read_timeout, now| read_timeout.heard(bytes, now));
         !self.answered.replace(true)
     }
 
-    /// Ready when the read time-out has passed; the connection has nothing to read meanwhile.
+    /// Ready when the read time-out has expired; polled while the connection has nothing to read.
     pub fn poll_silence(&self, cx: &mut Context<'_>) -> Poll<FetchError> {
         let Some(Expiry { at, phase, limit }) = self.read_timeout.borrow().as_ref().map(ReadTimeout::end) else {
             return Poll::Pending;
@@ -242,7 +242,8 @@ impl Exchange {
         if bell.deadline() > until {
             bell.as_mut().reset(until);
         }
-        // Bytes may have come since the timer was set. It is set anew only when it fires, since most answers end before.
+        // Bytes may have been received since the timer was set. It is reset only when it fires, since most responses
+        // end before.
         while bell.as_mut().poll(cx).is_ready() {
             if bell.deadline() >= until {
                 return Poll::Ready(FetchError::Timeout { phase, limit });
@@ -252,7 +253,7 @@ impl Exchange {
         Poll::Pending
     }
 
-    /// Keeps the head of the answer, and the length of the body that it promises; tells whether the body is wanted.
+    /// Stores the head of the response and the announced length of the body; tells whether the body is wanted.
     pub fn set_head(&self, head: Head, promised: Option<u64>) -> bool {
         self.with_read_timeout(|read_timeout, _| read_timeout.head_came());
         self.head.replace(Some(head));
@@ -274,7 +275,7 @@ impl Exchange {
         fits
     }
 
-    /// Ready when memory is reserved for all of the body that has come.
+    /// Ready when memory is reserved for all received bytes of the body.
     pub fn poll_held(&self, cx: &mut Context<'_>) -> Poll<()> {
         if ready!(self.body.borrow_mut().poll_held(cx)) {
             self.with_read_timeout(ReadTimeout::resumed);
@@ -282,7 +283,7 @@ impl Exchange {
         Poll::Ready(())
     }
 
-    /// Takes the response out.
+    /// Takes the response.
     pub fn take_response(&self) -> Option<RawResponse> {
         let Head { status, headers, .. } = self.head.take()?;
         let (body, reservation) = self.body.borrow_mut().take();
@@ -305,29 +306,29 @@ impl Exchange {
         }
     }
 
-    /// Takes the bytes out that were on the wire, if they were kept.
+    /// Takes the captured wire bytes, if any.
     pub fn take_wire_bytes(&self) -> Option<WireBytes> {
         self.captured.as_ref().map(RefCell::take)
     }
 
-    /// Keeps the first failure, and returns it as an I/O error for awc.
+    /// Stores the failure, unless there is one already, and returns it as an I/O error for awc.
     pub fn fail(&self, error: FetchError) -> io::Error {
         let text = error.to_string();
         self.failure.borrow_mut().get_or_insert(error);
         io::Error::other(text)
     }
 
-    /// Takes the failure out.
+    /// Takes the failure.
     pub fn take_failure(&self) -> Option<FetchError> {
         self.failure.take()
     }
 
-    /// Returns the permit, for its domain to learn from what came of it.
+    /// Returns the permit, so that its domain learns from the result.
     pub fn permit(&self) -> Ref<'_, Permit> {
         self.permit.borrow()
     }
 
-    /// Ends the exchange and hands its permit back, for a second attempt or to be dropped.
+    /// Ends the exchange and returns its permit, for a second attempt or to be dropped.
     pub fn into_permit(self: Rc<Self>) -> Option<Permit> {
         Rc::into_inner(self).map(|exchange| exchange.permit.into_inner())
     }

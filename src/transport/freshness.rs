@@ -1,6 +1,6 @@
-//! Freshness: whether a stored response may answer a request (RFC 9111). Does not know the disk and the network.
+//! Freshness: whether a stored response may be used for a request (RFC 9111). Knows no disk and no network.
 //!
-//! The crate `http-cache-semantics` decides. The headers of a page are not taken from it, because it keeps only one of
+//! The crate `http-cache-semantics` decides. Response headers are not taken from it, because it keeps only one of
 //! several headers with the same name.
 
 use std::{
@@ -14,12 +14,12 @@ use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
 use super::stored_response::StoredResponse;
 use crate::error::Result;
 
-/// What a stored response is good for.
+/// How a stored response may be used.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// It answers the request.
+    /// It may be used without asking the server.
     Fresh,
-    /// The server must be asked, with these conditions; without any if the stored response has no validator.
+    /// The server must be asked, with these conditional headers; none if the stored response has no validator.
     Stale(Vec<(HeaderName, HeaderValue)>),
 }
 
@@ -54,7 +54,7 @@ pub fn judge(stored: &StoredResponse, asked: &[(String, String)], now: SystemTim
     }
 }
 
-/// Runs code of another crate on a server's headers. If it panics, there is no stored response.
+/// Runs the other crate's code on a server's headers. A panic counts as no stored response.
 fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(read)).ok()
 }
@@ -66,9 +66,9 @@ fn policy(stored: &StoredResponse) -> Option<CachePolicy> {
         response.headers_mut().append(name, http1::HeaderValue::from_bytes(value.as_bytes()).ok()?);
     }
     let options = CacheOptions {
-        // Each identity has responses of its own.
+        // A private cache: each identity has responses of its own.
         shared: false,
-        // Guessing freshness from the age of a page would hide its changes, and asking the server costs little.
+        // No heuristic freshness from a page's age: it would hide changes, and revalidation is cheap.
         cache_heuristic: 0.0,
         ..CacheOptions::default()
     };

@@ -1,4 +1,4 @@
-//! HostPattern: which hosts a setting of the transport holds for. Knows no settings.
+//! HostPattern: the hosts to which a transport setting applies. Does not know the settings.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use crate::{
     error::Error,
 };
 
-/// Hosts by name: `example.org` is that host and, where it is a registrable domain, all hosts below it;
-/// `*.a.example.org` is every host that ends so, and `a.example.org` itself; `*` is every host.
+/// A pattern of hosts. `example.org` matches that host and, if it is a registrable domain, all hosts below it;
+/// `*.a.example.org` matches `a.example.org` and all hosts below it; `*` matches every host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HostPattern(String);
 
 impl HostPattern {
-    /// Takes a pattern as it is written.
+    /// Creates a pattern from its text.
     pub fn new(pattern: impl Into<String>) -> Self {
         Self(pattern.into())
     }
 
-    /// Tells whether it holds for a host, written as in a URL.
+    /// Tells whether it matches a host, written as in a URL.
     pub fn matches(&self, host: &str) -> bool {
         let (name, pattern) = (Domain::new(bare(host)), Domain::new(bare(&self.0)));
         match pattern.as_str().strip_prefix('*') {
@@ -31,15 +31,15 @@ impl HostPattern {
         }
     }
 
-    /// Tells whether it holds for every host.
+    /// Tells whether it matches every host.
     pub fn is_everything(&self) -> bool {
         self.0.trim_matches(['*', '.']).is_empty()
     }
 
-    /// Checks that it names something; `what` is the setting that it is part of.
+    /// Checks the pattern; `what` is the name of its setting for the message.
     ///
     /// # Errors
-    /// It is empty, or has a scheme, a port or a path.
+    /// The pattern is empty, or has a scheme, a port or a path.
     pub fn check(&self, what: &str) -> Result<(), Error> {
         let is_address = bare(&self.0).parse::<std::net::IpAddr>().is_ok();
         if self.0.is_empty() || (!is_address && self.0.contains([':', '/', ' '])) {
@@ -56,12 +56,12 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// The host without the brackets that an IPv6 address has in a URL.
+/// Returns the host without the brackets of an IPv6 address.
 pub fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// The registrable domain of a host.
+/// Returns the registrable domain of a host.
 pub fn domain_of(host: &str) -> Domain {
     url::Url::parse(&format!("http://{host}/"))
         .map_or_else(|_| Domain::new(host), |url| DomainKey::RegistrableDomain.domain(&url))

@@ -79,23 +79,23 @@ pub struct TransportSettings {
     pub body: BodyLimits,
     /// Which addresses may be connected to.
     pub guard: AddressGuard,
-    /// Which certificates are trusted, and which are shown.
+    /// Which certificates are trusted, and which are presented.
     pub tls: TlsSettings,
     /// Which requests go through which proxies.
     pub proxies: ProxySettings,
-    /// Whether cookies are kept and sent back. Needs the feature `cookies`.
+    /// Whether cookies are stored and sent back. Needs the feature `cookies`.
     pub cookies: bool,
-    /// Passwords and tokens, each for its origin.
+    /// Passwords and tokens, each for one origin.
     pub credentials: Vec<OriginCredentials>,
-    /// Where responses are stored, and what for: to save requests, or to crawl without the network. Files of settings
-    /// may call it `shelf`, its name in earlier versions.
+    /// Where responses are stored, and for which purpose: as a cache, or to record and replay a crawl. Settings files
+    /// may use `shelf`, the name in earlier versions.
     #[serde(alias = "shelf")]
     pub response_store: Option<ResponseStoreSettings>,
-    /// Hosts whose addresses are given, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
+    /// Hosts with fixed addresses, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
     pub resolve: Vec<String>,
-    /// Whether a response that has both `Transfer-Encoding` and `Content-Length` is read, by the former alone, and its
-    /// connection closed then, as curl does. By default it is an error: somebody between us and the server may read it
-    /// by the latter, and be deceived (RFC 9112 §6.3).
+    /// Whether a response with both `Transfer-Encoding` and `Content-Length` is accepted: the former frames the body
+    /// and the connection is closed afterwards, as in curl. An error by default: an intermediary may use the latter and
+    /// see a different message (request smuggling, RFC 9112 §6.3).
     pub chunked_over_length: bool,
     /// The most open sockets.
     pub max_connections: usize,
@@ -119,13 +119,14 @@ impl Default for TransportSettings {
             chunked_over_length: false,
             // Half of the 1,024 files that most systems allow a process by default.
             max_connections: 512,
-            // What most servers keep too (nginx 75 s, Apache 5 s): longer finds them closed.
+            // Servers keep connections for similar times (nginx 75 s, Apache 5 s); a longer time would find many
+            // closed.
             keep_alive: Duration::from_secs(15),
         }
     }
 }
 
-/// What all arbiters of one crawl share.
+/// The part of the transport that all arbiters of a crawl share.
 #[derive(Clone)]
 pub struct SharedTransport {
     settings: Arc<TransportSettings>,
@@ -142,10 +143,10 @@ pub struct SharedTransport {
 }
 
 impl SharedTransport {
-    /// Checks the settings. Look-ups block on `threads`.
+    /// Checks the settings and creates the shared parts. Blocking look-ups run on `threads`.
     ///
     /// # Errors
-    /// Names the setting that is wrong.
+    /// Names the setting that is invalid.
     pub fn new(settings: TransportSettings, threads: &Handle) -> Result<Self> {
         let resolver = Resolver::new(&settings.resolve, threads.clone())?;
         let tls = Arc::new(Tls::new(&settings.tls)?);
@@ -189,7 +190,7 @@ impl SharedTransport {
         self.settings.tls.warnings().collect()
     }
 
-    /// Returns the headers that tell a server who we are: the credentials for its origin, and the cookies that it set.
+    /// Returns the headers that identify us to the server: the credentials for its origin, and its cookies.
     pub(crate) fn identity(
         &self,
         request: &Request,
@@ -203,12 +204,12 @@ impl SharedTransport {
         credentials.into_iter().chain(cookies)
     }
 
-    /// Returns how long the whole of a request may take.
+    /// Returns the deadline of a whole request.
     pub(crate) fn whole_deadline(&self) -> Duration {
         self.deadlines.whole
     }
 
-    /// Returns where responses are stored, if they are.
+    /// Returns the store of responses, if one is configured.
     pub(crate) fn response_store(&self) -> Option<&ResponseStore> {
         self.response_store.as_ref()
     }
@@ -219,16 +220,16 @@ impl SharedTransport {
     }
 }
 
-/// The network, as one arbiter uses it.
+/// The transport of one arbiter.
 pub(crate) struct Transport {
     shared: SharedTransport,
     sockets: Rc<Sockets>,
     clients: RefCell<Clients>,
 }
 
-/// A client is replaced after this many connections: awc's pool never forgets a host, and keeps about 1 KB for each closed
-/// connection until its host is asked again. The idle connections of the old client close with it; those in use end as
-/// usual.
+/// The client is replaced after this many connections: awc's pool never removes a host, and keeps about 1 KB for each
+/// closed connection until the host is used again. The old client's idle connections close with it; those in use finish
+/// normally.
 const CONNECTIONS_PER_CLIENT: usize = 4_096;
 
 struct Clients {
@@ -244,7 +245,7 @@ impl Transport {
         Self { shared, sockets, clients }
     }
 
-    /// Returns the client to send with.
+    /// Returns the awc client.
     pub fn client(&self) -> Client {
         let mut clients = self.clients.borrow_mut();
         if clients.connector.connections() >= CONNECTIONS_PER_CLIENT {
@@ -253,10 +254,10 @@ impl Transport {
         clients.client.clone()
     }
 
-    /// Returns where a request goes, and through which proxy if it were sent now.
+    /// Returns the target of a request, including the proxy that it would use now.
     ///
     /// # Errors
-    /// Its URL has no host or no port, or its proxy is none.
+    /// The URL has no host or no port, or the request's proxy is invalid.
     pub fn target(&self, request: &Request, now: Instant) -> std::result::Result<Target, FetchError> {
         let url = &request.url;
         let host = url.host_str().ok_or_else(|| FetchError::Request("the URL has no host".into()))?;
@@ -265,25 +266,25 @@ impl Transport {
         Ok(Target { tls: url.scheme() == "https", host: host.to_owned(), port, proxy })
     }
 
-    /// Returns how many other proxies a request may go through when one has failed.
+    /// Returns how many alternative proxies a request has.
     pub fn other_proxies(&self, request: &Request) -> usize {
         if request.proxy.is_some() { 0 } else { self.shared.proxies.alternatives(&request.url) }
     }
 
-    /// Takes note of whether a proxy served a request that began at `began`.
+    /// Records whether a proxy served a request that began at `began`.
     pub fn served_by(&self, proxy: &Proxy, well: bool, began: Instant, now: Instant) {
         self.shared.proxies.served(proxy, well, began, now);
     }
 
-    /// Takes in the cookies that an answer sets.
+    /// Stores the cookies that a response sets.
     pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) {
         if let Some(cookies) = &self.shared.cookies {
             cookies.take_in(&request.url, proxy.map(Proxy::id), headers);
         }
     }
 
-    /// Returns the URI for awc. Its scheme is always `http`, since TLS is ours; its user name keeps the pool's
-    /// connections with TLS, or through a proxy, apart from the others.
+    /// Returns the URI for awc. Its scheme is always `http`, since TLS is ours. Its user name separates, in awc's pool,
+    /// connections with TLS or through a proxy from the others.
     ///
     /// # Errors
     /// The URL cannot be written as a URI.
@@ -296,11 +297,11 @@ impl Transport {
             (Some(proxy), true) => format!("{:016x}-tls@", proxy.id()),
         };
         let write = |path: &str| Uri::try_from(format!("http://{partition}{}:{}{path}", target.host, target.port));
-        // The URL standard leaves a few characters plain that URIs do not allow.
+        // The URL standard leaves a few characters unencoded that URIs do not allow.
         write(path).or_else(|_| write(&encode_strictly(path))).map_err(|error| FetchError::Request(error.to_string()))
     }
 
-    /// Returns what all arbiters share.
+    /// Returns the shared part.
     pub fn shared(&self) -> &SharedTransport {
         &self.shared
     }
@@ -311,9 +312,9 @@ impl Clients {
         let connector = Connector::new(shared.clone(), sockets.clone());
         let pool = awc::Connector::new()
             .connector(connector.clone())
-            // Permits are the limit; a queue for all hosts would let two hung ones starve the others.
+            // Permits limit the connections. A shared queue would let two slow hosts block all others.
             .limit(0)
-            // Deadlines are ours: each has its own, and says which it was.
+            // Deadlines are ours: each step has its own, and its own error.
             .timeout(NEVER)
             .handshake_timeout(NEVER)
             .conn_keep_alive(NEVER)
@@ -325,7 +326,7 @@ impl Clients {
     }
 }
 
-/// Ten years, since awc adds it to now.
+/// Ten years: awc adds it to the current time, so it must not overflow.
 const NEVER: Duration = Duration::from_secs(315_360_000);
 
 fn encode_strictly(path: &str) -> String {
@@ -334,7 +335,7 @@ fn encode_strictly(path: &str) -> String {
         if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            // Writing to a String does not fail.
+            // Writing to a String cannot fail.
             let _ = write!(out, "%{byte:02X}");
         }
         out

@@ -1,23 +1,23 @@
-//! Cookies, in a build that has none.
+//! Cookies, in a build without the feature `cookies`.
 
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use crate::error::{Error, Result};
 
-/// There are none.
+/// Has no values.
 pub enum Cookies {}
 
 impl Cookies {
-    /// Cannot create any.
+    /// Fails.
     ///
     /// # Errors
-    /// Always.
+    /// Always; the message names the feature.
     pub fn new() -> Result<Self> {
         Err(Error::setting("cookies", "this build keeps none; build with the feature cookies"))
     }
 
-    /// Takes nothing in.
+    /// Does nothing.
     pub fn take_in(&self, _: &Url, _: Option<u64>, _: &HeaderMap) {
         match *self {}
     }

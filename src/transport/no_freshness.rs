@@ -1,4 +1,4 @@
-//! Freshness, in a build without the feature `cache`: nothing is stored to save requests.
+//! Freshness, in a build without the feature `cache`: no response is ever fresh.
 
 use std::time::SystemTime;
 
@@ -7,9 +7,9 @@ use http::{HeaderName, HeaderValue};
 use super::stored_response::StoredResponse;
 use crate::error::{Error, Result};
 
-/// What a stored response is good for.
+/// How a stored response may be used.
 pub enum Freshness {
-    /// It answers the request.
+    /// It may be used without asking the server.
     #[allow(dead_code, reason = "without a cache nothing is ever fresh")]
     Fresh,
     /// The server must be asked.

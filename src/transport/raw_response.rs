@@ -1,4 +1,4 @@
-//! RawResponse: a response as it came off the wire, its body still in its content codings. Does not know the request.
+//! RawResponse: a response from the wire, its body still in its content codings. Does not know the request.
 
 use std::{fmt, time::SystemTime};
 
@@ -14,32 +14,31 @@ pub struct RawResponse {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// When it was complete.
+    /// When it was completely received.
     pub fetched_at: SystemTime,
     /// The body without its transfer coding, still in its content codings.
     pub body: Bytes,
-    /// Whether the body is longer, and only its first bytes were read.
+    /// Whether the body is longer than the part that was read.
     pub is_cut: bool,
-    /// The memory that the body has reserved.
+    /// The memory reserved for the body.
     pub reservation: Reservation,
 }
 
 impl RawResponse {
-    /// Returns how many bytes of body came over the wire.
+    /// Returns the length of the body on the wire.
     pub fn length(&self) -> u64 {
         self.body.len() as u64
     }
 
-    /// Takes the memory reservation out, to be dropped sooner or later than the response.
+    /// Takes the memory reservation, so that it can end before or after the response.
     pub fn release_memory(&mut self) -> Reservation {
         std::mem::take(&mut self.reservation)
     }
 
-    /// Returns the body without its content codings. If `limits` allow a part of a body, the second value tells why it
-    /// is only a part.
+    /// Returns the decoded body. If `limits` allow partial bodies, the second value says why the body is partial.
     ///
     /// # Errors
-    /// A coding is unknown or broken, or the body is larger than `limits` allow.
+    /// A coding is invalid, or the body exceeds `limits`.
     pub fn decoded(&self, limits: BodyLimits) -> Result<(Bytes, Option<FetchError>), FetchError> {
         let codings = body::codings(self.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
         if codings.is_empty() {
@@ -63,26 +62,26 @@ impl fmt::Debug for RawResponse {
     }
 }
 
-/// The bytes of one exchange as they were on the wire, inside TLS: heads, transfer codings and all.
+/// The bytes of one exchange as they were on the wire, inside TLS, including heads and transfer codings.
 ///
-/// The request holds whatever was sent, credentials and cookies included.
+/// The request includes everything that was sent, also credentials and cookies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WireBytes {
-    /// What was written.
+    /// The bytes written.
     pub request: Vec<u8>,
-    /// What was received, as far as it was read. Interim responses (RFC 9110 §15.2) come first.
+    /// The bytes received and read. Interim responses (RFC 9110 §15.2) come first.
     pub response: Vec<u8>,
     /// Whether more was received than is kept here.
     pub is_cut: bool,
 }
 
-/// Bytes of a response that are kept beside twice its largest body: the head, which the wire bounds, and interim
+/// What is kept of a response in addition to twice its largest body: the head, whose length is bounded, and interim
 /// responses.
 const MAX_HEADS: u64 = 256 << 10;
 
 impl WireBytes {
-    /// Adds received bytes, and returns how many of them are kept. A transfer coding may at worst frame each byte by
-    /// itself; what takes more than twice the largest body is cut.
+    /// Adds received bytes; returns how many of them are kept. The worst chunked coding frames each byte separately;
+    /// whatever exceeds twice the largest body is dropped.
     pub(super) fn add_received(&mut self, bytes: &[u8], max_body: u64) -> u64 {
         let most = max_body.saturating_mul(2).saturating_add(MAX_HEADS);
         let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(self.response.len());

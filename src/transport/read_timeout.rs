@@ -1,53 +1,54 @@
-//! ReadTimeout: how long to wait for a server that was sent a request. Knows no clock.
+//! ReadTimeout: how long to wait for the response to a request. Knows no clock.
 
 use std::time::{Duration, Instant};
 
 use super::deadlines::Deadlines;
 use crate::outcome::Phase;
 
-/// The read time-outs of one answer: for its head, between two pieces of its body, and by its minimum rate.
+/// The read time-outs of one response: for its head, between two pieces of its body, and for its minimum rate.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTimeout {
     deadlines: Deadlines,
-    /// When the last of the request was written.
+    /// When the last part of the request was written.
     asked: Instant,
-    /// When the last bytes came.
+    /// When the last bytes were received.
     heard: Instant,
-    /// The part of the body that is measured now, once the head has come.
+    /// The body's current measurement, once the head is complete.
     stretch: Option<Stretch>,
 }
 
-/// As many bytes as the minimum rate gives in one window. They must come within one window; then the next stretch begins.
+/// As many bytes as the minimum rate requires in one window. If they are received within the window, the next stretch
+/// begins.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     began: Instant,
     bytes: u64,
 }
 
-/// When the wait for an answer ends, and why.
+/// When waiting for the response ends, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// When.
+    /// The instant.
     pub at: Instant,
-    /// What was waited for.
+    /// The phase that timed out.
     pub phase: Phase,
-    /// For how long.
+    /// The time-out that was exceeded.
     pub limit: Duration,
 }
 
 impl ReadTimeout {
-    /// Starts the wait when the first bytes of the request are written.
+    /// Starts when the first bytes of the request are written.
     pub fn new(deadlines: Deadlines, now: Instant) -> Self {
         Self { deadlines, asked: now, heard: now, stretch: None }
     }
 
-    /// Starts the wait anew, because more of the request was written.
+    /// Restarts, because more of the request was written.
     pub fn wrote(&mut self, now: Instant) {
         (self.asked, self.heard) = (now, now);
     }
 
-    /// Records bytes that came. Bytes of a head do not extend its time-out, so a head that drips fails as one that never
-    /// comes.
+    /// Records received bytes. Bytes of a head do not extend its time-out, so a head that is sent byte by byte fails
+    /// like a missing one.
     pub fn heard(&mut self, bytes: usize, now: Instant) {
         self.heard = now;
         if let Some(stretch) = &mut self.stretch {
@@ -58,12 +59,12 @@ impl ReadTimeout {
         }
     }
 
-    /// Records that the head is whole: from now on the time-outs of the body hold.
+    /// Records that the head is complete: from now on the body's time-outs apply.
     pub fn head_came(&mut self) {
         self.stretch = Some(Stretch { began: self.heard, bytes: 0 });
     }
 
-    /// Starts the time-outs of the body anew, because we had stopped reading, which is no fault of the server.
+    /// Restarts the body's time-outs after we had stopped reading, since the server did not cause that pause.
     pub fn resumed(&mut self, now: Instant) {
         self.heard = now;
         if let Some(stretch) = &mut self.stretch {
@@ -71,7 +72,7 @@ impl ReadTimeout {
         }
     }
 
-    /// Returns when the wait ends if no more bytes come.
+    /// Returns when the wait ends if no more bytes are received.
     pub fn end(&self) -> Expiry {
         let Deadlines { head, idle, rate_window, .. } = self.deadlines;
         let end = |from: Instant, limit, phase| Expiry { at: from + limit, phase, limit };

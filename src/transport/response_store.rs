@@ -1,5 +1,5 @@
-//! ResponseStore: responses on disk, one file each, in a folder that the user names. Does not know the network, nor when
-//! a stored response may be used again.
+//! ResponseStore: stores responses on disk, one file each, in a folder that the user names. Knows no network, and does
+//! not decide whether a stored response may be used.
 
 use std::{
     fs,
@@ -26,7 +26,8 @@ use crate::{
     request::Request,
 };
 
-/// Where responses are stored, and what for. [`Crawler::cache`], [`Crawler::record`] and [`Crawler::replay`] set it.
+/// Where responses are stored, and for which purpose. [`Crawler::cache`], [`Crawler::record`] and [`Crawler::replay`]
+/// set it.
 ///
 /// ```
 /// use actix_crawler::transport::{
@@ -44,40 +45,40 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResponseStoreSettings {
-    /// The folder. It holds what servers sent, including the cookies that they set, but none of our credentials.
+    /// The folder. It contains what servers sent, including their cookies, but none of our credentials.
     pub dir: PathBuf,
-    /// What the responses are stored for.
+    /// The purpose.
     pub purpose: Purpose,
-    /// The most bytes of all files together. 1 GiB by default: about 100,000 pages, compressed as they come. A full cache
-    /// removes its oldest responses; a full recording stores no more, and a warning says so.
+    /// The most bytes of all files together. 1 GiB by default: about 100,000 pages, which are stored compressed as
+    /// received. A full cache removes its oldest responses; a full recording stores no more and logs a warning.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
 }
 
-/// What responses are stored for.
+/// Why responses are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// To save requests, as far as RFC 9111 allows. Needs the feature `cache`.
+    /// As a cache, within the rules of RFC 9111. Needs the feature `cache`.
     Cache,
     /// To be replayed later: every response is stored.
     Record,
-    /// To crawl what was recorded, without any network.
+    /// To repeat a recorded crawl without the network.
     Replay,
 }
 
-/// The name of a response in the store.
+/// The key of a response in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u128);
 
-/// The store, shared by all arbiters. Files are read and written on threads that may block.
+/// The store, shared by all arbiters. Files are read and written on blocking threads.
 #[derive(Clone)]
 pub(crate) struct ResponseStore {
     settings: Arc<ResponseStoreSettings>,
     threads: Handle,
-    /// Bytes of all files.
+    /// The size of all files in bytes.
     bytes: Arc<AtomicU64>,
-    /// Locked by the writer that removes old files.
+    /// Held by the writer that removes old files.
     eviction: Arc<Mutex<()>>,
 }
 
@@ -86,15 +87,15 @@ fn default_max_bytes() -> u64 {
 }
 
 impl ResponseStoreSettings {
-    /// Stores responses in a folder.
+    /// Stores responses in `dir` for `purpose`.
     pub fn new(dir: impl Into<PathBuf>, purpose: Purpose) -> Self {
         Self { dir: dir.into(), purpose, max_bytes: default_max_bytes() }
     }
 }
 
 impl Key {
-    /// Names the response to a request. `who` holds the headers that identify us: a server may answer each identity
-    /// differently.
+    /// Returns the key of the response to a request. `who` holds the headers that identify us, since a server may
+    /// respond differently to each identity.
     pub fn new(request: &Request, who: &[u8]) -> Self {
         Self(xxh3_128(&[request.fingerprint().to_bytes().as_slice(), who].concat()))
     }
@@ -108,10 +109,10 @@ impl Key {
 }
 
 impl ResponseStore {
-    /// Opens the folder, or creates it.
+    /// Opens or creates the folder.
     ///
     /// # Errors
-    /// The folder cannot be created, or is to be replayed and does not exist.
+    /// The folder cannot be created, or does not exist and is to be replayed.
     pub fn open(settings: &ResponseStoreSettings, threads: &Handle) -> Result<Self> {
         let dir = &settings.dir;
         if settings.purpose == Purpose::Replay && !dir.is_dir() {
@@ -128,7 +129,7 @@ impl ResponseStore {
         })
     }
 
-    /// Returns what the responses are stored for.
+    /// Returns the purpose.
     pub fn purpose(&self) -> Purpose {
         self.settings.purpose
     }
@@ -138,7 +139,7 @@ impl ResponseStore {
         &self.settings.dir
     }
 
-    /// Reads a response as soon as `bodies` have the memory for it. `None`: there is none, or its file is damaged.
+    /// Reads a response once `bodies` have the memory for it. `None` if there is none, or its file is damaged.
     pub async fn read(&self, key: Key, url: &str, bodies: &Bodies) -> Option<(StoredResponse, Reservation)> {
         let path = key.path(self.dir());
         let open = move || {
@@ -155,7 +156,7 @@ impl ResponseStore {
         Some((StoredResponse::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }
 
-    /// Stores a response in place of the one before. If it cannot be written, a warning says so, and later reads find
+    /// Stores a response in place of the previous one. If writing fails, a warning is logged and later reads find
     /// nothing.
     pub async fn write(&self, key: Key, response: StoredResponse) {
         let this = self.clone();
@@ -180,15 +181,15 @@ impl ResponseStore {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        // Written to another name and then renamed: a reader sees the old response or the new one, never a half.
+        // Written under another name, then renamed: a reader sees the old response or the new one, never a part.
         let aside = path.with_extension(format!("{:x}", fastrand::u64(..)));
         let write = || {
             let mut file = fs::File::create(&aside)?;
-            // In two writes: joining label and body would copy the body.
+            // Two writes, since joining head line and body would copy the body.
             file.write_all(&label).and_then(|()| file.write_all(&response.body))
         };
         write().and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
-            // If it cannot be removed either, it stays as a file that nobody reads.
+            // If removing fails too, the file remains but is never read.
             drop(fs::remove_file(&aside));
         })?;
         self.bytes.fetch_add(added, Ordering::Relaxed);
@@ -196,7 +197,7 @@ impl ResponseStore {
         Ok(())
     }
 
-    /// Removes the oldest files until a tenth is free, so that the folder is seldom listed.
+    /// Removes the oldest files until a tenth is free, so that the folder is rarely listed.
     fn make_room(&self, wanted: u64) -> io::Result<()> {
         let _eviction = self.eviction.lock().unwrap_or_else(PoisonError::into_inner);
         let most = (self.settings.max_bytes / 10 * 9).saturating_sub(wanted);
@@ -240,7 +241,7 @@ fn files(dir: &Path) -> io::Result<Vec<File>> {
         }
         for file in fs::read_dir(part)? {
             let file = file?;
-            // Renamed or removed by another crawl meanwhile.
+            // Another crawl may have renamed or removed it.
             let Ok(metadata) = file.metadata() else { continue };
             files.push(File { path: file.path(), length: metadata.len(), written: metadata.modified()? });
         }

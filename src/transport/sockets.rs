@@ -1,5 +1,5 @@
-//! Sockets: the registry of an arbiter's open connections, which closes idle ones and bounds their number. awc's pool
-//! does neither.
+//! Sockets: the registry of an arbiter's open connections. Closes idle ones and bounds their number; awc's pool does
+//! neither.
 
 use crate::clock;
 use std::{
@@ -19,15 +19,15 @@ use tokio::{
 
 use super::stream::{SharedStream, Stream};
 
-/// Bounds the sockets that all arbiters of one crawl have open together. Requests that wait for one are served in turn,
-/// whichever arbiter they are on.
+/// Bounds the open sockets of all arbiters of one crawl. Waiting requests are served in order, on whichever arbiter
+/// they are.
 #[derive(Clone, Debug)]
 pub struct SocketBudget {
     free: Arc<Semaphore>,
     demand: Arc<Demand>,
 }
 
-/// Who waits for a place, so that every arbiter can make room.
+/// The requests that wait for a place, so that every arbiter can make room.
 #[derive(Debug, Default)]
 struct Demand {
     waiting: AtomicUsize,
@@ -44,13 +44,13 @@ impl SocketBudget {
 /// The open connections of one arbiter.
 pub struct Sockets {
     budget: SocketBudget,
-    /// Scanned whole, in some microseconds for the 512 that are usual: once for each new connection while the bound is
-    /// reached, and at each sweep. An order by idleness would cost every request more than that.
+    /// Scanned linearly, which takes microseconds for the usual 512: once for each new connection while the bound is
+    /// reached, and at each sweep. Keeping it ordered by idle time would cost more, at every request.
     open: RefCell<Vec<Weak<Slot>>>,
     keep_alive: Duration,
 }
 
-/// One open connection. Its stream can be taken away while it idles in awc's pool, which then finds it closed.
+/// One open connection. The registry can take its stream while it idles in awc's pool, which then finds it closed.
 pub struct Slot {
     stream: SharedStream,
     idle_since: Cell<Option<Instant>>,
@@ -58,11 +58,11 @@ pub struct Slot {
     demand: Arc<Demand>,
 }
 
-/// How often idle connections are looked for; the time that one idles is exact to this.
+/// How often idle connections are looked for; the keep-alive time is exact to this.
 const SWEEP: Duration = Duration::from_millis(500);
 
 impl Sockets {
-    /// Creates the registry of an arbiter and starts to sweep it; the sweeping ends with the registry.
+    /// Creates the registry of an arbiter and starts its sweep, which ends when the registry is dropped.
     pub fn new(budget: SocketBudget, keep_alive: Duration) -> Rc<Self> {
         let demand = budget.demand.clone();
         let sockets = Rc::new(Self { budget, open: RefCell::default(), keep_alive });
@@ -70,7 +70,7 @@ impl Sockets {
         sockets
     }
 
-    /// Waits for a place for one more socket; idle ones of every arbiter make room.
+    /// Waits for a place for one more socket; idle sockets of all arbiters are closed to make room.
     pub async fn place(&self) -> OwnedSemaphorePermit {
         loop {
             if let Some(place) = self.spare_place() {
@@ -79,17 +79,18 @@ impl Sockets {
             let waiting = Waiting::begin(&self.budget.demand);
             let place = self.budget.free.clone().acquire_owned().await;
             drop(waiting);
-            // An error would say that the semaphore was closed, which never happens.
+            // The semaphore is never closed, so `acquire` never fails.
             if let Ok(place) = place {
                 return place;
             }
         }
     }
 
-    /// Returns a place for one more socket if there is one to spare; the longest idle socket of this arbiter makes room.
+    /// Returns a place for one more socket if available, closing idle sockets of this arbiter if necessary, the longest
+    /// idle first.
     pub fn spare_place(&self) -> Option<OwnedSemaphorePermit> {
         let free = || self.budget.free.clone().try_acquire_owned().ok();
-        // A freed place goes to those who wait first, so closing one idle socket may not be enough.
+        // A freed place goes to earlier waiters first, so closing one idle socket may not be enough.
         let after_closing = || std::iter::from_fn(|| self.close_longest_idle().then(free)).flatten().next();
         free().or_else(after_closing)
     }
@@ -106,8 +107,8 @@ impl Sockets {
         slot
     }
 
-    /// Closes one idle connection for each one who waits. Several arbiters may close one each for the same; what idles
-    /// while others wait is worth little.
+    /// Closes one idle connection for each waiting request. Several arbiters may each close one for the same request;
+    /// while requests wait, idle connections are worth little.
     fn make_room(&self) {
         for _ in 0..self.budget.demand.waiting.load(SeqCst) {
             if !self.close_longest_idle() {
@@ -138,11 +139,12 @@ impl Sockets {
     }
 }
 
-/// One who waits. Takes its count back also when the wait is given up.
+/// A waiting request. Its drop corrects the count, also when the wait is abandoned.
 struct Waiting<'a>(&'a Demand);
 
 impl<'a> Waiting<'a> {
-    /// Counts first and calls then: who becomes idle looks at the count, and who was idle before hears the call.
+    /// Increments the count, then notifies. A connection that becomes idle afterwards reads the count, and the sweeps
+    /// of already idle ones receive the notification; so no idle connection is missed.
     fn begin(demand: &'a Demand) -> Self {
         demand.waiting.fetch_add(1, SeqCst);
         demand.called.notify_waiters();
@@ -159,18 +161,18 @@ impl Drop for Waiting<'_> {
 async fn sweep(sockets: Weak<Sockets>, demand: Arc<Demand>) {
     let mut next = clock::now() + SWEEP;
     loop {
-        // Listens from here on, so that no call is missed while it looks.
+        // Register for notifications before looking, so that none is missed in between.
         let called = demand.called.notified();
         let Some(sockets) = sockets.upgrade() else { return };
         sockets.make_room();
         let now = clock::now();
-        // Due also while calls never cease, or what is closed would never be forgotten.
+        // Checked also while notifications keep coming; otherwise closed slots would never be removed.
         if now >= next {
             sockets.close_idle_for(sockets.keep_alive, now);
             next = now + SWEEP;
         }
         drop(sockets);
-        // Called, or due: it looks again.
+        // Look again, whether notified or timed out.
         let _ = timeout_at(next.into(), called).await;
     }
 }
@@ -181,12 +183,12 @@ impl Slot {
         &self.stream
     }
 
-    /// Notes that a request is served.
+    /// Marks the connection as busy.
     pub fn busy(&self) {
         self.idle_since.set(None);
     }
 
-    /// Notes that the connection has nothing to do; it is closed at once if somebody waits for its place.
+    /// Marks the connection as idle; closes it at once if a request waits for its place.
     pub fn idle(&self) {
         if self.demand.waiting.load(SeqCst) > 0 {
             self.close();
@@ -218,7 +220,7 @@ mod tests {
 
     const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-    /// Long enough for a task to be woken, and less than a sweep.
+    /// Longer than waking a task takes, and shorter than a sweep.
     const SOON: Duration = Duration::from_millis(200);
 
     fn on_arbiter<T>(test: impl Future<Output = T>) -> T {
@@ -301,7 +303,7 @@ mod tests {
         });
     }
 
-    /// Calls came more often than every half second, and the registry grew by every connection ever made.
+    /// Regression: with notifications more often than every half second, the registry never removed closed connections.
     #[test]
     fn what_is_closed_is_forgotten_also_while_calls_never_cease() {
         on_arbiter(async {

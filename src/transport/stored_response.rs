@@ -1,4 +1,4 @@
-//! StoredResponse: a response as it is stored in a file: one line of JSON with everything but the body, and then the body.
+//! StoredResponse: the file format of stored responses: one line of JSON with everything but the body, then the body.
 //! Does not know where the file is.
 
 use std::{
@@ -11,12 +11,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A response as it is stored, its body still encoded.
+/// A stored response; its body is still encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredResponse {
     /// The URL of the request, without user name and password.
     pub url: String,
-    /// The headers of the request, without those that identify us.
+    /// The headers of the request, except those that identify us.
     pub asked: Vec<(String, String)>,
     /// The status.
     pub status: u16,
@@ -28,7 +28,7 @@ pub(crate) struct StoredResponse {
     pub body: Bytes,
 }
 
-/// The first line of a file. The body follows it.
+/// The first line of a file; the body follows.
 #[derive(Serialize, Deserialize)]
 struct Label {
     url: String,
@@ -36,12 +36,12 @@ struct Label {
     status: u16,
     headers: Vec<(String, String)>,
     fetched_at_ms: u64,
-    /// The body's hash. Files are not synced to disk, so a power cut may leave half a body.
+    /// A hash of the body. Files are not synced to disk, so a power failure may leave a partial body.
     hash: u64,
 }
 
 impl StoredResponse {
-    /// Takes over the headers of a "304 Not Modified" (RFC 9111 §3.2), except those that describe a body.
+    /// Takes the headers of a "304 Not Modified" (RFC 9111 §3.2), except those that describe a body.
     pub fn renew(&mut self, headers: &HeaderMap, now: SystemTime) {
         for name in headers.keys() {
             let describes_a_body = name.as_str().starts_with("content-");
@@ -58,7 +58,7 @@ impl StoredResponse {
 
     /// Returns the first line of the file.
     pub fn label(&self) -> io::Result<Vec<u8>> {
-        // Header values are bytes. Read as Latin-1, each byte becomes one character.
+        // Header values are bytes; read as Latin-1, each byte becomes one character.
         let latin1 = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect::<String>();
         let since_epoch = self.fetched_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let label = Label {
@@ -93,7 +93,7 @@ impl StoredResponse {
 pub(super) mod tests {
     use super::*;
 
-    /// A response with two cookies, one of which is no UTF-8.
+    /// A response with two cookies, one of which is not UTF-8.
     pub fn stored(url: &str, body: &[u8]) -> StoredResponse {
         let mut headers = HeaderMap::new();
         headers.append("set-cookie", HeaderValue::from_static("a=1"));

@@ -1,4 +1,4 @@
-//! Tls: whom to trust, and a stream that is encrypted once that is settled. Knows no proxies and no HTTP.
+//! Tls: negotiates TLS with the configured trust and client certificates. Knows no proxies and no HTTP.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -25,54 +25,56 @@ use crate::{
     outcome::FetchError,
 };
 
-/// Whom to trust, and as whom to appear.
+/// Which certificates to trust, and which to present.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
-    /// Trusts what the system trusts, in place of Mozilla's roots, which are compiled in. Needs the feature
+    /// Trusts the system's certificate authorities instead of Mozilla's, which are compiled in. Needs the feature
     /// `native-roots`.
     pub system_roots: bool,
-    /// Trusts the authorities in these PEM files too.
+    /// Also trusts the certificate authorities in these PEM files.
     pub ca_files: Vec<PathBuf>,
-    /// Certificates to show to servers that ask for one; of several that match a host the first is shown.
+    /// Certificates for servers that ask for one; the first that matches the host is presented.
     pub client_certificates: Vec<ClientCertificate>,
-    /// Hosts whose certificates are not checked: anyone on the way can read and change what is sent. The report says so.
+    /// Hosts whose certificates are not checked: anyone on the network path can then read and modify the traffic. The
+    /// report warns about it.
     pub insecure: Vec<HostPattern>,
 }
 
-/// A certificate to show to some servers.
+/// A certificate for some servers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCertificate {
-    /// The hosts that may see it.
+    /// The hosts that it is presented to.
     pub host: HostPattern,
-    /// The PEM file of the certificate, with those of the authorities between it and the root.
+    /// The PEM file of the certificate and its intermediate authorities.
     pub certificate: PathBuf,
-    /// The PEM file of its key.
+    /// The PEM file of its private key.
     pub key: PathBuf,
 }
 
-/// What encrypts connections; shared by all arbiters, and so are the sessions that it resumes.
+/// The TLS configuration; all arbiters share it and its resumable sessions.
 pub struct Tls {
     plain: Configs,
     with_certificate: Vec<(HostPattern, Configs)>,
 }
 
-/// One set of settings, with and without a memory.
+/// One set of settings, with and without session resumption.
 struct Configs {
     direct: Arc<ClientConfig>,
-    /// A resumed session tells a server that two connections have one owner, so through proxies none is.
+    /// For connections through proxies: no resumption, since a resumed session reveals that two connections have one
+    /// owner.
     proxied: Arc<ClientConfig>,
 }
 
-/// Sessions kept for resumption, about 1 KiB each: as many servers as a crawl's connections go to at once.
+/// The most resumable sessions, about 1 KiB each: as many as the servers that a crawl connects to at once.
 const SESSIONS: usize = 1_024;
 
 impl Tls {
     /// Reads the files that the settings name.
     ///
     /// # Errors
-    /// Names the file or the setting that is wrong.
+    /// Names the file or the setting that is invalid.
     pub fn new(settings: &TlsSettings) -> Result<Self> {
         for host in &settings.insecure {
             host.check("tls.insecure")?;
@@ -96,10 +98,10 @@ impl Tls {
         Ok(Self { plain, with_certificate })
     }
 
-    /// Agrees on TLS with `host`, over a stream that leads there.
+    /// Negotiates TLS with `host` over a stream that leads there.
     ///
     /// # Errors
-    /// [`FetchError::Tls`], which names what is wrong.
+    /// [`FetchError::Tls`], with the reason.
     pub async fn connect(
         &self,
         stream: Box<dyn Stream>,
@@ -107,7 +109,7 @@ impl Tls {
         proxied: bool,
     ) -> Result<TlsStream<Box<dyn Stream>>, FetchError> {
         let host = bare(host);
-        // Certificates and SNI name hosts without the final dot (RFC 6066 §3).
+        // Certificates and SNI name hosts without a trailing dot (RFC 6066 §3).
         let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
             .map_err(|_| FetchError::Tls(format!("no certificate can be for a host called {host}")))?;
         let for_host = self.with_certificate.iter().find(|(pattern, _)| pattern.matches(host));
@@ -121,7 +123,7 @@ impl Tls {
 }
 
 impl TlsSettings {
-    /// Returns what whoever reads the report has to know.
+    /// Returns the warnings for the report.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         self.insecure.iter().map(|host| {
             format!("TLS certificates of {host} are NOT checked: anyone on the way can read and change what is sent")
@@ -180,7 +182,7 @@ fn roots(settings: &TlsSettings) -> Result<RootCertStore> {
 #[cfg(feature = "native-roots")]
 fn system_roots(roots: &mut RootCertStore) -> Result<()> {
     let found = rustls_native_certs::load_native_certs();
-    // Some systems carry certificates that rustls does not read; the others serve.
+    // Some systems include certificates that rustls cannot parse; the others suffice.
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let why = found.errors.first().map_or_else(|| "the system has no roots".to_owned(), ToString::to_string);
@@ -194,7 +196,7 @@ fn system_roots(_: &mut RootCertStore) -> Result<()> {
     Err(Error::setting("tls.system_roots", "this build has no access to them; build with the feature native-roots"))
 }
 
-/// Reads a PEM file that has one certificate at least.
+/// Reads a PEM file with at least one certificate.
 fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>> {
     let certificates = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

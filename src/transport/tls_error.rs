@@ -1,4 +1,4 @@
-//! Tls errors in words: what is wrong, and what to do about it.
+//! TLS errors: describes what is wrong and what to do about it.
 
 use std::{io, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio_rustls::rustls::{CertificateError, Error as TlsError, InvalidMessage, 
 
 use super::tls_verifier::SelfSigned;
 
-/// Says why TLS was not agreed on with `host`.
+/// Describes why the handshake with `host` failed.
 pub fn handshake(error: &io::Error, host: &str) -> String {
     match of_tls(error) {
         Some(TlsError::InvalidCertificate(error)) => certificate(error, host),
@@ -22,13 +22,13 @@ pub fn handshake(error: &io::Error, host: &str) -> String {
     }
 }
 
-/// Says what a server refused after the handshake, such as a client without a certificate; `None` if `error` is
-/// something else.
+/// Describes what a server rejected after the handshake, such as a missing client certificate; `None` for any other
+/// error.
 pub fn refused(error: &io::Error) -> Option<String> {
     of_tls(error).filter(|error| matches!(error, TlsError::AlertReceived(_))).map(refusal)
 }
 
-/// Tells whether an answer begins as TLS does, a record that is an alert or a part of a handshake (RFC 8446 §5.1).
+/// Tells whether a response begins with a TLS record, an alert or a handshake message (RFC 8446 §5.1).
 pub fn looks_like_tls(answer: &[u8]) -> bool {
     matches!(answer, [0x15 | 0x16, 0x03, 0x00..=0x04, ..])
 }
@@ -72,7 +72,7 @@ fn date(time: UnixTime) -> String {
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(time.as_secs())).to_string()
 }
 
-/// The names in a certificate, which rustls gives as `DnsName("example.org")`; a certificate can have hundreds.
+/// The names in a certificate, which rustls formats as `DnsName("example.org")`; a certificate can have hundreds.
 fn names(presented: &[String]) -> String {
     const MAX_NAMES: usize = 5;
     let plain = |name: &String| {

@@ -1,5 +1,5 @@
-//! Verifier: whether a server's certificate is believed. The rules are webpki's; this adds the hosts that are not
-//! checked, and the word for a certificate that vouches for itself.
+//! Verifier: decides whether a server's certificate is trusted. The rules are webpki's; this adds hosts that are not
+//! checked, and a clear error for self-signed certificates.
 
 use std::{fmt, sync::Arc};
 
@@ -23,7 +23,7 @@ pub struct Verifier {
     insecure: Vec<HostPattern>,
 }
 
-/// What is wrong with a certificate that is signed with its own key, and that nobody else vouches for.
+/// The error for a self-signed certificate that no authority signed.
 #[derive(Debug)]
 pub struct SelfSigned;
 
@@ -36,10 +36,10 @@ impl fmt::Display for SelfSigned {
 impl std::error::Error for SelfSigned {}
 
 impl Verifier {
-    /// Believes what `roots` vouch for, and the `insecure` hosts whatever they show.
+    /// Trusts certificates signed by `roots`, and any certificate of the `insecure` hosts.
     ///
     /// # Errors
-    /// There are no roots.
+    /// `roots` is empty.
     pub fn new(roots: RootCertStore, provider: Arc<CryptoProvider>, insecure: Vec<HostPattern>) -> Result<Self> {
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
@@ -62,7 +62,8 @@ impl ServerCertVerifier for Verifier {
         }
         let verified = self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         verified.map_err(|error| match error {
-            // One with the flag of an authority fails as `Other`: it may not serve as a server's certificate.
+            // A self-signed certificate with the CA flag fails as `Other`, since it may not serve as a server's
+            // certificate.
             TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))
                 if is_self_signed(end_entity) =>
             {
@@ -100,7 +101,7 @@ fn is_self_signed(certificate: &[u8]) -> bool {
     issuer_and_subject(certificate).is_some_and(|(issuer, subject)| issuer == subject)
 }
 
-/// Finds the two names in a certificate (RFC 5280 §4.1).
+/// Finds issuer and subject in a certificate (RFC 5280 §4.1).
 fn issuer_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
     const VERSION: u8 = 0xa0;
     let (_, certificate, _) = element(certificate)?;
@@ -116,7 +117,7 @@ fn issuer_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((issuer, subject))
 }
 
-/// Splits the first element of DER off: its tag, what it holds, and what follows it (X.690 §8.1).
+/// Splits the first DER element off: its tag, its content, and the rest (X.690 §8.1).
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = bytes.split_first_chunk::<2>()?;
     let (length, rest) = if first < 0x80 {

@@ -1,5 +1,5 @@
-//! AddressGuard: which addresses may be connected to. Knows no names and opens nothing; whoever connects asks it right
-//! before, with the very address that is connected to.
+//! AddressGuard: decides which addresses may be connected to. Resolves no names and opens no connections; the caller
+//! checks each address immediately before connecting to it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,12 +8,13 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Refuses every address that is not part of the public internet, unless it is allowed here: a crawler follows links
-/// that strangers wrote, and must not carry them into the network it runs in.
+/// Refuses every address that is not part of the public internet, unless it is allowed here. A crawler follows links
+/// written by strangers; without this check such a link could reach servers of the private network that the crawler
+/// runs in.
 ///
-/// It checks the addresses that we connect to, on every hop. An HTTP proxy, and `socks5h`, look names up themselves: there
-/// it sees literal addresses and the names, and refuses those that are known to be private ([`AddressGuard::check_name`]).
-/// A proxy for URLs that strangers wrote should refuse private addresses by itself.
+/// Every address that we connect to is checked, on every hop. An HTTP proxy, and a `socks5h` proxy, resolve names
+/// themselves: there only literal addresses and names can be checked, and names known to be private are refused
+/// ([`AddressGuard::check_name`]). A proxy for untrusted URLs should refuse private addresses itself.
 ///
 /// ```
 /// use actix_crawler::transport::address::AddressGuard;
@@ -32,7 +33,7 @@ pub struct AddressGuard {
     pub allow: Vec<IpNet>,
 }
 
-/// An address that is not connected to.
+/// An address that the guard refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "{address} is {kind} and is not connected to; allow_private(), or --allow-private on the command line, permits \
@@ -46,12 +47,13 @@ pub struct RefusedAddress {
 }
 
 impl AddressGuard {
-    /// Checks a name that a proxy is to look up, where its address cannot be seen: refuses names that are known to lead
-    /// to metadata services and into private networks. Of other names nothing is known: a name that leads to a private
-    /// address is refused only where we look it up ourselves, as without a proxy and with `socks5`.
+    /// Checks a name that a proxy will resolve, so that its address cannot be checked. Refuses names known to belong to
+    /// metadata services or private networks; any other name passes, even if it resolves to a private address. Where we
+    /// resolve the name ourselves (without a proxy, or with `socks5`), its addresses are checked by
+    /// [`AddressGuard::check`].
     ///
     /// # Errors
-    /// The name is one of those, and private addresses are not allowed.
+    /// The name is known to be private, and private addresses are not allowed.
     pub fn check_name(&self, name: &str) -> Result<(), RefusedName> {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let kind = match () {
@@ -66,7 +68,7 @@ impl AddressGuard {
     /// Checks an address.
     ///
     /// # Errors
-    /// It is not public, and nothing allows it; the text names the option that would.
+    /// The address is not public, and no setting allows it; the message names the option that would.
     pub fn check(&self, address: IpAddr) -> Result<(), RefusedAddress> {
         if self.allow_private || self.allow.iter().any(|network| network.contains(&address)) {
             return Ok(());
@@ -76,7 +78,7 @@ impl AddressGuard {
             IpAddr::V4(v4) => kind_of_v4(v4).map_or(Ok(()), refused),
             IpAddr::V6(v6) => match embedded_in(v6) {
                 Some(Embedded { form, targets }) => {
-                    // What the form leads to decides, but the address is named as it was met.
+                    // The embedded addresses decide; the error shows the address as it was given.
                     let hidden = targets.into_iter().flatten().find(|target| self.check((*target).into()).is_err());
                     hidden.map_or(Ok(()), |_| refused(form))
                 }
@@ -86,7 +88,7 @@ impl AddressGuard {
     }
 }
 
-/// A name that is not asked for through a proxy that would look it up.
+/// A name that the guard refuses to have resolved by a proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "`{name}` names {kind} and is not asked for through a proxy, which would look it up unseen; allow_private(), or \
@@ -113,21 +115,21 @@ const METADATA_NAMES: [&str; 9] = [
     "rancher-metadata",
 ];
 
-/// Endings of names that no public server has: RFC 6761 §6.3, RFC 6762 §3, RFC 8375, ICANN's reservation of `internal`
-/// (2024), and the services of a Kubernetes cluster.
+/// Endings that no public name has: RFC 6761 §6.3, RFC 6762 §3, RFC 8375, ICANN's reservation of `internal` (2024), and
+/// Kubernetes services.
 const PRIVATE_ENDINGS: [&str; 5] = [".localhost", ".local", ".home.arpa", ".internal", ".svc"];
 
 type Kinds<Network> = &'static [(Network, &'static str)];
 
-/// The IANA IPv4 Special-Purpose Address Registry (RFC 6890), less what it calls globally reachable and a web server
-/// may have; multicast and class E; and the addresses at which clouds serve their machines' credentials.
+/// The IANA IPv4 Special-Purpose Address Registry (RFC 6890) without its globally reachable entries that a web server
+/// may have; also multicast, class E, and the addresses at which clouds serve credentials to their machines.
 const V4: Kinds<Ipv4Net> = &[
     (v4(169, 254, 169, 254, 32), "a cloud metadata address"),
     // ECS task credentials.
     (v4(169, 254, 170, 2, 32), "a cloud metadata address"),
     // Alibaba Cloud.
     (v4(100, 100, 100, 200, 32), "a cloud metadata address"),
-    // Azure: public by its number, private by its use.
+    // Azure: a public number in private use.
     (v4(168, 63, 129, 16, 32), "a cloud metadata address"),
     (v4(0, 0, 0, 0, 32), "the unspecified address, which leads to this machine"),
     (v4(0, 0, 0, 0, 8), "an address of \"this network\""),
@@ -148,8 +150,7 @@ const V4: Kinds<Ipv4Net> = &[
     (v4(240, 0, 0, 0, 4), "a reserved address"),
 ];
 
-/// The IANA IPv6 Special-Purpose Address Registry, in the same way. What embeds an IPv4 address is judged by that
-/// instead ([`embedded_in`]).
+/// The same for IPv6. An address that embeds an IPv4 address is judged by the IPv4 address instead ([`embedded_in`]).
 const V6: Kinds<Ipv6Net> = &[
     // AWS, Google Cloud, Scaleway.
     (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), "a cloud metadata address"),
@@ -157,7 +158,7 @@ const V6: Kinds<Ipv6Net> = &[
     (v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128), "a cloud metadata address"),
     (v6([0; 8], 128), "the unspecified address, which leads to this machine"),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "the loopback address"),
-    // Where in it the IPv4 address stands is its operator's choice (RFC 8215), so nothing can be read out of it.
+    // The operator chooses where the IPv4 address stands in it (RFC 8215), so it cannot be extracted.
     (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), "an address of a local NAT64"),
     (v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64), "an address that discards"),
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), "an address of IETF protocols"),
@@ -169,7 +170,8 @@ const V6: Kinds<Ipv6Net> = &[
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), "a multicast address"),
 ];
 
-/// All that IANA has given out as global unicast; what is neither here nor in the table is not assigned.
+/// All address space that IANA has assigned as global unicast. An address outside it, and not in the table, is
+/// unassigned.
 const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
@@ -189,14 +191,14 @@ fn kind_of_v6(address: Ipv6Addr) -> Option<&'static str> {
     special.or_else(|| (!GLOBAL_UNICAST.contains(&address)).then_some("an unassigned address"))
 }
 
-/// IPv4 addresses that an IPv6 address leads to.
+/// The IPv4 addresses that an IPv6 address embeds.
 struct Embedded {
     form: &'static str,
     targets: [Option<Ipv4Addr>; 2],
 }
 
-/// Returns the IPv4 addresses within the forms that embed them. `::` and `::1` look like the compatible form and are
-/// none.
+/// Returns the IPv4 addresses that an address embeds, if any. `::` and `::1` match the IPv4-compatible form but do not
+/// embed one.
 fn embedded_in(address: Ipv6Addr) -> Option<Embedded> {
     let at = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     let (form, targets) = match address.segments() {
@@ -213,7 +215,7 @@ fn embedded_in(address: Ipv6Addr) -> Option<Embedded> {
         }
         // RFC 3056 §2.
         [0x2002, high, low, ..] => ("the 6to4 form of an address that is not public", [at(high, low), None]),
-        // RFC 4380 §4: the server, and the client with its bits turned.
+        // RFC 4380 §4: the server's address, and the client's with its bits inverted.
         [0x2001, 0, high, low, _, _, client_high, client_low] => {
             ("the Teredo form of an address that is not public", [at(high, low), at(!client_high, !client_low)])
         }

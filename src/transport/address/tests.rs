@@ -1,4 +1,4 @@
-//! Every range of addresses, every form that hides one, and names.
+//! Every special range of addresses, every IPv6 form that embeds IPv4, and names.
 
 use proptest::prelude::*;
 use url::{Host, Url};
@@ -125,7 +125,7 @@ fn a_list_allows_its_networks_in_every_form_and_no_other() {
     }
 }
 
-/// The WHATWG URL standard knows every way in which inet_aton reads an address; what it makes of them must not pass.
+/// The WHATWG URL parser accepts every number format of inet_aton; none of them may bypass the guard.
 #[test]
 fn tricks_in_urls_end_as_refused_addresses() {
     for host in [
@@ -196,7 +196,7 @@ fn settings_name_an_unknown_key() {
 }
 
 proptest! {
-    /// No form smuggles an address in.
+    /// No embedding form bypasses the guard.
     #[test]
     fn a_form_passes_only_if_what_it_embeds_passes(bits: u32, other: u32) {
         let guard = AddressGuard::default();

@@ -1,5 +1,5 @@
-//! Coding: the content codings of HTTP (RFC 9110 §8.4.1), each as a decoder that goes step by step. Knows no bounds but
-//! those of the formats' windows.
+//! Coding: the content codings of HTTP (RFC 9110 §8.4.1), each with an incremental decoder. Bounds only the decoder's
+//! window, not the body.
 
 use std::fmt;
 
@@ -13,32 +13,32 @@ use super::{
 };
 use crate::outcome::FetchError;
 
-/// What we take, for `Accept-Encoding`: what browsers say.
+/// The value for `Accept-Encoding`: what browsers send.
 pub const ACCEPT_ENCODING: &str = "gzip, deflate, br, zstd";
 
-/// The most codings on top of each other, as in curl: one is usual, two are a mistake, more are an attack.
+/// The most stacked codings, as in curl. One is usual; several are a mistake or an attack.
 const MAX_CODINGS: usize = 5;
 
 /// The largest window of zstd, as a power of two: 8 MiB (RFC 9659 §3).
 const ZSTD_WINDOW: u32 = 23;
 
-/// What brotli's decoder adds to its window, and a little more.
+/// What brotli's decoder allocates in addition to its window, rounded up.
 const BROTLI_SLACK: usize = 4_096;
 
-/// The largest window of brotli that a body of at most `max_bytes` gets: the largest power of two within the bound, so
-/// that a window is never larger than the body may be. For the default bound of 10 MiB that is 8 MiB, as for zstd; the
-/// encoders of servers take 4 MiB at most, and the 16 MiB that the format knows are for bodies beyond the bound.
+/// The largest brotli window for a body of at most `max_bytes`: the largest power of two within the bound. For the
+/// default bound of 10 MiB that is 8 MiB, the same as for zstd. Servers' encoders use windows of 4 MiB at most; 16 MiB,
+/// the format's maximum, is allowed only for larger bodies.
 fn brotli_window(max_bytes: u64) -> usize {
-    // Smaller ones are not worth refusing.
+    // A smaller bound saves nothing.
     max_bytes.checked_ilog2().map_or(0, |log| 1_usize << log.min(24)).max(1 << 20)
 }
 
-/// A content coding that we can take off.
+/// A content coding that we can decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     /// RFC 1952; also called `x-gzip`.
     Gzip,
-    /// RFC 1950, and the bare RFC 1951 that some servers send under its name.
+    /// RFC 1950, or raw RFC 1951, which some servers send under this name.
     Deflate,
     /// RFC 7932.
     Brotli,
@@ -46,13 +46,13 @@ pub enum Coding {
     Zstd,
 }
 
-/// Returns the codings that the values of `Content-Encoding` name, in the order to take them off: the last one first.
+/// Returns the codings named by `Content-Encoding`, in decoding order: the last one first.
 ///
-/// Where any of them is unknown (`none`, `utf-8`, `aws-chunked`, …) there is nothing to take off: the body stays as it
-/// is, as in browsers ("handle content codings" of the Fetch standard).
+/// If any of them is unknown (`none`, `utf-8`, `aws-chunked`, …), none is decoded and the body stays unchanged, as in
+/// browsers ("handle content codings" of the Fetch standard).
 ///
 /// # Errors
-/// There are more than five known ones.
+/// More than five known codings.
 pub fn codings<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Coding>, FetchError> {
     let mut codings = Vec::new();
     for name in values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
@@ -60,7 +60,7 @@ pub fn codings<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Coding>
             continue;
         }
         match Coding::named(name) {
-            // One more than allowed is enough to know that there are too many.
+            // Stop after one too many: that is enough to detect the excess.
             Some(coding) if codings.len() <= MAX_CODINGS => codings.push(coding),
             Some(_) => {}
             None => return Ok(Vec::new()),
@@ -109,11 +109,11 @@ impl fmt::Display for Coding {
     }
 }
 
-/// Why a coding cannot come off.
+/// Why decoding failed.
 pub(super) enum Fault {
-    /// It is wrong, and how.
+    /// The data is invalid; the text says how.
     Broken(String),
-    /// It asks for a window larger than the body may be.
+    /// The data requires a window larger than the body may be.
     Window,
 }
 
@@ -123,7 +123,7 @@ impl From<String> for Fault {
     }
 }
 
-/// The state of one coding.
+/// The decoder of one coding.
 pub(super) enum Decoder {
     Gzip(Gzip),
     Deflate(Deflate),
@@ -132,10 +132,10 @@ pub(super) enum Decoder {
 }
 
 impl Decoder {
-    /// Creates the decoder of a body that may become `max_bytes` long.
+    /// Creates the decoder for a body of at most `max_bytes`.
     ///
     /// # Errors
-    /// The system has no memory left.
+    /// Out of memory.
     pub fn new(coding: Coding, max_bytes: u64) -> Result<Self, Fault> {
         Ok(match coding {
             Coding::Gzip => Self::Gzip(Gzip::new()),
@@ -145,10 +145,11 @@ impl Decoder {
         })
     }
 
-    /// Decodes what fits into `output`. No input, after a step that filled its output, asks for what is left of it.
+    /// Decodes as much as fits into `output`. If a step fills its output, call again, with empty input if need be, to
+    /// get the rest.
     ///
     /// # Errors
-    /// Says what is wrong with the coding.
+    /// The data is invalid.
     pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
         Ok(match self {
             Self::Gzip(gzip) => gzip.step(input, output)?,
@@ -158,7 +159,7 @@ impl Decoder {
         })
     }
 
-    /// Tells whether what came is whole, so that nothing needs to follow.
+    /// Tells whether the input so far is complete, so that the body may end here.
     pub fn is_whole(&self) -> bool {
         match self {
             Self::Gzip(gzip) => gzip.is_whole(),
@@ -169,12 +170,12 @@ impl Decoder {
     }
 }
 
-/// `deflate`: zlib or bare, told apart by the first two bytes as browsers do. What follows the stream is ignored, as
-/// they do too.
+/// `deflate`: zlib or raw, told apart by the first two bytes as in browsers. Data after the end of the stream is
+/// ignored, also as in browsers.
 pub(super) enum Deflate {
-    /// Fewer than two bytes came.
+    /// Fewer than two bytes were received.
     Undecided(Option<u8>),
-    /// The first two bytes are still to be inflated, or those that are left of them.
+    /// The decoder, the first two bytes, and how many of those it has consumed.
     Decided(Decompress, [u8; 2], usize),
     Ended,
 }
@@ -216,29 +217,29 @@ impl Deflate {
     }
 }
 
-/// RFC 1950 §2.2: the method, a window of at most 32 KiB, and the check bits. Bare deflate would begin with a stored
-/// block whose padding is not zero, which no encoder writes.
+/// Checks the zlib header (RFC 1950 §2.2): method, window of at most 32 KiB, check bits. A raw deflate stream matches
+/// only if it begins with a stored block with non-zero padding, which no encoder writes.
 fn is_zlib(cmf: u8, flg: u8) -> bool {
     cmf & 0x0f == 8 && cmf >> 4 <= 7 && u16::from_be_bytes([cmf, flg]).is_multiple_of(31)
 }
 
-/// `br`. What follows the stream is ignored, as browsers do.
+/// `br`. Data after the end of the stream is ignored, as in browsers.
 pub(super) struct Brotli {
     state: Box<BrotliState<Bounded, StandardAlloc, StandardAlloc>>,
     ended: bool,
 }
 
-/// Gives no more than so many bytes at once.
+/// An allocator that refuses allocations above a size.
 ///
-/// The decoder fills its window before it hands anything out, and makes that no larger than what the stream is about to
-/// fill: a few bytes would cost 16 MiB before any bound is asked.
+/// The decoder allocates its window, up to 16 MiB, before it produces the first byte, so a few bytes of input could
+/// cost that much before any bound on output applies.
 struct Bounded(usize);
 
 impl Allocator<u8> for Bounded {
     type AllocatedMemory = <StandardAlloc as Allocator<u8>>::AllocatedMemory;
 
     fn alloc_cell(&mut self, length: usize) -> Self::AllocatedMemory {
-        // Nothing is how an allocator refuses.
+        // An empty allocation tells the decoder that the allocation failed.
         if length > self.0 { Self::AllocatedMemory::default() } else { StandardAlloc::default().alloc_cell(length) }
     }
 
@@ -249,7 +250,7 @@ impl Brotli {
     fn new(max_window: usize) -> Self {
         let (bytes, words, codes) =
             (Bounded(max_window + BROTLI_SLACK), StandardAlloc::default(), StandardAlloc::default());
-        // Strict: without the extension that lets a stream ask for a window of 1 GiB.
+        // Strict mode excludes the extension for windows of up to 1 GiB.
         Self { state: Box::new(BrotliState::new_strict(bytes, words, codes)), ended: false }
     }
 
@@ -282,7 +283,7 @@ impl Brotli {
     }
 }
 
-/// `zstd`: one frame after the other.
+/// `zstd`: a sequence of frames.
 pub(super) struct Zstd {
     frames: raw::Decoder<'static>,
     between_frames: bool,

@@ -1,36 +1,36 @@
-//! Gzip: members one after the other (RFC 1952), each checked against its trailer. What follows the last one is
-//! ignored, as browsers do. Knows no bounds.
+//! Gzip: decodes a sequence of members (RFC 1952) and checks each against its trailer. Data after the last member is
+//! ignored, as in browsers. Bounds nothing.
 
 use flate2::{Crc, Decompress};
 
 use super::inflate::{Step, inflate};
 
-/// The state of a stream of members.
+/// The state of the decoder.
 pub(super) struct Gzip {
     part: Part,
-    /// The bytes of the present part that came, where it is only understood whole.
+    /// The bytes received of a header field or trailer that is parsed only when complete.
     held: Vec<u8>,
-    /// The header's flags whose fields are still to come.
+    /// Header flags whose fields have not been read yet.
     flags: u8,
     data: Decompress,
     crc: Crc,
 }
 
-/// What comes next.
+/// The part that is read next.
 enum Part {
-    /// The ten bytes that every member begins with.
+    /// The fixed ten bytes of a member's header.
     Fixed,
     ExtraLength,
     Extra(usize),
-    /// A name or a comment, up to its zero.
+    /// A file name or comment, terminated by a zero byte.
     Text,
-    /// Nobody writes it, and the trailer's covers what matters.
+    /// The CRC of the header: skipped, since no encoder writes it and the trailer's CRC covers the data.
     HeaderCrc,
     Data,
     Trailer,
-    /// Another member, or what is none.
+    /// Either another member or trailing data.
     Next,
-    /// What is no member.
+    /// Trailing data.
     Ignored,
 }
 
@@ -77,7 +77,7 @@ impl Gzip {
         matches!(self.part, Part::Next | Part::Ignored)
     }
 
-    /// Reads of headers and trailers what is there.
+    /// Parses headers and trailers from the available input.
     fn read_around_data(&mut self, rest: &mut &[u8]) -> Result<(), String> {
         match self.part {
             Part::Fixed => {
@@ -138,7 +138,7 @@ impl Gzip {
         Ok(())
     }
 
-    /// Goes on to the next field that the flags announce, or to the data.
+    /// Continues with the next field that the flags announce, or with the data.
     fn next_field(&mut self) {
         self.held.clear();
         let (field, part) = match self.flags {
@@ -152,7 +152,7 @@ impl Gzip {
         self.part = part;
     }
 
-    /// Holds bytes until there are as many as wanted, and tells whether there are.
+    /// Buffers bytes until `wanted` are there; tells whether they are.
     fn hold(&mut self, wanted: usize, rest: &mut &[u8]) -> bool {
         let (now, later) = rest.split_at(wanted.saturating_sub(self.held.len()).min(rest.len()));
         self.held.extend_from_slice(now);
@@ -161,7 +161,7 @@ impl Gzip {
     }
 }
 
-/// Returns the flags of a header.
+/// Checks a member's header and returns its flags.
 fn flags_of(header: &[u8]) -> Result<u8, String> {
     match *header {
         [a, b, ..] if [a, b] != MAGIC => Err("it does not begin as gzip does".into()),

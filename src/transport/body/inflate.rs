@@ -1,18 +1,18 @@
-//! Inflate: one step of a deflate stream (RFC 1951), on which the codings `gzip` and `deflate` stand. Knows no headers
-//! and no bounds.
+//! Inflate: one step of decoding a deflate stream (RFC 1951), used by the codings `gzip` and `deflate`. Knows no
+//! headers and no bounds.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// How far one step went.
+/// How many bytes one step read and produced.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Step {
-    /// Bytes taken from the input.
+    /// Bytes consumed from the input.
     pub read: usize,
-    /// Bytes made.
+    /// Bytes written to the output.
     pub made: usize,
 }
 
-/// Inflates a step; tells whether the stream ended with it.
+/// Decodes one step; tells whether the stream ended with it.
 pub(super) fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), String> {
     let (read, made) = (stream.total_in(), stream.total_out());
     let status = stream.decompress(input, output, FlushDecompress::None).map_err(|error| error.to_string())?;

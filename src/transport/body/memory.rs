@@ -1,4 +1,4 @@
-//! Memory: collects the pieces of bodies, and bounds the memory of all bodies together. Knows no network.
+//! Memory: collects the pieces of a body and bounds the memory of all bodies together. Knows no network.
 
 use std::{
     future::Future,
@@ -10,31 +10,31 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The first bytes of each body, which need no reservation, so that usual pages never wait for other bodies: nine in ten
-/// are smaller (HTTP Archive). With 64 in flight it comes to 16 MiB.
+/// The first bytes of each body need no reservation, so that ordinary pages never wait for other bodies: nine in ten
+/// are smaller than this (HTTP Archive). With 64 requests in flight this adds 16 MiB.
 pub const FREE: u64 = 256 << 10;
 
-/// A piece shares the buffer that the socket was read into. One of at most this length is copied, so that it does not keep
-/// the whole buffer in memory.
+/// Pieces up to this length are copied. A piece shares the socket's read buffer, and a small one would keep the whole
+/// buffer in memory.
 const SMALL: usize = 4 << 10;
 
 /// The memory that the bodies of one crawl share.
 ///
-/// A body that needs more when all is reserved waits, and we read no more from its server. If all bodies waited for each
-/// other none would ever end; so one of them may always go on past the bound, and the next one when it is done.
+/// When all memory is reserved, a body that needs more waits, and we stop reading from its server. If every body
+/// waited, none would ever finish; so one body at a time may exceed the bound.
 #[derive(Clone, Debug)]
 pub struct Bodies {
-    /// Bytes that are not reserved.
+    /// Unreserved bytes.
     left: Arc<Semaphore>,
-    /// The one place for a body that goes on past the bound.
+    /// Held by the one body that exceeds the bound.
     pass: Arc<Semaphore>,
 }
 
-/// A body as far as it has come. A body of one piece is not copied.
+/// A partly received body. A body of one piece is not copied.
 pub struct Gathered {
     bodies: Bodies,
     held: Reservation,
-    /// Bytes that have come and are not reserved yet.
+    /// Bytes received and not reserved yet.
     owed: u64,
     waiting: Option<Pin<Box<dyn Future<Output = Reservation>>>>,
     first: Bytes,
@@ -42,7 +42,7 @@ pub struct Gathered {
     length: u64,
 }
 
-/// The memory reserved for one body. It is free again when this is dropped.
+/// The memory reserved for one body; released on drop.
 #[derive(Debug, Default)]
 pub struct Reservation {
     bytes: Option<OwnedSemaphorePermit>,
@@ -50,14 +50,14 @@ pub struct Reservation {
 }
 
 impl Bodies {
-    /// Allows so many bytes in all, beside the [`FREE`] bytes of each body and those of the one that goes on past the
+    /// Creates a shared bound. It counts neither the first [`FREE`] bytes of each body nor the body that exceeds the
     /// bound.
     pub fn new(max_bytes: u64) -> Self {
         let most = usize::try_from(max_bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self { left: Semaphore::new(most).into(), pass: Semaphore::new(1).into() }
     }
 
-    /// Reserves memory for a body of a known length; waits until there is enough.
+    /// Reserves memory for a body of known length; waits until it is available.
     pub async fn hold(&self, length: u64) -> Reservation {
         let growth = length.saturating_sub(FREE);
         let mut held = Reservation::default();
@@ -82,7 +82,7 @@ impl Bodies {
 
     async fn wait_for(self, growth: u64) -> Reservation {
         let Self { left, pass } = self;
-        // Neither is ever closed, which is what an error would tell.
+        // The semaphores are never closed, so `acquire` never fails.
         tokio::select! {
             biased;
             bytes = left.acquire_many_owned(permits(growth)) => Reservation { bytes: bytes.ok(), pass: None },
@@ -92,7 +92,7 @@ impl Bodies {
 }
 
 impl Gathered {
-    /// Adds the next bytes; [`Gathered::poll_held`] says when there is memory for more.
+    /// Adds the next bytes. Before reading more, wait for [`Gathered::poll_held`].
     pub fn add(&mut self, piece: Bytes) {
         let length = self.length + piece.len() as u64;
         self.owed += length.saturating_sub(FREE.max(self.length));
@@ -106,7 +106,7 @@ impl Gathered {
         self.all.extend_from_slice(&piece);
     }
 
-    /// Ready when all bytes that came are reserved; tells whether it had to wait.
+    /// Ready when all received bytes are reserved; tells whether it had to wait.
     pub fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.waiting.is_none() {
             let owed = std::mem::take(&mut self.owed);
@@ -121,17 +121,17 @@ impl Gathered {
         Poll::Ready(true)
     }
 
-    /// Counts bytes that are kept beside the body, such as a copy of what was on the wire.
+    /// Counts bytes kept in addition to the body, such as the copy of the wire bytes.
     pub fn charge(&mut self, bytes: u64) {
         self.owed += bytes;
     }
 
-    /// Returns how many bytes came.
+    /// Returns how many bytes were received.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Takes the body and its reservation out.
+    /// Takes the body and its reservation.
     pub fn take(&mut self) -> (Bytes, Reservation) {
         let first = std::mem::take(&mut self.first);
         let body = match first.len() {
@@ -161,7 +161,7 @@ impl Reservation {
     }
 }
 
-/// A semaphore counts in 32 bits, which is more than any body may have.
+/// A semaphore counts permits in 32 bits, which exceeds any body's length.
 fn permits(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    /// Adds so many bytes; tells whether they had to wait, or nothing while they do.
+    /// Adds bytes; returns whether they had to wait, or `None` while they do.
     fn add(body: &mut Gathered, length: u64) -> Option<bool> {
         body.add(vec![7; usize::try_from(length).unwrap()].into());
         look(body)

@@ -1,5 +1,5 @@
-//! Body: takes the content codings off a body, within bounds. Knows no network: however the bytes are cut into pieces, the
-//! result is the same.
+//! Body: decodes the content codings of a body within bounds. Knows no network; the result does not depend on how the
+//! bytes are split into chunks.
 
 mod coding;
 mod gzip;
@@ -18,29 +18,29 @@ pub use self::{
 };
 use crate::{clock, duration_text, outcome::FetchError};
 
-/// How large a body may be, and what decoding it may cost.
+/// Bounds on the size of a body and the cost of decoding it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BodyLimits {
     /// The most bytes of a body: on the wire, decoded, and after each of several codings. 10 MiB by default: a hundred
-    /// times the usual page, and little enough for all that are in flight. Decoding costs this and the coding's window,
-    /// at most 8 MiB.
+    /// times an ordinary page, and small enough for all bodies in flight. Decoding uses this much memory and the
+    /// coding's window, which is at most 8 MiB.
     pub max_bytes: u64,
-    /// The most bytes of all bodies together that are being read or wait to be parsed. 64 MiB by default: a third of the
-    /// 200 MiB that a crawl is to stay under. Beyond it large bodies wait for each other, within their `whole` deadline;
-    /// the first 256 KiB of each never wait.
+    /// The most bytes of all bodies that are being received or wait to be parsed. 64 MiB by default: a third of the 200
+    /// MiB that a crawl should stay under. Beyond it large bodies wait for each other, within their `whole` deadline;
+    /// the first 256 KiB of each body never wait.
     pub max_in_flight_bytes: u64,
-    /// How many times larger than the bytes that came a coding may make them, once past the first MiB. 1,000 by
-    /// default: pages reach a few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's
-    /// limit of 1,032, one of brotli or zstd many thousands.
+    /// The largest expansion by a content coding, applied after the first decoded MiB. 1,000 by default: pages reach a
+    /// few dozen, a file of one repeated line some hundreds; a gzip bomb reaches its format's limit of 1,032, and
+    /// brotli or zstd bombs many thousands.
     pub max_ratio: u32,
     /// How long decoding may take. 10 s by default: a body made to be slow takes about a second for 10 MiB, and a busy
     /// machine may be ten times slower.
     #[serde(with = "duration_text")]
     pub max_time: Duration,
-    /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
-    /// it ([`Response::broken_off`](crate::response::Response::broken_off)). Not by default: half a page that looks
-    /// like a whole one is worse than an error.
+    /// Whether a body that fails to decode, or exceeds a bound, becomes a page with the part decoded before and a note
+    /// of the error ([`Response::broken_off`](crate::response::Response::broken_off)). Off by default: half a page that
+    /// looks complete is worse than an error.
     pub keep_partial: bool,
 }
 
@@ -56,25 +56,24 @@ impl Default for BodyLimits {
     }
 }
 
-/// The ratio is not asked before a coding has made as much: a MiB hurts nobody, and a short text that repeats itself is
-/// no bomb.
+/// The ratio applies only beyond this many decoded bytes: a MiB does no harm, and a short repetitive text is no bomb.
 const RATIO_FLOOR: u64 = 1 << 20;
 
-/// Bytes that a coding takes, and makes, at a time: the grain of the bounds. As much as the largest window of gzip, so
-/// that a page is a step or two.
+/// How many bytes a coding consumes and produces in one step: bounds are checked this often. Equal to gzip's largest
+/// window, so an ordinary page needs a step or two.
 const STEP: usize = 32 << 10;
 
-/// Takes the codings off a body, chunk by chunk. What it has made so far can be had at any time, also after an error.
+/// Decodes a body chunk by chunk. The output so far is available at any time, also after an error.
 pub struct BodyDecoder {
     layers: Vec<Layer>,
     out: Output,
 }
 
-/// One coding, and the bytes it made last.
+/// One coding and the output of its last step.
 struct Layer {
     coding: Coding,
-    /// Created when the first byte comes: an empty body has no coding, whatever its head says (answers to HEAD, 204, and
-    /// servers that name a coding and send nothing).
+    /// Created with the first byte. An empty body has no coding, whatever its head says: responses to HEAD, 204, and
+    /// servers that name a coding and send nothing.
     decoder: Option<Decoder>,
     made: Box<[u8]>,
     bytes_in: u64,
@@ -88,36 +87,36 @@ struct Output {
 }
 
 impl BodyDecoder {
-    /// Creates a decoder that takes `codings` off, the first first.
+    /// Creates a decoder that decodes `codings` in the given order.
     pub fn new(codings: Vec<Coding>, limits: BodyLimits) -> Self {
         let layers = codings.into_iter().map(Layer::new).collect();
         Self { layers, out: Output { bytes: Vec::new(), limits, began: None } }
     }
 
-    /// Takes the next bytes of the body.
+    /// Decodes the next bytes of the body.
     ///
     /// # Errors
-    /// The coding is broken, or a bound is met. Nothing more can be written then.
+    /// The data is invalid, or exceeds a bound. The decoder cannot be used further.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), FetchError> {
         chunk.chunks(STEP).try_for_each(|piece| pour(&mut self.layers, piece, &mut self.out))
     }
 
-    /// Tells that no more bytes come.
+    /// Ends the body.
     ///
     /// # Errors
-    /// The coding is cut short.
+    /// The data is incomplete.
     pub fn finish(&mut self) -> Result<(), FetchError> {
         let cut = self.layers.iter().find(|layer| layer.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()));
         cut.map_or(Ok(()), |layer| Err(layer.coding.broken("it ends too early")))
     }
 
-    /// Returns what was decoded.
+    /// Returns the decoded body.
     pub fn into_bytes(self) -> Bytes {
         self.out.bytes.into()
     }
 }
 
-/// Pours bytes through the layers into the output, each step within the bounds.
+/// Passes bytes through all codings to the output, step by step within the bounds.
 fn pour(layers: &mut [Layer], mut input: &[u8], out: &mut Output) -> Result<(), FetchError> {
     let Some((layer, rest)) = layers.split_first_mut() else { return out.add(input) };
     loop {
@@ -127,7 +126,7 @@ fn pour(layers: &mut [Layer], mut input: &[u8], out: &mut Output) -> Result<(), 
         if !made.is_empty() {
             pour(rest, made, out)?;
         }
-        // A step that fills its space may have more to give.
+        // A step that filled its buffer may have more output.
         if input.is_empty() && made.len() < layer.made.len() {
             return Ok(());
         }
@@ -139,7 +138,7 @@ impl Layer {
         Self { coding, decoder: None, made: Box::default(), bytes_in: 0, bytes_out: 0 }
     }
 
-    /// Decodes from the front of `input`, and returns how many bytes were made.
+    /// Decodes from the front of `input`; returns how many bytes were produced.
     fn step(&mut self, input: &mut &[u8], limits: &BodyLimits) -> Result<usize, FetchError> {
         let failed = |fault| self.coding.failed(fault);
         let decoder = match &mut self.decoder {
@@ -186,7 +185,7 @@ impl Output {
             return Err(FetchError::TooLarge(format!("over {max} bytes")));
         }
         if length > self.bytes.capacity() {
-            // Twice as much each time, and never more than the bound.
+            // Double the capacity, up to the bound.
             let most = usize::try_from(max).unwrap_or(usize::MAX);
             let capacity = (self.bytes.capacity() * 2).min(most).max(length);
             self.bytes.reserve_exact(capacity - self.bytes.len());

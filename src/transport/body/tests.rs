@@ -1,4 +1,4 @@
-//! Bodies whole, in pieces, cut, broken, and made to cost.
+//! Decoding: whole bodies, bodies in pieces, truncated and invalid ones, and bombs.
 
 use std::io::Write;
 
@@ -49,7 +49,7 @@ fn encode(coding: Coding, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Decodes in pieces that end at `cuts`.
+/// Decodes in chunks that end at `cuts`.
 fn decode_cut(codings: &[Coding], body: &[u8], cuts: &[usize], limits: BodyLimits) -> Result<Vec<u8>, FetchError> {
     let mut decoder = BodyDecoder::new(codings.to_vec(), limits);
     let mut from = 0;
@@ -65,7 +65,7 @@ fn decode(coding: Coding, body: &[u8]) -> Result<Vec<u8>, FetchError> {
     decode_cut(&[coding], body, &[], patient())
 }
 
-/// The default bounds, without the clock: a test may share its processor.
+/// The default bounds without the time limit: tests may share a processor.
 fn patient() -> BodyLimits {
     BodyLimits { max_time: Duration::from_secs(600), ..BodyLimits::default() }
 }
@@ -74,7 +74,7 @@ fn named(values: &[&str]) -> Result<Vec<Coding>, FetchError> {
     codings(values.iter().map(|value| value.as_bytes()))
 }
 
-/// Text that compresses, and noise that does not.
+/// Compressible text and incompressible noise.
 fn content() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
@@ -289,7 +289,7 @@ fn the_bound_is_exact_and_holds_for_every_layer() {
         let error = decode_cut(&[coding], &encoded, &[], limits(99_999)).unwrap_err();
         assert_eq!(error.key(), "too_large", "{coding}");
     }
-    // A hundred thousand empty members: nothing at the end, megabytes between.
+    // A hundred thousand empty members: the inner layer expands to megabytes, the outer result is empty.
     let hollow = gzip(&gzip(b"").repeat(100_000));
     let error = decode_cut(&[Coding::Gzip, Coding::Gzip], &hollow, &[], limits(1_000_000)).unwrap_err();
     assert_eq!(error.key(), "too_large");

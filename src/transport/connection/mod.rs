@@ -1,5 +1,5 @@
-//! Connection: what awc holds in its pool. Lets a request pass the gate before its first byte is written, and reads the
-//! answer into its exchange; awc sees of it only that it has come.
+//! Connection: what awc keeps in its pool. Makes a request pass its gate before the first byte is written, and reads
+//! the response into the request's exchange; awc only learns that it has been received.
 
 use std::{
     fmt, io,
@@ -24,24 +24,24 @@ use crate::outcome::FetchError;
 
 /// One connection to a server.
 pub struct Connection {
-    /// Shared with the registry of sockets, which closes it when it has been idle for too long.
+    /// Shared with the socket registry, which closes the connection when it idles too long.
     slot: Rc<Slot>,
     limits: WireLimits,
-    /// Bytes that came and were not read yet.
+    /// Bytes received and not parsed yet.
     received: BytesMut,
-    /// How the server's side ended, once it has.
+    /// How the server ended its side, if it did.
     ended: Option<Ended>,
     serving: Option<Serving>,
-    /// What is left of the answer that awc gets to read.
+    /// The rest of the synthetic response that awc reads.
     telling: &'static [u8],
-    /// Whether it has served a request before.
+    /// Whether the connection has served a request before.
     is_used: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     InOrder,
-    /// A reset, or TLS without its closing alert: what it cut off may have been the body's end or not.
+    /// Reset, or TLS ended without close_notify: the body may or may not be complete.
     BrokenOff,
 }
 
@@ -49,9 +49,9 @@ struct Serving {
     exchange: Rc<Exchange>,
     decoder: ResponseDecoder,
     sent: Sent,
-    /// What is to be written in another form than awc's: the head of a request that a proxy forwards.
+    /// Bytes to write instead of awc's: the head of a request that a proxy forwards.
     outgoing: BytesMut,
-    /// Whether the body is longer than wanted, and no more of it is read.
+    /// Whether the body exceeds the wanted length, so that no more is read.
     has_enough: bool,
 }
 
@@ -59,19 +59,19 @@ struct Serving {
 enum Sent {
     /// The request has not passed the gate.
     Nothing,
-    /// Some of the request, or all.
+    /// A part of the request, or all of it.
     Something,
-    /// The server answered, or closed, before the whole request was written; the rest is not sent.
+    /// The server responded or closed before the whole request was written; the rest is not sent.
     Enough,
 }
 
-/// As much as a socket usually has ready at once.
+/// What a socket usually has ready at once.
 const READ_SIZE: usize = 16 * 1024;
 
-/// What awc reads when an answer has come: one without a body, after which it keeps the connection.
+/// The synthetic response to awc after a complete one: no body, the connection is kept.
 const CAME_AND_KEPT: &[u8] = b"HTTP/1.1 200 \r\n\r\n";
 
-/// What awc reads when the connection must not be used again.
+/// The synthetic response to awc when the connection must not be reused.
 const CAME_AND_CLOSED: &[u8] = b"HTTP/1.1 200 \r\nconnection: close\r\n\r\n";
 
 impl Connection {
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Begins to serve the exchange that is being polled, if it is not the one served already.
+    /// Starts serving the exchange that is being polled, unless it is already being served.
     fn serve_current(&mut self) -> io::Result<&mut Serving> {
         let current = Exchange::current().ok_or_else(|| io::Error::other("a write without a permit"))?;
         let is_new = self.serving.as_ref().is_none_or(|serving| !Rc::ptr_eq(&serving.exchange, &current));
@@ -98,7 +98,7 @@ impl Connection {
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Writes awc's bytes, or what stands for them.
+    /// Writes awc's bytes, or their replacement.
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8], is_first: bool) -> Poll<io::Result<usize>> {
         if is_first && self.serving.as_ref().is_some_and(|serving| !serving.outgoing.is_empty()) {
             ready!(self.poll_outgoing_once(cx))?;
@@ -110,7 +110,7 @@ impl Connection {
         wrote
     }
 
-    /// Copies for a layer that archives what was written.
+    /// Copies written bytes for a layer that archives them.
     fn capture_written(&self, bytes: &[u8], wrote: &Poll<io::Result<usize>>) {
         if let (Poll::Ready(Ok(wrote)), Some(serving)) = (wrote, &self.serving) {
             serving.exchange.capture_written(bytes.get(..*wrote).unwrap_or(bytes));
@@ -147,7 +147,7 @@ impl Connection {
         }
     }
 
-    /// Reads the answer into its exchange: ready when it is whole, or as much of it came as is wanted.
+    /// Reads the response into its exchange; ready when it is complete, or as much was read as is wanted.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(serving) = self.serving.as_mut() else { return Poll::Ready(Ok(())) };
@@ -167,7 +167,7 @@ impl Connection {
         }
     }
 
-    /// Waits for more from the server, or for its end.
+    /// Waits for more bytes, or for the end of the connection.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let missing = self.serving.as_ref().map_or(0, |serving| serving.decoder.missing(self.received.len()));
         self.received.reserve(if missing == 0 { READ_SIZE } else { missing });
@@ -198,9 +198,10 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Reports a request as wholly written although it is not, where the server closed the connection or answered before
-    /// the request was written: a client that sees an early answer may stop writing (RFC 9112 §9.5). awc then reads the
-    /// answer, or the failure, as after any request; otherwise it would report a failed write and drop the answer.
+    /// Reports a request to awc as fully written although it is not, if the server closed the connection or responded
+    /// before the request was written: a client that sees an early response may stop writing (RFC 9112 §9.5). awc then
+    /// reads the response, or the failure, as after any request. Otherwise it would report a failed write and drop the
+    /// response.
     fn poll_unless_answered<T>(
         &mut self,
         wrote: Poll<io::Result<T>>,
@@ -216,7 +217,7 @@ impl Connection {
         Poll::Ready(Ok(all))
     }
 
-    /// Waits for an answer, or for the server's end, beside a write that waits.
+    /// While a write is pending, waits for an early response or the end of the connection.
     fn poll_early_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(serving) = self.serving.as_mut() else { return Poll::Pending };
@@ -227,8 +228,8 @@ impl Connection {
         }
     }
 
-    /// Looks, while no request is served, at what the server does: awc's pool does so to see whether the connection
-    /// still stands. Anything that comes now answers no question of ours.
+    /// Checks an idle connection for events; awc's pool does so to see whether the connection is alive. Anything
+    /// received now belongs to no request.
     fn poll_idle(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.poll_stream(|stream| stream.poll_read(cx, buffer)) {
             Poll::Ready(Err(_)) => Poll::Ready(Ok(())),
@@ -236,8 +237,8 @@ impl Connection {
         }
     }
 
-    /// Refuses a kept-alive connection on which the server did anything since the last response: closed it, or sent
-    /// bytes that would be read as the answer to the request about to be written.
+    /// Refuses a kept-alive connection that the server closed, or sent bytes on, since the last response: those would
+    /// be read as the response to the request about to be written.
     fn check_quiet(&self, exchange: &Exchange, cx: &mut Context<'_>) -> io::Result<()> {
         if self.is_used && self.poll_idle(cx, &mut ReadBuf::new(&mut [0])).is_ready() {
             exchange.lost();
@@ -246,7 +247,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the service of a request whose answer has come.
+    /// Ends the service of a request whose response is complete.
     fn settle(&mut self) {
         let Some(served) = self.serving.take() else { return };
         let is_quiet = self.received.is_empty() && self.ended.is_none();
@@ -268,7 +269,7 @@ impl Serving {
         Self { exchange, decoder, sent: Sent::Nothing, outgoing: BytesMut::new(), has_enough: false }
     }
 
-    /// Takes in what came.
+    /// Parses received bytes.
     fn read(&mut self, received: &mut BytesMut) -> io::Result<()> {
         while !self.has_enough {
             let read = self.decoder.read(received);
@@ -299,7 +300,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Rewrites the head of a request that a proxy forwards.
+    /// Rewrites the head of a request for a proxy that forwards it.
     fn rewrite(&mut self, head: &[u8]) -> io::Result<()> {
         let target = &self.exchange.target;
         let Some(proxy) = target.forwarder() else { return Ok(()) };
@@ -378,7 +379,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// awc asks for readiness only below its own TLS, which is not used here.
+/// awc asks for readiness only in its own TLS layer, which is not used.
 impl ActixStream for Connection {
     fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<Ready>> {
         Poll::Ready(Ok(Ready::READABLE))

@@ -1,4 +1,4 @@
-//! What a connection lets through, and what awc sees of it.
+//! What a connection writes, and what awc reads from it.
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
     Exchange::new(permit, Method::GET, target, extent, &Transport::new(shared))
 }
 
-/// A connection, the server's end of it, and its slot.
+/// Returns a connection, the server's end of it, and its slot.
 async fn connected(buffer: usize) -> (Connection, DuplexStream, Rc<Slot>) {
     let (ours, theirs) = duplex(buffer);
     let sockets = Sockets::new(SocketBudget::new(1), Duration::from_secs(60));
@@ -59,7 +59,7 @@ async fn write(connection: &mut Connection, exchange: &Rc<Exchange>, bytes: &[u8
     exchange.scope(poll_fn(|cx| Pin::new(&mut *connection).poll_write(cx, bytes))).await
 }
 
-/// Reads until awc would know that the answer has come; returns what awc sees, and the body.
+/// Reads until awc would see the end of the response; returns what awc sees, and the body.
 async fn read(connection: &mut Connection, exchange: &Rc<Exchange>) -> io::Result<(&'static str, Bytes)> {
     let mut seen = vec![0; 1_000];
     let length = exchange.scope(connection.read(&mut seen)).await?;
@@ -116,7 +116,7 @@ fn what_comes_on_an_idle_connection_is_no_answer_and_the_request_stays_unsent() 
     });
 }
 
-/// It was taken for a connection that died, and the request was sent a second time.
+/// Regression: this was treated as a lost connection, and the request was sent twice.
 #[test]
 fn a_server_that_is_silent_has_not_died() {
     actix_rt::System::new().block_on(async {

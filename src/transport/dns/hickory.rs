@@ -1,4 +1,4 @@
-//! HickoryLookUp: asks the name servers that the system is set up with, and heeds how long their answers hold.
+//! HickoryLookUp: queries the system's name servers directly and respects the TTL of their answers.
 
 use std::{fmt, io, sync::Arc, thread, time::Duration};
 
@@ -15,30 +15,30 @@ use super::{LookUp, NEGATIVE_TTL, names::Ticket};
 use crate::clock;
 use crate::error::{Error, Result};
 
-/// Asks name servers, on a thread of its own.
+/// Queries name servers on a thread of its own.
 pub struct HickoryLookUp {
-    /// Unbounded as a queue, bounded by what it holds: there is one ticket for each name that somebody waits for, or
-    /// that waits for its turn to be called off.
+    /// Unbounded as a channel, bounded by its content: one ticket for each name that someone waits for, plus abandoned
+    /// ones that have not been removed yet.
     tickets: mpsc::UnboundedSender<Ticket>,
 }
 
-/// The most look-ups at a time: each may open two sockets, for IPv4 and for IPv6, beside those of the crawl.
+/// The most concurrent look-ups. Each may open two sockets, for IPv4 and IPv6, in addition to the crawl's.
 const MAX_AT_ONCE: usize = 128;
 
-/// The longest that an answer is believed: a site that moves is found again within the hour, whatever its TTL was.
+/// The longest time that an answer is cached: a site that moves is found within the hour, whatever its TTL.
 const MAX_TTL: Duration = Duration::from_secs(3600);
 
 impl HickoryLookUp {
-    /// Starts the thread. It ends with this value, when its last look-up does.
+    /// Starts the thread. It ends after this value is dropped and the last look-up is done.
     ///
     /// # Errors
-    /// The system tells no name server, or refuses the thread.
+    /// The system configures no name server, or cannot start the thread.
     pub fn new() -> Result<Self> {
         Self::start(TokioResolver::builder_tokio().map_err(unable)?)
     }
 
     fn start(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<Self> {
-        // What is remembered is remembered once, where it is bounded.
+        // Answers are cached in one place only, `Names`, which is bounded.
         builder.options_mut().cache_size = 0;
         let resolver = builder.build().map_err(unable)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::Start)?;
@@ -57,7 +57,7 @@ fn unable(error: impl fmt::Display) -> Error {
 
 impl LookUp for HickoryLookUp {
     fn look_up(&self, ticket: Ticket) {
-        // A thread that is gone drops the ticket, which tells those who wait.
+        // If the thread has ended, the ticket is dropped, which notifies the waiters.
         drop(self.tickets.send(ticket));
     }
 }
@@ -76,7 +76,7 @@ async fn serve(resolver: Arc<TokioResolver>, mut tickets: mpsc::UnboundedReceive
 }
 
 async fn look_up(resolver: &TokioResolver, ticket: Ticket) {
-    // A name with a dot is whole; only single labels are tried with the machine's search domains.
+    // A name with a dot is absolute; only single labels use the machine's search domains.
     let name = if ticket.name().contains('.') { format!("{}.", ticket.name()) } else { ticket.name().to_owned() };
     let answer = resolver.lookup_ip(name.as_str()).await;
     let now = clock::now();
@@ -89,7 +89,7 @@ async fn look_up(resolver: &TokioResolver, ticket: Ticket) {
     }
 }
 
-/// What hickory says of a negative answer is the answer itself, over many words.
+/// Shortens hickory's description of a negative answer to its response code.
 fn in_words(error: &NetError) -> String {
     match error {
         error if error.is_nx_domain() => "no such host".to_owned(),
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
     use crate::transport::dns::{Overrides, Resolver};
 
-    /// A name server that gives every name 192.0.2.7 for a day, except that it does not know `none…`, and never answers
-    /// for `slow…`.
+    /// A name server that answers 192.0.2.7 with a TTL of a day, denies names that begin with `none`, and never answers
+    /// names that begin with `slow`.
     fn name_server(asked: Arc<AtomicUsize>) -> SocketAddr {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
@@ -130,7 +130,7 @@ mod tests {
                 answer.extend([0x81, 0x80 | code, 0, 1, 0, answers * u8::from(code == 0), 0, 0, 0, 0]);
                 answer.extend(question);
                 if answer[7] == 1 {
-                    // The name asked for, A, IN, 86,400 s, four bytes.
+                    // The queried name, A, IN, 86,400 s, four bytes.
                     answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 1, 0x51, 0x80, 0, 4, 192, 0, 2, 7]);
                 }
                 socket.send_to(&answer, client).unwrap();

@@ -1,4 +1,4 @@
-//! Resolver: looks up the addresses of hosts. Does not judge them: `dial` checks the very address that it connects to.
+//! Resolver: looks up the addresses of hosts. Does not check them: `dial` checks each address it connects to.
 
 #[cfg(feature = "hickory")]
 mod hickory;
@@ -21,11 +21,11 @@ use self::{
 };
 use crate::{clock, error::Result, outcome::FetchError};
 
-/// Looks up addresses for all arbiters of one crawl. Cloning is cheap, and clones share one cache.
+/// Looks up addresses for all arbiters of one crawl. Cloning is cheap; clones share one cache.
 ///
-/// Asked in this order: the host itself if it is an IP address, the [`Overrides`], RFC 6761 for `localhost`, the
-/// cache, and then the operating system (with the feature `hickory`, the name servers). Those who ask for the same name at
-/// a time share one look-up.
+/// Sources, in this order: the host itself if it is an IP address, the [`Overrides`], RFC 6761 for `localhost`, the
+/// cache, and then the operating system (with the feature `hickory`, the name servers). Concurrent requests for the
+/// same name share one look-up.
 #[derive(Clone)]
 pub struct Resolver {
     overrides: Arc<Overrides>,
@@ -33,9 +33,9 @@ pub struct Resolver {
     look_up: Arc<dyn LookUp>,
 }
 
-/// A way to look names up.
+/// A backend that looks names up.
 trait LookUp: Send + Sync {
-    /// Begins to look a name up and returns at once; the ticket is filled in time, from whatever thread.
+    /// Starts a look-up and returns at once; the ticket is filled later, from any thread.
     fn look_up(&self, ticket: Ticket);
 }
 
@@ -44,7 +44,7 @@ fn look_up(threads: Handle) -> Arc<dyn LookUp> {
     Arc::new(SystemLookUp::new(threads))
 }
 
-/// Falls back on the system where that tells no name server, as in a container without a network.
+/// Uses the system's resolver if no name server is configured, as in a container without a network.
 #[cfg(feature = "hickory")]
 fn look_up(threads: Handle) -> Arc<dyn LookUp> {
     match hickory::HickoryLookUp::new() {
@@ -56,19 +56,19 @@ fn look_up(threads: Handle) -> Arc<dyn LookUp> {
     }
 }
 
-/// The most names that are remembered, about 200 bytes each: enough for every connection that an hour's crawl keeps
-/// opening anew, since a connection is kept alive longer than most look-ups are worth.
+/// The most cached names, about 200 bytes each: enough for an hour of new connections, since idle connections outlive
+/// most cache entries.
 const MAX_NAMES: usize = 10_000;
 
-/// How long a failure is remembered: long enough that a page of links to a dead host costs one look-up, short enough
-/// that the first retry asks again.
+/// How long a failure is cached: long enough that a page of links to a dead host costs one look-up, short enough that
+/// the first retry asks again.
 const NEGATIVE_TTL: Duration = Duration::from_secs(5);
 
 impl Resolver {
     /// Creates a resolver; look-ups block on `threads`.
     ///
     /// # Errors
-    /// Shows how to write the override that is wrong.
+    /// An override is invalid; the message shows the right form.
     pub fn new(overrides: &[String], threads: Handle) -> Result<Self> {
         let overrides = Overrides::parse(overrides)?;
         Ok(Self::with(overrides, look_up(threads)))
@@ -78,12 +78,13 @@ impl Resolver {
         Self { overrides: overrides.into(), names: Names::new(MAX_NAMES), look_up }
     }
 
-    /// Returns the addresses of a host as a URL writes it, in the order that they were told.
+    /// Returns the addresses of a host as written in a URL, in the order received.
     ///
-    /// Has no time-out of its own. A caller who gives up does not end the look-up for others who wait for the same name.
+    /// Has no time-out of its own. A caller that gives up does not end the look-up for others waiting for the same
+    /// name.
     ///
     /// # Errors
-    /// [`FetchError::Dns`] where the host has no address, or none could be had.
+    /// [`FetchError::Dns`] if the host has no address, or the look-up failed.
     pub async fn resolve(&self, host: &str, port: u16) -> std::result::Result<Vec<SocketAddr>, FetchError> {
         if let Some(literal) = parse_literal(host) {
             return Ok(vec![(literal, port).into()]);
@@ -93,7 +94,7 @@ impl Resolver {
             return Ok(given);
         }
         if name == "localhost" || name.ends_with(".localhost") {
-            // RFC 6761 §6.3: such names never leave the machine.
+            // RFC 6761 §6.3: these names are never resolved over the network.
             return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
         }
         let found = match self.names.ask(&name, clock::now()) {
@@ -112,7 +113,7 @@ impl Resolver {
     }
 }
 
-/// Reads an IP address as URLs write it.
+/// Parses an IP address as URLs write it.
 fn parse_literal(host: &str) -> Option<IpAddr> {
     let inner = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
     inner.unwrap_or(host).parse().ok()
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
     use crate::transport::{address::AddressGuard, dial::dial};
 
-    /// Answers with 192.0.2.1, except for names that begin with "slow": their tickets it keeps.
+    /// Answers 192.0.2.1, except for names that begin with "slow", whose tickets it keeps.
     #[derive(Default)]
     struct Fake {
         asked: AtomicUsize,
@@ -219,7 +220,7 @@ mod tests {
         assert_eq!(fake.asked.load(Ordering::SeqCst), 2, "slow.test and quick.test");
     }
 
-    /// DNS rebinding: a public address when it is looked at, a private one when it is connected to.
+    /// DNS rebinding: the name has a public address when it is checked, and a private one when it is connected to.
     #[tokio::test]
     async fn a_name_whose_second_answer_is_private_is_refused_then() {
         let allowed = std::net::TcpListener::bind("127.0.0.41:0").unwrap();

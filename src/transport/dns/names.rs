@@ -1,4 +1,4 @@
-//! Names: the cache of host addresses, and the look-ups that are under way. Knows no name server.
+//! Names: the cache of host addresses and the look-ups in progress. Knows no name server.
 
 use std::{
     collections::HashMap,
@@ -20,9 +20,10 @@ pub struct Names {
 
 #[derive(Default)]
 struct State {
-    /// Look-ups under way. Each has one [`Ticket`], so their number is bounded by those who wait and by the threads.
+    /// Look-ups in progress. Each has one [`Ticket`], so the waiters and the threads bound their number.
     sought: HashMap<Arc<str>, watch::Sender<Option<Found>>>,
-    /// Two generations: when `young` is full it becomes `old`, and what was in `old` and never asked for is forgotten.
+    /// Two generations: when `young` is full it becomes `old`, and entries of the former `old` that were not used since
+    /// are dropped.
     young: HashMap<Arc<str>, Entry>,
     old: HashMap<Arc<str>, Entry>,
 }
@@ -32,20 +33,20 @@ struct Entry {
     until: Instant,
 }
 
-/// What is known of a name.
+/// The state of a name.
 pub enum Resolution {
-    /// Its addresses, or that it has none.
+    /// Its cached addresses, or the cached failure.
     Cached(Found),
-    /// A look-up is under way.
+    /// A look-up is in progress.
     Pending(Waiting),
-    /// Nothing is known: the caller starts a look-up with the ticket, and waits as all others do.
+    /// Not cached: the caller starts a look-up with the ticket, and waits like all others.
     Missing(Ticket, Waiting),
 }
 
-/// Waits for a look-up that somebody began. Dropping it gives up this wait and no other.
+/// Waits for a look-up in progress. Dropping it abandons this wait only.
 pub struct Waiting(watch::Receiver<Option<Found>>);
 
-/// The duty to look a name up. Dropped unfilled, it tells all who wait that nothing was found.
+/// The obligation to look a name up. Dropped unfilled, it reports a failure to all waiters.
 pub struct Ticket {
     name: Arc<str>,
     names: Arc<Names>,
@@ -53,12 +54,12 @@ pub struct Ticket {
 }
 
 impl Names {
-    /// Remembers at most `most` names.
+    /// Creates a cache of at most `most` names.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), most })
     }
 
-    /// Tells what is known of a name.
+    /// Returns the state of a name.
     pub fn ask(self: &Arc<Self>, name: &str, now: Instant) -> Resolution {
         let mut state = self.state();
         if let Some(found) = state.recall(name, now, self.most) {
@@ -74,7 +75,7 @@ impl Names {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No step of ours panics halfway; a cache that is only half right would at worst ask again.
+        // No code under the lock panics midway; even a partly updated cache would only ask again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,7 +104,7 @@ impl State {
 }
 
 impl Waiting {
-    /// Waits for the answer.
+    /// Waits for the result.
     pub async fn found(mut self) -> Found {
         let lost = || Err("the look-up was given up".into());
         match self.0.wait_for(Option::is_some).await {
@@ -114,15 +115,15 @@ impl Waiting {
 }
 
 impl Ticket {
-    /// Returns the name that is to be looked up.
+    /// Returns the name to look up.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Hands the ticket back if somebody still waits; else the look-up is called off.
+    /// Returns the ticket if anyone still waits for it; otherwise cancels the look-up.
     pub fn if_wanted(mut self) -> Option<Self> {
         let names = self.names.clone();
-        // Under the lock, so that nobody begins to wait in between.
+        // Checked under the lock, so that no waiter joins in between.
         let mut state = names.state();
         if state.sought.get(&self.name).is_some_and(|sought| sought.receiver_count() > 0) {
             return Some(self);
@@ -132,7 +133,7 @@ impl Ticket {
         None
     }
 
-    /// Tells the answer to all who wait, and remembers it for `ttl`.
+    /// Sends the result to all waiters and caches it for `ttl`.
     pub fn fill(mut self, found: Found, ttl: Duration, now: Instant) {
         self.filled = true;
         let mut state = self.names.state();

@@ -1,4 +1,4 @@
-//! Overrides: hosts whose addresses are given, as curl's `--resolve` does. Knows no name server.
+//! Overrides: hosts with fixed addresses, as with curl's `--resolve`. Knows no name server.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use url::Host;
 
 use crate::error::Error;
 
-/// Hosts whose addresses are given, one rule each:
+/// Hosts with fixed addresses, one rule each:
 ///
 /// | rule | meaning |
 /// |---|---|
@@ -17,27 +17,27 @@ use crate::error::Error;
 /// | `HOST:ADDRESS:PORT` | `HOST` is at `ADDRESS`, on `PORT` whatever the URL says |
 /// | `HOST:PORT:ADDRESS` | as curl writes it: only URLs on `PORT` are led to `ADDRESS` |
 ///
-/// An IPv6 address stands in brackets, and several addresses are divided by commas: they are tried as if a name server
-/// had given them. `*.test` stands for every name below `test`, at any depth, and not for `test` itself, as in name
-/// servers and certificates; `*` alone stands for every name. The most exact rule wins, and of two equal ones the
-/// later. IP addresses in URLs are never led elsewhere.
+/// An IPv6 address is written in brackets. Several addresses are separated by commas and tried as if a name server had
+/// returned them. `*.test` matches every name below `test`, at any depth, but not `test` itself, as in name servers and
+/// certificates; `*` alone matches every name. The most specific rule wins; of equally specific ones, the later. IP
+/// addresses in URLs are never replaced.
 #[derive(Debug, Default)]
 pub struct Overrides(HashMap<String, Vec<Rule>>);
 
 #[derive(Debug)]
 struct Rule {
-    /// The port of the URLs that it is for; `None` for all.
+    /// The URL port to which the rule applies; `None` for every port.
     on: Option<u16>,
     addresses: Vec<IpAddr>,
-    /// The port that is connected to; `None` for the URL's.
+    /// The port to connect to; `None` for the URL's.
     port: Option<u16>,
 }
 
 impl Overrides {
-    /// Reads rules.
+    /// Parses rules.
     ///
     /// # Errors
-    /// Shows how to write the rule that is wrong.
+    /// A rule is invalid; the message shows the right form.
     pub fn parse<T: AsRef<str>>(rules: &[T]) -> Result<Self, Error> {
         let mut overrides = Self::default();
         for text in rules.iter().map(AsRef::as_ref) {
@@ -49,13 +49,13 @@ impl Overrides {
             let rules = overrides.0.entry(host).or_default();
             rules.retain(|other| other.on != rule.on);
             rules.push(rule);
-            // Those for one port are more exact than those for all.
+            // A rule for one port is more specific than one for all.
             rules.sort_by_key(|rule| rule.on.is_none());
         }
         Ok(overrides)
     }
 
-    /// Returns where a host is, if a rule says so. `name` is lower-case and without a trailing dot.
+    /// Returns the addresses that a rule gives a host, if any. `name` is lower-case and without a trailing dot.
     pub fn find(&self, name: &str, port: u16) -> Option<Vec<SocketAddr>> {
         if self.0.is_empty() {
             return None;
@@ -78,7 +78,7 @@ fn parse(text: &str) -> Result<(String, Rule), String> {
         _ => (None, place),
     };
     let (addresses, port) = match place.rsplit_once(':') {
-        // A colon within brackets divides nothing.
+        // A colon within brackets is no separator.
         Some((addresses, port)) if !port.ends_with(']') => (addresses, Some(parse_port(port)?)),
         _ => (place, None),
     };
@@ -89,7 +89,7 @@ fn parse(text: &str) -> Result<(String, Rule), String> {
     Ok((host, Rule { on, addresses, port }))
 }
 
-/// Returns the host as URLs have it: lower-case, in punycode, without a trailing dot.
+/// Returns the host as in URLs: lower-case, in Punycode, without a trailing dot.
 fn parse_host(text: &str) -> Result<String, String> {
     if text == "*" {
         return Ok(text.to_owned());

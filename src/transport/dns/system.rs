@@ -1,4 +1,4 @@
-//! SystemLookUp: looks names up with getaddrinfo, on threads that may block.
+//! SystemLookUp: resolves names with getaddrinfo, on threads that may block.
 
 use crate::clock;
 use std::{
@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use super::{LookUp, NEGATIVE_TTL, names::Ticket};
 
-/// Asks getaddrinfo: hosts file, name servers and whatever else the machine is set up with.
+/// Calls getaddrinfo, which uses the hosts file, name servers and whatever else the machine is configured with.
 pub struct SystemLookUp {
     threads: Handle,
     queue: Arc<Mutex<Queue>>,
@@ -24,11 +24,11 @@ struct Queue {
     working: usize,
 }
 
-/// The most look-ups at a time. A name whose servers are dead keeps a thread for half a minute, so there are many;
-/// half of the threads that block stay free for parsing.
+/// The most concurrent look-ups. A name whose servers are down blocks a thread for half a minute, hence the large
+/// number; half of the blocking threads remain for parsing.
 const MAX_AT_ONCE: usize = 128;
 
-/// How long an answer is good for, since getaddrinfo does not say: what Chromium and Firefox take.
+/// How long an answer is cached, as in Chromium and Firefox: getaddrinfo does not report the TTL.
 const TTL: Duration = Duration::from_secs(60);
 
 impl SystemLookUp {
@@ -52,8 +52,8 @@ impl LookUp for SystemLookUp {
 }
 
 impl Queue {
-    /// Drops the tickets that nobody waits for any more. All requests have the same time-out, so those stand in front;
-    /// what remains is at most as long as the number of requests under way.
+    /// Drops the tickets that no one waits for any more. All requests have the same time-out, so those are at the
+    /// front; the rest are at most as many as the requests in progress.
     fn drop_unwanted(&mut self) {
         while let Some(ticket) = self.tickets.pop_front() {
             if let Some(wanted) = ticket.if_wanted() {
@@ -76,8 +76,7 @@ impl Queue {
 fn work(queue: &Mutex<Queue>) {
     loop {
         let Some(ticket) = lock(queue).next() else { return };
-        // The port is of no consequence; asking with one gives each address once, where asking without gives it once
-        // for every kind of socket.
+        // The port is not used; with one, getaddrinfo returns each address once, without one once for each socket type.
         let found = match (ticket.name(), 0).to_socket_addrs() {
             Ok(addresses) => Ok(addresses.map(|address| address.ip()).collect()),
             Err(error) => Err(error.to_string().into()),
@@ -88,7 +87,7 @@ fn work(queue: &Mutex<Queue>) {
 }
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    // Nothing that is done under it panics.
+    // No code under the lock can panic.
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

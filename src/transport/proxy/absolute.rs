@@ -1,13 +1,13 @@
-//! Absolute: rewrites a request for a proxy that forwards plain HTTP, whose target is the absolute URL (RFC 9112 §3.2.2).
-//! awc writes only the form for origin servers.
+//! Absolute: rewrites a plain HTTP request to the absolute form that forwarding proxies need (RFC 9112 §3.2.2). awc
+//! writes only the origin form.
 
 use bytes::BytesMut;
 
 use super::Proxy;
 use crate::transport::wire::Head;
 
-/// Rewrites the beginning of a request to `host:port`, which holds the whole first line: its target becomes absolute,
-/// and the proxy's credentials follow it. `None` if it does not begin as requests do.
+/// Rewrites the first bytes of a request to `host:port`, which must include the whole request line: the target becomes
+/// absolute, and the proxy's credentials are added. `None` if the bytes do not start with a request line.
 pub fn absolute(head: &[u8], proxy: &Proxy, host: &str, port: u16) -> Option<BytesMut> {
     let space = head.iter().position(|byte| *byte == b' ')?;
     let (method, rest) = head.split_at_checked(space + 1)?;
@@ -28,7 +28,7 @@ pub fn absolute(head: &[u8], proxy: &Proxy, host: &str, port: u16) -> Option<Byt
     Some(rewritten)
 }
 
-/// Tells why a proxy did not forward a request; `None` where the answer is the server's.
+/// Returns why a proxy refused to forward a request; `None` if the response is the server's.
 pub fn refusal(head: &Head, proxy: &Proxy) -> Option<String> {
     let is = |name, begins: &str| {
         head.headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with(begins))
@@ -36,7 +36,7 @@ pub fn refusal(head: &Head, proxy: &Proxy) -> Option<String> {
     match head.status.as_u16() {
         407 if proxy.credentials.is_none() => Some(format!("{proxy} asks for credentials (407)")),
         407 => Some(format!("{proxy} refuses the credentials (407)")),
-        // What tinyproxy says in its own name to a wrong password (seen with 1.11).
+        // tinyproxy's own response to a wrong password (seen with 1.11).
         401 if is("server", "tinyproxy") && !head.headers.contains_key("via") => {
             Some(format!("{proxy} refuses the credentials (401)"))
         }

@@ -1,20 +1,20 @@
-//! Connect: a tunnel through an HTTP proxy (RFC 9110 §9.3.6). Knows nothing of what goes through it.
+//! Connect: opens a tunnel through an HTTP proxy (RFC 9110 §9.3.6). Does not know what the tunnel carries.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Proxy;
 use crate::transport::stream::Stream;
 
-/// The longest head of an answer to `CONNECT` that is read: what servers allow in a request.
+/// The longest head of a response to `CONNECT`: what servers accept in a request.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// The most headers of such an answer: they are skipped.
+/// The most headers of such a response; they are ignored.
 const MAX_HEADERS: usize = 64;
 
-/// Asks the proxy for a tunnel to `host:port`.
+/// Opens a tunnel to `host:port`.
 ///
 /// # Errors
-/// What the proxy said, or did, instead.
+/// The proxy's refusal, or its protocol error.
 pub async fn connect(stream: &mut dyn Stream, proxy: &Proxy, host: &str, port: u16) -> Result<(), String> {
     let credentials = proxy.credentials.as_ref();
     let authorization = credentials.map(|credentials| format!("Proxy-Authorization: {}\r\n", credentials.header()));
@@ -30,12 +30,12 @@ pub async fn connect(stream: &mut dyn Stream, proxy: &Proxy, host: &str, port: u
         }
         match status(&received)? {
             Some((status, length)) if (200..300).contains(&status) => {
-                // What follows would be taken for words of the site, which speaks only when spoken to.
+                // Further bytes would be read as the site's, but no site sends anything before a request.
                 let clean = received.len() == length;
                 return if clean { Ok(()) } else { Err("it sent more than an answer to CONNECT".to_owned()) };
             }
             Some((407, _)) if proxy.credentials.is_none() => return Err("it asks for credentials (407)".to_owned()),
-            // tinyproxy says 401 to a wrong password.
+            // tinyproxy answers 401 to a wrong password.
             Some((status @ (401 | 407), _)) => return Err(format!("it refuses the credentials ({status})")),
             Some((status, _)) => return Err(format!("it refuses to connect to {host}:{port} ({status})")),
             None if received.len() > MAX_HEAD => return Err("its answer to CONNECT does not end".to_owned()),
@@ -44,7 +44,7 @@ pub async fn connect(stream: &mut dyn Stream, proxy: &Proxy, host: &str, port: u
     }
 }
 
-/// Reads the status of a head and its length; `None` while it is not complete.
+/// Parses the status and the length of a head; `None` while it is incomplete.
 fn status(received: &[u8]) -> Result<Option<(u16, usize)>, String> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);

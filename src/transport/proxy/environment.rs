@@ -1,4 +1,4 @@
-//! Environment: the proxies that the environment's variables name, read as curl reads them.
+//! Environment: the proxies named by environment variables, interpreted as by curl.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     transport::host_pattern::bare,
 };
 
-/// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+/// The contents of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     http: Option<Arc<Proxy>>,
@@ -20,11 +20,11 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads the variables; in lower case they go first. `HTTP_PROXY` is not read where `REQUEST_METHOD` says that this
-    /// is a CGI program: a client could set it there with a header called `Proxy`.
+    /// Reads the variables; lower-case names have priority. `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: this is
+    /// a CGI program then, and a client could set the variable with a `Proxy` header.
     ///
     /// # Errors
-    /// Names the variable that is no proxy.
+    /// Names the variable that is invalid.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let is_cgi = get("REQUEST_METHOD").is_some();
         let given = |name: &str| get(name).filter(|value| !value.is_empty());
@@ -55,13 +55,13 @@ impl Environment {
         proxy.as_ref().filter(|_| !self.without.holds(host))
     }
 
-    /// Returns every proxy that it names.
+    /// Returns all proxies.
     pub fn proxies(&self) -> impl Iterator<Item = &Arc<Proxy>> {
         self.http.iter().chain(&self.https)
     }
 }
 
-/// The hosts that are reached without a proxy: names with all below them, addresses and networks, or `*` for all.
+/// The hosts that need no proxy: names with all names below them, addresses and networks, or `*` for all.
 #[derive(Clone, Debug, Default)]
 struct NoProxy(Vec<Entry>);
 

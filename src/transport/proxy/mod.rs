@@ -1,8 +1,8 @@
-//! Proxy: one server that carries requests to others. Knows how it is written and spoken to, not which is chosen.
+//! Proxy: a server that forwards requests to others. Knows its notation and protocol, not when it is used.
 //!
-//! Names are resolved by the proxy, with `socks5://` by us. What a proxy resolves the address guard cannot see:
-//! it checks addresses in URLs, `localhost`, and what we resolve ourselves. A proxy for URLs that strangers wrote should
-//! have rules of its own.
+//! The proxy resolves names, except with `socks5://`, where we do. The address guard cannot see what a proxy resolves:
+//! it checks literal addresses, names known to be private, and addresses that we resolve ourselves. A proxy for
+//! untrusted URLs should have rules of its own.
 
 mod absolute;
 mod connect;
@@ -26,8 +26,8 @@ pub(super) use self::{
 };
 use super::basic::Basic;
 
-/// A proxy as it is written: `http://name:password@host:port`, `https://…`, `socks5://…` (we resolve names),
-/// `socks5h://…` (the proxy does), or `direct` for none. Its `Debug` and `Display` hide the password.
+/// The text of a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (we resolve names), `socks5h://…`
+/// (the proxy resolves them), or `direct` for none. Its `Debug` and `Display` hide the password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProxyUrl(String);
@@ -35,25 +35,25 @@ pub struct ProxyUrl(String);
 /// A proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// How it is spoken to.
+    /// Its protocol.
     pub protocol: Protocol,
     /// Its host; an IPv6 address has its brackets.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// As whom.
+    /// The credentials for the proxy.
     pub credentials: Option<Basic>,
     id: u64,
 }
 
-/// How a proxy is spoken to.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP: `CONNECT` for https, requests in absolute form for http (RFC 9110 §9.3.6, RFC 9112 §3.2.2).
     Http,
-    /// The same over TLS.
+    /// The same over TLS to the proxy.
     Https,
-    /// SOCKS 5 (RFC 1928); `remote_names` tells whether the proxy resolves names.
+    /// SOCKS 5 (RFC 1928).
     Socks5 {
         /// Whether the proxy resolves names.
         remote_names: bool,
@@ -61,7 +61,7 @@ pub enum Protocol {
 }
 
 impl Proxy {
-    /// Returns what tells it from others, its credentials included.
+    /// Returns a hash that identifies the proxy, including its credentials.
     pub fn id(&self) -> u64 {
         self.id
     }
@@ -76,7 +76,7 @@ impl FromStr for Proxy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // The text may hold a password: only what is wrong with it is said.
+        // The text may contain a password: the message never repeats it.
         let form = "write it as http://host:port, socks5://host:port or socks5h://name:password@host:port";
         let url = Url::parse(text).map_err(|error| format!("it is no URL ({error}); {form}"))?;
         let (protocol, port) = match url.scheme() {
@@ -113,15 +113,15 @@ impl fmt::Display for Proxy {
 }
 
 impl ProxyUrl {
-    /// Takes a proxy as it is written.
+    /// Creates a proxy from its text, unchecked.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Reads it; `None` for `direct`.
+    /// Parses the text; `None` for `direct`.
     ///
     /// # Errors
-    /// Says what is wrong, without the password.
+    /// Says what is invalid, without the password.
     pub fn parse(&self) -> Result<Option<Proxy>, String> {
         if self.0 == "direct" { Ok(None) } else { self.0.parse().map(Some) }
     }

@@ -1,4 +1,4 @@
-//! Proxies: which one a request goes through, and which ones rest. Knows no connections.
+//! Proxies: chooses the proxy of each request and backs off from failing ones. Knows no connections.
 
 use std::{
     collections::HashMap,
@@ -20,12 +20,12 @@ use crate::{
     transport::host_pattern::HostPattern,
 };
 
-/// Which requests go through which proxies. A request's own proxy goes first, then the first of `overrides` that
-/// matches, then `via`, then the environment.
+/// Which requests use which proxies. In order of priority: the request's own proxy, the first matching entry of
+/// `overrides`, `via`, the environment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProxySettings {
-    /// The proxies of the crawl; several take turns, and those that fail rest.
+    /// The proxies of the crawl; several are used in rotation, and those that fail rest.
     pub via: Vec<ProxyUrl>,
     /// The proxies of some hosts.
     pub overrides: Vec<ProxyOverride>,
@@ -33,7 +33,7 @@ pub struct ProxySettings {
     pub from_env: bool,
 }
 
-/// The proxies of the hosts that a pattern matches.
+/// The proxies of the hosts that match a pattern.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyOverride {
@@ -48,23 +48,23 @@ pub struct Proxies {
     overrides: Vec<(HostPattern, Rotation)>,
     via: Rotation,
     environment: Environment,
-    /// By [`Proxy::id`]. Those that only single requests name have no place here: there is no other to take their turn.
+    /// By [`Proxy::id`]. Proxies named only by single requests are not kept here: they have no alternative.
     rests: Mutex<HashMap<u64, Rest>>,
 }
 
-/// Proxies that take turns.
+/// Proxies used in rotation.
 #[derive(Default)]
 struct Rotation {
-    /// `None` is no proxy.
+    /// `None` means a direct connection.
     members: Vec<Option<Arc<Proxy>>>,
     turn: AtomicUsize,
 }
 
 impl Proxies {
-    /// Reads the settings.
+    /// Parses the settings.
     ///
     /// # Errors
-    /// Names the setting, or the variable, that is no proxy.
+    /// Names the setting or the environment variable that is invalid.
     pub fn new(settings: &ProxySettings) -> Result<Self> {
         let environment =
             if settings.from_env { Environment::read(|name| env::var(name).ok())? } else { Environment::default() };
@@ -79,10 +79,10 @@ impl Proxies {
         Ok(Self { overrides, via, environment, rests: Mutex::new(rests) })
     }
 
-    /// Chooses a proxy for a URL; `own` is the one that the request names itself.
+    /// Chooses the proxy of a request; `own` is the one that the request names itself.
     ///
     /// # Errors
-    /// [`FetchError::Request`] where that is none.
+    /// [`FetchError::Request`] if `own` is invalid.
     pub fn choose(&self, url: &Url, own: Option<&str>, now: Instant) -> Result<Option<Arc<Proxy>>, FetchError> {
         if let Some(own) = own {
             let read = ProxyUrl::new(own).parse();
@@ -94,19 +94,19 @@ impl Proxies {
         Ok(rotation.next(|proxy| rests.get(&proxy.id()).and_then(|rest| rest.until(now))))
     }
 
-    /// Returns how many other proxies a URL may go through when one has failed.
+    /// Returns how many alternatives a URL has when its proxy fails.
     pub fn alternatives(&self, url: &Url) -> usize {
         self.rotation(url).map_or(0, |rotation| rotation.members.len().saturating_sub(1))
     }
 
-    /// Returns the proxies for a URL; `None` where the environment decides.
+    /// Returns the rotation for a URL; `None` if the environment decides.
     fn rotation(&self, url: &Url) -> Option<&Rotation> {
         let host = url.host_str().unwrap_or_default();
         let for_host = self.overrides.iter().find(|(pattern, _)| pattern.matches(host));
         for_host.map(|(_, rotation)| rotation).or_else(|| Some(&self.via).filter(|via| !via.members.is_empty()))
     }
 
-    /// Takes note of how a proxy served a request that began at `began`.
+    /// Records whether a proxy served a request that began at `began`.
     pub fn served(&self, proxy: &Proxy, well: bool, began: Instant, now: Instant) {
         let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(rest) = rests.get_mut(&proxy.id()) else { return };
@@ -136,12 +136,12 @@ impl Rotation {
         self.members.iter().flatten()
     }
 
-    /// Returns whose turn it is: the next one that does not rest, or the one that wakes first.
+    /// Returns the next proxy that does not rest, or else the one whose rest ends first.
     fn next(&self, rests_until: impl Fn(&Proxy) -> Option<Instant>) -> Option<Arc<Proxy>> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(self.members.len())?;
         let (before, after) = self.members.split_at_checked(first)?;
         let in_turn = after.iter().chain(before);
-        // Of several that are equal the first is taken, and `None`, no rest, is the least.
+        // `min_by_key` takes the first of equals; `None` (no rest) sorts lowest.
         in_turn.min_by_key(|member| member.as_deref().and_then(&rests_until)).cloned().flatten()
     }
 }

@@ -1,8 +1,8 @@
-//! Rest: how long a proxy that failed is left alone. Knows no clock and no network.
+//! Rest: how long a failed proxy is not used. Knows no clock and no network.
 
 use std::time::{Duration, Instant};
 
-/// The failures of one proxy, and until when it is left alone for them.
+/// The consecutive failures of one proxy, and the end of its rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rest {
     since: Option<Instant>,
@@ -10,14 +10,14 @@ pub struct Rest {
     in_a_row: u32,
 }
 
-/// The first rest; it doubles with each failure in a row. A proxy that restarts is back within seconds.
+/// The first rest; it doubles with each consecutive failure. A proxy that restarts is back within seconds.
 const FIRST: Duration = Duration::from_secs(5);
 
-/// The longest rest: one that was away for an hour is found again within ten minutes.
+/// The longest rest: a proxy that was down for an hour is tried again within ten minutes.
 const MAX_REST: Duration = Duration::from_secs(600);
 
 impl Rest {
-    /// Takes note of the failure of a request that began at `began`. Those that were under way together count once.
+    /// Records the failure of a request that began at `began`. Requests that failed together count once.
     pub fn failed(&mut self, began: Instant, now: Instant) {
         if self.knew_at(began) {
             return;
@@ -26,14 +26,14 @@ impl Rest {
         *self = Self { since: Some(now), until: Some(now + rest), in_a_row: self.in_a_row.saturating_add(1) };
     }
 
-    /// Takes note that a request that began at `began` came through.
+    /// Records the success of a request that began at `began`.
     pub fn succeeded(&mut self, began: Instant) {
         if !self.knew_at(began) {
             *self = Self::default();
         }
     }
 
-    /// Returns until when the proxy is left alone; `None` once that is over.
+    /// Returns when the rest ends; `None` if it has ended.
     pub fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }

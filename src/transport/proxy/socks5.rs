@@ -1,4 +1,5 @@
-//! Socks5: a tunnel through a SOCKS server (RFC 1928), with a name and a password where it wants them (RFC 1929).
+//! Socks5: opens a tunnel through a SOCKS 5 server (RFC 1928), with user name and password if it requires them (RFC
+//! 1929).
 
 use std::{
     io,
@@ -11,22 +12,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::Proxy;
 use crate::transport::{basic::Basic, host_pattern::bare, stream::Stream};
 
-/// Where a tunnel leads.
+/// The destination of a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// An address, which we have resolved and checked.
+    /// An address that we resolved and checked.
     Address(SocketAddr),
-    /// A name that the proxy resolves, and a port.
+    /// A name for the proxy to resolve, and a port.
     Name(String, u16),
 }
 
-/// Why there is no tunnel.
+/// Why the tunnel was not opened.
 #[derive(Debug, Error)]
 pub enum Socks5Error {
-    /// The proxy is at fault.
+    /// The proxy failed.
     #[error("{0}")]
     Proxy(String),
-    /// The proxy did what it could, and the site is at fault.
+    /// The proxy works; the site cannot be reached.
     #[error("{0}")]
     Site(&'static str),
 }
@@ -44,10 +45,10 @@ const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
 const NAME_AND_PASSWORD: u8 = 2;
 
-/// Asks the proxy for a tunnel.
+/// Opens a tunnel to the destination.
 ///
 /// # Errors
-/// What the proxy said, or did, instead.
+/// The proxy's refusal, or its protocol error.
 pub async fn negotiate(stream: &mut dyn Stream, proxy: &Proxy, destination: &Destination) -> Result<(), Socks5Error> {
     let request = request(destination)?;
     let methods: &[u8] = match proxy.credentials {
@@ -69,7 +70,7 @@ pub async fn negotiate(stream: &mut dyn Stream, proxy: &Proxy, destination: &Des
         return Err(fault("it does not speak SOCKS 5"));
     }
     accepted(reply)?;
-    // The address that it connects from is of no use to us, but has to be read.
+    // The bound address is not needed, but has to be read.
     let length = match kind {
         1 => 4,
         3 => usize::from(hear::<1>(stream).await?[0]),
@@ -96,7 +97,7 @@ async fn authenticate(stream: &mut dyn Stream, credentials: &Basic) -> Result<()
     }
 }
 
-/// RFC 1928 §4.
+/// Encodes the request (RFC 1928 §4).
 fn request(destination: &Destination) -> Result<Vec<u8>, Socks5Error> {
     const CONNECT: u8 = 1;
     let mut request = vec![VERSION, CONNECT, 0];
@@ -126,7 +127,7 @@ fn request(destination: &Destination) -> Result<Vec<u8>, Socks5Error> {
     Ok(request)
 }
 
-/// RFC 1928 §6.
+/// Interprets the reply code (RFC 1928 §6).
 fn accepted(reply: u8) -> Result<(), Socks5Error> {
     match reply {
         0 => Ok(()),
@@ -161,7 +162,7 @@ async fn hear<const N: usize>(stream: &mut dyn Stream) -> io::Result<[u8; N]> {
 mod tests {
     use super::*;
 
-    /// Negotiates with a server that says these bytes; returns what it was told.
+    /// Negotiates with a server that sends `answer`; returns the result and what we sent.
     async fn negotiated(proxy: &str, to: &Destination, answer: &[u8]) -> (Result<(), Socks5Error>, Vec<u8>) {
         let (mut ours, mut theirs) = tokio::io::duplex(4096);
         theirs.write_all(answer).await.unwrap();

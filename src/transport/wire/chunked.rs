@@ -1,4 +1,4 @@
-//! ChunkReader: the framing of a chunked body (RFC 9112 §7.1). Knows where data begins and ends, and never touches it.
+//! ChunkReader: the framing of a chunked body (RFC 9112 §7.1). Finds where data begins and ends, and never reads it.
 
 use bytes::{Buf, BytesMut};
 use memchr::memchr;
@@ -9,13 +9,13 @@ use super::{
     head::trimmed_end,
 };
 
-/// Reads sizes, line ends and trailers; the data between them passes by.
+/// Parses sizes, line ends and trailers; the caller takes the data between them.
 #[derive(Debug, Default)]
 pub(super) struct ChunkReader {
     state: State,
-    /// Where in the input the search for a line's end goes on.
+    /// Where in the input the search for a line end continues.
     searched: usize,
-    /// Bytes of extensions so far.
+    /// Bytes of chunk extensions so far.
     extensions: usize,
     /// Bytes of trailers so far.
     trailers: usize,
@@ -25,7 +25,7 @@ pub(super) struct ChunkReader {
 enum State {
     #[default]
     Size,
-    /// So many bytes are still to come.
+    /// The number of data bytes still to come.
     Data(u64),
     DataEnd,
     Trailers,
@@ -34,33 +34,33 @@ enum State {
 /// A piece of framing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ChunkStep {
-    /// Something to pass over: sizes, line ends, and trailers, which are dropped, as RFC 9110 §6.5.1 allows.
+    /// Framing to skip: sizes, line ends, and trailers, which RFC 9110 §6.5.1 allows to drop.
     Passed,
-    /// The body ends.
+    /// The end of the body.
     Last,
 }
 
-/// A size with the white space that some servers pad it with.
+/// The longest ordinary line: a size, with the white space that some servers add.
 const PLAIN_LINE: usize = 32;
 
-/// The most that the lines of a body may exceed plain ones, together: nobody uses extensions but to wear clients out
-/// (CVE-2023-39326 of Go, which allows as much).
+/// The most bytes by which all lines of a body may exceed ordinary ones. Extensions are used only to exhaust clients
+/// (CVE-2023-39326 of Go, which allows the same number).
 const MAX_EXTENSIONS: usize = 16 * 1024;
 
 impl ChunkReader {
-    /// Returns how many of the next bytes are data.
+    /// Returns the number of data bytes still to come in this chunk.
     pub fn left(&self) -> u64 {
         if let State::Data(left) = self.state { left } else { 0 }
     }
 
-    /// Hears that so many bytes of data passed by.
+    /// Records that the caller took data bytes.
     pub fn passed(&mut self, bytes: u64) {
         if let State::Data(left) = self.state {
             self.state = if left > bytes { State::Data(left - bytes) } else { State::DataEnd };
         }
     }
 
-    /// Takes a piece of framing out of the input; `None` until it is whole.
+    /// Removes one element of framing from the input; `None` until it is complete.
     pub fn step(&mut self, input: &mut BytesMut, limits: WireLimits) -> Result<Option<ChunkStep>, WireError> {
         match self.state {
             State::Size => self.size(input),
@@ -71,7 +71,7 @@ impl ChunkReader {
     }
 
     fn size(&mut self, input: &mut BytesMut) -> Result<Option<ChunkStep>, WireError> {
-        // Seen at once, since a body that is not chunked at all may have no line end for long.
+        // Check the first byte at once: a body that is not chunked may have no line end for long.
         if input.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
             return Err(WireError::ChunkSize(shown(input)));
         }
@@ -105,7 +105,7 @@ impl ChunkReader {
         Ok(Some(if is_last { ChunkStep::Last } else { ChunkStep::Passed }))
     }
 
-    /// Returns how long the next line is, with its end, once it is whole.
+    /// Returns the length of the next line with its end, once it is complete.
     fn line(
         &mut self,
         input: &BytesMut,
@@ -123,7 +123,7 @@ impl ChunkReader {
     }
 }
 
-/// Reads a chunk's size from its line: hexadecimal digits, white space, extensions, line end.
+/// Parses a chunk's size line: hexadecimal digits, white space, extensions, line end.
 fn parse_size(line: &[u8]) -> Option<u64> {
     let line = line.strip_suffix(b"\n")?;
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -131,7 +131,7 @@ fn parse_size(line: &[u8]) -> Option<u64> {
         return None;
     }
     let digits = line.split(|&byte| byte == b';').next().map(trimmed_end)?;
-    // The standard library would take a sign too.
+    // The standard library would also accept a sign.
     if !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Head: the status line and the header lines of one response (RFC 9112 §4, §5). Knows nothing of bodies.
+//! Head: the status line and headers of one response (RFC 9112 §4, §5). Knows nothing of bodies.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{
@@ -12,47 +12,47 @@ use super::{
     error::{WireError, shown},
 };
 
-/// The head of a response: all that the server said before the body.
+/// The head of a response: everything before the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The status.
     pub status: StatusCode,
-    /// The headers; a name may occur more than once, and values may be any bytes but control characters.
+    /// The headers. A name may occur more than once; values may contain any bytes but control characters.
     pub headers: HeaderMap,
 }
 
-/// The versions that are read apart: an HTTP/1 later than 1.1 is read as 1.1 (RFC 9110 §2.5).
+/// The versions that are distinguished; HTTP/1 later than 1.1 is treated as 1.1 (RFC 9110 §2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Http10,
     Http11,
 }
 
-/// Looks for the end of a head. It sees each byte once, however slowly they come.
+/// Searches for the end of a head. Examines each byte once, however slowly they are received.
 #[derive(Debug, Default)]
 pub(super) struct HeadReader {
     blank: usize,
     begun: bool,
-    /// Where in the input the search goes on.
+    /// Where in the input the search continues.
     searched: usize,
     /// Where in the input the current line begins.
     line: usize,
     lines: usize,
 }
 
-/// The most bytes of empty lines before a status line. Chrome forgives four stray bytes there; some servers send a line
-/// end too many after the last body.
+/// The most bytes of empty lines before a status line. Chrome tolerates four stray bytes there; some servers send an
+/// extra line end after a body.
 const MAX_BLANK: usize = 8;
 
 const BEGINNING: &[u8] = b"HTTP/";
 
 impl HeadReader {
-    /// Tells whether anything but empty lines came.
+    /// Tells whether anything but empty lines was received.
     pub fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// Takes a head out of the input, once it is whole.
+    /// Removes a head from the input, once it is complete.
     pub fn read(&mut self, input: &mut BytesMut, limits: WireLimits) -> Result<Option<Bytes>, WireError> {
         if !self.begun && !self.begin(input)? {
             return Ok(None);
@@ -84,7 +84,7 @@ impl HeadReader {
         Ok(None)
     }
 
-    /// Skips empty lines; tells whether something follows them.
+    /// Skips empty lines; tells whether anything follows them.
     fn begin(&mut self, input: &mut BytesMut) -> Result<bool, WireError> {
         let blank = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.blank += blank;
@@ -97,12 +97,12 @@ impl HeadReader {
     }
 }
 
-/// Reads a whole head.
+/// Parses a complete head.
 ///
-/// Lines may end in a bare LF, and a stray CR is read as a space (RFC 9112 §2.2); a folded value is joined with a space
+/// Lines may end in a bare LF, and a stray CR is read as a space (RFC 9112 §2.2); folded values are joined with a space
 /// (§5.2); white space before a colon is removed (§5.1). As in browsers, a line that is no header, or whose value has
-/// control characters, is passed over; but a NUL is an error (as in curl and Chrome), and so is a broken value where it
-/// frames the body.
+/// control characters, is skipped. A NUL is an error (as in curl and Chrome), and so is an invalid value of a header
+/// that frames the body.
 pub(super) fn parse(head: &Bytes) -> Result<(Version, Head), WireError> {
     if memchr(0, head).is_some() {
         return Err(WireError::Nul);
@@ -137,18 +137,18 @@ fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// White space as RFC 9110 §5.6.3 knows it, and the stray CR that is read as such.
+/// White space by RFC 9110 §5.6.3, and the stray CR that counts as such.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 
-/// Returns the bytes without white space around them.
+/// Returns the bytes without surrounding white space.
 pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|&byte| !is_space(byte)).unwrap_or(bytes.len());
     trimmed_end(bytes.get(start..).unwrap_or_default())
 }
 
-/// Returns the bytes without white space after them.
+/// Returns the bytes without trailing white space.
 pub(super) fn trimmed_end(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1);
     bytes.get(..end).unwrap_or_default()
@@ -162,7 +162,7 @@ fn without_carriage_returns(value: Bytes) -> Bytes {
     Bytes::from(spaced)
 }
 
-/// Reads `HTTP/1.1 200 OK`. As in browsers, the case of `HTTP` does not matter, more white space does not, and the
+/// Parses `HTTP/1.1 200 OK`. As in browsers, the case of `HTTP` is ignored, extra white space is allowed, and the
 /// reason may be missing.
 fn parse_status_line(line: &[u8]) -> Result<(Version, StatusCode), WireError> {
     let broken = || WireError::StatusLine(shown(line));

@@ -1,7 +1,7 @@
-//! Wire: reads an HTTP/1.1 response as RFC 9112 says. Knows bytes; no sockets, no clocks.
+//! Wire: reads an HTTP/1.1 response by RFC 9112. Knows bytes; no sockets, no clocks.
 //!
-//! What awc 3.11 gets wrong (bodies that end with the connection, interim responses, answers without a body, more than
-//! 96 header lines, every kind of faulty framing) is read here, and nothing of it reaches awc.
+//! It handles what awc 3.11 gets wrong (close-delimited bodies, interim responses, responses without a body, more than
+//! 96 header lines, faulty framing of every kind); none of it reaches awc.
 
 mod chunked;
 mod error;
@@ -20,7 +20,7 @@ use self::{
 };
 pub use self::{error::WireError, head::Head};
 
-/// What a server may cost before a body begins.
+/// Bounds on what a server may send before and around a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireLimits {
     /// The most bytes of one head, and of the trailers after a chunked body.
@@ -29,26 +29,27 @@ pub struct WireLimits {
     pub head_lines: usize,
     /// The most interim responses (1xx) before the answer.
     pub interim: usize,
-    /// Whether a response with both Transfer-Encoding and Content-Length is read by the former, and is no error.
+    /// Whether a response with both Transfer-Encoding and Content-Length is framed by the former instead of being an
+    /// error.
     pub chunked_over_length: bool,
 }
 
 impl Default for WireLimits {
     fn default() -> Self {
         Self {
-            // As Chrome; curl allows 300 KiB.
+            // As in Chrome; curl allows 300 KiB.
             head_bytes: 256 * 1024,
-            // awc reads 96, Apache sends at most what its modules add, and the largest real heads have about 200.
+            // awc reads 96; the largest real heads have about 200.
             head_lines: 1_000,
-            // Go's client allows five; some servers send one 102 a second while they think.
+            // Go's client allows five; some servers send a 102 every second while they work.
             interim: 16,
             chunked_over_length: false,
         }
     }
 }
 
-/// A body whose length is known, and no more than this, comes as one piece: so it is never copied. As much as every
-/// body may have without asking; see [`Bodies`](super::body::Bodies).
+/// A body of a known length up to this is returned in one piece and so never copied. Equal to what every body may use
+/// without a reservation; see [`Bodies`](super::body::Bodies).
 const IN_ONE_PIECE: u64 = super::body::FREE;
 
 /// Reads the response to one request.
@@ -65,7 +66,7 @@ pub struct ResponseDecoder {
 #[derive(Debug)]
 enum State {
     Head(HeadReader),
-    /// So many of so many bytes are still to come.
+    /// Bytes still to come, of the announced length.
     Length {
         left: u64,
         of: u64,
@@ -88,11 +89,11 @@ impl ResponseDecoder {
         }
     }
 
-    /// Takes the next piece of body out of the server's bytes. `None` when those have nothing more to give (what is left
-    /// is the beginning of something, and stays there), or at the response's end.
+    /// Takes the next piece of body from the received bytes. `None` if those contain no complete piece (the incomplete
+    /// rest stays there), or at the end of the response.
     ///
     /// # Errors
-    /// The server broke the protocol or a limit. The connection is of no more use.
+    /// The server violated the protocol or a bound. The connection cannot be used further.
     pub fn read(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
         loop {
             let most = usize::try_from(self.passable()).unwrap_or(usize::MAX);
@@ -110,8 +111,8 @@ impl ResponseDecoder {
         }
     }
 
-    /// Returns how many bytes are to come, beside those that wait to be read, before there is a piece of body; 0 where
-    /// any will do.
+    /// Returns how many more bytes are needed, in addition to `waiting`, for the next piece of body; 0 if any number
+    /// will do.
     pub fn missing(&self, waiting: usize) -> usize {
         match self.state {
             State::Length { left, of } if of <= IN_ONE_PIECE => {
@@ -121,12 +122,12 @@ impl ResponseDecoder {
         }
     }
 
-    /// Returns the length that the head gives the body, while that has not wholly come.
+    /// Returns the announced length of the body while it is incomplete.
     pub fn promised(&self) -> Option<u64> {
         if let State::Length { of, .. } = self.state { Some(of) } else { None }
     }
 
-    /// Reads the head if it is there, without passing anything on; tells whether it is.
+    /// Reads the head if it is complete, without returning any body; tells whether it is.
     ///
     /// # Errors
     /// As [`ResponseDecoder::read`].
@@ -139,14 +140,14 @@ impl ResponseDecoder {
         Ok(true)
     }
 
-    /// Hears that the connection ended, in order or broken off, when so many bytes wait that are no piece.
+    /// Ends the response because the connection ended, in order or not, with `waiting` unread bytes.
     ///
     /// # Errors
-    /// The response is not whole.
+    /// The response is incomplete.
     pub fn finish(&mut self, waiting: usize, in_order: bool) -> Result<(), WireError> {
         match &self.state {
             State::Done => Ok(()),
-            // A body that only the end of the connection ends is whole if that came in order (RFC 9112 §8, §9.8).
+            // A close-delimited body is complete if the connection was closed in order (RFC 9112 §8, §9.8).
             State::UntilClose if in_order => {
                 self.state = State::Done;
                 Ok(())
@@ -159,12 +160,12 @@ impl ResponseDecoder {
         }
     }
 
-    /// Takes the real head out, once it was read.
+    /// Takes the final head, once it was read.
     pub fn take_head(&mut self) -> Option<Head> {
         self.head.take()
     }
 
-    /// Tells whether the response is whole and wholly read.
+    /// Tells whether the response is complete and fully read.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }
@@ -174,7 +175,7 @@ impl ResponseDecoder {
         self.is_done() && self.persistent
     }
 
-    /// How many of the next bytes are body.
+    /// The number of next bytes that are body.
     fn passable(&self) -> u64 {
         match &self.state {
             State::Length { left, .. } => *left,
@@ -197,7 +198,7 @@ impl ResponseDecoder {
         }
     }
 
-    /// Reads one piece of the framing; tells whether there was a whole one.
+    /// Reads one element of the framing; tells whether a complete one was there.
     fn step(&mut self, input: &mut BytesMut) -> Result<bool, WireError> {
         match &mut self.state {
             State::Head(reader) => {
@@ -214,7 +215,7 @@ impl ResponseDecoder {
         Ok(true)
     }
 
-    /// Begins the body that a head announces, or goes on to the next head if this one is interim.
+    /// Begins the body that a head announces, or continues with the next head if this one is interim.
     fn begin(&mut self, (version, head): (head::Version, Head)) -> Result<(), WireError> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(WireError::Upgrade);

@@ -1,4 +1,4 @@
-//! What the decoder makes of servers, right and wrong. What the crawler makes of them is seen in `tests/wire.rs`.
+//! The decoder against correct and faulty responses. `tests/wire.rs` shows what the crawler makes of them.
 
 use bytes::BytesMut;
 use http::{HeaderMap, Method};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Head, IN_ONE_PIECE, ResponseDecoder, WireError, WireLimits};
 
-/// What came of some bytes, and whether the connection may serve another request.
+/// The result of reading some bytes, and whether the connection may be reused.
 #[derive(Debug, PartialEq)]
 struct Read {
     head: Option<Head>,
@@ -15,7 +15,7 @@ struct Read {
     left: usize,
 }
 
-/// Feeds pieces, then the connection's end in order, as a connection does.
+/// Feeds pieces, then an orderly end of the connection.
 fn read_pieces<'a>(method: &Method, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Read, WireError> {
     let mut decoder = ResponseDecoder::new(method, WireLimits::default());
     let (mut input, mut body) = (BytesMut::new(), Vec::new());
@@ -295,12 +295,12 @@ fn a_slowly_dripping_head_costs_no_more_than_a_fast_one() {
         input.extend_from_slice(&[byte]);
         decoder.read_head(&mut input).unwrap();
     }
-    // Parsed anew at each of its 18,000 bytes it takes seconds even when optimised.
+    // Parsing anew at each of the 18,000 bytes would take seconds, even optimised.
     assert!(begun.elapsed() < std::time::Duration::from_millis(500), "{:?}", begun.elapsed());
     assert_eq!(decoder.take_head().unwrap().headers.get_all("a").iter().count(), 900);
 }
 
-/// Responses that are right but for a few bytes, as hostile servers and broken ones send them.
+/// Responses with a few random faults, as hostile and broken servers send them.
 fn response() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         5 => prop::sample::select(vec![
@@ -333,7 +333,7 @@ proptest! {
         cuts.extend([0, response.len()]);
         cuts.sort_unstable();
         let pieces = cuts.windows(2).map(|ends| &response[ends[0]..ends[1]]);
-        // What an error shows of the bytes depends on how many were there.
+        // The bytes quoted in an error depend on how many were available.
         let sort = |error| std::mem::discriminant(&error);
         let whole = read_pieces(&method, [response.as_slice()]).map_err(sort);
         prop_assert_eq!(read_pieces(&method, pieces).map_err(sort), whole);
