@@ -1,5 +1,5 @@
-//! Accounts: what a crawl has done. Every event passes through here once: it is entered in the ledger and the counts,
-//! written to the crawl log, and told to whoever watches. Knows nothing of what is to be done next.
+//! Accounts: what a crawl has done. Every event passes here once and updates the ledger, the counts, the crawl log and
+//! the subscribers. Does not know what the crawl does next.
 
 use std::{
     collections::BTreeMap,
@@ -24,63 +24,64 @@ use crate::{
 /// The accounts of one crawl.
 #[derive(Default)]
 pub struct Accounts {
-    /// The ledger, the sums and the evidence of domains. Counts and first failures are kept by their types below, and
-    /// spelt when somebody asks for the stats.
+    /// The ledger, the sums and the evidence of domains. Counts and first failures are kept by type below; their text
+    /// keys are made only for [`Accounts::stats`].
     stats: Stats,
     counts: HashMap<Count, i64>,
     first_failures: HashMap<Count, FirstFailure>,
-    /// What earlier processes counted.
+    /// The counts of earlier processes.
     counts_before: BTreeMap<String, u64>,
-    /// Time spent crawling by earlier processes.
+    /// The crawling time of earlier processes.
     elapsed_before: Duration,
-    /// Lines that the crawl log has not taken yet; `None` where none is kept.
+    /// Lines not yet passed to the crawl log; `None` if no log is kept.
     log: Option<Vec<LogLine>>,
     subscribers: Vec<Box<dyn Subscriber>>,
     warnings: Warnings,
 }
 
-/// Numbers that the accounts do not keep, because others count them already.
+/// Numbers from other parts of the engine, for stats and progress.
 pub struct Standing {
     /// Time since this process began to crawl.
     pub elapsed: Duration,
     /// Requests that wait.
     pub queued: u64,
-    /// Requests that are lent.
+    /// Requests on lease.
     pub leased: u64,
-    /// Domains that have work or a past.
+    /// Domains with work or a past.
     pub domains_active: usize,
-    /// Domains that are left alone for now.
+    /// Domains that cool.
     pub domains_cooling: usize,
 }
 
-/// The most lines that wait for the crawl log before no more permits are granted.
+/// The most lines that may wait for the crawl log; beyond it no permits are granted.
 const MAX_LOG_LINES: usize = 50_000;
 
-/// The word of the outcome that counts as a page.
+/// The outcome that counts as a page.
 const OK: Count = Count::Outcome("ok");
 
 impl Accounts {
-    /// Opens the accounts of a crawl.
+    /// Creates the accounts of a crawl.
     pub fn new(keeps_log: bool) -> Self {
         Self { log: keeps_log.then(Vec::new), ..Self::default() }
     }
 
-    /// Lets somebody watch.
+    /// Adds a subscriber to all further events.
     pub fn subscribe(&mut self, subscriber: Box<dyn Subscriber>) {
         self.subscribers.push(subscriber);
     }
 
-    /// Tells whether anybody reads more of the events than their numbers.
+    /// Tells whether anything but the counts uses the events.
     pub fn is_read(&self) -> bool {
         self.log.is_some() || !self.subscribers.is_empty()
     }
 
-    /// Tells whether a warning of this kind is to be said, and how many alike were not said since the last.
+    /// Tells whether to log a warning of this kind: the number of similar warnings suppressed since the last one, or
+    /// `None` to suppress this one.
     pub fn warn(&mut self, kind: &str, now: Instant) -> Option<u64> {
         self.warnings.note(kind, now)
     }
 
-    /// Takes note of an event.
+    /// Records an event.
     pub fn note(&mut self, event: &Event<'_>) {
         self.enter(event);
         if let Some(lines) = &mut self.log {
@@ -191,14 +192,14 @@ impl Accounts {
         *self.counts.entry(count).or_default() += by;
     }
 
-    /// Notes what the robots file of a domain said.
+    /// Records what the robots file of a domain said.
     pub fn robots_said(&mut self, domain: &Domain, said: String) {
         if let Some(of_domain) = self.stats.domain(domain) {
             of_domain.robots = Some(said);
         }
     }
 
-    /// Adds what was measured at a domain that is forgotten now.
+    /// Adds the evidence of a domain whose state is being removed.
     pub fn domain_forgotten(&mut self, domain: &Domain, evidence: &Evidence) {
         if evidence.requests > 0 {
             match self.stats.domain(domain) {
@@ -208,27 +209,27 @@ impl Accounts {
         }
     }
 
-    /// Returns what is noted of a domain.
+    /// Returns what is recorded of a domain.
     pub fn domain(&self, domain: &Domain) -> Option<&DomainStats> {
         self.stats.domains.get(domain)
     }
 
-    /// Lends the evidence of domains, for what a restart remembers of them.
+    /// Returns the stats with the evidence of domains, to restore it after a restart.
     pub fn evidence(&mut self) -> &mut Stats {
         &mut self.stats
     }
 
-    /// Tells whether the crawl log is so far behind that no more work is to be taken on.
+    /// Tells whether too many lines wait for the crawl log to take on more work.
     pub fn is_behind(&self) -> bool {
         self.log.as_ref().is_some_and(|lines| lines.len() >= MAX_LOG_LINES)
     }
 
-    /// Takes the lines out that the crawl log has to write.
+    /// Takes the lines for the crawl log.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.log.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Returns how far the crawl has come.
+    /// Returns the progress of the crawl.
     pub fn progress(&self, standing: &Standing) -> Progress {
         let pages_before = self.counts_before.get(&OK.to_string()).copied().unwrap_or(0);
         Progress {
@@ -242,7 +243,7 @@ impl Accounts {
         }
     }
 
-    /// Returns all numbers up to now. `live` is what was measured at each domain that is not forgotten.
+    /// Returns all numbers. `live` is the evidence of each domain that has a state.
     pub fn stats(&self, standing: &Standing, live: impl Iterator<Item = (Domain, Evidence)>) -> Stats {
         let mut stats = self.stats.clone();
         stats.ledger = self.ledger(standing);
@@ -261,13 +262,13 @@ impl Accounts {
         stats
     }
 
-    /// Takes up the accounts of an earlier process.
+    /// Continues the accounts of an earlier process.
     pub fn resume(&mut self, before: durable::Checkpoint) {
         (self.stats.ledger, self.stats.bytes, self.stats.items) = (before.ledger, before.bytes, before.items);
         (self.counts_before, self.elapsed_before) = (before.counts, before.elapsed);
     }
 
-    /// Returns what a later process takes up; `elapsed` is the time since this one began.
+    /// Returns the accounts for a later process; `elapsed` is the time since this one began.
     pub fn to_store(&self, elapsed: Duration) -> durable::Checkpoint {
         let Stats { ledger, bytes, items, .. } = self.stats;
         durable::Checkpoint {

@@ -1,5 +1,5 @@
-//! Budget: how many pages and requests a crawl may have, and how many pages each domain. Counts a request when it is
-//! lent to a fetcher and again when it has ended, so that a limit is met exactly. Knows no queue and no clock.
+//! Budget: the limits on pages and requests of a crawl, and on pages of each domain. Counts a request when a fetcher
+//! gets it and again when it ends, so that a limit is met exactly. Knows no queue and no clock.
 
 use hashbrown::HashMap;
 
@@ -16,7 +16,7 @@ pub struct Budget {
     domains: HashMap<Domain, Used>,
 }
 
-/// What was used of one limit.
+/// The use of one limit.
 #[derive(Clone, Copy, Debug, Default)]
 struct Used {
     lent: u64,
@@ -26,28 +26,28 @@ struct Used {
 /// What a budget still allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spending {
-    /// More requests.
+    /// More requests are allowed.
     Open,
-    /// None, unless one that is in flight uses nothing.
+    /// No more now: the requests in flight may use the rest.
     Reserved,
-    /// No more.
+    /// No more: the limit is used up.
     Used,
 }
 
 impl Budget {
-    /// Creates a budget of pages; `None` is no limit.
+    /// Creates a budget of pages; `None` means no limit.
     pub fn new(max_pages: Option<u64>, max_per_domain: Option<u64>) -> Self {
         Self { max_pages, max_per_domain, ..Self::default() }
     }
 
-    /// Limits the requests too: every request for a page counts, whatever its answer.
+    /// Also limits the requests: every request for a page counts, whatever its outcome.
     #[must_use]
     pub fn with_max_requests(mut self, max_requests: Option<u64>) -> Self {
         self.max_requests = max_requests;
         self
     }
 
-    /// Counts a request that is lent to a fetcher.
+    /// Counts a request given to a fetcher.
     pub fn lent(&mut self, domain: &Domain) {
         self.pages.lent += 1;
         self.requests.lent += 1;
@@ -56,12 +56,12 @@ impl Budget {
         }
     }
 
-    /// Counts a request that was sent. It is called before [`Budget::ended`], and not for one that came back unsent.
+    /// Counts a sent request. Called before [`Budget::ended`], and not for a request that came back unsent.
     pub fn sent(&mut self) {
         self.requests.done += 1;
     }
 
-    /// Counts a request that has ended; only one that brought a page uses a page.
+    /// Counts a request that ended; it uses up a page only if it returned one.
     pub fn ended(&mut self, domain: &Domain, is_page: bool) {
         self.requests.end(false);
         self.pages.end(is_page);
@@ -70,12 +70,12 @@ impl Budget {
         }
     }
 
-    /// Counts the pages and requests of processes before this one.
+    /// Counts the pages and requests of earlier processes.
     pub fn resume(&mut self, pages: u64, requests: u64) {
         (self.pages.done, self.requests.done) = (pages, requests);
     }
 
-    /// Counts the pages of a domain from processes before this one.
+    /// Counts the pages of a domain from earlier processes.
     pub fn resume_domain(&mut self, domain: &Domain, pages: u64) {
         if self.max_per_domain.is_some() {
             self.domains.entry_ref(domain).or_default().done = pages;
@@ -87,23 +87,23 @@ impl Budget {
         self.max_pages.is_some() || self.max_requests.is_some() || self.max_per_domain.is_some()
     }
 
-    /// Returns how many pages of a domain ended well; `None` where they are not counted.
+    /// Returns how many pages of a domain were fetched; `None` if they are not counted.
     pub fn pages(&self, domain: &Domain) -> Option<u64> {
         self.domains.get(domain).map(|pages| pages.done)
     }
 
-    /// Tells what the budget allows a domain.
+    /// Returns what the budget allows a domain.
     pub fn of(&self, domain: &Domain) -> Spending {
         let of_domain = self.domains.get(domain).copied().unwrap_or_default();
         self.of_all().max(of_domain.against(self.max_per_domain))
     }
 
-    /// Tells what the budget allows in all.
+    /// Returns what the limits on all pages and requests allow.
     pub fn of_all(&self) -> Spending {
         self.pages.against(self.max_pages).max(self.of_requests())
     }
 
-    /// Tells what the limit of requests alone allows.
+    /// Returns what the limit on requests alone allows.
     pub fn of_requests(&self) -> Spending {
         self.requests.against(self.max_requests)
     }

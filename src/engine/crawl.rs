@@ -1,5 +1,5 @@
-//! Crawl: all that the scheduler decides. It brings together what each part of the engine knows, and knows no clock, no
-//! timers and no mailboxes: the actor brings the time and carries what comes out.
+//! Crawl: combines the parts of the engine and decides which of them acts on which event. Knows no clock, timers or
+//! mailboxes: the actor passes the time in and sends the results out.
 
 use std::{
     sync::Arc,
@@ -41,40 +41,40 @@ use crate::{
 pub struct Crawl {
     frontier: Box<dyn Frontier>,
     domains: Domains,
-    /// What comes in.
+    /// Admission, retries and ended pages.
     intake: Intake,
-    /// What goes out.
+    /// Permits and the requests they are for.
     granter: Granter,
     draining: Draining,
     durability: Durability,
     accounts: Accounts,
     mode: Mode,
-    /// Whether a pipeline's output is gone: pages in flight have nowhere to put their items.
+    /// Whether a pipeline's output is gone, so that the items of pages in flight cannot be delivered.
     output_is_gone: bool,
 }
 
 /// Whether permits are granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// They are.
+    /// Permits are granted.
     Running,
-    /// Not until it is resumed.
+    /// No permits are granted until the crawl is resumed.
     Paused,
-    /// Never again: what is in flight ends, and what waits stays where it is.
+    /// No permits are granted any more: requests in flight end, and what waits stays queued.
     Stopping,
 }
 
-/// What a crawl is made of.
+/// The parts that a crawl is made of.
 pub struct CrawlParts {
-    /// How politely.
+    /// The politeness settings.
     pub politeness: Arc<Politeness>,
-    /// How often again.
+    /// The retry rules.
     pub retry: Retry,
-    /// Where requests wait.
+    /// The frontier.
     pub frontier: Box<dyn Frontier>,
-    /// The door to it.
+    /// Admission to the frontier.
     pub admission: Admission,
-    /// How many pages.
+    /// The limits on pages and requests.
     pub budget: Budget,
     /// The domains.
     pub domains: Domains,
@@ -82,13 +82,13 @@ pub struct CrawlParts {
     pub robots: RobotsFiles,
     /// The fetchers.
     pub pool: Pool,
-    /// Who hears of dropped leases.
+    /// Receives leases that are dropped.
     pub returned: Arc<dyn Returned>,
     /// Whether a crawl log is kept.
     pub log: bool,
 }
 
-/// Makes a [`Turn`] of a crawl's parts. A macro, since the other parts are used beside it.
+/// Makes a [`Turn`] from the crawl's fields. A macro, since the other fields are borrowed at the same time.
 macro_rules! turn {
     ($crawl:ident, $now:expr) => {
         Turn {
@@ -102,7 +102,7 @@ macro_rules! turn {
 }
 
 impl Crawl {
-    /// Puts a crawl together.
+    /// Creates a crawl from its parts.
     pub fn new(mut parts: CrawlParts) -> Self {
         Self {
             durability: Durability::new(parts.frontier.durable().is_some()),
@@ -117,12 +117,13 @@ impl Crawl {
         }
     }
 
-    /// Lets somebody watch all that happens from here on.
+    /// Adds a subscriber to all further events.
     pub fn subscribe(&mut self, subscriber: Box<dyn Subscriber>) {
         self.accounts.subscribe(subscriber);
     }
 
-    /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains.
+    /// Continues the crawl of an earlier process, which may have been killed right after it sent requests to any
+    /// domain.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         let Some(checkpoint) = resumed.checkpoint else { return };
         self.intake.resume();
@@ -147,7 +148,7 @@ impl Crawl {
         past::recall(history, domain, &mut self.domains, self.accounts.evidence(), now, time);
     }
 
-    /// Takes domains over from another process, which may have asked them right before.
+    /// Takes over domains from another process, which may have just sent requests to them.
     fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
         self.domains.begin_as_asked(now);
         for (domain, history) in domains {
@@ -156,8 +157,8 @@ impl Crawl {
         }
     }
 
-    /// Takes seeds in: their hosts widen the scope. `answer` is sent when they survive the end of this process, if the
-    /// frontier does.
+    /// Admits seeds; their hosts extend the scope. `answer` is sent once the seeds are stored, if the frontier is
+    /// durable.
     pub fn seed(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
         self.accounts.note(&Event::Seeded { seeds: seeds.len() });
         for seed in &seeds {
@@ -177,7 +178,8 @@ impl Crawl {
         }
     }
 
-    /// Does all that is due: grants permits as long as there is room, and empties the queues of domains that are given up.
+    /// Does everything that is due: grants permits while there is room, and drains the queues of domains that are given
+    /// up.
     pub fn turn(&mut self, now: Instant) {
         let deferred = self.durability.deferred();
         let is_stopping = self.mode == Mode::Stopping;
@@ -194,7 +196,7 @@ impl Crawl {
         }
     }
 
-    /// Tells when to come back; `None` where only news can bring work.
+    /// Returns when the next turn is due; `None` if only an event can bring work.
     pub fn next_turn(&mut self, now: Instant) -> Option<Instant> {
         let commit = Durability::commit_due(&mut turn!(self, now));
         let flush = self.granter.next_flush(now);
@@ -207,12 +209,12 @@ impl Crawl {
         [commit, flush, grant, drain].into_iter().flatten().min()
     }
 
-    /// A place of `domain` has come free.
+    /// A slot of `domain` has become free.
     pub fn released(&mut self, domain: &Domain, now: Instant) {
         self.granter.schedule(&mut self.domains, domain, now);
     }
 
-    /// Takes in how a request ended: a page as soon as the frontier knows which of its links are new.
+    /// Handles an ended request; a page as soon as the frontier knows which of its links are new.
     pub fn ended(&mut self, visit: Visit, now: Instant, time: SystemTime) {
         if visit.leased.request.kind() == Kind::RobotsTxt {
             let domain = self.granter.robots_ended(&mut turn!(self, now), visit, time);
@@ -237,18 +239,18 @@ impl Crawl {
         self.durability.remember(&domain);
     }
 
-    /// A lease was dropped unsettled: its fetcher panicked or died.
+    /// Handles a lease that was dropped unsettled because its fetcher panicked or died.
     pub fn lease_dropped(&mut self, leased: Leased, now: Instant, time: SystemTime) {
         let mut turn = turn!(self, now);
         if leased.request.kind() == Kind::RobotsTxt {
             return self.granter.robots_lost(&mut turn, leased, time);
         }
         let domain = self.intake.page_lost(&mut turn, &mut self.granter.budget, &leased);
-        // For the page itself, or for another of the domain that may now have its place in the budget.
+        // For the page itself, or for another page of the domain that may now use its share of the budget.
         self.granter.schedule(&mut self.domains, &domain, now);
     }
 
-    /// Acts on what the frontier's store has to say.
+    /// Handles the news of the frontier's store.
     pub fn store_news(&mut self, now: Instant, time: SystemTime) {
         while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
             match news {
@@ -263,7 +265,7 @@ impl Crawl {
                 }
                 News::Stored(ticket) => self.durability.stored(ticket),
                 News::Gained(domains) => self.gain(domains, now, time),
-                // Their loans have ended, and the frontier lends nothing more of them.
+                // Their leases have ended, and the frontier lends nothing more of these domains.
                 News::Lost(_) => {}
                 News::Robots(ticket, kept) => self.granter.robots_found(&mut turn!(self, now), ticket, kept, time),
                 News::Room => self.durability.has_room(),
@@ -272,7 +274,8 @@ impl Crawl {
         }
     }
 
-    /// Nothing that is done from here on would last: what is in flight ends, and its pages are left as they were stored.
+    /// Ends the crawl because results can no longer be stored or delivered. Requests in flight end; their pages stay as
+    /// they were last stored.
     fn break_off(&mut self, why: String) {
         self.set_mode(Mode::Stopping);
         self.draining = Draining::default();
@@ -291,7 +294,7 @@ impl Crawl {
         self.frontier.give_back(visit.leased.id, None, false);
     }
 
-    /// Has the frontier store what was done since the last commit, if that is due.
+    /// Commits to the frontier's store what was done since the last commit, if that is due.
     pub fn commit(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
         let mut turn = turn!(self, now);
         if Durability::commit_due(&mut turn).is_some_and(|due| due <= now) {
@@ -299,29 +302,29 @@ impl Crawl {
         }
     }
 
-    /// Has the frontier write all that it holds and let go of its store; `None` where it has none.
+    /// Writes everything to the frontier's store and releases it; `None` if there is no store.
     pub fn close(&mut self, elapsed: Duration, now: Instant, time: SystemTime) -> Option<Closed> {
         let mut turn = turn!(self, now);
         self.durability.commit(&mut turn, &self.granter.budget, elapsed, time);
         Durability::close(&mut turn)
     }
 
-    /// The frontier has closed its store without an error.
+    /// Records that the frontier's store was closed without an error.
     pub fn closed(&mut self) {
         self.durability.all_stored();
     }
 
-    /// Tells why the crawl cannot go on.
+    /// Returns why the crawl cannot continue, if so.
     pub fn failure(&self) -> Option<&str> {
         self.durability.failure()
     }
 
-    /// Tells whether the crawl ends at once, whatever is in flight.
+    /// Tells whether the crawl ends without waiting for requests in flight.
     pub fn ends_at_once(&self) -> bool {
         self.output_is_gone
     }
 
-    /// Tells whether nothing is left that could bring a page: nothing waits, and nobody has one on loan.
+    /// Tells whether no more pages can come: nothing waits, and nothing is on lease.
     pub fn is_finished(&mut self) -> bool {
         let nothing_out = self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.deferred() == 0;
         nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
@@ -331,7 +334,7 @@ impl Crawl {
         self.durability.is_durable() && self.granter.keeps_the_rest(&*self.frontier)
     }
 
-    /// Grants, pauses or stops from here on.
+    /// Sets whether permits are granted.
     pub fn set_mode(&mut self, mode: Mode) {
         if self.mode == Mode::Stopping {
             return;
@@ -347,18 +350,18 @@ impl Crawl {
         self.mode
     }
 
-    /// Takes the lines out that the crawl log has to write.
+    /// Takes the lines for the crawl log.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.accounts.take_log()
     }
 
-    /// Returns how far the crawl has come.
+    /// Returns the progress of the crawl.
     pub fn progress(&mut self, elapsed: Duration, now: Instant) -> Progress {
         let standing = self.standing(elapsed, now);
         self.accounts.progress(&standing)
     }
 
-    /// Returns what was done up to now, with the evidence of every domain.
+    /// Returns the stats, with the evidence of every domain.
     pub fn stats(&mut self, elapsed: Duration, now: Instant) -> Stats {
         let standing = self.standing(elapsed, now);
         let live = self.domains.all_live().map(|(domain, live)| (domain.clone(), live.tenancy.evidence()));

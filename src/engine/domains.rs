@@ -1,5 +1,4 @@
-//! Domains: the table of domains that have work or a past, and the heap of who is due next. Knows no frontier and no
-//! fetchers.
+//! Domains: the table of domains with work or a past, and the heap of due domains. Knows no frontier and no fetchers.
 
 use std::{
     cmp::Reverse,
@@ -20,36 +19,36 @@ use crate::{
     politeness::{Politeness, RobotsPolicy},
 };
 
-/// Picking the next domain costs O(log domains); a domain with nothing to do costs its name.
+/// The table of domains. Picking the next one costs O(log domains); a domain without work costs the memory of its name.
 pub struct Domains {
     table: HashMap<Domain, Entry>,
     due: BinaryHeap<Reverse<Due>>,
-    /// Each domain that cools, once, with when that ends or was to end at first.
+    /// Each cooling domain once, with the end of its cooling when it was entered; the end may have moved since.
     cooling: BinaryHeap<Reverse<(Instant, Domain)>>,
-    /// Breaks ties, so that domains that are due together take turns.
+    /// Breaks ties, so that domains due at the same time take turns.
     turn: u64,
     politeness: Arc<Politeness>,
     adaptive: bool,
-    /// What this crawl is among those that share the conduct of domains.
+    /// This crawl, among the tenants that share the conduct of domains.
     tenant: Tenant,
     released: Arc<dyn Released>,
-    /// When this process took a crawl over from another, which may have asked any domain right before.
+    /// When this process took the crawl over from another, which may have just sent requests to any domain.
     resumed: Option<Instant>,
 }
 
-/// What makes a domain more than its name: it is asked, or was so lately that it can be told.
+/// The state of a domain that is in use, or was so recently that its throttle still matters.
 pub struct Live {
     /// The place at its gate, from which permits are granted.
     pub(crate) tenancy: Arc<Tenancy>,
-    /// Robots files to ask for before its pages.
+    /// Robots files to request before its pages.
     pub robots: VecDeque<Url>,
-    /// Whether it stands among those that cool.
+    /// Whether the domain is in `cooling`.
     is_listed: bool,
 }
 
 #[derive(Default)]
 struct Entry {
-    /// Where in the heap the domain stands, with its turn; other places in the heap are stale.
+    /// The current place in the heap, with its turn; all other places are stale.
     due: Option<(Instant, u64)>,
     live: Option<Box<Live>>,
 }
@@ -62,8 +61,8 @@ struct Due {
 }
 
 impl Domains {
-    /// Creates an empty table. `released` is told of the ends of permits; with `adaptive`, the limit of each domain is
-    /// looked for.
+    /// Creates an empty table. `released` is notified when permits end. With `adaptive`, the rate of each domain is
+    /// searched for.
     pub(crate) fn new(
         politeness: Arc<Politeness>,
         tenant: Tenant,
@@ -75,12 +74,12 @@ impl Domains {
         Self { table, due, cooling, turn: 0, politeness, adaptive, tenant, released, resumed: None }
     }
 
-    /// From here on, a domain without a state may have been asked at `resumed`, by a process that cannot be asked.
+    /// Treats every domain without a state as requested at `resumed`, since the earlier process may have done so.
     pub fn begin_as_asked(&mut self, resumed: Instant) {
         self.resumed = Some(resumed);
     }
 
-    /// Lets a domain come up at `at`, or earlier if it does so already.
+    /// Schedules a domain at `at`, unless it is scheduled earlier.
     pub fn schedule(&mut self, domain: &Domain, at: Instant) {
         let entry = self.table.entry_ref(domain).or_default();
         if entry.due.is_some_and(|(due, _)| due <= at) {
@@ -95,7 +94,7 @@ impl Domains {
         }
     }
 
-    /// Takes out the next domain that is due at or before `horizon`.
+    /// Removes and returns the next domain due at or before `horizon`.
     pub fn pop_due(&mut self, horizon: Instant) -> Option<Domain> {
         while self.next_due()? <= horizon {
             let Reverse(due) = self.due.pop()?;
@@ -107,7 +106,7 @@ impl Domains {
         None
     }
 
-    /// Tells when the next domain is due.
+    /// Returns when the next domain is due.
     pub fn next_due(&mut self) -> Option<Instant> {
         loop {
             let Reverse(first) = self.due.peek()?;
@@ -118,7 +117,7 @@ impl Domains {
         }
     }
 
-    /// Returns the domain's state, which is made if it has none.
+    /// Returns the domain's state, creating it if necessary.
     pub fn live(&mut self, domain: &Domain, now: Instant) -> &mut Live {
         let entry = self.table.entry_ref(domain).or_default();
         entry.live.get_or_insert_with(|| {
@@ -137,22 +136,22 @@ impl Domains {
         })
     }
 
-    /// Returns the refusals of a domain that has a state.
+    /// Returns the cooling state of a domain, if it has a state.
     pub fn cooling_of(&self, domain: &Domain) -> Option<Cooling> {
         Some(self.get(domain)?.tenancy.cooling())
     }
 
-    /// Returns what a domain taught, also where it has no state here.
+    /// Returns what is remembered of a domain's conduct, also if it has no state here.
     pub(crate) fn lessons(&self, domain: &Domain, now: Instant) -> Lessons {
         self.tenant.lessons(domain, now)
     }
 
-    /// Takes up what a domain taught an earlier process. Only one that still cools gets a state for that.
+    /// Restores what an earlier process learned of a domain. Only a domain that still cools gets a state.
     pub(crate) fn recall(&mut self, domain: &Domain, lessons: Lessons, now: Instant) {
         self.tenant.recall(domain, lessons, now);
         if lessons.refusals(now).is_some_and(|(_, until, _)| until > now) {
             self.note_cooling(domain, now);
-            // To be forgotten in time, if nothing waits for it.
+            // Schedule it, so that its state is removed in time even if nothing waits.
             self.schedule(domain, now);
         }
     }
@@ -162,9 +161,9 @@ impl Domains {
         self.table.get(domain)?.live.as_deref()
     }
 
-    /// Gives up the state of a domain once its conduct is kept without that: its throttle cannot be told from a fresh one
-    /// any more, or another tenant is there. What the domain taught is kept (see [`Lessons`]). Returns the state, and when
-    /// to come back where it is still needed.
+    /// Removes the state of a domain once its conduct survives without it: its throttle is indistinguishable from a
+    /// fresh one, or another tenant is present. What the domain taught is kept (see [`Lessons`]). Returns the state, or
+    /// when to try again.
     pub fn forget(&mut self, domain: &Domain, now: Instant) -> Forgotten {
         let Some(entry) = self.table.get_mut(domain) else { return Forgotten::default() };
         let Some(live) = &entry.live else {
@@ -179,14 +178,14 @@ impl Domains {
         }
     }
 
-    /// Removes the name of a domain for which nothing waits and of which nothing is remembered.
+    /// Removes a domain for which nothing waits and nothing is remembered.
     pub fn remove_idle(&mut self, domain: &Domain) {
         if self.table.get(domain).is_some_and(|entry| entry.live.is_none() && entry.due.is_none()) {
             self.table.remove(domain);
         }
     }
 
-    /// Counts a domain among those that cool, if it does.
+    /// Enters a domain among the cooling ones, if it cools.
     pub fn note_cooling(&mut self, domain: &Domain, now: Instant) {
         let live = self.live(domain, now);
         if let (Some((until, _)), false) = (live.tenancy.cooling().state(now), live.is_listed) {
@@ -195,12 +194,12 @@ impl Domains {
         }
     }
 
-    /// Returns how many domains cool, in a time that does not depend on how many there are.
+    /// Returns how many domains cool, in amortised constant time.
     pub fn cooling(&mut self, now: Instant) -> usize {
         while self.cooling.peek().is_some_and(|Reverse((until, _))| *until <= now) {
             let Some(Reverse((_, domain))) = self.cooling.pop() else { break };
             if let Some(live) = self.table.get_mut(&domain).and_then(|entry| entry.live.as_mut()) {
-                // It may have refused again meanwhile.
+                // It may have refused again since.
                 live.is_listed = false;
                 self.note_cooling(&domain, now);
             }
@@ -208,7 +207,7 @@ impl Domains {
         self.cooling.len()
     }
 
-    /// Goes through the domains that have a state.
+    /// Iterates over the domains that have a state.
     pub fn all_live(&self) -> impl Iterator<Item = (&Domain, &Live)> {
         self.table.iter().filter_map(|(domain, entry)| Some((domain, entry.live.as_deref()?)))
     }
@@ -219,23 +218,23 @@ impl Domains {
     }
 }
 
-/// The heap is rid of stale places once they are more than those that count, and this many.
+/// Stale places are removed from the heap once they outnumber the current ones and this number.
 const STALE_AT_LEAST: usize = 1_024;
 
-/// Tells whether a place in the heap is where its domain stands.
+/// Tells whether a place in the heap is its domain's current one.
 fn is_current(table: &HashMap<Domain, Entry>, due: &Due) -> bool {
     table.get(&due.domain).is_some_and(|entry| entry.due == Some((due.at, due.turn)))
 }
 
-/// A domain's throttle is looked at again no sooner than this, so that forgetting costs little.
+/// The least time until the domain's throttle is checked again, so that checking costs little.
 const COME_BACK: Duration = Duration::from_millis(100);
 
-/// What [`Domains::forget`] did.
+/// The result of [`Domains::forget`].
 #[derive(Default)]
 pub struct Forgotten {
-    /// The state that is gone, with its evidence.
+    /// The removed state, with its evidence.
     pub live: Option<Box<Live>>,
-    /// When the state can be forgotten, if nothing happens.
+    /// When the state can be removed, if nothing happens before.
     pub come_back: Option<Instant>,
 }
 
@@ -298,7 +297,7 @@ mod tests {
         assert_eq!((domains.cooling(now + 40 * S), domains.cooling(now + 50 * S)), (1, 0), "and again");
     }
 
-    /// A domain that cooled for a day got another place at the day's end with every link to it: 400 MB by then.
+    /// Regression: a domain that cooled for a day was entered again at the day's end with every link to it: 400 MB.
     #[test]
     fn places_that_count_no_more_do_not_gather() {
         let (mut domains, now) = (domains(), Instant::now());

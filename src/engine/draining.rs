@@ -1,5 +1,5 @@
-//! Draining: what waits for a domain that is given up, or that has had its pages, ends in small steps, so that no other
-//! domain's permits wait for it. Knows no network.
+//! Draining: ends in small steps the requests of a domain that is given up or has reached its page limit, so that other
+//! domains' permits do not wait. Knows no network.
 
 use std::{
     collections::VecDeque,
@@ -14,31 +14,32 @@ use crate::{domain::Domain, frontier::Left, outcome::DropReason};
 /// The domains whose queues are being emptied.
 #[derive(Default)]
 pub struct Draining {
-    /// How what waits for each of them ends.
+    /// How the requests of each domain end.
     ends: HashMap<Domain, End>,
-    /// Those that have something in memory, in turn; the others wait for the store.
+    /// Domains with requests in memory, in turn; the others wait for the store.
     turns: VecDeque<Domain>,
     /// When the next step is due.
     next: Option<Instant>,
 }
 
-/// How what waits for a domain ends.
+/// How the waiting requests of a domain end.
 #[derive(Clone, Debug)]
 pub enum End {
-    /// It fails, with this outcome and detail.
+    /// They fail, with this outcome and detail.
     Failed(&'static str, String),
-    /// It is dropped.
+    /// They are dropped.
     Dropped(DropReason),
 }
 
-/// The most requests that end in one step: well under a millisecond, and permits are granted 5 ms ahead.
+/// The most requests that end in one step: well under a millisecond, while permits are granted 5 ms ahead.
 pub const MAX_STEP: usize = 500;
 
-/// Between two steps, so that other messages have most of the scheduler's time. A million requests end in 4 s.
+/// The pause between two steps, which leaves most of the scheduler's time to other messages. A million requests end in
+/// 4 s.
 const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 impl Draining {
-    /// Begins with a domain, unless it is being drained already.
+    /// Starts draining a domain, unless that has started already.
     pub fn begin(&mut self, domain: &Domain, end: End) {
         if let Entry::Vacant(place) = self.ends.entry(domain.clone()) {
             place.insert(end);
@@ -51,26 +52,26 @@ impl Draining {
         self.ends.contains_key(domain)
     }
 
-    /// Tells whether any domain is being drained.
+    /// Tells whether no domain is being drained.
     pub fn is_idle(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Takes note that more of a domain was read from the store.
+    /// Records that more requests of a domain were read from the store.
     pub fn arrived(&mut self, domain: &Domain) {
         if self.has(domain) {
             self.turns.push_back(domain.clone());
         }
     }
 
-    /// Tells when the next step is due; `None` where only news can bring one.
+    /// Returns when the next step is due; `None` if only news can bring one.
     pub fn next_step(&self, now: Instant) -> Option<Instant> {
         (!self.turns.is_empty()).then(|| self.next.map_or(now, |next| next.max(now)))
     }
 }
 
 impl Turn<'_> {
-    /// Takes a step of draining, if one is due. Each request's end is in the ledger as soon as it waits no more.
+    /// Does a step, if one is due. Each request is entered in the ledger as it leaves the queue.
     pub fn drain(&mut self) {
         if self.draining.next_step(self.now) != Some(self.now) {
             return;
@@ -82,7 +83,7 @@ impl Turn<'_> {
         {
             let Some(end) = self.draining.ends.get(&domain).cloned() else { continue };
             let drained = self.frontier.drain(&domain, room);
-            // A domain for which nothing was there costs its part too.
+            // A domain without requests in memory also uses up a part of the step.
             room = room.saturating_sub(drained.requests.len().max(1));
             for request in drained.requests {
                 match &end {

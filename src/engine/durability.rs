@@ -1,5 +1,5 @@
-//! Durability: the crawl's dealings with a frontier that outlives the process: what waits for the store's answers, what
-//! is stored with the next commit, and whether the store keeps up. In memory it has nothing to do.
+//! Durability: the crawl's side of a durable frontier: pages and seeds that wait for the store, what the next commit
+//! stores, and whether the store keeps up. Does nothing for a frontier in memory.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,48 +21,48 @@ use crate::{
 /// What is to be stored, and what waits for the store.
 #[derive(Default)]
 pub struct Durability {
-    /// What waits until the frontier knows which of its links are new.
+    /// Pages and seeds that wait until the frontier knows which of their URLs are new.
     deferred: HashMap<Ticket, Deferred>,
-    /// The domains of which something is to be remembered with the next commit.
+    /// The domains to store with the next commit.
     to_remember: HashSet<Domain>,
-    /// Whether the frontier outlives this process.
+    /// Whether the frontier is durable.
     is_durable: bool,
-    /// Whether the frontier's store is behind.
+    /// Whether the frontier's store cannot keep up.
     is_behind: bool,
-    /// Who is answered when seeds are stored.
+    /// Who to notify when seeds are stored.
     seeders: HashMap<Ticket, SeedAnswer>,
-    /// Why the crawl cannot go on: the frontier can store nothing any more, or a pipeline's output is gone.
+    /// Why the crawl cannot continue: nothing can be stored any more, or a pipeline's output is gone.
     failure: Option<String>,
 }
 
-/// Tells who seeded that the seeds are stored. A crawl that cannot store them drops it.
+/// Notifies the caller that its seeds are stored. It is dropped if they cannot be.
 pub type SeedAnswer = oneshot::Sender<Result<(), Error>>;
 
-/// What waits until the frontier knows which of its links are new.
+/// Waits until the frontier knows which of its links are new.
 pub enum Deferred {
-    /// A page that was visited.
+    /// A visited page.
     Page(Box<Visit>, SystemTime),
-    /// Seeds, and who is answered when they are stored.
+    /// Seeds, and who to notify when they are stored.
     Seeds(Vec<Candidate>, Option<SeedAnswer>),
 }
 
 impl Durability {
-    /// Begins with a frontier that outlives the process, or does not.
+    /// Creates the state for a durable frontier, or for one in memory.
     pub fn new(is_durable: bool) -> Self {
         Self { is_durable, ..Self::default() }
     }
 
-    /// Tells whether the frontier outlives the process.
+    /// Tells whether the frontier is durable.
     pub fn is_durable(&self) -> bool {
         self.is_durable
     }
 
-    /// Keeps something until the ticket comes back.
+    /// Keeps `deferred` until its ticket is answered.
     pub fn defer(&mut self, ticket: Ticket, deferred: Deferred) {
         self.deferred.insert(ticket, deferred);
     }
 
-    /// Returns what waited for a ticket.
+    /// Takes what waited for a ticket.
     pub fn take(&mut self, ticket: Ticket) -> Option<Deferred> {
         self.deferred.remove(&ticket)
     }
@@ -72,66 +72,65 @@ impl Durability {
         self.deferred.len()
     }
 
-    /// Has the frontier store what a restart must not forget of a domain, with the next commit.
+    /// Stores with the next commit what a restart must know of a domain.
     pub fn remember(&mut self, domain: &Domain) {
         if self.is_durable {
             self.to_remember.get_or_insert_with(domain, Domain::clone);
         }
     }
 
-    /// Tells whether the store is so far behind that no more work is to be taken on.
+    /// Tells whether the store is too far behind to take on more work.
     pub fn is_behind(&self) -> bool {
         self.is_behind
     }
 
-    /// The store keeps up again.
+    /// Records that the store keeps up again.
     pub fn has_room(&mut self) {
         self.is_behind = false;
     }
 
-    /// Answers who seeded as soon as what was done up to now survives the end of this process; at once in a crawl that
-    /// does not.
+    /// Sends `answer` once everything done so far is stored; at once if the frontier is in memory.
     pub fn answer_when_stored(&mut self, turn: &mut Turn<'_>, answer: SeedAnswer) {
         match turn.frontier.durable() {
             Some(store) if self.failure.is_none() => drop(self.seeders.insert(store.acknowledge(), answer)),
             Some(_) => {}
-            // Whoever waits no more need not be told.
+            // A caller that no longer waits need not be notified.
             None => drop(answer.send(Ok(()))),
         }
     }
 
-    /// What was done before the ticket was taken is stored.
+    /// Records that everything done before the ticket is stored.
     pub fn stored(&mut self, ticket: Ticket) {
         if let Some(answer) = self.seeders.remove(&ticket) {
             drop(answer.send(Ok(())));
         }
     }
 
-    /// The store has been closed without an error: whoever still waits is answered.
+    /// Records that the store was closed without an error; notifies everyone who still waits.
     pub fn all_stored(&mut self) {
         for (_, answer) in self.seeders.drain() {
             drop(answer.send(Ok(())));
         }
     }
 
-    /// Nothing more can be stored, or delivered. Returns what waited.
+    /// Records that nothing more can be stored or delivered. Returns what waited.
     pub fn fail(&mut self, why: String) -> Vec<Deferred> {
         self.failure.get_or_insert(why);
         self.seeders.clear();
         self.deferred.drain().map(|(_, deferred)| deferred).collect()
     }
 
-    /// Tells why the crawl cannot go on.
+    /// Returns why the crawl cannot continue, if so.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
-    /// Has the frontier store what was done since the last commit: all of it or nothing survives a crash.
+    /// Commits to the frontier's store what was done since the last commit, atomically.
     pub fn commit(&mut self, turn: &mut Turn<'_>, budget: &Budget, elapsed: Duration, time: SystemTime) {
         let now = turn.now;
         let Some(store) = turn.frontier.durable() else { return };
         for domain in self.to_remember.drain() {
-            // Also of a domain that has no state any more: its pages count, and what it taught.
+            // Also for a domain without a state: its page count and what it taught are stored.
             let mut past = past::of(&domain, turn.domains, turn.accounts.domain(&domain), now, time);
             past.pages = budget.pages(&domain).unwrap_or(past.pages);
             store.remember(&domain, past);
@@ -140,12 +139,12 @@ impl Durability {
         self.is_behind = store.is_behind();
     }
 
-    /// Has the frontier let go of its store, after the last commit; `None` where it has none.
+    /// Releases the frontier's store after the last commit; `None` if there is no store.
     pub fn close(turn: &mut Turn<'_>) -> Option<Closed> {
         turn.frontier.durable().map(Durable::close)
     }
 
-    /// Tells when the next commit is due.
+    /// Returns when the next commit is due.
     pub fn commit_due(turn: &mut Turn<'_>) -> Option<Instant> {
         turn.frontier.durable().and_then(|store| store.commit_due())
     }

@@ -1,4 +1,4 @@
-//! Granter: which domain is due, and what it is asked for next. Knows nothing of what comes of a page.
+//! Granter: picks due domains and the request for each permit. Does not know the results of pages.
 
 mod robots;
 
@@ -30,38 +30,38 @@ use crate::{
     throttle::Refusal,
 };
 
-/// Grants permits, each with the request that it is for.
+/// Grants permits, each for one request.
 pub struct Granter {
     politeness: Arc<Politeness>,
-    /// How many pages may be asked for.
+    /// How many pages and requests are allowed.
     pub(super) budget: Budget,
     robots: RobotsFiles,
     ruled: Ruled,
     pool: Pool,
     returned: Arc<dyn Returned>,
-    /// A domain for which the budget had more when that was last looked at.
+    /// A domain whose budget was not used up when last checked.
     unspent: Option<Domain>,
 }
 
-/// How far ahead permits are granted: a fetcher has them in hand when they fall due, and the gate holds them until
-/// then. Longer would bind places that another domain could use.
+/// How far ahead permits are granted: a fetcher has them when they fall due, and the gate holds them until then. A
+/// longer time would reserve slots that other domains could use.
 pub const AHEAD: Duration = Duration::from_millis(5);
 
-/// No refusal cools a domain for less.
+/// The shortest cooling after a refusal.
 const SHORTEST_COOLING: Duration = Duration::from_secs(1);
 
-/// The most requests of one domain that wait for a robots file while others of it are looked for.
+/// The most requests of one domain that wait for a robots file while others of the domain are searched.
 const MAX_PARKED: usize = 64;
 
-/// The most pages of a domain that are looked at in one turn for one that robots.txt allows: other domains wait meanwhile.
+/// The most pages of a domain that are checked against robots.txt in one search: other domains wait meanwhile.
 const MAX_RULINGS: usize = 1_000;
 
-/// What came of looking for something to ask a domain for.
+/// The result of searching for a request to a domain.
 enum Search {
     Found(Leased),
-    /// There is nothing now.
+    /// Nothing can be requested now.
     Nothing,
-    /// There may be something further back.
+    /// There may be something further back in the queue.
     Unfinished,
 }
 
@@ -77,8 +77,8 @@ impl Granter {
         Self { politeness, budget, robots, ruled: Ruled::default(), pool, returned, unspent: None }
     }
 
-    /// Grants permits to every domain that is due, as long as there is room. `deferred` pages have been fetched and wait for
-    /// the frontier: they take room too.
+    /// Grants permits to every due domain while there is room. The `deferred` pages, which are fetched but wait for the
+    /// frontier, take room too.
     pub fn grant(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, deferred: usize) {
         while self.has_room(turn.accounts, deferred) {
             let horizon = turn.now + AHEAD;
@@ -87,7 +87,7 @@ impl Granter {
         }
     }
 
-    /// Sends out what was granted.
+    /// Sends the grants to the fetchers.
     pub fn flush(&mut self, accounts: &mut Accounts) {
         let fetchers = self.pool.flush();
         if fetchers > 0 {
@@ -95,12 +95,12 @@ impl Granter {
         }
     }
 
-    /// Tells when to come back to send out what did not fit into a fetcher's mailbox.
+    /// Returns when to retry grants that did not fit into a fetcher's mailbox.
     pub fn next_flush(&self, now: Instant) -> Option<Instant> {
         self.pool.has_unsent().then_some(now + AHEAD)
     }
 
-    /// Tells when the next domain is due; `None` where only news can bring work.
+    /// Returns when the next domain is due; `None` if only an event can bring work.
     pub fn next_grant(&mut self, domains: &mut Domains, accounts: &Accounts, deferred: usize) -> Option<Instant> {
         if !self.has_room(accounts, deferred) {
             return None;
@@ -109,20 +109,20 @@ impl Granter {
         due.map(|due| due.checked_sub(AHEAD / 2).unwrap_or(due))
     }
 
-    /// Lets a domain come up at `at`. One that has pages whose robots file has come goes before others.
+    /// Schedules a domain at `at`. Domains with pages whose robots file has arrived go first.
     pub fn schedule(&mut self, domains: &mut Domains, domain: &Domain, at: Instant) {
         if !self.ruled.schedule(domain, at) {
             domains.schedule(domain, at);
         }
     }
 
-    /// Returns how many requests fetchers have in hand.
+    /// Returns how many requests the fetchers have.
     pub fn busy(&self) -> usize {
         self.pool.busy()
     }
 
-    /// The global bounds: pages from the grant until they are settled, so that a slow pipeline means fewer permits, and
-    /// pages in all. Domains keep their places in the heap until there is room.
+    /// Checks the global bounds: pages from grant to settlement, so that a slow pipeline means fewer permits, and pages
+    /// in total. Domains stay in the heap until there is room.
     fn has_room(&self, accounts: &Accounts, deferred: usize) -> bool {
         self.pool.busy() + deferred < self.politeness.concurrency.get() as usize
             && self.budget.of_all() == Spending::Open
@@ -132,7 +132,7 @@ impl Granter {
     fn grant_to(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, deferred: usize) {
         let now = turn.now;
         if turn.draining.has(domain) {
-            // The end of that brings the domain back.
+            // The domain is scheduled again when that ends.
             return;
         }
         if let Some(why) = turn.given_up(domain) {
@@ -143,8 +143,8 @@ impl Granter {
         }
         loop {
             let Some(ready_at) = self.ready_at(turn, domain) else { return self.rest(turn, domain) };
-            // Not ready yet: a later turn, or this loop would pop the domain again at once. What becomes ready within the
-            // time ahead cannot be lent before.
+            // Not ready yet: schedule a later turn, or this loop would pop the domain again at once. The frontier lends
+            // nothing before it is ready, even within the time ahead.
             if ready_at > now {
                 return self.schedule(turn.domains, domain, ready_at.max(now + 2 * AHEAD));
             }
@@ -154,15 +154,16 @@ impl Granter {
             match turn.grant(domain, now + AHEAD) {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
                     if at > now + SHORTEST_COOLING {
-                        // Another crawl or client may have heard a refusal.
+                        // Another tenant may have recorded a refusal.
                         turn.domains.note_cooling(domain, now);
                     }
                     return self.schedule(turn.domains, domain, at);
                 }
-                // The end of one of them brings the domain back.
+                // The domain is scheduled again when one of them ends.
                 Err(Refusal::Full) => return,
-                // If nothing is found the permit goes back, and the loop sees what the domain waits for. The search takes
-                // what is ready by the horizon: otherwise the loop would see that as ready again, without end.
+                // If nothing is found the permit is returned, and the next iteration sees when the domain is ready. The
+                // search accepts what is ready by the horizon; otherwise the next iteration would find it ready again,
+                // without end.
                 Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
                     Search::Found(leased) => self.assign(turn, permit, leased),
                     Search::Nothing => {}
@@ -174,7 +175,7 @@ impl Granter {
 
     fn assign(&mut self, turn: &mut Turn<'_>, permit: Permit, mut leased: Leased) {
         if leased.request.domain.is_none() {
-            // A robots file, or a request that a frontier of the user's has read from somewhere.
+            // A robots file, or a request from a user's frontier, which may not set the domain.
             let domain = self.politeness.domain_key.domain(&leased.request.url);
             Arc::make_mut(&mut leased.request).domain = Some(domain);
         }
@@ -183,7 +184,7 @@ impl Granter {
         self.pool.assign(permit, Lease::new(leased, self.returned.clone()));
     }
 
-    /// Tells when the domain has something to ask for.
+    /// Returns when the domain has something to request.
     fn ready_at(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> Option<Instant> {
         if turn.has_robots(domain) {
             return Some(turn.now);
@@ -200,8 +201,8 @@ impl Granter {
         turn.frontier.ready_at(domain, turn.now)
     }
 
-    /// Nothing is to be asked for. What the domain's budget does not allow any more is dropped, and the domain's past is
-    /// kept until it does not matter any more.
+    /// Handles a domain with nothing to request: drops what its budget no longer allows, and keeps its state while that
+    /// still matters.
     fn rest(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
         let now = turn.now;
         if self.budget.of(domain) == Spending::Used {
@@ -211,9 +212,9 @@ impl Granter {
             }
         }
         if self.robots.parked(domain) > 0 || self.ruled.has(domain) {
-            // What its robots file asks for counts from the request for that file on, so the past is kept until the
-            // answer is here, which brings the domain back; or until a page in flight has ended, after which the budget
-            // may have room for those that wait here.
+            // Keep the state: the spacing that a robots file asks for counts from the request for that file, and its
+            // answer schedules the domain again; or a page in flight may leave room in the budget for pages that wait
+            // here.
             return;
         }
         let forgotten = turn.domains.forget(domain, now);
@@ -228,7 +229,7 @@ impl Granter {
         }
     }
 
-    /// Chooses what the domain is asked for next: robots files first, then pages that they allow.
+    /// Chooses the next request to a domain: robots files first, then pages that they allow.
     fn search(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, horizon: Instant) -> Search {
         if let Some(url) = turn.pop_robots(domain) {
             return Search::Found(self.robots.lease(url));
@@ -270,7 +271,7 @@ impl Granter {
         Search::Unfinished
     }
 
-    /// Which limit is used up.
+    /// Returns the limit that is used up.
     fn budget_reason(&self) -> DropReason {
         if self.budget.of_requests() == Spending::Used { DropReason::Requests } else { DropReason::Budget }
     }
@@ -282,7 +283,7 @@ impl Granter {
         }
     }
 
-    /// Does with a page what its robots file says; returns it if it may be fetched.
+    /// Applies a robots ruling to a page; returns the page if it may be fetched.
     fn apply(turn: &mut Turn<'_>, domain: &Domain, leased: Leased, ruling: Ruling) -> Option<Leased> {
         match ruling {
             Ruling::Allowed(spacing) => {
@@ -307,22 +308,22 @@ impl Granter {
         None
     }
 
-    /// Gives back all pages that wait here: no more permits are granted.
+    /// Returns all pages held here to the frontier, because no more permits are granted.
     pub fn give_all_back(&mut self, frontier: &mut dyn Frontier) {
         give_back(frontier, self.robots.unpark_all().into_iter());
         give_back(frontier, self.ruled.take_all());
     }
 
-    /// Sees to what waits although the crawl has had all its pages, whenever it came: a durable frontier keeps it for
-    /// another run, and without one it is dropped.
+    /// Handles what waits after the crawl has reached its limit: a durable frontier keeps it for another run; otherwise
+    /// it is dropped.
     pub fn end_what_is_beyond_budget(&mut self, turn: &mut Turn<'_>) {
         if self.budget.of_all() != Spending::Used {
             return;
         }
-        // No robots file is asked for any more either: pages that wait for one would wait for ever.
+        // No robots file is requested any more, so pages that wait for one would wait for ever.
         self.give_all_back(turn.frontier);
         if turn.draining.is_idle() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
-            // As many as one step takes: a million domains need not stand here at once.
+            // As many as one step handles, so that a million domains need not be copied at once.
             let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP).cloned().collect();
             for domain in &waiting {
                 turn.draining.begin(domain, End::Dropped(self.budget_reason()));
@@ -330,7 +331,7 @@ impl Granter {
         }
     }
 
-    /// Tells whether the budget allows nothing of what waits. Only a frontier that is there tomorrow keeps it.
+    /// Tells whether the budget allows nothing of what waits, and the frontier is durable and keeps it.
     pub fn keeps_the_rest(&mut self, frontier: &dyn Frontier) -> bool {
         if !self.budget.is_limited() {
             return false;
@@ -338,8 +339,7 @@ impl Granter {
         if self.budget.of_all() == Spending::Used {
             return true;
         }
-        // This is asked with every turn: the one domain that has more is remembered, and others are looked for only
-        // when it has had its pages too.
+        // Called every turn: remember one domain with budget left, and search for another only when that one has none.
         let has_more = |domain: &&Domain| self.budget.of(domain) != Spending::Used;
         let known = self.unspent.as_ref().filter(|domain| frontier.has_waiting(domain)).filter(has_more);
         if known.is_none() {

@@ -1,5 +1,5 @@
-//! Intake: what comes in. Seeds and links pass the admission; a page that has ended is settled, or waits for another
-//! attempt, and its domain is judged by the answer. Knows no permits.
+//! Intake: handles what enters the crawl. Admits seeds and links; settles ended pages or schedules a retry; applies
+//! refusals to the domain. Knows no permits.
 
 use std::time::{Instant, SystemTime};
 
@@ -19,13 +19,13 @@ use crate::{
     retry::Retry,
 };
 
-/// Takes in seeds, links and pages.
+/// Handles seeds, links and ended pages.
 pub struct Intake {
     admission: Admission,
     retry: Retry,
 }
 
-/// When a request is to be made again.
+/// When to retry a request.
 struct Again {
     not_before: Option<Instant>,
     attempted: bool,
@@ -37,7 +37,7 @@ impl Intake {
         Self { admission, retry }
     }
 
-    /// Takes the host of a seed into the scope.
+    /// Adds the host of a seed to the scope.
     pub fn include(&mut self, seed: &Url) {
         self.admission.include(seed);
     }
@@ -47,22 +47,22 @@ impl Intake {
         self.admission.domain(&leased.request.url)
     }
 
-    /// Brings candidates to the admission.
+    /// Passes candidates through admission.
     pub fn admit(&mut self, turn: &mut Turn<'_>, candidates: Vec<Candidate>) {
         for candidate in candidates {
             self.admit_one(turn, candidate);
         }
-        // Pages that have come nearer bring what was too deep below them.
+        // URLs found at a smaller depth may bring in links that were too deep before.
         while let Some(candidate) = self.admission.take_nearer() {
             self.admit_one(turn, candidate);
         }
     }
 
     fn admit_one(&mut self, turn: &mut Turn<'_>, candidate: Candidate) {
-        // The frontier takes the request. It is copied only where somebody reads what was dropped.
+        // The frontier takes the request; it is copied only if a subscriber may need it when it is dropped.
         let request = turn.accounts.is_read().then(|| candidate.request().clone());
         match self.admission.admit(&mut *turn.frontier, candidate, turn.now) {
-            // Whoever answers for the domain counts what was sent there.
+            // The node that owns the domain counts what was sent there.
             Admitted::AlreadySeen | Admitted::Sent => {}
             Admitted::Queued { domain, again } => {
                 turn.accounts.note(&Event::Queued { domain: &domain, undone: again });
@@ -76,20 +76,20 @@ impl Intake {
         }
     }
 
-    /// Takes up a crawl of an earlier process: its scope may have changed since.
+    /// Continues the crawl of an earlier process, whose scope may have been different.
     pub fn resume(&mut self) {
         self.admission.resume();
     }
 
-    /// Judges a request that waited by the scope that holds now.
+    /// Checks a queued request against the current scope.
     ///
     /// # Errors
-    /// It is to be dropped, for this reason.
+    /// The request must be dropped, for this reason.
     pub fn review(&mut self, leased: &mut Leased) -> Result<(), DropReason> {
         self.admission.review(leased)
     }
 
-    /// Takes in how the request for a page ended. Returns its domain.
+    /// Handles the end of a request for a page. Returns its domain.
     pub fn page_ended(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, visit: Visit, time: SystemTime) -> Domain {
         let Visit { leased, outcome, content, receipt, heeded } = visit;
         let domain = self.domain(&leased);
@@ -128,7 +128,7 @@ impl Intake {
         domain
     }
 
-    /// Decides whether a request waits for another attempt.
+    /// Decides whether to retry a request.
     fn again(
         &self,
         turn: &Turn<'_>,
@@ -139,10 +139,10 @@ impl Intake {
     ) -> Option<Again> {
         match outcome {
             Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
-            // It fails with all that waits there.
+            // The request fails with all others of the domain.
             _ if turn.has_given_up(domain) => None,
             Outcome::Refused { .. } => Some(Again { not_before: turn.cools_until(domain), attempted: false }),
-            // It may have done its work already (RFC 9110 §9.2.2).
+            // The server may have acted on it already (RFC 9110 §9.2.2).
             _ if started.is_some() && !is_idempotent(&leased.request.method) => None,
             outcome => {
                 let wait = self.retry.after(outcome, leased.attempt, fastrand::f64())?;
@@ -151,7 +151,7 @@ impl Intake {
         }
     }
 
-    /// Acts on the end of a page: its links come in, and one that failed is kept where the frontier can.
+    /// Handles a finished page: admits its links, and keeps a failed request if the frontier can.
     fn settled(
         &mut self,
         turn: &mut Turn<'_>,
@@ -180,7 +180,8 @@ impl Intake {
         self.admit(turn, found);
     }
 
-    /// The request for a page was lost: its fetcher panicked or died. The attempt counts. Returns its domain.
+    /// Handles the loss of a request for a page, whose fetcher panicked or died. The attempt counts. Returns its
+    /// domain.
     pub fn page_lost(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, leased: &Leased) -> Domain {
         let domain = self.domain(leased);
         budget.sent();

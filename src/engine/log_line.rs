@@ -1,5 +1,5 @@
-//! LogLine: one line of the crawl log, made from an event, in the spirit of Heritrix's crawl log. There is one for every
-//! request that ended and every URL that was dropped.
+//! LogLine: one line of the crawl log, made from an event; similar to Heritrix's crawl log. There is one for every
+//! ended request and every dropped URL.
 
 use std::{
     borrow::Cow,
@@ -21,45 +21,46 @@ use crate::{
 /// One line of the crawl log.
 #[derive(Clone, Debug, Serialize)]
 pub struct LogLine {
-    /// When it ended (RFC 3339, UTC).
+    /// When the request ended (RFC 3339, UTC).
     #[serde(serialize_with = "as_rfc3339")]
     pub time: SystemTime,
     /// The URL.
     pub url: Arc<str>,
     /// The domain.
     pub domain: Domain,
-    /// How it ended, in one word; for a robots file after `robots/`, as `robots/ok`, `robots/status` or `robots/timeout`.
+    /// The outcome in one word; for robots files prefixed with `robots/`: `robots/ok`, `robots/status`,
+    /// `robots/timeout`.
     pub outcome: Cow<'static, str>,
-    /// What there is to say beside the word.
+    /// Details of the outcome.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
-    /// The status, if an answer came.
+    /// The status, if there was a response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Which attempt it was; 0 for what was never sent.
+    /// The number of the attempt; 0 if nothing was sent.
     pub attempt: u32,
-    /// Whether the URL is done with; a request that is tried again later is not. Where a URL was dropped as too deep and
-    /// then found by a shorter way, its last line holds. A robots file is never done with: it is no URL of the ledger,
-    /// and is asked for again when its answer has grown old.
+    /// Whether the URL is finished; false if the request will be retried. If a URL is dropped as too deep and later
+    /// found by a shorter path, its last line counts. Always false for robots files, which are not in the ledger and
+    /// are requested again after they expire.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// Seconds between the grant of the permit and the writing of the request.
+    /// Seconds from the grant of the permit to the writing of the request.
     #[serde(serialize_with = "as_seconds")]
     pub waited: Duration,
-    /// Seconds between the writing and the last byte.
+    /// Seconds from the writing to the last byte.
     #[serde(serialize_with = "as_seconds")]
     pub elapsed: Duration,
-    /// Bytes of body that came over the wire.
+    /// Length of the body on the wire, in bytes.
     pub bytes: u64,
-    /// Links from a seed.
+    /// Number of links from a seed.
     pub depth: u32,
-    /// The page it was found on.
+    /// The page on which it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Arc<str>>,
 }
 
 impl LogLine {
-    /// Returns the line that tells of an event; `None` for those that the log passes over.
+    /// Returns the line for an event; `None` if the log does not record it.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         match *event {
             Event::RequestEnded(ended) if matches!(ended.outcome, Outcome::Unsent) => None,
@@ -131,6 +132,6 @@ fn as_rfc3339<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<
 }
 
 fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    // Microseconds are what can be measured; more digits only make lines longer.
+    // Time is measured in microseconds; more digits would only lengthen the lines.
     serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e6)
 }

@@ -1,5 +1,5 @@
-//! Messages: what the scheduler is told: by handles, by fetchers, and by guards and stores that cannot wait for an
-//! answer.
+//! Messages: what the scheduler receives: from handles, from fetchers, and from guards and stores that cannot wait for
+//! an answer.
 
 use actix::{Addr, Context, Handler, Message, MessageResult};
 
@@ -14,7 +14,7 @@ use crate::{
     stats::{Progress, Stats},
 };
 
-/// What guards and stores have to say. They do not wait until it is heard.
+/// Sent by guards and stores, without waiting for an answer.
 pub enum Notice {
     /// A permit of the domain has ended.
     Released(Domain),
@@ -42,12 +42,12 @@ impl Handler<Notice> for Scheduler {
     }
 }
 
-/// Tells the scheduler what guards and stores have to say, whichever thread they are on.
+/// Sends notices to the scheduler from any thread.
 pub struct Notices(pub Addr<Scheduler>);
 
 impl Notices {
-    /// Sending without waiting is right here and nowhere else: a guard's `Drop` cannot wait, and there are only as many
-    /// messages as there were permits and leases. The store sends one, and no other until its news are read.
+    /// `do_send` is right only here: a guard's `Drop` cannot wait, and there are only as many messages as permits and
+    /// leases. The store sends one, and no other until its news are read.
     fn send(&self, notice: Notice) {
         #[allow(clippy::disallowed_methods, reason = "bounded by the permits, the leases and the one of the store")]
         self.0.do_send(notice);
@@ -84,7 +84,7 @@ impl Handler<Fetched> for Scheduler {
     }
 }
 
-/// More seeds, and who is answered when they are stored. A crawl that has ended drops the sender.
+/// Adds seeds; the sender is notified when they are stored. A crawl that has ended drops the sender.
 pub struct Seed(pub Vec<Candidate>, pub SeedAnswer);
 
 impl Message for Seed {
@@ -102,18 +102,18 @@ impl Handler<Seed> for Scheduler {
     }
 }
 
-/// How the crawl is to go on.
+/// Changes how the crawl goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Grant no more permits until told otherwise.
+    /// Grant no more permits until resumed.
     Pause,
     /// Grant permits again.
     Resume,
-    /// Let what is in flight end, and then end.
+    /// Let requests in flight end, then end the crawl.
     Stop,
-    /// End when there is nothing left to do, although the crawl was to stay open.
+    /// End when nothing is left to do, even if the crawl was told to stay open.
     Close,
-    /// End at once, whatever is in flight.
+    /// End without waiting for requests in flight.
     Abort,
 }
 
@@ -139,7 +139,7 @@ impl Handler<Control> for Scheduler {
     }
 }
 
-/// Asks how far the crawl has come.
+/// Requests the progress of the crawl.
 pub struct GetProgress;
 
 impl Message for GetProgress {
@@ -154,7 +154,7 @@ impl Handler<GetProgress> for Scheduler {
     }
 }
 
-/// Asks for all numbers up to now. The evidence of every domain is copied: what polls asks for [`GetProgress`].
+/// Requests all stats. Copies the evidence of every domain, so use [`GetProgress`] for polling.
 pub struct GetStats;
 
 impl Message for GetStats {

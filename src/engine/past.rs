@@ -1,4 +1,4 @@
-//! DomainHistory: what a restart must not forget of a domain, taken from its state and put back into it. Knows no store.
+//! DomainHistory: what a restart must know of a domain, read from its state and restored to it. Knows no store.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,10 +12,10 @@ use crate::{
     throttle::Evidence,
 };
 
-/// How long a spacing holds of which an older version stored no end: as long as a robots file is valid.
+/// How long a spacing is valid if an older version stored no expiry: as long as a robots file.
 const VALID: Duration = Duration::from_secs(86_400);
 
-/// Returns what is to be remembered of a domain, be it in use or quiet.
+/// Returns what to store of a domain, whether it has a state or not.
 pub fn of(
     domain: &Domain,
     domains: &Domains,
@@ -48,7 +48,7 @@ pub fn of(
     }
 }
 
-/// Puts a past back: what the domain taught goes to its conduct, the rest to the counts.
+/// Restores the history: conduct and counts.
 pub fn recall(
     past: &DomainHistory,
     domain: &Domain,
@@ -76,7 +76,7 @@ pub fn recall(
     }
 }
 
-/// Returns the instant of a calendar time. One too long ago to be told is now.
+/// Converts a calendar time to an instant; a time too long ago to be represented becomes now.
 fn instant(millis: u64, now: Instant, time: SystemTime) -> Instant {
     let (at, time) = (Duration::from_millis(millis), since_1970(time));
     match at.checked_sub(time) {
@@ -85,7 +85,8 @@ fn instant(millis: u64, now: Instant, time: SystemTime) -> Instant {
     }
 }
 
-/// The longest time ahead that is believed, a little over what a refusal can ask for: a clock may have been set back.
+/// The furthest stored time in the future that is accepted, slightly more than a refusal can ask for: the clock may
+/// have been set back.
 const MAX_AHEAD: Duration = Duration::from_secs(2 * 86_400);
 
 fn millis(at: Instant, now: Instant, time: SystemTime) -> u64 {

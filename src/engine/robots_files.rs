@@ -1,4 +1,4 @@
-//! RobotsFiles: which origins' robots files are known, asked for or wanting, and the pages that wait for them. Knows no
+//! RobotsFiles: which origins' robots files are known, requested or missing, and the pages that wait for them. Knows no
 //! permits and no network.
 
 use std::{
@@ -21,24 +21,24 @@ use crate::{
     robots::{LIFETIME, Robots, RobotsCache, RobotsFile, Unreachable, is_robots_file},
 };
 
-/// Robots files are per origin (scheme, host and port, RFC 9309 §2.3), permits per domain: this stands between.
+/// Maps origins to domains: robots files are per origin (scheme, host and port, RFC 9309 §2.3), permits per domain.
 pub struct RobotsFiles {
     cache: RobotsCache<Arc<str>>,
-    /// Origins whose file is being asked for.
+    /// Origins whose file is being requested.
     pending: HashMap<Arc<str>, Pending>,
-    /// Who waits for the answer from where. A redirect leads to other URLs than the origin's own, and several origins
-    /// may be led to the same one: it is asked for once.
+    /// Requested URLs, each with the origins that wait for its response. Redirects may lead to URLs of other origins,
+    /// and several origins to the same URL, which is requested once.
     awaited: HashMap<Url, Vec<Arc<str>>>,
     /// How many pages of each domain wait.
     parked: HashMap<Domain, usize>,
-    /// The files that the frontier's store is looking for, by where they would be asked for.
+    /// The files that the frontier's store is looking for, with the URL to request otherwise.
     looked_for: HashMap<Ticket, Url>,
-    /// Numbers the leases of robots files.
+    /// The number of the next lease for a robots file.
     next_lease: u64,
 }
 
 struct Pending {
-    /// Where the file was asked for: the origin's own place, then the hops from there.
+    /// The requested URLs: the origin's own, then the redirects from there.
     path: Vec<Url>,
     parked: Vec<(Domain, Leased)>,
 }
@@ -46,70 +46,70 @@ struct Pending {
 /// What a robots file means for one URL.
 #[derive(Debug, PartialEq)]
 pub enum Ruling {
-    /// It may be fetched, with at least this time between two starts if the file asks for one.
+    /// Fetch it; the file may ask for this time between two starts.
     Allowed(Option<Duration>),
-    /// It may not.
+    /// Do not fetch it.
     Disallowed,
-    /// Not before this: the file could not be had, and is asked for again then.
+    /// Not before this instant: the file could not be fetched, and is requested again then.
     NotBefore(Instant),
-    /// The file cannot be had. What the request for it ended in, and the detail.
+    /// The file is unreachable: the outcome of its request, and the detail.
     Unreachable(&'static str, String),
-    /// The file has to be asked for here first.
+    /// The file has to be requested at this URL first.
     Ask(Url),
-    /// The file is being asked for.
+    /// The file is being requested.
     Asked,
 }
 
-/// What follows from an answer.
+/// What follows from a response.
 #[derive(Debug)]
 pub enum FollowUp {
-    /// The file is to be asked for here next.
+    /// Request the file at this URL next.
     Ask(Url),
-    /// An origin's file is known, or known to be wanting.
+    /// An origin's file is known, or known to be missing.
     Ruled {
         /// The URL of the origin's file.
         url: Url,
-        /// What it means.
+        /// Its rules.
         robots: Robots,
-        /// Its text, where it was fetched just now: to be kept for a day. Empty where the origin has none.
+        /// Its text if it was just fetched, to be stored for a day. Empty if the origin has no file.
         text: Option<Vec<u8>>,
-        /// The pages that waited for it, with their domains. They are ruled by `robots`: the cache may have had no room
-        /// for it.
+        /// The pages that waited for it, with their domains. They are ruled by `robots`, since the cache may be too
+        /// small to keep it.
         parked: Vec<(Domain, Leased)>,
     },
 }
 
-/// What an answer says of a robots file.
+/// What a response says about a robots file.
 #[derive(Clone)]
 enum Said {
-    /// This, since then, and whether it is news for the frontier's store.
+    /// The file, when it was fetched, and whether to save it in the frontier's store.
     File(RobotsFile, Instant, bool),
     None,
     NotHad(Unreachable),
 }
 
-/// RFC 9309 §2.3.1.2: at least five consecutive redirects are followed.
+/// RFC 9309 §2.3.1.2: crawlers should follow at least five consecutive redirects.
 const MAX_HOPS: usize = 5;
 
-/// The most origins whose files are asked for at once. Each first question takes a permit, so only redirects to a slow
-/// domain can pile up: beyond this a redirect counts as a failure, to be tried again later.
+/// The most files requested at once. Each first request takes a permit, so only redirects to a slow domain can
+/// accumulate: beyond this a redirect counts as a failure and is retried later.
 const MAX_PENDING: usize = 10_000;
 
 impl RobotsFiles {
-    /// Creates those of a crawler whose product token is `token`.
+    /// Creates the state for a crawler whose product token is `token`.
     pub fn new(token: &str) -> Self {
         Self::with_cache(RobotsCache::new(token))
     }
 
-    /// As [`RobotsFiles::new`], with a cache of another size.
+    /// Like [`RobotsFiles::new`], with a cache of another size.
     pub(super) fn with_cache(cache: RobotsCache<Arc<str>>) -> Self {
         let (pending, awaited, parked, looked_for) = Default::default();
         Self { cache, pending, awaited, parked, looked_for, next_lease: 0 }
     }
 
-    /// Tells what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the page is to be
-    /// parked, and after the former the file to be asked for. Each request for a file must be answered, a lost one with
-    /// [`Outcome::Panic`].
+    /// Returns what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the caller parks the
+    /// page, and after the former it also requests the file. Every request for a file must be answered; for a lost one,
+    /// with [`Outcome::Panic`].
     pub fn rule(&mut self, url: &Url, now: Instant) -> Ruling {
         if is_robots_file(url) {
             return Ruling::Allowed(None);
@@ -130,7 +130,7 @@ impl RobotsFiles {
         if self.wait_for(&file, origin) { Ruling::Ask(file) } else { Ruling::Asked }
     }
 
-    /// Lets `origin` wait for the answer from `url`; tells whether it is the first to do so.
+    /// Lets `origin` wait for the response from `url`; tells whether it is the first to do so.
     fn wait_for(&mut self, url: &Url, origin: Arc<str>) -> bool {
         match self.awaited.entry(url.clone()) {
             Entry::Occupied(mut others) => {
@@ -144,19 +144,18 @@ impl RobotsFiles {
         }
     }
 
-    /// Lends the request for a robots file. Its loan is told from those of the frontier by the request's kind.
+    /// Creates the lease for a robots request. The request's kind distinguishes it from the frontier's leases.
     pub fn lease(&mut self, url: Url) -> Leased {
         self.next_lease += 1;
         Leased { id: LeaseId(self.next_lease), request: Arc::new(Request::robots_txt(url)), attempt: 1 }
     }
 
-    /// The frontier's store looks for a file that would otherwise be asked for.
+    /// Records that the frontier's store looks for a file before it is requested.
     pub fn look_for(&mut self, url: Url, ticket: Ticket) {
         self.looked_for.insert(ticket, url);
     }
 
-    /// Takes in what the store has found: a file, and how long ago it was fetched. One that is no longer of use is asked
-    /// for.
+    /// Handles what the store found: a file, and its age. An expired or missing one is requested.
     pub fn found(&mut self, ticket: Ticket, file: Option<(Bytes, Duration)>, now: Instant) -> Vec<FollowUp> {
         let Some(url) = self.looked_for.remove(&ticket) else { return Vec::new() };
         let file = file.filter(|(_, age)| *age < LIFETIME);
@@ -168,7 +167,7 @@ impl RobotsFiles {
         origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
     }
 
-    /// Tells whether somebody waits for the answer from here.
+    /// Tells whether any origin waits for the response from this URL.
     pub fn is_awaited(&self, url: &Url) -> bool {
         self.awaited.contains_key(url)
     }
@@ -187,7 +186,7 @@ impl RobotsFiles {
         self.parked.get(domain).copied().unwrap_or(0)
     }
 
-    /// Takes all pages out that wait.
+    /// Takes all waiting pages.
     pub fn unpark_all(&mut self) -> Vec<Leased> {
         if self.parked.is_empty() {
             return Vec::new();
@@ -196,7 +195,7 @@ impl RobotsFiles {
         self.pending.values_mut().flat_map(|pending| pending.parked.drain(..)).map(|(_, leased)| leased).collect()
     }
 
-    /// Takes in how the request for a robots file ended, which is news for every origin that waits for it.
+    /// Handles the end of a robots request, for every origin that waits for it.
     pub fn answered(
         &mut self,
         url: &Url,
@@ -229,7 +228,7 @@ impl RobotsFiles {
         origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
     }
 
-    /// Leads an origin on to where its file is said to be.
+    /// Follows a redirect of an origin's file.
     fn hop(&mut self, origin: Arc<str>, to: &Url, accounts: &mut Accounts, now: Instant) -> Option<FollowUp> {
         let mut to = to.clone();
         to.set_fragment(None);
@@ -241,7 +240,7 @@ impl RobotsFiles {
         let path = &mut self.pending.get_mut(&origin)?.path;
         let is_http = matches!(to.scheme(), "http" | "https");
         if path.len() > MAX_HOPS || path.contains(&to) || !is_http {
-            // RFC 9309 §2.3.1.2: then the file counts as one that is not there, which allows.
+            // RFC 9309 §2.3.1.2: the file then counts as missing, which allows everything.
             accounts.note(&Event::RobotsFile { url: &to, end: RobotsEnd::TooManyRedirects });
             return self.settle(origin, Said::None, now);
         }
@@ -249,7 +248,7 @@ impl RobotsFiles {
         self.wait_for(&to, origin).then_some(FollowUp::Ask(to))
     }
 
-    /// Takes in what was said of the file of an origin, and lets its pages go on.
+    /// Stores the result for an origin and releases its pages.
     fn settle(&mut self, origin: Arc<str>, said: Said, now: Instant) -> Option<FollowUp> {
         let pending = self.pending.remove(&origin)?;
         let mut text = None;
@@ -283,7 +282,7 @@ impl RobotsFiles {
     }
 }
 
-/// Tells what a robots file means for `url`, whatever its age.
+/// Returns what a robots file means for `url`, whatever its age.
 pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
     match robots {
         Robots::AllowAll => Ruling::Allowed(None),
@@ -296,7 +295,7 @@ pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
     }
 }
 
-/// Says once that pages wait for a file that is not to be had.
+/// Warns once that pages wait for an unreachable file.
 fn warn_of_wait(origin: &str, robots: &Robots, now: Instant) {
     if let Robots::DenyAll { until, failures: 1, why } = robots
         && why.patience > 1
@@ -307,13 +306,13 @@ fn warn_of_wait(origin: &str, robots: &Robots, now: Instant) {
     }
 }
 
-/// The place of the robots file of a URL's origin.
+/// Returns the URL of the robots file for a URL's origin.
 fn robots_file_of(url: &Url) -> Url {
     let mut file = url.clone();
     file.set_path("/robots.txt");
     file.set_query(None);
     file.set_fragment(None);
-    // The answers to these are errors for URLs without a host, which have neither.
+    // Fails only for URLs that cannot have credentials, which also have none to remove.
     let _ = file.set_username("").and_then(|()| file.set_password(None));
     file
 }

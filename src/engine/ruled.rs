@@ -1,5 +1,5 @@
-//! Ruled: pages whose robots file has come and allows them, and which go before all that has not been asked yet. Without
-//! that, a crawl of many domains would ask for all robots files first, and would keep a page of every domain until then.
+//! Ruled: pages whose robots file has arrived and allows them. They are fetched before anything not requested yet;
+//! otherwise a crawl of many domains would request all robots files first, and hold a page of every domain until then.
 
 use std::{
     cmp::Reverse,
@@ -11,11 +11,11 @@ use hashbrown::HashMap;
 
 use crate::{domain::Domain, frontier::Leased};
 
-/// The pages, by domain. They stay on loan, at most as many of a domain as may wait for robots files.
+/// The pages, by domain. They stay on lease; each domain has at most as many as may wait for robots files.
 #[derive(Default)]
 pub struct Ruled {
     domains: HashMap<Domain, Waiting>,
-    /// When each domain is due; other places than that in its `Waiting` are stale.
+    /// When each domain is due; a place that differs from the one in its `Waiting` is stale.
     due: BinaryHeap<Reverse<(Instant, Domain)>>,
 }
 
@@ -26,12 +26,12 @@ struct Waiting {
 }
 
 impl Ruled {
-    /// Takes in a page that may be fetched.
+    /// Adds a page that may be fetched.
     pub fn push(&mut self, domain: &Domain, leased: Leased) {
         self.domains.entry_ref(domain).or_default().pages.push_back(leased);
     }
 
-    /// Returns the next page of a domain.
+    /// Takes the next page of a domain.
     pub fn pop(&mut self, domain: &Domain) -> Option<Leased> {
         let waiting = self.domains.get_mut(domain)?;
         let leased = waiting.pages.pop_front();
@@ -41,23 +41,23 @@ impl Ruled {
         leased
     }
 
-    /// Tells whether a page of the domain is here.
+    /// Tells whether the domain has a page here.
     pub fn has(&self, domain: &Domain) -> bool {
         self.domains.contains_key(domain)
     }
 
-    /// Takes out all pages of a domain.
+    /// Takes all pages of a domain.
     pub fn take(&mut self, domain: &Domain) -> impl Iterator<Item = Leased> + use<> {
         self.domains.remove(domain).map(|waiting| waiting.pages).unwrap_or_default().into_iter()
     }
 
-    /// Takes out all pages.
+    /// Takes all pages.
     pub fn take_all(&mut self) -> impl Iterator<Item = Leased> + use<> {
         self.due.clear();
         std::mem::take(&mut self.domains).into_values().flat_map(|waiting| waiting.pages)
     }
 
-    /// Lets a domain come up at `at`, or earlier if it does so already. Answers whether it has a page here.
+    /// Schedules a domain at `at`, unless it is scheduled earlier. Tells whether it has a page here.
     pub fn schedule(&mut self, domain: &Domain, at: Instant) -> bool {
         let Some(waiting) = self.domains.get_mut(domain) else { return false };
         if waiting.due.is_none_or(|due| at < due) {
@@ -67,7 +67,7 @@ impl Ruled {
         true
     }
 
-    /// Takes out the next domain that is due at or before `horizon`.
+    /// Removes and returns the next domain due at or before `horizon`.
     pub fn pop_due(&mut self, horizon: Instant) -> Option<Domain> {
         if self.next_due()? > horizon {
             return None;
@@ -79,7 +79,7 @@ impl Ruled {
         Some(domain)
     }
 
-    /// Tells when the next domain is due.
+    /// Returns when the next domain is due.
     pub fn next_due(&mut self) -> Option<Instant> {
         loop {
             let Reverse((at, domain)) = self.due.peek()?;

@@ -1,5 +1,5 @@
-//! Scheduler: the actor that grants permits, on a timer tick and on every event. It brings the clock to the
-//! [`Crawl`] and carries what comes out; it decides nothing itself.
+//! Scheduler: the actor that grants permits on a timer tick and on every event. Passes the time to the [`Crawl`] and
+//! sends its results; decides nothing itself.
 
 use std::{
     future::Future,
@@ -24,7 +24,7 @@ use crate::{
     stats::{Progress, Stats},
 };
 
-/// Drives a crawl to its end.
+/// Runs a crawl to its end.
 pub struct Scheduler {
     pub(super) crawl: Crawl,
     started: Instant,
@@ -32,7 +32,7 @@ pub struct Scheduler {
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
-    /// Why some lines are not in the log; the first reason.
+    /// The first reason why lines are missing from the log.
     log_failure: Option<String>,
     warnings: Vec<String>,
     close_pipelines: Option<ClosePipelines>,
@@ -41,43 +41,42 @@ pub struct Scheduler {
     ended: Option<Ended>,
 }
 
-/// Closes the pipelines when the crawl has ended, and returns what they complained of.
+/// Closes the pipelines at the end of the crawl; returns their warnings.
 pub type ClosePipelines = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Vec<String>>>>>;
 
-/// What the scheduler works with beside the crawl.
+/// What the scheduler needs in addition to the crawl.
 pub struct SchedulerParts {
-    /// Whether the crawl waits for more seeds when it has nothing to do.
+    /// Whether the crawl waits for more seeds when nothing is left to do.
     pub stay_open: bool,
-    /// Who writes the crawl log.
+    /// Writes the crawl log.
     pub log: Option<Recipient<LogLines>>,
-    /// What the report is to warn of.
+    /// Warnings for the report.
     pub warnings: Vec<String>,
     /// See [`ClosePipelines`].
     pub close_pipelines: ClosePipelines,
-    /// Where the report goes.
+    /// Receives the report.
     pub report: watch::Sender<Option<Arc<Report>>>,
-    /// The state that the crawl keeps, for the report.
+    /// The stored state, for the report.
     pub state: Option<StateReport>,
 }
 
-/// Lines for the crawl log; the reply tells that they are written, or why not.
+/// Lines for the crawl log; the reply says that they are written, or why not.
 pub struct LogLines(pub Vec<LogLine>);
 
 impl Message for LogLines {
     type Result = Result<(), String>;
 }
 
-/// The shortest tick: what timers resolve.
+/// The shortest tick: the timers' resolution.
 const MIN_TICK: Duration = Duration::from_millis(1);
 
-/// How often to turn without an event, as a safety net: when a fetcher dies, its leases return before its seats are
-/// freed, and no message follows.
+/// Safety net: when a fetcher dies, its leases return before its slots are freed, and no message follows.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// A crawl that ends at once waits no longer for its pipelines and its log. A pipeline that works closes in milliseconds.
+/// How long an aborted crawl waits for its pipelines and its log. A working pipeline closes in milliseconds.
 const CLOSE_AT_ONCE: Duration = Duration::from_millis(500);
 
-/// What the report of such a crawl says then.
+/// The warning in the report if they did not close in that time.
 const GIVEN_UP: &str = "a pipeline or the log did not close at once and was given up: what it held may be lost";
 
 impl Scheduler {
@@ -99,7 +98,7 @@ impl Scheduler {
         }
     }
 
-    /// Does what an event has made possible: grants, sets the next tick, sees whether the end has come.
+    /// Does what an event has made possible: grants permits, sets the next tick, and checks for the end.
     pub(super) fn turn(&mut self, context: &mut Context<Self>) {
         if self.ended.is_some() {
             return self.write_log(context);
@@ -123,7 +122,7 @@ impl Scheduler {
         }
     }
 
-    /// One timer, for the instant that is due first.
+    /// Sets the timer for the next due instant.
     fn set_tick(&mut self, now: Instant, context: &mut Context<Self>) {
         let due = self.crawl.next_turn(now);
         if self.tick.as_ref().map(|(at, _)| *at) == due {
@@ -142,8 +141,8 @@ impl Scheduler {
         }
     }
 
-    /// Hands lines to the log, one batch at a time; while one is being written the next one fills, and when that is
-    /// full no more permits are granted.
+    /// Sends lines to the log, one batch at a time. The next batch fills meanwhile; when it is full, no more permits
+    /// are granted.
     fn write_log(&mut self, context: &mut Context<Self>) {
         let Some(log) = self.log.clone().filter(|_| !self.log_is_busy) else { return };
         let lines = self.crawl.take_log();
@@ -160,7 +159,8 @@ impl Scheduler {
         context.spawn(written);
     }
 
-    /// Keeps why the log could not be written, and says it at once: once, or a full disk would fill the other log.
+    /// Records why the log could not be written, and logs the first reason only, since a full disk would repeat it
+    /// without end.
     fn note_log(&mut self, written: Result<Result<(), String>, MailboxError>) {
         let failure = match written {
             Ok(Ok(())) => return,
@@ -173,7 +173,7 @@ impl Scheduler {
         }
     }
 
-    /// Closes the pipelines, writes the last of the log, and hands the report out.
+    /// Closes the pipelines, writes the rest of the log, and publishes the report.
     pub(super) fn end(&mut self, ended: Ended, context: &mut Context<Self>) {
         if self.ended.replace(ended).is_some() {
             return;
@@ -187,7 +187,7 @@ impl Scheduler {
         let closing = async move {
             let outputs = async {
                 let logged = match log {
-                    // Sent even when there is nothing more: its reply comes after that of the batch on its way.
+                    // Sent even if empty: its reply follows that of the batch in progress.
                     Some(log) => log.send(LogLines(rest)).await,
                     None => Ok(Ok(())),
                 };
@@ -200,7 +200,7 @@ impl Scheduler {
                 outputs.await
             };
             let stored = match frontier {
-                // A store whose thread has died has told why before.
+                // If the store's thread died, the reason was reported before.
                 Some(frontier) => frontier.await.unwrap_or(Ok(())),
                 None => Ok(()),
             };
@@ -229,7 +229,7 @@ impl Scheduler {
         context.spawn(closed);
     }
 
-    /// Tells whether seeds come too late.
+    /// Tells whether it is too late for seeds.
     pub(super) fn is_over(&self) -> bool {
         self.ended.is_some() || self.crawl.mode() == Mode::Stopping
     }
@@ -249,7 +249,7 @@ impl Actor for Scheduler {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        // Every message is answered for: one for each permit, lease and batch that is out.
+        // Bounded by the permits, leases and batches that are out: each sends one message.
         context.set_mailbox_capacity(4_096);
         context.run_interval(LOOK_AGAIN, Self::turn);
         self.turn(context);

@@ -1,5 +1,5 @@
-//! Turn: what the parts of the engine work on together for the length of one call: the frontier, the domains, the
-//! accounts, and the instant. Decides nothing but what follows for all of them when a URL ends or a domain refuses.
+//! Turn: the shared state that the parts of the engine work on during one call: the frontier, the domains, the
+//! accounts, and the instant. Holds the consequences that several parts share: a URL ends, a domain refuses.
 
 use std::{
     sync::Arc,
@@ -28,25 +28,25 @@ use crate::{
 
 /// One turn of the crawl.
 pub struct Turn<'a> {
-    /// Now.
+    /// The current instant.
     pub now: Instant,
-    /// Where requests wait.
+    /// The frontier.
     pub frontier: &'a mut dyn Frontier,
     /// The domains.
     pub domains: &'a mut Domains,
-    /// What is done is noted here.
+    /// The accounts, which record every event.
     pub accounts: &'a mut Accounts,
     /// The domains whose queues are being emptied.
     pub draining: &'a mut Draining,
 }
 
 impl Turn<'_> {
-    /// Drops a request that waited.
+    /// Drops a queued request.
     pub fn drop_request(&mut self, domain: &Domain, request: &Request, reason: DropReason) {
         self.accounts.note(&Event::Dropped { what: Some((domain, request)), reason, was_queued: true });
     }
 
-    /// Lets a request fail for good, and keeps it for another day where the frontier can.
+    /// Fails a request for good, and keeps it in the frontier where that can.
     pub fn fail(&mut self, domain: &Domain, request: &Arc<Request>, reason: &'static str, detail: &str) {
         self.accounts.note(&Event::Failed { domain, request, reason, detail });
         if let Some(store) = self.frontier.durable() {
@@ -54,12 +54,12 @@ impl Turn<'_> {
         }
     }
 
-    /// Keeps the books of a domain that refused, or could not be reached. It is left alone already: its conduct heard the
-    /// answer before the permit ended.
+    /// Records that a domain refused or could not be reached. The cooling itself is in force already: the conduct
+    /// learned of it before the permit ended.
     pub fn heed(&mut self, domain: &Domain, heeded: Heeded) {
         let Heeded { why, verdict, gave_up, .. } = heeded;
         let is_given_up = matches!(verdict, Verdict::GiveUp(_));
-        // Requests that were in flight when a domain was given up are answered the same: that is no second time.
+        // Requests in flight when a domain was given up fail the same way; they do not give it up again.
         let kind = if is_given_up { "is given up" } else { "cools" };
         if (gave_up || !is_given_up)
             && let Some(unsaid) = self.accounts.warn(&format!("{kind} {why:?}"), self.now)
@@ -74,7 +74,7 @@ impl Turn<'_> {
         self.domains.note_cooling(domain, self.now);
     }
 
-    /// Tells why a domain is given up, while it is.
+    /// Returns why a domain is given up, if it is.
     pub fn given_up(&self, domain: &Domain) -> Option<Why> {
         Some(self.domains.get(domain)?.tenancy.given_up(self.now)?.why)
     }
@@ -84,38 +84,38 @@ impl Turn<'_> {
         self.domains.cooling_of(domain).is_some_and(|cooling| cooling.has_given_up(self.now))
     }
 
-    /// Tells until when a domain is left alone.
+    /// Returns until when a domain cools.
     pub fn cools_until(&self, domain: &Domain) -> Option<Instant> {
         self.domains.cooling_of(domain)?.state(self.now).map(|(until, _)| until)
     }
 
-    /// Grants a permit of a domain that is due at or before `horizon`.
+    /// Grants a permit for a domain that is due at or before `horizon`.
     pub fn grant(&mut self, domain: &Domain, horizon: Instant) -> Result<Permit, Refusal> {
         let tenancy = self.domains.live(domain, self.now).tenancy.clone();
         tenancy.grant(self.now, horizon)
     }
 
-    /// Puts a robots file among those that a domain is asked for before its pages.
+    /// Queues a robots file, to be requested before the domain's pages.
     pub fn push_robots(&mut self, domain: &Domain, file: Url) {
         self.domains.live(domain, self.now).robots.push_back(file);
     }
 
-    /// Takes the next of them out.
+    /// Takes the next queued robots file.
     pub fn pop_robots(&mut self, domain: &Domain) -> Option<Url> {
         self.domains.live(domain, self.now).robots.pop_front()
     }
 
-    /// Tells whether there is one.
+    /// Tells whether a robots file is queued.
     pub fn has_robots(&self, domain: &Domain) -> bool {
         self.domains.get(domain).is_some_and(|live| !live.robots.is_empty())
     }
 
-    /// Returns the longest time between two starts that a robots file of the domain asks for.
+    /// Returns the longest spacing that a robots file of the domain asks for.
     pub fn asked(&mut self, domain: &Domain) -> Option<Duration> {
         self.domains.live(domain, self.now).tenancy.asked(self.now).map(|asked| asked.spacing)
     }
 
-    /// Lets all that waits for a domain fail: it does not want us, or is not there.
+    /// Starts failing everything queued for a domain that refuses us or is unreachable.
     pub fn give_up(&mut self, domain: &Domain, why: Why) {
         let (outcome, detail) = match why {
             Why::Status(status) => ("refused", format!("the domain refuses us with {status}")),
@@ -124,8 +124,8 @@ impl Turn<'_> {
         self.draining.begin(domain, End::Failed(outcome, detail));
     }
 
-    /// Tells a domain's conduct what its robots file asks for. The file may be remembered where what it asks for is not,
-    /// so each page that it allows comes here.
+    /// Applies the spacing of a robots file to the domain's conduct. Called for each page that the file allows, since
+    /// the conduct may have been forgotten while the file is still cached.
     pub fn slow_down(&mut self, domain: &Domain, asked: Option<Duration>) {
         let Some(spacing) = asked else { return };
         let tenancy = &self.domains.live(domain, self.now).tenancy;

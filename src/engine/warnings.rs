@@ -1,11 +1,11 @@
-//! Warnings: which of many alike are said. Knows no logger: whoever warns asks first.
+//! Warnings: suppresses repeated warnings. Knows no logger: the caller asks before it logs.
 
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-/// Says the first warning of a kind, and then how many more there were, once in a while: 10,000 domains that are not
-/// there would else be 10,000 lines.
+/// Lets the first warning of a kind through, and then one in a while with the number suppressed in between: 10,000
+/// unreachable domains would otherwise log 10,000 lines.
 #[derive(Debug, Default)]
 pub struct Warnings {
     kinds: HashMap<String, Kind>,
@@ -17,14 +17,15 @@ struct Kind {
     unsaid: u64,
 }
 
-/// Between two lines of one kind.
+/// The pause between two warnings of one kind.
 const BETWEEN: Duration = Duration::from_secs(10);
 
-/// The most kinds that are told apart. A kind is a reason, of which there are a few dozen; more count as one.
+/// The most kinds that are distinguished. A kind is a reason, of which there are a few dozen; further ones count as
+/// one.
 const MAX_KINDS: usize = 200;
 
 impl Warnings {
-    /// Notes a warning. Returns how many of its kind were not said since the last that was, if this one is to be said.
+    /// Counts a warning. Returns the number suppressed since the last one if this one is to be logged; else `None`.
     pub fn note(&mut self, kind: &str, now: Instant) -> Option<u64> {
         let kind = if self.kinds.len() < MAX_KINDS || self.kinds.contains_key(kind) { kind } else { "other" };
         let Some(known) = self.kinds.get_mut(kind) else {

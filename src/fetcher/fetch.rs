@@ -1,13 +1,13 @@
-//! Fetch: the seam between permits and the network. A permit and a request go in, one result comes out; layers wrap it.
-//! Does not know queues, pages and spiders.
+//! Fetch: the interface between permits and the network. A permit and a request go in, one result comes out; layers
+//! wrap it. Knows no queues, pages or spiders.
 //!
 //! ```text
 //! visit, client ─→ layers of the user ─→ HttpCache | Record | Replay ─→ (archive) ─→ Http ─→ wire
 //!                  middleware              from the settings             to come     or a browser
 //! ```
 //!
-//! A stack is built for each arbiter, since awc's client is `!Send`; [`FetchStack`] is its recipe. Without layers a
-//! request costs one allocation here, and each layer costs one more.
+//! Each arbiter builds its own stack from a [`FetchStack`], since awc's client is `!Send`. A request costs one
+//! allocation here, and one more for each layer.
 
 use std::sync::Arc;
 
@@ -35,15 +35,15 @@ use crate::{
     },
 };
 
-/// Answers a request under a permit.
+/// Fetches one request under a permit.
 ///
-/// A permit that is not needed is dropped, and its place goes to the next request. One that is used ends with the last
-/// byte of the response. Whatever else is sent to a server needs a permit of its own: see [`FetchContext::permits`].
+/// An unneeded permit is dropped, which frees its slot for the next request. A used one ends with the last byte of the
+/// response. Any further request to a server needs a permit of its own: see [`FetchContext::permits`].
 ///
-/// The future may go on after the last byte, for instance until an archive has acknowledged what it was given: the page
-/// is parsed, and its lease settled, only after that.
+/// The future may continue after the last byte, for instance until an archive has acknowledged the response. Only when
+/// it returns is the page parsed and its lease settled.
 pub trait Fetch {
-    /// Answers one request.
+    /// Fetches one request.
     fn fetch<'a>(
         &'a self,
         permit: Permit,
@@ -52,25 +52,25 @@ pub trait Fetch {
     ) -> LocalBoxFuture<'a, FetchResult>;
 }
 
-/// How a request is fetched, and what a layer may ask for beside its permit.
+/// How to fetch a request, and the source of further permits.
 #[derive(Clone, Copy)]
 pub struct FetchContext<'a> {
-    /// How much of the response is read. A layer that archives sets `Extent::keeps_wire_bytes` for the layers below.
+    /// How much of the response is read. An archiving layer sets `Extent::keeps_wire_bytes` for the layers below it.
     pub extent: Extent,
-    /// Whether the request may be written once more if the server may have seen it already.
+    /// Whether the request may be sent once more although the server may have received it.
     pub may_repeat: bool,
-    /// Where a layer gets permits for further requests.
+    /// The source of permits for further requests.
     pub permits: &'a dyn Permits,
 }
 
-/// Grants further permits to whoever answers one request with several: a browser asks for one for each sub-request.
+/// Grants further permits to a layer that answers one request with several: a browser needs one for each sub-request.
 pub trait Permits {
-    /// Waits for a permit of the domain that `url` belongs to. `None`: there will be none, because the crawl stops or
-    /// the domain is given up.
+    /// Waits for a permit of the domain of `url`. `None` if none will be granted, because the crawl stops or the domain
+    /// is given up.
     fn permit<'a>(&'a self, url: &'a Url) -> LocalBoxFuture<'a, Option<Permit>>;
 }
 
-/// Grants nothing: one permit, one request.
+/// Grants nothing, for callers with one permit for one request.
 pub struct NoPermits;
 
 impl Permits for NoPermits {
@@ -79,37 +79,38 @@ impl Permits for NoPermits {
     }
 }
 
-/// What came of a permit and its request.
+/// The result of one request.
 #[derive(Debug)]
 pub struct FetchResult {
     /// The response, or why there is none.
     pub response: Result<RawResponse, NoResponse>,
-    /// What the permit was spent on.
+    /// What the request cost: status, bytes and times.
     pub receipt: Receipt,
-    /// What was on the wire, also where no whole response came; `None` unless `Extent::keeps_wire_bytes` was set.
+    /// The bytes on the wire, also of an incomplete response; `None` unless `Extent::keeps_wire_bytes` was set.
     pub wire: Option<WireBytes>,
-    /// What follows for the domain if it refused us or could not be reached. It holds already; it is told for the books.
+    /// The cooling that follows if the domain refused us or could not be reached. It is in force already, and reported
+    /// for the caller's records.
     pub heeded: Option<Heeded>,
 }
 
 /// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoResponse {
-    /// Nothing was written: the domain began to cool after the permit was granted. The request is to be queued again.
+    /// Nothing was sent: the domain began to cool after the permit was granted. Queue the request again.
     Unsent,
-    /// No whole response came.
+    /// The response is missing or incomplete.
     Failed(FetchError),
 }
 
 impl<'a> FetchContext<'a> {
-    /// Reads a whole page; a larger body is an error.
+    /// For a whole page; a larger body is an error.
     pub fn page(limits: BodyLimits, may_repeat: bool, permits: &'a dyn Permits) -> Self {
         let extent = Extent { max_bytes: limits.max_bytes, accepts_part: false, keeps_wire_bytes: false };
         Self { extent, may_repeat, permits }
     }
 
-    /// Reads the part of a robots file that counts, the first [`MAX_BYTES`] (RFC 9309 §2.5). Twice as much is read,
-    /// because a content coding may end in the middle of one of its steps.
+    /// For a robots file, of which the first [`MAX_BYTES`] count (RFC 9309 §2.5). Twice as much is read, since a
+    /// content coding may be cut in the middle of a block.
     pub fn robots_file(permits: &'a dyn Permits) -> Self {
         let extent = Extent { max_bytes: 2 * MAX_BYTES as u64, accepts_part: true, keeps_wire_bytes: false };
         Self { extent, may_repeat: true, permits }
@@ -117,7 +118,7 @@ impl<'a> FetchContext<'a> {
 }
 
 impl FetchResult {
-    /// Returns a response that was not asked for over the network, or why there is none.
+    /// Returns a result that did not use the network.
     pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
         let status = response.as_ref().ok().map(|response| response.status);
         Self { response, receipt: Receipt { status, ..Receipt::default() }, wire: None, heeded: None }
@@ -126,7 +127,7 @@ impl FetchResult {
 
 /// Wraps a [`Fetch`] in another, once for each arbiter.
 pub trait Layer: Send + Sync + 'static {
-    /// Puts this layer around `inner`.
+    /// Wraps `inner` in this layer.
     fn wrap(&self, inner: Box<dyn Fetch>) -> Box<dyn Fetch>;
 }
 
@@ -136,21 +137,21 @@ impl<F: Fn(Box<dyn Fetch>) -> Box<dyn Fetch> + Send + Sync + 'static> Layer for 
     }
 }
 
-/// The recipe of a stack: what is innermost, and the layers around it. Each arbiter builds its own.
+/// How to build a stack: the innermost fetch and the layers around it. Each arbiter builds its own.
 #[derive(Clone)]
 pub struct FetchStack {
     innermost: Arc<dyn Fn() -> Box<dyn Fetch> + Send + Sync>,
-    /// From the innermost outwards.
+    /// Innermost first.
     layers: Vec<Arc<dyn Layer>>,
 }
 
 impl FetchStack {
-    /// Begins with something else than [`Http`], such as a browser.
+    /// Starts a stack with another innermost fetch than [`Http`], such as a browser.
     pub fn over(innermost: impl Fn() -> Box<dyn Fetch> + Send + Sync + 'static) -> Self {
         Self { innermost: Arc::new(innermost), layers: Vec::new() }
     }
 
-    /// Begins with the network, and with the layer that its settings ask for.
+    /// Starts a stack with the network and the layer that the transport's settings ask for.
     pub fn http(transport: SharedTransport, user_agent: HeaderValue) -> Self {
         let store = transport.response_store().cloned();
         let innermost = {
@@ -158,7 +159,7 @@ impl FetchStack {
             move || -> Box<dyn Fetch> { Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone())) }
         };
         let stack = Self::over(innermost);
-        // An archive goes here, below the cache: it sees what was on the wire and nothing else.
+        // An archive belongs here, below the cache: it records what was on the wire and nothing else.
         let Some(store) = store else { return stack };
         match store.purpose() {
             Purpose::Cache => stack.layer(move |inner| -> Box<dyn Fetch> {
@@ -173,14 +174,14 @@ impl FetchStack {
         }
     }
 
-    /// Adds a layer around all others. Those of a user come last, so that they see each request of a page first and its
-    /// response last.
+    /// Adds a layer around all others. User layers are added last, so that they see each request first and its response
+    /// last.
     #[must_use]
     pub fn layer(self, layer: impl Layer) -> Self {
         self.layers([Arc::new(layer) as Arc<dyn Layer>])
     }
 
-    /// Adds layers, each around those before it.
+    /// Adds layers, each around the previous ones.
     #[must_use]
     pub fn layers(mut self, layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Self {
         self.layers.extend(layers);

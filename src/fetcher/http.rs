@@ -1,4 +1,4 @@
-//! Http: the innermost [`Fetch`]. Writes a request to the network and reads its response. Nothing else in the crate
+//! Http: the innermost [`Fetch`]. Sends a request over the network and reads its response. Nothing else in the crate
 //! does, and it takes a [`Permit`] by value.
 
 use std::{
@@ -33,24 +33,24 @@ use crate::{
     user_agent,
 };
 
-/// Sends requests from one arbiter.
+/// Sends the requests of one arbiter.
 pub struct Http {
     transport: Transport,
-    /// Headers of every request that has none of these names itself.
+    /// Default headers, added to every request that does not set them itself.
     defaults: [(HeaderName, HeaderValue); 4],
 }
 
-/// The `Accept` header of a crawl: what browsers say, without the formats that only they can show.
+/// The `Accept` header of a crawl: as in browsers, without formats that only they can render.
 pub const ACCEPT_PAGES: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// The most other proxies that are tried after one has failed. Each may take the connect deadline to fail.
+/// The most alternative proxies tried after one failed. Each may take the connect deadline to fail.
 const MAX_OTHER_PROXIES: usize = 3;
 
-/// Headers that are never sent, even if the request has them. `Proxy-Authorization` is written on the way to the proxy;
-/// no server may see it. `Expect: 100-continue` would wait for an interim response, which the wire skips.
+/// Headers that are never sent, even if the request has them. `Proxy-Authorization` is sent to the proxy only; no
+/// server may see it. `Expect: 100-continue` would wait for an interim response, which the wire skips.
 const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 
-/// Returns the headers of every request that has none of these names itself.
+/// Returns the default headers.
 pub(super) fn default_headers(user_agent: HeaderValue) -> [(HeaderName, HeaderValue); 4] {
     [
         (USER_AGENT, user_agent),
@@ -60,7 +60,7 @@ pub(super) fn default_headers(user_agent: HeaderValue) -> [(HeaderName, HeaderVa
     ]
 }
 
-/// One attempt at an exchange: `None` if it could not even begin.
+/// The result of one attempt; no exchange if it could not even start.
 type Attempt = (Option<Rc<Exchange>>, Result<RawResponse, FetchError>);
 
 impl Http {
@@ -74,7 +74,7 @@ impl Http {
         let granted = clock::now();
         let FetchContext { extent, may_repeat, .. } = context;
         let (mut exchange, mut response) = self.exchange(permit, request, extent).await;
-        // A proxy that fails before anything is written has not used the permit: another proxy is tried under it.
+        // A proxy that fails before anything is written leaves the permit unused, so another proxy is tried under it.
         let mut others = self.transport.other_proxies(request).min(MAX_OTHER_PROXIES);
         while others > 0 && matches!(response, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
@@ -104,8 +104,8 @@ impl Http {
         FetchResult { response, receipt, wire, heeded }
     }
 
-    /// Lets the domain learn what came of its request. The permit is still held: the next one is granted by what is learned
-    /// here.
+    /// Passes the result to the domain's conduct. The permit is still held, so the next permit is granted with this
+    /// knowledge.
     fn learn(
         exchange: &Exchange,
         response: &Result<RawResponse, FetchError>,
@@ -118,7 +118,7 @@ impl Http {
                 let RawResponse { status, headers, fetched_at, .. } = response;
                 exchange.permit().hear(&Heard { status: *status, headers, started, now, wall: *fetched_at })
             }
-            // Whoever asks for a robots file decides how many failures in a row are enough.
+            // For robots files, the caller decides how many consecutive failures are enough.
             Err(error) if error.is_unreachable() && !exchange.was_postponed() && !extent.accepts_part => {
                 exchange.permit().unreachable(started, now)
             }
@@ -142,7 +142,7 @@ impl Http {
             Ok(response) => response,
             Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit }),
         };
-        // The connection knows what went wrong better than the client above it.
+        // The connection knows the cause better than awc's client.
         let response = response.map_err(|error| exchange.take_failure().unwrap_or(error));
         if let (Some(proxy), Ok(_) | Err(FetchError::Proxy(_))) = (&exchange.target.proxy, &response) {
             self.transport.served_by(proxy, response.is_ok(), began, clock::now());
@@ -202,10 +202,10 @@ impl Fetch for Http {
     }
 }
 
-/// Refuses a response that is only a part of what was asked for.
+/// Rejects a response that is only a part of what was requested.
 fn check(request: &Request, response: RawResponse, extent: Extent) -> Result<RawResponse, FetchError> {
     let RawResponse { status, headers, is_cut, .. } = &response;
-    // Of a redirect or a refusal the head says all that matters.
+    // For a redirect or a refusal, the head is enough.
     let is_enough = || {
         extent.accepts_part
             || refusal(*status, headers, clock::wall()).is_some()
@@ -231,23 +231,23 @@ fn receipt(granted: Instant, started: Option<Instant>, status: Option<u16>, byte
     }
 }
 
-/// A `206` may only answer a request for a range (RFC 9110 §15.3.7).
+/// A `206` is valid only in response to a range request (RFC 9110 §15.3.7).
 fn asks_for_a_part(request: &Request) -> bool {
     request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RANGE.as_str()))
 }
 
-/// Returns the host, with its port unless that is the scheme's default.
+/// Returns the host, with its port unless it is the scheme's default.
 fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Tells whether making a request twice has the effect of making it once (RFC 9110 §9.2.2).
+/// Tells whether repeating a request has the same effect as sending it once (RFC 9110 §9.2.2).
 pub fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE)
 }
 
-/// Tells whether a request states the length of its body even if it has none (RFC 9110 §8.6).
+/// Tells whether a request states the length of its body even if that is empty (RFC 9110 §8.6).
 fn carries_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }

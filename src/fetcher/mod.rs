@@ -1,5 +1,5 @@
-//! Fetcher: the actor of one arbiter that drives every request there. Knows what to do with one permit, and not who gets
-//! the next.
+//! Fetcher: the actor of one arbiter that runs every request there. Handles a permit it is given, and does not decide
+//! who gets the next one.
 
 pub mod visit;
 pub(crate) mod readers;
@@ -28,30 +28,30 @@ use crate::{
     transport::body::BodyLimits,
 };
 
-/// A permit and the request it is for. The seat counts what the fetcher has in hand.
+/// A permit and the request it is for.
 pub struct Grant {
-    /// Leave to make the request.
+    /// Leave to send the request.
     pub permit: Permit,
     /// The request.
     pub lease: Lease,
-    /// Held until the request has ended.
+    /// Held until the request has ended; its count tells the requests in progress.
     pub seat: Arc<()>,
 }
 
-/// Hands a fetcher the permits for about one tick to come.
+/// Sends a fetcher the grants for about one tick to come.
 pub struct Granted(pub Vec<Grant>);
 
 impl Message for Granted {
     type Result = ();
 }
 
-/// Tells the scheduler what became of permits, in batches: while one batch is on its way the next one fills.
+/// Reports ended requests to the scheduler in batches: while one batch is being sent, the next one fills.
 #[derive(Default)]
 pub struct Fetched {
-    /// The requests that have ended, of every kind.
+    /// The ended requests, of every kind.
     pub visits: Vec<Visit>,
-    /// Whether a request panicked. Its guards have returned its permit and its lease before. The scheduler still has to
-    /// hear that the seat is free, since no other message may follow.
+    /// Whether a request panicked. Its guards have returned its permit and its lease already. The scheduler must still
+    /// be told that the seat is free, since no other message may follow.
     pub panicked: bool,
 }
 
@@ -59,7 +59,7 @@ impl Message for Fetched {
     type Result = ();
 }
 
-/// What every request of one arbiter works with.
+/// What all requests of one arbiter share.
 pub struct VisitContext<S: Spider> {
     pub(crate) fetch: Box<dyn Fetch>,
     pub(crate) permits: DomainPermits,
@@ -69,22 +69,22 @@ pub struct VisitContext<S: Spider> {
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) seen_cache: Arc<SeenCache>,
     pub(crate) body_limits: BodyLimits,
-    /// The name that robots files call this crawler by.
+    /// The product token that robots files address this crawler by.
     pub(crate) robots_token: Arc<str>,
 }
 
-/// Drives the requests of one arbiter: it takes permits in, and its driver polls all their futures in one set.
+/// Runs the requests of one arbiter: receives grants, and polls all their futures in one set.
 pub struct Fetcher {
     inbox: mpsc::UnboundedSender<Grant>,
 }
 
-/// As many batches of permits as the mailbox takes; what bounds the work is the number of permits.
+/// The most batches of grants in the mailbox; the number of permits bounds the work.
 const MAILBOX: usize = 256;
 
 impl Fetcher {
-    /// Starts the driver on this arbiter; it ends when the fetcher is gone and its last request is done.
+    /// Starts the driver on this arbiter; it ends when the fetcher has stopped and the last request is done.
     pub fn new<S: Spider>(context: VisitContext<S>, fetched: Recipient<Fetched>) -> Self {
-        // Unbounded as a queue, bounded by what it holds: a grant is a permit, and those are counted.
+        // Unbounded as a channel, bounded by its content: each grant holds a permit, and those are counted.
         let (inbox, grants) = mpsc::unbounded_channel();
         actix_rt::spawn(drive(Rc::new(context), grants, fetched));
         Self { inbox }
@@ -104,7 +104,7 @@ impl Handler<Granted> for Fetcher {
 
     fn handle(&mut self, Granted(grants): Granted, _: &mut Self::Context) {
         for grant in grants {
-            // A driver that is gone drops the grant, whose guards give permit and lease back.
+            // If the driver is gone, the grant is dropped, and its guards return permit and lease.
             drop(self.inbox.send(grant));
         }
     }
@@ -112,7 +112,7 @@ impl Handler<Granted> for Fetcher {
 
 type Sending = Pin<Box<dyn Future<Output = Result<(), MailboxError>>>>;
 
-/// Polls all requests of the arbiter, and reports those that have ended.
+/// Polls all requests of the arbiter and reports those that ended.
 async fn drive<S: Spider>(
     context: Rc<VisitContext<S>>,
     mut grants: mpsc::UnboundedReceiver<Grant>,
@@ -138,7 +138,7 @@ async fn drive<S: Spider>(
             sent = async { match sending.as_mut() { Some(sending) => sending.await, None => Ok(()) } }, if sending.is_some() => {
                 sending = None;
                 if sent.is_err() {
-                    // The scheduler is gone, and the crawl with it.
+                    // The scheduler has stopped, and the crawl with it.
                     return;
                 }
             },
@@ -149,7 +149,7 @@ async fn drive<S: Spider>(
     }
 }
 
-/// Makes one request so that a panic in it harms no other; `None` where it panicked.
+/// Runs one request so that a panic harms no other; `None` if it panicked.
 async fn run<S: Spider>(Grant { permit, lease, seat }: Grant, context: Rc<VisitContext<S>>) -> Option<Visit> {
     let visit = AssertUnwindSafe(visit::visit(permit, lease, &context)).catch_unwind().await;
     drop(seat);

@@ -1,4 +1,4 @@
-//! Offload: runs a spider's code on threads of its own, where it may panic, block or never return. Knows nothing of pages.
+//! Offload: runs a spider's code on threads of its own, where it may panic, block or never return. Knows no pages.
 
 use std::{
     any::Any,
@@ -40,15 +40,15 @@ pub struct OffloadThreads {
 pub enum NoResult {
     /// It panicked, with this message.
     Panicked(String),
-    /// It did not return within this time. Its thread runs on, and another takes its place.
+    /// It did not return within this time. Its thread keeps running, and another thread replaces it.
     TimedOut(Duration),
 }
 
-/// The most threads that may be stuck at a time, each in work that has not returned. Beyond it a stuck thread is not
-/// replaced. When all threads are stuck, further work times out at once, until one of them comes back.
+/// The most stuck threads, whose work has not returned in time. Beyond it stuck threads are not replaced; when all
+/// threads are stuck, further work times out at once until one of them returns.
 const MAX_STUCK: usize = 256;
 
-/// The most threads for DNS look-ups and files, which block and then end: one for each look-up that may be under way, and
+/// The most threads for DNS look-ups and files, which block for a limited time: one for each concurrent look-up, and
 /// some more.
 const MAX_BLOCKING: usize = 160;
 
@@ -56,7 +56,7 @@ impl OffloadThreads {
     /// Creates `at_once` threads. Work that takes longer than `time_limit` has no result.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system cannot start the threads.
     pub fn new(at_once: usize, time_limit: Duration) -> Result<(Self, Offload), Error> {
         let runtime = Builder::new_current_thread()
             .max_blocking_threads(MAX_BLOCKING)
@@ -84,7 +84,7 @@ impl Offload {
     /// Runs `work` and returns its result.
     ///
     /// # Errors
-    /// The work panicked, or did not return within the time limit, which is counted from when it began.
+    /// The work panicked, or did not return within the time limit, counted from its start.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
         let (answer_to, mut answer) = oneshot::channel();
         let stage = Arc::new(Stage::default());
@@ -92,7 +92,7 @@ impl Offload {
         self.workers.take_on(Box::new(move || {
             worked.begin();
             let result = catch_unwind(AssertUnwindSafe(work));
-            // The caller may be gone. Then its result is dropped here, and its `Drop` may panic too.
+            // The caller may be gone; the result is then dropped here, and its `Drop` may panic too.
             let _ = catch_unwind(AssertUnwindSafe(|| answer_to.send(result.map_err(|panic| message_of(&*panic)))));
             worked.end()
         }));
@@ -100,7 +100,7 @@ impl Offload {
         loop {
             match timeout(wait, &mut answer).await {
                 Ok(Ok(result)) => return result.map_err(NoResult::Panicked),
-                // The crawl is over, and the work was dropped.
+                // The crawl has ended, and the work was dropped.
                 Ok(Err(_)) => return Err(NoResult::TimedOut(self.time_limit)),
                 Err(_) => {}
             }
@@ -108,29 +108,29 @@ impl Offload {
                 None if self.workers.are_gone() => return Err(NoResult::TimedOut(self.time_limit)),
                 Some(worked) if worked < self.time_limit => self.time_limit.saturating_sub(worked),
                 Some(_) if self.workers.replace(&stage) => return Err(NoResult::TimedOut(self.time_limit)),
-                // It waits behind other work, or it has ended just now.
+                // It still waits in the queue, or has just ended.
                 _ => self.time_limit,
             };
         }
     }
 
-    /// Returns threads for what blocks and ends, such as look-ups and files.
+    /// Returns the runtime handle for blocking tasks that end, such as look-ups and files.
     pub fn threads(&self) -> &Handle {
         &self.blocking
     }
 }
 
-/// Returns what a panic said.
+/// Returns the message of a panic.
 pub fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// A piece of work. It returns whether it ended before its time was up.
+/// A piece of work. Returns whether it ended in time.
 type Work = Box<dyn FnOnce() -> bool + Send>;
 
-/// The threads, and the work that waits for them: at most one piece for each page in flight. A busy thread takes the next
-/// piece without being woken, which saves a context switch against the runtime's own blocking threads.
+/// The threads and their queue, which has at most one piece for each page in flight. A busy thread takes the next piece
+/// without being woken, which saves a context switch compared with the runtime's blocking threads.
 struct Workers {
     wanted: usize,
     queue: Mutex<Queue>,
@@ -144,7 +144,7 @@ struct Queue {
     working: usize,
     /// Those of them that sleep and have not been notified.
     idle: usize,
-    /// Threads that are stuck in work whose time was up.
+    /// Threads stuck in work whose time is up.
     stuck: usize,
     closed: bool,
 }
@@ -195,11 +195,11 @@ impl Workers {
         }
     }
 
-    /// Gives work up whose time is up, and starts another thread in place of the one that is stuck in it. Returns false if
-    /// the work has ended meanwhile.
+    /// Abandons work whose time is up, and starts a thread to replace the stuck one. Returns false if the work has
+    /// ended meanwhile.
     fn replace(self: &Arc<Self>, stage: &Stage) -> bool {
         let mut queue = self.queue();
-        // The queue stays locked until the thread is counted as stuck: it may come back at any moment.
+        // The queue stays locked until the thread is counted as stuck, since the thread may return at any moment.
         if !stage.abandon() {
             return false;
         }
@@ -212,7 +212,7 @@ impl Workers {
         true
     }
 
-    /// Tells whether every thread is stuck and none can be started. Then all work that waits is given up.
+    /// Tells whether every thread is stuck and none can be started. All queued work is then abandoned.
     fn are_gone(self: &Arc<Self>) -> bool {
         // The reason was logged when the last thread got stuck.
         let _ = self.fill_up();
@@ -229,7 +229,7 @@ impl Workers {
     fn close(&self) {
         let mut queue = self.queue();
         queue.closed = true;
-        // Dropping the work tells its callers that no result will come.
+        // Dropping the work tells its callers that there will be no result.
         let dropped = std::mem::take(&mut queue.waiting);
         drop(queue);
         drop(dropped);
@@ -242,7 +242,7 @@ impl Workers {
 }
 
 impl Queue {
-    /// Takes note that a stuck thread is back. Returns whether it takes work again, or ends because its place is taken.
+    /// Records that a stuck thread has returned. Tells whether it takes work again, or ends because it was replaced.
     fn comes_back(&mut self, wanted: usize) -> bool {
         self.stuck -= 1;
         let stays = self.working < wanted;
@@ -251,26 +251,26 @@ impl Queue {
     }
 }
 
-/// How far a piece of work is. Its thread and its caller share this.
+/// The progress of a piece of work, shared by its thread and its caller.
 #[derive(Default)]
 struct Stage {
     began: OnceLock<Instant>,
-    /// Set by whichever comes first: its thread has ended it, or its caller has given it up.
+    /// Set by the thread when the work ends, or by the caller when it abandons it; the first one wins.
     settled: AtomicBool,
 }
 
 impl Stage {
     fn begin(&self) {
-        // Only its thread begins it, once.
+        // Set once, by the thread that runs the work.
         let _ = self.began.set(clock::now());
     }
 
-    /// Ends the work. Returns false if it was given up before.
+    /// Ends the work. Returns false if it was abandoned before.
     fn end(&self) -> bool {
         !self.settled.swap(true, Ordering::AcqRel)
     }
 
-    /// Gives the work up. Returns false if it has ended before.
+    /// Abandons the work. Returns false if it has ended before.
     fn abandon(&self) -> bool {
         !self.settled.swap(true, Ordering::AcqRel)
     }
@@ -302,7 +302,7 @@ mod tests {
         drop(release);
     }
 
-    /// A crawl whose slow pages came to 256 in all used to parse nothing more.
+    /// Regression: after 256 slow pages in total, nothing was parsed any more.
     #[test]
     fn threads_that_come_back_late_are_there_again() {
         let (_threads, offload) = offload(1, 2);

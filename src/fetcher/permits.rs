@@ -1,4 +1,4 @@
-//! DomainPermits: further permits for a layer that answers one request with several, as a browser does. Knows no
+//! DomainPermits: grants further permits to a layer that answers one request with several, such as a browser. Knows no
 //! requests.
 
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::{
     politeness::Politeness,
 };
 
-/// Waits at the gates of domains in the name of a crawl, under its limits.
+/// Waits at the gates of domains for a crawl, under its limits.
 pub(crate) struct DomainPermits {
     tenant: Tenant,
     politeness: Arc<Politeness>,
 }
 
 impl DomainPermits {
-    /// Creates those of a tenant.
+    /// Creates the permits of a tenant.
     pub fn new(tenant: Tenant, politeness: Arc<Politeness>) -> Self {
         Self { tenant, politeness }
     }

@@ -1,5 +1,5 @@
-//! Pool: the fetchers, one for each arbiter, and which of them gets the next permit. A dead one is replaced. Knows not
-//! whom a permit asks.
+//! Pool: the fetchers, one for each arbiter, and the choice among them. Replaces a dead one. Does not know the domains'
+//! permits.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -25,27 +25,27 @@ struct Member {
     arbiter: Arbiter,
     fetcher: Recipient<Granted>,
     batch: Vec<Grant>,
-    /// Each grant holds a clone: the reference count tells how many requests are in hand.
+    /// Each grant holds a clone: the reference count tells how many requests are in progress.
     seats: Arc<()>,
 }
 
-/// How many requests more than the idlest fetcher one may have before its domains go to others. A domain stays with one
-/// fetcher while it can, since each arbiter has its own pool of connections.
+/// How many more requests than the least busy fetcher one may have before its domains move to another. A domain stays
+/// with one fetcher if possible, since each arbiter has its own connection pool.
 const IMBALANCE: usize = 8;
 
 impl Pool {
-    /// Hires `size` fetchers.
+    /// Starts `size` fetchers.
     pub fn new(size: usize, hire: Hire) -> Self {
         let members = (0..size.max(1)).map(|_| Member::hire(&hire)).collect();
         Self { members, hire, hasher: RandomState::new() }
     }
 
-    /// Returns how many requests are in hand.
+    /// Returns how many requests are in progress.
     pub fn busy(&self) -> usize {
         self.members.iter().map(Member::busy).sum()
     }
 
-    /// Puts a permit and its request into the next batch of a fetcher.
+    /// Adds a permit and its request to the next batch of a fetcher.
     pub fn assign(&mut self, permit: Permit, lease: Lease) {
         let home = usize::try_from(self.hasher.hash_one(permit.domain())).unwrap_or(0) % self.members.len();
         let idlest = (0..self.members.len()).min_by_key(|index| self.busy_of(*index)).unwrap_or(home);
@@ -56,7 +56,7 @@ impl Pool {
         }
     }
 
-    /// Sends the batches out. Returns how many fetchers were dead and were replaced.
+    /// Sends the batches. Returns how many dead fetchers were replaced.
     pub fn flush(&mut self) -> u64 {
         let mut replaced = 0;
         for member in &mut self.members {
@@ -65,7 +65,7 @@ impl Pool {
             }
             match member.fetcher.try_send(Granted(std::mem::take(&mut member.batch))) {
                 Ok(()) => {}
-                // The mailbox has no room: the next flush tries again.
+                // The mailbox is full: the next flush tries again.
                 Err(SendError::Full(Granted(batch))) => member.batch = batch,
                 Err(SendError::Closed(Granted(batch))) => {
                     tracing::error!("a fetcher died and is replaced");

@@ -1,13 +1,13 @@
-//! Receipt: what one request cost and how it was answered, in numbers. Knows nothing of what the answer says.
+//! Receipt: what one request cost, in numbers. Does not know the content of the response.
 
 use std::time::{Duration, Instant};
 
-/// The numbers of one request.
+/// The status, bytes and times of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// The status, if an answer came.
+    /// The status, if there was a response.
     pub status: Option<u16>,
-    /// Bytes of body that came over the wire.
+    /// Length of the body on the wire, in bytes.
     pub bytes: u64,
     /// When the request was written; `None` if it was not.
     pub started: Option<Instant>,

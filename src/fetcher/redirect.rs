@@ -1,4 +1,4 @@
-//! Redirect: from a response that redirects to the request that follows it. Does not know the network.
+//! Redirect: makes the next request from a redirect response. Knows no network.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::{
 /// The most redirects in a row. Browsers follow 20, and curl's documentation calls 10 sensible.
 const MAX_HOPS: usize = 10;
 
-/// Words in the names of headers that open an origin to whoever sends them.
+/// Words that mark the name of a secret header.
 const SECRET_WORDS: [&str; 12] = [
     "auth",
     "cookie",
@@ -32,16 +32,16 @@ const SECRET_WORDS: [&str; 12] = [
     "signature",
 ];
 
-/// Tells whether a header belongs to one origin, so that it never follows a redirect to another (RFC 9110 §15.4): those
-/// of HTTP itself (`Authorization`, `Cookie`, `Proxy-Authorization`), and those whose name looks like a secret
-/// (`X-Api-Key`, `X-Auth-Token`, `X-CSRF-Token`, …).
+/// Tells whether a header must stay with its origin and never follow a redirect to another (RFC 9110 §15.4):
+/// `Authorization`, `Cookie`, `Proxy-Authorization`, and those whose name looks secret (`X-Api-Key`, `X-Auth-Token`,
+/// `X-CSRF-Token`, …).
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    // `:authority` and the like are no headers that a request can have; `Author` says who wrote it.
+    // `:authority` and the like are not headers that a request can have, and `Author` names a writer.
     name != "author" && SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Returns the target of a response that redirects; `None` if it does not.
+/// Returns the target of a redirect response; `None` if it is none.
 pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -52,8 +52,8 @@ pub fn target(status: u16, headers: &HeaderMap, url: &Url) -> Option<Url> {
     Some(to)
 }
 
-/// Reads a `Location`. Servers send raw UTF-8 in it, and browsers read it as such. Other bytes are percent-encoded one by
-/// one, so that the request asks for exactly what the server named.
+/// Decodes a `Location`. Servers send raw UTF-8 in it, and browsers accept that. Other bytes are percent-encoded one by
+/// one, so that the request names exactly what the server named.
 fn as_text(location: &[u8]) -> Cow<'_, str> {
     let encode = |byte: &u8| if byte.is_ascii() { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
     str::from_utf8(location).map_or_else(|_| location.iter().map(encode).collect(), Cow::Borrowed)
@@ -62,15 +62,15 @@ fn as_text(location: &[u8]) -> Cow<'_, str> {
 /// Returns the request that follows a redirect. It needs a permit of its own.
 ///
 /// # Errors
-/// [`Outcome::RedirectLoop`] where it leads back or has gone on for too long.
+/// [`Outcome::RedirectLoop`] if the redirect leads back, or too many followed each other.
 pub fn follow(request: &Request, status: u16, to: &Url, identity: &dyn Identity) -> Result<Request, Outcome> {
     follow_with_secrets(request, status, to, identity, &[])
 }
 
-/// As [`follow`], where headers of the names `secrets` stay with their origin too, whatever their case.
+/// Like [`follow`]; headers named in `secrets`, in any case, also stay with their origin.
 ///
 /// # Errors
-/// As [`follow`].
+/// Like [`follow`].
 pub fn follow_with_secrets(
     request: &Request,
     status: u16,
@@ -101,8 +101,8 @@ pub fn follow_with_secrets(
     Ok(next)
 }
 
-/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it was
-/// POST, as in browsers.
+/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it
+/// was POST, as in browsers.
 fn becomes_get(status: u16, method: &Method) -> bool {
     (status == 303 && *method != Method::HEAD) || (matches!(status, 301 | 302) && *method == Method::POST)
 }

@@ -1,4 +1,4 @@
-//! Visit: one request from its permit to its settled lease. Read this file first.
+//! Visit: one request, from its permit to its settled lease. Read this file first.
 //!
 //! ```text
 //! permit + lease → response (the permit ends with the last byte)
@@ -9,7 +9,7 @@
 //!                      items to the pipelines, each acknowledged (this waiting is the back-pressure)
 //!                → what it brought goes to the engine, with the settled lease: now, and only now, the page is done
 //! ```
-//! An early return drops the lease, which puts the URL back.
+//! An early return drops the lease, which returns the URL to the frontier.
 
 use std::sync::Arc;
 
@@ -30,22 +30,22 @@ use crate::{
     spider::Spider,
 };
 
-/// A request that has ended: what became of it, and what it brought. The lease is settled with it.
+/// An ended request with its settled lease.
 #[derive(Debug)]
 pub struct Visit {
     /// The settled lease.
     pub leased: Leased,
     /// How it ended.
     pub outcome: Outcome,
-    /// What it brought.
+    /// What the response contained.
     pub content: Content,
-    /// What it cost.
+    /// The status, bytes and times.
     pub receipt: Receipt,
-    /// What follows for the domain if it refused, or could not be reached. It holds already.
+    /// The cooling that follows if the domain refused or could not be reached; in force already.
     pub heeded: Option<Heeded>,
 }
 
-/// Makes one request and reads its answer.
+/// Sends one request and reads its response.
 pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitContext<S>) -> Visit {
     let request = lease.request();
     let extent = readers::extent(request.kind(), context.body_limits);
@@ -59,7 +59,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     Visit { leased: lease.settle(), outcome: reading.outcome, content: reading.content, receipt, heeded }
 }
 
-/// Tells what an answer means. Redirects and refusals mean the same to requests of every kind.
+/// Interprets a response. Redirects and refusals mean the same for requests of every kind.
 async fn read<S: Spider>(
     answer: Answer,
     heeded: Option<Heeded>,
@@ -76,7 +76,7 @@ async fn read<S: Spider>(
                 }
                 Err(outcome) => outcome.into(),
             },
-            // The engine follows it: other origins may wait for the same file.
+            // The engine follows it, since other origins may wait for the same file.
             Kind::RobotsTxt => Outcome::Redirect { status, to }.into(),
         };
     }
@@ -94,7 +94,7 @@ fn without_answer(kind: Kind, error: FetchError) -> Outcome {
 }
 
 impl Visit {
-    /// Returns the links that were found, or the target of a redirect.
+    /// Returns the links found, or the target of a redirect.
     pub fn found(&self) -> &[Candidate] {
         match &self.content {
             Content::Page { found, .. } => found,

@@ -1,5 +1,5 @@
-//! A crawl whose time the test makes: how queues are emptied beside other domains, beyond the budget and across a kill;
-//! and how the pages of many domains follow upon their robots files.
+//! A crawl with a simulated clock: draining queues next to other domains, beyond the budget and across a kill; and
+//! robots files of many domains.
 
 use std::{num::NonZeroU32, sync::mpsc};
 
@@ -23,7 +23,8 @@ use crate::{
     scope::{Scope, Within},
 };
 
-/// What may end unasked in one turn: under a millisecond of the scheduler's, also in a build for tests.
+/// The most requests that may end unsent in one turn: under a millisecond of the scheduler's time, also in a test
+/// build.
 const MAX_IN_A_TURN: u64 = 500;
 
 const MS: Duration = Duration::from_millis(1);
@@ -37,7 +38,7 @@ impl Returned for Nobody {
     fn returned(&self, _: Leased) {}
 }
 
-/// A fetcher that hands what it gets to the test.
+/// A fetcher that passes its grants to the test.
 struct Hand(mpsc::Sender<Grant>);
 
 impl Actor for Hand {
@@ -52,20 +53,20 @@ impl Handler<Granted> for Hand {
     }
 }
 
-/// A crawl whose time the test makes, and whose pages all end well in the millisecond that they are due.
+/// A crawl with a simulated clock, in which every page succeeds in the millisecond that it is due.
 struct World {
     crawl: Crawl,
     grants: mpsc::Receiver<Grant>,
     in_hand: Vec<Grant>,
     now: Instant,
-    /// When each domain was asked.
+    /// When each domain was requested.
     starts: Vec<(Instant, Domain)>,
-    /// How many robots files were asked for, and what each says.
+    /// How many robots files were requested, and their content.
     robots_asked: usize,
-    /// How many had been asked for when each page was.
+    /// For each page, how many robots files had been requested before it.
     robots_before: Vec<usize>,
     robots_file: fn(&Domain) -> RobotsFile,
-    /// Arbiters belong to one.
+    /// Arbiters need a running system.
     _system: actix_rt::SystemRunner,
 }
 
@@ -136,7 +137,7 @@ impl World {
         self.crawl.seed(seeds, None, self.now);
     }
 
-    /// The domain has refused so often that it is left alone.
+    /// Makes the domain refuse until it is given up.
     fn refuse(&mut self, domain: &Domain) {
         self.refuse_for(domain, Duration::from_secs(600));
     }
@@ -147,8 +148,7 @@ impl World {
         self.crawl.domains.recall(domain, refused, self.now);
     }
 
-    /// One turn of the scheduler, and what the fetchers do until the next. Returns how many requests have ended
-    /// unasked in it.
+    /// Runs one turn of the scheduler, and the fetchers until the next turn. Returns how many requests ended unsent.
     fn turn(&mut self) -> u64 {
         let unasked = |crawl: &Crawl| crawl.ledger().failed + crawl.ledger().dropped;
         let before = unasked(&self.crawl);
@@ -194,7 +194,7 @@ fn domains() -> [Domain; 2] {
     ["big.test", "other.test"].map(Domain::new)
 }
 
-/// The whole queue of a domain that was given up failed in one turn, and with a million requests in it no other
+/// Regression: the whole queue of a given-up domain failed in one turn, and with a million requests in it no other
 /// domain got a permit for seconds.
 #[test]
 fn a_domain_that_is_given_up_with_a_long_queue_takes_no_time_from_another() {
@@ -252,7 +252,7 @@ fn what_waited_when_a_domain_was_given_up_is_not_asked_for_when_it_may_be_asked_
         world.now += MS;
         turns += 1;
         if turns == 5 {
-            // A link to it is found, which brings it up.
+            // A link to it is found, which schedules it.
             world.seed(&big, 5_001);
         }
     }
@@ -283,14 +283,13 @@ fn what_is_beyond_the_budget_is_dropped_in_steps_too() {
     }
 }
 
-/// A robots file of some forty lines that differ from domain to domain.
+/// A robots file of about forty lines that differ from domain to domain.
 fn robots_file(domain: &Domain) -> RobotsFile {
     let lines = (0..40).map(|line| format!("Disallow: /{}/private-{line}/\n", domain.as_str()));
     RobotsFile::read(format!("User-agent: *\n{}", lines.collect::<String>()).as_bytes(), "bot")
 }
 
-/// Crawls `domains` with `pages` each, whose robots files do not fit into a cache of so many bytes. Returns the world at
-/// the end.
+/// Crawls `domains` with `pages` each; the robots cache is too small for all files. Returns the world at the end.
 fn crawl_with_robots(domains: usize, pages: u32, cache_bytes: usize) -> World {
     let concurrency = NonZeroU32::new(5).unwrap();
     let politeness = Politeness { concurrency, robots: RobotsPolicy::Obey, ..Politeness::default() };
@@ -312,24 +311,25 @@ fn crawl_with_robots(domains: usize, pages: u32, cache_bytes: usize) -> World {
     world
 }
 
-/// Each file was evicted before its page's turn and asked for again: 141,839 robots requests and no page in 70 s.
+/// Regression: each file was evicted before its page's turn and requested again: 141,839 robots requests and no page in
+/// 70 s.
 #[test]
 fn a_page_is_ruled_by_the_file_that_it_waited_for_however_small_the_cache() {
     let world = crawl_with_robots(2_000, 1, 0);
     assert_eq!(world.robots_asked, 2_000);
 }
 
-/// All robots files were asked for before the first page.
+/// Regression: all robots files were requested before the first page.
 #[test]
 fn the_pages_of_a_domain_follow_soon_upon_its_robots_file() {
     let world = crawl_with_robots(2_000, 2, 8 << 20);
     assert_eq!(world.robots_asked, 2_000);
-    // A thousand requests a second, and a second between two of a domain.
+    // A thousand requests a second, and one second between two requests of a domain.
     let before = world.robots_before[500];
     assert!((900..1_200).contains(&before), "{before} of 2,000 robots files before the 500th page");
 }
 
-/// Sums what it is told of.
+/// Sums up the events.
 #[derive(Clone, Default)]
 struct Watcher(Arc<std::sync::Mutex<[u64; 5]>>);
 
@@ -408,7 +408,7 @@ mod on_disk {
         assert_eq!((world.crawl.ledger().done, world.crawl.frontier.queued()), (7, 14));
     }
 
-    /// A frontier whose process was killed is free as soon as the store's thread has noticed.
+    /// Opens the frontier of a killed process; it becomes free when the store's thread has noticed the kill.
     fn open(dir: &Path, now: Instant) -> (Box<dyn Frontier>, Resumed) {
         for _ in 0..10_000 {
             match fjall::open(dir, Opening::new(Recrawl::default(), now)) {
@@ -420,7 +420,7 @@ mod on_disk {
         panic!("the directory is not let go of")
     }
 
-    /// Turns until something holds. Where nothing is due, the store's news are waited for.
+    /// Runs turns until a condition holds. If nothing is due, waits for news from the store.
     fn turn_until(world: &mut World, bell: &mpsc::Receiver<()>, mut holds: impl FnMut(&mut Crawl) -> bool) {
         for _ in 0..100_000 {
             let (now, time) = (world.now, SystemTime::now());
@@ -430,7 +430,7 @@ mod on_disk {
             if holds(&mut world.crawl) {
                 return;
             }
-            // What is granted ahead waits for its time, and for no news.
+            // Grants made ahead wait for their time, not for news.
             if world.crawl.next_turn(now).is_none() && world.in_hand.is_empty() {
                 bell.recv_timeout(Duration::from_secs(10)).expect("the store has news");
             }
@@ -467,7 +467,7 @@ mod on_disk {
                 let closed = world.crawl.close(Duration::ZERO, world.now, SystemTime::now()).unwrap();
                 closed.blocking_recv().unwrap().unwrap();
             }
-            // Else dropped as it is: what is not stored by now is not stored.
+            // Otherwise dropped without closing: whatever is not stored by now is lost.
         }
         assert!(failed > 0, "the kills came in the middle");
         let summary = fjall::open_state(dir.path()).unwrap().verify().unwrap();

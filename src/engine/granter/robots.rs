@@ -1,5 +1,4 @@
-//! Robots: what the answer to the request for a robots file means for the pages that wait for it, and for the pace of
-//! its domain.
+//! Robots: what the response to a robots request means for the waiting pages and for the spacing of its domain.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +24,7 @@ use crate::{
 };
 
 impl Granter {
-    /// Takes in how the request for a robots file ended. Returns its domain.
+    /// Handles the end of a request for a robots file. Returns its domain.
     pub fn robots_ended(&mut self, turn: &mut Turn<'_>, visit: Visit, time: SystemTime) -> Domain {
         let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded } = visit;
         let domain = self.politeness.domain_key.domain(&request.url);
@@ -49,8 +48,8 @@ impl Granter {
         domain
     }
 
-    /// Has the frontier's store look for a robots file that is to be asked for; returns the file's URL where it keeps none.
-    /// It was fetched within a day, and had to go from memory.
+    /// Looks for a robots file in the frontier's store: it may have been fetched within a day and evicted from memory.
+    /// Returns the URL to request if there is no store.
     pub(super) fn look_for_robots(&mut self, turn: &mut Turn<'_>, file: Url) -> Option<Url> {
         let origin = file.origin().ascii_serialization();
         let Some(ticket) = turn.frontier.durable().and_then(|store| store.robots(&origin)) else { return Some(file) };
@@ -58,7 +57,7 @@ impl Granter {
         None
     }
 
-    /// Takes in what the frontier's store has found.
+    /// Handles what the frontier's store has found.
     pub fn robots_found(
         &mut self,
         turn: &mut Turn<'_>,
@@ -72,7 +71,7 @@ impl Granter {
         self.follow(turn, follow_ups, time);
     }
 
-    /// Does what follows from an answer, or from a file that was kept.
+    /// Does what follows from a response or a stored file.
     fn follow(&mut self, turn: &mut Turn<'_>, follow_ups: Vec<FollowUp>, time: SystemTime) {
         for follow_up in follow_ups {
             match follow_up {
@@ -91,7 +90,7 @@ impl Granter {
         }
     }
 
-    /// The request for a robots file was lost: its fetcher panicked or died.
+    /// Handles the loss of a request for a robots file, whose fetcher panicked or died.
     pub fn robots_lost(&mut self, turn: &mut Turn<'_>, leased: Leased, time: SystemTime) {
         let domain = self.politeness.domain_key.domain(&leased.request.url);
         turn.accounts.note(&Event::FetcherLost { domain: &domain, request: &leased.request, is_last: false });
@@ -100,15 +99,15 @@ impl Granter {
         self.robots_ended(turn, visit, time);
     }
 
-    /// Asks for a robots file elsewhere. A hop to another domain is paced as that domain's own.
+    /// Requests a robots file. A redirect to another domain is paced as that domain's request.
     fn ask(&mut self, turn: &mut Turn<'_>, url: Url) {
         let domain = self.politeness.domain_key.domain(&url);
         turn.push_robots(&domain, url);
         self.schedule(turn.domains, &domain, turn.now);
     }
 
-    /// Rules a page by the answer that it waited for, here and now: the cache may have no room for the file, and would
-    /// have it asked for again before the page's turn.
+    /// Applies the answer that a page waited for at once. The cache may be too small for the file, and a later look-up
+    /// would request it again.
     fn unpark(&mut self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, robots: &Robots) {
         if turn.given_up(domain).is_some() || self.budget.of(domain) == Spending::Used {
             give_back(turn.frontier, std::iter::once(leased));
@@ -121,7 +120,7 @@ impl Granter {
         self.schedule(turn.domains, domain, turn.now);
     }
 
-    /// Takes note of what a domain's robots file asks for, for its pace and for the summary.
+    /// Records what a robots file asks for, for the domain's spacing and for the summary.
     fn note_robots(&self, turn: &mut Turn<'_>, domain: &Domain, robots: &Robots) {
         let cap = self.politeness.max_crawl_delay;
         let said = match robots {

@@ -1,4 +1,4 @@
-//! Robots files whose time the test makes: who waits for a robots file, who asks for it, and what comes of a failure.
+//! Robots files with a simulated clock: who waits, what is requested, and what follows from failures.
 
 use super::*;
 use crate::stats::Stats;
@@ -29,7 +29,7 @@ impl Desk {
         self.desk.rule(&url(page), self.now)
     }
 
-    /// Asks for a page as the crawl does: one that has to wait is parked.
+    /// Asks for a page as the crawl does: if it has to wait, it is parked.
     fn page(&mut self, page: &str) -> Ruling {
         let ruling = self.rule(page);
         if matches!(ruling, Ruling::Ask(_) | Ruling::Asked) {
@@ -77,7 +77,7 @@ fn ask(file: &str) -> Ruling {
     Ruling::Ask(url(file))
 }
 
-/// The places to ask at next, and the pages that go on.
+/// Returns the URLs to request next, and the pages that are released.
 fn split(follow_ups: Vec<FollowUp>) -> (Vec<String>, Vec<String>) {
     let (mut asks, mut pages) = (Vec::new(), Vec::new());
     for follow_up in follow_ups {
@@ -150,7 +150,7 @@ fn a_file_may_be_elsewhere_on_its_origin_or_on_another_and_holds_for_who_asked()
     assert_eq!(desk.page("https://other.org/x"), ask("https://other.org/robots.txt"));
 }
 
-/// The second of two origins that were led to one URL used to count as a loop, which allowed all of it.
+/// Regression: the second of two origins redirected to one URL counted as a loop, which allowed all of it.
 #[test]
 fn two_origins_that_are_led_to_one_place_share_its_answer() {
     let mut desk = Desk::new();
@@ -254,7 +254,7 @@ fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
     assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed, "it came back");
 }
 
-/// The pages of a robots file whose fetcher panicked used to wait for ever.
+/// Regression: pages waiting for a robots file whose fetcher panicked waited for ever.
 #[test]
 fn a_question_that_is_lost_counts_as_a_failure() {
     let mut desk = Desk::new();
@@ -313,7 +313,7 @@ fn stopping_takes_the_pages_back_and_the_answer_may_still_come() {
     assert!(desk.is_idle());
 }
 
-/// A file that had to go from memory was asked for again, for want of a place to keep it.
+/// Regression: an evicted file was requested again, because there was no other place to keep it.
 #[test]
 fn a_file_that_the_store_has_kept_is_not_asked_for_within_its_day() {
     const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,5 +1,5 @@
-//! HttpCache: saves requests as RFC 9111 allows. A fresh response is answered from the store; for a stale one the
-//! server is asked whether it changed.
+//! HttpCache: caches responses by RFC 9111. A fresh response is answered from the store; a stale one is revalidated
+//! with the server.
 
 use futures_util::future::LocalBoxFuture;
 use http::{
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Headers with which a caller does a cache's work itself, or asks for a part of a body.
+/// Request headers with which the caller does its own caching, or requests a part of a body.
 const CACHE_HEADERS: [&str; 6] =
     ["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"];
 
@@ -33,12 +33,12 @@ pub struct HttpCache {
     inner: Box<dyn Fetch>,
     store: ResponseStore,
     transport: SharedTransport,
-    /// The headers that a response may vary by unless the request has its own.
+    /// Default headers, which a response may vary by unless the request sets them.
     defaults: [(HeaderName, HeaderValue); 4],
 }
 
 impl HttpCache {
-    /// Caches what `inner` answers.
+    /// Caches the responses of `inner`.
     pub fn new(
         inner: Box<dyn Fetch>,
         store: ResponseStore,
@@ -59,8 +59,8 @@ impl HttpCache {
                     drop(permit);
                     return FetchResult::offline(Ok(kept.into_raw(reservation)));
                 }
-                // The stored response is dropped until the server has answered: a request that waits for the memory of
-                // its response must not hold memory itself, or two could wait for each other.
+                // The stored response is dropped before the server is asked. A request that waits for the memory of its
+                // response must not hold memory itself, or two requests could wait for each other.
                 Freshness::Stale(conditions) => conditions,
             },
         };
@@ -93,7 +93,7 @@ impl HttpCache {
         result
     }
 
-    /// Returns what tells a server who we are: the responses to one identity are no other's.
+    /// Returns the headers that identify us to the server: each identity has cached responses of its own.
     fn identity(&self, request: &Request) -> Vec<u8> {
         let ours = self.transport.identity(request, None).map(|(name, value)| (name.to_string(), value));
         let own = request.headers.iter().filter(|(name, _)| is_identity(name));
@@ -121,8 +121,8 @@ impl Fetch for HttpCache {
         request: &'a Request,
         context: FetchContext<'a>,
     ) -> LocalBoxFuture<'a, FetchResult> {
-        // Only robots files accept a part. Every crawl asks for them itself: one from the cache could be out of date, and
-        // nobody would see it.
+        // Only robots requests accept a partial body. Each crawl fetches them itself: a cached one could be out of date
+        // unnoticed.
         if context.extent.accepts_part || !is_plain(request) {
             return self.inner.fetch(permit, request, context);
         }
@@ -133,7 +133,7 @@ impl Fetch for HttpCache {
 fn with_conditions(request: &Request, conditions: &[(HeaderName, HeaderValue)]) -> Request {
     let mut request = request.clone();
     for (name, value) in conditions {
-        // The value is the server's own and may be any bytes. One that is no text is left out: the server then sends the
+        // The value is the server's and may be any bytes. If it is not text it is omitted, and the server sends the
         // whole response.
         if let Ok(value) = value.to_str() {
             request = request.header(name.as_str(), value);
@@ -153,8 +153,8 @@ fn is_identity(name: &str) -> bool {
     [AUTHORIZATION, COOKIE].iter().any(|header| name.eq_ignore_ascii_case(header.as_str()))
 }
 
-/// Tells whether a "304 Not Modified" is about the stored response (RFC 9111 §4.3.4). One that names no validator is
-/// about what was asked for.
+/// Tells whether a "304 Not Modified" refers to the stored response (RFC 9111 §4.3.4). Without a validator it refers to
+/// the one that was asked about.
 fn is_the_same(stored: &StoredResponse, headers: &HeaderMap) -> bool {
     let bare = |value: &HeaderValue| value.as_bytes().strip_prefix(b"W/").unwrap_or(value.as_bytes()).to_vec();
     let same = |name: HeaderName| {

@@ -1,5 +1,5 @@
-//! Layers: what stands between a request and the network, each a [`Fetch`](super::fetch::Fetch) around another. Do not
-//! know each other.
+//! Layers: wrappers around the network, each a [`Fetch`](super::fetch::Fetch) around another. They do not know each
+//! other.
 
 mod http_cache;
 mod record;
@@ -8,7 +8,7 @@ mod replay;
 pub use self::{http_cache::HttpCache, record::Record, replay::Replay};
 use crate::{identity::strip_user_info, request::Request};
 
-/// Returns the URL as it may stand on disk: without user name and password.
+/// Returns the URL without user name and password, for storing on disk.
 fn url_of(request: &Request) -> String {
     let mut url = request.url.clone();
     strip_user_info(&mut url);

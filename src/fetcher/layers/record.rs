@@ -1,4 +1,4 @@
-//! Record: stores every response, to be replayed without the network.
+//! Record: stores every response for a later replay without the network.
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-/// Stores every response that comes through it. A refusal (429, 503) says nothing of the page and is not stored.
+/// Stores every response that passes. Refusals (429, 503) are not the page's content and are not stored.
 pub struct Record {
     inner: Box<dyn Fetch>,
     store: ResponseStore,
 }
 
 impl Record {
-    /// Records what `inner` answers.
+    /// Records the responses of `inner`.
     pub fn new(inner: Box<dyn Fetch>, store: ResponseStore) -> Self {
         Self { inner, store }
     }
@@ -49,10 +49,10 @@ impl Fetch for Record {
     }
 }
 
-/// Returns a response as it is stored; `asked` are the headers that it may vary by.
+/// Converts a response for storage; `asked` are the headers that it may vary by.
 pub(super) fn stored(response: &RawResponse, request: &Request, asked: Vec<(String, String)>) -> StoredResponse {
     let RawResponse { status, headers, fetched_at, body, .. } = response;
-    // The body of a redirect may be cut, and nobody reads it.
+    // The body of a redirect may be cut, and is not used.
     let is_redirect = redirect::target(*status, headers, &request.url).is_some();
     StoredResponse {
         url: super::url_of(request),

@@ -1,4 +1,4 @@
-//! Replay: answers from a recording. Has no network below it.
+//! Replay: answers from a recording, without the network.
 
 use futures_util::future::LocalBoxFuture;
 use tokio::time::timeout;
@@ -24,7 +24,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Replays a recording. Of `transport` only the memory for bodies and the deadline are used.
+    /// Replays a recording. Of `transport`, only the memory bound and the deadline are used.
     pub fn new(store: ResponseStore, transport: SharedTransport) -> Self {
         Self { store, transport }
     }
@@ -50,7 +50,7 @@ impl Fetch for Replay {
     }
 }
 
-/// Reads a stored response. It waits for memory, but no longer than a request may take.
+/// Reads a stored response. Waits for memory, but no longer than a request may take.
 pub(super) async fn read(
     store: &ResponseStore,
     key: Key,
@@ -64,7 +64,7 @@ pub(super) async fn read(
 }
 
 impl StoredResponse {
-    /// Makes it a response again.
+    /// Converts it back to a response.
     pub(super) fn into_raw(self, reservation: Reservation) -> RawResponse {
         let Self { status, headers, fetched_at, body, .. } = self;
         RawResponse { status, headers, fetched_at, body, is_cut: false, reservation }

@@ -1,5 +1,5 @@
-//! Readers: what the engine needs of an answer, by the kind of its request. A new kind is a variant of [`Kind`], a file
-//! here, and a line in each of the two functions below.
+//! Readers: extract what the engine needs from a response, by the kind of its request. A new kind needs a variant of
+//! [`Kind`], a file here, and a line in each of the two functions below.
 
 pub mod page;
 pub mod robots_txt;
@@ -16,37 +16,37 @@ use crate::{
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
 };
 
-/// A response, and the time from the writing of its request to its last byte.
+/// A response with its duration.
 pub struct Answer {
     /// The response, its body still in its content codings.
     pub response: RawResponse,
-    /// The time.
+    /// From the writing of the request to the last byte.
     pub elapsed: Duration,
 }
 
-/// What a reader made of an answer.
+/// The result of reading a response.
 #[derive(Debug)]
 pub struct Reading {
     /// How the request ended.
     pub outcome: Outcome,
-    /// What it brought.
+    /// What the response contained.
     pub content: Content,
 }
 
-/// What a request brought, beside its outcome.
+/// The content of a response, by kind.
 #[derive(Debug, Default)]
 pub enum Content {
-    /// Nothing.
+    /// Nothing of use.
     #[default]
     Nothing,
-    /// What a page led to.
+    /// A page.
     Page {
         /// Its links, or the target of its redirect.
         found: Vec<Candidate>,
-        /// How many of its items the pipelines acknowledged.
+        /// The number of items that the pipelines acknowledged.
         items: u64,
     },
-    /// What a robots file says to this crawler.
+    /// The rules of a robots file for this crawler.
     RobotsTxt(RobotsFile),
 }
 
@@ -56,7 +56,7 @@ impl From<Outcome> for Reading {
     }
 }
 
-/// Returns how much of a body is read.
+/// Returns how much of a body to read for a kind of request.
 pub fn extent(kind: Kind, limits: BodyLimits) -> Extent {
     match kind {
         Kind::Page => page::extent(limits),
@@ -64,7 +64,7 @@ pub fn extent(kind: Kind, limits: BodyLimits) -> Extent {
     }
 }
 
-/// Reads an answer that is neither a redirect nor a refusal.
+/// Reads a response that is neither a redirect nor a refusal.
 pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     match request.kind() {
         Kind::Page => page::read(answer, request, context).await,

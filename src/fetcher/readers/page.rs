@@ -1,5 +1,5 @@
-//! Page: parses an answer off the network's thread, hands its items to the pipelines and waits until each is
-//! acknowledged, and returns its links. Knows no permits and no network.
+//! Page: parses a response off the network's thread, sends its items to the pipelines, waits until each is
+//! acknowledged, and returns the links. Knows no permits and no network.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
 };
 
-/// The whole body: a page that is larger than the limit fails.
+/// The whole body: a page larger than the limit fails.
 pub fn extent(limits: BodyLimits) -> Extent {
     Extent { max_bytes: limits.max_bytes, accepts_part: false, keeps_wire_bytes: false }
 }
@@ -36,7 +36,7 @@ struct Page<I> {
     found: Vec<Candidate>,
 }
 
-/// Decodes and parses on a thread of its own, where whatever the spider does harms no other page.
+/// Decodes and parses on another thread, where the spider's code can harm no other page.
 async fn parse<S: Spider>(
     mut answer: Answer,
     request: Arc<Request>,
@@ -44,8 +44,8 @@ async fn parse<S: Spider>(
 ) -> Result<Page<S::Item>, Outcome> {
     let (spider, limits, identity) = (context.spider.clone(), context.body_limits, context.identity.clone());
     let seen_cache = context.seen_cache.clone();
-    // The body's share of the memory for all bodies is held while its parsing is waited for. A parse that never returns
-    // keeps the body, but gives the share back when the wait ends.
+    // The memory reservation is held while the parse is awaited, and released when that wait times out, although a
+    // parse that never returns keeps the body.
     let _reservation = answer.response.release_memory();
     let work = move || {
         if !spider.accepts(answer.response.status) {
@@ -65,7 +65,7 @@ async fn parse<S: Spider>(
     }
 }
 
-/// Hands the items to every pipeline and waits until each is acknowledged.
+/// Sends the items to every pipeline and waits until each is acknowledged.
 async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
     let count = page.items.len() as u64;
     if count > 0 && !context.pipelines.is_empty() {

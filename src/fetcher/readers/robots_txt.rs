@@ -1,5 +1,5 @@
-//! RobotsTxt: decodes a robots file and reads what it says to this crawler. Knows not which pages wait for it, nor how
-//! long it holds.
+//! RobotsTxt: decodes a robots file and parses the rules for this crawler. Does not know the waiting pages, or how long
+//! the file is valid.
 
 use super::{Content, Reading};
 use crate::{
@@ -10,11 +10,11 @@ use crate::{
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
 };
 
-/// Of a robots file only the first [`MAX_BYTES`] count. Twice as much is read, since a coded body that is cut may decode
-/// to less than what came.
+/// Only the first [`MAX_BYTES`] of a robots file count. Twice as much is read, since a cut coded body may decode to
+/// less than its length.
 pub const EXTENT: Extent = Extent { max_bytes: 2 * MAX_BYTES as u64, accepts_part: true, keeps_wire_bytes: false };
 
-/// Reads a robots file. Any status but success is its outcome: what that means for the pages is the engine's to say.
+/// Reads a robots file. Any status but success becomes the outcome; the engine decides what it means for the pages.
 pub async fn read<S: Spider>(mut response: RawResponse, context: &VisitContext<S>) -> Reading {
     if !matches!(response.status, 200..=299) {
         return Outcome::Status(response.status).into();
@@ -33,8 +33,8 @@ pub async fn read<S: Spider>(mut response: RawResponse, context: &VisitContext<S
     }
 }
 
-/// Returns as much of the file as counts. A part that ends before the bound is an error: half a robots file would allow
-/// what the other half forbids.
+/// Returns the part of the file that counts. A file truncated before the bound is an error, since half a robots file
+/// would allow what the other half forbids.
 fn text_of(response: &RawResponse, limits: BodyLimits) -> Result<bytes::Bytes, FetchError> {
     match response.decoded(BodyLimits { keep_partial: true, ..limits })? {
         (body, None) => Ok(body),
@@ -43,8 +43,8 @@ fn text_of(response: &RawResponse, limits: BodyLimits) -> Result<bytes::Bytes, F
     }
 }
 
-/// Tells how the question for a robots file ends where no answer came. A replayed crawl asks no server for anything, so
-/// a file that was not recorded counts as one that is not there.
+/// Returns the outcome of a robots request without a response. A replayed crawl has no network, so a file that was not
+/// recorded counts as missing.
 pub fn without_answer(error: FetchError) -> Outcome {
     match error {
         FetchError::NotRecorded(_) => Outcome::Status(404),
