@@ -1,5 +1,5 @@
-//! Adaptive: finds a limit that nobody told us. Additive increase, multiplicative decrease, and then it stays just
-//! under what was refused. Knows no clock and no network.
+//! Adaptive: searches for a server's unknown limit. Raises the rate additively, lowers it multiplicatively, and settles
+//! just below what was refused. Knows no clock and no network.
 
 use std::time::{Duration, Instant};
 
@@ -10,51 +10,51 @@ use crate::rate::Rate;
 pub struct Adaptive {
     /// Starts per second.
     current: f64,
-    /// The lowest rate that was refused, as far as we know.
+    /// The lowest refused rate known.
     refused_at: Option<f64>,
-    /// When the rate last changed: what was written before says nothing about it.
+    /// When the rate last changed: requests written before say nothing about it.
     since: Instant,
     step: f64,
 }
 
-/// How often the rate rises while nothing is refused: the window that most limits are counted in.
+/// How often the rate rises without a refusal: the window of most limits.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What a refusal leaves of the rate. TCP halves; a limit on requests gives no room for a queue to drain, so less will do.
+/// The factor after a refusal. TCP halves; a request limit has no queue that must drain, so less is enough.
 const DECREASE: f64 = 0.8;
 
-/// How near to the rate that was refused the search settles.
+/// The settled rate, as a share of the refused rate.
 const JUST_UNDER: f64 = 0.95;
 
-/// How long the settled rate holds before the search looks whether more is allowed by now.
+/// How long the settled rate holds before the search probes whether more is allowed.
 const PROBE_AFTER: Duration = Duration::from_secs(120);
 
-/// The slowest that the search goes, a start in ten seconds: below it no answers would come to learn from.
+/// The lowest rate, one start in ten seconds: below it there would be too few responses to learn from.
 const SLOWEST: f64 = 0.1;
 
-/// The fastest, above what one client can send.
+/// The highest rate, above what one client can send.
 const FASTEST: f64 = 100_000.0;
 
-/// Where the search begins when nothing is given.
+/// The first rate if none is given.
 const FIRST: f64 = 1.0;
 
 impl Adaptive {
-    /// Begins at a rate, which it will raise by a tenth of it (at least one start) each second until the first refusal.
+    /// Starts at a rate, which rises by a tenth of it (at least one start) each second until the first refusal.
     pub fn from(rate: Rate, now: Instant) -> Self {
         let current = rate.starts_per_second().unwrap_or(FIRST).clamp(SLOWEST, FASTEST);
         Self { current, refused_at: None, since: now, step: (current / 10.0).max(1.0) }
     }
 
-    /// Returns the rate that holds now.
+    /// Returns the current rate.
     pub fn rate(&self) -> Rate {
-        // Whole starts in a little over a second, so that a timer's lateness does not add up start by start.
+        // Whole starts in a little over a second, so that timer delays do not add up from start to start.
         let count = self.current.ceil().max(1.0);
         let per = Duration::try_from_secs_f64(count / self.current).unwrap_or(EVERY);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 100,000")]
         Rate::new(count as u32, per).unwrap_or(Rate::per_second(1))
     }
 
-    /// Takes note that a request written at `started` was answered; returns the new rate where that changes it.
+    /// Records the response to a request written at `started`; returns the new rate if it changes.
     pub fn answered(&mut self, started: Instant, now: Instant) -> Option<Rate> {
         if started < self.since + EVERY {
             return None;
@@ -74,15 +74,15 @@ impl Adaptive {
         Some(self.change(next, now))
     }
 
-    /// Takes note of a refusal of a request written at `started`; returns the new rate. Requests that were in flight
-    /// together count once.
+    /// Records the refusal of a request written at `started`; returns the new rate. Requests in flight together count
+    /// once.
     pub fn refused(&mut self, started: Instant, now: Instant) -> Option<Rate> {
         if started < self.since {
             return None;
         }
         let refused_at = self.refused_at.map_or(self.current, |refused| refused.min(self.current));
         self.refused_at = Some(refused_at);
-        // Near the limit the steps are small, so that a look beyond it costs few refusals.
+        // Small steps near the limit, so that probing costs few refusals.
         self.step = (refused_at * (1.0 - JUST_UNDER)).max(SLOWEST);
         Some(self.change(self.current * DECREASE, now))
     }
@@ -103,7 +103,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// A server that allows `limit` requests in any second, and answers 100 ms later.
+    /// A server that allows `limit` requests in any second, with responses after 100 ms.
     struct Server {
         limit: usize,
         taken: VecDeque<Instant>,
@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    /// Runs the search against a server for so many seconds; returns the answers and refusals of the last minute.
+    /// Runs the search against a server for some seconds; returns the responses and refusals of the last minute.
     fn search(first: Rate, limit: usize, seconds: u32) -> (usize, usize) {
         let start = Instant::now();
         let mut now = start;
@@ -140,7 +140,7 @@ mod tests {
                     throttle.set_limits(Limits::rate(rate));
                 }
                 if !taken {
-                    // As a server's `Retry-After: 1`.
+                    // Like a server's `Retry-After: 1`.
                     throttle.cool(now + Duration::from_secs(1));
                 }
                 if now + Duration::from_secs(60) > end {

@@ -1,10 +1,10 @@
-//! Cooling: how long a domain that refused us is left alone. Knows no clock and no network.
+//! Cooling: how long a domain that refused us is not requested. Knows no clock and no network.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, header::RETRY_AFTER};
 
-/// The refusals of one domain, and until when it is left alone for them.
+/// The refusals of one domain, and the end of its cooling.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cooling {
     since: Option<Instant>,
@@ -16,7 +16,7 @@ pub struct Cooling {
 /// What made a domain cool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It answered with this status.
+    /// It responded with this status.
     Status(u16),
     /// It could not be reached.
     Unreachable,
@@ -25,14 +25,14 @@ pub enum Why {
 /// What follows from a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The domain is left alone until then.
+    /// The domain cools until then.
     Cool(Instant),
-    /// It has refused too often in a row: what is queued for it, and what comes until then, fails.
+    /// The domain refused too often in a row: its queued requests, and those that come until then, fail.
     GiveUp(Instant),
 }
 
 impl Verdict {
-    /// Returns until when the domain is left alone.
+    /// Returns until when the domain cools.
     pub fn until(self) -> Instant {
         let (Self::Cool(until) | Self::GiveUp(until)) = self;
         until
@@ -49,8 +49,8 @@ impl std::fmt::Display for Why {
 }
 
 impl Why {
-    /// The first wait where the server names none; it doubles with each refusal in a row. A server that says that it is
-    /// overloaded gets more time than one that was perhaps only being restarted.
+    /// The first wait if the server gives none; it doubles with each refusal in a row. An overloaded server gets more
+    /// time than one that may only be restarting.
     fn first_wait(self) -> Duration {
         match self {
             Self::Status(_) => Duration::from_secs(5),
@@ -58,7 +58,7 @@ impl Why {
         }
     }
 
-    /// After so many refusals in a row, with the waits between them, a domain does not want us, or is not there.
+    /// How many refusals in a row, with the waits between them, make a domain be given up.
     fn max_in_a_row(self) -> u32 {
         match self {
             Self::Status(_) => 8,
@@ -67,28 +67,28 @@ impl Why {
     }
 }
 
-/// The shortest wait, also where a server asks for `Retry-After: 0`: refusals in a row are to last for seconds.
+/// The shortest wait, even for `Retry-After: 0`: a series of refusals should last for seconds.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest wait that we choose ourselves, and how long a domain that was given up is left alone.
+/// The longest wait that we choose ourselves, and how long a given-up domain is not requested.
 const LONGEST_OWN_WAIT: Duration = Duration::from_secs(600);
 
-/// The longest wait that a server's `Retry-After` gets: a day. Who asks for more does not want this crawl, and is given
-/// up at once: waiting would be a way to hold it for ever.
+/// The longest accepted `Retry-After`: a day. A domain that asks for more is given up at once; otherwise it could block
+/// the crawl for ever.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(86_400);
 
-/// What a `Retry-After` of more than that is read as, so that it can be added to any instant.
+/// The value that stands for a longer `Retry-After`; it can be added to any instant.
 const TOO_LONG: Duration = Duration::from_secs(86_401);
 
-/// How long after the end of the last wait refusals still count as in a row. A server that was asked nothing for a day
-/// may be another by then.
+/// How long after the last wait refusals still count as in a row. After a day without requests the server may have
+/// changed.
 const MAX_COUNTED: Duration = Duration::from_secs(86_400);
 
 impl Cooling {
-    /// Takes note of a refusal of a request that was written at `started`.
+    /// Records the refusal of a request written at `started`.
     ///
-    /// Requests that were in flight together count once: what was written before the cooling began can lengthen it
-    /// by its `Retry-After`, and does not escalate it. `random` in 0.0..1.0 spreads the wake-up over a tenth of the wait.
+    /// Requests in flight together count once: a request written before the cooling began can lengthen it by its
+    /// `Retry-After`, but does not escalate it. `random` in 0.0..1.0 spreads the end over a tenth of the wait.
     pub fn refused(
         &mut self,
         started: Instant,
@@ -122,24 +122,24 @@ impl Cooling {
         Verdict::Cool(self.until.unwrap_or(until))
     }
 
-    /// Takes up the refusals of an earlier process.
+    /// Restores the refusals recorded by an earlier process.
     pub fn recalled(until: Instant, why: Why, consecutive: u32) -> Self {
         Self { since: None, until: Some(until), why: Some(why), consecutive }
     }
 
-    /// Returns how often in a row the domain refused, with the end of the last wait and its reason; `None` where no
-    /// refusal counts any more.
+    /// Returns the number of refusals in a row, the end of the last wait and its reason; `None` if no refusal counts
+    /// any more.
     pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, Why)> {
         self.counts_until().filter(|end| *end > now)?;
         Some((self.consecutive, self.until?, self.why?))
     }
 
-    /// Returns until when the refusals count, if no answer comes; `None` where there are none.
+    /// Returns until when the refusals count if no response comes; `None` if there are none.
     pub fn counts_until(&self) -> Option<Instant> {
         if self.consecutive == 0 { None } else { Some(self.until? + MAX_COUNTED) }
     }
 
-    /// Takes note that the domain answered as it should.
+    /// Records a response that is no refusal.
     pub fn answered(&mut self) {
         self.consecutive = 0;
     }
@@ -149,30 +149,30 @@ impl Cooling {
         self.refusals(now).is_some_and(|(in_a_row, _, why)| in_a_row >= why.max_in_a_row())
     }
 
-    /// Returns why the domain was given up, as long as it is left alone for that.
+    /// Returns why the domain is given up, while it is.
     pub fn given_up(&self, now: Instant) -> Option<Why> {
         self.state(now).map(|(_, why)| why).filter(|_| self.has_given_up(now))
     }
 
-    /// Returns until when the domain is left alone, and why; `None` once that is over.
+    /// Returns until when the domain cools, and why; `None` if it does not.
     pub fn state(&self, now: Instant) -> Option<(Instant, Why)> {
         self.until.filter(|until| *until > now).zip(self.why)
     }
 }
 
-/// Returns the wait that an answer's `Retry-After` asks for (RFC 9110 §10.2.3). A date is read by the server's own
-/// `Date` where there is one, so that a wrong clock here or there does no harm.
+/// Returns the wait that a response's `Retry-After` asks for (RFC 9110 §10.2.3). A date is compared with the server's
+/// own `Date` if present, so that a wrong clock on either side does no harm.
 pub fn wait_asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     let date = headers.get(http::header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     retry_after(value, date.unwrap_or(now))
 }
 
-/// Reads `Retry-After`: seconds, or a date. A date that has passed asks for no wait.
+/// Parses `Retry-After`: seconds, or a date. A date in the past asks for no wait.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number here can have are a long time too.
+        // A number too large for `u64` also means too long.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(TOO_LONG));
     }
     let wait = httpdate::parse_http_date(value).ok()?.duration_since(now).ok()?;

@@ -1,61 +1,60 @@
-//! Quota: what a server says is left of its limit, and how to make it last. Knows no clock and no network.
+//! Quota: how much of its limit a server says is left, and how to make it last. Knows no clock and no network.
 //!
-//! Read are `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers, the latest form and the ones
-//! before), the older triplet `RateLimit-Limit/-Remaining/-Reset`, and the `X-RateLimit-…` headers of GitHub, Twitter,
+//! Supported are `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers, its latest form and earlier
+//! ones), the older triplet `RateLimit-Limit/-Remaining/-Reset`, and the `X-RateLimit-…` headers of GitHub, Twitter,
 //! OpenAI and others, whose reset is seconds, an instant (seconds or milliseconds since 1970), or text like `6m0s`.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-/// What is left until when.
+/// A quota as a server reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Requests that are left.
+    /// Requests left.
     pub left: u64,
-    /// How long until the quota is whole again.
+    /// Time until the quota is full again.
     pub reset: Duration,
-    /// Requests in a whole quota, where the server says it.
+    /// Requests in a full quota, if reported.
     pub limit: Option<u64>,
 }
 
 /// How to make a quota last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
-    /// There is enough: no slower than before.
+    /// Enough is left: no slowdown.
     Free,
-    /// What is left is spread over the time that is left.
+    /// The rest is spread over the remaining time.
     Slow {
         /// The least time between two starts.
         spacing: Duration,
-        /// For how long.
+        /// The remaining time.
         reset: Duration,
     },
-    /// Nothing is left for so long.
+    /// Nothing is left for this long.
     Wait(Duration),
 }
 
-/// Spreading begins when a tenth of the quota is left. Until then a caller is not slowed whose burst would fit in.
+/// The share of the quota (one in this many) at which spreading begins. Before it, bursts are not slowed.
 const RESERVE: u64 = 10;
 
-/// The least reserve, also where the limit is not told.
+/// The smallest reserve, also if the limit is not reported.
 const LEAST_RESERVE: u64 = 10;
 
-/// The longest reset that is believed, a day: more would be a way to hold a client for ever.
+/// The longest reset that is accepted, a day: otherwise a server could block a client for ever.
 const LONGEST_RESET: Duration = Duration::from_secs(86_400);
 
-/// A quota that is used up and whole again in 0 s: the seconds were rounded down.
+/// The wait for an exhausted quota that resets in 0 s, because the server rounded the seconds down.
 const ROUNDED_DOWN: Duration = Duration::from_secs(1);
 
-/// Larger numbers are instants and not durations: 2001 in seconds.
+/// Larger numbers are instants in seconds rather than durations: 2001.
 const EPOCH_SECONDS: f64 = 1e9;
 
 /// Larger numbers are instants in milliseconds: 2001 too.
 const EPOCH_MILLISECONDS: f64 = 1e12;
 
 impl Quota {
-    /// Returns how to make the quota last, when `unseen` requests were sent that the server had not counted when it
-    /// said so.
+    /// Returns how to make the quota last if `unseen` requests were sent that the server had not counted yet.
     pub fn spread(&self, unseen: u32) -> Spread {
         let left = self.left.saturating_sub(u64::from(unseen));
         if left == 0 {
@@ -70,10 +69,10 @@ impl Quota {
     }
 }
 
-/// Reads the strictest quota that the headers tell. `now` is the calendar's, for instants; the server's own `Date` goes
-/// before it, so that a wrong clock here does no harm.
+/// Reads the strictest quota in the headers. `now` is the calendar time for instants; the server's own `Date` has
+/// priority, so that a wrong clock here does no harm.
 pub fn read(headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
-    // Most answers have none: one look at each name is cheaper than a look-up for each name that there may be.
+    // Most responses have no quota: one scan of the names is cheaper than a look-up for each possible name.
     if !headers.keys().any(|name| name.as_str().starts_with("ratelimit") || name.as_str().starts_with("x-rate")) {
         return None;
     }
@@ -90,7 +89,7 @@ pub fn read(headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
 }
 
 impl Quota {
-    /// Seconds for each request that is left.
+    /// Seconds for each request left.
     fn strictness(&self) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "compared, not counted")]
         let left = self.left as f64;
@@ -98,7 +97,7 @@ impl Quota {
     }
 }
 
-/// The names that one kind of server uses.
+/// The header names of one family of servers.
 struct Family {
     limit: &'static str,
     remaining: &'static str,
@@ -120,7 +119,7 @@ impl Family {
     fn quota(&self, headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
         let left = whole(text(headers, self.remaining)?)?;
         let reset = reset(text(headers, self.reset)?, now)?;
-        // `RateLimit-Limit: 100, 100;w=60` carries a policy behind the number.
+        // `RateLimit-Limit: 100, 100;w=60` has a policy after the number.
         let limit = text(headers, self.limit).and_then(|limit| whole(limit.split([',', ';']).next()?));
         Some(Quota { left, reset, limit })
     }
@@ -140,7 +139,7 @@ impl Item<'_> {
     fn quota(&self, policies: &[Item<'_>]) -> Option<Quota> {
         let policy = policies.iter().find(|policy| policy.name == self.name);
         let limit = policy.and_then(|policy| policy.get("q"));
-        // Without a reset, the whole window may have to pass.
+        // Without a reset, assume the whole window.
         let reset = self.get("t").or_else(|| policy?.get("w"))?;
         Some(Quota { left: self.get("r")?, reset: Duration::from_secs(reset), limit })
     }

@@ -1,4 +1,4 @@
-//! Retry: which outcomes are tried again, how often, and how long after. Knows no clock and no network.
+//! Retry: which outcomes are retried, how often, and after what delay. Knows no clock and no network.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{duration_text, outcome::Outcome};
 
-/// When a request that failed is tried again: exponential back-off with full jitter.
+/// When a failed request is retried: exponential back-off with full jitter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retry {
-    /// The most attempts at one request, the first included; 1 never tries again.
+    /// The most attempts at one request, including the first; 1 means no retries.
     pub attempts: u32,
     /// The longest wait before the second attempt; it doubles from there.
     #[serde(with = "duration_text")]
@@ -20,7 +20,7 @@ pub struct Retry {
     pub max: Duration,
 }
 
-/// The longest wait, a day, whatever is set: who would wait longer has ended by then.
+/// The longest wait, whatever is configured: a day, longer than most crawls run.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl Default for Retry {
@@ -31,9 +31,9 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Returns how long to wait before the next attempt after `attempts` of them, the last of which ended in `outcome`;
-    /// `None` where that was the last. `random` in 0.0..1.0 is the jitter: the wait is uniform between zero and the
-    /// back-off, which spreads retries best (AWS, "Exponential Backoff and Jitter").
+    /// Returns how long to wait before the next attempt, after `attempts` of them, the last of which ended in
+    /// `outcome`; `None` if that was the last. `random` in 0.0..1.0 is the jitter: the wait is uniform between zero and
+    /// the back-off, which spreads retries best (AWS, "Exponential Backoff and Jitter").
     pub fn after(&self, outcome: &Outcome, attempts: u32, random: f64) -> Option<Duration> {
         (outcome.is_transient() && attempts < self.attempts).then(|| self.back_off(attempts, random))
     }

@@ -1,4 +1,4 @@
-//! Heard: what an answer says of its domain, and what followed from it.
+//! Heard: what a response tells about its domain, and what follows from it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,7 +9,7 @@ use crate::{
     quota,
 };
 
-/// An answer, as far as it speaks of its domain.
+/// A response, as far as it concerns the politeness towards its domain.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard<'a> {
     /// The status.
@@ -18,36 +18,36 @@ pub struct Heard<'a> {
     pub headers: &'a HeaderMap,
     /// When the request was written.
     pub started: Instant,
-    /// When the answer was complete.
+    /// When the response was complete.
     pub now: Instant,
-    /// The same by the calendar.
+    /// The calendar time of `now`.
     pub wall: SystemTime,
 }
 
-/// A refusal that was heard, and what follows. It has been obeyed already: whoever gets this keeps books, logs, and
-/// decides about the request.
+/// What follows from a refusal. It is in force already: the receiver updates its records, logs, and decides about the
+/// request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heeded {
-    /// What refused.
+    /// The cause.
     pub why: Why,
-    /// Until when the domain is left alone.
+    /// Until when the domain cools.
     pub verdict: Verdict,
-    /// The wait that the answer asked for.
+    /// The wait that the response asked for.
     pub asked: Option<Duration>,
-    /// Whether it was this refusal that gave the domain up.
+    /// Whether this refusal made the domain be given up.
     pub gave_up: bool,
 }
 
-/// What an answer says of its domain's wish to be asked now.
+/// What a response says about further requests to its domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The wait that it asks for.
     pub wait: Option<Duration>,
 }
 
-/// Tells whether an answer refuses its domain's requests for now: 429 and 503 do; 403, 408, 413, 420, 500, 502, 504 and
-/// 529 do where they ask for a wait (RFC 9110 §10.2.3: `Retry-After` may come with any status), and 403 also where it
-/// says that nothing is left of a quota.
+/// Returns the refusal in a response, if it refuses requests for now. 429 and 503 always do; 403, 408, 413, 420, 500,
+/// 502, 504 and 529 do if they ask for a wait (RFC 9110 §10.2.3: `Retry-After` may come with any status); 403 also if
+/// it reports an exhausted quota.
 pub fn refusal(status: u16, headers: &HeaderMap, wall: SystemTime) -> Option<Refused> {
     let used_up = || {
         let quota = quota::read(headers, wall).filter(|quota| quota.left == 0 && !quota.reset.is_zero())?;

@@ -1,11 +1,11 @@
-//! Lessons: what is remembered of a domain that nobody asks, in a few bytes. Knows no throttle.
+//! Lessons: what is remembered in a few bytes of a domain that is not in use. Knows no throttle.
 
 use std::time::{Duration, Instant};
 
 use crate::cooling::{Cooling, Why};
 
-/// What a domain taught that still matters once its throttle is fresh: 56 bytes, kept for a day at the longest, since
-/// refusals count and robots files are valid for no longer.
+/// What a domain taught that still matters once its throttle is fresh. Takes 56 bytes and is kept for a day at most,
+/// since refusals and robots files are valid for no longer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lessons {
     refusals: Option<Refusals>,
@@ -29,10 +29,10 @@ pub struct Asked {
 }
 
 impl Lessons {
-    /// Keeps refusals (how many in a row, the end of the last wait, the reason) and what a robots file asks for.
+    /// Remembers refusals (how many in a row, the end of the last wait, the reason) and the spacing of a robots file.
     pub fn new(refusals: Option<(u32, Instant, Why)>, asked: Option<Asked>) -> Self {
         let refusals = refusals.map(|(in_a_row, until, why)| {
-            // More than the most that is counted is no more than that.
+            // Larger numbers are capped; the limit that counts is far lower.
             Refusals { until, in_a_row: u8::try_from(in_a_row).unwrap_or(u8::MAX), why }
         });
         Self { refusals, asked }
@@ -44,12 +44,12 @@ impl Lessons {
         Cooling::recalled(until, why, in_a_row.into()).refusals(now)
     }
 
-    /// Returns what a robots file asks for that is still valid.
+    /// Returns the spacing of a robots file that is still valid.
     pub fn asked(&self, now: Instant) -> Option<Asked> {
         self.asked.filter(|asked| asked.until > now)
     }
 
-    /// Returns when the last of it ends; `None` where it has.
+    /// Returns when the last of the lessons expires; `None` if all have.
     pub fn end(&self, now: Instant) -> Option<Instant> {
         let refusals = self.refusals.and_then(|refusals| {
             Cooling::recalled(refusals.until, refusals.why, refusals.in_a_row.into()).counts_until()
@@ -57,7 +57,7 @@ impl Lessons {
         refusals.max(self.asked.map(|asked| asked.until)).filter(|end| *end > now)
     }
 
-    /// Returns the stricter of this and another.
+    /// Combines two lessons; the stricter part of each holds.
     #[must_use]
     pub fn stricter(&self, other: &Self, now: Instant) -> Self {
         let refusals = [self, other].into_iter().filter_map(|lessons| lessons.refusals(now));
@@ -68,7 +68,7 @@ impl Lessons {
         )
     }
 
-    /// Tells whether nothing of it matters any more.
+    /// Tells whether all lessons have expired.
     pub fn is_empty(&self, now: Instant) -> bool {
         self.refusals(now).is_none() && self.asked(now).is_none()
     }

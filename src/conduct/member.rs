@@ -1,4 +1,4 @@
-//! Member: what one tenant brings to a domain, and its own throttle there.
+//! Member: one tenant of a domain: its terms, and its own throttle.
 
 use std::time::{Duration, Instant};
 
@@ -10,33 +10,33 @@ use crate::{
     throttle::{Evidence, Throttle},
 };
 
-/// What a tenant brings to a domain.
+/// The terms of a tenant at a domain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
-    /// Its limits there.
+    /// Its limits.
     pub limits: Limits,
-    /// The longest spacing of a robots file that it obeys; `None` where it obeys none.
+    /// The longest Crawl-delay that it obeys; `None` if it ignores robots files.
     pub max_crawl_delay: Option<Duration>,
-    /// Whether the domain is left alone for it when it cannot be reached. A crawl waits for its domains; the caller of a
-    /// client wants to hear that nobody is there.
+    /// Whether the domain cools for it when unreachable. A crawl waits for its domains; a client reports the failure to
+    /// its caller.
     pub cools_unreachable: bool,
-    /// Whether its rate is where a search for the domain's limit begins.
+    /// Whether its rate is the start of a search for the domain's limit.
     pub adaptive: bool,
 }
 
 impl Terms {
-    /// Limits alone, as a client has them.
+    /// Terms with limits only, as for a client.
     pub fn of(limits: Limits) -> Self {
         Self { limits, max_crawl_delay: None, cools_unreachable: false, adaptive: false }
     }
 
-    /// A rate alone, with any number in flight.
+    /// Terms with a rate only, and any number of requests in flight.
     pub fn rate(rate: Rate) -> Self {
         Self::of(Limits::rate(rate))
     }
 }
 
-/// One tenant's part.
+/// One tenant.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub tenant: Option<TenantId>,
@@ -56,7 +56,7 @@ impl Member {
         Self { tenant: Some(tenant), terms, throttle, adaptive, evidence: Evidence::default(), out: 0, active: None }
     }
 
-    /// Brings the throttle's limits in line with the terms, the rate that was found and what robots files ask for.
+    /// Derives the throttle's limits from the terms, the rate that was found and the robots spacing.
     pub fn apply(&mut self, asked: Option<Asked>) {
         let rate = self.adaptive.as_ref().map_or(self.terms.limits.rate, Adaptive::rate);
         let spacing =

@@ -1,9 +1,9 @@
-//! Conduct: all that a domain teaches, and when it may be asked for that: rate law, refusals, quotas, the rate that was
-//! found, and the spacing that its robots files ask for. Knows no clock and no network.
+//! Conduct: all rules of one domain: rate law, refusals, quotas, the rate that was found, and the spacing of its robots
+//! files. Knows no clock and no network.
 //!
-//! Several tenants, a crawl or a client each, may ask one domain. Each brings its own limits, and the law that holds is
-//! the conjunction: each tenant has a throttle of its own, every throttle counts every start, and a start needs leave
-//! of all. A tenant's limits leave with it; the starts it made still count.
+//! Several tenants (crawls and clients) may send requests to one domain. Each has its own limits, and all of them hold
+//! together: each tenant has a throttle, every throttle counts every start, and a start needs leave of all. A tenant's
+//! limits end when it leaves; the starts it made still count.
 
 mod heard;
 mod lessons;
@@ -26,7 +26,7 @@ use crate::{
     throttle::{Evidence, NotBefore, Refusal, Throttle},
 };
 
-/// Names a tenant within this process.
+/// Identifies a tenant within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TenantId(pub(crate) u64);
 
@@ -35,15 +35,15 @@ pub struct TenantId(pub(crate) u64);
 pub struct Conduct {
     cooling: Cooling,
     asked: Option<Asked>,
-    /// When the request was written whose answer told the quota last.
+    /// When the request was written whose response last reported the quota.
     quota_as_of: Option<Instant>,
-    /// The only tenant, as a rule. When the last has left, its throttle is kept for the starts that it counts.
+    /// Usually the only tenant. When the last tenant has left, its throttle is kept, since it counts past starts.
     first: Member,
     others: Vec<Member>,
     turns: Turns,
 }
 
-/// A domain that is left alone because it refused too often in a row.
+/// The state of a domain that refused too often in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GivenUp {
     /// Why.
@@ -62,7 +62,7 @@ pub struct Planned {
 }
 
 impl Conduct {
-    /// Begins with one tenant, and what is remembered of the domain.
+    /// Creates the conduct with one tenant and what is remembered of the domain.
     pub(crate) fn new(tenant: TenantId, terms: Terms, lessons: &Lessons, now: Instant) -> Self {
         let first = Member::new(tenant, terms, Throttle::new(terms.limits), now);
         let mut conduct = Self {
@@ -80,7 +80,7 @@ impl Conduct {
         conduct
     }
 
-    /// Lets a tenant in.
+    /// Adds a tenant.
     pub(crate) fn join(&mut self, tenant: TenantId, terms: Terms, now: Instant) {
         let mut throttle = self.first.throttle.clone();
         throttle.set_limits(terms.limits);
@@ -93,7 +93,7 @@ impl Conduct {
         }
     }
 
-    /// Lets a tenant go, whose permits have all ended. Returns who waits: the law may allow more now.
+    /// Removes a tenant whose permits have all ended. Returns the waiting tenants, since the law may allow more now.
     pub(crate) fn leave(&mut self, tenant: TenantId, now: Instant) -> Vec<TenantId> {
         self.turns.leave(tenant);
         if self.first.tenant == Some(tenant) {
@@ -107,13 +107,13 @@ impl Conduct {
         self.turns.changed(now)
     }
 
-    /// Tells whether no tenant is left.
+    /// Tells whether there are no tenants.
     pub(crate) fn is_vacant(&self) -> bool {
         self.first.tenant.is_none()
     }
 
-    /// Changes what a tenant brings. With `adaptive`, a rate that was found stays, unless the one that is given changes.
-    /// Returns who waits: the law may allow more now.
+    /// Changes a tenant's terms. With `adaptive`, the found rate is kept unless the given rate changes. Returns the
+    /// waiting tenants, since the law may allow more now.
     pub(crate) fn set_terms(&mut self, tenant: TenantId, terms: Terms, now: Instant) -> Vec<TenantId> {
         let asked = self.asked;
         if let Some(member) = self.member(tenant) {
@@ -126,16 +126,16 @@ impl Conduct {
         self.turns.changed(now)
     }
 
-    /// Tells whether several tenants ask this domain.
+    /// Tells whether the domain has several tenants.
     pub(crate) fn is_shared(&self) -> bool {
         !self.others.is_empty()
     }
 
-    /// Takes a place for one request of a tenant, due at or after `now`. It is given back by [`Conduct::release`].
+    /// Plans one request of a tenant, due at or after `now`; [`Conduct::release`] ends it.
     ///
     /// # Errors
-    /// [`Refusal::Full`], or [`Refusal::NotBefore`] where the place would be due only after `horizon`, or where another
-    /// tenant's turn comes first.
+    /// [`Refusal::Full`], or [`Refusal::NotBefore`] if the request would be due after `horizon`, or another tenant's
+    /// turn comes first.
     pub(crate) fn grant(&mut self, tenant: TenantId, now: Instant, horizon: Instant) -> Result<Planned, Refusal> {
         self.forget_asked(now);
         let granted = if self.others.is_empty() {
@@ -154,8 +154,8 @@ impl Conduct {
         Ok(granted)
     }
 
-    /// Whoever was refused waits for its turn, and nobody goes before the one that waits longest: a tenant that plans
-    /// far ahead would otherwise take every place before one that plans just in time.
+    /// A refused tenant waits for its turn, and the longest wait goes first. Otherwise a tenant that plans far ahead
+    /// would take every slot before one that plans just in time.
     fn grant_in_turn(&mut self, tenant: TenantId, now: Instant, horizon: Instant) -> Result<Planned, Refusal> {
         self.turns.ask(tenant, now)?;
         let mut latest = now;
@@ -177,8 +177,8 @@ impl Conduct {
         Ok(Planned { due: latest, next: self.turns.took(tenant, now) })
     }
 
-    /// Allows one granted request to be written now. It must be followed by [`Conduct::started`] once it is written, or
-    /// by [`Conduct::release`].
+    /// Allows a granted request to be written now. [`Conduct::started`] must follow once it is written, or else
+    /// [`Conduct::release`].
     ///
     /// # Errors
     /// The law allows it only later.
@@ -202,8 +202,8 @@ impl Conduct {
         }
     }
 
-    /// Gives a tenant's place back at `now`; `started` tells whether its request was written. Returns which other tenant
-    /// waited for a place.
+    /// Ends a tenant's request at `now`; `started` tells whether it was written. Returns the tenant that waited for the
+    /// slot, if any.
     pub(crate) fn release(&mut self, tenant: TenantId, now: Instant, started: bool) -> Option<TenantId> {
         for member in self.members() {
             member.throttle.release(now, started);
@@ -215,13 +215,13 @@ impl Conduct {
         self.turns.freed(now).filter(|next| *next != tenant)
     }
 
-    /// Turns a started request into a granted one, for a second attempt under the same permit.
+    /// Turns a started request back into a granted one, for a second attempt under the same permit.
     pub(crate) fn restart(&mut self) {
         self.members().for_each(|member| member.throttle.restart());
     }
 
-    /// Learns from an answer to a tenant's request. `random` in 0.0..1.0 spreads a wake-up. Returns what follows where it
-    /// is a refusal.
+    /// Learns from the response to a tenant's request. `random` in 0.0..1.0 spreads the end of a wait. Returns what
+    /// follows if it is a refusal.
     pub(crate) fn hear(&mut self, tenant: TenantId, heard: &Heard<'_>, random: f64) -> Option<Heeded> {
         let Heard { status, headers, started, now, wall } = *heard;
         if let Some(Refused { wait }) = refusal(status, headers, wall) {
@@ -240,7 +240,7 @@ impl Conduct {
         {
             member.apply(asked);
         }
-        // Answers overtake each other: only the news of the latest request counts.
+        // Responses may arrive out of order: only the quota from the latest request counts.
         if self.quota_as_of.is_none_or(|as_of| started >= as_of)
             && let Some(quota) = quota::read(headers, wall)
         {
@@ -257,7 +257,7 @@ impl Conduct {
         None
     }
 
-    /// Takes note that the domain could not be reached for a tenant, by a request that was begun at `started`.
+    /// Records that the domain was unreachable for a tenant's request begun at `started`.
     pub(crate) fn unreachable(
         &mut self,
         tenant: TenantId,
@@ -277,8 +277,8 @@ impl Conduct {
         Heeded { why, verdict, asked, gave_up }
     }
 
-    /// Leaves at least `spacing` between two starts, which a robots file asks for that is valid until `until`. Of several
-    /// files the longest spacing that is still valid holds.
+    /// Applies the spacing of a robots file, which is valid until `until`. Of several files, the longest valid spacing
+    /// applies.
     pub(crate) fn ask_for(&mut self, asked: Asked, now: Instant) {
         self.forget_asked(now);
         if self.asked.is_some_and(|known| (known.spacing, known.until) >= (asked.spacing, asked.until)) {
@@ -288,7 +288,7 @@ impl Conduct {
         self.members().for_each(|member| member.apply(Some(asked)));
     }
 
-    /// Forgets what a robots file asks for that is not valid any more.
+    /// Drops expired robots spacings.
     fn forget_asked(&mut self, now: Instant) {
         if self.asked.is_some_and(|asked| asked.until <= now) {
             self.asked = None;
@@ -296,12 +296,12 @@ impl Conduct {
         }
     }
 
-    /// Takes for granted that the domain was asked as much as was lawful up to `at`, by somebody who is gone.
+    /// Assumes that an earlier process made as many requests as were lawful up to `at`.
     pub(crate) fn assume_asked(&mut self, at: Instant) {
         self.members().for_each(|member| member.throttle.assume_asked(at));
     }
 
-    /// Takes up what was remembered of the domain; the stricter of that and what is known holds.
+    /// Restores lessons; the stricter of those and the current state holds.
     pub(crate) fn recall(&mut self, lessons: &Lessons, now: Instant) {
         if let Some(asked) = lessons.asked(now) {
             self.ask_for(asked, now);
@@ -316,12 +316,12 @@ impl Conduct {
         }
     }
 
-    /// Returns what is to be remembered of the domain once its throttle is fresh.
+    /// Returns what to remember of the domain once its throttle is fresh.
     pub(crate) fn lessons(&self, now: Instant) -> Lessons {
         Lessons::new(self.cooling.refusals(now), self.asked(now))
     }
 
-    /// Returns what its robots files ask for.
+    /// Returns the spacing that its robots files ask for.
     pub(crate) fn asked(&self, now: Instant) -> Option<Asked> {
         self.asked.filter(|asked| asked.until > now)
     }
@@ -331,22 +331,22 @@ impl Conduct {
         &self.cooling
     }
 
-    /// Tells why the domain was given up and until when it is left alone for that.
+    /// Returns why the domain is given up and until when, if it is.
     pub(crate) fn given_up(&self, now: Instant) -> Option<GivenUp> {
         let (until, _) = self.cooling.state(now)?;
         Some(GivenUp { why: self.cooling.given_up(now)?, until })
     }
 
-    /// Tells whether nothing but [`Conduct::lessons`] distinguishes this domain from one that was never asked.
+    /// Tells whether only [`Conduct::lessons`] distinguishes this domain from an unused one.
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         std::iter::once(&self.first).chain(&self.others).all(|member| member.throttle.is_fresh(now))
     }
 
-    /// Tells whether a tenant that has nothing to ask may leave, and what it was asked for would be kept without it. A
-    /// rate that was found is kept with its tenant.
+    /// Tells whether a tenant without work may leave, since its past starts no longer matter to its own limits or are
+    /// kept by others. A found rate is kept with its tenant.
     ///
     /// # Errors
-    /// When to ask again; `None` where the end of a permit, or nothing, changes the answer.
+    /// When to try again; `None` if only the end of a permit can change the answer, or nothing can.
     pub(crate) fn may_leave(&self, tenant: TenantId, now: Instant) -> Result<(), Option<Instant>> {
         let mut members = std::iter::once(&self.first).chain(&self.others);
         let Some(member) = members.find(|member| member.tenant == Some(tenant)) else { return Ok(()) };
@@ -354,7 +354,7 @@ impl Conduct {
             return Err(None);
         }
         let fresh_at = if self.is_shared() {
-            // The others may keep the domain busy for ever. Its own starts have left its own law by then.
+            // Other tenants may use the domain for ever; by this time the tenant's own starts have left its window.
             member.active.map(|active| active + member.terms.limits.span())
         } else {
             member.throttle.fresh_at()
@@ -367,12 +367,12 @@ impl Conduct {
         *self.of(tenant).throttle.limits()
     }
 
-    /// Returns what a tenant asked. The gaps are to the starts before, whoever made them.
+    /// Returns the evidence of a tenant's requests. Gaps are measured from the previous start by any tenant.
     pub(crate) fn evidence(&self, tenant: TenantId) -> Evidence {
         self.of(tenant).evidence
     }
 
-    /// Tells whether starts are spread so evenly that a millisecond counts.
+    /// Tells whether starts are evenly spaced, so that a millisecond counts.
     pub(crate) fn is_even(&self) -> bool {
         std::iter::once(&self.first).chain(&self.others).any(|member| member.throttle.is_even())
     }
@@ -383,7 +383,7 @@ impl Conduct {
         self.first.throttle.in_flight()
     }
 
-    /// Returns until when nothing starts.
+    /// Returns until when nothing may start.
     #[cfg(test)]
     pub(crate) fn cooling_until(&self) -> Option<Instant> {
         self.first.throttle.cooling_until()

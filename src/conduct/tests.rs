@@ -1,4 +1,4 @@
-//! What a domain teaches, and what several tenants make of it, in worlds with a clock of their own.
+//! What a domain teaches, with one tenant and with several, under a simulated clock.
 
 use std::{num::NonZeroU32, time::SystemTime};
 
@@ -32,7 +32,7 @@ fn hear(conduct: &mut Conduct, status: u16, headers: &HeaderMap, started: Instan
     conduct.hear(ME, &heard, 0.0)
 }
 
-/// Makes one request in no time, where that is lawful.
+/// Makes one instantaneous request, if it is lawful.
 fn ask(conduct: &mut Conduct, tenant: TenantId, now: Instant) -> bool {
     if conduct.grant(tenant, now, now).is_err() {
         return false;
@@ -71,7 +71,7 @@ fn a_wait_is_heard_on_every_status_that_may_carry_it_and_without_one_they_are_wh
     }
 }
 
-/// As GitHub answers: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+/// GitHub's responses: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 #[test]
 fn a_403_with_nothing_left_of_its_quota_is_asked_again_after_the_reset() {
     let now = Instant::now();
@@ -80,7 +80,7 @@ fn a_403_with_nothing_left_of_its_quota_is_asked_again_after_the_reset() {
     assert_eq!(hear(&mut unlimited(now), 403, &used_up("5"), now, now), None, "this one is forbidden");
 }
 
-/// Such a 503 was asked once a second for ever: 160 requests in 170 s.
+/// Regression: a domain with such a 503 was requested once a second for ever: 160 requests in 170 s.
 #[test]
 fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
     let mut now = Instant::now();
@@ -94,7 +94,7 @@ fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
         if heeded.gave_up {
             break;
         }
-        // The domain's queue is empty, and its throttle as fresh as a new one, when the next request comes.
+        // The next request comes when the domain's queue is empty and its throttle is fresh.
         now = until + 60 * S;
         assert!(conduct.is_fresh(now));
         conduct = Conduct::new(ME, spaced(S), &conduct.lessons(now), now);
@@ -103,7 +103,7 @@ fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
     assert_eq!(conduct.given_up(now + 599 * S).map(|given_up| given_up.why), Some(Why::Status(503)));
 }
 
-/// It was left alone for no time, and asked 44 to 49 times a second.
+/// Regression: the domain did not cool at all, and was requested 44 to 49 times a second.
 #[test]
 fn a_domain_that_was_given_up_is_left_alone_whatever_its_retry_after_says() {
     let mut now = Instant::now();
@@ -156,7 +156,7 @@ fn of_several_robots_files_the_longest_spacing_holds_as_long_as_it_is_valid() {
     assert_eq!(spacing(&client), Duration::ZERO, "who asks for no robots files obeys none");
 }
 
-/// `a.x.test` asks for 3 s, `b.x.test` has no file, and after a quiet moment the gaps were 1 s.
+/// Regression: `a.x.test` asks for 3 s and `b.x.test` has no file; after a quiet moment the gaps were 1 s.
 #[test]
 fn what_a_robots_file_asks_for_holds_after_a_quiet_moment() {
     let now = Instant::now();
@@ -172,14 +172,14 @@ fn what_a_robots_file_asks_for_holds_after_a_quiet_moment() {
     );
 }
 
-/// Several tenants, each with a horizon of its own, who ask whenever they have been told to.
+/// Several tenants, each with its own horizon, that ask again when they were told to.
 struct Tenants {
     conduct: Conduct,
     now: Instant,
     horizons: Vec<Duration>,
-    /// When each asks again.
+    /// When each tenant asks again.
     asks_at: Vec<Instant>,
-    /// Permits that are due: whose, when, and whether it is written.
+    /// Due permits: tenant, instant, and whether the request is written.
     out: Vec<(TenantId, Instant)>,
     running: Vec<(TenantId, Instant)>,
     starts: Vec<(TenantId, Instant)>,
@@ -201,7 +201,7 @@ impl Tenants {
         self.asks_at[usize::try_from(tenant.0).unwrap()] = self.now;
     }
 
-    /// Lets those ask who are `busy`, for so long; answers take `latency`.
+    /// Runs the `busy` tenants for a time; responses take `latency`.
     fn run(&mut self, duration: Duration, latency: Duration, busy: &[bool]) {
         let end = self.now + duration;
         while self.now < end {
@@ -303,7 +303,7 @@ fn a_tenants_limits_leave_with_it_and_its_starts_still_count() {
     assert_eq!((conduct.evidence(fast).requests, conduct.evidence(again).requests), (1, 0));
 }
 
-/// Its window counted as full of starts made at the last one, and it waited an hour.
+/// Regression: its window counted as full of starts made at the last one, and it waited an hour.
 #[test]
 fn who_joins_counts_the_starts_before_it_as_far_apart_as_they_were() {
     let mut now = Instant::now();
@@ -334,7 +334,7 @@ fn a_tenant_may_leave_when_its_own_starts_have_left_its_law_also_where_another_i
     assert_eq!(super::Conduct::new(ME, searches, &Lessons::default(), now).may_leave(ME, now), Err(None));
 }
 
-/// What stands in the docs: a gate, with its name in the registry, takes about a kilobyte while it is asked.
+/// The number in the docs: a gate with its name in the registry takes about a kilobyte while in use.
 #[test]
 fn a_domain_with_one_tenant_is_small() {
     assert!(size_of::<Conduct>() <= 640, "{}", size_of::<Conduct>());

@@ -1,4 +1,4 @@
-//! Turns: which of several tenants that wait for one domain goes first. Knows no limits.
+//! Turns: the order of tenants that wait for one domain. Knows no limits.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +8,7 @@ use std::{
 use super::TenantId;
 use crate::throttle::Refusal;
 
-/// The tenants that were refused, the longest wait first. Without a second tenant it stays empty.
+/// The refused tenants, the longest wait first. With a single tenant it stays empty.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     waiting: VecDeque<Waiting>,
@@ -17,19 +17,20 @@ pub(super) struct Turns {
 #[derive(Debug)]
 struct Waiting {
     tenant: TenantId,
-    /// When its place is due; `None` while it waits for a request in flight to end.
+    /// When its slot is due; `None` while it waits for a request in flight to end.
     due: Option<Instant>,
 }
 
-/// How long after its due time a tenant's turn lapses. One that still has work comes within milliseconds, also on a
-/// busy thread; one that has none says nothing.
+/// How long after its due time a turn lapses. A tenant with work asks within milliseconds, also on a busy thread; one
+/// without work never does.
 const LAPSE: Duration = Duration::from_millis(50);
 
 impl Turns {
-    /// Tells whether a tenant may look for a place now: nobody waits, or it has waited longest.
+    /// Tells whether a tenant may ask for a slot now: no one waits, or it has waited longest.
     ///
     /// # Errors
-    /// Another goes first. The tenant is told when its turn has come; the instant is for where the other never asks.
+    /// Another tenant goes first. This one is notified when its turn comes; the instant is the latest, in case the
+    /// other never asks.
     pub fn ask(&mut self, tenant: TenantId, now: Instant) -> Result<(), Refusal> {
         loop {
             let Some(first) = self.waiting.front() else { return Ok(()) };
@@ -42,14 +43,14 @@ impl Turns {
                     if !self.waits(tenant) {
                         self.waiting.push_back(Waiting { tenant, due: None });
                     }
-                    // A time in any case: the other may never ask again, and then no news would come.
+                    // Always an instant: the other tenant may never ask, and then no notification would come.
                     return Err(Refusal::Turn(due.map_or(now, |due| due.max(now)) + LAPSE));
                 }
             };
         }
     }
 
-    /// Keeps a place for a tenant that was refused, or notes when the one that it has is due.
+    /// Adds a refused tenant to the queue, or updates when its slot is due.
     pub fn wait(&mut self, tenant: TenantId, due: Option<Instant>) {
         match self.waiting.iter_mut().find(|waiting| waiting.tenant == tenant) {
             Some(waiting) => waiting.due = due,
@@ -57,23 +58,23 @@ impl Turns {
         }
     }
 
-    /// A tenant took a permit, which ends its turn. Returns who is next.
+    /// Ends the turn of a tenant that got a permit. Returns the next tenant.
     pub fn took(&mut self, tenant: TenantId, now: Instant) -> Option<TenantId> {
         self.leave(tenant);
         let next = self.waiting.front_mut()?;
-        // From now on its turn can lapse: it may have nothing to ask any more.
+        // From now on its turn can lapse, since it may have no work left.
         next.due.get_or_insert(now);
         Some(next.tenant)
     }
 
-    /// A permit has ended. Returns who waited for that.
+    /// Records the end of a permit. Returns the tenant that waited for it, if any.
     pub fn freed(&mut self, now: Instant) -> Option<TenantId> {
         let first = self.waiting.front_mut().filter(|first| first.due.is_none())?;
         first.due = Some(now);
         Some(first.tenant)
     }
 
-    /// The law has changed: what was said of times holds no more. Returns all who wait.
+    /// Resets the due times after a change of the law. Returns all waiting tenants.
     pub fn changed(&mut self, now: Instant) -> Vec<TenantId> {
         if let Some(first) = self.waiting.front_mut() {
             first.due = Some(now);
@@ -81,7 +82,7 @@ impl Turns {
         self.waiting.iter().map(|waiting| waiting.tenant).collect()
     }
 
-    /// A tenant waits no more.
+    /// Removes a tenant from the queue.
     pub fn leave(&mut self, tenant: TenantId) {
         self.waiting.retain(|waiting| waiting.tenant != tenant);
     }

@@ -1,5 +1,5 @@
-//! Conducts: the conduct of every domain that the crawls and clients of a process ask, found by the domain's name.
-//! Knows no rules and no network.
+//! Conducts: the registry of domains' conduct for all crawls and clients of a process, by domain name. Knows no rules
+//! and no network.
 
 mod permit_queue;
 
@@ -26,16 +26,15 @@ use crate::{
 
 /// The politeness that crawls and clients share.
 ///
-/// Every [`Crawler`](crate::Crawler) and every [`ThrottledClient`](crate::ThrottledClient) of a process shares
-/// [`Conducts::shared`] unless it is told otherwise: two that ask one domain keep its limits *together*. Each brings its
-/// own limits for that domain, and all of them hold as long as each has work there: a crawl that leaves a second between
-/// two starts and a client with 50 a second make one start a second between them, and take turns. What the domain
-/// teaches one, a refusal, a quota, a `Crawl-delay` (for who obeys robots files), is known to all.
+/// Every [`Crawler`](crate::Crawler) and every [`ThrottledClient`](crate::ThrottledClient) of a process uses
+/// [`Conducts::shared`] by default, so two that send requests to one domain keep its limits *together*. Each has its
+/// own limits for the domain, and all of them hold while each has work there: a crawl with one second between two
+/// starts and a client with 50 a second make one start a second between them, and take turns. What one learns of the
+/// domain (a refusal, a quota, a `Crawl-delay` for those that obey robots files) applies to all.
 ///
-/// Tenants find each other by the domain's name. A crawl that is paced by host and a client that is paced by
-/// registrable domain share what has the same name under both: `example.org`, and not `www.example.org`. With a
-/// function of your own as [`DomainKey`], or with `one_limit`, only those share that were given the same function, clones of
-/// one `Arc`.
+/// Domains are identified by name. A crawl paced by host and a client paced by registrable domain share the names that
+/// both use: `example.org`, and not `www.example.org`. With a custom function as [`DomainKey`], or with `one_limit`,
+/// only those share that use the same function, clones of one `Arc`.
 ///
 /// ```
 /// use actix_crawler::{ThrottledClient, conducts::Conducts, rate::Rate};
@@ -58,27 +57,27 @@ pub struct Conducts {
 
 struct Table {
     places: DashMap<Key, Place>,
-    /// Counts the tenancies, each of which has a name of its own.
+    /// The number of tenancies so far; gives each its ID.
     begun: AtomicU64,
-    /// At how many tenancies the places are removed that hold nothing any more.
+    /// The number of tenancies at which empty places are next removed.
     sweep_at: AtomicU64,
 }
 
-/// A domain's name, and whose it is.
+/// A domain's name within its name space.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     domain: Domain,
     space: Space,
 }
 
-/// Who gives the names. The function is kept, so that no other can come to have its address.
+/// A name space. The function is kept alive, so that no other function can have its address.
 #[derive(Clone)]
 enum Space {
     Hosts,
     Function(Arc<dyn Fn(&Url) -> String + Send + Sync>),
 }
 
-/// What is known of a domain: about 700 bytes while it is asked, and what [`Lessons`] take after that.
+/// The state of a domain: about 700 bytes while in use, and the size of [`Lessons`] after that.
 enum Place {
     Asked(Arc<Gate>),
     Quiet(Box<Lessons>),
@@ -91,33 +90,33 @@ pub(crate) struct Tenant {
     keeper: Arc<dyn Keeper>,
 }
 
-/// Forgets the gates of one space. It knows the table weakly: a gate that is still in use must not keep it.
+/// Removes the gates of one name space. Holds the table weakly, so that a gate in use does not keep it alive.
 struct SpaceKeeper {
     table: Weak<Table>,
     space: Space,
 }
 
-/// The fewest tenancies before what holds nothing any more is looked for.
+/// The fewest tenancies before empty places are removed.
 const SWEEP_AT_LEAST: u64 = 1_024;
 
-/// The most quiet domains that are remembered, about 170 MB of them. Beyond, those are forgotten whose lessons end first:
-/// the robots file of each is read again before its pages, and refusals count from one again.
+/// The most unused domains that are remembered, about 170 MB. Beyond it, those whose lessons expire first are
+/// forgotten: their robots file is read again before their pages, and refusals count from one.
 const MAX_QUIET: usize = 1_000_000;
 
 impl Conducts {
-    /// Begins without any: whoever is given these shares with nobody else.
+    /// Creates an empty registry, which only those share that are given it.
     pub fn new() -> Self {
         let (begun, sweep_at) = (AtomicU64::new(0), AtomicU64::new(SWEEP_AT_LEAST));
         Self { table: Arc::new(Table { places: DashMap::new(), begun, sweep_at }) }
     }
 
-    /// Returns those of this process.
+    /// Returns the registry of this process.
     pub fn shared() -> Self {
         static SHARED: LazyLock<Conducts> = LazyLock::new(Conducts::new);
         SHARED.clone()
     }
 
-    /// Takes up a tenant, whose domains are named by `key`.
+    /// Adds a tenant, whose domains are named by `key`.
     pub(crate) fn tenant(&self, key: &DomainKey) -> Tenant {
         let space = match key {
             DomainKey::By(function) => Space::Function(function.clone()),
@@ -146,7 +145,7 @@ impl fmt::Debug for Conducts {
 }
 
 impl Tenant {
-    /// Brings this tenant to the gate of a domain; `released` is told of the permits' ends and of its turns.
+    /// Adds this tenant to the gate of a domain; `released` is notified when permits end and its turn comes.
     pub fn join(&self, domain: &Domain, terms: Terms, released: Arc<dyn Released>, now: Instant) -> Arc<Tenancy> {
         let begun = self.table.begun.fetch_add(1, Ordering::Relaxed);
         if begun >= self.table.sweep_at.load(Ordering::Relaxed) {
@@ -155,7 +154,7 @@ impl Tenant {
         let id = TenantId(begun);
         let gate =
             |lessons: &Lessons| Gate::new(domain.clone(), self.keeper.clone(), Conduct::new(id, terms, lessons, now));
-        // The place is held until the tenant is there: a gate is removed only while nobody is.
+        // The entry stays locked until the tenant has joined: a gate without tenants may be removed.
         match self.table.places.entry(self.key(domain)) {
             Entry::Vacant(place) => {
                 let gate = gate(&Lessons::default());
@@ -184,7 +183,7 @@ impl Tenant {
         }
     }
 
-    /// Takes up what was remembered of a domain, by an earlier process.
+    /// Restores what an earlier process remembered of a domain.
     pub fn recall(&self, domain: &Domain, lessons: Lessons, now: Instant) {
         match self.table.places.entry(self.key(domain)) {
             Entry::Vacant(place) => {
@@ -205,11 +204,11 @@ impl Tenant {
 }
 
 impl Table {
-    /// Removes what holds nothing any more, each time that as many tenancies have begun as there are places.
+    /// Removes empty places, each time that as many tenancies have begun as there are places.
     fn sweep(&self, begun: u64, now: Instant) {
         let next = begun + SWEEP_AT_LEAST.max(u64::try_from(self.places.len()).unwrap_or(u64::MAX));
         if self.sweep_at.swap(next, Ordering::Relaxed) > begun {
-            // Another thread sweeps.
+            // Another thread is doing so.
             return;
         }
         let mut ends = Vec::new();
@@ -232,7 +231,7 @@ impl Table {
     }
 }
 
-/// Lets go of a gate of which nothing but its lessons is to be kept.
+/// Replaces a gate by its lessons, if nothing else of it matters.
 fn settle(place: &mut Place, now: Instant) {
     if let Place::Asked(gate) = place
         && let Some(lessons) = gate.dormant(now)

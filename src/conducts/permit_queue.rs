@@ -1,4 +1,4 @@
-//! PermitQueue: whoever wants to ask a domain awaits its permit here, first come, first served. Knows no requests.
+//! PermitQueue: callers await permits of a domain here, first come, first served. Knows no requests.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,10 +16,10 @@ use crate::{
     throttle::Refusal,
 };
 
-/// A tenant's queue at one domain, for those who pull: `queue.permit().await`.
+/// A tenant's queue at one domain: `queue.permit().await`.
 pub(crate) struct PermitQueue {
     tenancy: Arc<Tenancy>,
-    /// Held by the first in the queue. The lock is fair, and who is dropped while waiting for it leaves its place.
+    /// Held by the first in the queue. The lock is fair, and a caller dropped while waiting leaves the queue.
     first: Mutex<()>,
     news: Arc<News>,
 }
@@ -40,10 +40,10 @@ impl PermitQueue {
         Self { tenancy: tenant.join(domain, terms, news.clone(), now), first: Mutex::new(()), news }
     }
 
-    /// Waits for a permit. Dropping the future leaves the place to the next.
+    /// Waits for a permit. Dropping the future passes the place to the next.
     ///
     /// # Errors
-    /// The domain was given up: waiting for it would take minutes at the least.
+    /// The domain was given up, so waiting would take minutes at least.
     pub async fn permit(&self) -> Result<Permit, GivenUp> {
         let _first = self.first.lock().await;
         loop {
@@ -54,7 +54,7 @@ impl PermitQueue {
                     if let Some(given_up) = self.tenancy.given_up(now) {
                         return Err(given_up);
                     }
-                    // Either brings the next look.
+                    // Whether notified or timed out, ask again.
                     let _woken = timeout_at(at.into(), self.news.0.notified()).await;
                 }
                 Err(Refusal::Full) => self.news.0.notified().await,

@@ -1,5 +1,5 @@
-//! Admission: the one door into the frontier. Canonical URL → seen → scope → traps → bounds → queued. Knows no network
-//! and no time.
+//! Admission: decides which candidates enter the frontier. Canonical URL → seen → scope → traps → bounds → queued.
+//! Knows no network and no time.
 
 use std::{sync::Arc, time::Instant};
 
@@ -21,29 +21,29 @@ use crate::{
     scope::Scope,
 };
 
-/// Decides which candidates come in, and says why the others do not.
+/// Decides which candidates are queued, and why the others are not.
 pub struct Admission {
     boundary: Boundary,
     key: DomainKey,
     identity: Arc<dyn Identity>,
     cache: Arc<SeenCache>,
-    /// What was dropped, so that a link that stands on every page is dropped once.
+    /// Dropped URLs, so that a link on every page is counted as dropped once.
     dropped: HashMap<Fingerprint, DropReason>,
     queries: HashMap<u64, u32>,
     depths: Depths,
     bounds: QueueBounds,
-    /// Whether requests wait that were admitted by a scope which may have been another.
+    /// Whether requests wait that were admitted under a scope that may differ.
     is_resumed: bool,
 }
 
-/// How much may wait in a frontier. What is found beyond is dropped, and counted under `budget`.
+/// How much may wait in a frontier. Further URLs are dropped and counted under `budget`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueBounds {
-    /// The most requests in all.
+    /// The most requests in total.
     pub max_queued: u64,
     /// The most requests of one domain.
     pub max_queued_per_domain: u64,
-    /// The most bytes of memory that waiting requests take.
+    /// The most memory for waiting requests, in bytes.
     pub max_queued_bytes: u64,
 }
 
@@ -52,33 +52,33 @@ impl QueueBounds {
     pub const NONE: Self = Self { max_queued: u64::MAX, max_queued_per_domain: u64::MAX, max_queued_bytes: u64::MAX };
 }
 
-/// What the door answered.
+/// The result of admission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admitted {
-    /// It waits in this domain's queue.
+    /// The request waits in this domain's queue.
     Queued {
         /// The domain.
         domain: Domain,
-        /// An earlier drop that this undoes.
+        /// An earlier drop that this reverses.
         again: Option<DropReason>,
     },
-    /// It was queued or dropped before.
+    /// The URL was queued or dropped before.
     AlreadySeen,
-    /// It stays outside.
+    /// The request was dropped for this reason.
     Dropped(DropReason),
-    /// Another process answers for its domain, and judges it.
+    /// Another process owns its domain, and decides about it.
     Sent,
 }
 
-/// Drops that are remembered, by fingerprint (24 MB); beyond, a repeated drop is counted again.
+/// Remembered drops, by fingerprint (24 MB); beyond it, a repeated drop is counted again.
 const MAX_DROPS_REMEMBERED: usize = 1_000_000;
 
-/// Paths whose queries are counted (16 MB); beyond, new paths are not guarded.
+/// Paths whose queries are counted (16 MB); beyond it, new paths are not checked for traps.
 const MAX_PATHS_COUNTED: usize = 1_000_000;
 
 impl Admission {
-    /// Creates the door of a scope. Fingerprints that it has answered for good go to `cache`, and need not be brought
-    /// again.
+    /// Creates the admission for a scope. Fingerprints whose answer cannot change go to `cache`, so that their links
+    /// are skipped.
     pub fn new(scope: Scope, key: DomainKey, cache: Arc<SeenCache>) -> Self {
         Self {
             key,
@@ -93,26 +93,26 @@ impl Admission {
         }
     }
 
-    /// Sets how much may wait behind the door; without it there is no bound.
+    /// Sets how much may wait; by default there is no bound.
     #[must_use]
     pub fn bounds(mut self, bounds: QueueBounds) -> Self {
         self.bounds = bounds;
         self
     }
 
-    /// Sets which requests are the same one; without it the scope's canonical URL decides.
+    /// Sets which requests count as the same; by default those with the scope's canonical URL.
     #[must_use]
     pub fn identity(mut self, identity: Arc<dyn Identity>) -> Self {
         self.identity = identity;
         self
     }
 
-    /// Says that requests wait which an earlier process admitted: [`Admission::review`] holds them to this scope.
+    /// Records that an earlier process admitted waiting requests: [`Admission::review`] checks them against this scope.
     pub fn resume(&mut self) {
         self.is_resumed = true;
     }
 
-    /// Takes the host of a seed, or of a seed's redirect, into the scope.
+    /// Adds the host of a seed, or of a seed's redirect, to the scope.
     pub fn include(&mut self, seed: &Url) {
         self.boundary.include(seed);
     }
@@ -122,7 +122,7 @@ impl Admission {
         self.key.domain(url)
     }
 
-    /// Lets a candidate in, or says why not. Afterwards [`Admission::take_nearer`] may have more.
+    /// Admits or rejects a candidate. Afterwards [`Admission::take_nearer`] may return more.
     pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
         let Candidate { mut request, fingerprint } = candidate;
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
@@ -131,7 +131,7 @@ impl Admission {
             return Admitted::AlreadySeen;
         }
         let before = self.dropped.get(&fingerprint).copied();
-        // A shorter way to a page makes up for a drop by depth; no other drop changes its mind.
+        // A shorter path to a page reverses a drop by depth; other drops are final.
         if before.is_some_and(|reason| reason != DropReason::Depth) {
             self.cache.note(fingerprint);
             return Admitted::AlreadySeen;
@@ -147,7 +147,7 @@ impl Admission {
             return if before.is_some() { Admitted::AlreadySeen } else { Admitted::Dropped(reason) };
         }
         self.dropped.remove(&fingerprint);
-        // Taken in now, or before.
+        // Queued now, or before.
         let depth = request.depth;
         self.depths.found(fingerprint, depth);
         self.note_for_good(fingerprint, depth);
@@ -159,23 +159,23 @@ impl Admission {
         }
     }
 
-    /// Notes what a page led to before that is admitted: with it, the depths of pages stay right in any order of answers.
+    /// Records a page's links before they are admitted, which keeps depths correct for any order of responses.
     pub fn settled(&mut self, page: &Request, found: &mut [Candidate]) {
         if self.depths.is_active() {
             self.depths.settled(fingerprint(page, &*self.identity), page, found);
         }
     }
 
-    /// Takes out a request that was dropped as too deep and is not any more, to be admitted.
+    /// Takes a request that was too deep and no longer is, to be admitted.
     pub fn take_nearer(&mut self) -> Option<Candidate> {
         self.depths.take_nearer()
     }
 
-    /// Looks once more at a request whose turn has come: a nearer way to it may have been found, and it may have been
-    /// admitted by an earlier process with another scope.
+    /// Checks a request again when its turn has come: a shorter path to it may have been found, or an earlier process
+    /// may have admitted it under another scope.
     ///
     /// # Errors
-    /// It is outside the scope now, and why.
+    /// Why it is outside the scope now.
     pub fn review(&mut self, leased: &mut Leased) -> Result<(), DropReason> {
         if self.depths.is_active() {
             let depth = self.depths.of(&fingerprint(&leased.request, &*self.identity), &leased.request);
@@ -186,7 +186,7 @@ impl Admission {
         if self.is_resumed { self.boundary.check(&leased.request) } else { Ok(()) }
     }
 
-    /// Its links need not be brought again, unless one of them may be a nearer way.
+    /// Lets its links be skipped from now on, unless one of them may be a shorter path.
     fn note_for_good(&self, fingerprint: Fingerprint, depth: u32) {
         if !self.depths.may_come_nearer(&fingerprint, depth) {
             self.cache.note(fingerprint);
@@ -254,7 +254,7 @@ mod tests {
             self.admission.admit(&mut self.frontier, candidate, self.now)
         }
 
-        /// What is brought of links that are found on a page `depth` links from a seed.
+        /// Returns the candidates from links on a page `depth` links from a seed.
         fn found(&self, depth: u32, links: Vec<Request>) -> Vec<Candidate> {
             let page = request("https://e.org/page", depth);
             Candidate::found_on(&page, links, &CanonicalUrl::default(), &self.cache)

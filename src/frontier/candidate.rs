@@ -1,7 +1,7 @@
-//! Candidate: a request on its way to Admission, canonical and with its fingerprint. Knows no frontier.
+//! Candidate: a request with canonical URL and fingerprint, on its way to Admission. Knows no frontier.
 //!
-//! Candidates are made where a page is parsed, so that the scheduler's thread has little to do for the many links that
-//! were seen before.
+//! Candidates are made on the thread that parses the page, so that the scheduler has little to do for the many links
+//! that were seen before.
 
 use std::{cell::LazyCell, sync::Arc};
 
@@ -25,15 +25,14 @@ impl Candidate {
         Self { fingerprint: fingerprint(&request, identity), request }
     }
 
-    /// Makes candidates of what is followed from a page, one link further. Leaves out those whose answer is cached: most
-    /// links of most pages.
+    /// Makes candidates of the links on a page, one link deeper. Skips those in the cache: most links of most pages.
     pub fn found_on(page: &Request, mut links: Vec<Request>, identity: &dyn Identity, cache: &SeenCache) -> Vec<Self> {
         let make_canonical = |link: &mut Request| {
             identity.canonicalize(&mut link.url);
             (fingerprint(link, identity), link.dont_filter)
         };
         let fingerprints: Vec<_> = links.iter_mut().map(make_canonical).collect();
-        // Asked in one go: each reads another place in memory, and so the reads overlap.
+        // Looked up together: each reads a different place in memory, so the reads overlap.
         let is_brought = |(asked, dont_filter)| (dont_filter || !cache.holds(asked)).then_some(asked);
         let brought: Vec<_> = fingerprints.into_iter().map(is_brought).collect();
         let parent: LazyCell<Arc<str>, _> = LazyCell::new(|| page.url.as_str().into());
@@ -59,7 +58,7 @@ impl Candidate {
     }
 }
 
-/// Returns the fingerprint that an identity gives a request whose URL is canonical.
+/// Returns the fingerprint that an identity gives a request with a canonical URL.
 pub fn fingerprint(request: &Request, identity: &dyn Identity) -> Fingerprint {
     identity.fingerprint(&request.method, &request.url, &request.body)
 }

@@ -1,10 +1,10 @@
-//! Depths: how many links each URL is from a seed, corrected when a nearer way is found after a farther one. Knows no
-//! frontier and no scope but its largest depth.
+//! Depths: the distance of each URL from a seed, in links, corrected when a shorter path is found later. Knows no
+//! frontier, and of the scope only its largest depth.
 //!
-//! Which way to a page is found first depends on how fast servers answer. So that a crawl with a largest depth takes the
-//! same URLs in any order, it remembers for each page which links it had, and keeps the requests that were too deep. When
-//! a page turns out to be nearer, its links are nearer too, and theirs; what comes within the largest depth that way is
-//! admitted after all. No page is fetched again for this.
+//! The order in which paths are found depends on how fast servers respond. For the same result in any order, a crawl
+//! with a largest depth remembers the links of each page and keeps the requests that were too deep. If a shorter path
+//! to a page is found, the depths of everything below it are reduced, and requests that are now within the largest
+//! depth are admitted. No page is fetched again for this.
 
 use std::collections::VecDeque;
 
@@ -13,16 +13,16 @@ use hashbrown::HashMap;
 use super::candidate::Candidate;
 use crate::{identity::Fingerprint, request::Request};
 
-/// The depths of a crawl; without a largest depth it remembers nothing.
+/// The depths of a crawl; without a largest depth it stores nothing.
 #[derive(Debug, Default)]
 pub(super) struct Depths {
     max_depth: Option<u32>,
     pages: HashMap<Fingerprint, Page>,
-    /// Links in `pages`.
+    /// The number of links in `pages`.
     links: usize,
     /// Requests that were too deep.
     too_deep: HashMap<Fingerprint, Request>,
-    /// Requests that were too deep and are not any more.
+    /// Requests that were too deep and no longer are.
     nearer: VecDeque<Candidate>,
     is_full: bool,
 }
@@ -33,32 +33,32 @@ struct Page {
     links: Box<[Link]>,
 }
 
-/// A link of a page; a redirect's target is as deep as the page itself.
+/// A link of a page; a redirect's target has the depth of the page itself.
 #[derive(Debug)]
 struct Link {
     to: Fingerprint,
     is_redirect: bool,
 }
 
-/// Pages whose depths are remembered (about 50 MB). The first of a crawl are those with the most below them.
+/// The most pages with remembered depths (about 50 MB). The first pages of a crawl have the most below them.
 const MAX_PAGES: usize = 1_000_000;
 
-/// Links that are remembered in all (about 50 MB).
+/// The most remembered links (about 50 MB).
 const MAX_LINKS: usize = 2_000_000;
 
-/// Requests that are kept although they were too deep (about 35 MB).
+/// The most kept requests that were too deep (about 35 MB).
 const MAX_TOO_DEEP: usize = 100_000;
 
-/// A link leads at least so far from a seed: what is there cannot come nearer by another.
+/// The least depth of a link's target: a URL at this depth cannot get closer by a link.
 const LEAST_DEPTH_OF_A_LINK: u32 = 1;
 
 impl Depths {
-    /// Begins without any page.
+    /// Creates an empty record.
     pub fn new(max_depth: Option<u32>) -> Self {
         Self { max_depth, ..Self::default() }
     }
 
-    /// Tells whether a URL at this depth may come nearer, so that its next link is not to be left out unseen.
+    /// Tells whether a shorter path to a URL at this depth is possible, so that its links must not be skipped.
     pub fn may_come_nearer(&self, fingerprint: &Fingerprint, depth: u32) -> bool {
         self.max_depth.is_some()
             && self
@@ -67,17 +67,17 @@ impl Depths {
                 .map_or(!self.is_full && depth > LEAST_DEPTH_OF_A_LINK, |page| page.depth > LEAST_DEPTH_OF_A_LINK)
     }
 
-    /// Returns how deep a request is by the nearest way known.
+    /// Returns the depth of a request by the shortest known path.
     pub fn of(&self, fingerprint: &Fingerprint, request: &Request) -> u32 {
         self.pages.get(fingerprint).map_or(request.depth, |page| page.depth.min(request.depth))
     }
 
-    /// Tells whether depths are remembered at all.
+    /// Tells whether depths are recorded.
     pub fn is_active(&self) -> bool {
         self.max_depth.is_some()
     }
 
-    /// Notes a way to a URL that was taken in, now or before. What it led to comes nearer with it.
+    /// Records a path to a URL that is or was queued. Everything below it gets closer with it.
     pub fn found(&mut self, fingerprint: Fingerprint, depth: u32) {
         if self.max_depth.is_none() {
             return;
@@ -106,14 +106,14 @@ impl Depths {
         }
     }
 
-    /// Notes what a page led to, and corrects the depths of that: the page may have come nearer since it was leased.
+    /// Records a page's links and corrects their depths, since the page's depth may have changed since it was leased.
     pub fn settled(&mut self, fingerprint: Fingerprint, page: &Request, found: &mut [Candidate]) {
         let depth = self.of(&fingerprint, page);
         for candidate in &mut *found {
             let further = candidate.request.depth.saturating_sub(page.depth);
             candidate.request.depth = depth.saturating_add(further);
         }
-        // What a seed leads to cannot come nearer by the seed.
+        // A seed's links cannot get closer by way of the seed.
         if self.max_depth.is_none() || depth == 0 || found.is_empty() {
             return;
         }
@@ -127,18 +127,18 @@ impl Depths {
         page.links = found.iter().map(link).collect();
     }
 
-    /// Takes out a request that is not too deep any more.
+    /// Takes a request that is no longer too deep.
     pub fn take_nearer(&mut self) -> Option<Candidate> {
         self.nearer.pop_front()
     }
 
-    /// Carries a page's depth on to what it led to. It ends: each step makes some depth less.
+    /// Passes a page's depth on to its links. Terminates, since each step reduces a depth.
     fn bring_nearer(&mut self, page: Fingerprint) {
         let max_depth = self.max_depth.unwrap_or(u32::MAX);
         let mut pages = vec![page];
         while let Some(fingerprint) = pages.pop() {
             let Some(Page { depth, links }) = self.pages.get_mut(&fingerprint) else { continue };
-            // Taken out while the other pages change.
+            // Taken out while other pages are changed.
             let (depth, links) = (*depth, std::mem::take(links));
             for Link { to, is_redirect } in &links {
                 let depth = if *is_redirect { depth } else { depth.saturating_add(1) };
@@ -185,7 +185,7 @@ mod tests {
         Candidate::new(request, &CanonicalUrl::default())
     }
 
-    /// Takes URLs in as Admission does, and notes those that were taken.
+    /// Admits URLs as Admission does, and records those that were admitted.
     fn admit(depths: &mut Depths, taken: &mut HashMap<Fingerprint, u32>, candidate: Candidate, max_depth: u32) {
         let (fingerprint, depth) = (candidate.fingerprint, candidate.request.depth);
         if taken.contains_key(&fingerprint) || depth <= max_depth {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     proptest! {
-        /// The pages of a random graph are visited in a random order, which is never that of their depths.
+        /// Visits the pages of a random graph in a random order, independent of their depths.
         #[test]
         fn what_is_taken_does_not_depend_on_the_order_of_answers(
             links in prop::collection::vec((0..URLS, 0..URLS), 0..40),

@@ -1,4 +1,5 @@
-//! Durable: the part of a frontier that outlives the process, and the news of its store. Knows no store.
+//! Durable: the additional interface of a frontier that outlives the process, and the news of its store. Knows no
+//! store.
 
 use std::{
     collections::BTreeMap,
@@ -14,46 +15,47 @@ use url::Url;
 use super::Frontier;
 use crate::{domain::Domain, recrawl::Recrawl, request::Request, stats::Ledger};
 
-/// What a frontier offers beside [`Frontier`] if it outlives the process, or shares its work with other machines.
+/// What a frontier offers in addition to [`Frontier`] if it outlives the process, or shares its work with other
+/// machines.
 ///
-/// No method waits for a disk or a network: what the store answers later comes as [`News`].
+/// No method waits for a disk or a network: later results of the store come as [`News`].
 pub trait Durable {
-    /// Says who is told that there is news.
+    /// Sets who is notified of news.
     fn listen(&mut self, listener: Arc<dyn Listener>);
 
-    /// Takes the next news in. Act on each before asking for the next.
+    /// Takes the next news. Handle each before taking the next.
     fn news(&mut self, now: Instant) -> Option<News>;
 
-    /// Tells when what was done since the last commit is to be committed; `None` where nothing was done.
+    /// Returns when the next commit is due; `None` if there is nothing to commit.
     fn commit_due(&self) -> Option<Instant>;
 
-    /// Stores all that was done since the last commit, and the checkpoint with it: a crash leaves all of it or nothing.
+    /// Commits everything done since the last commit together with the checkpoint, atomically.
     fn commit(&mut self, checkpoint: Checkpoint, now: Instant);
 
-    /// Asks to be told by [`News::Stored`] when everything done up to now is stored so that it survives the end of this
-    /// process. It comes after the next commit.
+    /// Requests a [`News::Stored`] for when everything done so far is stored and survives the end of this process. It
+    /// follows the next commit.
     fn acknowledge(&mut self) -> Ticket;
 
-    /// Stores what is to be remembered of a domain, with the next commit.
+    /// Stores the history of a domain with the next commit.
     fn remember(&mut self, domain: &Domain, history: DomainHistory);
 
-    /// Stores that this URL's host is in the scope, with the next commit.
+    /// Stores with the next commit that this URL's host is in the scope.
     fn include(&mut self, seed: &Url);
 
-    /// Keeps a request that failed for good, so that it can be tried again some day; with the next commit.
+    /// Keeps a request that failed for good with the next commit, so that it can be retried some day.
     fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str);
 
-    /// Keeps the robots file of an origin (`https://example.org`), with the next commit. `fetched_at_ms` is in
-    /// milliseconds since 1970. By default it is not kept.
+    /// Keeps the robots file of an origin (`https://example.org`) with the next commit. `fetched_at_ms` is in
+    /// milliseconds since 1970. The default keeps nothing.
     fn remember_robots(&mut self, _origin: &str, _body: &[u8], _fetched_at_ms: u64) {}
 
-    /// Looks for the robots file of an origin: the answer is [`News::Robots`] with this ticket. `None`, the default,
-    /// where none is kept.
+    /// Looks for the robots file of an origin; the result is [`News::Robots`] with this ticket. `None`, the default, if
+    /// no file is kept.
     fn robots(&mut self, _origin: &str) -> Option<Ticket> {
         None
     }
 
-    /// Tells whether the store is so far behind that no more work is to be taken on. [`News::Room`] ends that.
+    /// Tells whether the store is too far behind to take on more work. [`News::Room`] ends this.
     fn is_behind(&self) -> bool;
 
     /// Writes everything that was committed, and closes the store.
@@ -63,62 +65,62 @@ pub trait Durable {
 /// Receives the end of a store: its last error, if there was one.
 pub type Closed = oneshot::Receiver<Result<(), String>>;
 
-/// Is told that a store has news.
+/// Is notified when a store has news.
 pub trait Listener: Send + Sync {
-    /// Hears of it once; again only after [`Durable::news`] has answered `None`. It must not block.
+    /// Called once, and again only after [`Durable::news`] has returned `None`. Must not block.
     fn notify(&self);
 }
 
-/// Names one question to a store.
+/// Identifies one request to a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// What a store has to say.
+/// News of a store.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum News {
-    /// The fingerprints of this look-up can be asked for, now and until the next news.
+    /// [`Frontier::has_seen`] is valid for the fingerprints of this look-up until the next news.
     Answered(Ticket),
     /// Requests of this domain were read.
     Arrived(Domain),
-    /// What was done before [`Durable::acknowledge`] is stored.
+    /// Everything done before this [`Durable::acknowledge`] is stored.
     Stored(Ticket),
-    /// The answer to [`Durable::robots`].
+    /// The result of [`Durable::robots`].
     Robots(Ticket, Option<RobotsFile>),
-    /// This process answers for these domains from now on, and what waits for them is in [`Frontier::domains`]. Their
-    /// last owner may have asked them right before.
+    /// This process owns these domains from now on; their requests are in [`Frontier::domains`]. The previous owner may
+    /// have just sent requests to them.
     Gained(Vec<(Domain, DomainHistory)>),
-    /// Another process answers for these domains from now on. Their loans have ended: `settle` and `give_back` find
-    /// none, and nothing may be sent to them any more.
+    /// Another process owns these domains from now on. Their leases have ended: `settle` and `give_back` no longer find
+    /// them, and nothing may be sent to these domains.
     Lost(Vec<Domain>),
-    /// The store is not behind any more.
+    /// The store is no longer behind.
     Room,
-    /// The store can store nothing any more, and why. What was committed before is safe.
+    /// The store cannot store any more; the text says why. Earlier commits are safe.
     Failed(String),
 }
 
-/// A robots file that was kept.
+/// A stored robots file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RobotsFile {
-    /// The file as it came.
+    /// The file as received.
     pub body: Bytes,
     /// When, in milliseconds since 1970.
     pub fetched_at_ms: u64,
 }
 
-/// How far a crawl has come: what its report says beside what waits.
+/// The accounts of a crawl, for its report.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Checkpoint {
-    /// The accounts; what is queued and leased is counted by the frontier.
+    /// The ledger without queued and leased, which the frontier counts.
     pub ledger: Ledger,
     /// The counts.
     pub counts: BTreeMap<String, u64>,
     /// Bytes of bodies received.
     pub bytes: u64,
-    /// Items that pipelines acknowledged.
+    /// Items acknowledged by pipelines.
     pub items: u64,
-    /// Time spent crawling, by every process that did.
+    /// Crawling time of all processes so far.
     pub elapsed: Duration,
 }
 
@@ -132,7 +134,7 @@ pub struct DomainHistory {
     /// Until when that file is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing_until: Option<u64>,
-    /// Its refusals, while they count.
+    /// Its refusals that still count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling: Option<CoolingHistory>,
     /// Requests of every kind.
@@ -142,35 +144,35 @@ pub struct DomainHistory {
     pub smallest_gap: Option<Duration>,
     /// The most requests in flight at once.
     pub most_in_flight: u32,
-    /// Pages that ended well.
+    /// Pages fetched successfully.
     pub pages: u64,
-    /// Answers that refused us.
+    /// Refusals.
     pub refusals: u64,
 }
 
 /// The refusals of a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoolingHistory {
-    /// Until when it is left alone.
+    /// The end of the cooling.
     pub until: u64,
-    /// The status that it refused with; `None` where it could not be reached.
+    /// The status of the refusal; `None` if the domain was unreachable.
     pub status: Option<u16>,
-    /// How often in a row.
+    /// How many in a row.
     pub consecutive: u32,
 }
 
-/// The setting that decides which queue a request stands in. It cannot change between two crawls with one state.
+/// The setting that decides the queue of a request. It cannot change between two crawls with one state.
 pub const DOMAIN_KEY: &str = "domain_key";
 
-/// The setting that decides which requests are the same one. It cannot change between two crawls with one state.
+/// The setting that decides which requests are the same. It cannot change between two crawls with one state.
 pub const IDENTITY: &str = "identity";
 
-/// What a frontier is opened with.
+/// The parameters for opening a frontier.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// The parts of the crawl's settings as text, by name, to tell which have changed since the last process.
+    /// The crawl's settings as text, by name, to find those that changed since the last process.
     pub settings: Vec<(&'static str, String)>,
-    /// Which URLs that were seen count as new.
+    /// Which seen URLs count as new.
     pub recrawl: Recrawl,
     /// The time.
     pub now: Instant,
@@ -183,7 +185,7 @@ impl Opening {
     }
 }
 
-/// A frontier that was opened, and what it knew.
+/// An opened frontier with what was stored.
 pub struct Opened {
     /// The frontier.
     pub frontier: Box<dyn Frontier>,
@@ -197,15 +199,15 @@ impl<F: Frontier + 'static> From<F> for Opened {
     }
 }
 
-/// What a store knew when it was opened.
+/// What a store contained when it was opened.
 #[derive(Debug, Default)]
 pub struct Resumed {
-    /// How far the crawl had come; `None` for a new one.
+    /// The accounts of the crawl so far; `None` for a new one.
     pub checkpoint: Option<Checkpoint>,
-    /// The domains that were asked before.
+    /// The domains with a history.
     pub histories: Vec<(Domain, DomainHistory)>,
     /// URLs whose hosts are in the scope.
     pub included: Vec<Url>,
-    /// Which of the settings are not those of the last time.
+    /// The settings that changed since the last process.
     pub changed: Vec<String>,
 }

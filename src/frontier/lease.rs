@@ -1,40 +1,40 @@
-//! Lease: the guard of a loan. Dropped unsettled, it gives its entry back. Knows no frontier and no scheduler.
+//! Lease: the guard of a leased entry. Dropped unsettled, it returns the entry. Knows no frontier and no scheduler.
 
 use std::{fmt, sync::Arc};
 
 use super::Leased;
 use crate::request::Request;
 
-/// One frontier entry on loan. If it is dropped unsettled, the entry waits again.
+/// One leased frontier entry. If dropped unsettled, the entry is queued again.
 #[must_use = "a lease that is dropped gives its request back"]
 pub struct Lease {
     leased: Leased,
     returned: Option<Arc<dyn Returned>>,
 }
 
-/// Is told that a lease was dropped unsettled.
+/// Is notified when a lease is dropped unsettled.
 pub trait Returned: Send + Sync {
-    /// Takes the news; it must not block.
+    /// Receives the dropped lease; must not block.
     fn returned(&self, leased: Leased);
 }
 
 impl Lease {
-    /// Makes a guard of a loan.
+    /// Creates a guard.
     pub fn new(leased: Leased, returned: Arc<dyn Returned>) -> Self {
         Self { leased, returned: Some(returned) }
     }
 
-    /// Returns what is to be fetched.
+    /// Returns the request to be fetched.
     pub fn request(&self) -> &Arc<Request> {
         &self.leased.request
     }
 
-    /// Returns which attempt this is, counted from 1.
+    /// Returns the number of this attempt, counted from 1.
     pub fn attempt(&self) -> u32 {
         self.leased.attempt
     }
 
-    /// Ends the guard: from here on the scheduler answers for the loan.
+    /// Ends the guard: the scheduler is responsible for the lease from now on.
     pub fn settle(mut self) -> Leased {
         self.returned = None;
         self.leased.clone()

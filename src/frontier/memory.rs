@@ -1,4 +1,4 @@
-//! The frontier in memory: the fastest, and gone with the process.
+//! The frontier in memory: the fastest one; it ends with the process.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
 
@@ -13,13 +13,13 @@ pub struct MemoryFrontier {
     queues: HashMap<Domain, Queue>,
     seen: Seen,
     recrawl: Recrawl,
-    /// Where the seconds of the seen-set begin.
+    /// The start of the seen-set's seconds.
     began: Instant,
     leases: HashMap<LeaseId, Loan>,
     queued: u64,
-    /// The sizes of what waits.
+    /// The size of all waiting requests.
     queued_bytes: u64,
-    /// Numbers entries and loans; entries of equal priority go in its order.
+    /// Numbers entries and leases; entries of equal priority are ordered by it.
     next: u64,
 }
 
@@ -52,7 +52,7 @@ struct Loan {
     request: Arc<Request>,
 }
 
-/// A request takes no part in the order: its entry's age has decided before.
+/// Ignored in the order, since the entry's age is unique.
 #[derive(Debug)]
 struct ById(Arc<Request>);
 
@@ -74,7 +74,7 @@ impl Ord for ById {
 }
 
 impl Queue {
-    /// Moves what has waited out its delay to the others.
+    /// Moves entries whose delay has passed to the others.
     fn wake(&mut self, now: Instant) {
         while let Some(Reverse(first)) = self.delayed.peek() {
             if first.until > now {

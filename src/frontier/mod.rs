@@ -1,9 +1,8 @@
-//! Frontier: the store of requests that wait, and the laws it keeps. Knows no politeness and no network.
+//! Frontier: the store of waiting requests, and its laws. Knows no politeness and no network.
 //!
 //! [`memory`] keeps everything in memory. [`windowed`] keeps it in a database behind the trait
-//! [`Store`](windowed::store::Store), whose drivers are in [`stores`]. A frontier of your own implements [`Frontier`],
-//! is held to its laws by [`laws::check`], and is given to
-//! [`Crawler::frontier`](crate::crawler::Crawler::frontier).
+//! [`Store`](windowed::store::Store), whose drivers are in [`stores`]. For a frontier of your own, implement
+//! [`Frontier`], test it with [`laws::check`], and pass it to [`Crawler::frontier`](crate::crawler::Crawler::frontier).
 
 pub mod admission;
 pub mod candidate;
@@ -23,23 +22,23 @@ use self::durable::{Durable, Ticket};
 pub use self::lease::{Lease, Returned};
 use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
-/// A queue for each domain, ordered by priority and then by age; delayed retries; the set of what was seen; leases.
+/// The queue of each domain, ordered by priority and then by age; delayed retries; the set of seen requests; leases.
 ///
 /// The laws, which [`laws::check`] tests:
-/// 1. every request that was taken in is leased in time, by priority and then by age;
+/// 1. every admitted request is leased in time, by priority and then by age;
 /// 2. nothing else is leased;
-/// 3. what is settled is never leased again;
-/// 4. what is given back is leased again, and so is what was on loan when the process died.
+/// 3. a settled request is never leased again;
+/// 4. a request that was given back is leased again, and so is one on lease when the process died.
 ///
-/// A lease has no term. Its guard lives in this process and gives the entry back when its page is lost; a page that waits
-/// for a slow pipeline is not lost, however long it waits.
+/// A lease has no time limit. Its guard lives in this process and returns the entry if its page is lost; a page that
+/// waits for a slow pipeline is not lost, however long it waits.
 ///
-/// The methods are called on the scheduler's thread and must answer in microseconds. A frontier whose store is slow
-/// answers [`Next::Coming`] or a [`Ticket`], and sends news through [`Frontier::durable`].
+/// The methods are called on the scheduler's thread and must return in microseconds. A frontier with a slow store
+/// returns [`Next::Coming`] or a [`Ticket`], and sends news through [`Frontier::durable`].
 ///
-/// Domains may come and go while a crawl runs, when several machines share it: see [`Frontier::holds`],
-/// [`Offered::Sent`], [`News::Gained`](durable::News::Gained) and [`News::Lost`](durable::News::Lost). A frontier of one
-/// machine holds every domain.
+/// When several machines share a crawl, domains may come and go: see [`Frontier::holds`], [`Offered::Sent`],
+/// [`News::Gained`](durable::News::Gained) and [`News::Lost`](durable::News::Lost). A frontier for one machine holds
+/// every domain.
 ///
 /// ```
 /// use std::time::Instant;
@@ -66,126 +65,125 @@ use crate::{domain::Domain, identity::Fingerprint, request::Request};
 /// # Ok::<(), actix_crawler::error::Error>(())
 /// ```
 pub trait Frontier: Send {
-    /// Takes a request in, unless its fingerprint was seen and is not due again. A request with `dont_filter` is always
-    /// taken in.
+    /// Admits a request, unless its fingerprint was seen and is not due again. A request with `dont_filter` is always
+    /// admitted.
     fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered;
 
-    /// Tells whether a fingerprint was taken in before and is not due again. The answer counts for fingerprints that were
-    /// looked up.
+    /// Tells whether a fingerprint was admitted before and is not due again. Valid for fingerprints that were looked
+    /// up.
     fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool;
 
-    /// Prepares [`Frontier::has_seen`] and [`Frontier::offer`] for these fingerprints. They can be called at once for
-    /// `None`, the default, and else when the ticket comes back with [`News::Answered`](durable::News::Answered).
+    /// Prepares [`Frontier::has_seen`] and [`Frontier::offer`] for these fingerprints. With `None`, the default, they
+    /// can be called at once; otherwise when [`News::Answered`](durable::News::Answered) returns the ticket.
     fn look_up(&mut self, _: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
         None
     }
 
-    /// Lends the next request of a domain.
+    /// Leases the next request of a domain.
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next;
 
-    /// Tells when the domain next has a request to lend; `None` for never, or not before there is news of the domain.
+    /// Returns when the domain next has a request to lease; `None` for never, or not before there is news of the
+    /// domain.
     fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant>;
 
-    /// Ends a lease: the request is done with, and never lent again. Answers whether there was such a lease; there is none
-    /// any more when its domain was lost meanwhile.
+    /// Ends a lease: the request is finished and never leased again. Returns whether the lease existed; it no longer
+    /// does if its domain was lost.
     fn settle(&mut self, id: LeaseId) -> bool;
 
-    /// Takes a lent request back, to be lent again at or after `not_before`. `attempted` tells whether the attempt
-    /// counts. Answers its domain, or `None` where there was no such lease.
+    /// Returns a leased request to the queue, to be leased again at or after `not_before`. `attempted` tells whether
+    /// the attempt counts. Returns its domain; `None` if the lease did not exist.
     fn give_back(&mut self, id: LeaseId, not_before: Option<Instant>, attempted: bool) -> Option<Domain>;
 
-    /// Takes out at most `max` of the requests that wait for one domain; they are never lent again.
+    /// Removes and returns at most `max` waiting requests of a domain; they are never leased again.
     fn drain(&mut self, domain: &Domain, max: usize) -> Drained;
 
-    /// Goes through the domains that have something waiting.
+    /// Iterates over the domains with waiting requests.
     fn domains(&self) -> Box<dyn Iterator<Item = &Domain> + '_>;
 
-    /// Tells whether something waits for a domain.
+    /// Tells whether a domain has waiting requests.
     fn has_waiting(&self, domain: &Domain) -> bool;
 
     /// Returns how many requests wait.
     fn queued(&self) -> u64;
 
-    /// Returns how many requests wait for one domain.
+    /// Returns how many requests of a domain wait.
     fn queued_of(&self, domain: &Domain) -> u64;
 
-    /// Returns how many bytes of memory the waiting requests take; 0, the default, where they wait elsewhere.
+    /// Returns the memory of the waiting requests in bytes; 0, the default, if they are not in memory.
     fn queued_bytes(&self) -> u64 {
         0
     }
 
-    /// Tells whether this process answers for a domain: only then may it be asked anything. By default it answers for
-    /// every domain.
+    /// Tells whether this process owns a domain; only then may it send requests there. By default it owns every domain.
     fn holds(&self, _domain: &Domain) -> bool {
         true
     }
 
-    /// Returns how many requests are lent.
+    /// Returns how many requests are on lease.
     fn leased(&self) -> u64;
 
-    /// Returns the part of the frontier that outlives the process; `None`, the default, for one that does not.
+    /// Returns the durable interface of the frontier; `None`, the default, if it does not outlive the process.
     fn durable(&mut self) -> Option<&mut dyn Durable> {
         None
     }
 }
 
-/// The answer to an offer.
+/// The result of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
-    /// It waits for its turn.
+    /// The request waits.
     Queued,
-    /// It was taken in before.
+    /// It was admitted before.
     AlreadySeen,
-    /// Another process answers for its domain. It is sent there with the next commit, and admitted there; here it is
-    /// done with.
+    /// Another process owns its domain. The request is sent there with the next commit; this process is done with it.
     Sent,
 }
 
-/// The answer to the question for the next request.
+/// The result of asking for the next request.
 #[derive(Debug)]
 pub enum Next {
-    /// A request on loan.
+    /// A leased request.
     Leased(Leased),
-    /// Something waits, and not before this instant.
+    /// Requests wait, but none may be leased before this instant.
     NotBefore(Instant),
-    /// Something waits and is being read from the store: news of the domain will come.
+    /// Requests wait and are being read from the store: news of the domain will follow.
     Coming,
-    /// Nothing waits.
+    /// No request waits.
     Empty,
 }
 
-/// What was taken out of a domain's queue.
+/// Requests removed from a domain's queue.
 #[derive(Debug, Default)]
 pub struct Drained {
     /// The requests.
     pub requests: Vec<Arc<Request>>,
-    /// What is left.
+    /// What remains.
     pub left: Left,
 }
 
-/// What is left of a domain's queue.
+/// What remains in a domain's queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Left {
     /// Nothing.
     #[default]
     Nothing,
-    /// More, which can be taken out at once.
+    /// More requests, which can be drained at once.
     Here,
-    /// Perhaps more, which is being read from the store: news of the domain will come.
+    /// Possibly more, which are being read from the store: news of the domain will follow.
     Coming,
 }
 
-/// A request on loan, as the store hands it out; the scheduler makes a guard of it, the [`Lease`].
+/// A leased request, as the frontier returns it; the scheduler makes a guard of it, the [`Lease`].
 #[derive(Clone, Debug)]
 pub struct Leased {
-    /// The loan.
+    /// The ID of the lease.
     pub id: LeaseId,
-    /// What is to be fetched.
+    /// The request to be fetched.
     pub request: Arc<Request>,
-    /// Which attempt this is, counted from 1.
+    /// The number of this attempt, counted from 1.
     pub attempt: u32,
 }
 
-/// Names one loan; never used twice.
+/// Identifies one lease; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub u64);

@@ -1,4 +1,4 @@
-//! Seen: the fingerprints that were taken in, each with its time where that matters. Knows no clock and no store.
+//! Seen: the fingerprints of admitted requests, with times if pages are revisited. Knows no clock and no store.
 
 use hashbrown::{HashMap, HashSet, hash_map::Entry};
 
@@ -7,14 +7,14 @@ use crate::{identity::Fingerprint, recrawl::Recrawl};
 /// A set of fingerprints. Times are seconds, rounded down.
 #[derive(Debug)]
 pub enum Seen {
-    /// Without times, where nothing is ever visited again: 16 bytes each.
+    /// Without times, if nothing is ever revisited: 16 bytes each.
     Ever(HashSet<Fingerprint>),
-    /// With the second each was last taken in: 20 bytes each. The second field is the size at which those that are due
-    /// are next removed.
+    /// With the second of the last admission: 20 bytes each. The second field is the size at which expired entries are
+    /// next removed.
     Since(HashMap<Fingerprint, u32>, usize),
 }
 
-/// The least size at which fingerprints that are due are removed: with fewer it is not worth while.
+/// The least size at which expired entries are removed: fewer are not worth the scan.
 const MIN_REMOVAL_SIZE: usize = 1_024;
 
 impl Seen {
@@ -26,8 +26,8 @@ impl Seen {
         }
     }
 
-    /// Takes a fingerprint in; tells whether it counts as new. Each time the set has doubled, those that are due are
-    /// removed; so it is at most twice as large as necessary.
+    /// Adds a fingerprint; tells whether it counts as new. Expired entries are removed each time the set has doubled,
+    /// so it is at most twice as large as necessary.
     pub fn take(&mut self, fingerprint: Fingerprint, now: u32, recrawl: &Recrawl) -> bool {
         let (times, next_look) = match self {
             Self::Ever(seen) => return seen.insert(fingerprint),
@@ -46,7 +46,7 @@ impl Seen {
         }
     }
 
-    /// Notes when a fingerprint was last taken in.
+    /// Records when a fingerprint was last admitted.
     pub fn insert(&mut self, fingerprint: Fingerprint, at: u32) {
         match self {
             Self::Ever(seen) => drop(seen.insert(fingerprint)),
@@ -54,7 +54,7 @@ impl Seen {
         }
     }
 
-    /// Returns when a fingerprint was last taken in; 0 where no times are kept.
+    /// Returns when a fingerprint was last admitted; 0 if no times are kept.
     pub fn seen_at(&self, fingerprint: &Fingerprint) -> Option<u32> {
         match self {
             Self::Ever(seen) => seen.contains(fingerprint).then_some(0),
@@ -73,7 +73,7 @@ impl Seen {
         }
     }
 
-    /// Takes all out.
+    /// Takes all entries.
     pub fn take_all(&mut self) -> Self {
         match self {
             Self::Ever(seen) => Self::Ever(std::mem::take(seen)),
@@ -95,7 +95,7 @@ mod tests {
         let mut seen = Seen::new(&recrawl);
         for number in 0..10_000_u32 {
             let fingerprint = Request::parse(&format!("http://e.org/{number}")).unwrap().fingerprint();
-            // A hundred each second: eleven hundred are not due yet.
+            // A hundred each second: eleven hundred have not expired yet.
             assert!(seen.take(fingerprint, number / 100, &recrawl) && !seen.take(fingerprint, number / 100, &recrawl));
             assert!(seen.len() <= 2_400, "{}", seen.len());
         }

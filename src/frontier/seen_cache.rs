@@ -1,34 +1,35 @@
-//! SeenCache: fingerprints that Admission has answered for good, so that their links are left out where they are found.
-//! It does not know why, it may forget any of them, and it never takes one fingerprint for another.
+//! SeenCache: fingerprints whose admission is decided for good, so that their links can be skipped where they are
+//! found. Does not say why; may forget; never reports a false match.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{identity::Fingerprint, recrawl::Recrawl};
 
-/// A table of fingerprints that one thread writes and others read, without locks. Of two with one slot the later stays.
+/// A table of fingerprints with one writer and many readers, without locks. A later fingerprint replaces an earlier one
+/// in the same slot.
 #[derive(Debug)]
 pub struct SeenCache(Box<[Slot]>);
 
-/// One fingerprint, its first half XORed with its second. A reader may meet the halves of two fingerprints while the slot
-/// is being written. Such a pair reads as a third fingerprint only if all 128 bits collide (R. Hyatt and T. Mann,
-/// "A lockless transposition-table implementation for parallel search", ICGA Journal 25, 2002).
+/// One fingerprint, its first half XORed with its second. A reader may see halves of two different fingerprints while
+/// the slot is written. Such a pair matches a third fingerprint only if all 128 bits collide (R. Hyatt and T. Mann, "A
+/// lockless transposition-table implementation for parallel search", ICGA Journal 25, 2002).
 #[derive(Debug, Default)]
 struct Slot {
     mixed: AtomicU64,
     second: AtomicU64,
 }
 
-/// 1 MiB: room for the links that stand on every page of a few hundred sites; a core's own cache is often as large.
+/// 1 MiB: room for the links on every page of a few hundred sites, and often the size of a core's cache.
 const SLOTS: usize = 1 << 16;
 
 impl SeenCache {
-    /// Creates an empty table. It stays empty where what was seen may count as new again.
+    /// Creates an empty table. It stays empty if seen URLs may count as new again.
     pub fn new(recrawl: &Recrawl) -> Self {
         let slots = if recrawl.revisit_after.is_none() { SLOTS } else { 0 };
         Self((0..slots).map(|_| Slot::default()).collect())
     }
 
-    /// Notes that a request with this fingerprint will never be taken in again, unless it asks not to be filtered.
+    /// Records that a request with this fingerprint will never be admitted again, unless it asks not to be filtered.
     pub fn note(&self, fingerprint: Fingerprint) {
         let (first, second) = fingerprint.halves();
         if let Some(slot) = self.slot(first) {
@@ -37,7 +38,7 @@ impl SeenCache {
         }
     }
 
-    /// Tells whether a fingerprint was noted and is not forgotten.
+    /// Tells whether a fingerprint is recorded.
     pub fn holds(&self, fingerprint: Fingerprint) -> bool {
         let (first, second) = fingerprint.halves();
         self.slot(first)
@@ -45,7 +46,7 @@ impl SeenCache {
     }
 
     fn slot(&self, first: u64) -> Option<&Slot> {
-        // The remainder is what tells the slots apart, so nothing is lost where a word is shorter.
+        // Slots are chosen by the remainder, so the truncation of a shorter word loses nothing.
         #[allow(clippy::cast_possible_truncation, reason = "the low bits are asked for")]
         self.0.get(first as usize % SLOTS)
     }
@@ -80,7 +81,7 @@ mod tests {
         let cache = SeenCache::new(&Recrawl::default());
         let (old, new) = (of_halves(7, 1), of_halves(7 + SLOTS as u64, 2));
         cache.note(old);
-        // As `note` has left it in the middle.
+        // The state in the middle of `note`.
         cache.slot(7).unwrap().mixed.store((7 + SLOTS as u64) ^ 2, Relaxed);
         for mixture in [old, new, of_halves(7, 2), of_halves(7 + SLOTS as u64, 1)] {
             assert!(!cache.holds(mixture), "{mixture:?}");

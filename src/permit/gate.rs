@@ -1,4 +1,4 @@
-//! Gate: the cell of one domain that all who ask it share, and the place of a tenant there. Knows no requests.
+//! Gate: the shared state of one domain, and a tenant's place there. Knows no requests.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,10 +15,10 @@ use crate::{
     throttle::{Evidence, Refusal},
 };
 
-/// The one cell of a domain that every thread and every tenant shares: its conduct.
+/// The shared state of a domain: one conduct for all threads and tenants.
 ///
-/// Whoever grants plans with it ([`Tenancy::grant`]), and a request passes it at the moment of writing: so the law holds
-/// at the wire, also when a permit comes late or a thread was held up. Nothing outside the crate can make one:
+/// Grants are planned with it ([`Tenancy::grant`]), and each request passes it again when it is written. So the law
+/// holds at the wire, even if a permit is used late or a thread was blocked. Code outside the crate cannot create one:
 ///
 /// ```compile_fail
 /// let gate = actix_crawler::permit::Gate::new(todo!(), todo!());
@@ -28,38 +28,38 @@ use crate::{
 /// ```
 pub(crate) struct Gate {
     domain: Domain,
-    /// Who forgets the gate when its last tenant has left.
+    /// Removes the gate when its last tenant has left.
     keeper: Arc<dyn Keeper>,
     inside: Mutex<Inside>,
 }
 
 pub(super) struct Inside {
     pub conduct: Conduct,
-    /// Who is told, for each tenant; the first is alone as a rule.
+    /// Who to notify for each tenant; usually there is one.
     first: Option<(TenantId, Arc<dyn Released>)>,
     others: Vec<(TenantId, Arc<dyn Released>)>,
 }
 
-/// Is told that a permit of a domain has ended, so that the next can be granted at once.
+/// Is notified when a permit of a domain ends, so that the next can be granted at once.
 pub(crate) trait Released: Send + Sync {
-    /// A permit of this tenant has ended. Called from the thread that dropped the permit; it must not block.
+    /// A permit of this tenant has ended. Called from the thread that dropped the permit; must not block.
     fn released(&self, domain: &Domain);
 
-    /// It is this tenant's turn, since another has had its own or left. Called while that one may hold locks of its own,
-    /// so it must not ask for a permit before it returns.
+    /// It is this tenant's turn, because another tenant had its own or left. The caller may hold locks of that tenant,
+    /// so this must not ask for a permit before it returns.
     fn turn(&self, domain: &Domain) {
         self.released(domain);
     }
 }
 
-/// Keeps gates, and is told which may be forgotten.
+/// Keeps gates, and is notified when one may be removed.
 pub(crate) trait Keeper: Send + Sync {
     /// The last tenant of this gate has left.
     fn vacant(&self, gate: &Arc<Gate>);
 }
 
-/// A tenant's place at the gate of one domain: the right to ask for permits. The tenant's limits hold there until this
-/// and all its permits are gone.
+/// A tenant's place at the gate of one domain: the right to ask for permits. The tenant's limits apply until this and
+/// all its permits are dropped.
 pub(crate) struct Tenancy {
     pub(super) gate: Arc<Gate>,
     pub(super) tenant: TenantId,
@@ -77,25 +77,25 @@ impl Gate {
         &self.domain
     }
 
-    /// Tells what is to be remembered of the domain, where nothing else is and nobody is here.
+    /// Returns what to remember of the domain, if nothing else of the gate matters and no tenant is present.
     pub(crate) fn dormant(&self, now: Instant) -> Option<Lessons> {
         let inside = self.lock();
         (inside.conduct.is_vacant() && inside.conduct.is_fresh(now)).then(|| inside.conduct.lessons(now))
     }
 
-    /// Returns what is to be remembered of the domain.
+    /// Returns what to remember of the domain.
     pub(crate) fn lessons(&self, now: Instant) -> Lessons {
         self.lock().conduct.lessons(now)
     }
 
-    /// Takes up what was remembered of the domain.
+    /// Restores what was remembered of the domain.
     pub(crate) fn recall(&self, lessons: &Lessons, now: Instant) {
         self.lock().conduct.recall(lessons, now);
     }
 
-    /// Held for moments only: every request of the domain passes here.
+    /// Locked only briefly: every request of the domain passes here.
     pub(super) fn lock(&self) -> MutexGuard<'_, Inside> {
-        // A panic while it was held cannot leave a conduct half-changed in a way that lets more through.
+        // A panic under the lock cannot leave the conduct in a state that allows more than the law.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -118,7 +118,7 @@ impl Inside {
 }
 
 impl Tenancy {
-    /// Brings a tenant to a gate. `is_new` where the gate's conduct was made for it.
+    /// Adds a tenant to a gate. `is_new` if the gate's conduct was created for it.
     pub(crate) fn begin(
         gate: &Arc<Gate>,
         tenant: TenantId,
@@ -141,7 +141,7 @@ impl Tenancy {
     /// Grants a permit that is due at or before `horizon`.
     ///
     /// # Errors
-    /// When the law refuses, or another tenant goes first; the refusal says when to ask again.
+    /// The law refuses, or another tenant goes first; the refusal says when to ask again.
     pub(crate) fn grant(self: &Arc<Self>, now: Instant, horizon: Instant) -> Result<Permit, Refusal> {
         let mut inside = self.gate.lock();
         let planned = inside.conduct.grant(self.tenant, now, horizon)?;
@@ -163,7 +163,7 @@ impl Tenancy {
         self.gate.lock().conduct.limits(self.tenant)
     }
 
-    /// Changes what this tenant brings, from now on.
+    /// Changes this tenant's terms.
     pub(crate) fn set_terms(&self, terms: Terms, now: Instant) {
         let mut inside = self.gate.lock();
         let waiting = inside.conduct.set_terms(self.tenant, terms, now);
@@ -172,7 +172,7 @@ impl Tenancy {
         self.gate.tell(&told);
     }
 
-    /// Returns what this tenant asked.
+    /// Returns the evidence of this tenant's requests.
     pub(crate) fn evidence(&self) -> Evidence {
         self.gate.lock().conduct.evidence(self.tenant)
     }
@@ -182,12 +182,12 @@ impl Tenancy {
         *self.gate.lock().conduct.cooling()
     }
 
-    /// Tells whether the domain was given up, and until when it is left alone for that.
+    /// Returns why the domain is given up and until when, if it is.
     pub(crate) fn given_up(&self, now: Instant) -> Option<GivenUp> {
         self.gate.lock().conduct.given_up(now)
     }
 
-    /// Returns what the domain's robots files ask for.
+    /// Returns the spacing of the domain's robots files.
     pub(crate) fn asked(&self, now: Instant) -> Option<Asked> {
         self.gate.lock().conduct.asked(now)
     }
@@ -207,7 +207,7 @@ impl Tenancy {
         self.gate.lock().conduct.may_leave(self.tenant, now)
     }
 
-    /// For tests: keeps the gate's lock.
+    /// For tests: locks the gate.
     #[cfg(test)]
     pub(crate) fn hold(&self) -> impl Sized + '_ {
         self.gate.lock()

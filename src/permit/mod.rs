@@ -19,10 +19,10 @@ use crate::{
     throttle::NotBefore,
 };
 
-/// Leave to make *one* request to one domain, at or after [`Permit::due`].
+/// Leave to send *one* request to one domain, at or after [`Permit::due`].
 ///
-/// It ends with the last byte of the response: dropping it *is* the release, also on panic. There is no way to make
-/// one but a grant at the domain's gate, and none to copy it:
+/// It ends with the last byte of the response; dropping it *is* the release, also on panic. Only a grant at the
+/// domain's gate creates one, and it cannot be copied:
 ///
 /// ```compile_fail
 /// fn twice(permit: actix_crawler::Permit) -> (actix_crawler::Permit, actix_crawler::Permit) {
@@ -32,7 +32,7 @@ use crate::{
 /// ```compile_fail
 /// let forged = actix_crawler::Permit { tenancy: todo!(), due: std::time::Instant::now(), state: todo!() };
 /// ```
-/// It is worth nothing without the crate's own sender, which nobody else can make:
+/// It is of no use without the crate's own sender, which other code cannot create:
 ///
 /// ```compile_fail
 /// # use actix_crawler::{Permit, fetcher::http::Http, request::Request};
@@ -50,18 +50,18 @@ pub struct Permit {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Granted,
-    /// The gate was passed, the write is under way.
+    /// The gate was passed, and the write is in progress.
     Writing,
     Written,
 }
 
 impl Permit {
-    /// Makes the permit of a place that was planned at the gate.
+    /// Creates the permit of a planned request.
     fn granted(tenancy: Arc<Tenancy>, due: Instant) -> Self {
         Self { tenancy, due, state: State::Granted }
     }
 
-    /// Returns the domain that may be asked.
+    /// Returns the domain that the permit is for.
     pub fn domain(&self) -> &Domain {
         self.tenancy.domain()
     }
@@ -71,10 +71,10 @@ impl Permit {
         self.due
     }
 
-    /// Checks that this is a permit of the domain that the request burdens.
+    /// Checks that the permit is for the domain of the request.
     ///
     /// # Errors
-    /// It is another's: nothing may be sent.
+    /// It is for another domain: nothing may be sent.
     pub(crate) fn check(&self, request: &Request) -> Result<(), FetchError> {
         match &request.domain {
             Some(domain) if domain != self.domain() => {
@@ -84,13 +84,13 @@ impl Permit {
         }
     }
 
-    /// Asks, right before the first byte is written, whether it may be written now.
+    /// Passes the gate, immediately before the first byte is written.
     ///
     /// # Errors
     /// The law allows it only later.
     pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
         if self.state == State::Writing {
-            // The gate was passed, and the socket had no room yet.
+            // The gate was passed before; the socket was not writable then.
             return Ok(());
         }
         if now < self.due {
@@ -101,30 +101,30 @@ impl Permit {
         Ok(())
     }
 
-    /// Records, right after the write, that the request has started.
+    /// Records, immediately after the write, that the request has started.
     pub(crate) fn wrote(&mut self, at: Instant) {
         let tenant = self.tenancy.tenant;
         self.lock().conduct.started(tenant, at, fastrand::f64());
         self.state = State::Written;
     }
 
-    /// Tells whether starts are spread so evenly that a millisecond counts.
+    /// Tells whether starts are evenly spaced, so that a millisecond counts.
     pub(crate) fn is_even(&self) -> bool {
         self.lock().conduct.is_even()
     }
 
-    /// Lets the domain's conduct learn from the answer, while this permit still holds the place: whoever is granted the
-    /// next one is granted it by what was learned. Returns what follows where the answer is a refusal.
+    /// Passes the response to the domain's conduct while this permit is still held, so that the next permit is granted
+    /// with this knowledge. Returns what follows if the response is a refusal.
     pub(crate) fn hear(&self, heard: &Heard<'_>) -> Option<Heeded> {
         self.lock().conduct.hear(self.tenancy.tenant, heard, fastrand::f64())
     }
 
-    /// As [`Permit::hear`], where nobody was there to answer.
+    /// Like [`Permit::hear`], if the domain was unreachable.
     pub(crate) fn unreachable(&self, started: Instant, now: Instant) -> Option<Heeded> {
         self.lock().conduct.unreachable(self.tenancy.tenant, started, now, fastrand::f64())
     }
 
-    /// Readies the permit for a second attempt at the same request, which passes the gate again: to the domain it is
+    /// Prepares the permit for a second attempt at the same request, which passes the gate again: for the domain it is
     /// one more start.
     pub(crate) fn again(mut self) -> Self {
         if self.state == State::Written {
@@ -143,7 +143,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let now = clock::now();
         if self.state == State::Writing {
-            // The write failed or was given up halfway: bytes may have left, so it counts as a start.
+            // The write failed or was abandoned midway: bytes may have been sent, so it counts as a start.
             self.wrote(now);
         }
         let Tenancy { gate, tenant, released } = &*self.tenancy;

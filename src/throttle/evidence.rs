@@ -1,8 +1,8 @@
-//! Evidence: what was really asked, as measured at the moment of writing.
+//! Evidence: the requests that a domain received, measured at the moment of writing.
 
 use std::time::Duration;
 
-/// What a domain was really asked, as measured at the moment of writing.
+/// The requests that a domain received, measured at the moment of writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// Requests started.
@@ -14,7 +14,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Counts a request that started `gap` after the one before, as one of `in_flight`.
+    /// Counts a request that started `gap` after the previous one, with `in_flight` now in flight.
     pub(crate) fn note_start(&mut self, gap: Option<Duration>, in_flight: u32) {
         self.requests += 1;
         self.smallest_gap = match (self.smallest_gap, gap) {
@@ -24,7 +24,7 @@ impl Evidence {
         self.most_in_flight = self.most_in_flight.max(in_flight);
     }
 
-    /// Adds what was measured earlier for the same domain.
+    /// Adds earlier measurements of the same domain.
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
         self.smallest_gap = match (self.smallest_gap, other.smallest_gap) {

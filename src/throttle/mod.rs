@@ -1,10 +1,10 @@
-//! Throttle: when a domain may be asked again, by one set of limits. Knows no clock and no network.
+//! Throttle: when the next request to a domain may start, under one set of limits. Knows no clock and no network.
 //!
 //! The law: in *any* window of the rate at most `count` starts; between two starts at least the spacing; after each
-//! response at least the rest; at most so many in flight; none while the domain cools. `Throttle::look` plans with
-//! this law and `Throttle::may_start` holds it at the moment of writing: one rule, used in two places. Where several
-//! tenants ask one domain, each brings a throttle of its own, every throttle counts every start, and a start needs
-//! leave of all ([`Conduct`](crate::conduct::Conduct)).
+//! response at least the rest; at most so many in flight; none while the domain cools. `Throttle::look` plans with this
+//! law and `Throttle::may_start` enforces it at the moment of writing: one rule, used in two places. If a domain has
+//! several tenants, each has its own throttle, every throttle counts every start, and a start needs leave of all
+//! ([`Conduct`](crate::conduct::Conduct)).
 
 mod evidence;
 
@@ -16,7 +16,7 @@ use std::{
 pub use self::evidence::Evidence;
 use crate::limits::Limits;
 
-/// The earliest instant at which asking again makes sense.
+/// The earliest instant at which it is useful to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NotBefore(pub Instant);
 
@@ -25,45 +25,45 @@ pub struct NotBefore(pub Instant);
 pub enum Refusal {
     /// The law allows the next start only at this instant.
     NotBefore(Instant),
-    /// As many requests are in flight as may be: ask again when one ends.
+    /// The most requests are in flight: ask again when one ends.
     Full,
-    /// Another tenant of the domain goes first: ask again when told so, at the latest at this instant.
+    /// Another tenant of the domain goes first: ask again when notified, or at this instant at the latest.
     Turn(Instant),
 }
 
-/// How late after its place on the even grid a start may be and still keep that grid, so that the lateness of timers
-/// does not add up. Longer pauses begin a new grid.
+/// How late a start may be for its place on the even grid without moving the grid, so that timer delays do not add up.
+/// A longer delay starts a new grid.
 const CATCH_UP: Duration = Duration::from_millis(20);
 
-/// As [`CATCH_UP`], where each start has its own place on the grid: the least distance of two starts holds while they
-/// catch up, so nothing bunches, and a longer delay can be made good.
+/// The same when each start has its own place on the grid. The least distance between two starts still holds while they
+/// catch up, so nothing bunches, and a longer delay can be made up.
 const CATCH_UP_EVENLY: Duration = Duration::from_millis(100);
 
-/// Intervals shorter than a few ticks of a timer that counts milliseconds cannot be kept one by one; below this the
-/// grid smooths and the window holds.
+/// The shortest interval with a place for each start: millisecond timers cannot keep shorter ones. Below it the grid
+/// only smooths, and the window enforces the rate.
 const SHORTEST_EVEN_INTERVAL: Duration = Duration::from_millis(4);
 
 /// See [`Throttle::assume_asked`]: waiting for a window this short costs little.
 const SHORT_WINDOW: Duration = Duration::from_secs(10);
 
-/// How long to wait when another request of the domain is being written right now.
+/// How long to wait while another request of the domain is being written.
 const WRITING: Duration = Duration::from_millis(1);
 
 /// The state of one rate law at one domain.
 #[derive(Clone, Debug)]
 pub struct Throttle {
     limits: Limits,
-    /// Starts in all, whoever made them.
+    /// The total number of starts, by all tenants.
     made: u64,
-    /// How many of them were made before the limits last changed, and when the last of those was made.
+    /// How many starts were made before the limits last changed, and when the last of them was.
     made_before: Option<(u64, Instant)>,
     /// The last starts, oldest first: as many as the rate's window counts; empty without a rate.
     starts: VecDeque<Instant>,
     last_start: Option<Instant>,
     last_end: Option<Instant>,
-    /// Where on the even grid of the rate the next start belongs.
+    /// The place of the next start on the even grid of the rate.
     grid: Option<Instant>,
-    /// The spacing to the next start, its jitter drawn.
+    /// The spacing to the next start, including its jitter.
     gap: Duration,
     cooling_until: Option<Instant>,
     slow: Option<Slow>,
@@ -71,11 +71,11 @@ pub struct Throttle {
     planned: u32,
     /// Permits started and not yet released.
     running: u32,
-    /// A request is between [`Throttle::begin_writing`] and [`Throttle::started`].
+    /// Whether a request is between [`Throttle::begin_writing`] and [`Throttle::started`].
     writing: bool,
 }
 
-/// A wider spacing for a while.
+/// A temporary wider spacing.
 #[derive(Clone, Copy, Debug)]
 struct Slow {
     spacing: Duration,
@@ -83,7 +83,7 @@ struct Slow {
 }
 
 impl Throttle {
-    /// Creates the throttle of a domain that was never asked.
+    /// Creates the throttle of an unused domain.
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -107,9 +107,9 @@ impl Throttle {
         &self.limits
     }
 
-    /// Changes the limits from now on. Starts that were made under the old limits count under the new ones. Starts no
-    /// longer remembered count as late as the old limits let them be: each at least the old spacing before the next, and
-    /// those made under limits before the old ones as made with the last of them.
+    /// Changes the limits. Starts made under the old limits count under the new ones. Starts no longer remembered count
+    /// as made as late as possible: each at least the old spacing before the next, and those made under even earlier
+    /// limits together with the last of them.
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         let apart = self.least_apart();
         self.limits = limits;
@@ -119,13 +119,13 @@ impl Throttle {
         self.made_before = self.last_start.map(|last| (self.made, last));
     }
 
-    /// The least distance of two starts under the limits in force.
+    /// The least distance between two starts under the limits in force.
     fn least_apart(&self) -> Duration {
         let window = self.limits.rate.window().filter(|_| self.burst_slots() == 0 && self.is_even());
         window.map_or(Duration::ZERO, |window| floor_of(window.interval())).max(self.limits.spacing)
     }
 
-    /// Fills the new window with starts that the old limits did not remember one by one.
+    /// Fills the new window with starts that the old limits did not remember.
     fn recall_starts(&mut self, apart: Duration) {
         let Some(window) = self.limits.rate.window() else { return self.starts.clear() };
         let most = window.count.get() as usize;
@@ -135,7 +135,7 @@ impl Throttle {
         let made = usize::try_from(self.made).unwrap_or(usize::MAX);
         let (before, last_before) = self.made_before.map_or((0, oldest), |(count, at)| (count, at.min(oldest)));
         let under_old = made.saturating_sub(usize::try_from(before).unwrap_or(usize::MAX));
-        // Where none is remembered, the last start is itself the first to be filled in.
+        // If none is remembered, the last start is the first to be filled in.
         let mut next = if self.starts.is_empty() { Some(oldest) } else { oldest.checked_sub(apart) };
         while self.starts.len() < made.min(most) {
             let at = match next {
@@ -143,7 +143,7 @@ impl Throttle {
                 _ => last_before,
             };
             if self.last_start.is_some_and(|last| at + window.per * 2 < last) {
-                // It has left every window that a later start can be in.
+                // It is outside every window that a later start can be in.
                 return;
             }
             self.starts.push_front(at);
@@ -151,10 +151,10 @@ impl Throttle {
         }
     }
 
-    /// Tells when one more request is due, at or after `now`, without taking a place for it.
+    /// Returns when one more request would be due, at or after `now`, without planning it.
     ///
     /// # Errors
-    /// As many are in flight as may be.
+    /// The most requests are in flight.
     pub(crate) fn look(&self, now: Instant) -> Result<Instant, Refusal> {
         if self.in_flight() >= self.limits.in_flight.get() {
             return Err(Refusal::Full);
@@ -162,16 +162,16 @@ impl Throttle {
         Ok(self.due_after(self.planned, now))
     }
 
-    /// Takes a place for one request. It is given back by [`Throttle::release`].
+    /// Plans one request; [`Throttle::release`] ends it.
     pub(crate) fn plan(&mut self) {
         self.planned += 1;
     }
 
-    /// Tells whether one granted request may be written now. If all who must agree do, [`Throttle::begin_writing`]
+    /// Tells whether a granted request may be written now. If all tenants' throttles agree, [`Throttle::begin_writing`]
     /// follows.
     ///
     /// # Errors
-    /// The law allows it only later: a permit that comes late is timed again, never bunched with the next.
+    /// The law allows it only later: a late permit is re-timed, never bunched with the next.
     pub(crate) fn may_start(&self, now: Instant) -> Result<(), NotBefore> {
         if self.writing {
             return Err(NotBefore(now + WRITING));
@@ -182,14 +182,14 @@ impl Throttle {
         }
     }
 
-    /// Lets nothing else start until the granted request that is now being written has been: followed by
-    /// [`Throttle::started`], or by [`Throttle::release`].
+    /// Blocks all other starts while the granted request is being written, until [`Throttle::started`] or
+    /// [`Throttle::release`].
     pub(crate) fn begin_writing(&mut self) {
         self.writing = self.is_paced();
     }
 
     /// Records that a granted request was written at `at`. `random` in 0.0..1.0 draws the jitter of the next gap.
-    /// Returns the time since the start before, whoever made that.
+    /// Returns the time since the previous start by any tenant.
     pub(crate) fn started(&mut self, at: Instant, random: f64) -> Option<Duration> {
         self.writing = false;
         self.planned = self.planned.saturating_sub(1);
@@ -210,10 +210,10 @@ impl Throttle {
         since_last
     }
 
-    /// Takes for granted that the domain was asked as much as was lawful up to `at`, by somebody who is gone.
+    /// Assumes that an earlier process made as many requests as were lawful up to `at`.
     ///
-    /// A rate that is kept evenly goes on evenly. Where it could have come in a burst, or its window is so short that
-    /// waiting for it costs little, the window counts as full. What was really asked later than `at` is kept.
+    /// An evenly spaced rate continues evenly. If the rate allows bursts, or its window is short enough that waiting
+    /// costs little, the window counts as full. Actual starts later than `at` are kept.
     pub(crate) fn assume_asked(&mut self, at: Instant) {
         if self.last_start >= Some(at) {
             return;
@@ -226,7 +226,7 @@ impl Throttle {
         }
     }
 
-    /// Gives a place back at `now`; `started` tells whether its request was written.
+    /// Ends a planned request at `now`; `started` tells whether it was written.
     pub(crate) fn release(&mut self, now: Instant, started: bool) {
         if started {
             self.running = self.running.saturating_sub(1);
@@ -236,23 +236,23 @@ impl Throttle {
         }
     }
 
-    /// Turns a started request into a granted one, for a second attempt under the same permit.
+    /// Turns a started request back into a granted one, for a second attempt under the same permit.
     pub(crate) fn restart(&mut self) {
         self.running = self.running.saturating_sub(1);
         self.planned += 1;
     }
 
-    /// Lets nothing start before `until`; a shorter wish never shortens a longer one.
+    /// Blocks starts before `until`, or before the present end of cooling if that is later.
     pub(crate) fn cool(&mut self, until: Instant) {
         self.cooling_until = self.cooling_until.max(Some(until));
     }
 
-    /// Leaves at least `spacing` between two starts until `until`; the latest wish replaces the one before.
+    /// Requires at least `spacing` between two starts until `until`, replacing an earlier such requirement.
     pub(crate) fn slow(&mut self, spacing: Duration, until: Instant) {
         self.slow = Some(Slow { spacing, until });
     }
 
-    /// Lifts what [`Throttle::slow`] asked for.
+    /// Ends the effect of [`Throttle::slow`].
     pub(crate) fn hurry(&mut self) {
         self.slow = None;
     }
@@ -276,37 +276,37 @@ impl Throttle {
         self.planned + self.running
     }
 
-    /// Returns how many requests are in flight: written, and their permits not ended.
+    /// Returns how many requests are in flight: written, with permits that have not ended.
     pub(crate) fn running(&self) -> u32 {
         self.running
     }
 
-    /// Tells whether each start has a place of its own on the even grid, rather than the window alone holding them.
+    /// Tells whether each start has its own place on the even grid, rather than the window alone limiting them.
     pub fn is_even(&self) -> bool {
         self.limits.rate.window().is_some_and(|window| window.interval() >= SHORTEST_EVEN_INTERVAL)
     }
 
-    /// Tells whether nothing distinguishes this throttle from a fresh one any more, so that forgetting it changes
-    /// nothing. Until then it must be kept, also when its domain has nothing queued.
+    /// Tells whether this throttle is indistinguishable from a fresh one, so that it may be forgotten. Until then it
+    /// must be kept, even if its domain has nothing queued.
     pub fn is_fresh(&self, now: Instant) -> bool {
         self.in_flight() == 0 && self.fresh_at().is_none_or(|at| at <= now)
     }
 
-    /// Returns when [`Throttle::is_fresh`] will hold if nothing more is asked.
+    /// Returns when [`Throttle::is_fresh`] becomes true if no more requests are made.
     pub fn fresh_at(&self) -> Option<Instant> {
         let newest_leaves_window =
             self.limits.rate.window().and_then(|window| Some(*self.starts.back()? + stretched(window.per)));
         self.earliest().max(newest_leaves_window).max(self.grid).max(self.slow.map(|slow| slow.until))
     }
 
-    /// Returns the earliest lawful start; `None` where nothing holds it back.
+    /// Returns the earliest lawful start; `None` if nothing delays it.
     fn earliest(&self) -> Option<Instant> {
         self.earliest_without_window().max(self.window_frees(0))
     }
 
-    /// Returns when a start is due that `ahead` other permits come before.
+    /// Returns when a start is due after `ahead` other permits.
     fn due_after(&self, ahead: u32, now: Instant) -> Instant {
-        // A grid that is a little behind is planned with as it is, or its starts would never catch up with it.
+        // Plan with a grid that is slightly late as it is; otherwise starts would never catch up with it.
         let is_behind = |at: Instant| self.limits.rate.window().is_some() && at + self.patience() >= now;
         let first = self.earliest_without_window().map_or(now, |at| if is_behind(at) { at } else { at.max(now) });
         let interval = self.limits.rate.window().map_or(Duration::ZERO, |window| window.interval());
@@ -331,19 +331,19 @@ impl Throttle {
         self.limits.rate.burst_size() - 1
     }
 
-    /// The even grid, less what the burst lets come early, and not nearer to the last start than an interval less the
-    /// resolution of timers.
+    /// Returns the next place on the even grid, less what a burst allows to come early, but at least an interval, less
+    /// the timers' resolution, after the last start.
     fn earliest_by_rate(&self) -> Option<Instant> {
         let interval = self.limits.rate.window()?.interval();
         let early = interval * self.burst_slots();
         let on_grid = self.grid.and_then(|grid| grid.checked_sub(early));
-        // Not at all below the timers' resolution: a plan that begins at the last start would never see that it is behind.
+        // Not below the timers' resolution: a plan based on the last start would never notice that it is late.
         let is_apart = self.burst_slots() == 0 && self.is_even();
         let apart = self.last_start.filter(|_| is_apart).map(|last| last + floor_of(interval));
         on_grid.max(apart)
     }
 
-    /// When the window has room again for one start after `ahead` others: the window slides exactly.
+    /// Returns when the sliding window has room for one start after `ahead` others.
     fn window_frees(&self, ahead: u32) -> Option<Instant> {
         let window = self.limits.rate.window()?;
         let oldest_that_counts = (self.starts.len() + ahead as usize).checked_sub(window.count.get() as usize)?;
@@ -356,20 +356,20 @@ impl Throttle {
     }
 }
 
-/// A server notes an arrival a little later than we write it, and not always by the same little: a window stretched
-/// by 0.4 % (at most 4 ms) holds by its clock too.
+/// Stretches the window by 0.4 %, at most 4 ms: a server records arrivals slightly later than we write, by a varying
+/// time, and the law must also hold by its clock.
 fn stretched(window: Duration) -> Duration {
     window + (window / 250).min(Duration::from_millis(4))
 }
 
-/// As [`stretched`], for a spacing: 2 %, at most 2 ms.
+/// The same for a spacing: 2 %, at most 2 ms.
 fn with_margin(spacing: Duration) -> Duration {
     spacing + (spacing / 50).min(Duration::from_millis(2))
 }
 
-/// The least distance of two starts that an even interval allows: its whole milliseconds, less half of one. Timers ring
-/// at whole milliseconds, so this is what lets a late start catch up with the grid: were it 10.3 ms for 95 starts a
-/// second (one each 10.5 ms), every start would come after 11 ms, and only 91 in a second.
+/// The least distance between two starts at an even interval: its whole milliseconds, less half of one. Timers fire at
+/// whole milliseconds, so this lets a late start catch up with the grid. If it were 10.3 ms for 95 starts a second (one
+/// each 10.5 ms), every start would come after 11 ms, and a second would have only 91.
 fn floor_of(interval: Duration) -> Duration {
     let whole = interval.saturating_sub(Duration::from_nanos(u64::from(interval.subsec_nanos() % 1_000_000)));
     whole.saturating_sub(Duration::from_micros(500))

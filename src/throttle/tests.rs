@@ -1,5 +1,5 @@
-//! The throttle's law in worlds with a clock of their own. What a server sees of it is judged in `tests/rate.rs` and
-//! `tests/politeness.rs`.
+//! The throttle's law under a simulated clock. `tests/rate.rs` and `tests/politeness.rs` judge it by what a server
+//! sees.
 
 use std::num::NonZeroU32;
 
@@ -14,7 +14,7 @@ fn spaced(spacing: Duration, in_flight: u32) -> Limits {
     Limits { spacing, in_flight: NonZeroU32::new(in_flight).unwrap(), ..Limits::rate(Rate::UNLIMITED) }
 }
 
-/// As a domain with one tenant uses its throttle.
+/// Combines the steps as a domain with one tenant does.
 impl Throttle {
     fn grant(&mut self, now: Instant, horizon: Instant) -> Result<Instant, Refusal> {
         let due = self.look(now)?;
@@ -32,12 +32,12 @@ impl Throttle {
     }
 }
 
-/// A world with its own clock: as many workers as there may be in flight ask for permits whenever they have none,
-/// write when they are allowed to, as late as `stalls` says, and hold the permit for `latency`.
+/// A world with its own clock. As many workers as may be in flight ask for a permit whenever they have none, write when
+/// allowed, delayed by `stalls`, and hold the permit for `latency`.
 struct World {
     throttle: Throttle,
     now: Instant,
-    /// How fine its timer is.
+    /// The resolution of its timer.
     tick: Duration,
     starts: Vec<Instant>,
 }
@@ -174,7 +174,7 @@ fn while_one_request_is_being_written_no_other_starts() {
     assert!(throttle.try_start(now).is_ok());
 }
 
-/// Two threads passed together, since nothing but the quota held them apart.
+/// Regression: two threads passed together, because only the quota separated them.
 #[test]
 fn while_a_quota_is_spread_requests_are_written_one_by_one_also_without_a_rate() {
     let (now, second) = (Instant::now(), 1_000 * MS);
@@ -268,7 +268,7 @@ proptest! {
         let per = Duration::from_millis(per_ms);
         let rate = Rate::new(count, per).unwrap();
         let mut world = World::new(Limits::rate(rate));
-        // As the gate is woken: finely where starts are spread evenly.
+        // The alarm's resolution if starts are evenly spaced, else the runtime's.
         world.tick = if world.throttle.is_even() { MS / 5 } else { MS };
         world.run(per * 6, &mut || 90 * MS, &mut || Duration::ZERO);
         prop_assert!(world.starts.len() as f64 >= f64::from(count) * 6.0 * 0.99, "{} of {}", world.starts.len(), count * 6);

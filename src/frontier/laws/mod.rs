@@ -1,8 +1,8 @@
-//! The laws of every frontier, as a test helper for frontiers of any make. Knows no implementation.
+//! The laws of every frontier, as a test helper for your own frontiers. Knows no implementation.
 //!
-//! A frontier and a plain model get the same random operations; every answer has to be the model's. A frontier that
-//! outlives its process is also killed between any two operations, and has to come back as it was at some commit, no
-//! older than the last one it had acknowledged.
+//! A frontier and a simple model receive the same random operations; every result must match the model's. A durable
+//! frontier is also killed between operations, and must come back as it was at some commit, no older than the last
+//! acknowledged one.
 //!
 //! ```
 //! use actix_crawler::frontier::{laws, memory::MemoryFrontier};
@@ -34,32 +34,32 @@ pub trait Subject {
     /// The frontier.
     type Frontier: Frontier;
 
-    /// Opens an empty frontier, at another place than those before it.
+    /// Opens an empty frontier, in a different place than the previous ones.
     fn open(&mut self, recrawl: &Recrawl, now: Instant) -> Self::Frontier;
 
-    /// Ends a frontier as a killed process does, and opens again what it has stored. The default gives the frontier back,
-    /// since nothing of it would survive.
+    /// Ends a frontier as a killed process does, and opens what it has stored. The default returns the frontier
+    /// unchanged, since nothing of it would survive.
     ///
     /// # Errors
-    /// The frontier as it is.
+    /// The unchanged frontier.
     fn kill(&mut self, frontier: Self::Frontier, _now: Instant) -> Result<(Self::Frontier, Resumed), Self::Frontier> {
         Err(frontier)
     }
 
-    /// Hands a domain to another process, or takes it back; the frontier is to have news of it. Returns whether the
-    /// frontier can do that; by default it cannot.
+    /// Hands a domain over to another process, or takes it back; the frontier must report this as news. Returns whether
+    /// the frontier supports that; by default it does not.
     fn hand_over(&mut self, _frontier: &mut Self::Frontier, _domain: &Domain, _to_us: bool, _now: Instant) -> bool {
         false
     }
 
-    /// Takes a frontier from which everything was leased and settled.
+    /// Receives a frontier at the end, after everything was leased and settled.
     fn end(&mut self, _frontier: Self::Frontier) {}
 }
 
-/// Holds a frontier to the laws; `open` makes an empty one.
+/// Tests a frontier against the laws; `open` creates an empty one.
 ///
 /// # Panics
-/// A law is broken. The message has the law and the shortest operations found that break it.
+/// A law is broken. The message names the law and the shortest sequence of operations found that breaks it.
 pub fn check<F: Frontier>(open: impl FnMut(&Recrawl, Instant) -> F) {
     struct Opened<O>(O);
 
@@ -74,14 +74,14 @@ pub fn check<F: Frontier>(open: impl FnMut(&Recrawl, Instant) -> F) {
     check_subject(&mut Opened(open), 256);
 }
 
-/// Holds a frontier to the laws that may be killed and opened again, in so many trials of up to 200 operations.
+/// Tests a frontier that may be killed and reopened, in `trials` trials of up to 200 operations.
 ///
 /// # Panics
 /// As [`check`].
 pub fn check_subject<S: Subject>(subject: &mut S, trials: u64) {
     for seed in 0..trials {
         let mut random = fastrand::Rng::with_seed(seed);
-        // Half of the trials visit nothing again.
+        // Half of the trials never revisit.
         let revisit_after = random.bool().then(|| Duration::from_secs(random.u64(0..8)));
         let recrawl = Recrawl { revisit_after, seeds: false };
         let operations = random_operations(&mut random);
@@ -97,7 +97,7 @@ fn try_operations<S: Subject>(subject: &mut S, recrawl: &Recrawl, operations: &[
     Trial::new(subject, recrawl.clone(), middle_of_a_second()).run(operations)
 }
 
-/// Leaves out and simplifies operations for as long as some law stays broken.
+/// Removes and simplifies operations while a law stays broken.
 fn shortened<S: Subject>(
     subject: &mut S,
     recrawl: &Recrawl,
@@ -124,8 +124,8 @@ fn shortened<S: Subject>(
     }
 }
 
-/// Stored times are whole seconds or milliseconds of the time of day, and the clocks are read anew after a kill. In the
-/// middle of a second that makes no difference.
+/// Starts in the middle of a second. Stored times are whole seconds or milliseconds of the calendar, and the clocks are
+/// read again after a kill; in the middle of a second this makes no difference.
 fn middle_of_a_second() -> Instant {
     let time = crate::clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let into_the_second = Duration::from_nanos(time.subsec_nanos().into());

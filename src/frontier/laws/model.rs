@@ -1,4 +1,4 @@
-//! Model: what a frontier is said to be, in the plainest form. Knows no frontier.
+//! Model: the specified behaviour of a frontier, in the simplest form. Knows no frontier.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,13 +11,13 @@ use crate::{frontier::LeaseId, recrawl::Recrawl};
 /// The entries and the seen-set of every domain.
 #[derive(Clone)]
 pub(super) struct Model {
-    /// By name, which is given in the order of the offers.
+    /// By name; names are numbered in the order of the offers.
     pub entries: BTreeMap<u32, Entry>,
-    /// When each page was last taken in.
+    /// When each page was last admitted.
     pub seen: BTreeMap<(u8, u8), Instant>,
-    /// The domains that this process answers for.
+    /// The domains that this process owns.
     pub held: BTreeSet<u8>,
-    /// What waits to be admitted by whoever answers for its domain.
+    /// Requests sent to the owner of their domain, and not admitted yet.
     pub sent: Vec<Offer>,
 }
 
@@ -51,7 +51,7 @@ impl Model {
         self.seen.get(&(domain, page)).is_some_and(|at| !is_due(at))
     }
 
-    /// Takes an offer in, unless it was seen.
+    /// Admits an offer unless it was seen.
     pub fn offer(&mut self, offer: Offer, recrawl: &Recrawl, now: Instant) -> bool {
         let Offer { name, domain, page, priority, dont_filter } = offer;
         if !dont_filter && self.has_seen(domain, page, recrawl, now) {
@@ -62,7 +62,7 @@ impl Model {
         true
     }
 
-    /// Ends the loans of a domain, or of all: a loan that never ended is no attempt.
+    /// Ends the leases of a domain, or of all: a lease cut short is no attempt.
     pub fn end_loans(&mut self, domain: Option<u8>) {
         for entry in self.entries.values_mut() {
             if domain.is_none_or(|domain| entry.domain == domain) {
@@ -71,20 +71,20 @@ impl Model {
         }
     }
 
-    /// Returns the entry that is to be lent next, if one is.
+    /// Returns the entry that must be leased next, if any.
     pub fn first(&self, domain: u8, now: Instant) -> Option<u32> {
         let may_go = |entry: &(&u32, &Entry)| entry.1.until.is_none_or(|until| until <= now);
         let order = |(name, entry): &(&u32, &Entry)| (entry.priority, u32::MAX - **name);
         self.waiting(domain).filter(may_go).max_by_key(order).map(|(name, _)| *name)
     }
 
-    /// Returns the entries that wait for a domain; none where another process answers for it.
+    /// Returns the waiting entries of a domain; none if another process owns it.
     pub fn waiting(&self, domain: u8) -> impl Iterator<Item = (&u32, &Entry)> {
         let is_held = self.held.contains(&domain);
         self.entries.iter().filter(move |(_, entry)| is_held && entry.domain == domain && entry.lease.is_none())
     }
 
-    /// Returns the entries on loan.
+    /// Returns the leased entries.
     pub fn leased(&self) -> impl Iterator<Item = (&u32, LeaseId)> {
         self.entries.iter().filter_map(|(name, entry)| Some((name, entry.lease?)))
     }

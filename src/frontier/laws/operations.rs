@@ -1,6 +1,6 @@
-//! Operations: what can be done with a frontier, in random order. Knows no frontier.
+//! Operations: the random operations on a frontier. Knows no frontier.
 
-/// One step of a trial. Domains and pages are small numbers, so that they meet again.
+/// One step of a trial. Domains and pages are small numbers, so that they recur.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     Offer {
@@ -12,7 +12,7 @@ pub(super) enum Operation {
     Lease {
         domain: u8,
     },
-    /// Settles one of the loans.
+    /// Settles one of the leases.
     Settle {
         which: usize,
     },
@@ -21,7 +21,7 @@ pub(super) enum Operation {
         delay: Option<u8>,
         attempted: bool,
     },
-    /// Takes out what waits, in so many steps of so many each, or fewer if nothing is left.
+    /// Drains waiting requests, in several steps of several each, or fewer if nothing is left.
     Drain {
         domain: u8,
         max: usize,
@@ -31,10 +31,10 @@ pub(super) enum Operation {
         seconds: u8,
     },
     Commit,
-    /// Waits until all that was committed is stored.
+    /// Waits until everything committed is stored.
     Sync,
     Kill,
-    /// Hands a domain to another process, or takes it back.
+    /// Hands a domain over to another process, or takes it back.
     HandOver {
         domain: u8,
         to_us: bool,
@@ -42,7 +42,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// Returns an operation that does as much with less to think of, if there is one.
+    /// Returns a simpler operation with the same effect, if there is one.
     pub fn simpler(&self) -> Option<Self> {
         match *self {
             Self::Settle { which: 1.. } => Some(Self::Settle { which: 0 }),

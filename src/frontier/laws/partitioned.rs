@@ -1,5 +1,5 @@
-//! A test double: a frontier whose domains come and go, as one of several machines would have it. It stands for the
-//! shape of a distributed frontier, and keeps everything in memory.
+//! A test double: a frontier that gains and loses domains, like one of several machines. It tests the interface for a
+//! distributed frontier, and keeps everything in memory.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -20,16 +20,16 @@ use crate::{
     request::Request,
 };
 
-/// A frontier of one machine: it begins with every domain, and can lose each to another.
+/// The frontier of one machine: it starts with every domain, and can hand each over.
 pub(super) struct Partitioned {
     recrawl: Recrawl,
     began: Instant,
     held: HashMap<Domain, MemoryFrontier>,
-    /// What another machine has.
+    /// The domains owned by another machine.
     elsewhere: HashMap<Domain, MemoryFrontier>,
-    /// What was sent there and is admitted when somebody looks.
+    /// Requests sent there, which are admitted at the next opportunity.
     sent: Vec<(Domain, Fingerprint, Request)>,
-    /// Which domain each loan is of, and its name there.
+    /// The domain of each lease, and its ID in the inner frontier.
     loans: HashMap<LeaseId, (Domain, LeaseId)>,
     next: u64,
     news: VecDeque<News>,
@@ -76,7 +76,7 @@ impl Partitioned {
         self.part(domain);
         let Some(mut part) = self.held.remove(domain) else { return };
         for (_, (_, inner)) in self.loans.extract_if(|_, (of, _)| of == domain) {
-            // A loan that never ended is no attempt.
+            // A lease cut short is no attempt.
             part.give_back(inner, None, false);
         }
         self.elsewhere.insert(domain.clone(), part);
@@ -90,7 +90,7 @@ impl Partitioned {
         self.tell(News::Gained(vec![(domain.clone(), DomainHistory::default())]));
     }
 
-    /// Admits what was sent to domains that are ours now.
+    /// Admits what was sent to domains that we own now.
     fn admit_sent(&mut self, now: Instant) {
         for (domain, fingerprint, request) in std::mem::take(&mut self.sent) {
             match self.held.get_mut(&domain) {

@@ -1,4 +1,4 @@
-//! The laws, on every frontier of this crate; and that a frontier which breaks one is found.
+//! Runs the laws on every frontier of this crate, and shows that they find a frontier that breaks one.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ fn a_frontier_whose_domains_come_and_go_keeps_the_laws() {
     check_subject(&mut Partitions, 256);
 }
 
-/// Windowed frontiers with hardly any memory over tables that outlive them.
+/// Windowed frontiers with very little memory, over tables that outlive them.
 #[derive(Default)]
 struct OverTables {
     tables: TablesStore,
@@ -59,7 +59,7 @@ fn a_windowed_frontier_keeps_the_laws_over_any_store_also_across_crashes() {
     check_subject(&mut OverTables::default(), 256);
 }
 
-/// Forgets what is given back for later.
+/// Loses what is given back with a delay.
 struct Forgetful(MemoryFrontier);
 
 impl Frontier for Forgetful {
@@ -133,7 +133,7 @@ mod on_disk {
         windowed::testing::sync,
     };
 
-    /// Frontiers with hardly any memory, each in a directory that outlives it.
+    /// Frontiers with very little memory, each in a directory that outlives it.
     #[derive(Default)]
     struct Disk {
         dir: Option<tempfile::TempDir>,
@@ -189,7 +189,7 @@ mod on_disk {
                 Operation::Pass { seconds: 3 },
                 offer(false),
             ];
-            // The model has seen it the third time, and the frontier answers as the model.
+            // The model has seen it the third time; the frontier must agree.
             try_operations(&mut Disk::default(), &recrawl, &operations).unwrap();
         }
     }
@@ -202,8 +202,8 @@ mod on_disk {
         }
     }
 
-    /// A page's links are looked up while other pages go on. Fingerprints known at the question could be pushed out of
-    /// memory before the answer for the others came, and were then taken for new.
+    /// Regression: a page's links are looked up while other pages continue. Fingerprints known when the look-up began
+    /// could be evicted from memory before the result arrived, and were then treated as new.
     #[test]
     fn what_was_looked_up_is_known_whatever_comes_before_the_answer() {
         let now = middle_of_a_second();

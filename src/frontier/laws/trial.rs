@@ -1,4 +1,4 @@
-//! Trial: one frontier beside its model, through a list of operations. Knows no implementation.
+//! Trial: runs a list of operations on a frontier and its model. Knows no implementation.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +23,7 @@ use crate::{
     request::Request,
 };
 
-/// Tells which law is broken, and how.
+/// Says which law is broken, and how.
 #[derive(Debug)]
 pub(super) struct Broken(String);
 
@@ -43,8 +43,8 @@ fn holds(law: &str, holds: bool) -> Result<()> {
     if holds { Ok(()) } else { Err(Broken(law.to_owned())) }
 }
 
-/// A crawl commits long before a generation of fingerprints is full, of which the smallest windowed frontier under test
-/// has eight. So what is not committed is still in memory.
+/// The most uncommitted requests. The smallest windowed frontier under test has generations of eight fingerprints, and
+/// a crawl commits long before a generation is full, so uncommitted ones are still in memory.
 const MAX_UNCOMMITTED: usize = 7;
 
 /// The longest that a store may take to answer.
@@ -52,16 +52,16 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Trial<'a, S: Subject> {
     subject: &'a mut S,
-    /// `None` only while it is being killed or at its end.
+    /// `None` only during a kill and at the end.
     frontier: Option<S::Frontier>,
     model: Model,
     recrawl: Recrawl,
     now: Instant,
     /// The name of the next entry.
     name: u32,
-    /// The model as it was at each commit.
+    /// The model at each commit.
     commits: Vec<Model>,
-    /// The last commit that is known to be stored.
+    /// The last commit known to be stored.
     safe: usize,
     uncommitted: usize,
     bell: Bell,
@@ -153,7 +153,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         let url = format!("http://d{domain}.org/{page}");
         let mut request = Request::parse(&url).map_err(|error| Broken(error.to_string()))?.priority(priority);
         request.dont_filter = dont_filter;
-        // An entry is known by its name, which comes back with it.
+        // The entry's name is carried in its depth.
         request.depth = self.name;
         let fingerprint = request.fingerprint();
         let ticket = self.frontier()?.look_up(&mut std::iter::once(fingerprint));
@@ -178,7 +178,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         same("a request is taken in unless it was seen", &offered, &expected)
     }
 
-    /// Leases what comes next, which has to be what the model says.
+    /// Leases the next request, which must match the model's.
     fn lease(&mut self, domain: u8) -> Result<Option<(u32, Leased)>> {
         let now = self.now;
         let next = loop {
@@ -221,7 +221,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     fn give_back(&mut self, name: u32, id: LeaseId, delay: Option<u8>, attempted: bool) -> Result<()> {
-        // Half a second away from the steps of time, so that a millisecond more or less does not matter.
+        // Half a second off the time steps, so that a millisecond more or less does not matter.
         let until = delay.map(|seconds| self.now + Duration::from_millis(u64::from(seconds) * 1_000 + 500));
         let domain = self.frontier()?.give_back(id, until, attempted);
         let Some(entry) = self.model.entries.get_mut(&name) else { return Ok(()) };
@@ -341,7 +341,7 @@ impl<'a, S: Subject> Trial<'a, S> {
 
     fn news_until(&mut self, is_it: impl Fn(&News) -> bool) -> Result<()> {
         loop {
-            // Delays are told apart by seconds, and news say nothing of them.
+            // Delays differ by whole seconds, and news do not depend on them.
             match self.frontier()?.durable().and_then(|durable| durable.news(clock::now())) {
                 Some(News::Failed(why)) => return Err(Broken(format!("the store failed: {why}"))),
                 Some(news) if is_it(&news) => return Ok(()),
@@ -370,7 +370,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         same("the domains with something waiting are known", &domains, &expected)
     }
 
-    /// Every request that was taken in is leased in time; nothing else is.
+    /// Every admitted request is leased in time; nothing else is.
     fn end(mut self) -> Result<()> {
         for domain in 0..DOMAINS {
             self.hand_over(domain, true)?;

@@ -1,5 +1,5 @@
-//! Stores: the databases that a windowed frontier can stand on, each a driver of
-//! [`Store`](super::windowed::store::Store). Only a driver names its database's crate.
+//! Stores: the databases for a windowed frontier, each a driver of [`Store`](super::windowed::store::Store). Only a
+//! driver names its database's crate.
 
 #[cfg_attr(not(feature = "disk"), path = "no_fjall.rs")]
 pub mod fjall;

@@ -1,4 +1,4 @@
-//! The frontier on disk, in a build without it.
+//! The frontier on disk, in a build without fjall.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use crate::{
     frontier::durable::{Opened, Opening},
 };
 
-/// Refuses.
+/// Fails.
 ///
 /// # Errors
-/// Always: says how to get it.
+/// Always; the message names the feature.
 pub fn open(_: &Path, _: Opening) -> Result<Opened> {
     Err(Error::setting("state", "this build keeps none; build actix-crawler with the feature `disk`"))
 }

@@ -1,5 +1,5 @@
-//! A test double: a store of plain tables in memory, which outlives the frontier over it. It shows that the windowed
-//! frontier needs nothing that only a database on disk has.
+//! A test double: a store of plain tables in memory, which outlives its frontier. It shows that the windowed frontier
+//! needs nothing specific to a database on disk.
 
 use std::{
     collections::BTreeMap,
@@ -115,7 +115,7 @@ impl Store for TablesStore {
     }
 
     fn each_seen(&self, _: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()> {
-        // As a log would: whoever visits only some begins at the same place each time.
+        // As a log-structured store would: a partial visit always starts at the same place.
         let _ = self.0.lock().unwrap().seen.iter().try_for_each(|(fingerprint, at)| visit(*fingerprint, *at));
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! Calendar: turns instants, which have a meaning in one process only, into times of day that can be stored, and back.
+//! Calendar: converts instants, which are valid in one process only, to calendar times that can be stored, and back.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Goes by one pair of readings, so that an instant which one process stores and reads back is the same.
+/// Uses one pair of clock readings, so that an instant survives being stored and read in one process.
 #[derive(Clone, Copy, Debug)]
 pub struct Calendar {
     instant: Instant,
@@ -45,8 +45,8 @@ impl Calendar {
         }
     }
 
-    /// Returns milliseconds since 1970 as an instant. A time so long past that no instant names it becomes the start of
-    /// this process. A time more than a year ahead, as after a clock was set back, becomes a year ahead.
+    /// Converts milliseconds since 1970 to an instant. A time too early to be represented becomes the start of this
+    /// process. A time more than a year ahead, as after a clock was set back, becomes a year ahead.
     pub fn instant(&self, millis: u64) -> Instant {
         let time = Duration::from_millis(millis);
         match time.checked_sub(self.time) {

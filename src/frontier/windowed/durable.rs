@@ -1,4 +1,4 @@
-//! What the windowed frontier tells its store and hears from it: commits, questions, and news.
+//! The windowed frontier's exchange with its store: commits, look-ups, and news.
 
 use std::{
     sync::Arc,
@@ -20,26 +20,26 @@ use crate::{
     request::Request,
 };
 
-/// A question about fingerprints that the store has not answered.
+/// A look-up of fingerprints that the store has not answered.
 pub(super) struct Question {
-    /// All fingerprints of the look-up, also those that were in memory.
+    /// All fingerprints of the look-up, including those that were in memory.
     fingerprints: Vec<Fingerprint>,
     generation: u64,
 }
 
-/// What is done within this time is committed together, because each commit costs as much as some pages. A page whose
-/// commit a crash prevents is crawled again.
+/// How long changes are collected for one commit, because each commit costs as much as several pages. A page whose
+/// commit is prevented by a crash is crawled again.
 const GATHER: Duration = Duration::from_millis(25);
 
-/// The same where somebody waits for the commit, such as a seed's sender.
+/// The same if someone waits for the commit, such as the sender of a seed.
 const GATHER_AWAITED: Duration = Duration::from_millis(2);
 
-/// So many changes are committed without waiting for more.
+/// The number of changes that are committed without waiting for more.
 const MAX_GATHERED: usize = 2_000;
 
 impl WindowedFrontier {
-    /// Asks the store for those that are not in memory; returns whether there are any. Those in memory are kept there at
-    /// least until the answer has been used.
+    /// Asks the store for the fingerprints that are not in memory; returns whether there are any. Those in memory are
+    /// kept at least until the result has been used.
     pub(super) fn ask(&mut self, ticket: Ticket, fingerprints: Vec<Fingerprint>) -> bool {
         let generation = self.recent.generation();
         let unknown = fingerprints.iter().copied().filter(|fingerprint| !self.recent.refresh(fingerprint));
@@ -52,18 +52,18 @@ impl WindowedFrontier {
         asked
     }
 
-    /// Takes in the answer to a question; `None` if it came too late to count, and was asked again.
+    /// Handles the result of a look-up; `None` if it came too late and was asked for again.
     fn take_seen(&mut self, ticket: Ticket, seen: Vec<(Fingerprint, u32)>) -> Option<Ticket> {
         let question = self.questions.remove(&ticket)?;
         if !self.recent.has_forgotten_since(question.generation) {
             for (fingerprint, at) in seen {
-                // It may have been taken in again since the question.
+                // It may have been admitted again since the look-up.
                 let at = self.recent.seen_at(&fingerprint).map_or(at, |known| known.max(at));
                 self.recent.insert(fingerprint, at);
             }
         }
-        // Fingerprints that came between question and answer may be forgotten already, or those that were in memory
-        // when it was asked.
+        // Fingerprints that were admitted during the look-up, or in memory when it began, may have been evicted
+        // already.
         let too_late = self.recent.has_forgotten_since(question.generation);
         let asked_again = too_late && self.ask(ticket, question.fingerprints);
         (!asked_again).then_some(ticket)
@@ -141,7 +141,7 @@ impl Durable for WindowedFrontier {
     fn robots(&mut self, origin: &str) -> Option<Ticket> {
         let ticket = Ticket(self.number());
         let order = Order::Robots { ticket, origin: origin.to_owned() };
-        // What is not committed yet is not in the store, so the question waits for the commit.
+        // Uncommitted changes are not in the store yet, so the look-up waits for the commit.
         if self.transaction.is_empty() {
             self.link.send(order);
         } else {

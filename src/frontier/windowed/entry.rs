@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use crate::request::Request;
 
-/// Where an entry stands in its domain's queue: by priority, then by age. The field order is the rule.
+/// The position of an entry in its domain's queue: by priority, then by age. The field order is the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The priority, turned round so that what goes first is least.
@@ -14,7 +14,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The first place there can be.
+    /// The first possible place.
     pub const FIRST: Self = Self { rank: 0, age: 0 };
 
     /// Creates the place of an entry.
@@ -22,7 +22,7 @@ impl Place {
         Self { rank: !(priority.cast_unsigned() ^ 0x8000_0000), age }
     }
 
-    /// Returns the place right behind.
+    /// Returns the next place.
     #[must_use]
     pub fn behind(self) -> Self {
         Self { age: self.age + 1, ..self }
@@ -32,9 +32,9 @@ impl Place {
 /// A request in a domain's queue.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where it stands.
+    /// Its position.
     pub place: Place,
-    /// How often it was tried.
+    /// The number of attempts so far.
     pub attempts: u32,
     /// The request.
     pub request: Arc<Request>,

@@ -1,8 +1,8 @@
-//! The windowed frontier: larger than memory, and there again after a crash. Knows no database.
+//! The windowed frontier: holds more than fits in memory, and survives a crash. Knows no database.
 //!
-//! It runs on the scheduler's thread and never waits. It holds a window of the first requests of each domain's queue,
-//! the loans, and the fingerprints that came last. All else is in a [`Store`](store::Store), which has a thread of its own
-//! (`store_thread`).
+//! It runs on the scheduler's thread and never waits. In memory it keeps a window of the first requests of each
+//! domain's queue, the leases, and the latest fingerprints. Everything else is in a [`Store`](store::Store), which has
+//! a thread of its own (`store_thread`).
 
 mod calendar;
 mod durable;
@@ -34,30 +34,30 @@ use super::{
 };
 use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
 
-/// Keeps requests in a store, and of each domain's queue the first few in memory.
+/// Keeps requests in a store, and the first few of each domain's queue in memory.
 pub(super) struct WindowedFrontier {
     queues: HashMap<Domain, Window>,
     leases: HashMap<LeaseId, Loan>,
-    /// The numbers of the entries that are in memory or on loan: a part of a queue that is read may hold them again.
+    /// The numbers of the entries in memory or on lease: a part of a queue that is read may contain them again.
     held: HashSet<u64>,
     recent: RecentlySeen,
     questions: HashMap<Ticket, Question>,
-    /// Entries in the store: waiting, or lent.
+    /// Entries in the store: waiting or leased.
     stored: u64,
-    /// Entries in the memory of all queues.
+    /// Entries in memory, over all queues.
     in_memory: usize,
-    /// Numbers entries, loans and tickets; entries of equal priority go in its order.
+    /// Numbers entries, leases and tickets; entries of equal priority are ordered by it.
     next: u64,
     seen: u64,
     recrawl: Recrawl,
     calendar: Calendar,
-    /// What was done since the last commit.
+    /// Changes since the last commit.
     transaction: Transaction,
-    /// When the last commit was.
+    /// The time of the last commit.
     committed: Instant,
-    /// Questions that are sent after the next commit.
+    /// Reads that are sent after the next commit.
     reads: Vec<Order>,
-    /// The domains whose queues have changed since the last commit.
+    /// The domains whose queues changed since the last commit.
     touched: Vec<Domain>,
     link: StoreLink,
     sizes: Sizes,
@@ -77,7 +77,7 @@ struct Sizes {
     of_a_domain: usize,
     /// The most fingerprints of a generation.
     generation: usize,
-    /// The most fingerprints among which the due are forgotten when the state is opened.
+    /// The most fingerprints that are checked for expiry when the state is opened.
     looked_through: usize,
 }
 
@@ -86,23 +86,23 @@ impl Default for Sizes {
         Self {
             // About 90 MB.
             all: 200_000,
-            // As many as a fast domain uses up while the store syncs.
+            // As many as a fast domain uses while the store syncs.
             of_a_domain: 8_192,
-            // About 20 MB for each of two. A crawl of fewer pages never asks its store what it has seen.
+            // About 20 MB for each of the two. A crawl of fewer pages never needs to look fingerprints up in the store.
             generation: 800_000,
-            // Takes under a second. Each opening begins elsewhere, so that all have their turn.
+            // Takes under a second. Each opening starts elsewhere, so that all are checked in time.
             looked_through: 1_000_000,
         }
     }
 }
 
-/// The fewest requests that are read at once: a read costs as much as some of them.
+/// The fewest requests read at once: each read has a fixed cost of several requests.
 const MIN_READ: usize = 8;
 
-/// The most requests that are read at once: a longer read would hold up other domains.
+/// The most requests read at once: a longer read would delay other domains.
 const MAX_READ: usize = 1_024;
 
-/// The most delayed requests of a domain in memory: with so many, no further entries of its queue are read.
+/// The most delayed requests of a domain in memory; beyond it, its queue is not read further.
 const MAX_DELAYED: usize = 1_024;
 
 impl WindowedFrontier {
@@ -111,7 +111,7 @@ impl WindowedFrontier {
         self.next
     }
 
-    /// Returns how many requests a domain may have in memory now: fewer when there are many domains.
+    /// Returns how many requests a domain may have in memory now: fewer if there are many domains.
     fn share(&self) -> usize {
         if self.in_memory >= self.sizes.all {
             return 1;
@@ -120,8 +120,8 @@ impl WindowedFrontier {
         even.max(MIN_READ).min(self.sizes.of_a_domain)
     }
 
-    /// Asks the store for more of a domain's queue, unless it was asked already. The store does not have what is not
-    /// committed yet, so then the question waits for the commit.
+    /// Asks the store for more of a domain's queue, unless that is in progress. Uncommitted changes are not in the
+    /// store yet, so the read then waits for the commit.
     fn read(&mut self, domain: &Domain, max: usize) {
         let Some(from) = self.queues.get_mut(domain).and_then(Window::begin_reading) else { return };
         let order = Order::Read { domain: domain.clone(), from, max };
@@ -132,7 +132,7 @@ impl WindowedFrontier {
         }
     }
 
-    /// Takes in the answer to [`WindowedFrontier::read`].
+    /// Handles the result of [`WindowedFrontier::read`].
     fn take_read(&mut self, domain: &Domain, read: QueuePart, now: Instant) {
         let Some(queue) = self.queues.get_mut(domain) else { return };
         let mut new = 0;
@@ -150,7 +150,7 @@ impl WindowedFrontier {
         let is_empty = queue.stored == 0;
         self.in_memory += new;
         if is_empty {
-            // The window of an empty queue was kept only for this answer.
+            // The window of an empty queue was kept only for this result.
             self.touch(domain);
         }
     }
@@ -180,7 +180,7 @@ impl WindowedFrontier {
         domain
     }
 
-    /// Forgets an entry that is in memory or lent, here and in the store.
+    /// Removes an entry that is in memory or on lease, here and in the store.
     fn remove(&mut self, domain: &Domain, place: Place) {
         self.held.remove(&place.age);
         self.stored -= 1;
@@ -328,7 +328,7 @@ impl Frontier for WindowedFrontier {
     }
 }
 
-/// Returns what a panic said.
+/// Returns the message of a panic.
 pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic in the store")
@@ -344,20 +344,20 @@ pub(super) mod testing {
 
     pub(in crate::frontier) use super::WindowedFrontier as Tiny;
 
-    /// A frontier with so little room that everything that can be forgotten is.
+    /// A frontier with so little memory that everything evictable is evicted.
     pub(in crate::frontier) fn tiny(store: impl Store + 'static, opening: Opening) -> Result<(Tiny, Resumed)> {
         let sizes = Sizes { all: 24, of_a_domain: 4, generation: 8, looked_through: 16 };
         open_sized(store, opening, sizes)
     }
 
-    /// Waits until all that was committed is stored.
+    /// Waits until everything committed is stored.
     pub(in crate::frontier) fn sync(frontier: &Tiny) {
         while frontier.link.backlog() > 0 {
             std::thread::yield_now();
         }
     }
 
-    /// Ends as a killed process does: what the store has not done yet is not done.
+    /// Ends like a killed process: what the store has not done yet is lost.
     pub(in crate::frontier) fn crash(frontier: Tiny) {
         frontier.link.crash();
     }

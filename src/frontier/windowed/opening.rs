@@ -1,4 +1,4 @@
-//! Opening: from a store to a frontier over it: what was stored, which settings have changed, what is due.
+//! Opening: creates a frontier over a store: reads its content, compares settings, removes expired fingerprints.
 
 use std::{collections::BTreeMap, ops::ControlFlow};
 
@@ -19,10 +19,10 @@ use crate::{
     identity::{self, Fingerprint},
 };
 
-/// Opens a frontier over a store, and tells what an earlier process left there.
+/// Opens a frontier over a store, and returns what an earlier process left there.
 ///
 /// # Errors
-/// The store cannot be read or written, a setting is another one that cannot change, or the system refuses a thread.
+/// The store cannot be read or written, a setting has changed that must not, or the system cannot start a thread.
 pub fn open(store: impl Store + 'static, opening: Opening) -> Result<Opened> {
     let (frontier, resumed) = open_sized(store, opening, Sizes::default())?;
     Ok(Opened { frontier: Box::new(frontier), resumed })
@@ -81,8 +81,8 @@ pub(super) fn open_sized(
     Ok((frontier, resumed))
 }
 
-/// Tells which settings are not those of the last process, and keeps those of this one. Where no setting is given, none
-/// is compared.
+/// Returns the settings that changed since the last process, and stores the new ones. Without settings nothing is
+/// compared.
 fn compare_settings(
     store: &impl Store,
     before: Option<BTreeMap<String, String>>,
@@ -92,7 +92,7 @@ fn compare_settings(
         settings.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
     if let Some(before) = &before {
         for name in [DOMAIN_KEY, IDENTITY] {
-            // A state of an earlier version knew one identity only, and did not name it.
+            // Earlier versions had only this identity, and did not store its name.
             let default = (name == IDENTITY).then_some(identity::CANONICAL_URL);
             let (then, now) = (before.get(name).map(String::as_str).or(default), now.get(name));
             if let (Some(then), Some(now)) = (then, now)
@@ -115,10 +115,10 @@ fn compare_settings(
     Ok(settings.iter().filter(changed).map(|(name, _)| (*name).to_owned()).collect())
 }
 
-/// Fingerprints that are forgotten in one batch: more would only take memory.
+/// The most fingerprints removed in one batch, which bounds its memory.
 const MAX_FORGOTTEN_AT_ONCE: usize = 10_000;
 
-/// Forgets what is due among up to `max` fingerprints, beginning anywhere; the count of what was seen goes with them.
+/// Removes expired fingerprints among up to `max`, starting anywhere, and corrects the count of seen ones.
 fn forget_due(store: &impl Store, contents: &mut Contents, max: usize, is_due: impl Fn(u32) -> bool) -> Result<()> {
     let anywhere = Fingerprint::from_bytes(fastrand::u128(..).to_be_bytes());
     let (mut due, mut looked_at) = (Vec::new(), 0);

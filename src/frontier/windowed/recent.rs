@@ -1,8 +1,8 @@
-//! RecentlySeen: the fingerprints that came last, and whether these are all that ever came. Knows no store.
+//! RecentlySeen: the latest fingerprints, and whether these are all there are. Knows no store.
 
 use crate::{frontier::seen::Seen, identity::Fingerprint, recrawl::Recrawl};
 
-/// Two generations of fingerprints: when the younger one is full, the older one is forgotten.
+/// Two generations of fingerprints: when the younger one is full, the older one is dropped.
 #[derive(Debug)]
 pub struct RecentlySeen {
     young: Seen,
@@ -18,7 +18,7 @@ impl RecentlySeen {
         Self { young: Seen::new(recrawl), old: Seen::new(recrawl), generation: 0, complete: true, max }
     }
 
-    /// Takes a fingerprint in that was last seen at this second.
+    /// Adds a fingerprint that was last seen at this second.
     pub fn insert(&mut self, fingerprint: Fingerprint, at: u32) {
         if self.young.len() >= self.max {
             self.complete &= self.old.len() == 0;
@@ -28,12 +28,12 @@ impl RecentlySeen {
         self.young.insert(fingerprint, at);
     }
 
-    /// Returns the second at which the fingerprint was last taken in, if it is still here; 0 where no times are kept.
+    /// Returns the second of the last admission, if the fingerprint is still here; 0 if no times are kept.
     pub fn seen_at(&self, fingerprint: &Fingerprint) -> Option<u32> {
         self.young.seen_at(fingerprint).or_else(|| self.old.seen_at(fingerprint))
     }
 
-    /// Keeps a fingerprint for as long as one that comes now, if it is still here; tells whether it is.
+    /// Keeps a fingerprint as long as a new one, if it is still here; tells whether it is.
     pub fn refresh(&mut self, fingerprint: &Fingerprint) -> bool {
         if self.young.seen_at(fingerprint).is_none() {
             let Some(at) = self.old.seen_at(fingerprint) else { return false };
@@ -42,22 +42,22 @@ impl RecentlySeen {
         true
     }
 
-    /// Tells whether nothing was ever forgotten: then a fingerprint that is not here is new.
+    /// Tells whether nothing was ever dropped, so that a fingerprint not found here is new.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Notes that there are more fingerprints than are here.
+    /// Records that there are more fingerprints than these.
     pub fn forget_completeness(&mut self) {
         self.complete = false;
     }
 
-    /// Names this moment, for [`RecentlySeen::has_forgotten_since`].
+    /// Returns a marker of this moment for [`RecentlySeen::has_forgotten_since`].
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Tells whether a fingerprint that came after that moment may be forgotten by now.
+    /// Tells whether fingerprints added after that moment may have been dropped.
     pub fn has_forgotten_since(&self, generation: u64) -> bool {
         self.generation >= generation + 2
     }

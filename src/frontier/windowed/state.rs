@@ -1,4 +1,4 @@
-//! State: what a store holds between two crawls, whether it is whole, and what can be changed in it. Knows no database.
+//! State: inspects, verifies and edits what a store holds between two crawls. Knows no database.
 
 use std::{collections::BTreeMap, fmt, io, ops::ControlFlow};
 
@@ -18,27 +18,27 @@ use crate::{
     stats::Ledger,
 };
 
-/// The state of a crawl that does not run.
+/// The state of a crawl that is not running.
 pub struct State {
     store: Box<dyn Store>,
 }
 
-/// What a state holds.
+/// A summary of a state.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The accounts.
     pub ledger: Ledger,
-    /// Different requests ever taken in.
+    /// Distinct requests ever admitted.
     pub seen: u64,
-    /// Domains for which something waits.
+    /// Domains with waiting requests.
     pub domains: usize,
-    /// Requests that failed for good and could be tried again.
+    /// Requests that failed for good and can be requeued.
     pub dead: u64,
-    /// What is wrong; empty for a state that is whole. Only [`State::verify`] looks for it.
+    /// Problems found; empty if there are none. Only [`State::verify`] looks for them.
     pub problems: Vec<String>,
 }
 
-/// A request as it is exported.
+/// A request in the export.
 #[derive(Serialize)]
 struct ExportedRequest<'a> {
     domain: &'a Domain,
@@ -49,19 +49,19 @@ struct ExportedRequest<'a> {
     request: &'a Request,
 }
 
-/// Changes that are stored at once: more would only take memory.
+/// The most changes stored at once, which bounds the memory.
 const MAX_CHANGES_AT_ONCE: usize = 10_000;
 
-/// The most problems that are told one by one.
+/// The most problems listed individually.
 const MAX_PROBLEMS: usize = 100;
 
 impl State {
-    /// Takes a store that no crawl uses.
+    /// Opens a store that no crawl uses.
     pub fn new(store: impl Store + 'static) -> Self {
         Self { store: Box::new(store) }
     }
 
-    /// Returns what the state says of itself.
+    /// Returns the summary that the state stores.
     ///
     /// # Errors
     /// It cannot be read.
@@ -71,7 +71,7 @@ impl State {
         Ok(summary)
     }
 
-    /// Returns what the counters say.
+    /// Returns the summary from the counters.
     fn counted(&self) -> Result<Summary> {
         let Contents { counters, waiting, .. } = self.store.load()?;
         let Counters { checkpoint, seen, .. } = counters.unwrap_or_default();
@@ -87,10 +87,10 @@ impl State {
         })
     }
 
-    /// Reads everything, checksums included, and compares what the state says of itself with what is there.
+    /// Reads everything, including checksums, and compares the counters with the content.
     ///
     /// # Errors
-    /// Not even its counters can be read.
+    /// Not even the counters can be read.
     pub fn verify(&self) -> Result<Summary> {
         let mut summary = self.counted()?;
         let mut problems = Problems(Vec::new());
@@ -124,11 +124,11 @@ impl State {
         Ok(summary)
     }
 
-    /// Writes all that waits as JSON Lines. A domain whose queue is damaged ends where it is; returns how many requests
-    /// were written, and those domains.
+    /// Writes all waiting requests as JSON Lines. The export of a damaged queue ends at the damage; returns how many
+    /// requests were written, and the damaged domains.
     ///
     /// # Errors
-    /// The output cannot be written, or it cannot be read which domains there are.
+    /// The output cannot be written, or the list of domains cannot be read.
     pub fn export(&self, mut output: impl io::Write) -> Result<(u64, Vec<Domain>)> {
         let (mut written, mut damaged) = (0, Vec::new());
         for (domain, _) in self.store.load()?.waiting {
@@ -157,7 +157,7 @@ impl State {
         self.store.each_dead(&mut |_, dead| visit(dead))
     }
 
-    /// Lets the requests that failed for good wait again, as if never tried. Returns how many.
+    /// Requeues the requests that failed for good, as if never tried. Returns how many.
     ///
     /// # Errors
     /// The state cannot be read or written.
@@ -192,7 +192,8 @@ impl State {
         }
     }
 
-    /// Drops what waits for a domain, and forgets how it was treated. Its URLs stay seen. Returns how many were dropped.
+    /// Drops the waiting requests of a domain, and forgets its history. Its URLs stay seen. Returns how many were
+    /// dropped.
     ///
     /// # Errors
     /// The state cannot be read or written.
@@ -237,7 +238,7 @@ fn write_line(output: &mut impl io::Write, domain: &Domain, stored: &StoredEntry
     output.write_all(b"\n")
 }
 
-/// Changes of a state, with what the counters are then.
+/// Changes of a state, with the resulting counters.
 struct Edit {
     changes: Vec<Change>,
     waiting: BTreeMap<Domain, u64>,

@@ -1,5 +1,5 @@
-//! Store: what a windowed frontier needs of the database that keeps its requests. Knows no database: each driver is a
-//! file or folder in `frontier/stores`.
+//! Store: the database interface that a windowed frontier needs. Knows no database: each driver is a file or folder in
+//! `frontier/stores`.
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
@@ -17,15 +17,14 @@ use crate::{
     request::Request,
 };
 
-/// A database of queues, fingerprints and what else must outlive the process.
+/// A database of queues, fingerprints and everything else that must outlive the process.
 ///
-/// One thread calls it, and may wait in every call. A driver for a remote database keeps these laws as one for local
-/// files does:
-/// 1. a batch is applied whole or not at all, and batches are applied in their order;
-/// 2. what `apply` has returned from survives the end of this process, also by `kill -9`;
-/// 3. what `sync` has returned from survives a power cut as well;
-/// 4. a read sees every batch that was applied before it;
-/// 5. after an error the store applies nothing more: what was stored stays as it was.
+/// It is called from one thread, and every call may block. Local and remote drivers must keep these laws:
+/// 1. a batch is applied atomically, and batches are applied in order;
+/// 2. when `apply` has returned, the batch survives the end of this process, also by `kill -9`;
+/// 3. when `sync` has returned, all applied batches also survive a power failure;
+/// 4. a read sees every batch applied before it;
+/// 5. after an error the store applies nothing more: its content stays as it was.
 ///
 /// ```
 /// use actix_crawler::frontier::windowed::store::Store;
@@ -42,7 +41,7 @@ pub trait Store: Send {
     /// The store is damaged or cannot be reached.
     fn load(&self) -> Result<Contents>;
 
-    /// Keeps the settings of a crawl, by name.
+    /// Stores the settings of a crawl, by name.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -51,35 +50,35 @@ pub trait Store: Send {
     /// Applies a batch.
     ///
     /// # Errors
-    /// The store cannot be written; nothing of the batch is stored then.
+    /// The store cannot be written; nothing of the batch is stored.
     fn apply(&self, batch: Batch) -> Result<()>;
 
-    /// Makes what was applied survive a power cut.
+    /// Makes all applied batches survive a power failure.
     ///
     /// # Errors
     /// The store cannot be written.
     fn sync(&self) -> Result<()>;
 
-    /// Reads up to `max` entries of a domain's queue, in their order, from a place on.
+    /// Reads up to `max` entries of a domain's queue in order, starting at a place.
     ///
     /// # Errors
     /// The store is damaged or cannot be reached.
     fn queue(&self, domain: &Domain, from: Place, max: usize) -> Result<QueuePart>;
 
-    /// Tells which of these fingerprints were taken in, and at which second since 1970 each was last.
+    /// Returns those of the fingerprints that were admitted, each with the second since 1970 of its last admission.
     ///
     /// # Errors
     /// The store is damaged or cannot be reached.
     fn seen(&self, fingerprints: &[Fingerprint]) -> Result<Vec<(Fingerprint, u32)>>;
 
-    /// Returns the robots file that was kept of an origin.
+    /// Returns the stored robots file of an origin.
     ///
     /// # Errors
     /// The store is damaged or cannot be reached.
     fn robots(&self, origin: &str) -> Result<Option<RobotsFile>>;
 
-    /// Visits every fingerprint once, with the second it was last taken in. It begins near `from`, so that who visits
-    /// only some of them begins elsewhere each time.
+    /// Visits every fingerprint once, with the second of its last admission. Starts near `from`, so that partial visits
+    /// can start elsewhere each time.
     ///
     /// # Errors
     /// As [`Store::seen`]; the visit ends there.
@@ -97,18 +96,18 @@ pub trait Store: Send {
     /// As [`Store::queue`]; the visit ends there.
     fn each_dead(&self, visit: &mut dyn FnMut(u64, DeadLetter) -> ControlFlow<()>) -> Result<()>;
 
-    /// Makes an error that names this store.
+    /// Creates an error that names this store.
     fn refuse(&self, why: String) -> Error;
 }
 
 /// What a frontier reads when its store is opened.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// The counters of the last batch; `None` where nothing was ever applied.
+    /// The counters of the last batch; `None` if no batch was ever applied.
     pub counters: Option<Counters>,
     /// How many entries each domain has, waiting or leased.
     pub waiting: Vec<(Domain, u64)>,
-    /// What is remembered of domains.
+    /// The histories of domains.
     pub histories: Vec<(Domain, DomainHistory)>,
     /// URLs whose hosts are in the scope.
     pub included: Vec<Url>,
@@ -121,11 +120,11 @@ pub struct Contents {
 pub struct QueuePart {
     /// The entries, in order.
     pub entries: Vec<StoredEntry>,
-    /// Where to read on; `None` at the end of the queue.
+    /// Where to continue reading; `None` at the end of the queue.
     pub next: Option<Place>,
 }
 
-/// An entry as it was stored.
+/// A stored entry.
 #[derive(Debug)]
 pub struct StoredEntry {
     /// The entry.
@@ -134,48 +133,48 @@ pub struct StoredEntry {
     pub not_before: Option<u64>,
 }
 
-/// Changes that are stored together.
+/// Changes that are stored atomically.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The changes, in order: of two that concern one row the later holds.
+    /// The changes, in order: of several for one row, the last holds.
     pub changes: Vec<Change>,
-    /// How many entries these domains have from now on.
+    /// The new number of entries of these domains.
     pub waiting: HashMap<Domain, u64>,
-    /// The counters from now on.
+    /// The new counters.
     pub counters: Option<Counters>,
 }
 
 /// One change.
 #[derive(Debug)]
 pub enum Change {
-    /// An entry waits, not before a time in milliseconds since 1970.
+    /// An entry waits.
     Put {
         /// The domain in whose queue it waits.
         domain: Domain,
         /// The entry.
         entry: Entry,
-        /// When it may be leased.
+        /// When it may be leased, in milliseconds since 1970; `None` for at once.
         not_before: Option<u64>,
     },
-    /// An entry is done with.
+    /// An entry is finished.
     Remove {
-        /// The domain in whose queue it stood.
+        /// The domain whose queue it is in.
         domain: Domain,
-        /// Where.
+        /// Its place.
         place: Place,
     },
-    /// A fingerprint was taken in, at a second since 1970.
+    /// A fingerprint was admitted, at a second since 1970.
     See(Fingerprint, u32),
-    /// A fingerprint counts as never taken in.
+    /// A fingerprint counts as never admitted.
     Unsee(Fingerprint),
-    /// What is remembered of a domain.
+    /// The history of a domain changed.
     Remember {
         /// The domain.
         domain: Domain,
-        /// What of it.
+        /// Its history.
         history: DomainHistory,
     },
-    /// What was remembered of a domain does not matter any more.
+    /// The history of a domain no longer matters.
     Forget {
         /// The domain.
         domain: Domain,
@@ -184,14 +183,14 @@ pub enum Change {
     Include(Url),
     /// A request failed for good.
     Bury {
-        /// Names it.
+        /// Its number.
         number: u64,
         /// The request, and how it failed.
         dead: DeadLetter,
     },
-    /// A request that failed is to be tried again.
+    /// A request that failed for good is requeued.
     Unbury {
-        /// Its name.
+        /// Its number.
         number: u64,
     },
     /// The robots file of an origin.
@@ -210,14 +209,14 @@ pub struct DeadLetter {
     pub domain: Domain,
     /// The request.
     pub request: Arc<Request>,
-    /// How it ended, in one word.
+    /// The outcome in one word.
     pub outcome: String,
-    /// What there is to say beside the word.
+    /// Details of the outcome.
     pub detail: String,
 }
 
 impl DeadLetter {
-    /// Returns the key that it was counted under.
+    /// Returns the key under which its outcome is counted.
     pub fn count_key(&self) -> String {
         match self.outcome.as_str() {
             "status" => format!("failed/status/{}", self.detail),
@@ -229,22 +228,22 @@ impl DeadLetter {
 /// The counters that are stored with each batch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
-    /// How far the crawl has come.
+    /// The accounts of the crawl.
     #[serde(rename = "progress")]
     pub checkpoint: Checkpoint,
     /// The last number given to an entry.
     pub next: u64,
-    /// How many fingerprints were taken in.
+    /// The number of admitted fingerprints.
     pub seen: u64,
 }
 
 impl RobotsFile {
-    /// Returns the file as bytes for a store: the time, then the body.
+    /// Encodes the file for a store: the time, then the body.
     pub fn to_bytes(&self) -> Vec<u8> {
         [&self.fetched_at_ms.to_be_bytes()[..], &self.body].concat()
     }
 
-    /// Reads what [`RobotsFile::to_bytes`] wrote; `None` if it is cut short.
+    /// Decodes what [`RobotsFile::to_bytes`] encoded; `None` if it is truncated.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (time, body) = bytes.split_at_checked(8)?;
         Some(Self { fetched_at_ms: u64::from_be_bytes(time.try_into().ok()?), body: Bytes::copy_from_slice(body) })

@@ -1,5 +1,5 @@
-//! StoreThread: the thread that owns the store. It takes orders in their sequence, applies what has come in together as
-//! one batch, and answers questions after it. Knows no database.
+//! StoreThread: the thread that owns the store. Processes orders in sequence: applies all that have arrived as one
+//! batch, then answers queries. Knows no database.
 
 use std::{
     collections::VecDeque,
@@ -27,45 +27,45 @@ use crate::{
     identity::Fingerprint,
 };
 
-/// What the scheduler asks of the store.
+/// An order to the store.
 pub enum Order {
-    /// Store this, whole or not at all.
+    /// Stores a transaction atomically.
     Store(Transaction),
-    /// Which of these were seen, and when?
+    /// Queries which fingerprints were seen, and when.
     Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
-    /// What stands in a domain's queue from here on?
+    /// Reads a domain's queue from a place.
     Read { domain: Domain, from: Place, max: usize },
-    /// What is kept of this origin's robots file?
+    /// Reads the robots file of an origin.
     Robots { ticket: Ticket, origin: String },
-    /// Store what has come, and end.
+    /// Stores everything received, then ends.
     Close(oneshot::Sender<std::result::Result<(), String>>),
 }
 
-/// What the store answers.
+/// An answer of the store.
 pub enum Answer {
-    /// To [`Order::Ask`].
+    /// Answers [`Order::Ask`].
     Seen { ticket: Ticket, seen: Vec<(Fingerprint, u32)> },
-    /// To [`Order::Read`].
+    /// Answers [`Order::Read`].
     Read { domain: Domain, read: QueuePart },
-    /// What was to be acknowledged is stored.
+    /// The transaction of this ticket is stored.
     Stored(Ticket),
-    /// To [`Order::Robots`].
+    /// Answers [`Order::Robots`].
     Robots { ticket: Ticket, file: Option<RobotsFile> },
-    /// It is not behind any more.
+    /// The store is no longer behind.
     Room,
-    /// It can go on no longer.
+    /// The store has failed.
     Failed(String),
 }
 
-/// Changes that belong together, such as a page's end, its links and what the ledger says of both.
+/// Changes that belong together, such as the end of a page, its links and the ledger.
 #[derive(Default)]
 pub struct Transaction {
     /// The changes, in order.
     pub changes: Vec<Change>,
-    /// How many entries the domains have now.
+    /// The new number of entries of the domains.
     pub waiting: Vec<(Domain, u64)>,
     counters: Counters,
-    /// Who is told when it is stored.
+    /// The tickets to acknowledge when it is stored.
     tickets: Vec<Ticket>,
 }
 
@@ -75,17 +75,17 @@ impl Transaction {
         self.changes.push(Change::Put { domain: domain.clone(), entry: entry.clone(), not_before });
     }
 
-    /// Has the store say when the transaction is stored.
+    /// Requests an acknowledgement when the transaction is stored.
     pub fn acknowledge(&mut self, ticket: Ticket) {
         self.tickets.push(ticket);
     }
 
-    /// Tells whether there is nothing to store and nobody to tell.
+    /// Tells whether there is nothing to store or acknowledge.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.tickets.is_empty()
     }
 
-    /// Tells whether somebody waits until it is stored.
+    /// Tells whether an acknowledgement was requested.
     pub fn is_awaited(&self) -> bool {
         !self.tickets.is_empty()
     }
@@ -106,9 +106,9 @@ pub struct StoreLink {
 
 struct Shared {
     answers: Mutex<VecDeque<Answer>>,
-    /// Whether the scheduler was told of answers and has not taken all of them.
+    /// Whether the scheduler was notified of answers and has not taken all of them.
     told: AtomicBool,
-    /// Changes that were ordered and are not stored yet.
+    /// Changes sent and not stored yet.
     backlog: AtomicUsize,
     /// Whether the scheduler waits for `Answer::Room`.
     behind: AtomicBool,
@@ -117,20 +117,20 @@ struct Shared {
     crashed: AtomicBool,
 }
 
-/// The longest that a power cut may take back.
+/// The most recent work that a power failure may undo.
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 
-/// Changes that may wait for the store before the scheduler grants no more permits: about 10 MB.
+/// The most changes that may wait for the store before no more permits are granted: about 10 MB.
 const MAX_BACKLOG: usize = 20_000;
 
-/// The most changes in one batch: questions wait for its end.
+/// The most changes in one batch: queries wait for its end.
 const MAX_IN_A_BATCH: usize = 4_000;
 
 impl StoreLink {
     /// Starts the store's thread.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The system cannot start a thread.
     pub fn start(store: impl Store + 'static) -> Result<Self> {
         let shared = Arc::new(Shared {
             answers: Mutex::default(),
@@ -141,7 +141,7 @@ impl StoreLink {
             #[cfg(test)]
             crashed: AtomicBool::new(false),
         });
-        // The channel has no bound of its own; `MAX_BACKLOG` bounds it, since no work is taken on beyond.
+        // The channel itself is unbounded; `MAX_BACKLOG` bounds it, since no work is taken on beyond it.
         let (orders, inbox) = channel();
         let owner = StoreThread { store, shared: shared.clone(), failed: None, synced: clock::now(), dirty: false };
         let run = move || owner.run(&inbox);
@@ -149,7 +149,7 @@ impl StoreLink {
         Ok(Self { orders, shared, thread })
     }
 
-    /// Says who is to be told of answers.
+    /// Sets who is notified of answers.
     pub fn listen(&self, listener: Arc<dyn Listener>) {
         let listener = self.shared.listener.get_or_init(|| listener);
         if !self.shared.answers().is_empty() {
@@ -160,7 +160,7 @@ impl StoreLink {
     /// Sends an order.
     pub fn send(&self, order: Order) {
         self.shared.backlog.fetch_add(order.weight(), Ordering::Relaxed);
-        // A thread that has ended has sent `Answer::Failed` before.
+        // If the thread has ended, it sent `Answer::Failed` before.
         drop(self.orders.send(order));
     }
 
@@ -169,23 +169,23 @@ impl StoreLink {
         let mut answers = self.shared.answers();
         let answer = answers.pop_front();
         if answer.is_none() {
-            // Under the lock of the answers, so that the next one is told anew.
+            // Reset under the lock of the answers, so that the next answer notifies again.
             self.shared.told.store(false, Ordering::SeqCst);
         }
         answer
     }
 
-    /// Tells whether the store is behind; if so, it will say when it is not.
+    /// Tells whether the store is behind; if so, it will send `Answer::Room` later.
     pub fn is_behind(&self) -> bool {
         let behind = self.shared.backlog.load(Ordering::Relaxed) > MAX_BACKLOG;
         if behind {
             self.shared.behind.store(true, Ordering::SeqCst);
         }
-        // The store may have caught up between the two lines above, when it did not know yet that somebody waits.
+        // The store may have caught up between the two lines above, before it knew that the scheduler waits.
         behind && self.shared.backlog.load(Ordering::SeqCst) > MAX_BACKLOG
     }
 
-    /// Has the store end.
+    /// Tells the store to end.
     pub fn close(&self) -> Closed {
         let (closed, waiting) = oneshot::channel();
         self.send(Order::Close(closed));
@@ -230,13 +230,13 @@ impl Order {
     }
 }
 
-/// The thread's own end.
+/// The state of the thread.
 struct StoreThread<S> {
     store: S,
     shared: Arc<Shared>,
     failed: Option<String>,
     synced: Instant,
-    /// Whether something was stored since the last sync.
+    /// Whether anything was stored since the last sync.
     dirty: bool,
 }
 
@@ -247,7 +247,7 @@ impl<S: Store> StoreThread<S> {
             let first = match inbox.recv_timeout(wait) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
-                // The frontier was dropped without being closed: what was not ordered is lost, as in a crash.
+                // The frontier was dropped without being closed: uncommitted changes are lost, as in a crash.
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             #[cfg(test)]
@@ -261,14 +261,14 @@ impl<S: Store> StoreThread<S> {
             }
             if let Some(closed) = closed {
                 let result = self.failed.take().map_or(Ok(()), Err);
-                // Closed first, so that whoever hears of the end can open the store again.
+                // Closed before the notification, so that the receiver can open the store again.
                 drop(self.store);
                 return drop(closed.send(result));
             }
         }
     }
 
-    /// Applies everything that has come in as one batch, then answers: a read sees all that was ordered before it.
+    /// Applies all received orders as one batch, then answers queries: a read sees everything ordered before it.
     fn work_off(
         &mut self,
         first: Option<Order>,
@@ -335,7 +335,7 @@ impl<S: Store> StoreThread<S> {
         }
     }
 
-    /// Does something with the store, unless it has failed before. Only the first failure is told.
+    /// Calls the store, unless it has failed before. Only the first failure is reported.
     fn attempt<T>(&mut self, act: impl FnOnce(&S) -> Result<T>) -> Option<T> {
         if self.failed.is_some() {
             return None;
@@ -353,5 +353,5 @@ impl<S: Store> StoreThread<S> {
     }
 }
 
-/// How often the thread wakes when there is nothing to do.
+/// How often the thread wakes when it has nothing to do.
 const IDLE: Duration = Duration::from_secs(3_600);

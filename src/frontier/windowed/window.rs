@@ -1,4 +1,5 @@
-//! Window: the part of one domain's queue that is in memory, and what is known of the rest. Knows no store and no loans.
+//! Window: the part of one domain's queue that is in memory, and what is known of the rest. Knows no store and no
+//! leases.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
@@ -12,40 +13,40 @@ struct Delayed {
     entry: Entry,
 }
 
-/// One domain's queue, of which the first entries are in memory.
+/// One domain's queue, with its first entries in memory.
 ///
-/// Every entry that is only in the store stands at or behind `floor`. So an entry in memory before `floor` is the next.
+/// Every entry that is only in the store is at or after `floor`, so an entry in memory before `floor` is the next one.
 #[derive(Debug, Default)]
 pub struct Window {
     ready: BinaryHeap<Reverse<Entry>>,
     delayed: BinaryHeap<Reverse<Delayed>>,
-    /// `None` where all that waits is in memory.
+    /// `None` if all waiting entries are in memory.
     floor: Option<Place>,
     reading: Option<Box<Reading>>,
-    /// Entries in the store: waiting, or lent.
+    /// Entries in the store: waiting or leased.
     pub stored: u64,
-    /// Entries that are lent.
+    /// Leased entries.
     pub lent: u64,
     /// Whether the number of entries has changed since the last commit.
     pub touched: bool,
 }
 
-/// What has changed since the store was asked for more, and may be missing in its answer.
+/// Changes since a read from the store began, which its result may not include.
 #[derive(Debug, Default)]
 struct Reading {
-    /// Entries that are gone: the answer may hold them still.
+    /// Entries removed since; the result may still contain them.
     removed: HashSet<u64>,
-    /// The first entry that was left to the store: the answer may not hold it yet.
+    /// The first entry left to the store since; the result may not contain it yet.
     floor: Option<Place>,
 }
 
 impl Window {
-    /// Creates the window of a queue that is wholly in the store.
+    /// Creates the window of a queue that is entirely in the store.
     pub fn stored(stored: u64) -> Self {
         Self { floor: Some(Place::FIRST), stored, ..Self::default() }
     }
 
-    /// Tells whether a new entry can be kept in memory beside fewer than `max` others.
+    /// Tells whether a new entry can be kept in memory, with fewer than `max` others.
     pub fn takes(&self, place: Place, max: usize) -> bool {
         self.ready.len() < max && self.floor.is_none_or(|floor| place < floor)
     }
@@ -58,7 +59,7 @@ impl Window {
         }
     }
 
-    /// Leaves an entry to the store.
+    /// Records an entry that is only in the store.
     pub fn leave_in_store(&mut self, place: Place) {
         lower(&mut self.floor, Some(place));
         if let Some(reading) = &mut self.reading {
@@ -66,7 +67,7 @@ impl Window {
         }
     }
 
-    /// Moves what has waited out its delay to the others.
+    /// Moves entries whose delay has passed to the others.
     pub fn wake(&mut self, now: Instant) {
         while self.delayed.peek().is_some_and(|Reverse(first)| first.until <= now) {
             if let Some(Reverse(delayed)) = self.delayed.pop() {
@@ -75,7 +76,7 @@ impl Window {
         }
     }
 
-    /// Tells whether the first entry is in memory and need not wait.
+    /// Tells whether the first entry is in memory and may be leased now.
     pub fn can_pop(&self) -> bool {
         match (self.ready.peek(), self.floor) {
             (Some(Reverse(first)), Some(floor)) => first.place < floor,
@@ -84,24 +85,24 @@ impl Window {
         }
     }
 
-    /// Takes the first entry out, if it is in memory and need not wait.
+    /// Removes and returns the first entry, if it is in memory and may be leased now.
     pub fn pop(&mut self) -> Option<Entry> {
         if self.can_pop() { self.ready.pop().map(|Reverse(first)| first) } else { None }
     }
 
-    /// Takes out at most so many of those in memory, whether they have to wait or not.
+    /// Removes at most `max` entries in memory, delayed or not.
     pub fn take_any(&mut self, max: usize) -> Vec<Entry> {
         let delayed = |queue: &mut Self| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry);
         let next = || self.ready.pop().map(|Reverse(entry)| entry).or_else(|| delayed(self));
         std::iter::from_fn(next).take(max).collect()
     }
 
-    /// Tells whether something waits, here or in the store.
+    /// Tells whether entries wait, in memory or in the store.
     pub fn has_waiting(&self) -> bool {
         self.waiting() > 0
     }
 
-    /// Returns how many entries wait, here or in the store.
+    /// Returns how many entries wait, in memory or in the store.
     pub fn waiting(&self) -> u64 {
         self.stored.saturating_sub(self.lent)
     }
@@ -111,35 +112,35 @@ impl Window {
         self.floor.is_some()
     }
 
-    /// Returns how many entries in memory need not wait.
+    /// Returns how many entries in memory may be leased now.
     pub fn ready(&self) -> usize {
         self.ready.len()
     }
 
-    /// Returns how many entries wait for a later time.
+    /// Returns how many entries are delayed.
     pub fn delayed(&self) -> usize {
         self.delayed.len()
     }
 
-    /// Returns when the next of those has waited long enough.
+    /// Returns when the next delay ends.
     pub fn wakes_at(&self) -> Option<Instant> {
         self.delayed.peek().map(|Reverse(first)| first.until)
     }
 
-    /// Begins to read; returns where from, `None` where there is nothing to read or the store was asked already.
+    /// Begins a read; returns its start, or `None` if there is nothing to read or a read is in progress.
     pub fn begin_reading(&mut self) -> Option<Place> {
         let from = self.floor.filter(|_| self.reading.is_none())?;
         self.reading = Some(Box::default());
         Some(from)
     }
 
-    /// Tells whether the store was asked and has not answered.
+    /// Tells whether a read is in progress.
     pub fn is_reading(&self) -> bool {
         self.reading.is_some()
     }
 
-    /// Takes in what was read up to `next`, `None` for the end of the queue. `choose` gets the entries that are gone since
-    /// the question, and returns those to keep in memory.
+    /// Ends a read that returned entries up to `next`, or `None` for the end of the queue. `choose` gets the entries
+    /// removed since the read began, and returns those to keep in memory.
     pub fn end_reading(
         &mut self,
         next: Option<Place>,
@@ -153,7 +154,7 @@ impl Window {
         lower(&mut self.floor, reading.floor);
     }
 
-    /// Notes that an entry is gone.
+    /// Records the removal of an entry.
     pub fn removed(&mut self, age: u64) {
         if let Some(reading) = &mut self.reading {
             reading.removed.insert(age);
@@ -161,7 +162,7 @@ impl Window {
     }
 }
 
-/// Lowers a floor to a place; `None` is behind every place.
+/// Lowers a floor to a place; `None` is after every place.
 fn lower(floor: &mut Option<Place>, to: Option<Place>) {
     *floor = match (*floor, to) {
         (Some(floor), Some(to)) => Some(floor.min(to)),

@@ -1,4 +1,5 @@
-//! Create: a new store, made aside and then given its name, so that a kill at any instant leaves a whole one or none.
+//! Create: makes a new store under another name and then renames it, so that a kill at any instant leaves a complete
+//! store or none.
 
 use std::{fs, io, path::Path};
 
@@ -8,10 +9,10 @@ use crate::error::{Error, Result};
 /// The folder of the store in a state's directory.
 pub(super) const STORE: &str = "store";
 
-/// The folder of a store that is being made. One that is found was left by a process that was killed over it.
+/// The folder of an unfinished store. An existing one was left by a killed process.
 const UNFINISHED: &str = "store.new";
 
-/// Makes a store where none is. The caller holds the directory's lock.
+/// Creates a store if there is none. The caller holds the directory's lock.
 ///
 /// # Errors
 /// The directory cannot be written.
@@ -24,7 +25,7 @@ pub(super) fn ensure(dir: &Path) -> Result<()> {
     let store = FjallStore::open_database(dir, &unfinished, None)?;
     store.write_schema()?;
     store.sync()?;
-    // Closed first: the store goes by the names of its files.
+    // Closed before renaming: the store refers to its files by path.
     drop(store);
     fs::rename(&unfinished, &finished).map_err(|source| Error::file(&finished, source))
 }

@@ -1,10 +1,10 @@
-//! Keys: how rows are named, so that the database sorts them as the frontier needs them. Knows no values.
+//! Keys: the keys of rows, which sort as the frontier needs them. Knows no values.
 
 use crate::{domain::Domain, frontier::windowed::entry::Place};
 
 /// How many entries a domain has.
 pub(super) const WAITING: u8 = b'w';
-/// What is remembered of a domain.
+/// The history of a domain.
 pub(super) const HISTORY: u8 = b'p';
 /// A seed whose host is in the scope.
 pub(super) const INCLUDED: u8 = b'i';
@@ -13,7 +13,7 @@ pub(super) const ROBOTS: u8 = b'r';
 /// A request that failed for good.
 pub(super) const DEAD: u8 = b'd';
 
-/// The length goes first, so that no domain's key begins another's.
+/// The length comes first, so that no domain's key is a prefix of another's.
 pub(super) fn queue_key(domain: &Domain, place: Place) -> Vec<u8> {
     let name = domain.as_str().as_bytes();
     let length = u16::try_from(name.len()).unwrap_or(u16::MAX);

@@ -1,4 +1,4 @@
-//! Lock: lets one process at a time have a directory. Knows nothing of what is in it.
+//! Lock: lets one process at a time use a directory. Does not know its content.
 
 use std::{
     fs::{File, Metadata, OpenOptions},
@@ -8,10 +8,10 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// Holds the directory for this process. The system lets go of it when the process ends, however it does.
+/// Locks the directory for this process. The system releases the lock when the process ends, in any way.
 ///
 /// # Errors
-/// Another process holds the directory, or its lock is not a plain file: a link may lead to a file of somebody else.
+/// Another process holds the lock, or the lock file is not a regular file: a link might lead to someone else's file.
 pub(super) fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("lock");
     let mut file = open(&path)?;
@@ -30,7 +30,7 @@ pub(super) fn lock(dir: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Creates the file, or opens the one that is there. Nothing is written before it is known to be no link.
+/// Creates or opens the lock file. Nothing is written before it is known not to be a link.
 fn open(path: &Path) -> Result<File> {
     let refuse = |source| Error::file(path, source);
     let options = || {
@@ -38,7 +38,7 @@ fn open(path: &Path) -> Result<File> {
         options.read(true).write(true);
         options
     };
-    // `create_new` follows no link, not even one that leads nowhere.
+    // `create_new` does not follow links, not even dangling ones.
     match options().create_new(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         created => return created.map_err(refuse),
@@ -49,7 +49,7 @@ fn open(path: &Path) -> Result<File> {
         return Err(not_a_file());
     }
     let file = options().open(path).map_err(refuse)?;
-    // The name may have become a link between the two calls; then it is another file that was opened.
+    // If the name became a link between the two calls, another file was opened.
     if is_same_and_only(&named, &file.metadata().map_err(refuse)?) { Ok(file) } else { Err(not_a_file()) }
 }
 

@@ -1,9 +1,9 @@
 //! The driver for fjall, an embedded LSM tree: a state in a directory. The only folder that names the crate.
 //!
-//! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → when it was last taken in) and
-//! `meta` (all else, each kind of key with its own first byte). A batch over all three is stored whole or not at all. What
-//! a later version keeps beside them goes to `meta` too: a process that is killed while it adds a keyspace to a store
-//! leaves a store that does not open again.
+//! Three keyspaces: `queue` (domain, place → attempts, delay, request), `seen` (fingerprint → last admission) and
+//! `meta` (all else, each kind of key with its own first byte). A batch over all three is stored atomically. Whatever a
+//! later version adds must go to `meta` too: if a process is killed while it adds a keyspace, the store does not open
+//! again.
 
 mod create;
 mod keys;
@@ -43,19 +43,19 @@ use crate::{
     request::Request,
 };
 
-/// Opens the frontier in a directory, or creates it, and tells what it knew.
+/// Opens or creates the frontier in a directory, and returns what it contained.
 ///
 /// # Errors
-/// Another process holds the directory, it is damaged or of another version, it cannot be written, or a setting is
-/// another one that cannot change.
+/// Another process holds the directory; it is damaged, of another version, or not writable; or a setting has changed
+/// that must not.
 pub fn open(dir: &Path, opening: Opening) -> Result<Opened> {
     windowed::open(FjallStore::open(dir)?, opening)
 }
 
-/// Opens the state in a directory that no crawl uses, to look at it or to change it.
+/// Opens the state in a directory that no crawl uses, to inspect or change it.
 ///
 /// # Errors
-/// There is none, a crawl runs with it, or it cannot be read.
+/// There is none, a crawl uses it, or it cannot be read.
 pub fn open_state(dir: &Path) -> Result<State> {
     if !dir.join(create::STORE).is_dir() {
         return Err(Error::store(dir, "there is none; name the directory that a crawl was given"));
@@ -63,31 +63,31 @@ pub fn open_state(dir: &Path) -> Result<State> {
     Ok(State::new(FjallStore::open(dir)?))
 }
 
-/// A directory, open and locked.
+/// An open, locked directory.
 pub struct FjallStore {
     dir: PathBuf,
     database: Database,
     queue: Keyspace,
     seen: Keyspace,
     meta: Keyspace,
-    /// Held as long as the directory is open; `None` where the caller holds it.
+    /// The lock, held while the directory is open; `None` if the caller holds it.
     _lock: Option<File>,
 }
 
-/// Counted up when what an earlier version wrote cannot be read any more.
+/// Incremented when data of earlier versions can no longer be read.
 const SCHEMA: u32 = 1;
 
-/// Blocks of the store that are kept in memory.
+/// The size of the block cache.
 const CACHE: u64 = 48 << 20;
 
-/// The most that each keyspace gathers in memory before it is written in order. Larger is faster, and longer to read
-/// back after a crash.
+/// The most that each keyspace buffers in memory before writing sorted files. More is faster, but slower to recover
+/// after a crash.
 const MAX_MEMTABLE: u64 = 16 << 20;
 
-/// The most that is read back after a crash: what the store allows at least is 64 MiB.
+/// The most that is replayed after a crash; 64 MiB is the least that fjall allows.
 const MAX_JOURNAL: u64 = 64 << 20;
 
-/// Bytes before the JSON of a stored request: attempts, delay.
+/// The length of the header before the JSON of a stored request: attempts, delay.
 const HEADER: usize = 12;
 
 const SCHEMA_KEY: &[u8] = b"version";
@@ -95,10 +95,10 @@ const COUNTERS_KEY: &[u8] = b"k";
 const SETTINGS_KEY: &[u8] = b"s";
 
 impl FjallStore {
-    /// Opens the directory, or creates it.
+    /// Opens or creates the directory.
     ///
     /// # Errors
-    /// It is held by another process, damaged, of a later version, or cannot be written.
+    /// Another process holds it, or it is damaged, of a later version, or not writable.
     pub fn open(dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(|source| Error::file(dir, source))?;
         let lock = lock(dir)?;
@@ -114,8 +114,8 @@ impl FjallStore {
             let database = Database::builder(database)
                 .cache_size(CACHE)
                 .max_journaling_size(MAX_JOURNAL)
-                // One merges runs while the other writes full memtables. With one alone they grew as long as a merge
-                // lasted (measured: 250 MiB, and commits that took 14 s).
+                // One thread compacts while the other flushes full memtables. With a single thread, memtables grew
+                // while a compaction lasted (measured: 250 MiB, and commits that took 14 s).
                 .worker_threads(2)
                 .open()?;
             let options = || KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE);
@@ -126,7 +126,7 @@ impl FjallStore {
             let meta = database.keyspace("meta", || options().max_memtable_size(MAX_MEMTABLE / 2))?;
             Ok((database, queue, seen, meta))
         };
-        // The store asserts what it believes of its files; a damaged one can break that.
+        // fjall asserts the consistency of its files, so damaged ones can make it panic.
         let opened = std::panic::catch_unwind(open).map_err(|panic| damaged(&windowed::message_of(&*panic)))?;
         let (database, queue, seen, meta) = opened.map_err(|error| damaged(&error))?;
         Ok(Self { dir: dir.to_owned(), database, queue, seen, meta, _lock: lock })
@@ -148,7 +148,7 @@ impl FjallStore {
         self.meta.insert(SCHEMA_KEY, to_json(&SCHEMA)?).map_err(|error| self.damaged(&error))
     }
 
-    /// Brings all that is in the journal to where it is read from.
+    /// Moves everything from the journal to the sorted files.
     #[cfg(test)]
     pub fn flush(&self) {
         for keyspace in [&self.queue, &self.seen, &self.meta] {

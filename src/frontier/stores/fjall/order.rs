@@ -1,4 +1,4 @@
-//! Order: which row each change of a batch concerns, and the changes sorted by it. Knows no database.
+//! Order: the row of each change in a batch, and the changes sorted by row. Knows no database.
 
 use super::keys::{HISTORY, INCLUDED, ROBOTS, dead_key, meta_key, queue_key};
 use crate::frontier::windowed::store::Change;
@@ -33,7 +33,7 @@ impl Target {
     }
 }
 
-/// Sorts changes by their rows, because sorted keys are stored faster, and keeps only the last of several for one row.
+/// Sorts changes by row, since sorted keys are stored faster, and keeps only the last of several for one row.
 pub(super) fn in_order(changes: Vec<Change>) -> impl Iterator<Item = (Vec<u8>, Change)> {
     let mut changes: Vec<_> = changes.into_iter().map(|change| (Target::of(&change), change)).collect();
     changes.sort_by(|(left, _), (right, _)| left.cmp(right));

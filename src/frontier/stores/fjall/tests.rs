@@ -1,4 +1,4 @@
-//! A state of an earlier version, and what a store keeps beside queues.
+//! A state of an earlier version, and the data that a store keeps in addition to queues.
 
 use std::{
     fs,
@@ -14,8 +14,8 @@ use crate::{
     recrawl::Recrawl,
 };
 
-/// Forty requests taken in, of which two are done, one failed for good and one was given back with a delay, as the first
-/// version with a state (schema 1, three keyspaces, no `identity` among the settings) stored them.
+/// A state as written by the first version (schema 1, three keyspaces, no `identity` among the settings): forty
+/// requests, of which two are done, one failed for good and one was given back with a delay.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-schema-1");
 
 fn copied_fixture() -> tempfile::TempDir {
@@ -30,7 +30,7 @@ fn copied_fixture() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     copy(Path::new(FIXTURE), dir.path());
     for keyspace in 0..4 {
-        // An empty folder is in no repository.
+        // Version control does not keep empty folders.
         fs::create_dir_all(dir.path().join(format!("store/keyspaces/{keyspace}/tables"))).unwrap();
     }
     dir
@@ -41,7 +41,7 @@ fn opening(settings: &[(&'static str, &str)]) -> Opening {
     Opening { settings, ..Opening::new(Recrawl::default(), Instant::now()) }
 }
 
-/// The next lease, waiting for the store where it has to read.
+/// Leases the next request, waiting for the store if necessary.
 fn lease(frontier: &mut dyn Frontier, domain: &Domain) -> Leased {
     for _ in 0..10_000 {
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! What is told of a directory, sound and damaged, and what is saved of it.
+//! What is reported of sound and damaged directories, and what is recovered from them.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ fn tiny(dir: &Path, recrawl: Recrawl, now: Instant) -> Tiny {
     crate::frontier::windowed::testing::tiny(FjallStore::open(dir).unwrap(), Opening::new(recrawl, now)).unwrap().0
 }
 
-/// A state of which two pages are done and one has failed, and whose ledger says so.
+/// Stores a state in which two pages are done and one has failed, with a matching ledger.
 fn stored(dir: &Path) {
     let mut frontier = tiny(dir, Recrawl::default(), Instant::now());
     let domain = Domain::new("e.org");
