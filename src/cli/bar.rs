@@ -1,4 +1,4 @@
-//! Bar: the one progress bar that may stand on stderr, and the way to write above it. Knows nothing of what it shows.
+//! Bar: the single progress bar on stderr, and the way to write above it. Does not know what it shows.
 
 use std::{
     io,
@@ -9,24 +9,24 @@ use indicatif::ProgressBar;
 
 use super::terminal;
 
-/// The bar that is shown now. It is global because the library's warnings come from any thread.
+/// The bar that is currently shown. Global, because the library's warnings come from any thread.
 static STANDING: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 fn standing() -> MutexGuard<'static, Option<ProgressBar>> {
     STANDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A bar on stderr, for as long as this lives.
+/// A bar on stderr, shown until this is dropped.
 pub struct Bar(ProgressBar);
 
 impl Bar {
-    /// Puts a bar there.
+    /// Shows a bar.
     pub fn put(bar: ProgressBar) -> Self {
         *standing() = Some(bar.clone());
         Self(bar)
     }
 
-    /// Returns it, to be changed.
+    /// Returns the bar for updates.
     pub fn get(&self) -> &ProgressBar {
         &self.0
     }
@@ -39,7 +39,7 @@ impl Drop for Bar {
     }
 }
 
-/// Writes to stderr above the bar, if there is one: the bar is cleared first and drawn again after.
+/// Writes to stderr above the bar, if there is one: the bar is cleared first and redrawn afterwards.
 pub fn above<T>(write: impl FnOnce() -> T) -> T {
     let bar = standing().clone();
     match bar {
@@ -48,7 +48,7 @@ pub fn above<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Stderr, above the bar, with control characters escaped.
+/// Stderr above the bar, with control characters escaped.
 pub struct Stderr;
 
 impl io::Write for Stderr {
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal that keeps what is done to it.
+    /// A terminal that records its input.
     #[derive(Clone, Debug, Default)]
     struct Screen(Arc<Mutex<Vec<String>>>);
 
@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    /// A warning that a robots file is waited for stood behind the bar, on its line.
+    /// Regression: a warning about a robots file was printed behind the bar, on the same line.
     #[test]
     fn what_is_said_meanwhile_has_a_line_of_its_own_and_the_bar_stands_below_it() {
         let screen = Screen::default();

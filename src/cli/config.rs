@@ -1,4 +1,4 @@
-//! Config: the settings of a crawl as a TOML file, and how the options of the command line replace them.
+//! Config: the settings of a crawl from a TOML file, overridden by command line options.
 
 use std::{
     collections::BTreeMap,
@@ -60,24 +60,24 @@ pub struct Config {
     transport: TransportSettings,
 }
 
-/// Everything that `crawl` is told, checked as far as that is possible without the network.
+/// All settings of `crawl`, checked as far as possible without the network.
 #[derive(Debug)]
 pub struct Order {
-    /// The URLs to begin with.
+    /// The seeds.
     pub seeds: Vec<Url>,
     /// The User-Agent.
     pub user_agent: String,
     /// The library's settings.
     pub settings: Settings,
-    /// The fields that are selected from each page.
+    /// The fields selected from each page.
     pub select: Vec<Select>,
-    /// Whether links that are marked as not to be followed are left out.
+    /// Whether links marked `nofollow` are skipped.
     pub respect_nofollow: bool,
-    /// Where pages go; `None` is stdout.
+    /// The file for pages; `None` for stdout.
     pub output: Option<PathBuf>,
-    /// Whether texts that a spreadsheet would take for formulas are escaped in CSV.
+    /// Whether CSV texts that a spreadsheet would evaluate as formulas are escaped.
     pub escape_formulas: bool,
-    /// Where the summary goes as JSON.
+    /// The file for the JSON summary.
     pub summary: Option<PathBuf>,
 }
 
@@ -85,7 +85,7 @@ impl Config {
     /// Reads a file.
     ///
     /// # Errors
-    /// It cannot be read, or says something that is no setting: the line and what to write are named.
+    /// It cannot be read, or has an invalid setting: the message names the line and what to write.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = fs::read_to_string(path).map_err(|error| unreadable("--config", path, &error))?;
         toml::from_str(&text).map_err(|error| {
@@ -102,17 +102,17 @@ impl Config {
         })
     }
 
-    /// Replaces the settings of the file by the options that are given.
+    /// Overrides the file's settings by the given options.
     ///
     /// # Errors
-    /// Something is wrong or missing, or a seed is an address that may not be connected to.
+    /// A setting is invalid or missing, or a seed is an address that must not be connected to.
     pub fn with(mut self, options: CrawlOptions) -> Result<Order, Failure> {
         let mut seeds = options.urls.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
         if let Some(path) = &options.seeds {
             seeds.extend(seeds::read(path, options.skip_bad_seeds)?);
         }
         if seeds.is_empty() {
-            // Seeds of the command line replace the file's.
+            // Seeds on the command line replace the file's.
             seeds = self.seeds.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
         }
         if seeds.is_empty() {
@@ -123,11 +123,11 @@ impl Config {
 
         let politeness = &mut self.politeness;
         if options.rate.is_some() || options.delay.is_some() {
-            // The command line's pace replaces all of the file's, or the strictest of them would hold.
+            // The pace on the command line replaces all of the file's, otherwise the strictest would hold.
             (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
         }
         if options.rate.is_some() || options.delay.is_some() || options.per_domain.is_some() {
-            // The file's overrides would win over the command line for their domains.
+            // Otherwise the file's overrides would win over the command line for their domains.
             politeness.overrides.clear();
         }
         put(&mut politeness.per_domain, options.per_domain);
@@ -203,7 +203,7 @@ impl Config {
     }
 }
 
-/// The key that serde refuses, by its message.
+/// Extracts the unknown key from serde's message.
 fn unknown_key(message: &str) -> Option<&str> {
     Some(message.strip_prefix("unknown field `")?.split_once('`')?.0)
 }
@@ -224,17 +224,17 @@ fn find(tables: &Value, key: &str) -> Option<String> {
 }
 
 impl Network {
-    /// Replaces the transport's settings by the options that are given.
+    /// Overrides the transport's settings by the given options.
     ///
     /// # Errors
-    /// A file of certificates cannot be read.
+    /// A certificate file cannot be read.
     pub fn over(&self, mut transport: TransportSettings) -> Result<TransportSettings, Failure> {
         transport.guard.allow_private |= self.allow_private;
         transport.guard.allow.extend(&self.allow_address);
-        // The later of two rules for one host holds.
+        // Of two rules for one host the later wins.
         transport.resolve.extend(self.resolve.iter().cloned());
         if !self.proxy.is_empty() {
-            // The command line's proxies replace the file's.
+            // Proxies on the command line replace the file's.
             transport.proxies.via = self.proxy.iter().map(ProxyUrl::new).collect();
         }
         transport.proxies.from_env |= self.proxy_env;
@@ -247,7 +247,7 @@ impl Network {
         put(&mut transport.body.max_bytes, self.max_body);
         let TlsSettings { ca_files, client_certificates, .. } = &transport.tls;
         if !ca_files.is_empty() || !client_certificates.is_empty() {
-            // Read here too, since the library's error does not say whether a file was to be read or written.
+            // Also read here, since the library's error does not say whether a file was to be read or written.
             Tls::new(&transport.tls).map_err(|error| match error {
                 Error::File { path, source } => {
                     let option = if ca_files.contains(&path) { "--ca" } else { "client_certificates:" };
@@ -261,7 +261,7 @@ impl Network {
 }
 
 impl Identity {
-    /// Falls back on the file's values.
+    /// Uses the file's values where no option is given.
     fn or(self, contact: Option<String>, user_agent: Option<String>) -> Self {
         if self.contact.is_some() || self.user_agent.is_some() { self } else { Self { contact, user_agent } }
     }
@@ -269,7 +269,7 @@ impl Identity {
     /// Returns the User-Agent.
     ///
     /// # Errors
-    /// There is no contact, and not every URL is this machine's own.
+    /// There is no contact, and not every URL is on this machine.
     pub fn user_agent(&self, urls: &[Url]) -> Result<String, Failure> {
         let name = concat!("actix-crawler/", env!("CARGO_PKG_VERSION"));
         let at_home = urls.iter().all(user_agent::is_loopback);
@@ -298,7 +298,7 @@ impl Identity {
     }
 }
 
-/// Refuses URLs whose host is an address that may not be connected to. Names are resolved later, and their addresses are
+/// Refuses URLs whose host is an address that must not be connected to. Names are resolved later, and their addresses
 /// checked then.
 ///
 /// # Errors
@@ -321,10 +321,10 @@ pub fn refuse_private(urls: &[Url], guard: &AddressGuard) -> Result<(), Failure>
     Ok(())
 }
 
-/// Refuses `-` where only files are written.
+/// Refuses `-` for options that write files only.
 ///
 /// # Errors
-/// Says so.
+/// The path is `-`.
 pub fn refuse_stdout(option: &str, path: Option<&Path>) -> Result<(), Failure> {
     match path {
         Some(path) if path.as_os_str() == "-" => Err(Failure::usage(format!(
@@ -345,7 +345,7 @@ fn refuse_shared(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says that a file that an option names cannot be read.
+/// Creates the error for a file of an option that cannot be read.
 pub fn unreadable(option: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("{option} {} cannot be read: {error}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! `crawl`: from URLs to a line or record for each page, and the summary.
+//! `crawl`: writes a line or record for each page found from the given URLs, and the summary.
 
 use std::io::{self, Write};
 
@@ -23,10 +23,10 @@ use super::{
     watch::{Signals, Watch},
 };
 
-/// Crawls.
+/// Runs the command.
 ///
 /// # Errors
-/// It cannot run, or not to its end.
+/// The crawl cannot start, or cannot finish.
 pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
     let config = options.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     let mode = options.progress;
@@ -61,7 +61,7 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
     Ok(Exit::of(&report))
 }
 
-/// The option that says what answers are kept for.
+/// Returns the option that set the purpose of stored responses.
 fn option_of(store: &ResponseStoreSettings) -> &'static str {
     match store.purpose {
         Purpose::Cache => "--cache",
@@ -70,11 +70,11 @@ fn option_of(store: &ResponseStoreSettings) -> &'static str {
     }
 }
 
-/// Prints the summary: on stderr where stdout is for pages.
+/// Prints the summary: on stderr if stdout is for pages.
 fn tell(report: &Report, pages_on_stdout: bool) {
     let text = in_options(&report.to_string());
     let text = terminal::escape(&text);
     let told = if pages_on_stdout { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
-    // The reader of the summary has gone, and there is nobody else to tell.
+    // The reader of the summary has gone, so the failure cannot be reported.
     drop(told);
 }

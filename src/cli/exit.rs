@@ -1,4 +1,4 @@
-//! Exit: the codes that the process ends with, and the one line that says why a command failed.
+//! Exit: the exit codes of the process, and the one-line error of a failed command.
 
 use std::{
     fmt::Display,
@@ -14,16 +14,16 @@ use actix_crawler::{
 
 use super::terminal;
 
-/// How the process ends. Each command's help lists those that are its own.
+/// The exit code. Each command's help lists its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All is well.
+    /// Success.
     Well = 0,
-    /// The crawl could not run, or not to its end.
+    /// The crawl could not start, or could not finish.
     NotRun = 1,
-    /// The command line or the configuration is wrong; nothing was fetched.
+    /// The command line or the configuration is invalid; nothing was fetched.
     Usage = 2,
-    /// The crawl has finished, and some pages failed.
+    /// The crawl has finished, but some pages failed.
     FailedPages = 3,
     /// The ledger does not add up: some URL is unaccounted for.
     Ledger = 4,
@@ -31,7 +31,7 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-/// The codes of `crawl` as its help tells them.
+/// The codes of `crawl`, for its help.
 pub const OF_CRAWL: &str = "\
 Exit codes:
     0  the crawl has finished, and every page ended well
@@ -103,21 +103,21 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why the process could not do what was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
-    /// One line; empty where the reader of the output has gone.
+    /// One line; empty if the reader of the output has gone.
     message: String,
 }
 
 impl Failure {
-    /// What was asked for is wrong; `message` says what to write instead.
+    /// The request is invalid; `message` says what to write instead.
     pub fn usage(message: impl Display) -> Self {
         Self { exit: Exit::Usage, message: message.to_string() }
     }
 
-    /// What was asked for cannot be done; `message` says what to change.
+    /// The request cannot be carried out; `message` says what to change.
     pub fn not_run(message: impl Display) -> Self {
         Self { exit: Exit::NotRun, message: message.to_string() }
     }
@@ -127,17 +127,17 @@ impl Failure {
         Self { exit: Exit::NotRun, message: String::new() }
     }
 
-    /// What was asked for was asked, and failed.
+    /// The request was carried out and failed.
     pub fn failed(message: impl Display) -> Self {
         Self { exit: Exit::FailedPages, message: message.to_string() }
     }
 
-    /// The crawl was interrupted, and `message` says what was left undone.
+    /// The command was interrupted; `message` says what was left undone.
     pub fn interrupted(message: impl Display) -> Self {
         Self { exit: Exit::Interrupted, message: message.to_string() }
     }
 
-    /// Says it on stderr and returns the code.
+    /// Prints the message on stderr and returns the code.
     pub fn report(self) -> ExitCode {
         if !self.message.is_empty() {
             eprintln!("error: {}", terminal::escape(&one_line(&in_options(&self.message))));
@@ -161,7 +161,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// An output cannot be written to.
+    /// An output cannot be written.
     pub fn unwritable(option: &str, path: &Path, source: &io::Error) -> Self {
         let name = path.display();
         Self::not_run(match WANT_FOLDERS.contains(&option) {
@@ -172,7 +172,7 @@ impl Failure {
         })
     }
 
-    /// What the library says of a file, with the option that named it.
+    /// Adds to the library's error about a file the option that named it.
     pub fn naming(error: Error, outputs: &[(&str, Option<PathBuf>)]) -> Self {
         if let Error::File { path, source } = &error {
             for (option, output) in outputs {
@@ -185,10 +185,10 @@ impl Failure {
     }
 }
 
-/// These options name directories.
+/// Options that name directories.
 const WANT_FOLDERS: [&str; 5] = ["--state", "--cache", "--record", "--replay", "--save-dir"];
 
-/// The option that sets a setting of the transport.
+/// Returns the option for a setting of the transport.
 fn option_of(setting: &str) -> Option<&'static str> {
     match setting {
         "resolve" => Some("--resolve"),
@@ -200,13 +200,13 @@ fn option_of(setting: &str) -> Option<&'static str> {
     }
 }
 
-/// Names options where the library's messages name methods beside them.
+/// Replaces method names by option names in the library's messages.
 pub fn in_options(text: &str) -> String {
     let text = text.replace("allow_private(), or --allow-private on the command line,", "--allow-private");
     text.replace("allow_address() or --allow-address", "--allow-address")
 }
 
-/// Keeps the first paragraphs of clap's message, which say what is wrong; the others say how to get help.
+/// Keeps the first paragraphs of clap's message, which say what is wrong; the others describe how to get help.
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Self {
         let text = error.to_string();
@@ -214,7 +214,7 @@ impl From<clap::Error> for Failure {
         let what = what.split("\n\nFor more information").next().unwrap_or(what);
         let what = what.trim_start_matches("error: ");
         match what.split_once("tip: to pass '") {
-            // clap advises to write it as an argument.
+            // clap suggests passing it as an argument.
             Some((what, _)) => {
                 Self::usage(format!("{}; if it is the value of an option, write --option=VALUE", what.trim_end()))
             }

@@ -1,4 +1,4 @@
-//! `fetch`: one request, and the response as it came.
+//! `fetch`: sends one request and prints the response.
 
 use std::{
     fs::File,
@@ -16,10 +16,10 @@ use super::{
     options::FetchOptions,
 };
 
-/// Fetches one URL.
+/// Runs the command.
 ///
 /// # Errors
-/// No whole response came, or the body cannot be written.
+/// No complete response came, or the body cannot be written.
 pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     let url = parse_url(&options.url)?;
     let transport = options.network.over(TransportSettings::default())?;
@@ -58,8 +58,8 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     Ok(if (200..400).contains(&response.status()) { Exit::Well } else { Exit::FailedPages })
 }
 
-/// Opens a file before anything is asked for, so that it is known to be writable. It keeps what it has until the response
-/// is there.
+/// Opens a file before anything is requested, to know that it is writable. Its content is kept until the response has
+/// come.
 fn open(path: &Path) -> Result<(&Path, File), Failure> {
     let file = File::options().write(true).create(true).truncate(false).open(path);
     file.map(|file| (path, file)).map_err(|error| Failure::unwritable("-o", path, &error))
@@ -86,7 +86,7 @@ fn reason(status: u16) -> String {
 /// Writes to stdout.
 ///
 /// # Errors
-/// It cannot be written, or nobody reads it any more.
+/// It cannot be written, or its reader has gone.
 pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {

@@ -1,4 +1,4 @@
-//! The command line: one file a command, and what they share.
+//! The command line: one file for each command, and what they share.
 
 mod bar;
 mod config;
@@ -30,7 +30,7 @@ use self::{
     options::{Cli, Command},
 };
 
-/// Reads the command line, does what it says, and returns the code to exit with.
+/// Parses the command line, runs the command, and returns the exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::read() {
         Ok(cli) => cli,
@@ -39,7 +39,7 @@ pub fn run() -> ExitCode {
             return Exit::Usage.into();
         }
         Err(error) if error.use_stderr() => return Failure::from(error).report(),
-        // Help and version are no errors.
+        // Help and version are not errors.
         Err(help) => return help.print().map_or(Exit::NotRun, |()| Exit::Well).into(),
     };
     warn_on_stderr();
@@ -54,8 +54,8 @@ pub fn run() -> ExitCode {
     done.map_or_else(|failure| failure.report(), ExitCode::from)
 }
 
-/// What is shown of the library's events: errors, and which robots files are waited for, since all pages of an origin
-/// wait with its own.
+/// The library's events that are shown: errors, and warnings about robots files, since all pages of an origin wait for
+/// its file.
 const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn";
 
 /// Shows the library's warnings on stderr. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
@@ -71,7 +71,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Waits for a future on this thread.
+/// Runs a future on this thread.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::not_run(format!("the system refuses a runtime: {error}")))?;

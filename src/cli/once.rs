@@ -1,5 +1,5 @@
-//! Once: the client of commands that make single requests by hand. The same throttled client as everything else uses, at
-//! the default pace; what it is answered is shown as it came.
+//! Once: the client for commands that send single requests. It is the throttled client at the default pace; responses
+//! are shown unchanged.
 
 use actix_crawler::{
     ThrottledClient,
@@ -14,10 +14,10 @@ use url::Url;
 
 use super::exit::Failure;
 
-/// Creates a client that tries once, and returns redirects and refusals like any other response.
+/// Creates a client that does not retry, and returns redirects and refusals like any other response.
 ///
 /// # Errors
-/// A setting is wrong.
+/// A setting is invalid.
 pub fn client(transport: TransportSettings, user_agent: String) -> Result<ThrottledClient, Failure> {
     let builder = ThrottledClient::builder(with_contact(user_agent))
         .politeness(Politeness::default())
@@ -30,15 +30,15 @@ pub fn client(transport: TransportSettings, user_agent: String) -> Result<Thrott
     Ok(builder.build()?)
 }
 
-/// Adds a contact to a user agent that has none. Only this machine may be asked without one, and its owner is known.
+/// Adds a placeholder contact to a user agent without one, which is allowed only for requests to this machine.
 pub fn with_contact(user_agent: String) -> String {
     if user_agent::check(&user_agent).is_ok() { user_agent } else { user_agent + " (+http://localhost/)" }
 }
 
-/// Asks for a URL.
+/// Requests a URL.
 ///
 /// # Errors
-/// No whole response came.
+/// No complete response came.
 pub async fn get(client: &ThrottledClient, url: &Url, headers: &[(String, String)]) -> Result<Response, Failure> {
     let request = headers.iter().fold(client.get(url), |request, (name, value)| request.header(name, value));
     request.send().await.map_err(|error| match error {

@@ -1,4 +1,4 @@
-//! Output: which of the library's writers the pages of `crawl` go to.
+//! Output: chooses the library's writer for the pages of `crawl`.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use actix_crawler::{
 
 use super::{exit::Failure, page::PageSpider};
 
-/// Where pages go, and in which format.
+/// The file and format for pages.
 pub enum Output {
     Lines(JsonLines),
     Csv(Csv),
 }
 
 impl Output {
-    /// Chooses the writer: CSV for a name that ends in .csv, JSON Lines for all others; `None` is stdout. With `append`,
-    /// pages are added to what is in the file.
+    /// Chooses the writer: CSV for a name that ends in .csv, JSON Lines for all others; `None` is stdout. With
+    /// `append`, pages are added to the file.
     pub fn new(path: Option<&Path>, append: bool, columns: Vec<String>, escape_formulas: bool) -> Self {
         let Some(path) = path else { return Self::Lines(JsonLines::stdout()) };
         if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv")) {
@@ -28,7 +28,7 @@ impl Output {
         Self::Csv(if escape_formulas { csv.escape_formulas() } else { csv })
     }
 
-    /// Makes it the pipeline of a crawl.
+    /// Adds it to a crawl as its pipeline.
     pub fn of(self, crawler: Crawler<PageSpider>) -> Crawler<PageSpider> {
         match self {
             Self::Lines(lines) => crawler.pipeline(lines),
@@ -37,7 +37,8 @@ impl Output {
     }
 }
 
-/// Ends quietly where the reader of the output has seen enough, as in `… | head`.
+/// Ends quietly if the reader of the output has closed it, as in `…
+/// head`.
 ///
 /// # Errors
 /// The reader has gone.

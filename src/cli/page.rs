@@ -1,4 +1,4 @@
-//! Page: the spider of `crawl`, and the item that it makes of each page. Knows no output.
+//! Page: the spider of `crawl`, and its item for each page. Knows no output.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use super::values::Select;
 
 /// Follows every link, and makes an item of each page, whatever its content type.
 pub struct PageSpider {
-    /// The fields that are selected from each page.
+    /// The fields selected from each page.
     pub select: Vec<Select>,
-    /// Whether links that are marked as not to be followed are left out.
+    /// Whether links marked `nofollow` are skipped.
     pub respect_nofollow: bool,
 }
 
@@ -28,8 +28,8 @@ pub struct Page(Vec<(String, Value)>);
 const FIELDS: [&str; 10] =
     ["url", "status", "depth", "parent", "title", "content_type", "bytes", "fetched_at", "elapsed", "links"];
 
-/// Returns the names of a page's fields: those of every page, then those that are selected. A selected field replaces the
-/// one of its name.
+/// Returns the names of a page's fields: the fixed ones, then the selected ones. A selected field replaces a fixed one
+/// of the same name.
 pub fn columns(select: &[Select]) -> Vec<String> {
     let own = FIELDS.iter().map(|field| (*field).to_owned());
     let selected = select.iter().filter(|select| !FIELDS.contains(&select.name.as_str()));
@@ -97,8 +97,8 @@ fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
     elements.iter().map(text).collect()
 }
 
-/// The selected texts may be so many times as long as their page: more than nested elements of real pages need, and far
-/// less than a hostile page makes of 500 nested ones.
+/// The longest selected texts, as a multiple of their page's length: more than nested elements of real pages need, and
+/// far less than 500 nested elements of a hostile page produce.
 const MAX_TIMES: usize = 4;
 
 /// Rounds to microseconds.

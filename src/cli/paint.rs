@@ -2,22 +2,22 @@
 
 use std::{env, fmt, io::IsTerminal};
 
-/// Whether words are painted.
+/// Whether words are styled.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint(bool);
 
 impl Paint {
-    /// Looks whether `stream` is a terminal that can and may be painted on.
+    /// Checks whether `stream` is a terminal, and styling is wanted.
     pub fn on(stream: &impl IsTerminal) -> Self {
         Self(stream.is_terminal() && is_wanted())
     }
 
-    /// Makes words stand out.
+    /// Makes words bold.
     pub fn bold(self, words: impl fmt::Display) -> String {
         self.wrap("1", &words)
     }
 
-    /// Makes words stand back.
+    /// Makes words dim.
     pub fn dim(self, words: impl fmt::Display) -> String {
         self.wrap("2", &words)
     }
@@ -27,7 +27,7 @@ impl Paint {
     }
 }
 
-/// Tells whether colours are wanted at all.
+/// Tells whether `NO_COLOR` allows styling.
 pub fn is_wanted() -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && env::var_os("TERM").is_none_or(|term| term != "dumb")

@@ -1,4 +1,4 @@
-//! `poll`: sends many requests to an API at exactly the rate that it allows, and writes one JSON line for each answer.
+//! `poll`: sends many requests to an API at exactly the permitted rate, and writes one JSON line for each response.
 
 mod answers;
 mod asked;
@@ -32,13 +32,13 @@ use super::{
     watch::Signals,
 };
 
-/// Requests that are read ahead beyond those in flight, so that the next is ready when its turn comes.
+/// The most requests read ahead beyond those in flight, so that the next is ready when its turn comes.
 const LOOK_AHEAD: usize = 32;
 
-/// Polls.
+/// Runs the command.
 ///
 /// # Errors
-/// An argument or an option is wrong, or the output cannot be written.
+/// An argument or an option is invalid, or the output cannot be written.
 pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     let input = Input::open(options)?;
     let urls: Vec<Url> = input.arguments().map(|asked| asked.url.clone()).collect();
@@ -74,18 +74,18 @@ fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> 
     Ok(builder.retry(Retry { attempts, ..retry }).build()?)
 }
 
-/// What became of one request.
+/// The result of one request.
 struct Done {
-    /// `None` where its line has none.
+    /// `None` if its line has no URL.
     url: Option<String>,
     result: Result<Response, Unasked>,
 }
 
 /// Why there is no response.
 enum Unasked {
-    /// The line is wrong.
+    /// The input line is invalid.
     Line(String),
-    /// No whole answer came.
+    /// No complete response came.
     Failed(Error),
 }
 
@@ -102,7 +102,7 @@ async fn poll(
     let mut entries = input.read()?;
     let most = (options.concurrency.get() as usize).saturating_add(LOOK_AHEAD);
     let mut running = FuturesUnordered::new();
-    // Answers that came before those that are to be written first.
+    // Responses that came before earlier ones in the output order.
     let mut early = BTreeMap::new();
     let (mut taken, mut wanted) = (0, 0);
     let mut tally = Tally::default();
@@ -111,7 +111,7 @@ async fn poll(
         if !is_open && running.is_empty() {
             break false;
         }
-        // At least one runs: else answers that wait for an earlier one could fill all the room.
+        // At least one runs; otherwise responses that wait for an earlier one could fill all the room.
         let has_room = running.is_empty() || running.len() + early.len() < most;
         tokio::select! {
             () = signals.next() => break true,
@@ -132,7 +132,7 @@ async fn poll(
                 None => is_open = false,
                 Some(entry) => {
                     if let Ok(asked) = &entry {
-                        // A contact that is missing would be missing for all lines that follow.
+                        // A missing contact would be missing for all further lines too.
                         options.identity.user_agent(std::slice::from_ref(&asked.url))?;
                         user_agent::check_headers(&options.header, &asked.url)?;
                     }
@@ -142,7 +142,7 @@ async fn poll(
             },
         }
     };
-    // Interrupted: answers that wait for an earlier one are written too.
+    // Interrupted: responses that wait for an earlier one are written too.
     for (index, done) in &early {
         answers.write(*index, done)?;
     }

@@ -1,4 +1,4 @@
-//! ProgressView: how far a crawl is, on stderr: a bar on a terminal, a line every few seconds elsewhere.
+//! ProgressView: shows the progress of a crawl on stderr: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     collections::VecDeque,
@@ -18,11 +18,11 @@ use super::{
     paint, terminal,
 };
 
-/// Shows how far a crawl is.
+/// Shows the progress of a crawl.
 pub struct ProgressView {
     view: View,
     max_pages: Option<u64>,
-    /// Instants and pages of the last seconds: the speed is theirs.
+    /// Instants and page counts of the last seconds, for the speed.
     lately: VecDeque<(Instant, u64)>,
 }
 
@@ -35,12 +35,12 @@ enum View {
 /// Between two lines where there is no terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// The speed is that of so many seconds.
+/// The period over which the speed is measured.
 const LATELY: Duration = Duration::from_secs(5);
 
 impl ProgressView {
-    /// Chooses the view. Pages that go to the terminal themselves show well enough how far it is, and a bar would stand
-    /// between them. `max_pages` is where the crawl ends at the latest.
+    /// Chooses the view. Pages written to the terminal show the progress themselves, and a bar would come between them.
+    /// `max_pages` is where the crawl ends at the latest.
     pub fn new(mode: ProgressMode, pages_on_terminal: bool, max_pages: Option<u64>, now: Instant) -> Self {
         let view = match mode {
             ProgressMode::Never => View::Nothing,
@@ -71,12 +71,12 @@ impl ProgressView {
         }
     }
 
-    /// Says a sentence, above the bar.
+    /// Prints a sentence above the bar.
     pub fn say(&self, sentence: &str) {
         bar::above(|| eprintln!("{}", terminal::escape(sentence)));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&mut self) {
         self.view = View::Nothing;
     }
@@ -92,7 +92,7 @@ impl ProgressView {
     }
 }
 
-/// How far the crawl is, and where it ends: at its most pages if as many are in sight, else at the last URL that is known.
+/// The position and the length of the bar: the page limit if so many pages are in sight, else all known URLs.
 fn position(progress: &stats::Progress, max_pages: Option<u64>) -> (u64, u64) {
     let ledger = &progress.ledger;
     match max_pages {

@@ -1,4 +1,4 @@
-//! `robots`: what an origin's robots file says about paths, which line decides, and why.
+//! `robots`: shows what an origin's robots file says about paths, which line decides, and why.
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use super::{
 /// RFC 9309 §2.3.1.2: five consecutive redirects are followed.
 const MAX_HOPS: usize = 5;
 
-/// Asks for the robots file, and what it says of each path.
+/// Runs the command.
 ///
 /// # Errors
-/// No whole response came.
+/// No complete response came.
 pub fn run(options: &RobotsOptions) -> Result<Exit, Failure> {
     let url = parse_url(&options.url)?;
     let paths = options.paths.iter().map(|path| path_of(&url, path)).collect::<Result<Vec<_>, _>>()?;
@@ -43,7 +43,7 @@ pub fn run(options: &RobotsOptions) -> Result<Exit, Failure> {
     Ok(Exit::Well)
 }
 
-/// The robots file of a URL's origin.
+/// Returns the robots file of a URL's origin.
 fn robots_file(url: &Url) -> Url {
     let mut file = url.clone();
     file.set_path("/robots.txt");
@@ -60,7 +60,7 @@ fn path_of(url: &Url, path: &str) -> Result<Url, Failure> {
     Ok(joined)
 }
 
-/// Asks for the file and follows its redirects, as many as a crawl does.
+/// Requests the file and follows its redirects, as many as a crawl does.
 async fn ask(client: &ThrottledClient, file: Url) -> Result<Response, Failure> {
     let mut at = file;
     for _ in 0..=MAX_HOPS {

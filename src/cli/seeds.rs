@@ -1,4 +1,4 @@
-//! Seeds: the file of URLs that a crawl begins with, one a line.
+//! Seeds: reads the file of seed URLs, one a line.
 
 use std::{fs, io, path::Path};
 
@@ -7,13 +7,13 @@ use url::Url;
 
 use super::{config::unreadable, exit::Failure, terminal};
 
-/// The most wrong lines that are shown one by one where they are skipped.
+/// The most skipped lines that are listed individually.
 const MAX_SHOWN: usize = 10;
 
-/// Reads the URLs of a file; `-` is stdin. Empty lines and lines that begin with `#` are passed over.
+/// Reads the URLs of a file; `-` is stdin. Empty lines and lines that begin with `#` are skipped.
 ///
 /// # Errors
-/// The file cannot be read, or a line is no URL and `skip_bad` does not allow it: the line is named.
+/// The file cannot be read, or a line is not a URL and `skip_bad` is not set: the message names the line.
 pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     let text = if path.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
     let text = text.map_err(|error| unreadable("--seeds", path, &error))?;
@@ -40,13 +40,13 @@ pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     Ok(urls)
 }
 
-/// The lines that say something, with their numbers.
+/// The lines with content, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = without_mark(text).lines().map(str::trim).zip(1..).map(|(line, number)| (number, line));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Takes the byte order mark off that some editors begin a file with.
+/// Removes the byte order mark that some editors write.
 pub fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }

@@ -1,4 +1,4 @@
-//! `state`: what a crawl's directory holds, whether it is whole, and what can be changed in it between two crawls.
+//! `state`: shows, verifies and edits a crawl's state directory between two crawls.
 
 use std::{
     io::{self, Write},
@@ -18,10 +18,10 @@ use super::{
     options::StateOptions,
 };
 
-/// Does what the options say with a state.
+/// Runs the command.
 ///
 /// # Errors
-/// There is no state, a crawl runs with it, or it is damaged.
+/// There is no state, a crawl uses it, or it is damaged.
 pub fn run(options: &StateOptions) -> Result<Exit, Failure> {
     let state = open_state(&options.dir)?;
     let task = &options.task;

@@ -1,4 +1,4 @@
-//! SummaryFile: the summary as JSON. The file is opened before anything is fetched, and written at the end.
+//! SummaryFile: the file for the JSON summary, opened before anything is fetched and written at the end.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,7 +17,7 @@ pub struct SummaryFile {
 }
 
 impl SummaryFile {
-    /// Opens the file. An older summary stays in it until the new one is written.
+    /// Opens the file. Its old content is kept until the new summary is written.
     ///
     /// # Errors
     /// It cannot be opened for writing.
@@ -27,7 +27,7 @@ impl SummaryFile {
         Ok(Self { path, file })
     }
 
-    /// Writes the summary in place of an older one.
+    /// Replaces the content by the summary.
     ///
     /// # Errors
     /// It cannot be written.

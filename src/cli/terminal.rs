@@ -1,5 +1,5 @@
-//! Terminal: what may be written where people read. Control characters that a server sent could move the cursor, hide
-//! text or change the terminal's settings, so they are shown escaped.
+//! Terminal: makes output safe for terminals. Control characters from a server could move the cursor, hide text or
+//! change the terminal's settings, so they are escaped.
 
 use std::{
     borrow::Cow,
@@ -31,7 +31,7 @@ fn is_terminal_device(_: &Path) -> bool {
     false
 }
 
-/// Shows control characters as `\u{1b}`; line ends and tabs stay.
+/// Escapes control characters as `\u{1b}`; line ends and tabs stay.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
@@ -43,7 +43,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// As [`escape`], for JSON, which stays the same JSON. Its writer has escaped the ASCII control characters already.
+/// Like [`escape`], for JSON, which keeps its meaning. ASCII control characters were escaped when it was written.
 pub fn escape_json(json: &mut Vec<u8>) {
     let Ok(text) = std::str::from_utf8(json) else { return };
     if text.contains(char::is_control) {
@@ -58,7 +58,7 @@ pub fn escape_json(json: &mut Vec<u8>) {
     }
 }
 
-/// Control characters (C0, DEL, C1), and those that turn the direction of the text around.
+/// Control characters (C0, DEL, C1), and those that change the direction of text.
 fn is_harmful(sign: char) -> bool {
     let is_turning = matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
     (sign.is_control() && !matches!(sign, '\n' | '\t')) || is_turning

@@ -1,4 +1,4 @@
-//! Values: how values are written on the command line, except those that the library reads itself.
+//! Values: parses option values, except those that the library parses itself.
 
 use std::{
     net::IpAddr,
@@ -21,14 +21,14 @@ use actix_crawler::{
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// Reads `2/s`, `30/m`, `1/10s` or `unlimited`.
+/// Parses `2/s`, `30/m`, `1/10s` or `unlimited`.
 pub fn rate(text: &str) -> Result<Rate, String> {
     text.parse().map_err(why)
 }
 
-/// Reads a regular expression.
+/// Parses a regular expression.
 pub fn pattern(text: &str) -> Result<Pattern, String> {
-    // The parser's message draws the pattern over several lines; the last one says what is wrong.
+    // The parser's message spans several lines; the last one says what is wrong.
     let refuse = |error| {
         let why = why(error);
         let last = why.lines().last().unwrap_or_default().trim_start_matches("error:").trim();
@@ -39,12 +39,12 @@ pub fn pattern(text: &str) -> Result<Pattern, String> {
     text.parse().map_err(refuse)
 }
 
-/// Reads `1s`, `250ms`, `2m`, or seconds.
+/// Parses `1s`, `250ms`, `2m`, or seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     duration_text::parse(text)
 }
 
-/// As [`duration`], but not zero.
+/// Like [`duration`], but not zero.
 pub fn deadline(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("a limit of 0 allows nothing; write it like 30s".to_owned()),
@@ -68,7 +68,7 @@ pub fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("write a whole number from 0 to {}, such as 2", u32::MAX))
 }
 
-/// Reads a number of threads: far more than a machine has cores is a slip.
+/// Parses a number of threads; far more than a machine has cores is taken for a mistake.
 pub fn threads(text: &str) -> Result<u16, String> {
     let refuse = || "write a whole number from 1 to 1024, such as 4".to_owned();
     text.parse().ok().filter(|threads| (1..=1024).contains(threads)).ok_or_else(refuse)
@@ -110,9 +110,9 @@ pub fn network(text: &str) -> Result<IpNet, String> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok()).ok_or_else(refuse)
 }
 
-/// Reads an origin and the name and password that it gets.
+/// Parses an origin with its user name and password.
 pub fn user(text: &str) -> Result<OriginCredentials, String> {
-    // The error does not show the text, since the password is in it.
+    // The error omits the text, since it contains the password.
     let (origin, (user, password)) = text
         .split_once('=')
         .and_then(|(origin, who)| Some((origin, who.split_once(':')?)))
@@ -174,7 +174,7 @@ fn is_attribute(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte))
 }
 
-/// Returns the reason without the setting's name: clap shows the option's.
+/// Returns the reason without the setting's name, since clap shows the option's.
 fn why(error: Error) -> String {
     match error {
         Error::Setting { why, .. } => why,

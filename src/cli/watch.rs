@@ -1,4 +1,4 @@
-//! Watch: stays with a crawl until it ends: shows progress, and listens for Ctrl-C and SIGTERM.
+//! Watch: shows the progress of a crawl until it ends, and handles Ctrl-C and SIGTERM.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -10,17 +10,17 @@ use tokio::{
 
 use super::{exit::Failure, now, progress_view::ProgressView};
 
-/// Between two looks at the crawl's numbers: as often as people see movement.
+/// The time between two updates: as often as people notice.
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
-/// A crawl that was aborted ends within this, or is left behind.
+/// How long an aborted crawl may take to end.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is shown while a crawl runs.
+/// What to show while a crawl runs.
 pub struct Watch {
-    /// Shows how far the crawl is.
+    /// Shows the progress.
     pub progress: ProgressView,
-    /// Sentences to show meanwhile.
+    /// Sentences to show in between.
     pub remarks: Option<UnboundedReceiver<String>>,
 }
 
@@ -28,7 +28,7 @@ impl Watch {
     /// Waits for the end of a crawl.
     ///
     /// # Errors
-    /// The crawl's thread died, or the crawl did not end when it was aborted.
+    /// The crawl's thread died, or the crawl did not end when aborted.
     pub async fn until_the_end(mut self, handle: &CrawlHandle, mut signals: Signals) -> Result<Arc<Report>, Failure> {
         let mut stopping = false;
         let report = loop {
@@ -88,7 +88,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen: from here on they do not end the process by themselves.
+    /// Starts to listen: from now on the signals no longer end the process by themselves.
     ///
     /// # Errors
     /// The system refuses it.
@@ -101,7 +101,7 @@ impl Signals {
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     #[cfg(unix)]
     pub async fn next(&mut self) {
         let heard = tokio::select! {
@@ -113,16 +113,16 @@ impl Signals {
         }
     }
 
-    /// Begins to listen.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// None here: the first wait would tell.
+    /// None here: the first wait would report it.
     #[cfg(not(unix))]
     pub fn listen() -> Result<Self, Failure> {
         Ok(Self {})
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     #[cfg(not(unix))]
     pub async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {

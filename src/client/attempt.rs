@@ -1,5 +1,5 @@
-//! Attempt: one job under one permit, from the write to what follows it. Does not know queues and workers: what follows
-//! is returned.
+//! Attempt: one job under one permit, from the write to the decision what follows. Does not know queues and workers:
+//! the decision is returned.
 
 use std::time::{Duration, Instant};
 
@@ -23,15 +23,15 @@ use crate::{
     transport::{body::BodyLimits, raw_response::RawResponse},
 };
 
-/// What a client does with the results of attempts.
+/// How a client handles the results of attempts.
 pub struct Rules {
-    /// What is tried again, and when.
+    /// What is retried, and when.
     pub retry: Retry,
     /// Whether redirects are followed.
     pub follow_redirects: bool,
-    /// Whether a refusal (429, 503) is tried again once the domain may be asked.
+    /// Whether a refusal (429, 503) is retried once the domain may be requested again.
     pub retry_refusals: bool,
-    /// How the URLs of redirects are made canonical.
+    /// How the URLs of redirects are canonicalized.
     pub canonical: CanonicalUrl,
     /// How large a body may be.
     pub body: BodyLimits,
@@ -39,14 +39,14 @@ pub struct Rules {
 
 /// What follows an attempt.
 pub enum Next {
-    /// The caller has its result, or waits no longer.
+    /// The caller has the result, or no longer waits.
     Ended,
-    /// The job goes back to the queue of its URL's domain, after this wait.
+    /// The job returns to the queue of its URL's domain, after this wait.
     Again(Box<Job>, Duration),
 }
 
-/// Makes one attempt. If the caller gives up, it ends at once, and with it the permit: one that was not used yet leaves
-/// its place to the next.
+/// Makes one attempt. If the caller gives up, the attempt ends at once, and so does the permit: an unused one leaves
+/// its slot to the next job.
 pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules) -> Next {
     let (limit, may_repeat) = (job.options.timeout, job.may_repeat());
     let context = FetchContext::page(rules.body, may_repeat, &NoPermits);
@@ -75,14 +75,14 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
     let until_due = due.saturating_duration_since(clock::now());
     timeout(until_due.saturating_add(limit), fetching).await.unwrap_or_else(|_| FetchResult {
         response: Err(NoResponse::Failed(FetchError::Timeout { phase: Phase::Whole, limit })),
-        // It may have been written, so what must not be repeated is not tried again.
+        // It may have been written, so a request that must not be repeated is not retried.
         receipt: Receipt { started: Some(due), waited: until_due, elapsed: limit, ..Receipt::default() },
         wire: None,
         heeded: None,
     })
 }
 
-/// Tries again what may end better, and reports the rest.
+/// Retries failures that may pass, and reports the rest.
 fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> Next {
     job.attempts += 1;
     // A request that was never written can be repeated, whatever its method.
@@ -96,8 +96,8 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
 fn answered(mut job: Job, response: RawResponse, receipt: Receipt, heeded: Option<Heeded>, rules: &Rules) -> Next {
     let status = response.status;
     if let Some(heeded) = heeded {
-        // The domain cools already, for all who ask it. Its queue keeps the job's place until that is over. If the domain
-        // was given up, the caller gets the response that decided it.
+        // The domain cools already, for all tenants. Its queue keeps the job's place until that ends. If the domain was
+        // given up, the caller gets the response that caused it.
         let cools = matches!(heeded.verdict, Verdict::Cool(_));
         return if rules.retry_refusals && cools && job.may_repeat() {
             Next::Again(job.into(), Duration::ZERO)
@@ -162,7 +162,7 @@ mod tests {
         transport::body::Reservation,
     };
 
-    /// Answers once, without a network.
+    /// A fetch with one given result, without a network.
     struct Once(Cell<Option<Result<u16, NoResponse>>>);
 
     impl Fetch for Once {
@@ -186,7 +186,7 @@ mod tests {
         Grants::new(Limits::rate(Rate::UNLIMITED)).grant(clock::now()).unwrap()
     }
 
-    /// What the domain's conduct makes of a status, where it may still refuse.
+    /// What the domain's conduct returns for a status.
     fn heeded(status: u16, now: Instant) -> Option<Heeded> {
         let verdict = Verdict::Cool(now + Duration::from_secs(5));
         (status == 429).then_some(Heeded { why: Why::Status(status), verdict, asked: None, gave_up: false })
@@ -204,7 +204,7 @@ mod tests {
         let strict = || Rules { retry: Retry { attempts: 1, ..Retry::default() }, ..obliging() };
         let plain = || Rules { follow_redirects: false, retry_refusals: false, ..obliging() };
         let connect = || Err(NoResponse::Failed(FetchError::Connect("refused".into())));
-        // The path that is queued again, or nothing where the caller has its result.
+        // The path that is queued again; `None` if the caller has its result.
         let again = |path: &'static str| Some(path);
         for (method, result, rules, follows) in [
             (Method::GET, Ok(200), obliging(), None),

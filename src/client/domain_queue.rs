@@ -1,5 +1,5 @@
-//! DomainQueue: the requests that wait for permits of one domain, first come, first served. Knows no network, no workers
-//! and no responses.
+//! DomainQueue: the jobs that wait for permits of one domain, first come, first served. Knows no network, workers or
+//! responses.
 
 use std::{
     collections::BTreeMap,
@@ -29,27 +29,27 @@ pub struct DomainQueue {
     dispatcher: Weak<dyn Dispatcher>,
 }
 
-/// What a queue needs of its client.
+/// What a queue needs from its client.
 pub trait Dispatcher: Send + Sync {
-    /// Has a job sent under a permit.
+    /// Sends a job under a permit.
     ///
     /// # Errors
-    /// The system refuses a thread; permit and job come back.
+    /// The system cannot start a thread; permit and job are returned.
     fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>>;
 
-    /// Runs a task beside the requests.
+    /// Runs a task on a network thread.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The system cannot start a thread.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<()>;
 
-    /// Forgets a queue that nobody can tell from a new one; tells whether it could.
+    /// Removes a queue that is indistinguishable from a new one; tells whether it did.
     fn forget(&self, queue: &Arc<DomainQueue>) -> bool;
 }
 
-/// What comes back when there is no thread to send from.
+/// Returned if there is no thread to send from.
 pub struct Undispatched {
-    /// What the system said.
+    /// The system's error.
     pub error: io::Error,
     /// The permit, unused.
     pub permit: Permit,
@@ -59,26 +59,26 @@ pub struct Undispatched {
 
 struct Waiting {
     jobs: BTreeMap<u64, Job>,
-    /// When this queue is looked at again.
+    /// When this queue is checked again.
     alarm: Option<Instant>,
-    /// Forgotten: whoever still holds this queue goes to the new one.
+    /// Whether the queue was removed; those that still hold it use the new one.
     closed: bool,
 }
 
-/// How long ahead permits are granted: long enough to open a connection, or for a thread to come late, and short
-/// enough that the places which a limit of concurrency has are not taken long before they are used.
+/// How far ahead permits are granted: long enough to open a connection or to absorb a late thread, and short enough
+/// that concurrency slots are not occupied long before use.
 const AHEAD: Duration = Duration::from_millis(100);
 
-/// So many permits are ahead at high rates, since each waits at the gate with a connection of its own.
+/// The most permits granted ahead at high rates; each holds a connection while it waits at the gate.
 const MAX_AHEAD: u32 = 64;
 
-/// But never less than this: a busy thread is late by several milliseconds.
+/// The least time ahead, whatever the rate: a busy thread is late by several milliseconds.
 const LEAST_AHEAD: Duration = Duration::from_millis(20);
 
-/// A queue that may be forgotten is looked at no sooner than this.
+/// The least time until a removable queue is checked again.
 const COME_BACK: Duration = Duration::from_millis(100);
 
-/// Tells the queue that a permit has ended, or that its turn has come.
+/// Notifies the queue that a permit has ended, or that its turn has come.
 struct News(Weak<DomainQueue>);
 
 impl Released for News {
@@ -88,11 +88,11 @@ impl Released for News {
         }
     }
 
-    /// Another tenant grants at this moment, and may hold the lock of its queue: the look happens in a task.
+    /// Another tenant is granting and may hold the lock of its queue, so this queue is served in a task.
     fn turn(&self, _: &Domain) {
         let Some(queue) = self.0.upgrade() else { return };
         let Some(dispatcher) = queue.dispatcher.upgrade() else { return };
-        // Without a thread nothing can be sent anyway, which the next job's caller is told.
+        // Without a thread nothing can be sent anyway; the next job's caller gets the error.
         let _spawned = dispatcher.spawn(Box::pin(async move { queue.call_next() }));
     }
 }
@@ -112,10 +112,10 @@ impl DomainQueue {
         &self.tenancy
     }
 
-    /// Takes a job in, at the place that its number gives it.
+    /// Adds a job, in the order of its number.
     ///
     /// # Errors
-    /// The queue was forgotten; the job goes to the domain's new one.
+    /// The queue was removed; the job belongs in the domain's new one.
     pub fn join(self: &Arc<Self>, job: Job) -> Result<(), Box<Job>> {
         let mut waiting = self.waiting();
         if waiting.closed {
@@ -127,14 +127,14 @@ impl DomainQueue {
         Ok(())
     }
 
-    /// Takes a job out that nobody waits for any more.
+    /// Removes a job whose caller no longer waits.
     pub fn leave(&self, number: u64) {
-        // Dropped only after the lock: a job may hold the last of what comes back here.
+        // Dropped after the lock is released: dropping a job may call back into this queue.
         let job = self.waiting().jobs.remove(&number);
         drop(job);
     }
 
-    /// Hands permits to those who wait, as far ahead as permits are granted. Where the domain was given up, they fail.
+    /// Grants permits to waiting jobs, as far ahead as allowed. If the domain was given up, the jobs fail.
     pub fn call_next(self: &Arc<Self>) {
         let Some(dispatcher) = self.dispatcher.upgrade() else { return };
         let ahead = self.ahead();
@@ -155,7 +155,7 @@ impl DomainQueue {
                     }
                     None
                 }
-                // Whoever ends next comes here.
+                // The next permit that ends calls this again.
                 Err(Refusal::Full) => break None,
                 Err(Refusal::NotBefore(due)) => Some(due.checked_sub(ahead / 2).unwrap_or(due)),
                 Err(Refusal::Turn(at)) => Some(at),
@@ -186,8 +186,8 @@ impl DomainQueue {
         drop::<Option<Permit>>(spare);
     }
 
-    /// What a caller is told whose domain was given up: waiting would take minutes at the least, and the caller knows best
-    /// whether to wait or to do something else.
+    /// The error for callers of a given-up domain: waiting would take minutes at least, and the caller should decide
+    /// about that.
     fn left_alone(&self, GivenUp { why, until }: GivenUp, now: Instant) -> Error {
         Error::GivenUp {
             domain: self.tenancy.domain().to_string(),
@@ -196,9 +196,9 @@ impl DomainQueue {
         }
     }
 
-    /// How far ahead permits are granted. At most half of the places are for requests that wait at the gate: measured at
-    /// 5,000 starts a second with 100 places, all of which waited 20 ms, the places were the limit, and 3 % short of the
-    /// rate.
+    /// Returns how far ahead permits are granted. At most half of the concurrency slots may wait at the gate: measured
+    /// at 5,000 starts a second with 100 slots, all of which waited 20 ms, the slots limited the rate to 3 % below the
+    /// permitted one.
     fn ahead(&self) -> Duration {
         let limits = self.tenancy.limits();
         let Some(window) = limits.rate.window() else { return AHEAD };
@@ -206,7 +206,7 @@ impl DomainQueue {
         ahead.min(window.interval().saturating_mul(limits.in_flight.get().div_ceil(2)))
     }
 
-    /// Has a job sent, or tells everybody in the queue that no thread is to be had.
+    /// Sends a job; if no thread can be started, fails all jobs in the queue.
     fn dispatch(&self, dispatcher: &Arc<dyn Dispatcher>, permit: Permit, job: Job) {
         let Err(undispatched) = dispatcher.clone().dispatch(permit, job) else { return };
         let Undispatched { error, permit, job } = *undispatched;
@@ -215,7 +215,7 @@ impl DomainQueue {
         for job in jobs.into_values() {
             job.fail_to_start(&error);
         }
-        // Only now, with the queue empty: the end of a permit calls the next.
+        // Dropped only now, with the queue empty, since the end of a permit serves the next job.
         drop(permit);
     }
 
@@ -253,7 +253,7 @@ impl DomainQueue {
         waiting.closed
     }
 
-    /// When the queue can be forgotten, if nobody comes; `None` where only news can bring that.
+    /// When the queue can be removed if no job comes; `None` if only an event can decide that.
     fn may_leave_at(&self, now: Instant) -> Option<Instant> {
         let soon = now + COME_BACK;
         match self.tenancy.may_leave(now) {
@@ -263,13 +263,13 @@ impl DomainQueue {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // A panic while it was held leaves at worst an alarm too few.
+        // A panic under the lock at worst leaves out one check.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Waiting {
-    /// Takes the first job out whose caller still waits.
+    /// Removes and returns the first job whose caller still waits.
     fn first(&mut self) -> Option<Job> {
         loop {
             let (_, job) = self.jobs.pop_first()?;
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// It was looked at ten times a second for ever, and never forgotten.
+    /// Regression: it was checked ten times a second for ever, and never removed.
     #[test]
     fn an_idle_queue_whose_limit_was_found_rings_for_nobody() {
         let tenant = Conducts::new().tenant(&DomainKey::Host);

@@ -1,4 +1,4 @@
-//! DomainQueues: the queues of all domains that a client asks, and its limits there. Knows no network.
+//! DomainQueues: the queues of all domains of a client, and its limits there. Knows no network.
 
 use std::{
     num::NonZeroU32,
@@ -19,18 +19,18 @@ use crate::{
     throttle::Evidence,
 };
 
-/// One queue for each domain that is asked, or was so lately that it can be told.
+/// One queue for each domain in use, or used so recently that its state still matters.
 pub struct DomainQueues {
     table: DashMap<Domain, Arc<DomainQueue>>,
     tenant: Tenant,
     politeness: RwLock<Politeness>,
-    /// Held over a whole change: of two at once, the later wish must be the later on every queue too.
+    /// Held during a whole change, so that of two concurrent changes the later is the later on every queue too.
     changing: Mutex<()>,
     adaptive: bool,
 }
 
 impl DomainQueues {
-    /// Begins without any; with `adaptive`, the limit of each domain is looked for.
+    /// Creates it empty; with `adaptive`, the rate of each domain is searched for.
     pub fn new(conducts: &Conducts, politeness: Politeness, adaptive: bool) -> Self {
         let tenant = conducts.tenant(&politeness.domain_key);
         let (politeness, changing) = (RwLock::new(politeness), Mutex::default());
@@ -54,18 +54,18 @@ impl DomainQueues {
         self.table.entry(domain.clone()).or_insert_with(open).clone()
     }
 
-    /// Forgets a queue whose domain's conduct is kept without it.
+    /// Removes a queue whose domain's conduct is kept without it.
     pub fn forget(&self, queue: &Arc<DomainQueue>) -> bool {
         let domain = queue.tenancy().domain();
         self.table.remove_if(domain, |_, known| Arc::ptr_eq(known, queue) && queue.close_if_idle()).is_some()
     }
 
-    /// Returns what this client asked `domain`, since it was last forgotten.
+    /// Returns the evidence of this client's requests to `domain`, since it was last forgotten.
     pub fn evidence(&self, domain: &Domain) -> Option<Evidence> {
         Some(self.table.get(domain)?.tenancy().evidence())
     }
 
-    /// Changes the rate of all domains that have none of their own.
+    /// Changes the rate of all domains without an override.
     pub fn set_rate(&self, rate: Rate) {
         self.change(|politeness| politeness.rate = Some(rate.within_a_day()));
     }
@@ -80,7 +80,7 @@ impl DomainQueues {
                 return;
             }
             let given = Override { domain: pattern.to_owned(), rate: Some(rate), ..Override::default() };
-            // The first that matches holds, and this is the latest wish.
+            // The first match wins, and this is the latest change.
             politeness.overrides.insert(0, given);
         });
     }
@@ -90,7 +90,7 @@ impl DomainQueues {
         self.change(|politeness| politeness.per_domain = in_flight);
     }
 
-    /// Returns how many requests may be in flight to each domain that has no number of its own.
+    /// Returns how many requests may be in flight to each domain without an override.
     pub fn concurrency(&self) -> usize {
         self.read(|politeness| politeness.per_domain.get() as usize)
     }
@@ -112,7 +112,7 @@ impl DomainQueues {
             before != after
         });
         drop(changing);
-        // Only now: a queue that calls its next may end permits, whose news goes through other queues.
+        // Served only now: a queue that grants may end permits, which notify other queues.
         for queue in queues {
             queue.call_next();
         }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::client::ThrottledClient;
 
-    /// The first was still on its way from queue to queue when the second was done, and took that back.
+    /// Regression: the first change was still being applied to queues when the second was done, and reverted it.
     #[test]
     fn of_two_changes_at_once_every_queue_keeps_the_later() {
         let client = ThrottledClient::builder("queuestest/1.0 (+https://example.org/bot)").conducts(&Conducts::new());
@@ -152,7 +152,7 @@ mod tests {
                 thread::yield_now();
             }
             let second = scope.spawn(|| queues.set_rate_of(last.tenancy().domain().as_str(), Rate::per_second(20)));
-            // Time to overtake, which it must not.
+            // Time in which the second change must not overtake.
             thread::sleep(Duration::from_millis(20));
             assert!(!second.is_finished());
             drop(held);

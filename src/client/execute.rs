@@ -1,5 +1,5 @@
-//! Execution: many requests at the highest rate that is allowed, and the result of each. Does not know limits: it sends,
-//! and the client makes it wait.
+//! Execution: sends many requests at the highest permitted rate, and returns the result of each. Knows no limits: the
+//! client makes it wait.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use url::Url;
 use super::{RequestBuilder, Response, ThrottledClient};
 use crate::{error::Result, request::Request};
 
-/// Requests that wait in the client beside those that may be in flight, so that the next is there when a permit comes.
+/// The most requests that wait in the client beyond those in flight, so that the next is ready when a permit comes.
 const MAX_LOOK_AHEAD: usize = 32;
 
 /// Many requests, and a function that reads each response. Made by [`ThrottledClient::execute`].
@@ -182,7 +182,7 @@ impl ThrottledClient {
 }
 
 impl<'a, I, F> Execution<'a, I, F> {
-    /// Sets a function to call after each request that has ended. It must not block.
+    /// Sets a function to call after each completed request. It must not block.
     pub fn progress(mut self, call: impl FnMut(ExecutionProgress) + Send + 'a) -> Self {
         self.progress = Some(Box::new(call));
         self
@@ -193,7 +193,7 @@ impl<'a, I, F> Execution<'a, I, F> {
         FailFast(self)
     }
 
-    /// Returns a stream of the results in the order in which they come.
+    /// Returns a stream of the results as they complete.
     pub fn unordered<Fut, T>(self) -> impl Stream<Item = Completion<T>> + use<'a, I, F, Fut, T>
     where
         I: Iterator<Item: IntoRequest>,
@@ -204,8 +204,8 @@ impl<'a, I, F> Execution<'a, I, F> {
         stream::unfold(begun, |mut begun| async move { Some((begun.next(0).await?, begun)) })
     }
 
-    /// Returns a stream of the results in the order of the requests. A late one holds up those after it: about as many
-    /// results are kept back as requests may be in flight.
+    /// Returns a stream of the results in the order of the requests. A late result delays those after it: at most about
+    /// as many as may be in flight are held back.
     pub fn ordered<Fut, T>(self) -> impl Stream<Item = Completion<T>> + use<'a, I, F, Fut, T>
     where
         I: Iterator<Item: IntoRequest>,
@@ -239,7 +239,7 @@ where
     Completion { index, result }
 }
 
-/// An execution under way. `R` starts a request; `Run` is the future of one.
+/// A running execution. `R` starts a request; `Run` is the future of one.
 struct Begun<'a, I, F, R, Run> {
     client: ThrottledClient,
     requests: I,
@@ -276,10 +276,10 @@ where
         }
     }
 
-    /// Returns the next result. `kept_back` results count as if they were under way.
+    /// Returns the next result. `kept_back` results count as if in flight.
     async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
         let most = self.client.shared.queues.concurrency().saturating_add(MAX_LOOK_AHEAD);
-        // At least one request runs; otherwise there would never be a next result.
+        // At least one request must run; otherwise there would never be a next result.
         while self.running.is_empty() || self.running.len() + kept_back < most {
             let Some(request) = self.requests.next() else { break };
             let request = request.into_request(&self.client);

@@ -1,5 +1,4 @@
-//! Job: one request on its way through queue, worker and network, with the way back to its caller. Does not know where
-//! it waits.
+//! Job: one request of a client, with the channel back to its caller. Does not know where it waits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,33 +12,33 @@ use crate::{
     transport::raw_response::RawResponse,
 };
 
-/// A request, and who waits for its response.
+/// A request and the caller that waits for its response.
 pub struct Job {
     /// The request; that of the last hop after redirects.
     pub request: Request,
-    /// How the request is made.
+    /// Options of this request.
     pub options: RequestOptions,
-    /// How often it was written.
+    /// How often it was sent.
     pub attempts: u32,
-    /// How many of the attempts failed. A refusal for now is no failure.
+    /// How many attempts failed; refusals do not count.
     pub failures: u32,
-    /// Its number in the order in which requests came. It decides the place in every queue, also when a job returns.
+    /// Its number in the order of arrival. It decides the place in every queue, also when a job returns.
     pub number: u64,
     reply: oneshot::Sender<Result<Undecoded>>,
 }
 
-/// How one request is made.
+/// Options of one request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestOptions {
     /// The longest time from the writing to the last byte.
     pub timeout: Option<Duration>,
-    /// Whether it may be repeated; by default its method tells.
+    /// Whether it may be repeated; by default its method decides.
     pub repeatable: Option<bool>,
 }
 
-/// Where a job waits for a permit, as far as a worker has to know it.
+/// The queues, as far as a worker needs them.
 pub trait JobQueue: Send + Sync {
-    /// Puts a job into the queue of its URL's domain.
+    /// Returns a job to the queue of its URL's domain.
     fn requeue(self: Arc<Self>, job: Job);
 }
 
@@ -50,8 +49,8 @@ impl Job {
         (Self { request, options, attempts: 0, failures: 0, number, reply }, result)
     }
 
-    /// Tells whether the request may be made again after it was written. The caller decides, or else its method
-    /// (RFC 9110 §9.2.2).
+    /// Tells whether the request may be sent again after it was written. The caller decides, or else its method (RFC
+    /// 9110 §9.2.2).
     pub fn may_repeat(&self) -> bool {
         self.options.repeatable.unwrap_or_else(|| is_idempotent(&self.request.method))
     }
@@ -66,7 +65,7 @@ impl Job {
         (&self.request, self.reply.closed())
     }
 
-    /// Waits; false as soon as the caller has given up.
+    /// Waits; false if the caller gives up meanwhile.
     pub async fn pause(&mut self, wait: Duration) -> bool {
         tokio::select! {
             () = self.reply.closed() => false,
@@ -74,20 +73,20 @@ impl Job {
         }
     }
 
-    /// Hands the response to the caller, who may have given up just now.
+    /// Sends the response to the caller, which may have just given up.
     pub fn deliver(self, mut response: RawResponse, receipt: Receipt) {
-        // The caller may keep the body long; its memory is released so that other bodies can be received.
+        // The caller may keep the body long; release its share so that other bodies can be received.
         drop(response.release_memory());
         let Self { request, attempts, reply, .. } = self;
         drop(reply.send(Ok(Undecoded { request, response, receipt, attempts })));
     }
 
-    /// Tells the caller that there will be no response.
+    /// Sends an error to the caller.
     pub fn fail(self, error: Error) {
         drop(self.reply.send(Err(error)));
     }
 
-    /// Tells the caller that the system refuses a thread.
+    /// Tells the caller that the system cannot start a thread.
     pub fn fail_to_start(self, error: &std::io::Error) {
         self.fail(Error::Start(std::io::Error::new(error.kind(), error.to_string())));
     }

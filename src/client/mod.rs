@@ -1,5 +1,5 @@
-//! ThrottledClient: an HTTP client whose every request waits for its permit: exactly N requests a second, in parallel,
-//! from any thread. It has the crawler's throttle, gate and transport, and no limiter of its own.
+//! ThrottledClient: an HTTP client in which every request waits for its permit: exactly N requests a second, in
+//! parallel, from any thread. Uses the crawler's throttle, gate and transport, and has no limiter of its own.
 //!
 //! ```text
 //! client.get(url).send() ─→ DomainQueue ──Permit──→ Workers (arbiters) ─→ Fetch ─→ caller
@@ -57,7 +57,7 @@ use crate::{
     user_agent,
 };
 
-/// An HTTP client whose every request waits for its permit. Clones share one exact limit, on whatever threads they are.
+/// An HTTP client in which every request waits for its permit. Clones share one exact limit, on any threads.
 ///
 /// ```
 #[doc = include_str!("example_api.md")]
@@ -88,13 +88,13 @@ pub struct Shared {
     body: BodyLimits,
     /// The `Accept` header of requests that have none.
     accept: String,
-    /// Counts the requests, which are served in this order.
+    /// Numbers the requests, which are served in this order.
     numbers: AtomicU64,
-    /// Where names are looked up.
+    /// The threads for name look-ups.
     _look_ups: LookUps,
 }
 
-/// A [`ThrottledClient`] that is being set up. Begun with [`ThrottledClient::builder`].
+/// Configures a [`ThrottledClient`]. Created by [`ThrottledClient::builder`].
 ///
 /// ```
 /// # use std::time::Duration;
@@ -141,7 +141,7 @@ impl ThrottledClient {
         let most = u32::try_from(transport.max_connections).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
         ClientBuilder {
             user_agent: user_agent.into(),
-            // As many as there may be connections: the rate is what an API limits.
+            // As many as connections: the rate is what APIs limit.
             politeness: Politeness { per_domain: most, ..Politeness::default() },
             transport,
             retry: Retry::default(),
@@ -149,7 +149,7 @@ impl ThrottledClient {
             retry_refusals: true,
             accept: "*/*".to_owned(),
             adaptive: false,
-            // One worker sends some 10,000 requests a second; more than four would wait for the callers.
+            // One worker sends about 10,000 requests a second; more than four would wait for the callers.
             threads: thread::available_parallelism().map_or(1, usize::from).min(4),
             conducts: Conducts::shared(),
         }
@@ -195,14 +195,14 @@ impl ThrottledClient {
         RequestBuilder::new(self.clone(), method, url.as_ref())
     }
 
-    /// Changes the rate of all domains that have none of their own, at once. Earlier starts still count. A window of more
-    /// than a day is shortened to a day.
+    /// Changes the rate of all domains without an override, at once. Earlier starts still count. A window of more than
+    /// a day is shortened to a day.
     pub fn set_rate(&self, rate: Rate) {
         self.shared.queues.set_rate(rate);
     }
 
-    /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once. A
-    /// window of more than a day is shortened to a day.
+    /// Changes the rate of a domain (`example.org`), or of all that end in it (`*.example.org`), at once. A window of
+    /// more than a day is shortened to a day.
     pub fn set_rate_of(&self, domain: &str, rate: Rate) {
         self.shared.queues.set_rate_of(domain, rate);
     }
@@ -212,8 +212,8 @@ impl ThrottledClient {
         self.shared.queues.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
     }
 
-    /// Returns what this client asked a domain, as measured at the moment of writing; `None` for a domain that it did not
-    /// ask lately. Gaps are measured from the start before, whoever made it.
+    /// Returns the evidence of this client's requests to a domain, measured at the moment of writing; `None` if it sent
+    /// none recently. Gaps are measured from the previous start by any tenant.
     pub fn evidence(&self, domain: &Domain) -> Option<Evidence> {
         self.shared.queues.evidence(domain)
     }
@@ -229,7 +229,7 @@ impl Shared {
             let queue = self.queue(&domain);
             match queue.join(*job) {
                 Ok(()) => return queue,
-                // Forgotten meanwhile: the next look finds, or opens, the new one.
+                // Removed meanwhile: the next look-up finds or creates the new one.
                 Err(back) => job = back,
             }
         }
@@ -292,27 +292,27 @@ impl ClientBuilder {
         self
     }
 
-    /// Shares the conduct of domains with whoever was given the same, in place of [`Conducts::shared`], which all crawls
-    /// and clients of a process share.
+    /// Shares the conduct of domains only with those given the same `conducts`, instead of [`Conducts::shared`], which
+    /// all crawls and clients of a process share.
     pub fn conducts(mut self, conducts: &Conducts) -> Self {
         self.conducts = conducts.clone();
         self
     }
 
-    /// Sets all limits at once. A client does not ask for robots.txt, and ignores the concurrency of whole crawls.
+    /// Sets all limits at once. A client does not fetch robots.txt, and ignores the total concurrency of crawls.
     pub fn politeness(mut self, politeness: Politeness) -> Self {
         self.politeness = politeness;
         self
     }
 
-    /// Searches the limit of a server that does not document one: begins at the given rate, rises until the server
-    /// refuses, and settles just below. Each domain's limit is kept for the lifetime of the client.
+    /// Searches for a server's undocumented limit: starts at the given rate, raises it until the server refuses, and
+    /// settles just below. Each domain's limit is kept for the lifetime of the client.
     pub fn adaptive(mut self) -> Self {
         self.adaptive = true;
         self
     }
 
-    /// Sets how often, and after which waits, a failed request is tried again.
+    /// Sets how often a failed request is retried, and after what delays.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
@@ -324,8 +324,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Returns refusals (429, 503) to the caller at once. By default a refused request waits until its domain may be asked
-    /// again. The domain cools either way.
+    /// Returns refusals (429, 503) to the caller at once. By default a refused request waits until its domain may be
+    /// requested again. The domain cools either way.
     pub fn keep_refusals(mut self) -> Self {
         self.retry_refusals = false;
         self
@@ -365,7 +365,7 @@ impl ClientBuilder {
     /// Creates the client. Its threads start with the first request and end with the last clone.
     ///
     /// # Errors
-    /// A setting or the user agent is wrong; the message says what to change.
+    /// A setting or the user agent is invalid; the message says what to change.
     pub fn build(self) -> Result<ThrottledClient> {
         user_agent::check(&self.user_agent)?;
         self.politeness.check()?;
@@ -393,8 +393,8 @@ impl ClientBuilder {
     }
 }
 
-/// Owns the threads on which names are looked up. The last clone of a client may be dropped inside a runtime, where
-/// waiting for threads to end would panic, so they are shut down in the background.
+/// Owns the threads for name look-ups. The last clone of a client may be dropped inside a runtime, where waiting for
+/// threads to end would panic, so they are shut down in the background.
 struct LookUps(Option<Runtime>);
 
 impl Drop for LookUps {

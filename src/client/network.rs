@@ -1,4 +1,4 @@
-//! ClientBuilder, the part about the network. It has the names that the crawler's builder has.
+//! The network options of ClientBuilder, with the same names as in the crawler's builder.
 
 use std::path::PathBuf;
 
@@ -17,31 +17,31 @@ impl ClientBuilder {
         self
     }
 
-    /// Goes through a proxy, as [`Crawler::proxy`](crate::crawler::Crawler::proxy) does. Several take turns.
+    /// Uses a proxy, like [`Crawler::proxy`](crate::crawler::Crawler::proxy). Several are used in rotation.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.transport.proxies.via.push(ProxyUrl::new(url));
         self
     }
 
-    /// Goes through the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name, except to hosts in `NO_PROXY`.
+    /// Uses the proxies in `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY`, except for hosts in `NO_PROXY`.
     pub fn proxy_from_env(mut self) -> Self {
         self.transport.proxies.from_env = true;
         self
     }
 
-    /// Trusts the authorities in a PEM file, in addition to Mozilla's.
+    /// Trusts the certificate authorities in a PEM file, in addition to Mozilla's.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.transport.tls.ca_files.push(path.into());
         self
     }
 
-    /// Accepts any certificate from `host`: for services of your own. A warning is logged.
+    /// Accepts any certificate from `host`: for your own services. A warning is logged.
     pub fn insecure(mut self, host: impl Into<String>) -> Self {
         self.transport.tls.insecure.push(HostPattern::new(host));
         self
     }
 
-    /// Keeps the cookies that servers set and sends them back. Each proxy has its own cookies. Needs the feature
+    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies. Needs the feature
     /// `cookies`.
     pub fn cookies(mut self) -> Self {
         self.transport.cookies = true;

@@ -1,5 +1,4 @@
-//! RequestBuilder: a request that is being written. Mistakes are kept and reported when it is sent. Does not know
-//! responses.
+//! RequestBuilder: builds a request of a client. Mistakes are kept and reported when it is sent. Knows no responses.
 
 use std::{
     fmt::Display,
@@ -25,7 +24,7 @@ use crate::{
     user_agent,
 };
 
-/// A request that is being written. Begun with [`ThrottledClient::get`] and the like.
+/// Builds a request. Created by [`ThrottledClient::get`] and the other methods.
 ///
 /// ```
 #[doc = include_str!("example_api.md")]
@@ -61,7 +60,7 @@ impl RequestBuilder {
         Self { client, method, url, headers: Vec::new(), body: Bytes::new(), options: RequestOptions::default() }
     }
 
-    /// Sets a header, in place of one with the same name.
+    /// Sets a header, replacing one with the same name.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let name = name.into();
         self.headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
@@ -74,7 +73,7 @@ impl RequestBuilder {
         self.header("content-type", value)
     }
 
-    /// Adds parameters to the URL's query: a struct, a map, or pairs.
+    /// Adds parameters to the URL's query, from a struct, a map, or pairs.
     pub fn query<T: Serialize + ?Sized>(mut self, parameters: &T) -> Self {
         self.url = self.url.and_then(|mut url| {
             let mut pairs = url.query_pairs_mut();
@@ -105,7 +104,7 @@ impl RequestBuilder {
         self.written(serde_urlencoded::to_string(value), "application/x-www-form-urlencoded")
     }
 
-    /// Authenticates with a name and a password (RFC 7617).
+    /// Authenticates with a user name and a password (RFC 7617).
     pub fn basic_auth(self, name: impl Display, password: impl Display) -> Self {
         self.header("authorization", format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
     }
@@ -121,19 +120,19 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets whether this request may be made again after it was written. By default GET, HEAD, OPTIONS, PUT, DELETE and
+    /// Sets whether this request may be sent again after it was written. By default GET, HEAD, OPTIONS, PUT, DELETE and
     /// TRACE may, and other methods may not (RFC 9110 §9.2.2).
     pub fn repeatable(mut self, repeatable: bool) -> Self {
         self.options.repeatable = Some(repeatable);
         self
     }
 
-    /// Sends the request when its permit is granted, and waits for the whole response. If the future is dropped, its place
-    /// goes to the next request.
+    /// Sends the request when its permit is granted, and waits for the whole response. If the future is dropped, its
+    /// place goes to the next request.
     ///
     /// # Errors
-    /// The request is wrong, no whole response came, or its domain was given up ([`Error::GivenUp`]). A response with an error status is a [`Response`]; see
-    /// [`Response::error_for_status`].
+    /// The request is invalid, no complete response came, or its domain was given up ([`Error::GivenUp`]). A response
+    /// with an error status is a [`Response`]; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
         let Self { client, method, url, mut headers, body, options } = self;
         let url = url.map_err(|error| {
@@ -149,7 +148,7 @@ impl RequestBuilder {
         let number = client.shared.numbers.fetch_add(1, Ordering::Relaxed);
         let (job, result) = Job::new(request, options, number);
         let place = Place { queue: client.shared.admit(job), number };
-        // No result: the attempt panicked, which the panic hook of its thread has reported.
+        // No result: the attempt panicked, which its thread's panic hook has reported.
         let response = result.await.map_err(|_| Error::Ended)??;
         drop(place);
         response.decode(client.shared.body)
@@ -167,7 +166,7 @@ impl RequestBuilder {
     }
 }
 
-/// A place in a domain's queue, left when the caller waits no longer.
+/// A place in a domain's queue; dropping it removes the job.
 struct Place {
     queue: Arc<DomainQueue>,
     number: u64,

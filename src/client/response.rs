@@ -1,4 +1,4 @@
-//! Response: a whole response, as the caller of an API wants it. Does not know how it was fetched.
+//! Response: a complete response for the caller of a client. Does not know how it was fetched.
 
 use std::{
     sync::Arc,
@@ -19,7 +19,7 @@ use crate::{
     transport::{body::BodyLimits, raw_response::RawResponse},
 };
 
-/// A whole response, of any status.
+/// A complete response, of any status.
 ///
 /// ```
 #[doc = include_str!("example_api.md")]
@@ -46,20 +46,20 @@ pub struct Response {
     started: Instant,
 }
 
-/// A response on its way to the caller, its body still in its content codings.
+/// A response before decoding, its body still in its content codings.
 pub struct Undecoded {
     /// The request, after redirects.
     pub request: Request,
     /// The response.
     pub response: RawResponse,
-    /// What the last permit was spent on.
+    /// What the last attempt cost.
     pub receipt: Receipt,
-    /// How often the request was written.
+    /// How often the request was sent.
     pub attempts: u32,
 }
 
 impl Undecoded {
-    /// Decodes the body. Runs where the caller is, so that the network's threads only send and receive.
+    /// Decodes the body. Runs on the caller's thread, so that the network threads only send and receive.
     pub fn decode(self, limits: BodyLimits) -> Result<Response> {
         let Self { request, response, receipt, attempts } = self;
         let (body, _) = response.decoded(BodyLimits { keep_partial: false, ..limits }).map_err(|source| {
@@ -109,18 +109,18 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the body, without its content codings.
+    /// Returns the decoded body.
     pub fn bytes(&self) -> &Bytes {
         &self.body
     }
 
-    /// Returns the body as text. The encoding is taken from the byte order mark, the `Content-Type`, or the text itself, in
-    /// this order.
+    /// Returns the body as text. The encoding is given by the byte order mark, the `Content-Type`, or the text itself,
+    /// in this order.
     pub fn text(&self) -> String {
         self.clone().into_page().content().to_owned()
     }
 
-    /// Reads the body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     /// The body is not the JSON that `T` expects.
@@ -128,12 +128,12 @@ impl Response {
         serde_json::from_slice(&self.body).map_err(Error::Json)
     }
 
-    /// Returns how many bytes of body came over the wire, in their content codings.
+    /// Returns the length of the body on the wire, in its content codings.
     pub fn received(&self) -> u64 {
         self.receipt.bytes
     }
 
-    /// Returns where a redirect leads, if this is one. Only a client that was built with
+    /// Returns the target of a redirect, if this is one. Only a client built with
     /// [`keep_redirects`](super::ClientBuilder::keep_redirects) returns redirects.
     pub fn redirect_target(&self) -> Option<Url> {
         redirect::target(self.status, &self.headers, &self.request.url)
@@ -149,7 +149,7 @@ impl Response {
         self.ended_at.checked_sub(self.receipt.elapsed).unwrap_or(self.ended_at)
     }
 
-    /// Returns the same on the monotonic clock, to be compared with other responses.
+    /// Returns the same on the monotonic clock, for comparison with other responses.
     pub fn started(&self) -> Instant {
         self.started
     }
@@ -159,7 +159,7 @@ impl Response {
         self.receipt.elapsed
     }
 
-    /// Returns it as a page, as a spider sees it: to select elements from, or to take links from.
+    /// Converts it to a page as a spider sees it, for selecting elements or links.
     pub fn into_page(self) -> Page {
         Page::new(self.request, self.status, self.headers, self.body, self.ended_at, self.receipt.elapsed)
     }

@@ -1,5 +1,5 @@
-//! Workers: the network threads of a client, each an arbiter with connections of its own. No code of the caller runs
-//! there, so callers that block do not disturb them. Does not know limits and queues.
+//! Workers: the network threads of a client, each an arbiter with its own connections. No caller's code runs there, so
+//! callers that block do not disturb them. Knows no limits and queues.
 
 use std::{
     future::Future,
@@ -25,29 +25,29 @@ use crate::{
     permit::Permit,
 };
 
-/// The workers. They start when they are first needed and end with the last clone of the client.
+/// The workers. They start when first needed and end with the last clone of the client.
 pub struct Workers {
     slots: Box<[Slot]>,
     recipe: Recipe,
 }
 
-/// What every worker is made with.
+/// What every worker is created with.
 #[derive(Clone)]
 struct Recipe {
     fetch: FetchStack,
     rules: Arc<Rules>,
 }
 
-/// The place of one worker.
+/// The slot of one worker.
 #[derive(Default)]
 struct Slot {
     worker: Mutex<Option<Worker>>,
-    /// Cloned into every task; the count of clones tells how many tasks the worker has in hand.
+    /// Cloned into every task; the reference count tells how many tasks the worker has.
     tasks: Arc<()>,
 }
 
 struct Worker {
-    // Unbounded as a queue, but bounded by what it holds: each task has a permit, and permits are counted.
+    // Unbounded as a channel, bounded by its content: each task has a permit, and permits are counted.
     inbox: mpsc::UnboundedSender<Task>,
     runtime: Handle,
 }
@@ -57,25 +57,25 @@ struct Task {
     permit: Permit,
     job: Job,
     queue: Weak<dyn JobQueue>,
-    /// Held until the attempt is over.
+    /// Held until the attempt has ended.
     in_hand: Arc<()>,
 }
 
-/// A worker with fewer tasks in hand is chosen before the next is started: few requests need few connections, and those
-/// are kept alive on one thread.
+/// A worker with fewer tasks than this is used before the next is started: few requests need few connections, which are
+/// best kept alive on one thread.
 const MAX_TASKS_BEFORE_NEXT: usize = 64;
 
 impl Workers {
-    /// Plans for at most `max` workers.
+    /// Creates the slots for at most `max` workers.
     pub fn new(max: usize, fetch: FetchStack, rules: Rules) -> Self {
         let slots = (0..max.max(1)).map(|_| Slot::default()).collect();
         Self { slots, recipe: Recipe { fetch, rules: rules.into() } }
     }
 
-    /// Gives a job and its permit to a worker; if it has to wait again, it goes back to `queue`.
+    /// Gives a job and its permit to a worker; if the job has to wait again, it returns to `queue`.
     ///
     /// # Errors
-    /// The system refuses a thread; permit and job come back.
+    /// The system cannot start a thread; permit and job are returned.
     pub fn assign(&self, queue: Weak<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
         let refused = |error, permit, job| Err(Box::new(Undispatched { error, permit, job }));
         let Some(slot) = self.choose() else {
@@ -83,7 +83,7 @@ impl Workers {
         };
         let mut task = Task { permit, job, queue, in_hand: slot.tasks.clone() };
         let mut worker = slot.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        // A worker that died is replaced, once.
+        // A dead worker is replaced once.
         for _ in 0..2 {
             let inbox = match self.start(&mut worker) {
                 Ok(worker) => &worker.inbox,
@@ -98,10 +98,10 @@ impl Workers {
         refused(io::ErrorKind::BrokenPipe.into(), task.permit, task.job)
     }
 
-    /// Runs a future beside the first worker's tasks.
+    /// Runs a future on the first worker's thread.
     ///
     /// # Errors
-    /// The system refuses a thread.
+    /// The system cannot start a thread.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let Some(slot) = self.slots.first() else { return Err(io::ErrorKind::NotFound.into()) };
         let mut worker = slot.worker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,16 +145,16 @@ impl Worker {
     }
 }
 
-/// Works until the client is gone, and with it everybody who waits.
+/// Runs tasks until the client is dropped, and with it all callers.
 async fn work(Recipe { fetch, rules }: Recipe, mut tasks: mpsc::UnboundedReceiver<Task>) {
     let fetch: Rc<dyn Fetch> = fetch.build().into();
     while let Some(task) = tasks.recv().await {
-        // Each in a future of its own, so that a panic ends this request and no other.
+        // Each in its own future, so that a panic ends only this request.
         drop(actix_rt::spawn(run(task, fetch.clone(), rules.clone())));
     }
 }
 
-/// Makes an attempt, and does what follows from it.
+/// Makes an attempt and handles what follows.
 async fn run(Task { permit, job, queue, in_hand }: Task, fetch: Rc<dyn Fetch>, rules: Arc<Rules>) {
     let next = attempt(permit, job, &*fetch, &rules).await;
     drop(in_hand);

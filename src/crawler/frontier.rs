@@ -1,4 +1,4 @@
-//! What a crawl may be told of its frontier: one of your own, which requests are the same one, how much may wait.
+//! Frontier options of a crawl: your own frontier, the identity of requests, bounds on what waits.
 
 use std::sync::Arc;
 
@@ -11,9 +11,8 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Keeps requests in a frontier of your own, opened by this function when the crawl starts. It takes the place of
-    /// [`Crawler::state`]. Hold it to the laws of every frontier with
-    /// [`laws::check`](crate::frontier::laws::check).
+    /// Uses your own frontier, opened by this function when the crawl starts, instead of [`Crawler::state`]. Test it
+    /// with [`laws::check`](crate::frontier::laws::check).
     ///
     /// ```
     /// use actix_crawler::{frontier::memory::MemoryFrontier, prelude::*};
@@ -28,8 +27,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Decides by a rule of your own which requests are the same one, in place of the scope's canonical URL. With a state
-    /// the rule's name is stored, and another one is refused.
+    /// Uses your own rule for which requests are the same, instead of the scope's canonical URL. A state stores the
+    /// rule's name, and refuses to open with another.
     ///
     /// ```
     /// use actix_crawler::{identity::{CanonicalUrl, Identity}, prelude::*};
@@ -59,14 +58,16 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Lets at most so many requests of one domain wait: see [`max_queued_per_domain`](super::Settings::max_queued_per_domain).
+    /// Sets the most waiting requests of one domain: see
+    /// [`max_queued_per_domain`](super::Settings::max_queued_per_domain).
     #[must_use]
     pub fn max_queued_per_domain(mut self, requests: u64) -> Self {
         self.settings.max_queued_per_domain = Some(requests);
         self
     }
 
-    /// Lets requests that wait take at most so many bytes of memory: see [`max_queued_bytes`](super::Settings::max_queued_bytes).
+    /// Sets the most memory for waiting requests, in bytes: see
+    /// [`max_queued_bytes`](super::Settings::max_queued_bytes).
     #[must_use]
     pub fn max_queued_bytes(mut self, bytes: u64) -> Self {
         self.settings.max_queued_bytes = bytes;

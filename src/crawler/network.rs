@@ -1,4 +1,4 @@
-//! Crawler, the part of the builder about the network. Does not know politeness.
+//! The network options of a crawl's builder. Does not know politeness.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Trusts the authorities in a PEM file, in addition to Mozilla's.
+    /// Trusts the certificate authorities in a PEM file, in addition to Mozilla's.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.transport.tls.ca_files.push(path.into());
@@ -44,17 +44,18 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Accepts any certificate from `host`: for sites of your own. The report says so.
+    /// Accepts any certificate from `host`: for your own sites. The report warns about it.
     #[must_use]
     pub fn insecure(mut self, host: impl Into<String>) -> Self {
         self.settings.transport.tls.insecure.push(HostPattern::new(host));
         self
     }
 
-    /// Goes through a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (names are resolved here) or
-    /// `socks5h://…` (by the proxy). Several take turns, and one that fails rests for a while.
+    /// Uses a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (names are resolved here) or
+    /// `socks5h://…` (the proxy resolves them). Several are used in rotation, and one that fails is not used for a
+    /// while.
     ///
-    /// The address guard checks names that are resolved here, and addresses in URLs. It cannot check names that a proxy
+    /// The address guard checks names that are resolved here, and literal addresses. It cannot check what a proxy
     /// resolves: a proxy inside your network should have rules of its own.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
@@ -62,7 +63,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Goes through a proxy to some hosts only, `example.org` or `*.example.org`. The URL `direct` means no proxy.
+    /// Uses a proxy for some hosts only, `example.org` or `*.example.org`. The URL `direct` means no proxy.
     #[must_use]
     pub fn proxy_for(mut self, host: impl Into<String>, url: impl Into<String>) -> Self {
         let (host, url) = (HostPattern::new(host), ProxyUrl::new(url));
@@ -74,8 +75,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Caches responses in a folder, as far as HTTP allows (RFC 9111): a page that is still fresh needs no request, and
-    /// a stale one is sent again only if it changed. Needs the feature `cache`.
+    /// Caches responses in a folder by the rules of HTTP (RFC 9111): a fresh page needs no request, and a stale one is
+    /// transferred again only if it changed. Needs the feature `cache`.
     #[must_use]
     pub fn cache(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Cache)
@@ -87,8 +88,8 @@ impl<S: Spider> Crawler<S> {
         self.store_responses(dir, Purpose::Record)
     }
 
-    /// Crawls what was recorded in a folder, without any network: a spider can be developed without burdening the site.
-    /// A page that was not recorded ends as `not_recorded`, and the log names its URL.
+    /// Crawls a recording without the network: a spider can be developed without burdening the site. A page that was
+    /// not recorded ends as `not_recorded`, and the log names its URL.
     #[must_use]
     pub fn replay(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Replay)
@@ -99,7 +100,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Keeps the cookies that servers set and sends them back. Each proxy has its own cookies. Needs the feature
+    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies. Needs the feature
     /// `cookies`.
     #[must_use]
     pub fn cookies(mut self) -> Self {
@@ -116,7 +117,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Goes through the proxies that `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name, except to hosts in `NO_PROXY`.
+    /// Uses the proxies in `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY`, except for hosts in `NO_PROXY`.
     #[must_use]
     pub fn proxy_from_env(mut self) -> Self {
         self.settings.transport.proxies.from_env = true;

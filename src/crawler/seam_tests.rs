@@ -1,4 +1,4 @@
-//! What will move in at the seam, as doubles: an archive, a browser, a middleware. Each is judged at a real server.
+//! Test doubles for the fetch interface: an archive, a browser, a middleware. Each is judged by a real server.
 
 use std::{
     collections::HashMap,
@@ -44,7 +44,7 @@ use crate::{
 
 const CONTACT: &str = "seamtest/1.0 (+https://example.org/bot)";
 
-/// Serves one request a connection: `answer` gets the path.
+/// Serves one request for each connection: `answer` gets the path.
 fn serve(answer: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,7 +59,7 @@ fn serve(answer: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
                 }
             }
             let path = String::from_utf8_lossy(&head).split(' ').nth(1).unwrap_or_default().to_owned();
-            // A client that has left needs no answer.
+            // A client that has disconnected needs no response.
             drop(stream.write_all(answer(&path).as_bytes()));
         }
     });

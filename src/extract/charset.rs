@@ -1,4 +1,4 @@
-//! Charset: decodes the bytes of a page as browsers do. Knows no network, and does not copy what is UTF-8.
+//! Charset: decodes the bytes of a page as browsers do. Knows no network, and does not copy text that is UTF-8 already.
 
 use std::borrow::Cow;
 
@@ -8,23 +8,23 @@ use memchr::memchr;
 
 use super::prescan;
 
-/// What tells the charset of a page beside its bytes.
+/// Hints for the charset of a page, in addition to its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clues<'a> {
-    /// The charset that the header names.
+    /// The charset in the header.
     pub header: Option<&'a str>,
-    /// Whether it is HTML, where `<meta>` can name one.
+    /// Whether it is HTML, where `<meta>` can specify one.
     pub is_html: bool,
-    /// The last label of the host name, in lower case: pages of `.ru` and of `.jp` are not written alike.
+    /// The last label of the host name, in lower case: the detector's guess depends on it (`.ru`, `.jp`).
     pub tld: Option<&'a str>,
 }
 
-/// The bytes that the detector gets, from the first that is not ASCII. Its answer is settled after a few KiB of any
-/// language, and it takes about a millisecond for these.
+/// The number of bytes for the detector, from the first that is not ASCII. Its result is stable after a few KiB of any
+/// language, and this many take about a millisecond.
 const DETECTED: usize = 16 << 10;
 
-/// Decodes a page, and returns the name of its encoding: by byte order mark, header, `<meta>` or XML declaration, in this
-/// order. A page that names none is UTF-8 if it is valid UTF-8, and otherwise what the detector guesses. Unknown names are
+/// Decodes a page and returns the name of its encoding: by byte order mark, header, `<meta>` or XML declaration, in
+/// this order. Without any of them it is UTF-8 if that is valid, and otherwise the detector's guess. Unknown names are
 /// ignored, and invalid bytes become U+FFFD.
 pub fn decode<'a>(bytes: &'a [u8], clues: Clues<'_>) -> (Cow<'a, str>, &'static str) {
     let (encoding, bytes) = match Encoding::for_bom(bytes) {
@@ -41,14 +41,14 @@ pub fn decode<'a>(bytes: &'a [u8], clues: Clues<'_>) -> (Cow<'a, str>, &'static 
     (text, encoding.name())
 }
 
-/// Returns the encoding that the header or the page itself names.
+/// Returns the encoding given by the header or the page.
 fn declared(bytes: &[u8], clues: Clues<'_>) -> Option<&'static Encoding> {
     let by_header = clues.header.and_then(|label| prescan::named(label.as_bytes()));
     let by_meta = || if clues.is_html { prescan::meta(bytes) } else { None };
     by_header.or_else(by_meta).or_else(|| prescan::xml_declaration(bytes))
 }
 
-/// Returns the text if it is UTF-8, and not the escapes of ISO-2022-JP.
+/// Returns the text if it is UTF-8 without escapes of ISO-2022-JP.
 fn utf8(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     (memchr(0x1b, bytes).is_none() || !text.is_ascii()).then_some(text)
@@ -56,10 +56,10 @@ fn utf8(bytes: &[u8]) -> Option<&str> {
 
 fn detected(bytes: &[u8], tld: Option<&str>) -> &'static Encoding {
     let end = bytes.len().min(Encoding::ascii_valid_up_to(bytes).saturating_add(DETECTED));
-    // Spiders run no scripts, for whose sake browsers do not detect ISO-2022-JP and UTF-8.
+    // Browsers do not detect ISO-2022-JP and UTF-8 because of scripts, which spiders do not run.
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(bytes.get(..end).unwrap_or(bytes), end == bytes.len());
-    // The detector panics on what is no label.
+    // The detector panics on invalid labels.
     let is_label = |tld: &&str| tld.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     detector.guess(tld.filter(is_label).map(str::as_bytes), Utf8Detection::Allow)
 }

@@ -1,5 +1,5 @@
-//! ContentType: what a body is, by its header or, where that says nothing, by its first bytes. Knows nothing of charsets
-//! but their place in the header.
+//! ContentType: the media type of a body, from its header or else its first bytes. Knows nothing of charsets but their
+//! place in the header.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use std::borrow::Cow;
 pub struct ContentType<'a> {
     /// The type without its parameters, in lower case: `text/html`.
     pub essence: Cow<'a, str>,
-    /// The charset that the header names, as it is written there.
+    /// The charset in the header, as written.
     pub charset: Option<&'a str>,
 }
 
-/// As much of a body as is looked at for its type: the "resource header" of MIME Sniffing §5.2.
+/// The number of bytes that are examined: the "resource header" of MIME Sniffing §5.2.
 const SNIFFED: usize = 1_445;
 
-/// How HTML may begin (MIME Sniffing §7.1), each followed by a space or a `>`.
+/// The beginnings of HTML (MIME Sniffing §7.1), each followed by a space or a `>`.
 const HTML_BEGINNINGS: [&[u8]; 16] = [
     b"<!DOCTYPE HTML",
     b"<HTML",
@@ -36,17 +36,17 @@ const HTML_BEGINNINGS: [&[u8]; 16] = [
 ];
 
 impl<'a> ContentType<'a> {
-    /// Reads the header, as leniently as browsers do. Where it is missing, no media type, or one of those by which
-    /// servers say that they do not know, the first bytes of `body` tell.
+    /// Parses the header as leniently as browsers do. If it is missing, is no media type, or is one that servers use
+    /// for unknown content, the first bytes of `body` decide.
     ///
-    /// A body that is called `text/plain` or `application/octet-stream` is never taken for HTML: browsers do not
-    /// either, since what users upload is served as such.
+    /// A body declared as `text/plain` or `application/octet-stream` is never treated as HTML, as in browsers, since
+    /// user uploads are served as such.
     pub fn of(header: Option<&'a str>, body: &[u8]) -> Self {
         Self::of_all(header.into_iter(), body)
     }
 
-    /// As [`ContentType::of`], for all lines of the header. Of several media types, on one line or many, the last
-    /// counts. It takes over the charset of the one before it if it is the same type and names none ("extract a MIME
+    /// Like [`ContentType::of`], for all lines of the header. Of several media types, on one line or many, the last
+    /// counts. It inherits the charset of the previous one if it is the same type without a charset ("extract a MIME
     /// type" of the Fetch standard).
     pub fn of_all(lines: impl Iterator<Item = &'a str>, body: &[u8]) -> Self {
         let mut found: Option<(&str, Option<&str>)> = None;
@@ -73,12 +73,12 @@ impl<'a> ContentType<'a> {
         Self { essence, charset }
     }
 
-    /// Tells whether this is an HTML page; XHTML is one.
+    /// Tells whether this is an HTML page, including XHTML.
     pub fn is_html(&self) -> bool {
         matches!(&*self.essence, "text/html" | "application/xhtml+xml")
     }
 
-    /// Tells whether this is XML; XHTML is that too.
+    /// Tells whether this is XML, including XHTML.
     pub fn is_xml(&self) -> bool {
         matches!(&*self.essence, "text/xml" | "application/xml") || self.essence.ends_with("+xml")
     }
@@ -89,7 +89,7 @@ impl<'a> ContentType<'a> {
     }
 }
 
-/// Splits a list at its commas; quotes protect a comma ("get, decode, and split" of the Fetch standard).
+/// Splits a list at its commas, except within quotes ("get, decode, and split" of the Fetch standard).
 fn list(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -105,7 +105,7 @@ fn list(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns the first charset among parameters, quoted or not. Quotes protect a semicolon.
+/// Returns the first charset among parameters, quoted or not. A semicolon within quotes does not separate.
 fn charset_of(mut parameters: &str) -> Option<&str> {
     while !parameters.is_empty() {
         let (name, rest) = parameters.split_at(parameters.find([';', '=']).unwrap_or(parameters.len()));
@@ -138,8 +138,8 @@ fn is_http_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\r' | '\n')
 }
 
-/// Returns the type that the first bytes show. A comment is HTML whatever follows it, and so is what a byte order mark
-/// precedes: there the standard looks for less than browsers show.
+/// Returns the type indicated by the first bytes. Beyond the standard, a comment counts as HTML whatever follows it,
+/// also after a byte order mark.
 fn sniffed(body: &[u8]) -> &'static str {
     let start = body.get(..SNIFFED).unwrap_or(body);
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
@@ -161,7 +161,7 @@ fn sniffed(body: &[u8]) -> &'static str {
     if is_text || !start.iter().copied().any(is_binary) { "text/plain" } else { "application/octet-stream" }
 }
 
-/// A byte that is no text in any charset (MIME Sniffing §3).
+/// Tells whether a byte occurs in no text of any charset (MIME Sniffing §3).
 fn is_binary(byte: u8) -> bool {
     matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
 }

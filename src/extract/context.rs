@@ -1,25 +1,25 @@
-//! Context: where in a page markup is not markup, as a tree builder would tell the tokenizer, but without a tree.
-//! Knows the elements whose content is plain text, and SVG and MathML, where it is not.
+//! Context: tells the tokenizer where text is not markup, as a tree builder would, but without a tree. Knows the
+//! elements whose content is plain text, and SVG and MathML, where it is not.
 //!
-//! The standard decides it by the stack of open elements. Here only the borders between HTML and foreign content are
-//! kept, which gives the same answer for every page whose SVG is closed.
+//! The standard decides this by the stack of open elements. Here only the borders between HTML and foreign content are
+//! kept, which gives the same result for every page whose SVG is closed.
 
 use super::tokens::{Content, Tag, Token, Tokens};
 
-/// The rules by which a page is read.
+/// The syntax by which a page is parsed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Syntax {
-    /// HTML: the slash of `<script/>` means nothing, and scripts, styles and titles are plain text.
+    /// HTML: the slash of `<script/>` is ignored, and scripts, styles and titles are plain text.
     #[default]
     Html,
-    /// XHTML, which is XML: every element may close itself, and every element's content is markup.
+    /// XHTML, which is XML: every element may be self-closing, and every element's content is markup.
     Xml,
 }
 
 /// The namespace of XHTML elements.
 const XHTML: &str = "http://www.w3.org/1999/xhtml";
 
-/// Tells whether the root element of an XML document is in the XHTML namespace, so that it is a page.
+/// Tells whether the root element of an XML document is in the XHTML namespace.
 pub(crate) fn is_xhtml(xml: &str) -> bool {
     let root = Tokens::new(xml).find_map(|token| if let Token::Start(tag) = token { Some(tag) } else { None });
     root.is_some_and(|root| namespace(&root).as_deref() == Some(XHTML))
@@ -33,39 +33,39 @@ fn namespace<'a>(root: &Tag<'a>) -> Option<std::borrow::Cow<'a, str>> {
     }
 }
 
-/// The tokens of a whole page, read front to back with the context kept.
+/// The tokens of a whole page, with the context kept while reading.
 ///
-/// Tags of HTML elements come as self-closing in XML only: in HTML the slash means nothing there.
+/// Tags of HTML elements are self-closing in XML only; HTML ignores the slash.
 #[derive(Clone, Debug)]
 pub(super) struct PageTokens<'a> {
     tokens: Tokens<'a>,
     syntax: Syntax,
     context: Context<'a>,
-    /// What stands before the names of XHTML elements: `h:` in `<h:html xmlns:h="…">`. Known once the root was read.
+    /// The namespace prefix of XHTML elements: `h:` in `<h:html xmlns:h="…">`. Known after the root.
     prefix: Option<&'a str>,
     is_html: bool,
 }
 
 impl<'a> PageTokens<'a> {
-    /// Begins at the start of `page`.
+    /// Starts at the beginning of `page`.
     pub fn new(page: &'a str, syntax: Syntax) -> Self {
         let mut tokens = Tokens::new(page);
         tokens.allow_cdata(syntax == Syntax::Xml);
         Self { tokens, syntax, context: Context::default(), prefix: None, is_html: true }
     }
 
-    /// Tells whether the last token stands within SVG or MathML.
+    /// Tells whether the last token is within SVG or MathML.
     pub fn in_foreign(&self) -> bool {
         self.context.is_foreign()
     }
 
-    /// Tells whether the last start tag is of an HTML element, and not of SVG or MathML.
+    /// Tells whether the last start tag is an HTML element rather than SVG or MathML.
     pub fn is_html(&self) -> bool {
         self.is_html
     }
 
-    /// Reads a start tag in XML: no name says how the text that follows is to be read. Kept out of the loop over HTML,
-    /// which is slower with it.
+    /// Handles a start tag in XML, where the text after it is always markup. Kept out of the loop over HTML, which
+    /// would be slower with it.
     #[cold]
     #[inline(never)]
     fn start_in_xml(&mut self, mut tag: Tag<'a>) -> Tag<'a> {
@@ -84,7 +84,7 @@ impl<'a> PageTokens<'a> {
     }
 }
 
-/// Returns the local name of an element whose name begins with `prefix:`, and other names as they are.
+/// Returns the name of an element without `prefix:`, if it has that prefix.
 fn without_prefix<'a>(name: &'a str, prefix: &str) -> &'a str {
     match name.strip_prefix(prefix) {
         Some(rest) if !prefix.is_empty() => rest.strip_prefix(':').unwrap_or(name),
@@ -119,7 +119,7 @@ impl<'a> Iterator for PageTokens<'a> {
     }
 }
 
-/// The borders between HTML and foreign content around the current place, outermost first.
+/// The borders between HTML and foreign content around the current position, outermost first.
 #[derive(Clone, Debug, Default)]
 struct Context<'a> {
     borders: Vec<Border<'a>>,
@@ -129,7 +129,7 @@ struct Context<'a> {
 enum Border<'a> {
     Svg,
     MathMl,
-    /// HTML again, within the foreign element of this name ("integration point" in the standard).
+    /// HTML within the foreign element of this name ("integration point" in the standard).
     Html(&'a str),
 }
 
@@ -138,8 +138,8 @@ impl<'a> Context<'a> {
         matches!(self.borders.last(), Some(Border::Svg | Border::MathMl))
     }
 
-    /// Takes a start tag in. Returns what it means here, how the element's text is to be read, and whether it is an
-    /// HTML element.
+    /// Handles a start tag. Returns its meaning here, how the element's text is parsed, and whether it is an HTML
+    /// element.
     #[inline]
     fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, Content, bool) {
         if self.is_foreign() && leaves_foreign(&tag) {
@@ -161,7 +161,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns the border that this start tag is, if it is one.
+    /// Returns the border that this start tag creates, if any.
     fn border_at(&self, tag: &Tag<'a>) -> Option<Border<'a>> {
         match self.borders.last() {
             _ if tag.is("svg") => Some(Border::Svg),
@@ -196,12 +196,12 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Returns how the text of an HTML element is read.
+/// Returns how the text of an HTML element is parsed.
 ///
-/// `noscript` is markup: a crawler runs no scripts, and the standard reads it as markup then ("scripting flag
+/// `noscript` is markup: a crawler runs no scripts, and the standard then parses it as markup ("scripting flag
 /// disabled").
 pub(super) fn content_of(tag: &Tag<'_>) -> Content {
-    // By length first: this is asked for every start tag, and nearly always for nothing.
+    // By length first: called for every start tag, nearly always without a match.
     match tag.name.len() {
         3 if tag.is("xmp") => Content::Rawtext,
         5 if tag.is("title") => Content::Rcdata,
@@ -216,7 +216,7 @@ pub(super) fn content_of(tag: &Tag<'_>) -> Content {
     }
 }
 
-/// Tells whether this start tag ends SVG and MathML by itself (§13.2.6.5).
+/// Tells whether this start tag implicitly ends SVG and MathML (§13.2.6.5).
 fn leaves_foreign(tag: &Tag<'_>) -> bool {
     const HTML_ONLY: &[&str] = &[
         "b",
@@ -268,7 +268,7 @@ fn leaves_foreign(tag: &Tag<'_>) -> bool {
     tag.is_one_of(HTML_ONLY) || (tag.is("font") && styles_text(tag))
 }
 
-/// Tells whether this `annotation-xml` says that its content is HTML.
+/// Tells whether this `annotation-xml` declares HTML content.
 fn holds_html(tag: &Tag<'_>) -> bool {
     tag.attribute("encoding").is_some_and(|encoding| {
         ["text/html", "application/xhtml+xml"].iter().any(|html| encoding.eq_ignore_ascii_case(html))

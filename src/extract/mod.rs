@@ -1,12 +1,12 @@
-//! What a page says: its links, its text, and what CSS selectors find on it. Reads pages that are in memory already,
+//! The content of a page: its links, its text, and the elements that CSS selectors match. Works on pages in memory,
 //! knows no network, and never fails on broken markup.
 //!
-//! - [`links`] and [`text`] read the page's tokens once, from front to back, and build nothing. They cost about as much
-//!   as copying the page, so every page can afford them.
-//! - [`select`] builds a tree, which costs ten times that: only when a spider selects.
+//! - [`links`] and [`text`] read the page's tokens once and build nothing. They cost about as much as copying the page,
+//!   so every page can afford them.
+//! - [`select`] builds a tree, which costs ten times as much, and does so only when a spider selects.
 //!
-//! All three stand on one tokenizer (`tokens`). `context` tells it where markup is not markup (scripts, titles, SVG); for
-//! the tree, html5ever's tree builder does (`dom`). Why the tokenizer is our own: `docs/decisions/tokenizer.md`.
+//! All three use one tokenizer (`tokens`). `context` tells it where text is not markup (scripts, titles, SVG); for the
+//! tree, html5ever's tree builder does (`dom`). `docs/decisions/tokenizer.md` explains why the tokenizer is our own.
 
 pub mod charset;
 pub mod content_type;

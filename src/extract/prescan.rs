@@ -1,23 +1,23 @@
-//! Prescan: finds the encoding that a page names for itself in bytes that are not decoded yet (HTML standard, §13.2.3.2).
-//! Knows neither headers nor detection.
+//! Prescan: finds the encoding that a page declares in its undecoded bytes (HTML standard, §13.2.3.2). Knows neither
+//! headers nor detection.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
 use memchr::{memchr, memmem};
 
-/// Where the standard looks for `<meta>`, whatever is around it.
+/// The number of bytes in which the standard searches for `<meta>`, regardless of context.
 const PRESCAN: usize = 1_024;
 
-/// Where browsers find it too, by beginning again when they meet it: we look on to the end of the head, and no further
-/// than this, since heads with scripts and styles in them are often a dozen KiB.
+/// Browsers also find a later `<meta>`, by restarting when they parse it. We search to the end of the head, but no
+/// further than this: heads with scripts and styles are often a dozen KiB.
 const LATE: usize = 64 << 10;
 
-/// Returns the encoding of a label. The "replacement" encoding, which stands for names that are dangerous in browsers,
-/// is none.
+/// Returns the encoding of a label, except the "replacement" encoding, which stands for names that are unsafe in
+/// browsers.
 pub(super) fn named(label: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label_no_replacement(label)
 }
 
-/// As [`named`], for a label in ASCII bytes: those are not UTF-16, and nobody means `x-user-defined`.
+/// Like [`named`], for a label in ASCII bytes: the page cannot be UTF-16, and `x-user-defined` is never meant.
 fn named_in_ascii(label: &[u8]) -> Option<&'static Encoding> {
     let encoding = named(label)?;
     if encoding == UTF_16BE || encoding == UTF_16LE {
@@ -26,7 +26,7 @@ fn named_in_ascii(label: &[u8]) -> Option<&'static Encoding> {
     Some(if encoding == X_USER_DEFINED { WINDOWS_1252 } else { encoding })
 }
 
-/// Returns the encoding that an XML declaration names, or shows by how it is written.
+/// Returns the encoding that an XML declaration names or implies.
 pub(super) fn xml_declaration(bytes: &[u8]) -> Option<&'static Encoding> {
     if bytes.starts_with(b"<\0?\0x\0") {
         return Some(UTF_16LE);
@@ -43,7 +43,7 @@ pub(super) fn xml_declaration(bytes: &[u8]) -> Option<&'static Encoding> {
     named_in_ascii(rest.get(..memchr(*quote, rest)?)?).filter(|_| is_quote)
 }
 
-/// Returns the encoding that a `<meta>` names.
+/// Returns the encoding in a `<meta>`.
 pub(super) fn meta(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = bytes.get(..LATE).unwrap_or(bytes);
     let mut rest = head;
@@ -54,7 +54,7 @@ pub(super) fn meta(bytes: &[u8]) -> Option<&'static Encoding> {
         }
         rest = rest.get(tag + 1..)?;
         if rest.starts_with(b"!--") {
-            // The dashes that begin a comment may be those that end it: `<!-->`.
+            // The dashes that begin a comment may also end it: `<!-->`.
             rest = rest.get(memmem::find(rest.get(1..)?, b"-->")? + 4..)?;
         } else if is_tag(rest, b"meta") {
             rest = rest.get(4..)?;
@@ -62,7 +62,7 @@ pub(super) fn meta(bytes: &[u8]) -> Option<&'static Encoding> {
             while let Some((name, value)) = attribute(&mut rest) {
                 meta.note(name, value);
             }
-            // Without its end it is none.
+            // A tag without its end does not count.
             rest.first()?;
             if let Some(encoding) = meta.encoding() {
                 return Some(encoding);
@@ -78,7 +78,7 @@ pub(super) fn meta(bytes: &[u8]) -> Option<&'static Encoding> {
     None
 }
 
-/// What the attributes of one `<meta>` say. Of two attributes with one name the first counts.
+/// The attributes of one `<meta>`. Of two with the same name the first counts.
 #[derive(Default)]
 struct Meta<'a> {
     http_equiv: Option<&'a [u8]>,
@@ -121,14 +121,13 @@ fn charset_of(mut content: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Takes an attribute off the front of a tag ("get an attribute"); at its end, and at the end of the bytes, there is
-/// none.
+/// Takes the first attribute of a tag ("get an attribute"); `None` at the end of the tag or of the bytes.
 fn attribute<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     skip(rest, |byte| is_space(byte) || byte == b'/');
     if rest.first()? == &b'>' {
         return None;
     }
-    // An equals sign that begins a name is part of it.
+    // An equals sign at the beginning is part of the name.
     let ends_name = |byte: &u8| is_space(*byte) || matches!(byte, b'/' | b'>' | b'=');
     let name = take(rest, 1 + rest.get(1..)?.iter().position(ends_name).unwrap_or(rest.len() - 1));
     skip(rest, is_space);

@@ -17,14 +17,13 @@ use url::{ParseError, Url};
 /// assert_eq!(resolve(&page, "../c?d#e").unwrap().as_str(), "https://e.org/c?d#e");
 /// assert_eq!(resolve(&page, "///example.org/path").unwrap().as_str(), "https://example.org/path");
 /// ```
-///
 /// # Errors
-/// The reference is no URL, such as `http://[`.
+/// The reference is not a valid URL, such as `http://[`.
 pub fn resolve(base: &Url, reference: &str) -> Result<Url, ParseError> {
     resolve_from(base, reference, UTF_8)
 }
 
-/// As [`resolve`], for a reference from a page in `charset`: its query is encoded in that charset, its path in UTF-8
+/// Like [`resolve`], for a reference from a page in `charset`: its query is encoded in that charset, its path in UTF-8
 /// ("query state" of the URL standard).
 pub(super) fn resolve_from(base: &Url, reference: &str, charset: &'static Encoding) -> Result<Url, ParseError> {
     let reference = if may_have_extra_slashes(reference) {
@@ -41,13 +40,13 @@ pub(super) fn resolve_from(base: &Url, reference: &str, charset: &'static Encodi
         .parse(&reference)
 }
 
-/// As [`resolve`], for a reference from a page in the charset of this name.
+/// Like [`resolve`], for a reference from a page in the charset of this name.
 pub(crate) fn resolve_from_charset(base: &Url, reference: &str, charset: &str) -> Result<Url, ParseError> {
     resolve_from(base, reference, query_charset(charset))
 }
 
-/// Returns the charset that queries are encoded in on a page that is written in `charset`. Queries are never in UTF-16
-/// ("get an output encoding" of the Encoding standard).
+/// Returns the charset for the queries of links on a page in `charset`. It is never UTF-16 ("get an output encoding" of
+/// the Encoding standard).
 pub(super) fn query_charset(charset: &str) -> &'static Encoding {
     Encoding::for_label(charset.as_bytes()).unwrap_or(UTF_8).output_encoding()
 }
@@ -59,7 +58,7 @@ fn encoded(query: &str, charset: &'static Encoding) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(query.len() * 2);
     let mut rest = query;
     loop {
-        // A step writes what fits, and needs room for at least one character with its escape sequence.
+        // Each step writes what fits, and needs room for at least one character with its escape sequence.
         bytes.reserve(rest.len() + 16);
         let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(rest, &mut bytes, true);
         rest = rest.get(read..).unwrap_or_default();
@@ -73,19 +72,19 @@ fn encoded(query: &str, charset: &'static Encoding) -> Vec<u8> {
     }
 }
 
-/// Tells at a glance that most references begin with something else than two slashes.
+/// A quick check that rules out most references, which do not begin with two slashes.
 fn may_have_extra_slashes(reference: &str) -> bool {
     matches!(reference.as_bytes(), [b'/' | b'\\', b'/' | b'\\' | b'\t' | b'\r' | b'\n', ..] | [0..=b' ', ..])
 }
 
-/// Leaves two of three or more slashes at the start of a reference.
+/// Reduces three or more slashes at the start of a reference to two.
 fn without_extra_slashes<'a>(base: &Url, reference: &'a str) -> Cow<'a, str> {
     let is_slash = |c: char| matches!(c, '/' | '\\');
     let trimmed = reference.trim_start_matches(|c: char| c <= ' ');
     if !trimmed.starts_with(is_slash) || !matches!(base.scheme(), "http" | "https") {
         return Cow::Borrowed(reference);
     }
-    // The parser drops tabs and line ends wherever they stand.
+    // The parser removes tabs and line ends everywhere.
     let is_dropped = |c: char| matches!(c, '\t' | '\n' | '\r');
     let slashes = trimmed.chars().take_while(|&c| is_slash(c) || is_dropped(c)).filter(|&c| is_slash(c)).count();
     if slashes < 3 {

@@ -1,5 +1,5 @@
-//! Refresh: a page that sends its reader on after a while, by `<meta http-equiv=refresh>` or the `Refresh` header.
-//! Knows neither markup nor redirects.
+//! Refresh: a page that redirects after a delay, by `<meta http-equiv=refresh>` or the `Refresh` header. Knows neither
+//! markup nor redirects.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use url::Url;
 
 use super::reference::resolve;
 
-/// Where a page sends its reader, and after how long.
+/// The target and the delay of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {
     /// How long a browser shows the page first.
     pub delay: Duration,
-    /// The next page: absolute, `http` or `https`, without fragment.
+    /// The target: absolute, `http` or `https`, without fragment.
     pub url: Url,
 }
 
-/// Reads a `Refresh` header, which counts as the `<meta>` does (HTML standard, §7.4.6.1), in an answer from `page`.
+/// Parses the `Refresh` header of `page`, which works like the `<meta>` (HTML standard, §7.4.6.1).
 pub(crate) fn of_header(value: &str, page: &Url) -> Option<Refresh> {
     let (delay, reference) = parse(value)?;
     let mut url = resolve(page, reference).ok()?;
@@ -24,10 +24,10 @@ pub(crate) fn of_header(value: &str, page: &Url) -> Option<Refresh> {
     matches!(url.scheme(), "http" | "https").then_some(Refresh { delay, url })
 }
 
-/// Reads the value of a refresh: a delay in seconds and a reference ("shared declarative refresh steps" of the HTML
+/// Parses the value of a refresh: a delay in seconds and a reference ("shared declarative refresh steps" of the HTML
 /// standard, §4.2.5.3).
 ///
-/// `None` where the standard reads nothing, and where no reference is given: such a page only reloads itself.
+/// `None` if the standard rejects it, or if it has no reference: such a page only reloads itself.
 pub(super) fn parse(value: &str) -> Option<(Duration, &str)> {
     let value = value.trim_start_matches(is_space);
     let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -35,7 +35,7 @@ pub(super) fn parse(value: &str) -> Option<(Duration, &str)> {
     if seconds.is_empty() && !rest.starts_with('.') {
         return None;
     }
-    // More seconds than fit in 64 bits are no less far away.
+    // A number that exceeds 64 bits is capped.
     let seconds = if seconds.is_empty() { 0 } else { seconds.parse().unwrap_or(u64::MAX) };
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let is_separator = |c: char| matches!(c, ';' | ',');
@@ -53,7 +53,7 @@ pub(super) fn parse(value: &str) -> Option<(Duration, &str)> {
     (!reference.is_empty()).then_some((Duration::from_secs(seconds), reference))
 }
 
-/// Returns what follows `url=`, if that is how it begins.
+/// Returns the text after `url=`, if it begins so.
 fn after_url_key(text: &str) -> Option<&str> {
     let (key, rest) = text.split_at_checked(3)?;
     if !key.eq_ignore_ascii_case("url") {
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// The cases follow the steps of the HTML standard, as the web platform tests of `meta refresh` do.
+    /// The cases follow the steps of the HTML standard, like the web platform tests of `meta refresh`.
     #[test]
     fn a_refresh_is_read_as_the_standard_says() {
         for (value, expected) in [

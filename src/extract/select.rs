@@ -1,4 +1,5 @@
-//! Select: CSS selectors over a page. Knows the page's tree and no URL: the spider resolves what an attribute says.
+//! Select: CSS selectors over a page. Knows the page's tree, but not its URL: the spider resolves the values of
+//! attributes.
 //!
 //! ```
 //! # use actix_crawler::extract::Document;
@@ -26,7 +27,7 @@ use super::dom;
 pub use super::dom::Cut;
 use super::text::{HIDDEN, Prose};
 
-/// A parsed page. `Send`, so that it can be worked on off the network's thread.
+/// A parsed page. It is `Send`, so that it can be used off the network's thread.
 #[derive(Clone, Debug)]
 pub struct Document {
     html: Html,
@@ -34,31 +35,31 @@ pub struct Document {
 }
 
 impl Document {
-    /// Builds the tree of `html` as browsers do; no markup is so broken that this fails.
+    /// Builds the tree of `html` as browsers do; never fails on broken markup.
     ///
-    /// Time and memory are bounded by the page's length. A page that nests deeper than 512 elements,
-    /// or has more nodes than bytes, or more than 500,000, is cut, which [`Document::cut`] tells.
+    /// Time and memory are bounded by the page's length. A page that nests deeper than 512 elements, or has more nodes
+    /// than bytes, or more than 250,000, is cut; see [`Document::cut`].
     pub fn parse(html: &str) -> Self {
         Self::parse_in(html, Syntax::Html)
     }
 
-    /// As [`Document::parse`], for a page in either syntax: in XHTML `<script src="x.js"/>` closes itself.
+    /// Like [`Document::parse`], for a page in either syntax: in XHTML `<script src="x.js"/>` is self-closing.
     pub fn parse_in(page: &str, syntax: Syntax) -> Self {
         let (html, cut) = dom::parse(page, syntax);
         Self { html, cut }
     }
 
-    /// Says what was left out of the tree, if the page asked for too much.
+    /// Returns what was left out of the tree, if the page exceeded a bound.
     pub fn cut(&self) -> Option<Cut> {
         self.cut
     }
 
-    /// Returns the `<html>` element; parsing makes one, whether it is written or not.
+    /// Returns the `<html>` element; the parser creates one if the page has none.
     pub fn root(&self) -> Element<'_> {
         Element(self.html.root_element())
     }
 
-    /// Returns all elements of the page that match, in the page's order.
+    /// Returns all matching elements of the page, in order.
     ///
     /// # Errors
     /// As [`Element::select`].
@@ -66,7 +67,7 @@ impl Document {
         self.root().select(css)
     }
 
-    /// Returns the page's first element that matches, if there is one.
+    /// Returns the first matching element of the page, if there is one.
     ///
     /// # Errors
     /// As [`Element::find`].
@@ -74,7 +75,7 @@ impl Document {
         self.root().find(css)
     }
 
-    /// Returns the page's first element that matches; there must be one.
+    /// Returns the first matching element of the page; an error if there is none.
     ///
     /// # Errors
     /// As [`Element::first`].
@@ -82,7 +83,7 @@ impl Document {
         self.root().first(css)
     }
 
-    /// Returns the text of the page's first element that matches.
+    /// Returns the text of the first matching element of the page.
     ///
     /// # Errors
     /// As [`Element::text_of`].
@@ -90,7 +91,7 @@ impl Document {
         self.root().text_of(css)
     }
 
-    /// Returns the texts of all elements of the page that match.
+    /// Returns the texts of all matching elements of the page.
     ///
     /// # Errors
     /// As [`Element::texts_of`].
@@ -98,7 +99,7 @@ impl Document {
         self.root().texts_of(css)
     }
 
-    /// Returns an attribute of the page's first element that matches.
+    /// Returns an attribute of the first matching element of the page.
     ///
     /// # Errors
     /// As [`Element::attr_of`].
@@ -109,43 +110,41 @@ impl Document {
 
 /// An element of a [`Document`].
 ///
-/// Methods that take a selector search below the element; below `<html>` means the whole page,
-/// `<html>` included. What must be there is asked for with [`first`](Element::first),
-/// [`text_of`](Element::text_of) and [`attr_of`](Element::attr_of), whose error says what was
-/// missing where; what may be there with [`find`](Element::find), [`select`](Element::select) and
-/// [`texts_of`](Element::texts_of).
+/// Methods with a selector search within the element; for `<html>` they search the whole page, including `<html>`
+/// itself. [`first`](Element::first), [`text_of`](Element::text_of) and [`attr_of`](Element::attr_of) are for elements
+/// that must exist; their error says what was missing where. [`find`](Element::find), [`select`](Element::select) and
+/// [`texts_of`](Element::texts_of) are for elements that may exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element<'a>(ElementRef<'a>);
 
 impl<'a> Element<'a> {
-    /// Returns all elements that match, in the page's order.
+    /// Returns all matching elements, in order.
     ///
     /// # Errors
-    /// [`SelectorError::Invalid`] if `css` is no selector.
+    /// [`SelectorError::Invalid`] if `css` is not a selector.
     pub fn select(&self, css: &str) -> Result<Vec<Element<'a>>, SelectorError> {
         let selector = compiled(css)?;
         Ok(self.matches(&selector).collect())
     }
 
-    /// Returns the first element that matches, if there is one.
+    /// Returns the first matching element, if there is one.
     ///
     /// # Errors
-    /// [`SelectorError::Invalid`] if `css` is no selector.
+    /// [`SelectorError::Invalid`] if `css` is not a selector.
     pub fn find(&self, css: &str) -> Result<Option<Element<'a>>, SelectorError> {
         let selector = compiled(css)?;
         Ok(self.matches(&selector).next())
     }
 
-    /// Returns the first element that matches.
+    /// Returns the first matching element.
     ///
     /// # Errors
-    /// [`SelectorError::NoMatch`] if there is none, [`SelectorError::Invalid`] if `css` is no
-    /// selector.
+    /// [`SelectorError::NoMatch`] if there is none, [`SelectorError::Invalid`] if `css` is not a selector.
     pub fn first(&self, css: &str) -> Result<Element<'a>, SelectorError> {
         self.find(css)?.ok_or_else(|| SelectorError::NoMatch { css: css.to_owned(), within: self.opening_tag() })
     }
 
-    /// Returns the [`text`](Element::text) of the first element that matches.
+    /// Returns the [`text`](Element::text) of the first matching element.
     ///
     /// # Errors
     /// As [`first`](Element::first).
@@ -153,16 +152,16 @@ impl<'a> Element<'a> {
         Ok(self.first(css)?.text())
     }
 
-    /// Returns the [`text`](Element::text) of every element that matches.
+    /// Returns the [`text`](Element::text) of every matching element.
     ///
     /// # Errors
-    /// [`SelectorError::Invalid`] if `css` is no selector.
+    /// [`SelectorError::Invalid`] if `css` is not a selector.
     pub fn texts_of(&self, css: &str) -> Result<Vec<String>, SelectorError> {
         let selector = compiled(css)?;
         Ok(self.matches(&selector).map(|element| element.text()).collect())
     }
 
-    /// Returns the attribute of the first element that matches.
+    /// Returns an attribute of the first matching element.
     ///
     /// # Errors
     /// As [`first`](Element::first), and [`SelectorError::NoAttribute`] if that element lacks it.
@@ -174,18 +173,18 @@ impl<'a> Element<'a> {
         })
     }
 
-    /// Returns the value of an attribute, its character references resolved.
+    /// Returns the value of an attribute, with character references resolved.
     pub fn attr(&self, name: &str) -> Option<&'a str> {
         self.0.attr(name)
     }
 
-    /// Returns the element's name, `div` say, in lower case.
+    /// Returns the element's name in lower case, such as `div`.
     pub fn name(&self) -> &'a str {
         self.0.value().name()
     }
 
-    /// Returns the text a reader would see, on one line: white space is collapsed, paragraphs, cells
-    /// and `<br>` are set apart by a space, scripts and styles within are left out.
+    /// Returns the visible text on one line: white space is collapsed; paragraphs, cells and `<br>` are separated by a
+    /// space; scripts and styles are left out.
     pub fn text(&self) -> String {
         let top = *self.0;
         let mut text = Prose::default();
@@ -204,7 +203,7 @@ impl<'a> Element<'a> {
                 node = child;
                 continue;
             }
-            // Everything below is done: on to the next sibling, or to that of an ancestor.
+            // This subtree is done: continue with the next sibling, or that of an ancestor.
             while node != top && node.next_sibling().is_none() {
                 node = node.parent().unwrap_or(top);
                 if let Node::Element(element) = node.value() {
@@ -218,8 +217,8 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// Returns all text within as it stands in the page, that of scripts and styles included: for
-    /// JSON in a `<script>`, say, or for `<pre>`.
+    /// Returns all text within the element unchanged, including scripts and styles: for JSON in a `<script>`, or for
+    /// `<pre>`.
     pub fn raw_text(&self) -> String {
         self.0.text().collect()
     }
@@ -240,7 +239,7 @@ impl<'a> Element<'a> {
         itself.into_iter().chain(self.0.select(selector)).map(Element)
     }
 
-    /// The opening tag with the attributes by which one knows an element.
+    /// The opening tag with the attributes that identify an element.
     fn opening_tag(&self) -> String {
         let known_by = ["id", "class"];
         let attributes = known_by.iter().filter_map(|name| Some(format!(" {name}={:?}", self.attr(name)?)));
@@ -252,7 +251,7 @@ impl<'a> Element<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectorError {
-    /// The text is no CSS selector, or one that is not supported.
+    /// The text is not a CSS selector, or not a supported one.
     #[error("`{css}` is no CSS selector: {why}")]
     Invalid {
         /// The text.
@@ -262,7 +261,7 @@ pub enum SelectorError {
         /// The selector parser's own error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An element that must be there is not.
+    /// A required element is missing.
     #[error("no element matches `{css}` within {within}")]
     NoMatch {
         /// The selector.
@@ -270,7 +269,7 @@ pub enum SelectorError {
         /// The opening tag of the element that was searched.
         within: String,
     },
-    /// An attribute that must be there is not.
+    /// A required attribute is missing.
     #[error("{element} has no attribute `{attribute}`")]
     NoAttribute {
         /// The attribute's name.
@@ -294,7 +293,7 @@ impl SelectorError {
     }
 }
 
-/// Makes `dangling combinator` of `DanglingCombinator`.
+/// Converts `DanglingCombinator` to `dangling combinator`.
 fn in_words(name: &str) -> String {
     let mut words = String::new();
     for letter in name.chars() {
@@ -306,16 +305,16 @@ fn in_words(name: &str) -> String {
     words
 }
 
-/// How many compiled selectors a thread keeps. A spider has a few dozen; selectors that are made up
-/// page by page must not add up.
+/// The most compiled selectors that a thread keeps. A spider has a few dozen; selectors generated for each page must
+/// not accumulate.
 const MAX_COMPILED: usize = 256;
 
 thread_local! {
     static COMPILED: RefCell<HashMap<String, Rc<Selector>>> = RefCell::default();
 }
 
-/// Compiles `css`, or finds it compiled: it costs microseconds, and a spider asks for the same few
-/// selectors on every page.
+/// Returns the compiled selector from the cache, or compiles it: that takes microseconds, and a spider uses the same
+/// few selectors on every page.
 fn compiled(css: &str) -> Result<Rc<Selector>, SelectorError> {
     if let Some(selector) = COMPILED.with_borrow(|known| known.get(css).cloned()) {
         return Ok(selector);

@@ -1,20 +1,20 @@
 //! Text: the visible text of a page, one line for each paragraph, heading, row or list item. Knows neither styles nor
-//! scripts, so it includes text that a style hides, and misses text that a script adds.
+//! scripts, so it includes text hidden by a style, and lacks text added by a script.
 
 use super::context::{PageTokens, Syntax};
 use super::tokens::{Tag, Token};
 
-/// Returns the text of `html` that a reader would see.
+/// Returns the visible text of `html`.
 ///
-/// Elements that stand as blocks give lines, `<br>` too; cells of a row are set apart by a space;
-/// other white space is collapsed, but within `<pre>` the lines are kept. There are no empty lines.
-/// Left out are titles, scripts, styles, templates, and what is shown only where scripts or frames
-/// do not work (`noscript`, `noframes`, `iframe`). Linear in the page's length.
+/// Block elements and `<br>` give lines; cells of a row are separated by a space; other white space is collapsed,
+/// except that lines within `<pre>` are kept. There are no empty lines. Titles, scripts, styles and templates are left
+/// out, and so is content shown only without scripts or frames (`noscript`, `noframes`, `iframe`). Linear in the page's
+/// length.
 pub fn visible_text(html: &str) -> String {
     visible_text_in(html, Syntax::Html)
 }
 
-/// As [`visible_text`], for a page in either syntax.
+/// Like [`visible_text`], for a page in either syntax.
 pub(crate) fn visible_text_in(page: &str, syntax: Syntax) -> String {
     let mut text = Prose::default();
     let mut hidden: Option<Hidden<'_>> = None;
@@ -104,10 +104,10 @@ const BLOCKS: &[&str] = &[
     "xmp",
 ];
 
-/// Elements that are set apart from their neighbours on the same line.
+/// Elements that are separated from their neighbours on the same line.
 const CELLS: &[&str] = &["td", "th"];
 
-/// An element whose text is being passed over.
+/// An element whose text is being skipped.
 struct Hidden<'a> {
     tag: Tag<'a>,
     foreign: bool,
@@ -119,7 +119,7 @@ impl Hidden<'_> {
         match token {
             Token::Start(tag) if tag.is(self.tag.name) && !tag.self_closing => self.depth += 1,
             Token::End(tag) if tag.is(self.tag.name) => self.depth -= 1,
-            // A style that a drawing does not close is closed by the drawing's end.
+            // A style that is not closed within a drawing ends with the drawing.
             Token::End(tag) if self.foreign && tag.is("svg") => self.depth = 0,
             _ => {}
         }
@@ -127,14 +127,14 @@ impl Hidden<'_> {
     }
 }
 
-/// Text under construction: words, set apart by one space or one line end, none at the ends.
+/// Text being built: words, separated by one space or one line end, without either at the ends.
 #[derive(Debug, Default)]
 pub(super) struct Prose {
     text: String,
     gap: Gap,
 }
 
-/// What is to stand before the next word, if it is not the first.
+/// The separator before the next word, unless it is the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Gap {
     #[default]
@@ -144,7 +144,7 @@ enum Gap {
 }
 
 impl Prose {
-    /// Adds text; a run of white space in it, no-break spaces included, is one space.
+    /// Adds text; a run of white space, including no-break spaces, becomes one space.
     pub fn push(&mut self, text: &str) {
         for (nth, word) in text.split(char::is_whitespace).enumerate() {
             if nth > 0 {
@@ -154,7 +154,7 @@ impl Prose {
         }
     }
 
-    /// Adds text whose line ends count.
+    /// Adds text whose line ends are kept.
     pub fn push_lines(&mut self, text: &str) {
         for (nth, line) in text.split('\n').enumerate() {
             if nth > 0 {
@@ -164,7 +164,7 @@ impl Prose {
         }
     }
 
-    /// Takes note of a start or end tag of `element`.
+    /// Handles a start or end tag of `element`.
     pub fn tag(&mut self, element: &str) {
         let is_in = |names: &[&str]| names.iter().any(|name| element.eq_ignore_ascii_case(name));
         if is_in(BLOCKS) {
@@ -174,12 +174,12 @@ impl Prose {
         }
     }
 
-    /// Returns all of it on one line.
+    /// Returns the text on one line.
     pub fn one_line(self) -> String {
         self.text.replace('\n', " ")
     }
 
-    /// Returns it.
+    /// Returns the text.
     pub fn finish(self) -> String {
         self.text
     }
@@ -203,7 +203,7 @@ impl Prose {
     }
 }
 
-/// Returns `text` on one line: every run of white space is one space, there is none at the ends.
+/// Returns `text` on one line: every run of white space becomes one space, and the ends are trimmed.
 pub(super) fn collapsed(text: &str) -> String {
     let mut prose = Prose::default();
     prose.push(text);

@@ -1,16 +1,16 @@
-//! Batching: the recipe of an actor that acknowledges several items together. Knows nothing of what it commits them to.
+//! Batching: a pipeline whose actor acknowledges several items together. Does not know where they are committed.
 
 use actix::{Actor, Context, Handler};
 
 use super::{CrawlEnded, Flush, Pipeline, Running, Scraped, Start};
 use crate::error::Error;
 
-/// A recipe for an actor that commits up to `max_items` items together, and acknowledges each only then.
+/// A pipeline whose actor commits up to `max_items` items together, and only then acknowledges each.
 ///
-/// The actor keeps the items with their replies, commits when it has enough of them, and at [`Flush`] and [`CrawlEnded`]
-/// whatever it has. A page is done when its items were committed, so a crawl that is killed loses none of them. A batch
-/// fills only if as many items can be in flight: raise [`Crawler::concurrency`](crate::Crawler::concurrency) above the
-/// pages that fill one.
+/// The actor keeps the items with their replies and commits when it has enough, and also at [`Flush`] and
+/// [`CrawlEnded`]. A page is done only when its items are committed, so a killed crawl loses none of them. A batch
+/// fills only if enough items can be in flight: set [`Crawler::concurrency`](crate::Crawler::concurrency) higher than
+/// the number of pages that fill a batch.
 ///
 /// ```
 /// use actix::{Actor, Context, Handler, ResponseFuture};
@@ -83,7 +83,7 @@ pub struct Batching<F> {
 }
 
 impl<F> Batching<F> {
-    /// Creates the recipe. `max_items` is the most items that the actor holds before it acknowledges them.
+    /// Creates the pipeline. `max_items` is the most unacknowledged items that the actor holds.
     pub fn new(max_items: usize, make: F) -> Self {
         Self { make, max_items }
     }

@@ -1,11 +1,11 @@
-//! Collect: items into memory, for tests and for small crawls.
+//! Collect: keeps items in memory, for tests and small crawls.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Each, Pipeline, Running, Start};
 use crate::error::Error;
 
-/// Keeps every item until it is taken out. Clones share what they hold. Its memory grows with the crawl.
+/// Keeps every item until it is taken. Clones share the items. Memory grows with the crawl.
 ///
 /// ```
 /// # use actix_crawler::prelude::*;
@@ -35,7 +35,7 @@ impl<I> Collect<I> {
         Self::default()
     }
 
-    /// Takes out what was collected up to now, in the order in which it came.
+    /// Takes the items collected so far, in order.
     pub fn take(&self) -> Vec<I> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

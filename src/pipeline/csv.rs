@@ -1,5 +1,4 @@
-//! CSV: one item a record, its cells under the columns that they are named for. Knows rows, and nothing of what is in
-//! them.
+//! CSV: writes each item as one record, with each cell in the column of its name. Does not know what the items mean.
 
 mod file;
 mod row;
@@ -19,14 +18,15 @@ use super::{
 };
 use crate::error::Error;
 
-/// Writes each item as one CSV record (RFC 4180). Items are structs or maps of plain values and lists of them; a list
-/// stands in one cell, with ` | ` between its values.
+/// Writes each item as one CSV record (RFC 4180). Items are structs or maps of plain values and lists; the values of a
+/// list share one cell, separated by `
+/// `.
 ///
-/// The columns are those of [`Csv::columns`], of the file that is added to, or of the first item, in this order. Every
-/// cell stands under its name. A field that an item does not have leaves its cell empty. A field without a column is
-/// refused: before anything is fetched if [`Csv::columns`] names it and the file has no such column, else with the item.
+/// The columns are those of [`Csv::columns`], of the existing file, or of the first item, in this order of priority.
+/// Every cell is written in the column of its name. A missing field leaves its cell empty. A field without a column is
+/// refused: before anything is fetched if it is in [`Csv::columns`] and not in the file, else with the item.
 ///
-/// When the file cannot be written any more, the crawl stops as failed.
+/// If the file can no longer be written, the crawl stops as failed.
 ///
 /// ```
 /// # use actix_crawler::{pipeline::Csv, prelude::*};
@@ -43,11 +43,11 @@ pub struct Csv {
     append: bool,
     escape_formulas: bool,
     given: Option<Vec<String>>,
-    /// The columns that hold now: a restart goes on with them.
+    /// The current columns, kept over a restart of the pipeline.
     known: Shared,
 }
 
-/// The columns of a file, and whether they stand in a file that an earlier run wrote.
+/// The columns of a file, and whether an earlier run wrote them.
 #[derive(Clone, Debug)]
 struct Columns {
     names: Arc<[String]>,
@@ -57,39 +57,39 @@ struct Columns {
 type Shared = Arc<Mutex<Option<Columns>>>;
 
 impl Csv {
-    /// Writes to a file that is created, or emptied. A crawl that resumes its state keeps the records of the runs
-    /// before, cuts off a last record that is not whole, and adds to them.
+    /// Creates or empties the file. A crawl that resumes its state instead keeps the records of earlier runs, cuts off
+    /// an incomplete last record, and appends.
     pub fn create(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), append: false, escape_formulas: false, given: None, known: Shared::default() }
     }
 
-    /// Writes to the end of a file, which is created if it is not there. A last record that is not whole is cut off.
+    /// Appends to the file, creating it if necessary. An incomplete last record is cut off.
     pub fn append(path: impl Into<PathBuf>) -> Self {
         Self { append: true, ..Self::create(path) }
     }
 
-    /// Names the columns. The header is then written at the start; without it, with the first item.
+    /// Sets the columns. The header is then written at the start; otherwise with the first item.
     #[must_use]
     pub fn columns<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.given = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Puts a `'` before texts that a spreadsheet would take for a formula: those that begin with `=`, `+`, `-`, `@`, a
-    /// tab or a line end. Numbers stay as they are. For files that people open in a spreadsheet: see
-    /// [CSV injection](https://owasp.org/www-community/attacks/CSV_Injection) at OWASP.
+    /// Adds a `'` before texts that a spreadsheet would evaluate as a formula: those that begin with `=`, `+`, `-`,
+    /// `@`, a tab or a line end. Numbers are unchanged. For files that people open in a spreadsheet: see [CSV
+    /// injection](https://owasp.org/www-community/attacks/CSV_Injection) at OWASP.
     #[must_use]
     pub fn escape_formulas(mut self) -> Self {
         self.escape_formulas = true;
         self
     }
 
-    /// Opens the file, checks or writes its header, and notes the columns.
+    /// Opens the file, checks or writes its header, and stores the columns.
     fn open(&self, start: &Start) -> Result<Records, Error> {
         let path = &self.path;
         let wrong = |source| Error::file(path, source);
         if start.restarts() > 0 {
-            // Its last line may be the middle of a record that the writer before still writes.
+            // The last line may belong to a record that the previous writer is still writing.
             return Ok(Records::file(path, open_lines(path).map_err(wrong)?));
         }
         let keep = self.append || start.resumes();
@@ -152,7 +152,7 @@ impl Writer {
                 let (names, cells): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
                 let columns = Columns { names: names.into(), are_older: false };
                 self.write(Some(&columns.names), &cells)?;
-                // Noted once the header is written.
+                // Stored only after the header is written.
                 *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(columns);
                 Ok(())
             }
@@ -164,17 +164,18 @@ impl Writer {
         }
     }
 
-    /// Puts each cell under its name.
+    /// Sorts cells into the columns of their names.
     fn in_columns(&self, fields: Vec<(String, Cell)>, columns: &Columns) -> Result<Vec<Cell>, PipelineError> {
         let mut cells = vec![Cell::default(); columns.names.len()];
         for (index, (name, cell)) in fields.into_iter().enumerate() {
-            // Items of one type have their fields at the same places.
+            // Items of one type have their fields in the same positions.
             let is_here = columns.names.get(index).is_some_and(|column| *column == name);
             let place = if is_here { Some(index) } else { columns.names.iter().position(|column| *column == name) };
             let Some(place) = place.and_then(|place| cells.get_mut(place)) else {
                 let path = self.path.display();
                 let why = format!("{path} has no column `{name}`; name all columns with Csv::columns");
-                // The file of an earlier run will not have it for the next item either, whose page would be lost.
+                // A file of an earlier run will not get this column, so every further item would be refused and its
+                // page lost.
                 let error = if columns.are_older { PipelineError::broken } else { PipelineError::refused };
                 return Err(error(why));
             };
@@ -183,7 +184,7 @@ impl Writer {
         Ok(cells)
     }
 
-    /// Writes a record, after the header if there is one to be written: both or neither.
+    /// Writes a record, after the header if there is one to write: both or neither.
     fn write(&mut self, header: Option<&[String]>, cells: &[Cell]) -> Result<(), PipelineError> {
         let cells: Vec<_> = cells.iter().map(|cell| cell.text(self.escape_formulas)).collect();
         let mut bytes = match header {
@@ -195,7 +196,7 @@ impl Writer {
     }
 }
 
-/// Quotes where that is needed, and ends the line.
+/// Formats a record with its line end, quoting cells where necessary.
 fn record<'a>(cells: impl Iterator<Item = &'a [u8]>) -> std::io::Result<Vec<u8>> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
     writer.write_record(cells)?;

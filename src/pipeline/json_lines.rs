@@ -13,8 +13,8 @@ use crate::error::Error;
 
 /// Writes each item as one line of JSON.
 ///
-/// A line is with the operating system before its item is acknowledged, so a killed process loses no acknowledged item.
-/// When the output cannot be written any more, the crawl stops as failed.
+/// A line is passed to the operating system before its item is acknowledged, so a killed process loses no acknowledged
+/// item. If the output can no longer be written, the crawl stops as failed.
 ///
 /// ```
 /// # use actix_crawler::prelude::*;
@@ -34,13 +34,13 @@ enum To {
 }
 
 impl JsonLines {
-    /// Writes to a file that is created, or emptied. A crawl that resumes its state keeps the lines of the runs before,
-    /// cuts off a last line that has no end, and adds to them.
+    /// Creates or empties the file. A crawl that resumes its state instead keeps the lines of earlier runs, cuts off an
+    /// incomplete last line, and appends.
     pub fn create(path: impl Into<PathBuf>) -> Self {
         Self { to: To::File { path: path.into(), append: false } }
     }
 
-    /// Writes to the end of a file, which is created if it is not there. A last line that has no end is cut off.
+    /// Appends to the file, creating it if necessary. An incomplete last line is cut off.
     pub fn append(path: impl Into<PathBuf>) -> Self {
         Self { to: To::File { path: path.into(), append: true } }
     }
@@ -52,7 +52,7 @@ impl JsonLines {
 
     fn open(&self, start: &Start) -> Result<Records, Error> {
         let To::File { path, append } = &self.to else { return Ok(Records::stdout()) };
-        // Emptied once: a restart after a panic goes on where the lines end.
+        // Emptied once only: a restart after a panic appends.
         let keep = *append || start.resumes() || start.restarts() > 0;
         let file = if keep { append_lines(path) } else { create_lines(path) };
         Ok(Records::file(path, file.map_err(|source| Error::file(path, source))?))
@@ -91,7 +91,7 @@ impl<I: Serialize + Send + Sync + 'static> Handler<Scraped<I>> for Writer {
     }
 }
 
-/// Writes DEL and the C1 control characters as JSON escapes: JSON may hold them as they are, and terminals obey them.
+/// Writes DEL and the C1 control characters as JSON escapes: JSON allows them unescaped, and terminals interpret them.
 fn escape_controls(line: &mut Vec<u8>) {
     let Ok(text) = std::str::from_utf8(line) else { return };
     if text.contains(char::is_control) {

@@ -1,4 +1,4 @@
-//! Pipelines: where items go. Any actor that handles [`Scraped`] and [`CrawlEnded`] is one. Knows nothing of pages,
+//! Pipelines: the destinations of items. Any actor that handles [`Scraped`] and [`CrawlEnded`] is one. Knows no pages,
 //! domains or permits.
 
 mod batching;
@@ -27,13 +27,13 @@ pub use self::{
 };
 use crate::error::Error;
 
-/// An item on its way from a page to a pipeline. The reply is the acknowledgement: a page is done only when all its
-/// items were acknowledged, and pages that wait for that hold up new ones.
+/// An item sent from a page to a pipeline. The reply is the acknowledgement: a page is done only when all its items are
+/// acknowledged, and unacknowledged items delay further requests.
 #[derive(Debug)]
 pub struct Scraped<I> {
-    /// The item; every pipeline gets the same.
+    /// The item, shared by all pipelines.
     pub item: Arc<I>,
-    /// The page that it was found on.
+    /// The URL of its page.
     pub url: Arc<str>,
 }
 
@@ -55,8 +55,8 @@ impl<I: 'static> Message for Scraped<I> {
     type Result = Result<(), PipelineError>;
 }
 
-/// Tells a pipeline that no further item will come: it writes what it still holds. The crawl's report waits for the
-/// reply, at most for the pipeline's timeout.
+/// Tells a pipeline that no more items will come, so that it writes what it holds. The crawl's report waits for the
+/// reply, for the pipeline's time-out at most.
 #[derive(Clone, Copy, Debug)]
 pub struct CrawlEnded;
 
@@ -64,10 +64,10 @@ impl Message for CrawlEnded {
     type Result = Result<(), PipelineError>;
 }
 
-/// Tells a batching pipeline to commit what it holds, and to acknowledge it, although the batch is not full.
+/// Tells a batching pipeline to commit and acknowledge what it holds, although its batch is not full.
 ///
-/// It comes when no item has come for a tenth of a second and some still wait to be acknowledged: by then every page in
-/// flight may be waiting for this pipeline, and no further item would come. It may come when nothing is held.
+/// Sent when no item has come for a tenth of a second while some are unacknowledged: every page in flight may then be
+/// waiting for this pipeline, and no more items would come. It may also come when nothing is held.
 #[derive(Clone, Copy, Debug)]
 pub struct Flush;
 
@@ -75,54 +75,53 @@ impl Message for Flush {
     type Result = ();
 }
 
-/// Why an item was not taken.
+/// Why an item was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum PipelineError {
     /// The pipeline refuses this item. Its page counts as failed, and the crawl goes on.
     #[error("{0}")]
     Refused(String),
-    /// The pipeline's output is gone, for this item and for all that follow. The crawl stops as failed with this reason;
-    /// the pages whose items were not acknowledged stay queued.
+    /// The pipeline's output is gone, for this item and all further ones. The crawl stops as failed with this reason;
+    /// pages with unacknowledged items stay queued.
     #[error("{0}")]
     Broken(String),
-    /// Whoever read the output has closed it, as in `… | head`. The crawl stops as it does for
-    /// [`PipelineError::Broken`].
+    /// The reader of the output has closed it, as in `…
+    /// head`. The crawl stops as for [`PipelineError::Broken`].
     #[error("whoever read the output has closed it")]
     ReaderGone,
-    /// The pipeline panicked over this item. Its page counts as failed.
+    /// The pipeline panicked on this item. Its page counts as failed.
     #[error("the pipeline panicked")]
     Panicked,
-    /// The pipeline did not answer in time. The page counts as failed.
+    /// The pipeline did not answer in time. The item's page counts as failed.
     #[error("the pipeline did not answer within {}", humantime::format_duration(*.0))]
     Silent(std::time::Duration),
 }
 
 impl PipelineError {
-    /// Refuses one item for the pipeline's own reason.
+    /// Creates the refusal of one item, with a reason.
     pub fn refused(why: impl std::fmt::Display) -> Self {
         Self::Refused(why.to_string())
     }
 
-    /// Says that the pipeline's output is gone, and why.
+    /// Creates the error that the pipeline's output is gone, with a reason.
     pub fn broken(why: impl std::fmt::Display) -> Self {
         Self::Broken(why.to_string())
     }
 
-    /// Tells whether the crawl stops for it: no later item can be taken either.
+    /// Tells whether the crawl stops, because no later item can be accepted either.
     pub fn stops_the_crawl(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::ReaderGone)
     }
 }
 
-/// The items that may wait for a pipeline's acknowledgement unless it says otherwise: as many as an actor's mailbox
-/// takes.
+/// The default for the most unacknowledged items of a pipeline: the capacity of an actor's mailbox.
 pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
 
-/// A recipe for a pipeline actor: it is started once, and again after a panic or a timeout.
+/// A factory of pipeline actors: called once, and again after a panic or a time-out.
 ///
-/// A function that makes an actor is a recipe: `.pipeline(Words::default)`. An actor that acknowledges several items
-/// together goes into [`Batching`].
+/// A function that creates an actor is a pipeline: `.pipeline(Words::default)`. For an actor that acknowledges several
+/// items together, use [`Batching`].
 ///
 /// ```
 /// use actix::{Actor, Context, Handler};
@@ -171,20 +170,21 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     /// Starts the actor on the arbiter of `start`.
     ///
     /// # Errors
-    /// Its output cannot be opened, or is not what the pipeline is about to write. At the crawl's start nothing was
-    /// fetched then.
+    /// Its output cannot be opened, or does not fit what the pipeline would write. At the start of the crawl, nothing
+    /// has been fetched then.
     fn start(&self, start: &Start) -> Result<Running<I>, Error>;
 
-    /// Returns how many items may wait for their acknowledgement at a time; at least 1. Further items are held back.
+    /// Returns the most unacknowledged items; at least 1. Further items are held back.
     ///
-    /// A pipeline that commits a hundred items together says 100 or more. It must not rely on the hundredth item to come:
-    /// it starts its actor with [`Running::start_batching`], and commits at [`Flush`] too, or it has a timer of its own.
+    /// A pipeline that commits a hundred items together returns 100 or more. It must not depend on the hundredth item:
+    /// it starts its actor with [`Running::start_batching`] and also commits at [`Flush`], or it has a timer of its
+    /// own.
     fn max_unacknowledged(&self) -> usize {
         DEFAULT_MAX_UNACKNOWLEDGED
     }
 }
 
-/// What a pipeline is told when it is started.
+/// The circumstances of a pipeline's start.
 #[derive(Clone, Debug)]
 pub struct Start {
     arbiter: ArbiterHandle,
@@ -198,43 +198,43 @@ impl Start {
         Self { arbiter, resumes: false, restarts: 0 }
     }
 
-    /// Says whether the crawl goes on with what an earlier process left.
+    /// Sets whether the crawl resumes a stored state.
     #[must_use]
     pub fn resuming(mut self, resumes: bool) -> Self {
         self.resumes = resumes;
         self
     }
 
-    /// Says how often the pipeline was started before, in this crawl.
+    /// Sets how often the pipeline was started before in this crawl.
     #[must_use]
     pub fn restarted(mut self, restarts: u64) -> Self {
         self.restarts = restarts;
         self
     }
 
-    /// Returns the arbiter that the actor is to run on. The pipeline has it for itself.
+    /// Returns the arbiter for the actor, which no other actor uses.
     pub fn arbiter(&self) -> &ArbiterHandle {
         &self.arbiter
     }
 
-    /// Tells whether the crawl goes on with a state that an earlier process left: what that process wrote is kept.
+    /// Tells whether the crawl resumes a stored state: the output of the earlier process is then kept.
     pub fn resumes(&self) -> bool {
         self.resumes
     }
 
-    /// Returns how often the pipeline was started before, in this crawl: more than 0 after a panic or a timeout.
+    /// Returns how often the pipeline was started before in this crawl: more than 0 after a panic or a time-out.
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
 }
 
-/// A pipeline actor that runs.
+/// A running pipeline actor.
 pub struct Running<I: Send + Sync + 'static> {
-    /// Takes items.
+    /// Receives items.
     pub scraped: Recipient<Scraped<I>>,
-    /// Takes the end.
+    /// Receives the end of the crawl.
     pub ended: Recipient<CrawlEnded>,
-    /// Takes the request to commit what it holds; `None` where it holds nothing, or has its own timer.
+    /// Receives requests to commit; `None` if the actor holds nothing back, or has its own timer.
     pub flush: Option<Recipient<Flush>>,
 }
 
@@ -245,7 +245,7 @@ impl<I: Send + Sync + 'static> Clone for Running<I> {
 }
 
 impl<I: Send + Sync + 'static> Running<I> {
-    /// Starts the actor that `make` makes on the arbiter of `start`.
+    /// Starts the actor created by `make` on the arbiter of `start`.
     pub fn start<A>(start: &Start, make: impl FnOnce() -> A + Send + 'static) -> Self
     where
         A: Actor<Context = Context<A>> + Handler<Scraped<I>> + Handler<CrawlEnded>,
@@ -254,7 +254,7 @@ impl<I: Send + Sync + 'static> Running<I> {
         Self { scraped: address.clone().recipient(), ended: address.recipient(), flush: None }
     }
 
-    /// As [`Running::start`], for an actor that acknowledges several items together.
+    /// Like [`Running::start`], for an actor that acknowledges several items together.
     pub fn start_batching<A>(start: &Start, make: impl FnOnce() -> A + Send + 'static) -> Self
     where
         A: Actor<Context = Context<A>> + Handler<Scraped<I>> + Handler<CrawlEnded> + Handler<Flush>,

@@ -1,4 +1,4 @@
-//! Records: a file, or standard output, to which whole records are added. Knows nothing of what they say.
+//! Records: appends whole records to a file or standard output. Does not know their content.
 
 use std::{
     fs::{File, OpenOptions},
@@ -8,10 +8,11 @@ use std::{
 
 use super::PipelineError;
 
-/// Where records go. A record that could not be written whole is taken back, so that the next is not glued to its part.
+/// The output for records. A partly written record is removed, so that the next one does not follow it on the same
+/// line.
 pub(super) struct Records {
     output: Output,
-    /// Whether part of a record stands at the end.
+    /// Whether the output ends with a partial record.
     torn: bool,
 }
 
@@ -29,7 +30,7 @@ impl Records {
         Self { output: Output::File(file, path.to_owned()), torn: false }
     }
 
-    /// Tells whether a person reads along.
+    /// Tells whether the output is a terminal.
     pub fn is_terminal(&self) -> bool {
         match &self.output {
             Output::File(file, _) => file.is_terminal(),
@@ -37,10 +38,10 @@ impl Records {
         }
     }
 
-    /// Adds one record, with its line end.
+    /// Appends one record, which includes its line end.
     ///
     /// # Errors
-    /// The output cannot be written any more, and why.
+    /// The output can no longer be written; the error says why.
     pub fn add(&mut self, record: &[u8]) -> Result<(), PipelineError> {
         self.write(record).map_err(|error| match &self.output {
             Output::Stdout(_) if error.kind() == io::ErrorKind::BrokenPipe => PipelineError::ReaderGone,
@@ -51,10 +52,10 @@ impl Records {
         })
     }
 
-    /// As [`Records::add`], with what the system says.
+    /// Like [`Records::add`], with the system's error.
     pub fn write(&mut self, record: &[u8]) -> io::Result<()> {
         if self.torn {
-            // A reader then stumbles over the part alone.
+            // The line end confines the damage to the partial record.
             self.output.write_all(b"\n")?;
             self.torn = false;
         }
@@ -78,7 +79,7 @@ impl Records {
 }
 
 impl Output {
-    /// Takes the last bytes back; false where that is impossible.
+    /// Removes the last bytes; false if that is impossible.
     fn cut(&self, bytes: u64) -> bool {
         let Self::File(file, _) = self else { return false };
         let Ok(metadata) = file.metadata() else { return false };
@@ -102,8 +103,8 @@ impl Write for Output {
     }
 }
 
-/// Opens a file for lines, empties it, and creates it if it is not there. All writing goes to its end: a writer that was
-/// given up and comes back late overwrites nothing that its successor wrote.
+/// Opens a file for lines, creating or emptying it. All writing appends, so a writer that was abandoned and continues
+/// late overwrites nothing of its successor.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -115,13 +116,13 @@ pub fn create_lines(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file to write to its end, and creates it if it is not there.
+/// Opens a file for appending, creating it if necessary.
 pub(super) fn open_lines(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Opens a file of lines to add more, and creates it if it is not there. A last line without an end is cut off: its
-/// writer was killed halfway, and the item was never acknowledged.
+/// Opens a file of lines for appending, creating it if necessary. An incomplete last line is cut off: its writer was
+/// killed midway, and the item was never acknowledged.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -129,7 +130,7 @@ pub fn append_lines(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        // A pipe or a terminal keeps nothing that could be cut.
+        // A pipe or a terminal has no content to cut.
         return Ok(file);
     }
     let mut unfinished = metadata.len();
@@ -152,7 +153,7 @@ pub fn append_lines(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Bytes of one step backwards from the end of a file; larger than most lines.
+/// The step size when searching backwards from the end of a file; larger than most lines.
 const TAIL: usize = 65_536;
 
 #[cfg(test)]
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nx\n");
     }
 
-    /// The next record used to be glued to the half and acknowledged.
+    /// Regression: the next record was appended to the partial one and acknowledged.
     #[cfg(unix)]
     #[test]
     fn what_cannot_be_taken_back_stands_alone() {
@@ -208,7 +209,7 @@ mod tests {
         assert!(all.starts_with(b"bbb") && all.ends_with(b"b\nx\n"));
     }
 
-    /// A pipeline that blocked and was replaced used to write over the lines of its successor.
+    /// Regression: a pipeline that blocked and was replaced wrote over the lines of its successor.
     #[test]
     fn who_comes_back_late_overwrites_nothing() {
         let dir = tempfile::tempdir().unwrap();

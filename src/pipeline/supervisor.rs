@@ -1,5 +1,5 @@
-//! Supervisor: delivers items to one pipeline actor, has it flushed when it holds items and no more come, and starts it
-//! again when it panicked or did not answer. Knows nothing of what the pipeline writes.
+//! Supervisor: delivers items to one pipeline actor, flushes it when no more items come, and restarts it after a panic
+//! or a time-out. Does not know what the pipeline writes.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,32 +20,34 @@ use tokio::{
 use super::{CrawlEnded, Flush, Pipeline, PipelineError, Running, Scraped, Start};
 use crate::{clock, error::Error};
 
-/// Delivers items to a pipeline and keeps the pipeline running.
+/// Delivers items to a pipeline and keeps it running.
 ///
-/// A panic closes the mailbox for the items behind it too, and a pipeline that blocks leaves all of them unanswered. They
-/// are sent again one at a time, alone, so that only the item over which the pipeline fails by itself is given up.
+/// After a panic the mailbox also rejects the items behind the one that caused it, and a blocked pipeline answers none
+/// of them. These items are sent again one at a time, alone, so that only an item on which the pipeline fails by itself
+/// is given up.
 pub(crate) struct Supervisor<I: Send + Sync + 'static> {
     recipe: Arc<dyn Pipeline<I>>,
     resumes: bool,
     current: Mutex<Generation<I>>,
-    /// Places for items that were sent and not acknowledged. The timeout of an item begins when it has its place: of
-    /// 4,000 items of one page, the last would else time out although the pipeline takes one after the other.
+    /// One permit for each unacknowledged item. The time-out of an item begins when it has its permit: otherwise the
+    /// last of 4,000 items of a page would time out although the pipeline accepts one after the other.
     unacknowledged: Semaphore,
-    /// Items sent up to now.
+    /// The number of items sent so far.
     sent: AtomicU64,
-    /// Whoever holds it flushes for all that wait: a timer for each of them would cost more than their commit.
+    /// The holder flushes for all waiting items: a timer for each would cost more than their commit.
     flushing: tokio::sync::Mutex<()>,
-    /// Why the pipeline takes nothing any more.
+    /// Why the pipeline accepts nothing any more.
     broken: OnceLock<PipelineError>,
-    /// Whoever holds it sends alone, and is the only one who starts the pipeline again.
+    /// The holder sends one item alone, and is the only one that restarts the pipeline.
     quarantine: tokio::sync::Mutex<Option<Starting<I>>>,
     restarts: AtomicU64,
-    /// Items in a row, each sent alone, that were not answered.
+    /// The number of consecutive items that were sent alone and not answered.
     silences: AtomicU32,
     timeout: Duration,
 }
 
-/// A start that has not returned yet. The next item that needs it waits for the same one: a start that blocks costs one
+/// A start that has not returned yet. Later items wait for the same one, so a start that blocks occupies one thread
+/// only.
 /// thread.
 type Starting<I> = oneshot::Receiver<Result<Generation<I>, Error>>;
 
@@ -55,28 +57,28 @@ struct Generation<I: Send + Sync + 'static> {
     arbiter: Arbiter,
 }
 
-/// How often an item is sent alone before it is blamed for the panic: other items that panic the pipeline may come in
+/// Lone retries before an item is blamed for the panic: other items that make the pipeline panic may be sent in
 /// between.
 const MAX_ATTEMPTS_ALONE: u32 = 3;
 
-/// After so many items in a row that were not answered alone, the pipeline counts as answering nobody: items that wait
-/// are given up with them, or each would cost the whole timeout.
+/// After this many consecutive items without an answer, the pipeline counts as not answering at all: further items are
+/// given up at once, or each would take the whole time-out.
 const MAX_SILENCES: u32 = 3;
 
-/// A batching pipeline is flushed when no item came for so long while some wait for it. Longer than the gap between two
-/// items of a busy crawl, and short enough that a crawl whose pages all wait stands still for a moment only.
+/// How long no item must come before a batching pipeline is flushed. Longer than the gap between two items of a busy
+/// crawl, and short enough that a crawl whose pages all wait pauses only briefly.
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
 
-/// As [`FLUSH_AFTER`], for an item that is sent alone: no other can come.
+/// The same for an item that is sent alone: no other can come.
 const FLUSH_ALONE_AFTER: Duration = Duration::from_millis(1);
 
-/// An item that has waited for this part of the timeout is flushed although others still come: a slow crawl would else
-/// fill its batch too late. Three quarters are left for the commit.
+/// The part of the time-out (one in this many) after which a waiting item is flushed even while others come, since a
+/// slow crawl might fill its batch too late. Three quarters remain for the commit.
 const FLUSH_BY: u32 = 4;
 
 impl<I: Send + Sync + 'static> Supervisor<I> {
-    /// Starts the pipeline on an arbiter of its own. An item that is not acknowledged within `timeout` fails its page.
-    /// `resumes` tells whether the crawl goes on with a stored state.
+    /// Starts the pipeline on its own arbiter. An item that is not acknowledged within `timeout` fails its page.
+    /// `resumes` tells whether the crawl resumes a stored state.
     ///
     /// # Errors
     /// The pipeline cannot be started.
@@ -97,12 +99,12 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         })
     }
 
-    /// Delivers one item and waits for its acknowledgement: this waiting is the back-pressure.
+    /// Delivers one item and waits for its acknowledgement, which creates the back-pressure.
     ///
     /// # Errors
-    /// The item was not taken.
+    /// The item was not accepted.
     pub async fn deliver(&self, scraped: Scraped<I>) -> Result<(), PipelineError> {
-        // Held to the end, so that no more than these can fall into quarantine.
+        // Held to the end, so that at most this many items can get into quarantine.
         let _place = self.unacknowledged.acquire().await;
         if let Some(broken) = self.broken.get() {
             return Err(broken.clone());
@@ -115,7 +117,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         if let Err(broken) = &reply
             && broken.stops_the_crawl()
         {
-            // The first reason is the one to tell.
+            // The first reason is kept.
             let _ = self.broken.set(broken.clone());
         }
         reply
@@ -134,7 +136,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
                 Err(Lost::Closed) => dead = number,
                 Err(Lost::Silent) => {
                     self.silences.fetch_add(1, Ordering::Relaxed);
-                    // The next item learns whether it could be started.
+                    // The next item finds out whether the restart succeeded.
                     let _ = self.restart(number, &mut alone).await;
                     return Err(PipelineError::Silent(self.timeout));
                 }
@@ -144,7 +146,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         Err(PipelineError::Panicked)
     }
 
-    /// Sends an item and waits for the reply; a batching pipeline is flushed when no other item comes.
+    /// Sends an item and waits for the reply; flushes a batching pipeline when no other item comes.
     async fn send(
         &self,
         running: &Running<I>,
@@ -160,7 +162,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             () = flushing => reply.await,
         };
         match replied {
-            // The reply of an item that the actor held when it panicked over another: it is not this item's fault.
+            // The reply for an item that the actor held when it panicked on another: this item did not cause it.
             Ok(Ok(Err(PipelineError::Refused(_) | PipelineError::Panicked))) if !running.scraped.connected() => {
                 Err(Lost::Closed)
             }
@@ -173,38 +175,38 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         }
     }
 
-    /// Flushes a batching pipeline again and again while an item waits for it: whenever no other item came for a while,
-    /// and when the item has waited for a part of the timeout. Ends at once for other pipelines.
+    /// Flushes a batching pipeline while an item waits for it: whenever no other item has come for a while, and when
+    /// the item has waited for a part of the time-out. Returns at once for other pipelines.
     ///
-    /// Every item that waits runs this, and one of them at a time flushes for all: the one that waits longest. The flush
-    /// is repeated, since an item that was sent while the mailbox was full may reach the actor after it.
+    /// Every waiting item runs this, and one at a time flushes for all: the one that has waited longest. The flush is
+    /// repeated, since an item sent while the mailbox was full may reach the actor after it.
     async fn flush_when_idle(&self, running: &Running<I>, is_alone: bool) {
         if running.flush.is_none() {
             return;
         }
         let begun = clock::now();
         let flush_after = if is_alone { FLUSH_ALONE_AFTER } else { FLUSH_AFTER };
-        // An item that is sent alone must not wait for others, which may wait for a pipeline that is gone.
+        // An item sent alone must not wait for others, which may wait for a pipeline that has stopped.
         let _turn = if is_alone { None } else { Some(self.flushing.lock().await) };
         loop {
             let sent = self.sent.load(Ordering::Relaxed);
             sleep(flush_after).await;
             let is_idle = self.sent.load(Ordering::Relaxed) == sent;
             let is_late = clock::now().saturating_duration_since(begun) >= self.timeout / FLUSH_BY;
-            // The pipeline may have been started again meanwhile.
+            // The pipeline may have been restarted meanwhile.
             if (is_idle || is_late)
                 && let (_, Running { flush: Some(flush), .. }) = self.current()
             {
-                // A full mailbox has work to do, and the next round tries again; a closed one ends the item's wait.
+                // If the mailbox is full, the next round tries again; if it is closed, the item's wait ends.
                 let _ = flush.try_send(Flush);
             }
         }
     }
 
-    /// Tells the pipeline that the crawl has ended and waits until it has written what it holds.
+    /// Tells the pipeline that the crawl has ended, and waits until it has written what it holds.
     ///
     /// # Errors
-    /// It could not write it, panicked over it, or did not answer in time.
+    /// It could not write, panicked, or did not answer in time.
     pub async fn close(&self) -> Result<(), PipelineError> {
         let (_, running) = self.current();
         let reply = timeout(self.timeout, running.ended.send(CrawlEnded)).await;
@@ -216,7 +218,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         }
     }
 
-    /// Returns how often the pipeline was started again.
+    /// Returns how often the pipeline was restarted.
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
     }
@@ -226,8 +228,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         (generation.number, generation.running.clone())
     }
 
-    /// Replaces generation `dead` unless somebody has already. The new one gets an arbiter of its own, since the old
-    /// one's may be held for ever.
+    /// Replaces generation `dead`, unless that has been done. The new one gets its own arbiter, since the old one's may
+    /// be blocked for ever.
     async fn restart(&self, dead: u64, starting: &mut Option<Starting<I>>) -> Result<(), PipelineError> {
         if self.lock().number != dead {
             return Ok(());
@@ -253,11 +255,11 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         Ok(())
     }
 
-    /// Starts a generation on a thread of its own: the recipe is foreign code, which may block.
+    /// Starts a generation on its own thread: the factory is foreign code, which may block.
     fn start_again(&self, number: u64) -> Starting<I> {
         let (started, starting) = oneshot::channel();
         let (recipe, resumes) = (self.recipe.clone(), self.resumes);
-        // An arbiter, so that the recipe finds its system.
+        // On an arbiter, so that the factory finds its system.
         Arbiter::new().spawn_fn(move || {
             if let Err(Ok(late)) = started.send(Generation::start(&*recipe, resumes, number)) {
                 late.arbiter.stop();
@@ -289,8 +291,8 @@ impl<I: Send + Sync + 'static> Generation<I> {
 }
 
 enum Lost {
-    /// The actor is gone: it panicked over this item or over one before it.
+    /// The actor has stopped: it panicked on this item or an earlier one.
     Closed,
-    /// No answer came in time: it blocks over this item or over one before it.
+    /// No answer came in time: the actor blocks on this item or an earlier one.
     Silent,
 }

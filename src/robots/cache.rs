@@ -1,4 +1,4 @@
-//! RobotsCache: the robots files that are known, within a bound of memory. Knows not who asks for those that are not.
+//! RobotsCache: the known robots files, within a memory bound. Does not know who requests the missing ones.
 
 use std::{
     hash::Hash,
@@ -11,11 +11,11 @@ use hashbrown::Equivalent;
 
 use super::{Robots, RobotsFile, RobotsTxt, Unreachable, file::Packed, second_chance::SecondChance};
 
-/// What is known of origins' robots files. One that has expired, or had to go for want of room, counts as missing.
+/// The known robots files of origins. A file that has expired or was evicted counts as missing.
 ///
-/// Each file is kept packed, in a few hundred bytes, and those that were looked at lately also as parsed rules, which
-/// take about ten times as much. So the files of many origins stay known although their rules do not all fit. What is
-/// being asked for is kept by who asks, and cannot be thrown out here.
+/// Each file is kept packed, in a few hundred bytes; recently used ones are also kept as parsed rules, which take about
+/// ten times as much. So the files of many origins stay known although not all of their rules fit. Pending requests for
+/// files are not kept here, so they cannot be evicted.
 pub struct RobotsCache<K> {
     token: Box<str>,
     known: SecondChance<K, Entry>,
@@ -24,15 +24,15 @@ pub struct RobotsCache<K> {
 
 struct Entry {
     robots: Kept,
-    /// When the file was had.
+    /// When the file was fetched.
     since: Instant,
-    /// When to ask for it again.
+    /// When to request it again.
     until: Instant,
-    /// How often in a row that failed.
+    /// The number of consecutive failures.
     failures: u32,
 }
 
-/// As [`Robots`], with the file packed.
+/// Like [`Robots`], with the file packed.
 #[derive(Clone)]
 enum Kept {
     File(Arc<Packed>),
@@ -40,22 +40,21 @@ enum Kept {
     DenyAll { until: Instant, failures: u32, why: Unreachable },
 }
 
-/// RFC 9309 §2.4: no file is used for longer than a day, unless it cannot be had again.
+/// RFC 9309 §2.4: no file is used for longer than a day, unless it has become unreachable.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 
-/// RFC 9309 §2.3.1.4: for how long a file that was had once serves while it cannot be had again.
+/// RFC 9309 §2.3.1.4: how long a file is used while it is unreachable.
 const MAX_STALE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// 24 MiB hold the packed files of some thirty thousand origins, or a hundred thousand that have none; a crawl of more
-/// asks some of them for their file again. Bytes are counted, since a hostile file can take as many as thousands of
-/// others.
+/// 24 MiB hold the packed files of about thirty thousand origins, or a hundred thousand without a file; a larger crawl
+/// requests some files again. The bound is in bytes, since one hostile file can be as large as thousands of others.
 const MAX_PACKED_BYTES: usize = 24 << 20;
 
-/// 8 MiB hold the parsed rules of a thousand origins or more, which is how many have pages within the same few seconds.
-/// The rules of others are parsed again when a page of theirs is due, which takes some ten microseconds.
+/// 8 MiB hold the parsed rules of a thousand origins or more, as many as have pages within the same few seconds. Other
+/// rules are parsed again when a page is due, which takes about ten microseconds.
 const MAX_PARSED_BYTES: usize = 8 << 20;
 
-/// About how many bytes a key's text takes.
+/// The approximate size of a key's text.
 const KEY: usize = 64;
 
 impl<K: Eq + Hash + Clone> RobotsCache<K> {
@@ -64,17 +63,17 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
         Self::holding(token, MAX_PACKED_BYTES, MAX_PARSED_BYTES)
     }
 
-    /// Creates a cache that holds about so many bytes of packed files and of parsed rules.
+    /// Creates a cache bounded to about so many bytes of packed files and of parsed rules.
     pub(crate) fn holding(token: &str, max_packed: usize, max_parsed: usize) -> Self {
         Self { token: token.into(), known: SecondChance::new(max_packed), parsed: SecondChance::new(max_parsed) }
     }
 
-    /// Returns the product token that files are read for.
+    /// Returns the product token for which files are parsed.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// Returns what is known; `None` where the file is to be asked for.
+    /// Returns what is known of an origin; `None` if its file must be requested.
     pub fn look<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q, now: Instant) -> Option<Robots>
     where
         K: for<'a> From<&'a Q>,
@@ -95,20 +94,20 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
         Some(Robots::Rules(rules))
     }
 
-    /// Keeps a file that came at `now`.
+    /// Stores a file fetched at `now`.
     pub fn store_file(&mut self, key: K, file: &RobotsFile, now: Instant) {
         self.keep_parsed(key.clone(), file.rules.clone());
         self.insert(key, Kept::File(file.packed.clone()), now, now + LIFETIME, 0);
     }
 
-    /// Keeps that the origin has no robots file, as it said at `now`.
+    /// Stores that the origin has no robots file at `now`.
     pub fn store_none(&mut self, key: K, now: Instant) {
         self.insert(key, Kept::AllowAll, now, now + LIFETIME, 0);
     }
 
-    /// Notes that the file could not be had at `now`, and returns what holds now. Rules that are known go on to hold, up
-    /// to 30 days long; where there are none nothing may be fetched. Either way the file is to be asked for again, after
-    /// a wait that grows.
+    /// Records that the file was unreachable at `now`, and returns what holds now. Known rules continue to hold, for up
+    /// to 30 days; without any, nothing may be fetched. In both cases the file is requested again, after a growing
+    /// wait.
     pub fn failed(&mut self, key: K, why: Unreachable, now: Instant) -> Robots {
         let known = self.known.get(&key);
         let failures = known.as_ref().map_or(0, |entry| entry.failures).saturating_add(1);
@@ -139,7 +138,7 @@ impl<K: Eq + Hash + Clone> RobotsCache<K> {
 }
 
 impl Kept {
-    /// About how many bytes this takes on the heap.
+    /// The approximate heap size.
     fn weight(&self) -> usize {
         match self {
             Self::File(packed) => packed.weight(),
@@ -220,7 +219,7 @@ mod tests {
         let mut cache = cache();
         let mut text = b"User-agent: *\n".to_vec();
         for n in 0..60_000_u32 {
-            // What cannot be packed well.
+            // Incompressible content.
             text.extend(format!("allow:/{:x}\n", xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes())).bytes());
         }
         let file = RobotsFile::read(&text, "bot");
@@ -235,7 +234,7 @@ mod tests {
         assert!(cache.look("199", now).is_some());
     }
 
-    /// Of twenty thousand files of 1.4 KB only some four thousand were known at a time.
+    /// Regression: of twenty thousand files of 1.4 KB only some four thousand were known at a time.
     #[test]
     fn typical_files_of_twenty_thousand_origins_stay_known_and_say_the_same_when_their_rules_had_to_go() {
         let now = Instant::now();

@@ -1,29 +1,28 @@
-//! Directives: what each line of a robots file says (RFC 9309 §2.2). Knows no groups.
+//! Directives: parses each line of a robots file (RFC 9309 §2.2). Knows no groups.
 
 use std::time::Duration;
 
 use url::Url;
 
-/// What one line says.
+/// The meaning of one line.
 #[derive(Debug, PartialEq)]
 pub enum Directive<'a> {
-    /// Whom the rules that follow are for: a product token, or `*`.
+    /// The agent that the following rules are for: a product token, or `*`.
     UserAgent(&'a [u8]),
     /// A path that may be fetched.
     Allow(&'a [u8]),
-    /// A path that may not.
+    /// A path that may not be fetched.
     Disallow(&'a [u8]),
     /// The least time between two requests, by `Crawl-delay` or `Request-rate`.
     Spacing(Duration),
-    /// Where a sitemap is.
+    /// The URL of a sitemap.
     Sitemap(Url),
 }
 
-/// The longest spacing that is read as it is written. Three years are longer than any crawl, and can be added to a
-/// clock.
+/// The longest accepted spacing. Three years exceed any crawl, and can be added to an instant.
 const MAX_SPACING: f64 = 1e8;
 
-/// Iterates over the lines of a file that say something, each with its number, counted from 1, and its text.
+/// Iterates over the lines that have a meaning, each with its number, counted from 1, and its text.
 pub fn directives(file: &[u8]) -> impl Iterator<Item = (u32, &[u8], Directive<'_>)> {
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
     (1..).zip(split(file)).filter_map(|(number, line)| {
@@ -44,14 +43,13 @@ fn split(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Reads one line. Keys are taken in the misspellings that Google's parser takes, and the colon may be missing on a line of
-/// two words.
+/// Parses one line. Accepts the misspelt keys that Google's parser accepts, and a missing colon on a line of two words.
 fn read(text: &[u8]) -> Option<Directive<'_>> {
     let (key, value) = match memchr::memchr(b':', text) {
         Some(at) => (text.get(..at)?.trim_ascii(), text.get(at + 1..)?.trim_ascii()),
         None => two_words(text)?,
     };
-    // Longer than any key; so that a long line is not copied.
+    // Longer than any key, so that a long line is not copied.
     let key = key.get(..key.len().min(16))?.to_ascii_lowercase();
     match key.as_slice() {
         b"user-agent" | b"useragent" | b"user agent" => Some(Directive::UserAgent(agent(value))),
@@ -75,7 +73,7 @@ fn two_words(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// The product token of the value: up to a version, a space or whatever else is no part of a name.
+/// The product token of a value: up to a version, a space or any other character that a name cannot have.
 fn agent(value: &[u8]) -> &[u8] {
     if value.strip_prefix(b"*").is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace)) {
         return b"*";
@@ -89,8 +87,8 @@ fn crawl_delay(value: &[u8]) -> Option<Duration> {
     spacing(number(value)?)
 }
 
-/// `pages/seconds`, where a unit may follow the seconds: `1/5`, `30/1m`. A time of day behind it is ignored, so the rate
-/// holds always.
+/// `pages/seconds`, with an optional unit after the seconds: `1/5`, `30/1m`. A time of day after it is ignored, so the
+/// rate always holds.
 fn request_rate(value: &[u8]) -> Option<Duration> {
     let rate = value.split(u8::is_ascii_whitespace).next()?;
     let slash = memchr::memchr(b'/', rate)?;

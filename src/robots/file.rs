@@ -1,42 +1,41 @@
-//! RobotsFile: a robots file as it came, read and packed. Knows not whose it is, nor how long it holds.
+//! RobotsFile: a robots file, parsed and packed. Does not know its origin, or how long it is valid.
 
 use std::{fmt, sync::Arc};
 
 use super::{MAX_BYTES, RobotsTxt};
 
-/// What a robots file says, and its text in few bytes.
+/// The parsed rules and the packed text of a robots file.
 #[derive(Clone, Debug)]
 pub struct RobotsFile {
-    /// What it says to this crawler.
+    /// Its rules for this crawler.
     pub rules: Arc<RobotsTxt>,
-    /// Its text, from which the rules can be had again.
+    /// Its text, from which the rules can be parsed again.
     pub packed: Arc<Packed>,
 }
 
-/// The text of a robots file, compressed where that makes it shorter: a file of 1.4 KB takes some 500 bytes.
+/// The text of a robots file, compressed if that makes it shorter: a file of 1.4 KB takes about 500 bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packed {
     bytes: Box<[u8]>,
-    /// How long the text is, where `bytes` are not the text itself.
+    /// The length of the text if it is compressed.
     unpacked: Option<usize>,
 }
 
-/// Zstandard's own default: higher levels save little on texts of a few kilobytes.
+/// Zstandard's default: higher levels save little on texts of a few kilobytes.
 const LEVEL: i32 = 3;
 
-/// Texts below this do not get shorter: a frame takes a dozen bytes of its own.
+/// Shorter texts do not compress: a frame has a dozen bytes of overhead.
 const MIN_TO_COMPRESS: usize = 96;
 
 impl RobotsFile {
-    /// Reads what `text` says to the crawler whose product token is `token`.
+    /// Parses `text` for the crawler whose product token is `token`.
     pub fn read(text: &[u8], token: &str) -> Self {
         Self { rules: Arc::new(RobotsTxt::parse(text, token)), packed: Arc::new(Packed::new(text)) }
     }
 }
 
 impl Packed {
-    /// Packs a text. What is beyond the bound of a robots file says nothing: only one byte of it is kept, which tells that
-    /// the file went on.
+    /// Packs a text. Beyond the bound of a robots file only one byte is kept, which shows that the file was longer.
     pub fn new(text: &[u8]) -> Self {
         let text = text.get(..=MAX_BYTES).unwrap_or(text);
         let packed = (text.len() >= MIN_TO_COMPRESS).then(|| zstd::bulk::compress(text, LEVEL).ok()).flatten();
@@ -54,7 +53,7 @@ impl Packed {
         }
     }
 
-    /// Returns about how many bytes this takes on the heap.
+    /// Returns the approximate heap size.
     pub(super) fn weight(&self) -> usize {
         size_of::<Self>() + self.bytes.len() + 4 * size_of::<usize>()
     }

@@ -1,5 +1,5 @@
-//! Robots: what an origin lets us fetch, by the answer to the request for its robots file (RFC 9309). Knows no network:
-//! the engine sends the request and holds back the pages that wait for it.
+//! Robots: what an origin allows us to fetch, from the response to the request for its robots file (RFC 9309). Knows no
+//! network: the engine sends the request and holds the waiting pages.
 
 mod cache;
 mod directives;
@@ -19,46 +19,46 @@ pub use self::{
     rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why, is_robots_file},
 };
 
-/// What an origin lets us fetch.
+/// What an origin allows us to fetch.
 #[derive(Clone, Debug)]
 pub enum Robots {
-    /// What its robots file says.
+    /// What its robots file allows.
     Rules(Arc<RobotsTxt>),
     /// Everything: it has no robots file (RFC 9309 §2.3.1.3).
     AllowAll,
-    /// Nothing: it may have one that could not be had (RFC 9309 §2.3.1.4).
+    /// Nothing: its robots file is unreachable (RFC 9309 §2.3.1.4).
     DenyAll {
         /// When to ask again.
         until: Instant,
-        /// How often in a row it could not be had.
+        /// The number of consecutive failures.
         failures: u32,
-        /// Why the last time.
+        /// The cause of the last failure.
         why: Unreachable,
     },
 }
 
-/// Why a robots file could not be had.
+/// Why a robots file is unreachable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
-    /// The word that logs and counts use.
+    /// The outcome, as in logs and counts.
     pub outcome: &'static str,
-    /// What happened.
+    /// Details.
     pub detail: Arc<str>,
-    /// The wait after the first failure; it doubles with each one in a row.
+    /// The wait after the first failure; it doubles with each consecutive one.
     pub first_wait: Duration,
-    /// After so many failures in a row, the pages that wait for the file fail.
+    /// After this many consecutive failures, the pages that wait for the file fail.
     pub patience: u32,
 }
 
-/// The longest wait between two requests for a robots file that cannot be had. An hour finds a server that is back on the
-/// same day, and is no burden.
+/// The longest wait between two requests for an unreachable robots file. A server that comes back is found within an
+/// hour, and one request an hour is no burden.
 const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
 impl Robots {
-    /// Tells what an answer means (RFC 9309 §2.3.1) to the crawler whose product token is `token`.
+    /// Interprets a response (RFC 9309 §2.3.1) for the crawler whose product token is `token`.
     ///
-    /// The caller follows redirects; one that comes here counts as a missing file, which allows. So does a status 4xx, except
-    /// 429, which like 5xx says "not now".
+    /// The caller follows redirects; one that is passed here counts as a missing file, which allows everything. So does
+    /// a status 4xx except 429, which like 5xx means "not now".
     pub fn from_status(status: u16, body: &[u8], token: &str, now: Instant) -> Self {
         match status {
             200..=299 => Self::Rules(Arc::new(RobotsTxt::parse(body, token))),
@@ -68,8 +68,8 @@ impl Robots {
         }
     }
 
-    /// Tells what it means that the file could not be had, for the `failures_in_a_row`-th time: nothing may be
-    /// fetched, and the wait before the next question doubles each time.
+    /// Records that the file is unreachable for the `failures_in_a_row`-th time: nothing may be fetched, and the wait
+    /// before the next request doubles each time.
     pub fn unreachable(now: Instant, failures_in_a_row: u32, why: Unreachable) -> Self {
         let doublings = failures_in_a_row.saturating_sub(1).min(16);
         let wait = why.first_wait.saturating_mul(1 << doublings).min(MAX_WAIT);
@@ -78,28 +78,28 @@ impl Robots {
 }
 
 impl Unreachable {
-    /// For a server that cannot be reached. It may be restarting, which takes seconds: four requests within seven seconds
-    /// tell that from a server that is gone.
+    /// For an unreachable server. It may be restarting, which takes seconds; four requests within seven seconds tell
+    /// that from a server that is gone.
     pub fn soon(outcome: &'static str, detail: &str) -> Self {
         Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), patience: 4 }
     }
 
-    /// For a failure that another request would not cure: our own settings, or the server itself, are in the way.
+    /// For a failure that another request cannot fix, because of our own settings or the server's.
     pub fn for_good(outcome: &'static str, detail: &str) -> Self {
         Self { patience: 1, ..Self::soon(outcome, detail) }
     }
 
-    /// For a status that says "not now". Such a server is up, and is given two and a half minutes.
+    /// For a status that means "not now". Such a server is running, and is given two and a half minutes.
     pub fn status(status: u16) -> Self {
         let detail = format!("status {status}").into();
         Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }
     }
 }
 
-/// Returns the product token of a User-Agent: the name that robots files call us by (RFC 9309 §2.2.1).
+/// Returns the product token of a User-Agent: the name that robots files address us by (RFC 9309 §2.2.1).
 ///
-/// Digits and dots count as part of it, beyond the letters, `-` and `_` of the RFC: a crawler that is named `bot2` is
-/// not the one that is named `bot`.
+/// Digits and dots are part of it, in addition to the letters, `-` and `_` of the RFC: `bot2` is another crawler than
+/// `bot`.
 pub fn product_token(user_agent: &str) -> &str {
     let user_agent = user_agent.trim_start();
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

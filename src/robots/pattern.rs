@@ -1,46 +1,46 @@
-//! Pattern: whether the path of a rule matches the path of a URL (RFC 9309 §2.2.2 and §2.2.3). Knows no groups.
+//! Pattern: matches the path of a rule against the path of a URL (RFC 9309 §2.2.2 and §2.2.3). Knows no groups.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 use url::Url;
 
-/// The path of a rule in its canonical form.
+/// The path of a rule in canonical form.
 ///
-/// Both sides are brought to one spelling before they are compared: what needs no encoding is decoded, what does is
-/// encoded, in upper case. Only the characters that delimit within a path or a query mean something else when they are
-/// encoded, and keep the spelling they have.
+/// Both sides are normalized before they are compared: octets that need no encoding are decoded, all others are encoded
+/// in upper case. Characters that delimit within a path or a query have another meaning when encoded, and keep their
+/// spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern<'a> {
-    /// Canonical octets, all ASCII; `*` stands for any run of octets and for nothing else.
+    /// Canonical octets, all ASCII; `*` is always a wildcard for any number of octets.
     pub octets: Cow<'a, [u8]>,
-    /// Whether the pattern ended in `$`, and has to match up to the end.
+    /// Whether the pattern ended in `$`, so that it must match to the end.
     pub is_anchored: bool,
 }
 
-/// The path and query of a URL in their canonical form.
+/// The path and query of a URL in canonical form.
 pub struct Target {
     octets: Vec<u8>,
-    /// As above, but with `%2F` and `%3F` in the query as they were written, where it has any: patterns whose own query
-    /// begins behind a star may name them so.
+    /// The same with `%2F` and `%3F` in the query as written, if it has any: patterns with a star before the query may
+    /// spell them so.
     as_written: Option<Vec<u8>>,
 }
 
-/// What a decision may still cost: one step is one octet of a URL looked at by one rule with stars, and each piece of a
-/// pattern takes a few more.
+/// A bound on the cost of a decision. One step is one octet of a URL compared with one starred rule; each piece of a
+/// pattern costs a few more.
 #[derive(Debug)]
 pub struct Steps(usize);
 
-/// What looking for one piece costs beside the octets that are looked at.
+/// The cost of searching for one piece, in addition to the octets compared.
 const STEPS_FOR_A_PIECE: usize = 16;
 
 impl Steps {
-    /// Allows so many.
+    /// Allows `most` steps.
     pub fn new(most: usize) -> Self {
         Self(most)
     }
 
-    /// Tells whether there are none left.
+    /// Tells whether no steps are left.
     pub fn are_spent(&self) -> bool {
         self.0 == 0
     }
@@ -51,7 +51,7 @@ impl Steps {
 }
 
 impl<'a> Pattern<'a> {
-    /// Reads the path of a rule.
+    /// Parses the path of a rule.
     pub fn new(path: &'a [u8]) -> Self {
         let (path, is_anchored) = match path.strip_suffix(b"$") {
             Some(path) => (path, true),
@@ -62,23 +62,23 @@ impl<'a> Pattern<'a> {
         Self { octets, is_anchored }
     }
 
-    /// Returns how specific the pattern is: the number of its octets (RFC 9309 §2.2.2).
+    /// Returns the specificity of the pattern: the number of its octets (RFC 9309 §2.2.2).
     pub fn specificity(&self) -> usize {
         self.octets.len() + usize::from(self.is_anchored)
     }
 
-    /// Tells whether the pattern has stars, so that matching it takes a look at the whole URL.
+    /// Tells whether the pattern has stars, so that matching may scan the whole URL.
     pub fn has_stars(&self) -> bool {
         self.octets.contains(&b'*')
     }
 
-    /// Tells whether the pattern matches, in time linear in both. Says no where the steps are spent before it is known.
+    /// Tells whether the pattern matches, in time linear in both. Returns false if the steps run out first.
     pub fn matches(&self, target: &Target, steps: &mut Steps) -> bool {
         target.forms().any(|octets| self.matches_octets(octets, steps))
     }
 
-    /// Looks for each piece between two stars only behind the first place where the piece before it was found: if the
-    /// rest matches behind any later place, it matches behind the first. So no step is ever taken back.
+    /// Searches for each piece between two stars only after the first match of the previous piece. If the rest matches
+    /// after a later match, it also matches after the first, so no backtracking is needed.
     fn matches_octets(&self, target: &[u8], steps: &mut Steps) -> bool {
         let mut pieces = self.octets.split(|octet| *octet == b'*');
         let first = pieces.next().unwrap_or_default();
@@ -104,7 +104,7 @@ impl<'a> Pattern<'a> {
 }
 
 impl Target {
-    /// Reads the path and the query of a URL.
+    /// Canonicalizes the path and the query of a URL.
     pub fn of(url: &Url) -> Self {
         let path_and_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let octets = canonical(path_and_query.as_bytes(), Kind::Target);
@@ -127,11 +127,11 @@ enum Kind {
     TargetAsWritten,
 }
 
-/// Characters that delimit within a path or a query, so that their encoded form means something else there. The other
+/// Characters that delimit within a path or a query, so that their encoded form has another meaning there. The other
 /// reserved characters of RFC 3986 §2.2 are encoded on both sides, as RFC 9309 §2.2.2 says.
 const DELIMITERS: &[u8] = b"/?&=+;,";
 
-/// Characters that delimit nothing once the query has begun (RFC 3986 §3.4).
+/// Characters that delimit nothing within the query (RFC 3986 §3.4).
 const PLAIN_IN_QUERY: &[u8] = b"/?";
 
 fn canonical(text: &[u8], kind: Kind) -> Vec<u8> {
@@ -240,18 +240,18 @@ mod tests {
             ("/path/file-with-a-%2A.html", "/path/file-with-a-x.html", false),
             ("/path/foo-%24", "/path/foo-$", true),
             ("/path/foo-%24$", "/path/foo-$x", false),
-            // Encoded, a delimiter is none.
+            // An encoded delimiter does not delimit.
             ("/a%2Fb", "/a/b", false),
             ("/a/b", "/a%2Fb", false),
             ("/a%2fb", "/a%2Fb", true),
             ("/a?b", "/a%3Fb", false),
             ("/a?x=1%26y", "/a?x=1&y", false),
-            // In the query a slash is a character like others.
+            // In the query a slash is an ordinary character.
             ("/*://", "/go?to=http%3A%2F%2Fe.org", true),
             ("/*%2Fadmin", "/go?to=%2Fadmin", true),
             ("/*%2Fadmin", "/go/admin", false),
             ("/go?to=/", "/go?to=%2Fadmin", true),
-            // What browsers encode and people do not, and the other way round.
+            // Characters that browsers encode and people do not, and the reverse.
             ("/a b", "/a%20b", true),
             ("/~me", "/%7Eme", true),
             ("/a?f[x]=1", "/a?f%5Bx%5D=1", true),
@@ -275,8 +275,7 @@ mod tests {
         assert!(!Pattern::new(b"/\xFE").matches(&Target::of(&url), &mut enough()));
     }
 
-    /// A matcher that tries every place for every star would need far longer than the universe has: that this ends is
-    /// what is claimed.
+    /// A backtracking matcher would practically never finish; the test is that this one does.
     #[test]
     fn many_stars_cost_no_more_than_their_length() {
         let stars = |count: usize| format!("/{}b", "*a".repeat(count));

@@ -1,14 +1,14 @@
-//! SecondChance: a map within a bound of bytes. Of what was not looked at lately, the oldest goes first (the clock
-//! algorithm). Knows nothing of what it holds.
+//! SecondChance: a map bounded in bytes. Evicts the oldest entry that was not used recently (the clock algorithm). Does
+//! not know its values.
 
 use std::{collections::VecDeque, hash::Hash, mem::size_of};
 
 use hashbrown::{Equivalent, HashMap};
 
-/// Holds values until their weights exceed a bound.
+/// A map whose values have a total weight within a bound.
 pub(super) struct SecondChance<K, V> {
     slots: HashMap<K, Slot<V>>,
-    /// Every key once. The one in front goes next, unless it was looked at since it last was there.
+    /// Every key once. The front key is evicted next, unless it was used since it was last at the front.
     clock: VecDeque<K>,
     weight: usize,
     max_weight: usize,
@@ -21,10 +21,10 @@ struct Slot<V> {
 }
 
 impl<K, V> SecondChance<K, V> {
-    /// What a value takes beside its own bytes on the heap: its key twice, and its slot.
+    /// The size of an entry in addition to its value's heap size: its key twice, and its slot.
     pub const OVERHEAD: usize = 2 * size_of::<K>() + size_of::<Slot<V>>();
 
-    /// Creates an empty map that holds about `max_weight` bytes.
+    /// Creates an empty map bounded to about `max_weight` bytes.
     pub fn new(max_weight: usize) -> Self {
         Self { slots: HashMap::new(), clock: VecDeque::new(), weight: 0, max_weight }
     }
@@ -42,14 +42,14 @@ impl<K, V> SecondChance<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V> SecondChance<K, V> {
-    /// Returns a value, and remembers that somebody looked at it.
+    /// Returns a value and marks it as used.
     pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&V> {
         let slot = self.slots.get_mut(key)?;
         slot.was_used = true;
         Some(&slot.value)
     }
 
-    /// Puts a value in, in place of an earlier one of its key. Others go if there is no room; the last one never does.
+    /// Inserts or replaces a value. Evicts others if there is no room, but never the last one.
     pub fn insert(&mut self, key: K, value: V, weight: usize) {
         self.weight += weight;
         match self.slots.insert(key.clone(), Slot { value, weight, was_used: false }) {

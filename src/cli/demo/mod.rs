@@ -1,4 +1,4 @@
-//! `demo`: a dozen small sites on this machine, crawled as politely as by default, and what they saw of it.
+//! `demo`: crawls a dozen small sites on this machine with the default politeness, and shows what the sites saw.
 
 mod server;
 mod sites;
@@ -24,10 +24,10 @@ use super::{
     watch::{Signals, Watch},
 };
 
-/// Shows what the crawler does.
+/// Runs the command.
 ///
 /// # Errors
-/// The system refuses a port or a thread, or the crawl does not end.
+/// The system provides no port or thread, or the crawl does not end.
 pub fn run(options: &DemoOptions) -> Result<Exit, Failure> {
     block_on(demo(options))
 }
@@ -50,7 +50,7 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
     let report = Watch { progress, remarks: Some(heard) }.until_the_end(&handle, signals).await?;
     print(conclusion(&report, &server, paint).as_bytes())?;
     Ok(match Exit::of(&report) {
-        // Pages that are not there are part of the show.
+        // Missing pages are part of the demo.
         Exit::FailedPages => Exit::Well,
         other => other,
     })

@@ -1,4 +1,4 @@
-//! Server: the demo's sites on one port of this machine, which notes when each request came.
+//! Server: the demo's sites on one port of this machine; records when each request arrives.
 
 use std::{
     collections::HashMap,
@@ -23,17 +23,17 @@ use super::{
 
 /// The server, on a thread of its own that ends with the process.
 pub struct Server {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     seen: Arc<Mutex<HashMap<String, Seen>>>,
 }
 
-/// What the server saw of one host's visitors.
+/// What the server recorded of one host.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// When each request came, with its path and the status of its answer.
+    /// For each request: when it came, its path, and the status of its response.
     pub requests: Vec<(Instant, String, u16)>,
-    /// The most that were being answered at a time.
+    /// The most requests at the same time.
     pub max_at_once: u32,
     at_once: u32,
 }
@@ -45,7 +45,7 @@ impl Seen {
         self.requests.iter().zip(next).map(|(one, next)| next.0.duration_since(one.0)).min()
     }
 
-    /// Returns the time between the answer with a status and the next request.
+    /// Returns the time between the response with a status and the next request.
     pub fn gap_after(&self, status: u16) -> Option<Duration> {
         let at = self.requests.iter().position(|request| request.2 == status)?;
         Some(self.requests.get(at + 1)?.0.duration_since(self.requests.get(at)?.0))
@@ -53,10 +53,10 @@ impl Seen {
 }
 
 impl Server {
-    /// Starts on a free port. What is remarkable goes to `remarks`.
+    /// Starts on a free port. Remarks are sent to `remarks`.
     ///
     /// # Errors
-    /// The system gives no port or no thread.
+    /// The system provides no port or no thread.
     pub fn start(remarks: UnboundedSender<String>) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -69,7 +69,7 @@ impl Server {
                 let listener = TcpListener::from_std(listener)?;
                 loop {
                     let (stream, _) = listener.accept().await?;
-                    // A visitor who leaves in the middle of an answer is no concern of the others.
+                    // A client that disconnects midway must not affect the others.
                     tokio::spawn(desk.clone().serve(stream));
                 }
                 #[allow(unreachable_code, reason = "tells the type of `?`")]
@@ -79,7 +79,7 @@ impl Server {
         Ok(Self { address, seen })
     }
 
-    /// Returns what was seen at a host.
+    /// Returns what was recorded of a host.
     pub fn seen(&self, host: &str) -> Seen {
         lock(&self.seen).get(host).cloned().unwrap_or_default()
     }
@@ -107,7 +107,7 @@ impl Desk {
             }
             let Answer { status, headers, body, takes, remark } = self.note(&host, &path);
             if let Some(remark) = remark {
-                // Who listened has gone with the crawl.
+                // The receiver may have gone with the crawl.
                 let _ = self.remarks.send(format!("{host} {remark}"));
             }
             sleep(takes).await;

@@ -1,4 +1,4 @@
-//! Sites: a dozen small sites, as functions from a request to an answer. Knows no network.
+//! Sites: a dozen small sites, as functions from a request to a response. Knows no network.
 
 use std::{fmt::Write, time::Duration};
 
@@ -6,11 +6,11 @@ use std::{fmt::Write, time::Duration};
 pub struct Site {
     /// Its host.
     pub host: &'static str,
-    /// What its pages are called.
+    /// The name for its pages.
     noun: &'static str,
-    /// How many there are beside the front page.
+    /// The number of pages beside the front page.
     pages: u32,
-    /// What is to be seen there.
+    /// What the site demonstrates.
     pub story: &'static str,
 }
 
@@ -18,7 +18,7 @@ const fn site(host: &'static str, noun: &'static str, pages: u32, story: &'stati
     Site { host, noun, pages, story }
 }
 
-/// The sites. Names under `.test` belong to nobody (RFC 2606).
+/// The sites. Names under `.test` are reserved for tests (RFC 2606).
 pub const SITES: [Site; 12] = [
     site("library.test", "shelf", 13, "answers at once"),
     site("bakery.test", "loaf", 12, "answers at once"),
@@ -34,13 +34,13 @@ pub const SITES: [Site; 12] = [
     site("maze.test", "room", 5, "goes on for ever"),
 ];
 
-/// How long a tired site wants to be left alone.
+/// The `Retry-After` of an overloaded site.
 pub const TIRED: Duration = Duration::from_secs(4);
 
-/// What `monastery.test` asks for.
+/// The Crawl-delay of `monastery.test`.
 pub const QUIET: Duration = Duration::from_secs(2);
 
-/// An answer.
+/// A response.
 pub struct Answer {
     /// The status.
     pub status: u16,
@@ -50,7 +50,7 @@ pub struct Answer {
     pub body: String,
     /// How long it takes.
     pub takes: Duration,
-    /// What is remarkable about it.
+    /// A remark to show about it.
     pub remark: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl Answer {
     }
 }
 
-/// Answers the request for a path, which came `before` times already.
+/// Responds to the request for a path, which was requested `before` times already.
 pub fn answer(host: &str, path: &str, before: u32) -> Answer {
     let Some(site) = SITES.iter().find(|site| site.host == host) else {
         return Answer::new(404, format!("there is no {host}"));
@@ -114,7 +114,7 @@ impl Site {
             },
             _ => return Answer::new(404, String::new()),
         };
-        // Each page leads to three more, so that the crawl finds them bit by bit.
+        // Each page links to three more, so that the crawl finds them gradually.
         let next = (number * 3 + 1..=number * 3 + 3).filter(|next| *next <= self.pages);
         let mut links: Vec<_> = next.map(|next| format!("/{}/{next}", self.noun)).collect();
         if number == 0 {
@@ -137,7 +137,7 @@ impl Site {
 fn page(site: &Site, path: &str, links: &[String]) -> Answer {
     let mut body = format!("<!doctype html><title>{} {path}</title><h1>{path}</h1>", site.host);
     for link in links {
-        // Writing to a String does not fail.
+        // Writing to a String cannot fail.
         let _ = write!(body, "<p><a href=\"{link}\">{link}</a>");
     }
     Answer { headers: "content-type: text/html; charset=utf-8\r\n".into(), ..Answer::new(200, body) }

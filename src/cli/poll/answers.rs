@@ -57,7 +57,7 @@ struct Line<'a> {
     attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// The kind of error in one word, as in the crawl log.
+    /// The outcome in one word, as in the crawl log.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
 }
@@ -78,7 +78,7 @@ impl<'a> Answers<'a> {
         Ok(Self { to: BufWriter::new(to), path, save_dir, keep, on_terminal })
     }
 
-    /// Writes what became of a request.
+    /// Writes the result of a request.
     ///
     /// # Errors
     /// The line, or the body's own file, cannot be written.
@@ -87,7 +87,7 @@ impl<'a> Answers<'a> {
         match &done.result {
             Err(Unasked::Line(why)) => self.line(&Line { error: Some(why.clone()), kind: Some("input"), ..base }),
             Err(Unasked::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
-                // The line has the URL; it is repeated only where a redirect led elsewhere.
+                // The line has the URL; it is repeated only if a redirect led elsewhere.
                 let at = if Some(url.as_str()) == base.url { String::new() } else { format!("{url}: ") };
                 self.line(&Line {
                     error: Some(in_options(&format!("{at}{source}"))),
@@ -121,7 +121,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Writes the body to a file of its own, with `--save-dir`.
+    /// Writes the body to its own file, with `--save-dir`.
     fn save(&self, index: usize, response: &Response) -> Result<Option<PathBuf>, Failure> {
         let Some(folder) = self.save_dir else { return Ok(None) };
         let path = folder.join(index.to_string());
@@ -136,13 +136,13 @@ impl<'a> Answers<'a> {
             terminal::escape_json(&mut bytes);
         }
         bytes.push(b'\n');
-        // Someone may read stdout line by line.
+        // The reader of stdout may read line by line.
         let written =
             self.to.write_all(&bytes).and_then(|()| if self.path.is_none() { self.to.flush() } else { Ok(()) });
         written.map_err(|error| self.failure(&error))
     }
 
-    /// Writes what is held back.
+    /// Flushes buffered output.
     ///
     /// # Errors
     /// It cannot be written.
@@ -159,7 +159,7 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// The body as text: as it is where it is UTF-8, decoded where its type is text or names a charset.
+/// The body as text: unchanged if it is UTF-8, decoded if its type is text or names a charset.
 fn text(response: &Response) -> Option<Cow<'_, str>> {
     if let Ok(text) = std::str::from_utf8(response.bytes()) {
         return Some(text.into());

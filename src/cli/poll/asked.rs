@@ -1,4 +1,4 @@
-//! Asked: one request, read from a URL or a JSON object. Knows nothing of files.
+//! Asked: one request, parsed from a URL or a JSON object. Knows no files.
 
 use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url, user_agent};
 use http::Method;
@@ -8,7 +8,7 @@ use url::Url;
 
 use super::super::{options::PollOptions, values};
 
-/// What every request has in common, unless a line says otherwise.
+/// The defaults for requests whose line does not say otherwise.
 pub struct Common {
     method: Option<Method>,
     headers: Vec<(String, String)>,
@@ -17,14 +17,14 @@ pub struct Common {
 
 /// One request of the input.
 pub struct Asked {
-    /// What is asked for.
+    /// Its URL.
     pub url: Url,
     method: Method,
     headers: Vec<(String, String)>,
     body: Option<String>,
 }
 
-/// A line of the input that is JSON.
+/// A JSON line of the input.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -32,19 +32,19 @@ struct Line {
     method: Option<String>,
     #[serde(default)]
     headers: Map<String, Value>,
-    /// Text is sent as it is, any other value as JSON.
+    /// A string is sent unchanged, any other value as JSON.
     body: Option<Value>,
 }
 
 impl Common {
-    /// Takes the common parts from the options.
+    /// Takes the defaults from the options.
     pub fn of(options: &PollOptions) -> Self {
         Self { method: options.method.clone(), headers: options.header.clone(), data: options.data.clone() }
     }
 }
 
 impl Asked {
-    /// Reads a URL, or a JSON object with a URL and more.
+    /// Parses a URL, or a JSON object with a URL and more.
     ///
     /// # Errors
     /// Says what is wrong with it.
@@ -74,12 +74,12 @@ impl Asked {
             None => common.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
         };
         let url = parse_url(&line.url).map_err(|error| error.to_string())?;
-        // Headers of the options are checked once for all lines.
+        // Headers from options are checked once for all lines.
         user_agent::check_headers(&own, &url).map_err(|error| error.to_string())?;
         Ok(Self { url, method, headers, body: text })
     }
 
-    /// Makes it a request of `client`.
+    /// Converts it to a request of `client`.
     pub fn with(self, client: &ThrottledClient) -> RequestBuilder {
         let request = client.request(self.method, self.url).body(self.body.unwrap_or_default());
         self.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))

@@ -1,4 +1,4 @@
-//! Input: the requests of arguments, files and stdin, in this order, read as they are needed.
+//! Input: the requests from arguments, files and stdin, in this order, read as they are needed.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use super::{
     asked::{Asked, Common},
 };
 
-/// The sources of requests. Arguments are read at once; lines of files and stdin when their turn comes.
+/// The sources of requests. Arguments are parsed at once; lines of files and stdin when their turn comes.
 pub struct Input {
     sources: Vec<Source>,
     common: Common,
@@ -29,14 +29,14 @@ enum Source {
 /// A request, or what is wrong with its line.
 pub type Entry = Result<Asked, String>;
 
-/// Lines that are read ahead of the requests: enough to hide the time that reading takes.
+/// The most lines read ahead of the requests: enough to hide the time of reading.
 const READ_AHEAD: usize = 64;
 
 impl Input {
-    /// Opens all that the options name.
+    /// Opens everything that the options name.
     ///
     /// # Errors
-    /// An argument is no URL, a file cannot be opened, or nothing is named.
+    /// An argument is not a URL, a file cannot be opened, or nothing is named.
     pub fn open(options: &PollOptions) -> Result<Self, Failure> {
         let common = Common::of(options);
         let mut sources = Vec::new();
@@ -54,7 +54,7 @@ impl Input {
         Ok(Self { sources, common })
     }
 
-    /// Returns the requests that stand in arguments.
+    /// Returns the requests given as arguments.
     pub fn arguments(&self) -> impl Iterator<Item = &Asked> {
         self.sources.iter().filter_map(|source| match source {
             Source::Argument(asked) => Some(asked),
@@ -62,16 +62,16 @@ impl Input {
         })
     }
 
-    /// Returns the number of requests; `None` where a file or stdin has to be read to know it.
+    /// Returns the number of requests; `None` if a file or stdin must be read to know it.
     pub fn total(&self) -> Option<usize> {
         let total = self.arguments().count();
         (total == self.sources.len()).then_some(total)
     }
 
-    /// Begins to read, on a thread of its own, since reading stdin blocks.
+    /// Starts reading on a separate thread, since reading stdin blocks.
     ///
     /// # Errors
-    /// The system refuses the thread.
+    /// The system cannot start the thread.
     pub fn read(self) -> Result<mpsc::Receiver<Entry>, Failure> {
         let (to, entries) = mpsc::channel(READ_AHEAD);
         let read = move || {
@@ -111,7 +111,7 @@ fn read_lines(from: &str, lines: impl BufRead, common: &Common, to: &mpsc::Sende
         let (entry, is_last) = match line {
             Ok(line) if line.trim().is_empty() || line.trim().starts_with('#') => continue,
             Ok(line) => (Asked::read(line.trim(), common).map_err(wrong), false),
-            // A line that is not UTF-8 is one wrong line; after any other error, reading ends.
+            // A line that is not UTF-8 is one invalid line; any other error ends the reading.
             Err(error) => (Err(wrong(error.to_string())), error.kind() != io::ErrorKind::InvalidData),
         };
         to.blocking_send(entry).ok()?;

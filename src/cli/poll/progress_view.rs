@@ -1,4 +1,4 @@
-//! PollProgressView: how far a poll is, on stderr: a bar on a terminal, a line every few seconds elsewhere.
+//! PollProgressView: shows the progress of a poll on stderr: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     io::{self, IsTerminal},
@@ -15,7 +15,7 @@ use super::{
 /// Between two lines of progress.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// Shows how far a poll is.
+/// Shows the progress of a poll.
 pub enum PollProgressView {
     Bar(Bar),
     Lines { next: Instant },
@@ -23,8 +23,8 @@ pub enum PollProgressView {
 }
 
 impl PollProgressView {
-    /// Chooses the view. Answers that go to the terminal themselves show well enough how far it is, and a bar would stand
-    /// between them. `total` is the number of requests, where it is known beforehand.
+    /// Chooses the view. Responses written to the terminal show the progress themselves, and a bar would come between
+    /// them. `total` is the number of requests, if known.
     pub fn new(mode: ProgressMode, answers_on_terminal: bool, total: Option<usize>) -> Self {
         match mode {
             ProgressMode::Never => Self::Nothing,
@@ -49,7 +49,7 @@ impl PollProgressView {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&mut self) {
         *self = Self::Nothing;
     }

@@ -1,4 +1,4 @@
-//! Tally: what a poll counts, and the summary that is made of it.
+//! Tally: the counts of a poll, and its summary.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use super::{Done, Unasked};
 pub struct Tally {
     /// Requests that have ended.
     pub done: u64,
-    /// Those that failed, or were answered with a status from 400.
+    /// Those that failed, or had a status from 400.
     pub failed: u64,
     answered: u64,
-    /// Answers with a status from 400, by status.
+    /// Responses with a status from 400, by status.
     errors: BTreeMap<u16, u64>,
     attempts: u64,
     starts: Vec<Instant>,
@@ -29,13 +29,13 @@ pub struct Tally {
 pub struct Summary {
     requests: u64,
     answered: u64,
-    /// No answer, or one with a status from 400.
+    /// No response, or one with a status from 400.
     pub failed: u64,
-    /// Those of `failed` that were answered, by status.
+    /// Those of `failed` that had a response, by status.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     error_statuses: BTreeMap<u16, u64>,
     attempts: u64,
-    /// Starts a second, from the first to the last; `None` for fewer than two.
+    /// Starts a second, between the first and the last; `None` for fewer than two.
     rate: Option<f64>,
     /// The most starts in any window of the rate.
     fullest_window: usize,
@@ -47,7 +47,7 @@ pub struct Summary {
 }
 
 impl Tally {
-    /// Counts a request that has ended.
+    /// Counts a completed request.
     pub fn count(&mut self, done: &Done) {
         self.done += 1;
         match &done.result {
@@ -69,7 +69,7 @@ impl Tally {
         }
     }
 
-    /// Makes the summary; `rate` is the one that was asked for.
+    /// Makes the summary; `rate` is the requested one.
     pub fn summary(mut self, rate: Option<Rate>) -> Summary {
         self.starts.sort_unstable();
         let window = rate.and_then(|rate| rate.window()).map_or(Duration::from_secs(1), |window| window.per);
@@ -106,11 +106,11 @@ impl Tally {
     }
 }
 
-/// The most statuses that the summary for people counts one by one.
+/// The most statuses that the text lists individually.
 const MAX_STATUSES_SHOWN: usize = 5;
 
 impl Summary {
-    /// Says it to people. Fewer than two requests have no pace.
+    /// Formats the summary for people. Fewer than two requests have no rate.
     pub fn text(&self, asked: usize) -> String {
         let statuses = self.error_statuses.iter().take(MAX_STATUSES_SHOWN);
         let mut errors: Vec<_> = statuses.map(|(status, count)| format!("{count} with status {status}")).collect();
@@ -118,7 +118,7 @@ impl Summary {
             errors.push("…".to_owned());
         }
         let errors = if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
-        // An answer with an error status is an answer: only those without one are called failed.
+        // A response with an error status is a response: only requests without one are called failed.
         let unanswered = self.failed - self.error_statuses.values().sum::<u64>();
         let ended = format!("{} of {asked} answered{errors}, {unanswered} failed", self.answered);
         let (Some(rate), Some(gap)) = (self.rate, self.smallest_gap) else { return ended };

@@ -1,10 +1,9 @@
 //! Dom: the tree of a page, built by html5ever's rules from our tokens, within bounds. Knows no selectors; the tree is
 //! `scraper`'s.
 //!
-//! Built without bounds, a hostile page is cheap to write and dear to read. Measured with
-//! html5ever 0.40: 100 KB of `<div>` cost 0.7 s (every tag looks through all open elements), a tag
-//! with 20,000 attributes 0.1 s (each is compared with all before it), and 16 KB of `<p>` after
-//! 1,000 unclosed `<b>` give two million nodes (each paragraph opens all of them again); all three
+//! Without bounds, a short hostile page is expensive to parse. Measured with html5ever 0.40: 100 KB of `<div>` cost 0.7
+//! s (every tag scans all open elements), a tag with 20,000 attributes 0.1 s (each is compared with all before it), and
+//! 16 KB of `<p>` after 1,000 unclosed `<b>` give two million nodes (each paragraph reopens all of them); all three
 //! grow with the square of the page's length.
 
 use std::cell::Cell;
@@ -20,22 +19,22 @@ use scraper::{Html, HtmlTreeSink};
 use super::context::{Syntax, content_of};
 use super::tokens::{Content, Tag, Text, TextKind, Token, Tokens, normalised};
 
-/// The most elements that may be open at once; start tags beyond are left out, their text is kept.
-/// Browsers stop nesting at the same depth (512 in Blink and `WebKit`).
+/// The most open elements; start tags beyond it are left out, their text is kept. Browsers stop nesting at the same
+/// depth (512 in Blink and `WebKit`).
 pub(super) const MAX_OPEN: usize = 512;
 
-/// The most nodes and attributes of a tree, whatever the page's length. Each takes about 200 bytes,
-/// so that the trees of two hostile pages are 100 MB; pages made for people have fewer than 50,000.
+/// The most nodes and attributes of a tree, whatever the page's length. Each takes about 200 bytes, so the trees of two
+/// hostile pages take 100 MB; real pages have fewer than 50,000.
 pub(super) const MAX_NODES: usize = 250_000;
 
-/// A page may have this many nodes however short it is, and beyond them one node per byte: without
-/// repetition the shortest markup of a node takes two.
+/// A page of any length may have this many nodes; beyond it, one node per byte. Without repetition the shortest markup
+/// of a node takes two bytes.
 const MIN_NODES: usize = 1_000;
 
 /// The most attributes of one element; the others are left out.
 const MAX_ATTRIBUTES: usize = 256;
 
-/// Elements that have no content and no end tag (HTML standard, §13.1.2, and those that its tree builder treats so).
+/// Elements without content and end tag (HTML standard, §13.1.2, and those that its tree builder treats so).
 const VOID: &[&str] = &[
     "area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input", "keygen", "link",
     "meta", "param", "source", "track", "wbr",
@@ -44,15 +43,15 @@ const VOID: &[&str] = &[
 /// What was left out of a page's tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Elements nested deeper than 512; their text is in the element they were to stand in.
+    /// Elements nested deeper than 512; their text is in the innermost element kept.
     TooDeep,
-    /// All that follows the node that was one too many.
+    /// Everything after the node that exceeded the bound.
     TooManyNodes,
 }
 
-/// Builds the tree of a page, and says what had to be left out of it.
+/// Builds the tree of a page, and returns what was left out.
 ///
-/// The tree is built by the rules of HTML in both syntaxes. In XML, elements close themselves where they say so.
+/// Both syntaxes use the tree building rules of HTML. In XML, elements may be self-closing.
 pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, Option<Cut>) {
     let is_xml = syntax == Syntax::Xml;
     let mut builder = Builder::new(page.len().clamp(MIN_NODES, MAX_NODES));
@@ -78,13 +77,13 @@ pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, Option<Cut>) {
 struct Builder {
     tree: TreeBuilder<NodeId, HtmlTreeSink>,
     node_limit: usize,
-    /// How many attributes were handed to the tree builder.
+    /// The number of attributes passed to the tree builder.
     attributes: usize,
-    /// How many elements were open when they were last counted, and how many nodes there were: no
-    /// more can be open now than those and all that were made since.
+    /// The numbers of open elements and of nodes at the last count. At most those and all nodes created since can be
+    /// open now.
     counted: (usize, usize),
-    /// Whether a tag of `html` and of `body` has been there. Further ones only add attributes to
-    /// the first, at a cost that grows with their number.
+    /// Whether a tag of `html` and of `body` has occurred. Further ones only add attributes to the first, at a growing
+    /// cost.
     seen_root: [bool; 2],
     cut: Option<Cut>,
 }
@@ -93,7 +92,7 @@ type NodeId = <HtmlTreeSink as TreeSink>::Handle;
 
 impl Builder {
     fn new(node_limit: usize) -> Self {
-        // A crawler runs no scripts, so what stands in `noscript` is part of the page.
+        // A crawler runs no scripts, so the content of `noscript` is part of the page.
         let options = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
         let tree = TreeBuilder::new(HtmlTreeSink::new(Html::new_document()), options);
         Self { tree, node_limit, attributes: 0, counted: (0, 0), seen_root: [false; 2], cut: None }
@@ -112,8 +111,8 @@ impl Builder {
         self.pass(tag_token(TagKind::StartTag, tag, attributes))
     }
 
-    /// Adds an element that closes itself. The tree builder closes void elements, and those of SVG and MathML, by
-    /// itself; a `</br>` beside `<br/>` would be a second one.
+    /// Adds a self-closing element. The tree builder itself closes void elements and those of SVG and MathML; a `</br>`
+    /// after `<br/>` would be a second one.
     fn empty_element(&mut self, tag: &Tag<'_>) {
         self.start(tag);
         let is_foreign =
@@ -140,7 +139,7 @@ impl Builder {
             self.characters(text);
             return;
         }
-        // What becomes of a NUL depends on where it stands; the tree builder knows.
+        // The tree builder decides what a NUL means at each position.
         for (nth, raw) in text.raw.split('\0').enumerate() {
             if nth > 0 {
                 self.pass(tokenizer::Token::NullCharacterToken);
@@ -155,7 +154,7 @@ impl Builder {
         }
     }
 
-    /// Hands a token to the tree builder; returns how it wants the text that follows to be read.
+    /// Passes a token to the tree builder; returns how the following text must be parsed.
     fn pass(&mut self, token: tokenizer::Token) -> Content {
         match self.tree.process_token(token, 1) {
             TokenSinkResult::Plaintext => Content::Plaintext,
@@ -209,8 +208,7 @@ impl Builder {
     }
 }
 
-/// Counts what the tree builder looks through at every tag: the open elements, and those that it
-/// is to open again.
+/// Counts what the tree builder scans at every tag: the open elements, and those to be reopened.
 #[derive(Default)]
 struct OpenElements(Cell<usize>);
 
@@ -246,8 +244,8 @@ fn local_name(name: &str) -> LocalName {
     LocalName::from(normalised(name, "\u{fffd}").to_ascii_lowercase())
 }
 
-/// Reads `html PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://…"`: it decides whether a table may stand
-/// in a paragraph ("quirks mode").
+/// Parses `html PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://…"`: it decides whether a table may be in a paragraph
+/// ("quirks mode").
 fn doctype(inside: &str) -> Doctype {
     let (name, ids) = inside.trim_start().split_once(char::is_whitespace).unwrap_or((inside.trim(), ""));
     let keyword = ids.trim_start().get(..6).unwrap_or_default().to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! Our tree beside the one that html5ever builds by its own tokeniser.
+//! Compares our tree with the one that html5ever builds with its own tokenizer.
 
 use super::*;
 use html5ever::driver::{ParseOpts, parse_document};
@@ -6,14 +6,14 @@ use html5ever::tendril::TendrilSink;
 use proptest::prelude::*;
 use scraper::{Node, Selector};
 
-/// The tree that html5ever builds by its own tokeniser.
+/// The tree that html5ever builds with its own tokenizer.
 fn html5ever_tree(html: &str) -> Html {
     let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
     let options = ParseOpts { tree_builder, ..ParseOpts::default() };
     parse_document(HtmlTreeSink::new(Html::new_document()), options).one(html)
 }
 
-/// Writes a tree, but not the text of its comments: of one that never ends ours is longer.
+/// Formats a tree without the text of its comments: for an unclosed comment ours is longer.
 fn outline(html: &Html) -> String {
     let mut written = format!("{:?} ", html.quirks_mode);
     let mut nodes = vec![(html.tree.root(), false)];
@@ -68,7 +68,7 @@ proptest! {
     }
 }
 
-/// Pieces of markup in no order.
+/// Random pieces of markup.
 fn soup() -> impl Strategy<Value = Vec<String>> {
     let tag = prop::sample::select(vec![
         "a",
@@ -164,7 +164,7 @@ fn elements_beyond_the_depth_are_left_out_and_their_text_is_kept() {
     assert_eq!(text, "deepafter");
 }
 
-/// Each paragraph opens again what was left open in the first: 16 KB gave two million nodes.
+/// Regression: each paragraph reopened what the first left open: 16 KB gave two million nodes.
 #[test]
 fn elements_that_are_opened_again_and_again_do_not_multiply() {
     let unclosed: String = (0..1_000).map(|nth| format!("<b a{nth}>")).collect();

@@ -1,10 +1,10 @@
-//! EachOnce: a list of links without repetition. Knows nothing of URLs.
+//! EachOnce: a list of links without duplicates. Knows nothing of URLs.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// Links in their order, no two with the same text. The table has their places in the list, so no text is kept twice.
+/// Links in order, no two with the same text. The hash table stores indices into the list, so no text is stored twice.
 pub(super) struct EachOnce<L> {
     /// The links.
     pub list: Vec<L>,
@@ -13,11 +13,11 @@ pub(super) struct EachOnce<L> {
     text: fn(&L) -> &str,
 }
 
-/// Room for the links of most pages, as many as a table with 64 places takes before it grows.
+/// Room for the links of most pages: as many as a table with 64 places holds before it grows.
 const USUAL_LINKS: usize = 56;
 
 impl<L> EachOnce<L> {
-    /// Creates an empty list, whose links differ by this text.
+    /// Creates an empty list of links that are distinguished by this text.
     pub fn by(text: fn(&L) -> &str) -> Self {
         let places = HashTable::with_capacity(USUAL_LINKS);
         Self { list: Vec::new(), places, hashes: DefaultHashBuilder::default(), text }
@@ -30,7 +30,7 @@ impl<L> EachOnce<L> {
         self.list.get_mut(at)
     }
 
-    /// Adds a link with a text that no other has.
+    /// Adds a link whose text is not in the list.
     pub fn push(&mut self, link: L) {
         let hash = self.hashes.hash_one((self.text)(&link));
         let hash_at = |at: &usize| self.list.get(*at).map_or(0, |link| self.hashes.hash_one((self.text)(link)));

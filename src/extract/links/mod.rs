@@ -1,6 +1,5 @@
-//! Links: what a page points to, and what it says of itself (title, base, robots rules, canonical URL, refresh).
-//! Reads the page's tokens once and builds no tree. Knows no scope and no robots.txt: whether a link is followed is
-//! decided elsewhere.
+//! Links: the links and metadata of a page (title, base, robots rules, canonical URL, refresh). Reads the page's tokens
+//! once and builds no tree. Does not decide whether a link is followed.
 
 mod each_once;
 mod reader;
@@ -16,34 +15,34 @@ use super::{
     tokens::Token,
 };
 
-/// The most links that are read from one page by default. The largest index pages (sitemaps in HTML) have some
-/// thousands; [`Skipped::over_limit`] counts the rest.
+/// The default limit on links from one page. The largest index pages (sitemaps in HTML) have some thousands;
+/// [`Skipped::over_limit`] counts the rest.
 pub const MAX_LINKS: usize = 10_000;
 
-/// The longest URL that is taken from a page, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it bounds what one
-/// page can cost, since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts what is longer.
+/// The longest URL from a page, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it bounds the cost of one page,
+/// since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts longer ones.
 pub const MAX_URL_LENGTH: usize = 2_048;
 
-/// The longest title that is kept, in characters. Search engines show the first 60 or so.
+/// The longest title, in characters; the rest is cut off. Search engines show about 60.
 pub const MAX_TITLE_LENGTH: usize = 1_000;
 
 /// What [`scan`] found on a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// The text of the first `<title>`, white space collapsed; `None` if it has none.
+    /// The text of the first `<title>`, white space collapsed; `None` if there is none.
     pub title: Option<String>,
-    /// What relative URLs are relative to: the first `<base href>`, or else the page's own URL.
+    /// The base of relative URLs: the first `<base href>`, or else the page's own URL.
     pub base: Url,
     /// The links in the page's order, each URL once, without fragments.
     pub links: Vec<Link>,
-    /// What `<meta name=robots>` asks.
+    /// The rules of `<meta name=robots>`.
     pub robots: MetaRobots,
     /// The first `<link rel=canonical>`.
     pub canonical: Option<Url>,
-    /// Where the first `<meta http-equiv=refresh>` that names a page sends its readers. One within `noscript` is passed
-    /// over, as in Scrapy: it leads to a notice for browsers without scripts, and away from the page.
+    /// The first `<meta http-equiv=refresh>` with a URL. One within `noscript` is ignored, as in Scrapy: it leads to a
+    /// notice for browsers without scripts.
     pub refresh: Option<Refresh>,
-    /// How many references are not in `links`, by reason.
+    /// The number of references not in `links`, by reason.
     pub skipped: Skipped,
 }
 
@@ -52,13 +51,13 @@ pub struct Scan {
 pub struct Link {
     /// Absolute, `http` or `https`, without fragment.
     pub url: Url,
-    /// Tells whether every link of the page to this URL says `nofollow`, `ugc` or `sponsored`.
+    /// Whether every link of the page to this URL has `nofollow`, `ugc` or `sponsored`.
     pub nofollow: bool,
-    /// The element that has the link; the first, if several have the same.
+    /// The element of the link; the first, if there are several.
     pub element: LinkElement,
 }
 
-/// The kinds of element that link.
+/// The elements that can have links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum LinkElement {
@@ -104,7 +103,7 @@ impl Default for LinkSet {
     }
 }
 
-/// What a page asks of robots by `<meta name=robots>`, or by the header `X-Robots-Tag`.
+/// The rules for robots in `<meta name=robots>` or the header `X-Robots-Tag`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MetaRobots {
     /// The page shall not be shown in search results.
@@ -114,8 +113,8 @@ pub struct MetaRobots {
 }
 
 impl MetaRobots {
-    /// Adds the rules of `content`, a list like `noindex, nofollow`. Of several lists the strictest
-    /// holds; what is unknown is passed over.
+    /// Adds the rules of `content`, a list such as `noindex, nofollow`. Of several lists the strictest rules hold;
+    /// unknown ones are ignored.
     pub fn add(&mut self, content: &str) {
         for rule in content.split(',').map(str::trim) {
             let none = rule.eq_ignore_ascii_case("none");
@@ -125,33 +124,32 @@ impl MetaRobots {
     }
 }
 
-/// How many references were not taken, by reason. Fragments of the page itself are not counted.
+/// The number of references that are not returned, by reason. Fragments of the page itself are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Not `http` or `https`: `mailto:`, `javascript:`, `tel:`, `data:`, ….
     pub other_scheme: usize,
-    /// No URL at all, such as `http://[`.
+    /// Not a valid URL, such as `http://[`.
     pub unreadable: usize,
     /// Longer than [`MAX_URL_LENGTH`].
     pub too_long: usize,
-    /// After the first [`MAX_LINKS`], or those that [`Scanner::max_links`] allows.
+    /// Beyond the first [`MAX_LINKS`], or the limit of [`Scanner::max_links`].
     pub over_limit: usize,
 }
 
 impl Skipped {
-    /// Returns how many references a crawler would have followed but for a bound: these are lost, where the others are
-    /// no pages.
+    /// Returns how many links are missing only because of a bound; other skipped references lead to no pages.
     pub fn over_bounds(self) -> usize {
         self.too_long + self.over_limit
     }
 }
 
-/// Reads the page `html` that came from `url`, with the default [`Scanner`].
+/// Scans the page `html` from `url`, with the default [`Scanner`].
 pub fn scan(html: &str, url: &Url) -> Scan {
     Scanner::default().scan(html, url)
 }
 
-/// Says which links to read from pages, and as whom.
+/// Configures which links are read from pages.
 ///
 /// ```
 /// use actix_crawler::extract::Scanner;
@@ -177,46 +175,46 @@ impl Default for Scanner {
 }
 
 impl Scanner {
-    /// Reads the links of these elements only.
+    /// Reads only links of these elements.
     #[must_use]
     pub fn elements(mut self, elements: LinkSet) -> Self {
         self.elements = elements;
         self
     }
 
-    /// Obeys `<meta name=ROBOT>` besides `<meta name=robots>`; `name` is a robots.txt product token.
+    /// Also obeys `<meta name=ROBOT>`; `name` is a robots.txt product token.
     #[must_use]
     pub fn robot(mut self, name: impl Into<String>) -> Self {
         self.robot = Some(name.into());
         self
     }
 
-    /// Reads at most so many different links from a page; [`Skipped::over_limit`] counts the rest.
+    /// Sets the most distinct links from a page; [`Skipped::over_limit`] counts the rest.
     #[must_use]
     pub fn max_links(mut self, most: usize) -> Self {
         self.max_links = most;
         self
     }
 
-    /// Encodes the queries of links in this charset, which the page was decoded from. By default UTF-8.
+    /// Sets the charset for the queries of links, which is the page's own. UTF-8 by default.
     #[must_use]
     pub fn charset(mut self, name: &str) -> Self {
         self.charset = query_charset(name);
         self
     }
 
-    /// Reads pages by the rules of this syntax.
+    /// Sets the syntax of pages.
     #[must_use]
     pub fn syntax(mut self, syntax: Syntax) -> Self {
         self.syntax = syntax;
         self
     }
 
-    /// Reads the page `page` that came from `url`.
+    /// Scans the page `page` from `url`.
     ///
-    /// Never fails: of broken markup it reads what a browser would. Takes time linear in the page's length; what it
-    /// returns is bounded by [`Scanner::max_links`], [`MAX_URL_LENGTH`] and [`MAX_TITLE_LENGTH`]. Links in comments and
-    /// scripts do not count; those in `noscript` and `template` do.
+    /// Never fails: broken markup is read as in browsers. Takes time linear in the page's length; the result is bounded
+    /// by [`Scanner::max_links`], [`MAX_URL_LENGTH`] and [`MAX_TITLE_LENGTH`]. Links in comments and scripts are not
+    /// included; those in `noscript` and `template` are.
     pub fn scan(&self, page: &str, url: &Url) -> Scan {
         let mut reader = Reader::new(self);
         let mut tokens = PageTokens::new(page, self.syntax);

@@ -1,4 +1,4 @@
-//! Reader: gathers what the tags of a page say, and resolves its URLs at the end. Knows no tokenizer.
+//! Reader: collects the content of a page's tags, and resolves its URLs at the end. Knows no tokenizer.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -17,11 +17,10 @@ use crate::extract::{
     tokens::{Tag, Text},
 };
 
-/// The longest value of a refresh that is read, in bytes: a URL, its delay and its quotes.
+/// The longest value of a refresh, in bytes: a URL, its delay and its quotes.
 const MAX_REFRESH_LENGTH: usize = MAX_URL_LENGTH + 64;
 
-/// What has been read so far. URLs stay as the page has them until its end, since a `<base>` holds for the links before
-/// it, too.
+/// The content read so far. URLs are resolved at the end, since a `<base>` also applies to the links before it.
 pub(super) struct Reader<'a> {
     scanner: &'a Scanner,
     in_title: bool,
@@ -31,22 +30,22 @@ pub(super) struct Reader<'a> {
     canonical: Option<Cow<'a, str>>,
     refresh: Option<(Duration, String)>,
     robots: MetaRobots,
-    /// By their `href`: navigation repeats the same few on and on.
+    /// By `href`, since navigation repeats the same few links.
     links: EachOnce<RawLink<'a>>,
     skipped: Skipped,
 }
 
-/// The open elements within which a page says nothing of itself.
+/// The open elements within which the page's metadata is ignored.
 #[derive(Default)]
 struct Inert {
-    /// Templates within each other: what they hold is no part of the document (HTML standard, §4.12.3).
+    /// The depth of nested templates: their content is not part of the document (HTML standard, §4.12.3).
     templates: usize,
     noscript: bool,
-    /// A script or a style in XML, where its content is markup. In HTML it is text.
+    /// A script or a style in XML, where its content is markup; in HTML it is text.
     script: bool,
 }
 
-/// A link whose URL has not been resolved.
+/// A link with an unresolved URL.
 struct RawLink<'a> {
     href: Cow<'a, str>,
     nofollow: bool,
@@ -69,7 +68,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a start tag, which `is_html` unless it is of SVG or MathML. There only `a` links, as in browsers.
+    /// Reads a start tag. `is_html` is false in SVG and MathML, where only `a` links, as in browsers.
     #[inline]
     pub fn start(&mut self, tag: &Tag<'a>, is_html: bool) {
         self.in_title = false;
@@ -121,12 +120,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Tells whether the next text is that of the page's title.
+    /// Tells whether the next text belongs to the page's title.
     pub fn in_title(&self) -> bool {
         self.in_title
     }
 
-    /// Takes the text of the first `<title>`, which in XML may come in pieces.
+    /// Adds text to the first `<title>`; in XML it may come in pieces.
     pub fn title(&mut self, text: Text<'a>) {
         self.title.get_or_insert_default().push_str(&text.decoded());
         self.in_title = true;
@@ -142,7 +141,7 @@ impl<'a> Reader<'a> {
             (&["prev", "previous"], LinkElement::Prev),
             (&["alternate"], LinkElement::Alternate),
         ];
-        // `<link rel="alternate stylesheet">` is a style.
+        // `<link rel="alternate stylesheet">` is a style sheet.
         if has_word(&rel, &["stylesheet"]) {
             return;
         }
@@ -197,7 +196,7 @@ impl<'a> Reader<'a> {
         let http_url = |href: &str| http_url(&base, href, charset);
         let canonical = self.canonical.take().and_then(|href| http_url(&href).ok());
         let refresh = self.refresh.take().and_then(|(delay, href)| Some(Refresh { delay, url: http_url(&href).ok()? }));
-        // Two texts may mean one URL. Of those the first stands, and is `nofollow` only if all are.
+        // Two texts may resolve to one URL. The first is kept, and is `nofollow` only if all are.
         let mut links = EachOnce::by(|link: &Link| link.url.as_str());
         links.list.reserve_exact(self.links.list.len());
         for RawLink { href, nofollow, element } in self.links.list {
@@ -227,8 +226,9 @@ fn title_of(text: &str) -> String {
     collapsed(text).chars().take(MAX_TITLE_LENGTH).collect()
 }
 
-/// Drops the white space around a reference, and then its fragment. The space before the `#` of `page #top` belongs to
-/// the path (URL standard, "basic URL parser"); there the `#` stays, or the space would stand at the end and be dropped.
+/// Removes the white space around a reference, and then its fragment. The space before the `#` of `page #top` belongs
+/// to the path (URL standard, "basic URL parser"); there the `#` is kept, or the space would be at the end and be
+/// removed.
 fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     fn cut(value: &str) -> &str {
         let value = value.trim_matches(|c: char| c <= ' ');
@@ -246,22 +246,22 @@ fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Tells whether one of `words` is among the words of `list`, whatever their case.
+/// Tells whether one of `words` occurs in `list`, ignoring case.
 fn has_word(list: &str, words: &[&str]) -> bool {
     list.split_ascii_whitespace().any(|item| words.iter().any(|word| item.eq_ignore_ascii_case(word)))
 }
 
-/// Returns what the page's URLs are relative to (HTML standard, §4.2.3, "frozen base URL").
+/// Returns the base of the page's URLs (HTML standard, §4.2.3, "frozen base URL").
 fn base_url(href: Option<&str>, url: &Url, charset: &'static Encoding) -> Url {
     let stated =
         href.filter(|href| href.len() <= MAX_URL_LENGTH).and_then(|href| resolve_from(url, href, charset).ok());
-    // `data:` and `javascript:` URLs are no base.
+    // `data:` and `javascript:` URLs cannot be a base.
     let mut base = stated.filter(|base| !base.cannot_be_a_base()).unwrap_or_else(|| url.clone());
     base.set_fragment(None);
     base
 }
 
-/// Why an `href` is no link.
+/// Why an `href` yields no link.
 enum NoLink {
     OtherScheme,
     Unreadable,

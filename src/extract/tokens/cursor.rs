@@ -1,8 +1,8 @@
-//! Cursor: the part of a page that is not read yet. Knows ASCII and no markup.
+//! Cursor: the unread part of a page. Knows ASCII and no markup.
 
 use memchr::memchr;
 
-/// What is left of a page or a tag. Stops at ASCII characters only, so never within another.
+/// The rest of a page or a tag. Stops at ASCII characters only, so never within a character.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     pub rest: &'a str,
@@ -19,12 +19,12 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// Takes what precedes the first byte that is a `stop`, or all.
+    /// Takes everything before the first byte that is a `stop`, or all.
     pub fn take_until(&mut self, stop: impl Fn(u8) -> bool) -> &'a str {
         self.take(self.rest.bytes().position(stop).unwrap_or(self.rest.len()))
     }
 
-    /// Takes up to and with the next `>`, or all; returns what precedes it.
+    /// Takes everything including the next `>`, or all; returns what precedes it.
     pub fn take_past_bracket(&mut self) -> &'a str {
         let inside = self.take(memchr(b'>', self.rest.as_bytes()).unwrap_or(self.rest.len()));
         self.take(1);

@@ -1,5 +1,5 @@
-//! The tokenizer against the public suite `html5lib-tests`, which is not part of this repository: clone it and run
-//! `HTML5LIB_TESTS=path cargo test html5lib -- --ignored`. Knows which differences are meant.
+//! Runs the tokenizer against the public suite `html5lib-tests`, which is not part of this repository: clone it and run
+//! `HTML5LIB_TESTS=path cargo test html5lib -- --ignored`. Lists the intended differences.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// What a token is in the suite.
+/// A token in the suite.
 #[derive(Clone, Debug, PartialEq)]
 enum Expected {
     Doctype,
@@ -24,7 +24,7 @@ fn the_tokenizer_agrees_with_html5lib_tests() {
     let (mut passed, mut failed) = (0, Vec::new());
     for entry in fs::read_dir(Path::new(&suite).join("tokenizer")).unwrap() {
         let path = entry.unwrap().path();
-        // It tests another mode, in which a tokenizer makes its output fit for XML.
+        // That file tests another mode, in which a tokenizer makes its output valid in XML.
         let is_suite =
             path.extension().is_some_and(|extension| extension == "test") && !path.ends_with("xmlViolation.test");
         if !is_suite {
@@ -52,7 +52,7 @@ fn the_tokenizer_agrees_with_html5lib_tests() {
 
 fn ours(input: &str, state: &str, last_start_tag: &str) -> Vec<Expected> {
     let mut tokens = Tokens::new(input);
-    // The suite's input is what follows a byte order mark that was taken off.
+    // The suite's input has no byte order mark to remove.
     tokens.page.rest = input;
     tokens.element = if last_start_tag.is_empty() { "none" } else { last_start_tag };
     tokens.content = match state {
@@ -114,7 +114,7 @@ fn expected(case: &Value, state: &str) -> Vec<Expected> {
                 let attributes = attributes.iter().map(|(name, value)| (unescaped(case, name), text(value))).collect();
                 Expected::Start(text(&token[1]), attributes, token[3] == true)
             }
-            // The tree builder passes over a NUL in ordinary text, and replaces it in a CDATA section; ours does at once.
+            // The tree builder drops a NUL in ordinary text and replaces it in a CDATA section; ours does so at once.
             _ => match (text(&token[1]), state) {
                 (text, "Data state") => Expected::Text(text.replace('\0', "")),
                 (text, _) => Expected::Text(text.replace('\0', "\u{fffd}")),
@@ -140,7 +140,7 @@ fn unescaped(case: &Value, text: &str) -> String {
     all
 }
 
-/// Halves of surrogate pairs, which no Rust string can hold, and which no decoder lets through.
+/// Removes unpaired surrogates, which no Rust string can contain and no decoder produces.
 fn without_lone_surrogates(text: &str) -> String {
     let surrogates =
         regex::Regex::new(r"(?i)\\u(d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}").unwrap();

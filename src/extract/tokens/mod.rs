@@ -1,9 +1,9 @@
 //! Tokens: the start tags, end tags, comments and texts of an HTML page, each a slice of it. Follows the tokenization
-//! rules of the HTML standard (§13.2.5). Builds no tree, so its reader must say when the text of an element is not markup
-//! ([`Tokens::expect`]).
+//! rules of the HTML standard (§13.2.5). Builds no tree, so its caller must say when the text of an element is not
+//! markup ([`Tokens::expect`]).
 //!
-//! Takes time linear in the page's length whatever it holds: every byte is passed once, and an attribute is read a
-//! second time only when somebody asks for it.
+//! Takes time linear in the page's length, whatever its content: every byte is read once, and an attribute a second
+//! time only when its value is requested.
 
 mod cursor;
 mod tag;
@@ -20,7 +20,7 @@ pub(super) use self::tag::Tag;
 pub(super) struct Tokens<'a> {
     page: Cursor<'a>,
     content: Content,
-    /// The element whose text is being read; only its end tag ends a text that is not markup.
+    /// The element whose text is being read; only its end tag ends text that is not markup.
     element: &'a str,
     cdata: bool,
 }
@@ -28,21 +28,21 @@ pub(super) struct Tokens<'a> {
 /// One token of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
-    /// What stands between `<!doctype` and `>`.
+    /// The text between `<!doctype` and `>`.
     Doctype(&'a str),
     Start(Tag<'a>),
     End(Tag<'a>),
     Text(Text<'a>),
-    /// The text of a comment, or of what the standard treats as one: `<?php … ?>`, `<!…>`.
+    /// The text of a comment, or of something that the standard treats as one: `<?php … ?>`, `<!…>`.
     Comment(&'a str),
 }
 
-/// How the text that follows a start tag is to be read.
+/// How the text after a start tag is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// Tags, comments and character references.
     Markup,
-    /// No tags, but character references: `title`, `textarea`.
+    /// Character references, but no tags: `title`, `textarea`.
     Rcdata,
     /// Neither: `style`, `iframe`, ….
     Rawtext,
@@ -53,26 +53,26 @@ pub(super) enum Content {
 }
 
 impl<'a> Tokens<'a> {
-    /// Begins at the start of `html`; a byte order mark is no part of it.
+    /// Starts at the beginning of `html`, after a byte order mark if there is one.
     pub fn new(html: &'a str) -> Self {
         let page = Cursor { rest: html.strip_prefix('\u{feff}').unwrap_or(html) };
         Self { page, content: Content::Markup, element: "", cdata: false }
     }
 
-    /// Says how to read the text that follows the last token, the start tag of `element`.
+    /// Sets how to parse the text after the last token, the start tag of `element`.
     pub fn expect(&mut self, content: Content, element: Tag<'a>) {
         self.content = content;
         self.element = element.name;
     }
 
-    /// Says whether `<![CDATA[` opens a text here, as it does within SVG and MathML and in XML.
+    /// Sets whether `<![CDATA[` starts a text here, as within SVG and MathML and in XML.
     pub fn allow_cdata(&mut self, allow: bool) {
         self.cdata = allow;
     }
 
     #[inline]
     fn next_of_markup(&mut self) -> Option<Token<'a>> {
-        // The one piece of markup that is nothing at all.
+        // The only markup that yields no token.
         while let Some(rest) = self.page.rest.strip_prefix("</>") {
             self.page.rest = rest;
         }
@@ -115,7 +115,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Reads what is treated as a comment, whose text begins at byte `at`.
+    /// Reads markup treated as a comment, whose text begins at byte `at`.
     fn bogus_comment(&mut self, at: usize) -> Token<'a> {
         self.page.take(at);
         Token::Comment(self.page.take_past_bracket())
@@ -156,12 +156,12 @@ impl<'a> Iterator for Tokens<'a> {
 /// A piece of text between two tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Text<'a> {
-    /// As the page has it.
+    /// As in the page.
     pub raw: &'a str,
     pub kind: TextKind,
 }
 
-/// Where a text stands, which decides how it is decoded.
+/// Where a text is, which decides how it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextKind {
     Data,
@@ -171,9 +171,9 @@ pub(super) enum TextKind {
 }
 
 impl<'a> Text<'a> {
-    /// Returns the text with its character references resolved where they are such.
+    /// Returns the text with its character references resolved, if it has any.
     ///
-    /// A NUL is left out of ordinary text and replaced elsewhere, as tree builders do.
+    /// A NUL is removed from ordinary text and replaced elsewhere, as by tree builders.
     pub fn decoded(&self) -> Cow<'a, str> {
         let null = if self.kind == TextKind::Data { "" } else { "\u{fffd}" };
         let text = normalised(self.raw, null);
@@ -184,7 +184,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Makes every line end a `\n` and every NUL a `null`. Comes before character references are resolved (§13.2.3.5).
+/// Replaces every line end by `\n` and every NUL by `null`. Comes before resolving character references (§13.2.3.5).
 pub(super) fn normalised<'a>(text: &'a str, null: &str) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(text);
     if memchr(b'\r', text.as_bytes()).is_some() {
@@ -196,13 +196,13 @@ pub(super) fn normalised<'a>(text: &'a str, null: &str) -> Cow<'a, str> {
     text
 }
 
-/// Returns how many bytes precede the first `<` that opens markup.
+/// Returns the number of bytes before the first `<` that opens markup.
 fn text_before_markup(html: &str) -> usize {
     let bytes = html.as_bytes();
     memchr_iter(b'<', bytes).find(|&at| opens_markup(bytes, at)).unwrap_or(bytes.len())
 }
 
-/// Tells whether the `<` at `at` opens a tag, a comment or the like, and is not text.
+/// Tells whether the `<` at `at` opens a tag, a comment or similar, rather than being text.
 fn opens_markup(bytes: &[u8], at: usize) -> bool {
     match bytes.get(at..) {
         Some([b'<', b'!' | b'?', ..] | [b'<', b'/', _, ..]) => true,
@@ -211,7 +211,7 @@ fn opens_markup(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-/// Splits what follows `<!--` into the comment's text and what follows the comment.
+/// Splits the text after `<!--` into the comment and the rest.
 fn split_comment(comment: &str) -> (&str, &str) {
     // "<!-->" and "<!--->" are comments, too.
     if let Some(rest) = comment.strip_prefix('>').or_else(|| comment.strip_prefix("->")) {
@@ -223,17 +223,17 @@ fn split_comment(comment: &str) -> (&str, &str) {
             return (text, from.strip_prefix('>').unwrap_or_default());
         }
     }
-    // One that the page's end cuts off has no end of its own: what might have become one is no part of it.
+    // An unclosed comment ends with the page; an incomplete end is not part of its text.
     let ends = ["--!", "--", "-"];
     (ends.iter().find_map(|end| comment.strip_suffix(end)).unwrap_or(comment), "")
 }
 
-/// Returns where the end tag of `element` begins.
+/// Returns the position of the end tag of `element`.
 fn end_of_raw_text(text: &str, element: &str) -> Option<usize> {
     memchr_iter(b'<', text.as_bytes()).find(|&at| opens_tag(text, at, "</", element))
 }
 
-/// Returns where the end tag of a script begins: not within `<!-- <script> … </script> -->`
+/// Returns the position of the end tag of a script, which is not within `<!-- <script> … </script> -->`
 /// (§13.2.5.15–31).
 fn end_of_script(text: &str, element: &str) -> Option<usize> {
     #[derive(PartialEq)]
@@ -264,7 +264,7 @@ fn end_of_script(text: &str, element: &str) -> Option<usize> {
     None
 }
 
-/// Tells whether `bracket` stands at byte `at`, then the name of `element`, then the name's end.
+/// Tells whether `bracket` is at byte `at`, followed by the name of `element` and the end of the name.
 fn opens_tag(text: &str, at: usize, bracket: &str, element: &str) -> bool {
     let name_from = at + bracket.len();
     let name_to = name_from + element.len();

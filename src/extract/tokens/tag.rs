@@ -1,4 +1,4 @@
-//! Tag: a name and its attributes, each a slice of the page. Knows nothing of what stands between two tags.
+//! Tag: a name and its attributes, each a slice of the page. Does not know the text between tags.
 
 use std::borrow::Cow;
 
@@ -12,15 +12,15 @@ use super::{
 /// A start or end tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::extract) struct Tag<'a> {
-    /// As the page spells it; compare with [`Tag::is`].
+    /// As spelled in the page; compare with [`Tag::is`].
     pub name: &'a str,
-    /// Written as `<…/>`. It means something within SVG and MathML only.
+    /// Written as `<…/>`; significant within SVG and MathML only.
     pub self_closing: bool,
     attributes: &'a str,
 }
 
 impl<'a> Tag<'a> {
-    /// Reads a tag from its name on. `None` where the page ends within it.
+    /// Reads a tag, starting at its name. `None` if the page ends within it.
     #[inline]
     pub(super) fn read(page: &mut Cursor<'a>) -> Option<Self> {
         let name = page.take_until(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));
@@ -50,7 +50,7 @@ impl<'a> Tag<'a> {
         names.iter().any(|name| self.is(name))
     }
 
-    /// Iterates over the attributes as the page has them; of two of one name the first counts.
+    /// Iterates over the attributes as in the page; of two with the same name the first counts.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
         Attributes { tag: Cursor { rest: self.attributes }, end: None }
     }
@@ -78,7 +78,7 @@ impl<'a> Tag<'a> {
 /// An attribute of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::extract) struct Attribute<'a> {
-    /// As the page spells it.
+    /// As spelled in the page.
     pub name: &'a str,
     raw: &'a str,
 }
@@ -93,11 +93,11 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// Reads the inside of a tag up to and with its `>`.
+/// Reads the rest of a tag including its `>`.
 #[derive(Debug)]
 struct Attributes<'a> {
     tag: Cursor<'a>,
-    /// How the tag ended; `None` before its end, and for ever if the page ends within it.
+    /// How the tag ended; `None` before its end, and always if the page ends within it.
     end: Option<End>,
 }
 
@@ -108,7 +108,7 @@ enum End {
 }
 
 impl<'a> Attributes<'a> {
-    /// Reads what follows an attribute's `=`.
+    /// Reads the value after an attribute's `=`.
     fn value(&mut self) -> &'a str {
         self.tag.take_until(|byte| !is_space(byte));
         match self.tag.byte(0) {
@@ -133,7 +133,7 @@ impl<'a> Iterator for Attributes<'a> {
             self.end = Some(if between.ends_with('/') { End::SelfClosing } else { End::Plain });
             return None;
         }
-        // A name may begin with "=": its first byte belongs to it whatever it is.
+        // A name may begin with "=": its first byte always belongs to it.
         let ends_name = |byte| is_space(byte) || matches!(byte, b'/' | b'>' | b'=');
         let after_first = self.tag.rest.bytes().skip(1).position(ends_name);
         let name = self.tag.take(after_first.map_or(self.tag.rest.len(), |at| at + 1));

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Writes the tokens of `html` as `<a x=1>`, `</a>`, `text`, one a string.
+/// Formats each token of `html` as a string: `<a x=1>`, `</a>`, `text`.
 fn tokens(html: &str) -> Vec<String> {
     Tokens::new(html).map(|token| written(&token)).collect()
 }

@@ -1,4 +1,4 @@
-//! File: a CSV file that an earlier run wrote: its header, and where its last whole record ends.
+//! File: an existing CSV file: its header, and the end of its last complete record.
 
 use std::{
     fs::{File, OpenOptions},
@@ -6,15 +6,15 @@ use std::{
     path::Path,
 };
 
-/// Opens a file to add records, and creates it if it is not there. A last record that is not whole is cut off: its
-/// writer was killed halfway, and the item was never acknowledged.
+/// Opens a file to append records, creating it if necessary. An incomplete last record is cut off: its writer was
+/// killed midway, and the item was never acknowledged.
 ///
 /// # Errors
-/// The file cannot be read or written, or is no CSV.
+/// The file cannot be read or written, or is not CSV.
 pub(super) fn append(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
     let metadata = file.metadata()?;
-    // A pipe or a terminal keeps nothing that could be cut.
+    // A pipe or a terminal has no content to cut.
     if metadata.is_file() {
         let whole = end_of_whole_records(&mut file)?;
         if whole < metadata.len() {
@@ -24,10 +24,10 @@ pub(super) fn append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads the header; `None` where there is none.
+/// Reads the header; `None` if there is none.
 ///
 /// # Errors
-/// The file cannot be read, or is no text.
+/// The file cannot be read, or is not text.
 pub(super) fn header(file: &mut File) -> io::Result<Option<Vec<String>>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() == 0 {
@@ -53,12 +53,12 @@ fn end_of_whole_records(file: &mut File) -> io::Result<u64> {
     Ok(if is_whole(bytes) { end } else { last })
 }
 
-/// Tells whether a record has its end: a line end that is not within quotes.
+/// Tells whether a record is complete: it has a line end outside quotes.
 fn is_whole(mut record: Vec<u8>) -> bool {
     if !record.ends_with(b"\n") {
         return record.is_empty();
     }
-    // Within quotes, what comes next belongs to the same record.
+    // Within quotes, the next line would belong to the same record.
     record.extend_from_slice(b"next\n");
     reader(record.as_slice()).into_byte_records().count() > 1
 }

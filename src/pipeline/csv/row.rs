@@ -1,4 +1,4 @@
-//! Row: an item as names and cells, as serde tells them. Knows nothing of files and of quoting.
+//! Row: an item as names and cells, by way of serde. Knows no files and no quoting.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,7 +7,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-/// What an item is as a record.
+/// An item as a record.
 #[derive(Debug)]
 pub(super) enum Row {
     /// The fields of a struct or a map, in their order.
@@ -20,11 +20,11 @@ pub(super) enum Row {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cell {
     text: String,
-    /// Numbers are never taken for formulas.
+    /// Numbers are never escaped as formulas.
     is_text: bool,
 }
 
-/// Why an item is no record.
+/// Why an item cannot be a record.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RowError {
     #[error("the item cannot be written as CSV: {0}")]
@@ -34,15 +34,16 @@ pub(super) enum RowError {
 }
 
 impl Row {
-    /// Takes an item apart.
+    /// Converts an item.
     ///
     /// # Errors
-    /// It cannot be serialized, or is more than one level deep.
+    /// It cannot be serialized, or is nested more than one level deep.
     pub fn of(item: &impl Serialize) -> Result<Self, RowError> {
-        // By way of JSON: it keeps the order of fields, and writes numbers as short as they can be read back.
+        // By way of JSON: it keeps the order of fields, and formats numbers in the shortest form that can be parsed
+        // back.
         match serde_json::from_str(&serde_json::to_string(item)?)? {
             Node::Table(mut fields) => {
-                // A variant of an enum that has one struct in it.
+                // An enum variant that contains one struct.
                 if let [(_, Node::Table(_))] = fields.as_slice()
                     && let Some((_, Node::Table(inner))) = fields.pop()
                 {
@@ -63,7 +64,7 @@ impl Row {
     }
 }
 
-/// Stands between the values of a list in one cell.
+/// Separates the values of a list in one cell.
 const BETWEEN: &str = " | ";
 
 impl Cell {
@@ -79,7 +80,7 @@ impl Cell {
         }
     }
 
-    /// Returns the text, with `'` before it if it looks like a formula and is to be escaped.
+    /// Returns the text, with `'` before it if it looks like a formula and must be escaped.
     pub fn text(&self, escape_formulas: bool) -> Cow<'_, str> {
         if escape_formulas && self.is_text && self.text.starts_with(BEGIN_FORMULAS) {
             return Cow::Owned(format!("'{}", self.text));
@@ -88,13 +89,14 @@ impl Cell {
     }
 }
 
-/// What makes a spreadsheet take a cell for a formula (OWASP, CSV injection), and the full-width forms of the same signs.
+/// The first characters that make a spreadsheet evaluate a cell as a formula (OWASP, CSV injection), and their
+/// full-width forms.
 const BEGIN_FORMULAS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// JSON whose fields keep their order.
+/// JSON that keeps the order of fields.
 #[derive(Debug)]
 enum Node {
-    /// Nothing, a truth or a number, as it is written.
+    /// Null, a boolean or a number, as written.
     Plain(String),
     Text(String),
     List(Vec<Node>),

@@ -1,4 +1,4 @@
-//! What a CSV file looks like after items of every shape, restarts and kills.
+//! The content of a CSV file after items of various shapes, restarts and kills.
 
 use std::{
     fs::{self, File},
@@ -43,7 +43,7 @@ fn the_header_comes_with_the_first_record_that_is_written() {
     assert_eq!(read(&path), "name,n\n\"a \"\"b\"\",\nc\",1.0\nd,0.1\n");
 }
 
-/// Two shapes of an untagged enum used to stand as one-field rows under the two names of the first.
+/// Regression: two shapes of an untagged enum became one-field rows under the two columns of the first.
 #[test]
 fn every_cell_stands_under_its_name_or_the_item_is_refused() {
     #[derive(Serialize)]

@@ -1,8 +1,8 @@
-//! Index: the rules of one file, kept small and found fast. Knows patterns; no groups and no lines of a file.
+//! Index: the rules of one file in a small and fast structure. Knows patterns; no groups and no lines of a file.
 //!
-//! Most rules are plain beginnings of paths. They are sorted, so the longest that a URL begins with is found by binary
-//! search. Rules with stars are tried one by one, the most specific first; one whose rarest pairs of octets are not in
-//! the URL is passed over without a look at its pattern.
+//! Most rules are plain path prefixes. They are sorted, and a binary search finds the longest prefix of a URL. Starred
+//! rules are tried one by one, the most specific first; a rule is skipped if its rarest octet pairs do not occur in the
+//! URL.
 
 use std::{borrow::Cow, cmp::Reverse, mem::size_of};
 
@@ -10,23 +10,23 @@ use memchr::memmem;
 
 use crate::robots::pattern::{Pattern, Steps, Target};
 
-/// The most steps that the rules with stars may take to decide on one URL: 100 ms or less. It is enough for every file of
-/// 500 KiB on a URL of 2 KiB, since no such file has more than 55,000 rules.
+/// The most steps for all starred rules to decide on one URL: 100 ms or less. Enough for every file of 500 KiB and a
+/// URL of 2 KiB, since such a file has at most 55,000 rules.
 pub(super) const MAX_STEPS: usize = 1 << 27;
 
-/// Fewer rules with stars are tried without the pairs of the URL, which take longer to gather.
+/// With fewer starred rules, collecting the pairs of the URL costs more than it saves.
 const FEW: usize = 8;
 
-/// A rule as the file has it.
+/// A rule of the file.
 #[derive(Clone, Copy)]
 pub(super) struct Written<'a> {
     /// Its path.
     pub path: &'a [u8],
     /// Whether it allows.
     pub allows: bool,
-    /// The number of its line.
+    /// Its line number.
     pub line: u32,
-    /// Its line without a comment.
+    /// Its line without comment.
     pub text: &'a [u8],
 }
 
@@ -44,31 +44,31 @@ impl<'a> Rule<'a> {
         self.allows
     }
 
-    /// Returns the number of its line, counted from 1.
+    /// Returns its line number, counted from 1.
     pub fn line(&self) -> u32 {
         self.line
     }
 
-    /// Returns its line as the file has it, without a comment.
+    /// Returns its line in the file, without comment.
     pub fn written(&self) -> &'a str {
         self.written
     }
 }
 
-/// Whether a rule matches could not be told within [`MAX_STEPS`].
+/// Matching exceeded [`MAX_STEPS`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TooCostly;
 
-/// The rules of a file that hold for us.
+/// The rules of a file that apply to us.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
-    /// The lines of all rules, and those patterns that are not part of their line.
+    /// The lines of all rules, and the patterns that are not part of their line.
     text: Box<str>,
-    /// Rules without stars that end in `$`, by their octets.
+    /// Rules without stars that end in `$`, sorted by octets.
     exact: Box<[Entry]>,
-    /// Rules without stars, by their octets.
+    /// Rules without stars, sorted by octets.
     prefixes: Box<[Prefix]>,
-    /// Rules with stars, the most specific first, and of two that are equally specific the one that allows.
+    /// Starred rules, the most specific first; of equally specific ones, those that allow first.
     starred: Box<[Starred]>,
 }
 
@@ -81,7 +81,7 @@ struct Entry {
     is_anchored: bool,
 }
 
-/// A place in the text. The text of 500 KiB of rules has less than 2^32 bytes.
+/// A range in the text. The text for 500 KiB of rules is shorter than 2^32 bytes.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     from: u32,
@@ -91,7 +91,7 @@ struct Span {
 #[derive(Debug, Clone, Copy)]
 struct Prefix {
     entry: Entry,
-    /// The longest other prefix that this one begins with, by its place; [`NONE`] if there is none.
+    /// The index of the longest other rule that is a prefix of this one; [`NONE`] if there is none.
     parent: u32,
 }
 
@@ -100,23 +100,23 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy)]
 struct Starred {
     entry: Entry,
-    /// Pairs of octets that stand in every URL that matches.
+    /// Octet pairs that occur in every matching URL.
     pairs: [Pair; 2],
 }
 
-/// Two octets in a row; [`NO_PAIR`] where a pattern has none, for a NUL never stands in canonical octets.
+/// Two consecutive octets; [`NO_PAIR`] if a pattern has none, since canonical octets contain no NUL.
 type Pair = u16;
 
 const NO_PAIR: Pair = 0;
 
-/// A rule on its way into the index.
+/// A rule while the index is being built.
 struct Draft<'a> {
     pattern: Pattern<'a>,
     rule: Written<'a>,
 }
 
 impl Index {
-    /// Indexes rules. Of equal ones the first in the file stays.
+    /// Indexes rules. Of equal ones the first in the file is kept.
     pub fn new(rules: &[Written<'_>]) -> Self {
         let mut drafts: Vec<_> = rules.iter().filter_map(Draft::new).collect();
         let rank = |draft: &Draft<'_>| (Reverse(draft.pattern.specificity()), !draft.rule.allows);
@@ -129,7 +129,7 @@ impl Index {
                 b.rule.line,
             ))
         });
-        // Of two plain rules with one pattern the one that allows holds, whatever the other says.
+        // Of two plain rules with the same pattern, the one that allows wins.
         drafts.dedup_by(|a, b| a.pattern == b.pattern && (a.rule.allows == b.rule.allows || !a.pattern.has_stars()));
         let mut starred = drafts.split_off(drafts.partition_point(|draft| !draft.pattern.has_stars()));
         starred.sort_by_key(rank);
@@ -149,11 +149,11 @@ impl Index {
         index
     }
 
-    /// Returns the rule that decides on a URL: of those that match the most specific, and of two that are equally
-    /// specific the one that allows.
+    /// Returns the rule that decides on a URL: the most specific one that matches; of two equally specific ones, the
+    /// one that allows.
     ///
     /// # Errors
-    /// A rule with stars that would decide may match, and it would take too long to tell.
+    /// Finding out whether a deciding starred rule matches would take too long.
     pub fn find(&self, target: &Target) -> Result<Option<Rule<'_>>, TooCostly> {
         let plain = target.forms().filter_map(|octets| self.plain(octets)).max_by_key(|entry| entry.rank());
         let mut pairs = None;
@@ -175,7 +175,7 @@ impl Index {
         Ok(plain.map(|entry| self.rule(entry)))
     }
 
-    /// Returns about how many bytes of memory this takes beside itself.
+    /// Returns the approximate heap size.
     pub fn weight(&self) -> usize {
         self.text.len()
             + self.exact.len() * size_of::<Entry>()
@@ -189,8 +189,8 @@ impl Index {
         exact.and_then(|at| self.exact.get(at)).or_else(|| self.longest_prefix(target))
     }
 
-    /// The last rule in the order that is not behind the target begins with every rule that the target begins with, so
-    /// the longest of those is that rule itself or one of its parents.
+    /// Every rule that is a prefix of the target is also a prefix of the last rule sorted before or at the target. So
+    /// the longest is that rule or one of its parents.
     fn longest_prefix(&self, target: &[u8]) -> Option<&Entry> {
         let behind = self.prefixes.partition_point(|prefix| self.octets(&prefix.entry) <= target);
         let mut prefix = self.prefixes.get(behind.checked_sub(1)?)?;
@@ -201,8 +201,8 @@ impl Index {
         Some(&prefix.entry)
     }
 
-    /// Gives each prefix its parent. In the order, those that a prefix begins with stand before it, and of them the
-    /// ones that nothing has ended yet lie on a stack.
+    /// Sets the parent of each prefix. The prefixes of a rule are sorted before it; those that can still be prefixes of
+    /// later rules are on a stack.
     fn link_prefixes(&mut self) {
         let mut open: Vec<usize> = Vec::new();
         let mut prefixes = std::mem::take(&mut self.prefixes);
@@ -247,14 +247,15 @@ impl Entry {
 }
 
 impl<'a> Draft<'a> {
-    /// `None` where the path cannot match anything: paths begin with a slash, which a star can stand for. An empty one
+    /// `None` if the path cannot match anything: paths begin with a slash, which a star may match. An empty path has no
+    /// meaning.
     /// says nothing.
     fn new(rule: &Written<'a>) -> Option<Self> {
         let can_match = matches!(rule.path.first(), Some(b'/' | b'*'));
         can_match.then(|| Self { pattern: Pattern::new(rule.path), rule: *rule })
     }
 
-    /// Writes the rule into the text. Its pattern is nearly always part of its line.
+    /// Stores the rule in the text. Its pattern is nearly always part of its line.
     fn keep(&self, text: &mut String) -> Entry {
         let written = push(text, &String::from_utf8_lossy(self.rule.text));
         let line = text.get(written.from as usize..).unwrap_or_default();
@@ -273,12 +274,12 @@ fn push(text: &mut String, piece: &str) -> Span {
     Span { from, length: length(piece.len()) }
 }
 
-/// A file of 500 KiB makes no text that is longer than 32 bits count.
+/// The text for a file of 500 KiB is shorter than 2^32 bytes.
 fn length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// The pairs of octets that a URL has, one bit for each that there can be.
+/// The octet pairs of a URL, one bit for each possible pair.
 struct Pairs(Box<[u64; 1 << 10]>);
 
 impl Pairs {
@@ -304,7 +305,7 @@ fn pair_of(octets: &[u8]) -> Option<Pair> {
     Some(Pair::from_be_bytes(octets.try_into().ok()?))
 }
 
-/// Returns the two pairs of a pattern that are likely to be the rarest in URLs.
+/// Returns the two pairs of a pattern that are probably the rarest in URLs.
 fn rare_pairs(pattern: &[u8]) -> [Pair; 2] {
     let pieces = pattern.split(|octet| *octet == b'*');
     let pairs = pieces.flat_map(|piece| piece.windows(2)).filter_map(pair_of);
@@ -327,7 +328,7 @@ fn rare_pairs(pattern: &[u8]) -> [Pair; 2] {
     rarest
 }
 
-/// Tells roughly how common an octet is in URLs.
+/// Estimates how common an octet is in URLs.
 fn commonness(octet: u8) -> u8 {
     match octet {
         b'/' => 9,

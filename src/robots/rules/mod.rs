@@ -1,5 +1,4 @@
-//! RobotsTxt: what one robots file says to one crawler (RFC 9309). Knows not where the file came from, nor how old it
-//! is.
+//! RobotsTxt: the rules of one robots file for one crawler (RFC 9309). Does not know the file's origin or age.
 
 mod index;
 
@@ -16,10 +15,10 @@ use super::{
 
 /// The rules of a robots file for one product token.
 ///
-/// Of the whole file only what concerns us is kept: the groups that name our token, merged, or where there is none
-/// those for `*`. As in RFC 9309 §2.2.1 only `Allow` and `Disallow` end a list of user agents: other lines between
-/// them, blank ones too, leave it open. Rules before any user agent hold for nobody. A `Crawl-delay` or `Request-rate`,
-/// of which the RFC knows nothing, is for the agents right above it, as protego, reppy and crawler-commons read it.
+/// Only the groups that apply are kept: those that name the token, merged, or else those for `*`. As in RFC 9309 §2.2.1
+/// only `Allow` and `Disallow` end a list of user agents; other lines between them, including blank ones, do not. Rules
+/// before the first user agent apply to no one. A `Crawl-delay` or `Request-rate`, which the RFC does not define,
+/// applies to the agents directly above it, as in protego, reppy and crawler-commons.
 ///
 /// A file with a few rules takes a few hundred bytes.
 #[derive(Debug, Clone)]
@@ -31,10 +30,10 @@ pub struct RobotsTxt {
     sitemaps: Box<str>,
 }
 
-/// Which groups of a robots file hold for us.
+/// The groups of a robots file that apply to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
-    /// Those that name our product token; here as the file has it.
+    /// Those that name our product token, spelled as in the file.
     Named(Box<str>),
     /// Those for `*`, since none names us.
     Everyone,
@@ -54,22 +53,21 @@ pub struct Decision<'a> {
 pub enum Why<'a> {
     /// This rule.
     Rule(Rule<'a>),
-    /// No rule matches, which allows.
+    /// No rule matches, which allows the URL.
     NoRule,
-    /// The rules with stars are so many, and the URL so long, that it would take too long to tell which one matches. That
-    /// disallows: nothing is fetched that the file may forbid. Only a hostile file, asked about a long URL, gets there.
+    /// There are so many starred rules, and the URL is so long, that matching would take too long. This disallows the
+    /// URL, since the file may forbid it. Only a hostile file with a long URL gets here.
     TooCostly,
-    /// It is the robots file itself, which may always be fetched (RFC 9309 §2.2.2).
+    /// It is the URL of the robots file itself, which may always be fetched (RFC 9309 §2.2.2).
     RobotsFile,
 }
 
-/// 500 KiB: the least that RFC 9309 §2.5 lets a crawler parse, and what Google's parses. The rest of a file is not
-/// looked at, nor the line that the cut goes through.
+/// 500 KiB: the least that RFC 9309 §2.5 requires a crawler to parse, and what Google parses. The rest of a file is
+/// ignored, and so is the line that the cut goes through.
 pub const MAX_BYTES: usize = 500 * 1024;
 
 impl RobotsTxt {
-    /// Reads what `file` says to the crawler whose product token is `token`. Every file can be read: lines that mean
-    /// nothing are passed over.
+    /// Parses `file` for the crawler whose product token is `token`. Never fails: lines without a meaning are skipped.
     ///
     /// ```
     /// use actix_crawler::robots::RobotsTxt;
@@ -83,7 +81,7 @@ impl RobotsTxt {
         let (mut ours, mut everyones) = (Section::default(), Section::default());
         let mut named = None;
         let mut sitemaps = String::new();
-        // Where in a group the last line stood that says something about agents, rules or spacing.
+        // The kind of the last line in the group that had a meaning.
         let mut place = Place::Rules;
         for (line, text, directive) in directives(within_bounds(file)) {
             match directive {
@@ -110,7 +108,7 @@ impl RobotsTxt {
                     }
                 }
                 Directive::Spacing(spacing) => {
-                    // Agents that follow take part in the rules of those above, and not in their spacing.
+                    // Further agents share the rules of those above, but not their spacing.
                     place = place.max(Place::Spacing);
                     for section in [&mut ours, &mut everyones].into_iter().filter(|section| section.takes_spacing) {
                         section.spacing = section.spacing.max(Some(spacing));
@@ -130,11 +128,11 @@ impl RobotsTxt {
         Self { rules: Index::new(&section.rules), group, spacing: section.spacing, sitemaps: sitemaps.into() }
     }
 
-    /// Decides whether a URL may be fetched: by the rule that matches its path and query and is the longest, and of
-    /// two that are equally long by the one that allows.
+    /// Decides whether a URL may be fetched: by the longest rule that matches its path and query; of two equally long
+    /// ones, by the one that allows.
     ///
-    /// Rules without stars take time logarithmic in their number. Each rule with stars takes time linear in the URL at
-    /// most, and all of them together no more than about 100 ms ([`Why::TooCostly`]).
+    /// Rules without stars take time logarithmic in their number. Each starred rule takes time linear in the URL at
+    /// most, and all together at most about 100 ms ([`Why::TooCostly`]).
     pub fn decide(&self, url: &Url) -> Decision<'_> {
         let why = if is_robots_file(url) {
             Why::RobotsFile
@@ -148,23 +146,23 @@ impl RobotsTxt {
         Decision { group: &self.group, why }
     }
 
-    /// Returns the least time between two starts that our group asks for: the strictest of its `Crawl-delay` and
+    /// Returns the least time between two starts that our group asks for: the largest value of its `Crawl-delay` and
     /// `Request-rate` lines.
     pub fn spacing(&self) -> Option<Duration> {
         self.spacing
     }
 
-    /// Returns the sitemaps that the file names, whomever its groups are for.
+    /// Returns the sitemaps in the file, which do not depend on groups.
     pub fn sitemaps(&self) -> Vec<Url> {
         self.sitemaps.lines().filter_map(|url| Url::parse(url).ok()).collect()
     }
 
-    /// Returns which groups of the file hold for us.
+    /// Returns the groups of the file that apply to us.
     pub fn group(&self) -> &Group {
         &self.group
     }
 
-    /// Returns about how many bytes of memory this takes.
+    /// Returns the approximate memory size.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.rules.weight() + self.sitemaps.len()
     }
@@ -175,7 +173,7 @@ pub fn is_robots_file(url: &Url) -> bool {
     url.path() == "/robots.txt" && url.query().is_none()
 }
 
-/// What kind of line came last in a group.
+/// The kind of the last line in a group.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Agents,
@@ -183,7 +181,7 @@ enum Place {
     Rules,
 }
 
-/// What the groups for one agent say, merged.
+/// The merged groups for one agent.
 #[derive(Default)]
 struct Section<'a> {
     rules: Vec<Written<'a>>,
@@ -199,7 +197,7 @@ impl Section<'_> {
     }
 }
 
-/// Cuts a file that is too long behind the last line that is whole.
+/// Cuts a file that is too long after its last complete line.
 fn within_bounds(file: &[u8]) -> &[u8] {
     match file.get(..MAX_BYTES) {
         Some(head) if file.len() > MAX_BYTES => {
@@ -225,7 +223,7 @@ impl<'a> Decision<'a> {
         self.why
     }
 
-    /// Returns which groups of the file were asked.
+    /// Returns the groups of the file that were consulted.
     pub fn group(&self) -> &'a Group {
         self.group
     }

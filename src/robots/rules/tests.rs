@@ -1,4 +1,4 @@
-//! What whole files say: the RFC's example, the cases that Google documents, and hostile files.
+//! Whole files: the RFC's example, the cases that Google documents, and hostile files.
 
 use proptest::prelude::*;
 
@@ -177,7 +177,7 @@ request-rate: 30/1m";
     assert_eq!(rate, Some(Duration::from_secs(4)));
 }
 
-/// RFC 9309 knows no delay; protego, reppy and crawler-commons give it to the agents right above it.
+/// RFC 9309 defines no delay; protego, reppy and crawler-commons apply it to the agents directly above it.
 #[test]
 fn a_delay_is_for_the_agents_right_above_it_and_rules_are_shared_over_a_missing_gap() {
     let seconds =
@@ -225,7 +225,7 @@ fn no_more_than_500_kib_are_parsed_and_a_line_that_is_cut_is_dropped() {
     );
 }
 
-/// All were cut at their first star, so that these disallowed everything, by a line that does not match.
+/// Regression: all rules were cut at their first star, so these disallowed everything, by a line that does not match.
 #[test]
 fn thousands_of_rules_with_stars_match_what_they_say() {
     let lines: String = (0..5_000).map(|n| format!("Disallow: /*a*b*c*{n}$\n")).collect();
@@ -282,7 +282,7 @@ fn hostile_files_cost_little() {
     }
 }
 
-/// The rules of RFC 9309 §2.2.2 once more, as one would write them without a thought for time.
+/// The rules of RFC 9309 §2.2.2 in a straightforward implementation.
 fn naive(rules: &[(bool, String)], path: &str) -> bool {
     let matching = rules.iter().filter(|(_, pattern)| {
         let (body, end) = pattern.strip_suffix('$').map_or((&**pattern, ""), |body| (body, "$"));
@@ -305,7 +305,7 @@ proptest! {
 }
 
 proptest! {
-    // Few, since the naive reading compiles a regex for each rule.
+    // Few cases, since the straightforward implementation compiles a regex for each rule.
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
