@@ -1,5 +1,5 @@
-//! Boundary: a scope with its seeds, which judges a request by its URL and its depth. Knows neither what was seen nor what
-//! is queued.
+//! Boundary: a scope with its seeds; decides about a request by its URL and its depth. Does not know what was seen or
+//! queued.
 
 use std::collections::HashSet;
 
@@ -12,18 +12,18 @@ use crate::{
     scope::{Scope, Within},
 };
 
-/// The scope with its seeds: what is inside and what is not.
+/// A scope with its seeds: decides what is inside.
 #[derive(Clone, Debug)]
 pub struct Boundary {
     scope: Scope,
     hosts: HashSet<String>,
     domains: HashSet<String>,
-    /// The host that was inside last: most links of a page lead to one.
+    /// The last host found inside: most links of a page lead to one host.
     last_inside: String,
 }
 
 impl Boundary {
-    /// Creates the boundary of a scope without seeds.
+    /// Creates the boundary of a scope, without seeds.
     pub fn new(scope: Scope) -> Self {
         let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
         Self { hosts: lower(&scope.hosts), domains: lower(&scope.domains), scope, last_inside: String::new() }
@@ -34,14 +34,14 @@ impl Boundary {
         &self.scope
     }
 
-    /// Takes a seed's host inside. A seed that redirects to another host takes that inside too: whoever asks for
-    /// `example.com` means the site that answers there.
+    /// Includes a seed's host. If a seed redirects to another host, that is included too: `example.com` stands for the
+    /// site that answers there.
     pub fn include(&mut self, seed: &Url) {
         self.hosts.extend(seed.host_str().map(str::to_ascii_lowercase));
         self.domains.insert(registrable(seed).to_string());
     }
 
-    /// Judges a request with a canonical URL.
+    /// Checks a request with a canonical URL.
     ///
     /// # Errors
     /// The reason why it is outside.
@@ -104,7 +104,7 @@ impl Boundary {
     fn check_traps(&self, url: &Url) -> Result<(), DropReason> {
         let traps = &self.scope.traps;
         let path = url.path();
-        // The shortest path that can break a rule; most pages end here.
+        // Shorter paths cannot break a rule; most pages end here.
         if path.bytes().filter(|byte| *byte == b'/').count() <= traps.max_repetitions {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Boundary {
     }
 }
 
-/// Returns how often the most repeated group of segments stands in a row.
+/// Returns how often the most repeated group of consecutive segments occurs.
 fn repetitions(segments: &[&str]) -> usize {
     let runs_of = |period: usize| {
         let mut most = 1;

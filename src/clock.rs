@@ -4,17 +4,17 @@
 
 use std::time::{Instant, SystemTime};
 
-/// Returns the instant that it is: it never jumps, and means nothing to another process.
+/// Returns the current instant, which never jumps, and is valid in this process only.
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Returns the time of day, as servers, logs and other processes tell it.
+/// Returns the calendar time, as used by servers, logs and other processes.
 pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-/// Returns the instant that the runtime's timers count by, which a test can pause.
+/// Returns the current instant of the runtime's timers, which a test can pause.
 pub fn runtime() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }

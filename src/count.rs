@@ -4,48 +4,48 @@ use std::fmt;
 
 use crate::outcome::DropReason;
 
-/// Names a count. Its text is the key in [`Stats::counts`](crate::stats::Stats::counts).
+/// A count. Its text is the key in [`Stats::counts`](crate::stats::Stats::counts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Count {
-    /// Requests for pages by how they ended; each attempt counts. The word is that of the outcome.
+    /// Requests for pages by outcome; each attempt counts.
     Outcome(&'static str),
-    /// Answers to requests for pages, by status.
+    /// Responses to requests for pages, by status.
     Status(u16),
-    /// URLs that failed for good, by the word of their last outcome.
+    /// URLs that failed for good, by their last outcome.
     Failed(&'static str),
     /// URLs that failed for good with this status.
     FailedStatus(u16),
-    /// URLs that were discovered and not fetched.
+    /// URLs that were discovered and dropped.
     Dropped(DropReason),
-    /// Further attempts at requests that failed.
+    /// Retries of failed requests.
     Retry,
-    /// Robots files that were had, or are known not to be there.
+    /// Robots files that were fetched, or are known to be missing.
     RobotsFetched,
-    /// Robots files that could not be had.
+    /// Unreachable robots files.
     RobotsUnreachable,
-    /// Robots files that were said to be elsewhere.
+    /// Redirects of robots files.
     RobotsRedirect,
-    /// Answers to requests for robots files, by status.
+    /// Responses to requests for robots files, by status.
     RobotsStatus(u16),
-    /// Requests for robots files that were not answered, by the word of their outcome.
+    /// Requests for robots files without a response, by outcome.
     RobotsOutcome(&'static str),
-    /// Robots files at the end of too many redirects.
+    /// Robots files with too many redirects.
     RobotsTooManyRedirects,
-    /// Robots files that were not asked for, since too many others were.
+    /// Robots files not requested, because too many others were pending.
     RobotsTooManyAtOnce,
-    /// Robots files that ask for more time between two starts than the politeness settings grant.
+    /// Robots files whose Crawl-delay exceeds the politeness settings' cap.
     CrawlDelayAboveCap,
     /// Domains that were given up.
     DomainGivenUp,
-    /// Requests that were lost because their fetcher panicked or died.
+    /// Requests lost because their fetcher panicked or died.
     FetcherLost,
     /// Fetchers that died and were replaced.
     FetcherReplaced,
 }
 
 impl Count {
-    /// What the keys of all [`Count::Outcome`] begin with.
+    /// The prefix of all [`Count::Outcome`] keys.
     pub const OUTCOMES: &'static str = "outcome/";
 }
 

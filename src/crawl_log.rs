@@ -1,4 +1,4 @@
-//! CrawlLog: writes the lines of the crawl log to its file. Knows nothing of what they say.
+//! CrawlLog: writes the lines of the crawl log to its file. Does not know what they mean.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ pub struct CrawlLog {
 }
 
 impl CrawlLog {
-    /// Creates the file and starts the actor. A file that is there already is emptied, or kept and added to if `append`.
+    /// Opens the file and starts the actor. An existing file is emptied, or continued with `append`.
     ///
     /// # Errors
     /// The file cannot be opened.

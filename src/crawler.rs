@@ -1,4 +1,4 @@
-//! Crawler: the builder. Knows what a crawl may be told, and no actor (`wiring`).
+//! Crawler: the builder of a crawl. Knows its settings, and no actor (`wiring`).
 
 mod frontier;
 mod network;
@@ -34,7 +34,7 @@ use crate::{
     user_agent,
 };
 
-/// A crawl that is being set up. The shortest is the politest:
+/// Configures and starts a crawl. The shortest program is the politest:
 ///
 /// ```no_run
 /// # use actix_crawler::prelude::*;
@@ -58,44 +58,44 @@ pub struct Crawler<S: Spider> {
     conducts: Conducts,
 }
 
-/// Opens a frontier of the caller's own, on the crawl's thread.
+/// Opens the caller's own frontier, on the crawl's thread.
 type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
 
-/// Everything about a crawl but its spider and its pipelines.
+/// All settings of a crawl except its spider and its pipelines.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How politely.
+    /// How politely domains are treated.
     pub politeness: Politeness,
-    /// Which URLs.
+    /// Which URLs belong to the crawl.
     pub scope: Scope,
-    /// How often again.
+    /// When failed requests are retried.
     pub retry: Retry,
-    /// What is fetched again although it was seen.
+    /// Which seen URLs are fetched again.
     pub recrawl: Recrawl,
-    /// How bytes get here.
+    /// The network: time-outs, bounds, proxies, TLS.
     pub transport: TransportSettings,
-    /// Threads for the network, one fetcher on each; as many as there are cores by default.
+    /// Network threads, with one fetcher each; one for each core by default.
     pub threads: usize,
-    /// The longest that a page's `parse` may take; 30 s by default. A page that takes longer fails.
+    /// The longest that `parse` may take for a page; 30 s by default. A page that takes longer fails.
     pub parse_timeout: Duration,
-    /// The longest that a pipeline may take to acknowledge an item; 5 minutes by default. The page of an item that takes
-    /// longer fails, and the pipeline is started again.
+    /// The longest that a pipeline may take to acknowledge an item; 5 minutes by default. If it takes longer, the
+    /// item's page fails and the pipeline is restarted.
     pub pipeline_timeout: Duration,
-    /// The most requests that wait in memory.
+    /// The most waiting requests in memory.
     pub max_queued: u64,
-    /// The most requests of one domain that wait, so that an endless site does not take the room of all others; what is
-    /// found beyond is dropped as `budget/domain_queue_full`. By default a million in memory, ten million with a state.
+    /// The most waiting requests of one domain, so that an endless site does not use up the room of all others; further
+    /// ones are dropped as `budget/domain_queue_full`. By default a million in memory, ten million with a state.
     pub max_queued_per_domain: Option<u64>,
-    /// The most bytes of memory that waiting requests take; what is found beyond is dropped as `budget/queue_full`. It
-    /// does not hold with a state.
+    /// The most memory for waiting requests, in bytes; further ones are dropped as `budget/queue_full`. Does not apply
+    /// with a state.
     pub max_queued_bytes: u64,
-    /// Whether the crawl waits for seeds when it has nothing to do.
+    /// Whether the crawl waits for more seeds when nothing is left to do.
     pub stay_open: bool,
-    /// Whether the limit of each domain is looked for; see [`Crawler::adaptive`].
+    /// Whether the limit of each domain is searched for; see [`Crawler::adaptive`].
     pub adaptive: bool,
-    /// Where the crawl log is written.
+    /// The file for the crawl log.
     pub log: Option<PathBuf>,
-    /// The directory that the crawl's state is kept in, so that it can be resumed; in memory without one.
+    /// The directory for the crawl's state, so that it can be resumed; in memory without one.
     pub state: Option<PathBuf>,
 }
 
@@ -108,14 +108,14 @@ impl Default for Settings {
             recrawl: Recrawl::default(),
             transport: TransportSettings::default(),
             threads: thread::available_parallelism().map_or(1, usize::from),
-            // Parsing takes milliseconds; what takes half a minute does not end.
+            // Parsing takes milliseconds; what takes half a minute will not end.
             parse_timeout: Duration::from_secs(30),
-            // A database that is being restarted may take minutes, and the crawl waits for it.
+            // A restarting database may take minutes, and the crawl waits for it.
             pipeline_timeout: Duration::from_secs(300),
-            // About 3.5 GB at 350 bytes each; a larger crawl wants a frontier on disk.
+            // About 3.5 GB at 350 bytes each; a larger crawl needs a frontier on disk.
             max_queued: 10_000_000,
             max_queued_per_domain: None,
-            // What `max_queued` usual requests take; requests with bodies or states weigh more, and are fewer then.
+            // The size of `max_queued` ordinary requests; with bodies or states fewer fit.
             max_queued_bytes: 4_000_000_000,
             stay_open: false,
             adaptive: false,
@@ -126,8 +126,8 @@ impl Default for Settings {
 }
 
 impl<S: Spider> Crawler<S> {
-    /// Sets up a crawl. The user agent names the crawler and a contact, a URL or a mail address:
-    /// `quotesbot/1.0 (+https://example.org/bot)`.
+    /// Creates a crawl. The user agent names the crawler and a contact, a URL or a mail address: `quotesbot/1.0
+    /// (+https://example.org/bot)`.
     pub fn new(spider: S, user_agent: impl Into<String>) -> Self {
         let seeds = spider.seeds().into_iter().map(Ok).collect();
         Self {
@@ -143,37 +143,37 @@ impl<S: Spider> Crawler<S> {
         }
     }
 
-    /// Shares the conduct of domains with whoever was given the same, in place of [`Conducts::shared`], which all crawls
-    /// and clients of a process share.
+    /// Shares the conduct of domains only with those given the same `conducts`, instead of [`Conducts::shared`], which
+    /// all crawls and clients of a process share.
     #[must_use]
     pub fn conducts(mut self, conducts: &Conducts) -> Self {
         self.conducts = conducts.clone();
         self
     }
 
-    /// Begins at this URL.
+    /// Adds a seed URL.
     #[must_use]
     pub fn seed(mut self, url: impl AsRef<str>) -> Self {
         self.seeds.push(Request::parse(url.as_ref()));
         self
     }
 
-    /// Begins at these URLs.
+    /// Adds seed URLs.
     #[must_use]
     pub fn seeds<T: AsRef<str>>(self, urls: impl IntoIterator<Item = T>) -> Self {
         urls.into_iter().fold(self, Self::seed)
     }
 
-    /// Begins with this request.
+    /// Adds a request as a seed.
     #[must_use]
     pub fn request(mut self, request: Request) -> Self {
         self.seeds.push(Ok(request));
         self
     }
 
-    /// Sends items to a pipeline; each of several gets every item. A page is done when every pipeline has acknowledged all
-    /// its items. [`PipelineError`](crate::pipeline::PipelineError) says what a pipeline can answer, and
-    /// [`Batching`](crate::pipeline::Batching) how it acknowledges many items together.
+    /// Sends items to a pipeline; with several, each gets every item. A page is done when every pipeline has
+    /// acknowledged all its items. For the possible replies see [`PipelineError`](crate::pipeline::PipelineError); to
+    /// acknowledge many items together, [`Batching`](crate::pipeline::Batching).
     #[must_use]
     pub fn pipeline(mut self, pipeline: impl Pipeline<S::Item>) -> Self {
         self.pipelines.push(Box::new(pipeline));
@@ -186,121 +186,121 @@ impl<S: Spider> Crawler<S> {
         self.pipeline(Each::new(call))
     }
 
-    /// Puts a layer around every request, robots files included. `middleware` will do so for users.
+    /// Wraps every request in a layer, robots files included. `middleware` will do so for users.
     #[cfg(test)]
     pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
         self.layers.push(Arc::new(layer));
         self
     }
 
-    /// Takes all settings at once.
+    /// Replaces all settings.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Takes the settings of politeness at once.
+    /// Replaces the settings of politeness.
     #[must_use]
     pub fn politeness(mut self, politeness: Politeness) -> Self {
         self.settings.politeness = politeness;
         self
     }
 
-    /// Starts at most so often at each domain, in place of the default second between two starts.
+    /// Limits the rate of starts at each domain, instead of the default second between two starts.
     #[must_use]
     pub fn rate(mut self, rate: Rate) -> Self {
         self.settings.politeness.rate = Some(rate);
         self
     }
 
-    /// Leaves at least so long between two starts at each domain, in place of the default second.
+    /// Sets the least time between two starts at each domain, instead of the default second.
     #[must_use]
     pub fn spacing(mut self, spacing: Duration) -> Self {
         self.settings.politeness.spacing = Some(spacing);
         self
     }
 
-    /// Allows so many requests in flight at each domain; 0 is read as 1.
+    /// Sets the most requests in flight at each domain; 0 is read as 1.
     #[must_use]
     pub fn per_domain(mut self, in_flight: u32) -> Self {
         self.settings.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
         self
     }
 
-    /// Allows so many pages in flight in all; 0 is read as 1.
+    /// Sets the most pages in flight in total; 0 is read as 1.
     #[must_use]
     pub fn concurrency(mut self, in_flight: u32) -> Self {
         self.settings.politeness.concurrency = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
         self
     }
 
-    /// Looks for each domain's limit: begins at the given rate, rises until the domain refuses, and settles just under
-    /// that. For sites of your own, or with leave: nobody else wants to be asked until it hurts. Each domain's limit is
-    /// kept as long as the crawl is, at about a kilobyte.
+    /// Searches for each domain's limit: starts at the given rate, raises it until the domain refuses, and settles just
+    /// below. Only for your own sites, or with permission, since it provokes refusals. Each domain's limit is kept as
+    /// long as the crawl runs, at about a kilobyte.
     #[must_use]
     pub fn adaptive(mut self) -> Self {
         self.settings.adaptive = true;
         self
     }
 
-    /// Neither asks for robots.txt nor obeys it: for sites of your own.
+    /// Neither requests nor obeys robots.txt: for your own sites.
     #[must_use]
     pub fn ignore_robots(mut self) -> Self {
         self.settings.politeness.robots = RobotsPolicy::Ignore;
         self
     }
 
-    /// Takes the scope's settings at once.
+    /// Replaces the settings of the scope.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
         self.settings.scope = scope;
         self
     }
 
-    /// Stays this near to the seeds' hosts.
+    /// Sets how far from the seeds' hosts the crawl goes.
     #[must_use]
     pub fn within(mut self, within: Within) -> Self {
         self.settings.scope.within = within;
         self
     }
 
-    /// Follows at most so many links from a seed.
+    /// Sets the most links from a seed to a page.
     #[must_use]
     pub fn max_depth(mut self, depth: u32) -> Self {
         self.settings.scope.max_depth = Some(depth);
         self
     }
 
-    /// Takes at most so many pages. Pages that ended well count; redirects, error statuses and robots files do not.
+    /// Sets the most pages. Successful pages count; redirects, error statuses and robots files do not.
     #[must_use]
     pub fn max_pages(mut self, pages: u64) -> Self {
         self.settings.scope.max_pages = Some(pages);
         self
     }
 
-    /// Makes at most so many requests. Pages, redirects, error statuses and retries count; robots files do not.
+    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files do not.
     #[must_use]
     pub fn max_requests(mut self, requests: u64) -> Self {
         self.settings.scope.max_requests = Some(requests);
         self
     }
 
-    /// Works with so many network threads; 0 is read as 1.
+    /// Sets the number of network threads; 0 is read as 1.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.settings.threads = threads.max(1);
         self
     }
 
-    /// Connects to private and loopback addresses too: for sites in your own network.
+    /// Allows connections to private and loopback addresses: for sites in your own network.
     #[must_use]
     pub fn allow_private(mut self) -> Self {
         self.settings.transport.guard.allow_private = true;
         self
     }
 
-    /// Resolves a host to an address of your choice: `HOST:ADDRESS` or `HOST:ADDRESS:PORT`, `*.test:127.0.0.1:8080`.
+    /// Resolves a host to a given address: `HOST:ADDRESS` or `HOST:ADDRESS:PORT`, `*.test:127.0.0.1:8080`.
     #[must_use]
     pub fn resolve(mut self, rule: impl Into<String>) -> Self {
         self.settings.transport.resolve.push(rule.into());
@@ -310,30 +310,30 @@ impl<S: Spider> Crawler<S> {
     /// Writes the crawl log, one JSON line for every request that ended or was dropped; its fields are those of a
     /// [`LogLine`](crate::engine::log_line::LogLine).
     ///
-    /// The lines with `final` are the ledger: one for each URL that is done with. Others tell of attempts that are
-    /// repeated, and of robots files, whose `outcome` begins with `robots/`.
+    /// The lines with `final` form the ledger: one for each finished URL. Other lines report attempts that will be
+    /// repeated, and robots files, whose `outcome` begins with `robots/`.
     #[must_use]
     pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.log = Some(path.into());
         self
     }
 
-    /// Keeps the crawl's state in a directory: crawls larger than memory, that a crash does not harm. The same crawl
-    /// with the same directory goes on where the last ended, however that ended.
+    /// Keeps the crawl's state in a directory, for crawls that exceed memory or must survive a crash. The same crawl
+    /// with the same directory continues where the last one ended, however it ended.
     #[must_use]
     pub fn state(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.state = Some(dir.into());
         self
     }
 
-    /// Fetches the seeds although the crawl's state has seen them, to find what is new since.
+    /// Fetches the seeds again although the crawl's state has seen them, to find new links.
     #[must_use]
     pub fn seeds_again(mut self) -> Self {
         self.settings.recrawl.seeds = true;
         self
     }
 
-    /// Visits a URL again when it is found or seeded so long after it was last taken in: see
+    /// Visits a URL again when it is found or seeded this long after it was last admitted: see
     /// [`Recrawl::revisit_after`].
     #[must_use]
     pub fn revisit_after(mut self, age: Duration) -> Self {
@@ -341,14 +341,14 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Waits for more seeds when there is nothing to do, until [`CrawlHandle::close`] or [`CrawlHandle::stop`].
+    /// Waits for more seeds when nothing is left to do, until [`CrawlHandle::close`] or [`CrawlHandle::stop`].
     #[must_use]
     pub fn stay_open(mut self) -> Self {
         self.settings.stay_open = true;
         self
     }
 
-    /// Crawls, and returns the report. Works within any runtime.
+    /// Runs the crawl and returns the report. Works within any runtime.
     ///
     /// # Errors
     /// As [`Crawler::start`].
@@ -356,7 +356,7 @@ impl<S: Spider> Crawler<S> {
         self.start()?.wait().await
     }
 
-    /// Crawls, and returns the report: for a `main` without a runtime.
+    /// Runs the crawl and returns the report, for a `main` without a runtime.
     ///
     /// # Errors
     /// As [`Crawler::start`].
@@ -370,11 +370,11 @@ impl<S: Spider> Crawler<S> {
         waiting.block_on(handle.wait())
     }
 
-    /// Starts the crawl on threads of its own and returns at once.
+    /// Starts the crawl on its own threads and returns at once.
     ///
     /// # Errors
-    /// A setting, a seed or the user agent is wrong, there is no seed, an output cannot be opened, or the system refuses
-    /// a thread. Each names what to change; nothing was fetched then.
+    /// A setting, a seed or the user agent is invalid, there is no seed, an output cannot be opened, or the system
+    /// cannot start a thread. Each message says what to change; nothing has been fetched then.
     pub fn start(self) -> Result<CrawlHandle> {
         let plan = self.check()?;
         let identity = plan.identity.clone();
@@ -384,7 +384,7 @@ impl<S: Spider> Crawler<S> {
             .name("crawler".to_owned())
             .spawn(move || run_system(plan, report_to, &started_to))
             .map_err(Error::Start)?;
-        // The thread answers, or dies and drops its end.
+        // The thread answers, or it dies and its end of the channel is dropped.
         let scheduler = started.recv().map_err(|_| Error::Ended)??;
         Ok(CrawlHandle::new(scheduler, report, identity))
     }
@@ -428,17 +428,17 @@ impl<S: Spider> Crawler<S> {
     }
 }
 
-/// A crawl whose settings are checked.
+/// A crawl with checked settings.
 struct Plan<S: Spider> {
     spider: Arc<S>,
     user_agent: String,
     seeds: Vec<Request>,
     settings: Settings,
     identity: Arc<dyn Identity>,
-    /// Opens the frontier, where the caller brings one.
+    /// Opens the caller's own frontier, if there is one.
     open: Option<OpenFrontier>,
     fetch: FetchStack,
-    /// What the report has to say of the settings.
+    /// Warnings about the settings, for the report.
     warnings: Vec<String>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     conducts: Conducts,

@@ -1,4 +1,4 @@
-//! Domain: the unit of politeness, and which one a URL belongs to. Knows no limits and no network.
+//! Domain: the unit of politeness, and the assignment of URLs to it. Knows no limits and no network.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-/// Names whom a request burdens: all requests with the same `Domain` share one throttle.
+/// The unit of politeness: all requests with the same `Domain` share one throttle.
 ///
 /// The name is in lower case and has no trailing dot. Cloning is cheap.
 ///
@@ -26,7 +26,7 @@ use url::{Host, Url};
 pub struct Domain(Arc<str>);
 
 impl Domain {
-    /// Creates the domain of this name, which is put into lower case and loses a trailing dot.
+    /// Creates the domain of this name, converted to lower case, without a trailing dot.
     pub fn new(name: &str) -> Self {
         let name = name.strip_suffix('.').unwrap_or(name);
         Self(name.to_ascii_lowercase().into())
@@ -61,21 +61,21 @@ impl fmt::Debug for Domain {
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DomainKey {
-    /// The registrable domain by the public suffix list for names (`a.example.co.uk` → `example.co.uk`),
-    /// the address, whatever the port, for IP literals, and the name for `localhost` and single labels.
+    /// The registrable domain by the public suffix list for names (`a.example.co.uk` → `example.co.uk`); for IP
+    /// literals the address, whatever the port; for `localhost` and single labels the name.
     #[default]
     RegistrableDomain,
     /// The host, whatever the port: `a.example.com` and `b.example.com` are paced apart.
     Host,
-    /// A function of the URL, for hosts that share a server although their names do not show it. It runs for each link on
-    /// the scheduler's thread, so it must return at once, and always the same for one URL. If it panics, the registrable
-    /// domain is taken.
+    /// A function of the URL, for hosts that share a server although their names do not show it. It is called for each
+    /// link on the scheduler's thread, so it must return at once, and always the same for one URL. If it panics, the
+    /// registrable domain is used.
     #[serde(skip)]
     By(Arc<dyn Fn(&Url) -> String + Send + Sync>),
 }
 
 impl DomainKey {
-    /// Returns the domain that a request to `url` burdens.
+    /// Returns the domain of a request to `url`.
     pub fn domain(&self, url: &Url) -> Domain {
         match self {
             Self::RegistrableDomain => registrable(url),
@@ -97,8 +97,8 @@ impl fmt::Debug for DomainKey {
     }
 }
 
-/// Returns the registrable domain of a URL's host. Addresses are told apart first: for `127.0.0.1` the public suffix list
-/// would answer `0.1`.
+/// Returns the registrable domain of a URL's host. Addresses are checked first: for `127.0.0.1` the public suffix list
+/// would return `0.1`.
 pub fn registrable(url: &Url) -> Domain {
     match url.host() {
         Some(Host::Ipv4(address)) => Domain::new(&IpAddr::from(address).to_string()),

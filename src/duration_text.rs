@@ -29,10 +29,10 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     }
 }
 
-/// Reads a duration from text; a bare number is seconds.
+/// Parses a duration; a bare number is seconds.
 ///
 /// # Errors
-/// Shows how to write one.
+/// The text is not a duration; the message shows how to write one.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let refuse = || format!("`{text}` is no duration; write it like 1s, 250ms or 2m");
     match text.trim().parse::<f64>() {
@@ -41,7 +41,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// As this module, where nothing may be given.
+/// The same for optional durations.
 pub(crate) mod optional {
     use std::time::Duration;
 

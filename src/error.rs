@@ -1,4 +1,4 @@
-//! Error: what the caller of the crawler can do something about. A page that fails is an outcome, not an error.
+//! Error: failures that the caller can act on. A page that fails is an outcome, not an error.
 
 use std::{
     io,
@@ -11,7 +11,8 @@ use url::Url;
 
 use crate::outcome::FetchError;
 
-/// Why a crawl cannot run, a request of the client failed, or a spider cannot read a page. The message says what to change.
+/// Why a crawl cannot run, a request of the client failed, or a spider cannot read a page. The message says what to
+/// change.
 ///
 /// ```
 /// use actix_crawler::prelude::*;
@@ -26,15 +27,15 @@ pub enum Error {
     /// A URL cannot be crawled; the message says how to write it.
     #[error("`{text}` is not a URL that can be crawled: {why}")]
     Url {
-        /// What was given.
+        /// The given text.
         text: String,
         /// What is wrong with it.
         why: String,
     },
-    /// A setting is wrong; the message says what to write instead.
+    /// A setting is invalid; the message says what to write instead.
     #[error("{what}: {why}")]
     Setting {
-        /// The setting, by the name it is written with.
+        /// The name of the setting.
         what: String,
         /// What is wrong, and what to write instead.
         why: String,
@@ -44,7 +45,7 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The crawl's state cannot be used; the message says what to do.
@@ -55,51 +56,51 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// The state of a request has another type than the spider expects.
+    /// A request's state has another type than the spider expects.
     #[error("the request's state cannot be read or written: {0}")]
     State(#[source] serde_json::Error),
-    /// A CSS selector is wrong.
+    /// A CSS selector is invalid, or matches nothing that is required.
     #[error(transparent)]
     Selector(#[from] crate::extract::SelectorError),
     /// The page is not the JSON that the spider expects.
     #[error("the page is not the expected JSON: {0}")]
     Json(#[source] serde_json::Error),
-    /// No whole response came; [`FetchError::is_transient`] tells whether trying again later may help.
+    /// No complete response came; [`FetchError::is_transient`] tells whether a later retry may succeed.
     #[error("{url}: {source}")]
     Fetch {
-        /// What was asked for.
+        /// The requested URL.
         url: Box<Url>,
-        /// What went wrong.
+        /// The cause.
         source: FetchError,
         /// How many attempts were made.
         attempts: u32,
-        /// When the last attempt was written, or begun if it was never written.
+        /// When the last attempt was written, or started if it was never written.
         started_at: SystemTime,
-        /// How long it took from there.
+        /// How long the last attempt took.
         elapsed: Duration,
     },
-    /// The server answered with a status that the caller takes for an error.
+    /// The response has a status that the caller treats as an error.
     #[error("{url} answered {status}")]
     Status {
-        /// What was asked for.
+        /// The requested URL.
         url: Url,
         /// The status.
         status: u16,
     },
-    /// The domain has refused too often in a row and is left alone: ask again at `until`, or ask another.
+    /// The domain has refused too often in a row: try again at `until`, or use another domain.
     #[error("{domain} is left alone until {}: {why}", humantime::format_rfc3339_seconds(*until))]
     GivenUp {
         /// The domain.
         domain: String,
-        /// What it did.
+        /// The cause.
         why: String,
-        /// When it may be asked again.
+        /// When it may be requested again.
         until: SystemTime,
     },
-    /// The crawl has ended: start another.
+    /// The crawl has ended; start another.
     #[error("the crawl has ended")]
     Ended,
-    /// The system refused what the crawl needs to run, such as a thread.
+    /// The system refused a resource that the crawl needs, such as a thread.
     #[error("the crawl could not start: {0}")]
     Start(#[source] io::Error),
     /// The caller's own error, from the function that reads a response.
@@ -111,7 +112,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Creates the error of a wrong setting.
+    /// Creates the error of an invalid setting.
     pub fn setting(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Setting { what: what.into(), why: why.into() }
     }
@@ -121,17 +122,17 @@ impl Error {
         Self::File { path: path.into(), source }
     }
 
-    /// Creates the error of a crawl's state that cannot be used.
+    /// Creates the error of an unusable crawl state.
     pub fn store(dir: impl Into<PathBuf>, why: impl Into<String>) -> Self {
         Self::Store { dir: dir.into(), why: why.into() }
     }
 
-    /// Wraps an error of the caller's own, in the function that reads a response.
+    /// Wraps the caller's own error, in the function that reads a response.
     pub fn reader(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Reader(error.into())
     }
 
-    /// Wraps an error of the spider's own.
+    /// Wraps a spider's own error.
     pub fn spider(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Spider(error.into())
     }

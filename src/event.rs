@@ -1,5 +1,5 @@
-//! Event: what happens in a crawl. The ledger, the counts, the crawl log and the progress are all made from events, and
-//! so is whatever else watches a crawl. Plain data: knows not who watches.
+//! Event: what happens in a crawl. The ledger, the counts, the crawl log and the progress are all derived from events,
+//! and subscribers see the same ones. Plain data: does not know its subscribers.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,7 +13,7 @@ use crate::{
     request::Request,
 };
 
-/// One thing that happened. It borrows what it tells of: a watcher that keeps it makes its own copy.
+/// One event. It borrows its data; a subscriber that keeps it makes a copy.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -22,29 +22,29 @@ pub enum Event<'a> {
         /// How many.
         seeds: usize,
     },
-    /// A URL was taken into the queue of its domain.
+    /// A URL was added to the queue of its domain.
     Queued {
         /// Its domain.
         domain: &'a Domain,
-        /// What it was dropped for before, which is undone.
+        /// The reason for which it was dropped before, which this reverses.
         undone: Option<DropReason>,
     },
     /// A URL will not be fetched.
     Dropped {
-        /// What was to be fetched, with its domain; `None` where no crawl log is kept and nobody watches.
+        /// The request with its domain; `None` if there is neither a crawl log nor a subscriber.
         what: Option<(&'a Domain, &'a Request)>,
-        /// Why it is not.
+        /// The reason.
         reason: DropReason,
-        /// Whether it waited in the queue before; else it was dropped as it came.
+        /// Whether it had been queued; otherwise it was dropped on arrival.
         was_queued: bool,
     },
     /// A request was given to a fetcher, with a permit.
     Granted {
-        /// Whom it asks.
+        /// The domain of the request.
         domain: &'a Domain,
         /// The request.
         request: &'a Request,
-        /// Which attempt this is, counted from 1.
+        /// The number of this attempt, counted from 1.
         attempt: u32,
     },
     /// A request has ended.
@@ -55,45 +55,45 @@ pub enum Event<'a> {
         domain: &'a Domain,
         /// What was to be fetched.
         request: &'a Request,
-        /// Why, in the word of an outcome.
+        /// The outcome that it counts as.
         reason: &'static str,
-        /// What there is to say beside the word.
+        /// Details.
         detail: &'a str,
     },
-    /// A fetcher panicked over a request, or died with it.
+    /// A fetcher panicked on a request, or died with it.
     FetcherLost {
-        /// Whom it asked.
+        /// The domain of the request.
         domain: &'a Domain,
         /// The request.
         request: &'a Request,
         /// Whether it was the last attempt.
         is_last: bool,
     },
-    /// A domain refused a request, or could not be reached, and is left alone for a time.
+    /// A domain refused a request or could not be reached, and cools.
     Cooled {
         /// The domain.
         domain: &'a Domain,
-        /// What it did.
+        /// The cause.
         why: Why,
-        /// Until when it is left alone.
+        /// The end of the cooling.
         until: Instant,
-        /// Whether it is given up with this.
+        /// Whether the domain is given up.
         gives_up: bool,
     },
-    /// A robots file is known now, or known not to be had. It holds for each origin that waited for it.
+    /// A robots file is now known, or known to be unreachable. This applies to each origin that waited for it.
     RobotsFile {
-        /// Where it was asked for.
+        /// The requested URL.
         url: &'a Url,
-        /// How that ended.
+        /// The result.
         end: RobotsEnd,
     },
-    /// A robots file asks for more time between two starts than the politeness settings grant.
+    /// A robots file's Crawl-delay exceeds the politeness settings' cap.
     CrawlDelayAboveCap {
         /// The domain of its origin.
         domain: &'a Domain,
-        /// What it asks for.
+        /// The delay that it asks for.
         asked: Duration,
-        /// What it gets.
+        /// The cap, which applies.
         cap: Duration,
     },
     /// Fetchers died and were replaced.
@@ -106,54 +106,54 @@ pub enum Event<'a> {
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestEnded<'a> {
-    /// Whom it asked.
+    /// The domain of the request.
     pub domain: &'a Domain,
     /// The request, a page or a robots file by its kind.
     pub request: &'a Request,
-    /// Which attempt it was, counted from 1.
+    /// The number of the attempt, counted from 1.
     pub attempt: u32,
     /// How it ended.
     pub outcome: &'a Outcome,
-    /// What it cost.
+    /// What it cost: status, bytes and times.
     pub receipt: &'a Receipt,
-    /// How many items of it the pipelines acknowledged.
+    /// The number of its items that the pipelines acknowledged.
     pub items: u64,
-    /// What becomes of the request.
+    /// What happens to the request next.
     pub fate: Fate,
-    /// When the engine heard of it.
+    /// When the engine handled it.
     pub time: SystemTime,
 }
 
-/// What becomes of a request that has ended.
+/// What happens next to a request that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is done with, well or badly.
+    /// It is finished, successfully or not.
     Final,
-    /// It waits for another attempt.
+    /// It will be retried.
     Again {
-        /// Whether this one counts as an attempt: a refusal does not.
+        /// Whether this counted as an attempt: a refusal does not.
         attempted: bool,
     },
-    /// Nobody waited for it any more.
+    /// Its result was no longer needed.
     Stale,
 }
 
-/// How the search for a robots file ended.
+/// The result of looking for a robots file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RobotsEnd {
-    /// It was had, or is known not to be there.
+    /// It was fetched, or is known to be missing.
     Fetched,
-    /// It could not be had.
+    /// It is unreachable.
     Unreachable,
-    /// Too many redirects led away from it.
+    /// There were too many redirects.
     TooManyRedirects,
-    /// Too many others were being asked for.
+    /// Too many other requests for robots files were pending.
     TooManyAtOnce,
 }
 
-/// Watches a crawl. It is called on the scheduler's thread, with each event: it must return within microseconds, and
-/// whoever hands events on bounds what waits.
+/// Observes a crawl. Called on the scheduler's thread with each event, so it must return within microseconds; a
+/// subscriber that forwards events must bound its queue.
 pub trait Subscriber {
-    /// Takes note of an event.
+    /// Handles an event.
     fn note(&mut self, event: &Event<'_>);
 }

@@ -1,4 +1,4 @@
-//! Handle: steers and watches a crawl that runs, from any thread and any runtime. Knows nothing of what the crawl does.
+//! Handle: controls and observes a running crawl, from any thread and any runtime.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     stats::{Progress, Stats},
 };
 
-/// Steers a crawl. Clones steer the same one; dropping all of them changes nothing.
+/// Controls a crawl. Clones control the same one; dropping all of them has no effect on it.
 #[derive(Clone)]
 pub struct CrawlHandle {
     scheduler: Addr<Scheduler>,
@@ -33,11 +33,11 @@ impl CrawlHandle {
     }
 
     /// Adds a seed; its host is in the scope from now on. `Ok` means that the seed is stored: with
-    /// [`Crawler::state`](crate::crawler::Crawler::state) it is not lost any more if the process is killed.
+    /// [`Crawler::state`](crate::crawler::Crawler::state) it survives a killed process.
     ///
     /// # Errors
-    /// The text is no URL that can be crawled, the crawl has ended, or its state cannot be written any more. In the last
-    /// two cases the seed may have been stored or not; seed it again.
+    /// The text is not a URL that can be crawled, the crawl has ended, or its state can no longer be written. In the
+    /// last two cases the seed may or may not be stored; seed it again.
     pub async fn seed(&self, url: &str) -> Result<()> {
         self.request(Request::parse(url)?).await
     }
@@ -45,7 +45,7 @@ impl CrawlHandle {
     /// Adds a request as a seed.
     ///
     /// # Errors
-    /// The crawl has ended, or the URL has a password in it.
+    /// The crawl has ended, or the URL contains a password.
     pub async fn request(&self, request: Request) -> Result<()> {
         if request.url.password().is_some() {
             let mut url = request.url;
@@ -57,11 +57,11 @@ impl CrawlHandle {
         let candidate = Candidate::new(request, &*self.identity);
         let (stored, waiting) = oneshot::channel();
         self.scheduler.send(Seed(vec![candidate], stored)).await.map_err(|_| Error::Ended)?;
-        // The crawl drops its end when it ends before it could store the seed.
+        // The sender is dropped if the crawl ends before the seed is stored.
         waiting.await.map_err(|_| Error::Ended)?
     }
 
-    /// Grants no more permits until [`CrawlHandle::resume`]; what is in flight ends as usual.
+    /// Grants no more permits until [`CrawlHandle::resume`]; requests in flight end as usual.
     ///
     /// # Errors
     /// The crawl has ended.
@@ -77,7 +77,7 @@ impl CrawlHandle {
         ended(self.scheduler.send(Control::Resume).await)
     }
 
-    /// Returns how far the crawl has come. It takes a microsecond, whatever the number of domains.
+    /// Returns the progress of the crawl. Takes a microsecond, whatever the number of domains.
     ///
     /// # Errors
     /// The crawl has ended; its report has the last numbers.
@@ -85,8 +85,8 @@ impl CrawlHandle {
         ended(self.scheduler.send(GetProgress).await)
     }
 
-    /// Returns all numbers up to now, with the evidence of up to 100,000 domains. The scheduler copies all of it, up to
-    /// 20 MB, so poll with [`CrawlHandle::progress`] instead.
+    /// Returns all stats, with the evidence of up to 100,000 domains. The scheduler copies up to 20 MB, so use
+    /// [`CrawlHandle::progress`] for polling.
     ///
     /// # Errors
     /// The crawl has ended; its report has the last numbers.
@@ -94,28 +94,28 @@ impl CrawlHandle {
         ended(self.scheduler.send(GetStats).await).map(|stats| *stats)
     }
 
-    /// Lets pages in flight end and pipelines write what they hold, and ends the crawl. Stopping a crawl that has ended
-    /// changes nothing.
+    /// Ends the crawl after pages in flight have ended and pipelines have written what they hold. Has no effect on a
+    /// crawl that has ended.
     pub async fn stop(&self) {
-        // It fails only if the crawl has ended, which is what was asked for.
+        // Fails only if the crawl has ended, which is what was wanted.
         let _ = self.scheduler.send(Control::Stop).await;
     }
 
-    /// Ends a crawl that was to stay open as soon as it has nothing left to do.
+    /// Ends a crawl with `stay_open` as soon as nothing is left to do.
     pub async fn close(&self) {
         let _ = self.scheduler.send(Control::Close).await;
     }
 
-    /// Ends the crawl at once, within a second: pages in flight are given up, and a pipeline that does not close in half a
-    /// second is left behind, which the report's `complaints` say.
+    /// Ends the crawl within a second: pages in flight are abandoned, and so is a pipeline that does not close in half
+    /// a second, which the report's `complaints` mention.
     pub async fn abort(&self) {
         let _ = self.scheduler.send(Control::Abort).await;
     }
 
-    /// Waits for the end and returns the report. Any number of callers may wait, also after the end.
+    /// Waits for the end of the crawl and returns the report. Any number of callers may wait, also after the end.
     ///
     /// # Errors
-    /// The crawl's thread died without one.
+    /// The crawl's thread died without a report.
     pub async fn wait(&self) -> Result<Arc<Report>> {
         let mut report = self.report.clone();
         let ended = report.wait_for(Option::is_some).await.map_err(|_| Error::Ended)?;
@@ -136,7 +136,7 @@ fn ended<T>(answer: Result<T, MailboxError>) -> Result<T> {
 mod tests {
     use super::*;
 
-    /// Each line of progress used to copy the evidence of all domains. What is `Copy` cannot.
+    /// Regression: each line of progress copied the evidence of all domains. A `Copy` type cannot contain it.
     #[test]
     fn progress_is_numbers_only() {
         fn plain<T: Copy + Send + 'static>() {}

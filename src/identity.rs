@@ -1,4 +1,4 @@
-//! Identity: when two requests are the same one: the canonical form of a URL, and the fingerprint of a request. Knows no
+//! Identity: which requests are the same: the canonical form of a URL, and the fingerprint of a request. Knows no
 //! request type and no store.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub struct Fingerprint([u8; 16]);
 
 impl Fingerprint {
-    /// Computes the identity of a request from its method, its URL as it is, and its body.
+    /// Computes the fingerprint from a method, a URL as given, and a body.
     pub fn of(method: &Method, url: &Url, body: &[u8]) -> Self {
         let mut hash = Xxh3::new();
         hash.update(method.as_str().as_bytes());
@@ -27,17 +27,17 @@ impl Fingerprint {
         Self(hash.digest128().to_le_bytes())
     }
 
-    /// Takes the bytes that a store kept.
+    /// Creates the fingerprint from stored bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the bytes, for a store.
+    /// Returns the bytes for a store.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
     }
 
-    /// Returns it as two numbers, each as good a hash as any of 64 bits.
+    /// Returns two numbers, each a good 64-bit hash.
     pub(crate) fn halves(self) -> (u64, u64) {
         let all = u128::from_le_bytes(self.0);
         #[allow(clippy::cast_possible_truncation, reason = "the other half is the other number")]
@@ -45,7 +45,7 @@ impl Fingerprint {
     }
 }
 
-/// Decides which requests are the same one. Each is fetched once.
+/// Decides which requests are the same, so that each is fetched once.
 ///
 /// The default is [`CanonicalUrl`]: method, canonical URL and body. Give another to
 /// [`Crawler::identity`](crate::crawler::Crawler::identity):
@@ -77,15 +77,15 @@ impl Fingerprint {
 /// # Ok::<(), url::ParseError>(())
 /// ```
 pub trait Identity: fmt::Debug + Send + Sync {
-    /// Names this rule in a stored state. Change the name whenever the same request gets another fingerprint: a state is
-    /// then refused, because it would fetch everything again.
+    /// Returns the name of this rule, which a state stores. Change the name whenever the same request gets another
+    /// fingerprint: an existing state is then refused, since everything would be fetched again.
     fn name(&self) -> &str;
 
-    /// Makes a URL canonical; this is the URL that is asked for. Applying it twice must change nothing more. It is called
-    /// for every link of every page, on the parsing thread.
+    /// Canonicalizes a URL, which is then requested in this form. Must be idempotent. Called for every link of every
+    /// page, on the parsing thread.
     fn canonicalize(&self, url: &mut Url);
 
-    /// Returns the fingerprint of a request whose URL is canonical.
+    /// Returns the fingerprint of a request with a canonical URL.
     fn fingerprint(&self, method: &Method, url: &Url, body: &[u8]) -> Fingerprint {
         Fingerprint::of(method, url, body)
     }
@@ -110,12 +110,12 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// How URLs are made canonical, so that one page has one URL.
+/// How URLs are canonicalized, so that one page has one URL.
 ///
-/// Always: what the WHATWG URL standard normalises (case of scheme and host, default port, dot segments), no user
-/// information (a link's passwords are not ours to use), no dot at the end of the host, no fragment, no empty query,
-/// upper-case percent-encodings, and unreserved characters written plainly (RFC 3986 §6.2.2). What may change the meaning
-/// of a URL is done only on request.
+/// Always: the normalizations of the WHATWG URL standard (case of scheme and host, default port, dot segments), no user
+/// information (a link's password is not ours to use), no trailing dot of the host, no fragment, no empty query,
+/// upper-case percent-encodings, and unreserved characters unencoded (RFC 3986 §6.2.2). Anything that may change the
+/// meaning of a URL is optional.
 ///
 /// ```
 /// use actix_crawler::identity::CanonicalUrl;
@@ -129,14 +129,14 @@ impl fmt::Debug for Fingerprint {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CanonicalUrl {
-    /// Removes the query parameters that only follow people around (`utm_*`, `gclid`, `fbclid`, …).
+    /// Removes query parameters that only track visitors (`utm_*`, `gclid`, `fbclid`, …).
     pub strip_tracking: bool,
     /// Sorts the query's parameters by name.
     pub sort_query: bool,
 }
 
 impl CanonicalUrl {
-    /// Makes `url` canonical. Applying it twice changes nothing more.
+    /// Canonicalizes `url`. Idempotent.
     pub fn apply(&self, url: &mut Url) {
         strip_user_info(url);
         strip_trailing_dot(url);
@@ -168,7 +168,7 @@ impl CanonicalUrl {
         let mut parameters: Vec<&str> =
             query.split('&').filter(|parameter| !(self.strip_tracking && is_tracking(name_of(parameter)))).collect();
         if self.sort_query {
-            // Stable and by name only: the order of equal names may carry meaning.
+            // Stable, and by name only: the order of equal names may matter.
             parameters.sort_by_key(|parameter| name_of(parameter));
         }
         let rewritten = parameters.join("&");
@@ -182,7 +182,7 @@ fn name_of(parameter: &str) -> &str {
     parameter.split_once('=').map_or(parameter, |(name, _)| name)
 }
 
-/// The parameters that advertising and mail services add to links without changing the page.
+/// Parameters that advertising and mail services add to links without changing the page.
 fn is_tracking(name: &str) -> bool {
     const NAMES: [&str; 12] = [
         "gclid", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "twclid", "yclid", "mc_cid", "mc_eid", "igshid",
@@ -191,7 +191,7 @@ fn is_tracking(name: &str) -> bool {
     name.starts_with("utm_") || NAMES.contains(&name)
 }
 
-/// Upper-cases percent-encodings and writes unreserved characters plainly (RFC 3986 §6.2.2.1 and §6.2.2.2).
+/// Converts percent-encodings to upper case and decodes unreserved characters (RFC 3986 §6.2.2.1 and §6.2.2.2).
 fn normalise_percent(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut normal = Vec::with_capacity(bytes.len());
@@ -203,7 +203,7 @@ fn normalise_percent(text: &str) -> String {
                 if value.is_ascii_alphanumeric() || matches!(value, b'-' | b'_' | b'~') {
                     normal.push(value);
                 } else {
-                    // `.` stays encoded as it was: `%2E%2E` would turn into a dot segment.
+                    // An encoded `.` stays encoded: `%2E%2E` would become a dot segment.
                     normal.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]);
                 }
                 rest = after;
@@ -214,7 +214,7 @@ fn normalise_percent(text: &str) -> String {
             }
         }
     }
-    // Only ASCII was put in the place of ASCII.
+    // Only ASCII was replaced, by ASCII.
     String::from_utf8(normal).unwrap_or_else(|_| text.to_owned())
 }
 
@@ -226,21 +226,21 @@ fn hex(digit: u8) -> u8 {
     }
 }
 
-/// Makes `example.org.` `example.org`: the dot only says that the name is complete (RFC 3986 §3.2.2), as every name in a
-/// URL is.
+/// Changes `example.org.` to `example.org`: the dot only marks the name as absolute (RFC 3986 §3.2.2), as every name in
+/// a URL is.
 pub fn strip_trailing_dot(url: &mut Url) {
     let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).filter(|name| !name.is_empty()) else {
         return;
     };
     let name = name.to_owned();
-    // Refused only for what is no name; then the host stays as it is.
+    // Fails only if the host is not a name; it then stays unchanged.
     let _stripped = url.set_host(Some(&name));
 }
 
-/// Takes the name and the password out of a URL, so that they are neither logged nor sent.
+/// Removes user name and password from a URL, so that they are neither logged nor sent.
 pub fn strip_user_info(url: &mut Url) {
     if !url.username().is_empty() || url.password().is_some() {
-        // Refused only for URLs that cannot have any.
+        // Fails only for URLs that cannot have any.
         let _stripped = url.set_username("").and_then(|()| url.set_password(None));
     }
 }

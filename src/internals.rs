@@ -1,5 +1,5 @@
-//! Internals: what benches, fuzz targets and the examples that measure reach inside for. No part of the public face: it may
-//! change with any version.
+//! Internals: access for benches, fuzz targets and the measuring examples. Not part of the public API: may change in
+//! any version.
 
 use std::{
     sync::Arc,
@@ -35,7 +35,7 @@ impl Released for Nobody {
 pub struct Grants(Arc<Tenancy>);
 
 impl Grants {
-    /// Joins a domain that nobody else asks.
+    /// Joins a domain that no one else uses.
     pub fn new(limits: Limits) -> Self {
         let tenant = Conducts::new().tenant(&DomainKey::Host);
         Self(tenant.join(&Domain::new("e.org"), Terms::of(limits), Arc::new(Nobody), crate::clock::now()))
@@ -54,12 +54,12 @@ impl Grants {
 pub struct Law(Throttle);
 
 impl Law {
-    /// Creates the law of these limits.
+    /// Creates a throttle with these limits.
     pub fn new(limits: Limits) -> Self {
         Self(Throttle::new(limits))
     }
 
-    /// Makes one request at `now`: planned, passed at the gate, started, released. Returns whether the law allows it.
+    /// Makes one request at `now`: planned, passed at the gate, started, released. Tells whether the law allows it.
     pub fn ask(&mut self, now: Instant) -> bool {
         let is_due = self.0.look(now).is_ok_and(|due| due <= now);
         self.0.plan();
@@ -71,7 +71,7 @@ impl Law {
     }
 }
 
-/// Returns the domains of a crawl that shares with nobody, and whose permits nobody waits for.
+/// Returns the domains of a crawl that shares with no one, and ignores the end of permits.
 pub fn domains(politeness: Arc<Politeness>) -> Domains {
     let tenant = Conducts::new().tenant(&politeness.domain_key);
     Domains::new(politeness, tenant, Arc::new(Nobody), false)

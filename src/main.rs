@@ -1,4 +1,4 @@
-//! The binary `actix-crawler`: crawl, fetch, robots, demo. All it knows is in `cli`.
+//! The binary `actix-crawler`; everything is in `cli`.
 #![deny(missing_docs, unsafe_code)]
 
 mod cli;

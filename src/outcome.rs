@@ -1,4 +1,4 @@
-//! Outcome: how a request ended, in one word and its detail. Knows nothing of what happens next.
+//! Outcome: how a request ended, as one word with details. Does not know what happens next.
 
 use std::{fmt, time::Duration};
 
@@ -10,28 +10,28 @@ use url::Url;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The page was fetched and parsed, its items are acknowledged and its links stored.
+    /// The page was fetched and parsed, its items acknowledged and its links stored.
     Ok,
-    /// The server answered with a status that is neither success nor redirect.
+    /// The status is neither success nor redirect.
     Status(u16),
-    /// The server sent us elsewhere; the target is a request of its own.
+    /// A redirect; the target becomes a request of its own.
     Redirect {
         /// The status of the answer.
         status: u16,
-        /// Where to.
+        /// The target.
         to: Url,
     },
     /// A redirect that leads back, or the eleventh in a row.
     RedirectLoop(String),
-    /// The domain refused us for now (429, 503, or another status with a wait that it asks for): the request waits, and
-    /// its retry budget is untouched.
+    /// The domain refused us for now (429, 503, or another status that asks for a wait): the request waits, and its
+    /// retries are unaffected.
     Refused {
         /// The status of the answer.
         status: u16,
-        /// The wait that the answer asked for.
+        /// The wait that the response asked for.
         retry_after: Option<Duration>,
     },
-    /// No whole response came.
+    /// No complete response came.
     Fetch(FetchError),
     /// The spider returned an error.
     Parse(String),
@@ -41,12 +41,12 @@ pub enum Outcome {
     Pipeline(String),
     /// A pipeline's output is gone: the page stays queued, and the crawl stops as failed.
     Broken(String),
-    /// The request came back unsent: its domain cools, or the crawl is stopping.
+    /// The request was not sent: its domain cools, or the crawl is stopping.
     Unsent,
 }
 
 impl Outcome {
-    /// Returns the word that logs and counters use.
+    /// Returns the word used in logs and counts.
     pub fn key(&self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -63,7 +63,7 @@ impl Outcome {
         }
     }
 
-    /// Returns what there is to say beside the word; empty for none.
+    /// Returns the details; empty if there are none.
     pub fn detail(&self) -> String {
         match self {
             Self::Ok | Self::Unsent => String::new(),
@@ -81,11 +81,11 @@ impl Outcome {
         }
     }
 
-    /// Tells whether trying again may end better.
+    /// Tells whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
-            // 408 Request Timeout, 425 Too Early (RFC 8470), 500, 502 Bad Gateway, 504 Gateway Timeout; Cloudflare says
-            // 520 to 524 of a server behind it that answers wrongly, not at all, or too late.
+            // 408 Request Timeout, 425 Too Early (RFC 8470), 500, 502 Bad Gateway, 504 Gateway Timeout; 520 to 524 are
+            // Cloudflare's, for an origin server that responds wrongly, late, or not at all.
             Self::Status(status) => matches!(status, 408 | 425 | 500 | 502 | 504 | 520..=524),
             Self::Fetch(error) => error.is_transient(),
             _ => false,
@@ -93,49 +93,49 @@ impl Outcome {
     }
 }
 
-/// Why no whole response came.
+/// Why there is no complete response.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The name has no address, or none could be had.
+    /// The name has no address, or the look-up failed.
     #[error("{0}")]
     Dns(String),
-    /// No connection came about.
+    /// No connection was established.
     #[error("{0}")]
     Connect(String),
-    /// The proxy failed, not the site.
+    /// The proxy failed, rather than the site.
     #[error("{0}")]
     Proxy(String),
-    /// TLS was not agreed on.
+    /// The TLS handshake failed.
     #[error("{0}")]
     Tls(String),
-    /// It took too long.
+    /// A time-out.
     #[error("no {phase} within {}", humantime::format_duration(*limit))]
     Timeout {
         /// What was waited for.
         phase: Phase,
-        /// How long.
+        /// The time-out that was exceeded.
         limit: Duration,
     },
-    /// The server does not speak HTTP as it should.
+    /// The server violated HTTP.
     #[error("{0}")]
     Protocol(String),
     /// The connection ended before the response did.
     #[error("{0}")]
     Truncated(String),
-    /// The body is larger than the crawl allows.
+    /// The body exceeds the limit.
     #[error("{0}")]
     TooLarge(String),
-    /// The body's coding is broken or unknown.
+    /// The body's content coding is invalid.
     #[error("{0}")]
     Decode(String),
-    /// The address is not one that may be connected to.
+    /// The address must not be connected to.
     #[error("{0}")]
     PrivateAddress(String),
     /// The request cannot be written as HTTP.
     #[error("{0}")]
     Request(String),
-    /// The crawl is replayed, and nobody recorded this.
+    /// The crawl is replayed, and this request was not recorded.
     #[error("{0}")]
     NotRecorded(String),
 }
@@ -154,7 +154,7 @@ pub enum Phase {
     Head,
     /// The next bytes of the body.
     Idle,
-    /// Enough bytes in a stretch of time.
+    /// Enough bytes within a window.
     MinimumRate,
     /// The whole response.
     Whole,
@@ -175,7 +175,7 @@ impl fmt::Display for Phase {
 }
 
 impl FetchError {
-    /// Returns the word that logs and counters use.
+    /// Returns the word used in logs and counts.
     pub fn key(&self) -> &'static str {
         match self {
             Self::Dns(_) => "dns",
@@ -193,18 +193,18 @@ impl FetchError {
         }
     }
 
-    /// Tells whether trying again may end better.
+    /// Tells whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Dns(_) | Self::Connect(_) | Self::Proxy(_) | Self::Timeout { .. } | Self::Truncated(_))
     }
 
-    /// Tells whether the server was not even reached.
+    /// Tells whether the server was unreachable.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Dns(_) | Self::Connect(_) | Self::Timeout { phase: Phase::Dns | Phase::Connect, .. })
     }
 }
 
-/// Why a URL was discovered and not fetched.
+/// Why a URL was discovered but not fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DropReason {
@@ -224,9 +224,9 @@ pub enum DropReason {
     TrapRepetition,
     /// Too many different queries of one path.
     TrapQueries,
-    /// The crawl or the domain has had its number of pages.
+    /// The page limit of the crawl or of the domain is reached.
     Budget,
-    /// The crawl has made its number of requests.
+    /// The request limit of the crawl is reached.
     Requests,
     /// The frontier is full.
     QueueFull,
@@ -239,7 +239,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// Returns the word that logs and counters use.
+    /// Returns the word used in logs and counts.
     pub fn key(self) -> &'static str {
         match self {
             Self::Scheme | Self::Host | Self::Path | Self::Rule | Self::Depth | Self::Length => "scope",
@@ -250,7 +250,7 @@ impl DropReason {
         }
     }
 
-    /// Returns the word's detail.
+    /// Returns the details of the word.
     pub fn detail(self) -> &'static str {
         match self {
             Self::Scheme => "scheme",

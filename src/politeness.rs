@@ -1,4 +1,4 @@
-//! Politeness: how a domain wants to be asked, as plain settings. Knows no clock and no domain's history.
+//! Politeness: the politeness settings. Knows no clock and no domain's history.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -12,15 +12,14 @@ use crate::{
     rate::{LONGEST_WINDOW, Rate},
 };
 
-/// How politely a crawl asks.
+/// How politely a crawl sends requests.
 ///
-/// The default is what every site's owner can live with: robots.txt obeyed, one request at a time, one second
-/// between two starts. A rate, a spacing or a rest that is given replaces the second; of several that are given,
-/// the strictest holds.
+/// The default suits every site: robots.txt obeyed, one request at a time, one second between two starts. A rate, a
+/// spacing or a rest replaces that second; if several are set, the strictest holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Politeness {
-    /// At most so many starts in any window, for each domain.
+    /// The most starts in any window, for each domain.
     pub rate: Option<Rate>,
     /// The least time between two starts, for each domain.
     #[serde(with = "duration_text::optional")]
@@ -28,24 +27,24 @@ pub struct Politeness {
     /// The least time between the end of a response and the next start, for each domain.
     #[serde(with = "duration_text::optional")]
     pub rest: Option<Duration>,
-    /// Lengthens each spacing by a random part of itself, from 0 up to this (0.5: up to half as long again).
+    /// The random part of each spacing: it is lengthened by up to this share of itself (0.5: up to half as long again).
     pub jitter: f64,
     /// The most requests in flight to one domain.
     pub per_domain: NonZeroU32,
-    /// The most requests in flight in all.
+    /// The most requests in flight in total.
     pub concurrency: NonZeroU32,
-    /// What robots.txt means to this crawl.
+    /// Whether robots.txt is obeyed.
     pub robots: RobotsPolicy,
-    /// The longest `Crawl-delay` that is obeyed; one above it is held to this, and the summary says so.
+    /// The longest `Crawl-delay` that is obeyed. A longer one is reduced to this, and the summary says so.
     #[serde(with = "duration_text")]
     pub max_crawl_delay: Duration,
     /// What counts as one domain.
     pub domain_key: DomainKey,
-    /// Other settings for some domains; the first that matches holds.
+    /// Other settings for some domains; the first match applies.
     pub overrides: Vec<Override>,
 }
 
-/// One second: what Heritrix, Nutch and Scrapy's own advice converge on, and what the smallest servers bear.
+/// One second: the common advice of Heritrix, Nutch and Scrapy, and bearable for the smallest servers.
 pub const DEFAULT_SPACING: Duration = Duration::from_secs(1);
 
 impl Default for Politeness {
@@ -56,11 +55,11 @@ impl Default for Politeness {
             rest: None,
             jitter: 0.0,
             per_domain: NonZeroU32::MIN,
-            // 64 domains at once keep two cores busy at typical page sizes, and stay under every default
-            // limit of open files.
+            // 64 domains at once keep two cores busy at typical page sizes, and stay below all default limits on open
+            // files.
             concurrency: NonZeroU32::MIN.saturating_add(63),
             robots: RobotsPolicy::Obey,
-            // Nutch gives up above 30 s; a crawl of few pages can wait a minute.
+            // Nutch gives up above 30 s; a small crawl can wait a minute.
             max_crawl_delay: Duration::from_secs(60),
             domain_key: DomainKey::default(),
             overrides: Vec::new(),
@@ -72,18 +71,18 @@ impl Default for Politeness {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RobotsPolicy {
-    /// Obeyed as RFC 9309 says, `Crawl-delay` and `Request-rate` included.
+    /// Obeyed by RFC 9309, including `Crawl-delay` and `Request-rate`.
     #[default]
     Obey,
-    /// Neither asked for nor obeyed: for sites of your own.
+    /// Neither requested nor obeyed: for your own sites.
     Ignore,
 }
 
-/// Settings for the domains that a pattern matches.
+/// Settings for the domains that match a pattern.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Override {
-    /// A domain (`example.org`), or with a star all that end in it (`*.example.org`, which includes itself).
+    /// A domain (`example.org`), or with a star all that end in it (`*.example.org`, which includes `example.org`).
     pub domain: String,
     /// See [`Politeness::rate`].
     pub rate: Option<Rate>,
@@ -112,7 +111,7 @@ impl Override {
 }
 
 impl Politeness {
-    /// Returns what holds for `domain`.
+    /// Returns the limits for `domain`.
     pub fn limits(&self, domain: &Domain) -> Limits {
         let given = self.overrides.iter().find(|candidate| candidate.matches(domain));
         let (rate, spacing, rest) = match given {
@@ -129,10 +128,10 @@ impl Politeness {
         }
     }
 
-    /// Checks what the types cannot.
+    /// Checks what the types cannot enforce.
     ///
     /// # Errors
-    /// Names the setting that is wrong and what to write instead.
+    /// Names the invalid setting and what to write instead.
     pub fn check(&self) -> Result<(), Error> {
         if !(0.0..=10.0).contains(&self.jitter) {
             let why = format!("{} is not between 0 and 10; 0.5 lengthens a spacing by up to half", self.jitter);
@@ -160,7 +159,7 @@ fn check_pace(place: &str, rate: Option<Rate>, spacing: Option<Duration>, rest: 
     Ok(())
 }
 
-/// A day is the most: what is asked more seldom is a schedule, and instants that are far enough off cannot be told.
+/// The longest accepted time is a day: anything longer is a schedule, and distant instants could overflow.
 fn check_time(setting: &str, time: Duration) -> Result<(), Error> {
     if time <= LONGEST_WINDOW {
         return Ok(());
@@ -213,7 +212,7 @@ mod tests {
         assert!(serde_json::from_str::<Politeness>(r#"{"spacing": "soon"}"#).is_err());
     }
 
-    /// Instants overflowed, and the crawl with them.
+    /// Regression: instants overflowed, and the crawl panicked.
     #[test]
     fn times_over_a_day_are_refused_by_name() {
         let (day, most) = (Duration::from_secs(86_400), Duration::MAX);

@@ -1,4 +1,4 @@
-//! Rate: so many starts in so long. Knows nothing of who starts or when.
+//! Rate: a number of starts in a window of time. Does not know what starts.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// At most so many starts in any window of so long.
+/// The most starts in any window of a length.
 ///
 /// Written as `50/s`, `30/m`, `100/h`, `1/10s`, `5/250ms` or `unlimited`. Starts are spread evenly over the window
 /// unless [`Rate::burst`] lets some of them come at once.
@@ -37,18 +37,18 @@ impl Window {
     }
 }
 
-/// The longest window of a rate, a day: longer ones are schedules.
+/// The longest window of a rate, a day: anything longer is a schedule.
 pub const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
 
-/// The most starts in a window: the instants of one window are kept, 16 bytes each for every domain.
+/// The most starts in a window: the instants of one window are stored, 16 bytes each, for every domain.
 pub const MAX_IN_A_WINDOW: u32 = 1_000_000;
 
 impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self { window: None, burst: 1 };
 
-    /// At most `count` starts in any second; 0 is read as 1, the slowest rate that still moves, and what is over
-    /// [`MAX_IN_A_WINDOW`] as that. [`Rate::new`] refuses both.
+    /// At most `count` starts in any second; 0 is read as 1, the slowest such rate, and larger counts than
+    /// [`MAX_IN_A_WINDOW`] as that. [`Rate::new`] rejects both.
     pub const fn per_second(count: u32) -> Self {
         Self::limited(count, Duration::from_secs(1))
     }
@@ -64,7 +64,7 @@ impl Rate {
     }
 
     /// One start every `interval`; zero means no limit, and [`Politeness::check`](crate::politeness::Politeness::check)
-    /// refuses more than a day.
+    /// rejects more than a day.
     pub const fn every(interval: Duration) -> Self {
         if interval.is_zero() { Self::UNLIMITED } else { Self::limited(1, interval) }
     }
@@ -88,7 +88,7 @@ impl Rate {
     }
 
     const fn limited(count: u32, per: Duration) -> Self {
-        // Clamped in all ways in, or one of them costs memory without a bound.
+        // Clamped in every constructor, since larger counts would take unbounded memory.
         let count = if count > MAX_IN_A_WINDOW { MAX_IN_A_WINDOW } else { count };
         let count = match NonZeroU32::new(count) {
             Some(count) => count,
@@ -97,15 +97,15 @@ impl Rate {
         Self { window: Some(Window { count, per }), burst: 1 }
     }
 
-    /// Lets up to `burst` starts come at once after a pause, still never more than the rate in any window:
-    /// the window slides exactly, unlike a token bucket's, which lets almost twice the rate through.
+    /// Lets up to `burst` starts come at once after a pause, still within the rate in any window: the window slides
+    /// exactly, unlike a token bucket, which lets almost twice the rate through.
     #[must_use]
     pub const fn burst(mut self, burst: u32) -> Self {
         self.burst = if burst == 0 { 1 } else { burst };
         self
     }
 
-    /// Returns the same with a window of at most a day, for where nobody can be told that it is too long.
+    /// Returns the same with a window of at most a day, where an error cannot be returned.
     #[must_use]
     pub fn within_a_day(mut self) -> Self {
         if let Some(window) = &mut self.window {
@@ -114,7 +114,7 @@ impl Rate {
         self
     }
 
-    /// Returns the window law, or `None` where there is no limit.
+    /// Returns the window, or `None` without a limit.
     pub fn window(&self) -> Option<Window> {
         self.window
     }
@@ -124,7 +124,7 @@ impl Rate {
         self.burst
     }
 
-    /// Returns the long-run starts per second, `None` without a limit.
+    /// Returns the long-run starts per second; `None` without a limit.
     pub fn starts_per_second(&self) -> Option<f64> {
         self.window.map(|window| f64::from(window.count.get()) / window.per.as_secs_f64())
     }
@@ -202,7 +202,8 @@ mod tests {
         }
     }
 
-    /// `per_second` alone let more through: a window's instants are kept, and those of u32::MAX would be 64 GiB.
+    /// Regression: `per_second` was not clamped; a window's instants are stored, and those of u32::MAX would take 64
+    /// GiB.
     #[test]
     fn no_way_to_make_a_rate_leads_past_the_most_in_a_window() {
         let most = Rate::new(MAX_IN_A_WINDOW, Duration::from_secs(1)).unwrap();

@@ -1,4 +1,4 @@
-//! Recrawl: which URLs that were seen are fetched again. Knows no clock and no store.
+//! Recrawl: which seen URLs are fetched again. Knows no clock and no store.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration_text;
 
-/// What is fetched again. By default nothing is, as with Scrapy's filter of duplicates; a single request can ask for
+/// Which seen URLs are fetched again. By default none, as with Scrapy's duplicate filter; a single request can ask for
 /// it with [`dont_filter`](crate::request::Request::dont_filter).
 ///
 /// ```
@@ -20,21 +20,21 @@ use crate::duration_text;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recrawl {
-    /// Whether the seeds that a crawl begins with are fetched although its state has seen them; what they redirect to is
+    /// Whether the initial seeds are fetched although the state has seen them; the targets of their redirects are
     /// fetched too.
     pub seeds: bool,
-    /// A URL that is found or seeded this long after it was last taken in counts as new. One that is not found again by
-    /// then is forgotten. A crawl that lasts longer than this goes on for as long as pages link to each other.
+    /// A URL that is found or seeded this long after it was last admitted counts as new. One that is not found again by
+    /// then is forgotten. A crawl that takes longer than this continues as long as pages link to each other.
     #[serde(with = "duration_text::optional")]
     pub revisit_after: Option<Duration>,
 }
 
 impl Recrawl {
-    /// Tells whether what was seen counts as new. Both times are seconds of one clock, rounded down. Up to a second less
-    /// may have passed than they say, so a visit is never too early, and at most two seconds late.
+    /// Tells whether a seen URL counts as new. Both times are seconds of one clock, rounded down. The real time passed
+    /// may be up to a second less, so a visit is never early, and at most two seconds late.
     pub fn is_due(&self, seen_at: u32, now: u32) -> bool {
         let Some(after) = self.revisit_after else { return false };
-        // A clock that was set back makes nothing due.
+        // If the clock was set back, nothing is due.
         let passed = now.checked_sub(seen_at.saturating_add(1));
         passed.is_some_and(|seconds| Duration::from_secs(seconds.into()) >= after)
     }

@@ -1,4 +1,4 @@
-//! Report: how a crawl ended, as data. As text it is a summary for people.
+//! Report: how a crawl ended, as data; formatted as text, a summary for people.
 
 mod numbers;
 mod summary;
@@ -15,31 +15,31 @@ use crate::stats::Stats;
 pub struct Report {
     /// Why it ended.
     pub ended: Ended,
-    /// What it did.
+    /// Its stats.
     #[serde(flatten)]
     pub stats: Stats,
-    /// Whether every URL is accounted for.
+    /// Whether the ledger accounts for every URL.
     pub ledger_adds_up: bool,
-    /// What pipelines complained of when they were closed.
+    /// Errors of pipelines when they were closed.
     pub complaints: Vec<String>,
-    /// What the settings allow that a reader of the report has to know, such as unchecked certificates.
+    /// Warnings about settings, such as unchecked certificates.
     pub warnings: Vec<String>,
-    /// Why the crawl failed: its state, its log or a pipeline's output could not be written any more.
+    /// Why the crawl failed: its state, its log or a pipeline's output could no longer be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// The state that the crawl kept, and can be resumed from.
+    /// The stored state, from which the crawl can be resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<StateReport>,
 }
 
-/// Where a crawl's state is kept, and what of it came from before.
+/// Where a crawl's state is stored, and whether it was resumed.
 #[derive(Clone, Debug, Serialize)]
 pub struct StateReport {
     /// The directory.
     pub dir: PathBuf,
-    /// Whether the crawl went on with what an earlier process left.
+    /// Whether the crawl continued an earlier one.
     pub resumed: bool,
-    /// The settings that were changed since then; they hold for all that waits.
+    /// The settings that changed since the earlier crawl; the new values apply to all that waits.
     pub changed: Vec<String>,
 }
 
@@ -49,12 +49,12 @@ pub struct StateReport {
 pub enum Ended {
     /// Nothing was left to do.
     Finished,
-    /// It was asked to stop: what was in flight ended, what waits is counted as queued.
+    /// It was stopped: requests in flight ended, and what waits is counted as queued.
     Stopped,
-    /// It was made to stop at once: what was in flight is counted as leased.
+    /// It was aborted: requests in flight are counted as leased.
     Aborted,
-    /// Its state could not be stored any more, or a pipeline's output is gone: what was stored before is safe, and can be
-    /// resumed. Or it ran to its end, and its log could not be written.
+    /// Its state could no longer be stored, or a pipeline's output is gone; what was stored before is safe and can be
+    /// resumed. Or it finished, but its log could not be written.
     Failed,
 }
 
@@ -72,7 +72,7 @@ impl Report {
         }
     }
 
-    /// Returns how many pages ended well.
+    /// Returns the number of successful pages.
     pub fn pages(&self) -> u64 {
         self.stats.pages()
     }

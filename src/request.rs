@@ -1,4 +1,4 @@
-//! Request: what is to be fetched. Knows nothing of when or how.
+//! Request: what to fetch. Does not know when or how.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
     identity::{Fingerprint, strip_user_info},
 };
 
-/// One request, on its way from discovery to a page.
+/// One request, from discovery to the response.
 ///
 /// A request is plain data: it can be cloned, compared by its [`Fingerprint`], stored and read back.
 ///
@@ -26,40 +26,40 @@ use crate::{
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Request {
-    /// The URL, as it will be asked for.
+    /// The URL to request.
     pub url: Url,
-    /// The method; GET unless told otherwise.
+    /// The method; GET by default.
     #[serde(with = "method_as_text", default, skip_serializing_if = "is_get")]
     pub method: Method,
-    /// Headers beside those that every request of the crawl carries.
+    /// Headers in addition to the crawl's default ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
-    /// The body, empty for most.
+    /// The body; usually empty.
     #[serde(default, skip_serializing_if = "Bytes::is_empty")]
     pub body: Bytes,
-    /// Higher goes first within its domain; 0 by default.
+    /// Requests with higher priority go first within their domain; 0 by default.
     #[serde(default)]
     pub priority: i32,
-    /// Links followed from a seed to here; a redirect's target keeps the depth of what redirected.
+    /// The number of links from a seed; the target of a redirect has the depth of the redirecting page.
     #[serde(default)]
     pub depth: u32,
-    /// The page that this was found on, or that redirected here.
+    /// The page that has the link, or that redirected here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Arc<str>>,
     /// The fingerprints of the requests that redirected to this one, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirected_from: Vec<Fingerprint>,
-    /// Fetched even if it was seen before.
+    /// Whether it is fetched even if it was seen before.
     #[serde(default)]
     pub dont_filter: bool,
-    /// The proxy that this request goes through; see [`Request::via`].
+    /// The proxy for this request; see [`Request::via`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Arc<str>>,
-    /// The domain that the request burdens, from admission on: it is sent under a permit of this domain and no other.
+    /// The domain of the request, set at admission: it is sent only under a permit of this domain.
     #[serde(skip)]
     pub(crate) domain: Option<Domain>,
-    /// What is asked for; see [`Request::kind`]. Only other kinds than pages are stored, as states were before there
-    /// were kinds.
+    /// What kind of resource is requested; see [`Request::kind`]. Stored only if it is not a page, which keeps the
+    /// format of older states.
     #[serde(default, skip_serializing_if = "Kind::is_page")]
     kind: Kind,
     /// The typed state as JSON; see [`Request::state`].
@@ -67,7 +67,7 @@ pub struct Request {
     state: Option<Arc<str>>,
 }
 
-/// What a request asks for, which decides how its answer is read.
+/// The kind of a requested resource, which decides how the response is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -75,7 +75,7 @@ pub enum Kind {
     /// A page for the spider.
     #[default]
     Page,
-    /// An origin's robots file, or a redirect on the way to it.
+    /// An origin's robots file, including its redirects.
     RobotsTxt,
 }
 
@@ -92,7 +92,7 @@ impl Request {
         Self::new(Method::GET, url)
     }
 
-    /// Creates a POST request with a body; say its `content-type` with [`Request::header`].
+    /// Creates a POST request with a body; set its `content-type` with [`Request::header`].
     pub fn post(url: Url, body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::new(Method::POST, url) }
     }
@@ -124,7 +124,7 @@ impl Request {
     /// Creates a GET request from text.
     ///
     /// # Errors
-    /// The text is no absolute `http` or `https` URL.
+    /// The text is not an absolute `http` or `https` URL.
     pub fn parse(text: &str) -> Result<Self, Error> {
         parse_url(text).map(Self::get)
     }
@@ -136,7 +136,7 @@ impl Request {
         self
     }
 
-    /// Sets the priority: higher goes first within its domain.
+    /// Sets the priority: higher goes first within the domain.
     #[must_use]
     pub fn priority(mut self, priority: i32) -> Self {
         self.priority = priority;
@@ -150,33 +150,33 @@ impl Request {
         self
     }
 
-    /// Goes through this proxy, `http://…`, `socks5://…` or `socks5h://…`, or `direct`ly, whatever the crawl's settings
-    /// say. It is stored with the request, its password too. The robots file is asked for as the settings say.
+    /// Uses this proxy, `http://…`, `socks5://…` or `socks5h://…`, or `direct` for none, whatever the crawl's settings
+    /// say. It is stored with the request, including its password. Robots files are requested as the settings say.
     #[must_use]
     pub fn via(mut self, proxy: impl Into<Arc<str>>) -> Self {
         self.proxy = Some(proxy.into());
         self
     }
 
-    /// Attaches typed state, which the spider reads back with `page.state::<T>()`. It is kept as JSON, so that
-    /// it survives a restart.
+    /// Attaches typed state, which the spider reads back with `page.state::<T>()`. It is stored as JSON and survives a
+    /// restart.
     ///
     /// # Errors
-    /// The state cannot be written as JSON.
+    /// The state cannot be serialized as JSON.
     pub fn with_state<T: Serialize>(mut self, state: &T) -> Result<Self, Error> {
         self.state = Some(serde_json::to_string(state).map_err(Error::State)?.into());
         Ok(self)
     }
 
-    /// Reads the typed state; `None` where none was attached.
+    /// Reads the typed state; `None` if there is none.
     ///
     /// # Errors
-    /// The state that was attached is of another type.
+    /// The attached state has another type.
     pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
         self.state.as_deref().map(|json| serde_json::from_str(json).map_err(Error::State)).transpose()
     }
 
-    /// Returns about how many bytes of memory the request takes while it waits.
+    /// Returns the approximate memory of the request while it waits, in bytes.
     pub fn size(&self) -> u64 {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
         let texts =
@@ -185,21 +185,20 @@ impl Request {
         (size_of::<Self>() + self.url.as_str().len() + headers + self.body.len() + texts + redirects) as u64
     }
 
-    /// Returns the default identity of this request: method, URL and body. The URL is taken as it is:
-    /// Returns what the request asks for.
+    /// Returns the kind of the requested resource.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Returns the identity of this request: method, URL and body. The kind is no part of it: whatever a URL is read as,
-    /// its server answers the same. The URL is taken as it is:
-    /// see [`CanonicalUrl::apply`](crate::identity::CanonicalUrl::apply).
+    /// Returns the default fingerprint of this request, from method, URL and body; the kind does not matter, since the
+    /// server's response does not depend on it. The URL is used as it is, without
+    /// [`CanonicalUrl::apply`](crate::identity::CanonicalUrl::apply).
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.method, &self.url, &self.body)
     }
 }
 
-/// Shows what tells requests apart, and nothing that is secret: of headers only the names, of URLs no passwords.
+/// Formats what identifies a request without secrets: only the names of headers, and no passwords of URLs.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut url = self.url.clone();
@@ -217,10 +216,10 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Reads an absolute `http` or `https` URL.
+/// Parses an absolute `http` or `https` URL.
 ///
 /// # Errors
-/// Says what is wrong with the text and how to write it.
+/// The text is invalid; the message shows how to write it.
 pub fn parse_url(text: &str) -> Result<Url, Error> {
     let refuse = |why: String| Error::Url { text: text.to_owned(), why };
     let url = Url::parse(text).map_err(|error| match error {
@@ -229,7 +228,7 @@ pub fn parse_url(text: &str) -> Result<Url, Error> {
     })?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        // `example.com:8080/x` reads as the scheme `example.com`.
+        // `example.com:8080/x` parses as the scheme `example.com`.
         scheme if scheme.contains('.') || scheme == "localhost" => {
             Err(refuse("it has no scheme; write it as https://…".into()))
         }
@@ -242,7 +241,7 @@ fn is_get(method: &Method) -> bool {
     *method == Method::GET
 }
 
-/// `Method` has no serde of its own.
+/// `Method` does not implement serde's traits.
 mod method_as_text {
     use http::Method;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

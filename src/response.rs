@@ -1,4 +1,4 @@
-//! Response: a page as a spider sees it. Knows nothing of how it got here.
+//! Response: a page as a spider sees it. Does not know how it was fetched.
 
 use std::{
     borrow::Cow,
@@ -24,8 +24,8 @@ use crate::{
     request::Request,
 };
 
-/// A page: its status, headers and body, and what a spider asks of it. Text, links and document are made of the body
-/// when they are first asked for, and once.
+/// A page: its status, headers and body, and methods to read it. Text, links and document are computed from the body on
+/// first use, once.
 ///
 /// ```
 /// use actix_crawler::prelude::*;
@@ -50,15 +50,15 @@ pub struct Response {
     document: OnceCell<Document>,
 }
 
-/// The text of a page.
+/// The decoded text of a page.
 struct Content {
-    /// The body itself where that is UTF-8, or what was decoded from it.
+    /// The body itself if that is UTF-8, or else the decoded text.
     text: ByteString,
     encoding: &'static str,
 }
 
 impl Response {
-    /// Creates a response. `elapsed` is the time from the writing of the request to the last byte of the answer.
+    /// Creates a response. `elapsed` is the time from the writing of the request to the last byte of the response.
     pub fn new(
         request: Arc<Request>,
         status: u16,
@@ -81,25 +81,25 @@ impl Response {
         }
     }
 
-    /// Notes why the body is not whole; `None` where it is.
+    /// Sets why the body is incomplete; `None` if it is complete.
     #[must_use]
     pub fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
         self.broken_off = why;
         self
     }
 
-    /// Creates an HTML page, for a spider's tests: `Quotes.parse(&Response::html(url, FIXTURE))`.
+    /// Creates an HTML page for testing a spider: `Quotes.parse(&Response::html(url, FIXTURE))`.
     ///
     /// # Panics
-    /// `url` is no URL: it stands in a test.
+    /// `url` is not a URL; it is a literal in a test.
     pub fn html(url: &str, body: impl Into<Bytes>) -> Self {
         Self::fixture(url, "text/html; charset=utf-8", body.into())
     }
 
-    /// Creates a JSON answer, for a spider's tests.
+    /// Creates a JSON response for testing a spider.
     ///
     /// # Panics
-    /// `url` is no URL: it stands in a test.
+    /// `url` is not a URL; it is a literal in a test.
     pub fn json_text(url: &str, body: impl Into<Bytes>) -> Self {
         Self::fixture(url, "application/json", body.into())
     }
@@ -132,63 +132,62 @@ impl Response {
         &self.headers
     }
 
-    /// Returns a header's value, if it is there and is text.
+    /// Returns a header's value; `None` if it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the body, without its content codings.
+    /// Returns the decoded body.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// Returns why the body is not whole; `None` where it is. A page that broke off reaches the spider only with
+    /// Returns why the body is incomplete; `None` if it is complete. An incomplete page reaches the spider only with
     /// [`BodyLimits::keep_partial`](crate::transport::body::BodyLimits::keep_partial).
     pub fn broken_off(&self) -> Option<&FetchError> {
         self.broken_off.as_ref()
     }
 
-    /// Returns how many links lead from a seed to this page; 0 for a seed.
+    /// Returns the number of links from a seed to this page; 0 for a seed.
     pub fn depth(&self) -> u32 {
         self.request.depth
     }
 
-    /// Returns the URL of the page on which this one was found; `None` for a seed.
+    /// Returns the URL of the page that linked to this one; `None` for a seed.
     pub fn parent(&self) -> Option<&str> {
         self.request.parent.as_deref()
     }
 
-    /// Returns when the last byte came.
+    /// Returns when the last byte was received.
     pub fn fetched_at(&self) -> SystemTime {
         self.fetched_at
     }
 
-    /// Returns the time from the writing of the request to the last byte of the answer.
+    /// Returns the time from the writing of the request to the last byte of the response.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// Reads the typed state that the request carries; `None` where it carries none.
+    /// Reads the typed state of the request; `None` if there is none.
     ///
     /// # Errors
-    /// The state is of another type.
+    /// The state has another type.
     pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         self.request.state()
     }
 
-    /// Returns the content type: that of the header, or one guessed from the body's beginning.
+    /// Returns the content type, from the header or else guessed from the body.
     pub fn content_type(&self) -> ContentType<'_> {
         let lines = self.headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
         ContentType::of_all(lines, &self.body)
     }
 
-    /// Tells whether this is an HTML page. XHTML is one, and so is other XML whose root element is in the namespace of
-    /// XHTML.
+    /// Tells whether this is an HTML page, including XHTML and other XML whose root element is in the XHTML namespace.
     pub fn is_html(&self) -> bool {
         self.syntax().is_some()
     }
 
-    /// Returns the rules by which the page is read; `None` where this is no page.
+    /// Returns the syntax of the page; `None` if this is not a page.
     fn syntax(&self) -> Option<Syntax> {
         let content_type = self.content_type();
         match &*content_type.essence {
@@ -199,7 +198,7 @@ impl Response {
         }
     }
 
-    /// Returns the body as text. The charset comes from a byte order mark, the header, `<meta>` or detection, in this
+    /// Returns the body as text. The charset is given by a byte order mark, the header, `<meta>` or detection, in this
     /// order. A UTF-8 body is not copied.
     pub fn content(&self) -> &str {
         &self.decoded().text
@@ -229,10 +228,10 @@ impl Response {
         extract::visible_text_in(self.content(), self.syntax().unwrap_or_default())
     }
 
-    /// Reads the body as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
-    /// It is not the JSON that `T` expects.
+    /// The body is not the JSON that `T` expects.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_str(self.content()).map_err(Error::Json)
     }
@@ -240,12 +239,12 @@ impl Response {
     /// Selects elements with CSS.
     ///
     /// # Errors
-    /// The selector is wrong.
+    /// The selector is invalid.
     pub fn select(&self, css: &str) -> Result<Vec<Element<'_>>> {
         Ok(self.document().select(css)?)
     }
 
-    /// Returns the document, to be selected from.
+    /// Returns the document, for several selections.
     pub fn document(&self) -> &Document {
         self.document.get_or_init(|| Document::parse_in(self.content(), self.syntax().unwrap_or_default()))
     }
@@ -255,19 +254,19 @@ impl Response {
         self.scan().title.as_deref()
     }
 
-    /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected. At most 10,000, of
-    /// at most 2,048 bytes each: [`Response::skipped`] tells what is left out.
+    /// Returns the page's links: absolute, without duplicates, in order; `<base href>` applies. At most 10,000 of at
+    /// most 2,048 bytes each: [`Response::skipped`] counts the others.
     pub fn links(&self) -> impl Iterator<Item = &Url> {
         self.scan().links.iter().map(|link| &link.url)
     }
 
-    /// Returns the links without those that `rel=nofollow` or the page's robots meta tag marks as not to be followed.
+    /// Returns the links except those marked not to be followed by `rel=nofollow` or the page's robots meta tag.
     pub fn followed_links(&self) -> impl Iterator<Item = &Url> {
         let scan = self.scan();
         scan.links.iter().filter(|link| !scan.robots.nofollow && !link.nofollow).map(|link| &link.url)
     }
 
-    /// Returns how many references of the page are not among its links, by reason.
+    /// Returns the number of references that are not among the page's links, by reason.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -280,8 +279,8 @@ impl Response {
         self.scan().skipped
     }
 
-    /// Returns where the page sends its readers by its `Refresh` header or by `<meta http-equiv=refresh>`, of which the
-    /// header counts first. `None` where it sends them nowhere or only reloads itself.
+    /// Returns the target and delay of the page's `Refresh` header or else its `<meta http-equiv=refresh>`. `None` if
+    /// there is neither, or the page only reloads itself.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -298,8 +297,7 @@ impl Response {
         (refresh.url != page).then_some(refresh)
     }
 
-    /// Returns what one streaming pass over the page finds: title, links, base, robots meta tags. Empty for what is not
-    /// HTML.
+    /// Returns the result of one pass over the page: title, links, base, robots meta tags. Empty if this is not HTML.
     pub fn scan(&self) -> &Scan {
         self.scan.get_or_init(|| match self.syntax() {
             Some(syntax) => Scanner::default().syntax(syntax).charset(self.encoding()).scan(self.content(), self.url()),
@@ -307,22 +305,21 @@ impl Response {
         })
     }
 
-    /// Returns the URL that the first element matching `css` links to (`href` or `src`), absolute; `None` where nothing
-    /// matches: `.follow(page.link(".next a")?)`.
+    /// Returns the absolute URL in `href` or `src` of the first element matching `css`; `None` if nothing matches:
+    /// `.follow(page.link(".next a")?)`.
     ///
     /// # Errors
-    /// The selector is wrong, or the reference is no URL.
+    /// The selector or the reference is invalid.
     pub fn link(&self, css: &str) -> Result<Option<Url>> {
         let element = self.document().find(css)?;
         let reference = element.and_then(|element| element.attr("href").or_else(|| element.attr("src")));
         reference.map(|reference| self.join(reference)).transpose()
     }
 
-    /// Resolves a reference that the page has against its base. Its query is encoded in the page's charset, as browsers
-    /// do.
+    /// Resolves a reference against the page's base. Its query is encoded in the page's charset, as in browsers.
     ///
     /// # Errors
-    /// It is no URL.
+    /// The reference is invalid.
     pub fn join(&self, reference: &str) -> Result<Url> {
         let refuse = |error: url::ParseError| Error::Url { text: reference.to_owned(), why: error.to_string() };
         extract::resolve_from_charset(&self.scan().base, reference, self.encoding()).map_err(refuse)

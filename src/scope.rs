@@ -1,4 +1,4 @@
-//! Scope: the settings that say which URLs belong to a crawl. Knows no URL; `boundary` judges by them.
+//! Scope: the settings that say which URLs belong to a crawl. Knows no URL; `boundary` applies them.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::Error, identity::CanonicalUrl};
 
-/// Which URLs a crawl takes. The default stays within the registrable domains of its seeds.
+/// Which URLs belong to a crawl. The default stays within the registrable domains of its seeds.
 ///
 /// ```
 /// use actix_crawler::scope::{Scope, Within};
@@ -25,31 +25,31 @@ use crate::{error::Error, identity::CanonicalUrl};
 pub struct Scope {
     /// How far from the seeds' hosts.
     pub within: Within,
-    /// Hosts that belong to it beside those of the seeds.
+    /// Hosts that belong to it in addition to those of the seeds.
     pub hosts: Vec<String>,
-    /// Registrable domains that belong to it beside those of the seeds.
+    /// Registrable domains that belong to it in addition to those of the seeds.
     pub domains: Vec<String>,
-    /// Path prefixes; where any is given, a URL must begin with one of them.
+    /// Path prefixes; if there are any, a URL must begin with one of them.
     pub paths: Vec<String>,
-    /// Rules; where any is given, a URL must match one of them. Seeds are taken in any case.
+    /// Patterns; if there are any, a URL must match one of them. Seeds need not.
     pub allow: Vec<Pattern>,
-    /// Rules; a URL that matches one of them is dropped.
+    /// Patterns; a URL that matches one of them is dropped.
     pub deny: Vec<Pattern>,
-    /// Only `https`.
+    /// Whether only `https` is crawled.
     pub https_only: bool,
     /// The most links from a seed.
     pub max_depth: Option<u32>,
-    /// The most pages in all. Pages that ended well count; redirects, error statuses and robots files do not.
+    /// The most pages in total. Successful pages count; redirects, error statuses and robots files do not.
     pub max_pages: Option<u64>,
-    /// The most requests in all. Pages, redirects, error statuses and retries count; robots files do not.
+    /// The most requests in total. Pages, redirects, error statuses and retries count; robots files do not.
     pub max_requests: Option<u64>,
     /// The most pages of one domain.
     pub max_pages_per_domain: Option<u64>,
     /// The longest URL, in bytes.
     pub max_url_length: usize,
-    /// What looks like a trap.
+    /// Bounds that detect crawler traps.
     pub traps: Traps,
-    /// How URLs are made canonical.
+    /// How URLs are canonicalized.
     pub canonical: CanonicalUrl,
 }
 
@@ -67,7 +67,7 @@ impl Default for Scope {
             max_pages: None,
             max_requests: None,
             max_pages_per_domain: None,
-            // The longest that Internet Explorer took, so the longest that sites rely on; Heritrix drops above it too.
+            // The longest URL of Internet Explorer, so the longest that sites rely on; Heritrix drops longer ones too.
             max_url_length: 2_083,
             traps: Traps::default(),
             canonical: CanonicalUrl::default(),
@@ -88,32 +88,32 @@ pub enum Within {
     Any,
 }
 
-/// Static guards against endless sites.
+/// Static bounds against endless sites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Traps {
-    /// The most times that a group of path segments may stand in a row (`/a/b/a/b/a/b/` is three).
+    /// The most consecutive repetitions of a group of path segments (`/a/b/a/b/a/b/` has three).
     pub max_repetitions: usize,
     /// The most path segments.
     pub max_segments: usize,
-    /// The most different queries of one path: an endless calendar ends here.
+    /// The most different queries of one path, which bounds an endless calendar.
     pub max_queries_per_path: u32,
 }
 
 impl Default for Traps {
     fn default() -> Self {
-        // Repetitions and segments as Heritrix's PathologicalPath and TooManyPathSegments rules, one repetition more
-        // generous. Queries: above the largest listings that a page-by-page crawl would want whole.
+        // Repetitions and segments as in Heritrix's PathologicalPath and TooManyPathSegments rules, with one repetition
+        // more. Queries: above the largest listings that a crawl would want completely.
         Self { max_repetitions: 3, max_segments: 20, max_queries_per_path: 25_000 }
     }
 }
 
-/// A regular expression over the whole URL, matched in linear time.
+/// A regular expression on the whole URL, matched in linear time.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 
 impl Pattern {
-    /// Tells whether some part of a URL matches.
+    /// Tells whether any part of a URL matches.
     pub fn is_match(&self, url: &str) -> bool {
         self.0.is_match(url)
     }

@@ -1,4 +1,5 @@
-//! Spider: what a user writes: it makes items and further requests of a page. Knows no network, no clock and no actors.
+//! Spider: the user's code that extracts items and further requests from a page. Knows no network, no clock and no
+//! actors.
 
 use crate::{
     error::{Error, Result},
@@ -6,7 +7,7 @@ use crate::{
     response::Response,
 };
 
-/// Reads pages. A function from a page to what it says is a spider too.
+/// Extracts items and requests from pages. A function can be a spider too.
 ///
 /// `parse` depends on the page alone, so a spider's test needs neither a network nor a runtime:
 ///
@@ -30,32 +31,31 @@ use crate::{
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Spider: Send + Sync + 'static {
-    /// What the spider makes of pages, for the pipelines.
+    /// The items that the spider extracts for the pipelines.
     type Item: Send + Sync + 'static;
 
-    /// Reads one page. It runs on a thread of its own, not on the network's. A panic, an error, or more time than
+    /// Parses one page. Runs on a separate thread, not on the network's. A panic, an error, or exceeding
     /// [`Settings::parse_timeout`](crate::crawler::Settings::parse_timeout) fails this page and nothing else.
     ///
     /// # Errors
-    /// The page cannot be read; it then counts as failed, and its URL is not retried.
+    /// The page cannot be parsed; it counts as failed, and its URL is not retried.
     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>>;
 
-    /// Returns the requests that the crawl begins with, in addition to the crawler's own seeds. None by default.
+    /// Returns seeds in addition to the crawler's own. None by default.
     fn seeds(&self) -> Vec<Request> {
         Vec::new()
     }
 
-    /// Tells whether an answer with this status is a page, to be parsed; by default 2xx is. Others end as `status`.
+    /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.
     ///
-    /// A status that is accepted is no failure: an accepted 500 is parsed at once and not retried, and an accepted 404
-    /// counts as done. Redirects that lead elsewhere (3xx with `Location`), 429 and 503 are the crawler's, and are not
-    /// asked for here.
+    /// An accepted status is no failure: an accepted 500 is parsed at once and not retried, and an accepted 404 counts
+    /// as done. Redirects (3xx with `Location`), 429 and 503 are handled by the crawler, and never passed here.
     fn accepts(&self, status: u16) -> bool {
         (200..300).contains(&status)
     }
 }
 
-/// What a page said: items, and the requests that follow from it.
+/// The result of parsing a page: items and further requests.
 ///
 /// ```
 /// use actix_crawler::prelude::*;
@@ -78,12 +78,12 @@ impl<I> Default for Parsed<I> {
 }
 
 impl<I> Parsed<I> {
-    /// Creates the result of a page without items and requests.
+    /// Creates an empty result.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Creates the result of a page with items.
+    /// Creates a result with items.
     pub fn of(items: impl IntoIterator<Item = I>) -> Self {
         Self { items: items.into_iter().collect(), requests: Vec::new() }
     }
@@ -95,7 +95,7 @@ impl<I> Parsed<I> {
         self
     }
 
-    /// Follows links: anything that gives requests, such as `page.links()`, one request, or an `Option` of one.
+    /// Adds requests: anything that yields them, such as `page.links()`, one request, or an `Option` of one.
     #[must_use]
     pub fn follow<R: Into<Request>>(mut self, requests: impl IntoIterator<Item = R>) -> Self {
         self.requests.extend(requests.into_iter().map(Into::into));
@@ -107,7 +107,7 @@ impl<I> Parsed<I> {
         &self.items
     }
 
-    /// Returns the requests, in the order they were followed.
+    /// Returns the requests, in the order they were added.
     pub fn requests(&self) -> &[Request] {
         &self.requests
     }
@@ -124,7 +124,7 @@ impl From<url::Url> for Request {
     }
 }
 
-/// A function from a page to what it says is a spider.
+/// A function from a page to its items and requests is a spider.
 impl<F, I> Spider for F
 where
     F: Fn(&Response) -> Result<Parsed<I>, Error> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Stats: what a crawl has done, as plain numbers, and the ledger that accounts for every URL.
+//! Stats: the numbers of a crawl, and the ledger that accounts for every URL.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{count::Count, domain::Domain, throttle::Evidence};
 
-/// Where every discovered URL is. `discovered` is counted at the door and the others where the URL goes, so that the
-/// equation can fail, and its holding means something.
+/// Where every discovered URL is. `discovered` is counted at admission, and the other numbers where the URL goes, so a
+/// lost URL makes the equation fail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Different URLs that came to the door.
+    /// Distinct URLs that came to admission.
     pub discovered: u64,
-    /// Ended well: pages, and redirects whose target took their place.
+    /// Finished successfully: pages, and redirects that were replaced by their targets.
     pub done: u64,
-    /// Ended badly, each with its outcome.
+    /// Finished without success, each with its outcome.
     pub failed: u64,
     /// Not fetched, each with its reason.
     pub dropped: u64,
     /// Waiting.
     pub queued: u64,
-    /// With a fetcher.
+    /// In a fetcher.
     pub leased: u64,
 }
 
@@ -31,88 +31,87 @@ impl Ledger {
     }
 }
 
-/// What a crawl has done up to now.
+/// The numbers of a crawl so far.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Stats {
     /// The accounts of URLs.
     pub ledger: Ledger,
-    /// The counts by their keys, which stay: `outcome/ok`, `drop/scope/host`, `robots/fetched`, `retry`, …. See
-    /// [`Count`].
+    /// The counts by their stable keys: `outcome/ok`, `drop/scope/host`, `robots/fetched`, `retry`, …. See [`Count`].
     pub counts: BTreeMap<String, u64>,
-    /// The first URL that failed for each reason: a count alone tells nobody what to look at.
+    /// The first URL that failed for each reason, as an example to look at.
     pub first_failures: BTreeMap<String, FirstFailure>,
-    /// Bytes of bodies received, as they came over the wire.
+    /// Bytes of bodies received on the wire.
     pub bytes: u64,
-    /// Items that pipelines acknowledged.
+    /// Items acknowledged by pipelines.
     pub items: u64,
     /// Time since the start.
     #[serde(serialize_with = "as_seconds", rename = "elapsed_seconds")]
     pub elapsed: Duration,
-    /// Domains that have something queued or in flight.
+    /// Domains with requests queued or in flight.
     pub domains_active: usize,
-    /// Domains that are left alone for now, because they refused us.
+    /// Domains that cool because they refused us.
     pub domains_cooling: usize,
-    /// Politeness evidence for each domain that was asked, up to a bound; see [`Stats::domains_beyond`].
+    /// Politeness evidence for each requested domain, up to a bound; see [`Stats::domains_beyond`].
     pub domains: BTreeMap<Domain, DomainStats>,
-    /// Domains that were asked and are not listed.
+    /// Requested domains beyond the bound.
     pub domains_beyond: u64,
 }
 
-/// How far a crawl has come: what a line of progress shows. Asking for it costs the same however many domains there are.
+/// The progress of a crawl. Its cost does not depend on the number of domains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// The accounts of URLs.
     pub ledger: Ledger,
-    /// Pages that ended well.
+    /// Successful pages.
     pub pages: u64,
-    /// Bytes of bodies received, as they came over the wire.
+    /// Bytes of bodies received on the wire.
     pub bytes: u64,
-    /// Items that pipelines acknowledged.
+    /// Items acknowledged by pipelines.
     pub items: u64,
     /// Time since the start.
     #[serde(serialize_with = "as_seconds", rename = "elapsed_seconds")]
     pub elapsed: Duration,
-    /// Domains that have something queued or in flight.
+    /// Domains with requests queued or in flight.
     pub domains_active: usize,
-    /// Domains that are left alone for now, because they refused us.
+    /// Domains that cool because they refused us.
     pub domains_cooling: usize,
 }
 
-/// A URL that failed, and what there is to say about it.
+/// A failed URL with details.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FirstFailure {
     /// The URL.
     pub url: String,
-    /// What happened; empty where the reason says it all.
+    /// Details; empty if the reason says everything.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
 
-/// The most domains that are listed one by one, about 20 MB of them.
+/// The most domains listed individually, about 20 MB.
 pub const MAX_DOMAINS_LISTED: usize = 100_000;
 
-/// How one domain was treated, and how it answered.
+/// How one domain was treated, and how it responded.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DomainStats {
-    /// Requests of every kind, robots.txt and redirects included.
+    /// Requests of every kind, including robots.txt and redirects.
     pub requests: u64,
     /// The least time between two starts, measured as each was written.
     #[serde(serialize_with = "as_optional_seconds", rename = "smallest_gap_seconds")]
     pub smallest_gap: Option<Duration>,
     /// The most requests in flight at once.
     pub most_in_flight: u32,
-    /// Pages that ended well.
+    /// Successful pages.
     pub pages: u64,
-    /// Answers that refused us for now: 429, 503, and others that asked for a wait.
+    /// Refusals: 429, 503, and other statuses that asked for a wait.
     pub refusals: u64,
-    /// What the robots file said that came last: `rules`, `none`, `could not be had`; with the longest spacing that
-    /// one of the domain's files asks for, and what it was held to if that is less.
+    /// The result of the latest robots file: `rules`, `none`, `could not be had`; with the longest spacing that one of
+    /// the domain's files asks for, and the cap if that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robots: Option<String>,
 }
 
 impl DomainStats {
-    /// Adds what a throttle measured.
+    /// Adds the measurements of a throttle.
     pub fn merge(&mut self, evidence: &Evidence) {
         let mut mine =
             Evidence { requests: self.requests, smallest_gap: self.smallest_gap, most_in_flight: self.most_in_flight };
@@ -123,7 +122,7 @@ impl DomainStats {
 }
 
 impl Stats {
-    /// Returns the counts below a key, such as those of `failed`, the largest first.
+    /// Returns the counts below a key, such as `failed`, largest first.
     pub fn counts_below<'a>(&'a self, key: &'a str) -> Vec<(&'a str, u64)> {
         let below = |(name, count): (&'a String, &u64)| {
             Some((name.strip_prefix(key)?.strip_prefix('/')?, *count)).filter(|(_, count)| *count > 0)
@@ -133,17 +132,17 @@ impl Stats {
         counts
     }
 
-    /// Returns a count by its key, such as `outcome/ok`; 0 where nothing was counted.
+    /// Returns a count by its key, such as `outcome/ok`; 0 if nothing was counted.
     pub fn get(&self, key: &str) -> u64 {
         self.counts.get(key).copied().unwrap_or(0)
     }
 
-    /// Returns a count; 0 where nothing was counted.
+    /// Returns a count; 0 if nothing was counted.
     pub fn count(&self, count: Count) -> u64 {
         self.get(&count.to_string())
     }
 
-    /// Returns the evidence of a domain to change; `None` beyond the bound.
+    /// Returns the evidence of a domain for changing it; `None` beyond the bound.
     pub fn domain(&mut self, domain: &Domain) -> Option<&mut DomainStats> {
         if !self.domains.contains_key(domain) {
             if self.domains.len() >= MAX_DOMAINS_LISTED {
@@ -154,7 +153,7 @@ impl Stats {
         self.domains.get_mut(domain)
     }
 
-    /// Returns the pages that ended well.
+    /// Returns the number of successful pages.
     pub fn pages(&self) -> u64 {
         self.count(Count::Outcome("ok"))
     }

@@ -1,4 +1,4 @@
-//! UserAgent: the crawler's name and contact. A crawler is never anonymous. Knows no network.
+//! UserAgent: checks the crawler's name and contact. A crawler is never anonymous. Knows no network.
 
 use http::HeaderValue;
 use url::{Host, Url};
@@ -35,13 +35,13 @@ pub fn check(user_agent: &str) -> Result<(), Error> {
 }
 
 /// Checks the headers of one request to `url`. A `User-Agent` header replaces the crawler's own for this request, so it
-/// names a contact too; only this machine may be asked without one.
+/// must name a contact too, except for requests to this machine.
 ///
-/// A host that wants a name of its own gets it in this way:
-/// `request.header("user-agent", "Mozilla/5.0 (compatible; quotesbot/1.0; +https://example.org/bot)")`.
+/// Use it for a host that needs a particular name: `request.header("user-agent", "Mozilla/5.0 (compatible;
+/// quotesbot/1.0; +https://example.org/bot)")`.
 ///
 /// # Errors
-/// A user agent names no contact; the message says how to write it.
+/// A user agent without a contact; the message says how to write it.
 pub fn check_headers<K: AsRef<str>, V: AsRef<str>>(headers: &[(K, V)], url: &Url) -> Result<(), Error> {
     let mut given = headers.iter().filter(|(name, _)| name.as_ref().eq_ignore_ascii_case("user-agent"));
     given.try_for_each(|(_, value)| if is_loopback(url) { Ok(()) } else { check(value.as_ref()) })
@@ -50,7 +50,7 @@ pub fn check_headers<K: AsRef<str>, V: AsRef<str>>(headers: &[(K, V)], url: &Url
 /// Returns the value of the `User-Agent` header.
 ///
 /// # Errors
-/// A header cannot carry it.
+/// The text is not allowed in a header.
 pub fn header(user_agent: &str) -> Result<HeaderValue, Error> {
     user_agent.parse().map_err(|_| wrong(user_agent, "has characters that a header cannot carry"))
 }
@@ -60,7 +60,7 @@ fn wrong(user_agent: &str, why: &str) -> Error {
     Error::setting("user agent", why)
 }
 
-/// Tells whether the text holds a URL or a mail address.
+/// Tells whether the text contains a URL or a mail address.
 fn has_contact(user_agent: &str) -> bool {
     user_agent.split([' ', '(', ')', ';', ',', '+', '<', '>']).any(|word| {
         let mail = word.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
@@ -68,7 +68,7 @@ fn has_contact(user_agent: &str) -> bool {
     })
 }
 
-/// Tells whether a URL leads to this machine, whose owner needs no contact.
+/// Tells whether a URL leads to this machine, which needs no contact.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -91,7 +91,7 @@ impl Released for Nobody {
     fn released(&self, _: &Domain) {}
 }
 
-/// Gates by host, one request at a time each, as a registry of domains would keep them.
+/// Gates by host, with one request at a time each, like the registry.
 struct Gates(Mutex<HashMap<String, Arc<Tenancy>>>, Tenant);
 
 impl Default for Gates {
@@ -108,7 +108,7 @@ impl Gates {
         lock(&self.0).entry(host.clone()).or_insert_with(open).clone()
     }
 
-    /// The starts at a host.
+    /// The number of starts at a host.
     fn starts(&self, host: &str) -> u64 {
         lock(&self.0).get(host).map_or(0, |gate| gate.evidence().requests)
     }
@@ -144,7 +144,7 @@ struct Record {
     acknowledge: oneshot::Sender<()>,
 }
 
-/// An archive: hands every exchange to its writer, and goes on when the writer has acknowledged it.
+/// An archive: sends every exchange to its writer, and returns when the writer has acknowledged it.
 struct Archive {
     inner: Box<dyn Fetch>,
     writer: mpsc::Sender<Record>,
@@ -176,7 +176,7 @@ fn archive(writer: mpsc::Sender<Record>) -> impl Layer {
     move |inner| -> Box<dyn Fetch> { Box::new(Archive { inner, writer: writer.clone() }) }
 }
 
-/// What the writer has written, and what the spider has seen, in this order.
+/// What the writer wrote and the spider saw, in order.
 #[derive(Default)]
 struct Story {
     events: Vec<String>,
@@ -193,7 +193,7 @@ fn write_records(story: Arc<Mutex<Story>>) -> mpsc::Sender<Record> {
             story.events.push(format!("archived {}", Url::parse(&url).unwrap().path()));
             story.records.push((url, wire, failure));
             drop(story);
-            // A request that was given up waits for no acknowledgement.
+            // A cancelled request no longer waits for its acknowledgement.
             let _ = acknowledge.send(());
         }
     });
@@ -251,14 +251,14 @@ fn an_archive_gets_what_was_on_the_wire_before_the_page_is_parsed_and_settled() 
     assert!(at("archived /page") < at("parsed /page"), "{:?}", story.events);
 }
 
-/// A browser whose one page load is several requests. It has no network: whatever its page needs, `network` fetches,
-/// each under a permit of its own.
+/// A browser whose page load needs several requests. It has no network of its own: `network` fetches everything, each
+/// under its own permit.
 struct Browser {
     network: Box<dyn Fetch>,
 }
 
 impl Browser {
-    /// Loads a document and what it refers to, here simply each word of it that is a URL.
+    /// Loads a document and what it refers to: here, each word that is a URL.
     async fn load(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
         let mut document = self.network.fetch(permit, request, context).await;
         let Ok(response) = &mut document.response else { return document };
@@ -315,7 +315,7 @@ fn a_browser_takes_a_permit_of_its_own_domain_for_each_request_of_a_page() {
     });
 }
 
-/// Answers itself, without inner and without network.
+/// Answers by itself, without an inner fetch or a network.
 struct Banned;
 
 impl Fetch for Banned {
@@ -333,7 +333,7 @@ impl Fetch for Banned {
     }
 }
 
-/// A middleware: a header on each request, and a mark on each response.
+/// A middleware: adds a header to each request, and a mark to each response.
 struct Mark(Box<dyn Fetch>, &'static str);
 
 impl Fetch for Mark {

@@ -1,4 +1,4 @@
-//! The wiring: from a crawl whose settings are checked to its running actors; the only file that knows every one of them.
+//! Wiring: starts the actors of a crawl with checked settings; the only file that knows every one of them.
 
 use std::sync::{Arc, mpsc::SyncSender};
 
@@ -61,11 +61,11 @@ pub(super) fn run_system<S: Spider>(plan: Plan<S>, report: ReportTo, started: &S
     }
 }
 
-/// What one domain may have waiting in memory by default: about 350 MB. Without a bound one endless site takes the memory
-/// of all others.
+/// The default bound on waiting requests of one domain in memory: about 350 MB. Without it one endless site could use
+/// the memory of all others.
 const MAX_IN_MEMORY_PER_DOMAIN: u64 = 1_000_000;
 
-/// What one domain may have waiting in a state by default: about a gigabyte of disk.
+/// The default bound on waiting requests of one domain with a state: about a gigabyte of disk.
 const MAX_STORED_PER_DOMAIN: u64 = 10_000_000;
 
 type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
@@ -87,7 +87,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
         threads,
         offload,
     } = plan;
-    // Before any output is opened: whether those are emptied depends on it, and another process may hold the state.
+    // Opened before any output: whether outputs are emptied depends on it, and another process may hold the state.
     let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
     let bounds = queue_bounds(&settings, frontier.durable().is_some());
     let (goes_on, limit) = (resumed.checkpoint.is_some(), settings.pipeline_timeout);
@@ -155,7 +155,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
     Ok((scheduler, threads))
 }
 
-/// The caller's own, or one in the directory that the settings name, or one in memory.
+/// Opens the caller's own frontier, or one in the configured directory, or one in memory.
 fn open_frontier(
     settings: &Settings,
     identity: &dyn Identity,
@@ -184,7 +184,7 @@ fn open_frontier(
     Ok((frontier, resumed))
 }
 
-/// What waits in a store takes no memory, so the bounds of memory do not hold there.
+/// Requests in a store take no memory, so the memory bounds do not apply to it.
 fn queue_bounds(settings: &Settings, is_durable: bool) -> QueueBounds {
     let given = settings.max_queued_per_domain;
     if is_durable {
@@ -206,7 +206,7 @@ fn candidates(seeds: Vec<Request>, settings: &Settings, identity: &dyn Identity)
         seed.dont_filter |= again;
         Candidate::new(seed, identity)
     });
-    // Again, and not twice.
+    // Fetched again, but only once.
     seeds.filter(|seed| !again || given.insert(seed.fingerprint())).collect()
 }
 
@@ -239,7 +239,7 @@ impl<S: Spider> Clone for Team<S> {
     }
 }
 
-/// Returns what starts a fetcher on an arbiter of its own, at first and after a panic.
+/// Returns the function that starts a fetcher on its own arbiter, first and after a panic.
 fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Recipient<Fetched>) -> Hire {
     Box::new(move || {
         let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
@@ -266,7 +266,7 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
     })
 }
 
-/// Returns what closes the pipelines at the end.
+/// Returns the function that closes the pipelines at the end.
 fn closing<S: Spider>(pipelines: Pipelines<S>) -> ClosePipelines {
     Box::new(move || {
         Box::pin(async move {

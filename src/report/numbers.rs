@@ -1,8 +1,8 @@
-//! Numbers: counts, durations and bytes as people read them. Knows not what is counted.
+//! Numbers: formats counts, durations and bytes for people. Does not know what is counted.
 
 use std::{fmt, time::Duration};
 
-/// A duration as people read it, to three or four digits.
+/// A duration with three or four digits.
 pub(super) struct Took(pub Duration);
 
 impl fmt::Display for Took {
@@ -17,7 +17,7 @@ impl fmt::Display for Took {
     }
 }
 
-/// A count as people read it: `1,234,567`.
+/// A count with separators: `1,234,567`.
 #[derive(Clone, Copy, Debug)]
 pub struct Grouped(pub u64);
 
@@ -35,7 +35,7 @@ impl fmt::Display for Grouped {
     }
 }
 
-/// So many of a thing: `1 page`, `2 pages`.
+/// A count with its noun: `1 page`, `2 pages`.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted(pub u64, pub &'static str);
 
@@ -46,7 +46,7 @@ impl fmt::Display for Counted {
     }
 }
 
-/// Bytes as people read them.
+/// A number of bytes with its unit.
 pub(super) struct Bytes(pub u64);
 
 impl fmt::Display for Bytes {

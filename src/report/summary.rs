@@ -1,4 +1,4 @@
-//! Summary: a report as text for people: what was fetched, what failed and why, how each domain was treated, and the
+//! Summary: formats a report for people: what was fetched, what failed and why, how each domain was treated, and the
 //! ledger as its last line. Knows no data beyond the report.
 
 use std::fmt;
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{count::Count, stats::DomainStats};
 
-/// The most domains that the summary for people shows.
+/// The most domains shown.
 const MAX_DOMAINS_SHOWN: usize = 20;
 
-/// The most reasons that are shown one by one.
+/// The most reasons shown individually.
 const MAX_REASONS_SHOWN: usize = 12;
 
 impl fmt::Display for Report {
@@ -25,7 +25,7 @@ impl fmt::Display for Report {
             Ended::Failed => "Failed",
         };
         let (took, bytes, speed) = (Took(stats.elapsed), Bytes(stats.bytes), stats.pages_per_second());
-        // What a state has stored counts on.
+        // The counts of a resumed state include earlier runs.
         let runs = if self.state.as_ref().is_some_and(|state| state.resumed) { " in all runs" } else { "" };
         let pages = Counted(self.pages(), "page");
         writeln!(f, "{ended} after {took}{runs}: {pages}, {bytes}, {speed:.1} pages/s")?;
@@ -137,7 +137,7 @@ impl Report {
     }
 }
 
-/// One count; nothing where there is nothing to say.
+/// Writes one count, unless it is 0.
 fn line(f: &mut fmt::Formatter<'_>, what: &str, count: u64) -> fmt::Result {
     if count == 0 { Ok(()) } else { writeln!(f, "{what:<28} {:>10}", Grouped(count)) }
 }
