@@ -1,5 +1,5 @@
-//! What it costs to make a link canonical and to fingerprint it, as is done for every link of every page, and what it
-//! saves that most are known.
+//! The cost of canonicalizing and fingerprinting a link, done for every link of every page, and what the SeenCache
+//! saves.
 
 use std::hint::black_box;
 

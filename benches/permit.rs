@@ -1,8 +1,8 @@
-//! What a permit costs. Run: `cargo bench --bench permit`
+//! The cost of a permit. Run: `cargo bench --bench permit`
 //!
 //! `permit/*` is the law alone: grant, pass the gate, write, release. `request/*` is the CPU time of whole requests to
-//! a local server, of all threads but the server's, 64 at a time, so that the difference of two lines is the cost of
-//! what is between them: awc alone, our transport under permits, and the client with its queue and its worker threads.
+//! a local server, of all threads but the server's, 64 at a time. The difference of two lines is the cost of what one
+//! adds: awc alone, our transport under permits, and the client with its queue and its worker threads.
 
 #![allow(clippy::disallowed_methods, reason = "a bench reads clocks")]
 

@@ -1,4 +1,4 @@
-//! What it costs to pick the next domain, among a thousand and among a million.
+//! The cost of picking the next domain, among a thousand and among a million.
 
 use std::{
     hint::black_box,

@@ -1,6 +1,6 @@
-//! What a state on disk costs. `cargo bench --bench state -- crawl` crawls 20,000 pages with and without one;
-//! `cargo bench --bench state -- frontier 10000000 DIR` queues that many URLs, lends and settles a tenth of them, and
-//! opens the directory again.
+//! The cost of a state on disk. `cargo bench --bench state -- crawl` crawls 20,000 pages with and without one; `cargo
+//! bench --bench state -- frontier 10000000 DIR` queues that many URLs, leases and settles a tenth of them, and reopens
+//! the directory.
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement")]
 
 use std::{
@@ -135,7 +135,7 @@ impl Driver {
         Self { frontier, bell, slowest: Duration::ZERO }
     }
 
-    /// Does something as the scheduler does, and notes how long it held its thread.
+    /// Performs an operation as the scheduler does, and records how long it blocked the thread.
     fn act<T>(&mut self, act: impl FnOnce(&mut dyn Frontier) -> T) -> T {
         let start = Instant::now();
         let done = act(&mut *self.frontier);
@@ -263,7 +263,7 @@ fn disk_bytes(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     let size = |entry: std::fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => disk_bytes(&entry.path()),
-        // Blocks, not lengths: journals are laid out ahead.
+        // Counts blocks instead of lengths, since journals are preallocated.
         Ok(metadata) => std::os::unix::fs::MetadataExt::blocks(&metadata) * 512,
         Err(_) => 0,
     };

@@ -1,4 +1,4 @@
-//! What one permit costs the rate law: planned, passed at the gate, started, released.
+//! The cost of one permit in the rate law: planned, passed at the gate, started, released.
 
 use std::{
     hint::black_box,

@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The site ends with the bench, however that ends.
+/// Kills the site when the bench ends, in any way.
 struct Site(Child);
 
 impl Drop for Site {
@@ -80,7 +80,7 @@ fn crawl(address: &str) -> Result<u64, Box<dyn Error>> {
     Ok(report.pages())
 }
 
-/// What awc can do at its best, with the same scan of each page and one JSON line.
+/// The best that awc can do, with the same scan of each page and one JSON line.
 fn bare_awc(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
     actix_rt::System::new().block_on(async {
         let client = awc::Client::new();
@@ -95,7 +95,7 @@ fn bare_awc(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
     })
 }
 
-/// The same loop through the crawler's transport: permits, gate, wire, guards and deadlines, and nothing above them.
+/// The same loop through the crawler's transport: permits, gate, wire, guards and deadlines, without the layers above.
 fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
     actix_rt::System::new().block_on(async {
         let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };

@@ -1,6 +1,6 @@
 //! A web service whose handlers, on four workers, share one limit of 20 requests a second towards an upstream API.
 //!
-//! You will see 100 visitors, who come all at once, served in 5 s, and the upstream API asked 20 times a second.
+//! You will see 100 clients that come at once served within 5 s, and the upstream API requested 20 times a second.
 //! Run: `cargo run --example client_in_actix_web`
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "an example prints, and measures")]

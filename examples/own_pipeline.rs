@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use actix::{Actor, Context, Handler};
 use actix_crawler::prelude::*;
 
-/// Counts words. If it panicked, the page at hand would fail, and the crawl would start a new one.
+/// Counts words. If it panicked, its page would fail, and the crawl would start a new one.
 #[derive(Default)]
 struct Words(BTreeMap<String, u32>);
 

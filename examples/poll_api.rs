@@ -1,4 +1,5 @@
-//! Polls an API that allows 50 requests a second, where each takes 0.5 to 1 s: as fast as is allowed, and never faster.
+//! Polls an API that allows 50 requests a second, with responses after 0.5 to 1 s: as fast as allowed, and never
+//! faster.
 //!
 //! You will see a line for every 100 answers, about two seconds apart, and the sum of 600 prices after 12 s.
 //! Run: `cargo run --example poll_api`

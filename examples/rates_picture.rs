@@ -68,7 +68,7 @@ async fn main() {
     }
 }
 
-/// Draws a row: how many arrived within the last second, at every 20 ms.
+/// Draws a row: the number of arrivals within the last second, at every 20 ms.
 fn draw(rows: &mut String, index: usize, name: &str, arrivals: &Arrivals) {
     let first = arrivals.0.iter().min().copied().unwrap_or_else(Instant::now);
     let at: Vec<_> = arrivals.0.iter().map(|at| *at - first).filter(|at| *at < RUN).collect();
@@ -78,7 +78,7 @@ fn draw(rows: &mut String, index: usize, name: &str, arrivals: &Arrivals) {
     let text = format!("{rate:.1}/s · at most {fullest} in a second · smallest gap {gap:.1} ms");
     println!("{name}: {text}");
     let base = 120 + 90 * index;
-    // 30 px are the limit; what goes far beyond is cut off.
+    // The limit is 30 px high; far higher values are cut off.
     let height = |count: usize| count.min(90) as f64 * 30.0 / N as f64;
     let curve: String = (0..=300_u32).fold(String::new(), |mut curve, step| {
         let now = step * Duration::from_millis(20);
@@ -100,7 +100,7 @@ fn draw(rows: &mut String, index: usize, name: &str, arrivals: &Arrivals) {
     );
 }
 
-/// A request, as bare as can be.
+/// A minimal request.
 async fn get(url: &str) {
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     let Ok(mut stream) = TcpStream::connect(address).await else { return };

@@ -1,4 +1,4 @@
-//! Typed state: what a page is for travels with its request, as an enum that the spider matches on.
+//! Typed state: the purpose of a page is stored with its request, as an enum that the spider matches on.
 //!
 //! You will see each book with the shelf that it was found on, although its own page does not say it:
 //! `cargo run --example typed_state`
@@ -9,7 +9,7 @@ mod site;
 use actix_crawler::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What a page is. It is stored with the request, so it survives a restart.
+/// The kind of a page. It is stored with the request, so it survives a restart.
 #[derive(Serialize, Deserialize)]
 enum Step {
     Shelf { name: String },

@@ -1,4 +1,4 @@
-//! Back-pressure: whoever is slow downstream is sent less, and memory does not grow with the crawl.
+//! Back-pressure: a slow pipeline means fewer requests, and memory does not grow with the crawl.
 
 mod crawls;
 mod recorder;
@@ -11,7 +11,7 @@ use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Recorder};
 use tokio::sync::Semaphore;
 
-/// A pipeline that acknowledges as many items as it is let to.
+/// A pipeline that acknowledges only as many items as the test allows.
 struct Slow(Arc<Semaphore>);
 
 impl Actor for Slow {
@@ -63,7 +63,7 @@ fn a_pipeline_that_does_not_answer_means_no_more_requests() {
     });
 }
 
-/// 200 MB of pages come faster than the pipeline takes them.
+/// 200 MB of pages are available faster than the pipeline accepts them.
 #[test]
 fn memory_does_not_grow_with_what_a_slow_pipeline_has_not_taken() {
     const PAGES: u32 = 800;
@@ -85,7 +85,7 @@ fn memory_does_not_grow_with_what_a_slow_pipeline_has_not_taken() {
     let report = run(crawler.pipeline(move || Slow(pipeline.clone())));
     assert_eq!((report.pages(), report.stats.bytes), (u64::from(PAGES), u64::from(PAGES) * PAGE as u64), "{report}");
     let grown = memory("VmHWM").saturating_sub(before);
-    // Sixteen pages at once, each a few times over on its way from the server: 30 MB. All that was not taken: 150 MB.
+    // Sixteen pages in flight, each buffered a few times: 30 MB. All unaccepted pages would be 150 MB.
     assert!(grown < 80 << 20, "{} MiB", grown >> 20);
 }
 

@@ -1,5 +1,4 @@
-//! What a body costs that was made to cost: a gibibyte of zeros in each coding, measured in a process of its own by the
-//! most memory that it ever had.
+//! The cost of hostile bodies: a gibibyte of zeros in each coding, measured as the peak memory of a separate process.
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 #![cfg(target_os = "linux")]
@@ -21,7 +20,7 @@ use flate2::{Compress, Compression, FlushCompress, write::GzEncoder};
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// A gibibyte of zeros as bare deflate, in pieces that can be repeated, with `filler` between them.
+/// A gibibyte of zeros as raw deflate, in repeatable pieces with `filler` between them.
 fn deflated(filler: &[u8]) -> Vec<u8> {
     let zeros = vec![0; 512 << 10];
     let mut piece = Vec::with_capacity(1 << 16);
@@ -50,7 +49,7 @@ fn zstd_bomb(filler: &[u8]) -> Vec<u8> {
     [&[0x28, 0xb5, 0x2f, 0xfd, 0, (23 - 10) << 3][..], &piece.repeat(8_192)].concat()
 }
 
-/// What the reference encoder makes of 16 MiB of zeros after 16 MiB of zeros, with a window of 16 MiB.
+/// The reference encoder's output for 16 MiB of zeros after 16 MiB of zeros, with a window of 16 MiB.
 fn brotli_bomb(pieces: usize) -> Vec<u8> {
     let first = [0xcf, 0xff, 0xff, 0x7f, 0x00, 0x24, 0x00, 0xe2, 0xb1, 0x40, 0x72, 0xef, 0xff, 0x0d];
     let next = [0xfc, 0xff, 0xff, 0x07, 0x40, 0x02, 0x20, 0x0e, 0x0b, 0x40, 0xf7, 0xfe, 0xdf, 0x00];
@@ -69,17 +68,17 @@ fn brotli(bytes: &[u8]) -> Vec<u8> {
     encoder.into_inner()
 }
 
-/// The test that measures one body where it is told to.
+/// The test that measures one body in the child process.
 const MEASURER: &str = "the_brotli_bomb_is_one";
 
-/// What a child measured: the memory in bytes, the time, and how it ended.
+/// The measurements of a child: memory in bytes, time, and result.
 struct Cost {
     memory: u64,
     time: Duration,
     ending: String,
 }
 
-/// Decodes in a fresh process, whose peak is that of nothing else.
+/// Decodes in a fresh process, so that its peak memory has no other cause.
 fn cost(coding: &str, body: &[u8]) -> Cost {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, body).unwrap();
@@ -103,7 +102,7 @@ fn cost(coding: &str, body: &[u8]) -> Cost {
 fn measure(file: &str) {
     let body = fs::read(file).unwrap();
     let coding = std::env::var("BOMB_CODING").unwrap();
-    // The clock is not what is to stop them.
+    // The time limit should not be what stops them.
     let limits = BodyLimits { max_time: Duration::from_secs(60), ..BodyLimits::default() };
     let resident = memory("VmRSS:");
     let start = Instant::now();
@@ -125,7 +124,7 @@ fn judge(name: &str, coding: &str, body: &[u8], most: u64) {
     println!("{name}: {} bytes cost {} KiB and {time:?}: {ending}", body.len(), memory >> 10);
     assert_eq!(ending, "too_large", "{name}");
     assert!(memory < most, "{name} cost {memory} bytes");
-    // It is milliseconds with optimisation; the bound is for what is built without, on a machine with other work.
+    // Milliseconds in an optimised build; the bound allows for a debug build on a busy machine.
     assert!(time < Duration::from_secs(30), "{name} took {time:?}");
 }
 
@@ -146,7 +145,7 @@ fn a_gibibyte_bomb_of_any_coding_costs_less_than_16_mib() {
     }
 }
 
-/// What swells a little less than the ratio is a body like others: it costs the bound, and its coding's window.
+/// A body that expands slightly less than the ratio allows is accepted: it costs the bound and its coding's window.
 #[test]
 fn a_bomb_that_keeps_within_the_ratio_costs_the_bound_and_a_window() {
     let most = BodyLimits::default().max_bytes + 9 * MIB;

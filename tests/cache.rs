@@ -1,4 +1,4 @@
-//! Answers on disk: what a second crawl asks a server, counted by the server; and a crawl whose server is gone.
+//! Responses on disk: what a second crawl requests, as counted by the server; and a crawl without a server.
 #![cfg(feature = "cache")]
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
@@ -16,7 +16,7 @@ fn with(answer: &str, headers: &str) -> String {
     answer.replacen("\r\n", &format!("\r\n{headers}\r\n"), 1)
 }
 
-/// The request lines that a server saw since the last look.
+/// Returns the request lines since the last call.
 struct Seen(usize);
 
 impl Seen {
@@ -45,7 +45,7 @@ fn a_recrawl_asks_for_nothing_that_is_fresh_and_only_whether_the_rest_changed() 
             Some("/fresh") => with(&page("fresh"), "Cache-Control: max-age=600"),
             Some("/tagged") if header(head, "if-none-match") == Some(&tag) => not_modified(&format!("ETag: {tag}")),
             Some("/tagged") => with(&page(&format!("tagged {tag}")), &format!("ETag: {tag}")),
-            // As some servers do, it names nothing when nothing changed.
+            // Like some servers, it repeats no validator when nothing changed.
             Some("/dated") if header(head, "if-modified-since") == Some(modified) => not_modified("X: y"),
             Some("/dated") => with(&page("dated"), &format!("Last-Modified: {modified}")),
             _ => with(&page("secret"), "Cache-Control: no-store"),
@@ -111,7 +111,7 @@ fn what_was_recorded_is_replayed_without_any_network_and_what_was_not_is_named()
         _ => html("page"),
     });
     let folder = tempfile::tempdir().unwrap();
-    // No port of the site but in a rule: the replay has none, so that nothing could be reached.
+    // The site's port occurs only in a rule that the replay does not have, so nothing can be reached.
     let crawler = |seeds: &[&str]| {
         Crawler::new(links, "replaytest/1.0 (+https://example.org/bot)")
             .conducts(&actix_crawler::conducts::Conducts::new())

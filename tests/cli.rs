@@ -1,4 +1,4 @@
-//! The binary as its users meet it: what it prints, writes and exits with.
+//! The binary as users see it: its output, files and exit codes.
 #![cfg(feature = "cli")]
 
 use std::{
@@ -17,7 +17,7 @@ use serde_json::Value;
 const HOME: &str = "<title>Home</title><h1>All</h1><a href=/a>a</a><a href=/b rel=nofollow>b</a>\
                     <a href=/doc.pdf>doc</a><a href=http://elsewhere.example/>out</a>";
 
-/// A site on a port of its own; it tells of each request before it answers.
+/// A site on its own port; it reports each request before it responds.
 struct Site {
     address: SocketAddr,
     asked: Receiver<String>,
@@ -28,7 +28,7 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, asked) = channel();
-        // The thread ends with the process: it waits for connections and owes nobody anything.
+        // The thread ends with the process, since it only waits for connections.
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let tell = tell.clone();
@@ -42,7 +42,7 @@ impl Site {
         format!("http://{}{path}", self.address)
     }
 
-    /// Waits until a path is asked for.
+    /// Waits until a path is requested.
     fn wait_for(&self, path: &str) {
         while self.asked.recv_timeout(Duration::from_secs(60)).expect("a request") != path {}
     }
@@ -69,7 +69,7 @@ fn serve(connection: TcpStream, tell: &Sender<String>) -> Option<()> {
             ),
             "/broken" => ("200 OK", "text/html", "<a href=/missing>gone</a>".to_owned()),
             "/hangs" => ("200 OK", "text/html", "<a href=/never>never</a>".to_owned()),
-            // Never answered: who asks waits until it gives up.
+            // Never answered: the client waits until it gives up.
             "/never" => loop {
                 thread::park();
             },
@@ -111,7 +111,7 @@ fn path(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
 
-/// One line on stderr that begins with `error: ` and says each of `words`; nothing on stdout.
+/// Expects one line on stderr that begins with `error: ` and contains each of `words`; nothing on stdout.
 fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
     let output = run(arguments);
     let error = text(&output.stderr);
@@ -271,7 +271,7 @@ fn wrong_input_gets_one_line_that_says_what_to_change() {
     assert!(!Path::new("same.jsonl").exists());
 }
 
-/// clap took `-1` for an option that it does not know, and advised to write `-- -1`.
+/// Regression: clap took `-1` for an unknown option, and suggested writing `-- -1`.
 #[test]
 fn a_number_below_zero_is_answered_with_what_to_write() {
     let home = "http://127.0.0.1:1/";
@@ -525,7 +525,7 @@ fn the_help_of_each_command_tells_its_exit_codes() {
     }
 }
 
-/// With one more `--select`, the second run wrote eleven cells under ten names.
+/// Regression: with one more `--select`, the second run wrote eleven cells under ten names.
 #[test]
 fn a_csv_file_that_has_no_column_for_a_new_selection_is_refused_before_anything_is_fetched() {
     let (site, folder) = (Site::start(), tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! The options of the binary that say how bytes get here, each judged by what a server saw.
+//! The network options of the binary, each judged by what a server saw.
 #![cfg(feature = "cli")]
 
 mod network;
@@ -35,7 +35,8 @@ fn a_proxy_is_asked_for_the_whole_url() {
     assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
 }
 
-/// As they were when `fetch` and `robots` minted permits of their own: one request, shown as it is answered.
+/// Regression: these must behave as when `fetch` and `robots` created permits themselves: one request, its response
+/// unchanged.
 #[test]
 fn fetch_shows_redirects_and_refusals_and_asks_once() {
     let refusal = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\ncontent-length: 5\r\n\r\nlater";

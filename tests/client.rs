@@ -1,4 +1,4 @@
-//! What the throttled client does with refusals, retries, quotas, callers that give up, and many requests at once.
+//! The throttled client with refusals, retries, quotas, callers that give up, and many requests at once.
 
 #![allow(clippy::disallowed_methods, reason = "time is measured here")]
 
@@ -38,12 +38,12 @@ fn unlimited() -> ThrottledClient {
     builder(Rate::UNLIMITED).build().unwrap()
 }
 
-/// Answers the first request, and hangs up over the second, which comes on the same connection.
+/// Answers the first request on a connection, and closes it at the second.
 fn hangs_up_once() -> Recorder {
     Recorder::start(|asked| if asked.index == 1 { Answer::hang_up() } else { Answer::ok("") })
 }
 
-/// Answers the path, as JSON.
+/// Responds with the path as JSON.
 fn echo() -> Recorder {
     Recorder::start(|asked: &Asked| Answer::ok(format!("{:?}", asked.path)))
 }
@@ -110,7 +110,7 @@ async fn what_must_not_be_repeated_is_not_also_when_a_kept_alive_connection_dies
     }
 }
 
-/// It cooled the shared gate for a second each time, as in a crawl, whose scheduler would then decide.
+/// Regression: it cooled the shared gate for a second each time, as in a crawl, where the scheduler then decides.
 #[tokio::test]
 async fn a_host_that_is_not_there_does_not_stop_those_that_share_its_limit() {
     let api = echo();
@@ -198,8 +198,8 @@ async fn what_may_not_be_repeated_is_not() {
     assert_eq!((again.status(), again.attempts()), (200, 2));
 }
 
-/// Three POSTs one after the other to a server that only refuses all went out: the domain's queue was empty between
-/// them, and how often it had refused was forgotten.
+/// Regression: three POSTs in sequence to a server that only refuses all went out: the domain's queue was empty between
+/// them, and its refusals were forgotten.
 #[tokio::test]
 async fn requests_that_are_not_repeated_wait_longer_with_each_refusal() {
     let api = Recorder::start(|_| Answer::status(503));
@@ -212,10 +212,10 @@ async fn requests_that_are_not_repeated_wait_longer_with_each_refusal() {
     assert!(at[1] - at[0] >= 5 * S && at[2] - at[1] >= 10 * S, "{:?}, {:?}", at[1] - at[0], at[2] - at[1]);
 }
 
-/// It was asked at the full rate, 44 to 49 times a second, all refused.
+/// Regression: the domain was requested at the full rate, 44 to 49 times a second, and refused all.
 #[tokio::test]
 async fn a_domain_that_was_given_up_is_not_asked_and_its_callers_hear_of_it_at_once() {
-    // More than a day: one such answer is enough.
+    // More than a day: one such response is enough.
     let api = Recorder::start(|_| Answer::status(503).header("retry-after", 100_000).after(50 * MS));
     let client = builder(Rate::per_second(50)).concurrency(1).build().unwrap();
     let began = Instant::now();
@@ -266,7 +266,7 @@ async fn a_request_has_its_own_time_out_and_waiting_for_the_permit_does_not_coun
     assert!(matches!(slow, Err(Error::Fetch { .. })));
 }
 
-/// The place of a caller that gives up goes to the next, and nothing is lost or doubled by it.
+/// The slot of a caller that gives up goes to the next one; no request is lost or sent twice.
 #[tokio::test]
 async fn a_caller_that_gives_up_leaves_its_place_to_the_next() {
     let api = echo();
@@ -284,7 +284,7 @@ async fn a_caller_that_gives_up_leaves_its_place_to_the_next() {
     assert!(started.elapsed() < 900 * MS, "it took the place of the first that gave up: {:?}", started.elapsed());
 }
 
-/// Callers give up at every moment there is: in the line, at the gate, while the request is on its way.
+/// Callers give up at every stage: in the queue, at the gate, while the request is in flight.
 #[tokio::test]
 async fn callers_that_give_up_at_any_moment_neither_lose_nor_double_a_permit() {
     let api = Recorder::start(|_| Answer::ok("").after(20 * MS));
@@ -296,7 +296,7 @@ async fn callers_that_give_up_at_any_moment_neither_lose_nor_double_a_permit() {
     let answered = join_all(calls).await.into_iter().filter(|answered| *answered).count();
     assert!(answered > 20, "{answered}");
     assert!(api.arrivals().fullest(S) <= 100);
-    // All places are free again: four run at once, and are answered.
+    // All slots are free again: four requests run at once, and succeed.
     let started = Instant::now();
     let results = join_all((0..8).map(|_| client.get(api.url("/")).send())).await;
     assert!(results.iter().all(Result::is_ok) && started.elapsed() < S);
@@ -337,7 +337,7 @@ async fn each_domain_has_its_limit_or_all_share_one() {
     assert!(responses.iter().all(Result::is_ok));
 }
 
-/// A server that allows 20 requests in 2 s and says what is left: nothing is refused.
+/// A server that allows 20 requests in 2 s and reports the rest of its quota: it never has to refuse.
 #[tokio::test]
 async fn a_quota_that_the_server_tells_is_kept_before_anything_is_refused() {
     let window = std::sync::Mutex::new((Instant::now(), 0_u32));

@@ -1,4 +1,4 @@
-//! The throttled client's threads, in a process of their own so that they can be counted.
+//! The threads of the throttled client, counted in a separate process.
 
 #![allow(clippy::disallowed_methods, reason = "time is measured here")]
 
@@ -15,7 +15,7 @@ use recorder::{Answer, Recorder};
 const S: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// No tokio, no actix: the caller's executor only polls.
+/// Without tokio and actix: the caller's executor only polls.
 #[test]
 fn it_works_without_any_runtime_and_its_threads_end_with_the_last_clone() {
     let api = Recorder::start(|asked| Answer::ok(asked.path.clone()));

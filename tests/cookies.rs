@@ -1,4 +1,4 @@
-//! Cookies go back to whoever set them, and to nobody else.
+//! Cookies are sent back to the site that set them, and to no other.
 #![cfg(feature = "cookies")]
 
 mod network;
@@ -9,18 +9,18 @@ fn with_cookie(answer: &str, cookie: &str) -> String {
     answer.replacen("\r\n", &format!("\r\nset-cookie: {cookie}\r\n"), 1)
 }
 
-/// The cookies that a server got, a request at a time.
+/// The cookies that a server received, by request.
 fn told(server: &Server) -> Vec<String> {
     server.heads().iter().map(|head| header(head, "cookie").unwrap_or("-").to_owned()).collect()
 }
 
-/// A site that sets a cookie with a redirect, then sends us to another site, which sends us back.
+/// A site that sets a cookie with a redirect to another site, which redirects back.
 fn there_and_back() -> (Server, Server) {
     let other = Server::http(|head| {
         let home = head.split(' ').nth(1).and_then(|path| path.split_once("home=")).map_or("", |(_, host)| host);
         with_cookie(&redirect(&format!("http://{home}/back")), "theirs=2")
     });
-    // Another host by its name; another port would be no other (RFC 6265 §8.5).
+    // A different host name, since a different port would not separate cookies (RFC 6265 §8.5).
     let away = other.url("/away").replace("127.0.0.1", "localhost");
     let home = Server::http(move |head| match head.split(' ').nth(1) {
         Some("/start") => with_cookie(&redirect("/next"), "mine=1; Path=/; HttpOnly"),

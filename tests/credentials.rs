@@ -1,4 +1,4 @@
-//! Credentials open the origin that they were given for, and no other sees them, whoever sends us there.
+//! Credentials are sent to the origin they are for, and to no other, whatever redirects there are.
 
 mod network;
 
@@ -7,13 +7,13 @@ use network::{Crawled, Server, crawl, header, page, redirect};
 
 const BASIC: &str = "Basic bWU6c2VjcmV0";
 
-/// The pages that a server was asked for, with the credentials that it saw.
+/// The requested pages of a server, with the credentials that it received.
 fn seen(server: &Server) -> Vec<(String, Option<String>)> {
     let path = |head: &str| head.split(' ').nth(1).unwrap_or_default().to_owned();
     server.heads().iter().map(|head| (path(head), header(head, "authorization").map(str::to_owned))).collect()
 }
 
-/// A site that sends us to another one, which sends us back.
+/// A site that redirects to another one, which redirects back.
 fn there_and_back() -> (Server, Server) {
     let other = Server::http(|head| redirect(&format!("{}back", home_of(head))));
     let away = other.url("/away");

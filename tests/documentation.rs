@@ -1,5 +1,5 @@
-//! A documentation set as nginx serves it, with every way to write a link that such sets use: each reachable page is
-//! fetched exactly once, and nothing else is. nginx's own access log is the witness.
+//! A documentation site served by nginx, with every way to write a link that such sites use: each reachable page is
+//! fetched exactly once, and nothing else is. Judged by nginx's own access log.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
@@ -18,7 +18,7 @@ use std::{
 use actix_crawler::{politeness::Politeness, prelude::*, scope::Scope};
 use crawls::{CONTACT, MS, links, run};
 
-/// A real nginx on a port of its own, which ends with the test.
+/// An nginx process on its own port, which ends with the test.
 struct Nginx {
     process: Child,
     port: u16,
@@ -72,7 +72,7 @@ impl Nginx {
         Self { process, port, folder }
     }
 
-    /// How often each line stands in the access log.
+    /// How often each line occurs in the access log.
     fn served(&self) -> BTreeMap<String, usize> {
         let mut served = BTreeMap::new();
         for line in fs::read_to_string(self.folder.path().join("access.log")).unwrap().lines() {
@@ -90,7 +90,7 @@ impl Drop for Nginx {
     }
 }
 
-/// A page: where it lies, and how its URL is written canonically.
+/// A page: its file, and its canonical URL.
 struct Page {
     file: String,
     path: String,
@@ -109,7 +109,7 @@ impl Page {
             4 => format!("a&b+{n}=c.html"),
             _ => format!("paren({n}),'!'.html"),
         };
-        // Not each name in each folder the same, or the folder would tell the name.
+        // The names differ between folders, so that a name does not identify its folder.
         let file = format!("{}/{name}", FOLDERS[(n / 6 + n) % FOLDERS.len()]);
         let path = format!("/{}", file.replace(' ', "%20").replace('é', "%C3%A9").replace('ü', "%C3%BC"));
         Self { file, path }
@@ -119,14 +119,14 @@ impl Page {
         self.path.rsplit_once('/').unwrap().0
     }
 
-    /// A link to `to`, as it stands on a page whose links are relative to `base`.
+    /// A link to `to` on a page whose links are relative to `base`.
     fn link_from(&self, base: &str, style: usize) -> String {
         let relative = || format!("{}{}", "../".repeat(base.matches('/').count()), &self.path[1..]);
         let link = match style % 9 {
             0 => self.path.clone(),
             1 => relative(),
             2 => format!("{}#section-{style}", relative()),
-            // As authors type it.
+            // As authors write it.
             3 => format!("/{}", self.file),
             4 => self.path.replacen("/docs", "/%64oc%73", 1).replace("%C3", "%c3"),
             5 => format!("//docs.test{}", self.path),
@@ -139,7 +139,7 @@ impl Page {
     }
 }
 
-/// Writes the tree, and returns what is to be served: each line of the log exactly once.
+/// Writes the site; returns the expected log lines, each to occur exactly once.
 fn write_site(root: &Path) -> BTreeMap<String, usize> {
     let write = |file: &str, text: &str| {
         let file = root.join(file);
@@ -150,13 +150,13 @@ fn write_site(root: &Path) -> BTreeMap<String, usize> {
     let anchor = |href: &str| format!("<p>See <a href=\"{href}\">the next</a>.</p>\n");
     let mut expected: Vec<String> = Vec::new();
     for (n, page) in pages.iter().enumerate() {
-        // Every eleventh page says that its links are relative to another place.
+        // Every eleventh page has a `<base>` elsewhere.
         let base = if n % 11 == 10 { "/docs/api/v1" } else { page.folder() };
         let mut html = format!("<!doctype html><title>Page {n}</title>");
         if n % 11 == 10 {
             html += "<base href=\"/docs/./api/v1/x.html\">";
         }
-        // Two children, so that all are reachable, and some others, so that all are reached by many ways.
+        // Two children make all pages reachable; the others give many paths to each.
         let to = [2 * n + 1, 2 * n + 2, n * 7 + 3, n / 2, n];
         for (style, to) in to.iter().enumerate() {
             let to = if style < 2 { *to } else { to % PAGES };
@@ -172,7 +172,7 @@ fn write_site(root: &Path) -> BTreeMap<String, usize> {
         if n == 5 {
             html += &anchor("/docs/missing.html");
             html += &anchor("/docs/notes.txt");
-            // Folders, without the slash that nginx adds by a redirect.
+            // Folders without the trailing slash, which nginx adds by a redirect.
             FOLDERS[1..].iter().for_each(|folder| html += &anchor(&format!("/{folder}")));
         }
         write(&format!("site/{}", page.file), &html);
@@ -188,7 +188,7 @@ fn write_site(root: &Path) -> BTreeMap<String, usize> {
     write("site/robots.txt", "user-agent: *\ndisallow: /docs/hidden/");
     expected.extend(["/docs/notes.txt", "/robots.txt"].map(|path| format!("200 docs.test {path}")));
     expected.push("404 docs.test /docs/missing.html".to_owned());
-    // What nothing leads to, or only what is no link, or what is out of bounds.
+    // Pages without a link, linked only from places that do not count, or outside the scope.
     for file in ["orphan", "commented", "scripted", "from-a-text", "hidden/page"] {
         write(&format!("site/docs/{file}.html"), &anchor(&pages[0].path));
     }

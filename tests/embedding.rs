@@ -1,4 +1,4 @@
-//! Embedding: a crawl runs the same within every runtime and without one, and does not end with its caller's.
+//! Embedding: a crawl runs the same within every runtime and without one, and outlives its caller's runtime.
 
 mod crawls;
 mod recorder;
@@ -38,7 +38,7 @@ fn a_crawl_runs_within_a_tokio_runtime_of_one_thread_or_of_many() {
     for builder in [tokio::runtime::Builder::new_current_thread, tokio::runtime::Builder::new_multi_thread] {
         let site = Recorder::start(pages);
         let runtime = builder().enable_all().build().unwrap();
-        // Spawned, so that the future has to be `Send`.
+        // Spawned, so that the future must be `Send`.
         let crawl = crawler(&site);
         assert_whole(&runtime.block_on(async { tokio::spawn(crawl.run()).await.unwrap() }), &site);
     }

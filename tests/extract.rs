@@ -1,4 +1,4 @@
-//! What a page says, as a spider asks for it: links, title, base, robots rules, text, selections.
+//! The content of a page as a spider reads it: links, title, base, robots rules, text, selections.
 
 use actix_crawler::{
     extract::{Document, LinkElement, LinkSet, Scanner, SelectorError, visible_text},
@@ -11,7 +11,7 @@ fn page(html: &str) -> Response {
     Response::html("https://e.org/docs/page.html?x=1", html.to_owned())
 }
 
-/// A page with these headers, as it comes from a server.
+/// A page with these headers, as from a server.
 fn answer(headers: &[(&'static str, &str)], body: &[u8]) -> Response {
     let request = Request::parse("https://e.org/docs/page.html?x=1").unwrap();
     let mut map = http::HeaderMap::new();

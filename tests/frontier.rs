@@ -1,4 +1,4 @@
-//! What waits: a scope that changes, depths in any order of answers, bounds, and parts that a user brings.
+//! What waits: a changed scope, depths in any order of responses, bounds, and a user's own parts.
 
 mod recorder;
 
@@ -53,7 +53,7 @@ fn a_changed_scope_holds_for_what_waits() {
     let first = crawl(Scope { max_pages: Some(2), ..Scope::default() });
     assert_eq!((first.pages(), first.stats.ledger.queued), (2, 3));
     let denied = || Scope { deny: vec!["/p[34]$".parse().unwrap()], ..Scope::default() };
-    // A third process with the same scope holds to it too, whatever the second has left.
+    // A third process with the same scope applies it too, whatever the second has left.
     crawl(Scope { max_pages: Some(2), ..denied() });
     let last = crawl(denied());
     assert_eq!(sorted_paths(&recorder), ["/", "/p1", "/p2"]);
@@ -61,8 +61,8 @@ fn a_changed_scope_holds_for_what_waits() {
     assert_eq!(last.stats.ledger.queued, 0);
 }
 
-/// The tree of the issue: `/`→slow→hub→leaf→below and `/`→quick→mid→hub. The leaf is three links from the seed and what is
-/// below it four.
+/// The tree of the issue: `/`→slow→hub→leaf→below and `/`→quick→mid→hub. The leaf is three links from the seed, and
+/// `below` four.
 fn answer_late(path: &str, time: usize, late: &str, fails: bool) -> Answer {
     let page = match path {
         "/" => Answer::page(["/slow", "/quick"]),

@@ -1,5 +1,5 @@
-//! Layers: a file uses only modules that stand above its own in `src/lib.rs`, only the transport names what lies under
-//! awc, and the docs name only tests that exist.
+//! Layers: a file uses only modules above its own in `src/lib.rs`, only the transport names the crates beneath awc, and
+//! the docs name only existing tests.
 
 use std::{
     collections::BTreeSet,
@@ -34,7 +34,7 @@ fn only_the_transport_names_what_lies_under_awc() {
         let text = code_of(&fs::read_to_string(file).unwrap());
         below.iter().any(|name| text.contains(name))
     };
-    // The demo's site is a server, and no part of the crawler.
+    // The demo's site is a server, not a part of the crawler.
     let elsewhere = |file: &PathBuf| !matches!(module_of(file).as_str(), "transport" | "cli");
     let wrong: Vec<_> = files(Path::new(SRC)).into_iter().filter(|file| elsewhere(file) && names_it(file)).collect();
     assert!(wrong.is_empty(), "{wrong:?}");

@@ -1,4 +1,4 @@
-//! Ledger: every URL that came to the door is accounted for, once, in the report and in the crawl log.
+//! Ledger: every discovered URL is accounted for, once, in the report and in the crawl log.
 
 mod crawls;
 mod recorder;
@@ -14,7 +14,7 @@ use actix_crawler::{
 use crawls::{Line, MS, crawl, crawl_with, links, run, run_logged};
 use recorder::{Answer, Recorder};
 
-/// How often each outcome, with its detail, ended a URL.
+/// How often each outcome, with its details, was the end of a URL.
 fn ends(log: &[Line]) -> BTreeMap<(String, String), usize> {
     let mut ends = BTreeMap::new();
     for line in log.iter().filter(|line| line.is_final) {
@@ -28,7 +28,7 @@ fn each_reason_to_drop_is_counted_once_for_each_url_however_often_it_is_linked()
     let long = format!("/docs/{}", "x".repeat(200));
     let site = Recorder::start(move |asked| match asked.path.as_str() {
         "/robots.txt" => Answer::ok("user-agent: *\ndisallow: /docs/private"),
-        // Each page says it all again.
+        // Every other page repeats all of it.
         path => Answer::page([
             "/docs/a",
             "/docs/b#part",
@@ -104,7 +104,7 @@ fn one_page_has_one_url_however_it_is_written() {
     });
     let report = run(crawl(&site).per_domain(4).seeds(["http://one.test", "http://one.test/", "http://one.test/#top"]));
     let expected = ["/", "/A", "/a", "/a/", "/a?x"].map(|path| format!("http://one.test{path}"));
-    // From `/a/` and `/A` on, `a` is another page.
+    // `/a/a` is reached from `/a/`, and is another page.
     let urls: Vec<String> = site.sorted_urls().into_iter().filter(|url| !url.ends_with("/a/a")).collect();
     assert_eq!(urls, expected, "{report}");
     assert_eq!(report.stats.ledger.discovered, site.count() as u64);
@@ -137,8 +137,8 @@ fn requests_that_differ_in_method_or_body_are_different() {
     assert_eq!(asked, expected.map(|(method, body)| (method.to_owned(), body.as_bytes().to_vec())));
 }
 
-/// A site on which everything happens that can, on 200 URLs: each has one last line in the log, and the log's sums are
-/// the ledger's.
+/// A site of 200 URLs on which everything happens that can: each URL has one last line in the log, and the log's sums
+/// equal the ledger's.
 #[test]
 fn the_crawl_log_has_one_last_line_for_each_url_and_says_what_the_ledger_says() {
     let site = Recorder::start(|asked| match (asked.path.as_str(), asked.time) {
@@ -195,7 +195,7 @@ fn the_crawl_log_has_one_last_line_for_each_url_and_says_what_the_ledger_says() 
     let dead = ledger.failed - 40 - 20 - 20 - 20;
     assert_eq!(dead, 20, "those whose connection dies: {ends:?}");
 
-    // Each try that was not the last has a line too: 20 + 20 that fail at first, 20 that die, one refusal.
+    // Each attempt but the last has a line too: 20 + 20 that fail at first, 20 lost connections, one refusal.
     let tries = log.iter().filter(|line| !line.is_final).count() as u64;
     assert_eq!(tries, report.stats.get("retry") + 1, "{report}");
     assert_eq!(report.stats.get("retry"), 60, "{report}");
@@ -229,7 +229,7 @@ impl actix::Handler<CrawlEnded> for Picky {
     }
 }
 
-/// A page that is first found too deep, and then by a shorter way, is fetched; it was dropped before it was queued.
+/// A page first found too deep, then by a shorter path, is fetched; it was dropped before it was queued.
 #[test]
 fn a_page_that_a_shorter_way_makes_up_for_is_no_longer_dropped() {
     let site = Recorder::start(|asked| match asked.path.as_str() {

@@ -7,7 +7,7 @@ use actix_crawler::{crawler::Settings, prelude::*, retry::Retry};
 use crawls::{MS, crawl, crawl_with, run};
 use recorder::{Answer, Recorder};
 
-/// Where most answers are errors and redirects, ten pages took 110 requests, and nothing could bound those.
+/// Regression: if most responses were errors and redirects, ten pages took 110 requests, without a bound.
 #[test]
 fn a_limit_of_requests_counts_redirects_errors_and_retries() {
     let site = Recorder::start(|asked| {
@@ -56,7 +56,7 @@ fn a_status_that_the_spider_accepts_is_a_page_and_is_not_tried_again() {
     }
 }
 
-/// The robots file that a page waits for leads on to another, whose permit is granted no more.
+/// The robots file that a page waits for redirects, and no permit is granted for the target.
 #[test]
 fn a_crawl_that_has_its_pages_ends_although_a_robots_file_is_on_its_way() {
     let site = Recorder::start(|asked| match (asked.host.as_str(), asked.path.as_str()) {

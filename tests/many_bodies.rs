@@ -1,4 +1,4 @@
-//! What many large bodies at once cost: a crawl in a process of its own, measured by the most memory that it ever had.
+//! The memory for many large bodies at once: the peak of a crawl in a separate process.
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
@@ -19,7 +19,7 @@ use network::{Server, settings};
 const BODIES: usize = 32;
 const LENGTH: usize = 9 << 20;
 
-/// The test that crawls and measures where it is told to.
+/// The test that crawls and measures in the child process.
 const MEASURER: &str = "thirty_two_hostile_bodies_at_once_stay_under_the_memory_that_is_promised";
 
 #[test]
@@ -36,7 +36,7 @@ fn thirty_two_hostile_bodies_at_once_stay_under_the_memory_that_is_promised() {
             write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n")?;
             (1..LENGTH / piece.len()).try_for_each(|_| stream.write_all(&piece))?;
             sent.fetch_add(1, Relaxed);
-            // None ends before all have come, or have come as far as they may.
+            // No body ends before all have come as far as they may.
             let began = Instant::now();
             while sent.load(Relaxed) < BODIES && began.elapsed() < Duration::from_secs(2) {
                 thread::sleep(Duration::from_millis(10));
@@ -65,7 +65,7 @@ fn thirty_two_hostile_bodies_at_once_stay_under_the_memory_that_is_promised() {
     }
 }
 
-/// What the test runs as a process of its own.
+/// The child's part of the test.
 fn measure(address: &str) {
     let sizes = Collect::new();
     let spider = |page: &Response| Ok(Parsed::new().item(page.body().len()));

@@ -1,5 +1,5 @@
-//! Pipelines that hold several items, whose output breaks, or that block: no page hangs, no row is lost, and the crawl
-//! ends when it should.
+//! Pipelines that hold several items, lose their output, or block: no page hangs, no row is lost, and the crawl ends
+//! when it should.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
@@ -26,7 +26,7 @@ use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Recorder};
 use tokio::sync::oneshot::{Sender, channel};
 
-/// Commits `size` items together, and notes how many each commit had.
+/// Commits `size` items together, and records the size of each commit.
 struct Batches {
     size: usize,
     held: Vec<(String, Sender<Result<(), PipelineError>>)>,
@@ -87,7 +87,7 @@ fn seeds(pages: usize) -> impl Iterator<Item = String> {
     (0..pages).map(|n| format!("http://d{}.test/{n}", n % 20))
 }
 
-/// Sixteen items were all that could wait, so that a batch of a hundred never filled and every page timed out.
+/// Regression: only sixteen items could wait, so a batch of a hundred never filled and every page timed out.
 #[test]
 fn a_batch_of_a_hundred_fills_where_as_many_pages_are_in_flight() {
     let site = Recorder::start(|_| Answer::ok(""));
@@ -114,7 +114,7 @@ fn a_batch_that_cannot_fill_is_committed_when_every_page_waits_for_it() {
     assert!(commits.lock().unwrap().iter().all(|rows| rows.len() <= 8));
 }
 
-/// Items that came all the time, each before the pause that calls for a flush, could hold the first until it timed out.
+/// Regression: items that kept coming before the flush pause could delay the first until it timed out.
 #[test]
 fn a_slow_crawl_commits_what_it_has_long_before_the_timeout() {
     let site = Recorder::start(|_| Answer::ok(""));
@@ -143,7 +143,7 @@ fn a_panic_over_a_batch_fails_the_page_of_the_bad_item_and_no_other() {
     assert_eq!(rows.len(), 89);
 }
 
-/// A pipeline whose output is gone after some items.
+/// A pipeline whose output breaks after some items.
 #[derive(Clone)]
 struct Breaks {
     after: u64,
@@ -186,7 +186,7 @@ fn an_output_that_is_gone_stops_the_crawl_and_costs_no_page() {
     let report = block_on(end_of(&handle));
     assert_eq!(report.ended, Ended::Failed, "{report}");
     assert_eq!(report.failure.as_deref(), Some("the database has left"), "{report}");
-    // Pages whose items were taken while the crawl ended are not done either, and are fetched again by the next run.
+    // Pages whose items were accepted while the crawl ended are not done either; the next run fetches them again.
     assert!(report.pages() <= 10 && report.failed() == 0, "the pages stay queued: {report}");
     assert!(begin.elapsed() < Duration::from_secs(10), "what is in flight is not waited for: {:?}", begin.elapsed());
     assert!(report.to_string().contains("the database has left"));
@@ -210,7 +210,7 @@ fn an_output_that_comes_back_has_every_page_when_the_crawl_is_resumed() {
     assert_eq!(paths.len(), 60);
 }
 
-/// `create` emptied the file of the runs before: 40 pages were done, and 30 lines were there.
+/// Regression: `create` emptied the file of earlier runs: 40 pages were done, and 30 lines were there.
 #[cfg(all(feature = "disk", feature = "csv"))]
 #[test]
 fn files_of_a_crawl_that_is_resumed_go_on() {
@@ -236,7 +236,7 @@ fn files_of_a_crawl_that_is_resumed_go_on() {
     }
 }
 
-/// Blocks over its first item, for ever.
+/// Blocks on its first item, for ever.
 struct Blocks;
 
 impl Actor for Blocks {
@@ -261,7 +261,7 @@ impl Handler<CrawlEnded> for Blocks {
     }
 }
 
-/// The end used to wait for the pipeline's whole timeout: 300 s.
+/// Regression: the end waited for the pipeline's whole time-out: 300 s.
 #[test]
 fn an_abort_does_not_wait_for_a_pipeline_that_blocks() {
     let site = Recorder::start(|_| Answer::ok(""));

@@ -1,4 +1,4 @@
-//! Politeness, judged by the arrival times that a server took from the kernel: never by the crawler's own counters.
+//! Politeness, judged by the kernel's arrival times at a server, never by the crawler's own counters.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
@@ -25,8 +25,8 @@ use actix_crawler::{
 use crawls::{CONTACT, Links, MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Arrivals, Asked, Recorder};
 
-/// Promise 2, with all that else asks a domain: each of 30 domains has a robots file, redirects, pages that fail at
-/// first, and connections that die unanswered. Promise 1: nothing arrived that no permit was counted for.
+/// Promise 2, with all kinds of requests: each of 30 domains has a robots file, redirects, pages that fail at first,
+/// and lost connections. Promise 1: nothing arrived that no permit was counted for.
 #[test]
 fn no_gap_is_short_over_many_domains_with_redirects_robots_and_retries() {
     const SPACING: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ fn no_gap_is_short_over_many_domains_with_redirects_robots_and_retries() {
         assert_eq!(counted.pages, 7, "{host}: {report}");
     }
     assert_eq!(report.failed(), 0, "{report}");
-    // The law allows it in 1.2 s; a machine that is busy with much else still makes it in a multiple.
+    // The law allows it in 1.2 s; a busy machine may need several times as long.
     assert!(site.arrivals().span() < 40 * SPACING, "{:?} for 12 requests a domain", site.arrivals().span());
 }
 
@@ -73,7 +73,7 @@ fn dedup<'a>(paths: &[&'a str]) -> Vec<&'a str> {
     paths
 }
 
-/// Promise 3. Scrapy, Nutch and StormCrawler forgot a domain with its queue: the next URL then went at once.
+/// Promise 3. Scrapy, Nutch and StormCrawler forgot a domain with its queue, and the next URL went out at once.
 #[test]
 fn a_domain_rests_even_when_its_queue_was_empty() {
     const SPACING: Duration = Duration::from_millis(150);
@@ -90,7 +90,7 @@ fn a_domain_rests_even_when_its_queue_was_empty() {
     }
 }
 
-/// As above, with URLs that come from outside at no time in particular, while others keep the crawl busy.
+/// The same with seeds added at random times while other domains keep the crawl busy.
 #[test]
 fn a_domain_that_was_quiet_is_as_polite_as_before_also_after_it_was_forgotten() {
     const SPACING: Duration = Duration::from_millis(80);
@@ -115,8 +115,8 @@ fn a_domain_that_was_quiet_is_as_polite_as_before_also_after_it_was_forgotten() 
     assert!(site.arrivals().smallest_gap() >= SPACING, "{:?}", site.arrivals().smallest_gap());
 }
 
-/// Foreign code holds up the parsing threads with every page, and the scheduler's own thread now and then: permits come
-/// late and in heaps, and none may be bunched with the next.
+/// Foreign code blocks the parsing threads with every page, and the scheduler's own thread now and then: permits are
+/// late and accumulate, and none may be bunched with the next.
 #[test]
 fn threads_that_are_blocked_for_200_ms_at_a_time_change_nothing() {
     const SPACING: Duration = Duration::from_millis(50);
@@ -144,7 +144,7 @@ fn threads_that_are_blocked_for_200_ms_at_a_time_change_nothing() {
     };
     let seeds = (0..5).map(|n| format!("http://d{n}.test/"));
     let crawler = crawl_with(spider, &site, Settings::default()).politeness(politeness).seeds(seeds);
-    // Otherwise one page at a time is parsed, and nothing ever comes in a heap.
+    // With one thread, one page at a time is parsed, and permits never accumulate.
     run(crawler.threads(4));
     for (host, asked) in site.by_host() {
         let gap = Arrivals::of(&asked).smallest_gap();
@@ -229,8 +229,8 @@ fn an_override_holds_for_its_domains_and_no_other() {
     assert!((2..=4).contains(&wide.unwrap()), "{wide:?}");
 }
 
-/// Promise 4. There are more slow, sleeping, refusing and dead domains than there are places, with the most queued, and
-/// the one that is fast goes on as if it were alone.
+/// Promise 4. There are more slow, sleeping, refusing and dead domains than slots, with the most requests queued, and
+/// the fast domain proceeds as if it were alone.
 #[test]
 fn slow_sleeping_refusing_and_dead_domains_hold_up_no_other() {
     const FAST: Duration = Duration::from_millis(25);
@@ -256,7 +256,7 @@ fn slow_sleeping_refusing_and_dead_domains_hold_up_no_other() {
     let others =
         ["refuses0.test", "refuses1.test", "busy.test", "dead0.test", "dead1.test", "hangs.test"].map(String::from);
     let held_up: Vec<String> = sleeping.chain(others).collect();
-    // Theirs come first, so that whoever serves in order serves them.
+    // Their URLs come first, which a first-come, first-served crawler would get stuck on.
     let seeds = held_up.iter().flat_map(|host| (0..20).map(move |n| format!("http://{host}/{n}")));
     let closed = closed_port();
     let crawler = crawl(&site)
@@ -289,7 +289,8 @@ fn closed_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Promise 6: who says nothing gets robots.txt, one request at a time, one second between two, and a name.
+/// Promise 6: without settings a crawl obeys robots.txt, sends one request at a time with one second between two, and
+/// has a name.
 #[test]
 fn the_shortest_program_is_the_politest() {
     let site = Recorder::start(|asked| match asked.path.as_str() {

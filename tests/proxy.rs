@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
 };
 
-/// A program that listens on a port, and is ended with the test.
+/// A program that listens on a port, and ends with the test.
 struct Program {
     child: Child,
     port: u16,
@@ -44,7 +44,7 @@ impl Program {
         program
     }
 
-    /// Programs do not tell when they listen.
+    /// Waits until it listens, which programs do not report.
     fn wait(&mut self, name: &str) {
         let listens = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
         let come = (0..1_000).any(|_| {
@@ -129,7 +129,7 @@ impl Sites {
         [self.http.url("/"), format!("https://{}/", self.https.address)]
     }
 
-    /// Crawls both sites, by way of the proxy.
+    /// Crawls both sites through the proxy.
     fn by(&self, proxy: String) -> Crawled {
         let urls = self.urls();
         let mut crawled = Crawled::of(crawl(&[&urls[0], &urls[1]]).ca_file(self.ca_file()).proxy(proxy));
@@ -186,7 +186,7 @@ fn a_tunnel_goes_through_an_encrypted_way_to_a_proxy() {
             heads.lock().unwrap().push(String::from_utf8_lossy(&head[..read]).into_owned());
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
             let mut site = tokio::net::TcpStream::connect(target).await.unwrap();
-            // Whoever hangs up first ends it.
+            // The first to close ends it.
             let _ = tokio::io::copy_bidirectional(&mut stream, &mut site).await;
         });
     });

@@ -18,7 +18,7 @@ use recorder::{Answer, Asked, Recorder};
 const S: Duration = Duration::from_secs(1);
 const CONTACT: &str = "ratetest/1.0 (+https://example.org/bot)";
 
-/// These tests measure time: one at a time.
+/// These tests measure time, so they run one at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -28,13 +28,13 @@ fn client(rate: Rate) -> ThrottledClient {
     ThrottledClient::builder(CONTACT).rate(rate).allow_private().conducts(&Conducts::new()).build().unwrap()
 }
 
-/// The API of the question: each answer takes 0.5 to 1 s.
+/// The API of the original question: each response takes 0.5 to 1 s.
 fn slow_api() -> Recorder {
     Recorder::start(|asked: &Asked| Answer::ok("{}").after(Duration::from_millis(500 + asked.index as u64 * 271 % 500)))
 }
 
-/// Runs what is measured, alone. The law has to hold in every run; the speed in one of three, since other work on the
-/// machine can take a run's time away, and cannot give it any.
+/// Runs a measurement alone. The law must hold in every run, the speed in one of three, since other work on the machine
+/// can slow a run down.
 fn judge(least: f64, run: impl Fn() -> f64) {
     let _alone = alone();
     let mut reached = Vec::new();
@@ -52,7 +52,7 @@ fn block_on<F: IntoFuture>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future.into_future())
 }
 
-/// What the law says of 600 requests at 50 a second; returns their rate.
+/// Checks the law for 600 requests at 50 a second; returns their rate.
 fn at_most_fifty_a_second(api: &Recorder) -> f64 {
     let arrivals = api.arrivals();
     let (rate, fullest, gap) = (arrivals.rate(), arrivals.fullest(S), arrivals.smallest_gap());
@@ -103,7 +103,7 @@ fn four_threads_with_runtimes_of_their_own_share_one_limit() {
     });
 }
 
-/// Each arbiter of the caller is blocked for 200 ms out of every 250, by what reads the responses.
+/// Each arbiter of the caller is blocked for 200 ms in every 250, by the code that reads responses.
 #[test]
 fn arbiters_that_are_blocked_for_200_ms_at_a_time_change_nothing() {
     judge(0.99 * 50.0, || {
@@ -143,8 +143,8 @@ fn a_thousand_a_second_reaches_98_percent_and_never_1001_in_any_second() {
     });
 }
 
-/// nginx as its manual shows it, with room for one request that is a millisecond early. It is started here, on a free
-/// port with files of its own, and ended by its process id.
+/// nginx configured as in its manual, with room for one request that is a millisecond early. It is started here, on a
+/// free port with its own files, and ended by its process id.
 #[test]
 fn nginx_with_a_limit_of_fifty_refuses_nothing() {
     judge(0.98 * 50.0, || {
@@ -158,7 +158,7 @@ fn nginx_with_a_limit_of_fifty_refuses_nothing() {
         let refusals = responses.into_iter().map(Result::unwrap).filter(refused).count();
         let rate = 399.0 / took;
         println!("nginx: {rate:.2}/s, {refusals} refused");
-        // It counts when it reads: one that was held up reads two requests at once. That run is as good as too slow.
+        // nginx counts when it reads, and reads two requests at once after a delay. Such a run counts as too slow.
         if refusals == 0 { rate } else { 0.0 }
     });
 }
@@ -172,7 +172,7 @@ struct Nginx {
 impl Nginx {
     fn start() -> Self {
         let files = tempfile::tempdir().unwrap();
-        // Freed again for nginx, which cannot be asked which port it got.
+        // Freed again for nginx, which cannot report its port.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let root = files.path().display();
         let config = format!(

@@ -1,4 +1,4 @@
-//! Recrawl: what a crawl with a state fetches again when it is run again.
+//! Recrawl: what a second run of a crawl with a state fetches again.
 
 #![cfg(feature = "disk")]
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
@@ -19,7 +19,7 @@ use recorder::{Answer, Recorder};
 
 const HOME: &str = "http://one.test/";
 
-/// Five pages, of which two are seeds, and all link to all. One seed is named by its old URL.
+/// Five pages that all link to all; two are seeds. One seed has an old URL.
 fn site() -> Recorder {
     Recorder::start(|asked| match asked.path.as_str() {
         "/old" => Answer::redirect("/moved"),
@@ -28,11 +28,11 @@ fn site() -> Recorder {
 }
 
 fn crawl_of(site: &Recorder, state: &Path) -> Crawler<Links> {
-    // One of them twice, which is once.
+    // One of them is given twice, which counts once.
     crawl(site).seeds([HOME, "http://one.test/old", HOME]).state(state)
 }
 
-/// Crawls, and returns what the site was asked for then.
+/// Crawls, and returns the requests of this crawl.
 fn asked(site: &Recorder, crawler: Crawler<Links>, sum: &mut u64) -> Vec<String> {
     let before = site.count();
     let report = run(crawler);
@@ -55,11 +55,11 @@ fn a_crawl_that_is_run_again_fetches_nothing_its_seeds_or_all_as_it_is_told() {
     let end = Instant::now();
     assert_eq!(asked(&site, again(), &mut sum), [""; 0]);
     assert_eq!(asked(&site, again().revisit_after(Duration::from_secs(3_600)), &mut sum), [""; 0]);
-    // Longer than a crawl takes; as times are whole seconds, a page may count as seen until two later.
+    // Longer than a crawl takes; times are whole seconds, so a page may count as seen for two more.
     let age = Duration::from_secs(3);
     thread::sleep((age + Duration::from_secs(2)).saturating_sub(end.elapsed()));
     assert_eq!(asked(&site, again().seeds_again(), &mut sum), SEEDS);
-    // The seeds were fetched just now: what is old is found only if they are fetched again.
+    // The seeds were just fetched: the old pages are found only if the seeds are fetched again.
     assert_eq!(asked(&site, again().revisit_after(age), &mut sum), [""; 0]);
     assert_eq!(asked(&site, again().revisit_after(age).seeds_again(), &mut sum), ALL);
     assert_eq!(asked(&site, again().revisit_after(age).seeds_again(), &mut sum), SEEDS);
@@ -69,7 +69,7 @@ fn a_crawl_that_is_run_again_fetches_nothing_its_seeds_or_all_as_it_is_told() {
 fn a_crawl_in_memory_visits_a_page_again_when_it_is_found_long_after() {
     let visited = AtomicBool::new(false);
     let site = Recorder::start(move |asked| match asked.path.as_str() {
-        // The second time it leads nowhere, or this would never end.
+        // The second time it has no links, or this would never end.
         "/" if visited.swap(true, Ordering::SeqCst) => Answer::page([""; 0]),
         "/" => Answer::page(["/1"]),
         // For four seconds a page comes every half second, each of which links home.

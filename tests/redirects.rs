@@ -1,4 +1,4 @@
-//! Redirects: each hop is a request of its own, with a permit, an account and a judgement of its own.
+//! Redirects: each hop is a request of its own, with its own permit, ledger entry and scope check.
 
 mod crawls;
 mod recorder;
@@ -14,7 +14,7 @@ use actix_crawler::{
 use crawls::{CONTACT, MS, crawl, run, run_logged};
 use recorder::{Answer, Arrivals, Asked, Recorder};
 
-/// `/n` leads to `/n+1`; `/end` is a page.
+/// `/n` redirects to `/n+1`; `/end` is a page.
 fn chain(asked: &Asked) -> Answer {
     match asked.path[1..].parse::<u32>() {
         Ok(n) => Answer::redirect(format!("/{}", n + 1)),
@@ -110,7 +110,8 @@ fn a_target_is_judged_like_any_link() {
     assert_eq!((ledger.discovered, ledger.done, ledger.dropped), (8, 6, 2), "{report}");
 }
 
-/// Whoever asks for the old name means the site that answers there; a link that leads elsewhere means nothing.
+/// A redirect of a seed extends the scope, since the seed stands for the site that answers there; a redirect of a link
+/// does not.
 #[test]
 fn a_seed_that_redirects_to_another_host_takes_that_host_into_the_scope() {
     let site = Recorder::start(|asked| match asked.url().as_str() {
@@ -129,7 +130,7 @@ fn a_seed_that_redirects_to_another_host_takes_that_host_into_the_scope() {
 #[test]
 fn a_hop_costs_no_depth_and_no_page() {
     let site = Recorder::start(|asked| match asked.path[1..].split_once('/') {
-        // Each page is reached by two hops.
+        // Two redirects lead to each page.
         Some((n, "first")) => Answer::redirect(format!("/{n}/second")),
         Some((n, "second")) => Answer::redirect(format!("/{n}/page")),
         Some((n, "page")) => {
@@ -171,7 +172,7 @@ fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
     assert_eq!(states.take(), [7]);
 }
 
-/// A page that two redirects lead to, while it is on its way itself, is fetched once.
+/// A page that is the target of two redirects, and linked itself, is fetched once.
 #[test]
 fn many_ways_to_one_page_are_one_page() {
     let site = Recorder::start(|asked| match asked.path.as_str() {

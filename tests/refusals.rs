@@ -1,4 +1,4 @@
-//! Refusals: 429, 503 and hosts that are not there concern a whole domain, no URL of it, and no other domain.
+//! Refusals: 429, 503 and unreachable hosts affect a whole domain, not one URL, and no other domain.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
@@ -16,7 +16,7 @@ use recorder::{Answer, Arrivals, Recorder};
 
 const S: Duration = Duration::from_secs(1);
 
-/// A crawl in which a page whose own budget of retries were touched would fail.
+/// A crawl without retries: a page fails if a refusal counts as an attempt.
 fn tried_once(site: &Recorder) -> actix_crawler::Crawler<Links> {
     let retry = Retry { attempts: 1, ..Retry::default() };
     crawl_with(links as Links, site, Settings { retry, ..Settings::default() })
@@ -24,7 +24,7 @@ fn tried_once(site: &Recorder) -> actix_crawler::Crawler<Links> {
 
 #[test]
 fn a_refusal_cools_its_whole_domain_for_as_long_as_it_says_and_no_other() {
-    // When each host may be asked again.
+    // When each host may be requested again.
     let leave = Mutex::new(HashMap::<String, Instant>::new());
     let early = Arc::new(Mutex::new(Vec::new()));
     let noted = early.clone();
@@ -43,7 +43,7 @@ fn a_refusal_cools_its_whole_domain_for_as_long_as_it_says_and_no_other() {
         let (says, wait) = match asked.host.as_str() {
             "seconds.test" => ("1".to_owned(), S),
             _ => {
-                // Dates have no parts of seconds.
+                // HTTP dates have no fractions of seconds.
                 let date = httpdate::fmt_http_date(wall + 2 * S);
                 let wait = httpdate::parse_http_date(&date).unwrap().duration_since(wall).unwrap();
                 (date, wait)
@@ -79,7 +79,7 @@ fn a_refusal_cools_its_whole_domain_for_as_long_as_it_says_and_no_other() {
     assert_eq!(fell_asleep, 0, "{:?}", other.span());
 }
 
-/// Eight refusals in a row give a domain up, so twelve that were in flight together would have.
+/// Eight refusals in a row give a domain up; twelve that were in flight together must count once.
 #[test]
 fn a_burst_in_flight_counts_once() {
     let site = Recorder::start(|asked| match asked.index {
@@ -130,19 +130,19 @@ fn a_domain_that_only_refuses_or_is_not_there_is_given_up_and_everything_adds_up
     }
 }
 
-/// `Retry-After: 0` asks for no wait: still a refusal, and no failure of the page.
+/// `Retry-After: 0` asks for no wait, but is still a refusal, and no failure of the page.
 #[test]
 fn a_refusal_that_asks_for_no_wait_is_tried_again() {
     let site = Recorder::start(|asked| match asked.time {
         1 => Answer::status(429).header("retry-after", 0),
         _ => Answer::ok(""),
     });
-    // Twelve refusals, each forgiven by the answer after it.
+    // Twelve refusals, each reset by the next response.
     let report = run(tried_once(&site).spacing(10 * MS).seeds((0..12).map(|n| format!("http://zero.test/{n}"))));
     assert_eq!((report.pages(), report.failed(), site.count()), (12, 0, 24), "{report}");
 }
 
-/// A date that has passed is no wait that was asked for: the own back-off holds, and grows. Such a domain was asked once
+/// Regression: a date in the past is no wait, so our own back-off applies, and grows. Such a domain was requested once
 /// a second for ever.
 #[test]
 fn a_retry_after_of_1970_waits_as_long_as_none() {
@@ -156,7 +156,7 @@ fn a_retry_after_of_1970_waits_as_long_as_none() {
     assert!(at[1] - at[0] >= 5 * S && at[2] - at[1] >= 10 * S, "{:?}, {:?}", at[1] - at[0], at[2] - at[1]);
 }
 
-/// RFC 9110 §10.2.3; the others are what they were: final, or a failure of the page.
+/// RFC 9110 §10.2.3; other statuses stay final, or failures of the page.
 #[test]
 fn a_wait_that_any_status_asks_for_is_waited_for() {
     let site = Recorder::start(|asked| match (asked.host.as_str(), asked.time) {
@@ -169,7 +169,7 @@ fn a_wait_that_any_status_asks_for_is_waited_for() {
     let hosts = ["forbids.test", "overloaded.test", "used-up.test", "never.test"];
     let seeds = hosts.iter().flat_map(|host| (0..3).map(move |n| format!("http://{host}/{n}")));
     let (report, log) = run_logged(tried_once(&site).spacing(10 * MS).seeds(seeds));
-    // Each page of the first three was refused once, and no budget of retries was touched.
+    // Each page of the first three was refused once, without using up a retry.
     assert_eq!((report.pages(), report.failed()), (9, 3), "{report}");
     assert_eq!(report.stats.get("outcome/refused"), 9, "{report}");
     let by_host = site.by_host();

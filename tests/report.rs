@@ -1,4 +1,4 @@
-//! The report as data: its keys and values stay, since programs read them.
+//! The report as data: programs read it, so its keys and values must not change.
 
 mod crawls;
 mod recorder;
@@ -8,7 +8,7 @@ use crawls::{Links, MS, crawl_with, links, run};
 use recorder::{Answer, Recorder};
 use serde_json::{Value, json};
 
-/// Times differ from run to run: what is left is that they are there.
+/// Times differ between runs: only their presence is checked.
 fn without_times(value: &mut Value) {
     match value {
         Value::Object(fields) => {

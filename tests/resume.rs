@@ -1,4 +1,4 @@
-//! A crawl that keeps its state is killed again and again and loses nothing; its servers see no more than they should.
+//! A crawl with a state that is killed repeatedly loses nothing, and its servers see no excess of requests.
 
 #![cfg(feature = "disk")]
 
@@ -25,7 +25,7 @@ use actix_crawler::{
 use recorder::{Answer, Asked, Recorder};
 use tokio::sync::oneshot;
 
-/// A site over many addresses, each a domain of its own, which note when they were asked for what.
+/// A site on many addresses, each a domain of its own, which records its requests.
 struct Site {
     recorders: Vec<Recorder>,
 }
@@ -52,7 +52,7 @@ impl Site {
         self.recorders.iter().flat_map(of).collect()
     }
 
-    /// How often each page was asked for.
+    /// How often each page was requested.
     fn times(&self) -> BTreeMap<String, usize> {
         let mut times = BTreeMap::new();
         for recorder in &self.recorders {
@@ -67,7 +67,7 @@ impl Site {
         self.recorders.iter().map(|recorder| recorder.asked().len()).sum()
     }
 
-    /// The least time between two requests to one domain, whichever process made them.
+    /// The least time between two requests to one domain, over all processes.
     fn smallest_gap(&self) -> Duration {
         self.recorders.iter().map(|recorder| recorder.arrivals().smallest_gap()).min().unwrap()
     }
@@ -77,7 +77,7 @@ fn address(domain: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 7, domain + 1)
 }
 
-/// Each page links to two others of its domain; the first of each domain links to those of two other domains too.
+/// Each page links to two others of its domain; the first of each domain also links to those of two other domains.
 fn answer(asked: &Asked, domain: u8, domains: u8, port: u16) -> Answer {
     let Some(page) = asked.path.trim_start_matches('/').parse::<u32>().ok().filter(|page| *page < PAGES) else {
         return Answer::status(404);
@@ -86,7 +86,7 @@ fn answer(asked: &Asked, domain: u8, domains: u8, port: u16) -> Answer {
     let others = [2 * domain + 1, 2 * domain + 2].into_iter().filter(|other| page == 0 && *other < domains);
     let links = here.chain(others.map(|other| format!("http://{}:{port}/0", address(other))));
     let body: String = links.map(|link| format!("<a href=\"{link}\">a link</a>")).collect();
-    // So long that most kills hit pages in flight.
+    // Long enough that most kills hit pages in flight.
     Answer::ok(body).header("content-type", "text/html").after(Duration::from_millis(fastrand::u64(0..100)))
 }
 
@@ -100,7 +100,7 @@ fn parse(page: &Response) -> Result<Parsed<Page>> {
     Ok(Parsed::new().item(Page { url: page.url().to_string() }).follow(links))
 }
 
-/// A table whose rows are committed `size` at a time: rows that are not committed die with the process.
+/// A table whose rows are committed `size` at a time: uncommitted rows are lost with the process.
 struct Table {
     size: usize,
     rows: std::fs::File,
@@ -110,7 +110,7 @@ struct Table {
 impl Table {
     fn commit(&mut self) {
         let (rows, waiting): (Vec<_>, Vec<_>) = self.held.drain(..).unzip();
-        // A commit takes its time, in which a kill may come: before the rows are there, and before they are acknowledged.
+        // A kill may come during the commit, and between the commit and the acknowledgement.
         thread::sleep(Duration::from_millis(10));
         self.rows.write_all(rows.concat().as_bytes()).unwrap();
         thread::sleep(Duration::from_millis(10));
@@ -151,10 +151,10 @@ impl Handler<CrawlEnded> for Table {
     }
 }
 
-/// The test that crawls where it is told to.
+/// The test that crawls in the child process.
 const CRAWLER: &str = "a_second_process_is_told_who_holds_the_state";
 
-/// What the tests run as a process of its own, to be killed.
+/// The child's part of the tests, to be killed.
 fn child(seed: String) {
     let dir = PathBuf::from(std::env::var("RESUME_DIR").unwrap());
     let spacing = std::env::var("RESUME_SPACING").unwrap().parse().unwrap();
@@ -198,7 +198,7 @@ fn spawn(site: &Site, dir: &Path, spacing: Duration) -> Child {
     spawn_command(site, dir, spacing).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// As [`spawn`], in a world where no file can grow beyond 60 KiB: to the store, a disk that is full.
+/// Like [`spawn`], but no file can grow beyond 60 KiB, which the store sees as a full disk.
 fn spawn_without_room(site: &Site, dir: &Path, spacing: Duration) -> Child {
     let unlimited = spawn_command(site, dir, spacing);
     let mut limited = Command::new("sh");
@@ -249,15 +249,15 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     let times = site.times();
     let again: usize = times.values().map(|times| times - 1).sum();
     assert!(times.values().all(|times| *times <= 1 + kills), "{times:?}");
-    // A kill costs what was in flight, one page a domain, and what the store's thread had not taken up yet.
+    // A kill costs the pages in flight, one a domain, and what the store's thread had not received yet.
     assert!(again <= kills * site.recorders.len() / 2, "{again} pages were fetched again after {kills} kills");
     let gap = site.smallest_gap();
     assert!(gap >= spacing, "{gap:?} between two requests to one domain");
     println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
 }
 
-/// A pipeline that commits a hundred rows together had to acknowledge before its commit, since sixteen were all that
-/// could wait: killed twice, 605 of 730 rows were there.
+/// Regression: a pipeline that commits a hundred rows together had to acknowledge before its commit, since only sixteen
+/// items could wait: after two kills, 605 of 730 rows were there.
 #[test]
 fn a_pipeline_that_commits_a_hundred_rows_at_a_time_loses_none_over_kills() {
     let spacing = Duration::from_millis(20);
@@ -349,7 +349,7 @@ fn a_domain_that_asked_to_be_left_alone_is_left_alone_across_a_kill() {
         assert!(first.try_wait().unwrap().is_none());
         thread::yield_now();
     }
-    // The answer has to get there and be stored; both take some 30 ms.
+    // The response has to be sent and stored; both take about 30 ms.
     thread::sleep(wait / 4);
     first.kill().unwrap();
     first.wait().unwrap();
@@ -380,8 +380,8 @@ fn a_second_process_is_told_who_holds_the_state() {
     first.wait().unwrap();
 }
 
-/// With a limit of two, one new seed a run gave six pages in six runs: a domain whose state was gone when the page was
-/// committed was not stored.
+/// Regression: with a limit of two, one new seed a run gave six pages in six runs: a domain without a state at the time
+/// of the commit was not stored.
 #[test]
 fn the_pages_of_a_domain_are_counted_over_all_runs() {
     let site =

@@ -1,4 +1,4 @@
-//! Robots files as servers see them: what is asked for, in which order, and how far apart.
+//! Robots files as servers see them: which are requested, in which order, and with what gaps.
 
 mod crawls;
 mod recorder;
@@ -33,7 +33,7 @@ fn the_robots_file_comes_first_and_once_and_what_it_disallows_is_never_asked_for
     assert_eq!(report.stats.get("drop/robots/disallowed"), 2);
 }
 
-/// The pages that wait for a robots file could be seen in the log, and not for what.
+/// Regression: the log showed that pages waited for a robots file, but not why.
 #[test]
 fn the_crawl_log_tells_what_came_of_each_robots_file() {
     let there = Recorder::start(|asked| match asked.path.as_str() {
@@ -62,7 +62,7 @@ fn the_crawl_log_tells_what_came_of_each_robots_file() {
     assert_eq!((ends, report.stats.ledger.discovered), (4, 4), "what is final is the ledger");
 }
 
-/// A file that cannot be had is logged with the reason, as often as it was asked for.
+/// Each failed request for a robots file is logged with its reason.
 #[test]
 fn the_crawl_log_tells_why_a_robots_file_could_not_be_had() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -102,8 +102,8 @@ fn two_origins_that_are_led_to_one_robots_file_obey_it_and_ask_once() {
     assert!((1..=2).contains(&shared.count()), "twice only if the second came after the first was answered");
 }
 
-/// A domain that has nothing queued is forgotten once its throttle is as fresh; its robots file is remembered for a
-/// day. The pages that came later used to go at the crawl's own pace.
+/// Regression: a domain with nothing queued is forgotten once its throttle is fresh, but its robots file is valid for a
+/// day. Later pages went out at the crawl's own pace.
 #[test]
 fn a_crawl_delay_holds_also_after_the_domain_was_forgotten() {
     const DELAY: Duration = Duration::from_millis(400);
@@ -115,7 +115,7 @@ fn a_crawl_delay_holds_also_after_the_domain_was_forgotten() {
         let handle = crawler().spacing(10 * MS).stay_open().start().unwrap();
         handle.seed(&site.url("/1")).await.unwrap();
         until("the page is fetched", async || site.count() == 2).await;
-        // Which is when it is not counted any more.
+        // A forgotten domain is no longer counted.
         until("the domain is forgotten", async || handle.progress().await.unwrap().domains_active == 0).await;
         for path in ["/2", "/3", "/4"] {
             handle.seed(&site.url(path)).await.unwrap();
@@ -127,14 +127,15 @@ fn a_crawl_delay_holds_also_after_the_domain_was_forgotten() {
     assert!(site.arrivals().smallest_gap() >= DELAY, "{:?}", site.arrivals().smallest_gap());
 }
 
-/// `a` asks for a delay and `b` has no file. After a quiet moment `b` was asked at the crawl's own pace.
+/// Regression: `a` asks for a delay and `b` has no file; after a quiet moment `b` was requested at the crawl's own
+/// pace.
 #[test]
 fn a_crawl_delay_of_one_origin_holds_for_its_whole_domain_also_after_a_quiet_moment() {
     const DELAY: Duration = Duration::from_millis(700);
     let site = Recorder::start(|asked| match (asked.host.as_str(), asked.path.as_str()) {
         ("a.x.test", "/robots.txt") => Answer::ok("user-agent: *\ncrawl-delay: 0.7"),
         (_, "/robots.txt") => Answer::status(404),
-        // Longer than the delay: the domain's throttle is fresh as soon as this is here.
+        // Longer than the delay, so that the domain's throttle is fresh when the response has come.
         _ => Answer::ok("").after(900 * MS),
     });
     block_on(async {
@@ -170,7 +171,7 @@ fn a_crawl_delay_above_the_cap_is_held_to_it_and_reported_by_its_domain() {
 #[test]
 fn a_robots_file_that_is_refused_cools_the_domain_for_as_long_as_it_says() {
     let site = Recorder::start(|asked| match asked.index {
-        // Longer than a robots file that cannot be had is waited for in any case.
+        // Longer than the first wait for an unreachable robots file.
         0 => Answer::status(503).header("retry-after", 6),
         _ => Answer::ok(""),
     });
@@ -193,12 +194,12 @@ fn of_a_robots_file_that_does_not_end_what_counts_is_obeyed() {
     assert_eq!(report.stats.get("drop/robots/disallowed"), 1);
 }
 
-/// Files that together outgrew the cache were each evicted before their page's turn and asked for again, without end:
-/// not one page came.
+/// Regression: files that together exceeded the cache were each evicted before their page's turn and requested again,
+/// without end, and no page came.
 #[test]
 fn every_page_comes_also_where_the_robots_files_outgrow_the_memory_for_them() {
     const DOMAINS: usize = 800;
-    // 45 KB that cannot be packed to much less than 30 KB: more than 24 MiB of them.
+    // 45 KB that pack to about 30 KB: more than 24 MiB in total.
     let file = |host: &str| {
         let mut state = host.bytes().fold(7_u64, |sum, byte| sum * 31 + u64::from(byte));
         let mut word = || {
@@ -216,12 +217,12 @@ fn every_page_comes_also_where_the_robots_files_outgrow_the_memory_for_them() {
     let report = run(crawler().resolve(site.rule()).spacing(100 * MS).seeds(seeds));
     assert_eq!((report.pages(), report.stats.get("drop/robots/disallowed")), (DOMAINS as u64, DOMAINS as u64));
     let asked = site.paths().iter().filter(|path| *path == "/robots.txt").count();
-    // The second page of a domain may be looked at when its file had to go.
+    // The second page of a domain may come when its file was evicted.
     assert!((DOMAINS..DOMAINS + DOMAINS / 4).contains(&asked), "{asked} requests for {DOMAINS} robots files");
     assert!(site.paths().iter().all(|path| path != "/no"));
 }
 
-/// The pages that waited for it stayed on loan, and the crawl waited for them for ever.
+/// Regression: the pages that waited for it stayed on lease, and the crawl never ended.
 #[test]
 fn a_crawl_that_has_had_its_pages_ends_although_a_robots_file_leads_on() {
     let site = Recorder::start(|asked| match (asked.host.as_str(), asked.path.as_str()) {

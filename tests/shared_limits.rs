@@ -1,4 +1,4 @@
-//! Crawls and clients of one process at one domain, judged by the arrival times that its server took from the kernel.
+//! Crawls and clients of one process at one domain, judged by the kernel's arrival times at its server.
 
 #![allow(clippy::disallowed_methods, reason = "time is measured here")]
 
@@ -23,7 +23,7 @@ fn client(rate: Rate, conducts: &Conducts) -> ClientBuilder {
     ThrottledClient::builder(CONTACT).rate(rate).allow_private().conducts(conducts)
 }
 
-/// Makes so many requests below `/name/` as fast as is allowed.
+/// Makes requests below `/name/` as fast as allowed.
 fn poll(client: &ThrottledClient, site: &Recorder, name: &str, requests: u32) {
     block_on(async {
         let requests = (0..requests).map(|n| client.get(site.url(&format!("/{name}/{n}"))).send());
@@ -31,7 +31,8 @@ fn poll(client: &ThrottledClient, site: &Recorder, name: &str, requests: u32) {
     });
 }
 
-/// What was asked while all of them had work: from the first request of the last of them to the last of the first.
+/// The requests made while all of them had work: from the first request of the last to start, to the last request of
+/// the first to end.
 fn together<'a>(asked: &'a [Asked], names: &[&str]) -> (&'a [Asked], Vec<usize>) {
     let is_of = |asked: &Asked, name: &str| asked.path.starts_with(&format!("/{name}/"));
     let from = names.iter().map(|name| asked.iter().position(|asked| is_of(asked, name)).unwrap()).max().unwrap();
@@ -49,8 +50,8 @@ fn assert_fair(counts: &[usize]) {
     }
 }
 
-/// One crawl leaves a spacing, the other has a rate, the client another and looks far ahead: all limits hold together,
-/// and nobody starves.
+/// One crawl has a spacing, the other a rate, and the client another rate with a far horizon: all limits hold together,
+/// and none starves.
 #[test]
 fn two_crawls_and_a_client_keep_their_limits_together_and_each_has_its_share() {
     const SPACING: Duration = Duration::from_millis(40);
@@ -139,7 +140,7 @@ fn a_refusal_that_one_hears_holds_for_all() {
     let (one, other) = (client(Rate::UNLIMITED, &conducts), client(Rate::UNLIMITED, &conducts));
     let (one, other) = (one.build().unwrap(), other.build().unwrap());
     block_on(async {
-        // It may not be repeated, so its caller has the answer while the domain cools.
+        // A POST is not repeated, so its caller gets the response while the domain cools.
         assert_eq!(one.post(site.url("/")).send().await.unwrap().status(), 429);
         assert_eq!(other.get(site.url("/")).send().await.unwrap().status(), 200);
     });
@@ -147,7 +148,7 @@ fn a_refusal_that_one_hears_holds_for_all() {
     assert!(at[1] - at[0] >= 2 * S, "{:?}", at[1] - at[0]);
 }
 
-/// A client that is gone takes its limit with it; what it asked last still counts.
+/// The limits of a dropped client no longer apply, but its last start still counts.
 #[test]
 fn a_tenant_that_ends_takes_its_limits_with_it() {
     let site = Recorder::start(|_| Answer::ok(""));

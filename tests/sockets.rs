@@ -1,4 +1,4 @@
-//! Sockets: however many domains a crawl has, its open sockets stay bounded, and so does what it keeps of closed ones.
+//! Sockets: their number stays bounded with any number of domains, and so does the memory for closed ones.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -25,7 +25,7 @@ use tokio::{
     net::TcpListener,
 };
 
-/// What the process has open beside sockets to servers: standard streams, epoll and event handles of each thread.
+/// Open files that are not sockets to servers: standard streams, epoll and event handles of each thread.
 const BESIDE: usize = 40;
 
 #[test]
@@ -51,7 +51,7 @@ struct Seen {
     max_files: usize,
 }
 
-/// The files of a process are counted together, so one crawl at a time.
+/// The files of the whole process are counted, so one crawl runs at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn crawl(names: usize, concurrency: u32, max_connections: usize) -> (Arc<Report>, Seen) {
@@ -94,13 +94,13 @@ fn crawl(names: usize, concurrency: u32, max_connections: usize) -> (Arc<Report>
     (report, watching.join().unwrap())
 }
 
-/// Set for the process that serves in place of testing.
+/// Set for the child process that serves.
 const SERVE: &str = "SOCKETS_SERVE";
 
-/// The test that serves where it is told to.
+/// The test that serves in the child process.
 const SERVER: &str = "more_requests_than_sockets_wait_for_their_turn";
 
-/// A server in a process of its own, so that its sockets are not among those that are counted.
+/// A server in a separate process, so that its sockets are not counted.
 struct Server {
     process: Child,
     port: u16,

@@ -1,4 +1,4 @@
-//! SSRF: a crawler inside a service never connects to a private address, whatever way a URL leads there.
+//! SSRF: a crawler inside a service never connects to a private address, however a URL leads there.
 
 use std::{
     io::{Read, Write},
@@ -18,7 +18,7 @@ use actix_crawler::{
     transport::{TransportSettings, address::AddressGuard},
 };
 
-/// A listener that counts who comes.
+/// A listener that counts connections.
 struct Door {
     at: SocketAddr,
     visitors: Arc<AtomicUsize>,
@@ -26,7 +26,7 @@ struct Door {
 }
 
 impl Door {
-    /// Opens on a free port for port 0; `None` where the address or the port is not to be had.
+    /// Listens on `port`, or on a free one for 0; `None` if the address or port is not available.
     fn open(ip: impl Into<IpAddr>, port: u16, answer: impl Into<String>) -> Option<Self> {
         let listener = TcpListener::bind((ip.into(), port)).ok()?;
         let door = Self { at: listener.local_addr().unwrap(), visitors: Arc::default(), closed: Arc::default() };
@@ -94,7 +94,7 @@ fn only(network: &str) -> AddressGuard {
     AddressGuard { allow: vec![network.parse().unwrap()], ..AddressGuard::default() }
 }
 
-/// Every URL ended once, without a retry, in a line that says what to do about it.
+/// Every URL ended once, without a retry, with a line that says what to do about it.
 fn all_are_refused(report: &Report, lines: &[serde_json::Value], urls: usize) {
     assert_eq!(lines.len(), urls, "{lines:#?}");
     for line in lines {
@@ -111,7 +111,7 @@ fn all_are_refused(report: &Report, lines: &[serde_json::Value], urls: usize) {
 fn no_way_of_writing_an_address_reaches_a_private_listener() {
     let four = secret(Ipv4Addr::LOCALHOST, 0).unwrap();
     let port = four.at.port();
-    // On the same port where there is IPv6, so that `localhost` and `[::1]` would find it.
+    // Also on IPv6, if available, so that `localhost` and `[::1]` would reach it.
     let doors: Vec<Door> = secret(Ipv6Addr::LOCALHOST, port).into_iter().chain([four]).collect();
     let hosts = [
         "127.0.0.1",
@@ -139,7 +139,7 @@ fn no_way_of_writing_an_address_reaches_a_private_listener() {
         "[2002:7f00:1::]",
         "user:password@127.0.0.1",
     ];
-    // Different ways to write one URL are one URL: the paths keep them apart.
+    // Different spellings canonicalize to one URL; the paths keep them distinct.
     let seeds: Vec<_> = hosts.iter().enumerate().map(|(n, host)| format!("http://{host}:{port}/{n}")).collect();
     let (report, lines) = crawl(&seeds, &[], AddressGuard::default());
     all_are_refused(&report, &lines, hosts.len());

@@ -1,4 +1,4 @@
-//! A state whose process is killed as soon as it was started, or right after it has accepted a seed.
+//! A state whose process is killed shortly after its start, or right after it accepted a seed.
 
 #![cfg(all(feature = "disk", unix))]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
@@ -22,7 +22,7 @@ use actix_crawler::{
     recrawl::Recrawl,
 };
 
-/// What the tests run as processes of their own, to be killed.
+/// The tests' child processes, to be killed.
 const OPENER: &str = "a_state_that_was_killed_while_it_was_made_opens_again";
 const SEEDER: &str = "a_seed_that_was_accepted_is_there_after_a_kill";
 
@@ -51,7 +51,8 @@ fn say(line: &str) {
     stdout.flush().unwrap();
 }
 
-/// Five of 55 states that were killed in their first 20 ms never opened again: the store had been made in its place.
+/// Regression: five of 55 states that were killed in their first 20 ms never opened again: the store was created in
+/// place.
 #[test]
 fn a_state_that_was_killed_while_it_was_made_opens_again() {
     if let Some(dir) = child_dir() {
@@ -65,7 +66,7 @@ fn a_state_that_was_killed_while_it_was_made_opens_again() {
     while kills < 60 && start.elapsed() < Duration::from_secs(20) {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
-        // Sometimes what was left is opened and killed again.
+        // Sometimes the remains are opened and killed again.
         for _ in 0..1 + kills % 3 {
             let mut child = spawn(OPENER, &state);
             let mut said = BufReader::new(child.stdout.take().unwrap());
@@ -111,7 +112,7 @@ fn seed_until_killed(dir: &Path) {
     });
 }
 
-/// 507 of 14,846 accepted URLs were lost over 12 kills: the answer came before the seed was stored.
+/// Regression: 507 of 14,846 accepted URLs were lost over 12 kills: the reply came before the seed was stored.
 #[test]
 fn a_seed_that_was_accepted_is_there_after_a_kill() {
     if let Some(dir) = child_dir() {

@@ -1,4 +1,4 @@
-//! Supervision: foreign code panics, blocks, never returns. It fails its page, once, and nothing else is lost.
+//! Supervision: foreign code that panics, blocks or never returns fails its page, once, and nothing else is lost.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
@@ -30,7 +30,7 @@ use recorder::{Answer, Recorder};
 /// Longer than any test.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
 
-/// Ten pages that the first leads to; `/3` is the one that goes wrong.
+/// A site of ten pages linked from the first; `/3` goes wrong.
 fn site() -> Recorder {
     Recorder::start(|asked| match asked.path.as_str() {
         "/" => Answer::page((1..10).map(|n| format!("/{n}"))),
@@ -44,7 +44,7 @@ fn is_bad(url: &str) -> bool {
     url.ends_with("/3")
 }
 
-/// A settings with little patience.
+/// Settings with short time-outs.
 fn impatient() -> Settings {
     Settings { parse_timeout: 300 * MS, pipeline_timeout: 300 * MS, ..Settings::default() }
 }
@@ -85,7 +85,7 @@ fn a_parse_that_never_returns_costs_its_page_and_a_thread() {
         _ => Answer::ok(""),
     });
     let spider = |page: &Response| {
-        // Three of thirty: more than parse at once.
+        // Three of thirty: more than are parsed at once.
         if page.url().path().ends_with('3') {
             thread::sleep(FOR_EVER);
         }
@@ -97,7 +97,8 @@ fn a_parse_that_never_returns_costs_its_page_and_a_thread() {
     assert_eq!(told, 3, "{log:?}");
 }
 
-/// The lost thread kept the memory of its body for ever, until no other large body could come in.
+/// Regression: the lost thread kept its body's memory reservation for ever, until no other large body could be
+/// received.
 #[test]
 fn a_parse_that_never_returns_leaves_the_memory_of_its_body_to_the_others() {
     let large = "x".repeat(300 << 10);
@@ -119,7 +120,7 @@ fn a_parse_that_never_returns_leaves_the_memory_of_its_body_to_the_others() {
     assert_only_the_bad_page_failed(&ended, "parse", "parse did not return");
 }
 
-/// Its `accepts` and its errors are foreign code too.
+/// A spider whose `accepts` and errors panic too.
 struct Fussy;
 
 impl Spider for Fussy {
@@ -160,7 +161,7 @@ fn a_domain_key_that_panics_leaves_the_registrable_domain() {
     assert_eq!(domains, ["all", "one.test"]);
 }
 
-/// An item that panics where nobody expects it: when it is dropped, on the network's own thread.
+/// An item that panics when it is dropped, on the network's own thread.
 #[derive(Debug)]
 struct Mine(bool);
 
@@ -170,8 +171,9 @@ impl Drop for Mine {
     }
 }
 
-/// The crawl used to learn that the last page was given back before it learned that its fetcher was free, and of that
-/// only by chance, a minute later. Nobody knows what became of such a page, so it is tried as often as any, and then it has failed, once.
+/// Regression: the crawl learned that the last page was given back before it learned that its fetcher was free, which
+/// it noticed only a minute later. What happened to such a page is unknown, so it is retried like any other, and fails
+/// once after the last attempt.
 #[test]
 fn a_panic_in_the_fetcher_fails_its_page_after_the_last_attempt() {
     let site = site();
@@ -216,7 +218,7 @@ fn a_panic_in_a_pipeline_fails_its_page_and_the_pipeline_goes_on() {
     assert!(kept.len() >= 9, "{kept:?}");
 }
 
-/// A pipeline that does what `Bad` says with the bad item, and with others nothing.
+/// A pipeline that misbehaves as `Bad` says on the bad item only.
 #[derive(Clone)]
 struct Odd {
     does: Bad,
@@ -279,7 +281,7 @@ fn run_odd(does: Bad) -> ((Arc<Report>, Vec<Line>), u32) {
     (run_logged(crawler.seed(SEED)), taken.load(Ordering::SeqCst))
 }
 
-/// Items that stand behind the one that blocks used to time out with it, and their pages with them.
+/// Regression: items behind the one that blocks timed out with it, and their pages failed.
 #[test]
 fn a_pipeline_that_blocks_fails_the_page_over_which_it_blocks_and_no_other() {
     let (ended, taken) = run_odd(Bad::Blocks);
@@ -295,7 +297,7 @@ fn a_pipeline_that_never_answers_fails_the_page_that_waits_for_it() {
     assert!(taken >= 9, "{taken}");
 }
 
-/// It costs a few times the patience, and not that of each page.
+/// The cost is a few time-outs, and not one for each page.
 #[test]
 fn a_pipeline_that_answers_nobody_any_more_does_not_hold_up_the_end() {
     let (site, begin) = (Recorder::start(|_| Answer::ok("")), Instant::now());
@@ -307,7 +309,7 @@ fn a_pipeline_that_answers_nobody_any_more_does_not_hold_up_the_end() {
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
 
-/// Of many items, the last used to time out behind the others, which brought down a pipeline that worked.
+/// Regression: the last of many items timed out behind the others, which restarted a working pipeline.
 #[test]
 fn a_page_of_many_items_is_no_reason_to_give_a_slow_pipeline_up() {
     let site = Recorder::start(|_| Answer::ok(""));
@@ -332,7 +334,7 @@ impl Pipeline<String> for StartsOnce {
     }
 }
 
-/// The start used to hold up the fetchers and all that they had in hand.
+/// Regression: the start blocked the fetchers with all their requests.
 #[test]
 fn a_pipeline_that_cannot_be_started_again_fails_pages_and_does_not_hold_up_the_end() {
     let (site, begin) = (site(), Instant::now());

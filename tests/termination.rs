@@ -1,4 +1,4 @@
-//! Termination: a crawl ends exactly when nothing is left, or when it is told to, and then everything is accounted for.
+//! Termination: a crawl ends exactly when nothing is left, or when it is told to, with everything accounted for.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
@@ -37,7 +37,7 @@ fn a_crawl_ends_when_its_last_page_has_and_not_before() {
     assert!(ended - last >= 300 * MS && ended - last < 3 * S, "{:?} after the last page was asked for", ended - last);
 }
 
-/// The last thing that is left is a wait: it used to be forgotten, or to be looked at for ever.
+/// Regression: if only a wait was left, it was forgotten, or polled for ever.
 #[test]
 fn a_retry_that_is_all_that_is_left_is_waited_for() {
     let site = Recorder::start(|asked| if asked.time < 4 { Answer::status(500) } else { Answer::ok("") });
@@ -113,7 +113,7 @@ fn a_crawl_that_stays_open_takes_seeds_until_it_is_closed() {
         handle.abort().await;
         assert_eq!(handle.report().unwrap().pages(), 24);
     });
-    // One that was empty and is closed ends too.
+    // An empty crawl that is closed ends too.
     block_on(async {
         let handle = crawl(&site).stay_open().start().unwrap();
         handle.close().await;
@@ -169,7 +169,7 @@ fn stopping_lets_what_is_in_flight_end_and_begins_nothing() {
 
 #[test]
 fn stopping_does_not_wait_for_what_waits() {
-    // A retry, a spacing and a cooling that are far off, and a pause.
+    // A distant retry, spacing and cooling, and a pause.
     let site = Recorder::start(|asked| match asked.host.as_str() {
         "cools.test" => Answer::status(429).header("retry-after", 3_000),
         "fails.test" => Answer::status(500),
@@ -259,7 +259,8 @@ fn a_crawl_whose_handles_are_dropped_goes_on_to_its_end() {
     block_on(until("all pages are fetched", async || site.count() == 40));
 }
 
-/// A link into a domain that has had its pages used to wait for ever: nobody dropped it, and the crawl never ended.
+/// Regression: a link into a domain with a used-up page limit waited for ever: it was never dropped, and the crawl
+/// never ended.
 #[test]
 fn what_comes_after_a_budget_is_used_is_dropped_and_the_crawl_ends() {
     let site = Recorder::start(|asked| match asked.host.as_str() {

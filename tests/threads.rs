@@ -1,4 +1,4 @@
-//! Threads: a crawl that has ended has left none behind. Alone in its process, so that what is counted is the crawl's.
+//! Threads: a finished crawl leaves none behind. Alone in its process, so that only the crawl's threads are counted.
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;

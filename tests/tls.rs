@@ -1,4 +1,4 @@
-//! TLS, judged against servers with certificates of every kind.
+//! TLS, judged with servers that have certificates of every kind.
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{
     sign::CertifiedKey,
 };
 
-/// An authority of our own, whose certificate is in a file.
+/// A certificate authority of the test, whose certificate is in a file.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
@@ -72,7 +72,7 @@ fn serve(certificate: (CertificateDer<'static>, KeyPair)) -> Server {
     Server::https(config(certificate), |_| page("hello over tls"))
 }
 
-/// Names `name.test`, and all others, lead to the server.
+/// Overrides that lead `name.test`, and all other names, to the server.
 fn everything_at(server: &Server) -> String {
     format!("*.test:127.0.0.1:{}", server.port())
 }
@@ -157,7 +157,7 @@ fn plain_http_on_a_tls_port_and_tls_on_a_plain_port_are_told() {
     let (outcome, detail) = crawled.only();
     assert_eq!(outcome, "tls");
     assert!(detail.contains("http://"), "{detail}");
-    // What every TLS server answers to plain HTTP: the alert `unexpected_message`.
+    // The response of every TLS server to plain HTTP: the alert `unexpected_message`.
     let tls = Server::blurts(&[0x15, 3, 3, 0, 2, 2, 10]);
     let crawled = Crawled::of(crawl(&[&tls.url("/")]));
     let (outcome, detail) = crawled.only();
@@ -180,7 +180,7 @@ fn a_server_that_never_answers_the_handshake_costs_the_deadline_and_no_more() {
     assert_eq!(crawled.only(), ("timeout", "no TLS handshake within 200ms"));
 }
 
-/// Gives each server name its own certificate, and none without a name; speaks HTTP/1.1 or nothing.
+/// Gives each server name its own certificate, and none without a name; requires HTTP/1.1 in ALPN.
 #[derive(Debug)]
 struct ByName(Vec<(String, Arc<CertifiedKey>)>);
 
@@ -284,7 +284,7 @@ fn a_file_that_is_missing_or_wrong_is_named_before_anything_is_fetched() {
 fn many_requests_to_one_host_open_no_more_connections_than_may_be_in_flight() {
     let authority = Authority::new();
     let config = Arc::new(config(authority.sign(&for_names(&["127.0.0.1"]))));
-    // A head is noted for each connection, in place of each request.
+    // Recorded for each connection, instead of each request.
     let server = Server::start(move |stream, heads| {
         let mut tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
         heads.lock().unwrap().push(String::new());

@@ -1,5 +1,5 @@
-//! Servers that break HTTP in every way we know, crawled: each page ends in the right outcome with the right body, no
-//! request hangs, and the request after it gets an answer of its own.
+//! Servers that violate HTTP in every known way: each page gets the right outcome and the right body, no request hangs,
+//! and the next request gets its own response.
 
 use std::{
     collections::HashMap,
@@ -13,19 +13,19 @@ use std::{
 use actix_crawler::{crawler::Settings, prelude::*};
 use http::Method;
 
-/// What a server does when it is asked.
+/// A step of a server's response.
 #[derive(Clone)]
 enum Step {
     Send(Vec<u8>),
-    /// One byte at a time.
+    /// Sends one byte at a time.
     Drip(Vec<u8>),
     Pause(Duration),
-    /// For as long as somebody listens.
+    /// Sends without end.
     Endless(&'static str),
-    /// Closes without having read what was asked, which the system makes a reset.
+    /// Closes without reading the request, which makes the system send a reset.
     Reset,
     Close,
-    /// Says nothing more until the other side goes.
+    /// Sends nothing more until the client disconnects.
     Hang,
 }
 use Step::{Close, Drip, Endless, Hang, Pause, Reset, Send};
@@ -34,7 +34,7 @@ fn send(text: impl AsRef<[u8]>) -> Step {
     Send(text.as_ref().to_vec())
 }
 
-/// A path of the server, and how the request for it must end.
+/// A path of the server, and the expected result of its request.
 struct Case {
     name: &'static str,
     method: Method,
@@ -42,11 +42,11 @@ struct Case {
     steps: Vec<Step>,
     outcome: &'static str,
     body: Option<Vec<u8>>,
-    /// Whether the next request may come over the same connection.
+    /// Whether the next request may use the same connection.
     keeps: bool,
 }
 
-/// A page that comes whole.
+/// A page that is received completely.
 fn whole(name: &'static str, body: impl AsRef<[u8]>, keeps: bool, steps: impl IntoIterator<Item = Step>) -> Case {
     let steps = steps.into_iter().collect();
     let body = Some(body.as_ref().to_vec());
@@ -66,10 +66,10 @@ fn chunked(body: &str) -> String {
     with("Transfer-Encoding: chunked\r\n", body)
 }
 
-/// Answers by path. What it does not know it answers with the path itself.
+/// Responds by path; to an unknown path, with the path itself.
 struct Server {
     address: SocketAddr,
-    /// Which path was asked for over which connection.
+    /// The paths requested over each connection.
     asked: Arc<Mutex<Vec<(String, usize)>>>,
 }
 
@@ -134,7 +134,7 @@ fn play(step: &Step, stream: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// Looks at the path of the next request, which stays unread.
+/// Peeks at the path of the next request.
 fn asked_for(stream: &TcpStream) -> Option<String> {
     let mut bytes = [0; 4_096];
     loop {
@@ -147,7 +147,7 @@ fn asked_for(stream: &TcpStream) -> Option<String> {
     }
 }
 
-/// Takes the head of the next request, and leaves its body.
+/// Reads the head of the next request, but not its body.
 fn take_request(stream: &mut TcpStream) {
     let mut taken = Vec::new();
     while !taken.ends_with(b"\r\n\r\n") {
@@ -180,7 +180,7 @@ impl Spider for Keep {
     }
 }
 
-/// What became of each path: its outcome in a word, what there was to say, and the page.
+/// The result of each path: the outcome, its details, and the page.
 type Endings = HashMap<String, (String, String, Option<Page>)>;
 
 fn crawl(server: &Server, requests: impl IntoIterator<Item = Request>, rate: impl FnOnce(&mut Settings)) -> Endings {
@@ -218,7 +218,7 @@ fn crawl(server: &Server, requests: impl IntoIterator<Item = Request>, rate: imp
         .collect()
 }
 
-/// Crawls each case and, after it, a page that is as it should be.
+/// Crawls each case and, after it, a correct page.
 fn judge(cases: &[Case]) {
     let server = Server::start(cases);
     let requests = cases.iter().flat_map(|case| {
@@ -242,7 +242,7 @@ fn judge(cases: &[Case]) {
         if endings[&after[1..]].2.as_ref().map(|page| page.body.as_slice()) != Some(after.as_bytes()) {
             wrong.push(format!("after {name}: {:?}", endings[&after[1..]]));
         }
-        // The last, since what died unanswered with a kept-alive connection is asked for once more.
+        // The last one, since a request lost on a kept-alive connection is sent once more.
         let place = asked.iter().rposition(|(path, _)| path[1..] == *name).expect("it was asked for");
         let (next, next_connection) = &asked[place + 1];
         if *next != after || (*next_connection == asked[place].1) != case.keeps {
@@ -438,7 +438,7 @@ fn what_a_server_does_on_an_idle_connection_is_no_answer_to_the_next_request() {
     }
 }
 
-/// Ten bytes a second: never silent for long, and never done.
+/// Ten bytes a second: never idle for long, and never done.
 fn dripping(text: &str) -> impl Iterator<Item = Step> + '_ {
     text.as_bytes().chunks(1).flat_map(|byte| [Send(byte.to_vec()), Pause(Duration::from_millis(100))])
 }

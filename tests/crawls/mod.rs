@@ -1,4 +1,4 @@
-//! Crawls: how the behaviour tests crawl a recorder's hosts, and what they ask of every crawl that ends.
+//! Crawls: how the behaviour tests crawl a recorder's hosts, and what they check after every crawl.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
@@ -19,7 +19,7 @@ use crate::recorder::Recorder;
 pub const MS: Duration = Duration::from_millis(1);
 pub const CONTACT: &str = "behaviourtest/1.0 (+https://example.org/bot)";
 
-/// Nothing here takes longer, on whatever machine.
+/// The time-out of every crawl here, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub type Links = fn(&Response) -> Result<Parsed<String>>;
@@ -29,8 +29,8 @@ pub fn links(page: &Response) -> Result<Parsed<String>> {
     Ok(Parsed::new().item(page.url().to_string()).follow(page.links().cloned()))
 }
 
-/// A crawl of all links, wherever they lead, as fast as it goes: each test slows down what it is about. It shares the
-/// conduct of domains with no other: the tests of one process all ask the same names.
+/// A crawl of all links, anywhere, at full speed: each test slows down what it is about. It shares its conduct with no
+/// other crawl, since the tests of one process use the same names.
 pub fn crawl(site: &Recorder) -> Crawler<Links> {
     crawl_with(links as Links, site, Settings::default())
 }
@@ -47,7 +47,7 @@ pub fn crawl_with<S: Spider>(spider: S, site: &Recorder, settings: Settings) -> 
         .threads(2)
 }
 
-/// Crawls to the end, which must be one where nothing is left and every URL is accounted for.
+/// Crawls to the end; checks that nothing is left and every URL is accounted for.
 pub fn run<S: Spider>(crawler: Crawler<S>) -> Arc<Report> {
     let handle = crawler.start().unwrap();
     let report = block_on(end_of(&handle));
@@ -57,7 +57,7 @@ pub fn run<S: Spider>(crawler: Crawler<S>) -> Arc<Report> {
     report
 }
 
-/// Waits for the end of a crawl, however it ends.
+/// Waits for the end of a crawl, for whatever reason.
 pub async fn end_of(handle: &CrawlHandle) -> Arc<Report> {
     let Ok(report) = timeout(PATIENCE, handle.wait()).await else {
         panic!("the crawl does not end: {:?}", timeout(Duration::from_secs(5), handle.stats()).await)
@@ -67,7 +67,7 @@ pub async fn end_of(handle: &CrawlHandle) -> Arc<Report> {
     report
 }
 
-/// Waits until something is so; `what` names it where it never is.
+/// Waits until a condition holds; `what` names it in the failure message.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !holds().await {

@@ -1,5 +1,4 @@
-//! Network: servers on the loopback that answer as they are told and remember what they were asked, and a crawl to
-//! ask them with.
+//! Network: servers on the loopback that respond as told and record requests, and a crawl to send them.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
@@ -18,7 +17,7 @@ use actix_crawler::{
 };
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Nothing on the loopback takes longer.
+/// The time-out of everything here.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server.
@@ -58,13 +57,13 @@ impl Server {
         })
     }
 
-    /// Reads what it is sent up to an empty line, and answers with these bytes.
+    /// Reads up to an empty line, and responds with these bytes.
     pub fn blurts(bytes: &'static [u8]) -> Self {
         Self::start(move |mut stream, heads| {
             let mut buffer = [0; 4096];
             let read = stream.read(&mut buffer).unwrap_or(0);
             heads.lock().unwrap().push(String::from_utf8_lossy(&buffer[..read]).into_owned());
-            // The client may have gone already.
+            // The client may have disconnected.
             let _ = stream.write_all(bytes);
             let _ = stream.shutdown(Shutdown::Write);
             let _ = stream.read(&mut buffer);
@@ -141,7 +140,7 @@ pub fn crawl(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
     guarded(urls).allow_private()
 }
 
-/// The same where the loopback is out of bounds, as it is by default.
+/// The same without access to the loopback, as by default.
 pub fn guarded(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
     Crawler::new(text_of, "networktest/1.0 (+https://example.org/bot)")
         .conducts(&actix_crawler::conducts::Conducts::new())
@@ -152,7 +151,7 @@ pub fn guarded(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
         .per_domain(8)
 }
 
-/// What came of a crawl.
+/// The result of a crawl.
 pub struct Crawled {
     pub report: Arc<Report>,
     pub ends: Vec<Ended>,

@@ -1,6 +1,6 @@
-//! Recorder: a raw HTTP server on threads of its own, one for each connection, that notes when each request arrived.
-//! It shares no runtime and no code with what it judges, and takes the arrival times from the kernel, so that a busy
-//! machine that wakes its threads late does not blur what it measures.
+//! Recorder: a raw HTTP server with one thread for each connection, which records when each request arrives. It shares
+//! no runtime and no code with the crawler, and takes the arrival times from the kernel, so that threads woken late on
+//! a busy machine do not distort them.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
@@ -30,11 +30,11 @@ pub struct Asked {
     pub index: usize,
     /// The name in the `Host` header, without the port.
     pub host: String,
-    /// How many requests to this host are unanswered, this one included.
+    /// The number of unanswered requests to this host, including this one.
     pub in_flight: usize,
-    /// As `in_flight`, to all hosts.
+    /// The same for all hosts.
     pub in_flight_in_all: usize,
-    /// How often this host was asked for this path, this time included.
+    /// How often this path was requested at this host, including this time.
     pub time: usize,
     pub method: String,
     pub path: String,
@@ -52,14 +52,14 @@ impl Asked {
     }
 }
 
-/// What the server answers, and how much later.
+/// A response, and its delay.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub after: Duration,
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
-    /// Whether the connection is closed in place of an answer.
+    /// Whether the connection is closed instead of a response.
     pub hangs_up: bool,
 }
 
@@ -141,7 +141,7 @@ impl Recorder {
         format!("http://{}{path}", self.address)
     }
 
-    /// The rule that leads every name below `test` here.
+    /// The override that leads every name below `test` here.
     pub fn rule(&self) -> String {
         format!("*.test:{}", self.address)
     }
@@ -154,7 +154,7 @@ impl Recorder {
         self.notes.lock().unwrap().asked.len()
     }
 
-    /// What each host was asked.
+    /// The requests by host.
     pub fn by_host(&self) -> BTreeMap<String, Vec<Asked>> {
         let mut hosts = BTreeMap::<_, Vec<_>>::new();
         for asked in self.asked() {
@@ -167,7 +167,7 @@ impl Recorder {
         self.asked().into_iter().map(|asked| asked.path).collect()
     }
 
-    /// What was asked for, in the order of the alphabet.
+    /// The requested URLs, sorted.
     pub fn sorted_urls(&self) -> Vec<String> {
         let mut urls: Vec<String> = self.asked().iter().map(Asked::url).collect();
         urls.sort();
@@ -180,7 +180,7 @@ impl Recorder {
 }
 
 impl Notes {
-    /// Takes a request in, and completes what is known of it.
+    /// Records a request, and completes its numbers.
     fn take(&mut self, mut asked: Asked) -> Asked {
         asked.index = self.asked.len();
         let in_flight = self.in_flight.entry(asked.host.clone()).or_default();
@@ -225,7 +225,7 @@ fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Notes>, answer: &dyn F
         let asked = notes.lock().unwrap().take(asked);
         let Answer { after, status, headers, body, hangs_up } = answer(&asked);
         thread::sleep(after);
-        // Before the answer is written: what comes next may come before the write returns.
+        // Before the response is written, since the next request may arrive before the write returns.
         notes.lock().unwrap().answered(&asked.host);
         if hangs_up {
             return None;
@@ -237,17 +237,17 @@ fn serve(stream: &TcpStream, clock: &Clock, notes: &Mutex<Notes>, answer: &dyn F
     }
 }
 
-/// A socket whose bytes come with the time of their arrival.
+/// A socket that reports the arrival time of its bytes.
 struct Socket<'a> {
     stream: &'a TcpStream,
     clock: &'a Clock,
     read: Vec<u8>,
-    /// When the bytes that were read last came.
+    /// When the last read bytes arrived.
     at: Instant,
 }
 
 impl Socket<'_> {
-    /// Reads until `end` finds one, and returns what lies before it.
+    /// Reads until `end` finds the end, and returns the bytes before it.
     fn until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Option<Vec<u8>> {
         loop {
             if let Some(end) = end(&self.read) {
@@ -269,14 +269,14 @@ impl Socket<'_> {
     }
 }
 
-/// Turns the kernel's stamps, which are calendar time, into instants.
+/// Converts the kernel's timestamps, which are calendar times, to instants.
 struct Clock(Instant, SystemTime);
 
 impl Clock {
     fn new() -> Self {
         loop {
             let (before, wall) = (Instant::now(), SystemTime::now());
-            // Not interrupted between the two.
+            // Not interrupted between the two readings.
             if before.elapsed() < Duration::from_micros(20) {
                 return Self(before, wall);
             }

@@ -1,4 +1,4 @@
-//! The stores behind one face.
+//! The stores behind one interface.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use crate::workload::Link;
 pub type Key = [u8; 16];
 
 pub trait Store {
-    /// Stores what is new of `links` and forgets `settled`, atomically. Returns how many were new.
+    /// Stores the new ones of `links` and removes `settled`, atomically. Returns how many were new.
     fn commit(&mut self, links: &[Link], settled: &[Key]) -> usize;
-    /// Makes the commits up to now survive a power cut.
+    /// Makes all commits so far survive a power failure.
     fn sync(&mut self);
     /// Returns the first entries of a domain's queue.
     fn heads(&mut self, domain: u32, most: usize) -> Vec<Key>;
@@ -153,7 +153,8 @@ struct Sqlite {
 impl Sqlite {
     fn open(dir: &Path) -> Self {
         let db = rusqlite::Connection::open(dir.join("sqlite")).unwrap();
-        // With NORMAL the log is synced at checkpoints: nothing is corrupted by a power cut, the last commits may go.
+        // With NORMAL the log is synced at checkpoints: a power failure corrupts nothing, but may lose the last
+        // commits.
         db.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -262144;
              PRAGMA wal_autocheckpoint = 8000;

@@ -1,4 +1,4 @@
-//! The synthetic links, and what the system tells of this process.
+//! The synthetic links, and the system's numbers for this process.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ impl Workload {
         Self { domains: f64::from(domains), random: fastrand::Rng::with_seed(1), distinct: 0, new_in_last_commit: 0 }
     }
 
-    /// Zipf with exponent 1, near enough: the inverse of a logarithmic distribution.
+    /// Approximately Zipf with exponent 1: the inverse of a logarithmic distribution.
     pub fn domain(&mut self) -> u32 {
         (self.domains.powf(self.random.f64()) - 1.0) as u32
     }
