@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
