@@ -15,6 +15,7 @@ mod dom;
 pub mod links;
 mod prescan;
 pub mod select;
+pub mod sitemap;
 pub mod text;
 mod tokens;
 
