@@ -72,6 +72,7 @@ pub mod rate;
 pub mod identity;
 pub mod request;
 pub mod response;
+pub mod form;
 pub mod spider;
 pub mod scope;
 pub mod politeness;

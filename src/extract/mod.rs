@@ -18,6 +18,7 @@ pub mod select;
 pub mod sitemap;
 pub mod text;
 mod tokens;
+pub(crate) mod walk;
 
 pub use links::{Link, LinkElement, LinkSet, MetaRobots, Scan, Scanner, Skipped, scan};
 pub use select::{Cut, Document, Element, SelectorError};

@@ -229,6 +229,11 @@ impl<'a> Element<'a> {
         self.0.inner_html()
     }
 
+    /// Returns the node, for readers that walk over the tree.
+    pub(crate) fn node(&self) -> ElementRef<'a> {
+        self.0
+    }
+
     fn matches<'s>(&self, selector: &'s Selector) -> impl Iterator<Item = Element<'a>> + use<'a, 's> {
         let is_page = self.0.parent().is_some_and(|parent| parent.value().is_document());
         let itself = Some(self.0).filter(|root| is_page && selector.matches(root));
