@@ -19,6 +19,7 @@ use crate::{
         self, Document, Element, Scan,
         charset::{self, Clues},
         content_type::ContentType,
+        metadata::Metadata,
     },
     outcome::FetchError,
     request::Request,
@@ -224,6 +225,12 @@ impl Response {
     /// Returns the document, to be selected from.
     pub fn document(&self) -> &Document {
         self.document.get_or_init(|| Document::parse(self.content()))
+    }
+
+    /// Returns what the page says of itself for machines: meta tags, OpenGraph, Twitter cards, JSON-LD, microdata, RDFa,
+    /// feeds, icons. Read anew at each call.
+    pub fn metadata(&self) -> Metadata {
+        Metadata::read(self.document(), &self.scan().base)
     }
 
     /// Returns the page's title.

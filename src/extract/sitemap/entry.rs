@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::Serialize;
 use url::Url;
 
 use super::W3cDate;
@@ -110,7 +111,7 @@ impl fmt::Display for ChangeFrequency {
 }
 
 /// A page in another language.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alternate {
     /// The language as a BCP 47 tag, such as `de-CH`, or `x-default`.
     pub hreflang: String,
