@@ -19,6 +19,7 @@ use crate::{
         self, Document, Element, Scan,
         charset::{self, Clues},
         content_type::ContentType,
+        markdown::Markdown,
         metadata::Metadata,
     },
     outcome::FetchError,
@@ -231,6 +232,11 @@ impl Response {
     /// feeds, icons. Read anew at each call.
     pub fn metadata(&self) -> Metadata {
         Metadata::read(self.document(), &self.scan().base)
+    }
+
+    /// Returns the page as Markdown, with absolute links: `page.markdown().to_string()`.
+    pub fn markdown(&self) -> Markdown<'_> {
+        Markdown::of(self.document(), &self.scan().base)
     }
 
     /// Returns the page's title.

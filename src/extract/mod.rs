@@ -13,6 +13,7 @@ pub mod content_type;
 mod context;
 mod dom;
 pub mod links;
+pub mod markdown;
 pub mod metadata;
 mod prescan;
 pub mod select;
