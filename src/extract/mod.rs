@@ -15,6 +15,7 @@ mod dom;
 pub mod links;
 pub mod markdown;
 pub mod metadata;
+mod prefix;
 mod prescan;
 pub mod select;
 pub mod sitemap;

@@ -31,7 +31,9 @@ pub(super) fn plain(entries: &[Entry], encoding: &'static Encoding) -> Vec<u8> {
 pub(super) fn multipart(entries: &[Entry], encoding: &'static Encoding) -> (String, Vec<u8>) {
     let parts: Vec<_> = entries.iter().map(|entry| part(entry, encoding)).collect();
     let mut hash = Xxh3::new();
-    parts.iter().for_each(|part| hash.update(part));
+    for part in &parts {
+        hash.update(part);
+    }
     let mut boundary = boundary_of(&hash);
     while parts.iter().any(|part| memchr::memmem::find(part, boundary.as_bytes()).is_some()) {
         hash.update(b"again");

@@ -106,7 +106,7 @@ impl Response {
     }
 }
 
-impl<'a> Form<'a> {
+impl Form<'_> {
     /// Returns the names of the form's controls, each once, in their order.
     pub fn names(&self) -> Vec<&str> {
         let mut seen = HashSet::new();

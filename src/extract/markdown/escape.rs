@@ -29,7 +29,7 @@ fn needs_escape(before: char, character: char, after: Option<char>, rest: &str, 
         // Within a word, an underscore is one.
         '_' => {
             let within = before.is_alphanumeric() && after.is_some_and(char::is_alphanumeric);
-            !within && !(before.is_whitespace() && is_space(after))
+            !(within || before.is_whitespace() && is_space(after))
         }
         '~' => before == '~' || after == Some('~'),
         '<' => after.is_none_or(|after| after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?')),

@@ -42,8 +42,14 @@ pub const MAX_MARKDOWN: usize = 16 << 20;
 pub struct Markdown<'a> {
     element: Element<'a>,
     base: &'a Url,
-    with_links: bool,
-    with_images: bool,
+    kept: Kept,
+}
+
+/// What of a page is written with its URL.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    links: bool,
+    images: bool,
 }
 
 /// Markdown that was written, with what had to be left out.
@@ -68,7 +74,7 @@ impl<'a> Markdown<'a> {
 
     /// Takes one element.
     pub fn of_element(element: Element<'a>, base: &'a Url) -> Self {
-        Self { element, base, with_links: true, with_images: true }
+        Self { element, base, kept: Kept { links: true, images: true } }
     }
 
     /// Takes only the first element within that matches.
@@ -82,18 +88,18 @@ impl<'a> Markdown<'a> {
     /// Writes of links only their text.
     #[must_use]
     pub fn without_links(self) -> Self {
-        Self { with_links: false, ..self }
+        Self { kept: Kept { links: false, ..self.kept }, ..self }
     }
 
     /// Leaves images out.
     #[must_use]
     pub fn without_images(self) -> Self {
-        Self { with_images: false, ..self }
+        Self { kept: Kept { images: false, ..self.kept }, ..self }
     }
 
     /// Writes it. [`ToString`] gives the text alone. Takes time in proportion to the page and to what is written.
     pub fn write(&self) -> WrittenMarkdown {
-        Writer::new(self.base, self.with_links, self.with_images).write(self.element)
+        Writer::new(self.base, self.kept).write(self.element)
     }
 }
 

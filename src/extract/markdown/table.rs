@@ -17,19 +17,16 @@ struct Seen {
     rows: usize,
     cells: usize,
     has_header: bool,
-    has_table: bool,
     has_code: bool,
-    has_heading: bool,
+    /// Whether it says so, or has tables or headings in it.
     is_layout: bool,
 }
 
 impl Seen {
-    /// A table with other tables or headings in it lays out a page, and so does one with one row or one column; of code
-    /// that stands beside its line numbers, too.
+    /// A table with one row or one column lays out a page, and so does code that stands beside its line numbers.
     fn is_data(&self) -> bool {
-        let is_plain = !self.has_table && !self.has_heading && !self.is_layout;
         let has_shape = self.cells > self.rows && (self.rows > 1 || self.has_header);
-        is_plain && has_shape && !(self.has_code && self.rows == 1)
+        !self.is_layout && has_shape && !(self.has_code && self.rows == 1)
     }
 }
 
@@ -44,7 +41,7 @@ pub(super) fn data_tables(top: Element<'_>) -> HashMap<NodeId, bool> {
             match step {
                 Step::Open(_) => {
                     if let Some((_, outer)) = open.last_mut() {
-                        outer.has_table = true;
+                        outer.is_layout = true;
                     }
                     let role = element.attr("role").unwrap_or_default();
                     let is_layout = matches!(role, "presentation" | "none");
@@ -65,7 +62,7 @@ pub(super) fn data_tables(top: Element<'_>) -> HashMap<NodeId, bool> {
                     seen.has_header = true;
                 }
                 "pre" => seen.has_code = true,
-                "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => seen.has_heading = true,
+                "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => seen.is_layout = true,
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use url::Url;
 
 use super::{
-    MAX_MARKDOWN, WrittenMarkdown,
+    Kept, MAX_MARKDOWN, WrittenMarkdown,
     blocks::Blocks,
     escape,
     inline::{Inline, SpanKind},
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::extract::{
     links::MAX_URL_LENGTH,
+    prefix::prefix,
     select::Element,
     text::{HIDDEN, Prose},
     walk::{NodeId, Step, Walk},
@@ -33,8 +34,7 @@ const MAX_CLASSES: usize = 1 << 10;
 
 pub(super) struct Writer<'b> {
     base: &'b Url,
-    with_links: bool,
-    with_images: bool,
+    kept: Kept,
     blocks: Blocks,
     inline: Inline,
     heading: Option<usize>,
@@ -59,11 +59,10 @@ struct List {
 }
 
 impl<'b> Writer<'b> {
-    pub fn new(base: &'b Url, with_links: bool, with_images: bool) -> Self {
+    pub fn new(base: &'b Url, kept: Kept) -> Self {
         Self {
             base,
-            with_links,
-            with_images,
+            kept,
             blocks: Blocks::default(),
             inline: Inline::new(),
             heading: None,
@@ -107,7 +106,7 @@ impl<'b> Writer<'b> {
         let Blocks { mut out, too_deep, .. } = self.blocks;
         if out.len() > MAX_MARKDOWN {
             is_cut = true;
-            out.truncate(out.floor_char_boundary(MAX_MARKDOWN));
+            out.truncate(prefix(&out, MAX_MARKDOWN).len());
         }
         WrittenMarkdown { text: out, too_deep, is_cut, without_url: self.without_url }
     }
@@ -294,7 +293,7 @@ impl<'b> Writer<'b> {
         if self.heading.is_some() && is_permalink(element) {
             return false;
         }
-        if !self.with_links {
+        if !self.kept.links {
             return true;
         }
         let Some(url) = self.resolve(href) else { return true };
@@ -305,7 +304,7 @@ impl<'b> Writer<'b> {
     }
 
     fn image(&mut self, element: Element<'_>) {
-        if !self.with_images {
+        if !self.kept.images {
             return;
         }
         // Images that are loaded late have their URL elsewhere, and a picture of one pixel in its place.

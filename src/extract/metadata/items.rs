@@ -6,6 +6,7 @@ use url::Url;
 
 use super::{MAX_METADATA_TEXT, SkippedMetadata, cut, join};
 use crate::extract::{
+    prefix::prefix,
     select::Element,
     text::{HIDDEN, Prose},
     walk::{Step, Walk},
@@ -207,10 +208,10 @@ impl Draft {
                     walk.skip_content();
                 }
             } else if let (Step::Open(_), Some(piece)) = (step, node.value().as_text()) {
-                let end = piece.floor_char_boundary(piece.len().min(left));
-                left -= end;
-                text.push(piece.get(..end).unwrap_or_default());
-                if end < piece.len() {
+                let start = prefix(piece, left);
+                left -= start.len();
+                text.push(start);
+                if start.len() < piece.len() {
                     skipped.cut_texts += 1;
                     break;
                 }

@@ -19,6 +19,7 @@ pub use self::{
 };
 use self::{json_ld::JsonLd, microdata::microdata, rdfa::rdfa};
 use super::{
+    prefix::prefix,
     select::{Document, Element},
     sitemap::Alternate,
     text::collapsed,
@@ -210,9 +211,9 @@ fn text_attr(element: Element<'_>, name: &str) -> Option<String> {
 
 /// Cuts a text at [`MAX_METADATA_TEXT`].
 fn cut(text: &str, skipped: &mut SkippedMetadata) -> String {
-    let end = text.floor_char_boundary(text.len().min(MAX_METADATA_TEXT));
-    skipped.cut_texts += usize::from(end < text.len());
-    text.get(..end).unwrap_or_default().to_owned()
+    let start = prefix(text, MAX_METADATA_TEXT);
+    skipped.cut_texts += usize::from(start.len() < text.len());
+    start.to_owned()
 }
 
 /// Resolves a reference; counts one that is no URL.

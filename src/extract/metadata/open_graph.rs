@@ -139,13 +139,13 @@ impl OpenGraphMedia {
         if detail == ":secure_url" && list.is_empty() {
             list.extend(join(base, content, skipped).map(Self::new));
         }
-        let Some(last) = list.last_mut() else { return };
+        let Some(media) = list.last_mut() else { return };
         match detail {
-            ":secure_url" => last.secure_url = join(base, content, skipped),
-            ":type" => last.media_type = Some(content.to_owned()),
-            ":width" => last.width = content.parse().ok(),
-            ":height" => last.height = content.parse().ok(),
-            ":alt" => last.alt = Some(content.to_owned()),
+            ":secure_url" => media.secure_url = join(base, content, skipped),
+            ":type" => media.media_type = Some(content.to_owned()),
+            ":width" => media.width = content.parse().ok(),
+            ":height" => media.height = content.parse().ok(),
+            ":alt" => media.alt = Some(content.to_owned()),
             _ => {}
         }
     }

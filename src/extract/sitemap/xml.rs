@@ -13,6 +13,7 @@ use super::{
     error::SitemapError,
     source::Utf8,
 };
+use crate::extract::prefix::prefix;
 
 /// The deepest nesting. Sitemaps have five levels, an article within Atom's XHTML some dozens; quick-xml holds the names
 /// of all that are open.
@@ -98,7 +99,7 @@ enum Field {
 /// What one event means for the loop.
 enum Step {
     On,
-    Done(Draft),
+    Done(Box<Draft>),
     End,
 }
 
@@ -235,7 +236,7 @@ impl<'a> XmlEntries<'a> {
         }
         let is_entry_end = self.kind.is_some_and(|kind| entry_element(kind, name).is_some());
         if is_entry_end && let Some(draft) = self.draft.take() {
-            return Step::Done(draft);
+            return Step::Done(Box::new(draft));
         }
         if let Some(draft) = &mut self.draft {
             draft.end_part(name, skipped);
@@ -249,11 +250,11 @@ impl<'a> XmlEntries<'a> {
         let Some((_, field)) = &mut self.field else { return };
         // One byte more than may be kept shows that there is more.
         let room = (MAX_TEXT + 1).saturating_sub(field.len());
-        let end = text.floor_char_boundary(room.min(text.len()));
-        if end < text.len() && field.len() <= MAX_TEXT {
+        let start = prefix(text, room);
+        if start.len() < text.len() && field.len() <= MAX_TEXT {
             skipped.cut_fields += 1;
         }
-        field.push_str(text.get(..end).unwrap_or_default());
+        field.push_str(start);
     }
 
     /// Adds what `&name;` stands for; a name that XML does not know is text.
@@ -359,7 +360,7 @@ impl Draft {
         let Some(image) = self.entry.images.last_mut() else { return };
         match field {
             Field::ImageLoc => {
-                if let Some(url) = base.join(text).ok() {
+                if let Ok(url) = base.join(text) {
                     image.url = url;
                     self.has_url = true;
                 }
@@ -440,10 +441,7 @@ fn kind_of(root: &str) -> Result<SitemapKind, SitemapError> {
         ("feed", SitemapKind::Atom),
     ];
     let known = kinds.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(root));
-    let end = root.floor_char_boundary(root.len().min(64));
-    known
-        .map(|(_, kind)| kind)
-        .ok_or_else(|| SitemapError::NotASitemap { root: root.get(..end).unwrap_or_default().into() })
+    known.map(|(_, kind)| kind).ok_or_else(|| SitemapError::NotASitemap { root: prefix(root, 64).into() })
 }
 
 /// Returns what an entry in this element is; `None` if the element is no entry. Indexes with `<url>` and sets with
