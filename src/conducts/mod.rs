@@ -225,11 +225,10 @@ impl Table {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         functions.retain(|(_, known)| known.strong_count() > 0);
         let known = functions.iter().find(|(_, known)| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(function)));
-        let number = known.map(|(number, _)| *number).unwrap_or_else(|| {
-            let number = self.spaces.fetch_add(1, Ordering::Relaxed);
+        let number = known.map_or_else(|| self.spaces.fetch_add(1, Ordering::Relaxed), |(number, _)| *number);
+        if known.is_none() {
             functions.push((number, Arc::downgrade(function)));
-            number
-        });
+        }
         Space { number, _function: Some(function.clone()) }
     }
 
