@@ -1,5 +1,5 @@
-//! Forms: what is sent of them is what a browser sends. `forms/browser.json` holds what Chromium 156 sent for sixty forms;
-//! `forms/record.py` recorded it.
+//! Forms: the requests equal a browser's. `forms/browser.json` contains what Chromium 156 sent for sixty forms,
+//! recorded by `forms/record.py`.
 
 use std::{sync::Arc, time::Duration};
 

@@ -172,12 +172,12 @@ impl Failure {
         })
     }
 
-    /// A file that an option names cannot be read.
+    /// A file of an option cannot be read.
     pub fn unreadable(option: &str, path: &Path, error: &io::Error) -> Self {
         Self::usage(format!("{option} {} cannot be read: {error}", path.display()))
     }
 
-    /// What the library says of a file, with the option that named it.
+    /// Adds to the library's error about a file the option that named it.
     pub fn naming(error: Error, outputs: &[(&str, Option<PathBuf>)]) -> Self {
         if let Error::File { path, source } = &error {
             for (option, output) in outputs {

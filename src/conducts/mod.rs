@@ -58,26 +58,26 @@ pub struct Conducts {
 
 struct Table {
     places: DashMap<Key, Place, DefaultHashBuilder>,
-    /// The functions that name domains, each with the number of its space. One that is gone is removed with the next
-    /// look; until then no other can have its address.
+    /// The functions that name domains, each with the number of its name space. A function that was dropped is removed
+    /// at the next look-up; until then no other function can have its address.
     functions: Mutex<Vec<(u64, Weak<NameDomain>)>>,
-    /// Numbers the spaces of functions.
+    /// The number of the next function's name space.
     spaces: AtomicU64,
-    /// Counts the tenancies, each of which has a name of its own.
+    /// The number of tenancies so far; gives each its ID.
     begun: AtomicU64,
     /// The number of tenancies at which empty places are next removed.
     sweep_at: AtomicU64,
 }
 
-/// A domain's name in its space, as 128 bits of XXH3: the table moves a million of them without looking at a name.
+/// A domain's name within its name space, as 128 bits of XXH3, so that the table can grow without hashing names again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key(u128);
 
-/// Who gives the names: hosts have the space 0, each function its own.
+/// A name space: 0 for hosts, and one for each function.
 #[derive(Clone)]
 struct Space {
     number: u64,
-    /// Kept, so that the space is the function's as long as somebody names domains by it.
+    /// Kept alive, so that the name space belongs to this function while it is in use.
     _function: Option<Arc<NameDomain>>,
 }
 
@@ -167,7 +167,7 @@ impl Tenant {
         let id = TenantId(begun);
         let gate =
             |lessons: &Lessons| Gate::new(domain.clone(), self.keeper.clone(), Conduct::new(id, terms, lessons, now));
-        // The place is held until the tenant is there: a gate is removed only while nobody is.
+        // The entry stays locked until the tenant has joined: a gate without tenants may be removed.
         match self.table.places.entry(self.space.key(domain)) {
             Entry::Vacant(place) => {
                 let gate = gate(&Lessons::default());
@@ -219,7 +219,7 @@ impl Space {
 }
 
 impl Table {
-    /// Returns the space of a function; clones of one `Arc` have the same.
+    /// Returns the name space of a function; clones of one `Arc` share it.
     fn space_of(&self, function: &Arc<NameDomain>) -> Space {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         functions.retain(|(_, known)| known.strong_count() > 0);
@@ -231,7 +231,7 @@ impl Table {
         Space { number, _function: Some(function.clone()) }
     }
 
-    /// Removes what holds nothing any more, each time that as many tenancies have begun as there are places.
+    /// Removes empty places, each time that as many tenancies have begun as there are places.
     fn sweep(&self, begun: u64, now: Instant) {
         let next = begun + SWEEP_AT_LEAST.max(u64::try_from(self.places.len()).unwrap_or(u64::MAX));
         if self.sweep_at.swap(next, Ordering::Relaxed) > begun {

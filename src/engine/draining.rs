@@ -68,7 +68,7 @@ impl Draining {
         (!self.turns.is_empty()).then(|| self.next.map_or(now, |next| next.max(now)))
     }
 
-    /// Begins a step, if one is due.
+    /// Starts a step, if one is due; tells whether it is.
     pub fn begin_step(&mut self, now: Instant) -> bool {
         let is_due = self.next_step(now) == Some(now);
         if is_due {
@@ -77,7 +77,7 @@ impl Draining {
         is_due
     }
 
-    /// Takes out the domain whose turn it is, with how what waits for it ends.
+    /// Takes the next domain, with how its requests end.
     pub fn pop(&mut self) -> Option<(Domain, End)> {
         loop {
             let domain = self.turns.pop_front()?;
@@ -87,7 +87,7 @@ impl Draining {
         }
     }
 
-    /// Takes note of what is left of a domain's queue. Answers whether it is empty.
+    /// Records what is left of a domain's queue. Tells whether it is empty.
     pub fn drained(&mut self, domain: &Domain, left: Left) -> bool {
         match left {
             Left::Here => self.turns.push_back(domain.clone()),

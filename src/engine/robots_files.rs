@@ -282,7 +282,7 @@ impl RobotsFiles {
         Some(FollowUp::Ruled { url, robots, text, parked: pending.parked })
     }
 
-    /// Says that pages wait for a file that is not to be had: once a reason, and then how many more.
+    /// Warns that pages wait for an unreachable file: once for each reason, and then how many more there were.
     fn warn_of_wait(&mut self, origin: &str, robots: &Robots, now: Instant) {
         if let Robots::DenyAll { until, failures: 1, why } = robots
             && why.patience > 1
@@ -311,7 +311,7 @@ pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
     }
 }
 
-/// The place of the robots file of a URL's origin.
+/// Returns the URL of the robots file for a URL's origin.
 fn robots_file_of(url: &Url) -> Url {
     let mut file = url.clone();
     file.set_path("/robots.txt");

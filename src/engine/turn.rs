@@ -134,7 +134,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Takes a step of draining, if one is due. Each request's end is in the ledger as soon as it waits no more.
+    /// Does a step of draining, if one is due. Each request is entered in the ledger as it leaves the queue.
     pub fn drain(&mut self) {
         if !self.draining.begin_step(self.now) {
             return;
@@ -144,7 +144,7 @@ impl Turn<'_> {
             && let Some((domain, end)) = self.draining.pop()
         {
             let drained = self.frontier.drain(&domain, room);
-            // A domain for which nothing was there costs its part too.
+            // A domain without requests in memory also uses up a part of the step.
             room = room.saturating_sub(drained.requests.len().max(1));
             for request in drained.requests {
                 match &end {

@@ -1,6 +1,6 @@
-//! Prefix: the beginning of a text, cut between two characters.
+//! Prefix: truncates a text between two characters.
 
-/// Returns as much of a text as has at most `max_bytes` bytes.
+/// Returns the longest beginning of a text with at most `max_bytes` bytes.
 pub(super) fn prefix(text: &str, max_bytes: usize) -> &str {
     let mut end = text.len().min(max_bytes);
     while !text.is_char_boundary(end) {

@@ -1,5 +1,5 @@
-//! Walk: the nodes of a tree in the order in which they open and close. Keeps its place and nothing else, so that depth
-//! costs no stack; knows nothing of what the nodes mean.
+//! Walk: visits the nodes of a tree in order, at their start and end. Keeps only its position, so that depth needs no
+//! stack; does not know what the nodes mean.
 
 use std::ops::Deref;
 
@@ -9,29 +9,29 @@ use scraper::{ElementRef, HtmlTreeSink};
 /// A node of a page's tree.
 pub(crate) type TreeNode<'a> = <ElementRef<'a> as Deref>::Target;
 
-/// The place of a node in its tree.
+/// The ID of a node in its tree.
 pub(crate) type NodeId = <HtmlTreeSink as TreeSink>::Handle;
 
-/// The beginning or the end of a node.
+/// The start or the end of a node.
 #[derive(Clone, Copy)]
 pub(crate) enum Step<'a> {
     Open(TreeNode<'a>),
     Close(TreeNode<'a>),
 }
 
-/// A walk over `top` and all that is in it. Every node opens and closes, also texts.
+/// A walk over `top` and its content. Every node has a start and an end, including texts.
 pub(crate) struct Walk<'a> {
     top: TreeNode<'a>,
     next: Option<Step<'a>>,
 }
 
 impl<'a> Walk<'a> {
-    /// Begins at the opening of `top`.
+    /// Starts at the beginning of `top`.
     pub fn over(top: TreeNode<'a>) -> Self {
         Self { top, next: Some(Step::Open(top)) }
     }
 
-    /// Goes on at the end of the node that has just opened.
+    /// Continues at the end of the node that has just started.
     pub fn skip_content(&mut self) {
         if let Some(Step::Open(inside)) = self.next {
             self.next = inside.parent().map(Step::Close);

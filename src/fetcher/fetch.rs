@@ -6,8 +6,8 @@
 //!                  middleware              from the settings             to come     or a browser
 //! ```
 //!
-//! A stack is built for each arbiter, since awc's client is `!Send`; [`FetchStack`](super::stack::FetchStack) is its recipe. Without layers a
-//! request costs one allocation here, and each layer costs one more.
+//! Each arbiter builds its own stack from a [`FetchStack`](super::stack::FetchStack), since awc's client is `!Send`. A
+//! request costs one allocation here, and one more for each layer.
 
 use futures_util::future::LocalBoxFuture;
 use url::Url;

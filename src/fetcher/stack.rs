@@ -1,5 +1,5 @@
-//! FetchStack: the recipe of what answers an arbiter's requests: what is innermost, and the layers around it. Does not know
-//! what a layer does.
+//! FetchStack: how each arbiter builds its stack: the innermost fetch and the layers around it. Does not know what a
+//! layer does.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::transport::{SharedTransport, Transport, response_store::Purpose};
 
 /// Wraps a [`Fetch`] in another, once for each arbiter.
 pub trait Layer: Send + Sync + 'static {
-    /// Puts this layer around `inner`.
+    /// Wraps `inner` in this layer.
     fn wrap(&self, inner: Box<dyn Fetch>) -> Box<dyn Fetch>;
 }
 
@@ -24,21 +24,21 @@ impl<F: Fn(Box<dyn Fetch>) -> Box<dyn Fetch> + Send + Sync + 'static> Layer for 
     }
 }
 
-/// The recipe of a stack: what is innermost, and the layers around it. Each arbiter builds its own.
+/// How to build a stack: the innermost fetch and the layers around it. Each arbiter builds its own.
 #[derive(Clone)]
 pub struct FetchStack {
     innermost: Arc<dyn Fn() -> Box<dyn Fetch> + Send + Sync>,
-    /// From the innermost outwards.
+    /// Innermost first.
     layers: Vec<Arc<dyn Layer>>,
 }
 
 impl FetchStack {
-    /// Begins with something else than [`Http`], such as a browser.
+    /// Starts a stack with another innermost fetch than [`Http`], such as a browser.
     pub fn over(innermost: impl Fn() -> Box<dyn Fetch> + Send + Sync + 'static) -> Self {
         Self { innermost: Arc::new(innermost), layers: Vec::new() }
     }
 
-    /// Begins with the network, and with the layer that its settings ask for.
+    /// Starts a stack with the network and the layer that the transport's settings ask for.
     pub fn http(transport: SharedTransport, user_agent: HeaderValue) -> Self {
         let store = transport.response_store().cloned();
         let innermost = {
@@ -46,7 +46,7 @@ impl FetchStack {
             move || -> Box<dyn Fetch> { Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone())) }
         };
         let stack = Self::over(innermost);
-        // An archive goes here, below the cache: it sees what was on the wire and nothing else.
+        // An archive belongs here, below the cache: it records what was on the wire and nothing else.
         let Some(store) = store else { return stack };
         match store.purpose() {
             Purpose::Cache => stack.layer(move |inner| -> Box<dyn Fetch> {
@@ -61,14 +61,14 @@ impl FetchStack {
         }
     }
 
-    /// Adds a layer around all others. Those of a user come last, so that they see each request of a page first and its
-    /// response last.
+    /// Adds a layer around all others. User layers are added last, so that they see each request first and its response
+    /// last.
     #[must_use]
     pub fn layer(self, layer: impl Layer) -> Self {
         self.layers([Arc::new(layer) as Arc<dyn Layer>])
     }
 
-    /// Adds layers, each around those before it.
+    /// Adds layers, each around the previous ones.
     #[must_use]
     pub fn layers(mut self, layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Self {
         self.layers.extend(layers);

@@ -1,5 +1,5 @@
-//! Control: the inputs, selects, text areas and buttons of a form with what they hold, read from the page's tree. Knows
-//! which form owns which control; nothing of how a form is sent.
+//! Control: the inputs, selects, text areas and buttons of a form with their values, read from the page's tree. Knows
+//! which form owns which control, not how a form is sent.
 
 use scraper::ElementRef;
 
@@ -9,25 +9,25 @@ use super::{
 };
 use crate::extract::walk::{NodeId, Step, TreeNode, Walk};
 
-/// The most controls that are read of one form. Large forms, such as tables in an administration, have some thousands.
+/// The most controls of one form. Large forms, such as tables in an administration, have some thousands.
 pub const MAX_CONTROLS: usize = 10_000;
 
 /// One control of a form.
 #[derive(Clone, Debug)]
 pub(super) struct Control {
-    /// Its place in the tree.
+    /// Its node in the tree.
     pub node: NodeId,
     pub name: String,
     pub kind: Kind,
-    /// What it holds or, of a checkbox, a radio button or a button, what it stands for.
+    /// Its value; for a checkbox, a radio button or a button, the value that is sent if it is chosen.
     pub value: String,
     pub is_disabled: bool,
     pub direction: Option<Direction>,
-    /// Of a button: the attributes by which it changes how the form is sent.
+    /// For a button: the attributes that change how the form is sent.
     pub overrides: Overrides,
 }
 
-/// What is sent for the attribute `dirname`.
+/// The value of the attribute `dirname`.
 #[derive(Clone, Debug)]
 pub(super) struct Direction {
     pub name: String,
@@ -42,7 +42,7 @@ pub(super) struct Overrides {
     pub enctype: Option<String>,
 }
 
-/// What sort of control it is.
+/// The kind of a control.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Text {
@@ -81,13 +81,13 @@ pub(super) struct Choice {
 }
 
 impl Control {
-    /// Tells whether a click on it sends the form.
+    /// Tells whether a click on it submits the form.
     pub fn is_submit(&self) -> bool {
         matches!(self.kind, Kind::Submit | Kind::Image)
     }
 }
 
-/// Reads the controls that `form` owns, in the tree's order; tells how many were left out.
+/// Reads the controls that `form` owns, in order; returns also how many were left out.
 pub(super) fn controls_of(form: ElementRef<'_>) -> (Vec<Control>, usize) {
     let root = form.ancestors().last().unwrap_or(*form);
     let mut reader = Reader::new(form, root);
@@ -102,21 +102,21 @@ pub(super) fn controls_of(form: ElementRef<'_>) -> (Vec<Control>, usize) {
     (controls, reader.left_out)
 }
 
-/// Walks over the tree and knows what stands around the present place.
+/// Walks the tree and keeps the context of the current position.
 struct Reader<'a> {
     form: ElementRef<'a>,
-    /// The form's id, if the form is what that id means on the page.
+    /// The form's id, if the id refers to this form on the page.
     id: Option<&'a str>,
-    /// How many forms are open, ours or others: a parser nests none, scripts are not run.
+    /// The open forms, ours and others: the parser does not nest forms.
     open_forms: Vec<NodeId>,
-    /// A form in a table has no children: the parser puts what follows it into the cells, and still gives it to the
-    /// form (§13.2.6.4.9). It owns what follows, up to the end of its parent or to the next form.
+    /// A form in a table has no children: the parser puts what follows into the cells, but still assigns it to the form
+    /// (§13.2.6.4.9). It owns everything up to the end of its parent or the next form.
     spread: Option<Spread>,
-    /// How many `<fieldset disabled>` are around, less those of whose first `<legend>` this is a part.
+    /// The number of surrounding `<fieldset disabled>`, except those whose first `<legend>` contains this position.
     disabling: usize,
     /// A `<template>`, whose content is not part of the page.
     template: Option<NodeId>,
-    /// The attribute `dir` of the elements around.
+    /// The `dir` attributes of the surrounding elements.
     directions: Vec<(NodeId, &'static str)>,
     select: Option<OpenSelect>,
     controls: Vec<Control>,
@@ -129,14 +129,14 @@ struct Spread {
     parent: NodeId,
 }
 
-/// A `<select>` whose options are being read.
+/// A `<select>` being read.
 struct OpenSelect {
     node: NodeId,
-    /// The control, if it is the form's.
+    /// The index of its control, if the form owns it.
     at: Option<usize>,
-    /// The number of rows that it shows.
+    /// The number of visible rows.
     size: u32,
-    /// How many `<optgroup disabled>` are around.
+    /// The number of surrounding `<optgroup disabled>`.
     disabling: usize,
 }
 
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
         around.or_else(|| self.spread.as_ref().map(|spread| spread.form)) == Some(self.form.id())
     }
 
-    /// Adds a control, if it is the form's; returns its place.
+    /// Adds a control, if the form owns it; returns its index.
     fn push(&mut self, element: ElementRef<'a>, kind: Kind, value: String) -> Option<usize> {
         if !self.owns(element) {
             return None;
@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
             "checkbox" => (Kind::Checkbox { is_checked }, "on"),
             "radio" => (Kind::Radio { is_checked }, "on"),
             "file" => (Kind::File { files: Vec::new(), is_multiple }, ""),
-            // Browsers send the label of a button that has no value.
+            // Browsers send the label of a button without a value.
             "submit" => (Kind::Submit, "Submit"),
             "image" => (Kind::Image, ""),
             _ => (Kind::OtherButton, ""),
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
 
     fn button(&mut self, element: ElementRef<'a>) {
         let kind = element.attr("type").unwrap_or_default().to_ascii_lowercase();
-        // A button without a type that commands something else does not send (§4.10.6).
+        // A button without a type but with a command does not submit (§4.10.6).
         let commands = element.attr("command").is_some() || element.attr("commandfor").is_some();
         let is_submit = match kind.as_str() {
             "submit" => true,
@@ -322,8 +322,8 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// Brings the options in order: where one is to be chosen, it is the last that says so or else the first that can be
-    /// ("selectedness setting algorithm", §4.10.7).
+    /// Applies the "selectedness setting algorithm" (§4.10.7): if exactly one option must be chosen, it is the last one
+    /// marked as selected, or else the first enabled one.
     fn close_select(&mut self) {
         let Some(select) = self.select.take() else { return };
         let Some(control) = select.at.and_then(|at| self.controls.get_mut(at)) else { return };
@@ -335,7 +335,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Of the radio buttons of one name only the last that is checked stays so.
+/// Of radio buttons with the same name, only the last checked one stays checked.
 fn settle_radios(controls: &mut [Control]) {
     let mut settled = std::collections::HashSet::new();
     for control in controls.iter_mut().rev() {
@@ -348,7 +348,7 @@ fn settle_radios(controls: &mut [Control]) {
     }
 }
 
-/// Tells whether this is the first `<legend>` of a disabled `<fieldset>`: the controls in it are not disabled by it.
+/// Tells whether this is the first `<legend>` of a disabled `<fieldset>`, whose controls stay enabled.
 fn frees(legend: ElementRef<'_>) -> bool {
     let fieldset = legend.parent().and_then(ElementRef::wrap);
     let is_disabled =
@@ -368,7 +368,7 @@ fn text_of(element: ElementRef<'_>) -> String {
     element.text().collect()
 }
 
-/// Makes every line end LF, as a text area holds them.
+/// Converts every line end to LF, as in a text area.
 fn lines(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }

@@ -1,11 +1,11 @@
-//! Encode: the three ways in which a form's entries are written as bytes (HTML §4.10.21.6 to 8). Knows no controls.
+//! Encode: the three encodings of a form's entries (HTML §4.10.21.6 to 8). Knows no controls.
 
 use encoding_rs::Encoding;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::entry::{Entry, Value};
 
-/// Writes entries as `application/x-www-form-urlencoded` (URL §5.2). Of a file only its name is written.
+/// Writes entries as `application/x-www-form-urlencoded` (URL §5.2). Of a file only the name is written.
 pub(super) fn urlencoded(entries: &[Entry], encoding: &'static Encoding) -> String {
     let mut text = String::new();
     for entry in entries {
@@ -19,15 +19,15 @@ pub(super) fn urlencoded(entries: &[Entry], encoding: &'static Encoding) -> Stri
     text
 }
 
-/// Writes entries as `text/plain`. Of a file only its name is written.
+/// Writes entries as `text/plain`. Of a file only the name is written.
 pub(super) fn plain(entries: &[Entry], encoding: &'static Encoding) -> Vec<u8> {
     let lines = entries.iter().map(|entry| format!("{}={}\r\n", crlf(&entry.name), crlf(entry.value.as_text())));
     encoding.encode(&lines.collect::<String>()).0.into_owned()
 }
 
-/// Writes entries as `multipart/form-data` (RFC 7578, with the escapes of HTML); returns the boundary too.
+/// Writes entries as `multipart/form-data` (RFC 7578, with HTML's escapes); also returns the boundary.
 ///
-/// The boundary is made from the entries, so that the same form filled in alike is the same request.
+/// The boundary is derived from the entries, so that the same form with the same content gives the same request.
 pub(super) fn multipart(entries: &[Entry], encoding: &'static Encoding) -> (String, Vec<u8>) {
     let parts: Vec<_> = entries.iter().map(|entry| part(entry, encoding)).collect();
     let mut hash = Xxh3::new();
@@ -55,7 +55,7 @@ fn boundary_of(hash: &Xxh3) -> String {
     format!("----FormBoundary{:032x}", hash.digest128())
 }
 
-/// Writes what stands between two boundaries.
+/// Writes the part between two boundaries.
 fn part(entry: &Entry, encoding: &'static Encoding) -> Vec<u8> {
     let encode = |text: &str| encoding.encode(text).0.into_owned();
     let mut part = b"\r\nContent-Disposition: form-data; name=\"".to_vec();
@@ -78,12 +78,12 @@ fn part(entry: &Entry, encoding: &'static Encoding) -> Vec<u8> {
     part
 }
 
-/// Escapes what would end a quoted name. A percent sign stays as it is.
+/// Escapes characters that would end a quoted name. A percent sign stays unescaped.
 fn quoted(text: &str) -> String {
     text.replace('\n', "%0A").replace('\r', "%0D").replace('"', "%22")
 }
 
-/// Makes every line end CR LF.
+/// Converts every line end to CR LF.
 fn crlf(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut last = ' ';
@@ -98,7 +98,7 @@ fn crlf(text: &str) -> String {
     out
 }
 
-/// Writes text as the bytes of `encoding`, percent-encoded. What the encoding lacks becomes `&#8364;`, percent-encoded.
+/// Writes text in `encoding`, percent-encoded. A character that the encoding lacks becomes `&#8364;`, percent-encoded.
 fn percent_encode(text: &str, encoding: &'static Encoding, into: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |value: u8| HEX.get(usize::from(value)).copied().map_or('0', char::from);

@@ -1,5 +1,4 @@
-//! Entry: what of a form is sent, a name and a value at a time ("constructing the entry list", HTML §4.10.22.4). Knows no
-//! bytes.
+//! Entry: the names and values that a form sends ("constructing the entry list", HTML §4.10.22.4). Knows no bytes.
 
 use bytes::Bytes;
 use encoding_rs::Encoding;
@@ -13,7 +12,7 @@ pub(super) struct Entry {
     pub value: Value,
 }
 
-/// What a name is sent with.
+/// The value of an entry.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Text(String),
@@ -21,7 +20,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// Returns the text, or the name of the file, which is all that is sent of it outside of multipart.
+    /// Returns the text, or the name of the file, which is all that other encodings than multipart send.
     pub fn as_text(&self) -> &str {
         match self {
             Self::Text(text) => text,
@@ -30,7 +29,7 @@ impl Value {
     }
 }
 
-/// A file to be sent with a form.
+/// A file to send with a form.
 ///
 /// ```
 /// use actix_crawler::form::FormFile;
@@ -46,14 +45,14 @@ pub struct FormFile {
 }
 
 impl FormFile {
-    /// Creates a file with the name and the media type that the server is told. Line ends in the type are left out: they
+    /// Creates a file with the name and the media type for the server. Line ends in the type are removed, since they
     /// would end its header.
     pub fn new(name: impl Into<String>, content_type: impl Into<String>, content: impl Into<Bytes>) -> Self {
         let content_type = content_type.into().replace(['\r', '\n'], "");
         Self { name: name.into(), content_type, content: content.into() }
     }
 
-    /// What a browser sends where no file was chosen.
+    /// The value that a browser sends if no file was chosen.
     fn none() -> Self {
         Self::new("", "application/octet-stream", Bytes::new())
     }
@@ -63,7 +62,7 @@ impl FormFile {
         &self.name
     }
 
-    /// Returns the media type; a file without one is `application/octet-stream`.
+    /// Returns the media type; `application/octet-stream` if none was given.
     pub fn content_type(&self) -> &str {
         if self.content_type.is_empty() { "application/octet-stream" } else { &self.content_type }
     }
@@ -74,16 +73,16 @@ impl FormFile {
     }
 }
 
-/// The button that sends the form.
+/// The button that submits the form.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Submitter {
-    /// Its place among the controls.
+    /// Its index among the controls.
     pub at: usize,
     /// Where an image was clicked.
     pub point: (u32, u32),
 }
 
-/// Makes the list of what is sent. What stands in a `<datalist>` is sent too: the standard leaves it out, Chromium does not.
+/// Returns the entries to send. Controls in a `<datalist>` are included, as in Chromium but not in the standard.
 pub(super) fn entry_list(
     controls: &[Control],
     submitter: Option<Submitter>,
@@ -99,7 +98,7 @@ pub(super) fn entry_list(
     entries
 }
 
-/// Adds what one control sends; `point` is there for the button that sends the form.
+/// Adds the entries of one control; `point` is given for the button that submits the form.
 fn add(control: &Control, point: Option<(u32, u32)>, encoding: &'static Encoding, entries: &mut Vec<Entry>) {
     let name = &control.name;
     let mut push = |name: &str, value: Value| entries.push(Entry { name: name.to_owned(), value });

@@ -1,17 +1,17 @@
-//! Form error: why a form cannot be filled in or sent. Names what the form has instead.
+//! Form error: why a form cannot be filled in or sent. The message says what the form offers instead.
 
 use thiserror::Error as ThisError;
 
 use crate::{error::Error, extract::SelectorError};
 
-/// Why a form cannot be filled in as asked, or sent.
+/// Why a form cannot be filled in or sent.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum FormError {
-    /// The selector is wrong, or no element matches it.
+    /// The selector is invalid, or no element matches it.
     #[error(transparent)]
     Selector(#[from] SelectorError),
-    /// The element is no form and stands in none.
+    /// The element is not a form, and not within one.
     #[error("`{css}` matches <{element}>, which is no form and stands in none")]
     NoForm {
         /// The selector.
@@ -19,12 +19,12 @@ pub enum FormError {
         /// The name of the element that matches.
         element: String,
     },
-    /// The form has no control of that name, or none that can be filled in so.
+    /// The form has no suitable control of that name.
     #[error("the form has no {wanted} named `{name}`; its names are {}", .names.join(", "))]
     NoControl {
         /// The name.
         name: String,
-        /// What was looked for, such as `file input`.
+        /// The wanted kind, such as `file input`.
         wanted: &'static str,
         /// The names of the form's controls, at most 20.
         names: Vec<String>,
@@ -36,10 +36,10 @@ pub enum FormError {
         name: String,
         /// The value.
         value: String,
-        /// The values that it offers, at most 20.
+        /// The offered values, at most 20.
         values: Vec<String>,
     },
-    /// The control cannot hold such a value: an `<input type=date>` only a date, for instance.
+    /// The control cannot have this value: an `<input type=date>` accepts only dates, for instance.
     #[error("`{name}` is an input of type {kind}, which cannot hold `{value}`")]
     NoValue {
         /// The name of the control.
@@ -56,7 +56,7 @@ pub enum FormError {
         /// The name of the control.
         name: String,
     },
-    /// The element is no button of this form that sends it, or a disabled one.
+    /// The element is not an enabled submit button of this form.
     #[error("`{css}` matches no enabled button that sends this form")]
     NoButton {
         /// The selector.
@@ -65,7 +65,7 @@ pub enum FormError {
     /// The form has `method=dialog`: a browser closes a dialog and sends nothing.
     #[error("the form closes a dialog and sends nothing")]
     Dialog,
-    /// The form's action is no URL that a crawler can ask for.
+    /// The form's action is not an `http` or `https` URL.
     #[error("the form's action `{action}` is no http or https URL")]
     Action {
         /// The action.

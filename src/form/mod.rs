@@ -1,6 +1,6 @@
-//! Form: a form of a page, filled in and sent as a browser would (HTML §4.10.22, "form submission"). Runs no scripts and
-//! checks no `required` or `pattern`; what a script would do is done with [`Form::add`], [`Form::enable`] and
-//! [`Form::remove`].
+//! Form: fills in and submits a form of a page as a browser would (HTML §4.10.22, "form submission"). Runs no scripts
+//! and ignores `required` and `pattern`; use [`Form::add`], [`Form::enable`] and [`Form::remove`] for what a script
+//! would do.
 
 mod control;
 mod encode;
@@ -21,9 +21,9 @@ use self::{
 };
 use crate::{request::Request, response::Response};
 
-/// A form of a page, which knows what each of its controls holds.
+/// A form of a page with the values of its controls.
 ///
-/// Made by [`Response::form`]. Each method takes the form and gives it back, so that filling in reads as one sentence:
+/// Created by [`Response::form`]. Each method takes and returns the form, so that calls can be chained:
 ///
 /// ```
 /// use actix_crawler::prelude::*;
@@ -54,11 +54,11 @@ pub struct Form<'a> {
     controls: Vec<Control>,
     left_out: usize,
     submitter: Chosen,
-    /// What was added, after what the controls send.
+    /// Entries that were added, sent after those of the controls.
     added: Vec<Entry>,
 }
 
-/// Shows the names, and no values: one of them may be a password.
+/// Shows the names only: a value may be a password.
 impl fmt::Debug for Form<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Form")
@@ -68,20 +68,20 @@ impl fmt::Debug for Form<'_> {
     }
 }
 
-/// By what a form is sent.
+/// What submits a form.
 #[derive(Clone, Copy, Debug)]
 enum Chosen {
-    /// Its first button that can be used, if it has one.
+    /// Its first enabled submit button, if there is one.
     First,
     Button(Submitter),
-    /// No button, as by a script.
+    /// A script, without a button.
     Script,
 }
 
-/// The most names or values that an error shows.
+/// The most names or values in an error.
 const MAX_SHOWN: usize = 20;
 
-/// How a form's entries are written.
+/// The encoding of a form's entries.
 #[derive(Clone, Copy)]
 enum Enctype {
     Urlencoded,
@@ -90,11 +90,11 @@ enum Enctype {
 }
 
 impl Response {
-    /// Reads the form that matches `css`, or the one around the first element that matches. Controls that belong to it
-    /// by `form=` are its own wherever they stand, and so are those of a form that opens between the rows of a table.
+    /// Reads the form that matches `css`, or the form around the first matching element. Controls belong to it by
+    /// `form=` wherever they are, and so do those of a form that opens between the rows of a table.
     ///
     /// # Errors
-    /// Nothing matches, the selector is wrong, or there is no form.
+    /// Nothing matches, the selector is invalid, or there is no form.
     pub fn form(&self, css: &str) -> Result<Form<'_>, FormError> {
         let element = self.document().first(css)?.node();
         let around = std::iter::once(element).chain(element.ancestors().filter_map(ElementRef::wrap));
@@ -107,14 +107,14 @@ impl Response {
 }
 
 impl Form<'_> {
-    /// Returns the names of the form's controls, each once, in their order.
+    /// Returns the names of the form's controls without duplicates, in order.
     pub fn names(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
         let names = self.controls.iter().map(|control| control.name.as_str()).filter(|name| !name.is_empty());
         names.filter(|name| seen.insert(*name)).collect()
     }
 
-    /// Returns what is sent of one name at present, without the button: nothing, one value or several.
+    /// Returns the values that would be sent for one name now, without the button's.
     ///
     /// ```
     /// # use actix_crawler::prelude::*;
@@ -129,16 +129,16 @@ impl Form<'_> {
         named.map(|entry| entry.value.as_text().to_owned()).collect()
     }
 
-    /// Returns how many controls were not read, after the first [`MAX_CONTROLS`].
+    /// Returns how many controls beyond the first [`MAX_CONTROLS`] were not read.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Puts a text into the first control of this name that is not disabled: an input, a text area or, as a script can, a
-    /// hidden input. Of a select, checkboxes or radio buttons it chooses the one with this value, as [`Form::choose`].
+    /// Sets the value of the first enabled control of this name: an input, a text area or, as a script can, a hidden
+    /// input. In a select, checkboxes or radio buttons it chooses this value, like [`Form::choose`].
     ///
     /// # Errors
-    /// There is no such control, or it cannot hold the text.
+    /// There is no such control, or it cannot have this value.
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Result<Self, FormError> {
         let value = value.into();
         let can_hold = |control: &Control| {
@@ -163,11 +163,11 @@ impl Form<'_> {
         }
     }
 
-    /// Chooses an option by its value or its text, or checks the radio button or checkbox with this value. Of a select
-    /// with `multiple`, and of checkboxes, what was chosen before stays: see [`Form::uncheck`].
+    /// Chooses an option by its value or text, or checks the radio button or checkbox with this value. In a select with
+    /// `multiple`, and for checkboxes, earlier choices stay: see [`Form::uncheck`].
     ///
     /// # Errors
-    /// No select, radio button or checkbox of this name offers the value.
+    /// No select, radio button or checkbox of this name has this value.
     pub fn choose(mut self, name: &str, value: &str) -> Result<Self, FormError> {
         let can_choose = |control: &Control| {
             matches!(control.kind, Kind::Select { .. } | Kind::Radio { .. } | Kind::Checkbox { .. })
@@ -200,7 +200,7 @@ impl Form<'_> {
         Ok(self)
     }
 
-    /// Unchecks all checkboxes and radio buttons of this name, and chooses nothing in its selects.
+    /// Unchecks all checkboxes and radio buttons of this name, and deselects all options of its selects.
     ///
     /// # Errors
     /// There are none.
@@ -213,7 +213,8 @@ impl Form<'_> {
         Ok(self)
     }
 
-    /// Chooses a file for the file input of this name. With `multiple`, each call adds one; otherwise the last stands.
+    /// Chooses a file for the file input of this name. With `multiple`, each call adds one; otherwise the last call
+    /// wins.
     ///
     /// ```
     /// # use actix_crawler::{form::FormFile, prelude::*};
@@ -237,14 +238,14 @@ impl Form<'_> {
         Ok(self)
     }
 
-    /// Enables the controls of this name, as a script does once others are filled in.
+    /// Enables the controls of this name, as a script would once others are filled in.
     #[must_use]
     pub fn enable(mut self, name: &str) -> Self {
         self.controls.iter_mut().filter(|control| control.name == name).for_each(|control| control.is_disabled = false);
         self
     }
 
-    /// Takes the controls of this name out of the form, and what was added under it.
+    /// Removes the controls of this name, and entries added under it.
     #[must_use]
     pub fn remove(mut self, name: &str) -> Self {
         self.controls.iter_mut().filter(|control| control.name == name).for_each(|control| control.is_disabled = true);
@@ -252,26 +253,26 @@ impl Form<'_> {
         self
     }
 
-    /// Sends one more name and value, after those of the controls, as a script does.
+    /// Adds a name and a value after those of the controls, as a script would.
     #[must_use]
     pub fn add(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.added.push(Entry { name: name.into(), value: Value::Text(value.into()) });
         self
     }
 
-    /// Sends the form by this button, whose name and value are sent too, and whose `formaction`, `formmethod` and
-    /// `formenctype` count. An image is clicked at its corner.
+    /// Submits the form by this button, whose name and value are sent too, and whose `formaction`, `formmethod` and
+    /// `formenctype` apply. An image is clicked at its corner.
     ///
     /// # Errors
-    /// The selector is wrong, or matches no enabled button of the form that sends it.
+    /// The selector is invalid, or matches no enabled submit button of the form.
     pub fn click(self, css: &str) -> Result<Self, FormError> {
         self.click_at(css, 0, 0)
     }
 
-    /// As [`Form::click`], at this pixel of an image.
+    /// Like [`Form::click`], at this pixel of an image.
     ///
     /// # Errors
-    /// As [`Form::click`].
+    /// Like [`Form::click`].
     pub fn click_at(mut self, css: &str, x: u32, y: u32) -> Result<Self, FormError> {
         let matching = self.page.document().select(css)?;
         let matching: HashSet<_> = matching.iter().map(|element| element.node().id()).collect();
@@ -281,21 +282,21 @@ impl Form<'_> {
         Ok(self)
     }
 
-    /// Sends the form by no button, as a script's `form.submit()` does.
+    /// Submits the form without a button, like a script's `form.submit()`.
     #[must_use]
     pub fn without_button(mut self) -> Self {
         self.submitter = Chosen::Script;
         self
     }
 
-    /// Makes the request that a browser would send. Without [`Form::click`] it is sent by the first button that is
-    /// enabled, as by the Enter key.
+    /// Makes the request that a browser would send. Without [`Form::click`] the first enabled submit button is used, as
+    /// with the Enter key.
     ///
-    /// The names, values and the query are written in the charset that the form accepts, or else in the page's. A file is
-    /// sent by `multipart/form-data` only; in the other forms only its name is.
+    /// Names, values and the query are encoded in the charset that the form accepts, or else in the page's. Files are
+    /// sent with `multipart/form-data` only; other encodings send their names.
     ///
     /// # Errors
-    /// The form sends nothing (`method=dialog`), or its action is no `http` or `https` URL.
+    /// The form sends nothing (`method=dialog`), or its action is not an `http` or `https` URL.
     pub fn submit(self) -> Result<Request, FormError> {
         let submitter = self.submitter();
         let none = Overrides::default();
@@ -340,7 +341,7 @@ impl Form<'_> {
         }
     }
 
-    /// Resolves the action; an empty one is the page itself, whatever its base.
+    /// Resolves the action; if it is empty, it is the page itself, whatever its base.
     fn action(&self, action: Option<String>) -> Result<Url, FormError> {
         let action = action.unwrap_or_default();
         let refuse = || FormError::Action { action: action.clone() };
@@ -351,18 +352,18 @@ impl Form<'_> {
         if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(refuse()) }
     }
 
-    /// Picks the encoding ("pick an encoding for the form", §4.10.22.5).
+    /// Returns the encoding ("pick an encoding for the form", §4.10.22.5).
     fn encoding(&self) -> &'static Encoding {
         let encoding_of = |label: &str| Encoding::for_label(label.as_bytes());
         let accepted = self.element.attr("accept-charset").unwrap_or_default();
         let accepted = accepted.split_ascii_whitespace().find_map(encoding_of);
-        // Where no label means anything the standard takes UTF-8, Chromium the page's charset.
+        // Without a known label the standard uses UTF-8, Chromium the page's charset.
         let encoding = accepted.or_else(|| encoding_of(self.page.encoding())).unwrap_or(UTF_8);
-        // UTF-16 and "replacement" are for reading only.
+        // UTF-16 and "replacement" are for decoding only.
         encoding.output_encoding()
     }
 
-    /// Finds the first enabled control of this name that is as wanted.
+    /// Finds the first enabled control of this name that is suitable.
     fn find(&self, name: &str, wanted: &'static str, is_wanted: impl Fn(&Control) -> bool) -> Result<usize, FormError> {
         let is_it = |control: &Control| control.name == name && is_wanted(control);
         if let Some(at) = self.controls.iter().position(|control| is_it(control) && !control.is_disabled) {
@@ -391,7 +392,7 @@ impl Control {
         }
     }
 
-    /// Returns what can be chosen here.
+    /// Returns the values that can be chosen here.
     fn choices(&self) -> Vec<String> {
         match &self.kind {
             Kind::Select { options, .. } => options.iter().map(|option| option.value.clone()).collect(),
@@ -403,7 +404,7 @@ impl Control {
         match &mut self.kind {
             Kind::Checkbox { is_checked } | Kind::Radio { is_checked } => *is_checked = true,
             Kind::Select { options, is_multiple } => {
-                // A value counts before a text.
+                // A value has priority over a text.
                 let chosen = options.iter().position(|option| option.value == value && !option.is_disabled);
                 let chosen = chosen.or_else(|| options.iter().position(|option| option.is(value)));
                 for (at, option) in options.iter_mut().enumerate() {
@@ -424,14 +425,14 @@ impl Control {
 }
 
 impl Choice {
-    /// Tells whether this is meant by `value` and can be chosen.
+    /// Tells whether `value` refers to this option, and it can be chosen.
     fn is(&self, value: &str) -> bool {
         !self.is_disabled && (self.value == value || self.text == value)
     }
 }
 
 impl Enctype {
-    /// Reads the attribute; what is unknown is `application/x-www-form-urlencoded`.
+    /// Parses the attribute; an unknown value means `application/x-www-form-urlencoded`.
     fn named(name: Option<String>) -> Self {
         let name = name.unwrap_or_default();
         let is = |known: &str| name.eq_ignore_ascii_case(known);

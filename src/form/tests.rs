@@ -1,5 +1,4 @@
-//! What a form tells while it is filled in, and what it refuses. What it sends is compared with a browser in
-//! `tests/forms.rs`.
+//! Filling in forms, and what is refused. `tests/forms.rs` compares the requests with a browser's.
 
 use std::time::Instant;
 

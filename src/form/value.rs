@@ -1,6 +1,7 @@
-//! Value: what an input makes of a text, by its type ("value sanitization algorithm", HTML §4.10.5.1). Knows no form.
+//! Value: the value of an input after setting a text, by its type ("value sanitization algorithm", HTML §4.10.5.1).
+//! Knows no form.
 
-/// The types of `<input>` that hold a text.
+/// The types of `<input>` with a text value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextType {
     Hidden,
@@ -20,14 +21,14 @@ pub(super) enum TextType {
     Color,
 }
 
-/// What bounds an `<input type=range>`.
+/// The bounds of an `<input type=range>`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub min: f64,
     pub max: f64,
     /// `None` for `step=any`.
     pub step: Option<f64>,
-    /// From where steps are counted: the attribute `min`, or else `value`.
+    /// The origin of the steps: the attribute `min`, or else `value`.
     pub base: f64,
 }
 
@@ -45,7 +46,8 @@ impl Bounds {
 }
 
 impl TextType {
-    /// Reads the attribute `type`; what is unknown is `text`. `None` for the types that hold no text, such as `checkbox`.
+    /// Parses the attribute `type`; an unknown one is `text`. `None` for types without a text value, such as
+    /// `checkbox`.
     pub fn of(kind: &str, multiple: bool) -> Option<Self> {
         Some(match kind {
             "hidden" => Self::Hidden,
@@ -67,7 +69,7 @@ impl TextType {
         })
     }
 
-    /// Returns the name that the attribute `type` has.
+    /// Returns the name in the attribute `type`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hidden => "hidden",
@@ -88,7 +90,7 @@ impl TextType {
         }
     }
 
-    /// Tells whether the attribute `dirname` counts here.
+    /// Tells whether the attribute `dirname` applies.
     pub fn has_direction(self) -> bool {
         matches!(
             self,
@@ -96,7 +98,7 @@ impl TextType {
         )
     }
 
-    /// Returns what the input holds after `text` is put into it: nothing where it is none of its values.
+    /// Returns the value after setting `text`; empty if the type does not accept it.
     pub fn sanitized(self, text: &str, bounds: Bounds) -> String {
         let only_if = |is_valid: bool| if is_valid { text.to_owned() } else { String::new() };
         match self {
@@ -140,13 +142,13 @@ fn is_number(text: &str) -> bool {
     is_mantissa && is_exponent && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// Brings a number within the bounds and onto a step; what is none is in the middle.
+/// Limits a number to the bounds and rounds it to a step; if it is not a number, returns the middle.
 fn range(text: &str, Bounds { min, max, step, base }: Bounds) -> String {
     let middle = if max < min { min } else { min + (max - min) / 2.0 };
     let number = if is_number(text) { text.parse().unwrap_or(middle) } else { middle };
     let mut value: f64 = if max < min { min } else { number.clamp(min, max) };
     if let Some(step) = step {
-        // Of two steps that are equally near, the upper one, if it is within the bounds.
+        // If two steps are equally near, the upper one, if it is within the bounds.
         let at = |steps: f64| base + steps * step;
         let mut steps = ((value - base) / step + 0.5).floor();
         if at(steps) > max {
@@ -158,7 +160,7 @@ fn range(text: &str, Bounds { min, max, step, base }: Bounds) -> String {
             value = at(steps);
         }
     }
-    // Browsers count in decimal numbers: 0.1 + 0.2 is 0.3 there.
+    // Browsers calculate in decimal numbers: 0.1 + 0.2 is 0.3.
     let rounded = (value * 1e10).round() / 1e10;
     if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
 }
@@ -170,13 +172,13 @@ fn color(text: &str) -> String {
     if is_simple { text } else { "#000000".to_owned() }
 }
 
-/// Reads a number of exactly so many digits.
+/// Parses a number with exactly so many digits.
 fn exactly(text: &str, digits: usize) -> Option<u32> {
     let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { text.parse().ok() } else { None }
 }
 
-/// Reads a year: four digits or more, not zero.
+/// Parses a year: four digits or more, not zero.
 fn year(text: &str) -> Option<u32> {
     exactly(text, text.len().clamp(4, 6)).filter(|year| (1..=275_760).contains(year))
 }
@@ -212,7 +214,7 @@ fn is_week(text: &str) -> bool {
     read(text).is_some()
 }
 
-/// Reads `hh:mm[:ss[.s[s[s]]]]`; returns the shortest text for it.
+/// Parses `hh:mm[:ss[.s[s[s]]]]`; returns the shortest form.
 fn time(text: &str) -> Option<String> {
     let (hour, rest) = text.split_once(':')?;
     let (minute, second) = rest.split_once(':').map_or((rest, None), |(minute, second)| (minute, Some(second)));

@@ -1,5 +1,5 @@
-//! Blocks: paragraphs, code and tables below one another, within the quotations and list items around them. Knows no text
-//! but as lines.
+//! Blocks: writes paragraphs, code and tables one after another, within quotations and list items. Treats text as lines
+//! only.
 
 use super::MAX_MARKDOWN;
 use crate::extract::walk::NodeId;
@@ -7,7 +7,7 @@ use crate::extract::walk::NodeId;
 /// The deepest nesting of lists and quotations: each adds two to four characters to every line.
 const MAX_NESTING: usize = 32;
 
-/// The blocks that are written so far.
+/// The blocks written so far.
 #[derive(Default)]
 pub(super) struct Blocks {
     pub out: String,
@@ -18,14 +18,14 @@ pub(super) struct Blocks {
 /// A quotation or a list item.
 struct Container {
     node: NodeId,
-    /// What its first line begins with, until that is written.
+    /// The beginning of its first line, until that is written.
     marker: Option<String>,
-    /// What its other lines begin with.
+    /// The beginning of its other lines.
     prefix: String,
-    /// Whether it follows what is before it without an empty line.
+    /// Whether it follows the previous block without an empty line.
     is_tight: bool,
     is_item: bool,
-    /// Whether a line of it is written.
+    /// Whether one of its lines has been written.
     is_begun: bool,
 }
 
@@ -60,7 +60,7 @@ impl Blocks {
         }
     }
 
-    /// Ends the container that began at this node, if there is one. An item without content is left out.
+    /// Ends the container that began at this node, if any. An item without content is left out.
     pub fn close(&mut self, node: NodeId) {
         self.containers.pop_if(|container| container.node == node);
     }
@@ -70,7 +70,7 @@ impl Blocks {
         let item = self.containers.iter().find(|container| container.marker.is_some());
         let is_tight = item.is_some_and(|item| item.is_tight);
         if !self.out.is_empty() && !is_tight {
-            // What begins here has no part in the empty line before it.
+            // A container that begins here does not include the empty line before it.
             let around = self.containers.iter().take_while(|container| container.is_begun);
             let prefix: String = around.map(|container| container.prefix.as_str()).collect();
             self.out.push_str(prefix.trim_end());

@@ -1,7 +1,7 @@
-//! Escape: text that Markdown would take for markup (CommonMark 0.31, GFM), and no other: every backslash too many is noise
-//! to a reader.
+//! Escape: escapes text that Markdown would interpret as markup (CommonMark 0.31, GFM), and nothing else, since
+//! needless backslashes disturb readers.
 
-/// Escapes a text within a paragraph. What stands before and after it is unknown, and taken for something.
+/// Escapes a text within a paragraph. The text before and after it is unknown and assumed not to be empty.
 pub(super) fn inline(text: &str, in_link: bool, into: &mut String) {
     if !text.bytes().any(|byte| matches!(byte, b'\\' | b'`' | b'*' | b'_' | b'~' | b'<' | b'&' | b'[' | b']')) {
         into.push_str(text);
@@ -26,7 +26,7 @@ fn needs_escape(before: char, character: char, after: Option<char>, rest: &str, 
         // A backslash escapes punctuation only.
         '\\' => after.is_none_or(|after| after.is_ascii_punctuation()),
         '*' => !(before.is_whitespace() && is_space(after)),
-        // Within a word, an underscore is one.
+        // An underscore within a word is no markup.
         '_' => {
             let within = before.is_alphanumeric() && after.is_some_and(char::is_alphanumeric);
             !(within || before.is_whitespace() && is_space(after))
@@ -40,15 +40,15 @@ fn needs_escape(before: char, character: char, after: Option<char>, rest: &str, 
     }
 }
 
-/// Tells whether what follows an ampersand makes it a character reference. None is longer than 33 characters.
+/// Tells whether the text after an ampersand makes it a character reference, which has at most 33 characters.
 fn is_reference(rest: &str) -> bool {
     let rest = rest.strip_prefix('#').unwrap_or(rest);
     let length = rest.bytes().take(34).take_while(u8::is_ascii_alphanumeric).count();
     length > 0 && rest.as_bytes().get(length) == Some(&b';')
 }
 
-/// Escapes the beginning of a line that would begin a heading, a quotation, a list, a rule or a fence. `line` is written
-/// already, with its emphasis and links.
+/// Returns where to escape a line that would begin a heading, a quotation, a list, a rule or a fence. `line` already
+/// includes its emphasis and links.
 pub(super) fn line_start(line: &str) -> Option<usize> {
     let first = *line.as_bytes().first()?;
     let ends_at = |at: usize| line.as_bytes().get(at).is_none_or(|byte| *byte == b' ');
@@ -71,7 +71,7 @@ pub(super) fn line_start(line: &str) -> Option<usize> {
     }
 }
 
-/// Writes text as code within a line, between as many backticks as it takes.
+/// Writes text as inline code, with as many backticks as necessary.
 pub(super) fn code(text: &str) -> String {
     let fence = "`".repeat(longest_run(text, '`') + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
@@ -89,7 +89,7 @@ pub(super) fn longest_run(text: &str, character: char) -> usize {
     longest
 }
 
-/// Writes a URL so that a parenthesis in it does not end it.
+/// Writes a URL so that parentheses in it do not end it.
 pub(super) fn destination(url: &str) -> String {
     let mut depth = 0_i32;
     let mut is_balanced = true;

@@ -1,49 +1,48 @@
-//! Inline: the text of one paragraph, heading or cell while it is put together: words, emphasis, links, line breaks. Knows no
-//! blocks.
+//! Inline: builds the text of one paragraph, heading or cell: words, emphasis, links, line breaks. Knows no blocks.
 
 use super::escape;
 use crate::extract::walk::NodeId;
 
-/// The most spans within one another: more than Markdown has, and more than anyone sees.
+/// The most nested spans: more than Markdown can express.
 const MAX_SPANS: usize = 16;
 
-/// What a span of text is.
+/// The kind of a span of text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpanKind {
     Strong,
     Emphasis,
     Deleted,
     Link,
-    /// An element of HTML for which Markdown has nothing, such as `<sup>`.
+    /// An HTML element without an equivalent in Markdown, such as `<sup>`.
     Html,
 }
 
-/// A span of text that is open.
+/// An open span of text.
 struct Span {
     node: NodeId,
     kind: SpanKind,
     open: String,
     close: String,
-    /// Whether its beginning is written; it waits for the first word within.
+    /// Whether its opening markup is written, which waits for the first word within.
     is_written: bool,
 }
 
-/// The text under construction.
+/// The text being built.
 pub(super) struct Inline {
     text: String,
     spans: Vec<Span>,
-    /// Whether a space is to stand before the next word.
+    /// Whether a space comes before the next word.
     gap: bool,
-    /// How many line breaks are.
+    /// The number of pending line breaks.
     breaks: usize,
-    /// What a line break is written as.
+    /// How a line break is written.
     line_break: &'static str,
-    /// The span that ended last, and where.
+    /// The last span that ended, and its position.
     last_closed: Option<(SpanKind, usize, usize)>,
 }
 
 impl Inline {
-    /// What a line break in a paragraph is written as.
+    /// How a line break in a paragraph is written.
     pub const HARD_BREAK: &'static str = "  \n";
 
     pub fn new() -> Self {
@@ -61,12 +60,12 @@ impl Inline {
         self.text.len()
     }
 
-    /// Writes line breaks so from here on.
+    /// Sets how line breaks are written.
     pub fn break_lines_with(&mut self, line_break: &'static str) {
         self.line_break = line_break;
     }
 
-    /// Adds text of the page: white space in it is collapsed, and what looks like markup escaped.
+    /// Adds text of the page: collapses white space and escapes markup.
     pub fn text(&mut self, text: &str) {
         let in_link = self.spans.iter().any(|span| span.kind == SpanKind::Link);
         let mut escaped = String::with_capacity(text.len());
@@ -80,13 +79,13 @@ impl Inline {
         }
     }
 
-    /// Adds what is Markdown already, such as code or an image.
+    /// Adds Markdown unchanged, such as code or an image.
     pub fn raw(&mut self, markdown: &str) {
         self.begin_word();
         self.text.push_str(markdown);
     }
 
-    /// Adds a space, if words stand before and after it.
+    /// Adds a space, if it is between words.
     pub fn space(&mut self) {
         self.gap = true;
     }
@@ -96,12 +95,12 @@ impl Inline {
         self.breaks += usize::from(!self.text.is_empty());
     }
 
-    /// Adds a line break, unless there is one.
+    /// Adds a line break, unless there is one already.
     pub fn fresh_line(&mut self) {
         self.breaks = self.breaks.max(usize::from(!self.text.is_empty()));
     }
 
-    /// Begins a span. One of a kind that is open already is nothing.
+    /// Begins a span, unless one of its kind is open.
     pub fn open(&mut self, node: NodeId, kind: SpanKind, open: impl Into<String>, close: impl Into<String>) {
         let is_new = kind == SpanKind::Html || self.spans.iter().all(|span| span.kind != kind);
         if is_new && self.spans.len() < MAX_SPANS {
@@ -109,7 +108,7 @@ impl Inline {
         }
     }
 
-    /// Ends the span that began at this node, if there is one.
+    /// Ends the span that began at this node, if any.
     pub fn close(&mut self, node: NodeId) {
         if let Some(span) = self.spans.pop_if(|span| span.node == node)
             && span.is_written
@@ -119,7 +118,7 @@ impl Inline {
         }
     }
 
-    /// Returns the text, and begins anew within the same spans.
+    /// Returns the text, and starts a new one within the same spans.
     pub fn take(&mut self) -> String {
         for span in self.spans.iter_mut().rev().filter(|span| span.is_written) {
             span.is_written = false;
@@ -144,7 +143,7 @@ impl Inline {
         for span in self.spans.iter_mut().filter(|span| !span.is_written) {
             span.is_written = true;
             match self.last_closed {
-                // `**a****b**` would not be read as two.
+                // `**a****b**` would not be parsed as two spans.
                 Some((kind, end, length))
                     if kind == span.kind
                         && end == self.text.len()
@@ -153,7 +152,7 @@ impl Inline {
                     self.text.truncate(end - length);
                 }
                 _ => {
-                    // `!` before a link would make an image of it.
+                    // `!` before a link would turn it into an image.
                     if span.kind == SpanKind::Link && self.text.ends_with('!') {
                         self.text.insert(self.text.len() - 1, '\\');
                     }

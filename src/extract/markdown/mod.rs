@@ -1,5 +1,5 @@
-//! Markdown: a page or a part of it as GitHub Flavored Markdown, for people and language models to read. Knows no page's
-//! habits: which part of a page is its main content is decided elsewhere.
+//! Markdown: converts a page or a part of it to GitHub Flavored Markdown, for people and language models. Does not
+//! decide which part of a page is its main content.
 
 mod blocks;
 mod escape;
@@ -14,14 +14,16 @@ use url::Url;
 use self::writer::Writer;
 use super::select::{Document, Element, SelectorError};
 
-/// The longest Markdown that is written, in bytes: a small page can ask for much, by a long link around many paragraphs.
+/// The longest Markdown, in bytes. A small page could otherwise produce much more, for instance by a long link around
+/// many paragraphs.
 pub const MAX_MARKDOWN: usize = 16 << 20;
 
-/// A page or a part of it, to be written as Markdown.
+/// A page or a part of it, to be converted to Markdown.
 ///
-/// Kept are headings, paragraphs, emphasis, links and images with absolute URLs, lists with their numbers, tables, code
-/// with its language, quotations, line breaks and formulas that carry their TeX. Left out is what a reader does not see:
-/// scripts, styles, templates, elements with `hidden`, and what stands in for scripts. The same page gives the same text.
+/// The result has headings, paragraphs, emphasis, links and images with absolute URLs, lists with their numbers,
+/// tables, code with its language, quotations, line breaks and formulas that contain their TeX. Invisible parts are
+/// left out: scripts, styles, templates, elements with `hidden`, and replacements for scripts. The same page always
+/// gives the same text.
 ///
 /// ```
 /// use actix_crawler::prelude::*;
@@ -45,47 +47,47 @@ pub struct Markdown<'a> {
     kept: Kept,
 }
 
-/// What of a page is written with its URL.
+/// Which elements are written with their URL.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     links: bool,
     images: bool,
 }
 
-/// Markdown that was written, with what had to be left out.
+/// The Markdown, and what was left out of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenMarkdown {
-    /// The text; it ends with a line end if there is any.
+    /// The text; it ends with a line end unless it is empty.
     pub text: String,
-    /// How many lists and quotations were nested deeper than 32; what is in them stands at that depth.
+    /// The number of lists and quotations nested deeper than 32; their content is at that depth.
     pub too_deep: usize,
     /// Whether it was cut at [`MAX_MARKDOWN`].
     pub is_cut: bool,
-    /// How many links and images were written without their URL, since it is none, is longer than 2,048 bytes or is no
-    /// address (`javascript:`, `data:`).
+    /// The number of links and images written without their URL, because it is invalid, longer than 2,048 bytes, or not
+    /// an address (`javascript:`, `data:`).
     pub without_url: usize,
 }
 
 impl<'a> Markdown<'a> {
-    /// Takes a whole document whose references are relative to `base`.
+    /// Converts a whole document whose references are relative to `base`.
     pub fn of(document: &'a Document, base: &'a Url) -> Self {
         Self::of_element(document.root(), base)
     }
 
-    /// Takes one element.
+    /// Converts one element.
     pub fn of_element(element: Element<'a>, base: &'a Url) -> Self {
         Self { element, base, kept: Kept { links: true, images: true } }
     }
 
-    /// Takes only the first element within that matches.
+    /// Restricts the conversion to the first matching element.
     ///
     /// # Errors
-    /// Nothing matches, or the selector is wrong.
+    /// Nothing matches, or the selector is invalid.
     pub fn within(self, css: &str) -> Result<Self, SelectorError> {
         Ok(Self { element: self.element.first(css)?, ..self })
     }
 
-    /// Writes of links only their text.
+    /// Writes only the text of links.
     #[must_use]
     pub fn without_links(self) -> Self {
         Self { kept: Kept { links: false, ..self.kept }, ..self }
@@ -97,7 +99,7 @@ impl<'a> Markdown<'a> {
         Self { kept: Kept { images: false, ..self.kept }, ..self }
     }
 
-    /// Writes it. [`ToString`] gives the text alone. Takes time in proportion to the page and to what is written.
+    /// Converts it. [`ToString`] returns the text alone. Takes time linear in the page and the result.
     pub fn write(&self) -> WrittenMarkdown {
         Writer::new(self.base, self.kept).write(self.element)
     }

@@ -1,5 +1,4 @@
-//! Table: which tables hold data and which only lay out a page, and how those with data are written (GFM §4.10). Knows no
-//! blocks.
+//! Table: distinguishes data tables from layout tables, and writes data tables (GFM §4.10). Knows no blocks.
 
 use std::collections::HashMap;
 
@@ -8,29 +7,29 @@ use crate::extract::{
     walk::{NodeId, Step, Walk},
 };
 
-/// The most columns that a cell can span, and a table can have.
+/// The most columns that a cell can span, and that a table can have.
 const MAX_COLUMNS: usize = 200;
 
-/// What was seen of a table up to here.
+/// What is known of a table so far.
 #[derive(Default)]
 struct Seen {
     rows: usize,
     cells: usize,
     has_header: bool,
     has_code: bool,
-    /// Whether it says so, or has tables or headings in it.
+    /// Whether it is declared as layout, or contains tables or headings.
     is_layout: bool,
 }
 
 impl Seen {
-    /// A table with one row or one column lays out a page, and so does code that stands beside its line numbers.
+    /// A table with one row or one column is for layout, and so is code next to its line numbers.
     fn is_data(&self) -> bool {
         let has_shape = self.cells > self.rows && (self.rows > 1 || self.has_header);
         !self.is_layout && has_shape && !(self.has_code && self.rows == 1)
     }
 }
 
-/// Finds the tables within an element that hold data.
+/// Finds the data tables within an element.
 pub(super) fn data_tables(top: Element<'_>) -> HashMap<NodeId, bool> {
     let mut found = HashMap::new();
     let mut open: Vec<(NodeId, Seen)> = Vec::new();
@@ -70,11 +69,11 @@ pub(super) fn data_tables(top: Element<'_>) -> HashMap<NodeId, bool> {
     found
 }
 
-/// A table under construction.
+/// A table being built.
 #[derive(Default)]
 pub(super) struct Table {
     rows: Vec<Row>,
-    /// How many more rows the cell above each column reaches down.
+    /// How many more rows the cell above each column spans.
     spans: Vec<usize>,
     alignments: Vec<Alignment>,
 }
@@ -101,14 +100,14 @@ impl Table {
         self.rows.push(Row { cells: Vec::new(), in_head, has_only_headers: true });
     }
 
-    /// Adds a cell to the last row, with the empty ones that its spans make.
+    /// Adds a cell to the last row, and the empty ones for its spans.
     pub fn cell(&mut self, element: Element<'_>, text: &str) {
         if self.rows.is_empty() {
             self.row(false);
         }
         let is_first_row = self.rows.len() == 1;
         let Some(row) = self.rows.last_mut() else { return };
-        // Columns that a cell above reaches into are empty here.
+        // Columns spanned by a cell above are empty here.
         while let Some(span) = self.spans.get_mut(row.cells.len()).filter(|span| **span > 0) {
             *span -= 1;
             row.cells.push(String::new());
@@ -135,7 +134,8 @@ impl Table {
         }
     }
 
-    /// Writes the table: its first row as its head if it is one, or else an empty head, for GFM knows no table without.
+    /// Writes the table. Its first row is the head if it is a head row; otherwise the head is empty, since GFM requires
+    /// one.
     pub fn write(mut self) -> Option<String> {
         self.rows.retain(|row| row.cells.iter().any(|cell| !cell.is_empty()));
         let width = self.rows.iter().map(|row| row.cells.len()).max()?;

@@ -1,4 +1,4 @@
-//! What is written of pages: by example, each as it stands.
+//! Pages with the exact Markdown that they give.
 
 use std::time::Instant;
 

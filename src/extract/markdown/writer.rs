@@ -1,5 +1,5 @@
-//! Writer: walks over the page and says what each element is in Markdown. Knows the elements of HTML, and not how blocks and
-//! lines are put together.
+//! Writer: walks the page and converts each element to Markdown. Knows the elements of HTML, not how blocks and lines
+//! are written.
 
 use std::collections::HashMap;
 
@@ -20,16 +20,16 @@ use crate::extract::{
     walk::{NodeId, Step, Walk},
 };
 
-/// Marks that sites put beside a heading as a link to it.
+/// Marks by which sites link to a heading, next to the heading.
 const PERMALINKS: [&str; 5] = ["", "¶", "#", "§", "🔗"];
 
-/// As many nodes are looked at to know such a mark.
+/// The most nodes examined to recognize such a mark.
 const MAX_PERMALINK_NODES: usize = 12;
 
-/// The most elements around code that are asked for its language.
+/// The most elements around code that are searched for its language.
 const MAX_LANGUAGE_ANCESTORS: usize = 3;
 
-/// The longest list of classes that is looked through for a language, in bytes.
+/// The longest class attribute that is searched for a language, in bytes.
 const MAX_CLASSES: usize = 1 << 10;
 
 pub(super) struct Writer<'b> {
@@ -39,9 +39,9 @@ pub(super) struct Writer<'b> {
     inline: Inline,
     heading: Option<usize>,
     lists: Vec<List>,
-    /// The list that ended last, and the length of the text then: one that follows at once takes other markers.
+    /// The last list that ended, and the length of the text then: a list that follows directly uses another marker.
     last_list: Option<(List, usize)>,
-    /// Which tables hold data.
+    /// The data tables.
     data_tables: HashMap<NodeId, bool>,
     table: Option<Table>,
     in_table_head: bool,
@@ -111,7 +111,7 @@ impl<'b> Writer<'b> {
         WrittenMarkdown { text: out, too_deep, is_cut, without_url: self.without_url }
     }
 
-    /// Begins an element; tells whether its content is to be read.
+    /// Handles the start of an element; tells whether its content is read.
     fn open(&mut self, element: Element<'_>) -> bool {
         let node = element.node().id();
         let name = element.name();
@@ -223,7 +223,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Ends the paragraph that is being read; within a cell, its line.
+    /// Ends the current paragraph; within a cell, its line.
     fn boundary(&mut self) {
         if self.in_cell { self.inline.fresh_line() } else { self.flush() }
     }
@@ -251,7 +251,7 @@ impl<'b> Writer<'b> {
         let node = element.node().id();
         let is_ordered = element.name() == "ol";
         let start = element.attr("start").and_then(|start| start.trim().parse().ok());
-        // CommonMark has no negative numbers, and none of more than nine digits.
+        // CommonMark has no negative numbers, and none with more than nine digits.
         let next = start.unwrap_or(1_i64).clamp(0, 900_000_000);
         let follows =
             self.last_list.filter(|(list, end)| *end == self.blocks.out.len() && list.is_ordered == is_ordered);
@@ -307,7 +307,7 @@ impl<'b> Writer<'b> {
         if !self.kept.images {
             return;
         }
-        // Images that are loaded late have their URL elsewhere, and a picture of one pixel in its place.
+        // Lazily loaded images have their URL in another attribute, and a placeholder in `src`.
         let is_real = |source: &&str| !source.trim().is_empty() && !source.trim_start().starts_with("data:");
         let source = ["src", "data-src"].iter().filter_map(|name| element.attr(name)).find(is_real);
         let mut alt = Prose::default();
@@ -324,7 +324,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Returns an absolute URL that a reader can go to.
+    /// Returns an absolute URL, if the reference is an address.
     fn resolve(&mut self, reference: &str) -> Option<String> {
         let url = self.base.join(reference.trim()).ok();
         let is_address = |url: &Url| !matches!(url.scheme(), "javascript" | "data" | "about" | "blob");
@@ -367,7 +367,7 @@ impl<'b> Writer<'b> {
         self.blocks.block(&format!("{fence}{language}\n{}\n{fence}", text.trim_start_matches('\n')));
     }
 
-    /// Writes a formula that carries its TeX; the text of others is read as it stands.
+    /// Writes a formula that contains its TeX; for others the text is read.
     fn open_math(&mut self, element: Element<'_>) -> bool {
         let annotation = inside(element, "semantics").and_then(|semantics| inside(semantics, "annotation"));
         let is_tex = |annotation: &Element<'_>| annotation.attr("encoding") == Some("application/x-tex");
@@ -379,21 +379,21 @@ impl<'b> Writer<'b> {
     }
 }
 
-/// Returns the first element of this name directly within another.
+/// Returns the first child element of this name.
 fn inside<'a>(element: Element<'a>, name: &str) -> Option<Element<'a>> {
     let found = element.node().child_elements().find(|child| child.value().name() == name)?;
     Element::of(*found)
 }
 
-/// Tells whether a reader does not see this element, or sees it a second time.
+/// Tells whether this element is invisible, or repeats visible content.
 fn is_unseen(element: Element<'_>) -> bool {
     let is_hidden = element.attr("hidden").is_some_and(|hidden| !hidden.eq_ignore_ascii_case("until-found"));
-    // KaTeX writes each formula twice: as MathML, and for the eyes.
+    // KaTeX writes each formula twice: as MathML, and for display.
     let is_drawn_formula = element.attr("class").is_some_and(|class| class.contains("katex-html"));
     is_hidden || is_drawn_formula
 }
 
-/// Tells whether an element is a link beside a heading that leads to the heading.
+/// Tells whether an element is a link next to a heading that points to the heading.
 fn is_permalink(element: Element<'_>) -> bool {
     let mut text = String::new();
     for (nth, step) in Walk::over(*element.node()).enumerate() {
@@ -418,7 +418,7 @@ fn title_of(element: Element<'_>) -> String {
     if title.is_empty() { title } else { format!(" \"{}\"", title.replace('\\', "\\\\").replace('"', "\\\"")) }
 }
 
-/// Returns the text of an element as it stands, `<br>` as a line end.
+/// Returns the text of an element unchanged, with `<br>` as a line end.
 fn text_with_breaks(element: Element<'_>) -> String {
     let mut text = String::new();
     for step in Walk::over(*element.node()) {
@@ -432,8 +432,8 @@ fn text_with_breaks(element: Element<'_>) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// Returns the language of code, as highlighters are told: by a class `language-x` or `lang-x` of it or of the `<code>` in
-/// it, or `highlight-x` of an element around it, or by `data-lang`.
+/// Returns the language of code, given by a class `language-x` or `lang-x` of it or of the `<code>` in it, by
+/// `highlight-x` of an element around it, or by `data-lang`.
 fn language_of(element: Element<'_>) -> Option<String> {
     let code = inside(element, "code");
     let around = element.node().ancestors().take(MAX_LANGUAGE_ANCESTORS).filter_map(Element::of);
@@ -454,7 +454,7 @@ fn language_of(element: Element<'_>) -> Option<String> {
         .filter(|language| !matches!(language.as_str(), "none" | "default"))
 }
 
-/// Tells whether an element stands as a block, so that text before, in and after it is not one paragraph.
+/// Tells whether an element is a block, which separates the text before, in and after it.
 fn is_block(name: &str) -> bool {
     matches!(
         name,

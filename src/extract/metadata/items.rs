@@ -1,5 +1,5 @@
-//! Items: things with types and properties, as microdata and RDFa describe them. Knows neither format: how a value is read
-//! from an element is the same for both, and so are the bounds.
+//! Items: the typed items with properties in microdata and RDFa. Knows neither format, but what both share: the bounds,
+//! and how an element's value is read.
 
 use serde::Serialize;
 use url::Url;
@@ -18,31 +18,31 @@ const MAX_ITEMS: usize = 10_000;
 /// The most properties of one page.
 const MAX_PROPERTIES: usize = 50_000;
 
-/// How deep items may be nested in one another. Real ones have five levels.
+/// The deepest nesting of items. Real pages have five levels.
 pub(super) const MAX_ITEM_DEPTH: usize = 32;
 
-/// The most nodes that are visited for all properties of a page. Without `itemref` and texts within texts, each node of a
-/// tree is visited once, and a tree has at most 250,000.
+/// The most nodes visited for all properties of a page. Without `itemref` and nested texts, each node of a tree is
+/// visited once, and a tree has at most 250,000.
 const MAX_VISITS: usize = 1_000_000;
 
-/// The most bytes of names and values of one page: texts within texts repeat what they contain.
+/// The most bytes of names and values of one page, since nested texts repeat their content.
 const MAX_BYTES: usize = 8 << 20;
 
-/// Something that a page describes.
+/// An item that a page describes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Item {
     /// Its types, such as `https://schema.org/Product`.
     pub types: Vec<String>,
     /// Its identifier: `itemid`, or `resource` in RDFa.
     pub id: Option<String>,
-    /// Its properties, in the page's order; one name may be there several times.
+    /// Its properties, in the page's order; a name may occur several times.
     pub properties: Vec<Property>,
 }
 
 /// A property of an item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Property {
-    /// Its name, as it is written.
+    /// Its name, as written.
     pub name: String,
     /// Its value.
     pub value: ItemValue,
@@ -52,21 +52,21 @@ pub struct Property {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ItemValue {
-    /// A text; white space in it is collapsed.
+    /// A text, with white space collapsed.
     Text(String),
-    /// A URL, absolute.
+    /// An absolute URL.
     Url(Url),
     /// Another item.
     Item(Item),
 }
 
 impl Item {
-    /// Tells whether the item is of this type, named with or without its vocabulary.
+    /// Tells whether the item has this type, with or without its vocabulary.
     pub fn is(&self, kind: &str) -> bool {
         self.types.iter().any(|name| is_type(name, kind))
     }
 
-    /// Returns the values of a property, named with or without its vocabulary.
+    /// Returns the values of a property, by its name with or without its vocabulary.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &ItemValue> {
         self.properties.iter().filter(move |property| is_type(&property.name, name)).map(|property| &property.value)
     }
@@ -76,7 +76,7 @@ impl Item {
         self.all(name).next()
     }
 
-    /// Returns the first value of a property as text; `None` where it is an item.
+    /// Returns the first value of a property as text; `None` if it is an item.
     ///
     /// ```
     /// # use actix_crawler::prelude::*;
@@ -93,13 +93,13 @@ impl Item {
     }
 }
 
-/// Tells whether `name` is `kind`, or `kind` in a vocabulary.
+/// Tells whether `name` is `kind`, with or without a vocabulary.
 pub(super) fn is_type(name: &str, kind: &str) -> bool {
     let local = name.rsplit(['/', '#', ':']).next().unwrap_or(name);
     name == kind || local == kind
 }
 
-/// Returns the items of a type, also nested ones, in their order.
+/// Returns the items of a type, including nested ones, in order.
 pub(super) fn items_of<'a>(items: impl DoubleEndedIterator<Item = &'a Item>, kind: &str) -> Vec<&'a Item> {
     let mut found = Vec::new();
     let mut waiting: Vec<&Item> = items.rev().collect();
@@ -116,7 +116,7 @@ pub(super) fn items_of<'a>(items: impl DoubleEndedIterator<Item = &'a Item>, kin
     found
 }
 
-/// Items under construction. They refer to each other by their places; a nested one comes after the one around it.
+/// Items being read. They refer to each other by index; a nested item comes after the one around it.
 #[derive(Default)]
 pub(super) struct Draft {
     items: Vec<DraftItem>,
@@ -127,15 +127,16 @@ pub(super) struct Draft {
 
 struct DraftItem {
     item: Item,
-    /// Whether it is no one's value.
+    /// Whether it is not the value of a property.
     is_top: bool,
     depth: usize,
-    /// Its properties that are items, as places among its properties and among the items.
+    /// Its properties that are items: the indices of the property and of the item.
     nested: Vec<(usize, usize)>,
 }
 
 impl Draft {
-    /// Adds an item, as the value of `names` of the item `parent` if there is one; `None` where there are too many.
+    /// Adds an item, as the value of the properties `names` of the item `parent`, if given; `None` if there are too
+    /// many.
     pub fn add(
         &mut self,
         parent: Option<usize>,
@@ -150,7 +151,7 @@ impl Draft {
         }
         let place = self.items.len();
         self.items.push(DraftItem { item, is_top: parent.is_none(), depth, nested: Vec::new() });
-        // Of several names for one item, the first has it: others would be copies of all that is in it.
+        // Only the first of several names gets the item, since the others would be copies of everything in it.
         if let (Some(parent), Some(name)) = (parent, names.first()) {
             let value = ItemValue::Text(String::new());
             if let Some(at) = self.property(parent, name, value, skipped)
@@ -162,7 +163,7 @@ impl Draft {
         Some(place)
     }
 
-    /// Adds a property; returns its place.
+    /// Adds a property; returns its index.
     pub fn property(
         &mut self,
         item: usize,
@@ -186,13 +187,13 @@ impl Draft {
         Some(item.properties.len() - 1)
     }
 
-    /// Counts the visit of a node; tells whether there may be another.
+    /// Counts the visit of a node; tells whether more are allowed.
     pub fn visit(&mut self) -> bool {
         self.visits += 1;
         self.visits <= MAX_VISITS
     }
 
-    /// Returns the text within an element, on one line; that of scripts and styles is left out.
+    /// Returns the text within an element on one line, without scripts and styles.
     pub fn text(&mut self, element: Element<'_>, skipped: &mut SkippedMetadata) -> String {
         let mut text = Prose::default();
         let mut left = MAX_METADATA_TEXT;
@@ -220,7 +221,7 @@ impl Draft {
         text.one_line()
     }
 
-    /// Puts the items into one another, and returns those that are no one's value.
+    /// Nests the items, and returns the top-level ones.
     pub fn finish(mut self) -> Vec<Item> {
         let mut done: Vec<Option<Item>> = self.items.iter().map(|_| None).collect();
         let mut top = Vec::new();
@@ -242,8 +243,8 @@ impl Draft {
     }
 }
 
-/// Reads the value of an element that is a property and no item, by the element's kind (microdata: HTML §5.2.4; RDFa for
-/// HTML §3.1). `None` where the element has no value of its own but its text.
+/// Returns the value of an element that is a property but not an item, by the kind of element (microdata: HTML §5.2.4;
+/// RDFa for HTML §3.1). `None` if its value is its text.
 pub(super) fn own_value(element: Element<'_>, base: &Url, skipped: &mut SkippedMetadata) -> Option<ItemValue> {
     let attribute = match element.name() {
         "meta" => "content",

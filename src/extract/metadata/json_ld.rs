@@ -1,15 +1,15 @@
-//! JSON-LD: the blocks of linked data in a page's scripts (HTML embedding, JSON-LD 1.1 §7). Fetches no contexts: names are
-//! taken as they are written.
+//! JSON-LD: the blocks of linked data in a page's scripts (HTML embedding, JSON-LD 1.1 §7). Does not load contexts:
+//! names are used as written.
 
 use serde_json::Value;
 
 use super::{MAX_METADATA, SkippedMetadata, items::is_type};
 use crate::extract::select::Element;
 
-/// The most JSON that is read of one page, in bytes. Its values take about ten times that.
+/// The most JSON parsed for one page, in bytes. Its values take about ten times as much memory.
 const MAX_JSON: usize = 2 << 20;
 
-/// The blocks that are read of a page.
+/// The blocks of a page.
 #[derive(Default)]
 pub(super) struct JsonLd {
     pub blocks: Vec<Value>,
@@ -17,7 +17,7 @@ pub(super) struct JsonLd {
 }
 
 impl JsonLd {
-    /// Takes a script, if it is JSON-LD.
+    /// Reads a script, if it is JSON-LD.
     pub fn script(&mut self, element: Element<'_>, skipped: &mut SkippedMetadata) {
         let kind = element.attr("type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -37,8 +37,8 @@ impl JsonLd {
     }
 }
 
-/// Reads a block. What systems put around it (comments, CDATA, a semicolon) is taken off, and line ends within texts, which
-/// JSON forbids, are spaces.
+/// Parses a block. Comments, CDATA marks and a semicolon around it are removed, and line ends within strings, which
+/// JSON forbids, become spaces.
 fn read(text: &str) -> Option<Value> {
     let mut text = text.trim().trim_start_matches('\u{feff}');
     for (begin, end) in [("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("/*<![CDATA[*/", "/*]]>*/"), ("<![CDATA[", "]]>")]
@@ -52,7 +52,7 @@ fn read(text: &str) -> Option<Value> {
     strict.or_else(|| serde_json::from_str(&text.replace(|c: char| c < ' ', " ")).ok())
 }
 
-/// Returns the objects of a type, in their order.
+/// Returns the objects of a type, in order.
 pub(super) fn objects_of<'a>(blocks: &'a [Value], kind: &str) -> Vec<&'a Value> {
     let mut found = Vec::new();
     let mut waiting: Vec<&Value> = blocks.iter().rev().collect();

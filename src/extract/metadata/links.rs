@@ -1,4 +1,4 @@
-//! Links: what the `<link>` elements of a page say of it. Knows no links between pages.
+//! Links: the metadata in a page's `<link>` elements. Knows no links between pages.
 
 use serde::Serialize;
 use url::Url;
@@ -6,7 +6,7 @@ use url::Url;
 use super::{MAX_METADATA, Metadata, cut, join, text_attr};
 use crate::extract::{select::Element, sitemap::Alternate};
 
-/// A feed that a page names.
+/// A feed of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FeedLink {
     /// Its URL.
@@ -29,14 +29,14 @@ pub enum FeedKind {
     Json,
 }
 
-/// An icon that a page names.
+/// An icon of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Icon {
     /// Its URL.
     pub url: Url,
-    /// What it is for: `icon`, `apple-touch-icon`, `apple-touch-icon-precomposed`, `mask-icon` or `fluid-icon`.
+    /// Its purpose: `icon`, `apple-touch-icon`, `apple-touch-icon-precomposed`, `mask-icon` or `fluid-icon`.
     pub rel: &'static str,
-    /// Its sizes, as they are written: `32x32 48x48` or `any`.
+    /// Its sizes, as written: `32x32 48x48` or `any`.
     pub sizes: Option<String>,
     /// Its media type.
     pub media_type: Option<String>,
@@ -52,7 +52,7 @@ const FEEDS: [(&str, FeedKind); 4] = [
 ];
 
 impl Metadata {
-    /// Takes what a `<link>` says.
+    /// Reads a `<link>`.
     pub(super) fn link(&mut self, element: Element<'_>, base: &Url) {
         let (Some(rel), Some(href)) = (element.attr("rel"), text_attr(element, "href")) else { return };
         let has = |word: &str| rel.split_ascii_whitespace().any(|there| there.eq_ignore_ascii_case(word));
@@ -93,7 +93,7 @@ impl Metadata {
         text_attr(element, name).map(|text| cut(&text, &mut self.skipped))
     }
 
-    /// Tells whether one more can be kept beside so many; counts it if not.
+    /// Tells whether another value can be kept; counts it as skipped if not.
     fn has_room(&mut self, length: usize) -> bool {
         self.skipped.over_limit += usize::from(length >= MAX_METADATA);
         length < MAX_METADATA

@@ -13,13 +13,13 @@ use crate::extract::{
     walk::{NodeId, Step, Walk},
 };
 
-/// A part of the page whose properties are an item's.
+/// A part of the page that contains an item's properties.
 struct Part<'a> {
     item: usize,
     top: Element<'a>,
-    /// Whether `top` can be a property itself: it is one that `itemref` names, and not the item's own element.
+    /// Whether `top` itself can be a property: true for elements in `itemref`, false for the item's own element.
     with_top: bool,
-    /// The elements of the items around, outermost first: what names one of them by `itemref` is a circle.
+    /// The elements of the surrounding items, outermost first: an `itemref` to one of them is a cycle.
     around: Vec<NodeId>,
 }
 
@@ -42,7 +42,8 @@ pub(super) fn microdata(root: Element<'_>, base: &Url, skipped: &mut SkippedMeta
             parts.extend(parts_of(item, element, &by_id, Vec::new()));
         }
     }
-    // Parts are taken from the end, so that an item's properties come in the page's order but nested items are read later.
+    // Parts are taken from the end, so that an item's properties are in the page's order and nested items are read
+    // later.
     let mut next = 0;
     while let Some(part) = parts.get_mut(next).and_then(Option::take) {
         next += 1;
@@ -56,7 +57,7 @@ pub(super) fn microdata(root: Element<'_>, base: &Url, skipped: &mut SkippedMeta
     draft.finish()
 }
 
-/// Returns the elements that `itemref` names, by their id: of several with one id the first.
+/// Returns the elements that `itemref` refers to, by id; of several with one id, the first.
 fn referred<'a>(root: Element<'a>, items: &[Element<'a>]) -> HashMap<&'a str, Element<'a>> {
     let names = items.iter().filter_map(|item| item.attr("itemref")).flat_map(str::split_ascii_whitespace);
     let names: HashSet<&str> = names.collect();
@@ -85,7 +86,7 @@ fn item_of(element: Element<'_>, base: &Url, skipped: &mut SkippedMetadata) -> I
     }
 }
 
-/// Returns where an item's properties stand: within its element, and in those that `itemref` names.
+/// Returns the parts with an item's properties: its element, and those that `itemref` refers to.
 fn parts_of<'a>(
     item: usize,
     element: Element<'a>,
@@ -101,7 +102,7 @@ fn parts_of<'a>(
     std::iter::once(own).chain(others).map(Some).collect()
 }
 
-/// Reads the properties in a part; tells whether there may be more.
+/// Reads the properties in a part; tells whether more are allowed.
 fn read_part<'a>(
     part: &Part<'a>,
     base: &Url,

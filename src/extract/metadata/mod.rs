@@ -1,5 +1,5 @@
-//! Metadata: what a page says of itself for machines: meta tags, OpenGraph, Twitter cards, JSON-LD, microdata, RDFa Lite,
-//! canonical URL, translations, feeds and icons. Knows no vocabulary beyond the names of these formats.
+//! Metadata: the metadata of a page: meta tags, OpenGraph, Twitter cards, JSON-LD, microdata, RDFa Lite, canonical URL,
+//! translations, feeds and icons. Knows no vocabulary beyond the names of these formats.
 
 mod items;
 mod json_ld;
@@ -26,15 +26,15 @@ use super::{
     walk::{Step, Walk},
 };
 
-/// The most `<meta>` elements, and of each other kind of value, that are kept of one page.
+/// The most values of each kind that are kept of one page, such as `<meta>` elements.
 pub const MAX_METADATA: usize = 1_000;
 
-/// The longest text that is kept of one value, in bytes; what is longer is cut there.
+/// The longest text of one value, in bytes; a longer one is cut.
 pub const MAX_METADATA_TEXT: usize = 64 << 10;
 
-/// What a page says of itself.
+/// The metadata of a page.
 ///
-/// The typed fields have what could be read; the values as they stand on the page are in [`meta`](Metadata::meta),
+/// The typed fields contain what could be parsed; the original values are in [`meta`](Metadata::meta),
 /// [`OpenGraph::properties`] and [`TwitterCard::properties`]. URLs are absolute.
 ///
 /// ```
@@ -60,23 +60,23 @@ pub const MAX_METADATA_TEXT: usize = 64 << 10;
 pub struct Metadata {
     /// The text of the first `<title>`.
     pub title: Option<String>,
-    /// The language of `<html lang>`, as it is written.
+    /// The language in `<html lang>`, as written.
     pub language: Option<String>,
-    /// All `<meta>` elements that have a name and a content, in their order.
+    /// All `<meta>` elements with a name and a content, in order.
     pub meta: Vec<Meta>,
-    /// What `og:` and `article:` properties say (<https://ogp.me>).
+    /// The `og:` and `article:` properties (<https://ogp.me>).
     pub open_graph: OpenGraph,
-    /// What `twitter:` properties say.
+    /// The `twitter:` properties.
     pub twitter: TwitterCard,
-    /// `<link rel=canonical>`, the first.
+    /// The first `<link rel=canonical>`.
     pub canonical: Option<Url>,
     /// The page in other languages (`<link rel=alternate hreflang>`).
     pub alternates: Vec<Alternate>,
-    /// The feeds that the page names.
+    /// The page's feeds.
     pub feeds: Vec<FeedLink>,
-    /// The icons that the page names.
+    /// The page's icons.
     pub icons: Vec<Icon>,
-    /// The JSON-LD blocks of the page, each as a whole; see [`Metadata::json_ld`].
+    /// The page's JSON-LD blocks; see [`Metadata::json_ld`].
     pub json_ld_blocks: Vec<Value>,
     /// The top-level items of microdata.
     pub microdata: Vec<Item>,
@@ -91,26 +91,26 @@ pub struct Metadata {
 pub struct Meta {
     /// Its `name`, `property` or `http-equiv`, in lower case.
     pub name: String,
-    /// Its `content`, as it is written.
+    /// Its `content`, as written.
     pub content: String,
 }
 
-/// How much of a page's metadata was left out, and why.
+/// How much metadata was left out, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SkippedMetadata {
-    /// Blocks of JSON-LD that are no JSON.
+    /// JSON-LD blocks that are not JSON.
     pub broken_json: usize,
-    /// URLs that are none.
+    /// Invalid URLs.
     pub unreadable_urls: usize,
-    /// Values that are more than are kept: see [`MAX_METADATA`].
+    /// Values beyond the bound: see [`MAX_METADATA`].
     pub over_limit: usize,
     /// Texts that were cut at [`MAX_METADATA_TEXT`].
     pub cut_texts: usize,
 }
 
 impl Metadata {
-    /// Reads the metadata of a document whose references are relative to `base`. Linear in the document's size, but for
-    /// `itemref`, which is bounded.
+    /// Reads the metadata of a document whose references are relative to `base`. Linear in the document's size except
+    /// for `itemref`, which is bounded.
     pub fn read(document: &Document, base: &Url) -> Self {
         let mut reader = Reader::new(base);
         let root = document.root();
@@ -127,25 +127,25 @@ impl Metadata {
         metadata
     }
 
-    /// Returns the objects of this type in the page's JSON-LD, at any depth, in their order. A type is named with or without
-    /// its vocabulary: `Product` finds `https://schema.org/Product` too.
+    /// Returns the objects of this type in the page's JSON-LD, at any depth, in order. A type may be given with or
+    /// without its vocabulary: `Product` also finds `https://schema.org/Product`.
     pub fn json_ld(&self, kind: &str) -> Vec<&Value> {
         json_ld::objects_of(&self.json_ld_blocks, kind)
     }
 
-    /// Returns the items of this type in microdata and RDFa, top-level or not. A type is named with or without its
+    /// Returns the items of this type in microdata and RDFa, at any depth. A type may be given with or without its
     /// vocabulary.
     pub fn items(&self, kind: &str) -> Vec<&Item> {
         items::items_of(self.microdata.iter().chain(&self.rdfa), kind)
     }
 
-    /// Returns the content of the first `<meta>` of this name, property or `http-equiv`, whatever its case.
+    /// Returns the content of the first `<meta>` with this name, property or `http-equiv`, ignoring case.
     pub fn meta(&self, name: &str) -> Option<&str> {
         let named = self.meta.iter().find(|meta| meta.name.eq_ignore_ascii_case(name));
         named.map(|meta| meta.content.as_str())
     }
 
-    /// Returns the description: by `<meta name=description>`, OpenGraph or Twitter card, in this order.
+    /// Returns the description from `<meta name=description>`, OpenGraph or Twitter card, in this order.
     pub fn description(&self) -> Option<&str> {
         let own = self.meta("description").filter(|text| !text.trim().is_empty());
         own.or(self.open_graph.description.as_deref()).or(self.twitter.description.as_deref())
@@ -157,7 +157,7 @@ impl Metadata {
     }
 }
 
-/// Reads what stands in single elements.
+/// Reads metadata from single elements.
 struct Reader<'b> {
     base: &'b Url,
     metadata: Metadata,
@@ -204,7 +204,7 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// Returns an attribute without the white space around it, if there is more in it.
+/// Returns an attribute without surrounding white space; `None` if it is empty.
 fn text_attr(element: Element<'_>, name: &str) -> Option<String> {
     element.attr(name).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -216,7 +216,7 @@ fn cut(text: &str, skipped: &mut SkippedMetadata) -> String {
     start.to_owned()
 }
 
-/// Resolves a reference; counts one that is no URL.
+/// Resolves a reference; counts it if it is invalid.
 fn join(base: &Url, reference: &str, skipped: &mut SkippedMetadata) -> Option<Url> {
     let url = base.join(reference.trim()).ok().filter(|url| url.as_str().len() <= MAX_METADATA_TEXT);
     skipped.unreadable_urls += usize::from(url.is_none());

@@ -1,12 +1,12 @@
-//! OpenGraph: what pages say of themselves to those who show a preview (ogp.me), and Twitter's cards, which are alike.
-//! Knows no elements, only names and contents.
+//! OpenGraph: the properties for link previews (ogp.me), and Twitter's cards, which are similar. Knows no elements,
+//! only names and contents.
 
 use serde::Serialize;
 use url::Url;
 
 use super::{Meta, SkippedMetadata, join};
 
-/// What a page's `og:` and `article:` properties say.
+/// The `og:` and `article:` properties of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OpenGraph {
     /// `og:title`
@@ -29,9 +29,9 @@ pub struct OpenGraph {
     pub videos: Vec<OpenGraphMedia>,
     /// `og:audio` with its details.
     pub audios: Vec<OpenGraphMedia>,
-    /// `article:published_time`, as it is written.
+    /// `article:published_time`, as written.
     pub published_time: Option<String>,
-    /// `article:modified_time`, as it is written.
+    /// `article:modified_time`, as written.
     pub modified_time: Option<String>,
     /// `article:section`
     pub section: Option<String>,
@@ -39,16 +39,16 @@ pub struct OpenGraph {
     pub authors: Vec<String>,
     /// `article:tag`
     pub tags: Vec<String>,
-    /// All of them as they stand on the page, other names with `og:` or `article:` too.
+    /// All properties as written, including other names with `og:` or `article:`.
     pub properties: Vec<(String, String)>,
 }
 
-/// An image, a video or a sound of OpenGraph.
+/// An image, a video or an audio of OpenGraph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OpenGraphMedia {
     /// Its URL.
     pub url: Url,
-    /// Its URL with https.
+    /// Its `https` URL.
     pub secure_url: Option<Url>,
     /// Its media type.
     pub media_type: Option<String>,
@@ -56,11 +56,11 @@ pub struct OpenGraphMedia {
     pub width: Option<u32>,
     /// Its height in pixels.
     pub height: Option<u32>,
-    /// What is to be seen on it.
+    /// A description of its content.
     pub alt: Option<String>,
 }
 
-/// What a page's `twitter:` properties say.
+/// The `twitter:` properties of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TwitterCard {
     /// `twitter:card`, such as `summary_large_image`.
@@ -79,12 +79,12 @@ pub struct TwitterCard {
     pub image_alt: Option<String>,
     /// `twitter:player`
     pub player: Option<Url>,
-    /// All of them as they stand on the page, other names with `twitter:` too.
+    /// All properties as written, including other names with `twitter:`.
     pub properties: Vec<(String, String)>,
 }
 
 impl OpenGraph {
-    /// Takes a property, if it is one of OpenGraph. The first of a name stands where there can be only one.
+    /// Reads a property, if it is one of OpenGraph. Where there can be only one, the first is kept.
     pub(super) fn take(&mut self, meta: &Meta, base: &Url, skipped: &mut SkippedMetadata) {
         if !meta.name.starts_with("og:") && !meta.name.starts_with("article:") {
             return;
@@ -128,14 +128,15 @@ impl OpenGraphMedia {
         Self { url, secure_url: None, media_type: None, width: None, height: None, alt: None }
     }
 
-    /// Takes a detail, which is of the one named last ("structured properties"). `og:image:url` is `og:image`.
+    /// Reads a detail, which belongs to the last medium ("structured properties"). `og:image:url` is the same as
+    /// `og:image`.
     fn take(list: &mut Vec<Self>, detail: &str, content: &str, base: &Url, skipped: &mut SkippedMetadata) {
         if detail == ":url" {
             let url = join(base, content, skipped).filter(|url| list.last().is_none_or(|last| last.url != *url));
             list.extend(url.map(Self::new));
             return;
         }
-        // A secure URL alone is a URL too.
+        // A secure URL without another one also counts as a URL.
         if detail == ":secure_url" && list.is_empty() {
             list.extend(join(base, content, skipped).map(Self::new));
         }
@@ -152,7 +153,7 @@ impl OpenGraphMedia {
 }
 
 impl TwitterCard {
-    /// Takes a property, if it is one of Twitter's. The first of a name stands.
+    /// Reads a property, if it is one of Twitter's. The first of a name is kept.
     pub(super) fn take(&mut self, meta: &Meta, base: &Url, skipped: &mut SkippedMetadata) {
         if !meta.name.starts_with("twitter:") {
             return;

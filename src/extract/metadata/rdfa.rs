@@ -1,4 +1,5 @@
-//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix` (RDFa Lite 1.1). Makes items, no triples.
+//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix` (RDFa Lite 1.1). Returns items, not
+//! triples.
 
 use url::Url;
 
@@ -12,7 +13,7 @@ use crate::extract::{
     walk::{NodeId, Step, Walk},
 };
 
-/// The prefixes that need no declaration, of RDFa's initial context, as far as pages use them.
+/// The prefixes of RDFa's initial context that pages use; they need no declaration.
 const PREFIXES: [(&str, &str); 8] = [
     ("schema", "http://schema.org/"),
     ("og", "http://ogp.me/ns#"),
@@ -27,10 +28,10 @@ const PREFIXES: [(&str, &str); 8] = [
 /// The most prefixes that one element declares.
 const MAX_PREFIXES: usize = 32;
 
-/// As many elements around are asked for a prefix, the innermost first.
+/// The most surrounding elements that are searched for a prefix, innermost first.
 const MAX_DECLARING: usize = 4;
 
-/// What an element sets for all that is in it.
+/// The values that an element sets for its content.
 struct Frame<'a> {
     node: NodeId,
     vocab: Option<&'a str>,
@@ -60,7 +61,7 @@ pub(super) fn rdfa(root: Element<'_>, base: &Url, skipped: &mut SkippedMetadata)
             }
         }
     }
-    // A `resource` around nothing is a reference.
+    // A `resource` without content is a reference.
     draft.finish().into_iter().filter(|item| !item.types.is_empty() || !item.properties.is_empty()).collect()
 }
 
@@ -114,7 +115,7 @@ fn value_of(
     own_value(element, base, skipped).unwrap_or_else(|| ItemValue::Text(draft.text(element, skipped)))
 }
 
-/// Puts the vocabulary before a type, or what its prefix stands for.
+/// Expands a type by its prefix, or else by the vocabulary.
 fn expanded(name: &str, own: &Frame<'_>, frames: &[Frame<'_>]) -> String {
     let around = std::iter::once(own).chain(frames.iter().rev());
     if let Some((prefix, local)) = name.split_once(':') {
@@ -127,7 +128,7 @@ fn expanded(name: &str, own: &Frame<'_>, frames: &[Frame<'_>]) -> String {
     format!("{}{name}", vocab.trim())
 }
 
-/// Reads `prefix="a: http://a/ b: http://b/"`.
+/// Parses `prefix="a: http://a/ b: http://b/"`.
 fn declared(list: &str) -> Vec<(&str, &str)> {
     let mut words = list.split_ascii_whitespace();
     let pairs = std::iter::from_fn(|| Some((words.next()?, words.next()?)));

@@ -1,4 +1,4 @@
-//! What is read of a page's metadata.
+//! The metadata of various pages.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Date: the dates of sitemaps and feeds as points in time, with how exact they are. Knows no clock.
+//! Date: the dates in sitemaps and feeds as points in time, with their precision. Knows no clock.
 
 use std::{
     fmt,
@@ -6,11 +6,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A date in one of the forms of W3C's profile of ISO 8601, which sitemaps.org asks for: a year, a month, a day, or a
+/// A date in one of the forms of W3C's profile of ISO 8601, which sitemaps.org requires: a year, a month, a day, or a
 /// day with a time and an offset from UTC.
 ///
-/// [`FromStr`] reads, besides these forms, what sites write in their place: a space for the `T`, an offset without a
-/// colon, no offset (then it is UTC), and the dates of RSS (RFC 822), such as `Sun, 01 Feb 2026 10:00:00 +0100`.
+/// [`FromStr`] also accepts what sites write instead: a space for the `T`, an offset without a colon, no offset (read
+/// as UTC), and the dates of RSS (RFC 822), such as `Sun, 01 Feb 2026 10:00:00 +0100`.
 ///
 /// ```
 /// use actix_crawler::extract::sitemap::{Precision, W3cDate};
@@ -24,13 +24,13 @@ use std::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct W3cDate {
-    /// When it begins: the first moment of the year, month, day or minute.
+    /// The first moment of the year, month, day or minute.
     pub time: SystemTime,
-    /// How exact it is.
+    /// Its precision.
     pub precision: Precision,
 }
 
-/// How exact a date is.
+/// The precision of a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// `2026`
@@ -45,7 +45,7 @@ pub enum Precision {
     Second,
 }
 
-/// Why a text is no date.
+/// A text is not a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is no date in a form that sitemaps or feeds use")]
 pub struct NoDate;
@@ -60,7 +60,7 @@ impl FromStr for W3cDate {
 }
 
 impl fmt::Display for W3cDate {
-    /// Writes it as W3C does, in UTC.
+    /// Formats it in W3C's form, in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let written = humantime::format_rfc3339(self.time).to_string();
         match self.precision {
@@ -73,7 +73,7 @@ impl fmt::Display for W3cDate {
     }
 }
 
-/// A date as its parts.
+/// The parts of a date.
 #[derive(Clone, Copy)]
 struct Parts {
     year: i64,
@@ -90,7 +90,7 @@ impl Parts {
     }
 
     fn date(self, precision: Precision) -> Option<W3cDate> {
-        // humantime writes the years 1970 to 9999; pages on the web are not older.
+        // humantime formats the years 1970 to 9999; web pages are not older.
         let is_date = (1970..=9999).contains(&self.year)
             && (1..=12).contains(&self.month)
             && (1..=days_in(self.year, self.month)).contains(&self.day);
@@ -104,7 +104,7 @@ impl Parts {
     }
 }
 
-/// Reads `YYYY[-MM[-DD[Thh:mm[:ss[.s…]][TZD]]]]` (W3C NOTE-datetime).
+/// Parses `YYYY[-MM[-DD[Thh:mm[:ss[.s…]][TZD]]]]` (W3C NOTE-datetime).
 fn w3c(text: &str) -> Option<W3cDate> {
     let mut text = text;
     let year = digits(&mut text, 4, 4)?;
@@ -127,7 +127,7 @@ fn w3c(text: &str) -> Option<W3cDate> {
     parts.date(precision)
 }
 
-/// Reads `[Sun, ]01 Feb 2026[ 10:00[:00][ GMT]]` (RFC 822 §5, with the years of RFC 2822).
+/// Parses `[Sun, ]01 Feb 2026[ 10:00[:00][ GMT]]` (RFC 822 §5, with the years of RFC 2822).
 fn rfc822(text: &str) -> Option<W3cDate> {
     const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     let text = text.split_once(',').map_or(text, |(_, rest)| rest);
@@ -164,13 +164,13 @@ fn time_of_day(text: &mut &str, parts: &mut Parts) -> Option<Precision> {
             parts.nanoseconds = nine.parse().ok()?;
         }
     }
-    // 24:00 is midnight, and 60 a leap second; both come out right by adding.
+    // 24:00 is midnight, and 60 a leap second; adding gives the right result for both.
     let is_time = hour <= 24 && minute < 60 && second <= 60 && (hour < 24 || (minute, second) == (0, 0));
     parts.seconds = hour * 3600 + minute * 60 + second;
     is_time.then_some(precision)
 }
 
-/// Reads `Z`, `GMT`, `+hh:mm`, `+hhmm`, `+hh` or nothing, as minutes east of UTC.
+/// Parses `Z`, `GMT`, `+hh:mm`, `+hhmm`, `+hh` or nothing, as minutes east of UTC.
 fn offset(text: &str) -> Option<i64> {
     const ZONES: [(&str, i64); 12] = [
         ("", 0),
@@ -200,7 +200,7 @@ fn offset(text: &str) -> Option<i64> {
     (rest.is_empty() && hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
 
-/// Takes `least` to `most` digits off the beginning.
+/// Takes `least` to `most` digits from the beginning.
 fn digits(text: &mut &str, least: usize, most: usize) -> Option<i64> {
     let length = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
     let (number, rest) = text.split_at_checked(length)?;
@@ -223,7 +223,7 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Counts days in the Gregorian calendar, with years that begin in March so that a leap day is the last of its year.
+/// Counts days in the Gregorian calendar; years begin in March, so that a leap day is the last of its year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month > 2 { year } else { year - 1 };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

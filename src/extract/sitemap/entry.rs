@@ -1,4 +1,4 @@
-//! Sitemap entry: one URL of a sitemap and what the sitemap says of it. Knows no XML.
+//! Sitemap entry: one URL of a sitemap with its details. Knows no XML.
 
 use std::{fmt, str::FromStr};
 
@@ -8,14 +8,14 @@ use url::Url;
 use super::W3cDate;
 use crate::extract::links::MAX_URL_LENGTH;
 
-/// One URL that a sitemap names.
+/// One URL of a sitemap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SitemapEntry {
     /// The URL, absolute, `http` or `https`, without fragment.
     pub url: Url,
-    /// What is found there.
+    /// What the URL refers to.
     pub target: Target,
-    /// When it was last changed (`lastmod`; `pubDate` in RSS, `updated` in Atom).
+    /// When it was last modified (`lastmod`; `pubDate` in RSS, `updated` in Atom).
     pub lastmod: Option<W3cDate>,
     /// How often it is likely to change.
     pub change_frequency: Option<ChangeFrequency>,
@@ -27,7 +27,7 @@ pub struct SitemapEntry {
     pub images: Vec<Image>,
     /// The videos on the page.
     pub videos: Vec<Video>,
-    /// What the page is as an article of news.
+    /// The details of a news article.
     pub news: Option<News>,
 }
 
@@ -47,7 +47,7 @@ impl SitemapEntry {
     }
 }
 
-/// What a sitemap's URL leads to.
+/// What a sitemap's URL refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A page.
@@ -56,7 +56,7 @@ pub enum Target {
     Sitemap,
 }
 
-/// How often a page is likely to change, by its site's own word.
+/// How often a page is likely to change, according to its site.
 ///
 /// ```
 /// use actix_crawler::extract::sitemap::ChangeFrequency;
@@ -134,7 +134,7 @@ pub struct Image {
     pub license: Option<Url>,
 }
 
-/// A video on a page (Google's video extension). What is missing or unreadable is `None`.
+/// A video on a page (Google's video extension). Missing or invalid fields are `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Video {
     /// The URL of the thumbnail.
@@ -151,13 +151,13 @@ pub struct Video {
     pub duration: Option<u32>,
     /// When the video was published.
     pub published: Option<W3cDate>,
-    /// After when the video is no longer there.
+    /// When the video will be removed.
     pub expires: Option<W3cDate>,
     /// The rating, 0.0 to 5.0.
     pub rating: Option<f32>,
     /// How often it was seen.
     pub views: Option<u64>,
-    /// Whether children may see it.
+    /// Whether it is suitable for children.
     pub family_friendly: Option<bool>,
     /// Whether it is a live stream.
     pub live: Option<bool>,
@@ -165,7 +165,7 @@ pub struct Video {
     pub tags: Vec<String>,
 }
 
-/// An article of news (Google's news extension). What is missing or unreadable is `None`.
+/// A news article (Google's news extension). Missing or invalid fields are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// The name of the newspaper.
@@ -176,30 +176,30 @@ pub struct News {
     pub published: Option<W3cDate>,
     /// The title of the article.
     pub title: Option<String>,
-    /// Its keywords, as they stand there, separated by commas.
+    /// Its keywords, as written, separated by commas.
     pub keywords: Option<String>,
 }
 
-/// What of a sitemap was not taken, and why.
+/// What was left out of a sitemap, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SkippedEntries {
     /// URLs that are not `http` or `https`.
     pub other_scheme: usize,
-    /// URLs that are none, such as `http://[`, and entries without one.
+    /// Invalid URLs, such as `http://[`, and entries without one.
     pub unreadable: usize,
     /// URLs longer than 2,048 bytes.
     pub too_long: usize,
     /// URLs after the first [`SitemapLimits::max_urls`](super::SitemapLimits::max_urls).
     pub over_limit: usize,
-    /// Dates, frequencies, priorities and numbers that cannot be read. Their entries are taken without them.
+    /// Dates, frequencies, priorities and numbers that are invalid. Their entries are kept without them.
     pub bad_fields: usize,
-    /// Translations, images, videos and tags of one entry after the first 1,000 of each, and texts that were cut at 2,048
-    /// bytes. Their entries are taken.
+    /// Translations, images, videos and tags of one entry beyond the first 1,000 of each, and texts cut at 2,048 bytes.
+    /// Their entries are kept.
     pub cut_fields: usize,
 }
 
 impl SkippedEntries {
-    /// Reads a URL that a page is to be crawled from; counts why it cannot be.
+    /// Parses the URL of a page to crawl; counts why it is rejected.
     pub(super) fn url(&mut self, base: &Url, text: &str) -> Option<Url> {
         let text = text.trim();
         if text.len() > MAX_URL_LENGTH {
@@ -222,7 +222,7 @@ impl SkippedEntries {
         }
     }
 
-    /// Keeps a field that could be read; counts one that could not.
+    /// Returns a field that could be parsed; counts one that could not.
     pub(super) fn field<T>(&mut self, read: Option<T>) -> Option<T> {
         self.bad_fields += usize::from(read.is_none());
         read

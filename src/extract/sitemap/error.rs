@@ -1,21 +1,21 @@
-//! Sitemap error: why the reading of a sitemap ended before its end.
+//! Sitemap error: why a sitemap could not be read to its end.
 
 use thiserror::Error;
 
-/// Why no more can be read of a sitemap. What was read before it stands.
+/// Why a sitemap cannot be read any further. Entries read before are valid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SitemapError {
-    /// The file is of another kind: a web page, often the site's "not found" page, or other XML.
+    /// The file is not a sitemap: it is a web page, often the site's "not found" page, or other XML.
     #[error("this is no sitemap: its first element is <{root}>")]
     NotASitemap {
         /// The name of the first element.
         root: String,
     },
-    /// The file ends within an element: it was cut off in transfer, or is unfinished.
+    /// The file ends within an element: it was truncated, or is unfinished.
     #[error("the sitemap ends within an element")]
     Truncated,
-    /// The file is longer than [`SitemapLimits::max_bytes`](super::SitemapLimits::max_bytes) allows, uncompressed.
+    /// The uncompressed file exceeds [`SitemapLimits::max_bytes`](super::SitemapLimits::max_bytes).
     #[error("the sitemap is longer than {max_bytes} bytes")]
     TooLarge {
         /// The limit.
@@ -33,13 +33,13 @@ pub enum SitemapError {
         /// The limit.
         max_depth: usize,
     },
-    /// The file declares entities of its own. No sitemap needs them, and they can make a small file a huge one.
+    /// The file declares entities. No sitemap needs them, and they can expand a small file enormously.
     #[error("the sitemap declares entities")]
     Entities,
-    /// The markup is broken in a way that leaves no sense to what follows.
+    /// The markup is so broken that the rest cannot be interpreted.
     #[error("the sitemap is broken XML: {0}")]
     Xml(String),
-    /// The bytes cannot be read, or are no gzip where they begin as gzip does.
+    /// The bytes cannot be read, or begin like gzip but are not valid.
     #[error("the sitemap cannot be read: {0}")]
     Read(String),
 }

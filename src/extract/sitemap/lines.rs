@@ -17,7 +17,7 @@ pub(super) struct Lines<'a> {
     line: Vec<u8>,
 }
 
-/// What the reading of one line ended with.
+/// The result of reading one line.
 enum Line {
     Whole,
     TooLong,
@@ -41,7 +41,8 @@ impl<'a> Lines<'a> {
                 Line::Whole => {
                     let line = String::from_utf8_lossy(&self.line);
                     let line = line.trim();
-                    // A line that is no absolute URL is a comment, a heading or a mistake, as for other readers.
+                    // A line that is not an absolute URL is a comment, a heading or a mistake, and is ignored as by
+                    // other readers.
                     match Url::parse(line) {
                         _ if line.is_empty() => {}
                         Err(_) => skipped.unreadable += 1,
@@ -56,7 +57,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Reads one line; of one that is too long it keeps nothing more.
+    /// Reads one line; the rest of a line that is too long is dropped.
     fn read_line(&mut self) -> Result<Line, SitemapError> {
         self.line.clear();
         let mut read_any = false;

@@ -1,10 +1,10 @@
-//! Sitemap: the URLs that a sitemap, an index of sitemaps, a list of URLs or a feed names, read as a stream. Knows no
-//! network: which sitemaps a site has, and when each is asked for, is decided elsewhere.
+//! Sitemap: reads the URLs in a sitemap, an index of sitemaps, a list of URLs or a feed as a stream. Knows no network,
+//! and does not decide which sitemaps are requested.
 //!
-//! Reads what sitemaps.org's protocol 0.9 describes, with Google's extensions for translations, images, videos and news;
-//! of RSS and Atom feeds, which the protocol allows as sitemaps, it reads links and dates. Like other readers of the field
-//! it takes files that break the rules: elements are known by their local name, whatever their namespace; white space
-//! and other text before the XML is passed over; a bare `&` is text; relative URLs are resolved.
+//! Supports protocol 0.9 of sitemaps.org with Google's extensions for translations, images, videos and news; of RSS and
+//! Atom feeds, which the protocol allows as sitemaps, it reads links and dates. Like other readers it accepts files
+//! that break the rules: elements are matched by local name in any namespace; white space and other text before the XML
+//! is skipped; a bare `&` is text; relative URLs are resolved.
 
 mod date;
 mod entry;
@@ -24,7 +24,7 @@ pub use self::{
 };
 use self::{lines::Lines, source::Utf8, xml::XmlEntries};
 
-/// How much of one sitemap is read.
+/// Bounds on reading one sitemap.
 ///
 /// ```
 /// use actix_crawler::extract::sitemap::SitemapLimits;
@@ -34,11 +34,11 @@ use self::{lines::Lines, source::Utf8, xml::XmlEntries};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SitemapLimits {
-    /// The most URLs taken from one file; the others are counted in [`SkippedEntries::over_limit`]. By default 50,000, as
-    /// sitemaps.org allows.
+    /// The most URLs from one file; [`SkippedEntries::over_limit`] counts the others. By default 50,000, the limit of
+    /// sitemaps.org.
     pub max_urls: usize,
-    /// The most bytes read of one file, uncompressed; beyond them [`SitemapError::TooLarge`] ends the reading. By default
-    /// 50 MiB, as sitemaps.org allows.
+    /// The most bytes of one file, uncompressed; beyond it, reading ends with [`SitemapError::TooLarge`]. By default 50
+    /// MiB, the limit of sitemaps.org.
     pub max_bytes: u64,
 }
 
@@ -48,7 +48,7 @@ impl Default for SitemapLimits {
     }
 }
 
-/// What kind of file a sitemap is.
+/// The kind of a sitemap file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SitemapKind {
     /// `<urlset>`: pages.
@@ -65,11 +65,11 @@ pub enum SitemapKind {
 
 /// Reads one sitemap, entry by entry, in memory that does not grow with the file.
 ///
-/// The bytes may be compressed with gzip. Their charset is that of a byte order mark, of
-/// [`charset`](SitemapReader::charset) or of the XML declaration, in this order, and UTF-8 otherwise.
+/// The bytes may be compressed with gzip. Their charset is given by a byte order mark, by
+/// [`charset`](SitemapReader::charset) or by the XML declaration, in this order, and is UTF-8 otherwise.
 ///
-/// An error is the last item that the iterator gives. The entries before it are good: a file that was cut off in
-/// transfer gives all entries that are whole, and then [`SitemapError::Truncated`].
+/// An error is the last item of the iterator. The entries before it are valid: a truncated file yields all complete
+/// entries, and then [`SitemapError::Truncated`].
 ///
 /// ```
 /// use actix_crawler::extract::sitemap::{SitemapKind, SitemapReader, Target};
@@ -97,7 +97,7 @@ pub struct SitemapReader<'a> {
     skipped: SkippedEntries,
 }
 
-/// How far the reading has come.
+/// The state of the reader.
 enum State<'a> {
     Unread(Box<dyn Read + 'a>),
     Xml(Box<XmlEntries<'a>>),
@@ -109,7 +109,7 @@ enum State<'a> {
 const BUFFER: usize = 16 << 10;
 
 impl<'a> SitemapReader<'a> {
-    /// Creates the reader of the sitemap that came from `url`. Nothing is read yet.
+    /// Creates the reader of the sitemap from `url`. Nothing is read yet.
     pub fn new(bytes: impl Read + 'a, url: &Url) -> Self {
         Self {
             state: State::Unread(Box::new(BufReader::with_capacity(BUFFER, bytes))),
@@ -129,24 +129,24 @@ impl<'a> SitemapReader<'a> {
         self
     }
 
-    /// Names the charset that the header says. A name that means nothing is passed over.
+    /// Sets the charset given in the header. An unknown name is ignored.
     #[must_use]
     pub fn charset(mut self, label: impl Into<String>) -> Self {
         self.charset = Some(label.into());
         self
     }
 
-    /// Returns what kind of file this is; `None` before the first entry was asked for.
+    /// Returns the kind of the file; `None` before the first entry was requested.
     pub fn kind(&self) -> Option<SitemapKind> {
         self.kind
     }
 
-    /// Returns what was left out up to here, by reason.
+    /// Returns what was left out so far, by reason.
     pub fn skipped(&self) -> SkippedEntries {
         self.skipped
     }
 
-    /// Reads up to the next entry that can be taken.
+    /// Reads the next valid entry.
     fn advance(&mut self) -> Result<Option<SitemapEntry>, SitemapError> {
         loop {
             let entry = match &mut self.state {
@@ -173,7 +173,7 @@ impl<'a> SitemapReader<'a> {
         }
     }
 
-    /// Looks at the beginning of the file and chooses how to read it.
+    /// Detects the kind of the file from its beginning.
     fn begin(&mut self) -> Result<(), SitemapError> {
         let State::Unread(bytes) = std::mem::replace(&mut self.state, State::Ended) else { return Ok(()) };
         let mut text = Utf8::open(bytes, self.charset.as_deref(), self.limits.max_bytes)?;

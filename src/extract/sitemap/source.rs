@@ -1,5 +1,5 @@
-//! Source: the bytes of a sitemap as UTF-8 text, a piece at a time: gzip taken off, charset decoded, every length bounded.
-//! Knows nothing of what the text says.
+//! Source: the bytes of a sitemap as UTF-8 text, piece by piece: decompressed, decoded, every length bounded. Does not
+//! interpret the text.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -9,22 +9,22 @@ use flate2::read::MultiGzDecoder;
 use super::error::SitemapError;
 use crate::extract::prescan;
 
-/// The longest text, tag, comment or CDATA section. Feeds have whole articles in one; 1 MiB is more than any of them, and
-/// two of it are all that a hostile file can make us hold.
+/// The longest text, tag, comment or CDATA section. Feeds contain whole articles in one; 1 MiB exceeds them, and a
+/// hostile file can make us hold at most two of this size.
 pub(super) const MAX_TOKEN: usize = 1 << 20;
 
-/// The bytes decoded at a time.
+/// The number of bytes decoded at a time.
 const PIECE: usize = 16 << 10;
 
-/// As many bytes at the beginning show gzip, a byte order mark and an XML declaration.
+/// The number of bytes in which gzip, a byte order mark and an XML declaration are detected.
 const HEAD: u64 = 1 << 10;
 
-/// Text that is decoded while it is read.
+/// Text that is decoded as it is read.
 pub(super) struct Utf8<'a> {
     bytes: Box<dyn Read + 'a>,
     piece: Vec<u8>,
     decoder: Decoder,
-    /// Decoded text, of which what stands before `at` is read.
+    /// Decoded text; the part before `at` has been read.
     text: Vec<u8>,
     at: usize,
     ended: bool,
@@ -35,7 +35,7 @@ pub(super) struct Utf8<'a> {
 }
 
 impl<'a> Utf8<'a> {
-    /// Opens the text: takes off gzip and finds out the charset.
+    /// Opens the text: detects gzip and the charset.
     pub fn open(bytes: Box<dyn Read + 'a>, charset: Option<&str>, max_bytes: u64) -> Result<Self, SitemapError> {
         let (head, mut bytes) = with_head(bytes)?;
         let mut head = head;
@@ -61,7 +61,7 @@ impl<'a> Utf8<'a> {
         })
     }
 
-    /// Tells whether the first character that is no white space is `<`. What stands before it is passed over.
+    /// Tells whether the first non-white character is `<`. Text before it is skipped.
     pub fn begins_with_markup(&mut self) -> Result<bool, SitemapError> {
         loop {
             self.begin_token();
@@ -73,7 +73,7 @@ impl<'a> Utf8<'a> {
                 return Ok(false);
             }
             let length = there.len();
-            // A second byte order mark is white space here: files are put together from files.
+            // A second byte order mark counts as white space: some files are concatenated from others.
             let text = std::str::from_utf8(there).unwrap_or_default();
             let blank = length - text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').len();
             let first = there.get(blank).copied();
@@ -84,17 +84,17 @@ impl<'a> Utf8<'a> {
         }
     }
 
-    /// Begins another text or tag, which may again be as long as any.
+    /// Starts another text or tag, to which the bound applies anew.
     pub fn begin_token(&mut self) {
         self.token_left = MAX_TOKEN;
     }
 
-    /// Returns why reading failed: our own bound where it was one.
+    /// Returns why reading failed; our own bound if that was the cause.
     pub fn error(&mut self, error: &io::Error) -> SitemapError {
         self.fault.take().unwrap_or_else(|| SitemapError::Read(error.to_string()))
     }
 
-    /// Returns the bound that was met, if one was.
+    /// Returns the bound that was exceeded, if any.
     pub fn take_fault(&mut self) -> Option<SitemapError> {
         self.fault.take()
     }
@@ -162,7 +162,7 @@ impl Read for Utf8<'_> {
     }
 }
 
-/// Reads the beginning, and returns it with a reader that begins with it.
+/// Reads the beginning; returns it with a reader that repeats it.
 fn with_head<'a>(mut bytes: Box<dyn Read + 'a>) -> Result<(Vec<u8>, Box<dyn Read + 'a>), SitemapError> {
     let mut head = Vec::new();
     let read = bytes.by_ref().take(HEAD).read_to_end(&mut head);

@@ -1,4 +1,4 @@
-//! What is read of sitemaps, good and bad.
+//! Valid and invalid sitemaps.
 
 use std::{io::Write, time::Instant};
 
@@ -247,7 +247,7 @@ fn every_limit_is_shown() {
     assert_eq!((found.entries[0].images.len(), found.skipped.cut_fields), (1_000, 1));
 }
 
-/// A source that is made while it is read and never in memory as a whole.
+/// A source generated while it is read, never in memory as a whole.
 struct Endless {
     left: usize,
     piece: &'static [u8],

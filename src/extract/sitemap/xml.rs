@@ -1,5 +1,5 @@
-//! XML: the entries of a sitemap, an index or a feed, from the events of quick-xml. Knows elements by their local name and
-//! place; expands no entity but those of XML itself.
+//! XML: reads the entries of a sitemap, an index or a feed from quick-xml's events. Matches elements by local name and
+//! position; expands only the entities predefined by XML.
 
 use quick_xml::{
     Error, Reader,
@@ -15,17 +15,17 @@ use super::{
 };
 use crate::extract::prefix::prefix;
 
-/// The deepest nesting. Sitemaps have five levels, an article within Atom's XHTML some dozens; quick-xml holds the names
-/// of all that are open.
+/// The deepest nesting. Sitemaps have five levels, an article within Atom's XHTML a few dozen; quick-xml stores the
+/// names of all open elements.
 const MAX_DEPTH: usize = 256;
 
-/// The longest text of a field that is kept, in bytes: as long as a URL may be.
+/// The longest text of a field, in bytes: as long as a URL may be.
 const MAX_TEXT: usize = 2_048;
 
 /// The most images, videos, translations or tags of one entry: Google reads 1,000 images.
 const MAX_EXTENSIONS: usize = 1_000;
 
-/// The size to which the buffer of an event shrinks again.
+/// The size to which the event buffer shrinks again.
 const USUAL_EVENT: usize = 16 << 10;
 
 /// The entries of an XML file.
@@ -40,21 +40,21 @@ pub(super) struct XmlEntries<'a> {
     ended: bool,
 }
 
-/// An entry that is being read.
+/// An entry being read.
 struct Draft {
     /// The depth of its element.
     depth: usize,
     part: Part,
     loc: Option<String>,
-    /// The identifier of an RSS item, which is its URL where it has no link.
+    /// The identifier of an RSS item, used as its URL if it has no link.
     guid: Option<String>,
-    /// Whether the image that is being read has a URL.
+    /// Whether the current image has a URL.
     has_url: bool,
-    /// Filled in as it comes; its URL is set at the end.
+    /// Filled in during reading; its URL is set at the end.
     entry: SitemapEntry,
 }
 
-/// Where in an entry the reading is.
+/// The current position within an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Entry,
@@ -63,7 +63,7 @@ enum Part {
     News,
 }
 
-/// An element whose text counts.
+/// An element whose text is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
     Loc,
@@ -96,7 +96,7 @@ enum Field {
     NewsKeywords,
 }
 
-/// What one event means for the loop.
+/// What the loop does after an event.
 enum Step {
     On,
     Done(Box<Draft>),
@@ -107,7 +107,7 @@ impl<'a> XmlEntries<'a> {
     pub fn new(text: Utf8<'a>) -> Self {
         let mut xml = Reader::from_reader(text);
         let config = xml.config_mut();
-        // As browsers and the field's readers do; what must match for us are depth and names.
+        // As browsers and other readers do; we check only depth and names.
         config.allow_dangling_amp = true;
         config.allow_unmatched_ends = true;
         config.check_end_names = false;
@@ -118,7 +118,7 @@ impl<'a> XmlEntries<'a> {
         self.kind
     }
 
-    /// Reads up to the end of the next entry that has a URL.
+    /// Reads to the end of the next entry with a URL.
     pub fn next_entry(
         &mut self,
         base: &Url,
@@ -171,7 +171,7 @@ impl<'a> XmlEntries<'a> {
             Event::CData(text) => self.text(&text, skipped),
             Event::GeneralRef(reference) => self.reference(&reference, skipped),
             Event::DocType(doctype) => {
-                // Within a declaration only entities can change what the text says.
+                // Only entities in a declaration can change the text.
                 if doctype.to_ascii_uppercase().contains("<!ENTITY") {
                     return Err(SitemapError::Entities);
                 }
@@ -193,7 +193,7 @@ impl<'a> XmlEntries<'a> {
             return Ok(());
         };
         if let Some(target) = entry_element(kind, name) {
-            // One that was not closed has said nothing that is sure.
+            // An entry that was not closed may be incomplete.
             skipped.unreadable += usize::from(self.draft.is_some());
             self.draft = Some(Draft {
                 depth: self.depth,
@@ -241,14 +241,14 @@ impl<'a> XmlEntries<'a> {
         if let Some(draft) = &mut self.draft {
             draft.end_part(name, skipped);
         }
-        // What follows the root element is no part of the document.
+        // Content after the root element is not part of the document.
         let is_root_end = self.kind.is_some() && self.depth == 0;
         if is_root_end { Step::End } else { Step::On }
     }
 
     fn text(&mut self, text: &str, skipped: &mut SkippedEntries) {
         let Some((_, field)) = &mut self.field else { return };
-        // One byte more than may be kept shows that there is more.
+        // One byte more than is kept shows that the text is longer.
         let room = (MAX_TEXT + 1).saturating_sub(field.len());
         let start = prefix(text, room);
         if start.len() < text.len() && field.len() <= MAX_TEXT {
@@ -257,7 +257,7 @@ impl<'a> XmlEntries<'a> {
         field.push_str(start);
     }
 
-    /// Adds what `&name;` stands for; a name that XML does not know is text.
+    /// Adds the replacement of `&name;`; a name that XML does not define is text.
     fn reference(&mut self, reference: &BytesRef<'_>, skipped: &mut SkippedEntries) {
         let named = match &**reference {
             "amp" => Some('&'),
@@ -279,7 +279,7 @@ impl<'a> XmlEntries<'a> {
         }
         match error {
             Error::Io(error) => SitemapError::Read(error.to_string()),
-            // quick-xml calls only what lacks its end a syntax error.
+            // quick-xml reports a syntax error only for unclosed markup.
             Error::Syntax(_) => SitemapError::Truncated,
             other => SitemapError::Xml(other.to_string()),
         }
@@ -287,7 +287,7 @@ impl<'a> XmlEntries<'a> {
 }
 
 impl Draft {
-    /// Begins the description of an image, a video or an article if this element is one.
+    /// Begins an image, a video or an article, if this element is one.
     fn begin_part(&mut self, name: &str, base: &Url, skipped: &mut SkippedEntries) -> bool {
         let entry = &mut self.entry;
         let (part, length) = match (self.part, name) {
@@ -302,7 +302,7 @@ impl Draft {
         }
         self.part = part;
         match part {
-            // An image is nothing but its URL, so one without is dropped at its end: see `end_part`.
+            // An image without a URL is dropped at its end: see `end_part`.
             Part::Image => entry.images.push(Image {
                 url: base.clone(),
                 caption: None,
@@ -338,7 +338,7 @@ impl Draft {
         }
         let entry = &mut self.entry;
         match field {
-            // The first stands, as in other readers.
+            // The first is kept, as by other readers.
             Field::Loc => drop(self.loc.get_or_insert_with(|| text.to_owned())),
             Field::Guid => self.guid = Some(text.to_owned()),
             Field::Lastmod => entry.lastmod = entry.lastmod.or(skipped.field(text.parse().ok())),
@@ -409,7 +409,7 @@ impl Draft {
         }
     }
 
-    /// Takes `<xhtml:link rel="alternate" hreflang="de" href="…"/>`.
+    /// Reads `<xhtml:link rel="alternate" hreflang="de" href="…"/>`.
     fn alternate(&mut self, tag: &BytesStart<'_>, base: &Url, skipped: &mut SkippedEntries) {
         let [rel, hreflang, href] = attributes(tag, ["rel", "hreflang", "href"]);
         let is_alternate = rel.is_none_or(|rel| rel.trim().eq_ignore_ascii_case("alternate"));
@@ -421,7 +421,7 @@ impl Draft {
         }
     }
 
-    /// Takes the link of an Atom entry: the first that is `alternate`, which is what a link without `rel` is (RFC 4287
+    /// Reads the link of an Atom entry: the first with `rel=alternate` or without `rel`, which means the same (RFC 4287
     /// §4.2.7.2).
     fn atom_link(&mut self, tag: &BytesStart<'_>) {
         let [rel, href] = attributes(tag, ["rel", "href"]);
@@ -431,7 +431,7 @@ impl Draft {
     }
 }
 
-/// Reads what a file is from the name of its root element.
+/// Returns the kind of a file by its root element.
 fn kind_of(root: &str) -> Result<SitemapKind, SitemapError> {
     let kinds = [
         ("urlset", SitemapKind::UrlSet),
@@ -444,8 +444,8 @@ fn kind_of(root: &str) -> Result<SitemapKind, SitemapError> {
     known.map(|(_, kind)| kind).ok_or_else(|| SitemapError::NotASitemap { root: prefix(root, 64).into() })
 }
 
-/// Returns what an entry in this element is; `None` if the element is no entry. Indexes with `<url>` and sets with
-/// `<sitemap>` exist.
+/// Returns what an entry in this element refers to; `None` if the element is not an entry. Some indexes contain
+/// `<url>`, and some sets `<sitemap>`.
 fn entry_element(kind: SitemapKind, name: &str) -> Option<Target> {
     match (kind, name) {
         (SitemapKind::UrlSet | SitemapKind::Index, "url")
@@ -458,7 +458,7 @@ fn entry_element(kind: SitemapKind, name: &str) -> Option<Target> {
 
 fn feed_field(kind: SitemapKind, name: &str, tag: &BytesStart<'_>) -> Option<Field> {
     match (kind, name) {
-        // Other elements of the name, such as `atom:link`, have a prefix.
+        // Other elements with this local name, such as `atom:link`, have a prefix.
         (SitemapKind::Rss, "link") if tag.name().prefix().is_none() => Some(Field::Loc),
         (SitemapKind::Rss, "guid") => {
             let [is_link] = attributes(tag, ["isPermaLink"]);
@@ -512,10 +512,10 @@ fn yes_or_no(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads some attributes by their local names, in one pass.
+/// Reads several attributes by their local names, in one pass.
 fn attributes<const N: usize>(tag: &BytesStart<'_>, names: [&str; N]) -> [Option<String>; N] {
     let mut values = [const { None }; N];
-    // A check for duplicates would cost the square of their number.
+    // Checking for duplicates would take quadratic time.
     for attribute in tag.attributes().with_checks(false).flatten() {
         let (name, _) = attribute.key.decompose();
         let wanted = names.iter().position(|wanted| *wanted == name.as_ref());
