@@ -45,7 +45,7 @@ fn is_bad(url: &str) -> bool {
 }
 
 /// Settings with short time-outs.
-fn impatient() -> Settings {
+fn short_timeouts() -> Settings {
     Settings { parse_timeout: 300 * MS, pipeline_timeout: 300 * MS, ..Settings::default() }
 }
 
@@ -91,7 +91,7 @@ fn a_parse_that_never_returns_costs_its_page_and_a_thread() {
         }
         links(page)
     };
-    let (report, log) = run_logged(crawl_with(spider, &site, impatient()).per_domain(8).seed(SEED));
+    let (report, log) = run_logged(crawl_with(spider, &site, short_timeouts()).per_domain(8).seed(SEED));
     assert_eq!((report.pages(), report.failed(), report.stats.get("outcome/parse")), (27, 3, 3), "{report}");
     let told = log.iter().filter(|line| line.detail == "parse did not return within 300ms").count();
     assert_eq!(told, 3, "{log:?}");
@@ -112,7 +112,7 @@ fn a_parse_that_never_returns_leaves_the_memory_of_its_body_to_the_others() {
         }
         links(page)
     };
-    let mut settings = impatient();
+    let mut settings = short_timeouts();
     // One large body at a time.
     settings.transport.body.max_in_flight_bytes = 0;
     settings.transport.deadlines = settings.transport.deadlines.within(3_000 * MS);
@@ -277,7 +277,7 @@ fn run_odd(does: Bad) -> ((Arc<Report>, Vec<Line>), u32) {
     let site = site();
     let odd = Odd::new(does);
     let taken = odd.taken.clone();
-    let crawler = crawl_with(links, &site, impatient()).per_domain(8).pipeline(move || odd.clone());
+    let crawler = crawl_with(links, &site, short_timeouts()).per_domain(8).pipeline(move || odd.clone());
     (run_logged(crawler.seed(SEED)), taken.load(Ordering::SeqCst))
 }
 
@@ -303,7 +303,7 @@ fn a_pipeline_that_answers_nobody_any_more_does_not_hold_up_the_end() {
     let (site, begin) = (Recorder::start(|_| Answer::ok("")), Instant::now());
     let seeds = (0..64).map(|n| format!("http://one.test/{n}/3"));
     let odd = Odd::new(Bad::NeverAnswers);
-    let crawler = crawl_with(links, &site, impatient()).per_domain(64).pipeline(move || odd.clone());
+    let crawler = crawl_with(links, &site, short_timeouts()).per_domain(64).pipeline(move || odd.clone());
     let report = run(crawler.seeds(seeds));
     assert_eq!((report.failed(), report.stats.get("outcome/pipeline")), (64, 64), "{report}");
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
@@ -338,7 +338,7 @@ impl Pipeline<String> for StartsOnce {
 #[test]
 fn a_pipeline_that_cannot_be_started_again_fails_pages_and_does_not_hold_up_the_end() {
     let (site, begin) = (site(), Instant::now());
-    let crawler = crawl_with(links, &site, impatient()).per_domain(8).pipeline(StartsOnce(AtomicU32::new(0)));
+    let crawler = crawl_with(links, &site, short_timeouts()).per_domain(8).pipeline(StartsOnce(AtomicU32::new(0)));
     let report = run(crawler.seed(SEED));
     assert_eq!(report.pages() + report.failed(), 10, "{report}");
     assert!(report.failed() >= 1 && report.failed() == report.stats.get("outcome/pipeline"), "{report}");
@@ -367,7 +367,7 @@ fn a_pipeline_that_fails_at_the_end_is_complained_of_and_the_report_comes() {
 fn a_pipeline_that_cannot_even_be_made_fails_pages_and_not_the_crawl() {
     let site = site();
     let make = || -> Odd { panic!("no pipeline today") };
-    let report = run(crawl_with(links, &site, impatient()).per_domain(4).pipeline(make).seed(SEED));
+    let report = run(crawl_with(links, &site, short_timeouts()).per_domain(4).pipeline(make).seed(SEED));
     assert_eq!((report.pages(), report.failed()), (0, 1), "{report}");
     assert!(!report.complaints.is_empty(), "{report}");
 }

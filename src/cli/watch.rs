@@ -104,11 +104,11 @@ impl Signals {
     /// Waits for the next signal.
     #[cfg(unix)]
     pub async fn next(&mut self) {
-        let heard = tokio::select! {
-            heard = self.terminate.recv() => heard,
-            heard = self.interrupt.recv() => heard,
+        let woken = tokio::select! {
+            woken = self.terminate.recv() => woken,
+            woken = self.interrupt.recv() => woken,
         };
-        if heard.is_none() {
+        if woken.is_none() {
             pending().await
         }
     }

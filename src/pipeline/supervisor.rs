@@ -112,7 +112,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         let (number, running) = self.current();
         let reply = match self.send(&running, scraped.clone(), false).await {
             Ok(reply) => reply,
-            Err(Lost::Closed | Lost::Silent) => self.deliver_alone(number, scraped).await,
+            Err(NoAnswer::Closed | NoAnswer::Silent) => self.deliver_alone(number, scraped).await,
         };
         if let Err(broken) = &reply
             && broken.stops_the_crawl()
@@ -133,8 +133,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             let (number, running) = self.current();
             match self.send(&running, scraped.clone(), true).await {
                 Ok(reply) => return reply,
-                Err(Lost::Closed) => dead = number,
-                Err(Lost::Silent) => {
+                Err(NoAnswer::Closed) => dead = number,
+                Err(NoAnswer::Silent) => {
                     self.silences.fetch_add(1, Ordering::Relaxed);
                     // The next item finds out whether the restart succeeded.
                     let _ = self.restart(number, &mut alone).await;
@@ -152,7 +152,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         running: &Running<I>,
         scraped: Scraped<I>,
         is_alone: bool,
-    ) -> Result<Result<(), PipelineError>, Lost> {
+    ) -> Result<Result<(), PipelineError>, NoAnswer> {
         self.sent.fetch_add(1, Ordering::Relaxed);
         let mut reply = pin!(timeout(self.timeout, running.scraped.send(scraped)));
         let flushing = self.flush_when_idle(running, is_alone);
@@ -164,14 +164,14 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         match replied {
             // The reply for an item that the actor held when it panicked on another: this item did not cause it.
             Ok(Ok(Err(PipelineError::Refused(_) | PipelineError::Panicked))) if !running.scraped.connected() => {
-                Err(Lost::Closed)
+                Err(NoAnswer::Closed)
             }
             Ok(Ok(reply)) => {
                 self.silences.store(0, Ordering::Relaxed);
                 Ok(reply)
             }
-            Ok(Err(MailboxError::Closed)) => Err(Lost::Closed),
-            Ok(Err(MailboxError::Timeout)) | Err(_) => Err(Lost::Silent),
+            Ok(Err(MailboxError::Closed)) => Err(NoAnswer::Closed),
+            Ok(Err(MailboxError::Timeout)) | Err(_) => Err(NoAnswer::Silent),
         }
     }
 
@@ -290,7 +290,7 @@ impl<I: Send + Sync + 'static> Generation<I> {
     }
 }
 
-enum Lost {
+enum NoAnswer {
     /// The actor has stopped: it panicked on this item or an earlier one.
     Closed,
     /// No answer came in time: the actor blocks on this item or an earlier one.

@@ -204,8 +204,8 @@ impl Throttle {
             self.starts.pop_front();
         }
         self.starts.push_back(at);
-        let patience = self.patience();
-        let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= patience);
+        let catch_up = self.catch_up();
+        let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= catch_up);
         self.grid = Some(on_time.unwrap_or(at) + window.interval());
         since_last
     }
@@ -307,7 +307,7 @@ impl Throttle {
     /// Returns when a start is due after `ahead` other permits.
     fn due_after(&self, ahead: u32, now: Instant) -> Instant {
         // Plan with a grid that is slightly late as it is; otherwise starts would never catch up with it.
-        let is_behind = |at: Instant| self.limits.rate.window().is_some() && at + self.patience() >= now;
+        let is_behind = |at: Instant| self.limits.rate.window().is_some() && at + self.catch_up() >= now;
         let first = self.earliest_without_window().map_or(now, |at| if is_behind(at) { at } else { at.max(now) });
         let interval = self.limits.rate.window().map_or(Duration::ZERO, |window| window.interval());
         let slowed = self.slow.filter(|slow| slow.until > now).map_or(Duration::ZERO, |slow| slow.spacing);
@@ -323,7 +323,7 @@ impl Throttle {
         self.cooling_until.max(rested).max(spaced).max(slowed).max(self.earliest_by_rate())
     }
 
-    fn patience(&self) -> Duration {
+    fn catch_up(&self) -> Duration {
         if self.is_even() { CATCH_UP_EVENLY } else { CATCH_UP }
     }
 

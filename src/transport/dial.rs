@@ -185,7 +185,7 @@ mod tests {
     }
 
     /// A port of `ip` without a listener, bound so that no one else can listen on it.
-    fn deaf_port(ip: IpAddr) -> (TcpSocket, SocketAddr) {
+    fn closed_port(ip: IpAddr) -> (TcpSocket, SocketAddr) {
         let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
         socket.bind((ip, 0).into()).unwrap();
         let address = socket.local_addr().unwrap();
@@ -203,8 +203,8 @@ mod tests {
         socket.bind((Ipv4Addr::from(ip), 0).into()).unwrap();
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
-        let patience = Duration::from_millis(50);
-        let fill = || std::net::TcpStream::connect_timeout(&address, patience).ok();
+        let timeout = Duration::from_millis(50);
+        let fill = || std::net::TcpStream::connect_timeout(&address, timeout).ok();
         let queued = std::iter::from_fn(fill).take(16).collect();
         BlackHole { address, _held: (listener, queued) }
     }
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn a_dead_address_costs_no_delay() {
         let live = listener([127, 0, 0, 11]).await;
-        let (_held, dead) = deaf_port([127, 0, 0, 12].into());
+        let (_held, dead) = closed_port([127, 0, 0, 12].into());
         let mut addresses = vec![dead, live.local_addr().unwrap()];
         // Without IPv6 this attempt fails just as quickly.
         addresses.push("[::1]:1".parse().unwrap());
@@ -267,7 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn failures_are_named_with_their_addresses() {
-        let ((_a, first), (_b, second)) = (deaf_port([127, 0, 0, 19].into()), deaf_port([127, 0, 0, 20].into()));
+        let ((_a, first), (_b, second)) = (closed_port([127, 0, 0, 19].into()), closed_port([127, 0, 0, 20].into()));
         let error = dial(&[first, second], &open(), || Some(())).await.unwrap_err();
         let expected = format!("{first}: connection refused, {second}: connection refused");
         assert_eq!(error, FetchError::Connect(expected));

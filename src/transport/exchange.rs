@@ -19,7 +19,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::{
     SharedTransport, Transport,
     alarm::Alarm,
-    body::Gathered,
+    body::PartialBody,
     deadlines::Deadlines,
     proxy::Proxy,
     raw_response::{RawResponse, WireBytes},
@@ -60,12 +60,12 @@ pub struct Exchange {
     /// Runs from the first written byte.
     read_timeout: RefCell<Option<ReadTimeout>>,
     /// The timer of the read time-out.
-    bell: RefCell<Option<Pin<Box<Sleep>>>>,
+    timer: RefCell<Option<Pin<Box<Sleep>>>>,
     extent: Extent,
     /// The bytes on the wire, if a layer wants them.
     captured: Option<RefCell<WireBytes>>,
     head: RefCell<Option<Head>>,
-    body: RefCell<Gathered>,
+    body: RefCell<PartialBody>,
     /// Whether the body is longer than the part that was read.
     is_cut: Cell<bool>,
     failure: RefCell<Option<FetchError>>,
@@ -122,7 +122,7 @@ impl Exchange {
             sleep: RefCell::new(None),
             deadlines: *deadlines,
             read_timeout: RefCell::new(None),
-            bell: RefCell::new(None),
+            timer: RefCell::new(None),
             head: RefCell::new(None),
             body: RefCell::new(bodies.gather()),
             is_cut: Cell::new(false),
@@ -227,7 +227,7 @@ impl Exchange {
 
     /// Records received bytes; tells whether they are the first of the response.
     pub fn answered(&self, bytes: usize) -> bool {
-        self.with_read_timeout(|read_timeout, now| read_timeout.heard(bytes, now));
+        self.with_read_timeout(|read_timeout, now| read_timeout.received(bytes, now));
         !self.answered.replace(true)
     }
 
@@ -237,18 +237,18 @@ impl Exchange {
             return Poll::Pending;
         };
         let until = tokio::time::Instant::from_std(at);
-        let mut bell = self.bell.borrow_mut();
-        let bell = bell.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if bell.deadline() > until {
-            bell.as_mut().reset(until);
+        let mut timer = self.timer.borrow_mut();
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() > until {
+            timer.as_mut().reset(until);
         }
         // Bytes may have been received since the timer was set. It is reset only when it fires, since most responses
         // end before.
-        while bell.as_mut().poll(cx).is_ready() {
-            if bell.deadline() >= until {
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= until {
                 return Poll::Ready(FetchError::Timeout { phase, limit });
             }
-            bell.as_mut().reset(until);
+            timer.as_mut().reset(until);
         }
         Poll::Pending
     }
@@ -276,8 +276,8 @@ impl Exchange {
     }
 
     /// Ready when memory is reserved for all received bytes of the body.
-    pub fn poll_held(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if ready!(self.body.borrow_mut().poll_held(cx)) {
+    pub fn poll_reserved(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if ready!(self.body.borrow_mut().poll_reserved(cx)) {
             self.with_read_timeout(ReadTimeout::resumed);
         }
         Poll::Ready(())

@@ -10,9 +10,9 @@ use crate::outcome::Phase;
 pub struct ReadTimeout {
     deadlines: Deadlines,
     /// When the last part of the request was written.
-    asked: Instant,
+    sent: Instant,
     /// When the last bytes were received.
-    heard: Instant,
+    last_received: Instant,
     /// The body's current measurement, once the head is complete.
     stretch: Option<Stretch>,
 }
@@ -39,18 +39,18 @@ pub struct Expiry {
 impl ReadTimeout {
     /// Starts when the first bytes of the request are written.
     pub fn new(deadlines: Deadlines, now: Instant) -> Self {
-        Self { deadlines, asked: now, heard: now, stretch: None }
+        Self { deadlines, sent: now, last_received: now, stretch: None }
     }
 
     /// Restarts, because more of the request was written.
     pub fn wrote(&mut self, now: Instant) {
-        (self.asked, self.heard) = (now, now);
+        (self.sent, self.last_received) = (now, now);
     }
 
     /// Records received bytes. Bytes of a head do not extend its time-out, so a head that is sent byte by byte fails
     /// like a missing one.
-    pub fn heard(&mut self, bytes: usize, now: Instant) {
-        self.heard = now;
+    pub fn received(&mut self, bytes: usize, now: Instant) {
+        self.last_received = now;
         if let Some(stretch) = &mut self.stretch {
             stretch.bytes += bytes as u64;
             if stretch.bytes >= self.deadlines.bytes_in_window() {
@@ -61,12 +61,12 @@ impl ReadTimeout {
 
     /// Records that the head is complete: from now on the body's time-outs apply.
     pub fn head_came(&mut self) {
-        self.stretch = Some(Stretch { began: self.heard, bytes: 0 });
+        self.stretch = Some(Stretch { began: self.last_received, bytes: 0 });
     }
 
     /// Restarts the body's time-outs after we had stopped reading, since the server did not cause that pause.
     pub fn resumed(&mut self, now: Instant) {
-        self.heard = now;
+        self.last_received = now;
         if let Some(stretch) = &mut self.stretch {
             stretch.began = now;
         }
@@ -76,8 +76,9 @@ impl ReadTimeout {
     pub fn end(&self) -> Expiry {
         let Deadlines { head, idle, rate_window, .. } = self.deadlines;
         let end = |from: Instant, limit, phase| Expiry { at: from + limit, phase, limit };
-        let Some(stretch) = self.stretch else { return end(self.asked, head, Phase::Head) };
-        let (idle, slow) = (end(self.heard, idle, Phase::Idle), end(stretch.began, rate_window, Phase::MinimumRate));
+        let Some(stretch) = self.stretch else { return end(self.sent, head, Phase::Head) };
+        let (idle, slow) =
+            (end(self.last_received, idle, Phase::Idle), end(stretch.began, rate_window, Phase::MinimumRate));
         if slow.at < idle.at && self.deadlines.bytes_in_window() > 0 { slow } else { idle }
     }
 }
@@ -100,7 +101,7 @@ mod tests {
         let mut read_timeout = read_timeout(start);
         read_timeout.wrote(start + seconds(1.0));
         for second in 2..30 {
-            read_timeout.heard(1, start + seconds(f64::from(second)));
+            read_timeout.received(1, start + seconds(f64::from(second)));
         }
         assert_eq!(read_timeout.end(), Expiry { at: start + seconds(31.0), phase: Phase::Head, limit: seconds(30.0) });
     }
@@ -114,7 +115,7 @@ mod tests {
             let ended = (1..600).find(|&second| {
                 let now = start + seconds(f64::from(second));
                 let is_over = read_timeout.end().at < now;
-                read_timeout.heard(rate, now);
+                read_timeout.received(rate, now);
                 is_over
             });
             assert_eq!(ended, ends.then_some(31), "{rate} bytes/s");
@@ -125,13 +126,13 @@ mod tests {
     fn silence_ends_before_the_window_does_and_our_own_pauses_do_not_count() {
         let start = Instant::now();
         let mut read_timeout = read_timeout(start);
-        read_timeout.heard(500, start + seconds(2.0));
+        read_timeout.received(500, start + seconds(2.0));
         read_timeout.head_came();
         assert_eq!(read_timeout.end(), Expiry { at: start + seconds(17.0), phase: Phase::Idle, limit: seconds(15.0) });
         read_timeout.resumed(start + seconds(300.0));
         assert_eq!(read_timeout.end().at, start + seconds(315.0));
-        read_timeout.heard(1, start + seconds(314.0));
-        read_timeout.heard(1, start + seconds(328.0));
+        read_timeout.received(1, start + seconds(314.0));
+        read_timeout.received(1, start + seconds(328.0));
         assert_eq!(
             read_timeout.end(),
             Expiry { at: start + seconds(330.0), phase: Phase::MinimumRate, limit: seconds(30.0) }
@@ -143,7 +144,7 @@ mod tests {
         let start = Instant::now();
         let mut read_timeout = ReadTimeout::new(Deadlines { min_rate: 0, ..Deadlines::default() }, start);
         read_timeout.head_came();
-        read_timeout.heard(1, start + seconds(29.0));
+        read_timeout.received(1, start + seconds(29.0));
         assert_eq!(read_timeout.end().phase, Phase::Idle);
     }
 }

@@ -20,7 +20,7 @@ pub const MS: Duration = Duration::from_millis(1);
 pub const CONTACT: &str = "behaviourtest/1.0 (+https://example.org/bot)";
 
 /// The time-out of every crawl here, on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub type Links = fn(&Response) -> Result<Parsed<String>>;
 
@@ -59,7 +59,7 @@ pub fn run<S: Spider>(crawler: Crawler<S>) -> Arc<Report> {
 
 /// Waits for the end of a crawl, for whatever reason.
 pub async fn end_of(handle: &CrawlHandle) -> Arc<Report> {
-    let Ok(report) = timeout(PATIENCE, handle.wait()).await else {
+    let Ok(report) = timeout(TIMEOUT, handle.wait()).await else {
         panic!("the crawl does not end: {:?}", timeout(Duration::from_secs(5), handle.stats()).await)
     };
     let report = report.expect("the crawl's thread lives until the report is there");
@@ -74,7 +74,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(5 * MS).await;
         }
     };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+    timeout(TIMEOUT, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 pub fn block_on<F: Future>(future: F) -> F::Output {

@@ -18,7 +18,7 @@ use actix_crawler::{
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// The time-out of everything here.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server.
 pub struct Server {
@@ -36,7 +36,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (serve, heads) = (serve.clone(), shared.clone());
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(TIMEOUT)).unwrap();
                 thread::spawn(move || serve(stream, &heads));
             }
         });

@@ -34,7 +34,7 @@ pub fn run(options: &DemoOptions) -> Result<Exit, Failure> {
 
 async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
     let paint = Paint::on(&io::stdout());
-    let (remarks, heard) = mpsc::unbounded_channel();
+    let (remarks, remarked) = mpsc::unbounded_channel();
     let server = Server::start(remarks).map_err(|error| Failure::not_run(format!("no site to show: {error}")))?;
     let signals = Signals::listen()?;
     print(introduction(&server, paint).as_bytes())?;
@@ -47,7 +47,7 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
         .allow_private()
         .start()?;
     let progress = ProgressView::new(options.progress, false, None, now());
-    let report = Watch { progress, remarks: Some(heard) }.until_the_end(&handle, signals).await?;
+    let report = Watch { progress, remarks: Some(remarked) }.until_the_end(&handle, signals).await?;
     print(conclusion(&report, &server, paint).as_bytes())?;
     Ok(match Exit::of(&report) {
         // Missing pages are part of the demo.

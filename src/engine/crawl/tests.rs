@@ -39,13 +39,13 @@ impl Returned for Nobody {
 }
 
 /// A fetcher that passes its grants to the test.
-struct Hand(mpsc::Sender<Grant>);
+struct TestFetcher(mpsc::Sender<Grant>);
 
-impl Actor for Hand {
+impl Actor for TestFetcher {
     type Context = Context<Self>;
 }
 
-impl Handler<Granted> for Hand {
+impl Handler<Granted> for TestFetcher {
     type Result = ();
 
     fn handle(&mut self, Granted(grants): Granted, _: &mut Self::Context) {
@@ -89,7 +89,7 @@ impl World {
         let politeness = Arc::new(politeness);
         let hire = move || {
             let (arbiter, sender) = (Arbiter::new(), sender.clone());
-            let hand = Hand::start_in_arbiter(&arbiter.handle(), |_| Hand(sender));
+            let hand = TestFetcher::start_in_arbiter(&arbiter.handle(), |_| TestFetcher(sender));
             (arbiter, hand.recipient())
         };
         let scope = Scope { within: Within::Any, ..Scope::default() };
@@ -378,9 +378,9 @@ mod on_disk {
         },
     };
 
-    struct Bell(mpsc::SyncSender<()>);
+    struct Notifier(mpsc::SyncSender<()>);
 
-    impl Listener for Bell {
+    impl Listener for Notifier {
         fn notify(&self) {
             let _ = self.0.try_send(());
         }
@@ -392,7 +392,7 @@ mod on_disk {
         let (frontier, _) = open(dir.path(), Instant::now());
         let mut world = World::new(frontier, Budget::new(None, Some(3)));
         let (sender, bell) = mpsc::sync_channel(1);
-        world.crawl.frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
+        world.crawl.frontier.durable().unwrap().listen(Arc::new(Notifier(sender)));
         for domain in domains() {
             world.seed(&domain, 10);
         }
@@ -447,7 +447,7 @@ mod on_disk {
         for most in [2_000, 5_000, PAGES] {
             let (sender, bell) = mpsc::sync_channel(1);
             let (mut frontier, resumed) = open(dir.path(), Instant::now());
-            frontier.durable().unwrap().listen(Arc::new(Bell(sender)));
+            frontier.durable().unwrap().listen(Arc::new(Notifier(sender)));
             let is_new = resumed.checkpoint.is_none();
             let mut world = World::new(frontier, Budget::default());
             world.crawl.resume(resumed, world.now, SystemTime::now());

@@ -194,9 +194,9 @@ mod on_disk {
         }
     }
 
-    struct Bell(std::sync::mpsc::Sender<()>);
+    struct Notifier(std::sync::mpsc::Sender<()>);
 
-    impl Listener for Bell {
+    impl Listener for Notifier {
         fn notify(&self) {
             let _ = self.0.send(());
         }
@@ -209,8 +209,8 @@ mod on_disk {
         let now = middle_of_a_second();
         let mut disk = Disk::default();
         let mut frontier = disk.open(&Recrawl::default(), now);
-        let (bell, rung) = std::sync::mpsc::channel();
-        frontier.listen(std::sync::Arc::new(Bell(bell)));
+        let (notifier, rung) = std::sync::mpsc::channel();
+        frontier.listen(std::sync::Arc::new(Notifier(notifier)));
         let page = |page: u32| Request::parse(&format!("http://d0.org/{page}")).unwrap();
         let offer =
             |frontier: &mut Tiny, request: Request| frontier.offer(&domain_of(0), request.fingerprint(), request, now);

@@ -64,14 +64,14 @@ pub(super) struct Trial<'a, S: Subject> {
     /// The last commit known to be stored.
     safe: usize,
     uncommitted: usize,
-    bell: Bell,
+    notifier: Notifier,
     rung: mpsc::Receiver<()>,
 }
 
 #[derive(Clone)]
-struct Bell(mpsc::Sender<()>);
+struct Notifier(mpsc::Sender<()>);
 
-impl Listener for Bell {
+impl Listener for Notifier {
     fn notify(&self) {
         // The trial may have ended.
         let _ = self.0.send(());
@@ -84,7 +84,7 @@ pub(super) fn domain_of(number: u8) -> Domain {
 
 impl<'a, S: Subject> Trial<'a, S> {
     pub fn new(subject: &'a mut S, recrawl: Recrawl, now: Instant) -> Self {
-        let (bell, rung) = mpsc::channel();
+        let (notifier, rung) = mpsc::channel();
         let mut trial = Self {
             frontier: Some(subject.open(&recrawl, now)),
             subject,
@@ -95,7 +95,7 @@ impl<'a, S: Subject> Trial<'a, S> {
             commits: vec![Model::new()],
             safe: 0,
             uncommitted: 0,
-            bell: Bell(bell),
+            notifier: Notifier(notifier),
             rung,
         };
         trial.listen();
@@ -111,9 +111,9 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     fn listen(&mut self) {
-        let bell = Arc::new(self.bell.clone());
+        let notifier = Arc::new(self.notifier.clone());
         if let Some(durable) = self.frontier.as_mut().and_then(|frontier| frontier.durable()) {
-            durable.listen(bell);
+            durable.listen(notifier);
         }
     }
 

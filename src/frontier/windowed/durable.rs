@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     WindowedFrontier,
     store::{Change, DeadLetter},
-    store_thread::{Answer, Order},
+    store_thread::{Order, StoreAnswer},
 };
 use crate::{
     domain::Domain,
@@ -78,19 +78,19 @@ impl Durable for WindowedFrontier {
     fn news(&mut self, now: Instant) -> Option<News> {
         while let Some(answer) = self.link.next_answer() {
             match answer {
-                Answer::Seen { ticket, seen } => {
+                StoreAnswer::Seen { ticket, seen } => {
                     if let Some(ticket) = self.take_seen(ticket, seen) {
                         return Some(News::Answered(ticket));
                     }
                 }
-                Answer::Read { domain, read } => {
+                StoreAnswer::Read { domain, read } => {
                     self.take_read(&domain, read, now);
                     return Some(News::Arrived(domain));
                 }
-                Answer::Stored(ticket) => return Some(News::Stored(ticket)),
-                Answer::Robots { ticket, file } => return Some(News::Robots(ticket, file)),
-                Answer::Room => return Some(News::Room),
-                Answer::Failed(why) => return Some(News::Failed(why)),
+                StoreAnswer::Stored(ticket) => return Some(News::Stored(ticket)),
+                StoreAnswer::Robots { ticket, file } => return Some(News::Robots(ticket, file)),
+                StoreAnswer::Room => return Some(News::Room),
+                StoreAnswer::Failed(why) => return Some(News::Failed(why)),
             }
         }
         None

@@ -42,7 +42,7 @@ pub enum Order {
 }
 
 /// An answer of the store.
-pub enum Answer {
+pub enum StoreAnswer {
     /// Answers [`Order::Ask`].
     Seen { ticket: Ticket, seen: Vec<(Fingerprint, u32)> },
     /// Answers [`Order::Read`].
@@ -105,12 +105,12 @@ pub struct StoreLink {
 }
 
 struct Shared {
-    answers: Mutex<VecDeque<Answer>>,
+    answers: Mutex<VecDeque<StoreAnswer>>,
     /// Whether the scheduler was notified of answers and has not taken all of them.
     told: AtomicBool,
     /// Changes sent and not stored yet.
     backlog: AtomicUsize,
-    /// Whether the scheduler waits for `Answer::Room`.
+    /// Whether the scheduler waits for `StoreAnswer::Room`.
     behind: AtomicBool,
     listener: OnceLock<Arc<dyn Listener>>,
     #[cfg(test)]
@@ -160,12 +160,12 @@ impl StoreLink {
     /// Sends an order.
     pub fn send(&self, order: Order) {
         self.shared.backlog.fetch_add(order.weight(), Ordering::Relaxed);
-        // If the thread has ended, it sent `Answer::Failed` before.
+        // If the thread has ended, it sent `StoreAnswer::Failed` before.
         drop(self.orders.send(order));
     }
 
     /// Takes the next answer.
-    pub fn next_answer(&self) -> Option<Answer> {
+    pub fn next_answer(&self) -> Option<StoreAnswer> {
         let mut answers = self.shared.answers();
         let answer = answers.pop_front();
         if answer.is_none() {
@@ -175,7 +175,7 @@ impl StoreLink {
         answer
     }
 
-    /// Tells whether the store is behind; if so, it will send `Answer::Room` later.
+    /// Tells whether the store is behind; if so, it will send `StoreAnswer::Room` later.
     pub fn is_behind(&self) -> bool {
         let behind = self.shared.backlog.load(Ordering::Relaxed) > MAX_BACKLOG;
         if behind {
@@ -206,11 +206,11 @@ impl StoreLink {
 }
 
 impl Shared {
-    fn answers(&self) -> MutexGuard<'_, VecDeque<Answer>> {
+    fn answers(&self) -> MutexGuard<'_, VecDeque<StoreAnswer>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, answer: Answer) {
+    fn answer(&self, answer: StoreAnswer) {
         let mut answers = self.answers();
         answers.push_back(answer);
         let told = self.told.swap(true, Ordering::SeqCst);
@@ -299,12 +299,12 @@ impl<S: Store> StoreThread<S> {
             self.dirty = true;
             if self.attempt(|store| store.apply(batch)).is_some() {
                 for ticket in tickets {
-                    self.shared.answer(Answer::Stored(ticket));
+                    self.shared.answer(StoreAnswer::Stored(ticket));
                 }
             }
             let before = self.shared.backlog.fetch_sub(weight, Ordering::SeqCst);
             if before - weight <= MAX_BACKLOG && self.shared.behind.swap(false, Ordering::SeqCst) {
-                self.shared.answer(Answer::Room);
+                self.shared.answer(StoreAnswer::Room);
             }
         }
         for question in questions {
@@ -318,17 +318,17 @@ impl<S: Store> StoreThread<S> {
             Order::Ask { ticket, fingerprints } => {
                 let seen = self.attempt(|store| store.seen(&fingerprints));
                 if let Some(seen) = seen {
-                    self.shared.answer(Answer::Seen { ticket, seen });
+                    self.shared.answer(StoreAnswer::Seen { ticket, seen });
                 }
             }
             Order::Read { domain, from, max } => {
                 if let Some(read) = self.attempt(|store| store.queue(&domain, from, max)) {
-                    self.shared.answer(Answer::Read { domain, read });
+                    self.shared.answer(StoreAnswer::Read { domain, read });
                 }
             }
             Order::Robots { ticket, origin } => {
                 if let Some(file) = self.attempt(|store| store.robots(&origin)) {
-                    self.shared.answer(Answer::Robots { ticket, file });
+                    self.shared.answer(StoreAnswer::Robots { ticket, file });
                 }
             }
             Order::Store(_) | Order::Close(_) => {}
@@ -348,7 +348,7 @@ impl<S: Store> StoreThread<S> {
         };
         tracing::error!(why, "the frontier's store has failed");
         self.failed = Some(why.clone());
-        self.shared.answer(Answer::Failed(why));
+        self.shared.answer(StoreAnswer::Failed(why));
         None
     }
 }

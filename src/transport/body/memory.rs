@@ -31,7 +31,7 @@ pub struct Bodies {
 }
 
 /// A partly received body. A body of one piece is not copied.
-pub struct Gathered {
+pub struct PartialBody {
     bodies: Bodies,
     held: Reservation,
     /// Bytes received and not reserved yet.
@@ -68,8 +68,8 @@ impl Bodies {
     }
 
     /// Starts to collect a body.
-    pub fn gather(&self) -> Gathered {
-        Gathered {
+    pub fn gather(&self) -> PartialBody {
+        PartialBody {
             bodies: self.clone(),
             held: Reservation::default(),
             owed: 0,
@@ -91,8 +91,8 @@ impl Bodies {
     }
 }
 
-impl Gathered {
-    /// Adds the next bytes. Before reading more, wait for [`Gathered::poll_held`].
+impl PartialBody {
+    /// Adds the next bytes. Before reading more, wait for [`PartialBody::poll_reserved`].
     pub fn add(&mut self, piece: Bytes) {
         let length = self.length + piece.len() as u64;
         self.owed += length.saturating_sub(FREE.max(self.length));
@@ -107,7 +107,7 @@ impl Gathered {
     }
 
     /// Ready when all received bytes are reserved; tells whether it had to wait.
-    pub fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    pub fn poll_reserved(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.waiting.is_none() {
             let owed = std::mem::take(&mut self.owed);
             if !self.held.try_grow(owed, &self.bodies) {
@@ -173,13 +173,13 @@ mod tests {
     use super::*;
 
     /// Adds bytes; returns whether they had to wait, or `None` while they do.
-    fn add(body: &mut Gathered, length: u64) -> Option<bool> {
+    fn add(body: &mut PartialBody, length: u64) -> Option<bool> {
         body.add(vec![7; usize::try_from(length).unwrap()].into());
         look(body)
     }
 
-    fn look(body: &mut Gathered) -> Option<bool> {
-        match body.poll_held(&mut Context::from_waker(Waker::noop())) {
+    fn look(body: &mut PartialBody) -> Option<bool> {
+        match body.poll_reserved(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(waited) => Some(waited),
             Poll::Pending => None,
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::coding::Decoder;
 pub use self::{
     coding::{ACCEPT_ENCODING, Coding, codings},
-    memory::{Bodies, FREE, Gathered, Reservation},
+    memory::{Bodies, FREE, PartialBody, Reservation},
 };
 use crate::{clock, duration_text, outcome::FetchError};
 

@@ -152,7 +152,7 @@ impl Connection {
         loop {
             let Some(serving) = self.serving.as_mut() else { return Poll::Ready(Ok(())) };
             serving.read(&mut self.received)?;
-            ready!(serving.exchange.poll_held(cx));
+            ready!(serving.exchange.poll_reserved(cx));
             if serving.has_enough || serving.decoder.is_done() {
                 return Poll::Ready(Ok(()));
             }

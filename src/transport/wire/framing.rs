@@ -23,7 +23,7 @@ pub(super) enum Framing {
 
 /// Values of Transfer-Encoding that are no transfer codings and come from mail or broken servers. They say nothing
 /// about the body, so it is read to the end of the connection (§6.3 rule 4), as in browsers.
-const WHIMS: [&[u8]; 4] = [b"binary", b"none", b"7bit", b"8bit"];
+const NO_CODINGS: [&[u8]; 4] = [b"binary", b"none", b"7bit", b"8bit"];
 
 /// Returns what ends the body of a final response.
 ///
@@ -53,7 +53,7 @@ pub(super) fn of(
         ([], None) => Ok(Framing::UntilClose),
         (_, Some(_)) => Err(WireError::Conflict),
         ([only], None) if only.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        ([only], None) if WHIMS.iter().any(|whim| only.eq_ignore_ascii_case(whim)) => Ok(Framing::UntilClose),
+        ([only], None) if NO_CODINGS.iter().any(|name| only.eq_ignore_ascii_case(name)) => Ok(Framing::UntilClose),
         // We request none and cannot decode it: an error is better than a wrong body.
         (codings, None) => Err(WireError::Coding(shown(&codings.join(&b", "[..])))),
     }
