@@ -1,5 +1,5 @@
-//! Any bytes that a server may send, in any pieces: the decoder never panics, reads the same whatever the pieces are,
-//! and gives out no more than came in.
+//! Fuzzes the decoder with any bytes in any pieces: it never panics, its result does not depend on the pieces, and its
+//! output is never longer than its input.
 //!
 //! On stable Rust, for five minutes (`cargo install cargo-fuzz` once):
 //!
@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
     let split = read(&method, usize::from(*length), response);
     match (whole, split) {
         (Ok(whole), Ok(split)) => assert_eq!(whole, split),
-        // What an error shows of the bytes depends on how many were there.
+        // The bytes quoted in an error depend on how many were available.
         (Err(whole), Err(split)) => assert_eq!(std::mem::discriminant(&whole), std::mem::discriminant(&split)),
         (whole, split) => panic!("{whole:?} but in pieces {split:?}"),
     }

@@ -1,4 +1,4 @@
-//! Engine: who may be asked for what, and when; and what was done. Knows no network and no spider.
+//! Engine: decides when each domain gets which request, and records the results. Knows no network and no spider.
 //!
 //! The [`Scheduler`] is the actor: it has the timer and the mailbox. It drives one [`Crawl`](crawl::Crawl), whose parts
 //! work on the same `Turn`:
@@ -6,9 +6,9 @@
 //! ```text
 //! seeds, answers ─→ Intake ─→ frontier ─→ Granter ─→ fetchers
 //!                     │                     │ Domains, Budget, RobotsFiles, Ruled
-//!                     ├─ Draining: the queues of domains that are given up
-//!                     ├─ Durability: what is stored, and what waits for the store
-//!                     └─ Accounts: ledger, counts, crawl log and subscribers, all made from events
+//!                     ├─ Draining: the queues of given-up domains
+//!                     ├─ Durability: what to store, and what waits for the store
+//!                     └─ Accounts: ledger, counts, crawl log and subscribers, all derived from events
 //! ```
 
 mod scheduler;

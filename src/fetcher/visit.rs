@@ -7,7 +7,7 @@
 //!                → else the reader of the request's kind (readers/); for a page:
 //!                      parse (off the loop; a panic is an error of this page)
 //!                      items to the pipelines, each acknowledged (this waiting is the back-pressure)
-//!                → what it brought goes to the engine, with the settled lease: now, and only now, the page is done
+//!                → its content goes to the engine, with the settled lease: now, and only now, the page is done
 //! ```
 //! An early return drops the lease, which returns the URL to the frontier.
 
