@@ -61,6 +61,9 @@ pub struct Planned {
     pub next: Option<TenantId>,
 }
 
+/// The longest wait that a redirect gets: a day, as a refusal.
+const LONGEST_WAIT_BEFORE_HOP: Duration = Duration::from_secs(86_400);
+
 impl Conduct {
     /// Begins with one tenant, and what is remembered of the domain.
     pub(crate) fn new(tenant: TenantId, terms: Terms, lessons: &Lessons, now: Instant) -> Self {
@@ -234,6 +237,9 @@ impl Conduct {
             return Some(self.refuse(started, now, Why::Status(status), wait, random));
         }
         self.cooling.answered();
+        if let Some(wait) = heard::wait_before_hop(status, headers, wall) {
+            self.members().for_each(|member| member.throttle.cool(now + wait.min(LONGEST_WAIT_BEFORE_HOP)));
+        }
         let asked = self.asked;
         if let Some(member) = self.member(tenant)
             && member.adaptive.as_mut().and_then(|adaptive| adaptive.answered(started, now)).is_some()

@@ -264,11 +264,7 @@ impl RobotsFiles {
                 text = Some(Vec::new());
                 Robots::AllowAll
             }
-            Said::NotHad(why) => {
-                let robots = self.cache.failed(origin.clone(), why, now);
-                warn_of_wait(&origin, &robots, now);
-                robots
-            }
+            Said::NotHad(why) => self.cache.failed(origin, why, now),
         };
         for (domain, _) in &pending.parked {
             if let Entry::Occupied(mut count) = self.parked.entry(domain.clone()) {
@@ -293,17 +289,6 @@ pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
             Ruling::Unreachable(why.outcome, format!("robots.txt: {}", why.detail))
         }
         Robots::DenyAll { until, .. } => Ruling::NotBefore(*until),
-    }
-}
-
-/// Says once that pages wait for a file that is not to be had.
-fn warn_of_wait(origin: &str, robots: &Robots, now: Instant) {
-    if let Robots::DenyAll { until, failures: 1, why } = robots
-        && why.patience > 1
-    {
-        let wait = until.saturating_duration_since(now).as_secs_f64();
-        let detail = &why.detail;
-        tracing::warn!("waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s");
     }
 }
 

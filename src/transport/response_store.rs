@@ -22,8 +22,10 @@ use super::{
     stored_response::StoredResponse,
 };
 use crate::{
+    clock,
     error::{Error, Result},
     request::Request,
+    warnings::Warnings,
 };
 
 /// Where responses are stored, and what for. [`Crawler::cache`], [`Crawler::record`] and [`Crawler::replay`] set it.
@@ -79,6 +81,7 @@ pub(crate) struct ResponseStore {
     bytes: Arc<AtomicU64>,
     /// Locked by the writer that removes old files.
     eviction: Arc<Mutex<()>>,
+    warnings: Arc<Mutex<Warnings>>,
 }
 
 fn default_max_bytes() -> u64 {
@@ -125,6 +128,7 @@ impl ResponseStore {
             threads: threads.clone(),
             bytes: Arc::new(AtomicU64::new(bytes)),
             eviction: Arc::default(),
+            warnings: Arc::default(),
         })
     }
 
@@ -155,14 +159,17 @@ impl ResponseStore {
         Some((StoredResponse::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }
 
-    /// Stores a response in place of the one before. If it cannot be written, a warning says so, and later reads find
-    /// nothing.
+    /// Stores a response in place of the one before. If it cannot be written, later reads find nothing; the first and then
+    /// one each ten seconds are warned of.
     pub async fn write(&self, key: Key, response: StoredResponse) {
         let this = self.clone();
         let url = response.url.clone();
         let written = self.threads.spawn_blocking(move || this.write_now(key, &response)).await;
         if let Err(error) = written.map_err(io::Error::other).and_then(|written| written) {
-            tracing::warn!(%url, dir = %self.dir().display(), %error, "a response could not be stored");
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(unsaid) = warnings.note("not stored", clock::now()) {
+                tracing::warn!(%url, dir = %self.dir().display(), %error, unsaid, "a response could not be stored");
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 /// Says the first warning of a kind, and then how many more there were, once in a while: 10,000 domains that are not
 /// there would else be 10,000 lines.
 #[derive(Debug, Default)]
-pub struct Warnings {
+pub(crate) struct Warnings {
     kinds: HashMap<String, Kind>,
 }
 
