@@ -404,3 +404,54 @@ fn the_pages_of_a_domain_are_counted_over_all_runs() {
         assert_eq!(site.count(), 2.min(run + 1), "after run {run}: {report}");
     }
 }
+
+/// A crawl as another process would make it: it shares the conduct of domains with no other run.
+fn run_of(dir: &Path, seed: String) -> std::sync::Arc<actix_crawler::report::Report> {
+    let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+        .conducts(&actix_crawler::conducts::Conducts::new())
+        .seed(seed)
+        .allow_private()
+        .rate(Rate::UNLIMITED)
+        .threads(1)
+        .state(dir.join("state"))
+        .run_blocking()
+        .unwrap();
+    assert!(report.ledger_adds_up, "{report}");
+    report
+}
+
+/// RFC 9309 §2.4: a file may be used for 24 hours. It is obeyed as before.
+#[test]
+fn a_robots_file_is_asked_for_once_a_day_by_all_runs_of_a_state() {
+    let rules = Recorder::start(|asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::ok("user-agent: *\ndisallow: /secret"),
+        _ => Answer::page(["/secret"]),
+    });
+    let none = Recorder::start(|asked| Answer::status(if asked.path == "/robots.txt" { 404 } else { 200 }));
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..3 {
+        for site in [&rules, &none] {
+            run_of(dir.path(), site.url(&format!("/{run}")));
+        }
+    }
+    for site in [rules, none] {
+        assert_eq!(site.paths(), ["/robots.txt", "/0", "/1", "/2"]);
+    }
+}
+
+/// draft-ietf-httpapi-ratelimit-headers: nothing is left for two more seconds. A second process asked again at once.
+#[test]
+fn a_quota_that_is_used_up_is_waited_for_across_a_restart() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::status(404),
+        "/used-up" => Answer::ok("").header("ratelimit-remaining", 0).header("ratelimit-reset", 2),
+        _ => Answer::ok(""),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    run_of(dir.path(), site.url("/used-up"));
+    run_of(dir.path(), site.url("/next"));
+    let asked = site.asked();
+    let at = |path| asked.iter().find(|asked| asked.path == path).unwrap().at;
+    let gap = at("/next") - at("/used-up");
+    assert!(gap >= Duration::from_secs(2), "{gap:?}");
+}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use self::{
     heard::{Heard, Heeded, Refused, refusal},
-    lessons::{Asked, Lessons},
+    lessons::{Asked, Lessons, Sparing},
     member::Terms,
 };
 use self::{member::Member, turns::Turns};
@@ -318,6 +318,28 @@ impl Conduct {
             self.cooling = Cooling::recalled(until, why, in_a_row);
             if until > now {
                 self.members().for_each(|member| member.throttle.cool(until));
+            }
+        }
+    }
+
+    /// Returns how the domain is spared at `now`.
+    pub(crate) fn sparing(&self, now: Instant) -> Sparing {
+        let throttle = &self.first.throttle;
+        let slowed = throttle.slowed().map(|(spacing, until)| Asked { spacing, until });
+        Sparing {
+            rests_until: throttle.cooling_until().filter(|until| *until > now),
+            slowed: slowed.filter(|slowed| slowed.until > now),
+        }
+    }
+
+    /// Spares the domain as an earlier process did.
+    pub(crate) fn spare(&mut self, sparing: Sparing) {
+        for member in self.members() {
+            if let Some(until) = sparing.rests_until {
+                member.throttle.cool(until);
+            }
+            if let (Some(slowed), None) = (sparing.slowed, member.throttle.slowed()) {
+                member.throttle.slow(slowed.spacing, slowed.until);
             }
         }
     }

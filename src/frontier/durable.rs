@@ -135,6 +135,12 @@ pub struct DomainHistory {
     /// Its refusals, while they count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling: Option<CoolingHistory>,
+    /// Until when it is not asked at all: for its refusals, or because nothing of its quota is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<u64>,
+    /// The wider spacing that makes the rest of its quota last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slowed: Option<SlowedHistory>,
     /// Requests of every kind.
     pub requests: u64,
     /// The least time between two starts.
@@ -157,6 +163,15 @@ pub struct CoolingHistory {
     pub status: Option<u16>,
     /// How often in a row.
     pub consecutive: u32,
+}
+
+/// A spacing for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowedHistory {
+    /// The least time between two starts.
+    pub spacing: Duration,
+    /// Until when.
+    pub until: u64,
 }
 
 /// The setting that decides which queue a request stands in. It cannot change between two crawls with one state.
