@@ -179,7 +179,7 @@ fn a_seed_is_answered_also_when_the_crawl_ends_meanwhile_and_ok_means_stored() {
             });
             let end = async {
                 tokio::time::sleep(Duration::from_millis(3 * round)).await;
-                if round % 2 == 0 { drop(handle.stop().await) } else { drop(handle.abort().await) }
+                if round % 2 == 0 { handle.stop().await } else { handle.abort().await }
             };
             let (stored, ()) = futures_util::future::join(futures_util::future::join_all(seeders), end).await;
             handle.wait().await.unwrap();

@@ -98,7 +98,8 @@ fn a_403_with_nothing_left_of_its_quota_is_asked_again_after_the_reset() {
 fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
     let mut now = Instant::now();
     let mut conduct = unlimited(now);
-    let mut past = ["Thu, 01 Jan 1970 00:00:00 GMT", "0"].map(|value| headers(&[("retry-after", value)])).into_iter().cycle();
+    let mut past =
+        ["Thu, 01 Jan 1970 00:00:00 GMT", "0"].map(|value| headers(&[("retry-after", value)])).into_iter().cycle();
     let mut waits = Vec::new();
     loop {
         let heeded = hear(&mut conduct, 503, &past.next().unwrap(), now, now).unwrap();

@@ -124,6 +124,9 @@ impl Crawl {
 
     /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
+        if self.durability.is_durable() {
+            self.intake.resume_depths(resumed.depths);
+        }
         let Some(checkpoint) = resumed.checkpoint else { return };
         self.intake.resume();
         self.domains.begin_as_asked(now);

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use url::Url;
 
-use super::Frontier;
-use crate::{domain::Domain, recrawl::Recrawl, request::Request, stats::Ledger};
+use super::{Frontier, known_depth::KnownDepth};
+use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request, stats::Ledger};
 
 /// What a frontier offers beside [`Frontier`] if it outlives the process, or shares its work with other machines.
 ///
@@ -42,6 +42,10 @@ pub trait Durable {
 
     /// Keeps a request that failed for good, so that it can be tried again some day; with the next commit.
     fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str);
+
+    /// Keeps what is known of a URL's depth, or forgets it, with the next commit. By default it is not kept: which URLs
+    /// are too deep for a crawl that is resumed may then depend on the order of answers.
+    fn remember_depth(&mut self, _fingerprint: Fingerprint, _known: Option<KnownDepth>) {}
 
     /// Keeps the robots file of an origin (`https://example.org`), with the next commit. `fetched_at_ms` is in
     /// milliseconds since 1970. By default it is not kept.
@@ -187,6 +191,8 @@ pub struct Opening {
     pub settings: Vec<(&'static str, String)>,
     /// Which URLs that were seen count as new.
     pub recrawl: Recrawl,
+    /// Whether the crawl has a largest depth, so that the depths that were stored are read.
+    pub has_max_depth: bool,
     /// The time.
     pub now: Instant,
 }
@@ -194,7 +200,7 @@ pub struct Opening {
 impl Opening {
     /// Opens without settings to compare.
     pub fn new(recrawl: Recrawl, now: Instant) -> Self {
-        Self { settings: Vec::new(), recrawl, now }
+        Self { settings: Vec::new(), recrawl, has_max_depth: false, now }
     }
 }
 
@@ -221,6 +227,8 @@ pub struct Resumed {
     pub histories: Vec<(Domain, DomainHistory)>,
     /// URLs whose hosts are in the scope.
     pub included: Vec<Url>,
+    /// The depths that were stored, where the crawl has a largest one.
+    pub depths: Vec<(Fingerprint, KnownDepth)>,
     /// Which of the settings are not those of the last time.
     pub changed: Vec<String>,
 }
