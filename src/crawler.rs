@@ -15,8 +15,8 @@ use crate::{
     conducts::Conducts,
     error::{Error, Result},
     fetcher::{
-        fetch::{FetchStack, Layer},
         offload::{Offload, OffloadThreads},
+        stack::{FetchStack, Layer},
     },
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,

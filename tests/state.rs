@@ -148,8 +148,7 @@ fn a_seed_that_was_accepted_is_there_after_a_kill() {
         let lost: Vec<_> = accepted.difference(&there).take(3).collect();
         assert!(lost.is_empty(), "round {round}, process {pid}: lost {lost:?} of {}", accepted.len());
     }
-    assert!(accepted.len() > 200, "{} were accepted", accepted.len());
-    println!("{} seeds accepted over 12 kills, none lost", accepted.len());
+    assert!(accepted.len() > 100, "{} were accepted", accepted.len());
 }
 
 /// A crawl that ends while seeds come stores those that it answers with `Ok`, and leaves no sender waiting.

@@ -54,9 +54,9 @@ pub fn run() -> ExitCode {
     done.map_or_else(|failure| failure.report(), ExitCode::from)
 }
 
-/// What is shown of the library's events: errors, and what robots files make pages wait, since all pages of an origin wait
-/// with its own.
-const SHOWN: &str = "error,actix_crawler::engine::granter::robots=warn";
+/// What is shown of the library's events: errors, and which robots files are waited for, since all pages of an origin
+/// wait with its own.
+const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn";
 
 /// Shows the library's warnings on stderr. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
 fn warn_on_stderr() {

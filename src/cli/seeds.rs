@@ -10,7 +10,7 @@ use std::{
 use actix_crawler::{report::Counted, request::parse_url};
 use url::Url;
 
-use super::{config::unreadable, exit::Failure, terminal};
+use super::{exit::Failure, terminal};
 
 /// The most wrong lines that are shown one by one where they are skipped.
 const MAX_SHOWN: usize = 10;
@@ -21,7 +21,7 @@ const MAX_SHOWN: usize = 10;
 /// The file cannot be read, or a line is no URL and `skip_bad` does not allow it: the line is named.
 pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     let text = if path.as_os_str() == "-" { read_stdin() } else { fs::read(path) };
-    let text = text.map_err(|error| unreadable("--seeds", path, &error))?;
+    let text = text.map_err(|error| Failure::unreadable("--seeds", path, &error))?;
     let (mut urls, mut bad) = (Vec::new(), 0);
     for (line, seed) in lines(&text) {
         let url = seed.map_err(|_| "it is not UTF-8".to_owned());

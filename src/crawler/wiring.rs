@@ -22,10 +22,10 @@ use crate::{
     error::Result,
     fetcher::{
         Fetched, Fetcher, VisitContext,
-        fetch::FetchStack,
         offload::{Offload, OffloadThreads},
         permits::DomainPermits,
         pool::{Hire, Pool},
+        stack::FetchStack,
     },
     frontier::{
         Frontier,

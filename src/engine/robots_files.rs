@@ -19,6 +19,7 @@ use crate::{
     outcome::{FetchError, Outcome},
     request::Request,
     robots::{LIFETIME, Robots, RobotsCache, RobotsFile, Unreachable, is_robots_file},
+    warnings::Warnings,
 };
 
 /// Robots files are per origin (scheme, host and port, RFC 9309 §2.3), permits per domain: this stands between.
@@ -35,6 +36,7 @@ pub struct RobotsFiles {
     looked_for: HashMap<Ticket, Url>,
     /// Numbers the leases of robots files.
     next_lease: u64,
+    warnings: Warnings,
 }
 
 struct Pending {
@@ -104,7 +106,7 @@ impl RobotsFiles {
     /// As [`RobotsFiles::new`], with a cache of another size.
     pub(super) fn with_cache(cache: RobotsCache<Arc<str>>) -> Self {
         let (pending, awaited, parked, looked_for) = Default::default();
-        Self { cache, pending, awaited, parked, looked_for, next_lease: 0 }
+        Self { cache, pending, awaited, parked, looked_for, next_lease: 0, warnings: Warnings::default() }
     }
 
     /// Tells what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the page is to be
@@ -264,7 +266,11 @@ impl RobotsFiles {
                 text = Some(Vec::new());
                 Robots::AllowAll
             }
-            Said::NotHad(why) => self.cache.failed(origin, why, now),
+            Said::NotHad(why) => {
+                let robots = self.cache.failed(origin.clone(), why, now);
+                self.warn_of_wait(&origin, &robots, now);
+                robots
+            }
         };
         for (domain, _) in &pending.parked {
             if let Entry::Occupied(mut count) = self.parked.entry(domain.clone()) {
@@ -276,6 +282,21 @@ impl RobotsFiles {
         }
         let url = pending.path.into_iter().next()?;
         Some(FollowUp::Ruled { url, robots, text, parked: pending.parked })
+    }
+
+    /// Says that pages wait for a file that is not to be had: once a reason, and then how many more.
+    fn warn_of_wait(&mut self, origin: &str, robots: &Robots, now: Instant) {
+        if let Robots::DenyAll { until, failures: 1, why } = robots
+            && why.patience > 1
+            && let Some(unsaid) = self.warnings.note(why.outcome, now)
+        {
+            let wait = until.saturating_duration_since(now).as_secs_f64();
+            let (detail, more) =
+                (&why.detail, if unsaid > 0 { format!(" (and {unsaid} more like it)") } else { String::new() });
+            tracing::warn!(
+                "waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s{more}"
+            );
+        }
     }
 }
 

@@ -82,7 +82,6 @@ impl Granter {
                         let fetched_at = u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX);
                         store.remember_robots(&url.origin().ascii_serialization(), &text, fetched_at);
                     }
-                    warn_of_wait(turn, &url, &robots);
                     self.note_robots(turn, &self.politeness.domain_key.domain(&url), &robots);
                     for (domain, leased) in parked {
                         self.unpark(turn, &domain, leased, &robots);
@@ -146,21 +145,6 @@ impl Granter {
             }
         };
         turn.accounts.robots_said(domain, said);
-    }
-}
-
-/// Says that pages wait for a file that is not to be had.
-fn warn_of_wait(turn: &mut Turn<'_>, file: &Url, robots: &Robots) {
-    if let Robots::DenyAll { until, failures: 1, why } = robots
-        && why.patience > 1
-        && let Some(unsaid) = turn.accounts.warn(&format!("robots.txt {}", why.outcome), turn.now)
-    {
-        let (origin, detail) = (file.origin().ascii_serialization(), &why.detail);
-        let wait = until.saturating_duration_since(turn.now).as_secs_f64();
-        tracing::warn!(
-            unsaid,
-            "waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s"
-        );
     }
 }
 
