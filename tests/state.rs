@@ -197,14 +197,15 @@ fn a_seed_is_answered_also_when_the_crawl_ends_meanwhile_and_ok_means_stored() {
 #[test]
 fn a_seed_that_came_right_before_the_end_is_stored_and_answered() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for _ in 0..8 {
+    for round in 0..8 {
         let dir = tempfile::tempdir().unwrap();
         let crawler = Crawler::new(|_: &_| Ok(Parsed::<()>::new()), "state/1.0 (+https://example.org/)");
         let handle = crawler.state(dir.path()).stay_open().allow_private().start().unwrap();
         runtime.block_on(async {
             handle.pause().await.unwrap();
+            let end = async { if round % 2 == 0 { handle.stop().await } else { handle.abort().await } };
             // The first is polled first, so that its message is there when the crawl is told to end.
-            let (seeded, ()) = futures_util::future::join(handle.seed("http://last.test/"), handle.stop()).await;
+            let (seeded, ()) = futures_util::future::join(handle.seed("http://last.test/"), end).await;
             seeded.unwrap();
             handle.wait().await.unwrap();
         });
