@@ -67,7 +67,7 @@ impl Why {
     }
 }
 
-/// The shortest wait, even for `Retry-After: 0`: a series of refusals should last for seconds.
+/// The shortest wait, also where a server's date lies less ahead: refusals in a row are to last for seconds.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait that we choose ourselves, and how long a given-up domain is not requested.
@@ -168,14 +168,16 @@ pub fn wait_asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     retry_after(value, date.unwrap_or(now))
 }
 
-/// Parses `Retry-After`: seconds, or a date. A date in the past asks for no wait.
+/// Reads `Retry-After`: seconds, or a date. Neither `0` nor a date that has passed asks for a wait. RFC 9110 lets `0` be
+/// sent and does not say what it is to mean after a refusal; curl (`--retry`) and urllib3 wait as if it were not there.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number too large for `u64` also means too long.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(TOO_LONG));
-    }
-    let wait = httpdate::parse_http_date(value).ok()?.duration_since(now).ok()?;
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        httpdate::parse_http_date(value).ok()?.duration_since(now).ok()?
+    };
     Some(wait.min(TOO_LONG)).filter(|wait| !wait.is_zero())
 }
 
@@ -271,8 +273,7 @@ mod tests {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(retry_after(" 120 ", now), Some(120 * S));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), Some(60 * S));
-        assert_eq!(retry_after("0", now), Some(Duration::ZERO));
-        for passed in ["Sun, 06 Nov 1994 08:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        for passed in ["0", "000", "Sun, 06 Nov 1994 08:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"] {
             assert_eq!(retry_after(passed, now), None, "{passed}: a wait that has passed is none");
         }
         for beyond in ["86401", "99999999999", &"9".repeat(300), "Fri, 31 Dec 9999 23:59:59 GMT"] {

@@ -88,6 +88,7 @@ pub mod quota;
 pub mod adaptive;
 pub mod retry;
 pub mod recrawl;
+pub mod warnings;
 pub mod conduct;
 pub mod permit;
 pub mod conducts;

@@ -1,5 +1,6 @@
-//! Report: how a crawl ended, as data; formatted as text, a summary for people.
+//! Report: how a crawl ended, as data. As text it is a summary for people, without control characters that servers sent.
 
+mod escaped;
 mod numbers;
 mod summary;
 
@@ -7,7 +8,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use self::numbers::{Counted, Grouped};
+pub use self::{
+    escaped::Escaped,
+    numbers::{Counted, Grouped},
+};
 use crate::stats::Stats;
 
 /// How a crawl ended.

@@ -590,6 +590,8 @@ fn a_bad_seed_is_named_with_its_line_or_skipped_and_counted() {
     let said = text(&output.stderr);
     assert_eq!((output.status.code(), lines(&output.stdout).len()), (Some(0), 2), "{said}");
     assert!(said.contains("line 3") && said.contains("1 bad seed skipped, 2 seeds taken"), "{said}");
+    fs::write(&seeds, [site.url("/a").as_bytes(), b"\n\nhttp://caf\xe9.test/\n"].concat()).unwrap();
+    refuses(&arguments, 2, &["--seeds", "line 3", "not UTF-8"]);
 }
 
 #[test]

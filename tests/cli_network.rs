@@ -5,6 +5,7 @@ mod network;
 
 use std::{
     fs,
+    io::Read,
     process::{Command, Output, Stdio},
 };
 
@@ -164,4 +165,49 @@ fn a_crawl_is_recorded_and_then_replayed_with_its_server_gone() {
         log.contains("\"not_recorded\"") && log.contains("GET http://other.test/ is not in the recording"),
         "{log}"
     );
+}
+
+/// RFC 9112 §6.3 rule 3 allows both: an error, or chunked alone. curl reads such an answer.
+#[test]
+fn an_answer_with_both_lengths_is_read_where_that_is_asked_for() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n";
+    let site = Server::http(move |_| format!("{head}5\r\nhello\r\n0\r\n\r\n"));
+    let fetch = ["fetch", &site.url("/"), "--allow-private"];
+    assert_eq!(run(&fetch).status.code(), Some(3));
+    shows(&run(&[&fetch[..], &["--chunked-over-length"]].concat()), "hello");
+}
+
+/// Runs it with stdout on a terminal, and returns what the terminal was sent.
+#[cfg(unix)]
+fn on_terminal(arguments: &[&str]) -> String {
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.stdout(Stdio::from(terminal.slave)).spawn().unwrap();
+    // Its copy of the terminal would keep the other end open.
+    drop(command);
+    let mut sent = Vec::new();
+    // Linux ends the reading with an error when the last writer is gone.
+    let _ = fs::File::from(terminal.master).read_to_end(&mut sent);
+    child.wait().unwrap();
+    String::from_utf8(sent).unwrap()
+}
+
+/// ECMA-48: `ESC ]` sets the title of a terminal, and U+009B begins a control sequence in one character.
+#[cfg(unix)]
+#[test]
+fn what_a_server_sent_is_shown_on_a_terminal_and_not_obeyed() {
+    const EVIL: &str = "\u{1b}]0;title\u{7}\u{9b}31m\u{8}";
+    let site = Server::http(|head| match head.split(' ').nth(1) {
+        Some("/robots.txt") => page(&format!("User-agent: *\nDisallow: /no{EVIL}\nDisallow: /{EVIL}*$\n")),
+        _ => page(&format!("body {EVIL}\r\n")).replace("content-type", "x-evil: a\u{9b}31m\r\ncontent-type"),
+    });
+    let (url, page) = (site.url("/"), site.url("/page"));
+    let robots = ["robots", &url, "/no%1B]0;title%07%C2%9B31m%08", "--allow-private"];
+    for (arguments, shown) in [(&robots[..], "disallowed"), (&["fetch", "-i", &page, "--allow-private"], "x-evil: a")] {
+        let sent = on_terminal(arguments);
+        assert!(sent.contains(shown) && sent.contains(r"\u{9b}31m"), "{sent:?}");
+        assert!(!sent.replace(['\r', '\n'], "").contains(char::is_control), "{sent:?}");
+    }
+    shows(&run(&["fetch", &page, "--allow-private"]), &format!("body {EVIL}\r\n"));
 }

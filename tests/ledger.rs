@@ -154,7 +154,7 @@ fn the_crawl_log_has_one_last_line_for_each_url_and_says_what_the_ledger_says() 
             ("dies", _) => Answer::hang_up(),
             ("redirect", n) => Answer::redirect(format!("/page/{n}")),
             ("loop", n) => Answer::redirect(format!("/loop/{n}")),
-            ("page", "7") if time == 1 => Answer::status(429).header("retry-after", 0),
+            ("page", "7") if time == 1 => Answer::status(429).header("retry-after", 1),
             _ => Answer::page(["/", "/page/0", "http://outside.test/", "mailto:someone@one.test"]),
         },
     });

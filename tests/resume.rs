@@ -404,3 +404,108 @@ fn the_pages_of_a_domain_are_counted_over_all_runs() {
         assert_eq!(site.count(), 2.min(run + 1), "after run {run}: {report}");
     }
 }
+
+/// A crawl as another process would make it: it shares the conduct of domains with no other run.
+fn run_of(dir: &Path, seed: String) -> std::sync::Arc<actix_crawler::report::Report> {
+    let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+        .conducts(&actix_crawler::conducts::Conducts::new())
+        .seed(seed)
+        .allow_private()
+        .rate(Rate::UNLIMITED)
+        .threads(1)
+        .state(dir.join("state"))
+        .run_blocking()
+        .unwrap();
+    assert!(report.ledger_adds_up, "{report}");
+    report
+}
+
+/// RFC 9309 §2.4: a file may be used for 24 hours. It is obeyed as before.
+#[test]
+fn a_robots_file_is_asked_for_once_a_day_by_all_runs_of_a_state() {
+    let rules = Recorder::start(|asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::ok("user-agent: *\ndisallow: /secret"),
+        _ => Answer::page(["/secret"]),
+    });
+    let none = Recorder::start(|asked| Answer::status(if asked.path == "/robots.txt" { 404 } else { 200 }));
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..3 {
+        for site in [&rules, &none] {
+            run_of(dir.path(), site.url(&format!("/{run}")));
+        }
+    }
+    for site in [rules, none] {
+        assert_eq!(site.paths(), ["/robots.txt", "/0", "/1", "/2"]);
+    }
+}
+
+/// draft-ietf-httpapi-ratelimit-headers: nothing is left for two more seconds. A second process asked again at once.
+#[test]
+fn a_quota_that_is_used_up_is_waited_for_across_a_restart() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::status(404),
+        "/used-up" => Answer::ok("").header("ratelimit-remaining", 0).header("ratelimit-reset", 2),
+        _ => Answer::ok(""),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    run_of(dir.path(), site.url("/used-up"));
+    run_of(dir.path(), site.url("/next"));
+    let asked = site.asked();
+    let at = |path| asked.iter().find(|asked| asked.path == path).unwrap().at;
+    let gap = at("/next") - at("/used-up");
+    assert!(gap >= Duration::from_secs(2), "{gap:?}");
+}
+
+/// `/` leads by `/slow` to `/hub` in two links, and by `/quick` and `/mid` in three. Where the long way was taken by an
+/// earlier process, that one had dropped the leaf for good: it is three links from the seed.
+#[test]
+fn a_page_that_comes_nearer_in_a_later_process_brings_what_was_too_deep_for_an_earlier_one() {
+    let is_slow = std::sync::Arc::new(AtomicBool::new(true));
+    let slow = is_slow.clone();
+    let site = Recorder::start(move |asked| {
+        let links: &[&str] = match asked.path.as_str() {
+            "/" => &["/slow", "/quick"],
+            "/slow" if slow.load(Ordering::SeqCst) => return Answer::ok("").after(Duration::from_secs(60)),
+            "/quick" => &["/mid"],
+            "/mid" | "/slow" => &["/hub"],
+            "/hub" => &["/leaf"],
+            "/leaf" => &["/beyond"],
+            _ => &[],
+        };
+        Answer::page(links)
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let crawl = |max_depth| {
+        let scope = Scope { max_depth: Some(max_depth), ..Scope::default() };
+        let crawler = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+            .conducts(&actix_crawler::conducts::Conducts::new())
+            .seed(site.url("/"))
+            .allow_private()
+            .ignore_robots()
+            .scope(scope)
+            .rate(Rate::UNLIMITED)
+            .per_domain(4)
+            .threads(1)
+            .state(dir.path().join("state"));
+        crawler.start().unwrap()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let first = crawl(3);
+        while first.stats().await.unwrap().get("drop/scope/depth") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        first.abort().await;
+        first.wait().await.unwrap();
+        assert!(!site.paths().contains(&"/leaf".to_owned()));
+        is_slow.store(false, Ordering::SeqCst);
+        let report = crawl(3).wait().await.unwrap();
+        assert_eq!((report.pages(), report.stats.get("drop/scope/depth")), (6, 1), "{report}");
+        assert!(report.ledger_adds_up, "{report}");
+        let report = crawl(4).wait().await.unwrap();
+        assert_eq!((report.pages(), report.stats.get("drop/scope/depth")), (7, 0), "a larger depth: {report}");
+    });
+    let mut paths = site.paths();
+    paths.sort();
+    assert_eq!(paths, ["/", "/beyond", "/hub", "/leaf", "/mid", "/quick", "/slow", "/slow"]);
+}

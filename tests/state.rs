@@ -89,6 +89,14 @@ fn line_of(reader: &mut impl BufRead) -> Vec<u8> {
     line
 }
 
+/// The URLs that a state has.
+fn queued(dir: &Path) -> BTreeSet<String> {
+    let mut exported = Vec::new();
+    fjall::open_state(dir).unwrap().export(&mut exported).unwrap();
+    let url = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned();
+    String::from_utf8(exported).unwrap().lines().map(url).collect()
+}
+
 fn seed_until_killed(dir: &Path) {
     let crawler = Crawler::new(|_: &_| Ok(Parsed::<()>::new()), "state/1.0 (+https://example.org/)");
     let handle = crawler.state(dir).stay_open().allow_private().start().unwrap();
@@ -96,7 +104,7 @@ fn seed_until_killed(dir: &Path) {
     runtime.block_on(async {
         handle.pause().await.unwrap();
         let handle = Arc::new(handle);
-        let seeders = (0..8).map(|seeder| {
+        let seeders = (0..32).map(|seeder| {
             let handle = handle.clone();
             async move {
                 for number in 0.. {
@@ -137,16 +145,71 @@ fn a_seed_that_was_accepted_is_there_after_a_kill() {
         // A line may have been cut by the kill.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         accepted.extend(whole.lines().filter_map(|line| line.strip_prefix("stored ")).map(str::to_owned));
-        let state = fjall::open_state(dir.path()).unwrap();
-        let mut exported = Vec::new();
-        state.export(&mut exported).unwrap();
-        let exported = String::from_utf8(exported).unwrap();
-        let there: BTreeSet<String> = exported
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["url"].as_str().unwrap().to_owned())
-            .collect();
+        let there = queued(dir.path());
         let lost: Vec<_> = accepted.difference(&there).take(3).collect();
         assert!(lost.is_empty(), "round {round}, process {pid}: lost {lost:?} of {}", accepted.len());
     }
     assert!(accepted.len() > 100, "{} were accepted", accepted.len());
+}
+
+/// A crawl that ends while seeds come stores those that it answers with `Ok`, and leaves no sender waiting.
+#[test]
+fn a_seed_is_answered_also_when_the_crawl_ends_meanwhile_and_ok_means_stored() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut accepted, mut refused) = (0, 0);
+    for round in 0..16 {
+        let dir = tempfile::tempdir().unwrap();
+        let crawler = Crawler::new(|_: &_| Ok(Parsed::<()>::new()), "state/1.0 (+https://example.org/)");
+        let handle = crawler.state(dir.path()).stay_open().allow_private().start().unwrap();
+        let stored: BTreeSet<String> = runtime.block_on(async {
+            handle.pause().await.unwrap();
+            let seeders = (0..40).map(|seeder| {
+                let handle = handle.clone();
+                async move {
+                    let mut stored = Vec::new();
+                    for number in 0.. {
+                        let url = format!("http://s{seeder}.test/{number}");
+                        if handle.seed(&url).await.is_err() {
+                            break;
+                        }
+                        stored.push(url);
+                    }
+                    stored
+                }
+            });
+            let end = async {
+                tokio::time::sleep(Duration::from_millis(3 * round)).await;
+                if round % 2 == 0 { handle.stop().await } else { handle.abort().await }
+            };
+            let (stored, ()) = futures_util::future::join(futures_util::future::join_all(seeders), end).await;
+            handle.wait().await.unwrap();
+            refused += stored.len();
+            stored.into_iter().flatten().collect()
+        });
+        let there = queued(dir.path());
+        let lost: Vec<_> = stored.difference(&there).take(3).collect();
+        assert!(lost.is_empty(), "round {round}: lost {lost:?} of {}", stored.len());
+        accepted += stored.len();
+    }
+    assert!(accepted > 100 && refused == 16 * 40, "{accepted} were accepted, {refused} senders heard of the end");
+}
+
+/// A seed that came before the end is stored with the last commit, and its sender hears of it when the store is closed.
+#[test]
+fn a_seed_that_came_right_before_the_end_is_stored_and_answered() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for round in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let crawler = Crawler::new(|_: &_| Ok(Parsed::<()>::new()), "state/1.0 (+https://example.org/)");
+        let handle = crawler.state(dir.path()).stay_open().allow_private().start().unwrap();
+        runtime.block_on(async {
+            handle.pause().await.unwrap();
+            let end = async { if round % 2 == 0 { handle.stop().await } else { handle.abort().await } };
+            // The first is polled first, so that its message is there when the crawl is told to end.
+            let (seeded, ()) = futures_util::future::join(handle.seed("http://last.test/"), end).await;
+            seeded.unwrap();
+            handle.wait().await.unwrap();
+        });
+        assert_eq!(queued(dir.path()), BTreeSet::from(["http://last.test/".to_owned()]));
+    }
 }

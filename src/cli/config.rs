@@ -245,6 +245,7 @@ impl Network {
             transport.deadlines = transport.deadlines.within(limit);
         }
         put(&mut transport.body.max_bytes, self.max_body);
+        transport.chunked_over_length |= self.chunked_over_length;
         let TlsSettings { ca_files, client_certificates, .. } = &transport.tls;
         if !ca_files.is_empty() || !client_certificates.is_empty() {
             // Also read here, since the library's error does not say whether a file was to be read or written.

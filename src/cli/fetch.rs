@@ -14,6 +14,7 @@ use super::{
     exit::{Exit, Failure},
     once,
     options::FetchOptions,
+    terminal::escape_on_terminal,
 };
 
 /// Runs the command.
@@ -83,13 +84,13 @@ fn reason(status: u16) -> String {
     reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
 }
 
-/// Writes to stdout.
+/// Writes to stdout, and to a terminal with control characters escaped.
 ///
 /// # Errors
 /// It cannot be written, or its reader has gone.
 pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+    stdout.write_all(&escape_on_terminal(bytes)).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::reader_gone(),
         _ => Failure::not_run(format!("stdout cannot be written: {error}")),
     })

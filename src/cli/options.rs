@@ -118,6 +118,10 @@ pub struct Network {
     /// The largest body in bytes, as `500k` or `10M` [default: 10Mi]
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub max_body: Option<u64>,
+    /// Read answers that have both Transfer-Encoding and Content-Length, by the former alone, as curl does [default: they
+    /// fail]
+    #[arg(long)]
+    pub chunked_over_length: bool,
 }
 
 /// The options of `crawl`.

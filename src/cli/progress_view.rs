@@ -61,11 +61,11 @@ impl ProgressView {
                 let (position, length) = position(progress, self.max_pages);
                 bar.set_length(length.max(1));
                 bar.set_position(position);
-                bar.set_message(describe(progress, speed));
+                bar.set_message(describe(progress, speed, self.max_pages));
             }
             View::Lines { next } if now >= *next => {
                 *next = now + BETWEEN_LINES;
-                eprintln!("{}", describe(progress, speed));
+                eprintln!("{}", describe(progress, speed, self.max_pages));
             }
             View::Lines { .. } => {}
         }
@@ -95,10 +95,15 @@ impl ProgressView {
 /// The position and the length of the bar: the page limit if so many pages are in sight, else all known URLs.
 fn position(progress: &stats::Progress, max_pages: Option<u64>) -> (u64, u64) {
     let ledger = &progress.ledger;
-    match max_pages {
-        Some(max) if progress.pages + ledger.queued + ledger.leased >= max => (progress.pages, max),
-        _ => (ledger.done + ledger.failed + ledger.dropped, ledger.discovered),
+    match end_in_sight(progress, max_pages) {
+        Some(max) => (progress.pages, max),
+        None => (ledger.done + ledger.failed + ledger.dropped, ledger.discovered),
     }
+}
+
+/// The most pages, where as many are known.
+fn end_in_sight(progress: &stats::Progress, max_pages: Option<u64>) -> Option<u64> {
+    max_pages.filter(|max| progress.pages + progress.ledger.queued + progress.ledger.leased >= *max)
 }
 
 fn bar() -> ProgressBar {
@@ -112,11 +117,14 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn describe(progress: &stats::Progress, speed: f64) -> String {
+fn describe(progress: &stats::Progress, speed: f64, max_pages: Option<u64>) -> String {
     let ledger = &progress.ledger;
+    let pages = match end_in_sight(progress, max_pages) {
+        Some(max) => format!("{} of {}", Grouped(progress.pages), Counted(max, "page")),
+        None => Counted(progress.pages, "page").to_string(),
+    };
     let mut words = format!(
-        "{} · {} queued · {speed:.1}/s · domains: {} active",
-        Counted(progress.pages, "page"),
+        "{pages} · {} queued · {speed:.1}/s · domains: {} active",
         Grouped(ledger.queued + ledger.leased),
         progress.domains_active,
     );
@@ -142,5 +150,7 @@ mod tests {
         assert_eq!(position(&progress, Some(100)), (10, 100));
         assert_eq!(position(&progress, Some(1_000)), (20, 500), "the site is smaller");
         assert_eq!(position(&progress, None), (20, 500));
+        assert!(describe(&progress, 1.0, Some(100)).starts_with("10 of 100 pages · 480 queued"));
+        assert!(describe(&progress, 1.0, Some(1_000)).starts_with("10 pages · 480 queued"));
     }
 }

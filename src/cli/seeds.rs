@@ -1,6 +1,11 @@
 //! Seeds: reads the file of seed URLs, one a line.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+    str::Utf8Error,
+};
 
 use actix_crawler::{report::Counted, request::parse_url};
 use url::Url;
@@ -15,11 +20,12 @@ const MAX_SHOWN: usize = 10;
 /// # Errors
 /// The file cannot be read, or a line is not a URL and `skip_bad` is not set: the message names the line.
 pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
-    let text = if path.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
+    let text = if path.as_os_str() == "-" { read_stdin() } else { fs::read(path) };
     let text = text.map_err(|error| Failure::unreadable("--seeds", path, &error))?;
     let (mut urls, mut bad) = (Vec::new(), 0);
     for (line, seed) in lines(&text) {
-        match parse_url(seed) {
+        let url = seed.map_err(|_| "it is not UTF-8".to_owned());
+        match url.and_then(|seed| parse_url(seed).map_err(|error| error.to_string())) {
             Ok(url) => urls.push(url),
             Err(error) if skip_bad => {
                 bad += 1;
@@ -40,10 +46,19 @@ pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     Ok(urls)
 }
 
+fn read_stdin() -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    io::stdin().read_to_end(&mut text).map(|_| text)
+}
+
 /// The lines with content, with their numbers.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = without_mark(text).lines().map(str::trim).zip(1..).map(|(line, number)| (number, line));
-    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+fn lines(text: &[u8]) -> impl Iterator<Item = (usize, Result<&str, Utf8Error>)> {
+    let lines = text.split(|byte| *byte == b'\n').map(str::from_utf8).zip(1..);
+    let trimmed = lines.map(|(line, number)| {
+        let without_mark = |line| if number == 1 { without_mark(line) } else { line };
+        (number, line.map(|line| without_mark(line).trim()))
+    });
+    trimmed.filter(|(_, line)| line.is_err() || line.is_ok_and(|line| !line.is_empty() && !line.starts_with('#')))
 }
 
 /// Removes the byte order mark that some editors write.
@@ -56,8 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_order_mark_belongs_to_no_url() {
-        let seeds: Vec<_> = lines("\u{feff}http://a.test/\r\n\n# none\n http://b.test/ ").collect();
-        assert_eq!(seeds, [(1, "http://a.test/"), (4, "http://b.test/")]);
+    fn a_byte_order_mark_belongs_to_no_url_and_bytes_that_are_no_text_to_one_line() {
+        let text = b"\xef\xbb\xbfhttp://a.test/\r\n\n# none\n http://b.test/ \nhttp://\xe9.test/\n";
+        let seeds: Vec<_> = lines(text).map(|(number, line)| (number, line.ok())).collect();
+        assert_eq!(seeds, [(1, Some("http://a.test/")), (4, Some("http://b.test/")), (5, None)]);
     }
 }

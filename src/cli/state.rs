@@ -16,6 +16,7 @@ use super::{
     exit::{Exit, Failure},
     fetch::print,
     options::StateOptions,
+    terminal,
 };
 
 /// Runs the command.
@@ -73,10 +74,16 @@ fn export(state: &State) -> Result<Exit, Failure> {
 
 fn dead_letters(state: &State) -> Result<Exit, Failure> {
     let mut output = io::BufWriter::new(io::stdout().lock());
+    let on_terminal = terminal::is_terminal(None);
     let mut written = Ok(());
     state.each_dead_letter(|dead| {
-        written =
-            serde_json::to_writer(&mut output, &dead).map_err(io::Error::from).and_then(|()| output.write_all(b"\n"));
+        written = serde_json::to_vec(&dead).map_err(io::Error::from).and_then(|mut line| {
+            if on_terminal {
+                terminal::escape_json(&mut line);
+            }
+            line.push(b'\n');
+            output.write_all(&line)
+        });
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     written.and_then(|()| output.flush()).map(|()| Exit::Well).map_err(|_| Failure::reader_gone())

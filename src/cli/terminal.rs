@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use actix_crawler::report::Escaped;
+
 /// Tells whether an output is a terminal: stdout without a path, or a path such as `/dev/stdout` or `/dev/tty`.
 pub fn is_terminal(output: Option<&Path>) -> bool {
     match output {
@@ -32,15 +34,16 @@ fn is_terminal_device(_: &Path) -> bool {
 }
 
 /// Escapes control characters as `\u{1b}`; line ends and tabs stay.
-pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_harmful) {
-        return Cow::Borrowed(text);
+pub fn escape(text: &str) -> String {
+    Escaped(text).to_string()
+}
+
+/// As [`escape`], for bytes that go to stdout, where that is a terminal; elsewhere they are what they are.
+pub fn escape_on_terminal(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !io::stdout().is_terminal() {
+        return Cow::Borrowed(bytes);
     }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for sign in text.chars() {
-        if is_harmful(sign) { shown.extend(sign.escape_unicode()) } else { shown.push(sign) }
-    }
-    Cow::Owned(shown)
+    Cow::Owned(escape(&String::from_utf8_lossy(bytes)).into_bytes())
 }
 
 /// Like [`escape`], for JSON, which keeps its meaning. ASCII control characters were escaped when it was written.
@@ -58,21 +61,9 @@ pub fn escape_json(json: &mut Vec<u8>) {
     }
 }
 
-/// Control characters (C0, DEL, C1), and those that change the direction of text.
-fn is_harmful(sign: char) -> bool {
-    let is_turning = matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    (sign.is_control() && !matches!(sign, '\n' | '\t')) || is_turning
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_are_shown_and_not_obeyed() {
-        assert_eq!(escape("plain é 洪\n\tline"), "plain é 洪\n\tline");
-        assert_eq!(escape("a\x1b[2Jb\r\u{9b}31m\x07\u{202e}"), r"a\u{1b}[2Jb\u{d}\u{9b}31m\u{7}\u{202e}");
-    }
 
     #[test]
     fn json_says_the_same_afterwards() {

@@ -45,9 +45,9 @@ pub struct Refused {
     pub wait: Option<Duration>,
 }
 
-/// Returns the refusal in a response, if it refuses requests for now. 429 and 503 always do; 403, 408, 413, 420, 500,
-/// 502, 504 and 529 do if they ask for a wait (RFC 9110 §10.2.3: `Retry-After` may come with any status); 403 also if
-/// it reports an exhausted quota.
+/// Tells whether an answer refuses its domain's requests for now: 429 and 503 do; 403, 408, 413, 420, 425 and every 5xx
+/// do where they ask for a wait (RFC 9110 §10.2.3: `Retry-After` may come with any status), and 403 also where it says
+/// that nothing is left of a quota. Other statuses of 4xx are about the request, which no wait makes right.
 pub fn refusal(status: u16, headers: &HeaderMap, wall: SystemTime) -> Option<Refused> {
     let used_up = || {
         let quota = quota::read(headers, wall).filter(|quota| quota.left == 0 && !quota.reset.is_zero())?;
@@ -56,8 +56,13 @@ pub fn refusal(status: u16, headers: &HeaderMap, wall: SystemTime) -> Option<Ref
     let wait = match status {
         429 | 503 => return Some(Refused { wait: wait_asked(headers, wall).or_else(used_up) }),
         403 => wait_asked(headers, wall).or_else(used_up),
-        408 | 413 | 420 | 500 | 502 | 504 | 529 => wait_asked(headers, wall),
+        408 | 413 | 420 | 425 | 500..=599 => wait_asked(headers, wall),
         _ => None,
     };
     wait.map(|wait| Refused { wait: Some(wait) })
+}
+
+/// Returns the wait that a redirect asks for before its target is asked (RFC 9110 §10.2.3).
+pub(super) fn wait_before_hop(status: u16, headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    if (300..400).contains(&status) { wait_asked(headers, wall) } else { None }
 }

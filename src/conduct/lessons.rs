@@ -28,6 +28,22 @@ pub struct Asked {
     pub until: Instant,
 }
 
+/// How a domain is spared for a while that has a quota: it is part of its throttle, and stored for a restart only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sparing {
+    /// Until when it is not asked at all: nothing of its quota is left.
+    pub rests_until: Option<Instant>,
+    /// The wider spacing that makes the rest of its quota last.
+    pub slowed: Option<Asked>,
+}
+
+impl Sparing {
+    /// Tells whether the domain is asked as if it had no quota.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Lessons {
     /// Remembers refusals (how many in a row, the end of the last wait, the reason) and the spacing of a robots file.
     pub fn new(refusals: Option<(u32, Instant, Why)>, asked: Option<Asked>) -> Self {

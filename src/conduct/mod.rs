@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use self::{
     heard::{Heard, Heeded, Refused, refusal},
-    lessons::{Asked, Lessons},
+    lessons::{Asked, Lessons, Sparing},
     member::Terms,
 };
 use self::{member::Member, turns::Turns};
@@ -60,6 +60,9 @@ pub struct Planned {
     /// The tenant whose turn is next, if one waits.
     pub next: Option<TenantId>,
 }
+
+/// The longest wait that a redirect gets: a day, as a refusal.
+const LONGEST_WAIT_BEFORE_HOP: Duration = Duration::from_secs(86_400);
 
 impl Conduct {
     /// Creates the conduct with one tenant and what is remembered of the domain.
@@ -234,6 +237,9 @@ impl Conduct {
             return Some(self.refuse(started, now, Why::Status(status), wait, random));
         }
         self.cooling.answered();
+        if let Some(wait) = heard::wait_before_hop(status, headers, wall) {
+            self.members().for_each(|member| member.throttle.cool(now + wait.min(LONGEST_WAIT_BEFORE_HOP)));
+        }
         let asked = self.asked;
         if let Some(member) = self.member(tenant)
             && member.adaptive.as_mut().and_then(|adaptive| adaptive.answered(started, now)).is_some()
@@ -312,6 +318,28 @@ impl Conduct {
             self.cooling = Cooling::recalled(until, why, in_a_row);
             if until > now {
                 self.members().for_each(|member| member.throttle.cool(until));
+            }
+        }
+    }
+
+    /// Returns how the domain is spared at `now`.
+    pub(crate) fn sparing(&self, now: Instant) -> Sparing {
+        let throttle = &self.first.throttle;
+        let slowed = throttle.slowed().map(|(spacing, until)| Asked { spacing, until });
+        Sparing {
+            rests_until: throttle.cooling_until().filter(|until| *until > now),
+            slowed: slowed.filter(|slowed| slowed.until > now),
+        }
+    }
+
+    /// Spares the domain as an earlier process did.
+    pub(crate) fn spare(&mut self, sparing: Sparing) {
+        for member in self.members() {
+            if let Some(until) = sparing.rests_until {
+                member.throttle.cool(until);
+            }
+            if let (Some(slowed), None) = (sparing.slowed, member.throttle.slowed()) {
+                member.throttle.slow(slowed.spacing, slowed.until);
             }
         }
     }

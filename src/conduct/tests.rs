@@ -57,17 +57,30 @@ fn a_refusal_cools_the_domain_for_as_long_as_the_server_asks() {
 #[test]
 fn a_wait_is_heard_on_every_status_that_may_carry_it_and_without_one_they_are_what_they_were() {
     let now = Instant::now();
-    for status in [403, 408, 413, 420, 500, 502, 504, 529] {
+    for status in [403, 408, 413, 420, 425, 500, 501, 502, 504, 507, 509, 520, 521, 522, 523, 524, 529, 530, 598] {
         let mut conduct = unlimited(now);
-        for none in [headers(&[]), headers(&[("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")])] {
+        for none in ["", "0", "Thu, 01 Jan 1970 00:00:00 GMT"].map(|value| headers(&[("retry-after", value)])) {
             assert_eq!(hear(&mut conduct, status, &none, now, now), None, "{status}");
         }
         let heeded = hear(&mut conduct, status, &headers(&[("retry-after", "30")]), now, now).unwrap();
         assert_eq!((heeded.why, heeded.verdict), (Why::Status(status), Verdict::Cool(now + 30 * S)));
     }
-    for status in [200, 301, 304, 401, 404, 410, 425, 501, 520] {
+    for status in [200, 301, 304, 400, 401, 404, 410, 451] {
         let asks = headers(&[("retry-after", "30")]);
         assert_eq!(hear(&mut unlimited(now), status, &asks, now, now), None, "{status}");
+    }
+}
+
+/// RFC 9110 §10.2.3: with 3xx it is "the minimum time that the user agent is asked to wait before issuing the redirected
+/// request".
+#[test]
+fn a_redirect_may_ask_for_a_wait_before_its_hop() {
+    let now = Instant::now();
+    let asks = headers(&[("retry-after", "30")]);
+    for (status, until) in [(302, Some(now + 30 * S)), (307, Some(now + 30 * S)), (200, None), (404, None)] {
+        let mut conduct = unlimited(now);
+        assert_eq!(hear(&mut conduct, status, &asks, now, now), None, "no refusal");
+        assert_eq!((conduct.cooling_until(), conduct.cooling().state(now)), (until, None), "{status}");
     }
 }
 
@@ -85,10 +98,11 @@ fn a_403_with_nothing_left_of_its_quota_is_asked_again_after_the_reset() {
 fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
     let mut now = Instant::now();
     let mut conduct = unlimited(now);
-    let past = headers(&[("retry-after", "Thu, 01 Jan 1970 00:00:00 GMT")]);
+    let mut past =
+        ["Thu, 01 Jan 1970 00:00:00 GMT", "0"].map(|value| headers(&[("retry-after", value)])).into_iter().cycle();
     let mut waits = Vec::new();
     loop {
-        let heeded = hear(&mut conduct, 503, &past, now, now).unwrap();
+        let heeded = hear(&mut conduct, 503, &past.next().unwrap(), now, now).unwrap();
         let until = heeded.verdict.until();
         waits.push((until - now).as_secs());
         if heeded.gave_up {
@@ -108,15 +122,15 @@ fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
 fn a_domain_that_was_given_up_is_left_alone_whatever_its_retry_after_says() {
     let mut now = Instant::now();
     let mut conduct = unlimited(now);
-    let at_once = headers(&[("retry-after", "0")]);
+    let soon = headers(&[("retry-after", "1")]);
     for _ in 0..7 {
-        let heeded = hear(&mut conduct, 503, &at_once, now, now).unwrap();
+        let heeded = hear(&mut conduct, 503, &soon, now, now).unwrap();
         assert_eq!(heeded.verdict, Verdict::Cool(now + S));
         now += 2 * S;
     }
-    let last = hear(&mut conduct, 503, &at_once, now, now).unwrap();
+    let last = hear(&mut conduct, 503, &soon, now, now).unwrap();
     assert_eq!((last.verdict, last.gave_up), (Verdict::GiveUp(now + 600 * S), true));
-    assert!(!hear(&mut conduct, 503, &at_once, now + S, now + S).unwrap().gave_up, "once");
+    assert!(!hear(&mut conduct, 503, &soon, now + S, now + S).unwrap().gave_up, "once");
 }
 
 #[test]

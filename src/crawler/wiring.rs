@@ -172,7 +172,8 @@ fn open_frontier(
         (durable::DOMAIN_KEY, format!("{:?}", settings.politeness.domain_key)),
         (durable::IDENTITY, identity.name().to_owned()),
     ];
-    let opening = Opening { settings: parts, recrawl: settings.recrawl.clone(), now: clock::now() };
+    let has_max_depth = settings.scope.max_depth.is_some();
+    let opening = Opening { settings: parts, recrawl: settings.recrawl.clone(), has_max_depth, now: clock::now() };
     let Opened { frontier, resumed } = match (open, &settings.state) {
         (Some(open), _) => open(opening)?,
         (None, Some(dir)) => fjall::open(dir, opening)?,

@@ -8,7 +8,7 @@ use std::{
 
 use hashbrown::HashMap;
 
-use super::{log_line::LogLine, warnings::Warnings};
+use super::log_line::LogLine;
 use crate::{
     cooling::Why,
     count::Count,
@@ -19,6 +19,7 @@ use crate::{
     request::{Kind, Request},
     stats::{DomainStats, FirstFailure, Ledger, Progress, Stats},
     throttle::Evidence,
+    warnings::Warnings,
 };
 
 /// The accounts of one crawl.

@@ -125,6 +125,9 @@ impl Crawl {
     /// Continues the crawl of an earlier process, which may have been killed right after it sent requests to any
     /// domain.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
+        if self.durability.is_durable() {
+            self.intake.resume_depths(resumed.depths);
+        }
         let Some(checkpoint) = resumed.checkpoint else { return };
         self.intake.resume();
         self.domains.begin_as_asked(now);

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use url::Url;
 
 use crate::{
-    conduct::{Lessons, Terms},
+    conduct::{Lessons, Sparing, Terms},
     conducts::Tenant,
     cooling::Cooling,
     domain::Domain,
@@ -154,6 +154,12 @@ impl Domains {
             // Schedule it, so that its state is removed in time even if nothing waits.
             self.schedule(domain, now);
         }
+    }
+
+    /// Spares a domain as an earlier process did. It gets a state for that, to be forgotten when it is over.
+    pub(crate) fn spare(&mut self, domain: &Domain, sparing: Sparing, now: Instant) {
+        self.live(domain, now).tenancy.spare(sparing);
+        self.schedule(domain, now);
     }
 
     /// Returns the domain's state, if it has one.

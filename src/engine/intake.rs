@@ -14,7 +14,9 @@ use crate::{
         Leased,
         admission::{Admission, Admitted},
         candidate::Candidate,
+        known_depth::KnownDepth,
     },
+    identity::Fingerprint,
     outcome::{DropReason, Outcome},
     retry::Retry,
 };
@@ -56,6 +58,16 @@ impl Intake {
         while let Some(candidate) = self.admission.take_nearer() {
             self.admit_one(turn, candidate);
         }
+        if let Some(store) = turn.frontier.durable() {
+            for (fingerprint, known) in self.admission.take_depth_changes() {
+                store.remember_depth(fingerprint, known);
+            }
+        }
+    }
+
+    /// Takes up the depths that an earlier process stored, in a crawl that stores its own.
+    pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
+        self.admission.resume_depths(known);
     }
 
     fn admit_one(&mut self, turn: &mut Turn<'_>, candidate: Candidate) {

@@ -15,7 +15,6 @@ mod scheduler;
 mod messages;
 pub mod crawl;
 mod turn;
-mod warnings;
 mod intake;
 mod granter;
 pub mod domains;

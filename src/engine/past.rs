@@ -4,10 +4,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::domains::Domains;
 use crate::{
-    conduct::{Asked, Lessons},
+    conduct::{Asked, Lessons, Sparing},
     cooling::Why,
     domain::Domain,
-    frontier::durable::{CoolingHistory, DomainHistory},
+    frontier::durable::{CoolingHistory, DomainHistory, SlowedHistory},
     stats::{DomainStats, Stats},
     throttle::Evidence,
 };
@@ -29,6 +29,7 @@ pub fn of(
         counted.merge(&live.tenancy.evidence());
     }
     let asked = lessons.asked(now);
+    let sparing = live.map(|live| live.tenancy.sparing(now)).unwrap_or_default();
     DomainHistory {
         spacing: asked.map(|asked| asked.spacing),
         spacing_until: asked.map(|asked| millis(asked.until, now, time)),
@@ -40,6 +41,10 @@ pub fn of(
             },
             consecutive,
         }),
+        rests_until: sparing.rests_until.map(|until| millis(until, now, time)),
+        slowed: sparing
+            .slowed
+            .map(|Asked { spacing, until }| SlowedHistory { spacing, until: millis(until, now, time) }),
         requests: counted.requests,
         smallest_gap: counted.smallest_gap,
         most_in_flight: counted.most_in_flight,
@@ -66,6 +71,17 @@ pub fn recall(
         until: past.spacing_until.map_or(now + VALID, |until| instant(until, now, time).min(now + VALID)),
     });
     domains.recall(domain, Lessons::new(refusals, asked), now);
+    let ahead = |until| Some(instant(until, now, time)).filter(|until| *until > now);
+    let sparing = Sparing {
+        rests_until: past.rests_until.and_then(ahead),
+        slowed: past
+            .slowed
+            .as_ref()
+            .and_then(|slowed| Some(Asked { spacing: slowed.spacing, until: ahead(slowed.until)? })),
+    };
+    if !sparing.is_none() {
+        domains.spare(domain, sparing, now);
+    }
     if let Some(of_domain) = stats.domain(domain) {
         of_domain.merge(&Evidence {
             requests: past.requests,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hashbrown::{HashMap, hash_map::Entry};
 use url::Url;
 
-use super::{accounts::Accounts, warnings::Warnings};
+use super::accounts::Accounts;
 use crate::{
     domain::Domain,
     event::{Event, RobotsEnd},
@@ -19,6 +19,7 @@ use crate::{
     outcome::{FetchError, Outcome},
     request::Request,
     robots::{LIFETIME, Robots, RobotsCache, RobotsFile, Unreachable, is_robots_file},
+    warnings::Warnings,
 };
 
 /// Maps origins to domains: robots files are per origin (scheme, host and port, RFC 9309 §2.3), permits per domain.

@@ -10,6 +10,7 @@ use super::{
     Frontier, Leased, Offered,
     candidate::{Candidate, fingerprint},
     depths::Depths,
+    known_depth::KnownDepth,
     seen_cache::SeenCache,
 };
 use crate::{
@@ -164,6 +165,17 @@ impl Admission {
         if self.depths.is_active() {
             self.depths.settled(fingerprint(page, &*self.identity), page, found);
         }
+    }
+
+    /// Takes up the depths that an earlier process stored, and notes from now on what a later one needs.
+    pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
+        self.depths.resume(known);
+        self.dropped.extend(self.depths.dropped_before().map(|fingerprint| (fingerprint, DropReason::Depth)));
+    }
+
+    /// Takes out what has changed of the depths since the last time, to be stored; `None` in place of what is forgotten.
+    pub fn take_depth_changes(&mut self) -> Vec<(Fingerprint, Option<KnownDepth>)> {
+        self.depths.take_changes()
     }
 
     /// Takes a request that was too deep and no longer is, to be admitted.

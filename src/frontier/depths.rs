@@ -8,9 +8,12 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet, hash_map::Entry};
 
-use super::candidate::Candidate;
+use super::{
+    candidate::Candidate,
+    known_depth::{KnownDepth, Link},
+};
 use crate::{identity::Fingerprint, request::Request};
 
 /// The depths of a crawl; without a largest depth it stores nothing.
@@ -24,6 +27,8 @@ pub(super) struct Depths {
     too_deep: HashMap<Fingerprint, Request>,
     /// Requests that were too deep and no longer are.
     nearer: VecDeque<Candidate>,
+    /// What is to be stored, or is to be stored no more; `None` where nothing is.
+    changed: Option<HashSet<Fingerprint>>,
     is_full: bool,
 }
 
@@ -31,13 +36,6 @@ pub(super) struct Depths {
 struct Page {
     depth: u32,
     links: Box<[Link]>,
-}
-
-/// A link of a page; a redirect's target has the depth of the page itself.
-#[derive(Debug)]
-struct Link {
-    to: Fingerprint,
-    is_redirect: bool,
 }
 
 /// The most pages with remembered depths (about 50 MB). The first pages of a crawl have the most below them.
@@ -56,6 +54,49 @@ impl Depths {
     /// Creates an empty record.
     pub fn new(max_depth: Option<u32>) -> Self {
         Self { max_depth, ..Self::default() }
+    }
+
+    /// Takes up what an earlier process stored, and notes from now on what a later one needs.
+    pub fn resume(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
+        let Some(max_depth) = self.max_depth else { return };
+        for (fingerprint, known) in known {
+            match known {
+                KnownDepth::Page { depth, links } => {
+                    self.links += links.len();
+                    self.pages.insert(fingerprint, Page { depth, links });
+                }
+                // The largest depth may have been less then.
+                KnownDepth::TooDeep(request) if request.depth <= max_depth => {
+                    self.nearer.push_back(Candidate { request: *request, fingerprint });
+                }
+                KnownDepth::TooDeep(request) => drop(self.too_deep.insert(fingerprint, *request)),
+            }
+        }
+        self.changed = Some(HashSet::new());
+    }
+
+    /// Returns the fingerprints of what was dropped as too deep.
+    pub fn dropped_before(&self) -> impl Iterator<Item = Fingerprint> {
+        self.too_deep.keys().copied().chain(self.nearer.iter().map(|candidate| candidate.fingerprint))
+    }
+
+    /// Takes out what has changed since the last time; `None` in place of what is forgotten.
+    pub fn take_changes(&mut self) -> Vec<(Fingerprint, Option<KnownDepth>)> {
+        let changed = self.changed.as_mut().filter(|changed| !changed.is_empty()).map(std::mem::take);
+        let known = |fingerprint: &Fingerprint| {
+            if let Some(request) = self.too_deep.get(fingerprint) {
+                return Some(KnownDepth::TooDeep(request.clone().into()));
+            }
+            let Page { depth, links } = self.pages.get(fingerprint).filter(|page| !page.links.is_empty())?;
+            Some(KnownDepth::Page { depth: *depth, links: links.clone() })
+        };
+        changed.into_iter().flatten().map(|fingerprint| (fingerprint, known(&fingerprint))).collect()
+    }
+
+    fn note_change(&mut self, fingerprint: Fingerprint) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(fingerprint);
+        }
     }
 
     /// Tells whether a shorter path to a URL at this depth is possible, so that its links must not be skipped.
@@ -82,11 +123,14 @@ impl Depths {
         if self.max_depth.is_none() {
             return;
         }
-        self.too_deep.remove(&fingerprint);
+        if self.too_deep.remove(&fingerprint).is_some() {
+            self.note_change(fingerprint);
+        }
         let has_room = self.pages.len() < MAX_PAGES;
         match self.pages.get_mut(&fingerprint) {
             Some(page) if depth < page.depth => {
                 page.depth = depth;
+                self.note_change(fingerprint);
                 self.bring_nearer(fingerprint);
             }
             Some(_) => {}
@@ -99,11 +143,12 @@ impl Depths {
     pub fn dropped(&mut self, fingerprint: Fingerprint, request: Request) {
         let has_room = self.too_deep.len() < MAX_TOO_DEEP;
         match self.too_deep.get_mut(&fingerprint) {
-            Some(kept) if kept.depth <= request.depth => {}
+            Some(kept) if kept.depth <= request.depth => return,
             Some(kept) => *kept = request,
             None if has_room => drop(self.too_deep.insert(fingerprint, request)),
-            None => self.note_full(),
+            None => return self.note_full(),
         }
+        self.note_change(fingerprint);
     }
 
     /// Records a page's links and corrects their depths, since the page's depth may have changed since it was leased.
@@ -120,11 +165,19 @@ impl Depths {
         if self.links + found.len() > MAX_LINKS {
             return self.note_full();
         }
-        let Some(page) = self.pages.get_mut(&fingerprint) else { return };
+        let has_room = self.pages.len() < MAX_PAGES;
+        // An earlier process may have taken the page in.
+        let page = match self.pages.entry(fingerprint) {
+            Entry::Occupied(page) => page.into_mut(),
+            Entry::Vacant(place) if has_room => place.insert(Page { depth, links: Box::default() }),
+            Entry::Vacant(_) => return self.note_full(),
+        };
         let link =
             |candidate: &Candidate| Link { to: candidate.fingerprint, is_redirect: candidate.request.depth == depth };
         self.links = self.links - page.links.len() + found.len();
         page.links = found.iter().map(link).collect();
+        page.depth = page.depth.min(depth);
+        self.note_change(fingerprint);
     }
 
     /// Takes a request that is no longer too deep.
@@ -146,12 +199,14 @@ impl Depths {
                     if depth < child.depth {
                         child.depth = depth;
                         pages.push(*to);
+                        self.note_change(*to);
                     }
                 } else if depth <= max_depth
                     && let Some(mut request) = self.too_deep.remove(to)
                 {
                     request.depth = depth;
                     self.nearer.push_back(Candidate { request, fingerprint: *to });
+                    self.note_change(*to);
                 }
             }
             if let Some(page) = self.pages.get_mut(&fingerprint) {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use url::Url;
 
-use super::Frontier;
-use crate::{domain::Domain, recrawl::Recrawl, request::Request, stats::Ledger};
+use super::{Frontier, known_depth::KnownDepth};
+use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request, stats::Ledger};
 
 /// What a frontier offers in addition to [`Frontier`] if it outlives the process, or shares its work with other
 /// machines.
@@ -44,6 +44,10 @@ pub trait Durable {
 
     /// Keeps a request that failed for good with the next commit, so that it can be retried some day.
     fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str);
+
+    /// Keeps what is known of a URL's depth, or forgets it, with the next commit. By default it is not kept: which URLs
+    /// are too deep for a crawl that is resumed may then depend on the order of answers.
+    fn remember_depth(&mut self, _fingerprint: Fingerprint, _known: Option<KnownDepth>) {}
 
     /// Keeps the robots file of an origin (`https://example.org`) with the next commit. `fetched_at_ms` is in
     /// milliseconds since 1970. The default keeps nothing.
@@ -137,6 +141,12 @@ pub struct DomainHistory {
     /// Its refusals that still count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooling: Option<CoolingHistory>,
+    /// Until when it is not asked at all: for its refusals, or because nothing of its quota is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<u64>,
+    /// The wider spacing that makes the rest of its quota last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slowed: Option<SlowedHistory>,
     /// Requests of every kind.
     pub requests: u64,
     /// The least time between two starts.
@@ -161,6 +171,15 @@ pub struct CoolingHistory {
     pub consecutive: u32,
 }
 
+/// A spacing for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowedHistory {
+    /// The least time between two starts.
+    pub spacing: Duration,
+    /// Until when.
+    pub until: u64,
+}
+
 /// The setting that decides the queue of a request. It cannot change between two crawls with one state.
 pub const DOMAIN_KEY: &str = "domain_key";
 
@@ -174,6 +193,8 @@ pub struct Opening {
     pub settings: Vec<(&'static str, String)>,
     /// Which seen URLs count as new.
     pub recrawl: Recrawl,
+    /// Whether the crawl has a largest depth, so that the depths that were stored are read.
+    pub has_max_depth: bool,
     /// The time.
     pub now: Instant,
 }
@@ -181,7 +202,7 @@ pub struct Opening {
 impl Opening {
     /// Opens without settings to compare.
     pub fn new(recrawl: Recrawl, now: Instant) -> Self {
-        Self { settings: Vec::new(), recrawl, now }
+        Self { settings: Vec::new(), recrawl, has_max_depth: false, now }
     }
 }
 
@@ -208,6 +229,8 @@ pub struct Resumed {
     pub histories: Vec<(Domain, DomainHistory)>,
     /// URLs whose hosts are in the scope.
     pub included: Vec<Url>,
+    /// The depths that were stored, where the crawl has a largest one.
+    pub depths: Vec<(Fingerprint, KnownDepth)>,
     /// The settings that changed since the last process.
     pub changed: Vec<String>,
 }

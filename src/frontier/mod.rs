@@ -8,6 +8,7 @@ pub mod admission;
 pub mod candidate;
 mod depths;
 pub mod durable;
+pub mod known_depth;
 pub mod laws;
 mod lease;
 pub mod memory;

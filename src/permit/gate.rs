@@ -8,7 +8,7 @@ use std::{
 use super::Permit;
 use crate::{
     clock,
-    conduct::{Asked, Conduct, GivenUp, Lessons, TenantId, Terms},
+    conduct::{Asked, Conduct, GivenUp, Lessons, Sparing, TenantId, Terms},
     cooling::Cooling,
     domain::Domain,
     limits::Limits,
@@ -200,6 +200,16 @@ impl Tenancy {
     /// See [`Conduct::assume_asked`].
     pub(crate) fn assume_asked(&self, at: Instant) {
         self.gate.lock().conduct.assume_asked(at);
+    }
+
+    /// Returns how the domain is spared.
+    pub(crate) fn sparing(&self, now: Instant) -> Sparing {
+        self.gate.lock().conduct.sparing(now)
+    }
+
+    /// See [`Conduct::spare`].
+    pub(crate) fn spare(&self, sparing: Sparing) {
+        self.gate.lock().conduct.spare(sparing);
     }
 
     /// See [`Conduct::may_leave`].

@@ -160,7 +160,14 @@ impl Writer {
                 let (cells, columns) = (cells.len(), columns.names.len());
                 Err(PipelineError::refused(format!("an item has {cells} cells, and the file {columns} columns")))
             }
-            (Row::Unnamed(cells), _) => self.write(None, &cells),
+            (Row::Unnamed(cells), Some(_)) => self.write(None, &cells),
+            (Row::Unnamed(cells), None) => {
+                self.write(None, &cells)?;
+                // A file without a header has columns without names, as many as its first record has cells.
+                let names = vec![String::new(); cells.len()].into();
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Columns { names, are_older: false });
+                Ok(())
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::{
-    Counted, Ended, Grouped, Report,
+    Counted, Ended, Escaped, Grouped, Report,
     numbers::{Bytes, Took},
 };
 use crate::{count::Count, stats::DomainStats};
@@ -41,17 +41,13 @@ impl fmt::Display for Report {
             writeln!(f, "; the same command goes on with it\n")?;
         }
         if let Some(failure) = &self.failure {
-            writeln!(f, "error: {failure}\n")?;
+            writeln!(f, "error: {}\n", Escaped(failure))?;
         }
         for complaint in &self.complaints {
-            writeln!(f, "pipeline: {complaint}\n")?;
+            writeln!(f, "pipeline: {}\n", Escaped(complaint))?;
         }
         for warning in &self.warnings {
-            writeln!(
-                f,
-                "WARNING: {warning}
-"
-            )?;
+            writeln!(f, "WARNING: {}\n", Escaped(warning))?;
         }
         self.fmt_ledger(f)
     }
@@ -69,9 +65,9 @@ impl Report {
             write!(f, "  {reason:<26} {:>10}", Grouped(count))?;
             match stats.first_failures.get(reason) {
                 Some(first) if first.detail.is_empty() || reason.starts_with("status/") => {
-                    writeln!(f, "  {}", first.url)?;
+                    writeln!(f, "  {}", Escaped(&first.url))?;
                 }
-                Some(first) => writeln!(f, "  {}: {}", first.url, first.detail)?,
+                Some(first) => writeln!(f, "  {}: {}", Escaped(&first.url), Escaped(&first.detail))?,
                 None => writeln!(f)?,
             }
         }
@@ -82,7 +78,7 @@ impl Report {
         for (what, count) in [
             ("redirects", Count::Outcome("redirect")),
             ("tried again", Count::Retry),
-            ("refusals (429, 503)", Count::Outcome("refused")),
+            ("refusals", Count::Outcome("refused")),
             ("robots files", Count::RobotsFetched),
             ("robots files not to be had", Count::RobotsUnreachable),
             ("Crawl-delays above the cap", Count::CrawlDelayAboveCap),
@@ -101,8 +97,7 @@ impl Report {
         domains.sort_by(|(a, left), (b, right)| right.requests.cmp(&left.requests).then(a.cmp(b)));
         let shown = domains.iter().take(MAX_DOMAINS_SHOWN);
         let width = shown.clone().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(6);
-        let refusals = "429/503";
-        writeln!(f, "{:<width$}  requests     pages  smallest gap  at once  {refusals}  robots.txt", "domain")?;
+        writeln!(f, "{:<width$}  requests     pages  smallest gap  at once  refused  robots.txt", "domain")?;
         for (name, domain) in shown {
             let DomainStats { requests, pages, smallest_gap, most_in_flight, refusals, robots } = domain;
             let gap = smallest_gap.map_or_else(|| "-".to_owned(), |gap| Took(gap).to_string());
@@ -175,6 +170,18 @@ mod tests {
         assert!(text.contains("yes.test     1,201"), "{text}");
         let last = text.lines().last().unwrap();
         assert_eq!(last, "ledger: 1,202 discovered = 1,200 done + 2 failed + 0 dropped + 0 queued + 0 leased: adds up");
+    }
+
+    #[test]
+    fn what_servers_sent_is_shown_without_control_characters() {
+        let mut report = report();
+        let first = FirstFailure { url: "http://no.test/".to_owned(), detail: "\u{1b}]0;title\u{7}".to_owned() };
+        report.stats.first_failures.insert("dns".to_owned(), first);
+        report.complaints = vec!["\u{9b}2J".to_owned()];
+        report.failure = Some("\u{1b}[31m".to_owned());
+        let text = report.to_string();
+        assert!(!text.replace('\n', "").contains(char::is_control), "{text:?}");
+        assert!(text.contains(r"http://no.test/: \u{1b}]0;title\u{7}"), "{text}");
     }
 
     #[test]

@@ -252,6 +252,11 @@ impl Throttle {
         self.slow = Some(Slow { spacing, until });
     }
 
+    /// Returns what [`Throttle::slow`] asked for, and until when.
+    pub(crate) fn slowed(&self) -> Option<(Duration, Instant)> {
+        self.slow.map(|slow| (slow.spacing, slow.until))
+    }
+
     /// Ends the effect of [`Throttle::slow`].
     pub(crate) fn hurry(&mut self) {
         self.slow = None;

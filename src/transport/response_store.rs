@@ -22,8 +22,10 @@ use super::{
     stored_response::StoredResponse,
 };
 use crate::{
+    clock,
     error::{Error, Result},
     request::Request,
+    warnings::Warnings,
 };
 
 /// Where responses are stored, and for which purpose. [`Crawler::cache`], [`Crawler::record`] and [`Crawler::replay`]
@@ -80,6 +82,7 @@ pub(crate) struct ResponseStore {
     bytes: Arc<AtomicU64>,
     /// Held by the writer that removes old files.
     eviction: Arc<Mutex<()>>,
+    warnings: Arc<Mutex<Warnings>>,
 }
 
 fn default_max_bytes() -> u64 {
@@ -126,6 +129,7 @@ impl ResponseStore {
             threads: threads.clone(),
             bytes: Arc::new(AtomicU64::new(bytes)),
             eviction: Arc::default(),
+            warnings: Arc::default(),
         })
     }
 
@@ -156,14 +160,17 @@ impl ResponseStore {
         Some((StoredResponse::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }
 
-    /// Stores a response in place of the previous one. If writing fails, a warning is logged and later reads find
-    /// nothing.
+    /// Stores a response in place of the one before. If it cannot be written, later reads find nothing; the first and then
+    /// one each ten seconds are warned of.
     pub async fn write(&self, key: Key, response: StoredResponse) {
         let this = self.clone();
         let url = response.url.clone();
         let written = self.threads.spawn_blocking(move || this.write_now(key, &response)).await;
         if let Err(error) = written.map_err(io::Error::other).and_then(|written| written) {
-            tracing::warn!(%url, dir = %self.dir().display(), %error, "a response could not be stored");
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(unsaid) = warnings.note("not stored", clock::now()) {
+                tracing::warn!(%url, dir = %self.dir().display(), %error, unsaid, "a response could not be stored");
+            }
         }
     }
 

@@ -135,7 +135,10 @@ impl Granter {
             None => said.to_owned(),
             Some(asked) if asked <= cap => format!("rules, {} between starts", format_duration(asked)),
             Some(asked) => {
-                tracing::warn!(%domain, ?asked, ?cap, "robots.txt asks for more time between starts than is granted");
+                if let Some(unsaid) = turn.accounts.warn("crawl delay above cap", turn.now) {
+                    let what = "robots.txt asks for more time between starts than is granted";
+                    tracing::warn!(%domain, ?asked, ?cap, unsaid, "{what}");
+                }
                 turn.accounts.note(&Event::CrawlDelayAboveCap { domain, asked, cap });
                 format!("rules, {} between starts, held to {}", format_duration(asked), format_duration(cap))
             }

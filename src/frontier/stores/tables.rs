@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     frontier::{
         durable::{DomainHistory, RobotsFile},
+        known_depth::KnownDepth,
         windowed::{
             entry::{Entry, Place},
             store::{Batch, Change, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
@@ -34,6 +35,7 @@ struct Tables {
     histories: BTreeMap<Domain, DomainHistory>,
     included: Vec<Url>,
     dead: BTreeMap<u64, DeadLetter>,
+    depths: BTreeMap<Fingerprint, KnownDepth>,
     robots: BTreeMap<String, RobotsFile>,
     settings: Option<BTreeMap<String, String>>,
     counters: Option<Counters>,
@@ -53,6 +55,8 @@ impl Tables {
             Change::Include(url) => self.included.push(url),
             Change::Bury { number, dead } => drop(self.dead.insert(number, dead)),
             Change::Unbury { number } => drop(self.dead.remove(&number)),
+            Change::Depth(fingerprint, Some(known)) => drop(self.depths.insert(fingerprint, known)),
+            Change::Depth(fingerprint, None) => drop(self.depths.remove(&fingerprint)),
             Change::Robots { origin, file } => drop(self.robots.insert(origin, file)),
         }
     }
@@ -112,6 +116,10 @@ impl Store for TablesStore {
 
     fn robots(&self, origin: &str) -> Result<Option<RobotsFile>> {
         Ok(self.0.lock().unwrap().robots.get(origin).cloned())
+    }
+
+    fn depths(&self) -> Result<Vec<(Fingerprint, KnownDepth)>> {
+        Ok(self.0.lock().unwrap().depths.clone().into_iter().collect())
     }
 
     fn each_seen(&self, _: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()> {

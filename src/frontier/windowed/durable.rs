@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     domain::Domain,
-    frontier::durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, News, RobotsFile, Ticket},
+    frontier::{
+        durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, News, RobotsFile, Ticket},
+        known_depth::KnownDepth,
+    },
     identity::Fingerprint,
     request::Request,
 };
@@ -131,6 +134,10 @@ impl Durable for WindowedFrontier {
 
     fn remember(&mut self, domain: &Domain, history: DomainHistory) {
         self.transaction.changes.push(Change::Remember { domain: domain.clone(), history });
+    }
+
+    fn remember_depth(&mut self, fingerprint: Fingerprint, known: Option<KnownDepth>) {
+        self.transaction.changes.push(Change::Depth(fingerprint, known));
     }
 
     fn remember_robots(&mut self, origin: &str, body: &[u8], fetched_at_ms: u64) {

@@ -34,7 +34,7 @@ pub(super) fn open_sized(
     sizes: Sizes,
 ) -> Result<(WindowedFrontier, Resumed)> {
     let calendar = Calendar::now();
-    let Opening { settings, recrawl, now } = opening;
+    let Opening { settings, recrawl, has_max_depth, now } = opening;
     let mut contents = store.load()?;
     let changed = compare_settings(&store, contents.settings.take(), &settings)?;
     if recrawl.revisit_after.is_some() {
@@ -53,6 +53,7 @@ pub(super) fn open_sized(
     }
     let windows = contents.waiting.into_iter().map(|(domain, stored)| (domain, Window::stored(stored)));
     let queues: HashMap<Domain, Window> = windows.collect();
+    let depths = if has_max_depth { store.depths()? } else { Vec::new() };
     let frontier = WindowedFrontier {
         stored: queues.values().map(|queue| queue.stored).sum(),
         queues,
@@ -76,6 +77,7 @@ pub(super) fn open_sized(
         checkpoint: contents.counters.map(|counters| counters.checkpoint),
         histories: contents.histories,
         included: contents.included,
+        depths,
         changed,
     };
     Ok((frontier, resumed))

@@ -12,7 +12,10 @@ use super::entry::{Entry, Place};
 use crate::{
     domain::Domain,
     error::{Error, Result},
-    frontier::durable::{Checkpoint, DomainHistory, RobotsFile},
+    frontier::{
+        durable::{Checkpoint, DomainHistory, RobotsFile},
+        known_depth::KnownDepth,
+    },
     identity::Fingerprint,
     request::Request,
 };
@@ -83,6 +86,12 @@ pub trait Store: Send {
     /// # Errors
     /// As [`Store::seen`]; the visit ends there.
     fn each_seen(&self, from: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()>;
+
+    /// Returns all that is known of depths.
+    ///
+    /// # Errors
+    /// The store is damaged or cannot be reached.
+    fn depths(&self) -> Result<Vec<(Fingerprint, KnownDepth)>>;
 
     /// Visits every entry of every queue.
     ///
@@ -193,6 +202,8 @@ pub enum Change {
         /// Its number.
         number: u64,
     },
+    /// What is known of a URL's depth; `None` removes it.
+    Depth(Fingerprint, Option<KnownDepth>),
     /// The robots file of an origin.
     Robots {
         /// The origin.

@@ -67,6 +67,29 @@ fn every_cell_stands_under_its_name_or_the_item_is_refused() {
     assert_eq!(read(&path), "more,author,text\n1,,\n,a,t\n");
 }
 
+/// A header stood in the middle of the file, and records of any width below each other.
+#[test]
+fn an_item_of_another_shape_than_a_file_without_a_header_is_refused() {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Shape {
+        Pair(u8, u8),
+        Three(u8, u8, u8),
+        Plain(u8),
+        Named { text: u8 },
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shapes.csv");
+    let mut writer = open(&Csv::create(&path), &start()).unwrap();
+    writer.add(&Shape::Pair(1, 2)).unwrap();
+    for other in [Shape::Three(1, 2, 3), Shape::Plain(1), Shape::Named { text: 1 }] {
+        let refused = writer.add(&other).unwrap_err();
+        assert!(matches!(refused, PipelineError::Refused(_)), "{refused}");
+    }
+    writer.add(&Shape::Pair(3, 4)).unwrap();
+    assert_eq!(read(&path), "1,2\n3,4\n");
+}
+
 #[test]
 fn a_resumed_file_keeps_its_columns_or_the_crawl_does_not_start() {
     let dir = tempfile::tempdir().unwrap();

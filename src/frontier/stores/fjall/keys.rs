@@ -1,6 +1,6 @@
 //! Keys: the keys of rows, which sort as the frontier needs them. Knows no values.
 
-use crate::{domain::Domain, frontier::windowed::entry::Place};
+use crate::{domain::Domain, frontier::windowed::entry::Place, identity::Fingerprint};
 
 /// How many entries a domain has.
 pub(super) const WAITING: u8 = b'w';
@@ -10,6 +10,8 @@ pub(super) const HISTORY: u8 = b'p';
 pub(super) const INCLUDED: u8 = b'i';
 /// The robots file of an origin.
 pub(super) const ROBOTS: u8 = b'r';
+/// What is known of a URL's depth.
+pub(super) const DEPTH: u8 = b'e';
 /// A request that failed for good.
 pub(super) const DEAD: u8 = b'd';
 
@@ -32,6 +34,10 @@ pub(super) fn split_queue_key(key: &[u8]) -> Option<(Domain, Place)> {
 
 pub(super) fn meta_key(kind: u8, name: &str) -> Vec<u8> {
     [&[kind], name.as_bytes()].concat()
+}
+
+pub(super) fn depth_key(fingerprint: Fingerprint) -> Vec<u8> {
+    [&[DEPTH][..], &fingerprint.to_bytes()].concat()
 }
 
 pub(super) fn dead_key(number: u64) -> Vec<u8> {

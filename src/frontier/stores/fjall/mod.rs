@@ -23,12 +23,16 @@ use serde::Serialize;
 use url::Url;
 
 use self::{
-    keys::{DEAD, HISTORY, INCLUDED, ROBOTS, WAITING, domain_of, meta_key, queue_key, split_queue_key, u32_of, u64_of},
+    keys::{
+        DEAD, DEPTH, HISTORY, INCLUDED, ROBOTS, WAITING, domain_of, meta_key, queue_key, split_queue_key, u32_of,
+        u64_of,
+    },
     lock::lock,
     order::in_order,
 };
 use super::super::{
     durable::{Opened, Opening, RobotsFile},
+    known_depth::KnownDepth,
     windowed::{
         self,
         entry::{Entry, Place},
@@ -229,6 +233,10 @@ impl Store for FjallStore {
                 Change::Include(_) => stored.insert(&self.meta, key, []),
                 Change::Bury { dead, .. } => stored.insert(&self.meta, key, to_json(&dead)?),
                 Change::Unbury { .. } | Change::Forget { .. } => stored.remove(&self.meta, key),
+                Change::Depth(_, known) => match known.and_then(|known| known.to_bytes()) {
+                    Some(known) => stored.insert(&self.meta, key, known),
+                    None => stored.remove(&self.meta, key),
+                },
                 Change::Robots { file, .. } => stored.insert(&self.meta, key, file.to_bytes()),
             }
         }
@@ -276,6 +284,15 @@ impl Store for FjallStore {
             RobotsFile::from_bytes(&value).ok_or_else(|| self.damaged(&"a robots file is cut short"))
         };
         value.map(read).transpose()
+    }
+
+    fn depths(&self) -> Result<Vec<(Fingerprint, KnownDepth)>> {
+        let known = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            let fingerprint = key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(Fingerprint::from_bytes);
+            fingerprint.zip(KnownDepth::from_bytes(&value)).ok_or_else(|| self.damaged(&"a depth is cut short"))
+        };
+        self.meta.prefix([DEPTH]).map(known).collect()
     }
 
     fn each_seen(&self, from: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()> {

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 /// Lets the first warning of a kind through, and then one in a while with the number suppressed in between: 10,000
 /// unreachable domains would otherwise log 10,000 lines.
 #[derive(Debug, Default)]
-pub struct Warnings {
+pub(crate) struct Warnings {
     kinds: HashMap<String, Kind>,
 }
 
