@@ -38,6 +38,17 @@ pub enum Event<'a> {
         /// Whether it waited in the queue before; else it was dropped as it came.
         was_queued: bool,
     },
+    /// Links of a page will not be fetched, because a bound cut them off before they were told apart.
+    LinksDropped {
+        /// The domain of the page.
+        domain: &'a Domain,
+        /// The page.
+        page: &'a Request,
+        /// Which bound.
+        reason: DropReason,
+        /// How many different references.
+        links: u64,
+    },
     /// A request was given to a fetcher, with a permit.
     Granted {
         /// Whom it asks.
@@ -118,6 +129,8 @@ pub struct RequestEnded<'a> {
     pub receipt: &'a Receipt,
     /// How many items of it the pipelines acknowledged.
     pub items: u64,
+    /// Whether it is a redirect to a URL that was fetched, queued or dropped before.
+    pub is_redirect_to_seen: bool,
     /// What becomes of the request.
     pub fate: Fate,
     /// When the engine heard of it.

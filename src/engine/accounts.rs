@@ -8,14 +8,14 @@ use std::{
 
 use hashbrown::HashMap;
 
-use super::{log_line::LogLine, warnings::Warnings};
+use super::{frequent::Frequent, log_line::LogLine, warnings::Warnings};
 use crate::{
     cooling::Why,
     count::Count,
     domain::Domain,
     event::{Event, Fate, RequestEnded, RobotsEnd, Subscriber},
     frontier::durable,
-    outcome::Outcome,
+    outcome::{Outcome, RedirectBy},
     request::{Kind, Request},
     stats::{DomainStats, FirstFailure, Ledger, Progress, Stats},
     throttle::Evidence,
@@ -29,6 +29,8 @@ pub struct Accounts {
     stats: Stats,
     counts: HashMap<Count, i64>,
     first_failures: HashMap<Count, FirstFailure>,
+    /// Where redirects led that were of no use.
+    redirects_to_seen: Frequent,
     /// What earlier processes counted.
     counts_before: BTreeMap<String, u64>,
     /// Time spent crawling by earlier processes.
@@ -55,6 +57,9 @@ pub struct Standing {
 
 /// The most lines that wait for the crawl log before no more permits are granted.
 const MAX_LOG_LINES: usize = 50_000;
+
+/// The most targets of redirects that are told by name: it is one or two that a whole site leads to.
+const MAX_TARGETS_SHOWN: usize = 10;
 
 /// The word of the outcome that counts as a page.
 const OK: Count = Count::Outcome("ok");
@@ -105,6 +110,11 @@ impl Accounts {
                 ledger.discovered += u64::from(!was_queued);
                 ledger.dropped += 1;
                 self.add(Count::Dropped(reason), 1);
+            }
+            Event::LinksDropped { reason, links, .. } => {
+                ledger.discovered += links;
+                ledger.dropped += links;
+                self.add(Count::Dropped(reason), i64::try_from(links).unwrap_or(i64::MAX));
             }
             Event::RequestEnded(ended) => match ended.request.kind() {
                 Kind::RobotsTxt => self.enter_robots_txt(&ended),
@@ -157,7 +167,16 @@ impl Accounts {
                     of_domain.pages += 1;
                 }
             }
-            (Fate::Final, Outcome::Redirect { .. }) => self.stats.ledger.done += 1,
+            (Fate::Final, Outcome::Redirect { to, by, .. }) => {
+                self.stats.ledger.done += 1;
+                if *by == RedirectBy::Refresh {
+                    self.add(Count::RedirectByRefresh, 1);
+                }
+                if ended.is_redirect_to_seen {
+                    self.add(Count::RedirectAlreadySeen, 1);
+                    self.redirects_to_seen.count(to.as_str());
+                }
+            }
             (Fate::Final, Outcome::Status(status)) => {
                 self.fail(Count::FailedStatus(*status), ended.request, &ended.outcome.detail());
             }
@@ -253,6 +272,7 @@ impl Accounts {
         let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
         stats.first_failures =
             self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect();
+        stats.redirects_to_seen = self.redirects_to_seen.top(MAX_TARGETS_SHOWN).collect();
         for (domain, evidence) in live {
             if let Some(of_domain) = stats.domain(&domain) {
                 of_domain.merge(&evidence);

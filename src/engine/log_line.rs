@@ -15,6 +15,7 @@ use crate::{
     event::{Event, Fate, RequestEnded},
     fetcher::receipt::Receipt,
     outcome::Outcome,
+    report::Counted,
     request::{Kind, Request},
 };
 
@@ -72,6 +73,13 @@ impl LogLine {
                 detail: reason.detail().to_owned(),
                 ..Self::unsent(clock::wall(), domain, request)
             }),
+            // The URLs themselves are not known. The line is not the page's last.
+            Event::LinksDropped { domain, page, reason, links } => Some(Self {
+                outcome: reason.key().into(),
+                detail: format!("{}, {} of this page", reason.detail(), Counted(links, "link")),
+                is_final: false,
+                ..Self::unsent(clock::wall(), domain, page)
+            }),
             Event::Failed { domain, request, reason, detail } => Some(Self {
                 outcome: reason.into(),
                 detail: detail.to_owned(),
@@ -82,9 +90,10 @@ impl LogLine {
     }
 
     fn page(ended: &RequestEnded<'_>) -> Self {
+        let detail = ended.outcome.detail();
         Self {
             outcome: ended.outcome.key().into(),
-            detail: ended.outcome.detail(),
+            detail: if ended.is_redirect_to_seen { detail + ", already seen" } else { detail },
             is_final: !matches!(ended.fate, Fate::Again { .. }),
             ..Self::sent(ended)
         }

@@ -25,6 +25,7 @@ mod ruled;
 mod draining;
 mod durability;
 mod past;
+mod frequent;
 mod accounts;
 pub mod log_line;
 

@@ -90,6 +90,8 @@ pub struct FetchResult {
     pub wire: Option<WireBytes>,
     /// What follows for the domain if it refused us or could not be reached. It holds already; it is told for the books.
     pub heeded: Option<Heeded>,
+    /// Whether the response changed the cookies that are sent, so that the same request may be answered otherwise.
+    pub cookies_changed: bool,
 }
 
 /// Why there is no response.
@@ -120,7 +122,8 @@ impl FetchResult {
     /// Returns a response that was not asked for over the network, or why there is none.
     pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
         let status = response.as_ref().ok().map(|response| response.status);
-        Self { response, receipt: Receipt { status, ..Receipt::default() }, wire: None, heeded: None }
+        let receipt = Receipt { status, ..Receipt::default() };
+        Self { response, receipt, wire: None, heeded: None, cookies_changed: false }
     }
 }
 

@@ -159,6 +159,14 @@ impl Admission {
         }
     }
 
+    /// Tells whether a candidate was queued or dropped before, so that it would come to nothing.
+    pub fn has_answered(&self, frontier: &dyn Frontier, candidate: &Candidate, now: Instant) -> bool {
+        let Candidate { request, fingerprint } = candidate;
+        let was_seen = !request.dont_filter && frontier.has_seen(fingerprint, now);
+        // One that was too deep may be nearer now.
+        was_seen || self.dropped.get(fingerprint).is_some_and(|reason| *reason != DropReason::Depth)
+    }
+
     /// Notes what a page led to before that is admitted: with it, the depths of pages stay right in any order of answers.
     pub fn settled(&mut self, page: &Request, found: &mut [Candidate]) {
         if self.depths.is_active() {

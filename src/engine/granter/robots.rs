@@ -37,6 +37,7 @@ impl Granter {
             outcome: &outcome,
             receipt: &receipt,
             items: 0,
+            is_redirect_to_seen: false,
             fate,
             time,
         }));

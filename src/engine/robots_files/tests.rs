@@ -1,7 +1,7 @@
 //! Robots files whose time the test makes: who waits for a robots file, who asks for it, and what comes of a failure.
 
 use super::*;
-use crate::stats::Stats;
+use crate::{outcome::RedirectBy, stats::Stats};
 
 /// Robots files, what was counted of them, and the time.
 struct Desk {
@@ -57,7 +57,7 @@ impl Desk {
     }
 
     fn redirect(&mut self, from: &str, to: &str) -> Vec<FollowUp> {
-        self.answer(from, Outcome::Redirect { status: 302, to: url(to) })
+        self.answer(from, Outcome::Redirect { status: 302, to: url(to), by: RedirectBy::Location })
     }
 
     fn lost(&mut self, from: &str) -> Vec<FollowUp> {

@@ -20,8 +20,9 @@ use super::{
 /// thousands; [`Skipped::over_limit`] counts the rest.
 pub const MAX_LINKS: usize = 10_000;
 
-/// The longest URL that is taken from a page, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it bounds what one
-/// page can cost, since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts what is longer.
+/// The longest URL that is taken from a page by default, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it
+/// bounds what one page can cost, since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts what is
+/// longer. A crawl whose scope takes longer URLs reads them, too.
 pub const MAX_URL_LENGTH: usize = 2_048;
 
 /// The longest title that is kept, in characters. Search engines show the first 60 or so.
@@ -41,7 +42,7 @@ pub struct Scan {
     /// The first `<link rel=canonical>`.
     pub canonical: Option<Url>,
     /// Where the first `<meta http-equiv=refresh>` that names a page sends its readers. One within `noscript` is passed
-    /// over, as in Scrapy: it leads to a notice for browsers without scripts, and away from the page.
+    /// over, as in Scrapy: it leads to a notice for browsers without scripts, and away from the page. It is a link.
     pub refresh: Option<Refresh>,
     /// How many references are not in `links`, by reason.
     pub skipped: Skipped,
@@ -76,9 +77,12 @@ pub enum LinkElement {
     Prev,
     /// `<link rel=alternate href>`: translations, feeds.
     Alternate,
+    /// Where the page sends its readers: the `Refresh` header, or `<meta http-equiv=refresh>`.
+    Refresh,
 }
 
-/// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`.
+/// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`, and where the page sends its
+/// readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSet(u8);
 
@@ -100,7 +104,7 @@ impl LinkSet {
 
 impl Default for LinkSet {
     fn default() -> Self {
-        Self::NONE.with(LinkElement::A).with(LinkElement::Area)
+        Self::NONE.with(LinkElement::A).with(LinkElement::Area).with(LinkElement::Refresh)
     }
 }
 
@@ -132,7 +136,7 @@ pub struct Skipped {
     pub other_scheme: usize,
     /// No URL at all, such as `http://[`.
     pub unreadable: usize,
-    /// Longer than [`MAX_URL_LENGTH`].
+    /// Longer than [`MAX_URL_LENGTH`], or than [`Scanner::max_url_length`] allows.
     pub too_long: usize,
     /// After the first [`MAX_LINKS`], or those that [`Scanner::max_links`] allows.
     pub over_limit: usize,
@@ -166,13 +170,21 @@ pub struct Scanner {
     elements: LinkSet,
     robot: Option<String>,
     max_links: usize,
+    max_url_length: usize,
     charset: &'static Encoding,
     syntax: Syntax,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
-        Self { elements: LinkSet::default(), robot: None, max_links: MAX_LINKS, charset: UTF_8, syntax: Syntax::Html }
+        Self {
+            elements: LinkSet::default(),
+            robot: None,
+            max_links: MAX_LINKS,
+            max_url_length: MAX_URL_LENGTH,
+            charset: UTF_8,
+            syntax: Syntax::Html,
+        }
     }
 }
 
@@ -198,6 +210,13 @@ impl Scanner {
         self
     }
 
+    /// Takes URLs of at most so many bytes; [`Skipped::too_long`] counts the others.
+    #[must_use]
+    pub fn max_url_length(mut self, bytes: usize) -> Self {
+        self.max_url_length = bytes;
+        self
+    }
+
     /// Encodes the queries of links in this charset, which the page was decoded from. By default UTF-8.
     #[must_use]
     pub fn charset(mut self, name: &str) -> Self {
@@ -212,10 +231,15 @@ impl Scanner {
         self
     }
 
+    /// Tells whether the target of a refresh is a link, too.
+    pub(crate) fn reads_refresh(&self) -> bool {
+        self.elements.contains(LinkElement::Refresh)
+    }
+
     /// Reads the page `page` that came from `url`.
     ///
     /// Never fails: of broken markup it reads what a browser would. Takes time linear in the page's length; what it
-    /// returns is bounded by [`Scanner::max_links`], [`MAX_URL_LENGTH`] and [`MAX_TITLE_LENGTH`]. Links in comments and
+    /// returns is bounded by [`Scanner::max_links`], [`Scanner::max_url_length`] and [`MAX_TITLE_LENGTH`]. Links in comments and
     /// scripts do not count; those in `noscript` and `template` do.
     pub fn scan(&self, page: &str, url: &Url) -> Scan {
         let mut reader = Reader::new(self);
