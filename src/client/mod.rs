@@ -375,7 +375,10 @@ impl ClientBuilder {
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
         let body = self.transport.body;
         let secret_headers = self.transport.secret_headers.clone();
-        let transport = SharedTransport::new(self.transport, look_ups.handle())?;
+        let look_up_on = look_ups.handle().clone();
+        // Guarded before anything can fail: see there.
+        let look_ups = LookUps(Some(look_ups));
+        let transport = SharedTransport::new(self.transport, &look_up_on)?;
         let rules = Rules {
             retry: self.retry,
             follow_redirects: self.follow_redirects,
@@ -391,7 +394,7 @@ impl ClientBuilder {
             body,
             accept: self.accept,
             numbers: AtomicU64::new(0),
-            _look_ups: LookUps(Some(look_ups)),
+            _look_ups: look_ups,
         };
         Ok(ThrottledClient { shared: Arc::new(shared) })
     }
