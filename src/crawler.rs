@@ -16,8 +16,8 @@ use crate::{
     error::{Error, Result},
     extract::links::MAX_LINKS,
     fetcher::{
-        fetch::{FetchStack, Layer},
         offload::{Offload, OffloadThreads},
+        stack::{FetchStack, Layer},
     },
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,

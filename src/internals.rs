@@ -17,7 +17,10 @@ use crate::{
     throttle::{Refusal, Throttle},
 };
 pub use crate::{
-    fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
+    fetcher::{
+        fetch::{Fetch, FetchContext, FetchResult, NoPermits},
+        stack::FetchStack,
+    },
     transport::{
         SharedTransport,
         body::{BodyDecoder, codings},

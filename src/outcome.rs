@@ -259,9 +259,7 @@ impl DropReason {
         match self {
             Self::Scheme | Self::Host | Self::Path | Self::Rule | Self::Depth | Self::Length => "scope",
             Self::TrapRepetition | Self::TrapQueries => "trap",
-            Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull | Self::LinksPerPage => {
-                "budget"
-            }
+            Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull | Self::LinksPerPage => "budget",
             Self::Robots => "robots",
             Self::Stopped => "stopped",
         }

@@ -185,7 +185,8 @@ fn poll_keeps_the_headers_that_it_is_told_to_at_their_origin() {
 
 #[test]
 fn links_and_refreshes_are_bounded_by_option_or_by_file() {
-    const PAGE: &str = "<meta http-equiv=refresh content='0; url=/next'><a href=/a>a</a><a href=/b>b</a><a href=/c>c</a>";
+    const PAGE: &str =
+        "<meta http-equiv=refresh content='0; url=/next'><a href=/a>a</a><a href=/b>b</a><a href=/c>c</a>";
     let site = Server::http(|head| match head.split(' ').nth(1) {
         Some("/") => page(PAGE).replace("text/plain", "text/html"),
         _ => page(""),

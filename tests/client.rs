@@ -415,7 +415,8 @@ async fn headers_that_the_caller_calls_secret_stay_with_their_origin() {
 /// What an API says is data, whatever it says.
 #[tokio::test]
 async fn a_client_follows_no_refresh() {
-    let api = Recorder::start(|_| Answer::ok("<meta http-equiv=refresh content='0;/b'>").header("refresh", "0; url=/b"));
+    let api =
+        Recorder::start(|_| Answer::ok("<meta http-equiv=refresh content='0;/b'>").header("refresh", "0; url=/b"));
     let response = unlimited().get(api.url("/a")).send().await.unwrap();
     assert_eq!((response.url().path(), api.count()), ("/a", 1));
 }

@@ -182,7 +182,10 @@ fn where_a_page_sends_its_readers_is_a_link() {
     assert_eq!(links(meta), ["https://e.org/docs/a", "https://e.org/docs/next"]);
     assert_eq!(links("<a href=a>x</a><meta http-equiv=refresh content='30; url=a'>"), ["https://e.org/docs/a"]);
     assert_eq!(links("<meta http-equiv=refresh content='30; url=page.html?x=1#top'>"), [""; 0], "it reloads itself");
-    assert_eq!(links("<noscript><meta http-equiv=refresh content='0;url=no-js'></noscript>"), ["https://e.org/docs/no-js"]);
+    assert_eq!(
+        links("<noscript><meta http-equiv=refresh content='0;url=no-js'></noscript>"),
+        ["https://e.org/docs/no-js"]
+    );
     let page = answer(&[("content-type", "text/plain"), ("refresh", "30; url=next")], b"plain");
     assert_eq!(links_of(&page), ["https://e.org/docs/next"]);
     let long = format!("<meta http-equiv=refresh content='0; url=/{}'>", "x".repeat(3_000));

@@ -257,7 +257,11 @@ fn links_beyond_the_bounds_of_a_page_are_dropped_with_a_reason() {
     });
     let (report, log) = run_logged(crawl(&site).max_links_per_page(5).seed("http://one.test/"));
     let dropped = |key: &str| report.stats.get(&format!("drop/{key}"));
-    assert_eq!((dropped("budget/links_per_page"), dropped("scope/url_length")), (3 + 4, 2), "each once a page: {report}");
+    assert_eq!(
+        (dropped("budget/links_per_page"), dropped("scope/url_length")),
+        (3 + 4, 2),
+        "each once a page: {report}"
+    );
     let ledger = report.stats.ledger;
     assert_eq!((ledger.discovered, ledger.done, ledger.dropped), (1 + 5 + 5 + 9, 11, 9), "{report}");
     assert!(report.to_string().contains("budget/links_per_page"), "{report}");

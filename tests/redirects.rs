@@ -189,7 +189,9 @@ fn many_ways_to_one_page_are_one_page() {
 #[test]
 fn redirects_to_what_was_seen_are_counted_and_their_target_is_named() {
     let site = Recorder::start(|asked| match asked.path.as_str() {
-        "/" => Answer::page((0..9).map(|n| format!("/page/{n}")).chain(["/login".into(), "/out".into(), "/outer".into()])),
+        "/" => {
+            Answer::page((0..9).map(|n| format!("/page/{n}")).chain(["/login".into(), "/out".into(), "/outer".into()]))
+        }
         "/login" => Answer::ok(""),
         "/out" | "/outer" => Answer::redirect("http://out.test/"),
         _ => Answer::redirect("/login"),
@@ -208,8 +210,10 @@ fn redirects_to_what_was_seen_are_counted_and_their_target_is_named() {
 
 /// A page that sends its readers on.
 fn refresh(value: &str) -> Answer {
-    Answer::ok(format!("<meta http-equiv=Refresh content=\"{value}\"><title>one moment</title><a href=/aside>aside</a>"))
-        .header("content-type", "text/html")
+    Answer::ok(format!(
+        "<meta http-equiv=Refresh content=\"{value}\"><title>one moment</title><a href=/aside>aside</a>"
+    ))
+    .header("content-type", "text/html")
 }
 
 /// HTML standard, §4.2.5.3 and §7.4.6.1; the spider sees the target in place of the page, as in Scrapy.

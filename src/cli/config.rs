@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
@@ -89,7 +89,7 @@ impl Config {
     /// # Errors
     /// It cannot be read, or says something that is no setting: the line and what to write are named.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| unreadable("--config", path, &error))?;
+        let text = fs::read_to_string(path).map_err(|error| Failure::unreadable("--config", path, &error))?;
         toml::from_str(&text).map_err(|error| {
             let place = error.span().and_then(|span| text.get(..span.start)).map(|before| {
                 let number = before.matches('\n').count();
@@ -258,7 +258,7 @@ impl Network {
             Tls::new(&transport.tls).map_err(|error| match error {
                 Error::File { path, source } => {
                     let option = if ca_files.contains(&path) { "--ca" } else { "client_certificates:" };
-                    unreadable(option, &path, &source)
+                    Failure::unreadable(option, &path, &source)
                 }
                 other => other.into(),
             })?;
@@ -350,11 +350,6 @@ fn refuse_shared(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Says that a file that an option names cannot be read.
-pub fn unreadable(option: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format!("{option} {} cannot be read: {error}", path.display()))
 }
 
 fn put<T>(setting: &mut T, given: Option<T>) {

@@ -172,6 +172,11 @@ impl Failure {
         })
     }
 
+    /// A file that an option names cannot be read.
+    pub fn unreadable(option: &str, path: &Path, error: &io::Error) -> Self {
+        Self::usage(format!("{option} {} cannot be read: {error}", path.display()))
+    }
+
     /// What the library says of a file, with the option that named it.
     pub fn naming(error: Error, outputs: &[(&str, Option<PathBuf>)]) -> Self {
         if let Error::File { path, source } = &error {

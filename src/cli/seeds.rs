@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use actix_crawler::{report::Counted, request::parse_url};
 use url::Url;
 
-use super::{config::unreadable, exit::Failure, terminal};
+use super::{exit::Failure, terminal};
 
 /// The most wrong lines that are shown one by one where they are skipped.
 const MAX_SHOWN: usize = 10;
@@ -16,7 +16,7 @@ const MAX_SHOWN: usize = 10;
 /// The file cannot be read, or a line is no URL and `skip_bad` does not allow it: the line is named.
 pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     let text = if path.as_os_str() == "-" { io::read_to_string(io::stdin()) } else { fs::read_to_string(path) };
-    let text = text.map_err(|error| unreadable("--seeds", path, &error))?;
+    let text = text.map_err(|error| Failure::unreadable("--seeds", path, &error))?;
     let (mut urls, mut bad) = (Vec::new(), 0);
     for (line, seed) in lines(&text) {
         match parse_url(seed) {

@@ -46,7 +46,7 @@ use crate::{
     conducts::Conducts,
     domain::{Domain, DomainKey},
     error::{Error, Result},
-    fetcher::fetch::FetchStack,
+    fetcher::stack::FetchStack,
     identity::CanonicalUrl,
     permit::Permit,
     politeness::{Override, Politeness},

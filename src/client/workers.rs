@@ -21,7 +21,7 @@ use super::{
     job::{Job, JobQueue},
 };
 use crate::{
-    fetcher::fetch::{Fetch, FetchStack},
+    fetcher::{fetch::Fetch, stack::FetchStack},
     permit::Permit,
 };
 

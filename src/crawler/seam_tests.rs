@@ -23,7 +23,10 @@ use crate::{
     conducts::{Conducts, Tenant},
     domain::{Domain, DomainKey},
     error::Result,
-    fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, Layer, NoResponse, Permits},
+    fetcher::{
+        fetch::{Fetch, FetchContext, FetchResult, NoResponse, Permits},
+        stack::{FetchStack, Layer},
+    },
     limits::Limits,
     outcome::FetchError,
     permit::{Permit, Released, Tenancy},

@@ -23,11 +23,11 @@ use crate::{
     extract::{Scanner, links::MAX_URL_LENGTH},
     fetcher::{
         Fetched, Fetcher, VisitContext,
-        fetch::FetchStack,
         offload::{Offload, OffloadThreads},
         permits::DomainPermits,
         pool::{Hire, Pool},
         redirect::RedirectRules,
+        stack::FetchStack,
     },
     frontier::{
         Frontier,

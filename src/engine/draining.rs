@@ -8,7 +8,6 @@ use std::{
 
 use hashbrown::{HashMap, hash_map::Entry};
 
-use super::turn::Turn;
 use crate::{domain::Domain, frontier::Left, outcome::DropReason};
 
 /// The domains whose queues are being emptied.
@@ -67,37 +66,33 @@ impl Draining {
     pub fn next_step(&self, now: Instant) -> Option<Instant> {
         (!self.turns.is_empty()).then(|| self.next.map_or(now, |next| next.max(now)))
     }
-}
 
-impl Turn<'_> {
-    /// Takes a step of draining, if one is due. Each request's end is in the ledger as soon as it waits no more.
-    pub fn drain(&mut self) {
-        if self.draining.next_step(self.now) != Some(self.now) {
-            return;
+    /// Begins a step, if one is due.
+    pub fn begin_step(&mut self, now: Instant) -> bool {
+        let is_due = self.next_step(now) == Some(now);
+        if is_due {
+            self.next = Some(now + BETWEEN_STEPS);
         }
-        self.draining.next = Some(self.now + BETWEEN_STEPS);
-        let mut room = MAX_STEP;
-        while room > 0
-            && let Some(domain) = self.draining.turns.pop_front()
-        {
-            let Some(end) = self.draining.ends.get(&domain).cloned() else { continue };
-            let drained = self.frontier.drain(&domain, room);
-            // A domain for which nothing was there costs its part too.
-            room = room.saturating_sub(drained.requests.len().max(1));
-            for request in drained.requests {
-                match &end {
-                    End::Failed(outcome, detail) => self.fail(&domain, &request, outcome, detail),
-                    End::Dropped(reason) => self.drop_request(&domain, &request, *reason),
-                }
-            }
-            match drained.left {
-                Left::Here => self.draining.turns.push_back(domain),
-                Left::Coming => {}
-                Left::Nothing => {
-                    self.draining.ends.remove(&domain);
-                    self.domains.schedule(&domain, self.now);
-                }
+        is_due
+    }
+
+    /// Takes out the domain whose turn it is, with how what waits for it ends.
+    pub fn pop(&mut self) -> Option<(Domain, End)> {
+        loop {
+            let domain = self.turns.pop_front()?;
+            if let Some(end) = self.ends.get(&domain) {
+                return Some((domain, end.clone()));
             }
         }
+    }
+
+    /// Takes note of what is left of a domain's queue. Answers whether it is empty.
+    pub fn drained(&mut self, domain: &Domain, left: Left) -> bool {
+        match left {
+            Left::Here => self.turns.push_back(domain.clone()),
+            Left::Coming => {}
+            Left::Nothing => drop(self.ends.remove(domain)),
+        }
+        left == Left::Nothing
     }
 }

@@ -43,7 +43,8 @@ impl Frequent {
 
     /// Returns the most frequent texts, with how often each came at least.
     pub fn top(&self, most: usize) -> impl Iterator<Item = RedirectTarget> {
-        let mut counted: Vec<_> = self.0.iter().map(|counter| (counter.times - counter.taken_over, &counter.text)).collect();
+        let mut counted: Vec<_> =
+            self.0.iter().map(|counter| (counter.times - counter.taken_over, &counter.text)).collect();
         counted.sort_by_key(|(times, text)| (Reverse(*times), *text));
         counted.into_iter().take(most).map(|(times, url)| RedirectTarget { url: url.clone(), times })
     }

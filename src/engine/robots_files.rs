@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hashbrown::{HashMap, hash_map::Entry};
 use url::Url;
 
-use super::accounts::Accounts;
+use super::{accounts::Accounts, warnings::Warnings};
 use crate::{
     domain::Domain,
     event::{Event, RobotsEnd},
@@ -35,6 +35,7 @@ pub struct RobotsFiles {
     looked_for: HashMap<Ticket, Url>,
     /// Numbers the leases of robots files.
     next_lease: u64,
+    warnings: Warnings,
 }
 
 struct Pending {
@@ -104,7 +105,7 @@ impl RobotsFiles {
     /// As [`RobotsFiles::new`], with a cache of another size.
     pub(super) fn with_cache(cache: RobotsCache<Arc<str>>) -> Self {
         let (pending, awaited, parked, looked_for) = Default::default();
-        Self { cache, pending, awaited, parked, looked_for, next_lease: 0 }
+        Self { cache, pending, awaited, parked, looked_for, next_lease: 0, warnings: Warnings::default() }
     }
 
     /// Tells what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the page is to be
@@ -266,7 +267,7 @@ impl RobotsFiles {
             }
             Said::NotHad(why) => {
                 let robots = self.cache.failed(origin.clone(), why, now);
-                warn_of_wait(&origin, &robots, now);
+                self.warn_of_wait(&origin, &robots, now);
                 robots
             }
         };
@@ -281,6 +282,21 @@ impl RobotsFiles {
         let url = pending.path.into_iter().next()?;
         Some(FollowUp::Ruled { url, robots, text, parked: pending.parked })
     }
+
+    /// Says that pages wait for a file that is not to be had: once a reason, and then how many more.
+    fn warn_of_wait(&mut self, origin: &str, robots: &Robots, now: Instant) {
+        if let Robots::DenyAll { until, failures: 1, why } = robots
+            && why.patience > 1
+            && let Some(unsaid) = self.warnings.note(why.outcome, now)
+        {
+            let wait = until.saturating_duration_since(now).as_secs_f64();
+            let (detail, more) =
+                (&why.detail, if unsaid > 0 { format!(" (and {unsaid} more like it)") } else { String::new() });
+            tracing::warn!(
+                "waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s{more}"
+            );
+        }
+    }
 }
 
 /// Tells what a robots file means for `url`, whatever its age.
@@ -293,17 +309,6 @@ pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
             Ruling::Unreachable(why.outcome, format!("robots.txt: {}", why.detail))
         }
         Robots::DenyAll { until, .. } => Ruling::NotBefore(*until),
-    }
-}
-
-/// Says once that pages wait for a file that is not to be had.
-fn warn_of_wait(origin: &str, robots: &Robots, now: Instant) {
-    if let Robots::DenyAll { until, failures: 1, why } = robots
-        && why.patience > 1
-    {
-        let wait = until.saturating_duration_since(now).as_secs_f64();
-        let detail = &why.detail;
-        tracing::warn!("waiting for robots.txt of {origin}: could not be had ({detail}), asked again in {wait:.0} s");
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use super::{
     accounts::Accounts,
     domains::Domains,
-    draining::{Draining, End},
+    draining::{Draining, End, MAX_STEP},
 };
 use crate::{
     conduct::{Asked, Heeded},
@@ -131,6 +131,30 @@ impl Turn<'_> {
         let tenancy = &self.domains.live(domain, self.now).tenancy;
         if tenancy.asked(self.now).is_none_or(|known| known.spacing < spacing) {
             tenancy.ask_for(Asked { spacing, until: self.now + LIFETIME }, self.now);
+        }
+    }
+
+    /// Takes a step of draining, if one is due. Each request's end is in the ledger as soon as it waits no more.
+    pub fn drain(&mut self) {
+        if !self.draining.begin_step(self.now) {
+            return;
+        }
+        let mut room = MAX_STEP;
+        while room > 0
+            && let Some((domain, end)) = self.draining.pop()
+        {
+            let drained = self.frontier.drain(&domain, room);
+            // A domain for which nothing was there costs its part too.
+            room = room.saturating_sub(drained.requests.len().max(1));
+            for request in drained.requests {
+                match &end {
+                    End::Failed(outcome, detail) => self.fail(&domain, &request, outcome, detail),
+                    End::Dropped(reason) => self.drop_request(&domain, &request, *reason),
+                }
+            }
+            if self.draining.drained(&domain, drained.left) {
+                self.domains.schedule(&domain, self.now);
+            }
         }
     }
 }

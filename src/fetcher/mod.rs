@@ -7,6 +7,7 @@ pub(crate) mod fetch;
 pub(crate) mod layers;
 pub(crate) mod http;
 pub(crate) mod permits;
+pub(crate) mod stack;
 pub(crate) mod receipt;
 pub(crate) mod redirect;
 pub mod offload;

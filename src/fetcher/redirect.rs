@@ -281,9 +281,14 @@ mod tests {
     #[test]
     fn a_post_becomes_a_get_only_where_the_status_says_so() {
         let post = Request::post(Url::parse("https://e.org/form").unwrap(), "a=b").header("content-type", "x");
-        for (status, method) in
-            [(301, Method::GET), (302, Method::GET), (303, Method::GET), (307, Method::POST), (308, Method::POST), (200, Method::GET)]
-        {
+        for (status, method) in [
+            (301, Method::GET),
+            (302, Method::GET),
+            (303, Method::GET),
+            (307, Method::POST),
+            (308, Method::POST),
+            (200, Method::GET),
+        ] {
             let next = go(&post, status, "/next").unwrap();
             assert_eq!(next.method, method, "{status}");
             assert_eq!(next.body.is_empty(), method == Method::GET);

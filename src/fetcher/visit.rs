@@ -50,7 +50,8 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     let request = lease.request();
     let extent = readers::extent(request.kind(), context.body_limits);
     let how = FetchContext { extent, may_repeat: is_idempotent(&request.method), permits: &context.permits };
-    let FetchResult { response, receipt, heeded, cookies_changed, .. } = context.fetch.fetch(permit, request, how).await;
+    let FetchResult { response, receipt, heeded, cookies_changed, .. } =
+        context.fetch.fetch(permit, request, how).await;
     let reading = match response {
         Ok(response) => {
             read(Answer { response, elapsed: receipt.elapsed, cookies_changed }, heeded, request, context).await

@@ -292,8 +292,7 @@ impl Transport {
     /// that brings its own `Cookie` header gets no others.
     pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) -> bool {
         let cookies = self.shared.cookies.as_ref();
-        let have_changed =
-            cookies.is_some_and(|cookies| cookies.take_in(&request.url, proxy.map(Proxy::id), headers));
+        let have_changed = cookies.is_some_and(|cookies| cookies.take_in(&request.url, proxy.map(Proxy::id), headers));
         have_changed && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(COOKIE.as_str()))
     }
 

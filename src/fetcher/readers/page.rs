@@ -97,9 +97,7 @@ fn redirect_of(
     let Refresh { delay, url: to } = page.sends_on().filter(|refresh| refresh.delay <= MAX_REFRESH_DELAY)?;
     let hop = Hop { status, to: &to, cookies_changed: cookies_changed && delay.is_zero() };
     match redirect::follow(page.request(), hop, identity, &rules.secret_headers) {
-        Ok(next) => {
-            Some(Reading::redirect(Outcome::Redirect { status, to, by: RedirectBy::Refresh }, next, identity))
-        }
+        Ok(next) => Some(Reading::redirect(Outcome::Redirect { status, to, by: RedirectBy::Refresh }, next, identity)),
         Err(NotFollowed::LeadsBack { .. }) => None,
         Err(too_many @ NotFollowed::TooMany) => Some(Outcome::from(too_many).into()),
     }
