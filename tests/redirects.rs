@@ -229,7 +229,7 @@ fn a_page_that_sends_its_readers_on_within_five_seconds_is_a_redirect() {
         ("itself.test", "/") => refresh("0; url=/#top"),
         ("circle.test", "/") => refresh("0; url=/back"),
         ("circle.test", "/back") => refresh("0; url=/"),
-        ("missing.test", "/") => refresh("0; url=/next").as_status(404),
+        ("missing.test", "/") => Answer { status: 404, ..refresh("0; url=/next") },
         ("mail.test", "/") => refresh("0; url=mailto:me@mail.test"),
         _ => Answer::ok(""),
     });

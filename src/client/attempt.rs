@@ -98,6 +98,7 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
 }
 
 /// What an answer changed for the requests to come.
+#[derive(Clone, Copy)]
 struct Consequences {
     heeded: Option<Heeded>,
     cookies_changed: bool,

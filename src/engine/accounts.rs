@@ -59,7 +59,7 @@ pub struct Standing {
 const MAX_LOG_LINES: usize = 50_000;
 
 /// The most targets of redirects that are told by name: it is one or two that a whole site leads to.
-const MAX_TARGETS_SHOWN: usize = 10;
+const MAX_TARGETS_TOLD: usize = 10;
 
 /// The word of the outcome that counts as a page.
 const OK: Count = Count::Outcome("ok");
@@ -174,7 +174,7 @@ impl Accounts {
                 }
                 if ended.is_redirect_to_seen {
                     self.add(Count::RedirectAlreadySeen, 1);
-                    self.redirects_to_seen.count(to.as_str());
+                    self.redirects_to_seen.count(to);
                 }
             }
             (Fate::Final, Outcome::Status(status)) => {
@@ -272,7 +272,7 @@ impl Accounts {
         let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
         stats.first_failures =
             self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect();
-        stats.redirects_to_seen = self.redirects_to_seen.top(MAX_TARGETS_SHOWN).collect();
+        stats.redirects_to_seen = self.redirects_to_seen.top(MAX_TARGETS_TOLD);
         for (domain, evidence) in live {
             if let Some(of_domain) = stats.domain(&domain) {
                 of_domain.merge(&evidence);

@@ -86,10 +86,6 @@ impl Answer {
         Self { status, ..Self::ok("") }
     }
 
-    pub fn as_status(self, status: u16) -> Self {
-        Self { status, ..self }
-    }
-
     pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self

@@ -214,9 +214,11 @@ impl<'a> Reader<'a> {
     pub fn resolve(mut self, url: &Url) -> Scan {
         let Scanner { charset, max_url_length, .. } = *self.scanner;
         let (base, is_cut) = base_url(self.base.as_deref(), url, charset, max_url_length);
-        let http_url = |href: &str| match is_cut && begins_with_path_of_base(href) {
-            true => Err(NoLink::TooLong),
-            false => http_url(&base, href, charset, max_url_length),
+        let http_url = |href: &str| {
+            if is_cut && begins_with_path_of_base(href) {
+                return Err(NoLink::TooLong);
+            }
+            http_url(&base, href, charset, max_url_length)
         };
         let canonical = self.canonical.take().and_then(|href| http_url(&href).ok());
         let refresh = match self.refresh.take().map(|(delay, href)| (delay, http_url(&href))) {

@@ -31,9 +31,18 @@ pub fn extent(limits: BodyLimits) -> Extent {
 /// Parses a page and delivers its items.
 pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     match parse(answer, request.clone(), context).await {
-        Ok(page) => deliver(page, request, context).await,
-        Err(ended) => ended,
+        Ok(PageOrRedirect::Page(page)) => deliver(page, request, context).await,
+        Ok(PageOrRedirect::Redirect(reading)) => reading,
+        Err(outcome) => outcome.into(),
     }
+}
+
+/// What parsing made of an answer.
+enum PageOrRedirect<I> {
+    /// A page, which the spider has read.
+    Page(Page<I>),
+    /// A page that sends its readers on; the spider has not seen it.
+    Redirect(Reading),
 }
 
 /// A parsed page, ready to leave the parsing thread.
@@ -43,13 +52,12 @@ struct Page<I> {
     skipped: Skipped,
 }
 
-/// Decodes and parses on a thread of its own, where whatever the spider does harms no other page. The error is how it
-/// ended where it is no page for the spider.
+/// Decodes and parses on a thread of its own, where whatever the spider does harms no other page.
 async fn parse<S: Spider>(
     mut answer: Answer,
     request: Arc<Request>,
     context: &VisitContext<S>,
-) -> Result<Page<S::Item>, Reading> {
+) -> Result<PageOrRedirect<S::Item>, Outcome> {
     let (spider, limits, identity) = (context.spider.clone(), context.body_limits, context.identity.clone());
     let (seen_cache, scanner) = (context.seen_cache.clone(), context.scanner.clone());
     let (redirects, cookies_changed) = (context.redirects.clone(), answer.cookies_changed);
@@ -58,22 +66,22 @@ async fn parse<S: Spider>(
     let _reservation = answer.response.release_memory();
     let work = move || {
         if !spider.accepts(answer.response.status) {
-            return Err(Outcome::Status(answer.response.status).into());
+            return Err(Outcome::Status(answer.response.status));
         }
         let page = answer.decode(request, limits).map_err(Outcome::Fetch)?.with_scanner(scanner);
         if let Some(redirect) = redirect_of(&page, &redirects, cookies_changed, &*identity) {
-            return Err(redirect);
+            return Ok(PageOrRedirect::Redirect(redirect));
         }
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();
         let found = Candidate::found_on(page.request(), requests, &*identity, &seen_cache);
-        Ok(Page { items, found, skipped: page.skipped_of_asked() })
+        Ok(PageOrRedirect::Page(Page { items, found, skipped: page.skipped_of_asked() }))
     };
     match context.offload.run(work).await {
         Ok(parsed) => parsed,
-        Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message).into()),
+        Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message)),
         Err(NoResult::TimedOut(limit)) => {
-            Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))).into())
+            Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))))
         }
     }
 }
@@ -119,8 +127,8 @@ async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &Vi
             };
         }
     }
-    let content = Content::Page { found: page.found, items: count, skipped: page.skipped };
-    Reading { outcome: Outcome::Ok, content }
+    let Page { found, skipped, .. } = page;
+    Reading { outcome: Outcome::Ok, content: Content::Page { found, items: count, skipped } }
 }
 
 impl Answer {
