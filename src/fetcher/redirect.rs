@@ -231,7 +231,8 @@ mod tests {
         let set = hop(&login, 302, "/set", true).unwrap();
         let back = go(&set, 302, "/page").unwrap();
         assert!(back.dont_filter);
-        assert!(go(&back, 302, "/set").unwrap().dont_filter, "it was asked for with the old cookies");
+        assert!(go(&back, 302, "/login").unwrap().dont_filter, "it was asked for with the old cookies");
+        assert!(go(&back, 302, "/set").is_err(), "it was asked for with the new ones");
         assert!(go(&back, 302, "/page").is_err());
         let own = hop(&page.clone().dont_filter(), 302, "/page", true).unwrap();
         assert!(go(&own, 302, "/other").unwrap().dont_filter, "the caller's own wish goes along");
