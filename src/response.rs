@@ -16,7 +16,7 @@ use url::Url;
 use crate::{
     error::{Error, Result},
     extract::{
-        self, Document, Element, Link, LinkElement, Refresh, Scan, Scanner, Skipped, Syntax,
+        self, Document, Element, Refresh, Scan, Scanner, Skipped, Syntax,
         charset::{self, Clues},
         content_type::ContentType,
     },
@@ -347,11 +347,9 @@ impl Response {
                 None => extract::scan("", self.url()),
             };
             if let Some(Refresh { url, .. }) = self.refresh_header().or_else(|| scan.refresh.clone())
-                && self.scanner.reads_refresh()
                 && !self.is_at(&url)
-                && scan.links.iter().all(|link| link.url != url)
             {
-                scan.links.push(Link { url, nofollow: false, element: LinkElement::Refresh });
+                self.scanner.add_refresh(&mut scan, url);
             }
             scan
         })

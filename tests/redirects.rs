@@ -154,7 +154,8 @@ fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
         _ => Answer::ok(""),
     });
     let seed = Request::parse("http://a.test/").unwrap();
-    let seed = seed.header("Authorization", "Bearer x").header("Cookie", "k=v").header("X-Own", "y");
+    let seed =
+        seed.header("Authorization", "Bearer x").header("Cookie", "k=v").header("X-Tenant", "7").header("X-Own", "y");
     let states = Collect::new();
     let spider = |page: &Response| Ok(Parsed::of(page.state::<u32>()?));
     let crawler = Crawler::new(spider, CONTACT)
@@ -163,11 +164,11 @@ fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
         .allow_private()
         .ignore_robots();
     let crawler = crawler.within(Within::Any).rate(Rate::UNLIMITED).pipeline(states.clone());
-    run(crawler.request(seed.with_state(&7_u32).unwrap()));
+    run(crawler.secret_header("x-tenant").request(seed.with_state(&7_u32).unwrap()));
     let asked = site.asked();
-    let carried = |at: usize| ["authorization", "cookie", "x-own"].map(|name| asked[at].header(name));
-    assert_eq!(carried(0), [Some("Bearer x"), Some("k=v"), Some("y")]);
-    assert_eq!(carried(1), [None, None, Some("y")]);
+    let carried = |at: usize| ["authorization", "cookie", "x-tenant", "x-own"].map(|name| asked[at].header(name));
+    assert_eq!(carried(0), [Some("Bearer x"), Some("k=v"), Some("7"), Some("y")]);
+    assert_eq!(carried(1), [None, None, None, Some("y")]);
     assert_eq!(states.take(), [7]);
 }
 

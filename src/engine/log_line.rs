@@ -39,7 +39,8 @@ pub struct LogLine {
     pub status: Option<u16>,
     /// Which attempt it was; 0 for what was never sent.
     pub attempt: u32,
-    /// Whether the URL is done with; a request that is tried again later is not. Where a URL was dropped as too deep and
+    /// Whether the URL is done with; a request that is tried again later is not, and neither is a line that tells of links
+    /// which a page has beyond its bounds: it has the URL of the page. Where a URL was dropped as too deep and
     /// then found by a shorter way, its last line holds. A robots file is never done with: it is no URL of the ledger,
     /// and is asked for again when its answer has grown old.
     #[serde(rename = "final")]

@@ -231,9 +231,16 @@ impl Scanner {
         self
     }
 
-    /// Tells whether the target of a refresh is a link, too.
-    pub(crate) fn reads_refresh(&self) -> bool {
-        self.elements.contains(LinkElement::Refresh)
+    /// Adds where the page sends its readers, if that is read as a link and is none yet.
+    pub(crate) fn add_refresh(&self, scan: &mut Scan, url: Url) {
+        if !self.elements.contains(LinkElement::Refresh) || scan.links.iter().any(|link| link.url == url) {
+        } else if url.as_str().len() > self.max_url_length {
+            scan.skipped.too_long += 1;
+        } else if scan.links.len() >= self.max_links {
+            scan.skipped.over_limit += 1;
+        } else {
+            scan.links.push(Link { url, nofollow: false, element: LinkElement::Refresh });
+        }
     }
 
     /// Reads the page `page` that came from `url`.
