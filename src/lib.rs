@@ -74,6 +74,7 @@ pub mod limits;
 pub mod identity;
 pub mod request;
 pub mod response;
+pub mod form;
 pub mod spider;
 pub mod scope;
 pub mod boundary;

@@ -19,6 +19,8 @@ use crate::{
         self, Document, Element, Refresh, Scan, Scanner, Skipped, Syntax,
         charset::{self, Clues},
         content_type::ContentType,
+        markdown::Markdown,
+        metadata::Metadata,
     },
     outcome::FetchError,
     request::Request,
@@ -261,6 +263,17 @@ impl Response {
     /// Returns the document, to be selected from.
     pub fn document(&self) -> &Document {
         self.document.get_or_init(|| Document::parse_in(self.content(), self.syntax().unwrap_or_default()))
+    }
+
+    /// Returns what the page says of itself for machines: meta tags, OpenGraph, Twitter cards, JSON-LD, microdata, RDFa,
+    /// feeds, icons. Read anew at each call.
+    pub fn metadata(&self) -> Metadata {
+        Metadata::read(self.document(), &self.scan().base)
+    }
+
+    /// Returns the page as Markdown, with absolute links: `page.markdown().to_string()`.
+    pub fn markdown(&self) -> Markdown<'_> {
+        Markdown::of(self.document(), &self.scan().base)
     }
 
     /// Returns the page's title.

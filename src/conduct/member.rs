@@ -42,7 +42,7 @@ pub(super) struct Member {
     pub tenant: Option<TenantId>,
     pub terms: Terms,
     pub throttle: Throttle,
-    pub adaptive: Option<Adaptive>,
+    pub adaptive: Option<Box<Adaptive>>,
     pub evidence: Evidence,
     /// Its permits that have not ended.
     pub out: u32,
@@ -52,13 +52,13 @@ pub(super) struct Member {
 
 impl Member {
     pub fn new(tenant: TenantId, terms: Terms, throttle: Throttle, now: Instant) -> Self {
-        let adaptive = terms.adaptive.then(|| Adaptive::from(terms.limits.rate, now));
+        let adaptive = terms.adaptive.then(|| Box::new(Adaptive::from(terms.limits.rate, now)));
         Self { tenant: Some(tenant), terms, throttle, adaptive, evidence: Evidence::default(), out: 0, active: None }
     }
 
     /// Brings the throttle's limits in line with the terms, the rate that was found and what robots files ask for.
     pub fn apply(&mut self, asked: Option<Asked>) {
-        let rate = self.adaptive.as_ref().map_or(self.terms.limits.rate, Adaptive::rate);
+        let rate = self.adaptive.as_ref().map_or(self.terms.limits.rate, |adaptive| adaptive.rate());
         let spacing =
             asked.zip(self.terms.max_crawl_delay).map_or(Duration::ZERO, |(asked, cap)| asked.spacing.min(cap));
         let limits = Limits { rate, ..self.terms.limits }.slowed_to(spacing);

@@ -118,7 +118,7 @@ impl Conduct {
         let asked = self.asked;
         if let Some(member) = self.member(tenant) {
             if terms.adaptive != member.terms.adaptive || terms.limits.rate != member.terms.limits.rate {
-                member.adaptive = terms.adaptive.then(|| Adaptive::from(terms.limits.rate, now));
+                member.adaptive = terms.adaptive.then(|| Box::new(Adaptive::from(terms.limits.rate, now)));
             }
             member.terms = terms;
             member.apply(asked);

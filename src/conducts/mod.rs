@@ -5,16 +5,17 @@ mod permit_queue;
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
     sync::{
-        Arc, LazyLock, Weak,
+        Arc, LazyLock, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
 use dashmap::{DashMap, mapref::entry::Entry};
+use hashbrown::DefaultHashBuilder;
 use url::Url;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 pub(crate) use self::permit_queue::PermitQueue;
 use crate::{
@@ -57,26 +58,31 @@ pub struct Conducts {
 }
 
 struct Table {
-    places: DashMap<Key, Place>,
+    places: DashMap<Key, Place, DefaultHashBuilder>,
+    /// The functions that name domains, each with the number of its space. One that is gone is removed with the next
+    /// look; until then no other can have its address.
+    functions: Mutex<Vec<(u64, Weak<NameDomain>)>>,
+    /// Numbers the spaces of functions.
+    spaces: AtomicU64,
     /// Counts the tenancies, each of which has a name of its own.
     begun: AtomicU64,
     /// At how many tenancies the places are removed that hold nothing any more.
     sweep_at: AtomicU64,
 }
 
-/// A domain's name, and whose it is.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
-    domain: Domain,
-    space: Space,
+/// A domain's name in its space, as 128 bits of XXH3: the table moves a million of them without looking at a name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key(u128);
+
+/// Who gives the names: hosts have the space 0, each function its own.
+#[derive(Clone)]
+struct Space {
+    number: u64,
+    /// Kept, so that the space is the function's as long as somebody names domains by it.
+    _function: Option<Arc<NameDomain>>,
 }
 
-/// Who gives the names. The function is kept, so that no other can come to have its address.
-#[derive(Clone)]
-enum Space {
-    Hosts,
-    Function(Arc<dyn Fn(&Url) -> String + Send + Sync>),
-}
+type NameDomain = dyn Fn(&Url) -> String + Send + Sync;
 
 /// What is known of a domain: about 700 bytes while it is asked, and what [`Lessons`] take after that.
 enum Place {
@@ -107,8 +113,15 @@ const MAX_QUIET: usize = 1_000_000;
 impl Conducts {
     /// Begins without any: whoever is given these shares with nobody else.
     pub fn new() -> Self {
-        let (begun, sweep_at) = (AtomicU64::new(0), AtomicU64::new(SWEEP_AT_LEAST));
-        Self { table: Arc::new(Table { places: DashMap::new(), begun, sweep_at }) }
+        Self {
+            table: Arc::new(Table {
+                places: DashMap::default(),
+                functions: Mutex::default(),
+                spaces: AtomicU64::new(1),
+                begun: AtomicU64::new(0),
+                sweep_at: AtomicU64::new(SWEEP_AT_LEAST),
+            }),
+        }
     }
 
     /// Returns those of this process.
@@ -120,8 +133,8 @@ impl Conducts {
     /// Takes up a tenant, whose domains are named by `key`.
     pub(crate) fn tenant(&self, key: &DomainKey) -> Tenant {
         let space = match key {
-            DomainKey::By(function) => Space::Function(function.clone()),
-            DomainKey::RegistrableDomain | DomainKey::Host => Space::Hosts,
+            DomainKey::By(function) => self.table.space_of(function),
+            DomainKey::RegistrableDomain | DomainKey::Host => Space { number: 0, _function: None },
         };
         let keeper = SpaceKeeper { table: Arc::downgrade(&self.table), space: space.clone() };
         Tenant { table: self.table.clone(), space, keeper: Arc::new(keeper) }
@@ -156,7 +169,7 @@ impl Tenant {
         let gate =
             |lessons: &Lessons| Gate::new(domain.clone(), self.keeper.clone(), Conduct::new(id, terms, lessons, now));
         // The place is held until the tenant is there: a gate is removed only while nobody is.
-        match self.table.places.entry(self.key(domain)) {
+        match self.table.places.entry(self.space.key(domain)) {
             Entry::Vacant(place) => {
                 let gate = gate(&Lessons::default());
                 let tenancy = Tenancy::begin(&gate, id, terms, released, true);
@@ -177,7 +190,7 @@ impl Tenant {
 
     /// Returns what is remembered of a domain.
     pub fn lessons(&self, domain: &Domain, now: Instant) -> Lessons {
-        match self.table.places.get(&self.key(domain)).as_deref() {
+        match self.table.places.get(&self.space.key(domain)).as_deref() {
             Some(Place::Asked(gate)) => gate.lessons(now),
             Some(Place::Quiet(lessons)) => **lessons,
             None => Lessons::default(),
@@ -186,7 +199,7 @@ impl Tenant {
 
     /// Takes up what was remembered of a domain, by an earlier process.
     pub fn recall(&self, domain: &Domain, lessons: Lessons, now: Instant) {
-        match self.table.places.entry(self.key(domain)) {
+        match self.table.places.entry(self.space.key(domain)) {
             Entry::Vacant(place) => {
                 if !lessons.is_empty(now) {
                     place.insert(Place::Quiet(Box::new(lessons)));
@@ -198,13 +211,27 @@ impl Tenant {
             },
         }
     }
+}
 
+impl Space {
     fn key(&self, domain: &Domain) -> Key {
-        Key { domain: domain.clone(), space: self.space.clone() }
+        Key(xxh3_128_with_seed(domain.as_str().as_bytes(), self.number))
     }
 }
 
 impl Table {
+    /// Returns the space of a function; clones of one `Arc` have the same.
+    fn space_of(&self, function: &Arc<NameDomain>) -> Space {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        functions.retain(|(_, known)| known.strong_count() > 0);
+        let known = functions.iter().find(|(_, known)| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(function)));
+        let number = known.map_or_else(|| self.spaces.fetch_add(1, Ordering::Relaxed), |(number, _)| *number);
+        if known.is_none() {
+            functions.push((number, Arc::downgrade(function)));
+        }
+        Space { number, _function: Some(function.clone()) }
+    }
+
     /// Removes what holds nothing any more, each time that as many tenancies have begun as there are places.
     fn sweep(&self, begun: u64, now: Instant) {
         let next = begun + SWEEP_AT_LEAST.max(u64::try_from(self.places.len()).unwrap_or(u64::MAX));
@@ -244,7 +271,7 @@ fn settle(place: &mut Place, now: Instant) {
 impl Keeper for SpaceKeeper {
     fn vacant(&self, gate: &Arc<Gate>) {
         let Some(table) = self.table.upgrade() else { return };
-        let key = Key { domain: gate.domain().clone(), space: self.space.clone() };
+        let key = self.space.key(gate.domain());
         let Entry::Occupied(mut place) = table.places.entry(key) else { return };
         if !matches!(place.get(), Place::Asked(known) if Arc::ptr_eq(known, gate)) {
             return;
@@ -253,27 +280,6 @@ impl Keeper for SpaceKeeper {
         settle(place.get_mut(), now);
         if matches!(place.get(), Place::Quiet(lessons) if lessons.is_empty(now)) {
             place.remove();
-        }
-    }
-}
-
-impl PartialEq for Space {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Hosts, Self::Hosts) => true,
-            (Self::Function(one), Self::Function(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Space {}
-
-impl Hash for Space {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Hosts => 0_usize.hash(state),
-            Self::Function(function) => Arc::as_ptr(function).cast::<()>().addr().hash(state),
         }
     }
 }

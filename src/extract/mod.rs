@@ -13,12 +13,17 @@ pub mod content_type;
 mod context;
 mod dom;
 pub mod links;
+pub mod markdown;
+pub mod metadata;
+mod prefix;
 mod prescan;
 mod reference;
 mod refresh;
 pub mod select;
+pub mod sitemap;
 pub mod text;
 mod tokens;
+pub(crate) mod walk;
 
 pub use context::Syntax;
 pub(crate) use context::is_xhtml;

@@ -25,6 +25,7 @@ use super::context::Syntax;
 use super::dom;
 pub use super::dom::Cut;
 use super::text::{HIDDEN, Prose};
+use super::walk::TreeNode;
 
 /// A parsed page. `Send`, so that it can be worked on off the network's thread.
 #[derive(Clone, Debug)]
@@ -232,6 +233,16 @@ impl<'a> Element<'a> {
     /// Returns the element's content as HTML.
     pub fn inner_html(&self) -> String {
         self.0.inner_html()
+    }
+
+    /// Returns the element that a node is, if it is one.
+    pub(crate) fn of(node: TreeNode<'a>) -> Option<Self> {
+        ElementRef::wrap(node).map(Self)
+    }
+
+    /// Returns the node, for readers that walk over the tree.
+    pub(crate) fn node(&self) -> ElementRef<'a> {
+        self.0
     }
 
     fn matches<'s>(&self, selector: &'s Selector) -> impl Iterator<Item = Element<'a>> + use<'a, 's> {

@@ -1,0 +1,97 @@
+//! Blocks: paragraphs, code and tables below one another, within the quotations and list items around them. Knows no text
+//! but as lines.
+
+use super::MAX_MARKDOWN;
+use crate::extract::walk::NodeId;
+
+/// The deepest nesting of lists and quotations: each adds two to four characters to every line.
+const MAX_NESTING: usize = 32;
+
+/// The blocks that are written so far.
+#[derive(Default)]
+pub(super) struct Blocks {
+    pub out: String,
+    containers: Vec<Container>,
+    pub too_deep: usize,
+}
+
+/// A quotation or a list item.
+struct Container {
+    node: NodeId,
+    /// What its first line begins with, until that is written.
+    marker: Option<String>,
+    /// What its other lines begin with.
+    prefix: String,
+    /// Whether it follows what is before it without an empty line.
+    is_tight: bool,
+    is_item: bool,
+    /// Whether a line of it is written.
+    is_begun: bool,
+}
+
+impl Blocks {
+    /// Tells whether this is within a list item.
+    pub fn in_item(&self) -> bool {
+        self.containers.iter().any(|container| container.is_item)
+    }
+
+    pub fn open_quote(&mut self, node: NodeId) {
+        self.open(Container {
+            node,
+            marker: None,
+            prefix: "> ".to_owned(),
+            is_tight: false,
+            is_item: false,
+            is_begun: false,
+        });
+    }
+
+    /// Begins an item whose first line begins with `marker`.
+    pub fn open_item(&mut self, node: NodeId, marker: String, is_tight: bool) {
+        let prefix = " ".repeat(marker.len());
+        self.open(Container { node, marker: Some(marker), prefix, is_tight, is_item: true, is_begun: false });
+    }
+
+    fn open(&mut self, container: Container) {
+        if self.containers.len() < MAX_NESTING {
+            self.containers.push(container);
+        } else {
+            self.too_deep += 1;
+        }
+    }
+
+    /// Ends the container that began at this node, if there is one. An item without content is left out.
+    pub fn close(&mut self, node: NodeId) {
+        self.containers.pop_if(|container| container.node == node);
+    }
+
+    /// Writes a block, which has at least one line.
+    pub fn block(&mut self, lines: &str) {
+        let item = self.containers.iter().find(|container| container.marker.is_some());
+        let is_tight = item.is_some_and(|item| item.is_tight);
+        if !self.out.is_empty() && !is_tight {
+            // What begins here has no part in the empty line before it.
+            let around = self.containers.iter().take_while(|container| container.is_begun);
+            let prefix: String = around.map(|container| container.prefix.as_str()).collect();
+            self.out.push_str(prefix.trim_end());
+            self.out.push('\n');
+        }
+        for line in lines.lines() {
+            if self.out.len() > MAX_MARKDOWN {
+                return;
+            }
+            let start = self.out.len();
+            for container in &mut self.containers {
+                container.is_begun = true;
+                let marker = container.marker.take();
+                self.out.push_str(marker.as_deref().unwrap_or(&container.prefix));
+            }
+            self.out.push_str(line);
+            if line.is_empty() {
+                let length = self.out.get(start..).unwrap_or_default().trim_end().len();
+                self.out.truncate(start + length);
+            }
+            self.out.push('\n');
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Escape: text that Markdown would take for markup (CommonMark 0.31, GFM), and no other: every backslash too many is noise
+//! to a reader.
+
+/// Escapes a text within a paragraph. What stands before and after it is unknown, and taken for something.
+pub(super) fn inline(text: &str, in_link: bool, into: &mut String) {
+    if !text.bytes().any(|byte| matches!(byte, b'\\' | b'`' | b'*' | b'_' | b'~' | b'<' | b'&' | b'[' | b']')) {
+        into.push_str(text);
+        return;
+    }
+    let mut before = 'x';
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        let after = rest.clone().next();
+        if needs_escape(before, character, after, rest.as_str(), in_link) {
+            into.push('\\');
+        }
+        into.push(character);
+        before = character;
+    }
+}
+
+fn needs_escape(before: char, character: char, after: Option<char>, rest: &str, in_link: bool) -> bool {
+    let is_space = |c: Option<char>| c.is_some_and(char::is_whitespace);
+    match character {
+        '`' => true,
+        // A backslash escapes punctuation only.
+        '\\' => after.is_none_or(|after| after.is_ascii_punctuation()),
+        '*' => !(before.is_whitespace() && is_space(after)),
+        // Within a word, an underscore is one.
+        '_' => {
+            let within = before.is_alphanumeric() && after.is_some_and(char::is_alphanumeric);
+            !(within || before.is_whitespace() && is_space(after))
+        }
+        '~' => before == '~' || after == Some('~'),
+        '<' => after.is_none_or(|after| after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?')),
+        '&' => is_reference(rest),
+        '[' => in_link,
+        ']' => in_link || matches!(after, Some('(' | '[')),
+        _ => false,
+    }
+}
+
+/// Tells whether what follows an ampersand makes it a character reference. None is longer than 33 characters.
+fn is_reference(rest: &str) -> bool {
+    let rest = rest.strip_prefix('#').unwrap_or(rest);
+    let length = rest.bytes().take(34).take_while(u8::is_ascii_alphanumeric).count();
+    length > 0 && rest.as_bytes().get(length) == Some(&b';')
+}
+
+/// Escapes the beginning of a line that would begin a heading, a quotation, a list, a rule or a fence. `line` is written
+/// already, with its emphasis and links.
+pub(super) fn line_start(line: &str) -> Option<usize> {
+    let first = *line.as_bytes().first()?;
+    let ends_at = |at: usize| line.as_bytes().get(at).is_none_or(|byte| *byte == b' ');
+    let is_all_of = |byte: u8| line.bytes().all(|there| there == byte || there == b' ');
+    match first {
+        b'#' => {
+            let length = line.bytes().take_while(|byte| *byte == b'#').count();
+            (length <= 6 && ends_at(length)).then_some(0)
+        }
+        b'>' => Some(0),
+        b'-' | b'+' => (ends_at(1) || (line.len() > 2 && is_all_of(b'-'))).then_some(0),
+        b'=' => is_all_of(b'=').then_some(0),
+        b'~' => line.starts_with("~~~").then_some(0),
+        b'0'..=b'9' => {
+            let length = line.bytes().take_while(u8::is_ascii_digit).count();
+            let is_marker = matches!(line.as_bytes().get(length), Some(b'.' | b')'));
+            (length <= 9 && is_marker && ends_at(length + 1)).then_some(length)
+        }
+        _ => None,
+    }
+}
+
+/// Writes text as code within a line, between as many backticks as it takes.
+pub(super) fn code(text: &str) -> String {
+    let fence = "`".repeat(longest_run(text, '`') + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// Returns the length of the longest run of a character.
+pub(super) fn longest_run(text: &str, character: char) -> usize {
+    let mut longest = 0;
+    let mut run = 0;
+    for there in text.chars() {
+        run = if there == character { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
+/// Writes a URL so that a parenthesis in it does not end it.
+pub(super) fn destination(url: &str) -> String {
+    let mut depth = 0_i32;
+    let mut is_balanced = true;
+    for byte in url.bytes() {
+        depth += i32::from(byte == b'(') - i32::from(byte == b')');
+        is_balanced &= depth >= 0;
+    }
+    if is_balanced && depth == 0 { url.to_owned() } else { url.replace('(', "%28").replace(')', "%29") }
+}

@@ -1,0 +1,221 @@
+//! What is written of pages: by example, each as it stands.
+
+use std::time::Instant;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn written(html: &str) -> WrittenMarkdown {
+    let document = Document::parse(html);
+    Markdown::of(&document, &"https://e.org/dir/page".parse().unwrap()).write()
+}
+
+#[track_caller]
+fn golden(html: &str, expected: &str) {
+    assert_eq!(written(html).text, expected, "{html}");
+}
+
+#[test]
+fn headings_and_paragraphs() {
+    golden(
+        "<title>t</title><h1> A <i>b</i>\n c</h1><p>one\n two</p>three<h2>D</h2>",
+        "# A *b* c\n\none two\n\nthree\n\n## D\n",
+    );
+    golden("<h3>A<br>b</h3><h4></h4><h2>x<a class=headerlink href=#x>¶</a></h2>", "### A b\n\n## x\n");
+    golden("<p>a</p><hr><p>b<br>c<br></p>", "a\n\n---\n\nb  \nc\n");
+    golden("", "");
+    golden(" \n ", "");
+}
+
+#[test]
+fn emphasis_stands_at_the_words_that_it_is_for() {
+    golden("<p>a<b> b </b>c <i>d</i>, <b><i>e</i></b> <del>f</del>", "a **b** c *d*, ***e*** ~~f~~\n");
+    golden("<p>a<b>b</b>c<em><em>d</em></em> <b></b><b> </b>e", "a**b**c*d* e\n");
+    golden("<p><b>a</b><b>b</b> <b>c</b>", "**ab** **c**\n");
+    golden("<b>a<p>b</p>c</b>", "**a**\n\n**b**\n\n**c**\n");
+    golden("<p>x<sup>2</sup> H<sub>2</sub>O <q>said</q>", "x<sup>2</sup> H<sub>2</sub>O \"said\"\n");
+}
+
+#[test]
+fn links_and_images_are_absolute() {
+    golden("<p>a <a href=b title='T \"q\"'>b <b>c</b></a>.", "a [b **c**](https://e.org/dir/b \"T \\\"q\\\"\").\n");
+    golden("<a href='/a_(b'>x</a> <a href='/a_(b)'>y</a>", "[x](https://e.org/a_%28b) [y](https://e.org/a_(b))\n");
+    golden("<a href=/a><h3>T</h3><p>text</p></a>", "### [T](https://e.org/a)\n\n[text](https://e.org/a)\n");
+    golden(
+        "<a href=/a><img src=i.png alt='a [b]'></a><a href=/b></a>",
+        "[![a \\[b\\]](https://e.org/dir/i.png)](https://e.org/a)\n",
+    );
+    golden(
+        "<a href='javascript:x'>x</a> <img src='data:x' alt=y> <img src='data:x' data-src=/z.png>",
+        "x y ![](https://e.org/z.png)\n",
+    );
+    golden("<p>wow!<a href=/a>x</a>", "wow\\![x](https://e.org/a)\n");
+    let document = Document::parse("<p>a <a href=b>b</a> <img src=c alt=c>");
+    let base = "https://e.org/".parse().unwrap();
+    assert_eq!(Markdown::of(&document, &base).without_links().without_images().to_string(), "a b\n");
+}
+
+#[test]
+fn lists_keep_their_numbers_and_nesting() {
+    golden("<p>x</p><ul><li>a<li><p>b</p><p>c</p><li>d</ul><p>y</p>", "x\n\n- a\n- b\n\n  c\n- d\n\ny\n");
+    golden(
+        "<ol start=9><li>a<ol><li>b<ul><li>c</li></ul></li></ol></li><li value=20>d<li>e</ol>",
+        "9. a\n   1. b\n      - c\n20. d\n21. e\n",
+    );
+    golden("<ul><li>a</ul><ul><li>b</ul><ul><li>c</ul>", "- a\n\n* b\n\n- c\n");
+    golden("<ul><li></li><li><ul><li>x</ul><li><pre>code</pre></ul>", "- - x\n- ```\n  code\n  ```\n");
+    golden("<ul><li>a<blockquote>q</blockquote><li>b</ul>", "- a\n\n  > q\n- b\n");
+    golden("<dl><dt>Term<dd>What it is<dd>Or this<dt>Other<dd>x</dl>", "Term\n: What it is\n: Or this\n\nOther\n: x\n");
+}
+
+#[test]
+fn quotations_stay_apart() {
+    golden("<blockquote><p>a</p><p>b</p></blockquote><blockquote>c</blockquote>d", "> a\n>\n> b\n\n> c\n\nd\n");
+    golden("<blockquote>a<blockquote>b</blockquote></blockquote>", "> a\n>\n> > b\n");
+    golden("<blockquote><ul><li>a<li>b</ul></blockquote>", "> - a\n> - b\n");
+}
+
+#[test]
+fn code_is_kept_as_it_stands() {
+    golden(
+        "<p>a <code>b  c</code> <code>`x`</code> <code>a``b</code><kbd>*</kbd>",
+        "a `b c` `` `x` `` ```a``b````*`\n",
+    );
+    golden(
+        "<pre><code class='hljs language-rust'>\nfn a() {\n\n    b();<br>}\n</code></pre>",
+        "```rust\nfn a() {\n\n    b();\n}\n```\n",
+    );
+    golden(
+        "<div class='highlight-python notranslate'><div class=highlight><pre><span>x</span> = 1\n</pre></div></div>",
+        "```python\nx = 1\n```\n",
+    );
+    golden("<pre>```\nx\n```</pre><pre> </pre>", "````\n```\nx\n```\n````\n");
+    golden("<blockquote><pre>a\n\nb</pre></blockquote>", "> ```\n> a\n>\n> b\n> ```\n");
+    golden("<pre class='lang-\"><x'>a</pre>", "```\na\n```\n");
+}
+
+#[test]
+fn tables_of_data_are_tables() {
+    golden(
+        "<table><caption>Cap</caption><thead><tr><th>A<th align=right>B</thead><tr><td>1 | 2<td><b>x</b><br>y<tr><td><p>p</p><p>q</p></table>after",
+        "Cap\n\n| A | B |\n| --- | ---: |\n| 1 \\| 2 | **x**<br>y |\n| p<br>q |\n\nafter\n",
+    );
+    golden(
+        "<table><tr><td>1<td>2<tr><td>3<td><code>a|b</code></table>",
+        "| | |\n| --- | --- |\n| 1 | 2 |\n| 3 | `a\\|b` |\n",
+    );
+    golden(
+        "<table><tr><th>a<th>b<th>c<tr><td rowspan=2>1<td colspan=2>2<tr><td>3<td>4</table>",
+        "| a | b | c |\n| --- | --- | --- |\n| 1 | 2 | |\n| | 3 | 4 |\n",
+    );
+    golden(
+        "<table><tr><th scope=row>a<td>1<tr><th scope=row>b<td>2</table>",
+        "| | |\n| --- | --- |\n| a | 1 |\n| b | 2 |\n",
+    );
+    golden(
+        "<ul><li>x<table><tr><th>a<th>b<tr><td>1<td>2</table></ul>",
+        "- x\n\n  | a | b |\n  | --- | --- |\n  | 1 | 2 |\n",
+    );
+    golden(
+        "<table><tr><th>a<th>b<tr><td><ul><li>1<li>2</ul><td><pre>x\ny</pre></table>",
+        "| a | b |\n| --- | --- |\n| 1<br>2 | `x`<br>`y` |\n",
+    );
+}
+
+#[test]
+fn tables_that_lay_out_a_page_are_none() {
+    golden("<table><tr><td>menu<td>text</table>", "menu\n\ntext\n");
+    golden("<table role=presentation><tr><td>a<td>b<tr><td>c<td>d</table>", "a\n\nb\n\nc\n\nd\n");
+    golden(
+        "<table><tr><td>a<td><table><tr><th>x<th>y<tr><td>1<td>2</table><tr><td>b<td>c</table>",
+        "a\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n\nb\n\nc\n",
+    );
+    golden("<table><tr><td><pre>1\n2</pre><td><pre>a\nb</pre></table>", "```\n1\n2\n```\n\n```\na\nb\n```\n");
+}
+
+#[test]
+fn what_is_markup_is_escaped_and_nothing_else() {
+    for (text, expected) in [
+        ("snake_case a*b*c 2 * 3", "snake_case a\\*b\\*c 2 * 3"),
+        ("_a_ __init__", "_a\\_ \\_\\_init\\_\\_"),
+        ("# no", "\\# no"),
+        ("#hash #1", "#hash #1"),
+        ("- a", "\\- a"),
+        ("-5 + 3 - 2", "-5 + 3 - 2"),
+        ("+ a", "\\+ a"),
+        ("1. a", "1\\. a"),
+        ("1986) a", "1986\\) a"),
+        ("1.5 and 2. x", "1.5 and 2. x"),
+        ("&gt; a > b", "\\> a > b"),
+        ("&lt;div> a &lt; b &lt;3", "\\<div> a < b <3"),
+        ("&amp;amp; A&amp;B &amp;c", "\\&amp; A&B &c"),
+        ("[1] [a](b) a[i]", "[1] [a\\](b) a[i]"),
+        ("C:\\dir \\* \\", "C:\\dir \\\\\\* \\\\"),
+        ("`x`", "\\`x\\`"),
+        ("~a ~~b~~", "~a \\~\\~b\\~\\~"),
+        ("---", "\\---"),
+        ("===", "\\==="),
+        ("a.b!c(d){e}|f", "a.b!c(d){e}|f"),
+        ("https://e.org/a_b?c=d&amp;e=f", "https://e.org/a_b?c=d&e=f"),
+    ] {
+        golden(&format!("<p>{text}</p>"), &format!("{expected}\n"));
+    }
+    golden("<p>a<br># b<br>- c", "a  \n\\# b  \n\\- c\n");
+}
+
+#[test]
+fn what_a_reader_does_not_see_is_left_out() {
+    golden(
+        "<head><style>a</style></head><script>b</script><p hidden>c</p><template>d</template><noscript>e</noscript><!-- f -->g",
+        "g\n",
+    );
+    golden(
+        "<p>Sum <span class=katex><math><semantics><mi>x</mi><annotation encoding=application/x-tex>x^2</annotation></semantics></math><span class=katex-html>x2</span></span>",
+        "Sum $x^2$\n",
+    );
+}
+
+#[test]
+fn every_limit_is_shown() {
+    assert_eq!(written(&format!("{}x", "<blockquote>".repeat(40))).too_deep, 8);
+    let long = format!("<a href=/{}>x</a><a href='http://['>y</a>", "a".repeat(3_000));
+    assert_eq!((written(&long).without_url, written(&long).text), (2, "xy\n".into()));
+    let many = format!("<a href=/{}>{}</a>", "a".repeat(2_000), "<p>x</p>".repeat(20_000));
+    let cut = written(&many);
+    assert!(cut.is_cut && cut.text.len() <= MAX_MARKDOWN, "{}", cut.text.len());
+}
+
+#[test]
+fn hostile_pages_take_linear_time() {
+    let start = Instant::now();
+    for html in [
+        "<div>".repeat(40_000),
+        "<ul><li>".repeat(20_000),
+        "<blockquote>x".repeat(40_000),
+        "<b><i><a href=x>".repeat(20_000),
+        "<sup>x".repeat(40_000),
+        "<table><tr><td>".repeat(20_000),
+        format!("<table>{}", "<tr><td rowspan=1000 colspan=1000>".repeat(5_000)),
+        format!("<pre>{}", "`\n".repeat(40_000)),
+        "<math><semantics>".repeat(20_000),
+        "*_`[]<&\\ ".repeat(20_000),
+        "<h1><a href=#><b>".repeat(20_000),
+    ] {
+        written(&html);
+    }
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}
+
+proptest! {
+    #[test]
+    fn no_page_panics_and_none_gives_two_texts(
+        html in "(<p>|</p>|<b>|</b>|<a href=x>|</a>|<ul>|</ul>|<ol start=-3>|<li>|</li>|<blockquote>|</blockquote>|<table>|<tr>|<td>|<th colspan=3>|\
+                 </table>|<pre>|</pre>|<code>|</code>|<h2>|</h2>|<br>|<hr>|<img src=x alt=y>| |x|\\*|_|`|\\[|\\]|é|\n|<dl>|<dt>|<dd>|<sup>){0,40}",
+    ) {
+        let text = written(&html).text;
+        prop_assert_eq!(&text, &written(&html).text);
+        prop_assert!(text.is_empty() || text.ends_with('\n'));
+        prop_assert!(!text.contains("\n\n\n") || html.contains("<pre>"), "{}", text);
+    }
+}

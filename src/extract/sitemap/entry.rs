@@ -1,0 +1,230 @@
+//! Sitemap entry: one URL of a sitemap and what the sitemap says of it. Knows no XML.
+
+use std::{fmt, str::FromStr};
+
+use serde::Serialize;
+use url::Url;
+
+use super::W3cDate;
+use crate::extract::links::MAX_URL_LENGTH;
+
+/// One URL that a sitemap names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SitemapEntry {
+    /// The URL, absolute, `http` or `https`, without fragment.
+    pub url: Url,
+    /// What is found there.
+    pub target: Target,
+    /// When it was last changed (`lastmod`; `pubDate` in RSS, `updated` in Atom).
+    pub lastmod: Option<W3cDate>,
+    /// How often it is likely to change.
+    pub change_frequency: Option<ChangeFrequency>,
+    /// Its priority among the URLs of the site, 0.0 to 1.0. The protocol's default is 0.5.
+    pub priority: Option<f32>,
+    /// The same page in other languages (`xhtml:link rel=alternate hreflang`).
+    pub alternates: Vec<Alternate>,
+    /// The images on the page.
+    pub images: Vec<Image>,
+    /// The videos on the page.
+    pub videos: Vec<Video>,
+    /// What the page is as an article of news.
+    pub news: Option<News>,
+}
+
+impl SitemapEntry {
+    pub(super) fn new(url: Url, target: Target) -> Self {
+        Self {
+            url,
+            target,
+            lastmod: None,
+            change_frequency: None,
+            priority: None,
+            alternates: Vec::new(),
+            images: Vec::new(),
+            videos: Vec::new(),
+            news: None,
+        }
+    }
+}
+
+/// What a sitemap's URL leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A page.
+    Page,
+    /// Another sitemap.
+    Sitemap,
+}
+
+/// How often a page is likely to change, by its site's own word.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::ChangeFrequency;
+///
+/// assert_eq!("Daily".parse(), Ok(ChangeFrequency::Daily));
+/// assert_eq!(ChangeFrequency::Daily.to_string(), "daily");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeFrequency {
+    /// At each access.
+    Always,
+    /// Every hour.
+    Hourly,
+    /// Every day.
+    Daily,
+    /// Every week.
+    Weekly,
+    /// Every month.
+    Monthly,
+    /// Every year.
+    Yearly,
+    /// An archived page.
+    Never,
+}
+
+impl ChangeFrequency {
+    const NAMES: [(&'static str, Self); 7] = [
+        ("always", Self::Always),
+        ("hourly", Self::Hourly),
+        ("daily", Self::Daily),
+        ("weekly", Self::Weekly),
+        ("monthly", Self::Monthly),
+        ("yearly", Self::Yearly),
+        ("never", Self::Never),
+    ];
+}
+
+impl FromStr for ChangeFrequency {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let named = Self::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        named.map(|(_, frequency)| *frequency).ok_or(())
+    }
+}
+
+impl fmt::Display for ChangeFrequency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(_, frequency)| frequency == self).map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
+
+/// A page in another language.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alternate {
+    /// The language as a BCP 47 tag, such as `de-CH`, or `x-default`.
+    pub hreflang: String,
+    /// The URL of the page in that language.
+    pub url: Url,
+}
+
+/// An image on a page (Google's image extension).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The URL of the image.
+    pub url: Url,
+    /// Its caption.
+    pub caption: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// Where it was taken.
+    pub geo_location: Option<String>,
+    /// The URL of its licence.
+    pub license: Option<Url>,
+}
+
+/// A video on a page (Google's video extension). What is missing or unreadable is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Video {
+    /// The URL of the thumbnail.
+    pub thumbnail: Option<Url>,
+    /// The title.
+    pub title: Option<String>,
+    /// The description.
+    pub description: Option<String>,
+    /// The URL of the video file.
+    pub content: Option<Url>,
+    /// The URL of a player for the video.
+    pub player: Option<Url>,
+    /// The duration in seconds.
+    pub duration: Option<u32>,
+    /// When the video was published.
+    pub published: Option<W3cDate>,
+    /// After when the video is no longer there.
+    pub expires: Option<W3cDate>,
+    /// The rating, 0.0 to 5.0.
+    pub rating: Option<f32>,
+    /// How often it was seen.
+    pub views: Option<u64>,
+    /// Whether children may see it.
+    pub family_friendly: Option<bool>,
+    /// Whether it is a live stream.
+    pub live: Option<bool>,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// An article of news (Google's news extension). What is missing or unreadable is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The name of the newspaper.
+    pub publication: Option<String>,
+    /// The language of the newspaper, as an ISO 639 code.
+    pub language: Option<String>,
+    /// When the article was published.
+    pub published: Option<W3cDate>,
+    /// The title of the article.
+    pub title: Option<String>,
+    /// Its keywords, as they stand there, separated by commas.
+    pub keywords: Option<String>,
+}
+
+/// What of a sitemap was not taken, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SkippedEntries {
+    /// URLs that are not `http` or `https`.
+    pub other_scheme: usize,
+    /// URLs that are none, such as `http://[`, and entries without one.
+    pub unreadable: usize,
+    /// URLs longer than 2,048 bytes.
+    pub too_long: usize,
+    /// URLs after the first [`SitemapLimits::max_urls`](super::SitemapLimits::max_urls).
+    pub over_limit: usize,
+    /// Dates, frequencies, priorities and numbers that cannot be read. Their entries are taken without them.
+    pub bad_fields: usize,
+    /// Translations, images, videos and tags of one entry after the first 1,000 of each, and texts that were cut at 2,048
+    /// bytes. Their entries are taken.
+    pub cut_fields: usize,
+}
+
+impl SkippedEntries {
+    /// Reads a URL that a page is to be crawled from; counts why it cannot be.
+    pub(super) fn url(&mut self, base: &Url, text: &str) -> Option<Url> {
+        let text = text.trim();
+        if text.len() > MAX_URL_LENGTH {
+            self.too_long += 1;
+            return None;
+        }
+        let Some(mut url) = (if text.is_empty() { None } else { base.join(text).ok() }) else {
+            self.unreadable += 1;
+            return None;
+        };
+        url.set_fragment(None);
+        if !matches!(url.scheme(), "http" | "https") {
+            self.other_scheme += 1;
+            None
+        } else if url.as_str().len() > MAX_URL_LENGTH {
+            self.too_long += 1;
+            None
+        } else {
+            Some(url)
+        }
+    }
+
+    /// Keeps a field that could be read; counts one that could not.
+    pub(super) fn field<T>(&mut self, read: Option<T>) -> Option<T> {
+        self.bad_fields += usize::from(read.is_none());
+        read
+    }
+}

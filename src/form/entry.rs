@@ -1,0 +1,149 @@
+//! Entry: what of a form is sent, a name and a value at a time ("constructing the entry list", HTML §4.10.22.4). Knows no
+//! bytes.
+
+use bytes::Bytes;
+use encoding_rs::Encoding;
+
+use super::control::{Control, Kind};
+
+/// One name with its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub name: String,
+    pub value: Value,
+}
+
+/// What a name is sent with.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Text(String),
+    File(FormFile),
+}
+
+impl Value {
+    /// Returns the text, or the name of the file, which is all that is sent of it outside of multipart.
+    pub fn as_text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::File(file) => file.name(),
+        }
+    }
+}
+
+/// A file to be sent with a form.
+///
+/// ```
+/// use actix_crawler::form::FormFile;
+///
+/// let file = FormFile::new("notes.txt", "text/plain", "first line\n");
+/// assert_eq!((file.name(), file.content().len()), ("notes.txt", 11));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormFile {
+    name: String,
+    content_type: String,
+    content: Bytes,
+}
+
+impl FormFile {
+    /// Creates a file with the name and the media type that the server is told. Line ends in the type are left out: they
+    /// would end its header.
+    pub fn new(name: impl Into<String>, content_type: impl Into<String>, content: impl Into<Bytes>) -> Self {
+        let content_type = content_type.into().replace(['\r', '\n'], "");
+        Self { name: name.into(), content_type, content: content.into() }
+    }
+
+    /// What a browser sends where no file was chosen.
+    fn none() -> Self {
+        Self::new("", "application/octet-stream", Bytes::new())
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the media type; a file without one is `application/octet-stream`.
+    pub fn content_type(&self) -> &str {
+        if self.content_type.is_empty() { "application/octet-stream" } else { &self.content_type }
+    }
+
+    /// Returns the content.
+    pub fn content(&self) -> &Bytes {
+        &self.content
+    }
+}
+
+/// The button that sends the form.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Submitter {
+    /// Its place among the controls.
+    pub at: usize,
+    /// Where an image was clicked.
+    pub point: (u32, u32),
+}
+
+/// Makes the list of what is sent. What stands in a `<datalist>` is sent too: the standard leaves it out, Chromium does not.
+pub(super) fn entry_list(
+    controls: &[Control],
+    submitter: Option<Submitter>,
+    encoding: &'static Encoding,
+) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (at, control) in controls.iter().enumerate() {
+        let point = submitter.filter(|submitter| submitter.at == at).map(|submitter| submitter.point);
+        if !control.is_disabled {
+            add(control, point, encoding, &mut entries);
+        }
+    }
+    entries
+}
+
+/// Adds what one control sends; `point` is there for the button that sends the form.
+fn add(control: &Control, point: Option<(u32, u32)>, encoding: &'static Encoding, entries: &mut Vec<Entry>) {
+    let name = &control.name;
+    let mut push = |name: &str, value: Value| entries.push(Entry { name: name.to_owned(), value });
+    if let Kind::Image = control.kind {
+        let Some((x, y)) = point else { return };
+        let prefix = if name.is_empty() { String::new() } else { format!("{name}.") };
+        push(&format!("{prefix}x"), Value::Text(x.to_string()));
+        push(&format!("{prefix}y"), Value::Text(y.to_string()));
+        return;
+    }
+    if name.is_empty() {
+        return;
+    }
+    match &control.kind {
+        Kind::Image | Kind::OtherButton => {}
+        Kind::Submit => {
+            if point.is_some() {
+                push(name, Value::Text(control.value.clone()));
+            }
+        }
+        Kind::Checkbox { is_checked } | Kind::Radio { is_checked } => {
+            if *is_checked {
+                push(name, Value::Text(control.value.clone()));
+            }
+        }
+        Kind::Select { options, .. } => {
+            for option in options.iter().filter(|option| option.is_selected && !option.is_disabled) {
+                push(name, Value::Text(option.value.clone()));
+            }
+        }
+        Kind::File { files, .. } => {
+            if files.is_empty() {
+                push(name, Value::File(FormFile::none()));
+            }
+            for file in files {
+                push(name, Value::File(file.clone()));
+            }
+        }
+        Kind::Text { is_hidden: true, .. } if name.eq_ignore_ascii_case("_charset_") => {
+            push(name, Value::Text(encoding.name().to_owned()));
+        }
+        Kind::Text { .. } | Kind::Textarea => push(name, Value::Text(control.value.clone())),
+    }
+    if let Some(direction) = &control.direction {
+        push(&direction.name, Value::Text(direction.value.to_owned()));
+    }
+}

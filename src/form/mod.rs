@@ -1,0 +1,447 @@
+//! Form: a form of a page, filled in and sent as a browser would (HTML §4.10.22, "form submission"). Runs no scripts and
+//! checks no `required` or `pattern`; what a script would do is done with [`Form::add`], [`Form::enable`] and
+//! [`Form::remove`].
+
+mod control;
+mod encode;
+mod entry;
+mod error;
+mod value;
+
+use std::{collections::HashSet, fmt};
+
+use encoding_rs::{Encoding, UTF_8};
+use scraper::ElementRef;
+use url::Url;
+
+pub use self::{control::MAX_CONTROLS, entry::FormFile, error::FormError};
+use self::{
+    control::{Choice, Control, Kind, Overrides, controls_of},
+    entry::{Entry, Submitter, Value, entry_list},
+};
+use crate::{request::Request, response::Response};
+
+/// A form of a page, which knows what each of its controls holds.
+///
+/// Made by [`Response::form`]. Each method takes the form and gives it back, so that filling in reads as one sentence:
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html(
+///     "https://e.org/login?next=1",
+///     "<form id=login action=/session method=post>
+///          <input type=hidden name=csrf value=t0ken> <input name=user> <input name=password type=password>
+///          <label><input type=checkbox name=remember value=yes></label>
+///          <select name=lang><option>en<option value=de>German</select> <button name=go>Log in</button>
+///      </form>",
+/// );
+/// let request = page
+///     .form("#login")?
+///     .set("user", "ada")?
+///     .set("password", "p&q")?
+///     .choose("lang", "German")?
+///     .check("remember")?
+///     .submit()?;
+/// assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "https://e.org/session"));
+/// assert_eq!(request.body, "csrf=t0ken&user=ada&password=p%26q&remember=yes&lang=de&go=");
+/// # Ok::<(), actix_crawler::error::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Form<'a> {
+    page: &'a Response,
+    element: ElementRef<'a>,
+    controls: Vec<Control>,
+    left_out: usize,
+    submitter: Chosen,
+    /// What was added, after what the controls send.
+    added: Vec<Entry>,
+}
+
+/// Shows the names, and no values: one of them may be a password.
+impl fmt::Debug for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Form")
+            .field("page", &self.page.url().as_str())
+            .field("names", &self.names())
+            .finish_non_exhaustive()
+    }
+}
+
+/// By what a form is sent.
+#[derive(Clone, Copy, Debug)]
+enum Chosen {
+    /// Its first button that can be used, if it has one.
+    First,
+    Button(Submitter),
+    /// No button, as by a script.
+    Script,
+}
+
+/// The most names or values that an error shows.
+const MAX_SHOWN: usize = 20;
+
+/// How a form's entries are written.
+#[derive(Clone, Copy)]
+enum Enctype {
+    Urlencoded,
+    Multipart,
+    Plain,
+}
+
+impl Response {
+    /// Reads the form that matches `css`, or the one around the first element that matches. Controls that belong to it
+    /// by `form=` are its own wherever they stand, and so are those of a form that opens between the rows of a table.
+    ///
+    /// # Errors
+    /// Nothing matches, the selector is wrong, or there is no form.
+    pub fn form(&self, css: &str) -> Result<Form<'_>, FormError> {
+        let element = self.document().first(css)?.node();
+        let around = std::iter::once(element).chain(element.ancestors().filter_map(ElementRef::wrap));
+        let form = around.into_iter().find(|element| element.value().name() == "form");
+        let form =
+            form.ok_or_else(|| FormError::NoForm { css: css.to_owned(), element: element.value().name().to_owned() })?;
+        let (controls, left_out) = controls_of(form);
+        Ok(Form { page: self, element: form, controls, left_out, submitter: Chosen::First, added: Vec::new() })
+    }
+}
+
+impl Form<'_> {
+    /// Returns the names of the form's controls, each once, in their order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        let names = self.controls.iter().map(|control| control.name.as_str()).filter(|name| !name.is_empty());
+        names.filter(|name| seen.insert(*name)).collect()
+    }
+
+    /// Returns what is sent of one name at present, without the button: nothing, one value or several.
+    ///
+    /// ```
+    /// # use actix_crawler::prelude::*;
+    /// let page = Response::html("https://e.org/", "<form><input name=token value=7><input type=checkbox name=on></form>");
+    /// let form = page.form("form")?;
+    /// assert_eq!((form.values("token"), form.values("on")), (vec!["7".to_owned()], vec![]));
+    /// # Ok::<(), actix_crawler::error::Error>(())
+    /// ```
+    pub fn values(&self, name: &str) -> Vec<String> {
+        let entries = entry_list(&self.controls, None, self.encoding());
+        let named = entries.iter().chain(&self.added).filter(|entry| entry.name == name);
+        named.map(|entry| entry.value.as_text().to_owned()).collect()
+    }
+
+    /// Returns how many controls were not read, after the first [`MAX_CONTROLS`].
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Puts a text into the first control of this name that is not disabled: an input, a text area or, as a script can, a
+    /// hidden input. Of a select, checkboxes or radio buttons it chooses the one with this value, as [`Form::choose`].
+    ///
+    /// # Errors
+    /// There is no such control, or it cannot hold the text.
+    pub fn set(mut self, name: &str, value: impl Into<String>) -> Result<Self, FormError> {
+        let value = value.into();
+        let can_hold = |control: &Control| {
+            !matches!(control.kind, Kind::File { .. } | Kind::Submit | Kind::Image | Kind::OtherButton)
+        };
+        let at = self.find(name, "control with a value", can_hold)?;
+        let Some(control) = self.controls.get_mut(at) else { return Ok(self) };
+        match &control.kind {
+            Kind::Text { of, bounds, .. } => {
+                let held = of.sanitized(&value, *bounds);
+                if held.is_empty() && !value.is_empty() {
+                    return Err(FormError::NoValue { name: name.to_owned(), kind: of.name(), value });
+                }
+                control.value = held;
+                Ok(self)
+            }
+            Kind::Textarea => {
+                control.value = value.replace("\r\n", "\n").replace('\r', "\n");
+                Ok(self)
+            }
+            _ => self.choose(name, &value),
+        }
+    }
+
+    /// Chooses an option by its value or its text, or checks the radio button or checkbox with this value. Of a select
+    /// with `multiple`, and of checkboxes, what was chosen before stays: see [`Form::uncheck`].
+    ///
+    /// # Errors
+    /// No select, radio button or checkbox of this name offers the value.
+    pub fn choose(mut self, name: &str, value: &str) -> Result<Self, FormError> {
+        let can_choose = |control: &Control| {
+            matches!(control.kind, Kind::Select { .. } | Kind::Radio { .. } | Kind::Checkbox { .. })
+        };
+        self.find(name, "select, radio button or checkbox", can_choose)?;
+        let offers = |control: &Control| control.name == name && !control.is_disabled && control.offers(value);
+        let Some(at) = self.controls.iter().position(offers) else {
+            let named = self.controls.iter().filter(|control| control.name == name);
+            let values = named.flat_map(Control::choices).take(MAX_SHOWN).collect();
+            return Err(FormError::NoChoice { name: name.to_owned(), value: value.to_owned(), values });
+        };
+        if matches!(self.controls.get(at).map(|control| &control.kind), Some(Kind::Radio { .. })) {
+            self.clear_radios(name);
+        }
+        if let Some(control) = self.controls.get_mut(at) {
+            control.choose(value);
+        }
+        Ok(self)
+    }
+
+    /// Checks the first checkbox of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn check(mut self, name: &str) -> Result<Self, FormError> {
+        let at = self.find(name, "checkbox", |control| matches!(control.kind, Kind::Checkbox { .. }))?;
+        if let Some(control) = self.controls.get_mut(at) {
+            control.kind = Kind::Checkbox { is_checked: true };
+        }
+        Ok(self)
+    }
+
+    /// Unchecks all checkboxes and radio buttons of this name, and chooses nothing in its selects.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn uncheck(mut self, name: &str) -> Result<Self, FormError> {
+        let can_choose = |control: &Control| {
+            matches!(control.kind, Kind::Select { .. } | Kind::Radio { .. } | Kind::Checkbox { .. })
+        };
+        self.find(name, "select, radio button or checkbox", can_choose)?;
+        self.controls.iter_mut().filter(|control| control.name == name).for_each(Control::clear);
+        Ok(self)
+    }
+
+    /// Chooses a file for the file input of this name. With `multiple`, each call adds one; otherwise the last stands.
+    ///
+    /// ```
+    /// # use actix_crawler::{form::FormFile, prelude::*};
+    /// let html = "<form method=post enctype=multipart/form-data><input type=file name=photo></form>";
+    /// let page = Response::html("https://e.org/up", html);
+    /// let request = page.form("form")?.file("photo", FormFile::new("a.png", "image/png", &b"\x89PNG"[..]))?.submit()?;
+    /// assert!(request.headers[0].1.starts_with("multipart/form-data; boundary="));
+    /// # Ok::<(), actix_crawler::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no file input of this name.
+    pub fn file(mut self, name: &str, file: FormFile) -> Result<Self, FormError> {
+        let at = self.find(name, "file input", |control| matches!(control.kind, Kind::File { .. }))?;
+        if let Some(Control { kind: Kind::File { files, is_multiple }, .. }) = self.controls.get_mut(at) {
+            if !*is_multiple {
+                files.clear();
+            }
+            files.push(file);
+        }
+        Ok(self)
+    }
+
+    /// Enables the controls of this name, as a script does once others are filled in.
+    #[must_use]
+    pub fn enable(mut self, name: &str) -> Self {
+        self.controls.iter_mut().filter(|control| control.name == name).for_each(|control| control.is_disabled = false);
+        self
+    }
+
+    /// Takes the controls of this name out of the form, and what was added under it.
+    #[must_use]
+    pub fn remove(mut self, name: &str) -> Self {
+        self.controls.iter_mut().filter(|control| control.name == name).for_each(|control| control.is_disabled = true);
+        self.added.retain(|entry| entry.name != name);
+        self
+    }
+
+    /// Sends one more name and value, after those of the controls, as a script does.
+    #[must_use]
+    pub fn add(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.added.push(Entry { name: name.into(), value: Value::Text(value.into()) });
+        self
+    }
+
+    /// Sends the form by this button, whose name and value are sent too, and whose `formaction`, `formmethod` and
+    /// `formenctype` count. An image is clicked at its corner.
+    ///
+    /// # Errors
+    /// The selector is wrong, or matches no enabled button of the form that sends it.
+    pub fn click(self, css: &str) -> Result<Self, FormError> {
+        self.click_at(css, 0, 0)
+    }
+
+    /// As [`Form::click`], at this pixel of an image.
+    ///
+    /// # Errors
+    /// As [`Form::click`].
+    pub fn click_at(mut self, css: &str, x: u32, y: u32) -> Result<Self, FormError> {
+        let matching = self.page.document().select(css)?;
+        let matching: HashSet<_> = matching.iter().map(|element| element.node().id()).collect();
+        let is_it = |control: &Control| control.is_submit() && !control.is_disabled && matching.contains(&control.node);
+        let at = self.controls.iter().position(is_it).ok_or_else(|| FormError::NoButton { css: css.to_owned() })?;
+        self.submitter = Chosen::Button(Submitter { at, point: (x, y) });
+        Ok(self)
+    }
+
+    /// Sends the form by no button, as a script's `form.submit()` does.
+    #[must_use]
+    pub fn without_button(mut self) -> Self {
+        self.submitter = Chosen::Script;
+        self
+    }
+
+    /// Makes the request that a browser would send. Without [`Form::click`] it is sent by the first button that is
+    /// enabled, as by the Enter key.
+    ///
+    /// The names, values and the query are written in the charset that the form accepts, or else in the page's. A file is
+    /// sent by `multipart/form-data` only; in the other forms only its name is.
+    ///
+    /// # Errors
+    /// The form sends nothing (`method=dialog`), or its action is no `http` or `https` URL.
+    pub fn submit(self) -> Result<Request, FormError> {
+        let submitter = self.submitter();
+        let none = Overrides::default();
+        let overrides = submitter.and_then(|button| Some(&self.controls.get(button.at)?.overrides)).unwrap_or(&none);
+        let own = |name: &str| self.element.attr(name).map(str::to_owned);
+        let method = overrides.method.clone().or_else(|| own("method")).unwrap_or_default();
+        if method.eq_ignore_ascii_case("dialog") {
+            return Err(FormError::Dialog);
+        }
+        let mut url = self.action(overrides.action.clone().or_else(|| own("action")))?;
+        let encoding = self.encoding();
+        let mut entries = entry_list(&self.controls, submitter, encoding);
+        entries.extend(self.added.iter().cloned());
+        if !method.eq_ignore_ascii_case("post") {
+            url.set_query(Some(&encode::urlencoded(&entries, encoding)));
+            return Ok(Request::get(url));
+        }
+        let enctype = Enctype::named(overrides.enctype.clone().or_else(|| own("enctype")));
+        let (content_type, body) = match enctype {
+            Enctype::Urlencoded => {
+                ("application/x-www-form-urlencoded".to_owned(), encode::urlencoded(&entries, encoding).into_bytes())
+            }
+            Enctype::Plain => ("text/plain".to_owned(), encode::plain(&entries, encoding)),
+            Enctype::Multipart => {
+                let (boundary, body) = encode::multipart(&entries, encoding);
+                (format!("multipart/form-data; boundary={boundary}"), body)
+            }
+        };
+        url.set_fragment(None);
+        Ok(Request::post(url, body).header("content-type", content_type))
+    }
+
+    fn submitter(&self) -> Option<Submitter> {
+        let is_usable = |control: &Control| control.is_submit() && !control.is_disabled;
+        match self.submitter {
+            Chosen::Button(button) => Some(button),
+            Chosen::Script => None,
+            Chosen::First => {
+                let at = self.controls.iter().position(is_usable)?;
+                Some(Submitter { at, point: (0, 0) })
+            }
+        }
+    }
+
+    /// Resolves the action; an empty one is the page itself, whatever its base.
+    fn action(&self, action: Option<String>) -> Result<Url, FormError> {
+        let action = action.unwrap_or_default();
+        let refuse = || FormError::Action { action: action.clone() };
+        let url = match action.trim() {
+            "" => self.page.url().clone(),
+            action => self.page.join(action).map_err(|_| refuse())?,
+        };
+        if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(refuse()) }
+    }
+
+    /// Picks the encoding ("pick an encoding for the form", §4.10.22.5).
+    fn encoding(&self) -> &'static Encoding {
+        let encoding_of = |label: &str| Encoding::for_label(label.as_bytes());
+        let accepted = self.element.attr("accept-charset").unwrap_or_default();
+        let accepted = accepted.split_ascii_whitespace().find_map(encoding_of);
+        // Where no label means anything the standard takes UTF-8, Chromium the page's charset.
+        let encoding = accepted.or_else(|| encoding_of(self.page.encoding())).unwrap_or(UTF_8);
+        // UTF-16 and "replacement" are for reading only.
+        encoding.output_encoding()
+    }
+
+    /// Finds the first enabled control of this name that is as wanted.
+    fn find(&self, name: &str, wanted: &'static str, is_wanted: impl Fn(&Control) -> bool) -> Result<usize, FormError> {
+        let is_it = |control: &Control| control.name == name && is_wanted(control);
+        if let Some(at) = self.controls.iter().position(|control| is_it(control) && !control.is_disabled) {
+            return Ok(at);
+        }
+        if self.controls.iter().any(is_it) {
+            return Err(FormError::Disabled { name: name.to_owned() });
+        }
+        let names = self.names().into_iter().take(MAX_SHOWN).map(str::to_owned).collect();
+        Err(FormError::NoControl { name: name.to_owned(), wanted, names })
+    }
+
+    fn clear_radios(&mut self, name: &str) {
+        let radios = self.controls.iter_mut().filter(|control| control.name == name);
+        radios.filter(|control| matches!(control.kind, Kind::Radio { .. })).for_each(Control::clear);
+    }
+}
+
+impl Control {
+    /// Tells whether `value` can be chosen here.
+    fn offers(&self, value: &str) -> bool {
+        match &self.kind {
+            Kind::Select { options, .. } => options.iter().any(|option| option.is(value)),
+            Kind::Checkbox { .. } | Kind::Radio { .. } => self.value == value,
+            _ => false,
+        }
+    }
+
+    /// Returns what can be chosen here.
+    fn choices(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Select { options, .. } => options.iter().map(|option| option.value.clone()).collect(),
+            _ => vec![self.value.clone()],
+        }
+    }
+
+    fn choose(&mut self, value: &str) {
+        match &mut self.kind {
+            Kind::Checkbox { is_checked } | Kind::Radio { is_checked } => *is_checked = true,
+            Kind::Select { options, is_multiple } => {
+                // A value counts before a text.
+                let chosen = options.iter().position(|option| option.value == value && !option.is_disabled);
+                let chosen = chosen.or_else(|| options.iter().position(|option| option.is(value)));
+                for (at, option) in options.iter_mut().enumerate() {
+                    option.is_selected = Some(at) == chosen || (*is_multiple && option.is_selected);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn clear(&mut self) {
+        match &mut self.kind {
+            Kind::Checkbox { is_checked } | Kind::Radio { is_checked } => *is_checked = false,
+            Kind::Select { options, .. } => options.iter_mut().for_each(|option| option.is_selected = false),
+            _ => {}
+        }
+    }
+}
+
+impl Choice {
+    /// Tells whether this is meant by `value` and can be chosen.
+    fn is(&self, value: &str) -> bool {
+        !self.is_disabled && (self.value == value || self.text == value)
+    }
+}
+
+impl Enctype {
+    /// Reads the attribute; what is unknown is `application/x-www-form-urlencoded`.
+    fn named(name: Option<String>) -> Self {
+        let name = name.unwrap_or_default();
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match () {
+            () if is("multipart/form-data") => Self::Multipart,
+            () if is("text/plain") => Self::Plain,
+            () => Self::Urlencoded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What a form tells while it is filled in, and what it refuses. What it sends is compared with a browser in
+//! `tests/forms.rs`.
+
+use std::time::Instant;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn page(html: &str) -> Response {
+    Response::html("https://e.org/login?a=1#top", html.to_owned())
+}
+
+fn sent(form: Form<'_>) -> String {
+    let request = form.submit().unwrap();
+    assert_eq!(request.method, "GET");
+    request.url.query().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_error_names_what_the_form_has_instead() {
+    let page = page("<form><input name=user><select name=lang><option>en<option value=de>German</select></form><p>");
+    let error = |result: Result<Form<'_>, FormError>| result.unwrap_err().to_string();
+    let form = || page.form("form").unwrap();
+    assert_eq!(
+        error(form().set("usr", "x")),
+        "the form has no control with a value named `usr`; its names are user, lang"
+    );
+    assert_eq!(error(form().choose("lang", "fr")), "`lang` offers no `fr`; it offers en, de");
+    assert_eq!(error(form().check("user")), "the form has no checkbox named `user`; its names are user, lang");
+    assert_eq!(error(page.form("p")), "`p` matches <p>, which is no form and stands in none");
+    assert!(error(page.form("#none")).contains("no element matches `#none`"));
+    assert!(error(form().click("p")).contains("no enabled button"));
+}
+
+#[test]
+fn a_form_is_found_by_an_element_within() {
+    assert_eq!(sent(page("<form><p><input name=q value=1>").form("[name=q]").unwrap()), "q=1");
+}
+
+#[test]
+fn an_input_refuses_what_its_type_cannot_hold() {
+    let page = page("<form><input name=d type=date><input name=t>");
+    let error = page.form("form").unwrap().set("d", "tomorrow").unwrap_err();
+    assert_eq!(error.to_string(), "`d` is an input of type date, which cannot hold `tomorrow`");
+    assert_eq!(
+        sent(page.form("form").unwrap().set("d", "2026-01-01").unwrap().set("t", "a\nb").unwrap()),
+        "d=2026-01-01&t=ab"
+    );
+}
+
+#[test]
+fn a_disabled_control_is_enabled_as_a_script_would() {
+    let page = page("<form><input name=a disabled><button name=go disabled value=1>");
+    assert!(matches!(page.form("form").unwrap().set("a", "x"), Err(FormError::Disabled { .. })));
+    assert_eq!(sent(page.form("form").unwrap().enable("a").set("a", "x").unwrap()), "a=x");
+    assert_eq!(sent(page.form("form").unwrap().enable("go").click("button").unwrap()), "go=1");
+}
+
+#[test]
+fn what_a_script_adds_and_removes_is_sent_so() {
+    let page = page("<form><input name=a value=1><input name=b value=2><input name=a value=3>");
+    assert_eq!(sent(page.form("form").unwrap().add("c", "4").remove("a")), "b=2&c=4");
+}
+
+#[test]
+fn a_choice_can_be_taken_back() {
+    let page = page(
+        "<form><input type=checkbox name=a checked><input type=radio name=r value=1 checked>\
+         <select name=s multiple><option selected>1<option>2</select>",
+    );
+    let form = page.form("form").unwrap().uncheck("a").unwrap().uncheck("r").unwrap().uncheck("s").unwrap();
+    assert_eq!(sent(form.clone()), "");
+    assert_eq!(sent(form.set("s", "2").unwrap().set("r", "1").unwrap()), "r=1&s=2");
+}
+
+#[test]
+fn dialogs_and_other_schemes_send_nothing() {
+    assert!(matches!(page("<form method=dialog>").form("form").unwrap().submit(), Err(FormError::Dialog)));
+    for action in ["javascript:void(0)", "mailto:me@e.org", "data:text/html,x", "http://["] {
+        let page = page(&format!("<form action='{action}'>"));
+        assert!(matches!(page.form("form").unwrap().submit(), Err(FormError::Action { .. })), "{action}");
+    }
+}
+
+#[test]
+fn an_image_is_clicked_where_asked() {
+    let page = page("<form><input type=image name=map>");
+    assert_eq!(sent(page.form("form").unwrap().click_at("input", 3, 4).unwrap()), "map.x=3&map.y=4");
+}
+
+#[test]
+fn the_same_form_filled_in_alike_is_the_same_request() {
+    let page = page("<form method=post enctype=multipart/form-data><input name=a value=1><input type=file name=f>");
+    let request = |content: &'static str| {
+        let file = FormFile::new("f", "text/plain", content);
+        page.form("form").unwrap().file("f", file).unwrap().submit().unwrap()
+    };
+    assert_eq!(request("x").fingerprint(), request("x").fingerprint());
+    assert_ne!(request("x").fingerprint(), request("y").fingerprint());
+}
+
+#[test]
+fn debug_output_shows_no_values() {
+    let page = page("<form><input name=password value=hidden>");
+    let shown = format!("{:?}", page.form("form").unwrap());
+    assert!(shown.contains("password") && !shown.contains("hidden"), "{shown}");
+}
+
+#[test]
+fn more_controls_than_are_read_are_counted() {
+    let page = page(&format!("<form>{}", "<input name=a value=1>".repeat(MAX_CONTROLS + 5)));
+    let form = page.form("form").unwrap();
+    assert_eq!((form.values("a").len(), form.left_out()), (MAX_CONTROLS, 5));
+}
+
+#[test]
+fn hostile_forms_take_linear_time() {
+    let start = Instant::now();
+    for html in [
+        format!("<form>{}", "<div>".repeat(40_000)),
+        format!("<form>{}", "<fieldset disabled><legend>".repeat(40_000)),
+        format!("<form><fieldset disabled>{}", "<legend></legend>".repeat(20_000)),
+        format!("<form>{}", "<select><optgroup><option>".repeat(20_000)),
+        format!("<form id=a>{}", "<input form=a id=a>".repeat(20_000)),
+        "<table><form>".repeat(20_000),
+        format!("<form>{}", "<p dir=rtl><input dirname=a name=b>".repeat(20_000)),
+    ] {
+        let page = page(&html);
+        page.document();
+        let _ = page.form("form").unwrap().submit();
+    }
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+proptest! {
+    #[test]
+    fn no_page_panics(
+        html in "(<form>|</form>|<table>|<tr>|<input name=a>|<input type=radio checked name=r>|<select name=s>|</select>|<option>|\
+                 <optgroup disabled>|<fieldset disabled>|<legend>|</fieldset>|<template>|</template>|<textarea name=t>|<button>|\
+                 <datalist>|x|<div dir=rtl>|</div>){0,40}",
+    ) {
+        if let Ok(form) = page(&html).form("form") {
+            let _ = form.values("s");
+            let _ = form.submit();
+        }
+    }
+}
