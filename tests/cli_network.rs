@@ -200,9 +200,9 @@ fn links_and_refreshes_are_bounded_by_option_or_by_file() {
     for (options, pages, dropped) in [
         (&[][..], 1, false),
         (&["--refresh", "ignore"], 5, false),
-        (&["--refresh", "ignore", "--max-links-per-page", "2"], 4, true),
-        (&["--config", config], 4, true),
-        (&["--config", config, "--max-links-per-page", "3"], 5, false),
+        (&["--refresh", "ignore", "--max-links-per-page", "2"], 3, true),
+        (&["--config", config], 3, true),
+        (&["--config", config, "--max-links-per-page", "4"], 5, false),
         (&["--config", config, "--refresh", "follow"], 1, false),
     ] {
         let output = run(&[&crawl[..], options].concat());
