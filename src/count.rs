@@ -20,6 +20,11 @@ pub enum Count {
     Dropped(DropReason),
     /// Retries of failed requests.
     Retry,
+    /// Redirects by a page that sends its readers on ([`RedirectBy::Refresh`](crate::outcome::RedirectBy::Refresh)).
+    RedirectByRefresh,
+    /// Redirects that led to a URL which was fetched, queued or dropped before: what their own URLs once showed, nobody
+    /// will see.
+    RedirectAlreadySeen,
     /// Robots files that were fetched, or are known to be missing.
     RobotsFetched,
     /// Unreachable robots files.
@@ -58,6 +63,8 @@ impl fmt::Display for Count {
             Self::FailedStatus(status) => write!(f, "failed/status/{status}"),
             Self::Dropped(reason) => write!(f, "drop/{}/{}", reason.key(), reason.detail()),
             Self::Retry => f.write_str("retry"),
+            Self::RedirectByRefresh => f.write_str("redirects/refresh"),
+            Self::RedirectAlreadySeen => f.write_str("redirects/already_seen"),
             Self::RobotsFetched => f.write_str("robots/fetched"),
             Self::RobotsUnreachable => f.write_str("robots/unreachable"),
             Self::RobotsRedirect => f.write_str("robots/redirect"),

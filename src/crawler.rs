@@ -14,6 +14,7 @@ use self::wiring::run_system;
 use crate::{
     conducts::Conducts,
     error::{Error, Result},
+    extract::links::MAX_LINKS,
     fetcher::{
         offload::{Offload, OffloadThreads},
         stack::{FetchStack, Layer},
@@ -89,6 +90,12 @@ pub struct Settings {
     /// The most memory for waiting requests, in bytes; further ones are dropped as `budget/queue_full`. Does not apply
     /// with a state.
     pub max_queued_bytes: u64,
+    /// The most links that are read from one page; 10,000 by default. What is beyond is dropped as
+    /// `budget/links_per_page`.
+    pub max_links_per_page: usize,
+    /// Whether a page that sends its readers on within 5 s, by a `Refresh` header or `<meta http-equiv=refresh>`, is a
+    /// redirect; see [`Crawler::ignore_refresh`].
+    pub follow_refresh: bool,
     /// Whether the crawl waits for more seeds when nothing is left to do.
     pub stay_open: bool,
     /// Whether the limit of each domain is searched for; see [`Crawler::adaptive`].
@@ -117,6 +124,8 @@ impl Default for Settings {
             max_queued_per_domain: None,
             // The size of `max_queued` ordinary requests; with bodies or states fewer fit.
             max_queued_bytes: 4_000_000_000,
+            max_links_per_page: MAX_LINKS,
+            follow_refresh: true,
             stay_open: false,
             adaptive: false,
             log: None,
@@ -248,6 +257,22 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn ignore_robots(mut self) -> Self {
         self.settings.politeness.robots = RobotsPolicy::Ignore;
+        self
+    }
+
+    /// Hands pages that send their readers on to the spider, as any other page. By default such a page is a redirect, if
+    /// it does so within 5 s: the spider sees the page that it leads to, and not the page itself. In either case
+    /// [`Response::links`](crate::response::Response::links) has the target of a page that the spider sees.
+    #[must_use]
+    pub fn ignore_refresh(mut self) -> Self {
+        self.settings.follow_refresh = false;
+        self
+    }
+
+    /// Reads at most so many links from one page.
+    #[must_use]
+    pub fn max_links_per_page(mut self, links: usize) -> Self {
+        self.settings.max_links_per_page = links;
         self
     }
 

@@ -38,6 +38,17 @@ pub enum Event<'a> {
         /// Whether it had been queued; otherwise it was dropped on arrival.
         was_queued: bool,
     },
+    /// Links of a page will not be fetched, because a bound cut them off before they were told apart.
+    LinksDropped {
+        /// The domain of the page.
+        domain: &'a Domain,
+        /// The page.
+        page: &'a Request,
+        /// Which bound.
+        reason: DropReason,
+        /// How many different references.
+        links: u64,
+    },
     /// A request was given to a fetcher, with a permit.
     Granted {
         /// The domain of the request.
@@ -118,6 +129,8 @@ pub struct RequestEnded<'a> {
     pub receipt: &'a Receipt,
     /// The number of its items that the pipelines acknowledged.
     pub items: u64,
+    /// Whether it is a redirect to a URL that was fetched, queued or dropped before.
+    pub is_redirect_to_seen: bool,
     /// What happens to the request next.
     pub fate: Fate,
     /// When the engine handled it.

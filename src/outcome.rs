@@ -20,8 +20,10 @@ pub enum Outcome {
         status: u16,
         /// The target.
         to: Url,
+        /// By what the answer says so.
+        by: RedirectBy,
     },
-    /// A redirect that leads back, or the eleventh in a row.
+    /// A redirect that leads back, or the twenty-first in a row.
     RedirectLoop(String),
     /// The domain refused us for now (429, 503, or another status that asks for a wait): the request waits, and its
     /// retries are unaffected.
@@ -67,7 +69,8 @@ impl Outcome {
     pub fn detail(&self) -> String {
         match self {
             Self::Ok | Self::Unsent => String::new(),
-            Self::Redirect { status, to } => format!("{status} {to}"),
+            Self::Redirect { status, to, by: RedirectBy::Location } => format!("{status} {to}"),
+            Self::Redirect { status, to, by: RedirectBy::Refresh } => format!("{status} refresh {to}"),
             Self::Refused { status, retry_after: Some(wait) } => {
                 format!("{status}, retry after {}", humantime::format_duration(*wait))
             }
@@ -91,6 +94,16 @@ impl Outcome {
             _ => false,
         }
     }
+}
+
+/// By what an answer redirects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedirectBy {
+    /// By its status and its `Location` header.
+    Location,
+    /// By a page that sends its readers on: the `Refresh` header, or `<meta http-equiv=refresh>`.
+    Refresh,
 }
 
 /// Why there is no complete response.
@@ -232,6 +245,8 @@ pub enum DropReason {
     QueueFull,
     /// The queue of its domain is full.
     DomainQueueFull,
+    /// Its page has more links than are read.
+    LinksPerPage,
     /// robots.txt disallows it.
     Robots,
     /// The crawl was stopped.
@@ -244,7 +259,7 @@ impl DropReason {
         match self {
             Self::Scheme | Self::Host | Self::Path | Self::Rule | Self::Depth | Self::Length => "scope",
             Self::TrapRepetition | Self::TrapQueries => "trap",
-            Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull => "budget",
+            Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull | Self::LinksPerPage => "budget",
             Self::Robots => "robots",
             Self::Stopped => "stopped",
         }
@@ -265,6 +280,7 @@ impl DropReason {
             Self::Requests => "requests",
             Self::QueueFull => "queue_full",
             Self::DomainQueueFull => "domain_queue_full",
+            Self::LinksPerPage => "links_per_page",
             Self::Robots => "disallowed",
             Self::Stopped => "stopped",
         }

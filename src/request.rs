@@ -55,6 +55,9 @@ pub struct Request {
     /// The proxy for this request; see [`Request::via`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Arc<str>>,
+    /// What cookies have changed for the loops of redirects.
+    #[serde(default, skip_serializing_if = "Repeats::is_none")]
+    pub(crate) repeats: Repeats,
     /// The domain of the request, set at admission: it is sent only under a permit of this domain.
     #[serde(skip)]
     pub(crate) domain: Option<Domain>,
@@ -65,6 +68,22 @@ pub struct Request {
     /// The typed state as JSON; see [`Request::state`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<Arc<str>>,
+}
+
+/// How far a chain of redirects may come back to where it was: it may where cookies have changed since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Repeats {
+    /// So many requests of [`Request::redirected_from`], from the oldest on, may be answered otherwise by now.
+    pub allowed: usize,
+    /// Whether [`Request::dont_filter`] was set for such a repeat, and not by whoever made the request.
+    pub is_repeat: bool,
+}
+
+impl Repeats {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The kind of a requested resource, which decides how the response is read.
@@ -115,6 +134,7 @@ impl Request {
             redirected_from: Vec::new(),
             dont_filter: false,
             proxy: None,
+            repeats: Repeats::default(),
             domain: None,
             kind: Kind::Page,
             state: None,

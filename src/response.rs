@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -47,6 +47,9 @@ pub struct Response {
     fetched_at: SystemTime,
     elapsed: Duration,
     broken_off: Option<FetchError>,
+    scanner: Scanner,
+    /// Whether the links were asked for: what was left out of them is missed only then.
+    links_asked: Cell<bool>,
     content: OnceCell<Content>,
     scan: OnceCell<Scan>,
     document: OnceCell<Document>,
@@ -77,6 +80,8 @@ impl Response {
             fetched_at,
             elapsed,
             broken_off: None,
+            scanner: Scanner::default(),
+            links_asked: Cell::new(false),
             content: OnceCell::new(),
             scan: OnceCell::new(),
             document: OnceCell::new(),
@@ -87,6 +92,14 @@ impl Response {
     #[must_use]
     pub fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
         self.broken_off = why;
+        self
+    }
+
+    /// Sets how links are read, but for the charset and the syntax, which the page has itself. By default as
+    /// [`Scanner::default`] does.
+    #[must_use]
+    pub fn with_scanner(mut self, scanner: Scanner) -> Self {
+        self.scanner = scanner;
         self
     }
 
@@ -264,11 +277,16 @@ impl Response {
 
     /// Returns the page's title.
     pub fn title(&self) -> Option<&str> {
-        self.scan().title.as_deref()
+        self.scanned().title.as_deref()
     }
 
-    /// Returns the page's links: absolute, without duplicates, in order; `<base href>` applies. At most 10,000 of at
-    /// most 2,048 bytes each: [`Response::skipped`] counts the others.
+    /// Returns the links of the page, absolute, each once, in their order; `<base href>` is respected. The last is where
+    /// the page sends its readers, if it does ([`Response::refresh`]).
+    ///
+    /// There are at most 10,000, of at most 2,048 bytes each, or as many and as long as the crawl's settings say
+    /// ([`Settings::max_links_per_page`](crate::crawler::Settings::max_links_per_page),
+    /// [`Scope::max_url_length`](crate::scope::Scope::max_url_length)). [`Response::skipped`] tells what is left out; the
+    /// crawl counts it as dropped.
     pub fn links(&self) -> impl Iterator<Item = &Url> {
         self.scan().links.iter().map(|link| &link.url)
     }
@@ -289,7 +307,7 @@ impl Response {
     /// assert_eq!(page.skipped().over_bounds(), 0);
     /// ```
     pub fn skipped(&self) -> Skipped {
-        self.scan().skipped
+        self.scanned().skipped
     }
 
     /// Returns the target and delay of the page's `Refresh` header or else its `<meta http-equiv=refresh>`. `None` if
@@ -302,20 +320,56 @@ impl Response {
     /// assert_eq!(page.refresh().unwrap().url.as_str(), "https://e.org/new");
     /// ```
     pub fn refresh(&self) -> Option<Refresh> {
-        let by_header = self.headers.get("refresh").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        let refresh = by_header.and_then(|value| extract::of_header(value, self.url()));
-        let refresh = refresh.or_else(|| self.scan().refresh.clone())?;
-        let mut page = self.url().clone();
-        page.set_fragment(None);
-        (refresh.url != page).then_some(refresh)
+        self.sends_on().filter(|refresh| !self.is_at(&refresh.url))
     }
 
-    /// Returns the result of one pass over the page: title, links, base, robots meta tags. Empty if this is not HTML.
-    pub fn scan(&self) -> &Scan {
-        self.scan.get_or_init(|| match self.syntax() {
-            Some(syntax) => Scanner::default().syntax(syntax).charset(self.encoding()).scan(self.content(), self.url()),
-            None => extract::scan("", self.url()),
+    /// Returns where the page sends its readers, even if that is the page itself.
+    pub(crate) fn sends_on(&self) -> Option<Refresh> {
+        self.refresh_header().or_else(|| {
+            let may_have_one = self.scan.get().is_some() || (self.is_html() && extract::has_pragma(self.content()));
+            may_have_one.then(|| self.scanned().refresh.clone())?
         })
+    }
+
+    fn refresh_header(&self) -> Option<Refresh> {
+        let value = std::str::from_utf8(self.headers.get("refresh")?.as_bytes()).ok()?;
+        extract::of_header(value, self.url())
+    }
+
+    fn is_at(&self, url: &Url) -> bool {
+        let mut page = self.url().clone();
+        page.set_fragment(None);
+        page == *url
+    }
+
+    /// Returns what one streaming pass over the page finds: title, links, base, robots meta tags. Empty for what is not
+    /// HTML, but for the target of a `Refresh` header.
+    pub fn scan(&self) -> &Scan {
+        self.links_asked.set(true);
+        self.scanned()
+    }
+
+    fn scanned(&self) -> &Scan {
+        self.scan.get_or_init(|| {
+            let mut scan = match self.syntax() {
+                Some(syntax) => {
+                    let scanner = self.scanner.clone().syntax(syntax).charset(self.encoding());
+                    scanner.scan(self.content(), self.url())
+                }
+                None => extract::scan("", self.url()),
+            };
+            if let Some(Refresh { url, .. }) = self.refresh_header().or_else(|| scan.refresh.clone())
+                && !self.is_at(&url)
+            {
+                self.scanner.add_refresh(&mut scan, url);
+            }
+            scan
+        })
+    }
+
+    /// Returns how many references are not among the links, if anybody asked for the links.
+    pub(crate) fn skipped_of_asked(&self) -> Skipped {
+        if self.links_asked.get() { self.skipped() } else { Skipped::default() }
     }
 
     /// Returns the absolute URL in `href` or `src` of the first element matching `css`; `None` if nothing matches:
@@ -335,7 +389,7 @@ impl Response {
     /// The reference is invalid.
     pub fn join(&self, reference: &str) -> Result<Url> {
         let refuse = |error: url::ParseError| Error::Url { text: reference.to_owned(), why: error.to_string() };
-        extract::resolve_from_charset(&self.scan().base, reference, self.encoding()).map_err(refuse)
+        extract::resolve_from_charset(&self.scanned().base, reference, self.encoding()).map_err(refuse)
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Stats {
     pub counts: BTreeMap<String, u64>,
     /// The first URL that failed for each reason, as an example to look at.
     pub first_failures: BTreeMap<String, FirstFailure>,
+    /// Where most of the redirects led that are counted as `redirects/already_seen`, in this process: up to ten targets,
+    /// the most frequent first.
+    pub redirects_to_seen: Vec<RedirectTarget>,
     /// Bytes of bodies received on the wire.
     pub bytes: u64,
     /// Items acknowledged by pipelines.
@@ -85,6 +88,16 @@ pub struct FirstFailure {
     /// Details; empty if the reason says everything.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
+}
+
+/// A URL that redirects led to although it had been fetched, queued or dropped before: a site whose session has expired
+/// sends every page to its login.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RedirectTarget {
+    /// The URL.
+    pub url: String,
+    /// How many redirects led there, at least.
+    pub times: u64,
 }
 
 /// The most domains listed individually, about 20 MB.

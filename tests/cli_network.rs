@@ -211,3 +211,55 @@ fn what_a_server_sent_is_shown_on_a_terminal_and_not_obeyed() {
     }
     shows(&run(&["fetch", &page, "--allow-private"]), &format!("body {EVIL}\r\n"));
 }
+
+#[test]
+fn poll_keeps_the_headers_that_it_is_told_to_at_their_origin() {
+    let there = Server::http(|_| page("there"));
+    let to = there.url("/").replace("127.0.0.1", "localhost");
+    let site = Server::http(move |_| redirect(&to));
+    let url = site.url("/");
+    let poll = ["poll", &url, "--allow-private", "-H", "X-Tenant: 7", "-H", "X-Api-Key: 8"];
+    for (options, tenant) in [(&[][..], Some("7")), (&["--secret-header", "x-tenant"], None)] {
+        let output = run(&[&poll[..], options].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let head = there.heads().pop().unwrap();
+        assert_eq!((header(&head, "x-tenant"), header(&head, "x-api-key")), (tenant, None));
+    }
+    assert!(site.heads().iter().all(|head| header(head, "x-tenant") == Some("7")));
+    let wrong = run(&["poll", &url, "--secret-header", "x tenant"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn links_and_refreshes_are_bounded_by_option_or_by_file() {
+    const PAGE: &str =
+        "<meta http-equiv=refresh content='0; url=/next'><a href=/a>a</a><a href=/b>b</a><a href=/c>c</a>";
+    let site = Server::http(|head| match head.split(' ').nth(1) {
+        Some("/") => page(PAGE).replace("text/plain", "text/html"),
+        _ => page(""),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("crawl.toml");
+    fs::write(&config, "max_links_per_page = 2\nfollow_refresh = false\n").unwrap();
+    let config = config.to_str().unwrap();
+    let url = site.url("/");
+    let crawl = ["crawl", &url, "--allow-private", "--robots", "ignore", "--rate", "unlimited"];
+    for (options, pages, dropped) in [
+        (&[][..], 1, false),
+        (&["--refresh", "ignore"], 5, false),
+        (&["--refresh", "ignore", "--max-links-per-page", "2"], 3, true),
+        (&["--config", config], 3, true),
+        (&["--config", config, "--max-links-per-page", "4"], 5, false),
+        (&["--config", config, "--refresh", "follow"], 1, false),
+    ] {
+        let output = run(&[&crawl[..], options].concat());
+        let summary = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{options:?}: {summary}");
+        assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), pages, "{options:?}: {summary}");
+        assert_eq!(summary.contains("budget/links_per_page"), dropped, "{options:?}: {summary}");
+        assert_eq!(summary.contains("redirects by a refresh"), pages == 1, "{options:?}: {summary}");
+    }
+    for wrong in [["--refresh", "no"], ["--max-links-per-page", "many"]] {
+        assert_eq!(run(&[&crawl[..], &wrong].concat()).status.code(), Some(2), "{wrong:?}");
+    }
+}

@@ -397,6 +397,31 @@ async fn a_redirect_is_followed_under_a_permit_of_its_own_and_without_credential
 }
 
 #[tokio::test]
+async fn headers_that_the_caller_calls_secret_stay_with_their_origin() {
+    let there = echo();
+    let to = there.url("/there").replace("127.0.0.1", "localhost");
+    let api = Recorder::start(move |asked| match asked.path.as_str() {
+        "/" => Answer::redirect("/on"),
+        _ => Answer::redirect(&to),
+    });
+    let client = builder(Rate::UNLIMITED).secret_header("x-tenant").build().unwrap();
+    client.get(api.url("/")).header("X-Tenant", "7").header("X-Trace", "8").send().await.unwrap();
+    assert_eq!(api.asked()[1].header("x-tenant"), Some("7"), "the same origin gets it");
+    assert_eq!((there.asked()[0].header("x-tenant"), there.asked()[0].header("x-trace")), (None, Some("8")));
+    let error = builder(Rate::UNLIMITED).secret_header("no header").build().unwrap_err();
+    assert!(error.to_string().contains("secret_headers"), "{error}");
+}
+
+/// What an API says is data, whatever it says.
+#[tokio::test]
+async fn a_client_follows_no_refresh() {
+    let api =
+        Recorder::start(|_| Answer::ok("<meta http-equiv=refresh content='0;/b'>").header("refresh", "0; url=/b"));
+    let response = unlimited().get(api.url("/a")).send().await.unwrap();
+    assert_eq!((response.url().path(), api.count()), ("/a", 1));
+}
+
+#[tokio::test]
 async fn results_come_in_the_order_given_and_one_failure_ends_no_other() {
     let api = Recorder::start(|asked| match asked.path.as_str() {
         "/3" => Answer::status(404),

@@ -77,3 +77,84 @@ fn jars_of_different_proxies_are_never_mixed() {
     assert_eq!(told(&one), ["-", "one=1", "one=1"]);
     assert_eq!(told(&two), ["-", "two=1", "two=1"]);
 }
+
+/// Sends whoever asks back to where he asked, with one more in the cookie, until there are `enough`.
+fn wall(enough: u32) -> Server {
+    Server::http(move |head| {
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let times = header(head, "cookie").and_then(|cookie| cookie.strip_prefix("n=")?.parse().ok()).unwrap_or(0);
+        if times >= enough { page("in") } else { with_cookie(&redirect(path), &format!("n={}", times + 1)) }
+    })
+}
+
+/// curl, wget and requests get the page: the next answer is another one.
+#[test]
+fn a_redirect_that_leads_to_itself_is_no_loop_while_the_cookies_change() {
+    let folder = tempfile::tempdir().unwrap();
+    for (enough, is_stored) in [(1, false), (3, false), (3, cfg!(feature = "disk"))] {
+        let site = wall(enough);
+        let crawler = crawl(&[&site.url("/")]).cookies();
+        let crawled = Crawled::of(if is_stored { crawler.state(folder.path()) } else { crawler });
+        assert_eq!(crawled.bodies, ["in"], "{:?}", crawled.ends);
+        let ledger = crawled.report.stats.ledger;
+        assert_eq!((ledger.discovered, ledger.done), (u64::from(enough) + 1, u64::from(enough) + 1));
+        assert!(crawled.report.ledger_adds_up, "{}", crawled.report);
+    }
+    let without = wall(1);
+    Crawled::of(crawl(&[&without.url("/")]));
+    assert_eq!(without.heads().len(), 1, "nothing changes where no cookies are kept");
+}
+
+#[test]
+fn a_wall_that_is_never_satisfied_ends_after_twenty_redirects() {
+    let site = wall(u32::MAX);
+    let crawled = Crawled::of(crawl(&[&site.url("/")]).cookies());
+    assert_eq!(site.heads().len(), 21);
+    assert_eq!(crawled.report.stats.get("outcome/redirect_loop"), 1, "{}", crawled.report);
+    let same = Server::http(|_| with_cookie(&redirect("/"), "n=1"));
+    Crawled::of(crawl(&[&same.url("/")]).cookies());
+    assert_eq!(told(&same), ["-", "n=1"], "the same cookie again changes nothing");
+}
+
+#[test]
+fn a_detour_that_sets_a_cookie_leads_back_to_the_page_once() {
+    let site = Server::http(|head| match (head.split(' ').nth(1), header(head, "cookie")) {
+        (Some("/set"), _) => with_cookie(&redirect("/page"), "ok=1; Path=/"),
+        (_, Some(_)) => page("in"),
+        _ => redirect("/set"),
+    });
+    let crawled = Crawled::of(crawl(&[&site.url("/page")]).cookies());
+    assert_eq!(crawled.bodies, ["in"], "{:?}", crawled.ends);
+    assert_eq!(site.heads().len(), 3);
+}
+
+/// A page that looks whether cookies are kept, and reloads itself at once.
+#[test]
+fn a_page_that_sets_a_cookie_and_reloads_itself_at_once_is_asked_again() {
+    let site = Server::http(|head| match header(head, "cookie") {
+        Some(_) => page("in"),
+        None => with_cookie(&page("wait").replacen("\r\n", "\r\nrefresh: 0; url=/\r\n", 1), "ok=1"),
+    });
+    assert_eq!(Crawled::of(crawl(&[&site.url("/")]).cookies()).bodies, ["in"]);
+    assert_eq!(Crawled::of(crawl(&[&site.url("/")])).bodies, ["wait"], "without cookies there is nothing else");
+}
+
+/// The client is another door to the same rule.
+#[tokio::test]
+async fn a_client_passes_the_wall_too() {
+    use actix_crawler::{ThrottledClient, rate::Rate};
+    let client = || {
+        let builder = ThrottledClient::builder("cookietest/1.0 (+https://example.org/bot)").rate(Rate::UNLIMITED);
+        builder.conducts(&actix_crawler::conducts::Conducts::new()).allow_private()
+    };
+    let site = wall(3);
+    let response = client().cookies().build().unwrap().get(site.url("/")).send().await.unwrap();
+    assert_eq!((response.status(), site.heads().len()), (200, 4));
+    let never = wall(u32::MAX);
+    let error = client().cookies().build().unwrap().get(never.url("/")).send().await.unwrap_err();
+    assert!(error.to_string().contains("over 20 redirects in a row"), "{error}");
+    assert_eq!(never.heads().len(), 21);
+    let without = wall(1);
+    assert!(client().build().unwrap().get(without.url("/")).send().await.is_err());
+    assert_eq!(without.heads().len(), 1);
+}

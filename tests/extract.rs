@@ -175,6 +175,23 @@ fn links_beyond_a_bound_are_counted() {
     assert_eq!((page.skipped().too_long, page.skipped().over_limit, page.skipped().over_bounds()), (1, 20, 21));
 }
 
+/// HTML standard, §4.2.5.3. Scrapy passes over what stands within `noscript`; as a link it is not lost.
+#[test]
+fn where_a_page_sends_its_readers_is_a_link() {
+    let meta = "<a href=a>x</a><meta http-equiv=refresh content='30; url=next'>";
+    assert_eq!(links(meta), ["https://e.org/docs/a", "https://e.org/docs/next"]);
+    assert_eq!(links("<a href=a>x</a><meta http-equiv=refresh content='30; url=a'>"), ["https://e.org/docs/a"]);
+    assert_eq!(links("<meta http-equiv=refresh content='30; url=page.html?x=1#top'>"), [""; 0], "it reloads itself");
+    assert_eq!(
+        links("<noscript><meta http-equiv=refresh content='0;url=no-js'></noscript>"),
+        ["https://e.org/docs/no-js"]
+    );
+    let page = answer(&[("content-type", "text/plain"), ("refresh", "30; url=next")], b"plain");
+    assert_eq!(links_of(&page), ["https://e.org/docs/next"]);
+    let long = format!("<meta http-equiv=refresh content='0; url=/{}'>", "x".repeat(3_000));
+    assert_eq!(answer(&[("content-type", "text/html")], long.as_bytes()).skipped().too_long, 1);
+}
+
 #[test]
 fn what_is_no_link_is_counted_with_its_reason() {
     let response =

@@ -245,3 +245,71 @@ fn a_page_that_a_shorter_way_makes_up_for_is_no_longer_dropped() {
     let last = log.iter().rfind(|line| line.url == "http://one.test/target").unwrap();
     assert_eq!((last.outcome.as_str(), last.depth), ("ok", 1), "the last line of a URL is its end");
 }
+
+/// Links beyond the bounds of a page vanished: no reason, "adds up", exit 0.
+#[test]
+fn links_beyond_the_bounds_of_a_page_are_dropped_with_a_reason() {
+    let long = format!("/{}", "x".repeat(5_000));
+    let site = Recorder::start(move |asked| match asked.path.as_str() {
+        "/" => Answer::page((0..8).map(|n| format!("/{n}")).chain([long.clone(), long.clone(), format!("{long}y")])),
+        "/1" => Answer::page((0..9).map(|n| format!("/more/{n}")).chain(["/more/8".into(), "/more/0#top".into()])),
+        _ => Answer::ok(""),
+    });
+    let (report, log) = run_logged(crawl(&site).max_links_per_page(5).seed("http://one.test/"));
+    let dropped = |key: &str| report.stats.get(&format!("drop/{key}"));
+    assert_eq!(
+        (dropped("budget/links_per_page"), dropped("scope/url_length")),
+        (3 + 4, 2),
+        "each once a page: {report}"
+    );
+    let ledger = report.stats.ledger;
+    assert_eq!((ledger.discovered, ledger.done, ledger.dropped), (1 + 5 + 5 + 9, 11, 9), "{report}");
+    assert!(report.to_string().contains("budget/links_per_page"), "{report}");
+    let lines = |what: &str| -> Vec<_> {
+        let said = log.iter().filter(|line| line.outcome == what && !line.is_final && line.attempt == 0);
+        said.map(|line| (line.url.as_str(), line.detail.as_str())).collect()
+    };
+    let nothing = run(crawl(&site).max_links_per_page(0).seed("http://one.test/"));
+    assert_eq!((nothing.pages(), nothing.stats.get("drop/budget/links_per_page")), (1, 8), "{nothing}");
+    let of_one = ("http://one.test/1", "links_per_page, 4 links of this page");
+    assert_eq!(lines("budget"), [("http://one.test/", "links_per_page, 3 links of this page"), of_one]);
+    assert_eq!(lines("scope"), [("http://one.test/", "url_length, 2 links of this page")]);
+}
+
+#[test]
+fn what_a_spider_did_not_ask_for_is_not_missed() {
+    let site = Recorder::start(|_| Answer::page((0..8).map(|n| format!("/{n}"))));
+    let spider = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.link("a")?));
+    let crawler = crawl_with(spider, &site, Settings { max_links_per_page: 5, ..Settings::default() });
+    let report = run(crawler.seed("http://one.test/"));
+    assert_eq!((report.stats.ledger.discovered, report.stats.ledger.dropped), (2, 0), "{report}");
+}
+
+/// The scope takes longer URLs than a page is read for by default, so they are read.
+#[test]
+fn urls_are_as_long_as_the_scope_allows() {
+    let paths = [2_040, 2_075, 2_900, 3_100].map(|length| format!("/{}", "x".repeat(length)));
+    let links = paths.clone();
+    let site = Recorder::start(move |asked| if asked.path == "/" { Answer::page(&links) } else { Answer::ok("") });
+    for (max_url_length, taken) in [(100, 0), (2_083, 1), (3_000, 3)] {
+        let before = site.count();
+        let scope = Scope { max_url_length, within: Within::Any, ..Scope::default() };
+        let report = run(crawl(&site).scope(scope).seed("http://one.test/"));
+        assert_eq!(site.count() - before, 1 + taken, "{report}");
+        assert_eq!(report.stats.get("drop/scope/url_length"), 4 - taken as u64, "{report}");
+    }
+}
+
+/// A base that is too long is no reason to ask for other URLs than the page means.
+#[test]
+fn links_below_a_base_that_is_too_long_are_counted() {
+    let base = format!("<base href='/{}/'>", "x".repeat(3_000));
+    let page = format!("{base}<a href=below>x</a><a href=?q>x</a><a href=/top>x</a><a href=http://two.test/>x</a>");
+    let site = Recorder::start(move |asked| match asked.path.as_str() {
+        "/" if asked.host == "one.test" => Answer::ok(page.clone()).header("content-type", "text/html"),
+        _ => Answer::ok(""),
+    });
+    let report = run(crawl(&site).seed("http://one.test/"));
+    assert_eq!(site.sorted_urls(), ["http://one.test/", "http://one.test/top", "http://two.test/"]);
+    assert_eq!(report.stats.get("drop/scope/url_length"), 2, "{report}");
+}

@@ -23,24 +23,24 @@ fn chain(asked: &Asked) -> Answer {
 }
 
 #[test]
-fn ten_hops_are_followed_and_the_eleventh_is_not() {
+fn twenty_hops_are_followed_and_the_next_is_not() {
     let site = Recorder::start(|asked| match asked.path.as_str() {
-        "/10" if asked.host == "ten.test" => Answer::ok(""),
+        "/20" if asked.host == "twenty.test" => Answer::ok(""),
         _ => chain(asked),
     });
-    let (report, log) = run_logged(crawl(&site).seeds(["http://ten.test/0", "http://more.test/0"]));
-    let paths: Vec<String> = (0..=10).map(|n| format!("/{n}")).collect();
+    let (report, log) = run_logged(crawl(&site).seeds(["http://twenty.test/0", "http://more.test/0"]));
+    let paths: Vec<String> = (0..=20).map(|n| format!("/{n}")).collect();
     for (host, asked) in site.by_host() {
         assert_eq!(asked.iter().map(|asked| asked.path.clone()).collect::<Vec<_>>(), paths, "{host}");
     }
     let ledger = report.stats.ledger;
-    assert_eq!((ledger.discovered, ledger.done, ledger.failed), (22, 21, 1), "{report}");
+    assert_eq!((ledger.discovered, ledger.done, ledger.failed), (42, 41, 1), "{report}");
     assert_eq!(
         (report.pages(), report.stats.get("outcome/redirect"), report.stats.get("outcome/redirect_loop")),
-        (1, 20, 1)
+        (1, 40, 1)
     );
     let end = log.iter().find(|line| line.outcome == "redirect_loop").unwrap();
-    assert_eq!((end.url.as_str(), end.detail.as_str()), ("http://more.test/10", "over 10 redirects in a row"));
+    assert_eq!((end.url.as_str(), end.detail.as_str()), ("http://more.test/20", "over 20 redirects in a row"));
 }
 
 #[test]
@@ -155,7 +155,8 @@ fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
         _ => Answer::ok(""),
     });
     let seed = Request::parse("http://a.test/").unwrap();
-    let seed = seed.header("Authorization", "Bearer x").header("Cookie", "k=v").header("X-Own", "y");
+    let seed =
+        seed.header("Authorization", "Bearer x").header("Cookie", "k=v").header("X-Tenant", "7").header("X-Own", "y");
     let states = Collect::new();
     let spider = |page: &Response| Ok(Parsed::of(page.state::<u32>()?));
     let crawler = Crawler::new(spider, CONTACT)
@@ -164,11 +165,11 @@ fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
         .allow_private()
         .ignore_robots();
     let crawler = crawler.within(Within::Any).rate(Rate::UNLIMITED).pipeline(states.clone());
-    run(crawler.request(seed.with_state(&7_u32).unwrap()));
+    run(crawler.secret_header("x-tenant").request(seed.with_state(&7_u32).unwrap()));
     let asked = site.asked();
-    let carried = |at: usize| ["authorization", "cookie", "x-own"].map(|name| asked[at].header(name));
-    assert_eq!(carried(0), [Some("Bearer x"), Some("k=v"), Some("y")]);
-    assert_eq!(carried(1), [None, None, Some("y")]);
+    let carried = |at: usize| ["authorization", "cookie", "x-tenant", "x-own"].map(|name| asked[at].header(name));
+    assert_eq!(carried(0), [Some("Bearer x"), Some("k=v"), Some("7"), Some("y")]);
+    assert_eq!(carried(1), [None, None, None, Some("y")]);
     assert_eq!(states.take(), [7]);
 }
 
@@ -183,4 +184,95 @@ fn many_ways_to_one_page_are_one_page() {
     let report = run(crawl(&site).per_domain(8).seed("http://one.test/"));
     assert_eq!(site.paths().iter().filter(|path| *path == "/page").count(), 1);
     assert_eq!((report.pages(), report.stats.ledger.discovered, report.stats.items), (2, 12, 2), "{report}");
+}
+
+/// The site's session has expired: each page leads to the login, which was seen. The crawl ended with "10 done", and
+/// nothing said that nine pages were lost.
+#[test]
+fn redirects_to_what_was_seen_are_counted_and_their_target_is_named() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => {
+            Answer::page((0..9).map(|n| format!("/page/{n}")).chain(["/login".into(), "/out".into(), "/outer".into()]))
+        }
+        "/login" => Answer::ok(""),
+        "/out" | "/outer" => Answer::redirect("http://out.test/"),
+        _ => Answer::redirect("/login"),
+    });
+    let (report, log) = run_logged(crawl(&site).within(Within::Host).seed("http://one.test/"));
+    assert_eq!(report.stats.get("redirects/already_seen"), 9 + 1, "what was dropped before is lost as well: {report}");
+    assert_eq!(report.stats.get("drop/scope/host"), 1, "{report}");
+    let targets: Vec<_> = report.stats.redirects_to_seen.iter().map(|to| (to.url.as_str(), to.times)).collect();
+    assert_eq!(targets, [("http://one.test/login", 9), ("http://out.test/", 1)]);
+    let text = report.to_string();
+    let shown: Vec<_> = text.lines().skip_while(|line| !line.starts_with("redirects to seen URLs")).take(2).collect();
+    assert!(shown[0].ends_with(" 10") && shown[1].ends_with(" 9  http://one.test/login"), "{text}");
+    let said = log.iter().filter(|line| line.detail == "302 http://one.test/login, already seen").count();
+    assert_eq!(said, 9, "{log:?}");
+}
+
+/// A page that sends its readers on.
+fn refresh(value: &str) -> Answer {
+    Answer::ok(format!(
+        "<meta http-equiv=Refresh content=\"{value}\"><title>one moment</title><a href=/aside>aside</a>"
+    ))
+    .header("content-type", "text/html")
+}
+
+/// HTML standard, §4.2.5.3 and §7.4.6.1; the spider sees the target in place of the page, as in Scrapy.
+#[test]
+fn a_page_that_sends_its_readers_on_within_five_seconds_is_a_redirect() {
+    let site = Recorder::start(|asked| match (asked.host.as_str(), asked.path.as_str()) {
+        (_, "/next") => Answer::ok(""),
+        ("now.test", "/") => refresh("0; url=/next"),
+        ("soon.test", "/") => refresh("5;URL='next'"),
+        ("header.test", "/") => Answer::ok("text").header("refresh", "1; url=/next"),
+        ("created.test", "/") => Answer::status(201).header("refresh", "0;/next"),
+        ("late.test", "/") => refresh("6; url=/next"),
+        ("itself.test", "/") => refresh("0; url=/#top"),
+        ("circle.test", "/") => refresh("0; url=/back"),
+        ("circle.test", "/back") => refresh("0; url=/"),
+        ("missing.test", "/") => Answer { status: 404, ..refresh("0; url=/next") },
+        ("mail.test", "/") => refresh("0; url=mailto:me@mail.test"),
+        _ => Answer::ok(""),
+    });
+    let hosts = ["now", "soon", "header", "created", "late", "itself", "circle", "missing", "mail"];
+    let (report, log) = run_logged(crawl(&site).seeds(hosts.map(|host| format!("http://{host}.test/"))));
+    let expected = [
+        ("circle.test", "/ /back /aside"),
+        ("created.test", "/ /next"),
+        ("header.test", "/ /next"),
+        ("itself.test", "/ /aside"),
+        ("late.test", "/ /aside /next"),
+        ("mail.test", "/ /aside"),
+        ("missing.test", "/"),
+        ("now.test", "/ /next"),
+        ("soon.test", "/ /next"),
+    ];
+    let asked: Vec<_> = site.by_host().into_iter().collect();
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|(host, asked)| (&**host, asked.iter().map(|asked| &*asked.path).collect::<Vec<_>>().join(" ")))
+        .collect();
+    assert_eq!(asked, expected.map(|(host, paths)| (host, paths.to_owned())));
+    assert_eq!((report.stats.get("redirects/refresh"), report.stats.get("outcome/redirect")), (5, 5), "{report}");
+    let line = log.iter().find(|line| line.url == "http://now.test/").unwrap();
+    assert_eq!((&*line.outcome, &*line.detail), ("redirect", "200 refresh http://now.test/next"));
+    let target = log.iter().find(|line| line.url == "http://now.test/next").unwrap();
+    assert_eq!((target.depth, target.parent.as_deref()), (0, Some("http://now.test/")), "as with any redirect");
+}
+
+#[test]
+fn a_refresh_that_is_ignored_is_a_page_that_links_there() {
+    let site = Recorder::start(|asked| if asked.path == "/" { refresh("0; url=/next") } else { Answer::ok("") });
+    let report = run(crawl(&site).ignore_refresh().seed("http://one.test/"));
+    assert_eq!(site.paths(), ["/", "/aside", "/next"]);
+    assert_eq!((report.pages(), report.stats.get("outcome/redirect")), (3, 0), "{report}");
+}
+
+#[test]
+fn a_chain_of_refreshes_without_end_ends_after_twenty() {
+    let site = Recorder::start(|asked| refresh(&format!("0; url=/{}", asked.path[1..].parse::<u32>().unwrap() + 1)));
+    let report = run(crawl(&site).seed("http://one.test/0"));
+    assert_eq!(site.count(), 21);
+    assert_eq!((report.failed(), report.stats.get("outcome/redirect_loop")), (1, 1), "{report}");
 }

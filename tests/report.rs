@@ -60,6 +60,7 @@ fn the_report_of_a_small_crawl_has_these_keys_and_values() {
             "outcome/redirect": 1,
             "outcome/refused": 1,
             "outcome/status": 2,
+            "redirects/already_seen": 1,
             "retry": 1,
             "robots/fetched": 2,
             "robots/status/200": 1,
@@ -97,6 +98,7 @@ fn the_report_of_a_small_crawl_has_these_keys_and_values() {
         "items": 4,
         "ledger": { "discovered": 8, "done": 5, "dropped": 2, "failed": 1, "leased": 0, "queued": 0 },
         "ledger_adds_up": true,
+        "redirects_to_seen": [{ "times": 1, "url": "http://one.test/a" }],
         "warnings": [],
     });
     assert_eq!(data, expected, "{data:#}");

@@ -46,6 +46,8 @@ pub struct Config {
     max_queued: Option<u64>,
     max_queued_per_domain: Option<u64>,
     max_queued_bytes: Option<u64>,
+    max_links_per_page: Option<u64>,
+    follow_refresh: Option<bool>,
     respect_nofollow: bool,
     select: BTreeMap<String, String>,
     output: Option<PathBuf>,
@@ -185,6 +187,11 @@ impl Config {
             max_queued: options.max_queued.or(self.max_queued).unwrap_or(defaults.max_queued),
             max_queued_per_domain: options.max_queued_per_domain.or(self.max_queued_per_domain),
             max_queued_bytes: options.max_queued_bytes.or(self.max_queued_bytes).unwrap_or(defaults.max_queued_bytes),
+            max_links_per_page: options
+                .max_links_per_page
+                .or(self.max_links_per_page)
+                .map_or(defaults.max_links_per_page, |links| usize::try_from(links).unwrap_or(usize::MAX)),
+            follow_refresh: options.refresh.or(self.follow_refresh).unwrap_or(defaults.follow_refresh),
             log,
             state: options.state.or(self.state),
             ..defaults

@@ -201,6 +201,7 @@ fn option_of(setting: &str) -> Option<&'static str> {
         "tls.insecure" => Some("--insecure"),
         "tls.ca_files" => Some("--ca"),
         "credentials" => Some("--user"),
+        "secret_headers" => Some("--secret-header"),
         _ => None,
     }
 }

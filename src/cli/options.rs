@@ -35,8 +35,8 @@ pub struct Cli {
 
 /// The names of values that never begin with a hyphen. clap takes `-1` in `--depth -1` for an unknown option; passed on
 /// as a value, it is answered with what to write.
-const NEVER_HYPHENATED: [&str; 8] =
-    ["N", "TIME", "RATE", "BYTES", "CIDR", "host|domain|any", "obey|ignore", "auto|never"];
+const NEVER_HYPHENATED: [&str; 9] =
+    ["N", "TIME", "RATE", "BYTES", "CIDR", "host|domain|any", "obey|ignore", "follow|ignore", "auto|never"];
 
 impl Cli {
     /// Reads the command line.
@@ -165,6 +165,13 @@ pub struct CrawlOptions {
     /// The most memory that waiting requests take, as `1G` [default: 4G]
     #[arg(long, value_name = "BYTES", value_parser = values::bytes, help_heading = "Which pages")]
     pub max_queued_bytes: Option<u64>,
+    /// The most links to read from one page; those beyond are counted as dropped [default: 10000]
+    #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
+    pub max_links_per_page: Option<u64>,
+    /// Whether a page that sends its readers on within 5 s, by a Refresh header or <meta http-equiv=refresh>, is a
+    /// redirect, or a page that links there [default: follow]
+    #[arg(long, value_name = "follow|ignore", value_parser = follows_refresh, help_heading = "Which pages")]
+    pub refresh: Option<bool>,
     /// How far to go from the seeds: to their hosts, their registrable domains, or anywhere [default: domain]
     #[arg(long, value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
     pub scope: Option<Within>,
@@ -264,6 +271,10 @@ pub struct PollOptions {
     /// Send this header with every request, as `Name: value`; may be repeated. A User-Agent needs a contact in it
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
     pub header: Vec<(String, String)>,
+    /// Never send this header along with a redirect to another origin; may be repeated. It holds in any case for
+    /// Authorization, Cookie, and names that look like a secret, as X-Api-Key
+    #[arg(long, value_name = "NAME", value_parser = values::header_name)]
+    pub secret_header: Vec<String>,
     /// The body of requests that have none of their own [default: none]
     #[arg(short, long, value_name = "BODY")]
     pub data: Option<String>,
@@ -411,5 +422,13 @@ fn robots(text: &str) -> Result<RobotsPolicy, String> {
         "obey" => Ok(RobotsPolicy::Obey),
         "ignore" => Ok(RobotsPolicy::Ignore),
         _ => Err("write obey or ignore".to_owned()),
+    }
+}
+
+fn follows_refresh(text: &str) -> Result<bool, String> {
+    match text {
+        "follow" => Ok(true),
+        "ignore" => Ok(false),
+        _ => Err("write follow or ignore".to_owned()),
     }
 }

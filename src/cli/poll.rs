@@ -44,6 +44,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     let urls: Vec<Url> = input.arguments().map(|asked| asked.url.clone()).collect();
     let mut transport = options.network.over(TransportSettings::default())?;
     transport.cookies = options.cookies;
+    transport.secret_headers = options.secret_header.clone();
     refuse_private(&urls, &transport.guard)?;
     let client = client(options, transport, &urls)?;
     if let Some(folder) = &options.save_dir {

@@ -14,7 +14,7 @@ use crate::{
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, NoPermits, NoResponse},
         receipt::Receipt,
-        redirect,
+        redirect::{self, Hop},
     },
     identity::CanonicalUrl,
     outcome::{FetchError, Outcome, Phase},
@@ -33,6 +33,8 @@ pub struct Rules {
     pub retry_refusals: bool,
     /// How the URLs of redirects are canonicalized.
     pub canonical: CanonicalUrl,
+    /// Names of headers that stay with their origin, beside those that look like secrets.
+    pub secret_headers: Vec<String>,
     /// How large a body may be.
     pub body: BodyLimits,
 }
@@ -53,7 +55,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
     let due = permit.due();
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
-    let FetchResult { response, receipt, heeded, .. } = tokio::select! {
+    let FetchResult { response, receipt, heeded, cookies_changed, .. } = tokio::select! {
         biased;
         () = abandoned => return Next::Ended,
         result = within(limit, fetch.fetch(permit, request, context), due) => result,
@@ -64,7 +66,8 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
         Ok(response) => {
             let started = receipt.started.unwrap_or_else(clock::now);
             job.attempts += 1;
-            answered(job, response, Receipt { started: Some(started), ..receipt }, heeded, rules)
+            let receipt = Receipt { started: Some(started), ..receipt };
+            answered(job, response, receipt, Consequences { heeded, cookies_changed }, rules)
         }
     }
 }
@@ -79,6 +82,7 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
         receipt: Receipt { started: Some(due), waited: until_due, elapsed: limit, ..Receipt::default() },
         wire: None,
         heeded: None,
+        cookies_changed: false,
     })
 }
 
@@ -93,8 +97,16 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
     }
 }
 
-fn answered(mut job: Job, response: RawResponse, receipt: Receipt, heeded: Option<Heeded>, rules: &Rules) -> Next {
+/// What an answer changed for the requests to come.
+#[derive(Clone, Copy)]
+struct Consequences {
+    heeded: Option<Heeded>,
+    cookies_changed: bool,
+}
+
+fn answered(mut job: Job, response: RawResponse, receipt: Receipt, changes: Consequences, rules: &Rules) -> Next {
     let status = response.status;
+    let Consequences { heeded, cookies_changed } = changes;
     if let Some(heeded) = heeded {
         // The domain cools already, for all tenants. Its queue keeps the job's place until that ends. If the domain was
         // given up, the caller gets the response that caused it.
@@ -109,14 +121,15 @@ fn answered(mut job: Job, response: RawResponse, receipt: Receipt, heeded: Optio
         && rules.follow_redirects
         && matches!(to.scheme(), "http" | "https")
     {
-        return match redirect::follow(&job.request, status, &to, &rules.canonical) {
+        let hop = Hop { status, to: &to, cookies_changed };
+        return match redirect::follow(&job.request, hop, &rules.canonical, &rules.secret_headers) {
             Ok(next) => {
                 job.request = next;
                 Next::Again(job.into(), Duration::ZERO)
             }
-            Err(outcome) => {
+            Err(why) => {
                 let started = receipt.started.unwrap_or_else(clock::now);
-                give_up(job, FetchError::Protocol(outcome.detail()), started)
+                give_up(job, FetchError::Protocol(Outcome::from(why).detail()), started)
             }
         };
     }
@@ -199,6 +212,7 @@ mod tests {
             follow_redirects: true,
             retry_refusals: true,
             canonical: CanonicalUrl::default(),
+            secret_headers: Vec::new(),
             body: BodyLimits::default(),
         };
         let strict = || Rules { retry: Retry { attempts: 1, ..Retry::default() }, ..obliging() };

@@ -318,7 +318,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Returns redirects to the caller. By default they are followed, each hop under a permit of its own domain.
+    /// Returns redirects to the caller. By default they are followed, at most 20 in a row, each under a permit of its own
+    /// domain. A page that sends its readers on by a `Refresh` header or `<meta http-equiv=refresh>` is no redirect for a
+    /// client, but an answer like any other: what an API says is data.
     pub fn keep_redirects(mut self) -> Self {
         self.follow_redirects = false;
         self
@@ -372,12 +374,17 @@ impl ClientBuilder {
         let look_ups =
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
         let body = self.transport.body;
-        let transport = SharedTransport::new(self.transport, look_ups.handle())?;
+        let secret_headers = self.transport.secret_headers.clone();
+        let look_up_on = look_ups.handle().clone();
+        // Guarded before anything can fail: see there.
+        let look_ups = LookUps(Some(look_ups));
+        let transport = SharedTransport::new(self.transport, &look_up_on)?;
         let rules = Rules {
             retry: self.retry,
             follow_redirects: self.follow_redirects,
             retry_refusals: self.retry_refusals,
             canonical: CanonicalUrl::default(),
+            secret_headers,
             body,
         };
         let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?);
@@ -387,7 +394,7 @@ impl ClientBuilder {
             body,
             accept: self.accept,
             numbers: AtomicU64::new(0),
-            _look_ups: LookUps(Some(look_ups)),
+            _look_ups: look_ups,
         };
         Ok(ThrottledClient { shared: Arc::new(shared) })
     }

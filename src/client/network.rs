@@ -48,6 +48,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Never sends the headers of this name, whatever its case, along with a redirect to another origin. It holds in any
+    /// case for `Authorization`, for `Cookie`, and for names that look like a secret, as `X-Api-Key` does.
+    pub fn secret_header(mut self, name: impl Into<String>) -> Self {
+        self.transport.secret_headers.push(name.into());
+        self
+    }
+
     /// Sends credentials to one origin, such as `https://api.example.org`, and to no other.
     pub fn credentials(mut self, origin: impl Into<String>, credentials: Credentials) -> Self {
         self.transport.credentials.push(OriginCredentials { origin: origin.into(), credentials });

@@ -108,6 +108,14 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
+    /// Never sends the headers of this name, whatever its case, along with a redirect to another origin. It holds in any
+    /// case for `Authorization`, for `Cookie`, and for names that look like a secret, as `X-Api-Key` does.
+    #[must_use]
+    pub fn secret_header(mut self, name: impl Into<String>) -> Self {
+        self.settings.transport.secret_headers.push(name.into());
+        self
+    }
+
     /// Sends credentials to one origin, such as `https://example.org`, and to no other. A seed may have them in its URL:
     /// `https://name:password@example.org/`.
     #[must_use]

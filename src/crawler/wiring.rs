@@ -20,11 +20,13 @@ use crate::{
         robots_files::RobotsFiles,
     },
     error::Result,
+    extract::{Scanner, links::MAX_URL_LENGTH},
     fetcher::{
         Fetched, Fetcher, VisitContext,
         offload::{Offload, OffloadThreads},
         permits::DomainPermits,
         pool::{Hire, Pool},
+        redirect::RedirectRules,
         stack::FetchStack,
     },
     frontier::{
@@ -111,6 +113,11 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                     offload,
                     fetch,
                     body_limits,
+                    redirects: RedirectRules {
+                        secret_headers: settings.transport.secret_headers.clone().into(),
+                        follows_refresh: settings.follow_refresh,
+                    },
+                    scanner: scanner(&settings),
                     seen_cache: seen_cache.clone(),
                     conducts: conducts.clone(),
                     politeness: politeness.clone(),
@@ -200,6 +207,13 @@ fn queue_bounds(settings: &Settings, is_durable: bool) -> QueueBounds {
     }
 }
 
+/// Reads from pages what the settings allow. What is too long for the scope but not for a page by default is left to
+/// Admission, which counts each URL once.
+fn scanner(settings: &Settings) -> Scanner {
+    let max_url_length = settings.scope.max_url_length.max(MAX_URL_LENGTH);
+    Scanner::default().max_links(settings.max_links_per_page).max_url_length(max_url_length)
+}
+
 fn candidates(seeds: Vec<Request>, settings: &Settings, identity: &dyn Identity) -> Vec<Candidate> {
     let again = settings.recrawl.seeds;
     let mut given = HashSet::new();
@@ -218,6 +232,8 @@ struct Team<S: Spider> {
     offload: Offload,
     fetch: FetchStack,
     body_limits: BodyLimits,
+    redirects: RedirectRules,
+    scanner: Scanner,
     seen_cache: Arc<SeenCache>,
     conducts: Conducts,
     politeness: Arc<Politeness>,
@@ -232,6 +248,8 @@ impl<S: Spider> Clone for Team<S> {
             offload: self.offload.clone(),
             fetch: self.fetch.clone(),
             body_limits: self.body_limits,
+            redirects: self.redirects.clone(),
+            scanner: self.scanner.clone(),
             seen_cache: self.seen_cache.clone(),
             conducts: self.conducts.clone(),
             politeness: self.politeness.clone(),
@@ -246,8 +264,19 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
         let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let Team { spider, pipelines, offload, fetch, body_limits, seen_cache, conducts, politeness, robots_token } =
-                team;
+            let Team {
+                spider,
+                pipelines,
+                offload,
+                fetch,
+                body_limits,
+                redirects,
+                scanner,
+                seen_cache,
+                conducts,
+                politeness,
+                robots_token,
+            } = team;
             let fetch = fetch.build();
             let permits = DomainPermits::new(conducts.tenant(&politeness.domain_key), politeness);
             let context = VisitContext {
@@ -259,6 +288,8 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
                 identity,
                 seen_cache,
                 body_limits,
+                redirects,
+                scanner,
                 robots_token,
             };
             Fetcher::new(context, scheduler)

@@ -8,14 +8,14 @@ use std::{
 
 use hashbrown::HashMap;
 
-use super::log_line::LogLine;
+use super::{frequent::Frequent, log_line::LogLine};
 use crate::{
     cooling::Why,
     count::Count,
     domain::Domain,
     event::{Event, Fate, RequestEnded, RobotsEnd, Subscriber},
     frontier::durable,
-    outcome::Outcome,
+    outcome::{Outcome, RedirectBy},
     request::{Kind, Request},
     stats::{DomainStats, FirstFailure, Ledger, Progress, Stats},
     throttle::Evidence,
@@ -30,6 +30,8 @@ pub struct Accounts {
     stats: Stats,
     counts: HashMap<Count, i64>,
     first_failures: HashMap<Count, FirstFailure>,
+    /// Where redirects led that were of no use.
+    redirects_to_seen: Frequent,
     /// The counts of earlier processes.
     counts_before: BTreeMap<String, u64>,
     /// The crawling time of earlier processes.
@@ -56,6 +58,9 @@ pub struct Standing {
 
 /// The most lines that may wait for the crawl log; beyond it no permits are granted.
 const MAX_LOG_LINES: usize = 50_000;
+
+/// The most targets of redirects that are told by name: it is one or two that a whole site leads to.
+const MAX_TARGETS_TOLD: usize = 10;
 
 /// The outcome that counts as a page.
 const OK: Count = Count::Outcome("ok");
@@ -108,6 +113,11 @@ impl Accounts {
                 ledger.dropped += 1;
                 self.add(Count::Dropped(reason), 1);
             }
+            Event::LinksDropped { reason, links, .. } => {
+                ledger.discovered += links;
+                ledger.dropped += links;
+                self.add(Count::Dropped(reason), i64::try_from(links).unwrap_or(i64::MAX));
+            }
             Event::RequestEnded(ended) => match ended.request.kind() {
                 Kind::RobotsTxt => self.enter_robots_txt(&ended),
                 Kind::Page => self.enter_page(&ended),
@@ -159,7 +169,16 @@ impl Accounts {
                     of_domain.pages += 1;
                 }
             }
-            (Fate::Final, Outcome::Redirect { .. }) => self.stats.ledger.done += 1,
+            (Fate::Final, Outcome::Redirect { to, by, .. }) => {
+                self.stats.ledger.done += 1;
+                if *by == RedirectBy::Refresh {
+                    self.add(Count::RedirectByRefresh, 1);
+                }
+                if ended.is_redirect_to_seen {
+                    self.add(Count::RedirectAlreadySeen, 1);
+                    self.redirects_to_seen.count(to);
+                }
+            }
             (Fate::Final, Outcome::Status(status)) => {
                 self.fail(Count::FailedStatus(*status), ended.request, &ended.outcome.detail());
             }
@@ -255,6 +274,7 @@ impl Accounts {
         let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
         stats.first_failures =
             self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect();
+        stats.redirects_to_seen = self.redirects_to_seen.top(MAX_TARGETS_TOLD);
         for (domain, evidence) in live {
             if let Some(of_domain) = stats.domain(&domain) {
                 of_domain.merge(&evidence);

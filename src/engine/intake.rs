@@ -9,6 +9,7 @@ use super::{budget::Budget, turn::Turn};
 use crate::{
     domain::Domain,
     event::{Event, Fate, RequestEnded},
+    extract::Skipped,
     fetcher::{http::is_idempotent, readers::Content, visit::Visit},
     frontier::{
         Leased,
@@ -18,6 +19,7 @@ use crate::{
     },
     identity::Fingerprint,
     outcome::{DropReason, Outcome},
+    request::Request,
     retry::Retry,
 };
 
@@ -105,9 +107,9 @@ impl Intake {
     pub fn page_ended(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, visit: Visit, time: SystemTime) -> Domain {
         let Visit { leased, outcome, content, receipt, heeded } = visit;
         let domain = self.domain(&leased);
-        let (found, items) = match content {
-            Content::Page { found, items } => (found, items),
-            Content::Nothing | Content::RobotsTxt(_) => (Vec::new(), 0),
+        let (found, items, skipped) = match content {
+            Content::Page { found, items, skipped } => (found, items, skipped),
+            Content::Nothing | Content::RobotsTxt(_) => (Vec::new(), 0, Skipped::default()),
         };
         let started = receipt.started;
         if !matches!(outcome, Outcome::Unsent) {
@@ -124,6 +126,8 @@ impl Intake {
             budget.ended(&domain, matches!(outcome, Outcome::Ok));
             if turn.frontier.settle(leased.id) { Fate::Final } else { Fate::Stale }
         };
+        let is_redirect_to_seen = matches!(outcome, Outcome::Redirect { .. })
+            && found.iter().any(|target| self.admission.has_answered(&*turn.frontier, target, turn.now));
         turn.accounts.note(&Event::RequestEnded(RequestEnded {
             domain: &domain,
             request: &leased.request,
@@ -131,13 +135,23 @@ impl Intake {
             outcome: &outcome,
             receipt: &receipt,
             items,
+            is_redirect_to_seen,
             fate,
             time,
         }));
         if fate == Fate::Final {
             self.settled(turn, &domain, &leased, &outcome, found);
+            Self::note_skipped(turn, &domain, &leased.request, skipped);
         }
         domain
+    }
+
+    /// Enters the links that a page has and that were not read: they count as dropped, once for each page.
+    fn note_skipped(turn: &mut Turn<'_>, domain: &Domain, page: &Request, skipped: Skipped) {
+        let reasons = [(DropReason::Length, skipped.too_long), (DropReason::LinksPerPage, skipped.over_limit)];
+        for (reason, links) in reasons.into_iter().filter(|(_, links)| *links > 0) {
+            turn.accounts.note(&Event::LinksDropped { domain, page, reason, links: links as u64 });
+        }
     }
 
     /// Decides whether to retry a request.

@@ -15,6 +15,7 @@ use crate::{
     event::{Event, Fate, RequestEnded},
     fetcher::receipt::Receipt,
     outcome::Outcome,
+    report::Counted,
     request::{Kind, Request},
 };
 
@@ -39,9 +40,10 @@ pub struct LogLine {
     pub status: Option<u16>,
     /// The number of the attempt; 0 if nothing was sent.
     pub attempt: u32,
-    /// Whether the URL is finished; false if the request will be retried. If a URL is dropped as too deep and later
-    /// found by a shorter path, its last line counts. Always false for robots files, which are not in the ledger and
-    /// are requested again after they expire.
+    /// Whether the URL is done with; a request that is tried again later is not, and neither is a line that tells of links
+    /// which a page has beyond its bounds: it has the URL of the page. Where a URL was dropped as too deep and
+    /// then found by a shorter way, its last line holds. A robots file is never done with: it is no URL of the ledger,
+    /// and is asked for again when its answer has grown old.
     #[serde(rename = "final")]
     pub is_final: bool,
     /// Seconds from the grant of the permit to the writing of the request.
@@ -73,6 +75,13 @@ impl LogLine {
                 detail: reason.detail().to_owned(),
                 ..Self::unsent(clock::wall(), domain, request)
             }),
+            // The URLs themselves are not known. The line is not the page's last.
+            Event::LinksDropped { domain, page, reason, links } => Some(Self {
+                outcome: reason.key().into(),
+                detail: format!("{}, {} of this page", reason.detail(), Counted(links, "link")),
+                is_final: false,
+                ..Self::unsent(clock::wall(), domain, page)
+            }),
             Event::Failed { domain, request, reason, detail } => Some(Self {
                 outcome: reason.into(),
                 detail: detail.to_owned(),
@@ -83,9 +92,10 @@ impl LogLine {
     }
 
     fn page(ended: &RequestEnded<'_>) -> Self {
+        let detail = ended.outcome.detail();
         Self {
             outcome: ended.outcome.key().into(),
-            detail: ended.outcome.detail(),
+            detail: if ended.is_redirect_to_seen { detail + ", already seen" } else { detail },
             is_final: !matches!(ended.fate, Fate::Again { .. }),
             ..Self::sent(ended)
         }

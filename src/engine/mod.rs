@@ -24,6 +24,7 @@ mod ruled;
 mod draining;
 mod durability;
 mod past;
+mod frequent;
 mod accounts;
 pub mod log_line;
 

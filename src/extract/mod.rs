@@ -31,7 +31,7 @@ pub use links::{Link, LinkElement, LinkSet, MetaRobots, Scan, Scanner, Skipped, 
 pub use reference::resolve;
 pub(crate) use reference::resolve_from_charset;
 pub use refresh::Refresh;
-pub(crate) use refresh::of_header;
+pub(crate) use refresh::{has_pragma, of_header};
 pub use select::{Cut, Document, Element, SelectorError};
 pub use text::visible_text;
 pub(crate) use text::visible_text_in;

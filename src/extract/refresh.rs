@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use memchr::memchr2_iter;
 use url::Url;
 
 use super::reference::resolve;
@@ -22,6 +23,18 @@ pub(crate) fn of_header(value: &str, page: &Url) -> Option<Refresh> {
     let mut url = resolve(page, reference).ok()?;
     url.set_fragment(None);
     matches!(url.scheme(), "http" | "https").then_some(Refresh { delay, url })
+}
+
+/// Tells whether a page may have a `<meta http-equiv>`: most that have none need not be read for a refresh.
+pub(crate) fn has_pragma(page: &str) -> bool {
+    const NAME: &[u8] = b"http-equiv";
+    // The rarest of its letters.
+    const BEFORE_Q: usize = 6;
+    let page = page.as_bytes();
+    memchr2_iter(b'q', b'Q', page).any(|q| {
+        let name = q.checked_sub(BEFORE_Q).and_then(|from| page.get(from..from + NAME.len()));
+        name.is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    })
 }
 
 /// Parses the value of a refresh: a delay in seconds and a reference ("shared declarative refresh steps" of the HTML
@@ -102,6 +115,21 @@ mod tests {
         ] {
             let expected = expected.map(|(seconds, reference)| (Duration::from_secs(seconds), reference));
             assert_eq!(parse(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_pragma_is_found_in_any_case_and_anywhere() {
+        for (page, has_one) in [
+            ("<meta http-equiv=refresh>", true),
+            ("q <META HTTP-EQUIV='x'>", true),
+            ("Http-Equiv", true),
+            ("quiv", false),
+            ("http-equi", false),
+            ("http-eqqiv http-eq", false),
+            ("", false),
+        ] {
+            assert_eq!(has_pragma(page), has_one, "{page}");
         }
     }
 

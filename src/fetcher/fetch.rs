@@ -82,6 +82,8 @@ pub struct FetchResult {
     /// The cooling that follows if the domain refused us or could not be reached. It is in force already, and reported
     /// for the caller's records.
     pub heeded: Option<Heeded>,
+    /// Whether the response changed the cookies that are sent, so that the same request may be answered otherwise.
+    pub cookies_changed: bool,
 }
 
 /// Why there is no response.
@@ -112,6 +114,7 @@ impl FetchResult {
     /// Returns a result that did not use the network.
     pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
         let status = response.as_ref().ok().map(|response| response.status);
-        Self { response, receipt: Receipt { status, ..Receipt::default() }, wire: None, heeded: None }
+        let receipt = Receipt { status, ..Receipt::default() };
+        Self { response, receipt, wire: None, heeded: None, cookies_changed: false }
     }
 }

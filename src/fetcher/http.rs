@@ -94,6 +94,7 @@ impl Http {
         let heeded = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
+        let cookies_changed = exchange.as_ref().is_some_and(|exchange| exchange.cookies_changed());
         let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
         // The permit ends here.
         drop(exchange);
@@ -101,7 +102,7 @@ impl Http {
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
         let receipt = receipt(granted, started, status, bytes);
         let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
-        FetchResult { response, receipt, wire, heeded }
+        FetchResult { response, receipt, wire, heeded, cookies_changed }
     }
 
     /// Passes the result to the domain's conduct. The permit is still held, so the next permit is granted with this
@@ -186,7 +187,7 @@ impl Http {
         })?;
         let no_head = || FetchError::Protocol("an answer without a head".into());
         let response = exchange.take_response().ok_or_else(no_head)?;
-        self.transport.take_in_cookies(request, proxy, &response.headers);
+        exchange.note_cookies(self.transport.take_in_cookies(request, proxy, &response.headers));
         check(request, response, extent)
     }
 }

@@ -19,8 +19,9 @@ use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
-use self::{fetch::Fetch, offload::Offload, permits::DomainPermits, visit::Visit};
+use self::{fetch::Fetch, offload::Offload, permits::DomainPermits, redirect::RedirectRules, visit::Visit};
 use crate::{
+    extract::Scanner,
     frontier::{Lease, seen_cache::SeenCache},
     identity::Identity,
     permit::Permit,
@@ -70,6 +71,9 @@ pub struct VisitContext<S: Spider> {
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) seen_cache: Arc<SeenCache>,
     pub(crate) body_limits: BodyLimits,
+    pub(crate) redirects: RedirectRules,
+    /// How the links of pages are read, but for what each page says itself.
+    pub(crate) scanner: Scanner,
     /// The product token that robots files address this crawler by.
     pub(crate) robots_token: Arc<str>,
 }

@@ -1,6 +1,6 @@
 //! Redirect: makes the next request from a redirect response. Knows no network.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, header::LOCATION};
 use url::Url;
@@ -13,11 +13,26 @@ use crate::{
     request::Request,
 };
 
-/// The most redirects in a row. Browsers follow 20, and curl's documentation calls 10 sensible.
-const MAX_HOPS: usize = 10;
+/// The most redirects in a row: what browsers follow (Fetch standard, "HTTP-redirect fetch", step 7) and Scrapy too. A
+/// site that sets a cookie with each step needs some.
+const MAX_HOPS: usize = 20;
+
+/// The longest delay of a page that sends its readers on which counts as a redirect. Pages that say "you will be
+/// redirected" say so for 0 to 5 s, and Nutch draws the line there. Above, a page is to be read: it reloads itself, or
+/// goes on to the next of a slide show. Its target is a link then.
+pub const MAX_REFRESH_DELAY: Duration = Duration::from_secs(5);
+
+/// What the settings say of redirects.
+#[derive(Clone, Debug)]
+pub struct RedirectRules {
+    /// Names of headers that stay with their origin, beside those that look like secrets.
+    pub secret_headers: Arc<[String]>,
+    /// Whether a page that sends its readers on is a redirect.
+    pub follows_refresh: bool,
+}
 
 /// Words that mark the name of a secret header.
-const SECRET_WORDS: [&str; 12] = [
+const SECRET_WORDS: [&str; 16] = [
     "auth",
     "cookie",
     "token",
@@ -30,15 +45,23 @@ const SECRET_WORDS: [&str; 12] = [
     "passwd",
     "credential",
     "signature",
+    "bearer",
+    "jwt",
+    "csrf",
+    "xsrf",
 ];
 
-/// Tells whether a header must stay with its origin and never follow a redirect to another (RFC 9110 §15.4):
-/// `Authorization`, `Cookie`, `Proxy-Authorization`, and those whose name looks secret (`X-Api-Key`, `X-Auth-Token`,
-/// `X-CSRF-Token`, …).
+/// Words that mean a secret only as a whole part of a name, as in `Ocp-Apim-Subscription-Key`.
+const SECRET_PARTS: [&str; 7] = ["key", "pass", "pwd", "pin", "otp", "sid", "sig"];
+
+/// Tells whether a header belongs to one origin, so that it never follows a redirect to another (RFC 9110 §15.4): those
+/// of HTTP itself (`Authorization`, `Cookie`, `Proxy-Authorization`), and those whose name looks like a secret
+/// (`X-Api-Key`, `X-Auth-Token`, `X-CSRF-Token`, …). One too many does less harm than one too few.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     // `:authority` and the like are not headers that a request can have, and `Author` names a writer.
-    name != "author" && SECRET_WORDS.iter().any(|word| name.contains(word))
+    let has_part = || name.split('-').any(|part| SECRET_PARTS.contains(&part));
+    name != "author" && (SECRET_WORDS.iter().any(|word| name.contains(word)) || has_part())
 }
 
 /// Returns the target of a redirect response; `None` if it is none.
@@ -59,25 +82,55 @@ fn as_text(location: &[u8]) -> Cow<'_, str> {
     str::from_utf8(location).map_or_else(|_| location.iter().map(encode).collect(), Cow::Borrowed)
 }
 
-/// Returns the request that follows a redirect. It needs a permit of its own.
-///
-/// # Errors
-/// [`Outcome::RedirectLoop`] if the redirect leads back, or too many followed each other.
-pub fn follow(request: &Request, status: u16, to: &Url, identity: &dyn Identity) -> Result<Request, Outcome> {
-    follow_with_secrets(request, status, to, identity, &[])
+/// Where an answer sends us, and by what.
+#[derive(Clone, Copy, Debug)]
+pub struct Hop<'a> {
+    /// The status of the answer; that of a page which sends its readers on is one of success.
+    pub status: u16,
+    /// Where to.
+    pub to: &'a Url,
+    /// Whether the answer changed the cookies that are sent.
+    pub cookies_changed: bool,
 }
 
-/// Like [`follow`]; headers named in `secrets`, in any case, also stay with their origin.
+/// Why a redirect is not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotFollowed {
+    /// It leads back, and the same answer would come again.
+    LeadsBack {
+        /// The status of the answer.
+        status: u16,
+        /// Where to.
+        to: Url,
+    },
+    /// It is one too many in a row.
+    TooMany,
+}
+
+impl From<NotFollowed> for Outcome {
+    fn from(why: NotFollowed) -> Self {
+        Self::RedirectLoop(match why {
+            NotFollowed::LeadsBack { status, to } => format!("{status} leads back to {to}"),
+            NotFollowed::TooMany => format!("over {MAX_HOPS} redirects in a row"),
+        })
+    }
+}
+
+/// Returns the request that follows a redirect. It needs a permit of its own. Headers of the names `secrets`, whatever
+/// their case, stay with their origin as those do that look like secrets.
+///
+/// A redirect that leads back to where its chain was is a loop, unless cookies have changed since: then the same request
+/// may be answered otherwise, as curl, wget and browsers find out by asking. Such a request asks not to be filtered.
 ///
 /// # Errors
-/// Like [`follow`].
-pub fn follow_with_secrets(
+/// It leads back, or has gone on for too long.
+pub fn follow(
     request: &Request,
-    status: u16,
-    to: &Url,
+    hop: Hop<'_>,
     identity: &dyn Identity,
     secrets: &[String],
-) -> Result<Request, Outcome> {
+) -> Result<Request, NotFollowed> {
+    let Hop { status, to, cookies_changed } = hop;
     let mut next = request.clone();
     next.url = to.clone();
     identity.canonicalize(&mut next.url);
@@ -92,19 +145,31 @@ pub fn follow_with_secrets(
     }
     next.redirected_from.push(fingerprint(request, identity));
     next.parent = Some(request.url.as_str().into());
-    if next.redirected_from.contains(&fingerprint(&next, identity)) {
-        return Err(Outcome::RedirectLoop(format!("{status} leads back to {}", next.url)));
-    }
     if next.redirected_from.len() > MAX_HOPS {
-        return Err(Outcome::RedirectLoop(format!("over {MAX_HOPS} redirects in a row")));
+        return Err(NotFollowed::TooMany);
+    }
+    if std::mem::take(&mut next.repeats.is_repeat) {
+        next.dont_filter = false;
+    }
+    if cookies_changed {
+        next.repeats.allowed = next.redirected_from.len();
+    }
+    let asked = fingerprint(&next, identity);
+    if let Some(before) = next.redirected_from.iter().rposition(|before| *before == asked) {
+        if before >= next.repeats.allowed {
+            return Err(NotFollowed::LeadsBack { status, to: next.url });
+        }
+        next.repeats.is_repeat = !next.dont_filter;
+        next.dont_filter = true;
     }
     Ok(next)
 }
 
-/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it
-/// was POST, as in browsers.
+/// Tells whether the method becomes GET (RFC 9110 §15.4): always after 303 (except HEAD), and after 301 and 302 if it was
+/// POST, as in browsers. A page that sends its readers on does so with GET.
 fn becomes_get(status: u16, method: &Method) -> bool {
-    (status == 303 && *method != Method::HEAD) || (matches!(status, 301 | 302) && *method == Method::POST)
+    (matches!(status, 200..300 | 303) && *method != Method::HEAD)
+        || (matches!(status, 301 | 302) && *method == Method::POST)
 }
 
 #[cfg(test)]
@@ -114,8 +179,13 @@ mod tests {
     use super::*;
     use crate::identity::CanonicalUrl;
 
-    fn go(request: &Request, status: u16, to: &str) -> Result<Request, Outcome> {
-        follow(request, status, &request.url.join(to).unwrap(), &CanonicalUrl::default())
+    fn go(request: &Request, status: u16, to: &str) -> Result<Request, NotFollowed> {
+        hop(request, status, to, false)
+    }
+
+    fn hop(request: &Request, status: u16, to: &str, cookies_changed: bool) -> Result<Request, NotFollowed> {
+        let to = &request.url.join(to).unwrap();
+        follow(request, Hop { status, to, cookies_changed }, &CanonicalUrl::default(), &[])
     }
 
     #[test]
@@ -139,14 +209,39 @@ mod tests {
     #[test]
     fn a_loop_of_any_length_and_a_chain_that_goes_on_are_named() {
         let request = Request::parse("https://e.org/a").unwrap();
-        assert!(matches!(go(&request, 302, "/a#top"), Err(Outcome::RedirectLoop(_))));
+        assert!(matches!(go(&request, 302, "/a#top"), Err(NotFollowed::LeadsBack { .. })));
         let there = go(&request, 302, "/b").unwrap();
-        assert!(matches!(go(&there, 302, "/a"), Err(Outcome::RedirectLoop(_))));
+        assert!(matches!(go(&there, 302, "/a"), Err(NotFollowed::LeadsBack { .. })));
         let mut hop = request;
         for n in 0..MAX_HOPS {
             hop = go(&hop, 301, &format!("/{n}")).unwrap();
         }
-        assert!(matches!(go(&hop, 301, "/one-more"), Err(Outcome::RedirectLoop(_))));
+        assert_eq!(go(&hop, 301, "/one-more").unwrap_err(), NotFollowed::TooMany);
+    }
+
+    #[test]
+    fn a_chain_may_come_back_where_cookies_have_changed_since() {
+        let page = Request::parse("https://e.org/page").unwrap();
+        let again = hop(&page, 302, "/page", true).unwrap();
+        assert!(again.dont_filter, "it was seen");
+        assert!(go(&again, 302, "/page").is_err(), "nothing has changed since");
+        let login = go(&again, 302, "/login").unwrap();
+        assert!(!login.dont_filter, "only the repeat asks for that");
+        assert!(go(&login, 302, "/page").is_err());
+        let set = hop(&login, 302, "/set", true).unwrap();
+        let back = go(&set, 302, "/page").unwrap();
+        assert!(back.dont_filter);
+        assert!(go(&back, 302, "/login").unwrap().dont_filter, "it was asked for with the old cookies");
+        assert!(go(&back, 302, "/set").is_err(), "it was asked for with the new ones");
+        assert!(go(&back, 302, "/page").is_err());
+        let own = hop(&page.clone().dont_filter(), 302, "/page", true).unwrap();
+        assert!(go(&own, 302, "/other").unwrap().dont_filter, "the caller's own wish goes along");
+        let mut wall = page;
+        let hops = std::iter::from_fn(|| {
+            wall = hop(&wall, 302, "/page", true).ok()?;
+            Some(())
+        });
+        assert_eq!(hops.count(), MAX_HOPS);
     }
 
     #[test]
@@ -157,17 +252,28 @@ mod tests {
         let elsewhere = go(&request, 302, "https://other.org/").unwrap();
         assert_eq!(elsewhere.headers, [("X-Other".to_owned(), "kept".to_owned())]);
         assert_eq!(go(&request, 302, "http://e.org/").unwrap().headers.len(), 1, "another scheme is another origin");
-        for secret in ["X-Api-Key", "x_api_key", "X-Auth-Token", "Session-Id", "X-Amz-Security-Token", "Client-Secret"]
-        {
+        for secret in [
+            "X-Api-Key",
+            "x_api_key",
+            "X-Auth-Token",
+            "Session-Id",
+            "X-Amz-Security-Token",
+            "Client-Secret",
+            "Ocp-Apim-Subscription-Key",
+            "DD-APPLICATION-KEY",
+            "X-JWT-Assertion",
+            "X-XSRF",
+        ] {
             let request = Request::parse("https://e.org/").unwrap().header(secret, "x");
             assert_eq!(go(&request, 302, "/in").unwrap().headers.len(), 1, "{secret}");
             assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers, [], "{secret}");
         }
         let request = Request::parse("https://e.org/").unwrap().header("X-Tenant", "x");
         let to = Url::parse("https://other.org/").unwrap();
-        let next = follow_with_secrets(&request, 302, &to, &CanonicalUrl::default(), &["x-tenant".to_owned()]);
+        let hop = Hop { status: 302, to: &to, cookies_changed: false };
+        let next = follow(&request, hop, &CanonicalUrl::default(), &["x-tenant".to_owned()]);
         assert_eq!(next.unwrap().headers, [], "what the user names");
-        for plain in ["Accept", "Referer", "X-Requested-With", "Author"] {
+        for plain in ["Accept", "Referer", "X-Requested-With", "Author", "X-Keyword", "Pinned"] {
             let request = Request::parse("https://e.org/").unwrap().header(plain, "x");
             assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers.len(), 1, "{plain}");
         }
@@ -176,9 +282,14 @@ mod tests {
     #[test]
     fn a_post_becomes_a_get_only_where_the_status_says_so() {
         let post = Request::post(Url::parse("https://e.org/form").unwrap(), "a=b").header("content-type", "x");
-        for (status, method) in
-            [(301, Method::GET), (302, Method::GET), (303, Method::GET), (307, Method::POST), (308, Method::POST)]
-        {
+        for (status, method) in [
+            (301, Method::GET),
+            (302, Method::GET),
+            (303, Method::GET),
+            (307, Method::POST),
+            (308, Method::POST),
+            (200, Method::GET),
+        ] {
             let next = go(&post, status, "/next").unwrap();
             assert_eq!(next.method, method, "{status}");
             assert_eq!(next.body.is_empty(), method == Method::GET);

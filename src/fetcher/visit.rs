@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! permit + lease → response (the permit ends with the last byte)
-//!                → a redirect: its target is a request of its own
+//!                → a redirect: its target is a request of its own (a page that sends its readers on is one, too)
 //!                → a refusal: the domain cools
 //!                → else the reader of the request's kind (readers/); for a page:
 //!                      parse (off the loop; a panic is an error of this page)
@@ -19,12 +19,12 @@ use super::{
     http::is_idempotent,
     readers::{self, Answer, Content, Reading, robots_txt},
     receipt::Receipt,
-    redirect,
+    redirect::{self, Hop},
 };
 use crate::{
     conduct::Heeded,
     frontier::{Lease, Leased, candidate::Candidate},
-    outcome::{FetchError, Outcome},
+    outcome::{FetchError, Outcome, RedirectBy},
     permit::Permit,
     request::{Kind, Request},
     spider::Spider,
@@ -50,9 +50,12 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     let request = lease.request();
     let extent = readers::extent(request.kind(), context.body_limits);
     let how = FetchContext { extent, may_repeat: is_idempotent(&request.method), permits: &context.permits };
-    let FetchResult { response, receipt, heeded, .. } = context.fetch.fetch(permit, request, how).await;
+    let FetchResult { response, receipt, heeded, cookies_changed, .. } =
+        context.fetch.fetch(permit, request, how).await;
     let reading = match response {
-        Ok(response) => read(Answer { response, elapsed: receipt.elapsed }, heeded, request, context).await,
+        Ok(response) => {
+            read(Answer { response, elapsed: receipt.elapsed, cookies_changed }, heeded, request, context).await
+        }
         Err(NoResponse::Unsent) => Outcome::Unsent.into(),
         Err(NoResponse::Failed(error)) => without_answer(request.kind(), error).into(),
     };
@@ -68,16 +71,18 @@ async fn read<S: Spider>(
 ) -> Reading {
     let status = answer.response.status;
     if let Some(to) = redirect::target(status, &answer.response.headers, &request.url) {
-        return match request.kind() {
-            Kind::Page => match redirect::follow(request, status, &to, &*context.identity) {
-                Ok(next) => {
-                    let found = vec![Candidate::new(next, &*context.identity)];
-                    Reading { outcome: Outcome::Redirect { status, to }, content: Content::Page { found, items: 0 } }
-                }
-                Err(outcome) => outcome.into(),
-            },
+        let hop = Hop { status, to: &to, cookies_changed: answer.cookies_changed };
+        let identity = &*context.identity;
+        let next = match request.kind() {
+            Kind::Page => redirect::follow(request, hop, identity, &context.redirects.secret_headers).map(Some),
             // The engine follows it, since other origins may wait for the same file.
-            Kind::RobotsTxt => Outcome::Redirect { status, to }.into(),
+            Kind::RobotsTxt => Ok(None),
+        };
+        let outcome = Outcome::Redirect { status, to, by: RedirectBy::Location };
+        return match next {
+            Ok(Some(next)) => Reading::redirect(outcome, next, identity),
+            Ok(None) => outcome.into(),
+            Err(why) => Outcome::from(why).into(),
         };
     }
     if let Some(Heeded { asked, .. }) = heeded {

@@ -160,6 +160,14 @@ impl Admission {
         }
     }
 
+    /// Tells whether a candidate was queued or dropped before, so that it would come to nothing.
+    pub fn has_answered(&self, frontier: &dyn Frontier, candidate: &Candidate, now: Instant) -> bool {
+        let Candidate { request, fingerprint } = candidate;
+        let was_seen = !request.dont_filter && frontier.has_seen(fingerprint, now);
+        // One that was too deep may be nearer now.
+        was_seen || self.dropped.get(fingerprint).is_some_and(|reason| *reason != DropReason::Depth)
+    }
+
     /// Records a page's links before they are admitted, which keeps depths correct for any order of responses.
     pub fn settled(&mut self, page: &Request, found: &mut [Candidate]) {
         if self.depths.is_active() {

@@ -8,7 +8,7 @@ use std::{cell::LazyCell, sync::Arc};
 use super::seen_cache::SeenCache;
 use crate::{
     identity::{Fingerprint, Identity},
-    request::Request,
+    request::{Repeats, Request},
 };
 
 /// A request whose URL is canonical, with its fingerprint.
@@ -42,6 +42,7 @@ impl Candidate {
             request.depth = page.depth.saturating_add(1);
             request.parent = Some(parent.clone());
             request.redirected_from.clear();
+            request.repeats = Repeats::default();
             Some(Self { request, fingerprint })
         }));
         candidates

@@ -7,10 +7,16 @@ use super::{
     Counted, Ended, Escaped, Grouped, Report,
     numbers::{Bytes, Took},
 };
-use crate::{count::Count, stats::DomainStats};
+use crate::{
+    count::Count,
+    stats::{DomainStats, RedirectTarget},
+};
 
 /// The most domains shown.
 const MAX_DOMAINS_SHOWN: usize = 20;
+
+/// The most targets of redirects that are shown.
+const MAX_TARGETS_SHOWN: usize = 5;
 
 /// The most reasons shown individually.
 const MAX_REASONS_SHOWN: usize = 12;
@@ -77,6 +83,15 @@ impl Report {
         }
         for (what, count) in [
             ("redirects", Count::Outcome("redirect")),
+            ("redirects by a refresh", Count::RedirectByRefresh),
+            ("redirects to seen URLs", Count::RedirectAlreadySeen),
+        ] {
+            line(f, what, stats.count(count))?;
+        }
+        for RedirectTarget { url, times } in stats.redirects_to_seen.iter().take(MAX_TARGETS_SHOWN) {
+            writeln!(f, "  {:<26} {:>10}  {url}", "", Grouped(*times))?;
+        }
+        for (what, count) in [
             ("tried again", Count::Retry),
             ("refusals", Count::Outcome("refused")),
             ("robots files", Count::RobotsFetched),

@@ -71,12 +71,10 @@ impl Cookies {
         Ok(Self(Mutex::default()))
     }
 
-    /// Stores the cookies that a response from `url` sets.
-    pub fn take_in(&self, url: &Url, proxy: Option<u64>, headers: &HeaderMap) {
+    /// Takes in what an answer from `url` sets. Tells whether the cookies are other ones than before.
+    pub fn take_in(&self, url: &Url, proxy: Option<u64>, headers: &HeaderMap) -> bool {
         let mut set = headers.get_all(SET_COOKIE).iter().filter_map(|value| parse(value, url)).peekable();
-        if set.peek().is_some() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).take_in(url, proxy, set);
-        }
+        set.peek().is_some() && self.0.lock().unwrap_or_else(PoisonError::into_inner).take_in(url, proxy, set)
     }
 
     /// Returns the `Cookie` header for a request to `url`.
@@ -86,18 +84,20 @@ impl Cookies {
 }
 
 impl Jars {
-    fn take_in(&mut self, url: &Url, proxy: Option<u64>, set: impl Iterator<Item = RawCookie<'static>>) {
+    fn take_in(&mut self, url: &Url, proxy: Option<u64>, set: impl Iterator<Item = RawCookie<'static>>) -> bool {
         self.uses += 1;
         let jar = self.by_key.entry(Key::new(url, proxy)).or_default();
         jar.used = self.uses;
         let before = jar.store.iter_any().count();
+        let mut has_changed = false;
         for cookie in set {
-            jar.take_in(&cookie, url);
+            has_changed |= jar.take_in(&cookie, url);
         }
         self.cookies = self.cookies - before + jar.store.iter_any().count();
         if self.cookies > MAX_COOKIES {
             self.forget_a_quarter();
         }
+        has_changed
     }
 
     fn header(&mut self, url: &Url, proxy: Option<u64>) -> Option<HeaderValue> {
@@ -124,34 +124,42 @@ impl Key {
 }
 
 impl Jar {
-    fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url) {
+    /// Tells whether the cookie is kept and was not there with this value, or is deleted.
+    fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url) -> bool {
         let name = cookie.name();
         // RFC 6265bis §5.7 step 16: plain HTTP, which anyone on the path can modify, must not replace a cookie set over
         // TLS.
         if !is_secure(url) && self.store.iter_unexpired().any(|kept| kept.name() == name && marked_secure(kept)) {
-            return;
+            return false;
         }
         if self.store.iter_any().count() >= MAX_IN_A_JAR {
             self.forget_expired();
             if self.store.iter_any().count() >= MAX_IN_A_JAR && !self.store.iter_any().any(|kept| kept.name() == name) {
-                return;
+                return false;
             }
         }
         // A cookie for another domain than the server's is rejected.
-        let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return };
+        let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return false };
         let place = place(&cookie);
         let (domain, path, name) = &place;
-        if self.store.get_any(domain, path, name).is_some_and(Cookie::is_expired) {
+        let kept = self.store.get_any(domain, path, name);
+        let has_value = kept.is_some_and(|kept| kept.value() == cookie.value());
+        if kept.is_some_and(Cookie::is_expired) {
             self.forget(&place);
         }
         match self.store.insert(cookie.into_owned(), url) {
             Ok(StoreAction::Inserted) => {
                 self.last += 1;
                 self.created.insert(place, self.last);
+                true
             }
             // A replaced cookie keeps its creation time (RFC 6265 §5.3 step 11.3).
-            Ok(StoreAction::UpdatedExisting) | Err(_) => {}
-            Ok(StoreAction::ExpiredExisting) => self.forget(&place),
+            Ok(StoreAction::UpdatedExisting) => !has_value,
+            Ok(StoreAction::ExpiredExisting) => {
+                self.forget(&place);
+                true
+            }
+            Err(_) => false,
         }
     }
 
@@ -254,12 +262,12 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    fn set(cookies: &Cookies, from: &str, values: &[&str]) {
+    fn set(cookies: &Cookies, from: &str, values: &[&str]) -> bool {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(SET_COOKIE, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        cookies.take_in(&url(from), None, &headers);
+        cookies.take_in(&url(from), None, &headers)
     }
 
     fn sent(cookies: &Cookies, to: &str) -> String {
@@ -316,6 +324,27 @@ mod tests {
         let cookies = Cookies::new().unwrap();
         set(&cookies, "https://e.org/", &["a=1; expires=Fri Dec 31 2100 1:2:3", "b=1; Expires=never; Path=/"]);
         assert_eq!(sent(&cookies, "https://e.org/"), "a=1; b=1", "a date to come, and none at all");
+    }
+
+    /// A redirect that changes nothing and leads back is a loop.
+    #[test]
+    fn it_is_told_whether_anything_has_changed() {
+        let cookies = Cookies::new().unwrap();
+        for (value, has_changed) in [
+            ("a=1", true),
+            ("a=1", false),
+            ("a=1; Max-Age=60", false),
+            ("a=2", true),
+            ("b=1; Path=/x", true),
+            ("b=1; Max-Age=0", false),
+            ("a=; Max-Age=0", true),
+            ("a=; Max-Age=0", false),
+            ("c=1; Domain=other.org", false),
+            ("a=1", true),
+        ] {
+            assert_eq!(set(&cookies, "https://e.org/", &[value]), has_changed, "{value}");
+        }
+        assert!(!set(&cookies, "https://e.org/", &[]));
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub struct Exchange {
     lost: Cell<bool>,
     answered: Cell<bool>,
     postponed: Cell<bool>,
+    cookies_changed: Cell<bool>,
 }
 
 /// How much of a response is read.
@@ -128,6 +129,7 @@ impl Exchange {
             is_cut: Cell::new(false),
             failure: RefCell::new(None),
             started: Cell::new(None),
+            cookies_changed: Cell::new(false),
             connected: Cell::new(false),
             lost: Cell::new(false),
             answered: Cell::new(false),
@@ -321,6 +323,16 @@ impl Exchange {
     /// Takes the failure.
     pub fn take_failure(&self) -> Option<FetchError> {
         self.failure.take()
+    }
+
+    /// Notes whether the answer changed the cookies that are sent.
+    pub fn note_cookies(&self, have_changed: bool) {
+        self.cookies_changed.set(have_changed);
+    }
+
+    /// Tells whether the answer changed the cookies that are sent.
+    pub fn cookies_changed(&self) -> bool {
+        self.cookies_changed.get()
     }
 
     /// Returns the permit, so that its domain learns from the result.

@@ -67,7 +67,12 @@ use self::{
     tls::{Tls, TlsSettings},
 };
 pub use self::{deadlines::Deadlines, host_pattern::HostPattern};
-use crate::{duration_text, error::Result, outcome::FetchError, request::Request};
+use crate::{
+    duration_text,
+    error::{Error, Result},
+    outcome::FetchError,
+    request::Request,
+};
 
 /// The settings of the network: time-outs, bounds, proxies, TLS, credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,6 +90,10 @@ pub struct TransportSettings {
     pub proxies: ProxySettings,
     /// Whether cookies are stored and sent back. Needs the feature `cookies`.
     pub cookies: bool,
+    /// Names of headers that never follow a redirect to another origin, whatever their case; in addition to those that
+    /// HTTP itself keeps to their origin (`Authorization`, `Cookie`), and to names that look like a secret
+    /// (`X-Api-Key`, `X-Auth-Token`).
+    pub secret_headers: Vec<String>,
     /// Passwords and tokens, each for one origin.
     pub credentials: Vec<OriginCredentials>,
     /// Where responses are stored, and for which purpose: as a cache, or to record and replay a crawl. Settings files
@@ -113,6 +122,7 @@ impl Default for TransportSettings {
             tls: TlsSettings::default(),
             proxies: ProxySettings::default(),
             cookies: false,
+            secret_headers: Vec::new(),
             credentials: Vec::new(),
             response_store: None,
             resolve: Vec::new(),
@@ -153,6 +163,9 @@ impl SharedTransport {
         let proxies = Arc::new(Proxies::new(&settings.proxies)?);
         let cookies = if settings.cookies { Some(Arc::new(Cookies::new()?)) } else { None };
         let keyring = Arc::new(Keyring::new(&settings.credentials)?);
+        if let Some(name) = settings.secret_headers.iter().find(|name| HeaderName::try_from(name.as_str()).is_err()) {
+            return Err(Error::setting("secret_headers", format!("`{name}` is not the name of a header")));
+        }
         let sockets = SocketBudget::new(settings.max_connections);
         for warning in settings.tls.warnings() {
             tracing::warn!("{warning}");
@@ -276,11 +289,12 @@ impl Transport {
         self.shared.proxies.served(proxy, well, began, now);
     }
 
-    /// Stores the cookies that a response sets.
-    pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) {
-        if let Some(cookies) = &self.shared.cookies {
-            cookies.take_in(&request.url, proxy.map(Proxy::id), headers);
-        }
+    /// Takes in the cookies that an answer sets. Tells whether other cookies would go with the same request now; one
+    /// that brings its own `Cookie` header gets no others.
+    pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) -> bool {
+        let cookies = self.shared.cookies.as_ref();
+        let have_changed = cookies.is_some_and(|cookies| cookies.take_in(&request.url, proxy.map(Proxy::id), headers));
+        have_changed && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(COOKIE.as_str()))
     }
 
     /// Returns the URI for awc. Its scheme is always `http`, since TLS is ours. Its user name separates, in awc's pool,

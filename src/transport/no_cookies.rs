@@ -18,7 +18,7 @@ impl Cookies {
     }
 
     /// Does nothing.
-    pub fn take_in(&self, _: &Url, _: Option<u64>, _: &HeaderMap) {
+    pub fn take_in(&self, _: &Url, _: Option<u64>, _: &HeaderMap) -> bool {
         match *self {}
     }
 

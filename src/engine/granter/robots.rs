@@ -36,6 +36,7 @@ impl Granter {
             outcome: &outcome,
             receipt: &receipt,
             items: 0,
+            is_redirect_to_seen: false,
             fate,
             time,
         }));

@@ -1,7 +1,7 @@
 //! Robots files with a simulated clock: who waits, what is requested, and what follows from failures.
 
 use super::*;
-use crate::stats::Stats;
+use crate::{outcome::RedirectBy, stats::Stats};
 
 /// Robots files, what was counted of them, and the time.
 struct Desk {
@@ -57,7 +57,7 @@ impl Desk {
     }
 
     fn redirect(&mut self, from: &str, to: &str) -> Vec<FollowUp> {
-        self.answer(from, Outcome::Redirect { status: 302, to: url(to) })
+        self.answer(from, Outcome::Redirect { status: 302, to: url(to), by: RedirectBy::Location })
     }
 
     fn lost(&mut self, from: &str) -> Vec<FollowUp> {

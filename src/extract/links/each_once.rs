@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 /// Links in order, no two with the same text. The hash table stores indices into the list, so no text is stored twice.
 pub(super) struct EachOnce<L> {
@@ -36,5 +36,23 @@ impl<L> EachOnce<L> {
         let hash_at = |at: &usize| self.list.get(*at).map_or(0, |link| self.hashes.hash_one((self.text)(link)));
         self.places.insert_unique(hash, self.list.len(), hash_at);
         self.list.push(link);
+    }
+}
+
+/// Tells texts apart of which nothing else is kept.
+#[derive(Default)]
+pub(super) struct Beyond {
+    hashes: HashSet<u64>,
+    builder: DefaultHashBuilder,
+}
+
+/// Hashes that are kept (1.5 MiB); beyond, each text counts as a new one.
+const MAX_HASHES: usize = 100_000;
+
+impl Beyond {
+    /// Tells whether a text was not asked about before.
+    pub fn is_new(&mut self, text: &str) -> bool {
+        let hash = self.builder.hash_one(text);
+        if self.hashes.len() >= MAX_HASHES { !self.hashes.contains(&hash) } else { self.hashes.insert(hash) }
     }
 }

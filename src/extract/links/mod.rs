@@ -19,8 +19,9 @@ use super::{
 /// [`Skipped::over_limit`] counts the rest.
 pub const MAX_LINKS: usize = 10_000;
 
-/// The longest URL from a page, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it bounds the cost of one page,
-/// since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts longer ones.
+/// The longest URL that is taken from a page by default, in bytes: the limit of sitemaps.org. With [`MAX_LINKS`] it
+/// bounds what one page can cost, since a long `<base>` is repeated in every link. [`Skipped::too_long`] counts what is
+/// longer. A crawl whose scope takes longer URLs reads them, too.
 pub const MAX_URL_LENGTH: usize = 2_048;
 
 /// The longest title, in characters; the rest is cut off. Search engines show about 60.
@@ -39,8 +40,8 @@ pub struct Scan {
     pub robots: MetaRobots,
     /// The first `<link rel=canonical>`.
     pub canonical: Option<Url>,
-    /// The first `<meta http-equiv=refresh>` with a URL. One within `noscript` is ignored, as in Scrapy: it leads to a
-    /// notice for browsers without scripts.
+    /// Where the first `<meta http-equiv=refresh>` that names a page sends its readers. One within `noscript` is passed
+    /// over, as in Scrapy: it leads to a notice for browsers without scripts, and away from the page. It is a link.
     pub refresh: Option<Refresh>,
     /// The number of references not in `links`, by reason.
     pub skipped: Skipped,
@@ -75,9 +76,12 @@ pub enum LinkElement {
     Prev,
     /// `<link rel=alternate href>`: translations, feeds.
     Alternate,
+    /// Where the page sends its readers: the `Refresh` header, or `<meta http-equiv=refresh>`.
+    Refresh,
 }
 
-/// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`.
+/// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`, and where the page sends its
+/// readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSet(u8);
 
@@ -99,7 +103,7 @@ impl LinkSet {
 
 impl Default for LinkSet {
     fn default() -> Self {
-        Self::NONE.with(LinkElement::A).with(LinkElement::Area)
+        Self::NONE.with(LinkElement::A).with(LinkElement::Area).with(LinkElement::Refresh)
     }
 }
 
@@ -131,7 +135,7 @@ pub struct Skipped {
     pub other_scheme: usize,
     /// Not a valid URL, such as `http://[`.
     pub unreadable: usize,
-    /// Longer than [`MAX_URL_LENGTH`].
+    /// Longer than [`MAX_URL_LENGTH`], or than [`Scanner::max_url_length`] allows.
     pub too_long: usize,
     /// Beyond the first [`MAX_LINKS`], or the limit of [`Scanner::max_links`].
     pub over_limit: usize,
@@ -164,13 +168,21 @@ pub struct Scanner {
     elements: LinkSet,
     robot: Option<String>,
     max_links: usize,
+    max_url_length: usize,
     charset: &'static Encoding,
     syntax: Syntax,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
-        Self { elements: LinkSet::default(), robot: None, max_links: MAX_LINKS, charset: UTF_8, syntax: Syntax::Html }
+        Self {
+            elements: LinkSet::default(),
+            robot: None,
+            max_links: MAX_LINKS,
+            max_url_length: MAX_URL_LENGTH,
+            charset: UTF_8,
+            syntax: Syntax::Html,
+        }
     }
 }
 
@@ -196,6 +208,13 @@ impl Scanner {
         self
     }
 
+    /// Takes URLs of at most so many bytes; [`Skipped::too_long`] counts the others.
+    #[must_use]
+    pub fn max_url_length(mut self, bytes: usize) -> Self {
+        self.max_url_length = bytes;
+        self
+    }
+
     /// Sets the charset for the queries of links, which is the page's own. UTF-8 by default.
     #[must_use]
     pub fn charset(mut self, name: &str) -> Self {
@@ -210,11 +229,23 @@ impl Scanner {
         self
     }
 
+    /// Adds where the page sends its readers, if that is read as a link and is none yet.
+    pub(crate) fn add_refresh(&self, scan: &mut Scan, url: Url) {
+        if !self.elements.contains(LinkElement::Refresh) || scan.links.iter().any(|link| link.url == url) {
+        } else if url.as_str().len() > self.max_url_length {
+            scan.skipped.too_long += 1;
+        } else if scan.links.len() >= self.max_links {
+            scan.skipped.over_limit += 1;
+        } else {
+            scan.links.push(Link { url, nofollow: false, element: LinkElement::Refresh });
+        }
+    }
+
     /// Scans the page `page` from `url`.
     ///
-    /// Never fails: broken markup is read as in browsers. Takes time linear in the page's length; the result is bounded
-    /// by [`Scanner::max_links`], [`MAX_URL_LENGTH`] and [`MAX_TITLE_LENGTH`]. Links in comments and scripts are not
-    /// included; those in `noscript` and `template` are.
+    /// Never fails: of broken markup it reads what a browser would. Takes time linear in the page's length; what it
+    /// returns is bounded by [`Scanner::max_links`], [`Scanner::max_url_length`] and [`MAX_TITLE_LENGTH`]. Links in comments and
+    /// scripts do not count; those in `noscript` and `template` do.
     pub fn scan(&self, page: &str, url: &Url) -> Scan {
         let mut reader = Reader::new(self);
         let mut tokens = PageTokens::new(page, self.syntax);

@@ -7,7 +7,8 @@ use memchr::memchr;
 use url::Url;
 
 use super::{
-    Link, LinkElement, MAX_TITLE_LENGTH, MAX_URL_LENGTH, MetaRobots, Scan, Scanner, Skipped, each_once::EachOnce,
+    Link, LinkElement, MAX_TITLE_LENGTH, MetaRobots, Scan, Scanner, Skipped,
+    each_once::{Beyond, EachOnce},
 };
 use crate::extract::{
     context::Syntax,
@@ -17,8 +18,8 @@ use crate::extract::{
     tokens::{Tag, Text},
 };
 
-/// The longest value of a refresh, in bytes: a URL, its delay and its quotes.
-const MAX_REFRESH_LENGTH: usize = MAX_URL_LENGTH + 64;
+/// What the value of a refresh has beside its URL, in bytes: a delay, quotes and spaces.
+const MAX_AROUND_REFRESH: usize = 64;
 
 /// The content read so far. URLs are resolved at the end, since a `<base>` also applies to the links before it.
 pub(super) struct Reader<'a> {
@@ -32,6 +33,7 @@ pub(super) struct Reader<'a> {
     robots: MetaRobots,
     /// By `href`, since navigation repeats the same few links.
     links: EachOnce<RawLink<'a>>,
+    beyond: Beyond,
     skipped: Skipped,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Reader<'a> {
             refresh: None,
             robots: MetaRobots::default(),
             links: EachOnce::by(|link| &link.href),
+            beyond: Beyond::default(),
             skipped: Skipped::default(),
         }
     }
@@ -163,9 +166,22 @@ impl<'a> Reader<'a> {
                 self.robots.add(&content);
             }
         }
-        let is_refresh = http_equiv.is_some_and(|pragma| pragma.eq_ignore_ascii_case("refresh"));
-        if is_refresh && !self.inert.noscript && self.refresh.is_none() && content.len() <= MAX_REFRESH_LENGTH {
-            self.refresh = refresh::parse(&content).map(|(delay, reference)| (delay, reference.to_owned()));
+        if http_equiv.is_some_and(|pragma| pragma.eq_ignore_ascii_case("refresh")) {
+            self.refresh(&content);
+        }
+    }
+
+    fn refresh(&mut self, content: &str) {
+        if content.len() > self.scanner.max_url_length.saturating_add(MAX_AROUND_REFRESH) {
+            self.skipped.too_long += 1;
+            return;
+        }
+        match refresh::parse(content) {
+            Some((_, reference)) if self.inert.noscript => {
+                self.reference(reference.to_owned().into(), false, LinkElement::Refresh);
+            }
+            Some((delay, reference)) if self.refresh.is_none() => self.refresh = Some((delay, reference.to_owned())),
+            Some(_) | None => {}
         }
     }
 
@@ -174,28 +190,44 @@ impl<'a> Reader<'a> {
             return;
         }
         let [Some(value), rel] = tag.values([attribute, "rel"]) else { return };
+        let nofollow = rel.is_some_and(|rel| has_word(&rel, &["nofollow", "ugc", "sponsored"]));
+        self.reference(value, nofollow, element);
+    }
+
+    fn reference(&mut self, value: Cow<'a, str>, nofollow: bool, element: LinkElement) {
         let href = without_fragment(value);
-        if href.is_empty() {
+        if href.is_empty() || !self.scanner.elements.contains(element) {
             return;
         }
-        let nofollow = rel.is_some_and(|rel| has_word(&rel, &["nofollow", "ugc", "sponsored"]));
         if let Some(known) = self.links.get_mut(&href) {
             known.nofollow &= nofollow;
-        } else if href.len() > MAX_URL_LENGTH {
-            self.skipped.too_long += 1;
+        } else if href.len() > self.scanner.max_url_length {
+            self.skipped.too_long += usize::from(self.beyond.is_new(&href));
         } else if self.links.list.len() >= self.scanner.max_links {
-            self.skipped.over_limit += 1;
+            self.skipped.over_limit += usize::from(self.beyond.is_new(&href));
         } else {
             self.links.push(RawLink { href, nofollow, element });
         }
     }
 
     pub fn resolve(mut self, url: &Url) -> Scan {
-        let charset = self.scanner.charset;
-        let base = base_url(self.base.as_deref(), url, charset);
-        let http_url = |href: &str| http_url(&base, href, charset);
+        let Scanner { charset, max_url_length, .. } = *self.scanner;
+        let (base, is_cut) = base_url(self.base.as_deref(), url, charset, max_url_length);
+        let http_url = |href: &str| {
+            if is_cut && begins_with_path_of_base(href) {
+                return Err(NoLink::TooLong);
+            }
+            http_url(&base, href, charset, max_url_length)
+        };
         let canonical = self.canonical.take().and_then(|href| http_url(&href).ok());
-        let refresh = self.refresh.take().and_then(|(delay, href)| Some(Refresh { delay, url: http_url(&href).ok()? }));
+        let refresh = match self.refresh.take().map(|(delay, href)| (delay, http_url(&href))) {
+            Some((delay, Ok(url))) => Some(Refresh { delay, url }),
+            Some((_, Err(NoLink::TooLong))) => {
+                self.skipped.too_long += 1;
+                None
+            }
+            Some((_, Err(NoLink::OtherScheme | NoLink::Unreadable))) | None => None,
+        };
         // Two texts may resolve to one URL. The first is kept, and is `nofollow` only if all are.
         let mut links = EachOnce::by(|link: &Link| link.url.as_str());
         links.list.reserve_exact(self.links.list.len());
@@ -251,14 +283,24 @@ fn has_word(list: &str, words: &[&str]) -> bool {
     list.split_ascii_whitespace().any(|item| words.iter().any(|word| item.eq_ignore_ascii_case(word)))
 }
 
-/// Returns the base of the page's URLs (HTML standard, §4.2.3, "frozen base URL").
-fn base_url(href: Option<&str>, url: &Url, charset: &'static Encoding) -> Url {
-    let stated =
-        href.filter(|href| href.len() <= MAX_URL_LENGTH).and_then(|href| resolve_from(url, href, charset).ok());
+/// Returns what the page's URLs are relative to (HTML standard, §4.2.3, "frozen base URL"), and whether its path was cut
+/// off: one that is too long would be repeated in each link.
+fn base_url(href: Option<&str>, url: &Url, charset: &'static Encoding, max_url_length: usize) -> (Url, bool) {
+    let stated = href.and_then(|href| resolve_from(url, href, charset).ok());
     // `data:` and `javascript:` URLs cannot be a base.
     let mut base = stated.filter(|base| !base.cannot_be_a_base()).unwrap_or_else(|| url.clone());
     base.set_fragment(None);
-    base
+    let is_cut = base.as_str().len() > max_url_length.max(url.as_str().len());
+    if is_cut {
+        base.set_path("/");
+        base.set_query(None);
+    }
+    (base, is_cut)
+}
+
+/// Tells whether the URL of a reference begins with the path of the page's base, and so is at least as long.
+fn begins_with_path_of_base(href: &str) -> bool {
+    !href.starts_with(['/', '\\']) && Url::parse(href) == Err(url::ParseError::RelativeUrlWithoutBase)
 }
 
 /// Why an `href` yields no link.
@@ -268,7 +310,7 @@ enum NoLink {
     TooLong,
 }
 
-fn http_url(base: &Url, href: &str, charset: &'static Encoding) -> Result<Url, NoLink> {
+fn http_url(base: &Url, href: &str, charset: &'static Encoding, max_url_length: usize) -> Result<Url, NoLink> {
     let mut url = resolve_from(base, href, charset).map_err(|_| NoLink::Unreadable)?;
     if url.fragment().is_some() {
         url.set_fragment(None);
@@ -276,5 +318,5 @@ fn http_url(base: &Url, href: &str, charset: &'static Encoding) -> Result<Url, N
     if !matches!(url.scheme(), "http" | "https") {
         return Err(NoLink::OtherScheme);
     }
-    if url.as_str().len() > MAX_URL_LENGTH { Err(NoLink::TooLong) } else { Ok(url) }
+    if url.as_str().len() > max_url_length { Err(NoLink::TooLong) } else { Ok(url) }
 }

@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::VisitContext;
 use crate::{
+    extract::Skipped,
     frontier::candidate::Candidate,
+    identity::Identity,
     outcome::Outcome,
     request::{Kind, Request},
     robots::RobotsFile,
@@ -22,6 +24,8 @@ pub struct Answer {
     pub response: RawResponse,
     /// From the writing of the request to the last byte.
     pub elapsed: Duration,
+    /// Whether it changed the cookies that are sent.
+    pub cookies_changed: bool,
 }
 
 /// The result of reading a response.
@@ -45,6 +49,8 @@ pub enum Content {
         found: Vec<Candidate>,
         /// The number of items that the pipelines acknowledged.
         items: u64,
+        /// Which of its links were not read, where the spider asked for links.
+        skipped: Skipped,
     },
     /// The rules of a robots file for this crawler.
     RobotsTxt(RobotsFile),
@@ -53,6 +59,14 @@ pub enum Content {
 impl From<Outcome> for Reading {
     fn from(outcome: Outcome) -> Self {
         Self { outcome, content: Content::Nothing }
+    }
+}
+
+impl Reading {
+    /// The answer sent us elsewhere: `next` is what it led to.
+    pub fn redirect(outcome: Outcome, next: Request, identity: &dyn Identity) -> Self {
+        let found = vec![Candidate::new(next, identity)];
+        Self { outcome, content: Content::Page { found, items: 0, skipped: Skipped::default() } }
     }
 }
 

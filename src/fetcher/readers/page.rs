@@ -1,5 +1,5 @@
-//! Page: parses a response off the network's thread, sends its items to the pipelines, waits until each is
-//! acknowledged, and returns the links. Knows no permits and no network.
+//! Page: parses an answer off the network's thread, hands its items to the pipelines and waits until each is
+//! acknowledged, and returns its links. A page that sends its readers on is a redirect. Knows no permits and no network.
 
 use std::sync::Arc;
 
@@ -7,9 +7,15 @@ use futures_util::future::try_join_all;
 
 use super::{Answer, Content, Reading};
 use crate::{
-    fetcher::{VisitContext, offload::NoResult},
+    extract::{Refresh, Skipped},
+    fetcher::{
+        VisitContext,
+        offload::NoResult,
+        redirect::{self, Hop, MAX_REFRESH_DELAY, NotFollowed, RedirectRules},
+    },
     frontier::candidate::Candidate,
-    outcome::{FetchError, Outcome},
+    identity::Identity,
+    outcome::{FetchError, Outcome, RedirectBy},
     pipeline::{PipelineError, Scraped},
     request::Request,
     response::Response,
@@ -25,15 +31,25 @@ pub fn extent(limits: BodyLimits) -> Extent {
 /// Parses a page and delivers its items.
 pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     match parse(answer, request.clone(), context).await {
-        Ok(page) => deliver(page, request, context).await,
+        Ok(PageOrRedirect::Page(page)) => deliver(page, request, context).await,
+        Ok(PageOrRedirect::Redirect(reading)) => reading,
         Err(outcome) => outcome.into(),
     }
+}
+
+/// What parsing made of an answer.
+enum PageOrRedirect<I> {
+    /// A page, which the spider has read.
+    Page(Page<I>),
+    /// A page that sends its readers on; the spider has not seen it.
+    Redirect(Reading),
 }
 
 /// A parsed page, ready to leave the parsing thread.
 struct Page<I> {
     items: Vec<I>,
     found: Vec<Candidate>,
+    skipped: Skipped,
 }
 
 /// Decodes and parses on another thread, where the spider's code can harm no other page.
@@ -41,9 +57,10 @@ async fn parse<S: Spider>(
     mut answer: Answer,
     request: Arc<Request>,
     context: &VisitContext<S>,
-) -> Result<Page<S::Item>, Outcome> {
+) -> Result<PageOrRedirect<S::Item>, Outcome> {
     let (spider, limits, identity) = (context.spider.clone(), context.body_limits, context.identity.clone());
-    let seen_cache = context.seen_cache.clone();
+    let (seen_cache, scanner) = (context.seen_cache.clone(), context.scanner.clone());
+    let (redirects, cookies_changed) = (context.redirects.clone(), answer.cookies_changed);
     // The memory reservation is held while the parse is awaited, and released when that wait times out, although a
     // parse that never returns keeps the body.
     let _reservation = answer.response.release_memory();
@@ -51,10 +68,14 @@ async fn parse<S: Spider>(
         if !spider.accepts(answer.response.status) {
             return Err(Outcome::Status(answer.response.status));
         }
-        let page = answer.decode(request, limits).map_err(Outcome::Fetch)?;
+        let page = answer.decode(request, limits).map_err(Outcome::Fetch)?.with_scanner(scanner);
+        if let Some(redirect) = redirect_of(&page, &redirects, cookies_changed, &*identity) {
+            return Ok(PageOrRedirect::Redirect(redirect));
+        }
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         let (items, requests) = parsed.into_parts();
-        Ok(Page { items, found: Candidate::found_on(page.request(), requests, &*identity, &seen_cache) })
+        let found = Candidate::found_on(page.request(), requests, &*identity, &seen_cache);
+        Ok(PageOrRedirect::Page(Page { items, found, skipped: page.skipped_of_asked() }))
     };
     match context.offload.run(work).await {
         Ok(parsed) => parsed,
@@ -62,6 +83,31 @@ async fn parse<S: Spider>(
         Err(NoResult::TimedOut(limit)) => {
             Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))))
         }
+    }
+}
+
+/// Returns where a page sends its readers, if that makes it a redirect: the spider does not see it then, as in Scrapy,
+/// whose `MetaRefreshMiddleware` puts the target in its place.
+///
+/// A page that leads back to where the chain came from has nothing else to offer, so it is read. It is asked for again
+/// only where it sends its readers on at once and has changed the cookies, as a page does that looks whether they are
+/// kept. What a spider accepts beside 2xx it wants to see.
+fn redirect_of(
+    page: &Response,
+    rules: &RedirectRules,
+    cookies_changed: bool,
+    identity: &dyn Identity,
+) -> Option<Reading> {
+    let status = page.status();
+    if !rules.follows_refresh || !(200..300).contains(&status) {
+        return None;
+    }
+    let Refresh { delay, url: to } = page.sends_on().filter(|refresh| refresh.delay <= MAX_REFRESH_DELAY)?;
+    let hop = Hop { status, to: &to, cookies_changed: cookies_changed && delay.is_zero() };
+    match redirect::follow(page.request(), hop, identity, &rules.secret_headers) {
+        Ok(next) => Some(Reading::redirect(Outcome::Redirect { status, to, by: RedirectBy::Refresh }, next, identity)),
+        Err(NotFollowed::LeadsBack { .. }) => None,
+        Err(too_many @ NotFollowed::TooMany) => Some(Outcome::from(too_many).into()),
     }
 }
 
@@ -81,7 +127,8 @@ async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &Vi
             };
         }
     }
-    Reading { outcome: Outcome::Ok, content: Content::Page { found: page.found, items: count } }
+    let Page { found, skipped, .. } = page;
+    Reading { outcome: Outcome::Ok, content: Content::Page { found, items: count, skipped } }
 }
 
 impl Answer {
