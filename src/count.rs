@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::outcome::DropReason;
+use crate::{local_fault::LocalFault, outcome::DropReason};
 
 /// Names a count. Its text is the key in [`Stats::counts`](crate::stats::Stats::counts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub enum Count {
     Dropped(DropReason),
     /// Further attempts at requests that failed.
     Retry,
+    /// Requests that came back for a fault of this machine, by that.
+    Local(LocalFault),
     /// Robots files that were had, or are known not to be there.
     RobotsFetched,
     /// Robots files that could not be had.
@@ -58,6 +60,7 @@ impl fmt::Display for Count {
             Self::FailedStatus(status) => write!(f, "failed/status/{status}"),
             Self::Dropped(reason) => write!(f, "drop/{}/{}", reason.key(), reason.detail()),
             Self::Retry => f.write_str("retry"),
+            Self::Local(fault) => write!(f, "local/{}", fault.key()),
             Self::RobotsFetched => f.write_str("robots/fetched"),
             Self::RobotsUnreachable => f.write_str("robots/unreachable"),
             Self::RobotsRedirect => f.write_str("robots/redirect"),

@@ -30,7 +30,7 @@ use crate::{
     retry::Retry,
     scope::{Scope, Within},
     spider::Spider,
-    transport::{SharedTransport, TransportSettings, credentials::OriginCredentials},
+    transport::{SharedTransport, TransportSettings, credentials::OriginCredentials, open_files},
     user_agent,
 };
 
@@ -407,6 +407,10 @@ impl<S: Spider> Crawler<S> {
             user_agent::check_headers(&seed.headers, &seed.url)?;
         }
         let said = user_agent::header(&user_agent)?;
+        // Before any thread is started: the runtime of one that gets no files panics.
+        let state = if settings.state.is_some() { STATE_FILES } else { 0 };
+        let (wanted, started) = (settings.transport.max_connections, settings.threads.max(1) + pipelines.len() + OTHER_THREADS);
+        settings.transport.max_connections = open_files::fit(wanted, started, state)?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
         let warnings = transport.warnings();
@@ -427,6 +431,12 @@ impl<S: Spider> Crawler<S> {
         })
     }
 }
+
+/// Threads beside those of fetchers and pipelines: the scheduler's, the log's, and that of look-ups.
+const OTHER_THREADS: usize = 2;
+
+/// Files that a state has open, measured.
+const STATE_FILES: usize = 24;
 
 /// A crawl whose settings are checked.
 struct Plan<S: Spider> {

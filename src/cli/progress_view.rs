@@ -126,6 +126,9 @@ fn describe(progress: &stats::Progress, speed: f64) -> String {
     if ledger.failed > 0 {
         words += &format!(" · {} failed", Grouped(ledger.failed));
     }
+    if let Some(outage) = &progress.outage {
+        words += &format!(" · {outage}");
+    }
     words
 }
 

@@ -31,6 +31,8 @@ pub struct Rules {
     pub follow_redirects: bool,
     /// Whether a refusal (429, 503) is tried again once the domain may be asked.
     pub retry_refusals: bool,
+    /// How long a fault of this machine may hold a request up that has no time-out of its own.
+    pub held_up_timeout: Duration,
     /// How the URLs of redirects are made canonical.
     pub canonical: CanonicalUrl,
     /// How large a body may be.
@@ -60,10 +62,12 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
     };
     match response {
         Err(NoResponse::Unsent) => Next::Again(job.into(), Duration::ZERO),
+        Err(NoResponse::Failed(error @ FetchError::Local(..))) => held_up(job, error, clock::now(), rules),
         Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),
         Ok(response) => {
             let started = receipt.started.unwrap_or_else(clock::now);
             job.attempts += 1;
+            job.held_up_since = None;
             answered(job, response, Receipt { started: Some(started), ..receipt }, heeded, rules)
         }
     }
@@ -81,6 +85,24 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
         heeded: None,
     })
 }
+
+/// Tries again what a fault of this machine has held up, as long as one request may take; no failure is counted.
+fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> Next {
+    let since = *job.held_up_since.get_or_insert(now);
+    let lasted = now.saturating_duration_since(since);
+    if lasted < job.options.timeout.unwrap_or(rules.held_up_timeout) {
+        // The wait grows with what has passed, so the doubling needs no count.
+        return Next::Again(job.into(), lasted.clamp(FIRST_HOLD, MAX_HOLD));
+    }
+    job.attempts += 1;
+    give_up(job, error, since)
+}
+
+/// How soon a request is tried again that a fault of this machine has held up.
+const FIRST_HOLD: Duration = Duration::from_millis(500);
+
+/// The longest wait before it is tried again: thousands of requests may be held up, and each look at the network costs.
+const MAX_HOLD: Duration = Duration::from_secs(5);
 
 /// Tries again what may end better, and reports the rest.
 fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> Next {
@@ -198,6 +220,7 @@ mod tests {
             retry: Retry { attempts: 2, ..Retry::default() },
             follow_redirects: true,
             retry_refusals: true,
+            held_up_timeout: Duration::from_secs(9),
             canonical: CanonicalUrl::default(),
             body: BodyLimits::default(),
         };

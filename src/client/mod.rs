@@ -53,7 +53,7 @@ use crate::{
     rate::Rate,
     retry::Retry,
     throttle::Evidence,
-    transport::{SharedTransport, TransportSettings, body::BodyLimits},
+    transport::{SharedTransport, TransportSettings, body::BodyLimits, open_files},
     user_agent,
 };
 
@@ -369,14 +369,17 @@ impl ClientBuilder {
     pub fn build(self) -> Result<ThrottledClient> {
         user_agent::check(&self.user_agent)?;
         self.politeness.check()?;
+        let mut settings = self.transport;
+        settings.max_connections = open_files::fit(settings.max_connections, self.threads + 1, 0)?;
         let look_ups =
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
-        let body = self.transport.body;
-        let transport = SharedTransport::new(self.transport, look_ups.handle())?;
+        let body = settings.body;
+        let transport = SharedTransport::new(settings, look_ups.handle())?;
         let rules = Rules {
             retry: self.retry,
             follow_redirects: self.follow_redirects,
             retry_refusals: self.retry_refusals,
+            held_up_timeout: transport.whole_deadline(),
             canonical: CanonicalUrl::default(),
             body,
         };

@@ -98,7 +98,7 @@ impl Intake {
             Content::Nothing | Content::RobotsTxt(_) => (Vec::new(), 0),
         };
         let started = receipt.started;
-        if !matches!(outcome, Outcome::Unsent) {
+        if !matches!(outcome, Outcome::Unsent | Outcome::Local(..)) {
             budget.sent();
         }
         if let Some(heeded) = heeded {
@@ -138,7 +138,7 @@ impl Intake {
         started: Option<Instant>,
     ) -> Option<Again> {
         match outcome {
-            Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
+            Outcome::Unsent | Outcome::Local(..) => Some(Again { not_before: None, attempted: false }),
             // It fails with all that waits there.
             _ if turn.has_given_up(domain) => None,
             Outcome::Refused { .. } => Some(Again { not_before: turn.cools_until(domain), attempted: false }),

@@ -6,6 +6,7 @@
 //! ```text
 //! seeds, answers ─→ Intake ─→ frontier ─→ Granter ─→ fetchers
 //!                     │                     │ Domains, Budget, RobotsFiles, Ruled
+//!                     │                     └ Pause: holds all back while this machine is at fault
 //!                     ├─ Draining: the queues of domains that are given up
 //!                     ├─ Durability: what is stored, and what waits for the store
 //!                     └─ Accounts: ledger, counts, crawl log and subscribers, all made from events
@@ -18,6 +19,7 @@ mod turn;
 mod warnings;
 mod intake;
 mod granter;
+mod pause;
 pub mod domains;
 pub mod budget;
 pub mod robots_files;

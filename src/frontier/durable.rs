@@ -200,6 +200,9 @@ impl<F: Frontier + 'static> From<F> for Opened {
 /// What a store knew when it was opened.
 #[derive(Debug, Default)]
 pub struct Resumed {
+    /// Whether an earlier process had this store open. It may have asked any domain and been killed before its first
+    /// commit.
+    pub was_open: bool,
     /// How far the crawl had come; `None` for a new one.
     pub checkpoint: Option<Checkpoint>,
     /// The domains that were asked before.

@@ -46,6 +46,9 @@ impl fmt::Display for Report {
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {complaint}\n")?;
         }
+        if let Some(outage) = &self.stats.outage {
+            writeln!(f, "{outage}\n")?;
+        }
         for warning in &self.warnings {
             writeln!(
                 f,
@@ -78,6 +81,9 @@ impl Report {
         line(f, "dropped", stats.ledger.dropped)?;
         for (reason, count) in stats.counts_below("drop").into_iter().take(MAX_REASONS_SHOWN) {
             writeln!(f, "  {reason:<26} {:>10}", Grouped(count))?;
+        }
+        for (fault, count) in stats.counts_below("local") {
+            writeln!(f, "returned for this machine: {fault:<12} {:>10}", Grouped(count))?;
         }
         for (what, count) in [
             ("redirects", Count::Outcome("redirect")),

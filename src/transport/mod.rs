@@ -24,6 +24,8 @@ pub(crate) mod freshness;
 #[path = "no_freshness.rs"]
 pub(crate) mod freshness;
 mod host_pattern;
+mod local_faults;
+pub(crate) mod open_files;
 pub mod proxy;
 mod read_timeout;
 pub(crate) mod raw_response;
@@ -60,7 +62,7 @@ use self::{
     cookies::Cookies,
     credentials::{Keyring, OriginCredentials},
     dns::Resolver,
-    exchange::Target,
+    exchange::{Exchange, Target},
     proxy::{Proxies, Proxy, ProxySettings},
     response_store::{Purpose, ResponseStore, ResponseStoreSettings},
     sockets::{SocketBudget, Sockets},
@@ -273,6 +275,11 @@ impl Transport {
     /// Takes note of whether a proxy served a request that began at `began`.
     pub fn served_by(&self, proxy: &Proxy, well: bool, began: Instant, now: Instant) {
         self.shared.proxies.served(proxy, well, began, now);
+    }
+
+    /// Judges a failure: it may be a fault of this machine.
+    pub fn judge(&self, error: FetchError, exchange: &Exchange, now: Instant) -> FetchError {
+        self.shared.resolver.faults().judge(error, exchange.suspected(), &exchange.target.host, now)
     }
 
     /// Takes in the cookies that an answer sets.
