@@ -1,7 +1,10 @@
 //! Attempt: one job under one permit, from the write to what follows it. Does not know queues and workers: what follows
 //! is returned.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout;
 
@@ -10,6 +13,7 @@ use crate::{
     clock,
     conduct::Heeded,
     cooling::Verdict,
+    engine::warnings::Warnings,
     error::Error,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, NoPermits, NoResponse},
@@ -33,6 +37,8 @@ pub struct Rules {
     pub retry_refusals: bool,
     /// How long a fault of this machine may hold a request up that has no time-out of its own.
     pub held_up_timeout: Duration,
+    /// What was said lately of faults of this machine.
+    pub warnings: Mutex<Warnings>,
     /// How the URLs of redirects are made canonical.
     pub canonical: CanonicalUrl,
     /// How large a body may be.
@@ -90,6 +96,12 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
 fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> Next {
     let since = *job.held_up_since.get_or_insert(now);
     let lasted = now.saturating_duration_since(since);
+    if let (true, FetchError::Local(fault, detail)) = (lasted.is_zero(), &error) {
+        let mut warnings = rules.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(unsaid) = warnings.note(fault.key(), now) {
+            tracing::warn!(detail, unsaid, "requests wait: {fault}");
+        }
+    }
     if lasted < job.options.timeout.unwrap_or(rules.held_up_timeout) {
         // The wait grows with what has passed, so the doubling needs no count.
         return Next::Again(job.into(), lasted.clamp(FIRST_HOLD, MAX_HOLD));
@@ -180,8 +192,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, rate::Rate, request::Request,
-        transport::body::Reservation,
+        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, local_fault::LocalFault, rate::Rate,
+        request::Request, transport::body::Reservation,
     };
 
     /// Answers once, without a network.
@@ -221,11 +233,13 @@ mod tests {
             follow_redirects: true,
             retry_refusals: true,
             held_up_timeout: Duration::from_secs(9),
+            warnings: Mutex::default(),
             canonical: CanonicalUrl::default(),
             body: BodyLimits::default(),
         };
         let strict = || Rules { retry: Retry { attempts: 1, ..Retry::default() }, ..obliging() };
         let plain = || Rules { follow_redirects: false, retry_refusals: false, ..obliging() };
+        let no_route = || Err(NoResponse::Failed(FetchError::Local(LocalFault::Network, "no route".into())));
         let connect = || Err(NoResponse::Failed(FetchError::Connect("refused".into())));
         // The path that is queued again, or nothing where the caller has its result.
         let again = |path: &'static str| Some(path);
@@ -242,6 +256,7 @@ mod tests {
             (Method::GET, Ok(502), strict(), None),
             (Method::POST, Ok(502), obliging(), None),
             (Method::POST, connect(), obliging(), again("/here")),
+            (Method::POST, no_route(), strict(), again("/here")),
             (Method::GET, connect(), strict(), None),
             (Method::POST, Err(NoResponse::Unsent), strict(), again("/here")),
         ] {

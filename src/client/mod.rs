@@ -21,7 +21,7 @@ use std::{
     fmt, io,
     num::NonZeroU32,
     pin::Pin,
-    sync::{Arc, Weak, atomic::AtomicU64},
+    sync::{Arc, Mutex, Weak, atomic::AtomicU64},
     thread,
     time::Duration,
 };
@@ -370,7 +370,7 @@ impl ClientBuilder {
         user_agent::check(&self.user_agent)?;
         self.politeness.check()?;
         let mut settings = self.transport;
-        settings.max_connections = open_files::fit(settings.max_connections, self.threads + 1, 0)?;
+        settings.max_connections = open_files::fit(settings.max_connections, self.threads, 0)?;
         let look_ups =
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
         let body = settings.body;
@@ -380,6 +380,7 @@ impl ClientBuilder {
             follow_redirects: self.follow_redirects,
             retry_refusals: self.retry_refusals,
             held_up_timeout: transport.whole_deadline(),
+            warnings: Mutex::default(),
             canonical: CanonicalUrl::default(),
             body,
         };

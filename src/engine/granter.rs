@@ -117,23 +117,7 @@ impl Granter {
     /// Takes note of whether a request met a fault of this machine: then others are held back, and one at a time looks
     /// whether it is over.
     pub fn note_local_faults(&mut self, accounts: &mut Accounts, leased: &Leased, outcome: &Outcome, now: Instant) {
-        match outcome {
-            Outcome::Local(fault, detail) => {
-                if self.pause.met(*fault, leased, now) {
-                    if let Some(unsaid) = accounts.warn(fault.key(), now) {
-                        tracing::warn!(%fault, detail, unsaid, "the crawl is paused: this machine is at fault");
-                    }
-                    accounts.note(&Event::Paused { fault: *fault, detail });
-                }
-            }
-            Outcome::Unsent => self.pause.unsent(leased, now),
-            _ => {
-                if let Some(outage) = self.pause.ended(leased, now) {
-                    tracing::info!(%outage, "the crawl goes on");
-                    accounts.note(&Event::Resumed { outage });
-                }
-            }
-        }
+        self.pause.note(accounts, leased, outcome, now);
     }
 
     /// Returns what is wrong with this machine, while that holds requests back.

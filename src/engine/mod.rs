@@ -16,7 +16,7 @@ mod scheduler;
 mod messages;
 pub mod crawl;
 mod turn;
-mod warnings;
+pub(crate) mod warnings;
 mod intake;
 mod granter;
 mod pause;

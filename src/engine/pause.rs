@@ -3,9 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::accounts::Accounts;
 use crate::{
+    event::Event,
     frontier::{LeaseId, Leased},
     local_fault::LocalFault,
+    outcome::Outcome,
     request::Kind,
     stats::Outage,
 };
@@ -33,8 +36,28 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 impl Pause {
+    /// Takes note of how a request ended.
+    pub fn note(&mut self, accounts: &mut Accounts, leased: &Leased, outcome: &Outcome, now: Instant) {
+        match outcome {
+            Outcome::Local(fault, detail) if self.met(*fault, leased, now) => {
+                if let Some(unsaid) = accounts.warn(fault.key(), now) {
+                    tracing::warn!(detail, unsaid, "the crawl is paused: {fault}");
+                }
+                accounts.note(&Event::Paused { fault: *fault, detail });
+            }
+            Outcome::Local(..) => {}
+            Outcome::Unsent => self.unsent(leased, now),
+            _ => {
+                if let Some(outage) = self.ended(leased, now) {
+                    tracing::info!("the crawl goes on; it was {outage}");
+                    accounts.note(&Event::Resumed { outage });
+                }
+            }
+        }
+    }
+
     /// A request met a fault of this machine. Tells whether the crawl is paused by this one.
-    pub fn met(&mut self, fault: LocalFault, leased: &Leased, now: Instant) -> bool {
+    fn met(&mut self, fault: LocalFault, leased: &Leased, now: Instant) -> bool {
         let Some(paused) = &mut self.0 else {
             let (next, wait) = (now + FIRST_WAIT, FIRST_WAIT);
             self.0 = Some(Paused { fault, since: now, wait, next, probe: None, requests: 1 });
@@ -51,12 +74,12 @@ impl Pause {
     }
 
     /// A request has ended otherwise. If it was the probe, the fault is over, and is returned.
-    pub fn ended(&mut self, leased: &Leased, now: Instant) -> Option<Outage> {
+    fn ended(&mut self, leased: &Leased, now: Instant) -> Option<Outage> {
         self.0.take_if(|paused| paused.is_probe(leased)).map(|paused| paused.outage(now))
     }
 
     /// A request came back unsent, which tells nothing. If it was the probe, there is another.
-    pub fn unsent(&mut self, leased: &Leased, now: Instant) {
+    fn unsent(&mut self, leased: &Leased, now: Instant) {
         if let Some(paused) = self.0.as_mut().filter(|paused| paused.is_probe(leased)) {
             paused.probe = None;
             paused.next = now + FIRST_WAIT;

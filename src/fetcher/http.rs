@@ -94,8 +94,9 @@ impl Http {
         if let (Err(error), Some(exchange)) = (&mut response, &exchange)
             // What may have been done must not be repeated, whoever is at fault.
             && (may_repeat || exchange.started().is_none())
+            && let Some(local) = self.transport.judge(error, exchange, clock::now())
         {
-            *error = self.transport.judge(error.clone(), exchange, clock::now());
+            *error = local;
         }
         let heeded = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
         let started = exchange.as_ref().and_then(|exchange| exchange.started());

@@ -60,10 +60,17 @@ impl LocalFaults {
         }
     }
 
-    /// Judges a failure that came after the connection, or took too long. `suspect` is what its connection waited for.
-    pub fn judge(&self, error: FetchError, suspect: Option<LocalFault>, host: &str, now: Instant) -> FetchError {
+    /// Judges a failure that came after the connection, or took too long; `None` where this machine is not at fault.
+    /// `suspect` is what its connection waited for.
+    pub fn judge(
+        &self,
+        error: &FetchError,
+        suspect: Option<LocalFault>,
+        host: &str,
+        now: Instant,
+    ) -> Option<FetchError> {
         let is_late = matches!(error, FetchError::Timeout { phase: Phase::Whole, .. });
-        let verdict = match (&error, suspect) {
+        let fault = match (error, suspect) {
             (_, Some(fault)) if is_late && fault.is_shortage() => Some(fault),
             (_, Some(LocalFault::NameServers)) if is_late => {
                 let (verdict, _) = self.judge_name(host, now, now);
@@ -75,7 +82,7 @@ impl LocalFaults {
             }
             _ => None,
         };
-        verdict.map_or_else(|| error.clone(), |fault| FetchError::Local(fault, error.to_string()))
+        fault.map(|fault| FetchError::Local(fault, error.to_string()))
     }
 
     /// Tells whether this machine has no route to the address that was connected to last, nor to any other.
@@ -125,9 +132,9 @@ mod tests {
             assert_ne!(faults.judge_host(fault, "b.test", now, now), Verdict::Machine, "{fault}");
         }
         let late = FetchError::Timeout { phase: Phase::Whole, limit: Duration::from_secs(1) };
-        assert_eq!(faults.judge(late.clone(), None, "a.test", now), late);
-        let short = faults.judge(late.clone(), Some(LocalFault::Files), "a.test", now);
-        assert!(matches!(short, FetchError::Local(LocalFault::Files, _)), "{short}");
+        assert_eq!(faults.judge(&late, None, "a.test", now), None);
+        let short = faults.judge(&late, Some(LocalFault::Files), "a.test", now);
+        assert!(matches!(short, Some(FetchError::Local(LocalFault::Files, _))), "{short:?}");
     }
 
     #[test]

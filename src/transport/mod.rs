@@ -277,8 +277,8 @@ impl Transport {
         self.shared.proxies.served(proxy, well, began, now);
     }
 
-    /// Judges a failure: it may be a fault of this machine.
-    pub fn judge(&self, error: FetchError, exchange: &Exchange, now: Instant) -> FetchError {
+    /// Judges a failure: the error to tell instead where this machine is at fault.
+    pub fn judge(&self, error: &FetchError, exchange: &Exchange, now: Instant) -> Option<FetchError> {
         self.shared.resolver.faults().judge(error, exchange.suspected(), &exchange.target.host, now)
     }
 

@@ -19,7 +19,9 @@ const RESERVED: u64 = 64;
 /// There are too few files even for one connection; the message says what to change.
 pub fn fit(wanted: usize, threads: usize, others: usize) -> Result<usize> {
     let Some(limit) = raise() else { return Ok(wanted) };
-    fit_into(limit, open_now(), wanted, (threads as u64).saturating_mul(FILES_OF_A_THREAD) + others as u64)
+    // Name servers are asked from a thread of its own.
+    let threads = threads as u64 + u64::from(cfg!(feature = "hickory"));
+    fit_into(limit, open_now(), wanted, threads.saturating_mul(FILES_OF_A_THREAD) + others as u64)
 }
 
 fn fit_into(limit: u64, open: u64, wanted: usize, needed: u64) -> Result<usize> {
@@ -58,10 +60,10 @@ fn raise() -> Option<u64> {
     None
 }
 
-/// Returns how many files are open now: as many as the system lists, the listing itself among them.
+/// Returns how many files are open now: as many as the system lists, but for the listing itself.
 fn open_now() -> u64 {
     let listed = ["/proc/self/fd", "/dev/fd"].iter().find_map(|dir| std::fs::read_dir(dir).ok());
-    listed.map_or(STANDARD_STREAMS, |files| files.count() as u64)
+    listed.map_or(STANDARD_STREAMS, |files| (files.count() as u64).saturating_sub(1))
 }
 
 /// What is open at the least, where the system lists nothing.
