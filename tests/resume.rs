@@ -256,12 +256,11 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
 }
 
-/// A process that was killed before its first commit left a state without a checkpoint. The next took it for a new crawl,
-/// and asked a domain 27 ms after the first had.
+/// A process that is killed within some milliseconds of its first request leaves a state without a checkpoint.
 #[test]
 fn a_crawl_that_is_killed_between_its_first_request_and_its_first_commit_hurries_nobody() {
     let spacing = Duration::from_millis(600);
-    for _ in 0..5 {
+    for _ in 0..3 {
         let (site, dir) = (Site::start(1), tempfile::tempdir().unwrap());
         let mut first = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", "1").spawn().unwrap();
         while site.requests() == 0 {

@@ -192,8 +192,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, local_fault::LocalFault, rate::Rate,
-        request::Request, transport::body::Reservation,
+        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, local_fault::LocalFault,
+        rate::Rate, request::Request, transport::body::Reservation,
     };
 
     /// Answers once, without a network.

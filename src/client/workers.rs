@@ -88,13 +88,7 @@ impl Workers {
     }
 
     /// Gives a job and its permit to the worker of a slot, which is started if there is none.
-    fn give(
-        &self,
-        slot: &Slot,
-        queue: Weak<dyn JobQueue>,
-        permit: Permit,
-        job: Job,
-    ) -> Result<(), Box<Undispatched>> {
+    fn give(&self, slot: &Slot, queue: Weak<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
         let refused = |error, Task { permit, job, .. }| Err(Box::new(Undispatched { error, permit, job }));
         let mut task = Task { permit, job, queue, in_hand: slot.tasks.clone() };
         let mut worker = slot.worker.lock().unwrap_or_else(PoisonError::into_inner);

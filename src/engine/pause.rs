@@ -160,7 +160,10 @@ mod tests {
         assert!(pause.allows(next + FIRST_WAIT), "it told nothing, and there is another");
         pause.granted(&leased(21));
         let outage = pause.ended(&leased(21), next + FIRST_WAIT).unwrap();
-        assert_eq!((outage.fault, outage.requests, outage.lasted), (LocalFault::Network, 10, next + FIRST_WAIT - start));
+        assert_eq!(
+            (outage.fault, outage.requests, outage.lasted),
+            (LocalFault::Network, 10, next + FIRST_WAIT - start)
+        );
         assert!(pause.allows(next) && pause.outage(next).is_none());
     }
 }

@@ -95,15 +95,14 @@ impl LocalFaults {
 
 /// Tells whether this machine has a route to an address. Connecting a UDP socket looks the route up and sends nothing.
 pub fn has_route(address: SocketAddr) -> bool {
-    let any: IpAddr =
-        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     match UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address)) {
         Ok(()) => true,
         // Any other failure says nothing of routes.
-        Err(error) => !matches!(
-            LocalFault::of(&error),
-            Some(LocalFault::Network | LocalFault::Hosts | LocalFault::Ports)
-        ) && error.kind() != std::io::ErrorKind::Unsupported,
+        Err(error) => {
+            !matches!(LocalFault::of(&error), Some(LocalFault::Network | LocalFault::Hosts | LocalFault::Ports))
+                && error.kind() != std::io::ErrorKind::Unsupported
+        }
     }
 }
 

@@ -121,12 +121,12 @@ impl Resolver {
         }
     }
 
-    /// Judges name servers that have not answered for a host since `since`. Where they seem not to answer at all, a name
-    /// that they answered for before is looked up afresh.
+    /// Judges name servers that have not answered for a host since `since`. If they answered for another name before, that
+    /// is looked up afresh: where they do so again, the fault is the host's own.
     pub async fn judge(&self, host: &str, since: Instant) -> Verdict {
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let (verdict, control) = self.faults.judge_name(&name, since, clock::now());
-        let Some(control) = control.filter(|_| verdict == Verdict::Machine) else { return verdict };
+        let Some(control) = control.filter(|_| verdict != Verdict::Domain) else { return verdict };
         self.names.forget(&control);
         // If it is found, that is noted, and this failure is judged by it.
         let _found = timeout(CONTROL_TIMEOUT, self.resolve(&control, 0)).await;
