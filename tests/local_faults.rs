@@ -1,6 +1,7 @@
 //! Faults of the machine that crawls cost no URL and no attempt: no file, no port, no route, no name server. Each crawl
 //! runs in a network of its own, or with a limit of its own, and is judged by its log and by what a server answered.
 #![cfg(all(feature = "cli", target_os = "linux"))]
+#![allow(clippy::disallowed_methods, reason = "tests may")]
 
 use std::{
     collections::BTreeMap,

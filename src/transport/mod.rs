@@ -99,7 +99,8 @@ pub struct TransportSettings {
     /// connection closed then, as curl does. By default it is an error: somebody between us and the server may read it
     /// by the latter, and be deceived (RFC 9112 §6.3).
     pub chunked_over_length: bool,
-    /// The most open sockets.
+    /// The most open sockets; fewer where the process may not open as many files. Its limit of those is raised to the hard
+    /// limit when a crawl or a client is made.
     pub max_connections: usize,
     /// How long an idle connection is kept.
     #[serde(with = "duration_text")]
