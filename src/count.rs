@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::outcome::DropReason;
+use crate::{local_fault::LocalFault, outcome::DropReason};
 
 /// A count. Its text is the key in [`Stats::counts`](crate::stats::Stats::counts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub enum Count {
     Dropped(DropReason),
     /// Retries of failed requests.
     Retry,
+    /// Requests that came back for a fault of this machine, by that.
+    Local(LocalFault),
     /// Redirects by a page that sends its readers on ([`RedirectBy::Refresh`](crate::outcome::RedirectBy::Refresh)).
     RedirectByRefresh,
     /// Redirects that led to a URL which was fetched, queued or dropped before: what their own URLs once showed, nobody
@@ -65,6 +67,7 @@ impl fmt::Display for Count {
             Self::Retry => f.write_str("retry"),
             Self::RedirectByRefresh => f.write_str("redirects/refresh"),
             Self::RedirectAlreadySeen => f.write_str("redirects/already_seen"),
+            Self::Local(fault) => write!(f, "local/{}", fault.key()),
             Self::RobotsFetched => f.write_str("robots/fetched"),
             Self::RobotsUnreachable => f.write_str("robots/unreachable"),
             Self::RobotsRedirect => f.write_str("robots/redirect"),

@@ -9,8 +9,10 @@ use crate::{
     cooling::Why,
     domain::Domain,
     fetcher::receipt::Receipt,
+    local_fault::LocalFault,
     outcome::{DropReason, Outcome},
     request::Request,
+    stats::Outage,
 };
 
 /// One event. It borrows its data; a subscriber that keeps it makes a copy.
@@ -106,6 +108,18 @@ pub enum Event<'a> {
         asked: Duration,
         /// The cap, which applies.
         cap: Duration,
+    },
+    /// The crawl is paused: this machine is at fault. What comes back for that waits, and no attempt is counted.
+    Paused {
+        /// What is wrong.
+        fault: LocalFault,
+        /// What the request said that met it first.
+        detail: &'a str,
+    },
+    /// The crawl goes on: a request went out again.
+    Resumed {
+        /// What was wrong, for how long, and what it held up.
+        outage: Outage,
     },
     /// Fetchers died and were replaced.
     FetchersReplaced {

@@ -66,6 +66,7 @@
 pub mod clock;
 pub mod duration_text;
 pub mod extract;
+pub mod local_fault;
 pub mod outcome;
 pub mod error;
 pub mod domain;
@@ -87,6 +88,7 @@ pub mod cooling;
 pub mod quota;
 pub mod adaptive;
 pub mod retry;
+pub mod suspicion;
 pub mod recrawl;
 pub mod warnings;
 pub mod conduct;

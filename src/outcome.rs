@@ -6,6 +6,8 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 use url::Url;
 
+use crate::local_fault::LocalFault;
+
 /// How a request that was sent, or was to be sent, ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -45,6 +47,9 @@ pub enum Outcome {
     Broken(String),
     /// The request was not sent: its domain cools, or the crawl is stopping.
     Unsent,
+    /// This machine cannot send it, or lost its network before the answer came: the request waits, and its retry budget is
+    /// untouched.
+    Local(LocalFault, String),
 }
 
 impl Outcome {
@@ -62,6 +67,7 @@ impl Outcome {
             Self::Pipeline(_) => "pipeline",
             Self::Broken(_) => "broken",
             Self::Unsent => "unsent",
+            Self::Local(..) => "local",
         }
     }
 
@@ -76,6 +82,7 @@ impl Outcome {
             }
             Self::Status(status) | Self::Refused { status, retry_after: None } => status.to_string(),
             Self::Fetch(error) => error.to_string(),
+            Self::Local(fault, detail) => format!("{fault}: {detail}"),
             Self::RedirectLoop(what)
             | Self::Parse(what)
             | Self::Panic(what)
@@ -148,6 +155,9 @@ pub enum FetchError {
     /// The request cannot be written as HTTP.
     #[error("{0}")]
     Request(String),
+    /// This machine is at fault, not the server, which was not asked or cannot be heard: what is wrong, and the detail.
+    #[error("{0}: {1}")]
+    Local(LocalFault, String),
     /// The crawl is replayed, and this request was not recorded.
     #[error("{0}")]
     NotRecorded(String),
@@ -202,13 +212,22 @@ impl FetchError {
             Self::Decode(_) => "decode",
             Self::PrivateAddress(_) => "private_address",
             Self::Request(_) => "request",
+            Self::Local(..) => "local",
             Self::NotRecorded(_) => "not_recorded",
         }
     }
 
     /// Tells whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Dns(_) | Self::Connect(_) | Self::Proxy(_) | Self::Timeout { .. } | Self::Truncated(_))
+        matches!(
+            self,
+            Self::Dns(_)
+                | Self::Connect(_)
+                | Self::Proxy(_)
+                | Self::Timeout { .. }
+                | Self::Truncated(_)
+                | Self::Local(..)
+        )
     }
 
     /// Tells whether the server was unreachable.

@@ -1,10 +1,10 @@
 //! Stats: the numbers of a crawl, and the ledger that accounts for every URL.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{count::Count, domain::Domain, throttle::Evidence};
+use crate::{count::Count, domain::Domain, local_fault::LocalFault, throttle::Evidence};
 
 /// Where every discovered URL is. `discovered` is counted at admission, and the other numbers where the URL goes, so a
 /// lost URL makes the equation fail.
@@ -54,6 +54,9 @@ pub struct Stats {
     pub domains_active: usize,
     /// Domains that cool because they refused us.
     pub domains_cooling: usize,
+    /// What is wrong with this machine, while that holds all requests up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outage: Option<Outage>,
     /// Politeness evidence for each requested domain, up to a bound; see [`Stats::domains_beyond`].
     pub domains: BTreeMap<Domain, DomainStats>,
     /// Requested domains beyond the bound.
@@ -78,6 +81,28 @@ pub struct Progress {
     pub domains_active: usize,
     /// Domains that cool because they refused us.
     pub domains_cooling: usize,
+    /// What is wrong with this machine, while that holds all requests up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outage: Option<Outage>,
+}
+
+/// A fault of this machine that holds all requests up. It costs them no attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Outage {
+    /// What is wrong.
+    pub fault: LocalFault,
+    /// Since when.
+    #[serde(serialize_with = "as_seconds", rename = "lasted_seconds")]
+    pub lasted: Duration,
+    /// Requests that came back for it, and wait again.
+    pub requests: u64,
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lasted = humantime::format_duration(Duration::from_secs(self.lasted.as_secs()));
+        write!(f, "paused for {lasted}: {}, {} requests returned", self.fault, self.requests)
+    }
 }
 
 /// A failed URL with details.

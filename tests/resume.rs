@@ -256,6 +256,26 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
 }
 
+/// A process that is killed within some milliseconds of its first request leaves a state without a checkpoint.
+#[test]
+fn a_crawl_that_is_killed_between_its_first_request_and_its_first_commit_hurries_nobody() {
+    let spacing = Duration::from_millis(600);
+    for _ in 0..3 {
+        let (site, dir) = (Site::start(1), tempfile::tempdir().unwrap());
+        let mut first = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", "1").spawn().unwrap();
+        while site.requests() == 0 {
+            assert!(first.try_wait().unwrap().is_none());
+            thread::yield_now();
+        }
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let second = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", "1").output().unwrap();
+        assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+        let gap = site.smallest_gap();
+        assert!(site.requests() >= 2 && gap >= spacing, "{gap:?} between {} requests", site.requests());
+    }
+}
+
 /// Regression: a pipeline that commits a hundred rows together had to acknowledge before its commit, since only sixteen
 /// items could wait: after two kills, 605 of 730 rows were there.
 #[test]

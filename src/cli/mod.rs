@@ -54,9 +54,10 @@ pub fn run() -> ExitCode {
     done.map_or_else(|failure| failure.report(), ExitCode::from)
 }
 
-/// The library's events that are shown: errors, and warnings about robots files, since all pages of an origin wait for
-/// its file.
-const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn";
+/// What is shown of the library's events: errors; which robots files are waited for, since all pages of an origin wait with
+/// its own; and faults of this machine, since everything waits with them.
+const SHOWN: &str = "error,actix_crawler::engine::robots_files=warn,actix_crawler::engine::pause=info,\
+     actix_crawler::client::attempt=warn";
 
 /// Shows the library's warnings on stderr. `RUST_LOG=info` shows more, `RUST_LOG=error` less.
 fn warn_on_stderr() {

@@ -134,6 +134,9 @@ fn describe(progress: &stats::Progress, speed: f64, max_pages: Option<u64>) -> S
     if ledger.failed > 0 {
         words += &format!(" · {} failed", Grouped(ledger.failed));
     }
+    if let Some(outage) = &progress.outage {
+        words += &format!(" · {outage}");
+    }
     words
 }
 

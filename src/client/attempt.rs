@@ -1,7 +1,10 @@
 //! Attempt: one job under one permit, from the write to the decision what follows. Does not know queues and workers:
 //! the decision is returned.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout;
 
@@ -21,6 +24,7 @@ use crate::{
     permit::Permit,
     retry::Retry,
     transport::{body::BodyLimits, raw_response::RawResponse},
+    warnings::Warnings,
 };
 
 /// How a client handles the results of attempts.
@@ -31,6 +35,10 @@ pub struct Rules {
     pub follow_redirects: bool,
     /// Whether a refusal (429, 503) is retried once the domain may be requested again.
     pub retry_refusals: bool,
+    /// How long a fault of this machine may hold a request up that has no time-out of its own.
+    pub held_up_timeout: Duration,
+    /// What was said lately of faults of this machine.
+    pub warnings: Mutex<Warnings>,
     /// How the URLs of redirects are canonicalized.
     pub canonical: CanonicalUrl,
     /// Names of headers that stay with their origin, beside those that look like secrets.
@@ -62,10 +70,12 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
     };
     match response {
         Err(NoResponse::Unsent) => Next::Again(job.into(), Duration::ZERO),
+        Err(NoResponse::Failed(error @ FetchError::Local(..))) => held_up(job, error, clock::now(), rules),
         Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),
         Ok(response) => {
             let started = receipt.started.unwrap_or_else(clock::now);
             job.attempts += 1;
+            job.held_up_since = None;
             let receipt = Receipt { started: Some(started), ..receipt };
             answered(job, response, receipt, Consequences { heeded, cookies_changed }, rules)
         }
@@ -85,6 +95,30 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
         cookies_changed: false,
     })
 }
+
+/// Tries again what a fault of this machine has held up, as long as one request may take; no failure is counted.
+fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> Next {
+    let since = *job.held_up_since.get_or_insert(now);
+    let lasted = now.saturating_duration_since(since);
+    if let (true, FetchError::Local(fault, detail)) = (lasted.is_zero(), &error) {
+        let mut warnings = rules.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(unsaid) = warnings.note(fault.key(), now) {
+            tracing::warn!(detail, unsaid, "requests wait: {fault}");
+        }
+    }
+    if lasted < job.options.timeout.unwrap_or(rules.held_up_timeout) {
+        // The wait grows with what has passed, so the doubling needs no count.
+        return Next::Again(job.into(), lasted.clamp(FIRST_HOLD, MAX_HOLD));
+    }
+    job.attempts += 1;
+    give_up(job, error, since)
+}
+
+/// How soon a request is tried again that a fault of this machine has held up.
+const FIRST_HOLD: Duration = Duration::from_millis(500);
+
+/// The longest wait before it is tried again: thousands of requests may be held up, and each look at the network costs.
+const MAX_HOLD: Duration = Duration::from_secs(5);
 
 /// Retries failures that may pass, and reports the rest.
 fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> Next {
@@ -171,8 +205,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, rate::Rate, request::Request,
-        transport::body::Reservation,
+        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, local_fault::LocalFault,
+        rate::Rate, request::Request, transport::body::Reservation,
     };
 
     /// A fetch with one given result, without a network.
@@ -211,12 +245,15 @@ mod tests {
             retry: Retry { attempts: 2, ..Retry::default() },
             follow_redirects: true,
             retry_refusals: true,
+            held_up_timeout: Duration::from_secs(9),
+            warnings: Mutex::default(),
             canonical: CanonicalUrl::default(),
             secret_headers: Vec::new(),
             body: BodyLimits::default(),
         };
         let strict = || Rules { retry: Retry { attempts: 1, ..Retry::default() }, ..obliging() };
         let plain = || Rules { follow_redirects: false, retry_refusals: false, ..obliging() };
+        let no_route = || Err(NoResponse::Failed(FetchError::Local(LocalFault::Network, "no route".into())));
         let connect = || Err(NoResponse::Failed(FetchError::Connect("refused".into())));
         // The path that is queued again; `None` if the caller has its result.
         let again = |path: &'static str| Some(path);
@@ -233,6 +270,7 @@ mod tests {
             (Method::GET, Ok(502), strict(), None),
             (Method::POST, Ok(502), obliging(), None),
             (Method::POST, connect(), obliging(), again("/here")),
+            (Method::POST, no_route(), strict(), again("/here")),
             (Method::GET, connect(), strict(), None),
             (Method::POST, Err(NoResponse::Unsent), strict(), again("/here")),
         ] {

@@ -1,6 +1,9 @@
 //! Job: one request of a client, with the channel back to its caller. Does not know where it waits.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
@@ -22,6 +25,8 @@ pub struct Job {
     pub attempts: u32,
     /// How many attempts failed; refusals do not count.
     pub failures: u32,
+    /// Since when a fault of this machine has held it up.
+    pub held_up_since: Option<Instant>,
     /// Its number in the order of arrival. It decides the place in every queue, also when a job returns.
     pub number: u64,
     reply: oneshot::Sender<Result<Undecoded>>,
@@ -46,7 +51,7 @@ impl Job {
     /// Creates a job, and the receiver of its result.
     pub fn new(request: Request, options: RequestOptions, number: u64) -> (Self, oneshot::Receiver<Result<Undecoded>>) {
         let (reply, result) = oneshot::channel();
-        (Self { request, options, attempts: 0, failures: 0, number, reply }, result)
+        (Self { request, options, attempts: 0, failures: 0, held_up_since: None, number, reply }, result)
     }
 
     /// Tells whether the request may be sent again after it was written. The caller decides, or else its method (RFC

@@ -21,7 +21,7 @@ use std::{
     fmt, io,
     num::NonZeroU32,
     pin::Pin,
-    sync::{Arc, Weak, atomic::AtomicU64},
+    sync::{Arc, Mutex, Weak, atomic::AtomicU64},
     thread,
     time::Duration,
 };
@@ -53,7 +53,7 @@ use crate::{
     rate::Rate,
     retry::Retry,
     throttle::Evidence,
-    transport::{SharedTransport, TransportSettings, body::BodyLimits},
+    transport::{SharedTransport, TransportSettings, body::BodyLimits, open_files},
     user_agent,
 };
 
@@ -371,18 +371,22 @@ impl ClientBuilder {
     pub fn build(self) -> Result<ThrottledClient> {
         user_agent::check(&self.user_agent)?;
         self.politeness.check()?;
+        let mut settings = self.transport;
+        settings.max_connections = open_files::fit(settings.max_connections, self.threads, 0)?;
         let look_ups =
             Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
-        let body = self.transport.body;
-        let secret_headers = self.transport.secret_headers.clone();
+        let body = settings.body;
+        let secret_headers = settings.secret_headers.clone();
         let look_up_on = look_ups.handle().clone();
         // Guarded before anything can fail: see there.
         let look_ups = LookUps(Some(look_ups));
-        let transport = SharedTransport::new(self.transport, &look_up_on)?;
+        let transport = SharedTransport::new(settings, &look_up_on)?;
         let rules = Rules {
             retry: self.retry,
             follow_redirects: self.follow_redirects,
             retry_refusals: self.retry_refusals,
+            held_up_timeout: transport.whole_deadline(),
+            warnings: Mutex::default(),
             canonical: CanonicalUrl::default(),
             secret_headers,
             body,

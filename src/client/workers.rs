@@ -77,17 +77,26 @@ impl Workers {
     /// # Errors
     /// The system cannot start a thread; permit and job are returned.
     pub fn assign(&self, queue: Weak<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
-        let refused = |error, permit, job| Err(Box::new(Undispatched { error, permit, job }));
         let Some(slot) = self.choose() else {
-            return refused(io::ErrorKind::NotFound.into(), permit, job);
+            return Err(Box::new(Undispatched { error: io::ErrorKind::NotFound.into(), permit, job }));
         };
+        let Err(undispatched) = self.give(slot, queue.clone(), permit, job) else { return Ok(()) };
+        // Where the system has no files for another worker, those that run already do its work.
+        let Some(other) = self.slots.iter().find(|slot| slot.is_running()) else { return Err(undispatched) };
+        let Undispatched { permit, job, .. } = *undispatched;
+        self.give(other, queue, permit, job)
+    }
+
+    /// Gives a job and its permit to the worker of a slot, which is started if there is none.
+    fn give(&self, slot: &Slot, queue: Weak<dyn JobQueue>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
+        let refused = |error, Task { permit, job, .. }| Err(Box::new(Undispatched { error, permit, job }));
         let mut task = Task { permit, job, queue, in_hand: slot.tasks.clone() };
         let mut worker = slot.worker.lock().unwrap_or_else(PoisonError::into_inner);
         // A dead worker is replaced once.
         for _ in 0..2 {
             let inbox = match self.start(&mut worker) {
                 Ok(worker) => &worker.inbox,
-                Err(error) => return refused(error, task.permit, task.job),
+                Err(error) => return refused(error, task),
             };
             match inbox.send(task) {
                 Ok(()) => return Ok(()),
@@ -95,7 +104,7 @@ impl Workers {
             }
             *worker = None;
         }
-        refused(io::ErrorKind::BrokenPipe.into(), task.permit, task.job)
+        refused(io::ErrorKind::BrokenPipe.into(), task)
     }
 
     /// Runs a future on the first worker's thread.
@@ -127,6 +136,11 @@ impl Workers {
 }
 
 impl Slot {
+    fn is_running(&self) -> bool {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.as_ref().is_some_and(|worker| !worker.inbox.is_closed())
+    }
+
     fn tasks_in_hand(&self) -> usize {
         Arc::strong_count(&self.tasks) - 1
     }

@@ -17,7 +17,7 @@ use crate::{
     frontier::durable,
     outcome::{Outcome, RedirectBy},
     request::{Kind, Request},
-    stats::{DomainStats, FirstFailure, Ledger, Progress, Stats},
+    stats::{DomainStats, FirstFailure, Ledger, Outage, Progress, Stats},
     throttle::Evidence,
     warnings::Warnings,
 };
@@ -54,6 +54,8 @@ pub struct Standing {
     pub domains_active: usize,
     /// Domains that cool.
     pub domains_cooling: usize,
+    /// What is wrong with this machine.
+    pub outage: Option<Outage>,
 }
 
 /// The most lines that may wait for the crawl log; beyond it no permits are granted.
@@ -101,7 +103,7 @@ impl Accounts {
     fn enter(&mut self, event: &Event<'_>) {
         let ledger = &mut self.stats.ledger;
         match *event {
-            Event::Seeded { .. } | Event::Granted { .. } => {}
+            Event::Seeded { .. } | Event::Granted { .. } | Event::Paused { .. } | Event::Resumed { .. } => {}
             Event::Queued { undone: None, .. } => ledger.discovered += 1,
             // It was counted as discovered when it was dropped.
             Event::Queued { undone: Some(reason), .. } => {
@@ -151,8 +153,10 @@ impl Accounts {
     }
 
     fn enter_page(&mut self, ended: &RequestEnded<'_>) {
-        if matches!(ended.outcome, Outcome::Unsent) {
-            return;
+        match ended.outcome {
+            Outcome::Unsent => return,
+            Outcome::Local(fault, _) => return self.add(Count::Local(*fault), 1),
+            _ => {}
         }
         self.stats.bytes += ended.receipt.bytes;
         self.add(Count::Outcome(ended.outcome.key()), 1);
@@ -193,6 +197,7 @@ impl Accounts {
         }
         match ended.outcome {
             Outcome::Unsent => {}
+            Outcome::Local(fault, _) => self.add(Count::Local(*fault), 1),
             Outcome::Redirect { .. } => self.add(Count::RobotsRedirect, 1),
             Outcome::Ok => self.add(Count::RobotsStatus(ended.receipt.status.unwrap_or(200)), 1),
             Outcome::Status(status) | Outcome::Refused { status, .. } => self.add(Count::RobotsStatus(*status), 1),
@@ -260,6 +265,7 @@ impl Accounts {
             elapsed: self.elapsed_before + standing.elapsed,
             domains_active: standing.domains_active,
             domains_cooling: standing.domains_cooling,
+            outage: standing.outage,
         }
     }
 
@@ -269,6 +275,7 @@ impl Accounts {
         stats.ledger = self.ledger(standing);
         stats.elapsed = self.elapsed_before + standing.elapsed;
         (stats.domains_active, stats.domains_cooling) = (standing.domains_active, standing.domains_cooling);
+        stats.outage = standing.outage;
         stats.counts = self.spelt_counts();
         stats.counts.entry(Count::FetcherReplaced.to_string()).or_default();
         let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();

@@ -122,15 +122,17 @@ impl Crawl {
         self.accounts.subscribe(subscriber);
     }
 
-    /// Continues the crawl of an earlier process, which may have been killed right after it sent requests to any
-    /// domain.
+    /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains, also before
+    /// its first commit.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         if self.durability.is_durable() {
             self.intake.resume_depths(resumed.depths);
         }
+        if resumed.was_open || resumed.checkpoint.is_some() {
+            self.domains.begin_as_asked(now);
+        }
         let Some(checkpoint) = resumed.checkpoint else { return };
         self.intake.resume();
-        self.domains.begin_as_asked(now);
         let pages = checkpoint.counts.get(&Count::Outcome("ok").to_string()).copied().unwrap_or(0);
         let outcomes = checkpoint.counts.iter().filter(|(key, _)| key.starts_with(Count::OUTCOMES));
         self.granter.budget.resume(pages, outcomes.map(|(_, count)| count).sum());
@@ -219,6 +221,7 @@ impl Crawl {
 
     /// Handles an ended request; a page as soon as the frontier knows which of its links are new.
     pub fn ended(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+        self.granter.note_local_faults(&mut self.accounts, &visit.leased, &visit.outcome, now);
         if visit.leased.request.kind() == Kind::RobotsTxt {
             let domain = self.granter.robots_ended(&mut turn!(self, now), visit, time);
             return self.durability.remember(&domain);
@@ -244,6 +247,7 @@ impl Crawl {
 
     /// Handles a lease that was dropped unsettled because its fetcher panicked or died.
     pub fn lease_dropped(&mut self, leased: Leased, now: Instant, time: SystemTime) {
+        self.granter.note_local_faults(&mut self.accounts, &leased, &Outcome::Unsent, now);
         let mut turn = turn!(self, now);
         if leased.request.kind() == Kind::RobotsTxt {
             return self.granter.robots_lost(&mut turn, leased, time);
@@ -290,7 +294,7 @@ impl Crawl {
     }
 
     fn leave_unsettled(&mut self, visit: &Visit) {
-        if !matches!(visit.outcome, Outcome::Unsent) {
+        if !matches!(visit.outcome, Outcome::Unsent | Outcome::Local(..)) {
             self.granter.budget.sent();
         }
         self.granter.budget.ended(&self.intake.domain(&visit.leased), false);
@@ -378,6 +382,7 @@ impl Crawl {
             leased: self.frontier.leased(),
             domains_active: self.domains.known(),
             domains_cooling: self.domains.cooling(now),
+            outage: self.granter.outage(now),
         }
     }
 }

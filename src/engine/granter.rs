@@ -15,6 +15,7 @@ use super::{
     domains::Domains,
     draining::{End, MAX_STEP},
     intake::Intake,
+    pause::Pause,
     robots_files::{RobotsFiles, Ruling},
     ruled::Ruled,
     turn::Turn,
@@ -24,9 +25,10 @@ use crate::{
     event::Event,
     fetcher::pool::Pool,
     frontier::{Frontier, Lease, Leased, Next, Returned},
-    outcome::DropReason,
+    outcome::{DropReason, Outcome},
     permit::Permit,
     politeness::{Politeness, RobotsPolicy},
+    stats::Outage,
     throttle::Refusal,
 };
 
@@ -39,6 +41,7 @@ pub struct Granter {
     ruled: Ruled,
     pool: Pool,
     returned: Arc<dyn Returned>,
+    pause: Pause,
     /// A domain whose budget was not used up when last checked.
     unspent: Option<Domain>,
 }
@@ -74,13 +77,14 @@ impl Granter {
         pool: Pool,
         returned: Arc<dyn Returned>,
     ) -> Self {
-        Self { politeness, budget, robots, ruled: Ruled::default(), pool, returned, unspent: None }
+        let (ruled, pause) = (Ruled::default(), Pause::default());
+        Self { politeness, budget, robots, ruled, pool, returned, pause, unspent: None }
     }
 
     /// Grants permits to every due domain while there is room. The `deferred` pages, which are fetched but wait for the
     /// frontier, take room too.
     pub fn grant(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, deferred: usize) {
-        while self.has_room(turn.accounts, deferred) {
+        while self.has_room(turn.accounts, deferred) && self.pause.allows(turn.now) {
             let horizon = turn.now + AHEAD;
             let Some(domain) = self.ruled.pop_due(horizon).or_else(|| turn.domains.pop_due(horizon)) else { break };
             self.grant_to(turn, intake, &domain, deferred);
@@ -106,7 +110,19 @@ impl Granter {
             return None;
         }
         let due = self.ruled.next_due().into_iter().chain(domains.next_due()).min();
-        due.map(|due| due.checked_sub(AHEAD / 2).unwrap_or(due))
+        let due = due.map(|due| due.checked_sub(AHEAD / 2).unwrap_or(due));
+        due.and_then(|due| self.pause.not_before(due))
+    }
+
+    /// Takes note of whether a request met a fault of this machine: then others are held back, and one at a time looks
+    /// whether it is over.
+    pub fn note_local_faults(&mut self, accounts: &mut Accounts, leased: &Leased, outcome: &Outcome, now: Instant) {
+        self.pause.note(accounts, leased, outcome, now);
+    }
+
+    /// Returns what is wrong with this machine, while that holds requests back.
+    pub fn outage(&self, now: Instant) -> Option<Outage> {
+        self.pause.outage(now)
     }
 
     /// Schedules a domain at `at`. Domains with pages whose robots file has arrived go first.
@@ -148,7 +164,7 @@ impl Granter {
             if ready_at > now {
                 return self.schedule(turn.domains, domain, ready_at.max(now + 2 * AHEAD));
             }
-            if !self.has_room(turn.accounts, deferred) {
+            if !self.has_room(turn.accounts, deferred) || !self.pause.allows(now) {
                 return self.schedule(turn.domains, domain, now);
             }
             match turn.grant(domain, now + AHEAD) {
@@ -179,6 +195,7 @@ impl Granter {
             let domain = self.politeness.domain_key.domain(&leased.request.url);
             Arc::make_mut(&mut leased.request).domain = Some(domain);
         }
+        self.pause.granted(&leased);
         let Leased { request, attempt, .. } = &leased;
         turn.accounts.note(&Event::Granted { domain: permit.domain(), request, attempt: *attempt });
         self.pool.assign(permit, Lease::new(leased, self.returned.clone()));

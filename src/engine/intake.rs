@@ -112,7 +112,7 @@ impl Intake {
             Content::Nothing | Content::RobotsTxt(_) => (Vec::new(), 0, Skipped::default()),
         };
         let started = receipt.started;
-        if !matches!(outcome, Outcome::Unsent) {
+        if !matches!(outcome, Outcome::Unsent | Outcome::Local(..)) {
             budget.sent();
         }
         if let Some(heeded) = heeded {
@@ -164,7 +164,7 @@ impl Intake {
         started: Option<Instant>,
     ) -> Option<Again> {
         match outcome {
-            Outcome::Unsent => Some(Again { not_before: None, attempted: false }),
+            Outcome::Unsent | Outcome::Local(..) => Some(Again { not_before: None, attempted: false }),
             // The request fails with all others of the domain.
             _ if turn.has_given_up(domain) => None,
             Outcome::Refused { .. } => Some(Again { not_before: turn.cools_until(domain), attempted: false }),

@@ -65,7 +65,7 @@ impl LogLine {
     /// Returns the line for an event; `None` if the log does not record it.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         match *event {
-            Event::RequestEnded(ended) if matches!(ended.outcome, Outcome::Unsent) => None,
+            Event::RequestEnded(ended) if matches!(ended.outcome, Outcome::Unsent | Outcome::Local(..)) => None,
             Event::RequestEnded(ended) => Some(match ended.request.kind() {
                 Kind::RobotsTxt => Self::robots_txt(&ended),
                 _ => Self::page(&ended),

@@ -6,6 +6,7 @@
 //! ```text
 //! seeds, answers ─→ Intake ─→ frontier ─→ Granter ─→ fetchers
 //!                     │                     │ Domains, Budget, RobotsFiles, Ruled
+//!                     │                     └ Pause: holds all back while this machine is at fault
 //!                     ├─ Draining: the queues of given-up domains
 //!                     ├─ Durability: what to store, and what waits for the store
 //!                     └─ Accounts: ledger, counts, crawl log and subscribers, all derived from events
@@ -17,6 +18,7 @@ pub mod crawl;
 mod turn;
 mod intake;
 mod granter;
+mod pause;
 pub mod domains;
 pub mod budget;
 pub mod robots_files;

@@ -208,7 +208,7 @@ impl RobotsFiles {
     ) -> Vec<FollowUp> {
         let Some(origins) = self.awaited.remove(url) else { return Vec::new() };
         let said = match (outcome, content) {
-            (Outcome::Unsent, _) => {
+            (Outcome::Unsent | Outcome::Local(..), _) => {
                 self.awaited.insert(url.clone(), origins);
                 return vec![FollowUp::Ask(url.clone())];
             }

@@ -91,6 +91,13 @@ impl Http {
         {
             (exchange, response) = self.exchange(permit.again(), request, extent).await;
         }
+        if let (Err(error), Some(exchange)) = (&mut response, &exchange)
+            // What may have been done must not be repeated, whoever is at fault.
+            && (may_repeat || exchange.started().is_none())
+            && let Some(local) = self.transport.judge(error, exchange, clock::now())
+        {
+            *error = local;
+        }
         let heeded = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());

@@ -57,6 +57,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
             read(Answer { response, elapsed: receipt.elapsed, cookies_changed }, heeded, request, context).await
         }
         Err(NoResponse::Unsent) => Outcome::Unsent.into(),
+        Err(NoResponse::Failed(FetchError::Local(fault, detail))) => Outcome::Local(fault, detail).into(),
         Err(NoResponse::Failed(error)) => without_answer(request.kind(), error).into(),
     };
     Visit { leased: lease.settle(), outcome: reading.outcome, content: reading.content, receipt, heeded }

@@ -223,6 +223,9 @@ impl<F: Frontier + 'static> From<F> for Opened {
 /// What a store contained when it was opened.
 #[derive(Debug, Default)]
 pub struct Resumed {
+    /// Whether an earlier process had this store open. It may have asked any domain and been killed before its first
+    /// commit.
+    pub was_open: bool,
     /// The accounts of the crawl so far; `None` for a new one.
     pub checkpoint: Option<Checkpoint>,
     /// The domains with a history.

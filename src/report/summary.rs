@@ -52,6 +52,9 @@ impl fmt::Display for Report {
         for complaint in &self.complaints {
             writeln!(f, "pipeline: {}\n", Escaped(complaint))?;
         }
+        if let Some(outage) = &self.stats.outage {
+            writeln!(f, "{outage}\n")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "WARNING: {}\n", Escaped(warning))?;
         }
@@ -80,6 +83,9 @@ impl Report {
         line(f, "dropped", stats.ledger.dropped)?;
         for (reason, count) in stats.counts_below("drop").into_iter().take(MAX_REASONS_SHOWN) {
             writeln!(f, "  {reason:<26} {:>10}", Grouped(count))?;
+        }
+        for (fault, count) in stats.counts_below("local") {
+            writeln!(f, "returned for this machine: {fault:<12} {:>10}", Grouped(count))?;
         }
         for (what, count) in [
             ("redirects", Count::Outcome("redirect")),

@@ -6,7 +6,7 @@ use std::{
     fmt::Display,
     future::Future,
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
@@ -16,7 +16,11 @@ use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection as Connected};
 use futures_util::future::LocalBoxFuture;
 use http::Uri;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
 
 use super::{
     SharedTransport,
@@ -30,11 +34,25 @@ use super::{
     stream::Stream,
     wire::WireLimits,
 };
-use crate::outcome::{FetchError, Phase};
+use crate::{
+    clock,
+    local_fault::LocalFault,
+    outcome::{FetchError, Phase},
+    suspicion::Verdict,
+};
 
 /// The service from which awc's pool requests new connections. It is cloned for every request.
 #[derive(Clone)]
 pub struct Connector(Rc<Maker>);
+
+/// How soon a step is tried again that failed for what may be, or is, a fault of this machine.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// How long a connection waits for another of ours to close where this machine is short of files, ports or memory.
+const MAX_SHORTAGE: Duration = Duration::from_secs(5);
+
+/// How soon name servers that do not answer are asked again, while it is open whose fault that is.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 struct Maker {
     shared: SharedTransport,
@@ -59,7 +77,7 @@ impl Maker {
         exchange.connecting();
         let target = &exchange.target;
         let (stream, place) = match &target.proxy {
-            None => self.reach(&target.host, target.port, &self.shared.settings.guard).await?,
+            None => self.reach(exchange, &target.host, target.port, &self.shared.settings.guard).await?,
             Some(proxy) => self.reach_through(exchange, proxy).await?,
         };
         let stream =
@@ -72,18 +90,86 @@ impl Maker {
     /// Connects to the target directly or through its proxy.
     async fn reach(
         &self,
+        exchange: &Exchange,
         host: &str,
         port: u16,
         guard: &AddressGuard,
     ) -> Result<(Box<dyn Stream>, OwnedSemaphorePermit), FetchError> {
-        let deadlines = self.shared.settings.deadlines;
-        let addresses = within(deadlines.dns, Phase::Dns, self.shared.resolver.resolve(host, port)).await?;
+        let addresses = self.look_up(exchange, host, port).await?;
         // No deadline: this waits for our own bound, not for the server.
         let place = self.sockets.place().await;
         self.connections.set(self.connections.get() + 1);
-        let dialling = dial(&addresses, guard, || self.sockets.spare_place());
-        let stream = within(deadlines.connect, Phase::Connect, dialling).await?;
+        let stream = self.dial(exchange, host, &addresses, guard).await?;
         Ok((Box::new(stream), place))
+    }
+
+    /// Looks a host up. Where no name server answers, it asks again until it is clear whose fault that is.
+    async fn look_up(&self, exchange: &Exchange, host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        let (resolver, limit) = (&self.shared.resolver, self.shared.settings.deadlines.dns);
+        let mut failed_since = None;
+        exchange.suspect(Some(LocalFault::NameServers));
+        loop {
+            let error = match within(limit, Phase::Dns, resolver.resolve(host, port)).await {
+                Ok(addresses) => {
+                    exchange.suspect(None);
+                    return Ok(addresses);
+                }
+                Err(error) => error,
+            };
+            let own = match error {
+                FetchError::Local(LocalFault::NameServers, why) => FetchError::Dns(why),
+                FetchError::Timeout { phase: Phase::Dns, .. } => error,
+                other => return Err(other),
+            };
+            let since = *failed_since.get_or_insert_with(clock::now);
+            match resolver.judge(host, since).await {
+                Verdict::Machine => return Err(FetchError::Local(LocalFault::NameServers, own.to_string())),
+                Verdict::Domain => return Err(own),
+                Verdict::Open => sleep(ASK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Dials. Where this machine is short of something that our other connections have, waits for one of them to close;
+    /// where it is open whose fault a failure is, dials again until that is clear.
+    async fn dial(
+        &self,
+        exchange: &Exchange,
+        host: &str,
+        addresses: &[SocketAddr],
+        guard: &AddressGuard,
+    ) -> Result<TcpStream, FetchError> {
+        let (faults, limit) = (self.shared.resolver.faults(), self.shared.settings.deadlines.connect);
+        let mut failed_since = None;
+        let mut wanted = None;
+        loop {
+            let dialling = dial(addresses, guard, || self.sockets.spare_place());
+            let (fault, why) = match within(limit, Phase::Connect, dialling).await {
+                Ok(stream) => {
+                    exchange.suspect(None);
+                    faults.connected(host, stream.peer_addr().ok(), clock::now());
+                    return Ok(stream);
+                }
+                Err(FetchError::Local(fault, why)) => (fault, why),
+                Err(other) => return Err(other),
+            };
+            exchange.suspect(Some(fault));
+            let now = clock::now();
+            let since = *failed_since.get_or_insert(now);
+            if fault.is_shortage() {
+                if !self.sockets.are_others_open() || now.saturating_duration_since(since) >= MAX_SHORTAGE {
+                    return Err(FetchError::Local(fault, why));
+                }
+                wanted.get_or_insert_with(|| self.sockets.want_room());
+                sleep(TRY_AGAIN).await;
+                continue;
+            }
+            match faults.judge_host(fault, host, since, now) {
+                Verdict::Machine => return Err(FetchError::Local(fault, why)),
+                Verdict::Domain => return Err(FetchError::Connect(why)),
+                Verdict::Open => sleep(ASK_AGAIN).await,
+            }
+        }
     }
 
     /// Connects to a proxy and, unless the proxy forwards requests, opens a tunnel through it. Failures count as the
@@ -98,8 +184,11 @@ impl Maker {
         let destination = self.destination(exchange, proxy).await?;
         // The user chose the proxy, so its address needs no check.
         let any = AddressGuard { allow_private: true, ..AddressGuard::default() };
-        let reached = self.reach(&proxy.host, proxy.port, &any).await;
-        let (mut stream, place) = reached.map_err(|error| at_fault(&error))?;
+        let reached = self.reach(exchange, &proxy.host, proxy.port, &any).await;
+        let (mut stream, place) = reached.map_err(|error| match error {
+            FetchError::Local(..) => error,
+            error => at_fault(&error),
+        })?;
         if proxy.protocol == Protocol::Https {
             stream = self.encrypt(stream, &proxy.host, false).await.map_err(|error| at_fault(&error))?;
         }
@@ -132,8 +221,7 @@ impl Maker {
             refused.map_err(|refused| FetchError::PrivateAddress(refused.to_string()))?;
             return Ok(Destination::Name(target.host.clone(), target.port));
         }
-        let resolving = self.shared.resolver.resolve(&target.host, target.port);
-        let addresses = within(self.shared.settings.deadlines.dns, Phase::Dns, resolving).await?;
+        let addresses = self.look_up(exchange, &target.host, target.port).await?;
         let mut refused = None;
         for address in addresses {
             match self.shared.settings.guard.check(address.ip()) {

@@ -13,9 +13,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::address::AddressGuard;
-use crate::clock;
-use crate::outcome::FetchError;
+use super::{address::AddressGuard, local_faults::has_route};
+use crate::{clock, local_fault::LocalFault, outcome::FetchError};
 
 /// How long an attempt runs alone before the next one begins beside it (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -34,8 +33,9 @@ const MAX_ALONE: Duration = Duration::from_secs(2);
 /// if there is none, the next attempt waits for the earlier one, up to a bound.
 ///
 /// # Errors
-/// [`FetchError::PrivateAddress`] if the guard refuses all addresses; else [`FetchError::Connect`] with the failure of
-/// each attempted address.
+/// [`FetchError::PrivateAddress`] where the guard refuses all of them; [`FetchError::Connect`], with what became of
+/// each one that it does not refuse; [`FetchError::Local`] where all of those failed for what may be a fault of this
+/// machine.
 pub async fn dial<Spare>(
     addresses: &[SocketAddr],
     guard: &AddressGuard,
@@ -120,7 +120,12 @@ async fn attempt<Spare>(
             // On loopback a port can connect to itself if no one listens on it.
             if stream.local_addr()? == address { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(stream) }
         });
-        connected.map_err(|error| FetchError::Connect(name(&error)))
+        connected.map_err(|error| match LocalFault::of(&error) {
+            // Without an address of its own in this family the system says the same as without a port.
+            Some(LocalFault::Ports) if !has_route(address) => FetchError::Local(LocalFault::Network, name(&error)),
+            Some(fault) => FetchError::Local(fault, name(&error)),
+            None => FetchError::Connect(name(&error)),
+        })
     };
     (address, connecting.await)
 }
@@ -143,6 +148,10 @@ fn name(error: &io::Error) -> String {
 struct Failures {
     refused: Option<FetchError>,
     unwritable: Option<FetchError>,
+    /// What may be wrong with this machine, if any attempt says so.
+    local: Option<LocalFault>,
+    /// Whether a failure was a server's.
+    is_answered: bool,
     tried: Vec<String>,
 }
 
@@ -151,14 +160,26 @@ impl Failures {
         match failure {
             FetchError::PrivateAddress(_) => _ = self.refused.get_or_insert(failure),
             FetchError::Request(_) => _ = self.unwritable.get_or_insert(failure),
-            other => self.tried.push(format!("{address}: {other}")),
+            FetchError::Local(fault, why) => {
+                // A shortage says more than a family that this machine does not have.
+                self.local = self.local.filter(|known| known.is_shortage()).or(Some(fault));
+                self.tried.push(format!("{address}: {why}"));
+            }
+            other => {
+                self.is_answered = true;
+                self.tried.push(format!("{address}: {other}"));
+            }
         }
     }
 
     /// Prefers the failure of a public address to the refusal of a private one, since it says more.
     fn into_error(self) -> FetchError {
         if !self.tried.is_empty() {
-            return FetchError::Connect(self.tried.join(", "));
+            let tried = self.tried.join(", ");
+            return match self.local.filter(|_| !self.is_answered) {
+                Some(fault) => FetchError::Local(fault, tried),
+                None => FetchError::Connect(tried),
+            };
         }
         self.unwritable.or(self.refused).unwrap_or_else(|| FetchError::Connect("there is no address".to_owned()))
     }

@@ -26,7 +26,7 @@ use super::{
     read_timeout::{Expiry, ReadTimeout},
     wire::Head,
 };
-use crate::{clock, outcome::FetchError, permit::Permit};
+use crate::{clock, local_fault::LocalFault, outcome::FetchError, permit::Permit};
 
 tokio::task_local! {
     /// The exchange whose future is being polled. awc reads and writes within that poll, so both new and kept-alive
@@ -75,6 +75,8 @@ pub struct Exchange {
     answered: Cell<bool>,
     postponed: Cell<bool>,
     cookies_changed: Cell<bool>,
+    /// The fault of this machine that its connection waits for, or may be waiting for.
+    suspect: Cell<Option<LocalFault>>,
 }
 
 /// How much of a response is read.
@@ -134,6 +136,7 @@ impl Exchange {
             lost: Cell::new(false),
             answered: Cell::new(false),
             postponed: Cell::new(false),
+            suspect: Cell::new(None),
         })
     }
 
@@ -209,6 +212,16 @@ impl Exchange {
     /// Tells whether the gate refused for longer than `MAX_WAIT`.
     pub fn was_postponed(&self) -> bool {
         self.postponed.get()
+    }
+
+    /// Notes which fault of this machine the connection waits for, or may be waiting for.
+    pub fn suspect(&self, fault: Option<LocalFault>) {
+        self.suspect.set(fault);
+    }
+
+    /// Returns what was suspected last.
+    pub fn suspected(&self) -> Option<LocalFault> {
+        self.suspect.get()
     }
 
     /// Notes that the request goes over a new connection.

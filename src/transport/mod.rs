@@ -24,6 +24,8 @@ pub(crate) mod freshness;
 #[path = "no_freshness.rs"]
 pub(crate) mod freshness;
 mod host_pattern;
+mod local_faults;
+pub(crate) mod open_files;
 pub mod proxy;
 mod read_timeout;
 pub(crate) mod raw_response;
@@ -60,7 +62,7 @@ use self::{
     cookies::Cookies,
     credentials::{Keyring, OriginCredentials},
     dns::Resolver,
-    exchange::Target,
+    exchange::{Exchange, Target},
     proxy::{Proxies, Proxy, ProxySettings},
     response_store::{Purpose, ResponseStore, ResponseStoreSettings},
     sockets::{SocketBudget, Sockets},
@@ -106,7 +108,8 @@ pub struct TransportSettings {
     /// and the connection is closed afterwards, as in curl. An error by default: an intermediary may use the latter and
     /// see a different message (request smuggling, RFC 9112 §6.3).
     pub chunked_over_length: bool,
-    /// The most open sockets.
+    /// The most open sockets; fewer where the process may not open as many files. Its limit of those is raised to the hard
+    /// limit when a crawl or a client is made.
     pub max_connections: usize,
     /// How long an idle connection is kept.
     #[serde(with = "duration_text")]
@@ -287,6 +290,11 @@ impl Transport {
     /// Records whether a proxy served a request that began at `began`.
     pub fn served_by(&self, proxy: &Proxy, well: bool, began: Instant, now: Instant) {
         self.shared.proxies.served(proxy, well, began, now);
+    }
+
+    /// Judges a failure: the error to tell instead where this machine is at fault.
+    pub fn judge(&self, error: &FetchError, exchange: &Exchange, now: Instant) -> Option<FetchError> {
+        self.shared.resolver.faults().judge(error, exchange.suspected(), &exchange.target.host, now)
     }
 
     /// Takes in the cookies that an answer sets. Tells whether other cookies would go with the same request now; one

@@ -23,6 +23,7 @@ use super::stream::{SharedStream, Stream};
 /// they are.
 #[derive(Clone, Debug)]
 pub struct SocketBudget {
+    most: usize,
     free: Arc<Semaphore>,
     demand: Arc<Demand>,
 }
@@ -37,7 +38,8 @@ struct Demand {
 impl SocketBudget {
     /// Allows at most `most` open sockets.
     pub fn new(most: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))), demand: Arc::default() }
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        Self { most, free: Arc::new(Semaphore::new(most)), demand: Arc::default() }
     }
 }
 
@@ -76,7 +78,7 @@ impl Sockets {
             if let Some(place) = self.spare_place() {
                 return place;
             }
-            let waiting = Waiting::begin(&self.budget.demand);
+            let waiting = Waiting::begin(self.budget.demand.clone());
             let place = self.budget.free.clone().acquire_owned().await;
             drop(waiting);
             // The semaphore is never closed, so `acquire` never fails.
@@ -93,6 +95,17 @@ impl Sockets {
         // A freed place goes to earlier waiters first, so closing one idle socket may not be enough.
         let after_closing = || std::iter::from_fn(|| self.close_longest_idle().then(free)).flatten().next();
         free().or_else(after_closing)
+    }
+
+    /// Tells whether anybody but the caller has a place.
+    pub fn are_others_open(&self) -> bool {
+        self.budget.free.available_permits() + 1 < self.budget.most
+    }
+
+    /// Closes an idle socket, of whichever arbiter, and as long as the result is held each one that becomes idle: the
+    /// system has none to give.
+    pub fn want_room(&self) -> impl Sized + use<> {
+        Waiting::begin(self.budget.demand.clone())
     }
 
     /// Registers an open stream.
@@ -140,19 +153,19 @@ impl Sockets {
 }
 
 /// A waiting request. Its drop corrects the count, also when the wait is abandoned.
-struct Waiting<'a>(&'a Demand);
+struct Waiting(Arc<Demand>);
 
-impl<'a> Waiting<'a> {
+impl Waiting {
     /// Increments the count, then notifies. A connection that becomes idle afterwards reads the count, and the sweeps
     /// of already idle ones receive the notification; so no idle connection is missed.
-    fn begin(demand: &'a Demand) -> Self {
+    fn begin(demand: Arc<Demand>) -> Self {
         demand.waiting.fetch_add(1, SeqCst);
         demand.called.notify_waiters();
         Self(demand)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, SeqCst);
     }

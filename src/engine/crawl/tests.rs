@@ -411,7 +411,8 @@ mod on_disk {
     /// Opens the frontier of a killed process; it becomes free when the store's thread has noticed the kill.
     fn open(dir: &Path, now: Instant) -> (Box<dyn Frontier>, Resumed) {
         for _ in 0..10_000 {
-            match fjall::open(dir, Opening::new(Recrawl::default(), now)) {
+            let settings = vec![("scope", "a".to_owned())];
+            match fjall::open(dir, Opening { settings, ..Opening::new(Recrawl::default(), now) }) {
                 Err(Error::Store { .. }) => std::thread::sleep(MS),
                 Err(error) => panic!("{error}"),
                 Ok(Opened { frontier, resumed }) => return (frontier, resumed),
@@ -437,6 +438,25 @@ mod on_disk {
             world.now += MS;
         }
         panic!("never: {:?}", world.crawl.ledger())
+    }
+
+    /// Such a state was taken for that of a new crawl: a domain was asked 27 ms after the process before had asked it.
+    #[test]
+    fn a_state_that_was_open_is_resumed_as_asked_also_if_nothing_was_committed() {
+        let ([big, _], dir) = (domains(), tempfile::tempdir().unwrap());
+        // Killed after its first request, and before its first commit.
+        drop(open(dir.path(), Instant::now()));
+        let (sender, bell) = mpsc::sync_channel(1);
+        let (mut frontier, resumed) = open(dir.path(), Instant::now());
+        assert!(resumed.was_open && resumed.checkpoint.is_none());
+        frontier.durable().unwrap().listen(Arc::new(Notifier(sender)));
+        let mut world = World::new(frontier, Budget::default());
+        let opened = world.now;
+        world.crawl.resume(resumed, opened, SystemTime::now());
+        world.seed(&big, 1);
+        turn_until(&mut world, &bell, Crawl::is_finished);
+        let (started, _) = world.starts[0];
+        assert!(started - opened >= 10 * MS, "{:?} after the process before", started - opened);
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) fn open_sized(
     let calendar = Calendar::now();
     let Opening { settings, recrawl, has_max_depth, now } = opening;
     let mut contents = store.load()?;
+    let was_open = contents.settings.is_some() || contents.counters.is_some();
     let changed = compare_settings(&store, contents.settings.take(), &settings)?;
     if recrawl.revisit_after.is_some() {
         let now = calendar.second(now);
@@ -74,6 +75,7 @@ pub(super) fn open_sized(
         sizes,
     };
     let resumed = Resumed {
+        was_open,
         checkpoint: contents.counters.map(|counters| counters.checkpoint),
         histories: contents.histories,
         included: contents.included,

@@ -4,16 +4,21 @@ use std::{fmt, io, sync::Arc, thread, time::Duration};
 
 use hickory_resolver::{
     ResolverBuilder, TokioResolver,
-    net::{NetError, runtime::TokioRuntimeProvider},
+    net::{DnsError, NetError, NoRecords, runtime::TokioRuntimeProvider},
+    proto::op::ResponseCode,
 };
 use tokio::{
     runtime::Builder,
     sync::{Semaphore, mpsc},
 };
 
-use super::{LookUp, NEGATIVE_TTL, names::Ticket};
+use super::{
+    LookUp, NEGATIVE_TTL,
+    names::{Cause, NotFound, Ticket},
+};
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::local_fault::LocalFault;
 
 /// Queries name servers on a thread of its own.
 pub struct HickoryLookUp {
@@ -85,7 +90,30 @@ async fn look_up(resolver: &TokioResolver, ticket: Ticket) {
             let ttl = found.valid_until().saturating_duration_since(now).min(MAX_TTL);
             ticket.fill(Ok(found.iter().collect()), ttl, now);
         }
-        Err(error) => ticket.fill(Err(in_words(&error).into()), NEGATIVE_TTL, now),
+        Err(error) => {
+            let cause = cause(&error);
+            let ttl = if cause == Cause::Answer { NEGATIVE_TTL } else { Duration::ZERO };
+            ticket.fill(Err(NotFound { why: in_words(&error).into(), cause }), ttl, now);
+        }
+    }
+}
+
+/// What an error tells of the name servers: only that a name or an address does not exist is an answer.
+fn cause(error: &NetError) -> Cause {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(NoRecords { response_code, .. }))
+            if matches!(*response_code, ResponseCode::NXDomain | ResponseCode::NoError) =>
+        {
+            Cause::Answer
+        }
+        NetError::Io(error) => match LocalFault::of(error) {
+            Some(fault) if fault.is_shortage() => Cause::Fault(fault),
+            _ => Cause::Fault(LocalFault::NameServers),
+        },
+        NetError::Dns(_) | NetError::Timeout | NetError::NoConnections | NetError::Busy => {
+            Cause::Fault(LocalFault::NameServers)
+        }
+        _ => Cause::Answer,
     }
 }
 

@@ -9,17 +9,18 @@ mod system;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 
 pub use self::overrides::Overrides;
 use self::{
-    names::{Names, Resolution, Ticket},
+    names::{Cause, Names, NotFound, Resolution, Ticket},
     system::SystemLookUp,
 };
-use crate::{clock, error::Result, outcome::FetchError};
+use super::local_faults::LocalFaults;
+use crate::{clock, error::Result, outcome::FetchError, suspicion::Verdict};
 
 /// Looks up addresses for all arbiters of one crawl. Cloning is cheap; clones share one cache.
 ///
@@ -31,6 +32,7 @@ pub struct Resolver {
     overrides: Arc<Overrides>,
     names: Arc<Names>,
     look_up: Arc<dyn LookUp>,
+    faults: Arc<LocalFaults>,
 }
 
 /// A backend that looks names up.
@@ -75,7 +77,7 @@ impl Resolver {
     }
 
     fn with(overrides: Overrides, look_up: Arc<dyn LookUp>) -> Self {
-        Self { overrides: overrides.into(), names: Names::new(MAX_NAMES), look_up }
+        Self { overrides: overrides.into(), names: Names::new(MAX_NAMES), look_up, faults: Arc::default() }
     }
 
     /// Returns the addresses of a host as written in a URL, in the order received.
@@ -84,7 +86,8 @@ impl Resolver {
     /// name.
     ///
     /// # Errors
-    /// [`FetchError::Dns`] if the host has no address, or the look-up failed.
+    /// [`FetchError::Dns`] where the host has no address; [`FetchError::Local`] where the name servers do not answer, or
+    /// cannot be asked: [`Resolver::judge`] tells whether that is this machine's fault.
     pub async fn resolve(&self, host: &str, port: u16) -> std::result::Result<Vec<SocketAddr>, FetchError> {
         if let Some(literal) = parse_literal(host) {
             return Ok(vec![(literal, port).into()]);
@@ -102,16 +105,43 @@ impl Resolver {
             Resolution::Pending(waiting) => waiting.found().await,
             Resolution::Missing(ticket, waiting) => {
                 self.look_up.look_up(ticket);
-                waiting.found().await
+                let found = waiting.found().await;
+                if matches!(found, Ok(_) | Err(NotFound { cause: Cause::Answer, .. })) {
+                    self.faults.name_servers_answered(&name, clock::now());
+                }
+                found
             }
         };
         match found {
             Ok(addresses) if addresses.is_empty() => Err(FetchError::Dns(format!("`{name}` has no address"))),
             Ok(addresses) => Ok(addresses.iter().map(|ip| (*ip, port).into()).collect()),
-            Err(why) => Err(FetchError::Dns(format!("no address for `{name}`: {why}"))),
+            Err(NotFound { why, cause: Cause::Fault(fault) }) => {
+                Err(FetchError::Local(fault, format!("no address for `{name}`: {why}")))
+            }
+            Err(NotFound { why, .. }) => Err(FetchError::Dns(format!("no address for `{name}`: {why}"))),
         }
     }
+
+    /// Judges name servers that have not answered for a host since `since`. If they answered for another name before, that
+    /// is looked up afresh: where they do so again, the fault is the host's own.
+    pub async fn judge(&self, host: &str, since: Instant) -> Verdict {
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let (verdict, control) = self.faults.judge_name(&name, since, clock::now());
+        let Some(control) = control.filter(|_| verdict != Verdict::Domain) else { return verdict };
+        self.names.forget(&control);
+        // If it is found, that is noted, and this failure is judged by it.
+        let _found = timeout(CONTROL_TIMEOUT, self.resolve(&control, 0)).await;
+        self.faults.judge_name(&name, since, clock::now()).0
+    }
+
+    /// Returns what tells faults of this machine from those of others.
+    pub(super) fn faults(&self) -> &Arc<LocalFaults> {
+        &self.faults
+    }
 }
+
+/// How long a name that was found before may take to be found again: it is in the cache of the name servers.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parses an IP address as URLs write it.
 fn parse_literal(host: &str) -> Option<IpAddr> {

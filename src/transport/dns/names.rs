@@ -9,8 +9,30 @@ use std::{
 
 use tokio::sync::watch;
 
+use crate::local_fault::LocalFault;
+
 /// The addresses of a name, or why there are none.
-pub type Found = Result<Arc<[IpAddr]>, Arc<str>>;
+pub type Found = Result<Arc<[IpAddr]>, NotFound>;
+
+/// Why there are no addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFound {
+    /// In words.
+    pub why: Arc<str>,
+    /// What it tells of the name servers.
+    pub cause: Cause,
+}
+
+/// What a look-up without a result tells of the name servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// They answered that there is no address.
+    Answer,
+    /// They did not answer, or could not be asked: a fault of this machine, or one of the name's own servers.
+    Fault(LocalFault),
+    /// Nothing: the look-up was given up.
+    GivenUp,
+}
 
 /// The DNS cache that all arbiters share: bounded, with at most one look-up at a time for each name.
 pub struct Names {
@@ -74,9 +96,22 @@ impl Names {
         Resolution::Missing(Ticket { name, names: self.clone(), filled: false }, Waiting(waiting))
     }
 
+    /// Forgets what is known of a name, so that it is looked up afresh.
+    pub fn forget(&self, name: &str) {
+        let mut state = self.state();
+        state.young.remove(name);
+        state.old.remove(name);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No code under the lock panics midway; even a partly updated cache would only ask again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for NotFound {
+    fn from(why: T) -> Self {
+        Self { why: why.into(), cause: Cause::Answer }
     }
 }
 
@@ -106,7 +141,7 @@ impl State {
 impl Waiting {
     /// Waits for the result.
     pub async fn found(mut self) -> Found {
-        let lost = || Err("the look-up was given up".into());
+        let lost = || Err(NotFound { cause: Cause::GivenUp, ..NotFound::from("the look-up was given up") });
         match self.0.wait_for(Option::is_some).await {
             Ok(found) => found.as_ref().map_or_else(lost, Clone::clone),
             Err(_) => lost(),

@@ -3,14 +3,19 @@
 use crate::clock;
 use std::{
     collections::VecDeque,
-    net::ToSocketAddrs,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use tokio::runtime::Handle;
 
-use super::{LookUp, NEGATIVE_TTL, names::Ticket};
+use super::{
+    LookUp, NEGATIVE_TTL,
+    names::{Cause, Found, NotFound, Ticket},
+};
+use crate::local_fault::LocalFault;
 
 /// Calls getaddrinfo, which uses the hosts file, name servers and whatever else the machine is configured with.
 pub struct SystemLookUp {
@@ -76,14 +81,33 @@ impl Queue {
 fn work(queue: &Mutex<Queue>) {
     loop {
         let Some(ticket) = lock(queue).next() else { return };
-        // The port is not used; with one, getaddrinfo returns each address once, without one once for each socket type.
-        let found = match (ticket.name(), 0).to_socket_addrs() {
-            Ok(addresses) => Ok(addresses.map(|address| address.ip()).collect()),
-            Err(error) => Err(error.to_string().into()),
+        let found = look_up(ticket.name());
+        let ttl = match &found {
+            Ok(_) => TTL,
+            Err(NotFound { cause: Cause::Answer, .. }) => NEGATIVE_TTL,
+            Err(_) => Duration::ZERO,
         };
-        let ttl = if found.is_ok() { TTL } else { NEGATIVE_TTL };
         ticket.fill(found, ttl, clock::now());
     }
+}
+
+fn look_up(name: &str) -> Found {
+    // Of one kind of socket: else each address would come once for every kind.
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let found = dns_lookup::getaddrinfo(Some(name), None, Some(hints)).map_err(not_found)?;
+    let addresses = found.map(|found| found.map(|found| found.sockaddr.ip()));
+    addresses.collect::<io::Result<_>>().map_err(|error| NotFound::from(error.to_string()))
+}
+
+fn not_found(error: LookupError) -> NotFound {
+    let kind = error.kind();
+    let error = io::Error::from(error);
+    let fault = match kind {
+        LookupErrorKind::Again => Some(LocalFault::NameServers),
+        LookupErrorKind::Memory => Some(LocalFault::Memory),
+        _ => LocalFault::of(&error),
+    };
+    NotFound { why: error.to_string().into(), cause: fault.map_or(Cause::Answer, Cause::Fault) }
 }
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
