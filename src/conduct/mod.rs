@@ -40,6 +40,8 @@ pub struct Conduct {
     /// The only tenant, as a rule. When the last has left, its throttle is kept for the starts that it counts.
     first: Member,
     others: Vec<Member>,
+    /// Until when starts count by the limits of tenants that have left: they may come again.
+    counted_until: Option<Instant>,
     turns: Turns,
 }
 
@@ -71,6 +73,7 @@ impl Conduct {
             quota_as_of: None,
             first,
             others: Vec::new(),
+            counted_until: None,
             turns: Turns::default(),
         };
         conduct.first.apply(None);
@@ -96,6 +99,8 @@ impl Conduct {
     /// Lets a tenant go, whose permits have all ended. Returns who waits: the law may allow more now.
     pub(crate) fn leave(&mut self, tenant: TenantId, now: Instant) -> Vec<TenantId> {
         self.turns.leave(tenant);
+        let counted_until = self.member(tenant).and_then(|member| member.throttle.fresh_at());
+        self.counted_until = self.counted_until.max(counted_until);
         if self.first.tenant == Some(tenant) {
             match self.others.pop() {
                 Some(other) => self.first = other,
@@ -233,7 +238,7 @@ impl Conduct {
             }
             return Some(self.refuse(started, now, Why::Status(status), wait, random));
         }
-        self.cooling.answered();
+        self.cooling.answered(started);
         let asked = self.asked;
         if let Some(member) = self.member(tenant)
             && member.adaptive.as_mut().and_then(|adaptive| adaptive.answered(started, now)).is_some()
@@ -339,7 +344,8 @@ impl Conduct {
 
     /// Tells whether nothing but [`Conduct::lessons`] distinguishes this domain from one that was never asked.
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
-        std::iter::once(&self.first).chain(&self.others).all(|member| member.throttle.is_fresh(now))
+        self.counted_until.is_none_or(|until| until <= now)
+            && std::iter::once(&self.first).chain(&self.others).all(|member| member.throttle.is_fresh(now))
     }
 
     /// Tells whether a tenant that has nothing to ask may leave, and what it was asked for would be kept without it. A

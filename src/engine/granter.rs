@@ -135,11 +135,8 @@ impl Granter {
             // The end of that brings the domain back.
             return;
         }
-        if let Some(why) = turn.given_up(domain) {
-            give_back(turn.frontier, self.ruled.take(domain));
-            if turn.frontier.has_waiting(domain) {
-                return turn.give_up(domain, why);
-            }
+        if self.ends_given_up(turn, domain) {
+            return;
         }
         loop {
             let Some(ready_at) = self.ready_at(turn, domain) else { return self.rest(turn, domain) };
@@ -156,6 +153,9 @@ impl Granter {
                     if at > now + SHORTEST_COOLING {
                         // Another crawl or client may have heard a refusal.
                         turn.domains.note_cooling(domain, now);
+                        if self.ends_given_up(turn, domain) {
+                            return;
+                        }
                     }
                     return self.schedule(turn.domains, domain, at);
                 }
@@ -170,6 +170,18 @@ impl Granter {
                 },
             }
         }
+    }
+
+    /// Lets what waits for a domain fail where it is given up, by this crawl or by another tenant. Tells whether something
+    /// waited.
+    fn ends_given_up(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> bool {
+        let Some(why) = turn.given_up(domain) else { return false };
+        give_back(turn.frontier, self.ruled.take(domain));
+        let waits = turn.frontier.has_waiting(domain);
+        if waits {
+            turn.give_up(domain, why);
+        }
+        waits
     }
 
     fn assign(&mut self, turn: &mut Turn<'_>, permit: Permit, mut leased: Leased) {
