@@ -138,6 +138,7 @@ impl Granter {
         if self.ends_given_up(turn, domain) {
             return;
         }
+        let mut found_nothing = false;
         loop {
             let Some(ready_at) = self.ready_at(turn, domain) else { return self.rest(turn, domain) };
             // Not ready yet: a later turn, or this loop would pop the domain again at once. What becomes ready within the
@@ -165,7 +166,9 @@ impl Granter {
                 // what is ready by the horizon: otherwise the loop would see that as ready again, without end.
                 Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
                     Search::Found(leased) => self.assign(turn, permit, leased),
-                    Search::Nothing => {}
+                    // A frontier that says that something is ready, and lends nothing, would be asked without end.
+                    Search::Nothing if found_nothing => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
+                    Search::Nothing => found_nothing = true,
                     Search::Unfinished => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
                 },
             }
