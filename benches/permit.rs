@@ -11,28 +11,21 @@ use std::{
     hint::black_box,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    rc::Rc,
     thread,
     time::{Duration, Instant},
 };
 
 use actix_crawler::{
     ThrottledClient,
-    internals::{Fetch, FetchContext, FetchStack, Grants, Law, NoPermits, SharedTransport},
+    internals::{Grants, Law, LocalFetch},
     limits::Limits,
     rate::Rate,
-    request::Request,
-    transport::{TransportSettings, address::AddressGuard},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::{StreamExt, stream};
 
 const CONTACT: &str = "bench/1.0 (+https://example.org/bot)";
 const AT_ONCE: usize = 64;
-
-fn grants() -> Grants {
-    Grants::new(Limits::rate(Rate::UNLIMITED))
-}
 
 fn permit(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("permit");
@@ -47,7 +40,7 @@ fn permit(bench: &mut Criterion) {
             });
         });
     }
-    let grants = grants();
+    let grants = Grants::new(Limits::rate(Rate::UNLIMITED));
     group.bench_function("grant and drop, with locks and clock", |bench| {
         bench.iter(|| {
             let now = Instant::now();
@@ -74,19 +67,11 @@ fn request(bench: &mut Criterion) {
         });
     });
 
-    let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
-    let settings = TransportSettings { guard, ..TransportSettings::default() };
-    let context = FetchContext::page(settings.body, true, &NoPermits);
-    let shared = system.block_on(async { SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap() });
-    let fetch: Rc<dyn Fetch> =
-        system.block_on(async { FetchStack::http(shared, CONTACT.parse().unwrap()).build().into() });
-    let (grants, asked) = (grants(), Request::parse(&url).unwrap());
+    let transport = system.block_on(async { LocalFetch::new(CONTACT).unwrap() });
     group.bench_function("our transport, under permits", |bench| {
         bench.iter_custom(|requests| {
             system.block_on(cpu_of(stream::iter(0..requests).for_each_concurrent(AT_ONCE, |_| async {
-                let permit = grants.grant(Instant::now()).unwrap();
-                let result = fetch.fetch(permit, &asked, context).await;
-                black_box(result.response.ok().unwrap());
+                black_box(transport.get(&url).await.unwrap());
             })))
         });
     });

@@ -14,13 +14,7 @@ use std::{
     time::Instant,
 };
 
-use actix_crawler::{
-    extract,
-    internals::{FetchContext, FetchStack, Grants, NoPermits, SharedTransport},
-    limits::Limits,
-    prelude::*,
-    transport::{TransportSettings, address::AddressGuard},
-};
+use actix_crawler::{extract, internals::LocalFetch, prelude::*};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use futures_util::{StreamExt, stream};
 
@@ -98,25 +92,12 @@ fn bare_awc(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
 /// The same loop through the crawler's transport: permits, gate, wire, guards and deadlines, without the layers above.
 fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
     actix_rt::System::new().block_on(async {
-        let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
-        let settings = TransportSettings { guard, ..TransportSettings::default() };
-        let limits = settings.body;
-        let context = FetchContext::page(limits, true, &NoPermits);
-        let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let stack = FetchStack::http(shared, "bench/1.0".parse()?).build();
-        let grants = Grants::new(Limits::rate(Rate::UNLIMITED));
+        let transport = &LocalFetch::new("bench/1.0")?;
         let mut lines = BufWriter::new(File::create("target/transport.jsonl")?);
-        let (stack, grants) = (&stack, &grants);
-        let fetch = async |page: u64| {
-            let request = Request::parse(&format!("{address}/{page}")).map_err(|error| error.to_string())?;
-            let permit = grants.grant(Instant::now()).map_err(|refusal| format!("{refusal:?}"))?;
-            let response = stack.fetch(permit, &request, context).await.response;
-            response.map_err(|error| format!("{error:?}"))
-        };
+        let fetch = async |page: u64| transport.get(&format!("{address}/{page}")).await;
         let mut answers = stream::iter(0..pages).map(fetch).buffer_unordered(IN_FLIGHT);
         while let Some(answer) = answers.next().await {
-            let (body, _) = answer?.decoded(limits)?;
-            note(&body, address, &mut lines)?;
+            note(&answer?, address, &mut lines)?;
         }
         Ok(pages)
     })

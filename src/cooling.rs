@@ -139,9 +139,12 @@ impl Cooling {
         if self.consecutive == 0 { None } else { Some(self.until? + MAX_COUNTED) }
     }
 
-    /// Records a response that is no refusal.
-    pub fn answered(&mut self) {
-        self.consecutive = 0;
+    /// Takes note that the domain answered as it should, to a request that was written at `started`. What was written
+    /// before the cooling began says nothing of the time after: it does not take the domain's refusal back.
+    pub fn answered(&mut self, started: Instant) {
+        if self.since.is_none_or(|since| started > since) {
+            self.consecutive = 0;
+        }
     }
 
     /// Tells whether the domain has refused too often in a row.
@@ -236,11 +239,24 @@ mod tests {
             now += 1000 * S;
         }
         let mut forgiven = cooling;
-        forgiven.answered();
+        forgiven.answered(now);
         assert!(matches!(forgiven.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
         assert_eq!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::GiveUp(now + LONGEST_OWN_WAIT));
         assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT - S), Some(Why::Status(429)), "it is left alone meanwhile");
         assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT), None);
+    }
+
+    /// Its callers waited a day in silence, because the domain did not count as given up any more.
+    #[test]
+    fn an_answer_to_what_was_written_before_a_refusal_does_not_take_it_back() {
+        let now = Instant::now();
+        let mut cooling = Cooling::default();
+        let given_up = cooling.refused(now, now + S, Why::Status(429), Some(TOO_LONG), 0.0);
+        assert!(matches!(given_up, Verdict::GiveUp(_)));
+        cooling.answered(now + S / 2);
+        assert_eq!(cooling.given_up(now + 2 * S), Some(Why::Status(429)));
+        cooling.answered(given_up.until());
+        assert_eq!(cooling.refusals(given_up.until()), None);
     }
 
     #[test]

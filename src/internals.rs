@@ -6,23 +6,28 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use http::HeaderValue;
+use url::Host;
+
 use crate::{
     conduct::Terms,
     conducts::Conducts,
     domain::{Domain, DomainKey},
     engine::domains::Domains,
+    error::{Error, Result},
+    fetcher::stack::FetchStack,
     limits::Limits,
     permit::{Permit, Released, Tenancy},
     politeness::Politeness,
+    rate::Rate,
+    request::Request,
     throttle::{Refusal, Throttle},
+    transport::{SharedTransport, TransportSettings, address::AddressGuard, body::BodyLimits},
 };
 pub use crate::{
-    fetcher::{
-        fetch::{Fetch, FetchContext, FetchResult, NoPermits},
-        stack::FetchStack,
-    },
+    fetcher::fetch::{Fetch, FetchContext, FetchResult, NoPermits},
     transport::{
-        SharedTransport,
         body::{BodyDecoder, codings},
         wire::{Head, ResponseDecoder, WireError, WireLimits},
     },
@@ -44,12 +49,58 @@ impl Grants {
         Self(tenant.join(&Domain::new("e.org"), Terms::of(limits), Arc::new(Nobody), crate::clock::now()))
     }
 
-    /// Grants a permit that is due now.
+    /// Grants a permit that is due now. All that can be done with it here is to drop it.
     ///
     /// # Errors
     /// The law refuses.
-    pub fn grant(&self, now: Instant) -> Result<Permit, Refusal> {
+    pub fn grant(&self, now: Instant) -> Result<impl Sized + use<>, Refusal> {
+        self.permit(now)
+    }
+
+    /// As [`Grants::grant`], for tests of this crate.
+    pub(crate) fn permit(&self, now: Instant) -> Result<Permit, Refusal> {
         self.0.grant(now, now)
+    }
+}
+
+/// Our transport with nothing above it, under permits of an unlimited gate. It asks without any politeness, and therefore
+/// only this machine.
+pub struct LocalFetch {
+    fetch: Box<dyn Fetch>,
+    grants: Grants,
+    limits: BodyLimits,
+}
+
+impl LocalFetch {
+    /// Creates one for this thread, within a runtime.
+    ///
+    /// # Errors
+    /// The transport cannot be set up.
+    pub fn new(user_agent: &'static str) -> Result<Self> {
+        let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
+        let settings = TransportSettings { guard, ..TransportSettings::default() };
+        let limits = settings.body;
+        let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
+        let fetch = FetchStack::http(shared, HeaderValue::from_static(user_agent)).build();
+        Ok(Self { fetch, grants: Grants::new(Limits::rate(Rate::UNLIMITED)), limits })
+    }
+
+    /// Fetches a page from a loopback address.
+    ///
+    /// # Errors
+    /// The URL is another machine's, or has a name for its host; no whole answer came.
+    pub async fn get(&self, url: &str) -> Result<Bytes> {
+        let mut request = Request::parse(url)?;
+        if !matches!(request.url.host(), Some(Host::Ipv4(address)) if address.is_loopback()) {
+            return Err(Error::spider(format!("{url} is not on a loopback address")));
+        }
+        request.domain = Some(self.grants.0.domain().clone());
+        let now = crate::clock::now();
+        let permit = self.grants.permit(now).map_err(|refusal| Error::spider(format!("{refusal:?}")))?;
+        let context = FetchContext::page(self.limits, true, &NoPermits);
+        let response = self.fetch.fetch(permit, &request, context).await.response;
+        let response = response.map_err(|why| Error::spider(format!("{why:?}")))?;
+        Ok(response.decoded(self.limits).map_err(Error::spider)?.0)
     }
 }
 

@@ -165,19 +165,26 @@ fn a_wait_that_any_status_asks_for_is_waited_for() {
     let site = Recorder::start(|asked| match (asked.host.as_str(), asked.time) {
         ("forbids.test", 1) => Answer::status(403).header("retry-after", 2),
         ("overloaded.test", 1) => Answer::status(500).header("retry-after", 1),
-        ("behind.test", 1) => Answer::status(522).header("retry-after", 1),
+        ("behind.test", 1) => Answer::status(521).header("retry-after", 2),
+        ("early.test", 1) => Answer::status(425).header("retry-after", 2),
         ("used-up.test", 1) => Answer::status(403).header("x-ratelimit-remaining", 0).header("x-ratelimit-reset", 1),
         ("never.test", _) => Answer::status(403),
         _ => Answer::ok(""),
     });
-    let hosts = ["forbids.test", "overloaded.test", "behind.test", "used-up.test", "never.test"];
+    let hosts = ["forbids.test", "overloaded.test", "behind.test", "early.test", "used-up.test", "never.test"];
     let seeds = hosts.iter().flat_map(|host| (0..3).map(move |n| format!("http://{host}/{n}")));
     let (report, log) = run_logged(tried_once(&site).spacing(10 * MS).seeds(seeds));
-    // Each page of the first four was refused once, and no budget of retries was touched.
-    assert_eq!((report.pages(), report.failed()), (12, 3), "{report}");
-    assert_eq!(report.stats.get("outcome/refused"), 12, "{report}");
+    // Each page of the first five was refused once, and no budget of retries was touched.
+    assert_eq!((report.pages(), report.failed()), (15, 3), "{report}");
+    assert_eq!(report.stats.get("outcome/refused"), 15, "{report}");
     let by_host = site.by_host();
-    for (host, wait) in [("forbids.test", 2 * S), ("overloaded.test", S), ("behind.test", S), ("used-up.test", S)] {
+    for (host, wait) in [
+        ("forbids.test", 2 * S),
+        ("overloaded.test", S),
+        ("behind.test", 2 * S),
+        ("early.test", 2 * S),
+        ("used-up.test", S),
+    ] {
         let asked = &by_host[host];
         assert_eq!(asked.len(), 6, "{host}");
         for pair in asked.windows(2).filter(|pair| pair[0].time == 1) {

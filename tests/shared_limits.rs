@@ -7,7 +7,9 @@ mod recorder;
 
 use std::{thread, time::Duration};
 
-use actix_crawler::{Crawler, ThrottledClient, client::ClientBuilder, conducts::Conducts, rate::Rate};
+use actix_crawler::{
+    Crawler, ThrottledClient, client::ClientBuilder, conducts::Conducts, politeness::Politeness, rate::Rate,
+};
 use crawls::{CONTACT, Links, MS, block_on, crawl, run};
 use futures_util::future::join_all;
 use recorder::{Answer, Arrivals, Asked, Recorder};
@@ -165,4 +167,40 @@ fn a_tenant_that_ends_takes_its_limits_with_it() {
     let arrivals = site.arrivals();
     assert_eq!(arrivals.0.len(), 11);
     assert!(arrivals.span() < 3 * S && arrivals.smallest_gap() >= 48 * MS, "{:?}", arrivals.span());
+}
+
+/// The slow one is made anew after a fast one was there: the fast one's law had forgotten what the slow one asked, and the
+/// domain was forgotten with it. The gap was 1.5 s.
+#[test]
+fn a_tenant_that_comes_again_keeps_to_what_it_asked_before_whoever_came_between() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let conducts = Conducts::new();
+    let slow = || client(Rate::every(3 * S), &conducts).build().unwrap();
+    poll(&slow(), &site, "slow", 1);
+    let fast = client(Rate::per_second(50), &conducts).build().unwrap();
+    poll(&fast, &site, "fast", 1);
+    // It has nothing more to ask, and leaves the domain by itself.
+    thread::sleep(1_500 * MS);
+    poll(&slow(), &site, "slow", 1);
+    assert!(site.arrivals().smallest_gap() < S, "the fast one kept to its own limits");
+    let at = site.arrivals().0;
+    assert!(at[2] - at[0] >= 3 * S, "{:?}", at[2] - at[0]);
+}
+
+/// The crawl waited for a day, in silence.
+#[test]
+fn a_domain_that_a_client_gave_up_is_given_up_for_a_crawl_too() {
+    let site = Recorder::start(|_| Answer::status(429).header("retry-after", 172_800));
+    let conducts = Conducts::new();
+    let client = client(Rate::UNLIMITED, &conducts).build().unwrap();
+    assert_eq!(block_on(client.get(site.url("/")).send()).unwrap().status(), 429);
+    for robots in [true, false] {
+        let mut crawl = crawl_of(&site, "crawl", 3, &conducts);
+        if robots {
+            crawl = crawl.politeness(Politeness::default());
+        }
+        let report = run(crawl);
+        assert_eq!((report.pages(), report.failed()), (0, 3), "{report}");
+    }
+    assert_eq!(site.count(), 1);
 }

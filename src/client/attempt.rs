@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn permit() -> Permit {
-        Grants::new(Limits::rate(Rate::UNLIMITED)).grant(clock::now()).unwrap()
+        Grants::new(Limits::rate(Rate::UNLIMITED)).permit(clock::now()).unwrap()
     }
 
     /// What the domain's conduct returns for a status.

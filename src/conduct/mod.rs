@@ -40,6 +40,8 @@ pub struct Conduct {
     /// Usually the only tenant. When the last tenant has left, its throttle is kept, since it counts past starts.
     first: Member,
     others: Vec<Member>,
+    /// Until when starts count by the limits of tenants that have left: they may come again.
+    counted_until: Option<Instant>,
     turns: Turns,
 }
 
@@ -74,6 +76,7 @@ impl Conduct {
             quota_as_of: None,
             first,
             others: Vec::new(),
+            counted_until: None,
             turns: Turns::default(),
         };
         conduct.first.apply(None);
@@ -99,6 +102,8 @@ impl Conduct {
     /// Removes a tenant whose permits have all ended. Returns the waiting tenants, since the law may allow more now.
     pub(crate) fn leave(&mut self, tenant: TenantId, now: Instant) -> Vec<TenantId> {
         self.turns.leave(tenant);
+        let counted_until = self.member(tenant).and_then(|member| member.throttle.fresh_at());
+        self.counted_until = self.counted_until.max(counted_until);
         if self.first.tenant == Some(tenant) {
             match self.others.pop() {
                 Some(other) => self.first = other,
@@ -236,7 +241,7 @@ impl Conduct {
             }
             return Some(self.refuse(started, now, Why::Status(status), wait, random));
         }
-        self.cooling.answered();
+        self.cooling.answered(started);
         if let Some(wait) = heard::wait_before_hop(status, headers, wall) {
             self.members().for_each(|member| member.throttle.cool(now + wait.min(LONGEST_WAIT_BEFORE_HOP)));
         }
@@ -367,7 +372,8 @@ impl Conduct {
 
     /// Tells whether only [`Conduct::lessons`] distinguishes this domain from an unused one.
     pub(crate) fn is_fresh(&self, now: Instant) -> bool {
-        std::iter::once(&self.first).chain(&self.others).all(|member| member.throttle.is_fresh(now))
+        self.counted_until.is_none_or(|until| until <= now)
+            && std::iter::once(&self.first).chain(&self.others).all(|member| member.throttle.is_fresh(now))
     }
 
     /// Tells whether a tenant without work may leave, since its past starts no longer matter to its own limits or are

@@ -134,8 +134,9 @@ impl Permits for Gates {
 }
 
 async fn get(fetch: &dyn Fetch, url: &str, gates: &Gates) -> FetchResult {
-    let request = Request::parse(url).unwrap();
+    let mut request = Request::parse(url).unwrap();
     let permit = gates.permit(&request.url).await.unwrap();
+    request.domain = Some(permit.domain().clone());
     fetch.fetch(permit, &request, FetchContext::page(BodyLimits::default(), true, gates)).await
 }
 
@@ -273,7 +274,9 @@ impl Browser {
                 continue;
             };
             let Some(permit) = context.permits.permit(&url).await else { break };
-            let part = self.network.fetch(permit, &Request::get(url), context).await;
+            let mut request = Request::get(url);
+            request.domain = Some(permit.domain().clone());
+            let part = self.network.fetch(permit, &request, context).await;
             document.receipt.bytes += part.receipt.bytes;
             document.receipt.elapsed += part.receipt.elapsed;
             if let Ok(part) = part.response {

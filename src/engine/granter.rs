@@ -151,12 +151,10 @@ impl Granter {
             // The domain is scheduled again when that ends.
             return;
         }
-        if let Some(why) = turn.given_up(domain) {
-            give_back(turn.frontier, self.ruled.take(domain));
-            if turn.frontier.has_waiting(domain) {
-                return turn.give_up(domain, why);
-            }
+        if self.ends_given_up(turn, domain) {
+            return;
         }
+        let mut found_nothing = false;
         loop {
             let Some(ready_at) = self.ready_at(turn, domain) else { return self.rest(turn, domain) };
             // Not ready yet: schedule a later turn, or this loop would pop the domain again at once. The frontier lends
@@ -172,6 +170,9 @@ impl Granter {
                     if at > now + SHORTEST_COOLING {
                         // Another tenant may have recorded a refusal.
                         turn.domains.note_cooling(domain, now);
+                        if self.ends_given_up(turn, domain) {
+                            return;
+                        }
                     }
                     return self.schedule(turn.domains, domain, at);
                 }
@@ -182,11 +183,25 @@ impl Granter {
                 // without end.
                 Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
                     Search::Found(leased) => self.assign(turn, permit, leased),
-                    Search::Nothing => {}
+                    // A frontier that says that something is ready, and lends nothing, would be asked without end.
+                    Search::Nothing if found_nothing => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
+                    Search::Nothing => found_nothing = true,
                     Search::Unfinished => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
                 },
             }
         }
+    }
+
+    /// Lets what waits for a domain fail where it is given up, by this crawl or by another tenant. Tells whether something
+    /// waited.
+    fn ends_given_up(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> bool {
+        let Some(why) = turn.given_up(domain) else { return false };
+        give_back(turn.frontier, self.ruled.take(domain));
+        let waits = turn.frontier.has_waiting(domain);
+        if waits {
+            turn.give_up(domain, why);
+        }
+        waits
     }
 
     fn assign(&mut self, turn: &mut Turn<'_>, permit: Permit, mut leased: Leased) {

@@ -32,6 +32,11 @@ use crate::{
 /// ```compile_fail
 /// let forged = actix_crawler::Permit { tenancy: todo!(), due: std::time::Instant::now(), state: todo!() };
 /// ```
+/// ```compile_fail
+/// # use actix_crawler::{internals::Grants, limits::Limits, rate::Rate};
+/// let grants = Grants::new(Limits::rate(Rate::UNLIMITED));
+/// let forged: actix_crawler::Permit = grants.grant(std::time::Instant::now()).unwrap();
+/// ```
 /// It is of no use without the crate's own sender, which other code cannot create:
 ///
 /// ```compile_fail
@@ -77,10 +82,9 @@ impl Permit {
     /// It is for another domain: nothing may be sent.
     pub(crate) fn check(&self, request: &Request) -> Result<(), FetchError> {
         match &request.domain {
-            Some(domain) if domain != self.domain() => {
-                Err(FetchError::Request(format!("a permit of {} is none for {domain}", self.domain())))
-            }
-            _ => Ok(()),
+            Some(domain) if domain == self.domain() => Ok(()),
+            Some(domain) => Err(FetchError::Request(format!("a permit of {} is none for {domain}", self.domain()))),
+            None => Err(FetchError::Request("the request was not admitted: it has no domain".to_owned())),
         }
     }
 
@@ -225,6 +229,7 @@ mod tests {
         let now = Instant::now();
         let permit = tenancy(Rate::UNLIMITED, Arc::new(Count::default())).grant(now, now).unwrap();
         let mut request = Request::parse("http://www.e.org/").unwrap();
+        assert!(permit.check(&request).is_err(), "whose permit it needs is not known");
         request.domain = Some(Domain::new("e.org"));
         assert_eq!(permit.check(&request), Ok(()));
         request.domain = Some(Domain::new("other.org"));

@@ -59,8 +59,8 @@ fn a_windowed_frontier_keeps_the_laws_over_any_store_also_across_crashes() {
     check_subject(&mut OverTables::default(), 256);
 }
 
-/// Loses what is given back with a delay.
-struct Forgetful(MemoryFrontier);
+/// Forgets what is given back for later, or, with a delay, tells that much too late when something is ready.
+struct Forgetful(MemoryFrontier, Option<Duration>);
 
 impl Frontier for Forgetful {
     fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
@@ -76,7 +76,7 @@ impl Frontier for Forgetful {
     }
 
     fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
-        self.0.ready_at(domain, now)
+        Some(self.0.ready_at(domain, now)? + self.1.unwrap_or_default())
     }
 
     fn settle(&mut self, id: LeaseId) -> bool {
@@ -115,12 +115,23 @@ impl Frontier for Forgetful {
 #[test]
 fn a_frontier_that_breaks_a_law_is_shown_by_the_fewest_operations() {
     let checked = std::panic::catch_unwind(|| {
-        check(|recrawl, now| Forgetful(MemoryFrontier::new(recrawl.clone(), now)));
+        check(|recrawl, now| Forgetful(MemoryFrontier::new(recrawl.clone(), now), None));
     });
     let said = *checked.unwrap_err().downcast::<String>().unwrap();
     assert!(said.contains("nothing was to be leased") || said.contains("leased by priority"), "{said}");
     assert!(said.contains("GiveBack"), "{said}");
     assert!(said.lines().count() <= 12, "{said}");
+}
+
+/// The scheduler leases when it is told to, and what is ready late waits as long.
+#[test]
+fn a_frontier_that_tells_too_late_when_something_is_ready_breaks_a_law() {
+    let checked = std::panic::catch_unwind(|| {
+        let late = Some(Duration::from_millis(100));
+        check(|recrawl, now| Forgetful(MemoryFrontier::new(recrawl.clone(), now), late));
+    });
+    let said = *checked.unwrap_err().downcast::<String>().unwrap();
+    assert!(said.contains("a domain tells when it has something to lend"), "{said}");
 }
 
 #[cfg(feature = "disk")]

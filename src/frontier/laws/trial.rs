@@ -181,15 +181,23 @@ impl<'a, S: Subject> Trial<'a, S> {
     /// Leases the next request, which must match the model's.
     fn lease(&mut self, domain: u8) -> Result<Option<(u32, Leased)>> {
         let now = self.now;
-        let next = loop {
+        let (ready_at, next) = loop {
+            let ready_at = self.frontier()?.ready_at(&domain_of(domain), now);
             match self.frontier()?.lease(&domain_of(domain), now) {
                 Next::Coming => {
                     self.commit()?;
                     self.await_news()?;
                 }
-                next => break next,
+                next => break (ready_at, next),
             }
         };
+        // The scheduler asks for a lease only then.
+        let tells_when = match &next {
+            Next::Leased(_) => ready_at.is_some_and(|at| at <= now),
+            Next::NotBefore(lent) => ready_at.is_some_and(|at| at > now && at <= *lent),
+            Next::Coming | Next::Empty => true,
+        };
+        holds("a domain tells when it has something to lend", tells_when)?;
         match (next, self.model.first(domain, now)) {
             (Next::Leased(leased), Some(name)) => {
                 same("leased by priority, then by age", &leased.request.depth, &name)?;
