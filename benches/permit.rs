@@ -17,12 +17,9 @@ use std::{
 };
 
 use actix_crawler::{
-    ThrottledClient,
-    internals::{Fetch, FetchContext, FetchStack, Grants, Law, NoPermits, SharedTransport},
-    limits::Limits,
-    rate::Rate,
-    request::Request,
-    transport::{TransportSettings, address::AddressGuard},
+    Rate, Request, ThrottledClient,
+    internals::{Fetch, FetchContext, FetchStack, Grants, Law, Limits, NoPermits, SharedTransport},
+    transport::{AddressGuard, TransportSettings},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::{StreamExt, stream};

@@ -16,10 +16,9 @@ use std::{
 
 use actix_crawler::{
     extract,
-    internals::{FetchContext, FetchStack, Grants, NoPermits, SharedTransport},
-    limits::Limits,
+    internals::{FetchContext, FetchStack, Grants, Limits, NoPermits, SharedTransport},
     prelude::*,
-    transport::{TransportSettings, address::AddressGuard},
+    transport::{AddressGuard, TransportSettings},
 };
 use actix_web::{App, HttpResponse, HttpServer, web};
 use futures_util::{StreamExt, stream};

@@ -307,8 +307,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Writes the crawl log, one JSON line for every request that ended or was dropped; its fields are those of a
-    /// [`LogLine`](crate::engine::log_line::LogLine).
+    /// Writes the crawl log, one JSON line for every request that ended or was dropped: `time`, `url`, `domain`,
+    /// `outcome`, `detail`, `status`, `attempt`, `final`, `waited` and `elapsed` in seconds, `bytes`, `depth` and `parent`.
     ///
     /// The lines with `final` are the ledger: one for each URL that is done with. Others tell of attempts that are
     /// repeated, and of robots files, whose `outcome` begins with `robots/`.

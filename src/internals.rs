@@ -1,5 +1,5 @@
-//! Internals: what benches, fuzz targets and the examples that measure reach inside for. No part of the public face: it may
-//! change with any version.
+//! Internals: what benches, fuzz targets, the examples that measure and the binary reach inside for. No part of the public
+//! face: it may change with any version.
 
 use std::{
     sync::Arc,
@@ -11,13 +11,26 @@ use crate::{
     conducts::Conducts,
     domain::{Domain, DomainKey},
     engine::domains::Domains,
-    limits::Limits,
     permit::{Permit, Released, Tenancy},
     politeness::Politeness,
     throttle::{Refusal, Throttle},
 };
 pub use crate::{
-    fetcher::fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
+    duration_text::parse as parse_duration,
+    engine::{
+        budget::Budget,
+        crawl::{Crawl, CrawlParts},
+        robots_files::RobotsFiles,
+    },
+    event::{Event, Subscriber},
+    fetcher::{
+        Granted,
+        fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
+        pool::Pool,
+    },
+    frontier::{admission::Admission, candidate::Candidate, lease::Returned, seen_cache::SeenCache},
+    limits::Limits,
+    report::{Counted, Grouped},
     transport::{
         SharedTransport,
         body::{BodyDecoder, codings},

@@ -187,7 +187,7 @@ impl Request {
 
     /// Returns the default identity of this request: method, URL and body. The URL is taken as it is:
     /// Returns what the request asks for.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 

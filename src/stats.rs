@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{count::Count, domain::Domain, throttle::Evidence};
+use crate::domain::Domain;
+pub use crate::{count::Count, throttle::Evidence};
 
 /// Where every discovered URL is. `discovered` is counted at the door and the others where the URL goes, so that the
 /// equation can fail, and its holding means something.
@@ -113,7 +114,7 @@ pub struct DomainStats {
 
 impl DomainStats {
     /// Adds what a throttle measured.
-    pub fn merge(&mut self, evidence: &Evidence) {
+    pub(crate) fn merge(&mut self, evidence: &Evidence) {
         let mut mine =
             Evidence { requests: self.requests, smallest_gap: self.smallest_gap, most_in_flight: self.most_in_flight };
         mine.merge(evidence);

@@ -114,7 +114,7 @@ fn what_was_recorded_is_replayed_without_any_network_and_what_was_not_is_named()
     // No port of the site but in a rule: the replay has none, so that nothing could be reached.
     let crawler = |seeds: &[&str]| {
         Crawler::new(links, "replaytest/1.0 (+https://example.org/bot)")
-            .conducts(&actix_crawler::conducts::Conducts::new())
+            .conducts(&actix_crawler::Conducts::new())
             .settings(settings())
             .seeds(seeds)
             .rate(Rate::UNLIMITED)

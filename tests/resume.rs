@@ -17,10 +17,9 @@ use std::{
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
+    Scope,
     pipeline::{Batching, Flush, append_lines},
     prelude::*,
-    response::Response,
-    scope::Scope,
 };
 use recorder::{Answer, Asked, Recorder};
 use tokio::sync::oneshot;
@@ -390,7 +389,7 @@ fn the_pages_of_a_domain_are_counted_over_all_runs() {
     for run in 0..5 {
         let scope = Scope { within: Within::Any, max_pages_per_domain: Some(2), ..Scope::default() };
         let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
-            .conducts(&actix_crawler::conducts::Conducts::new())
+            .conducts(&actix_crawler::Conducts::new())
             .seed(site.url(&format!("/{run}")))
             .allow_private()
             .ignore_robots()

@@ -14,12 +14,12 @@ use std::{
 };
 
 use actix_crawler::{
+    Recrawl,
     frontier::{
         durable::{Opened, Opening},
         stores::fjall,
     },
     prelude::*,
-    recrawl::Recrawl,
 };
 
 /// What the tests run as processes of their own, to be killed.

@@ -2,11 +2,8 @@
 //! the default pace; what it is answered is shown as it came.
 
 use actix_crawler::{
-    ThrottledClient,
+    Error, Politeness, Retry, ThrottledClient,
     client::{ACCEPT_PAGES, Response},
-    error::Error,
-    politeness::Politeness,
-    retry::Retry,
     transport::TransportSettings,
     user_agent,
 };

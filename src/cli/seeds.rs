@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use actix_crawler::{report::Counted, request::parse_url};
+use actix_crawler::{Request, internals::Counted};
 use url::Url;
 
 use super::{config::unreadable, exit::Failure, terminal};
@@ -19,8 +19,8 @@ pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     let text = text.map_err(|error| unreadable("--seeds", path, &error))?;
     let (mut urls, mut bad) = (Vec::new(), 0);
     for (line, seed) in lines(&text) {
-        match parse_url(seed) {
-            Ok(url) => urls.push(url),
+        match Request::parse(seed) {
+            Ok(request) => urls.push(request.url),
             Err(error) if skip_bad => {
                 bad += 1;
                 if bad <= MAX_SHOWN {

@@ -29,11 +29,6 @@ impl Lease {
         &self.leased.request
     }
 
-    /// Returns which attempt this is, counted from 1.
-    pub fn attempt(&self) -> u32 {
-        self.leased.attempt
-    }
-
     /// Ends the guard: from here on the scheduler answers for the loan.
     pub fn settle(mut self) -> Leased {
         self.returned = None;

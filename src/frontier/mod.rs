@@ -1,26 +1,27 @@
 //! Frontier: the store of requests that wait, and the laws it keeps. Knows no politeness and no network.
 //!
-//! [`memory`] keeps everything in memory. [`windowed`] keeps it in a database behind the trait
+//! [`MemoryFrontier`] keeps everything in memory. [`windowed`] keeps it in a database behind the trait
 //! [`Store`](windowed::store::Store), whose drivers are in [`stores`]. A frontier of your own implements [`Frontier`],
 //! is held to its laws by [`laws::check`], and is given to
-//! [`Crawler::frontier`](crate::crawler::Crawler::frontier).
+//! [`Crawler::frontier`](crate::Crawler::frontier).
 
-pub mod admission;
-pub mod candidate;
+pub(crate) mod admission;
+pub(crate) mod candidate;
 mod depths;
 pub mod durable;
 pub mod laws;
-mod lease;
-pub mod memory;
+pub(crate) mod lease;
+pub(crate) mod memory;
 mod seen;
-pub mod seen_cache;
+pub(crate) mod seen_cache;
 pub mod stores;
 pub mod windowed;
 
 use std::{sync::Arc, time::Instant};
 
 use self::durable::{Durable, Ticket};
-pub use self::lease::{Lease, Returned};
+pub(crate) use self::lease::{Lease, Returned};
+pub use self::memory::MemoryFrontier;
 use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
 /// A queue for each domain, ordered by priority and then by age; delayed retries; the set of what was seen; leases.
@@ -175,7 +176,7 @@ pub enum Left {
     Coming,
 }
 
-/// A request on loan, as the store hands it out; the scheduler makes a guard of it, the [`Lease`].
+/// A request on loan, as the store hands it out; the scheduler makes a guard of it, which gives it back when it is dropped.
 #[derive(Clone, Debug)]
 pub struct Leased {
     /// The loan.

@@ -13,10 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{
+pub use self::rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why};
+pub(crate) use self::{
     cache::{LIFETIME, RobotsCache},
-    file::{Packed, RobotsFile},
-    rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why, is_robots_file},
+    file::RobotsFile,
+    rules::is_robots_file,
 };
 
 /// What an origin lets us fetch.

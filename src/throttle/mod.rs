@@ -267,6 +267,7 @@ impl Throttle {
     }
 
     /// Returns until when the domain cools.
+    #[cfg(test)]
     pub fn cooling_until(&self) -> Option<Instant> {
         self.cooling_until
     }

@@ -40,6 +40,16 @@ pub struct TlsSettings {
     pub insecure: Vec<HostPattern>,
 }
 
+impl TlsSettings {
+    /// Checks the settings and reads the files that they name, as a crawl does before it starts.
+    ///
+    /// # Errors
+    /// Names the file or the setting that is wrong.
+    pub fn check(&self) -> Result<()> {
+        Tls::new(self).map(drop)
+    }
+}
+
 /// A certificate to show to some servers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,12 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_crawler::{
-    crawler::{Crawler, Settings},
-    prelude::*,
-    report::Report,
-    retry::Retry,
-};
+use actix_crawler::{Report, Retry, Settings, prelude::*};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Nothing on the loopback takes longer.
@@ -127,7 +122,7 @@ pub struct Ended {
     pub detail: String,
 }
 
-pub fn text_of(page: &actix_crawler::response::Response) -> Result<Parsed<String>> {
+pub fn text_of(page: &actix_crawler::Response) -> Result<Parsed<String>> {
     Ok(Parsed::new().item(String::from_utf8_lossy(page.body()).into_owned()))
 }
 
@@ -144,7 +139,7 @@ pub fn crawl(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
 /// The same where the loopback is out of bounds, as it is by default.
 pub fn guarded(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
     Crawler::new(text_of, "networktest/1.0 (+https://example.org/bot)")
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .settings(settings())
         .seeds(urls)
         .ignore_robots()
