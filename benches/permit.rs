@@ -18,7 +18,7 @@ use std::{
 
 use actix_crawler::{
     Rate, Request, ThrottledClient,
-    internals::{Fetch, FetchContext, FetchStack, Grants, Law, Limits, NoPermits, SharedTransport},
+    internals::{Fetch, FetchContext, Grants, Law, Limits, NoPermits, http},
     transport::{AddressGuard, TransportSettings},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -74,9 +74,8 @@ fn request(bench: &mut Criterion) {
     let guard = AddressGuard { allow_private: true, ..AddressGuard::default() };
     let settings = TransportSettings { guard, ..TransportSettings::default() };
     let context = FetchContext::page(settings.body, true, &NoPermits);
-    let shared = system.block_on(async { SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap() });
     let fetch: Rc<dyn Fetch> =
-        system.block_on(async { FetchStack::http(shared, CONTACT.parse().unwrap()).build().into() });
+        system.block_on(async { http(settings, &tokio::runtime::Handle::current(), CONTACT).unwrap().into() });
     let (grants, asked) = (grants(), Request::parse(&url).unwrap());
     group.bench_function("our transport, under permits", |bench| {
         bench.iter_custom(|requests| {

@@ -16,7 +16,7 @@ use std::{
 
 use actix_crawler::{
     extract,
-    internals::{FetchContext, FetchStack, Grants, Limits, NoPermits, SharedTransport},
+    internals::{FetchContext, Grants, Limits, NoPermits, http},
     prelude::*,
     transport::{AddressGuard, TransportSettings},
 };
@@ -101,8 +101,7 @@ fn our_transport(address: &str, pages: u64) -> Result<u64, Box<dyn Error>> {
         let settings = TransportSettings { guard, ..TransportSettings::default() };
         let limits = settings.body;
         let context = FetchContext::page(limits, true, &NoPermits);
-        let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current())?;
-        let stack = FetchStack::http(shared, "bench/1.0".parse()?).build();
+        let stack = http(settings, &tokio::runtime::Handle::current(), "bench/1.0")?;
         let grants = Grants::new(Limits::rate(Rate::UNLIMITED));
         let mut lines = BufWriter::new(File::create("target/transport.jsonl")?);
         let (stack, grants) = (&stack, &grants);

@@ -33,7 +33,7 @@ impl CrawlHandle {
     }
 
     /// Adds a seed; its host is in the scope from now on. `Ok` means that the seed is stored: with
-    /// [`Crawler::state`](crate::crawler::Crawler::state) it is not lost any more if the process is killed.
+    /// [`Crawler::state`](crate::Crawler::state) it is not lost any more if the process is killed.
     ///
     /// # Errors
     /// The text is no URL that can be crawled, the crawl has ended, or its state cannot be written any more. In the last

@@ -48,7 +48,7 @@ impl Fingerprint {
 /// Decides which requests are the same one. Each is fetched once.
 ///
 /// The default is [`CanonicalUrl`]: method, canonical URL and body. Give another to
-/// [`Crawler::identity`](crate::crawler::Crawler::identity):
+/// [`Crawler::identity`](crate::Crawler::identity):
 ///
 /// ```
 /// use actix_crawler::identity::{CanonicalUrl, Identity};
@@ -228,7 +228,7 @@ fn hex(digit: u8) -> u8 {
 
 /// Makes `example.org.` `example.org`: the dot only says that the name is complete (RFC 3986 §3.2.2), as every name in a
 /// URL is.
-pub fn strip_trailing_dot(url: &mut Url) {
+pub(crate) fn strip_trailing_dot(url: &mut Url) {
     let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).filter(|name| !name.is_empty()) else {
         return;
     };
@@ -238,7 +238,7 @@ pub fn strip_trailing_dot(url: &mut Url) {
 }
 
 /// Takes the name and the password out of a URL, so that they are neither logged nor sent.
-pub fn strip_user_info(url: &mut Url) {
+pub(crate) fn strip_user_info(url: &mut Url) {
     if !url.username().is_empty() || url.password().is_some() {
         // Refused only for URLs that cannot have any.
         let _stripped = url.set_username("").and_then(|()| url.set_password(None));

@@ -6,14 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::runtime::Handle;
+
 use crate::{
     conduct::Terms,
     conducts::Conducts,
     domain::{Domain, DomainKey},
     engine::domains::Domains,
+    error::Result,
+    fetcher::fetch::FetchStack,
     permit::{Permit, Released, Tenancy},
     politeness::Politeness,
     throttle::{Refusal, Throttle},
+    transport::{SharedTransport, TransportSettings},
 };
 pub use crate::{
     duration_text::parse as parse_duration,
@@ -25,14 +30,13 @@ pub use crate::{
     event::{Event, Subscriber},
     fetcher::{
         Granted,
-        fetch::{Fetch, FetchContext, FetchResult, FetchStack, NoPermits},
+        fetch::{Fetch, FetchContext, FetchResult, NoPermits},
         pool::Pool,
     },
     frontier::{admission::Admission, candidate::Candidate, lease::Returned, seen_cache::SeenCache},
     limits::Limits,
-    report::{Counted, Grouped},
+    report::numbers::{Counted, Grouped},
     transport::{
-        SharedTransport,
         body::{BodyDecoder, codings},
         wire::{Head, ResponseDecoder, WireError, WireLimits},
     },
@@ -42,6 +46,15 @@ struct Nobody;
 
 impl Released for Nobody {
     fn released(&self, _: &Domain) {}
+}
+
+/// Returns the stack that sends requests and has no layers, for one arbiter.
+///
+/// # Errors
+/// A setting or the user agent is wrong.
+pub fn http(settings: TransportSettings, threads: &Handle, user_agent: &str) -> Result<Box<dyn Fetch>> {
+    let shared = SharedTransport::new(settings, threads)?;
+    Ok(FetchStack::http(shared, crate::user_agent::header(user_agent)?).build())
 }
 
 /// The place of a tenant at one domain.

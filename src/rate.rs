@@ -63,7 +63,7 @@ impl Rate {
         Self::limited(count, Duration::from_secs(3_600))
     }
 
-    /// One start every `interval`; zero means no limit, and [`Politeness::check`](crate::politeness::Politeness::check)
+    /// One start every `interval`; zero means no limit, and [`Politeness::check`](crate::Politeness::check)
     /// refuses more than a day.
     pub const fn every(interval: Duration) -> Self {
         if interval.is_zero() { Self::UNLIMITED } else { Self::limited(1, interval) }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::duration_text;
 
 /// What is fetched again. By default nothing is, as with Scrapy's filter of duplicates; a single request can ask for
-/// it with [`dont_filter`](crate::request::Request::dont_filter).
+/// it with [`dont_filter`](crate::Request::dont_filter).
 ///
 /// ```
 /// use std::time::Duration;

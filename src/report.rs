@@ -1,13 +1,13 @@
 //! Report: how a crawl ended, as data. As text it is a summary for people.
 
-mod numbers;
+pub(crate) mod numbers;
 mod summary;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use self::numbers::{Counted, Grouped};
+pub(crate) use self::numbers::{Counted, Grouped};
 use crate::stats::Stats;
 
 /// How a crawl ended.

@@ -83,7 +83,7 @@ impl Response {
 
     /// Notes why the body is not whole; `None` where it is.
     #[must_use]
-    pub fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
+    pub(crate) fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
         self.broken_off = why;
         self
     }
@@ -143,7 +143,7 @@ impl Response {
     }
 
     /// Returns why the body is not whole; `None` where it is. A page that broke off reaches the spider only with
-    /// [`BodyLimits::keep_partial`](crate::transport::body::BodyLimits::keep_partial).
+    /// [`BodyLimits::keep_partial`](crate::transport::BodyLimits::keep_partial).
     pub fn broken_off(&self) -> Option<&FetchError> {
         self.broken_off.as_ref()
     }

@@ -34,7 +34,7 @@ pub trait Spider: Send + Sync + 'static {
     type Item: Send + Sync + 'static;
 
     /// Reads one page. It runs on a thread of its own, not on the network's. A panic, an error, or more time than
-    /// [`Settings::parse_timeout`](crate::crawler::Settings::parse_timeout) fails this page and nothing else.
+    /// [`Settings::parse_timeout`](crate::Settings::parse_timeout) fails this page and nothing else.
     ///
     /// # Errors
     /// The page cannot be read; it then counts as failed, and its URL is not retried.

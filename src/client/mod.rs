@@ -82,7 +82,7 @@ pub struct ThrottledClient {
 }
 
 /// What all clones of a client share.
-pub struct Shared {
+struct Shared {
     queues: DomainQueues,
     workers: Workers,
     body: BodyLimits,

@@ -46,9 +46,9 @@ pub struct Unreachable {
     /// What happened.
     pub detail: Arc<str>,
     /// The wait after the first failure; it doubles with each one in a row.
-    pub first_wait: Duration,
+    pub(crate) first_wait: Duration,
     /// After so many failures in a row, the pages that wait for the file fail.
-    pub patience: u32,
+    pub(crate) patience: u32,
 }
 
 /// The longest wait between two requests for a robots file that cannot be had. An hour finds a server that is back on the
@@ -81,17 +81,17 @@ impl Robots {
 impl Unreachable {
     /// For a server that cannot be reached. It may be restarting, which takes seconds: four requests within seven seconds
     /// tell that from a server that is gone.
-    pub fn soon(outcome: &'static str, detail: &str) -> Self {
+    pub(crate) fn soon(outcome: &'static str, detail: &str) -> Self {
         Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), patience: 4 }
     }
 
     /// For a failure that another request would not cure: our own settings, or the server itself, are in the way.
-    pub fn for_good(outcome: &'static str, detail: &str) -> Self {
+    pub(crate) fn for_good(outcome: &'static str, detail: &str) -> Self {
         Self { patience: 1, ..Self::soon(outcome, detail) }
     }
 
     /// For a status that says "not now". Such a server is up, and is given two and a half minutes.
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         let detail = format!("status {status}").into();
         Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }
     }

@@ -145,7 +145,7 @@ impl Default for TransportSettings {
 
 /// What all arbiters of one crawl share.
 #[derive(Clone)]
-pub struct SharedTransport {
+pub(crate) struct SharedTransport {
     settings: Arc<TransportSettings>,
     deadlines: Deadlines,
     resolver: Resolver,
@@ -195,11 +195,6 @@ impl SharedTransport {
             response_store,
             alarm,
         })
-    }
-
-    /// Returns the settings.
-    pub fn settings(&self) -> &TransportSettings {
-        &self.settings
     }
 
     /// Returns the warnings for the report.

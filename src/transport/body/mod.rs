@@ -39,7 +39,7 @@ pub struct BodyLimits {
     #[serde(with = "duration_text")]
     pub max_time: Duration,
     /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
-    /// it ([`Response::broken_off`](crate::response::Response::broken_off)). Not by default: half a page that looks
+    /// it ([`Response::broken_off`](crate::Response::broken_off)). Not by default: half a page that looks
     /// like a whole one is worse than an error.
     pub keep_partial: bool,
 }

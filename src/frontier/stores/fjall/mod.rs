@@ -64,7 +64,7 @@ pub fn open_state(dir: &Path) -> Result<State> {
 }
 
 /// A directory, open and locked.
-pub struct FjallStore {
+pub(crate) struct FjallStore {
     dir: PathBuf,
     database: Database,
     queue: Keyspace,
