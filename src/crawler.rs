@@ -62,6 +62,16 @@ pub struct Crawler<S: Spider> {
 type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
 
 /// Everything about a crawl but its spider and its pipelines.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{Settings, prelude::*};
+///
+/// let settings = Settings { parse_timeout: Duration::from_secs(5), max_queued: 100_000, ..Settings::default() };
+/// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+/// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)").settings(settings);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How politely.

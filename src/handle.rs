@@ -16,6 +16,23 @@ use crate::{
 };
 
 /// Steers a crawl. Clones steer the same one; dropping all of them changes nothing.
+///
+/// ```
+/// use actix_crawler::{Ended, prelude::*};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+/// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)").stay_open();
+/// let handle = crawler.start()?;
+///
+/// let watching = handle.clone();
+/// assert_eq!(watching.progress().await?.pages, 0);
+///
+/// handle.stop().await;
+/// assert_eq!(handle.wait().await?.ended, Ended::Stopped);
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct CrawlHandle {
     scheduler: Addr<Scheduler>,

@@ -10,6 +10,16 @@ use url::Url;
 use xxhash_rust::xxh3::Xxh3;
 
 /// A 128-bit identity of a request (XXH3 of method, canonical URL and body).
+///
+/// ```
+/// use actix_crawler::{Request, identity::Fingerprint};
+///
+/// let page = Request::parse("https://example.org/a")?;
+/// let form = Request::post(page.url.clone(), "name=value");
+/// assert_ne!(page.fingerprint(), form.fingerprint());
+/// assert_eq!(Fingerprint::from_bytes(page.fingerprint().to_bytes()), page.fingerprint());
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 16]);
 

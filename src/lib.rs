@@ -178,10 +178,7 @@ pub use self::{
 /// [`Rate`] by hand.
 ///
 /// ```
-/// use actix_crawler::{
-///     Politeness, Rate, Scope,
-///     settings::{Override, Pattern},
-/// };
+/// use actix_crawler::{Politeness, Rate, Scope, settings::{Override, Pattern}};
 ///
 /// let slow = Override { domain: "*.slow.example".into(), rate: Some(Rate::per_minute(10)), ..Override::default() };
 /// let politeness = Politeness { overrides: vec![slow], ..Politeness::default() };

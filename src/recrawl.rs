@@ -12,7 +12,7 @@ use crate::duration_text;
 /// ```
 /// use std::time::Duration;
 ///
-/// use actix_crawler::recrawl::Recrawl;
+/// use actix_crawler::Recrawl;
 ///
 /// let weekly = Recrawl { revisit_after: Some(Duration::from_secs(7 * 86_400)), ..Recrawl::default() };
 /// assert!(!weekly.is_due(0, 3_600));

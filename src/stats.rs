@@ -9,6 +9,13 @@ pub use crate::{count::Count, throttle::Evidence};
 
 /// Where every discovered URL is. `discovered` is counted at the door and the others where the URL goes, so that the
 /// equation can fail, and its holding means something.
+///
+/// ```
+/// use actix_crawler::stats::Ledger;
+///
+/// let ledger = Ledger { discovered: 10, done: 6, failed: 1, dropped: 1, queued: 2, leased: 0 };
+/// assert!(ledger.adds_up());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Different URLs that came to the door.
@@ -33,6 +40,19 @@ impl Ledger {
 }
 
 /// What a crawl has done up to now.
+///
+/// ```
+/// use actix_crawler::{DropReason, Report, stats::Count};
+///
+/// fn print(report: &Report) {
+///     let stats = &report.stats;
+///     println!("{} pages, {:.1} a second", stats.pages(), stats.pages_per_second());
+///     println!("{} disallowed by robots files", stats.count(Count::Dropped(DropReason::Robots)));
+///     for (reason, urls) in stats.counts_below("failed") {
+///         println!("{urls} failed: {reason}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Stats {
     /// The accounts of URLs.
@@ -60,6 +80,17 @@ pub struct Stats {
 }
 
 /// How far a crawl has come: what a line of progress shows. Asking for it costs the same however many domains there are.
+///
+/// [`CrawlHandle::progress`](crate::CrawlHandle::progress) returns it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::stats::Progress;
+///
+/// let progress = Progress { pages: 90, elapsed: Duration::from_secs(30), ..Progress::default() };
+/// assert_eq!(progress.pages_per_second(), 3.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// The accounts of URLs.
@@ -80,6 +111,16 @@ pub struct Progress {
 }
 
 /// A URL that failed, and what there is to say about it.
+///
+/// ```
+/// use actix_crawler::Report;
+///
+/// fn print(report: &Report) {
+///     for (reason, first) in &report.stats.first_failures {
+///         println!("{reason}: first {} ({})", first.url, first.detail);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FirstFailure {
     /// The URL.
@@ -93,6 +134,14 @@ pub struct FirstFailure {
 pub const MAX_DOMAINS_LISTED: usize = 100_000;
 
 /// How one domain was treated, and how it answered.
+///
+/// ```
+/// use actix_crawler::{Domain, Report};
+///
+/// fn refusals(report: &Report, domain: &str) -> u64 {
+///     report.stats.domains.get(&Domain::new(domain)).map_or(0, |domain| domain.refusals)
+/// }
+/// ```
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DomainStats {
     /// Requests of every kind, robots.txt and redirects included.

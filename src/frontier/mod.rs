@@ -45,12 +45,7 @@ use crate::{domain::Domain, identity::Fingerprint, request::Request};
 /// ```
 /// use std::time::Instant;
 ///
-/// use actix_crawler::{
-///     domain::Domain,
-///     frontier::{Frontier, Next, Offered, memory::MemoryFrontier},
-///     recrawl::Recrawl,
-///     request::Request,
-/// };
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Next, Offered}};
 ///
 /// let now = Instant::now();
 /// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
@@ -64,7 +59,7 @@ use crate::{domain::Domain, identity::Fingerprint, request::Request};
 /// assert_eq!(leased.attempt, 1);
 /// assert!(frontier.settle(leased.id));
 /// assert!(matches!(frontier.lease(&domain, now), Next::Empty));
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 pub trait Frontier: Send {
     /// Takes a request in, unless its fingerprint was seen and is not due again. A request with `dont_filter` is always
@@ -131,6 +126,19 @@ pub trait Frontier: Send {
 }
 
 /// The answer to an offer.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Offered}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// assert_eq!(frontier.offer(&domain, request.fingerprint(), request.clone(), now), Offered::Queued);
+/// assert_eq!(frontier.offer(&domain, request.fingerprint(), request, now), Offered::AlreadySeen);
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
     /// It waits for its turn.
@@ -143,6 +151,20 @@ pub enum Offered {
 }
 
 /// The answer to the question for the next request.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Next}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// assert!(matches!(frontier.lease(&domain, now), Next::Empty));
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// assert!(matches!(frontier.lease(&domain, now), Next::Leased(_)));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Next {
     /// A request on loan.
@@ -156,6 +178,20 @@ pub enum Next {
 }
 
 /// What was taken out of a domain's queue.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, Left, MemoryFrontier}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// let drained = frontier.drain(&domain, 100);
+/// assert_eq!((drained.requests.len(), drained.left), (1, Left::Nothing));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Drained {
     /// The requests.
@@ -165,6 +201,20 @@ pub struct Drained {
 }
 
 /// What is left of a domain's queue.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, Left, MemoryFrontier}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// assert_eq!(frontier.drain(&domain, 0).left, Left::Here);
+/// assert_eq!(frontier.drain(&domain, 1).left, Left::Nothing);
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Left {
     /// Nothing.
@@ -177,6 +227,20 @@ pub enum Left {
 }
 
 /// A request on loan, as the store hands it out; the scheduler makes a guard of it, which gives it back when it is dropped.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Next}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// let Next::Leased(leased) = frontier.lease(&domain, now) else { panic!("it waits") };
+/// assert_eq!((leased.attempt, leased.request.url.as_str()), (1, "https://example.org/"));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Leased {
     /// The loan.
@@ -188,5 +252,21 @@ pub struct Leased {
 }
 
 /// Names one loan; never used twice.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, LeaseId, MemoryFrontier, Next}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// let Next::Leased(leased) = frontier.lease(&domain, now) else { panic!("it waits") };
+/// assert!(frontier.settle(leased.id));
+/// assert!(!frontier.settle(leased.id), "it is settled once");
+/// assert!(!frontier.settle(LeaseId(u64::MAX)), "there is no such lease");
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub u64);

@@ -18,14 +18,8 @@ use crate::{
 /// The one cell of a domain that every thread and every tenant shares: its conduct.
 ///
 /// Whoever grants plans with it ([`Tenancy::grant`]), and a request passes it at the moment of writing: so the law holds
-/// at the wire, also when a permit comes late or a thread was held up. Nothing outside the crate can make one:
-///
-/// ```compile_fail
-/// let gate = actix_crawler::permit::Gate::new(todo!(), todo!());
-/// ```
-/// ```compile_fail
-/// let throttle = actix_crawler::throttle::Throttle::new(actix_crawler::limits::Limits::rate("1/s".parse().unwrap()));
-/// ```
+/// at the wire, also when a permit comes late or a thread was held up. Nothing outside the crate can make one (see
+/// `tests/face.rs`).
 pub(crate) struct Gate {
     domain: Domain,
     /// Who forgets the gate when its last tenant has left.

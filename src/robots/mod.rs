@@ -21,6 +21,16 @@ pub(crate) use self::{
 };
 
 /// What an origin lets us fetch.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::robots::Robots;
+///
+/// let now = Instant::now();
+/// assert!(matches!(Robots::from_status(404, b"", "quotesbot", now), Robots::AllowAll));
+/// assert!(matches!(Robots::from_status(503, b"", "quotesbot", now), Robots::DenyAll { until, .. } if until > now));
+/// ```
 #[derive(Clone, Debug)]
 pub enum Robots {
     /// What its robots file says.
@@ -39,6 +49,14 @@ pub enum Robots {
 }
 
 /// Why a robots file could not be had.
+///
+/// ```
+/// use actix_crawler::robots::Robots;
+///
+/// let answer = Robots::from_status(503, b"", "quotesbot", std::time::Instant::now());
+/// let Robots::DenyAll { why, .. } = answer else { panic!("503 says not now") };
+/// assert_eq!((why.outcome, &*why.detail), ("robots", "status 503"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
     /// The word that logs and counts use.

@@ -11,6 +11,14 @@ use crate::{
 
 /// Hosts by name: `example.org` is that host and, where it is a registrable domain, all hosts below it;
 /// `*.a.example.org` is every host that ends so, and `a.example.org` itself; `*` is every host.
+///
+/// ```
+/// use actix_crawler::transport::HostPattern;
+///
+/// let pattern = HostPattern::new("*.example.org");
+/// assert!(pattern.matches("www.example.org") && pattern.matches("example.org"));
+/// assert!(!pattern.matches("example.com"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HostPattern(String);

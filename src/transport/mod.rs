@@ -79,6 +79,16 @@ use self::{
 use crate::{duration_text, error::Result, outcome::FetchError, request::Request};
 
 /// The settings of the network: time-outs, bounds, proxies, TLS, credentials.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{Settings, transport::{Deadlines, TransportSettings}};
+///
+/// let deadlines = Deadlines::default().within(Duration::from_secs(20));
+/// let transport = TransportSettings { deadlines, max_connections: 100, ..TransportSettings::default() };
+/// let settings = Settings { transport, ..Settings::default() };
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransportSettings {

@@ -29,10 +29,7 @@ use crate::{
 /// Where responses are stored, and what for. [`Crawler::cache`], [`Crawler::record`] and [`Crawler::replay`] set it.
 ///
 /// ```
-/// use actix_crawler::transport::{
-///     TransportSettings,
-///     response_store::{Purpose, ResponseStoreSettings},
-/// };
+/// use actix_crawler::transport::{Purpose, ResponseStoreSettings, TransportSettings};
 ///
 /// let store = ResponseStoreSettings { max_bytes: 10 << 30, ..ResponseStoreSettings::new("site", Purpose::Record) };
 /// let settings = TransportSettings { response_store: Some(store), ..TransportSettings::default() };
@@ -55,6 +52,13 @@ pub struct ResponseStoreSettings {
 }
 
 /// What responses are stored for.
+///
+/// ```
+/// use actix_crawler::transport::{Purpose, ResponseStoreSettings};
+///
+/// let recorded = ResponseStoreSettings::new("site", Purpose::Record);
+/// let without_network = ResponseStoreSettings::new("site", Purpose::Replay);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {

@@ -26,6 +26,15 @@ use crate::{
 };
 
 /// Whom to trust, and as whom to appear.
+///
+/// ```
+/// use actix_crawler::transport::{HostPattern, TlsSettings, TransportSettings};
+///
+/// let tls = TlsSettings { insecure: vec![HostPattern::new("router.example")], ..TlsSettings::default() };
+/// tls.check()?;
+/// let settings = TransportSettings { tls, ..TransportSettings::default() };
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
@@ -51,6 +60,17 @@ impl TlsSettings {
 }
 
 /// A certificate to show to some servers.
+///
+/// ```
+/// use actix_crawler::transport::{ClientCertificate, HostPattern, TlsSettings};
+///
+/// let certificate = ClientCertificate {
+///     host: HostPattern::new("api.example.com"),
+///     certificate: "client.pem".into(),
+///     key: "client-key.pem".into(),
+/// };
+/// let tls = TlsSettings { client_certificates: vec![certificate], ..TlsSettings::default() };
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCertificate {

@@ -16,7 +16,7 @@ use thiserror::Error;
 /// A proxy for URLs that strangers wrote should refuse private addresses by itself.
 ///
 /// ```
-/// use actix_crawler::transport::address::AddressGuard;
+/// use actix_crawler::transport::AddressGuard;
 ///
 /// let guard = AddressGuard::default();
 /// assert!(guard.check("192.168.0.1".parse().unwrap()).is_err());
@@ -33,6 +33,14 @@ pub struct AddressGuard {
 }
 
 /// An address that is not connected to.
+///
+/// ```
+/// use actix_crawler::transport::AddressGuard;
+///
+/// let refused = AddressGuard::default().check("169.254.169.254".parse()?).unwrap_err();
+/// assert_eq!(refused.kind, "a cloud metadata address");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "{address} is {kind} and is not connected to; allow_private(), or --allow-private on the command line, permits \
@@ -87,6 +95,13 @@ impl AddressGuard {
 }
 
 /// A name that is not asked for through a proxy that would look it up.
+///
+/// ```
+/// use actix_crawler::transport::AddressGuard;
+///
+/// let refused = AddressGuard::default().check_name("Printer.local").unwrap_err();
+/// assert_eq!((refused.name.as_str(), refused.kind), ("printer.local", "a host of a private network"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "`{name}` names {kind} and is not asked for through a proxy, which would look it up unseen; allow_private(), or \

@@ -19,6 +19,13 @@ pub use self::{
 use crate::{clock, duration_text, outcome::FetchError};
 
 /// How large a body may be, and what decoding it may cost.
+///
+/// ```
+/// use actix_crawler::transport::{BodyLimits, TransportSettings};
+///
+/// let body = BodyLimits { max_bytes: 1 << 20, ..BodyLimits::default() };
+/// let settings = TransportSettings { body, ..TransportSettings::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BodyLimits {

@@ -22,6 +22,14 @@ use crate::{
 
 /// Which requests go through which proxies. A request's own proxy goes first, then the first of `overrides` that
 /// matches, then `via`, then the environment.
+///
+/// ```
+/// use actix_crawler::transport::{ProxySettings, ProxyUrl, TransportSettings};
+///
+/// let via = vec![ProxyUrl::new("http://one.example:3128"), ProxyUrl::new("socks5://two.example:1080")];
+/// let proxies = ProxySettings { via, ..ProxySettings::default() };
+/// let settings = TransportSettings { proxies, ..TransportSettings::default() };
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProxySettings {
@@ -34,6 +42,14 @@ pub struct ProxySettings {
 }
 
 /// The proxies of the hosts that a pattern matches.
+///
+/// ```
+/// use actix_crawler::transport::{HostPattern, ProxyOverride, ProxySettings, ProxyUrl};
+///
+/// let at_home = ProxyOverride { host: HostPattern::new("*.intranet.example"), via: vec![ProxyUrl::new("direct")] };
+/// let via = vec![ProxyUrl::new("http://proxy.example:3128")];
+/// let proxies = ProxySettings { via, overrides: vec![at_home], ..ProxySettings::default() };
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyOverride {
