@@ -36,10 +36,7 @@ const UNNAMEABLE: [&str; 17] = [
 /// Refused later, each with its code.
 const UNMAKEABLE: [(&str, &str); 6] = [
     ("pub fn clone(p: actix_crawler::Permit) -> actix_crawler::Permit { p.clone() }", "E0599"),
-    (
-        "pub fn forge(p: actix_crawler::Permit, due: std::time::Instant) { actix_crawler::Permit { due, ..p }; }",
-        "E0451",
-    ),
+    ("pub fn forge() { actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!() }; }", "E0451"),
     ("pub fn make() -> actix_crawler::Permit { actix_crawler::Permit::granted(todo!(), todo!()) }", "E0624"),
     ("pub fn default() -> actix_crawler::Permit { Default::default() }", "E0277"),
     ("pub fn start(p: &mut actix_crawler::Permit) { p.try_start(std::time::Instant::now()); }", "E0624"),

@@ -38,6 +38,7 @@ pub struct Admission {
 
 /// How much may wait in a frontier. What is found beyond is dropped, and counted under `budget`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the names that the settings have")]
 pub struct QueueBounds {
     /// The most requests in all.
     pub max_queued: u64,

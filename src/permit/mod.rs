@@ -41,7 +41,7 @@ use crate::{
 /// }
 /// ```
 /// ```compile_fail,E0451
-/// let forged = actix_crawler::Permit { due: std::time::Instant::now(), ..todo!() };
+/// let forged = actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!() };
 /// ```
 /// ```compile_fail,E0603
 /// use actix_crawler::permit::Gate;
