@@ -4,10 +4,9 @@
 use std::hint::black_box;
 
 use actix_crawler::{
-    frontier::{candidate::Candidate, seen_cache::SeenCache},
+    Recrawl, Request,
     identity::CanonicalUrl,
-    recrawl::Recrawl,
-    request::Request,
+    internals::{Candidate, SeenCache},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 

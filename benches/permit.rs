@@ -16,10 +16,8 @@ use std::{
 };
 
 use actix_crawler::{
-    ThrottledClient,
-    internals::{Grants, Law, LocalFetch},
-    limits::Limits,
-    rate::Rate,
+    Rate, ThrottledClient,
+    internals::{Grants, Law, Limits, LocalFetch},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::{StreamExt, stream};

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{domain::Domain, internals, politeness::Politeness};
+use actix_crawler::{Domain, Politeness, internals};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 fn due(c: &mut Criterion) {

@@ -13,16 +13,13 @@ use std::{
 };
 
 use actix_crawler::{
-    domain::Domain,
+    Domain, Recrawl,
     frontier::{
         Frontier, LeaseId, Next,
         durable::{Checkpoint, Listener, News, Opening},
         stores::fjall,
     },
     prelude::*,
-    recrawl::Recrawl,
-    request::Request,
-    response::Response,
 };
 
 fn main() {

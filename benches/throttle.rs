@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{internals::Law, limits::Limits, rate::Rate};
+use actix_crawler::{
+    Rate,
+    internals::{Law, Limits},
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn permits(c: &mut Criterion) {

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{ThrottledClient, rate::Rate};
+use actix_crawler::{Rate, ThrottledClient};
 use actix_web::{
     App, HttpServer,
     error::ErrorBadGateway,

@@ -12,19 +12,11 @@ use std::{
 
 use actix::{Actor, Arbiter, Context, Handler};
 use actix_crawler::{
-    domain::DomainKey,
-    engine::{budget::Budget, crawl::Crawl, crawl::CrawlParts, robots_files::RobotsFiles},
-    fetcher::{Granted, pool::Pool},
-    frontier::{
-        Leased, Returned, admission::Admission, candidate::Candidate, memory::MemoryFrontier, seen_cache::SeenCache,
-    },
+    DomainKey, Politeness, Recrawl, Request, Retry, RobotsPolicy, Scope, Within,
+    frontier::{Leased, MemoryFrontier},
     identity::CanonicalUrl,
     internals,
-    politeness::{Politeness, RobotsPolicy},
-    recrawl::Recrawl,
-    request::Request,
-    retry::Retry,
-    scope::{Scope, Within},
+    internals::{Admission, Budget, Candidate, Crawl, CrawlParts, Granted, Pool, Returned, RobotsFiles, SeenCache},
 };
 
 const URLS_PER_DOMAIN: u32 = 10;

@@ -8,7 +8,7 @@
 
 use std::{net::TcpListener, thread, time::Duration};
 
-use actix_crawler::{ThrottledClient, error::Result, rate::Rate};
+use actix_crawler::{Rate, Result, ThrottledClient};
 use actix_web::{App, HttpServer, web};
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ mod recorder;
 
 use std::time::Duration;
 
-use actix_crawler::{ThrottledClient, error::Result, rate::Rate};
+use actix_crawler::{Rate, Result, ThrottledClient};
 use futures_util::StreamExt;
 use recorder::{Answer, Recorder};
 

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{ThrottledClient, rate::Rate};
+use actix_crawler::{Rate, ThrottledClient};
 use futures_util::{StreamExt, future::join_all};
 use recorder::{Answer, Arrivals, Recorder};
 use tokio::{

@@ -5,6 +5,13 @@ use std::fmt;
 use crate::{local_fault::LocalFault, outcome::DropReason};
 
 /// A count. Its text is the key in [`Stats::counts`](crate::stats::Stats::counts).
+///
+/// ```
+/// use actix_crawler::{DropReason, stats::Count};
+///
+/// assert_eq!(Count::Outcome("ok").to_string(), "outcome/ok");
+/// assert_eq!(Count::Dropped(DropReason::Depth).to_string(), "drop/scope/depth");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Count {

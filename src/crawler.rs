@@ -63,6 +63,16 @@ pub struct Crawler<S: Spider> {
 type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
 
 /// All settings of a crawl except its spider and its pipelines.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{Settings, prelude::*};
+///
+/// let settings = Settings { parse_timeout: Duration::from_secs(5), max_queued: 100_000, ..Settings::default() };
+/// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+/// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)").settings(settings);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How politely domains are treated.
@@ -332,8 +342,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Writes the crawl log, one JSON line for every request that ended or was dropped; its fields are those of a
-    /// [`LogLine`](crate::engine::log_line::LogLine).
+    /// Writes the crawl log, one JSON line for every request that ended or was dropped: `time`, `url`, `domain`,
+    /// `outcome`, `detail`, `status`, `attempt`, `final`, `waited` and `elapsed` in seconds, `bytes`, `depth` and `parent`.
     ///
     /// The lines with `final` form the ledger: one for each finished URL. Other lines report attempts that will be
     /// repeated, and robots files, whose `outcome` begins with `robots/`.

@@ -15,7 +15,7 @@ use url::{Host, Url};
 /// The name is in lower case and has no trailing dot. Cloning is cheap.
 ///
 /// ```
-/// use actix_crawler::domain::DomainKey;
+/// use actix_crawler::DomainKey;
 ///
 /// let domain = |url: &str| DomainKey::default().domain(&url.parse().unwrap()).to_string();
 /// assert_eq!(domain("https://www.example.co.uk./page"), "example.co.uk");
@@ -58,6 +58,15 @@ impl fmt::Debug for Domain {
 }
 
 /// Chooses the [`Domain`] of a URL.
+///
+/// ```
+/// use actix_crawler::DomainKey;
+///
+/// let url = "https://docs.example.co.uk:8443/".parse()?;
+/// assert_eq!(DomainKey::RegistrableDomain.domain(&url).as_str(), "example.co.uk");
+/// assert_eq!(DomainKey::Host.domain(&url).as_str(), "docs.example.co.uk");
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DomainKey {

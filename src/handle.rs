@@ -16,6 +16,23 @@ use crate::{
 };
 
 /// Controls a crawl. Clones control the same one; dropping all of them has no effect on it.
+///
+/// ```
+/// use actix_crawler::{Ended, prelude::*};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+/// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)").stay_open();
+/// let handle = crawler.start()?;
+///
+/// let watching = handle.clone();
+/// assert_eq!(watching.progress().await?.pages, 0);
+///
+/// handle.stop().await;
+/// assert_eq!(handle.wait().await?.ended, Ended::Stopped);
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct CrawlHandle {
     scheduler: Addr<Scheduler>,
@@ -33,7 +50,7 @@ impl CrawlHandle {
     }
 
     /// Adds a seed; its host is in the scope from now on. `Ok` means that the seed is stored: with
-    /// [`Crawler::state`](crate::crawler::Crawler::state) it survives a killed process.
+    /// [`Crawler::state`](crate::Crawler::state) it is not lost any more if the process is killed.
     ///
     /// # Errors
     /// The text is not a URL that can be crawled, the crawl has ended, or its state can no longer be written. In the

@@ -10,6 +10,16 @@ use url::Url;
 use xxhash_rust::xxh3::Xxh3;
 
 /// A 128-bit identity of a request (XXH3 of method, canonical URL and body).
+///
+/// ```
+/// use actix_crawler::{Request, identity::Fingerprint};
+///
+/// let page = Request::parse("https://example.org/a")?;
+/// let form = Request::post(page.url.clone(), "name=value");
+/// assert_ne!(page.fingerprint(), form.fingerprint());
+/// assert_eq!(Fingerprint::from_bytes(page.fingerprint().to_bytes()), page.fingerprint());
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 16]);
 
@@ -48,7 +58,7 @@ impl Fingerprint {
 /// Decides which requests are the same, so that each is fetched once.
 ///
 /// The default is [`CanonicalUrl`]: method, canonical URL and body. Give another to
-/// [`Crawler::identity`](crate::crawler::Crawler::identity):
+/// [`Crawler::identity`](crate::Crawler::identity):
 ///
 /// ```
 /// use actix_crawler::identity::{CanonicalUrl, Identity};
@@ -228,7 +238,7 @@ fn hex(digit: u8) -> u8 {
 
 /// Changes `example.org.` to `example.org`: the dot only marks the name as absolute (RFC 3986 §3.2.2), as every name in
 /// a URL is.
-pub fn strip_trailing_dot(url: &mut Url) {
+pub(crate) fn strip_trailing_dot(url: &mut Url) {
     let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).filter(|name| !name.is_empty()) else {
         return;
     };
@@ -238,7 +248,7 @@ pub fn strip_trailing_dot(url: &mut Url) {
 }
 
 /// Removes user name and password from a URL, so that they are neither logged nor sent.
-pub fn strip_user_info(url: &mut Url) {
+pub(crate) fn strip_user_info(url: &mut Url) {
     if !url.username().is_empty() || url.password().is_some() {
         // Fails only for URLs that cannot have any.
         let _stripped = url.set_username("").and_then(|()| url.set_password(None));

@@ -1,5 +1,5 @@
-//! Internals: access for benches, fuzz targets and the measuring examples. Not part of the public API: may change in
-//! any version.
+//! Internals: what benches, fuzz targets, the examples that measure and the binary reach inside for. No part of the public
+//! face: it may change with any version.
 
 use std::{
     sync::Arc,
@@ -16,8 +16,10 @@ use crate::{
     domain::{Domain, DomainKey},
     engine::domains::Domains,
     error::{Error, Result},
-    fetcher::stack::FetchStack,
-    limits::Limits,
+    fetcher::{
+        fetch::{Fetch, FetchContext, NoPermits},
+        stack::FetchStack,
+    },
     permit::{Permit, Released, Tenancy},
     politeness::Politeness,
     rate::Rate,
@@ -26,7 +28,17 @@ use crate::{
     transport::{SharedTransport, TransportSettings, address::AddressGuard, body::BodyLimits},
 };
 pub use crate::{
-    fetcher::fetch::{Fetch, FetchContext, FetchResult, NoPermits},
+    duration_text::parse as parse_duration,
+    engine::{
+        budget::Budget,
+        crawl::{Crawl, CrawlParts},
+        robots_files::RobotsFiles,
+    },
+    event::{Event, Subscriber},
+    fetcher::{Granted, pool::Pool},
+    frontier::{admission::Admission, candidate::Candidate, lease::Returned, seen_cache::SeenCache},
+    limits::Limits,
+    report::numbers::{Counted, Grouped},
     transport::{
         body::{BodyDecoder, codings},
         wire::{Head, ResponseDecoder, WireError, WireLimits},

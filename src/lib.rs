@@ -1,6 +1,6 @@
 //! A polite web crawler framework on actix: exact rates at the wire, no URL lost, safe inside a service.
 //!
-//! A [`Spider`](spider::Spider) reads pages; the crawler does everything else. By default it is polite: robots.txt
+//! A [`Spider`] reads pages; the crawler does everything else. By default it is polite: robots.txt
 //! obeyed, one request at a time and one second between two starts for each domain.
 //!
 //! ```no_run
@@ -38,13 +38,53 @@
 //!              └───────────────────────────── links ──────────────────────┘
 //! ```
 //!
-//! A [`Scheduler`](engine::Scheduler) actor issues per-domain [`Permit`]s on a timer tick to a supervised pool of
-//! [`Fetcher`](fetcher::Fetcher) actors, which send results to [`Pipeline`](pipeline::Pipeline) actors. The file to
-//! read first is `fetcher/visit.rs`: one page from start to finish.
+//! A Scheduler actor issues per-domain [`Permit`]s on a timer tick to a supervised pool of Fetcher actors, which send
+//! results to [`Pipeline`](pipeline::Pipeline) actors. Every request uses one permit of its domain, and only the crate
+//! itself can make permits.
 //!
 //! # The map
 //!
-//! A module uses only modules above it in the list below (`tests/layers.rs` holds it to that).
+//! What a program uses daily is here, at the root:
+//!
+//! | to | there is |
+//! |---|---|
+//! | write a spider | [`Spider`], [`Parsed`], [`Request`], [`Response`] |
+//! | crawl | [`Crawler`], [`CrawlHandle`], [`Settings`], [`Report`], [`Ended`] |
+//! | ask an API at an exact rate | [`ThrottledClient`], [`Rate`] |
+//! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`DomainKey`], [`Conducts`], [`Permit`] |
+//! | choose what is fetched, and how often | [`Scope`], [`Within`], [`Retry`], [`Recrawl`] |
+//! | take items | [`JsonLines`], [`Collect`], [`Scraped`], [`CrawlEnded`], [`PipelineError`] |
+//! | tell what went wrong | [`Error`], [`Outcome`], [`FetchError`], [`DropReason`] |
+//!
+//! Modules hold what is needed more rarely:
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`prelude`] | what a spider needs, for one `use` |
+//! | [`extract`] | what a page says: links, text, CSS selectors |
+//! | [`identity`] | when two requests are the same one: canonical URLs, fingerprints |
+//! | [`user_agent`] | the crawler's name and contact |
+//! | [`robots`] | robots files (RFC 9309) |
+//! | [`stats`], [`report`] | what a crawl has done, and how it ended |
+//! | [`frontier`] | where requests wait: stores of your own, and the laws that they keep |
+//! | [`pipeline`] | where items go: actors of your own, CSV |
+//! | [`transport`] | the settings of the network: deadlines, bounds, TLS, proxies, credentials |
+//! | [`settings`] | the parts of [`Settings`] that are seldom named |
+//! | [`client`] | the parts of [`ThrottledClient`]: builder, requests, responses |
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `csv`, `disk` | on by default: the CSV pipeline, and the frontier on disk |
+//! | `cli` | the binary, with `csv`, `disk`, `cookies` and `cache` |
+//! | `cookies`, `cache` | a cookie jar, and a cache of responses on disk |
+//! | `native-roots`, `hickory` | the system's certificates, and addresses from name servers with their TTL |
+//!
+//! # The source
+//!
+//! Read `src/fetcher/visit.rs` first: one page from start to finish. Then `src/engine/mod.rs` and `docs/ARCHITECTURE.md`.
+//! The modules stand in `src/lib.rs` in their layers, and each uses only those above it (`tests/layers.rs`).
 
 #![deny(missing_docs, unsafe_code)]
 #![warn(clippy::pedantic)]
@@ -63,39 +103,39 @@
 #![allow(clippy::module_name_repetitions, clippy::must_use_candidate, clippy::doc_markdown)]
 
 // nouns: plain data, no actors, no I/O
-pub mod clock;
-pub mod duration_text;
+mod clock;
+mod duration_text;
 pub mod extract;
 pub mod local_fault;
-pub mod outcome;
-pub mod error;
-pub mod domain;
-pub mod rate;
-pub mod limits;
+mod outcome;
+mod error;
+mod domain;
+mod rate;
+mod limits;
 pub mod identity;
-pub mod request;
-pub mod response;
+mod request;
+mod response;
 pub mod form;
-pub mod spider;
-pub mod scope;
-pub mod boundary;
-pub mod politeness;
+mod spider;
+mod scope;
+mod boundary;
+mod politeness;
 pub mod user_agent;
 // rules: pure functions of state and `now`
 pub mod robots;
-pub mod throttle;
-pub mod cooling;
-pub mod quota;
-pub mod adaptive;
-pub mod retry;
+mod throttle;
+mod cooling;
+mod quota;
+mod adaptive;
+mod retry;
 pub mod suspicion;
-pub mod recrawl;
+mod recrawl;
 pub mod warnings;
-pub mod conduct;
-pub mod permit;
-pub mod conducts;
+mod conduct;
+mod permit;
+mod conducts;
 // what a crawl has done
-pub mod count;
+mod count;
 pub mod stats;
 pub mod report;
 // where requests wait, and where items go
@@ -103,33 +143,75 @@ pub mod frontier;
 pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
-pub mod fetcher;
+mod fetcher;
 // what happens, and what is done next
-pub mod event;
-pub mod engine;
+mod event;
+mod engine;
 // assembly
-pub mod crawl_log;
-pub mod handle;
-pub mod crawler;
+mod crawl_log;
+mod handle;
+mod crawler;
 pub mod client;
+// what benches and measuring examples reach inside for
 #[doc(hidden)]
 pub mod internals;
 
-pub use client::ThrottledClient;
-pub use crawler::Crawler;
-pub use permit::Permit;
+#[doc(inline)]
+pub use self::{
+    client::ThrottledClient,
+    conducts::Conducts,
+    crawler::{Crawler, Settings},
+    domain::{Domain, DomainKey},
+    error::{Error, Result},
+    handle::CrawlHandle,
+    outcome::{DropReason, FetchError, Outcome, Phase},
+    permit::Permit,
+    pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
+    politeness::{Politeness, RobotsPolicy},
+    rate::Rate,
+    recrawl::Recrawl,
+    report::{Ended, Report},
+    request::Request,
+    response::Response,
+    retry::Retry,
+    scope::{Scope, Within},
+    spider::{Parsed, Spider},
+};
 
-/// What a spider needs.
+/// Settings that are parts of others, and bounds. A program names them only to fill in [`Politeness`], [`Scope`] or
+/// [`Rate`] by hand.
+///
+/// ```
+/// use actix_crawler::{Politeness, Rate, Scope, settings::{Override, Pattern}};
+///
+/// let slow = Override { domain: "*.slow.example".into(), rate: Some(Rate::per_minute(10)), ..Override::default() };
+/// let politeness = Politeness { overrides: vec![slow], ..Politeness::default() };
+/// politeness.check()?;
+///
+/// let deny: Pattern = r"/print/".parse()?;
+/// let scope = Scope { deny: vec![deny], ..Scope::default() };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub mod settings {
+    pub use crate::{
+        politeness::{DEFAULT_SPACING, Override},
+        rate::{LONGEST_WINDOW, MAX_IN_A_WINDOW, Window},
+        scope::{Pattern, Traps},
+    };
+}
+
+/// What a spider needs, for one `use`.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// fn titles(page: &Response) -> Result<Parsed<String>> {
+///     Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links().cloned()))
+/// }
+/// ```
 pub mod prelude {
     pub use crate::{
-        crawler::Crawler,
-        error::{Error, Result},
-        handle::CrawlHandle,
-        pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
-        rate::Rate,
-        request::Request,
-        response::Response,
-        scope::Within,
-        spider::{Parsed, Spider},
+        Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Parsed, PipelineError, Rate, Request, Response,
+        Result, Scraped, Spider, Within,
     };
 }

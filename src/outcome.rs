@@ -9,6 +9,14 @@ use url::Url;
 use crate::local_fault::LocalFault;
 
 /// How a request that was sent, or was to be sent, ended.
+///
+/// ```
+/// use actix_crawler::Outcome;
+///
+/// let outcome = Outcome::Status(502);
+/// assert_eq!((outcome.key(), outcome.detail().as_str()), ("status", "502"));
+/// assert!(outcome.is_transient());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -114,6 +122,17 @@ pub enum RedirectBy {
 }
 
 /// Why there is no complete response.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{FetchError, Phase};
+///
+/// let error = FetchError::Timeout { phase: Phase::Head, limit: Duration::from_secs(30) };
+/// assert_eq!(error.to_string(), "no response head within 30s");
+/// assert_eq!(error.key(), "timeout");
+/// assert!(error.is_transient() && !error.is_unreachable());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -164,6 +183,12 @@ pub enum FetchError {
 }
 
 /// What a time-out waited for.
+///
+/// ```
+/// use actix_crawler::Phase;
+///
+/// assert_eq!(Phase::Tls.to_string(), "TLS handshake");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -237,6 +262,13 @@ impl FetchError {
 }
 
 /// Why a URL was discovered but not fetched.
+///
+/// ```
+/// use actix_crawler::DropReason;
+///
+/// let reason = DropReason::Robots;
+/// assert_eq!((reason.key(), reason.detail()), ("robots", "disallowed"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DropReason {

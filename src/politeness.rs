@@ -16,6 +16,23 @@ use crate::{
 ///
 /// The default suits every site: robots.txt obeyed, one request at a time, one second between two starts. A rate, a
 /// spacing or a rest replaces that second; if several are set, the strictest holds.
+///
+/// ```
+/// use std::{num::NonZeroU32, time::Duration};
+///
+/// use actix_crawler::Politeness;
+///
+/// let politeness = Politeness {
+///     spacing: Some(Duration::from_secs(2)),
+///     concurrency: NonZeroU32::new(16).unwrap(),
+///     ..Politeness::default()
+/// };
+/// politeness.check()?;
+///
+/// let wrong = Politeness { jitter: 50.0, ..Politeness::default() };
+/// assert!(wrong.check().unwrap_err().to_string().starts_with("politeness.jitter: "));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Politeness {
@@ -68,6 +85,13 @@ impl Default for Politeness {
 }
 
 /// Whether robots.txt is obeyed.
+///
+/// ```
+/// use actix_crawler::{Politeness, RobotsPolicy};
+///
+/// assert_eq!(Politeness::default().robots, RobotsPolicy::Obey);
+/// let of_our_own_sites = Politeness { robots: RobotsPolicy::Ignore, ..Politeness::default() };
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RobotsPolicy {
@@ -79,6 +103,15 @@ pub enum RobotsPolicy {
 }
 
 /// Settings for the domains that match a pattern.
+///
+/// ```
+/// use actix_crawler::{Politeness, Rate, settings::Override};
+///
+/// let slow = Override { domain: "*.slow.example".into(), rate: Some(Rate::per_minute(10)), ..Override::default() };
+/// let politeness = Politeness { rate: Some(Rate::per_second(2)), overrides: vec![slow], ..Politeness::default() };
+/// politeness.check()?;
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Override {

@@ -15,6 +15,18 @@ use crate::error::Error;
 ///
 /// Written as `50/s`, `30/m`, `100/h`, `1/10s`, `5/250ms` or `unlimited`. Starts are spread evenly over the window
 /// unless [`Rate::burst`] lets some of them come at once.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::Rate;
+///
+/// let rate: Rate = "5/250ms".parse()?;
+/// assert_eq!(rate, Rate::new(5, Duration::from_millis(250))?);
+/// assert_eq!(rate.starts_per_second(), Some(20.0));
+/// assert_eq!(Rate::per_minute(30).burst(10).to_string(), "30/m");
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     window: Option<Window>,
@@ -22,6 +34,16 @@ pub struct Rate {
 }
 
 /// The law of a limited rate: at most `count` starts in any `per`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::Rate;
+///
+/// let window = Rate::per_second(50).window().unwrap();
+/// assert_eq!((window.count.get(), window.interval()), (50, Duration::from_millis(20)));
+/// assert!(Rate::UNLIMITED.window().is_none());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The most starts in one window.
@@ -63,7 +85,7 @@ impl Rate {
         Self::limited(count, Duration::from_secs(3_600))
     }
 
-    /// One start every `interval`; zero means no limit, and [`Politeness::check`](crate::politeness::Politeness::check)
+    /// One start every `interval`; zero means no limit, and [`Politeness::check`](crate::Politeness::check)
     /// rejects more than a day.
     pub const fn every(interval: Duration) -> Self {
         if interval.is_zero() { Self::UNLIMITED } else { Self::limited(1, interval) }

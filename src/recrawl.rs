@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::duration_text;
 
 /// Which seen URLs are fetched again. By default none, as with Scrapy's duplicate filter; a single request can ask for
-/// it with [`dont_filter`](crate::request::Request::dont_filter).
+/// it with [`dont_filter`](crate::Request::dont_filter).
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use actix_crawler::recrawl::Recrawl;
+/// use actix_crawler::Recrawl;
 ///
 /// let weekly = Recrawl { revisit_after: Some(Duration::from_secs(7 * 86_400)), ..Recrawl::default() };
 /// assert!(!weekly.is_due(0, 3_600));

@@ -1,20 +1,27 @@
 //! Report: how a crawl ended, as data. As text it is a summary for people, without control characters that servers sent.
 
 mod escaped;
-mod numbers;
+pub(crate) mod numbers;
 mod summary;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use self::{
-    escaped::Escaped,
-    numbers::{Counted, Grouped},
-};
+pub use self::escaped::Escaped;
+pub(crate) use self::numbers::{Counted, Grouped};
 use crate::stats::Stats;
 
 /// How a crawl ended.
+///
+/// ```
+/// use actix_crawler::{Ended, Report, stats::{Ledger, Stats}};
+///
+/// let ledger = Ledger { discovered: 3, done: 2, failed: 1, ..Ledger::default() };
+/// let report = Report::new(Stats { ledger, ..Stats::default() }, Ended::Finished, Vec::new());
+/// assert!(report.ledger_adds_up);
+/// println!("{report}");
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Why it ended.
@@ -37,6 +44,14 @@ pub struct Report {
 }
 
 /// Where a crawl's state is stored, and whether it was resumed.
+///
+/// ```
+/// use actix_crawler::Report;
+///
+/// fn went_on(report: &Report) -> bool {
+///     report.state.as_ref().is_some_and(|state| state.resumed)
+/// }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct StateReport {
     /// The directory.
@@ -48,6 +63,17 @@ pub struct StateReport {
 }
 
 /// Why a crawl ended.
+///
+/// ```
+/// use actix_crawler::{Ended, Report};
+///
+/// fn exit_code(report: &Report) -> u8 {
+///     match report.ended {
+///         Ended::Finished | Ended::Stopped => 0,
+///         Ended::Aborted | Ended::Failed => 1,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {

@@ -18,11 +18,11 @@ use crate::{
 /// A request is plain data: it can be cloned, compared by its [`Fingerprint`], stored and read back.
 ///
 /// ```
-/// use actix_crawler::request::Request;
+/// use actix_crawler::Request;
 ///
 /// let detail = Request::parse("https://example.org/detail?id=7")?.priority(1).with_state(&7_u32)?;
 /// assert_eq!(detail.state::<u32>()?, Some(7));
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Request {
@@ -206,7 +206,7 @@ impl Request {
     }
 
     /// Returns the kind of the requested resource.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 

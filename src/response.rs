@@ -90,7 +90,7 @@ impl Response {
 
     /// Sets why the body is incomplete; `None` if it is complete.
     #[must_use]
-    pub fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
+    pub(crate) fn with_broken_off(mut self, why: Option<FetchError>) -> Self {
         self.broken_off = why;
         self
     }
@@ -158,7 +158,7 @@ impl Response {
     }
 
     /// Returns why the body is incomplete; `None` if it is complete. An incomplete page reaches the spider only with
-    /// [`BodyLimits::keep_partial`](crate::transport::body::BodyLimits::keep_partial).
+    /// [`BodyLimits::keep_partial`](crate::transport::BodyLimits::keep_partial).
     pub fn broken_off(&self) -> Option<&FetchError> {
         self.broken_off.as_ref()
     }

@@ -7,6 +7,18 @@ use serde::{Deserialize, Serialize};
 use crate::{duration_text, outcome::Outcome};
 
 /// When a failed request is retried: exponential back-off with full jitter.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{Outcome, Retry};
+///
+/// let retry = Retry { attempts: 2, base: Duration::from_secs(4), ..Retry::default() };
+/// // The last argument is the jitter: half of the back-off.
+/// assert_eq!(retry.after(&Outcome::Status(502), 1, 0.5), Some(Duration::from_secs(2)));
+/// assert_eq!(retry.after(&Outcome::Status(502), 2, 0.5), None, "that was the last attempt");
+/// assert_eq!(retry.after(&Outcome::Status(404), 1, 0.5), None, "it would end the same again");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retry {

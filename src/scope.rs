@@ -10,7 +10,7 @@ use crate::{error::Error, identity::CanonicalUrl};
 /// Which URLs belong to a crawl. The default stays within the registrable domains of its seeds.
 ///
 /// ```
-/// use actix_crawler::scope::{Scope, Within};
+/// use actix_crawler::{Scope, Within};
 ///
 /// let scope = Scope {
 ///     within: Within::Host,
@@ -18,7 +18,7 @@ use crate::{error::Error, identity::CanonicalUrl};
 ///     max_depth: Some(3),
 ///     ..Scope::default()
 /// };
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,6 +76,13 @@ impl Default for Scope {
 }
 
 /// How far from the seeds a crawl goes.
+///
+/// ```
+/// use actix_crawler::{Scope, Within};
+///
+/// assert_eq!(Scope::default().within, Within::Domain);
+/// let only_these_hosts = Scope { within: Within::Host, ..Scope::default() };
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Within {
@@ -89,6 +96,13 @@ pub enum Within {
 }
 
 /// Static bounds against endless sites.
+///
+/// ```
+/// use actix_crawler::{Scope, settings::Traps};
+///
+/// let shop_with_many_filters = Traps { max_queries_per_path: 100_000, ..Traps::default() };
+/// let scope = Scope { traps: shop_with_many_filters, ..Scope::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Traps {
@@ -109,6 +123,15 @@ impl Default for Traps {
 }
 
 /// A regular expression on the whole URL, matched in linear time.
+///
+/// ```
+/// use actix_crawler::settings::Pattern;
+///
+/// let pattern: Pattern = r"/page-\d+$".parse()?;
+/// assert!(pattern.is_match("https://example.org/page-7"));
+/// assert!("(".parse::<Pattern>().is_err());
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 

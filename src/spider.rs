@@ -35,7 +35,7 @@ pub trait Spider: Send + Sync + 'static {
     type Item: Send + Sync + 'static;
 
     /// Parses one page. Runs on a separate thread, not on the network's. A panic, an error, or exceeding
-    /// [`Settings::parse_timeout`](crate::crawler::Settings::parse_timeout) fails this page and nothing else.
+    /// [`Settings::parse_timeout`](crate::Settings::parse_timeout) fails this page and nothing else.
     ///
     /// # Errors
     /// The page cannot be parsed; it counts as failed, and its URL is not retried.

@@ -4,10 +4,18 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{count::Count, domain::Domain, local_fault::LocalFault, throttle::Evidence};
+pub use crate::{count::Count, throttle::Evidence};
+use crate::{domain::Domain, local_fault::LocalFault};
 
 /// Where every discovered URL is. `discovered` is counted at admission, and the other numbers where the URL goes, so a
 /// lost URL makes the equation fail.
+///
+/// ```
+/// use actix_crawler::stats::Ledger;
+///
+/// let ledger = Ledger { discovered: 10, done: 6, failed: 1, dropped: 1, queued: 2, leased: 0 };
+/// assert!(ledger.adds_up());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Distinct URLs that came to admission.
@@ -32,6 +40,19 @@ impl Ledger {
 }
 
 /// The numbers of a crawl so far.
+///
+/// ```
+/// use actix_crawler::{DropReason, Report, stats::Count};
+///
+/// fn print(report: &Report) {
+///     let stats = &report.stats;
+///     println!("{} pages, {:.1} a second", stats.pages(), stats.pages_per_second());
+///     println!("{} disallowed by robots files", stats.count(Count::Dropped(DropReason::Robots)));
+///     for (reason, urls) in stats.counts_below("failed") {
+///         println!("{urls} failed: {reason}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Stats {
     /// The accounts of URLs.
@@ -64,6 +85,17 @@ pub struct Stats {
 }
 
 /// The progress of a crawl. Its cost does not depend on the number of domains.
+///
+/// [`CrawlHandle::progress`](crate::CrawlHandle::progress) returns it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::stats::Progress;
+///
+/// let progress = Progress { pages: 90, elapsed: Duration::from_secs(30), ..Progress::default() };
+/// assert_eq!(progress.pages_per_second(), 3.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// The accounts of URLs.
@@ -106,6 +138,16 @@ impl fmt::Display for Outage {
 }
 
 /// A failed URL with details.
+///
+/// ```
+/// use actix_crawler::Report;
+///
+/// fn print(report: &Report) {
+///     for (reason, first) in &report.stats.first_failures {
+///         println!("{reason}: first {} ({})", first.url, first.detail);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FirstFailure {
     /// The URL.
@@ -129,6 +171,14 @@ pub struct RedirectTarget {
 pub const MAX_DOMAINS_LISTED: usize = 100_000;
 
 /// How one domain was treated, and how it responded.
+///
+/// ```
+/// use actix_crawler::{Domain, Report};
+///
+/// fn refusals(report: &Report, domain: &str) -> u64 {
+///     report.stats.domains.get(&Domain::new(domain)).map_or(0, |domain| domain.refusals)
+/// }
+/// ```
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DomainStats {
     /// Requests of every kind, including robots.txt and redirects.
@@ -150,7 +200,7 @@ pub struct DomainStats {
 
 impl DomainStats {
     /// Adds the measurements of a throttle.
-    pub fn merge(&mut self, evidence: &Evidence) {
+    pub(crate) fn merge(&mut self, evidence: &Evidence) {
         let mut mine =
             Evidence { requests: self.requests, smallest_gap: self.smallest_gap, most_in_flight: self.most_in_flight };
         mine.merge(evidence);

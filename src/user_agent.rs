@@ -51,7 +51,7 @@ pub fn check_headers<K: AsRef<str>, V: AsRef<str>>(headers: &[(K, V)], url: &Url
 ///
 /// # Errors
 /// The text is not allowed in a header.
-pub fn header(user_agent: &str) -> Result<HeaderValue, Error> {
+pub(crate) fn header(user_agent: &str) -> Result<HeaderValue, Error> {
     user_agent.parse().map_err(|_| wrong(user_agent, "has characters that a header cannot carry"))
 }
 

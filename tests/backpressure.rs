@@ -6,7 +6,7 @@ mod recorder;
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler, ResponseFuture};
-use actix_crawler::{crawler::Settings, prelude::*};
+use actix_crawler::{Settings, prelude::*};
 use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Recorder};
 use tokio::sync::Semaphore;

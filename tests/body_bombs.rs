@@ -13,7 +13,7 @@ use std::{
 
 use actix_crawler::{
     internals::{BodyDecoder, codings},
-    transport::body::BodyLimits,
+    transport::BodyLimits,
 };
 use flate2::{Compress, Compression, FlushCompress, write::GzEncoder};
 

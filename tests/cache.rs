@@ -114,7 +114,7 @@ fn what_was_recorded_is_replayed_without_any_network_and_what_was_not_is_named()
     // The site's port occurs only in a rule that the replay does not have, so nothing can be reached.
     let crawler = |seeds: &[&str]| {
         Crawler::new(links, "replaytest/1.0 (+https://example.org/bot)")
-            .conducts(&actix_crawler::conducts::Conducts::new())
+            .conducts(&actix_crawler::Conducts::new())
             .settings(settings())
             .seeds(seeds)
             .rate(Rate::UNLIMITED)

@@ -460,7 +460,7 @@ fn a_pace_of_the_command_line_wins_over_the_overrides_of_the_file() {
 #[test]
 fn the_documented_file_has_every_setting_and_crawls() {
     let block = include_str!("../docs/CONFIG.md").split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let settings = actix_crawler::crawler::Settings::default();
+    let settings = actix_crawler::Settings::default();
     for table in [
         serde_json::to_value(&settings.politeness),
         serde_json::to_value(&settings.scope),

@@ -14,13 +14,8 @@ use std::{
 };
 
 use actix_crawler::{
-    ThrottledClient,
+    Conducts, DomainKey, Error, Rate, Result, Retry, ThrottledClient,
     client::{ClientBuilder, ExecutionProgress},
-    conducts::Conducts,
-    domain::DomainKey,
-    error::{Error, Result},
-    rate::Rate,
-    retry::Retry,
 };
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use recorder::{Answer, Asked, Recorder};

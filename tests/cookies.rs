@@ -142,10 +142,10 @@ fn a_page_that_sets_a_cookie_and_reloads_itself_at_once_is_asked_again() {
 /// The client is another door to the same rule.
 #[tokio::test]
 async fn a_client_passes_the_wall_too() {
-    use actix_crawler::{ThrottledClient, rate::Rate};
+    use actix_crawler::{Conducts, Rate, ThrottledClient};
     let client = || {
         let builder = ThrottledClient::builder("cookietest/1.0 (+https://example.org/bot)").rate(Rate::UNLIMITED);
-        builder.conducts(&actix_crawler::conducts::Conducts::new()).allow_private()
+        builder.conducts(&Conducts::new()).allow_private()
     };
     let site = wall(3);
     let response = client().cookies().build().unwrap().get(site.url("/")).send().await.unwrap();

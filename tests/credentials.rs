@@ -2,7 +2,7 @@
 
 mod network;
 
-use actix_crawler::{prelude::*, transport::credentials::Credentials};
+use actix_crawler::{prelude::*, transport::Credentials};
 use network::{Crawled, Server, crawl, header, page, redirect};
 
 const BASIC: &str = "Basic bWU6c2VjcmV0";

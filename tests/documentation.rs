@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{politeness::Politeness, prelude::*, scope::Scope};
+use actix_crawler::{Politeness, Scope, prelude::*};
 use crawls::{CONTACT, MS, links, run};
 
 /// An nginx process on its own port, which ends with the test.
@@ -205,7 +205,7 @@ fn every_reachable_page_is_fetched_exactly_once_and_nothing_else_is() {
     let scope = Scope { paths: vec!["/docs/".into()], ..Scope::default() };
     let items = Collect::new();
     let report = run(Crawler::new(links, CONTACT)
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .politeness(Politeness::default())
         .scope(scope)
         .rate(Rate::UNLIMITED)

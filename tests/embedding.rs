@@ -5,7 +5,7 @@ mod recorder;
 
 use std::{sync::Arc, thread};
 
-use actix_crawler::{prelude::*, report::Report};
+use actix_crawler::{Report, prelude::*};
 use actix_web::{App, HttpServer, web};
 use crawls::{Links, MS, block_on, crawl, end_of, until};
 use recorder::{Answer, Asked, Recorder};

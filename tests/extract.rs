@@ -3,7 +3,6 @@
 use actix_crawler::{
     extract::{Document, LinkElement, LinkSet, Scanner, SelectorError, visible_text},
     prelude::*,
-    request::Request,
 };
 use proptest::prelude::*;
 

@@ -5,12 +5,10 @@ mod recorder;
 use std::{sync::Arc, time::Duration};
 
 use actix_crawler::{
-    frontier::{durable::Opened, laws, memory::MemoryFrontier},
+    Report, Retry, Scope,
+    frontier::{MemoryFrontier, durable::Opened, laws},
     identity::{CanonicalUrl, Identity},
     prelude::*,
-    report::Report,
-    retry::Retry,
-    scope::Scope,
 };
 use recorder::{Answer, Recorder};
 
@@ -85,7 +83,7 @@ fn which_pages_are_too_deep_does_not_depend_on_which_answer_comes_first() {
     for (late, fails) in [("/slow", false), ("/slow", true), ("/quick", false), ("/hub", false), ("nothing", false)] {
         let recorder = Recorder::start(move |asked| answer_late(&asked.path, asked.time, late, fails));
         let retry = Retry { base: Duration::from_millis(300), ..Retry::default() };
-        let mut settings = actix_crawler::crawler::Settings { retry, ..Default::default() };
+        let mut settings = actix_crawler::Settings { retry, ..Default::default() };
         settings.transport.guard.allow_private = true;
         settings.scope.max_depth = Some(3);
         let crawler = crawler(&recorder).settings(settings).ignore_robots().rate(Rate::UNLIMITED).per_domain(8);

@@ -5,12 +5,7 @@ mod recorder;
 
 use std::collections::BTreeMap;
 
-use actix_crawler::{
-    crawler::Settings,
-    prelude::*,
-    retry::Retry,
-    scope::{Scope, Traps},
-};
+use actix_crawler::{Retry, Scope, Settings, prelude::*, settings::Traps};
 use crawls::{Line, MS, crawl, crawl_with, links, run, run_logged};
 use recorder::{Answer, Recorder};
 
@@ -57,7 +52,7 @@ fn each_reason_to_drop_is_counted_once_for_each_url_however_often_it_is_linked()
         traps: Traps { max_queries_per_path: 2, ..Traps::default() },
         ..Scope::default()
     };
-    let politeness = actix_crawler::politeness::Politeness::default();
+    let politeness = actix_crawler::Politeness::default();
     let crawler = crawl(&site).politeness(politeness).spacing(MS).scope(scope).seed("http://one.test/docs/");
     let (report, log) = run_logged(crawler);
     let dropped: Vec<_> = report.stats.counts.iter().filter(|(key, _)| key.starts_with("drop/")).collect();
@@ -164,7 +159,7 @@ fn the_crawl_log_has_one_last_line_for_each_url_and_says_what_the_ledger_says() 
     };
     let retry = Retry { attempts: 2, base: 5 * MS, ..Retry::default() };
     let crawler = crawl_with(spider, &site, Settings { retry, ..Settings::default() })
-        .politeness(actix_crawler::politeness::Politeness::default())
+        .politeness(actix_crawler::Politeness::default())
         .rate(Rate::UNLIMITED)
         .per_domain(8)
         .within(Within::Host)

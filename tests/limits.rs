@@ -3,7 +3,7 @@
 mod crawls;
 mod recorder;
 
-use actix_crawler::{crawler::Settings, prelude::*, retry::Retry};
+use actix_crawler::{Retry, Settings, prelude::*};
 use crawls::{MS, crawl, crawl_with, run};
 use recorder::{Answer, Recorder};
 
@@ -65,7 +65,7 @@ fn a_crawl_that_has_its_pages_ends_although_a_robots_file_is_on_its_way() {
         _ => Answer::ok(""),
     });
     let mut crawler = crawl(&site).max_pages(1).seed("http://late.test/").seed("http://one.test/");
-    crawler = crawler.politeness(actix_crawler::politeness::Politeness::default());
+    crawler = crawler.politeness(actix_crawler::Politeness::default());
     let report = run(crawler);
     assert_eq!((report.pages(), report.stats.get("drop/budget/pages")), (1, 1), "{report}");
 }

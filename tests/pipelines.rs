@@ -17,10 +17,9 @@ use std::{
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
-    crawler::Settings,
+    Ended, Settings,
     pipeline::{Batching, Flush},
     prelude::*,
-    report::Ended,
 };
 use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Recorder};

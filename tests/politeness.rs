@@ -14,14 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{
-    crawler::Settings,
-    domain::DomainKey,
-    politeness::{Override, Politeness, RobotsPolicy},
-    prelude::*,
-    rate::Rate,
-    retry::Retry,
-};
+use actix_crawler::{DomainKey, Politeness, Retry, RobotsPolicy, Settings, prelude::*, settings::Override};
 use crawls::{CONTACT, Links, MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Arrivals, Asked, Recorder};
 
@@ -298,7 +291,7 @@ fn the_shortest_program_is_the_politest() {
         _ => Answer::page(["/a", "/private"]).after(20 * MS),
     });
     let report = run(Crawler::new(links, CONTACT)
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .resolve(site.rule())
         .allow_private()
         .seed("http://shop.test/"));

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use actix_crawler::{ThrottledClient, client::Response, conducts::Conducts, error::Result, rate::Rate};
+use actix_crawler::{Conducts, Rate, Result, ThrottledClient, client::Response};
 use recorder::{Answer, Asked, Recorder};
 
 const S: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{crawler::Crawler, stats::Ledger};
+use actix_crawler::{Crawler, stats::Ledger};
 use crawls::{Links, crawl, run};
 use recorder::{Answer, Recorder};
 

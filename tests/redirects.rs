@@ -5,12 +5,7 @@ mod recorder;
 
 use std::time::Duration;
 
-use actix_crawler::{
-    Crawler,
-    politeness::{Override, Politeness, RobotsPolicy},
-    prelude::*,
-    scope::Within,
-};
+use actix_crawler::{Politeness, RobotsPolicy, prelude::*, settings::Override};
 use crawls::{CONTACT, MS, crawl, run, run_logged};
 use recorder::{Answer, Arrivals, Asked, Recorder};
 
@@ -160,7 +155,7 @@ fn what_a_request_carries_goes_along_and_credentials_stay_behind() {
     let states = Collect::new();
     let spider = |page: &Response| Ok(Parsed::of(page.state::<u32>()?));
     let crawler = Crawler::new(spider, CONTACT)
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .resolve(site.rule())
         .allow_private()
         .ignore_robots();

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix_crawler::{crawler::Settings, retry::Retry};
+use actix_crawler::{Retry, Settings};
 use crawls::{Links, MS, crawl, crawl_with, links, run, run_logged};
 use recorder::{Answer, Arrivals, Recorder};
 

@@ -3,7 +3,7 @@
 mod crawls;
 mod recorder;
 
-use actix_crawler::{politeness::Politeness, prelude::*, retry::Retry, scope::Within};
+use actix_crawler::{Politeness, Retry, prelude::*};
 use crawls::{Links, MS, crawl_with, links, run};
 use recorder::{Answer, Recorder};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn the_report_of_a_small_crawl_has_these_keys_and_values() {
         _ => Answer::ok("text"),
     });
     let retry = Retry { base: 5 * MS, ..Retry::default() };
-    let settings = actix_crawler::crawler::Settings { retry, ..Default::default() };
+    let settings = actix_crawler::Settings { retry, ..Default::default() };
     let crawler = crawl_with(links as Links, &site, settings)
         .politeness(Politeness::default())
         .rate(Rate::UNLIMITED)

@@ -17,10 +17,9 @@ use std::{
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
+    Scope,
     pipeline::{Batching, Flush, append_lines},
     prelude::*,
-    response::Response,
-    scope::Scope,
 };
 use recorder::{Answer, Asked, Recorder};
 use tokio::sync::oneshot;
@@ -410,7 +409,7 @@ fn the_pages_of_a_domain_are_counted_over_all_runs() {
     for run in 0..5 {
         let scope = Scope { within: Within::Any, max_pages_per_domain: Some(2), ..Scope::default() };
         let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
-            .conducts(&actix_crawler::conducts::Conducts::new())
+            .conducts(&actix_crawler::Conducts::new())
             .seed(site.url(&format!("/{run}")))
             .allow_private()
             .ignore_robots()
@@ -426,9 +425,9 @@ fn the_pages_of_a_domain_are_counted_over_all_runs() {
 }
 
 /// A crawl as another process would make it: it shares the conduct of domains with no other run.
-fn run_of(dir: &Path, seed: String) -> std::sync::Arc<actix_crawler::report::Report> {
+fn run_of(dir: &Path, seed: String) -> std::sync::Arc<actix_crawler::Report> {
     let report = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .seed(seed)
         .allow_private()
         .rate(Rate::UNLIMITED)
@@ -498,7 +497,7 @@ fn a_page_that_comes_nearer_in_a_later_process_brings_what_was_too_deep_for_an_e
     let crawl = |max_depth| {
         let scope = Scope { max_depth: Some(max_depth), ..Scope::default() };
         let crawler = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
-            .conducts(&actix_crawler::conducts::Conducts::new())
+            .conducts(&actix_crawler::Conducts::new())
             .seed(site.url("/"))
             .allow_private()
             .ignore_robots()

@@ -5,7 +5,7 @@ mod recorder;
 
 use std::time::Duration;
 
-use actix_crawler::{Crawler, conducts::Conducts, politeness::Politeness, prelude::*};
+use actix_crawler::{Conducts, Politeness, prelude::*};
 use crawls::{Links, MS, block_on, end_of, links, read_log, run, run_logged, until};
 use recorder::{Answer, Recorder};
 

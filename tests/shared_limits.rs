@@ -7,9 +7,7 @@ mod recorder;
 
 use std::{thread, time::Duration};
 
-use actix_crawler::{
-    Crawler, ThrottledClient, client::ClientBuilder, conducts::Conducts, politeness::Politeness, rate::Rate,
-};
+use actix_crawler::{Conducts, Crawler, Politeness, Rate, ThrottledClient, client::ClientBuilder};
 use crawls::{CONTACT, Links, MS, block_on, crawl, run};
 use futures_util::future::join_all;
 use recorder::{Answer, Arrivals, Asked, Recorder};

@@ -14,11 +14,9 @@ use std::{
 };
 
 use actix_crawler::{
-    crawler::Settings,
-    politeness::{Politeness, RobotsPolicy},
+    Politeness, Report, RobotsPolicy, Settings,
     prelude::*,
-    report::Report,
-    transport::{TransportSettings, address::AddressGuard},
+    transport::{AddressGuard, TransportSettings},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

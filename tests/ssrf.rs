@@ -11,11 +11,9 @@ use std::{
 };
 
 use actix_crawler::{
-    crawler::Settings,
+    Report, Scope, Settings,
     prelude::*,
-    report::Report,
-    scope::Scope,
-    transport::{TransportSettings, address::AddressGuard},
+    transport::{AddressGuard, TransportSettings},
 };
 
 /// A listener that counts connections.
@@ -78,7 +76,7 @@ fn crawl(seeds: &[String], resolve: &[String], guard: AddressGuard) -> (Arc<Repo
     };
     let follow = |page: &Response| Ok(Parsed::<()>::new().follow(page.links().cloned().collect::<Vec<_>>()));
     let report = Crawler::new(follow, "ssrfbot/1.0 (+https://example.org/bot)")
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .settings(settings)
         .rate(Rate::UNLIMITED)
         .per_domain(8)

@@ -14,12 +14,12 @@ use std::{
 };
 
 use actix_crawler::{
+    Recrawl,
     frontier::{
         durable::{Opened, Opening},
         stores::fjall,
     },
     prelude::*,
-    recrawl::Recrawl,
 };
 
 /// The tests' child processes, to be killed.

@@ -15,14 +15,9 @@ use std::{
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
-    crawler::Settings,
-    domain::DomainKey,
+    DomainKey, Politeness, Report, Retry, Settings,
     pipeline::{Pipeline, Running, Start},
-    politeness::Politeness,
     prelude::*,
-    report::Report,
-    retry::Retry,
-    spider::Spider,
 };
 use crawls::{Line, MS, crawl, crawl_with, links, run, run_logged};
 use recorder::{Answer, Recorder};

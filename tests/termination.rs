@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{crawler::Settings, prelude::*, report::Ended, retry::Retry, scope::Scope};
+use actix_crawler::{Ended, Retry, Scope, Settings, prelude::*};
 use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Asked, Recorder};
 
@@ -203,7 +203,7 @@ fn a_stop_while_the_robots_file_is_asked_for_loses_no_page() {
         _ => Answer::ok(""),
     });
     block_on(async {
-        let politeness = actix_crawler::politeness::Politeness::default();
+        let politeness = actix_crawler::Politeness::default();
         let seeds = (0..20).map(|n| format!("http://one.test/{n}"));
         let handle = crawl(&site).politeness(politeness).seeds(seeds).start().unwrap();
         until("it is asked for", async || site.count() == 1).await;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_crawler::{crawler::Settings, prelude::*};
+use actix_crawler::{Settings, prelude::*};
 use http::Method;
 
 /// A step of a server's response.
@@ -196,7 +196,7 @@ fn crawl(server: &Server, requests: impl IntoIterator<Item = Request>, rate: imp
     rate(&mut settings);
     let pages = Collect::new();
     let mut crawler = Crawler::new(Keep, "wire/1.0 (+https://example.org/)")
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .settings(settings);
     crawler = crawler.allow_private().ignore_robots().log(&log).pipeline(pages.clone());
     crawler = requests.into_iter().fold(crawler, Crawler::request);

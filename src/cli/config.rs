@@ -8,20 +8,8 @@ use std::{
 };
 
 use actix_crawler::{
-    crawler::Settings,
-    error::Error,
-    politeness::Politeness,
-    recrawl::Recrawl,
-    request::parse_url,
-    retry::Retry,
-    scope::Scope,
-    transport::{
-        HostPattern, TransportSettings,
-        address::AddressGuard,
-        proxy::ProxyUrl,
-        response_store::{Purpose, ResponseStoreSettings},
-        tls::{Tls, TlsSettings},
-    },
+    Error, Politeness, Recrawl, Request, Retry, Scope, Settings,
+    transport::{AddressGuard, HostPattern, ProxyUrl, Purpose, ResponseStoreSettings, TlsSettings, TransportSettings},
     user_agent,
 };
 use serde::Deserialize;
@@ -109,13 +97,21 @@ impl Config {
     /// # Errors
     /// A setting is invalid or missing, or a seed is an address that must not be connected to.
     pub fn with(mut self, options: CrawlOptions) -> Result<Order, Failure> {
-        let mut seeds = options.urls.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
+        let mut seeds = options
+            .urls
+            .iter()
+            .map(|seed| Request::parse(seed).map(|request| request.url))
+            .collect::<Result<Vec<_>, Error>>()?;
         if let Some(path) = &options.seeds {
             seeds.extend(seeds::read(path, options.skip_bad_seeds)?);
         }
         if seeds.is_empty() {
             // Seeds on the command line replace the file's.
-            seeds = self.seeds.iter().map(|seed| parse_url(seed)).collect::<Result<Vec<_>, Error>>()?;
+            seeds = self
+                .seeds
+                .iter()
+                .map(|seed| Request::parse(seed).map(|request| request.url))
+                .collect::<Result<Vec<_>, Error>>()?;
         }
         if seeds.is_empty() {
             return Err(Failure::usage(
@@ -256,7 +252,7 @@ impl Network {
         let TlsSettings { ca_files, client_certificates, .. } = &transport.tls;
         if !ca_files.is_empty() || !client_certificates.is_empty() {
             // Also read here, since the library's error does not say whether a file was to be read or written.
-            Tls::new(&transport.tls).map_err(|error| match error {
+            transport.tls.check().map_err(|error| match error {
                 Error::File { path, source } => {
                     let option = if ca_files.contains(&path) { "--ca" } else { "client_certificates:" };
                     Failure::unreadable(option, &path, &source)

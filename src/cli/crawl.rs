@@ -3,10 +3,8 @@
 use std::io::{self, Write};
 
 use actix_crawler::{
-    Crawler,
-    report::Report,
-    request::Request,
-    transport::response_store::{Purpose, ResponseStoreSettings},
+    Crawler, Report, Request,
+    transport::{Purpose, ResponseStoreSettings},
 };
 
 use super::{

@@ -7,10 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use actix_crawler::{
-    error::Error,
-    report::{Ended, Report},
-};
+use actix_crawler::{Ended, Error, Report};
 
 use super::terminal;
 

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use actix_crawler::{client::Response, request::parse_url, transport::TransportSettings};
+use actix_crawler::{Request, client::Response, transport::TransportSettings};
 
 use super::{
     block_on,
@@ -22,7 +22,7 @@ use super::{
 /// # Errors
 /// No complete response came, or the body cannot be written.
 pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
-    let url = parse_url(&options.url)?;
+    let url = Request::parse(&options.url)?.url;
     let transport = options.network.over(TransportSettings::default())?;
     refuse_private(std::slice::from_ref(&url), &transport.guard)?;
     let user_agent = options.identity.user_agent(std::slice::from_ref(&url))?;

@@ -2,11 +2,8 @@
 //! are shown unchanged.
 
 use actix_crawler::{
-    ThrottledClient,
+    Error, Politeness, Retry, ThrottledClient,
     client::{ACCEPT_PAGES, Response},
-    error::Error,
-    politeness::Politeness,
-    retry::Retry,
     transport::TransportSettings,
     user_agent,
 };

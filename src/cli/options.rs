@@ -4,10 +4,9 @@
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use actix_crawler::{
-    politeness::RobotsPolicy,
-    rate::Rate,
-    scope::{Pattern, Within},
-    transport::{address::IpNet, credentials::OriginCredentials},
+    Rate, RobotsPolicy, Within,
+    settings::Pattern,
+    transport::{IpNet, OriginCredentials},
 };
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use http::Method;

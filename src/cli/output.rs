@@ -2,11 +2,7 @@
 
 use std::path::Path;
 
-use actix_crawler::{
-    Crawler,
-    pipeline::{Csv, JsonLines, PipelineError},
-    report::Report,
-};
+use actix_crawler::{Crawler, JsonLines, PipelineError, Report, pipeline::Csv};
 
 use super::{exit::Failure, page::PageSpider};
 

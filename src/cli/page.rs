@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use actix_crawler::{
-    error::{Error, Result},
-    extract::Element,
-    response::Response,
-    spider::{Parsed, Spider},
-};
+use actix_crawler::{Error, Parsed, Response, Result, Spider, extract::Element};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 

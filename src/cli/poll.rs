@@ -9,8 +9,7 @@ mod tally;
 use std::{collections::BTreeMap, fs};
 
 use actix_crawler::{
-    ThrottledClient, client::Response, error::Error, politeness::Politeness, retry::Retry,
-    transport::TransportSettings, user_agent,
+    Error, Politeness, Retry, ThrottledClient, client::Response, transport::TransportSettings, user_agent,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use url::Url;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_crawler::{
-    report::{Counted, Grouped},
+    internals::{Counted, Grouped},
     stats,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use actix_crawler::{
-    ThrottledClient,
+    DomainKey, Request, ThrottledClient,
     client::Response,
-    domain::registrable,
-    request::parse_url,
     robots::{MAX_BYTES, Robots, RobotsTxt, product_token},
     transport::TransportSettings,
 };
@@ -29,7 +27,7 @@ const MAX_HOPS: usize = 5;
 /// # Errors
 /// No complete response came.
 pub fn run(options: &RobotsOptions) -> Result<Exit, Failure> {
-    let url = parse_url(&options.url)?;
+    let url = Request::parse(&options.url)?.url;
     let paths = options.paths.iter().map(|path| path_of(&url, path)).collect::<Result<Vec<_>, _>>()?;
     let asked = if paths.is_empty() { vec![url.clone()] } else { paths };
     let transport = options.network.over(TransportSettings::default())?;
@@ -80,7 +78,7 @@ fn describe(response: &Response, token: &str, asked: &[Url]) -> String {
         text.push_str(&line);
         text.push('\n');
     };
-    say(format!("{at}: {status}, {} bytes, domain {}", body.len(), registrable(at)));
+    say(format!("{at}: {status}, {} bytes, domain {}", body.len(), DomainKey::RegistrableDomain.domain(at)));
     if body.len() > MAX_BYTES {
         say(format!("only the first {MAX_BYTES} bytes are read"));
     }

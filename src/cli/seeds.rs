@@ -7,7 +7,7 @@ use std::{
     str::Utf8Error,
 };
 
-use actix_crawler::{report::Counted, request::parse_url};
+use actix_crawler::{Request, internals::Counted};
 use url::Url;
 
 use super::{exit::Failure, terminal};
@@ -25,8 +25,8 @@ pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
     let (mut urls, mut bad) = (Vec::new(), 0);
     for (line, seed) in lines(&text) {
         let url = seed.map_err(|_| "it is not UTF-8".to_owned());
-        match url.and_then(|seed| parse_url(seed).map_err(|error| error.to_string())) {
-            Ok(url) => urls.push(url),
+        match url.and_then(|seed| Request::parse(seed).map_err(|error| error.to_string())) {
+            Ok(request) => urls.push(request.url),
             Err(error) if skip_bad => {
                 bad += 1;
                 if bad <= MAX_SHOWN {

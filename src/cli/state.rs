@@ -6,10 +6,9 @@ use std::{
 };
 
 use actix_crawler::{
-    domain::Domain,
-    error::Error,
+    Domain, Error,
     frontier::{stores::fjall::open_state, windowed::state::State},
-    report::Counted,
+    internals::Counted,
 };
 
 use super::{

@@ -8,15 +8,11 @@ use std::{
 };
 
 use actix_crawler::{
-    duration_text,
-    error::Error,
+    Error, Rate,
     extract::Document,
-    rate::Rate,
-    scope::Pattern,
-    transport::{
-        address::IpNet,
-        credentials::{Credentials, OriginCredentials},
-    },
+    internals::parse_duration,
+    settings::Pattern,
+    transport::{Credentials, IpNet, OriginCredentials},
 };
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -41,7 +37,7 @@ pub fn pattern(text: &str) -> Result<Pattern, String> {
 
 /// Parses `1s`, `250ms`, `2m`, or seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    duration_text::parse(text)
+    parse_duration(text)
 }
 
 /// Like [`duration`], but not zero.

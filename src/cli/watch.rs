@@ -2,7 +2,7 @@
 
 use std::{future::pending, sync::Arc, time::Duration};
 
-use actix_crawler::{handle::CrawlHandle, report::Report};
+use actix_crawler::{CrawlHandle, Report};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{sleep, timeout},

@@ -126,7 +126,7 @@ pub struct Completion<T> {
 /// What can be executed: a request that was begun with the client, a URL, or a plain [`Request`].
 ///
 /// ```
-/// # use actix_crawler::{ThrottledClient, client::IntoRequest, error::Error, rate::Rate, request::Request};
+/// # use actix_crawler::{Error, Rate, Request, ThrottledClient, client::IntoRequest};
 /// let client = ThrottledClient::new("pricebot/1.0 (+https://example.org/bot)", Rate::per_second(50))?;
 /// let plain = Request::parse("https://api.example.com/items/7")?.header("x-trace", "7");
 /// let begun = [plain.into_request(&client), "https://api.example.com/items/8".into_request(&client)];

@@ -82,7 +82,7 @@ pub struct ThrottledClient {
 }
 
 /// What all clones of a client share.
-pub struct Shared {
+struct Shared {
     queues: DomainQueues,
     workers: Workers,
     body: BodyLimits,
@@ -98,7 +98,7 @@ pub struct Shared {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use actix_crawler::{ThrottledClient, error::Error, rate::Rate};
+/// # use actix_crawler::{Error, Rate, ThrottledClient};
 /// let client = ThrottledClient::builder("pricebot/1.0 (+https://example.org/bot)")
 ///     .rate(Rate::per_second(50))
 ///     .rate_of("*.slow.example", Rate::per_minute(10))

@@ -17,7 +17,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses a proxy, like [`Crawler::proxy`](crate::crawler::Crawler::proxy). Several are used in rotation.
+    /// Goes through a proxy, as [`Crawler::proxy`](crate::Crawler::proxy) does. Several take turns.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.transport.proxies.via.push(ProxyUrl::new(url));
         self

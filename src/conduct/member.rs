@@ -6,7 +6,6 @@ use super::{Asked, TenantId};
 use crate::{
     adaptive::Adaptive,
     limits::Limits,
-    rate::Rate,
     throttle::{Evidence, Throttle},
 };
 
@@ -31,7 +30,8 @@ impl Terms {
     }
 
     /// Terms with a rate only, and any number of requests in flight.
-    pub fn rate(rate: Rate) -> Self {
+    #[cfg(test)]
+    pub fn rate(rate: crate::rate::Rate) -> Self {
         Self::of(Limits::rate(rate))
     }
 }

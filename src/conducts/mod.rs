@@ -38,7 +38,7 @@ use crate::{
 /// only those share that use the same function, clones of one `Arc`.
 ///
 /// ```
-/// use actix_crawler::{ThrottledClient, conducts::Conducts, rate::Rate};
+/// use actix_crawler::{Conducts, Rate, ThrottledClient};
 ///
 /// // Two clients whose users pay for separate quotas of one API, each with a limit of its own.
 /// let agent = "pricebot/1.0 (+https://example.org/bot)";
@@ -49,7 +49,7 @@ use crate::{
 /// let both = Conducts::shared();
 /// let one = ThrottledClient::builder(agent).rate(Rate::per_second(10)).conducts(&both).build()?;
 /// let other = ThrottledClient::new(agent, Rate::per_second(10))?;
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Conducts {

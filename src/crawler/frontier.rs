@@ -15,7 +15,7 @@ impl<S: Spider> Crawler<S> {
     /// with [`laws::check`](crate::frontier::laws::check).
     ///
     /// ```
-    /// use actix_crawler::{frontier::memory::MemoryFrontier, prelude::*};
+    /// use actix_crawler::{frontier::MemoryFrontier, prelude::*};
     ///
     /// # fn spider(_: &Response) -> Result<Parsed<()>> { Ok(Parsed::new()) }
     /// let crawler = Crawler::new(spider, "bot/1.0 (+https://example.org/bot)")

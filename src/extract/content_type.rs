@@ -4,6 +4,15 @@
 use std::borrow::Cow;
 
 /// The media type of a body (RFC 9110 §8.3.1).
+///
+/// ```
+/// use actix_crawler::extract::ContentType;
+///
+/// let told = ContentType::of(Some("Text/HTML; charset=utf-8"), b"");
+/// assert_eq!((&*told.essence, told.charset), ("text/html", Some("utf-8")));
+/// let guessed = ContentType::of(None, b"<!doctype html><p>text");
+/// assert!(guessed.is_html());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentType<'a> {
     /// The type without its parameters, in lower case: `text/html`.

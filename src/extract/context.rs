@@ -7,6 +7,15 @@
 use super::tokens::{Content, Tag, Token, Tokens};
 
 /// The syntax by which a page is parsed.
+///
+/// ```
+/// use actix_crawler::extract::{Document, Syntax};
+///
+/// let page = "<p><b/>text</p>";
+/// assert_eq!(Document::parse_in(page, Syntax::Html).text_of("b")?, "text");
+/// assert_eq!(Document::parse_in(page, Syntax::Xml).text_of("b")?, "");
+/// # Ok::<(), actix_crawler::extract::SelectorError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Syntax {
     /// HTML: the slash of `<script/>` is ignored, and scripts, styles and titles are plain text.

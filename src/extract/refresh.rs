@@ -9,6 +9,17 @@ use url::Url;
 use super::reference::resolve;
 
 /// The target and the delay of a refresh.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::extract::scan;
+///
+/// let page = scan("<meta http-equiv=refresh content='5; url=/new'>", &"https://e.org/old".parse()?);
+/// let refresh = page.refresh.unwrap();
+/// assert_eq!((refresh.url.as_str(), refresh.delay), ("https://e.org/new", Duration::from_secs(5)));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refresh {
     /// How long a browser shows the page first.

@@ -29,6 +29,15 @@ use super::text::{HIDDEN, Prose};
 use super::walk::TreeNode;
 
 /// A parsed page. It is `Send`, so that it can be used off the network's thread.
+///
+/// ```
+/// use actix_crawler::extract::Document;
+///
+/// let page = Document::parse("<div class=quote><i class=text>Be yourself.</i><b>Wilde</b></div>");
+/// assert_eq!(page.text_of(".quote b")?, "Wilde");
+/// assert!(page.first(".year").is_err() && page.find(".year")?.is_none());
+/// # Ok::<(), actix_crawler::extract::SelectorError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Document {
     html: Html,
@@ -115,6 +124,15 @@ impl Document {
 /// itself. [`first`](Element::first), [`text_of`](Element::text_of) and [`attr_of`](Element::attr_of) are for elements
 /// that must exist; their error says what was missing where. [`find`](Element::find), [`select`](Element::select) and
 /// [`texts_of`](Element::texts_of) are for elements that may exist.
+///
+/// ```
+/// use actix_crawler::extract::Document;
+///
+/// let page = Document::parse("<ul><li><a href=/1>one</a><li><a href=/2>two</a></ul>");
+/// let links: Vec<_> = page.select("li")?.iter().map(|item| item.attr_of("a", "href")).collect::<Result<_, _>>()?;
+/// assert_eq!(links, ["/1", "/2"]);
+/// # Ok::<(), actix_crawler::extract::SelectorError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Element<'a>(ElementRef<'a>);
 
@@ -259,6 +277,14 @@ impl<'a> Element<'a> {
 }
 
 /// Why a selection failed.
+///
+/// ```
+/// use actix_crawler::extract::{Document, SelectorError};
+///
+/// let page = Document::parse("<p>text");
+/// assert!(matches!(page.first(".price"), Err(SelectorError::NoMatch { .. })));
+/// assert!(matches!(page.select("p["), Err(SelectorError::Invalid { .. })));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelectorError {

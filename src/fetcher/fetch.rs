@@ -18,7 +18,6 @@ use crate::{
     outcome::FetchError,
     permit::Permit,
     request::Request,
-    robots::MAX_BYTES,
     transport::{
         body::BodyLimits,
         exchange::Extent,
@@ -51,6 +50,7 @@ pub struct FetchContext<'a> {
     /// Whether the request may be sent once more although the server may have received it.
     pub may_repeat: bool,
     /// The source of permits for further requests.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by a browser layer"))]
     pub permits: &'a dyn Permits,
 }
 
@@ -58,6 +58,7 @@ pub struct FetchContext<'a> {
 pub trait Permits {
     /// Waits for a permit of the domain of `url`. `None` if none will be granted, because the crawl stops or the domain
     /// is given up.
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked by a browser layer"))]
     fn permit<'a>(&'a self, url: &'a Url) -> LocalBoxFuture<'a, Option<Permit>>;
 }
 
@@ -78,6 +79,7 @@ pub struct FetchResult {
     /// What the request cost: status, bytes and times.
     pub receipt: Receipt,
     /// The bytes on the wire, also of an incomplete response; `None` unless `Extent::keeps_wire_bytes` was set.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by an archive layer"))]
     pub wire: Option<WireBytes>,
     /// The cooling that follows if the domain refused us or could not be reached. It is in force already, and reported
     /// for the caller's records.
@@ -100,13 +102,6 @@ impl<'a> FetchContext<'a> {
     pub fn page(limits: BodyLimits, may_repeat: bool, permits: &'a dyn Permits) -> Self {
         let extent = Extent { max_bytes: limits.max_bytes, accepts_part: false, keeps_wire_bytes: false };
         Self { extent, may_repeat, permits }
-    }
-
-    /// For a robots file, of which the first [`MAX_BYTES`] count (RFC 9309 §2.5). Twice as much is read, since a
-    /// content coding may be cut in the middle of a block.
-    pub fn robots_file(permits: &'a dyn Permits) -> Self {
-        let extent = Extent { max_bytes: 2 * MAX_BYTES as u64, accepts_part: true, keeps_wire_bytes: false };
-        Self { extent, may_repeat: true, permits }
     }
 }
 

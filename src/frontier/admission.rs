@@ -39,6 +39,7 @@ pub struct Admission {
 
 /// How much may wait in a frontier. Further URLs are dropped and counted under `budget`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the names that the settings have")]
 pub struct QueueBounds {
     /// The most requests in total.
     pub max_queued: u64,

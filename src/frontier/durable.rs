@@ -19,6 +19,25 @@ use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Re
 /// machines.
 ///
 /// No method waits for a disk or a network: later results of the store come as [`News`].
+///
+/// `windowed` implements it over any [`Store`](super::windowed::store::Store).
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::frontier::{Frontier, durable::News};
+///
+/// /// Takes in all news, as the scheduler does when the listener was told of some.
+/// fn take_in(frontier: &mut dyn Frontier, now: Instant) -> Option<String> {
+///     let durable = frontier.durable()?;
+///     while let Some(news) = durable.news(now) {
+///         if let News::Failed(why) = news {
+///             return Some(why);
+///         }
+///     }
+///     None
+/// }
+/// ```
 pub trait Durable {
     /// Sets who is notified of news.
     fn listen(&mut self, listener: Arc<dyn Listener>);
@@ -67,19 +86,62 @@ pub trait Durable {
 }
 
 /// Receives the end of a store: its last error, if there was one.
+///
+/// ```
+/// use actix_crawler::frontier::durable::Closed;
+///
+/// async fn last_error(closed: Closed) -> Option<String> {
+///     closed.await.ok()?.err()
+/// }
+/// ```
 pub type Closed = oneshot::Receiver<Result<(), String>>;
 
 /// Is notified when a store has news.
+///
+/// ```
+/// use std::sync::mpsc::Sender;
+///
+/// use actix_crawler::frontier::durable::Listener;
+///
+/// /// Wakes a thread that waits for news.
+/// struct Waker(Sender<()>);
+///
+/// impl Listener for Waker {
+///     fn notify(&self) {
+///         // It fails only where nobody waits any more.
+///         let _ = self.0.send(());
+///     }
+/// }
+/// ```
 pub trait Listener: Send + Sync {
     /// Called once, and again only after [`Durable::news`] has returned `None`. Must not block.
     fn notify(&self);
 }
 
 /// Identifies one request to a store.
+///
+/// ```
+/// use actix_crawler::frontier::durable::{News, Ticket};
+///
+/// fn is_stored(news: &News, asked: Ticket) -> bool {
+///     matches!(news, News::Stored(ticket) if *ticket == asked)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
 /// News of a store.
+///
+/// ```
+/// use actix_crawler::{Domain, frontier::durable::News};
+///
+/// fn of_domain(news: &News) -> Option<&Domain> {
+///     match news {
+///         News::Arrived(domain) => Some(domain),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum News {
@@ -104,6 +166,13 @@ pub enum News {
 }
 
 /// A stored robots file.
+///
+/// ```
+/// use actix_crawler::frontier::durable::RobotsFile;
+///
+/// let file = RobotsFile { body: "User-agent: *".into(), fetched_at_ms: 1_700_000_000_000 };
+/// assert_eq!(RobotsFile::from_bytes(&file.to_bytes()), Some(file));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RobotsFile {
     /// The file as received.
@@ -113,6 +182,15 @@ pub struct RobotsFile {
 }
 
 /// The accounts of a crawl, for its report.
+///
+/// ```
+/// use actix_crawler::{frontier::durable::Checkpoint, stats::Ledger};
+///
+/// let checkpoint = Checkpoint { ledger: Ledger { discovered: 1, done: 1, ..Ledger::default() }, ..Checkpoint::default() };
+/// let stored = serde_json::to_string(&checkpoint)?;
+/// assert!(serde_json::from_str::<Checkpoint>(&stored)?.ledger.adds_up());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Checkpoint {
@@ -129,6 +207,15 @@ pub struct Checkpoint {
 }
 
 /// What is remembered of a domain across a restart. Times are milliseconds since 1970.
+///
+/// ```
+/// use actix_crawler::frontier::durable::DomainHistory;
+///
+/// let history = DomainHistory { requests: 7, pages: 6, ..DomainHistory::default() };
+/// let stored = serde_json::to_string(&history)?;
+/// assert_eq!(serde_json::from_str::<DomainHistory>(&stored)?, history);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DomainHistory {
@@ -161,6 +248,13 @@ pub struct DomainHistory {
 }
 
 /// The refusals of a domain.
+///
+/// ```
+/// use actix_crawler::frontier::durable::{CoolingHistory, DomainHistory};
+///
+/// let refused = CoolingHistory { until: 1_700_000_060_000, status: Some(429), consecutive: 2 };
+/// let history = DomainHistory { cooling: Some(refused), ..DomainHistory::default() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoolingHistory {
     /// The end of the cooling.
@@ -187,6 +281,21 @@ pub const DOMAIN_KEY: &str = "domain_key";
 pub const IDENTITY: &str = "identity";
 
 /// The parameters for opening a frontier.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Recrawl, frontier::{MemoryFrontier, durable::{Opened, Opening}}};
+///
+/// /// What is given to `Crawler::frontier`.
+/// fn open(opening: Opening) -> actix_crawler::Result<Opened> {
+///     Ok(MemoryFrontier::new(opening.recrawl, opening.now).into())
+/// }
+///
+/// let opened = open(Opening::new(Recrawl::default(), Instant::now()))?;
+/// assert_eq!(opened.frontier.queued(), 0);
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Opening {
     /// The crawl's settings as text, by name, to find those that changed since the last process.
@@ -207,6 +316,15 @@ impl Opening {
 }
 
 /// An opened frontier with what was stored.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Recrawl, frontier::{MemoryFrontier, durable::Opened}};
+///
+/// let opened = Opened::from(MemoryFrontier::new(Recrawl::default(), Instant::now()));
+/// assert!(opened.resumed.checkpoint.is_none(), "it begins anew");
+/// ```
 pub struct Opened {
     /// The frontier.
     pub frontier: Box<dyn Frontier>,
@@ -221,6 +339,14 @@ impl<F: Frontier + 'static> From<F> for Opened {
 }
 
 /// What a store contained when it was opened.
+///
+/// ```
+/// use actix_crawler::frontier::durable::Resumed;
+///
+/// fn is_new(resumed: &Resumed) -> bool {
+///     resumed.checkpoint.is_none()
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct Resumed {
     /// Whether an earlier process had this store open. It may have asked any domain and been killed before its first

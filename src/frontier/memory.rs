@@ -8,6 +8,14 @@ use super::{Drained, Frontier, LeaseId, Leased, Left, Next, Offered, seen::Seen}
 use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
 
 /// Keeps all requests in memory: about 16 bytes for each URL ever seen, and about 350 for each that waits.
+///
+/// ```
+/// use actix_crawler::{frontier::{MemoryFrontier, durable::Opening}, prelude::*};
+///
+/// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+/// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)")
+///     .frontier(|opening: Opening| Ok(MemoryFrontier::new(opening.recrawl, opening.now).into()));
+/// ```
 #[derive(Debug)]
 pub struct MemoryFrontier {
     queues: HashMap<Domain, Queue>,

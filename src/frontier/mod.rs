@@ -1,26 +1,28 @@
 //! Frontier: the store of waiting requests, and its laws. Knows no politeness and no network.
 //!
-//! [`memory`] keeps everything in memory. [`windowed`] keeps it in a database behind the trait
-//! [`Store`](windowed::store::Store), whose drivers are in [`stores`]. For a frontier of your own, implement
-//! [`Frontier`], test it with [`laws::check`], and pass it to [`Crawler::frontier`](crate::crawler::Crawler::frontier).
+//! [`MemoryFrontier`] keeps everything in memory. [`windowed`] keeps it in a database behind the trait
+//! [`Store`](windowed::store::Store), whose drivers are in [`stores`]. A frontier of your own implements [`Frontier`],
+//! is held to its laws by [`laws::check`], and is given to
+//! [`Crawler::frontier`](crate::Crawler::frontier).
 
-pub mod admission;
-pub mod candidate;
+pub(crate) mod admission;
+pub(crate) mod candidate;
 mod depths;
 pub mod durable;
 pub mod known_depth;
 pub mod laws;
-mod lease;
-pub mod memory;
+pub(crate) mod lease;
+pub(crate) mod memory;
 mod seen;
-pub mod seen_cache;
+pub(crate) mod seen_cache;
 pub mod stores;
 pub mod windowed;
 
 use std::{sync::Arc, time::Instant};
 
 use self::durable::{Durable, Ticket};
-pub use self::lease::{Lease, Returned};
+pub(crate) use self::lease::{Lease, Returned};
+pub use self::memory::MemoryFrontier;
 use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
 /// The queue of each domain, ordered by priority and then by age; delayed retries; the set of seen requests; leases.
@@ -44,12 +46,7 @@ use crate::{domain::Domain, identity::Fingerprint, request::Request};
 /// ```
 /// use std::time::Instant;
 ///
-/// use actix_crawler::{
-///     domain::Domain,
-///     frontier::{Frontier, Next, Offered, memory::MemoryFrontier},
-///     recrawl::Recrawl,
-///     request::Request,
-/// };
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Next, Offered}};
 ///
 /// let now = Instant::now();
 /// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
@@ -63,7 +60,7 @@ use crate::{domain::Domain, identity::Fingerprint, request::Request};
 /// assert_eq!(leased.attempt, 1);
 /// assert!(frontier.settle(leased.id));
 /// assert!(matches!(frontier.lease(&domain, now), Next::Empty));
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 pub trait Frontier: Send {
     /// Admits a request, unless its fingerprint was seen and is not due again. A request with `dont_filter` is always
@@ -130,6 +127,19 @@ pub trait Frontier: Send {
 }
 
 /// The result of an offer.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Offered}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// assert_eq!(frontier.offer(&domain, request.fingerprint(), request.clone(), now), Offered::Queued);
+/// assert_eq!(frontier.offer(&domain, request.fingerprint(), request, now), Offered::AlreadySeen);
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
     /// The request waits.
@@ -141,6 +151,20 @@ pub enum Offered {
 }
 
 /// The result of asking for the next request.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Next}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// assert!(matches!(frontier.lease(&domain, now), Next::Empty));
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// assert!(matches!(frontier.lease(&domain, now), Next::Leased(_)));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Next {
     /// A leased request.
@@ -154,6 +178,20 @@ pub enum Next {
 }
 
 /// Requests removed from a domain's queue.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, Left, MemoryFrontier}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// let drained = frontier.drain(&domain, 100);
+/// assert_eq!((drained.requests.len(), drained.left), (1, Left::Nothing));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Drained {
     /// The requests.
@@ -163,6 +201,20 @@ pub struct Drained {
 }
 
 /// What remains in a domain's queue.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, Left, MemoryFrontier}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// assert_eq!(frontier.drain(&domain, 0).left, Left::Here);
+/// assert_eq!(frontier.drain(&domain, 1).left, Left::Nothing);
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Left {
     /// Nothing.
@@ -174,7 +226,21 @@ pub enum Left {
     Coming,
 }
 
-/// A leased request, as the frontier returns it; the scheduler makes a guard of it, the [`Lease`].
+/// A request on loan, as the store hands it out; the scheduler makes a guard of it, which gives it back when it is dropped.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, MemoryFrontier, Next}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// let Next::Leased(leased) = frontier.lease(&domain, now) else { panic!("it waits") };
+/// assert_eq!((leased.attempt, leased.request.url.as_str()), (1, "https://example.org/"));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Leased {
     /// The ID of the lease.
@@ -186,5 +252,21 @@ pub struct Leased {
 }
 
 /// Identifies one lease; never reused.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Domain, Recrawl, Request, frontier::{Frontier, LeaseId, MemoryFrontier, Next}};
+///
+/// let (now, domain) = (Instant::now(), Domain::new("example.org"));
+/// let mut frontier = MemoryFrontier::new(Recrawl::default(), now);
+/// let request = Request::parse("https://example.org/")?;
+/// frontier.offer(&domain, request.fingerprint(), request, now);
+/// let Next::Leased(leased) = frontier.lease(&domain, now) else { panic!("it waits") };
+/// assert!(frontier.settle(leased.id));
+/// assert!(!frontier.settle(leased.id), "it is settled once");
+/// assert!(!frontier.settle(LeaseId(u64::MAX)), "there is no such lease");
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub u64);

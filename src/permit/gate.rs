@@ -17,15 +17,9 @@ use crate::{
 
 /// The shared state of a domain: one conduct for all threads and tenants.
 ///
-/// Grants are planned with it ([`Tenancy::grant`]), and each request passes it again when it is written. So the law
-/// holds at the wire, even if a permit is used late or a thread was blocked. Code outside the crate cannot create one:
-///
-/// ```compile_fail
-/// let gate = actix_crawler::permit::Gate::new(todo!(), todo!());
-/// ```
-/// ```compile_fail
-/// let throttle = actix_crawler::throttle::Throttle::new(actix_crawler::limits::Limits::rate("1/s".parse().unwrap()));
-/// ```
+/// Whoever grants plans with it ([`Tenancy::grant`]), and a request passes it at the moment of writing: so the law holds
+/// at the wire, also when a permit comes late or a thread was held up. Nothing outside the crate can make one (see
+/// `tests/face.rs`).
 pub(crate) struct Gate {
     domain: Domain,
     /// Removes the gate when its last tenant has left.

@@ -21,30 +21,45 @@ use crate::{
 
 /// Leave to send *one* request to one domain, at or after [`Permit::due`].
 ///
-/// It ends with the last byte of the response; dropping it *is* the release, also on panic. Only a grant at the
-/// domain's gate creates one, and it cannot be copied:
+/// It ends with the last byte of the response: dropping it *is* the release, also on panic.
 ///
-/// ```compile_fail
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use actix_crawler::Permit;
+///
+/// fn wait(permit: &Permit) -> Duration {
+///     permit.due().saturating_duration_since(Instant::now())
+/// }
+/// ```
+///
+/// Only a grant at the domain's gate makes one, and nothing copies it:
+///
+/// ```compile_fail,E0599
 /// fn twice(permit: actix_crawler::Permit) -> (actix_crawler::Permit, actix_crawler::Permit) {
 ///     (permit.clone(), permit)
 /// }
 /// ```
-/// ```compile_fail
-/// let forged = actix_crawler::Permit { tenancy: todo!(), due: std::time::Instant::now(), state: todo!() };
+/// ```compile_fail,E0451
+/// let forged = actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!() };
 /// ```
-/// ```compile_fail
-/// # use actix_crawler::{internals::Grants, limits::Limits, rate::Rate};
-/// let grants = Grants::new(Limits::rate(Rate::UNLIMITED));
-/// let forged: actix_crawler::Permit = grants.grant(std::time::Instant::now()).unwrap();
+/// ```compile_fail,E0603
+/// use actix_crawler::permit::Gate;
 /// ```
-/// It is of no use without the crate's own sender, which other code cannot create:
+/// ```compile_fail,E0603
+/// use actix_crawler::throttle::Throttle;
+/// ```
 ///
-/// ```compile_fail
-/// # use actix_crawler::{Permit, fetcher::http::Http, request::Request};
-/// async fn send(http: &Http, permit: Permit, request: &Request) {
-///     let answer = http.send(permit, request, true).await;
-/// }
+/// It is worth nothing without the crate's own sender, which nobody else can name:
+///
+/// ```compile_fail,E0603
+/// use actix_crawler::fetcher::http::Http;
 /// ```
+/// ```compile_fail,E0603
+/// use actix_crawler::transport::connector::Connector;
+/// ```
+///
+/// `tests/face.rs` holds that each of these programs, and more of the kind, fails for the reason named.
 #[must_use = "a permit that is dropped gives its place back"]
 pub struct Permit {
     tenancy: Arc<Tenancy>,

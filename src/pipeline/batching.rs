@@ -14,10 +14,7 @@ use crate::error::Error;
 ///
 /// ```
 /// use actix::{Actor, Context, Handler, ResponseFuture};
-/// use actix_crawler::{
-///     pipeline::{Batching, Flush},
-///     prelude::*,
-/// };
+/// use actix_crawler::{pipeline::{Batching, Flush}, prelude::*};
 /// use tokio::sync::oneshot::{Sender, channel};
 ///
 /// /// Rows for a database, which are committed a hundred at a time.

@@ -29,6 +29,15 @@ use crate::error::Error;
 
 /// An item sent from a page to a pipeline. The reply is the acknowledgement: a page is done only when all its items are
 /// acknowledged, and unacknowledged items delay further requests.
+///
+/// [`Pipeline`] shows an actor that takes it.
+///
+/// ```
+/// use actix_crawler::Scraped;
+///
+/// let scraped = Scraped::<String> { item: "a quote".to_owned().into(), url: "https://example.org/".into() };
+/// assert_eq!(scraped.len(), 7, "it dereferences to the item");
+/// ```
 #[derive(Debug)]
 pub struct Scraped<I> {
     /// The item, shared by all pipelines.
@@ -57,6 +66,23 @@ impl<I: 'static> Message for Scraped<I> {
 
 /// Tells a pipeline that no more items will come, so that it writes what it holds. The crawl's report waits for the
 /// reply, for the pipeline's time-out at most.
+///
+/// ```
+/// use actix::{Context, Handler};
+/// use actix_crawler::prelude::*;
+/// # struct Writer(std::fs::File);
+/// # impl actix::Actor for Writer {
+/// #     type Context = Context<Self>;
+/// # }
+///
+/// impl Handler<CrawlEnded> for Writer {
+///     type Result = Result<(), PipelineError>;
+///
+///     fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
+///         self.0.sync_all().map_err(PipelineError::broken)
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CrawlEnded;
 
@@ -68,6 +94,27 @@ impl Message for CrawlEnded {
 ///
 /// Sent when no item has come for a tenth of a second while some are unacknowledged: every page in flight may then be
 /// waiting for this pipeline, and no more items would come. It may also come when nothing is held.
+///
+/// [`Batching`] has the whole of such an actor.
+///
+/// ```
+/// use actix::{Context, Handler};
+/// use actix_crawler::pipeline::Flush;
+/// # #[derive(Default)]
+/// # struct Database(Vec<String>);
+/// # impl actix::Actor for Database {
+/// #     type Context = Context<Self>;
+/// # }
+///
+/// impl Handler<Flush> for Database {
+///     type Result = ();
+///
+///     fn handle(&mut self, _: Flush, _: &mut Self::Context) {
+///         // Commit what is held, and acknowledge it.
+///         self.0.clear();
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Flush;
 
@@ -76,6 +123,14 @@ impl Message for Flush {
 }
 
 /// Why an item was not accepted.
+///
+/// ```
+/// use actix_crawler::PipelineError;
+///
+/// let refused = PipelineError::refused("the price is missing");
+/// assert!(!refused.stops_the_crawl());
+/// assert!(PipelineError::broken("no space left on device").stops_the_crawl());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum PipelineError {
@@ -125,10 +180,7 @@ pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
 ///
 /// ```
 /// use actix::{Actor, Context, Handler};
-/// use actix_crawler::{
-///     pipeline::{Pipeline, Running, Start},
-///     prelude::*,
-/// };
+/// use actix_crawler::{pipeline::{Pipeline, Running, Start}, prelude::*};
 ///
 /// /// Takes a file's name to its actor.
 /// struct Archive(std::path::PathBuf);
@@ -185,6 +237,15 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
 }
 
 /// The circumstances of a pipeline's start.
+///
+/// ```
+/// use actix_crawler::pipeline::Start;
+///
+/// /// Whether what is in the file is kept.
+/// fn keeps(start: &Start) -> bool {
+///     start.resumes() || start.restarts() > 0
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Start {
     arbiter: ArbiterHandle,
@@ -229,6 +290,18 @@ impl Start {
 }
 
 /// A running pipeline actor.
+///
+/// ```
+/// use actix::{Actor, Handler};
+/// use actix_crawler::{pipeline::{Running, Start}, prelude::*};
+///
+/// fn start<A>(start: &Start, make: fn() -> A) -> Running<String>
+/// where
+///     A: Actor<Context = actix::Context<A>> + Handler<Scraped<String>> + Handler<CrawlEnded>,
+/// {
+///     Running::start(start, make)
+/// }
+/// ```
 pub struct Running<I: Send + Sync + 'static> {
     /// Receives items.
     pub scraped: Recipient<Scraped<I>>,

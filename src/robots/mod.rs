@@ -13,13 +13,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{
+pub use self::rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why};
+pub(crate) use self::{
     cache::{LIFETIME, RobotsCache},
-    file::{Packed, RobotsFile},
-    rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why, is_robots_file},
+    file::RobotsFile,
+    rules::is_robots_file,
 };
 
 /// What an origin allows us to fetch.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::robots::Robots;
+///
+/// let now = Instant::now();
+/// assert!(matches!(Robots::from_status(404, b"", "quotesbot", now), Robots::AllowAll));
+/// assert!(matches!(Robots::from_status(503, b"", "quotesbot", now), Robots::DenyAll { until, .. } if until > now));
+/// ```
 #[derive(Clone, Debug)]
 pub enum Robots {
     /// What its robots file allows.
@@ -38,6 +49,14 @@ pub enum Robots {
 }
 
 /// Why a robots file is unreachable.
+///
+/// ```
+/// use actix_crawler::robots::Robots;
+///
+/// let answer = Robots::from_status(503, b"", "quotesbot", std::time::Instant::now());
+/// let Robots::DenyAll { why, .. } = answer else { panic!("503 says not now") };
+/// assert_eq!((why.outcome, &*why.detail), ("robots", "status 503"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreachable {
     /// The outcome, as in logs and counts.
@@ -45,9 +64,9 @@ pub struct Unreachable {
     /// Details.
     pub detail: Arc<str>,
     /// The wait after the first failure; it doubles with each consecutive one.
-    pub first_wait: Duration,
+    pub(crate) first_wait: Duration,
     /// After this many consecutive failures, the pages that wait for the file fail.
-    pub patience: u32,
+    pub(crate) patience: u32,
 }
 
 /// The longest wait between two requests for an unreachable robots file. A server that comes back is found within an
@@ -80,17 +99,17 @@ impl Robots {
 impl Unreachable {
     /// For an unreachable server. It may be restarting, which takes seconds; four requests within seven seconds tell
     /// that from a server that is gone.
-    pub fn soon(outcome: &'static str, detail: &str) -> Self {
+    pub(crate) fn soon(outcome: &'static str, detail: &str) -> Self {
         Self { outcome, detail: detail.into(), first_wait: Duration::from_secs(1), patience: 4 }
     }
 
     /// For a failure that another request cannot fix, because of our own settings or the server's.
-    pub fn for_good(outcome: &'static str, detail: &str) -> Self {
+    pub(crate) fn for_good(outcome: &'static str, detail: &str) -> Self {
         Self { patience: 1, ..Self::soon(outcome, detail) }
     }
 
     /// For a status that means "not now". Such a server is running, and is given two and a half minutes.
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         let detail = format!("status {status}").into();
         Self { outcome: "robots", detail, first_wait: Duration::from_secs(5), patience: 6 }
     }

@@ -3,6 +3,14 @@
 use std::time::Duration;
 
 /// The requests that a domain received, measured at the moment of writing.
+///
+/// ```
+/// use actix_crawler::{Domain, ThrottledClient};
+///
+/// fn requests(client: &ThrottledClient, domain: &str) -> u64 {
+///     client.evidence(&Domain::new(domain)).map_or(0, |evidence| evidence.requests)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// Requests started.

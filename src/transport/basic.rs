@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// A user name and a password. Its `Debug` hides the password.
+///
+/// ```
+/// use actix_crawler::transport::Basic;
+///
+/// let basic = Basic { user: "me".into(), password: "secret".into() };
+/// assert_eq!(basic.header(), "Basic bWU6c2VjcmV0");
+/// assert!(!format!("{basic:?}").contains("secret"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Basic {

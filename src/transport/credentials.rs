@@ -13,6 +13,15 @@ use crate::{
 };
 
 /// A password or a token. Its `Debug` hides the secret.
+///
+/// ```
+/// use actix_crawler::{ThrottledClient, transport::Credentials};
+///
+/// let client = ThrottledClient::builder("pricebot/1.0 (+https://example.org/bot)")
+///     .credentials("https://api.example.com", Credentials::bearer("token"))
+///     .build()?;
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -24,6 +33,16 @@ pub enum Credentials {
 }
 
 /// An origin with its credentials.
+///
+/// ```
+/// use actix_crawler::transport::{Credentials, OriginCredentials, TransportSettings};
+///
+/// let login = OriginCredentials {
+///     origin: "https://intranet.example".into(),
+///     credentials: Credentials::basic("me", "secret"),
+/// };
+/// let settings = TransportSettings { credentials: vec![login], ..TransportSettings::default() };
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OriginCredentials {

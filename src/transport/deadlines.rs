@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::duration_text;
 
 /// How long each step of a request may take. Each deadline has an outcome of its own.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::transport::Deadlines;
+///
+/// let impatient = Deadlines { head: Duration::from_secs(5), ..Deadlines::default() };
+/// assert_eq!(impatient.within(Duration::from_secs(3)).head, Duration::from_secs(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deadlines {

@@ -11,6 +11,14 @@ use crate::{
 
 /// A pattern of hosts. `example.org` matches that host and, if it is a registrable domain, all hosts below it;
 /// `*.a.example.org` matches `a.example.org` and all hosts below it; `*` matches every host.
+///
+/// ```
+/// use actix_crawler::transport::HostPattern;
+///
+/// let pattern = HostPattern::new("*.example.org");
+/// assert!(pattern.matches("www.example.org") && pattern.matches("example.org"));
+/// assert!(!pattern.matches("example.com"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HostPattern(String);

@@ -1,9 +1,9 @@
 //! Transport: connections, TLS, DNS, proxies, cookies and HTTP/1.1 on the wire. The only module that knows awc's insides.
 
-pub mod address;
+pub(crate) mod address;
 pub(crate) mod alarm;
 mod basic;
-pub mod body;
+pub(crate) mod body;
 mod connection;
 mod connector;
 #[cfg(feature = "cookies")]
@@ -13,10 +13,10 @@ mod cookies;
 #[cfg(not(feature = "cookies"))]
 #[path = "no_cookies.rs"]
 mod cookies;
-pub mod credentials;
+pub(crate) mod credentials;
 mod deadlines;
 mod dial;
-pub mod dns;
+pub(crate) mod dns;
 pub(crate) mod exchange;
 #[cfg(feature = "cache")]
 pub(crate) mod freshness;
@@ -26,14 +26,14 @@ pub(crate) mod freshness;
 mod host_pattern;
 mod local_faults;
 pub(crate) mod open_files;
-pub mod proxy;
+pub(crate) mod proxy;
 mod read_timeout;
 pub(crate) mod raw_response;
-pub mod response_store;
+pub(crate) mod response_store;
 mod sockets;
 pub(crate) mod stored_response;
 mod stream;
-pub mod tls;
+pub(crate) mod tls;
 mod tls_error;
 mod tls_verifier;
 pub(crate) mod wire;
@@ -54,21 +54,30 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::{Position, Url};
 
+pub use self::{
+    address::{AddressGuard, IpNet, RefusedAddress, RefusedName},
+    basic::Basic,
+    body::BodyLimits,
+    credentials::{Credentials, OriginCredentials},
+    deadlines::Deadlines,
+    host_pattern::HostPattern,
+    proxy::{ProxyOverride, ProxySettings, ProxyUrl},
+    response_store::{Purpose, ResponseStoreSettings},
+    tls::{ClientCertificate, TlsSettings},
+};
 use self::{
-    address::AddressGuard,
     alarm::Alarm,
-    body::{Bodies, BodyLimits},
+    body::Bodies,
     connector::Connector,
     cookies::Cookies,
-    credentials::{Keyring, OriginCredentials},
+    credentials::Keyring,
     dns::Resolver,
     exchange::{Exchange, Target},
-    proxy::{Proxies, Proxy, ProxySettings},
-    response_store::{Purpose, ResponseStore, ResponseStoreSettings},
+    proxy::{Proxies, Proxy},
+    response_store::ResponseStore,
     sockets::{SocketBudget, Sockets},
-    tls::{Tls, TlsSettings},
+    tls::Tls,
 };
-pub use self::{deadlines::Deadlines, host_pattern::HostPattern};
 use crate::{
     duration_text,
     error::{Error, Result},
@@ -77,6 +86,16 @@ use crate::{
 };
 
 /// The settings of the network: time-outs, bounds, proxies, TLS, credentials.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{Settings, transport::{Deadlines, TransportSettings}};
+///
+/// let deadlines = Deadlines::default().within(Duration::from_secs(20));
+/// let transport = TransportSettings { deadlines, max_connections: 100, ..TransportSettings::default() };
+/// let settings = Settings { transport, ..Settings::default() };
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransportSettings {
@@ -102,7 +121,16 @@ pub struct TransportSettings {
     /// may use `shelf`, the name in earlier versions.
     #[serde(alias = "shelf")]
     pub response_store: Option<ResponseStoreSettings>,
-    /// Hosts with fixed addresses, such as `shop.test:127.0.0.1:8080`; see [`dns::Overrides`].
+    /// Hosts whose addresses are given, one rule each; the most exact holds, and of two equal ones the later:
+    ///
+    /// | rule | meaning |
+    /// |---|---|
+    /// | `HOST:ADDRESS` | `HOST` is at `ADDRESS`, on the port of the URL |
+    /// | `HOST:ADDRESS:PORT` | `HOST` is at `ADDRESS`, on `PORT` whatever the URL says |
+    /// | `HOST:PORT:ADDRESS` | as curl writes it: only URLs on `PORT` are led to `ADDRESS` |
+    ///
+    /// An IPv6 address stands in brackets; several addresses are divided by commas. `*.test` stands for every name below
+    /// `test`, and `*` for every name.
     pub resolve: Vec<String>,
     /// Whether a response with both `Transfer-Encoding` and `Content-Length` is accepted: the former frames the body
     /// and the connection is closed afterwards, as in curl. An error by default: an intermediary may use the latter and
@@ -141,7 +169,7 @@ impl Default for TransportSettings {
 
 /// The part of the transport that all arbiters of a crawl share.
 #[derive(Clone)]
-pub struct SharedTransport {
+pub(crate) struct SharedTransport {
     settings: Arc<TransportSettings>,
     deadlines: Deadlines,
     resolver: Resolver,
@@ -194,11 +222,6 @@ impl SharedTransport {
             response_store,
             alarm,
         })
-    }
-
-    /// Returns the settings.
-    pub fn settings(&self) -> &TransportSettings {
-        &self.settings
     }
 
     /// Returns the warnings for the report.

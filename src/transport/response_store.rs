@@ -32,10 +32,7 @@ use crate::{
 /// set it.
 ///
 /// ```
-/// use actix_crawler::transport::{
-///     TransportSettings,
-///     response_store::{Purpose, ResponseStoreSettings},
-/// };
+/// use actix_crawler::transport::{Purpose, ResponseStoreSettings, TransportSettings};
 ///
 /// let store = ResponseStoreSettings { max_bytes: 10 << 30, ..ResponseStoreSettings::new("site", Purpose::Record) };
 /// let settings = TransportSettings { response_store: Some(store), ..TransportSettings::default() };
@@ -58,6 +55,13 @@ pub struct ResponseStoreSettings {
 }
 
 /// Why responses are stored.
+///
+/// ```
+/// use actix_crawler::transport::{Purpose, ResponseStoreSettings};
+///
+/// let recorded = ResponseStoreSettings::new("site", Purpose::Record);
+/// let without_network = ResponseStoreSettings::new("site", Purpose::Replay);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {

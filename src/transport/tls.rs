@@ -26,6 +26,15 @@ use crate::{
 };
 
 /// Which certificates to trust, and which to present.
+///
+/// ```
+/// use actix_crawler::transport::{HostPattern, TlsSettings, TransportSettings};
+///
+/// let tls = TlsSettings { insecure: vec![HostPattern::new("router.example")], ..TlsSettings::default() };
+/// tls.check()?;
+/// let settings = TransportSettings { tls, ..TransportSettings::default() };
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
@@ -41,7 +50,28 @@ pub struct TlsSettings {
     pub insecure: Vec<HostPattern>,
 }
 
+impl TlsSettings {
+    /// Checks the settings and reads the files that they name, as a crawl does before it starts.
+    ///
+    /// # Errors
+    /// Names the file or the setting that is wrong.
+    pub fn check(&self) -> Result<()> {
+        Tls::new(self).map(drop)
+    }
+}
+
 /// A certificate for some servers.
+///
+/// ```
+/// use actix_crawler::transport::{ClientCertificate, HostPattern, TlsSettings};
+///
+/// let certificate = ClientCertificate {
+///     host: HostPattern::new("api.example.com"),
+///     certificate: "client.pem".into(),
+///     key: "client-key.pem".into(),
+/// };
+/// let tls = TlsSettings { client_certificates: vec![certificate], ..TlsSettings::default() };
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCertificate {

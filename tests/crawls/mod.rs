@@ -4,14 +4,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use actix_crawler::{
-    conducts::Conducts,
-    crawler::{Crawler, Settings},
-    prelude::*,
-    rate::Rate,
-    report::{Ended, Report},
-    spider::Spider,
-};
+use actix_crawler::{Conducts, Ended, Report, Settings, prelude::*};
 use tokio::time::timeout;
 
 use crate::recorder::Recorder;

@@ -9,12 +9,7 @@ use std::{
     time::Duration,
 };
 
-use actix_crawler::{
-    crawler::{Crawler, Settings},
-    prelude::*,
-    report::Report,
-    retry::Retry,
-};
+use actix_crawler::{Report, Retry, Settings, prelude::*};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// The time-out of everything here.
@@ -126,7 +121,7 @@ pub struct Ended {
     pub detail: String,
 }
 
-pub fn text_of(page: &actix_crawler::response::Response) -> Result<Parsed<String>> {
+pub fn text_of(page: &actix_crawler::Response) -> Result<Parsed<String>> {
     Ok(Parsed::new().item(String::from_utf8_lossy(page.body()).into_owned()))
 }
 
@@ -143,7 +138,7 @@ pub fn crawl(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
 /// The same without access to the loopback, as by default.
 pub fn guarded(urls: &[&str]) -> Crawler<impl Spider<Item = String>> {
     Crawler::new(text_of, "networktest/1.0 (+https://example.org/bot)")
-        .conducts(&actix_crawler::conducts::Conducts::new())
+        .conducts(&actix_crawler::Conducts::new())
         .settings(settings())
         .seeds(urls)
         .ignore_robots()

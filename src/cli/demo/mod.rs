@@ -5,7 +5,7 @@ mod sites;
 
 use std::{fmt::Write, io, time::Duration};
 
-use actix_crawler::{Crawler, politeness::DEFAULT_SPACING, report::Report};
+use actix_crawler::{Crawler, Report, settings::DEFAULT_SPACING};
 use tokio::sync::mpsc;
 
 use self::{

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use actix_crawler::{client::Response, error::Error};
+use actix_crawler::{Error, client::Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -1,6 +1,6 @@
 //! Asked: one request, parsed from a URL or a JSON object. Knows no files.
 
-use actix_crawler::{ThrottledClient, client::RequestBuilder, request::parse_url, user_agent};
+use actix_crawler::{Request, ThrottledClient, client::RequestBuilder, user_agent};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -73,7 +73,7 @@ impl Asked {
             Some(method) => values::method(&method)?,
             None => common.method.clone().unwrap_or(if text.is_some() { Method::POST } else { Method::GET }),
         };
-        let url = parse_url(&line.url).map_err(|error| error.to_string())?;
+        let url = Request::parse(&line.url).map_err(|error| error.to_string())?.url;
         // Headers from options are checked once for all lines.
         user_agent::check_headers(&own, &url).map_err(|error| error.to_string())?;
         Ok(Self { url, method, headers, body: text })

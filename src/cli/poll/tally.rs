@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{error::Error, rate::Rate};
+use actix_crawler::{Error, Rate};
 use serde::Serialize;
 
 use super::{Done, Unasked};

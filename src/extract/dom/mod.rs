@@ -41,6 +41,13 @@ const VOID: &[&str] = &[
 ];
 
 /// What was left out of a page's tree.
+///
+/// ```
+/// use actix_crawler::extract::{Cut, Document};
+///
+/// let page = Document::parse(&"<div>".repeat(1_000));
+/// assert_eq!(page.cut(), Some(Cut::TooDeep));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// Elements nested deeper than 512; their text is in the innermost element kept.

@@ -28,6 +28,14 @@ pub const MAX_URL_LENGTH: usize = 2_048;
 pub const MAX_TITLE_LENGTH: usize = 1_000;
 
 /// What [`scan`] found on a page.
+///
+/// ```
+/// use actix_crawler::extract::scan;
+///
+/// let page = scan("<title>Shop</title><a href=/1>one</a><a href=/1#top>again</a>", &"https://e.org/".parse()?);
+/// assert_eq!((page.title.as_deref(), page.links.len()), (Some("Shop"), 1));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
     /// The text of the first `<title>`, white space collapsed; `None` if there is none.
@@ -48,6 +56,15 @@ pub struct Scan {
 }
 
 /// A link from a page to another.
+///
+/// ```
+/// use actix_crawler::extract::{LinkElement, scan};
+///
+/// let page = scan("<a href=/ad rel=sponsored>ad</a>", &"https://e.org/".parse()?);
+/// let link = &page.links[0];
+/// assert_eq!((link.url.path(), link.nofollow, link.element), ("/ad", true, LinkElement::A));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Absolute, `http` or `https`, without fragment.
@@ -59,6 +76,15 @@ pub struct Link {
 }
 
 /// The elements that can have links.
+///
+/// ```
+/// use actix_crawler::extract::{LinkElement, LinkSet, Scanner};
+///
+/// let set = LinkSet::default().with(LinkElement::Iframe);
+/// let page = Scanner::default().elements(set).scan("<iframe src=/map></iframe>", &"https://e.org/".parse()?);
+/// assert_eq!(page.links[0].element, LinkElement::Iframe);
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum LinkElement {
@@ -82,6 +108,14 @@ pub enum LinkElement {
 
 /// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`, and where the page sends its
 /// readers.
+///
+/// ```
+/// use actix_crawler::extract::{LinkElement, LinkSet};
+///
+/// let set = LinkSet::NONE.with(LinkElement::Next);
+/// assert!(set.contains(LinkElement::Next) && !set.contains(LinkElement::A));
+/// assert!(LinkSet::default().contains(LinkElement::Area));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSet(u8);
 
@@ -108,6 +142,14 @@ impl Default for LinkSet {
 }
 
 /// The rules for robots in `<meta name=robots>` or the header `X-Robots-Tag`.
+///
+/// ```
+/// use actix_crawler::extract::MetaRobots;
+///
+/// let mut robots = MetaRobots::default();
+/// robots.add("noindex, nofollow");
+/// assert!(robots.noindex && robots.nofollow);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MetaRobots {
     /// The page shall not be shown in search results.
@@ -129,6 +171,14 @@ impl MetaRobots {
 }
 
 /// The number of references that are not returned, by reason. Fragments of the page itself are not counted.
+///
+/// ```
+/// use actix_crawler::extract::scan;
+///
+/// let page = scan("<a href=mailto:me@e.org>write</a><a href='http://['>broken</a>", &"https://e.org/".parse()?);
+/// assert_eq!((page.skipped.other_scheme, page.skipped.unreadable, page.skipped.over_bounds()), (1, 1, 0));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Not `http` or `https`: `mailto:`, `javascript:`, `tel:`, `data:`, ….

@@ -1,8 +1,14 @@
-//! Runs the tokenizer against the public suite `html5lib-tests`, which is not part of this repository: clone it and run
-//! `HTML5LIB_TESTS=path cargo test html5lib -- --ignored`. Lists the intended differences.
+//! The tokenizer against html5lib-tests, the public suite, and against html5ever's tokenizer in every state of the suite.
+//! A few cases of the suite stand here; where `HTML5LIB_TESTS` names a clone of it, the same test runs all of them. Knows
+//! which differences are meant.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, fs, path::Path};
 
+use html5ever::tokenizer::{
+    BufferQueue, TagKind, Token as Theirs, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+    states::{RawKind, State},
+};
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
@@ -17,20 +23,44 @@ enum Expected {
     Comment(String),
 }
 
+/// Cases as the suite writes them, some for each state.
+const CASES: &str = r#"{"tests": [
+    {"input": "<!DOCTYPE html>a", "output": [["DOCTYPE", "html", null, null, true], ["Character", "a"]]},
+    {"input": "<h a='b' A=c d>", "output": [["StartTag", "h", {"a": "b", "d": ""}]]},
+    {"input": "<br/></BR >", "output": [["StartTag", "br", {}, true], ["EndTag", "br"]]},
+    {"input": "<!--a--!>b", "output": [["Comment", "a"], ["Character", "b"]]},
+    {"input": "I'm &notit; &#x80;", "output": [["Character", "I'm \u00acit; \u20ac"]]},
+    {"input": "<h a='&noti;'>", "output": [["StartTag", "h", {"a": "&noti;"}]]},
+    {"input": "a<?b>c</3>d", "output": [["Character", "a"], ["Comment", "?b"], ["Character", "c"], ["Comment", "3"],
+        ["Character", "d"]]},
+    {"input": "a\\u0000b", "doubleEscaped": true, "output": [["Character", "a\\u0000b"]]},
+    {"input": "a&lt;<b></ttl></TITLE >c", "initialStates": ["RCDATA state"], "lastStartTag": "title",
+        "output": [["Character", "a<<b></ttl>"], ["EndTag", "title"], ["Character", "c"]]},
+    {"input": "&lt;</xmp", "initialStates": ["RAWTEXT state", "Script data state"], "lastStartTag": "xmp",
+        "output": [["Character", "&lt;</xmp"]]},
+    {"input": "<!--<script></script>--></script>", "initialStates": ["Script data state"], "lastStartTag": "script",
+        "output": [["Character", "<!--<script></script>-->"], ["EndTag", "script"]]},
+    {"input": "&lt;</plaintext>", "initialStates": ["PLAINTEXT state"], "lastStartTag": "plaintext",
+        "output": [["Character", "&lt;</plaintext>"]]},
+    {"input": "a&lt;]]>&lt;", "initialStates": ["CDATA section state"], "output": [["Character", "a&lt;<"]]}
+]}"#;
+
 #[test]
-#[ignore = "needs html5lib-tests"]
 fn the_tokenizer_agrees_with_html5lib_tests() {
-    let suite = std::env::var("HTML5LIB_TESTS").expect("HTML5LIB_TESTS names a clone of html5lib-tests");
-    let (mut passed, mut failed) = (0, Vec::new());
-    for entry in fs::read_dir(Path::new(&suite).join("tokenizer")).unwrap() {
-        let path = entry.unwrap().path();
-        // That file tests another mode, in which a tokenizer makes its output valid in XML.
-        let is_suite =
-            path.extension().is_some_and(|extension| extension == "test") && !path.ends_with("xmlViolation.test");
-        if !is_suite {
-            continue;
+    let mut files = vec![("the cases of this file".to_owned(), CASES.to_owned())];
+    let suite = std::env::var_os("HTML5LIB_TESTS");
+    if let Some(suite) = &suite {
+        for entry in fs::read_dir(Path::new(suite).join("tokenizer")).unwrap() {
+            let path = entry.unwrap().path();
+            // That one tests another mode, in which a tokenizer makes its output fit for XML.
+            if path.extension().is_some_and(|extension| extension == "test") && !path.ends_with("xmlViolation.test") {
+                files.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+            }
         }
-        let text: Value = serde_json::from_str(&without_lone_surrogates(&fs::read_to_string(&path).unwrap())).unwrap();
+    }
+    let (mut passed, mut failed) = (0, Vec::new());
+    for (file, text) in files {
+        let text: Value = serde_json::from_str(&without_lone_surrogates(&text)).unwrap();
         for case in text["tests"].as_array().into_iter().flatten() {
             let initial = case["initialStates"].as_array().cloned().unwrap_or_else(|| vec!["Data state".into()]);
             for state in &initial {
@@ -40,14 +70,141 @@ fn the_tokenizer_agrees_with_html5lib_tests() {
                 if ours == expected {
                     passed += 1;
                 } else {
-                    let name = path.file_name().unwrap().to_string_lossy();
-                    failed.push(format!("{name}, {state}: {input:?}\n  ours     {ours:?}\n  expected {expected:?}"));
+                    failed.push(format!("{file}, {state}: {input:?}\n  ours     {ours:?}\n  expected {expected:?}"));
                 }
             }
         }
     }
     assert!(failed.is_empty(), "{passed} passed, {} failed:\n{}", failed.len(), failed.join("\n"));
-    assert!(passed > 7_000, "the suite has 7,032 cases: {passed}");
+    assert!(passed >= if suite.is_some() { 7_032 } else { 14 }, "too few cases: {passed}");
+}
+
+/// The states that the suite begins in, with an element whose text is read in each.
+const STATES: [(&str, &str, State); 6] = [
+    ("Data state", "", State::Data),
+    ("RCDATA state", "title", State::RawData(RawKind::Rcdata)),
+    ("RAWTEXT state", "style", State::RawData(RawKind::Rawtext)),
+    ("Script data state", "script", State::RawData(RawKind::ScriptData)),
+    ("PLAINTEXT state", "plaintext", State::Plaintext),
+    ("CDATA section state", "", State::CdataSection),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #[test]
+    fn any_markup_gives_the_tokens_of_html5ever_in_every_state(pieces in markup()) {
+        let html = pieces.concat();
+        for (state, element, theirs) in STATES {
+            // html5ever leaves a NUL in a section to the tree builder, which would know that it stands in one.
+            let html = if theirs == State::CdataSection { html.replace('\0', "") } else { html.clone() };
+            prop_assert_eq!(ours(&html, state, element), html5ever(&html, theirs, element), "{}: {:?}", state, html);
+        }
+    }
+}
+
+/// Pieces of markup in no order: whole tags, and what tags, comments and references are made of.
+fn markup() -> impl Strategy<Value = Vec<&'static str>> {
+    let pieces = prop::sample::select(vec![
+        "<a>",
+        "</a>",
+        "<a href=x>",
+        "<A B='c' b=\"d\"/>",
+        "</title>",
+        "</TITLE ",
+        "</style>",
+        "</script>",
+        "<script>",
+        "<",
+        ">",
+        "/",
+        "</",
+        "<!",
+        "<!-",
+        "<!--",
+        "--",
+        "-",
+        "-->",
+        "--!>",
+        "<!-->",
+        "<?",
+        "<!doctype",
+        "<!DOCTYPE html>",
+        "]]>",
+        "]",
+        "<![CDATA[",
+        "=",
+        "'",
+        "\"",
+        " ",
+        "\n",
+        "\r",
+        "\r\n",
+        "\u{c}",
+        "\0",
+        "a",
+        "script",
+        "title",
+        "é",
+        "&",
+        "&amp;",
+        "&lt",
+        "&notit;",
+        "&not",
+        "#",
+        "x",
+        "&#",
+        "&#x",
+        "80",
+        ";",
+        "&#0;",
+        "&#xd800;",
+        "&#x110000;",
+        "&ngE;",
+    ]);
+    prop::collection::vec(pieces, 0..16)
+}
+
+/// The tokens of html5ever's own tokenizer.
+fn html5ever(html: &str, state: State, element: &str) -> Vec<Expected> {
+    #[derive(Default)]
+    struct Sink(RefCell<Vec<Expected>>);
+
+    impl TokenSink for Sink {
+        type Handle = ();
+
+        fn process_token(&self, token: Theirs, _line: u64) -> TokenSinkResult<()> {
+            let token = match token {
+                Theirs::DoctypeToken(_) => Expected::Doctype,
+                Theirs::CommentToken(text) => Expected::Comment(text.to_string()),
+                Theirs::CharacterTokens(text) => Expected::Text(text.to_string()),
+                Theirs::TagToken(tag) if tag.kind == TagKind::EndTag => Expected::End(tag.name.to_string()),
+                Theirs::TagToken(tag) => {
+                    let attributes =
+                        tag.attrs.iter().map(|a| (a.name.local.to_string(), a.value.to_string())).collect();
+                    Expected::Start(tag.name.to_string(), attributes, tag.self_closing)
+                }
+                // The tree builder passes over a NUL in ordinary text; ours does at once.
+                Theirs::NullCharacterToken | Theirs::EOFToken | Theirs::ParseError(_) => {
+                    return TokenSinkResult::Continue;
+                }
+            };
+            append(&mut self.0.borrow_mut(), token);
+            TokenSinkResult::Continue
+        }
+    }
+
+    let options = TokenizerOpts {
+        discard_bom: false,
+        initial_state: Some(state),
+        last_start_tag_name: (!element.is_empty()).then(|| element.to_owned()),
+        ..TokenizerOpts::default()
+    };
+    let tokenizer = Tokenizer::new(Sink::default(), options);
+    let input = BufferQueue::default();
+    input.push_back(html.into());
+    let _ = tokenizer.feed(&input);
+    tokenizer.end();
+    tokenizer.sink.0.into_inner()
 }
 
 fn ours(input: &str, state: &str, last_start_tag: &str) -> Vec<Expected> {

@@ -5,7 +5,7 @@
 //! acknowledged one.
 //!
 //! ```
-//! use actix_crawler::frontier::{laws, memory::MemoryFrontier};
+//! use actix_crawler::frontier::{MemoryFrontier, laws};
 //!
 //! laws::check(|recrawl, now| MemoryFrontier::new(recrawl.clone(), now));
 //! ```
@@ -30,6 +30,24 @@ use super::{Frontier, durable::Resumed};
 use crate::{domain::Domain, recrawl::Recrawl};
 
 /// A kind of frontier under test.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use actix_crawler::{Recrawl, frontier::{MemoryFrontier, laws::{Subject, check_subject}}};
+///
+/// struct InMemory;
+///
+/// impl Subject for InMemory {
+///     type Frontier = MemoryFrontier;
+///
+///     fn open(&mut self, recrawl: &Recrawl, now: Instant) -> MemoryFrontier {
+///         MemoryFrontier::new(recrawl.clone(), now)
+///     }
+/// }
+///
+/// check_subject(&mut InMemory, 8);
+/// ```
 pub trait Subject {
     /// The frontier.
     type Frontier: Frontier;

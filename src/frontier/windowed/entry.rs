@@ -5,6 +5,14 @@ use std::{cmp::Ordering, sync::Arc};
 use crate::request::Request;
 
 /// The position of an entry in its domain's queue: by priority, then by age. The field order is the rule.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::entry::Place;
+///
+/// let (first, urgent) = (Place::new(0, 1), Place::new(5, 2));
+/// assert!(urgent < first, "a higher priority goes first");
+/// assert!(first < first.behind());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The priority, turned round so that what goes first is least.
@@ -30,6 +38,15 @@ impl Place {
 }
 
 /// A request in a domain's queue.
+///
+/// ```
+/// use actix_crawler::{Request, frontier::windowed::entry::{Entry, Place}};
+///
+/// let request = Request::parse("https://example.org/")?;
+/// let entry = |age| Entry { place: Place::new(0, age), attempts: 0, request: request.clone().into() };
+/// assert!(entry(1) < entry(2), "the older goes first");
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its position.

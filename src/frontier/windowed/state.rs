@@ -19,11 +19,30 @@ use crate::{
 };
 
 /// The state of a crawl that is not running.
+///
+/// ```
+/// # #[cfg(feature = "disk")]
+/// # fn example() -> actix_crawler::Result<()> {
+/// use actix_crawler::frontier::stores::fjall::open_state;
+///
+/// let state = open_state("crawl".as_ref())?;
+/// println!("{}", state.verify()?);
+/// println!("{} queued again", state.requeue_dead()?);
+/// # Ok(()) }
+/// ```
 pub struct State {
     store: Box<dyn Store>,
 }
 
 /// A summary of a state.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::state::Summary;
+///
+/// fn is_whole(summary: &Summary) -> bool {
+///     summary.problems.is_empty() && summary.ledger.adds_up()
+/// }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The accounts.

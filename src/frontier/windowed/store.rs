@@ -33,7 +33,7 @@ use crate::{
 /// use actix_crawler::frontier::windowed::store::Store;
 ///
 /// /// Counts what waits, whichever database keeps it.
-/// fn queued(store: &dyn Store) -> actix_crawler::error::Result<u64> {
+/// fn queued(store: &dyn Store) -> actix_crawler::Result<u64> {
 ///     Ok(store.load()?.waiting.iter().map(|(_, count)| count).sum())
 /// }
 /// ```
@@ -110,6 +110,13 @@ pub trait Store: Send {
 }
 
 /// What a frontier reads when its store is opened.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::store::Contents;
+///
+/// let of_a_new_store = Contents::default();
+/// assert!(of_a_new_store.settings.is_none() && of_a_new_store.waiting.is_empty());
+/// ```
 #[derive(Debug, Default)]
 pub struct Contents {
     /// The counters of the last batch; `None` if no batch was ever applied.
@@ -125,6 +132,18 @@ pub struct Contents {
 }
 
 /// A part of a domain's queue.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::store::{QueuePart, StoredEntry};
+///
+/// /// Takes what is at hand for `Store::queue`.
+/// fn part(mut entries: Vec<StoredEntry>, max: usize) -> QueuePart {
+///     let next = entries.get(max).map(|stored| stored.entry.place);
+///     entries.truncate(max);
+///     QueuePart { entries, next }
+/// }
+/// # assert!(part(Vec::new(), 1).next.is_none());
+/// ```
 #[derive(Debug, Default)]
 pub struct QueuePart {
     /// The entries, in order.
@@ -134,6 +153,15 @@ pub struct QueuePart {
 }
 
 /// A stored entry.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::store::StoredEntry;
+///
+/// /// `now` is in milliseconds since 1970.
+/// fn may_be_leased(stored: &StoredEntry, now: u64) -> bool {
+///     stored.not_before.is_none_or(|time| time <= now)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct StoredEntry {
     /// The entry.
@@ -143,6 +171,14 @@ pub struct StoredEntry {
 }
 
 /// Changes that are stored atomically.
+///
+/// ```
+/// use actix_crawler::{Domain, frontier::windowed::store::{Batch, Change}};
+///
+/// let forget = Change::Forget { domain: Domain::new("example.org") };
+/// let batch = Batch { changes: vec![forget], ..Batch::default() };
+/// assert!(batch.counters.is_none(), "the counters stay as they are");
+/// ```
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The changes, in order: of several for one row, the last holds.
@@ -154,6 +190,12 @@ pub struct Batch {
 }
 
 /// One change.
+///
+/// ```
+/// use actix_crawler::{Domain, frontier::windowed::{entry::Place, store::Change}};
+///
+/// let done = Change::Remove { domain: Domain::new("example.org"), place: Place::new(0, 7) };
+/// ```
 #[derive(Debug)]
 pub enum Change {
     /// An entry waits.
@@ -214,6 +256,19 @@ pub enum Change {
 }
 
 /// A request that failed for good, and how.
+///
+/// ```
+/// use actix_crawler::{Domain, Request, frontier::windowed::store::DeadLetter};
+///
+/// let dead = DeadLetter {
+///     domain: Domain::new("example.org"),
+///     request: Request::parse("https://example.org/gone")?.into(),
+///     outcome: "status".into(),
+///     detail: "404".into(),
+/// };
+/// assert_eq!(dead.count_key(), "failed/status/404");
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Its domain.
@@ -237,6 +292,14 @@ impl DeadLetter {
 }
 
 /// The counters that are stored with each batch.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::store::Counters;
+///
+/// let stored = serde_json::to_string(&Counters { next: 7, ..Counters::default() })?;
+/// assert_eq!(serde_json::from_str::<Counters>(&stored)?.next, 7);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// The accounts of the crawl.

@@ -31,6 +31,15 @@ pub(super) struct Written<'a> {
 }
 
 /// One `Allow` or `Disallow`.
+///
+/// ```
+/// use actix_crawler::robots::{RobotsTxt, Why};
+///
+/// let robots = RobotsTxt::parse(b"User-agent: *\nDisallow: /private # please", "quotesbot");
+/// let Why::Rule(rule) = robots.decide(&"https://e.org/private/a".parse()?).why() else { panic!("a rule matches") };
+/// assert_eq!((rule.allows(), rule.line(), rule.written()), (false, 2, "Disallow: /private"));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule<'a> {
     allows: bool,

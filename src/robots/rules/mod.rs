@@ -21,6 +21,17 @@ use super::{
 /// applies to the agents directly above it, as in protego, reppy and crawler-commons.
 ///
 /// A file with a few rules takes a few hundred bytes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::robots::RobotsTxt;
+///
+/// let robots = RobotsTxt::parse(b"User-agent: *\nDisallow: /private\nCrawl-delay: 2", "quotesbot");
+/// assert!(!robots.decide(&"https://e.org/private/a".parse()?).is_allowed());
+/// assert_eq!(robots.spacing(), Some(Duration::from_secs(2)));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct RobotsTxt {
     rules: Index,
@@ -31,6 +42,14 @@ pub struct RobotsTxt {
 }
 
 /// The groups of a robots file that apply to us.
+///
+/// ```
+/// use actix_crawler::robots::{Group, RobotsTxt};
+///
+/// let file = b"User-agent: QuotesBot\nDisallow: /a\n\nUser-agent: *\nDisallow: /b";
+/// assert_eq!(RobotsTxt::parse(file, "quotesbot").group(), &Group::Named("QuotesBot".into()));
+/// assert_eq!(RobotsTxt::parse(file, "another").group(), &Group::Everyone);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
     /// Those that name our product token, spelled as in the file.
@@ -42,6 +61,16 @@ pub enum Group {
 }
 
 /// Whether a URL may be fetched, and why.
+///
+/// ```
+/// use actix_crawler::robots::RobotsTxt;
+///
+/// let robots = RobotsTxt::parse(b"User-agent: *\nDisallow: /private", "quotesbot");
+/// let url = "https://e.org/private/a".parse()?;
+/// let decision = robots.decide(&url);
+/// assert_eq!(decision.to_string(), "disallowed by line 2, `Disallow: /private`, of the group for `*`");
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Decision<'a> {
     group: &'a Group,
@@ -49,6 +78,15 @@ pub struct Decision<'a> {
 }
 
 /// What decided on a URL.
+///
+/// ```
+/// use actix_crawler::robots::{RobotsTxt, Why};
+///
+/// let robots = RobotsTxt::parse(b"User-agent: *\nDisallow: /", "quotesbot");
+/// assert_eq!(robots.decide(&"https://e.org/robots.txt".parse()?).why(), Why::RobotsFile);
+/// assert!(matches!(robots.decide(&"https://e.org/".parse()?).why(), Why::Rule(_)));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why<'a> {
     /// This rule.

@@ -17,7 +17,7 @@ use thiserror::Error;
 /// ([`AddressGuard::check_name`]). A proxy for untrusted URLs should refuse private addresses itself.
 ///
 /// ```
-/// use actix_crawler::transport::address::AddressGuard;
+/// use actix_crawler::transport::AddressGuard;
 ///
 /// let guard = AddressGuard::default();
 /// assert!(guard.check("192.168.0.1".parse().unwrap()).is_err());
@@ -34,6 +34,14 @@ pub struct AddressGuard {
 }
 
 /// An address that the guard refuses.
+///
+/// ```
+/// use actix_crawler::transport::AddressGuard;
+///
+/// let refused = AddressGuard::default().check("169.254.169.254".parse()?).unwrap_err();
+/// assert_eq!(refused.kind, "a cloud metadata address");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "{address} is {kind} and is not connected to; allow_private(), or --allow-private on the command line, permits \
@@ -89,6 +97,13 @@ impl AddressGuard {
 }
 
 /// A name that the guard refuses to have resolved by a proxy.
+///
+/// ```
+/// use actix_crawler::transport::AddressGuard;
+///
+/// let refused = AddressGuard::default().check_name("Printer.local").unwrap_err();
+/// assert_eq!((refused.name.as_str(), refused.kind), ("printer.local", "a host of a private network"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "`{name}` names {kind} and is not asked for through a proxy, which would look it up unseen; allow_private(), or \

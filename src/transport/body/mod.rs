@@ -19,6 +19,13 @@ pub use self::{
 use crate::{clock, duration_text, outcome::FetchError};
 
 /// Bounds on the size of a body and the cost of decoding it.
+///
+/// ```
+/// use actix_crawler::transport::{BodyLimits, TransportSettings};
+///
+/// let body = BodyLimits { max_bytes: 1 << 20, ..BodyLimits::default() };
+/// let settings = TransportSettings { body, ..TransportSettings::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BodyLimits {
@@ -38,9 +45,9 @@ pub struct BodyLimits {
     /// machine may be ten times slower.
     #[serde(with = "duration_text")]
     pub max_time: Duration,
-    /// Whether a body that fails to decode, or exceeds a bound, becomes a page with the part decoded before and a note
-    /// of the error ([`Response::broken_off`](crate::response::Response::broken_off)). Off by default: half a page that
-    /// looks complete is worse than an error.
+    /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
+    /// it ([`Response::broken_off`](crate::Response::broken_off)). Not by default: half a page that looks
+    /// like a whole one is worse than an error.
     pub keep_partial: bool,
 }
 

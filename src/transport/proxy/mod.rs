@@ -28,6 +28,13 @@ use super::basic::Basic;
 
 /// The text of a proxy: `http://name:password@host:port`, `https://…`, `socks5://…` (we resolve names), `socks5h://…`
 /// (the proxy resolves them), or `direct` for none. Its `Debug` and `Display` hide the password.
+///
+/// ```
+/// use actix_crawler::transport::ProxyUrl;
+///
+/// let proxy = ProxyUrl::new("socks5h://me:secret@proxy.example:1080");
+/// assert!(!proxy.to_string().contains("secret"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProxyUrl(String);
@@ -122,7 +129,7 @@ impl ProxyUrl {
     ///
     /// # Errors
     /// Says what is invalid, without the password.
-    pub fn parse(&self) -> Result<Option<Proxy>, String> {
+    pub(crate) fn parse(&self) -> Result<Option<Proxy>, String> {
         if self.0 == "direct" { Ok(None) } else { self.0.parse().map(Some) }
     }
 }

@@ -22,6 +22,14 @@ use crate::{
 
 /// Which requests use which proxies. In order of priority: the request's own proxy, the first matching entry of
 /// `overrides`, `via`, the environment.
+///
+/// ```
+/// use actix_crawler::transport::{ProxySettings, ProxyUrl, TransportSettings};
+///
+/// let via = vec![ProxyUrl::new("http://one.example:3128"), ProxyUrl::new("socks5://two.example:1080")];
+/// let proxies = ProxySettings { via, ..ProxySettings::default() };
+/// let settings = TransportSettings { proxies, ..TransportSettings::default() };
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProxySettings {
@@ -34,6 +42,14 @@ pub struct ProxySettings {
 }
 
 /// The proxies of the hosts that match a pattern.
+///
+/// ```
+/// use actix_crawler::transport::{HostPattern, ProxyOverride, ProxySettings, ProxyUrl};
+///
+/// let at_home = ProxyOverride { host: HostPattern::new("*.intranet.example"), via: vec![ProxyUrl::new("direct")] };
+/// let via = vec![ProxyUrl::new("http://proxy.example:3128")];
+/// let proxies = ProxySettings { via, overrides: vec![at_home], ..ProxySettings::default() };
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyOverride {

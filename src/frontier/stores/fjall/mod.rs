@@ -68,7 +68,7 @@ pub fn open_state(dir: &Path) -> Result<State> {
 }
 
 /// An open, locked directory.
-pub struct FjallStore {
+pub(crate) struct FjallStore {
     dir: PathBuf,
     database: Database,
     queue: Keyspace,
