@@ -29,7 +29,7 @@ pub enum Count {
     Retry,
     /// Requests that came back for a fault of this machine, by that.
     Local(LocalFault),
-    /// Redirects by a page that sends its readers on ([`RedirectBy::Refresh`](crate::outcome::RedirectBy::Refresh)).
+    /// Redirects by a page that sends its readers on ([`RedirectBy::Refresh`](crate::RedirectBy::Refresh)).
     RedirectByRefresh,
     /// Redirects that led to a URL which was fetched, queued or dropped before: what their own URLs once showed, nobody
     /// will see.

@@ -106,7 +106,7 @@
 mod clock;
 mod duration_text;
 pub mod extract;
-pub mod local_fault;
+mod local_fault;
 mod outcome;
 mod error;
 mod domain;
@@ -128,9 +128,9 @@ mod cooling;
 mod quota;
 mod adaptive;
 mod retry;
-pub mod suspicion;
+mod suspicion;
 mod recrawl;
-pub mod warnings;
+mod warnings;
 mod conduct;
 mod permit;
 mod conducts;
@@ -164,7 +164,8 @@ pub use self::{
     domain::{Domain, DomainKey},
     error::{Error, Result},
     handle::CrawlHandle,
-    outcome::{DropReason, FetchError, Outcome, Phase},
+    local_fault::LocalFault,
+    outcome::{DropReason, FetchError, Outcome, Phase, RedirectBy},
     permit::Permit,
     pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
     politeness::{Politeness, RobotsPolicy},

@@ -6,6 +6,15 @@ use std::{fmt, io, io::ErrorKind};
 use serde::{Serialize, Serializer};
 
 /// A fault of this machine, not of the server that was to be asked. It costs a URL no attempt.
+///
+/// ```
+/// use actix_crawler::{FetchError, LocalFault};
+///
+/// fn is_out_of_files(error: &FetchError) -> bool {
+///     matches!(error, FetchError::Local(LocalFault::Files, ..))
+/// }
+/// assert_eq!(LocalFault::Files.key(), "files");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LocalFault {

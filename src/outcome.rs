@@ -112,6 +112,13 @@ impl Outcome {
 }
 
 /// By what an answer redirects.
+///
+/// ```
+/// use actix_crawler::{Outcome, RedirectBy};
+///
+/// let moved = Outcome::Redirect { status: 200, to: "https://example.org/new".parse().unwrap(), by: RedirectBy::Refresh };
+/// assert_eq!(moved.detail(), "200 refresh https://example.org/new");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedirectBy {

@@ -119,6 +119,15 @@ pub struct Progress {
 }
 
 /// A fault of this machine that holds all requests up. It costs them no attempt.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::{LocalFault, stats::Outage};
+///
+/// let outage = Outage { fault: LocalFault::Network, lasted: Duration::from_secs(4), requests: 12 };
+/// assert_eq!(outage.fault.key(), "network");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Outage {
     /// What is wrong.
@@ -159,6 +168,16 @@ pub struct FirstFailure {
 
 /// A URL that redirects led to although it had been fetched, queued or dropped before: a site whose session has expired
 /// sends every page to its login.
+///
+/// ```
+/// use actix_crawler::Report;
+///
+/// fn print_logins(report: &Report) {
+///     for target in &report.stats.redirects_to_seen {
+///         println!("{} redirects to {}", target.times, target.url);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RedirectTarget {
     /// The URL.

@@ -6,10 +6,6 @@ pub(crate) mod readers;
 pub(crate) mod fetch;
 pub(crate) mod layers;
 pub(crate) mod http;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "a browser layer asks for further permits; until then the seam\'s tests do")
-)]
 pub(crate) mod permits;
 pub(crate) mod stack;
 pub(crate) mod receipt;

@@ -5,6 +5,14 @@ use thiserror::Error as ThisError;
 use crate::{error::Error, extract::SelectorError};
 
 /// Why a form cannot be filled in or sent.
+///
+/// ```
+/// use actix_crawler::{form::FormError, prelude::*};
+///
+/// let page = Response::html("https://e.org/", "<p id=text>No form here</p>");
+/// let error = page.form("#text").unwrap_err();
+/// assert!(matches!(error, FormError::NoForm { .. }), "{error}");
+/// ```
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum FormError {

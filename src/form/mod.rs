@@ -45,7 +45,7 @@ use crate::{request::Request, response::Response};
 ///     .submit()?;
 /// assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "https://e.org/session"));
 /// assert_eq!(request.body, "csrf=t0ken&user=ada&password=p%26q&remember=yes&lang=de&go=");
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Form<'a> {
@@ -121,7 +121,7 @@ impl Form<'_> {
     /// let page = Response::html("https://e.org/", "<form><input name=token value=7><input type=checkbox name=on></form>");
     /// let form = page.form("form")?;
     /// assert_eq!((form.values("token"), form.values("on")), (vec!["7".to_owned()], vec![]));
-    /// # Ok::<(), actix_crawler::error::Error>(())
+    /// # Ok::<(), actix_crawler::Error>(())
     /// ```
     pub fn values(&self, name: &str) -> Vec<String> {
         let entries = entry_list(&self.controls, None, self.encoding());
@@ -222,7 +222,7 @@ impl Form<'_> {
     /// let page = Response::html("https://e.org/up", html);
     /// let request = page.form("form")?.file("photo", FormFile::new("a.png", "image/png", &b"\x89PNG"[..]))?.submit()?;
     /// assert!(request.headers[0].1.starts_with("multipart/form-data; boundary="));
-    /// # Ok::<(), actix_crawler::error::Error>(())
+    /// # Ok::<(), actix_crawler::Error>(())
     /// ```
     ///
     /// # Errors

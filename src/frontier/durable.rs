@@ -266,6 +266,16 @@ pub struct CoolingHistory {
 }
 
 /// A spacing for a while.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::frontier::durable::SlowedHistory;
+///
+/// // Asked in an answer for two seconds between requests, until a minute after the epoch.
+/// let slowed = SlowedHistory { spacing: Duration::from_secs(2), until: 60_000 };
+/// assert!(slowed.spacing < Duration::from_millis(slowed.until));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlowedHistory {
     /// The least time between two starts.

@@ -3,6 +3,16 @@
 use crate::{identity::Fingerprint, request::Request};
 
 /// What is known of a URL's depth.
+///
+/// ```
+/// use actix_crawler::{Request, frontier::known_depth::{KnownDepth, Link}};
+///
+/// let to = Request::parse("https://e.org/b")?.fingerprint();
+/// let page = KnownDepth::Page { depth: 1, links: [Link { to, is_redirect: false }].into() };
+/// let read = KnownDepth::from_bytes(&page.to_bytes().unwrap());
+/// assert!(matches!(read, Some(KnownDepth::Page { depth: 1, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub enum KnownDepth {
     /// It was fetched, and has links.
@@ -17,6 +27,15 @@ pub enum KnownDepth {
 }
 
 /// A link of a page; a redirect's target is as deep as the page itself.
+///
+/// ```
+/// use actix_crawler::{Request, frontier::known_depth::Link};
+///
+/// let to = Request::parse("https://e.org/b")?.fingerprint();
+/// let link = Link { to, is_redirect: true };
+/// assert!(link.is_redirect);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Where it leads.

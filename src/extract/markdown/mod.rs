@@ -38,7 +38,7 @@ pub const MAX_MARKDOWN: usize = 16 << 20;
 ///     markdown,
 ///     "# Use\n\nCall `run()`, see [the **API**](https://e.org/docs/api.html):\n\n3. one\n   - two\n\n```rust\nrun();\n```\n"
 /// );
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Markdown<'a> {
@@ -55,6 +55,14 @@ struct Kept {
 }
 
 /// The Markdown, and what was left out of it.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://e.org/", "<p><a href='javascript:go()'>Go</a>");
+/// let written = page.markdown().write();
+/// assert_eq!((written.without_url, written.is_cut), (1, false));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenMarkdown {
     /// The text; it ends with a line end unless it is empty.

@@ -29,6 +29,16 @@ const MAX_VISITS: usize = 1_000_000;
 const MAX_BYTES: usize = 8 << 20;
 
 /// An item that a page describes.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let tea = "<div itemscope itemtype=https://schema.org/Product><b itemprop=name>Tea</b><a itemprop=url href=/tea></a></div>";
+/// let page = Response::html("https://e.org/", tea);
+/// let item = &page.metadata().microdata[0];
+/// assert!(item.is("Product"));
+/// assert_eq!(item.text("name"), Some("Tea"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Item {
     /// Its types, such as `https://schema.org/Product`.
@@ -40,6 +50,15 @@ pub struct Item {
 }
 
 /// A property of an item.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let tea = "<div itemscope itemtype=https://schema.org/Product><b itemprop=name>Tea</b><a itemprop=url href=/tea></a></div>";
+/// let page = Response::html("https://e.org/", tea);
+/// let names: Vec<_> = page.metadata().microdata[0].properties.iter().map(|property| property.name.clone()).collect();
+/// assert_eq!(names, ["name", "url"]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Property {
     /// Its name, as written.
@@ -49,6 +68,17 @@ pub struct Property {
 }
 
 /// The value of a property.
+///
+/// ```
+/// use actix_crawler::{extract::metadata::ItemValue, prelude::*};
+///
+/// let tea = "<div itemscope itemtype=https://schema.org/Product><b itemprop=name>Tea</b><a itemprop=url href=/tea></a></div>";
+/// let page = Response::html("https://e.org/", tea);
+/// let metadata = page.metadata();
+/// let properties = &metadata.microdata[0].properties;
+/// assert_eq!(properties[0].value, ItemValue::Text("Tea".into()));
+/// assert_eq!(properties[1].value, ItemValue::Url("https://e.org/tea".parse().unwrap()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ItemValue {

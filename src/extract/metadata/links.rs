@@ -7,6 +7,14 @@ use super::{MAX_METADATA, Metadata, cut, join, text_attr};
 use crate::extract::{select::Element, sitemap::Alternate};
 
 /// A feed of a page.
+///
+/// ```
+/// use actix_crawler::{extract::metadata::FeedKind, prelude::*};
+///
+/// let page = Response::html("https://e.org/", "<link rel=alternate type=application/atom+xml href=/feed title=News>");
+/// let feed = &page.metadata().feeds[0];
+/// assert_eq!((feed.url.path(), feed.kind, feed.title.as_deref()), ("/feed", FeedKind::Atom, Some("News")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FeedLink {
     /// Its URL.
@@ -18,6 +26,13 @@ pub struct FeedLink {
 }
 
 /// The format of a feed.
+///
+/// ```
+/// use actix_crawler::{extract::metadata::FeedKind, prelude::*};
+///
+/// let page = Response::html("https://e.org/", "<link rel=alternate type=application/feed+json href=/feed.json>");
+/// assert_eq!(page.metadata().feeds[0].kind, FeedKind::Json);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedKind {
@@ -30,6 +45,14 @@ pub enum FeedKind {
 }
 
 /// An icon of a page.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://e.org/", "<link rel=icon sizes=32x32 href=/icon.png>");
+/// let icon = &page.metadata().icons[0];
+/// assert_eq!((icon.url.path(), icon.rel, icon.sizes.as_deref()), ("/icon.png", "icon", Some("32x32")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Icon {
     /// Its URL.

@@ -87,6 +87,14 @@ pub struct Metadata {
 }
 
 /// A `<meta>` element.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://e.org/", "<meta name=Author content='A. Writer'>");
+/// let meta = &page.metadata().meta[0];
+/// assert_eq!((meta.name.as_str(), meta.content.as_str()), ("author", "A. Writer"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Meta {
     /// Its `name`, `property` or `http-equiv`, in lower case.
@@ -96,6 +104,13 @@ pub struct Meta {
 }
 
 /// How much metadata was left out, and why.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://e.org/", "<script type=application/ld+json>{ not JSON</script>");
+/// assert_eq!(page.metadata().skipped.broken_json, 1);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SkippedMetadata {
     /// JSON-LD blocks that are not JSON.

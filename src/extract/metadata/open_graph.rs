@@ -7,6 +7,14 @@ use url::Url;
 use super::{Meta, SkippedMetadata, join};
 
 /// The `og:` and `article:` properties of a page.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://e.org/", "<meta property=og:title content=Tea><meta property=article:tag content=black>");
+/// let open_graph = page.metadata().open_graph;
+/// assert_eq!((open_graph.title.as_deref(), open_graph.tags), (Some("Tea"), vec!["black".to_owned()]));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OpenGraph {
     /// `og:title`
@@ -44,6 +52,14 @@ pub struct OpenGraph {
 }
 
 /// An image, a video or an audio of OpenGraph.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://e.org/", "<meta property=og:video content=/tea.mp4><meta property=og:video:height content=720>");
+/// let video = &page.metadata().open_graph.videos[0];
+/// assert_eq!((video.url.path(), video.height), ("/tea.mp4", Some(720)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OpenGraphMedia {
     /// Its URL.
@@ -61,6 +77,14 @@ pub struct OpenGraphMedia {
 }
 
 /// The `twitter:` properties of a page.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// let page = Response::html("https://e.org/", "<meta name=twitter:card content=summary><meta name=twitter:site content=@example>");
+/// let twitter = page.metadata().twitter;
+/// assert_eq!((twitter.card.as_deref(), twitter.site.as_deref()), (Some("summary"), Some("@example")));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TwitterCard {
     /// `twitter:card`, such as `summary_large_image`.

@@ -31,6 +31,14 @@ pub struct W3cDate {
 }
 
 /// The precision of a date.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::{Precision, W3cDate};
+///
+/// let day: W3cDate = "2026-02-01".parse().unwrap();
+/// assert_eq!(day.precision, Precision::Day);
+/// assert!(Precision::Year < Precision::Second);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// `2026`

@@ -9,6 +9,17 @@ use super::W3cDate;
 use crate::extract::links::MAX_URL_LENGTH;
 
 /// One URL of a sitemap.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::SitemapReader;
+///
+/// let file = b"<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'>
+///     <url><loc>https://e.org/a</loc><priority>0.8</priority></url>
+/// </urlset>";
+/// let entry = SitemapReader::new(&file[..], &"https://e.org/sitemap.xml".parse().unwrap()).next().unwrap()?;
+/// assert_eq!((entry.url.path(), entry.priority), ("/a", Some(0.8)));
+/// # Ok::<(), actix_crawler::extract::sitemap::SitemapError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SitemapEntry {
     /// The URL, absolute, `http` or `https`, without fragment.
@@ -48,6 +59,17 @@ impl SitemapEntry {
 }
 
 /// What a sitemap's URL refers to.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::{SitemapReader, Target};
+///
+/// let file = b"<sitemapindex xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'>
+///     <sitemap><loc>https://e.org/1.xml</loc></sitemap>
+/// </sitemapindex>";
+/// let entry = SitemapReader::new(&file[..], &"https://e.org/sitemap.xml".parse().unwrap()).next().unwrap()?;
+/// assert_eq!(entry.target, Target::Sitemap);
+/// # Ok::<(), actix_crawler::extract::sitemap::SitemapError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A page.
@@ -111,6 +133,20 @@ impl fmt::Display for ChangeFrequency {
 }
 
 /// A page in another language.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::SitemapReader;
+///
+/// let file = b"<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'
+///     xmlns:xhtml='http://www.w3.org/1999/xhtml'>
+///     <url><loc>https://e.org/a</loc>
+///         <xhtml:link rel='alternate' hreflang='de' href='https://e.org/de/a'/></url>
+/// </urlset>";
+/// let entry = SitemapReader::new(&file[..], &"https://e.org/sitemap.xml".parse().unwrap()).next().unwrap()?;
+/// let german = &entry.alternates[0];
+/// assert_eq!((german.hreflang.as_str(), german.url.path()), ("de", "/de/a"));
+/// # Ok::<(), actix_crawler::extract::sitemap::SitemapError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alternate {
     /// The language as a BCP 47 tag, such as `de-CH`, or `x-default`.
@@ -120,6 +156,19 @@ pub struct Alternate {
 }
 
 /// An image on a page (Google's image extension).
+///
+/// ```
+/// use actix_crawler::extract::sitemap::SitemapReader;
+///
+/// let file = b"<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'
+///     xmlns:image='http://www.google.com/schemas/sitemap-image/1.1'>
+///     <url><loc>https://e.org/a</loc>
+///         <image:image><image:loc>https://e.org/a.png</image:loc></image:image></url>
+/// </urlset>";
+/// let entry = SitemapReader::new(&file[..], &"https://e.org/sitemap.xml".parse().unwrap()).next().unwrap()?;
+/// assert_eq!(entry.images[0].url.path(), "/a.png");
+/// # Ok::<(), actix_crawler::extract::sitemap::SitemapError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// The URL of the image.
@@ -135,6 +184,19 @@ pub struct Image {
 }
 
 /// A video on a page (Google's video extension). Missing or invalid fields are `None`.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::SitemapReader;
+///
+/// let file = b"<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'
+///     xmlns:video='http://www.google.com/schemas/sitemap-video/1.1'>
+///     <url><loc>https://e.org/a</loc>
+///         <video:video><video:title>Tea</video:title></video:video></url>
+/// </urlset>";
+/// let entry = SitemapReader::new(&file[..], &"https://e.org/sitemap.xml".parse().unwrap()).next().unwrap()?;
+/// assert_eq!(entry.videos[0].title.as_deref(), Some("Tea"));
+/// # Ok::<(), actix_crawler::extract::sitemap::SitemapError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Video {
     /// The URL of the thumbnail.
@@ -166,6 +228,19 @@ pub struct Video {
 }
 
 /// A news article (Google's news extension). Missing or invalid fields are `None`.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::SitemapReader;
+///
+/// let file = b"<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'
+///     xmlns:news='http://www.google.com/schemas/sitemap-news/0.9'>
+///     <url><loc>https://e.org/a</loc>
+///         <news:news><news:title>Tea</news:title></news:news></url>
+/// </urlset>";
+/// let entry = SitemapReader::new(&file[..], &"https://e.org/sitemap.xml".parse().unwrap()).next().unwrap()?;
+/// assert_eq!(entry.news.unwrap().title.as_deref(), Some("Tea"));
+/// # Ok::<(), actix_crawler::extract::sitemap::SitemapError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// The name of the newspaper.
@@ -181,6 +256,14 @@ pub struct News {
 }
 
 /// What was left out of a sitemap, and why.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::SitemapReader;
+///
+/// let mut sitemap = SitemapReader::new(&b"https://e.org/a\nftp://e.org/b\n"[..], &"https://e.org/sitemap.txt".parse().unwrap());
+/// assert_eq!(sitemap.by_ref().count(), 1);
+/// assert_eq!(sitemap.skipped().other_scheme, 1);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SkippedEntries {
     /// URLs that are not `http` or `https`.

@@ -3,6 +3,13 @@
 use thiserror::Error;
 
 /// Why a sitemap cannot be read any further. Entries read before are valid.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::{SitemapError, SitemapReader};
+///
+/// let mut page = SitemapReader::new(&b"<html><body>Not found</body></html>"[..], &"https://e.org/sitemap.xml".parse().unwrap());
+/// assert_eq!(page.next(), Some(Err(SitemapError::NotASitemap { root: "html".into() })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SitemapError {

@@ -49,6 +49,14 @@ impl Default for SitemapLimits {
 }
 
 /// The kind of a sitemap file.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::{SitemapKind, SitemapReader};
+///
+/// let mut sitemap = SitemapReader::new(&b"https://e.org/a\n"[..], &"https://e.org/sitemap.txt".parse().unwrap());
+/// assert_eq!(sitemap.by_ref().count(), 1);
+/// assert_eq!(sitemap.kind(), Some(SitemapKind::Text));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SitemapKind {
     /// `<urlset>`: pages.
