@@ -1,6 +1,7 @@
 //! Crawler: the builder. Knows what a crawl may be told, and no actor (`wiring`).
 
 mod frontier;
+mod middleware;
 mod network;
 #[cfg(test)]
 mod seam_tests;
@@ -15,12 +16,14 @@ use crate::{
     conducts::Conducts,
     error::{Error, Result},
     fetcher::{
+        layers::MiddlewareLayer,
         offload::{Offload, OffloadThreads},
         stack::{FetchStack, Layer},
     },
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,
     identity::Identity,
+    middleware::{AnyMiddleware, DefaultHeaders, with_headers},
     pipeline::{Each, Pipeline},
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
@@ -54,6 +57,7 @@ pub struct Crawler<S: Spider> {
     identity: Option<Arc<dyn Identity>>,
     frontier: Option<OpenFrontier>,
     layers: Vec<Arc<dyn Layer>>,
+    middleware: Vec<AnyMiddleware>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     conducts: Conducts,
 }
@@ -74,6 +78,8 @@ pub struct Settings {
     pub recrawl: Recrawl,
     /// How bytes get here.
     pub transport: TransportSettings,
+    /// Headers that requests carry; see [`Crawler::header`].
+    pub headers: DefaultHeaders,
     /// Threads for the network, one fetcher on each; as many as there are cores by default.
     pub threads: usize,
     /// The longest that a page's `parse` may take; 30 s by default. A page that takes longer fails.
@@ -107,6 +113,7 @@ impl Default for Settings {
             retry: Retry::default(),
             recrawl: Recrawl::default(),
             transport: TransportSettings::default(),
+            headers: DefaultHeaders::new(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             // Parsing takes milliseconds; what takes half a minute does not end.
             parse_timeout: Duration::from_secs(30),
@@ -138,6 +145,7 @@ impl<S: Spider> Crawler<S> {
             identity: None,
             frontier: None,
             layers: Vec::new(),
+            middleware: Vec::new(),
             pipelines: Vec::new(),
             conducts: Conducts::shared(),
         }
@@ -186,7 +194,7 @@ impl<S: Spider> Crawler<S> {
         self.pipeline(Each::new(call))
     }
 
-    /// Puts a layer around every request, robots files included. `middleware` will do so for users.
+    /// Puts a layer around every request, robots files included, below all middleware.
     #[cfg(test)]
     pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
         self.layers.push(Arc::new(layer));
@@ -390,7 +398,18 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, mut settings, identity, frontier, layers, pipelines, conducts } = self;
+        let Self {
+            spider,
+            user_agent,
+            seeds,
+            mut settings,
+            identity,
+            frontier,
+            layers,
+            middleware,
+            pipelines,
+            conducts,
+        } = self;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
@@ -410,7 +429,14 @@ impl<S: Spider> Crawler<S> {
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
         let warnings = transport.warnings();
+        settings.headers.check()?;
+        let middleware = with_headers(settings.headers.clone(), middleware);
         let fetch = FetchStack::http(transport, said).layers(layers);
+        let fetch = if middleware.is_empty() {
+            fetch
+        } else {
+            fetch.layer(MiddlewareLayer::new(middleware, offload.clone(), settings.transport.body))
+        };
         Ok(Plan {
             spider: Arc::new(spider),
             user_agent,

@@ -96,6 +96,14 @@ pub enum Error {
         /// When it may be asked again.
         until: SystemTime,
     },
+    /// A middleware of the client ended the request.
+    #[error("{url}: middleware {why}")]
+    Middleware {
+        /// What was asked for.
+        url: Url,
+        /// The middleware's name, and what it said.
+        why: String,
+    },
     /// The crawl has ended: start another.
     #[error("the crawl has ended")]
     Ended,

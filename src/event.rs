@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::{
     cooling::Why,
+    count::Count,
     domain::Domain,
     fetcher::receipt::Receipt,
     outcome::{DropReason, Outcome},
@@ -118,6 +119,8 @@ pub struct RequestEnded<'a> {
     pub receipt: &'a Receipt,
     /// How many items of it the pipelines acknowledged.
     pub items: u64,
+    /// What middleware and spider count.
+    pub counts: &'a [Count],
     /// What becomes of the request.
     pub fate: Fate,
     /// When the engine heard of it.

@@ -99,6 +99,7 @@ pub mod frontier;
 pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
+pub mod middleware;
 pub mod fetcher;
 // what happens, and what is done next
 pub mod event;

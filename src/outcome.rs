@@ -7,7 +7,7 @@ use thiserror::Error;
 use url::Url;
 
 /// How a request that was sent, or was to be sent, ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The page was fetched and parsed, its items are acknowledged and its links stored.
@@ -41,6 +41,31 @@ pub enum Outcome {
     Pipeline(String),
     /// A pipeline's output is gone: the page stays queued, and the crawl stops as failed.
     Broken(String),
+    /// A middleware refused the request before it was sent: its URL is dropped.
+    Ignored {
+        /// The middleware's name.
+        by: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// A middleware left the response out: its URL is dropped.
+    Skipped {
+        /// The middleware's name.
+        by: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// A middleware, or the spider, asked for another attempt. It fails where the attempts are used up.
+    Retry {
+        /// The middleware's name, or `spider`.
+        by: &'static str,
+        /// Why.
+        why: String,
+        /// How long to wait.
+        after: Duration,
+    },
+    /// A middleware did not return in time, or changed what it may not change.
+    Middleware(String),
     /// The request came back unsent: its domain cools, or the crawl is stopping.
     Unsent,
 }
@@ -59,6 +84,10 @@ impl Outcome {
             Self::Panic(_) => "panic",
             Self::Pipeline(_) => "pipeline",
             Self::Broken(_) => "broken",
+            Self::Ignored { .. } => "ignored",
+            Self::Skipped { .. } => "skipped",
+            Self::Retry { .. } => "retry",
+            Self::Middleware(_) => "middleware",
             Self::Unsent => "unsent",
         }
     }
@@ -77,7 +106,20 @@ impl Outcome {
             | Self::Parse(what)
             | Self::Panic(what)
             | Self::Pipeline(what)
+            | Self::Middleware(what)
             | Self::Broken(what) => what.clone(),
+            Self::Ignored { by, why } | Self::Skipped { by, why } | Self::Retry { by, why, .. } => {
+                format!("{by}: {why}")
+            }
+        }
+    }
+
+    /// Returns why the URL counts as dropped, if it does.
+    pub fn dropped(&self) -> Option<DropReason> {
+        match self {
+            Self::Ignored { .. } => Some(DropReason::Ignored),
+            Self::Skipped { .. } => Some(DropReason::Skipped),
+            _ => None,
         }
     }
 
@@ -236,6 +278,10 @@ pub enum DropReason {
     Robots,
     /// The crawl was stopped.
     Stopped,
+    /// A middleware refused the request.
+    Ignored,
+    /// A middleware left the response out.
+    Skipped,
 }
 
 impl DropReason {
@@ -247,6 +293,7 @@ impl DropReason {
             Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull => "budget",
             Self::Robots => "robots",
             Self::Stopped => "stopped",
+            Self::Ignored | Self::Skipped => "middleware",
         }
     }
 
@@ -267,6 +314,8 @@ impl DropReason {
             Self::DomainQueueFull => "domain_queue_full",
             Self::Robots => "disallowed",
             Self::Stopped => "stopped",
+            Self::Ignored => "refused",
+            Self::Skipped => "skipped",
         }
     }
 }

@@ -136,6 +136,20 @@ impl Request {
         self
     }
 
+    /// Sets a header, in place of those of the same name.
+    pub fn set_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let name = name.into();
+        self.headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
+        self.headers.push((name, value.into()));
+    }
+
+    /// Sets a header unless there is one of this name.
+    pub(crate) fn default_header(&mut self, name: &str, value: &str) {
+        if !self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+            self.headers.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
     /// Sets the priority: higher goes first within its domain.
     #[must_use]
     pub fn priority(mut self, priority: i32) -> Self {

@@ -35,7 +35,14 @@ impl Retry {
     /// `None` where that was the last. `random` in 0.0..1.0 is the jitter: the wait is uniform between zero and the
     /// back-off, which spreads retries best (AWS, "Exponential Backoff and Jitter").
     pub fn after(&self, outcome: &Outcome, attempts: u32, random: f64) -> Option<Duration> {
-        (outcome.is_transient() && attempts < self.attempts).then(|| self.back_off(attempts, random))
+        if attempts >= self.attempts {
+            return None;
+        }
+        match outcome {
+            // Asked for by a middleware or the spider, which know how long to wait.
+            Outcome::Retry { after, .. } => Some((*after).min(LONGEST)),
+            outcome => outcome.is_transient().then(|| self.back_off(attempts, random)),
+        }
     }
 
     /// Returns the wait after `attempts` attempts.

@@ -49,7 +49,7 @@ pub enum Next {
 /// its place to the next.
 pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules) -> Next {
     let (limit, may_repeat) = (job.options.timeout, job.may_repeat());
-    let context = FetchContext::page(rules.body, may_repeat, &NoPermits);
+    let context = FetchContext { attempt: job.failures + 1, ..FetchContext::page(rules.body, may_repeat, &NoPermits) };
     let due = permit.due();
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
@@ -60,6 +60,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
     };
     match response {
         Err(NoResponse::Unsent) => Next::Again(job.into(), Duration::ZERO),
+        Err(NoResponse::Ended(outcome)) => ended(job, &outcome, &receipt, rules),
         Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),
         Ok(response) => {
             let started = receipt.started.unwrap_or_else(clock::now);
@@ -79,6 +80,7 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
         receipt: Receipt { started: Some(due), waited: until_due, elapsed: limit, ..Receipt::default() },
         wire: None,
         heeded: None,
+        counts: Vec::new(),
     })
 }
 
@@ -90,6 +92,19 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
     match wait_after(&Outcome::Fetch(error.clone()), &job, rules).filter(|_| may_repeat) {
         Some(wait) => again(job, wait),
         None => give_up(job, error, written.unwrap_or(begun)),
+    }
+}
+
+/// Makes the request again where a middleware asks for it, and reports what else it decided.
+fn ended(mut job: Job, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> Next {
+    job.attempts += u32::from(receipt.started.is_some());
+    match wait_after(outcome, &job, rules) {
+        Some(wait) => again(job, wait),
+        None => {
+            let url = job.request.url.clone();
+            job.fail(Error::Middleware { url, why: outcome.detail() });
+            Next::Ended
+        }
     }
 }
 

@@ -56,6 +56,10 @@ pub struct Standing {
 /// The most lines that wait for the crawl log before no more permits are granted.
 const MAX_LOG_LINES: usize = 50_000;
 
+/// The most counts that are kept apart. A spider whose names are made from pages would fill the memory; beyond this its
+/// counts are added up as `spider/others`.
+const MAX_COUNTS: usize = 1_000;
+
 /// The word of the outcome that counts as a page.
 const OK: Count = Count::Outcome("ok");
 
@@ -106,10 +110,13 @@ impl Accounts {
                 ledger.dropped += 1;
                 self.add(Count::Dropped(reason), 1);
             }
-            Event::RequestEnded(ended) => match ended.request.kind() {
-                Kind::RobotsTxt => self.enter_robots_txt(&ended),
-                Kind::Page => self.enter_page(&ended),
-            },
+            Event::RequestEnded(ended) => {
+                ended.counts.iter().for_each(|count| self.add_named(*count));
+                match ended.request.kind() {
+                    Kind::RobotsTxt => self.enter_robots_txt(&ended),
+                    Kind::Page => self.enter_page(&ended),
+                }
+            }
             Event::Failed { request, reason, detail, .. } => self.fail(Count::Failed(reason), request, detail),
             Event::FetcherLost { is_last, .. } => {
                 self.add(Count::FetcherLost, 1);
@@ -161,7 +168,13 @@ impl Accounts {
             (Fate::Final, Outcome::Status(status)) => {
                 self.fail(Count::FailedStatus(*status), ended.request, &ended.outcome.detail());
             }
-            (Fate::Final, other) => self.fail(Count::Failed(other.key()), ended.request, &other.detail()),
+            (Fate::Final, other) => match other.dropped() {
+                Some(reason) => {
+                    self.stats.ledger.dropped += 1;
+                    self.add(Count::Dropped(reason), 1);
+                }
+                None => self.fail(Count::Failed(other.key()), ended.request, &other.detail()),
+            },
         }
     }
 
@@ -185,6 +198,16 @@ impl Accounts {
         self.first_failures
             .entry(reason)
             .or_insert_with(|| FirstFailure { url: request.url.as_str().to_owned(), detail: detail.to_owned() });
+    }
+
+    /// Adds to a count that a user has named.
+    fn add_named(&mut self, count: Count) {
+        let is_known = self.counts.contains_key(&count);
+        let count = match count {
+            Count::Spider(_) if !is_known && self.counts.len() >= MAX_COUNTS => Count::Spider("others"),
+            count => count,
+        };
+        self.add(count, 1);
     }
 
     fn add(&mut self, count: Count, by: i64) {

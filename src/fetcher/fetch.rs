@@ -15,7 +15,8 @@ use url::Url;
 use super::receipt::Receipt;
 use crate::{
     conduct::Heeded,
-    outcome::FetchError,
+    count::Count,
+    outcome::{FetchError, Outcome},
     permit::Permit,
     request::Request,
     robots::MAX_BYTES,
@@ -50,6 +51,8 @@ pub struct FetchContext<'a> {
     pub extent: Extent,
     /// Whether the request may be written once more if the server may have seen it already.
     pub may_repeat: bool,
+    /// Which attempt at the request this is, counted from 1.
+    pub attempt: u32,
     /// Where a layer gets permits for further requests.
     pub permits: &'a dyn Permits,
 }
@@ -81,6 +84,8 @@ pub struct FetchResult {
     pub wire: Option<WireBytes>,
     /// What follows for the domain if it refused us or could not be reached. It holds already; it is told for the books.
     pub heeded: Option<Heeded>,
+    /// What layers count of this request.
+    pub counts: Vec<Count>,
 }
 
 /// Why there is no response.
@@ -90,20 +95,22 @@ pub enum NoResponse {
     Unsent,
     /// No whole response came.
     Failed(FetchError),
+    /// A middleware ended it, before or after it was sent.
+    Ended(Box<Outcome>),
 }
 
 impl<'a> FetchContext<'a> {
     /// Reads a whole page; a larger body is an error.
     pub fn page(limits: BodyLimits, may_repeat: bool, permits: &'a dyn Permits) -> Self {
         let extent = Extent { max_bytes: limits.max_bytes, accepts_part: false, keeps_wire_bytes: false };
-        Self { extent, may_repeat, permits }
+        Self { extent, may_repeat, attempt: 1, permits }
     }
 
     /// Reads the part of a robots file that counts, the first [`MAX_BYTES`] (RFC 9309 §2.5). Twice as much is read,
     /// because a content coding may end in the middle of one of its steps.
     pub fn robots_file(permits: &'a dyn Permits) -> Self {
         let extent = Extent { max_bytes: 2 * MAX_BYTES as u64, accepts_part: true, keeps_wire_bytes: false };
-        Self { extent, may_repeat: true, permits }
+        Self { extent, may_repeat: true, attempt: 1, permits }
     }
 }
 
@@ -111,6 +118,12 @@ impl FetchResult {
     /// Returns a response that was not asked for over the network, or why there is none.
     pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
         let status = response.as_ref().ok().map(|response| response.status);
-        Self { response, receipt: Receipt { status, ..Receipt::default() }, wire: None, heeded: None }
+        Self {
+            response,
+            receipt: Receipt { status, ..Receipt::default() },
+            wire: None,
+            heeded: None,
+            counts: Vec::new(),
+        }
     }
 }

@@ -101,7 +101,7 @@ impl Http {
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
         let receipt = receipt(granted, started, status, bytes);
         let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
-        FetchResult { response, receipt, wire, heeded }
+        FetchResult { response, receipt, wire, heeded, counts: Vec::new() }
     }
 
     /// Lets the domain learn what came of its request. The permit is still held: the next one is granted by what is learned

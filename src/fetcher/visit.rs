@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     conduct::Heeded,
+    count::Count,
     frontier::{Lease, Leased, candidate::Candidate},
     outcome::{FetchError, Outcome},
     permit::Permit,
@@ -43,20 +44,26 @@ pub struct Visit {
     pub receipt: Receipt,
     /// What follows for the domain if it refused, or could not be reached. It holds already.
     pub heeded: Option<Heeded>,
+    /// What middleware and spider count.
+    pub counts: Vec<Count>,
 }
 
 /// Makes one request and reads its answer.
 pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitContext<S>) -> Visit {
     let request = lease.request();
     let extent = readers::extent(request.kind(), context.body_limits);
-    let how = FetchContext { extent, may_repeat: is_idempotent(&request.method), permits: &context.permits };
-    let FetchResult { response, receipt, heeded, .. } = context.fetch.fetch(permit, request, how).await;
+    let (may_repeat, attempt) = (is_idempotent(&request.method), lease.attempt());
+    let how = FetchContext { extent, may_repeat, attempt, permits: &context.permits };
+    let FetchResult { response, receipt, heeded, mut counts, .. } = context.fetch.fetch(permit, request, how).await;
     let reading = match response {
         Ok(response) => read(Answer { response, elapsed: receipt.elapsed }, heeded, request, context).await,
         Err(NoResponse::Unsent) => Outcome::Unsent.into(),
         Err(NoResponse::Failed(error)) => without_answer(request.kind(), error).into(),
+        Err(NoResponse::Ended(outcome)) => ended(request.kind(), *outcome).into(),
     };
-    Visit { leased: lease.settle(), outcome: reading.outcome, content: reading.content, receipt, heeded }
+    let Reading { outcome, content, counts: read } = reading;
+    counts.extend(read);
+    Visit { leased: lease.settle(), outcome, content, receipt, heeded, counts }
 }
 
 /// Tells what an answer means. Redirects and refusals mean the same to requests of every kind.
@@ -72,7 +79,7 @@ async fn read<S: Spider>(
             Kind::Page => match redirect::follow(request, status, &to, &*context.identity) {
                 Ok(next) => {
                     let found = vec![Candidate::new(next, &*context.identity)];
-                    Reading { outcome: Outcome::Redirect { status, to }, content: Content::Page { found, items: 0 } }
+                    Reading { content: Content::Page { found, items: 0 }, ..Outcome::Redirect { status, to }.into() }
                 }
                 Err(outcome) => outcome.into(),
             },
@@ -90,6 +97,14 @@ fn without_answer(kind: Kind, error: FetchError) -> Outcome {
     match kind {
         Kind::Page => Outcome::Fetch(error),
         Kind::RobotsTxt => robots_txt::without_answer(error),
+    }
+}
+
+/// A robots file that a middleware refuses could not be had; to its pages it makes no difference why.
+fn ended(kind: Kind, outcome: Outcome) -> Outcome {
+    match kind {
+        Kind::Page => outcome,
+        Kind::RobotsTxt => Outcome::Fetch(FetchError::Request(outcome.detail())),
     }
 }
 

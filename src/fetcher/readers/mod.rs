@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::VisitContext;
 use crate::{
+    count::Count,
     frontier::candidate::Candidate,
     outcome::Outcome,
     request::{Kind, Request},
@@ -31,6 +32,8 @@ pub struct Reading {
     pub outcome: Outcome,
     /// What it brought.
     pub content: Content,
+    /// What is to be counted.
+    pub counts: Vec<Count>,
 }
 
 /// What a request brought, beside its outcome.
@@ -52,7 +55,7 @@ pub enum Content {
 
 impl From<Outcome> for Reading {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, content: Content::Nothing }
+        Self { outcome, content: Content::Nothing, counts: Vec::new() }
     }
 }
 

@@ -81,7 +81,7 @@ async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &Vi
             };
         }
     }
-    Reading { outcome: Outcome::Ok, content: Content::Page { found: page.found, items: count } }
+    Reading { content: Content::Page { found: page.found, items: count }, ..Outcome::Ok.into() }
 }
 
 impl Answer {
