@@ -145,5 +145,24 @@ impl Error {
     }
 }
 
+/// The errors of numbers, texts and URLs that a spider reads, so that `?` takes them; others go through [`Error::spider`].
+macro_rules! from_spider_errors {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::spider(error)
+            }
+        })+
+    };
+}
+
+from_spider_errors!(
+    Box<dyn std::error::Error + Send + Sync>,
+    std::num::ParseIntError,
+    std::num::ParseFloatError,
+    std::str::Utf8Error,
+    url::ParseError
+);
+
 /// A result whose error is an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -15,7 +15,7 @@
 //! fn quotes(page: &Response) -> Result<Parsed<Quote>> {
 //!     let mut parsed = Parsed::new();
 //!     for quote in page.select(".quote")? {
-//!         parsed = parsed.item(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
+//!         parsed.push(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
 //!     }
 //!     Ok(parsed.follow(page.link(".next a")?))
 //! }
@@ -122,6 +122,7 @@ pub mod prelude {
         crawler::Crawler,
         error::{Error, Result},
         handle::CrawlHandle,
+        outcome::Outcome,
         pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
         rate::Rate,
         request::Request,

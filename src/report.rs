@@ -27,6 +27,9 @@ pub struct Report {
     /// Why the crawl failed: its state, its log or a pipeline's output could not be written any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why the spider stopped the crawl; see [`Parsed::stop`](crate::spider::Parsed::stop).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<String>,
     /// The state that the crawl kept, and can be resumed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<StateReport>,
@@ -68,6 +71,7 @@ impl Report {
             complaints,
             warnings: Vec::new(),
             failure: None,
+            stop_reason: None,
             state: None,
         }
     }

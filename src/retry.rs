@@ -45,6 +45,13 @@ impl Retry {
         }
     }
 
+    /// As [`Retry::after`], where `may_repeat` tells whether the request may be written once more. A request that may
+    /// already have done its work is not repeated (RFC 9110 §9.2.2), unless somebody who has seen the answer asks for it.
+    pub fn wait(&self, outcome: &Outcome, attempts: u32, may_repeat: bool, random: f64) -> Option<Duration> {
+        let is_asked_for = matches!(outcome, Outcome::Retry { .. });
+        if may_repeat || is_asked_for { self.after(outcome, attempts, random) } else { None }
+    }
+
     /// Returns the wait after `attempts` attempts.
     pub fn back_off(&self, attempts: u32, random: f64) -> Duration {
         let doubled = self.base.saturating_mul(1_u32 << attempts.saturating_sub(1).min(20));

@@ -41,6 +41,7 @@ use crate::{
     politeness::Politeness,
     report::{Report, StateReport},
     request::Request,
+    retry::Retry,
     robots::product_token,
     spider::Spider,
     transport::body::BodyLimits,
@@ -111,6 +112,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                     offload,
                     fetch,
                     body_limits,
+                    retry: settings.retry.clone(),
                     seen_cache: seen_cache.clone(),
                     conducts: conducts.clone(),
                     politeness: politeness.clone(),
@@ -217,6 +219,7 @@ struct Team<S: Spider> {
     offload: Offload,
     fetch: FetchStack,
     body_limits: BodyLimits,
+    retry: Retry,
     seen_cache: Arc<SeenCache>,
     conducts: Conducts,
     politeness: Arc<Politeness>,
@@ -231,6 +234,7 @@ impl<S: Spider> Clone for Team<S> {
             offload: self.offload.clone(),
             fetch: self.fetch.clone(),
             body_limits: self.body_limits,
+            retry: self.retry.clone(),
             seen_cache: self.seen_cache.clone(),
             conducts: self.conducts.clone(),
             politeness: self.politeness.clone(),
@@ -245,8 +249,18 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
         let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
         let arbiter = Arbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let Team { spider, pipelines, offload, fetch, body_limits, seen_cache, conducts, politeness, robots_token } =
-                team;
+            let Team {
+                spider,
+                pipelines,
+                offload,
+                fetch,
+                body_limits,
+                retry,
+                seen_cache,
+                conducts,
+                politeness,
+                robots_token,
+            } = team;
             let fetch = fetch.build();
             let permits = DomainPermits::new(conducts.tenant(&politeness.domain_key), politeness);
             let context = VisitContext {
@@ -258,6 +272,7 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
                 identity,
                 seen_cache,
                 body_limits,
+                retry,
                 robots_token,
             };
             Fetcher::new(context, scheduler)

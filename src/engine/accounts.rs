@@ -154,12 +154,14 @@ impl Accounts {
         if let Some(status) = ended.receipt.status {
             self.add(Count::Status(status), 1);
         }
+        if ended.fate == Fate::Final {
+            self.stats.items += ended.items;
+        }
         match (ended.fate, ended.outcome) {
             (Fate::Again { attempted: true }, _) => self.add(Count::Retry, 1),
             (Fate::Again { attempted: false } | Fate::Stale, _) => {}
             (Fate::Final, Outcome::Ok) => {
                 self.stats.ledger.done += 1;
-                self.stats.items += ended.items;
                 if let Some(of_domain) = self.stats.domain(ended.domain) {
                     of_domain.pages += 1;
                 }

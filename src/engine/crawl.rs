@@ -51,6 +51,8 @@ pub struct Crawl {
     mode: Mode,
     /// Whether a pipeline's output is gone: pages in flight have nowhere to put their items.
     output_is_gone: bool,
+    /// Why the spider has stopped the crawl; the first reason.
+    stop_reason: Option<String>,
 }
 
 /// Whether permits are granted.
@@ -112,6 +114,7 @@ impl Crawl {
             draining: Draining::default(),
             mode: Mode::Running,
             output_is_gone: false,
+            stop_reason: None,
             frontier: parts.frontier,
             domains: parts.domains,
         }
@@ -231,10 +234,15 @@ impl Crawl {
         }
     }
 
-    fn page_ended(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+    fn page_ended(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
+        let stop = visit.stop.take();
         let domain = self.intake.page_ended(&mut turn!(self, now), &mut self.granter.budget, visit, time);
         self.granter.schedule(&mut self.domains, &domain, now);
         self.durability.remember(&domain);
+        if stop.is_some() {
+            self.stop_reason = self.stop_reason.take().or(stop);
+            self.set_mode(Mode::Stopping);
+        }
     }
 
     /// A lease was dropped unsettled: its fetcher panicked or died.
@@ -314,6 +322,11 @@ impl Crawl {
     /// Tells why the crawl cannot go on.
     pub fn failure(&self) -> Option<&str> {
         self.durability.failure()
+    }
+
+    /// Tells why the spider has stopped the crawl, if it has.
+    pub fn stop_reason(&self) -> Option<&str> {
+        self.stop_reason.as_deref()
     }
 
     /// Tells whether the crawl ends at once, whatever is in flight.

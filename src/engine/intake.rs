@@ -91,7 +91,7 @@ impl Intake {
 
     /// Takes in how the request for a page ended. Returns its domain.
     pub fn page_ended(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, visit: Visit, time: SystemTime) -> Domain {
-        let Visit { leased, outcome, content, receipt, heeded, counts } = visit;
+        let Visit { leased, outcome, content, receipt, heeded, counts, .. } = visit;
         let domain = self.domain(&leased);
         let (found, items) = match content {
             Content::Page { found, items } => (found, items),
@@ -143,16 +143,9 @@ impl Intake {
             // It fails with all that waits there.
             _ if turn.has_given_up(domain) => None,
             Outcome::Refused { .. } => Some(Again { not_before: turn.cools_until(domain), attempted: false }),
-            // It may have done its work already (RFC 9110 §9.2.2), unless somebody who has seen the answer says otherwise.
-            outcome
-                if !matches!(outcome, Outcome::Retry { .. })
-                    && started.is_some()
-                    && !is_idempotent(&leased.request.method) =>
-            {
-                None
-            }
             outcome => {
-                let wait = self.retry.after(outcome, leased.attempt, fastrand::f64())?;
+                let may_repeat = started.is_none() || is_idempotent(&leased.request.method);
+                let wait = self.retry.wait(outcome, leased.attempt, may_repeat, fastrand::f64())?;
                 Some(Again { not_before: Some(turn.now + wait), attempted: true })
             }
         }

@@ -220,6 +220,7 @@ impl Scheduler {
                     warnings: std::mem::take(&mut scheduler.warnings),
                     state: scheduler.state.take(),
                     failure,
+                    stop_reason: scheduler.crawl.stop_reason().map(str::to_owned),
                     ..Report::new(stats, ended, complaints)
                 };
                 scheduler.report.send_replace(Some(Arc::new(report)));

@@ -25,6 +25,7 @@ use crate::{
     identity::Identity,
     permit::Permit,
     pipeline::Supervisor,
+    retry::Retry,
     spider::Spider,
     transport::body::BodyLimits,
 };
@@ -70,6 +71,8 @@ pub struct VisitContext<S: Spider> {
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) seen_cache: Arc<SeenCache>,
     pub(crate) body_limits: BodyLimits,
+    /// When a request is made again: the engine decides by the same.
+    pub(crate) retry: Retry,
     /// The name that robots files call this crawler by.
     pub(crate) robots_token: Arc<str>,
 }

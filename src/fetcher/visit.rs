@@ -22,6 +22,7 @@ use super::{
     redirect,
 };
 use crate::{
+    clock,
     conduct::Heeded,
     count::Count,
     frontier::{Lease, Leased, candidate::Candidate},
@@ -46,6 +47,8 @@ pub struct Visit {
     pub heeded: Option<Heeded>,
     /// What middleware and spider count.
     pub counts: Vec<Count>,
+    /// Why the spider stops the crawl, if it does.
+    pub stop: Option<String>,
 }
 
 /// Makes one request and reads its answer.
@@ -54,6 +57,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     let extent = readers::extent(request.kind(), context.body_limits);
     let (may_repeat, attempt) = (is_idempotent(&request.method), lease.attempt());
     let how = FetchContext { extent, may_repeat, attempt, permits: &context.permits };
+    let tenancy = permit.tenancy();
     let FetchResult { response, receipt, heeded, mut counts, .. } = context.fetch.fetch(permit, request, how).await;
     let reading = match response {
         Ok(response) => read(Answer { response, elapsed: receipt.elapsed }, heeded, request, context).await,
@@ -61,9 +65,17 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
         Err(NoResponse::Failed(error)) => without_answer(request.kind(), error).into(),
         Err(NoResponse::Ended(outcome)) => ended(request.kind(), *outcome).into(),
     };
-    let Reading { outcome, content, counts: read } = reading;
+    let is_told = request.kind() == Kind::Page && {
+        let is_given_up = || tenancy.given_up(clock::now()).is_some();
+        let may_repeat = may_repeat || receipt.started.is_none();
+        is_for_the_spider(&reading.outcome, || {
+            is_given_up() || !may_repeat_again(context, &reading, attempt, may_repeat)
+        })
+    };
+    let reading = if is_told { readers::failure::tell(reading, request, context).await } else { reading };
+    let Reading { outcome, content, counts: read, stop } = reading;
     counts.extend(read);
-    Visit { leased: lease.settle(), outcome, content, receipt, heeded, counts }
+    Visit { leased: lease.settle(), outcome, content, receipt, heeded, counts, stop }
 }
 
 /// Tells what an answer means. Redirects and refusals mean the same to requests of every kind.
@@ -98,6 +110,26 @@ fn without_answer(kind: Kind, error: FetchError) -> Outcome {
         Kind::Page => Outcome::Fetch(error),
         Kind::RobotsTxt => robots_txt::without_answer(error),
     }
+}
+
+/// Tells whether the spider hears of how a request ended: when it is over, and no page came.
+fn is_for_the_spider(outcome: &Outcome, is_last: impl FnOnce() -> bool) -> bool {
+    match outcome {
+        Outcome::Ok | Outcome::Unsent | Outcome::Broken(_) => false,
+        Outcome::Redirect { .. } => true,
+        _ => is_last(),
+    }
+}
+
+/// Tells whether the engine will make the request again, as far as that can be known here: its domain may be given up
+/// meanwhile.
+fn may_repeat_again<S: Spider>(
+    context: &VisitContext<S>,
+    Reading { outcome, .. }: &Reading,
+    attempt: u32,
+    may_repeat: bool,
+) -> bool {
+    matches!(outcome, Outcome::Refused { .. }) || context.retry.wait(outcome, attempt, may_repeat, 0.0).is_some()
 }
 
 /// A robots file that a middleware refuses could not be had; to its pages it makes no difference why.

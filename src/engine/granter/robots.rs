@@ -27,7 +27,7 @@ use crate::{
 impl Granter {
     /// Takes in how the request for a robots file ended. Returns its domain.
     pub fn robots_ended(&mut self, turn: &mut Turn<'_>, visit: Visit, time: SystemTime) -> Domain {
-        let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded, counts } = visit;
+        let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded, counts, .. } = visit;
         let domain = self.politeness.domain_key.domain(&request.url);
         let fate = if self.robots.is_awaited(&request.url) { Fate::Final } else { Fate::Stale };
         turn.accounts.note(&Event::RequestEnded(RequestEnded {
@@ -104,6 +104,7 @@ impl Granter {
             receipt: Receipt::default(),
             heeded: None,
             counts: Vec::new(),
+            stop: None,
         };
         self.robots_ended(turn, visit, time);
     }

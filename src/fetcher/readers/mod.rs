@@ -1,6 +1,7 @@
 //! Readers: what the engine needs of an answer, by the kind of its request. A new kind is a variant of [`Kind`], a file
 //! here, and a line in each of the two functions below.
 
+pub mod failure;
 pub mod page;
 pub mod robots_txt;
 
@@ -34,6 +35,8 @@ pub struct Reading {
     pub content: Content,
     /// What is to be counted.
     pub counts: Vec<Count>,
+    /// Why the spider stops the crawl, if it does.
+    pub stop: Option<String>,
 }
 
 /// What a request brought, beside its outcome.
@@ -55,7 +58,7 @@ pub enum Content {
 
 impl From<Outcome> for Reading {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, content: Content::Nothing, counts: Vec::new() }
+        Self { outcome, content: Content::Nothing, counts: Vec::new(), stop: None }
     }
 }
 
