@@ -99,6 +99,10 @@ pub struct Settings {
     pub stay_open: bool,
     /// Whether the limit of each domain is looked for; see [`Crawler::adaptive`].
     pub adaptive: bool,
+    /// The longest that the crawl may take; see [`Crawler::max_time`].
+    pub max_time: Option<Duration>,
+    /// Whether signals stop the crawl; see [`Crawler::stop_on_signals`].
+    pub stop_on_signals: bool,
     /// Where the crawl log is written.
     pub log: Option<PathBuf>,
     /// The directory that the crawl's state is kept in, so that it can be resumed; in memory without one.
@@ -126,6 +130,8 @@ impl Default for Settings {
             max_queued_bytes: 4_000_000_000,
             stay_open: false,
             adaptive: false,
+            max_time: None,
+            stop_on_signals: false,
             log: None,
             state: None,
         }
@@ -353,6 +359,21 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn stay_open(mut self) -> Self {
         self.settings.stay_open = true;
+        self
+    }
+
+    /// Stops after this time: what is in flight ends as usual, and what waits stays queued.
+    #[must_use]
+    pub fn max_time(mut self, time: Duration) -> Self {
+        self.settings.max_time = Some(time);
+        self
+    }
+
+    /// Stops when the process is asked to end, by SIGTERM or ctrl-c: what is in flight ends as usual. A second signal ends
+    /// the crawl at once. These signals no longer end the process by themselves, also after the crawl.
+    #[must_use]
+    pub fn stop_on_signals(mut self) -> Self {
+        self.settings.stop_on_signals = true;
         self
     }
 

@@ -27,7 +27,8 @@ pub struct Report {
     /// Why the crawl failed: its state, its log or a pipeline's output could not be written any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// Why the spider stopped the crawl; see [`Parsed::stop`](crate::spider::Parsed::stop).
+    /// Why the crawl was stopped: by the spider ([`Parsed::stop`](crate::spider::Parsed::stop)), a signal, or its
+    /// longest time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<String>,
     /// The state that the crawl kept, and can be resumed from.

@@ -49,6 +49,12 @@ pub struct Request {
     /// The fingerprints of the requests that redirected to this one, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirected_from: Vec<Fingerprint>,
+    /// The URLs of those requests, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redirect_chain: Vec<Arc<str>>,
+    /// Whether a redirect is a page for the spider; see [`Request::no_redirects`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keeps_redirects: bool,
     /// Fetched even if it was seen before.
     #[serde(default)]
     pub dont_filter: bool,
@@ -113,6 +119,8 @@ impl Request {
             depth: 0,
             parent: None,
             redirected_from: Vec::new(),
+            redirect_chain: Vec::new(),
+            keeps_redirects: false,
             dont_filter: false,
             proxy: None,
             domain: None,
@@ -164,6 +172,14 @@ impl Request {
         self
     }
 
+    /// Gives a redirect to the spider as a page, whatever [`Spider::accepts`](crate::spider::Spider::accepts) says, in place
+    /// of following it.
+    #[must_use]
+    pub fn no_redirects(mut self) -> Self {
+        self.keeps_redirects = true;
+        self
+    }
+
     /// Goes through this proxy, `http://…`, `socks5://…` or `socks5h://…`, or `direct`ly, whatever the crawl's settings
     /// say. It is stored with the request, its password too. The robots file is asked for as the settings say.
     #[must_use]
@@ -193,8 +209,12 @@ impl Request {
     /// Returns about how many bytes of memory the request takes while it waits.
     pub fn size(&self) -> u64 {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
-        let texts =
-            [&self.parent, &self.proxy, &self.state].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+        let texts = [&self.parent, &self.proxy, &self.state]
+            .into_iter()
+            .flatten()
+            .chain(&self.redirect_chain)
+            .map(|text| text.len())
+            .sum::<usize>();
         let redirects = self.redirected_from.len() * size_of::<Fingerprint>();
         (size_of::<Self>() + self.url.as_str().len() + headers + self.body.len() + texts + redirects) as u64
     }

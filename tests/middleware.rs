@@ -291,7 +291,12 @@ fn middleware_is_called_in_the_order_in_which_it_was_given_whatever_its_kind() {
         let given = request.headers.iter().find(|(name, _)| name == "x-order").map(|(_, value)| value.clone());
         request.set_header("x-order", given.unwrap_or_default() + what);
     }
-    let blocking = |what: &'static str| before_request(what, move |request, _| Ok(add(request, what)));
+    let blocking = |what: &'static str| {
+        before_request(what, move |request, _| {
+            add(request, what);
+            Ok(())
+        })
+    };
     let site = site();
     let crawler = crawl(&site).middleware(blocking("a")).async_middleware(Add("b")).middleware(blocking("c"));
     run(crawler.middleware(blocking("d")).seed(SEED).max_depth(0));

@@ -114,11 +114,11 @@ fn a_spider_stops_the_crawl_and_the_report_says_why() {
     let report = block_on(end_of(&handle));
     assert_eq!(
         (report.ended, report.stop_reason.as_deref()),
-        (Ended::Stopped, Some("the fifth is enough")),
+        (Ended::Stopped, Some("the spider says: the fifth is enough")),
         "{report}"
     );
     assert!(report.pages() >= 6 && report.stats.ledger.queued > 50, "{report}");
-    assert!(report.to_string().contains("the spider stopped the crawl: the fifth is enough"), "{report}");
+    assert!(report.to_string().contains("stopped: the spider says: the fifth is enough"), "{report}");
 }
 
 #[test]

@@ -98,14 +98,12 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
 /// Makes the request again where a middleware asks for it, and reports what else it decided.
 fn ended(mut job: Job, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> Next {
     job.attempts += u32::from(receipt.started.is_some());
-    match wait_after(outcome, &job, rules) {
-        Some(wait) => again(job, wait),
-        None => {
-            let url = job.request.url.clone();
-            job.fail(Error::Middleware { url, why: outcome.detail() });
-            Next::Ended
-        }
+    if let Some(wait) = wait_after(outcome, &job, rules) {
+        return again(job, wait);
     }
+    let url = job.request.url.clone();
+    job.fail(Error::Middleware { url, why: outcome.detail() });
+    Next::Ended
 }
 
 fn answered(mut job: Job, response: RawResponse, receipt: Receipt, heeded: Option<Heeded>, rules: &Rules) -> Next {

@@ -150,7 +150,16 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let close_pipelines = closing::<S>(pipelines);
             Scheduler::new(
                 crawl,
-                SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report, state },
+                SchedulerParts {
+                    stay_open: settings.stay_open,
+                    max_time: settings.max_time,
+                    stops_on_signals: settings.stop_on_signals,
+                    log,
+                    warnings,
+                    close_pipelines,
+                    report,
+                    state,
+                },
             )
         }
     });

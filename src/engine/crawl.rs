@@ -51,7 +51,7 @@ pub struct Crawl {
     mode: Mode,
     /// Whether a pipeline's output is gone: pages in flight have nowhere to put their items.
     output_is_gone: bool,
-    /// Why the spider has stopped the crawl; the first reason.
+    /// Why the crawl was stopped, if that is known; the first reason.
     stop_reason: Option<String>,
 }
 
@@ -239,10 +239,15 @@ impl Crawl {
         let domain = self.intake.page_ended(&mut turn!(self, now), &mut self.granter.budget, visit, time);
         self.granter.schedule(&mut self.domains, &domain, now);
         self.durability.remember(&domain);
-        if stop.is_some() {
-            self.stop_reason = self.stop_reason.take().or(stop);
-            self.set_mode(Mode::Stopping);
+        if let Some(why) = stop {
+            self.stop(format!("the spider says: {why}"));
         }
+    }
+
+    /// Stops, for a reason that the report shows; the first holds.
+    pub fn stop(&mut self, why: String) {
+        self.stop_reason.get_or_insert(why);
+        self.set_mode(Mode::Stopping);
     }
 
     /// A lease was dropped unsettled: its fetcher panicked or died.
@@ -324,7 +329,7 @@ impl Crawl {
         self.durability.failure()
     }
 
-    /// Tells why the spider has stopped the crawl, if it has.
+    /// Tells why the crawl was stopped, if that is known.
     pub fn stop_reason(&self) -> Option<&str> {
         self.stop_reason.as_deref()
     }

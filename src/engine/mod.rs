@@ -12,6 +12,7 @@
 //! ```
 
 mod scheduler;
+mod signals;
 mod messages;
 pub mod crawl;
 mod turn;

@@ -17,6 +17,7 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     crawl::{Crawl, Mode},
     log_line::LogLine,
+    signals::Signals,
 };
 use crate::{
     clock,
@@ -29,6 +30,8 @@ pub struct Scheduler {
     pub(super) crawl: Crawl,
     started: Instant,
     pub(super) stay_open: bool,
+    max_time: Option<Duration>,
+    stops_on_signals: bool,
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
@@ -48,6 +51,10 @@ pub type ClosePipelines = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Vec<St
 pub struct SchedulerParts {
     /// Whether the crawl waits for more seeds when it has nothing to do.
     pub stay_open: bool,
+    /// The longest that the crawl may take.
+    pub max_time: Option<Duration>,
+    /// Whether signals stop it.
+    pub stops_on_signals: bool,
     /// Who writes the crawl log.
     pub log: Option<Recipient<LogLines>>,
     /// What the report is to warn of.
@@ -87,6 +94,8 @@ impl Scheduler {
             crawl,
             started: clock::now(),
             stay_open: parts.stay_open,
+            max_time: parts.max_time,
+            stops_on_signals: parts.stops_on_signals,
             tick: None,
             log: parts.log,
             log_is_busy: false,
@@ -230,6 +239,23 @@ impl Scheduler {
         context.spawn(closed);
     }
 
+    /// Stops at the first signal, and ends at once at the second.
+    fn heed_signals(&self, mut signals: Signals, context: &mut Context<Self>) {
+        let next = async move {
+            let name = signals.next().await;
+            (signals, name)
+        };
+        let heed = next.into_actor(self).map(|(signals, name), scheduler, context: &mut Context<Self>| {
+            if scheduler.crawl.mode() == Mode::Stopping {
+                return scheduler.end(Ended::Aborted, context);
+            }
+            scheduler.crawl.stop(format!("the process got {name}"));
+            scheduler.turn(context);
+            scheduler.heed_signals(signals, context);
+        });
+        context.spawn(heed);
+    }
+
     /// Tells whether seeds come too late.
     pub(super) fn is_over(&self) -> bool {
         self.ended.is_some() || self.crawl.mode() == Mode::Stopping
@@ -253,6 +279,18 @@ impl Actor for Scheduler {
         // Every message is answered for: one for each permit, lease and batch that is out.
         context.set_mailbox_capacity(4_096);
         context.run_interval(LOOK_AGAIN, Self::turn);
+        if let Some(time) = self.max_time {
+            context.run_later(time, move |scheduler, context| {
+                scheduler.crawl.stop(format!("it has run for {}", humantime::format_duration(time)));
+                scheduler.turn(context);
+            });
+        }
+        if self.stops_on_signals {
+            match Signals::listen() {
+                Ok(signals) => self.heed_signals(signals, context),
+                Err(error) => tracing::error!(%error, "signals cannot be listened for and will not stop the crawl"),
+            }
+        }
         self.turn(context);
     }
 

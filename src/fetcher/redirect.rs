@@ -1,6 +1,6 @@
 //! Redirect: from a response that redirects to the request that follows it. Does not know the network.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, Method, header::LOCATION};
 use url::Url;
@@ -91,7 +91,9 @@ pub fn follow_with_secrets(
         next.headers.retain(|(name, _)| !is_secret(name) && !is_named(name));
     }
     next.redirected_from.push(fingerprint(request, identity));
-    next.parent = Some(request.url.as_str().into());
+    let from: Arc<str> = request.url.as_str().into();
+    next.redirect_chain.push(from.clone());
+    next.parent = Some(from);
     if next.redirected_from.contains(&fingerprint(&next, identity)) {
         return Err(Outcome::RedirectLoop(format!("{status} leads back to {}", next.url)));
     }

@@ -86,7 +86,9 @@ async fn read<S: Spider>(
     context: &VisitContext<S>,
 ) -> Reading {
     let status = answer.response.status;
-    if let Some(to) = redirect::target(status, &answer.response.headers, &request.url) {
+    if let Some(to) = redirect::target(status, &answer.response.headers, &request.url)
+        && !request.keeps_redirects
+    {
         return match request.kind() {
             Kind::Page => match redirect::follow(request, status, &to, &*context.identity) {
                 Ok(next) => {

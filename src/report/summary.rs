@@ -41,7 +41,7 @@ impl fmt::Display for Report {
             writeln!(f, "; the same command goes on with it\n")?;
         }
         if let Some(reason) = &self.stop_reason {
-            writeln!(f, "the spider stopped the crawl: {reason}\n")?;
+            writeln!(f, "stopped: {reason}\n")?;
         }
         if let Some(failure) = &self.failure {
             writeln!(f, "error: {failure}\n")?;

@@ -63,7 +63,8 @@ async fn parse<S: Spider>(
     // keeps the body, but gives the share back when the wait ends.
     let _reservation = answer.response.release_memory();
     let work = move || {
-        if !spider.accepts(answer.response.status) {
+        let is_asked_for = request.keeps_redirects && matches!(answer.response.status, 300..=399);
+        if !is_asked_for && !spider.accepts(answer.response.status) {
             return Err(Outcome::Status(answer.response.status));
         }
         let page = answer.decode(request, limits).map_err(Outcome::Fetch)?;
