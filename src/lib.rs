@@ -15,7 +15,7 @@
 //! fn quotes(page: &Response) -> Result<Parsed<Quote>> {
 //!     let mut parsed = Parsed::new();
 //!     for quote in page.select(".quote")? {
-//!         parsed = parsed.item(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
+//!         parsed.push(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
 //!     }
 //!     Ok(parsed.follow(page.link(".next a")?))
 //! }
@@ -103,6 +103,7 @@ pub mod frontier;
 pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
+pub mod middleware;
 pub mod fetcher;
 // what happens, and what is done next
 pub mod event;
@@ -125,6 +126,7 @@ pub mod prelude {
         crawler::Crawler,
         error::{Error, Result},
         handle::CrawlHandle,
+        outcome::Outcome,
         pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
         rate::Rate,
         request::Request,

@@ -10,6 +10,7 @@ use std::{
 use actix_crawler::{
     crawler::Settings,
     error::Error,
+    middleware::DefaultHeaders,
     politeness::Politeness,
     recrawl::Recrawl,
     request::parse_url,
@@ -60,6 +61,7 @@ pub struct Config {
     retry: Retry,
     recrawl: Recrawl,
     transport: TransportSettings,
+    headers: DefaultHeaders,
 }
 
 /// All settings of `crawl`, checked as far as possible without the network.
@@ -154,6 +156,9 @@ impl Config {
             put(&mut transport.response_store, dir.map(|dir| Some(ResponseStoreSettings::new(dir, purpose))));
         }
         refuse_private(&seeds, &transport.guard)?;
+        let add = |headers: DefaultHeaders, (name, value)| headers.header(name, value);
+        let headers = options.header.into_iter().fold(self.headers, add);
+        headers.check()?;
 
         let mut select = Vec::new();
         for (name, query) in &self.select {
@@ -183,6 +188,7 @@ impl Config {
             retry: self.retry,
             recrawl: self.recrawl,
             transport,
+            headers,
             threads: options.threads.or(self.threads).map_or(defaults.threads, |threads| threads.max(1).into()),
             max_queued: options.max_queued.or(self.max_queued).unwrap_or(defaults.max_queued),
             max_queued_per_domain: options.max_queued_per_domain.or(self.max_queued_per_domain),
