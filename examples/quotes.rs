@@ -17,7 +17,7 @@ struct Quote {
 fn quotes(page: &Response) -> Result<Parsed<Quote>> {
     let mut parsed = Parsed::new();
     for quote in page.select(".quote")? {
-        parsed = parsed.item(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
+        parsed.push(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
     }
     Ok(parsed.follow(page.link(".next a")?))
 }

@@ -17,16 +17,22 @@ enum Step {
 }
 
 fn books(page: &Response) -> Result<Parsed<String>> {
+    let mut parsed = Parsed::new();
     match page.state()? {
-        None => page.select("a")?.iter().try_fold(Parsed::new(), |parsed, link| {
-            let shelf = Step::Shelf { name: link.text() };
-            Ok(parsed.follow([Request::get(page.join(link.attr("href").unwrap_or_default())?).with_state(&shelf)?]))
-        }),
-        Some(Step::Shelf { name }) => page.links().try_fold(Parsed::new(), |parsed, url| {
-            Ok(parsed.follow([Request::get(url.clone()).with_state(&Step::Book { shelf: name.clone() })?]))
-        }),
-        Some(Step::Book { shelf }) => Ok(Parsed::new().item(format!("{} ({shelf})", page.document().text_of("h1")?))),
+        None => {
+            for link in page.select("a")? {
+                let shelf = Step::Shelf { name: link.text() };
+                parsed.visit(Request::get(page.join(link.attr("href").unwrap_or_default())?).with_state(&shelf)?);
+            }
+        }
+        Some(Step::Shelf { name }) => {
+            for url in page.links() {
+                parsed.visit(Request::get(url.clone()).with_state(&Step::Book { shelf: name.clone() })?);
+            }
+        }
+        Some(Step::Book { shelf }) => parsed.push(format!("{} ({shelf})", page.document().text_of("h1")?)),
     }
+    Ok(parsed)
 }
 
 fn main() -> Result<()> {

@@ -56,6 +56,12 @@ pub enum Count {
     FetcherLost,
     /// Fetchers that died and were replaced.
     FetcherReplaced,
+    /// What a middleware decided, by its name: `refused`, `skipped`, `retried`, `cooled`, `panicked` or `failed`.
+    Middleware(&'static str, &'static str),
+    /// What the spider counts, by its own names.
+    Spider(&'static str),
+    /// Items that a pipeline left out.
+    ItemDropped,
 }
 
 impl Count {
@@ -86,6 +92,9 @@ impl fmt::Display for Count {
             Self::DomainGivenUp => f.write_str("domain/given_up"),
             Self::FetcherLost => f.write_str("fetcher/lost"),
             Self::FetcherReplaced => f.write_str("fetcher/replaced"),
+            Self::Middleware(name, what) => write!(f, "middleware/{name}/{what}"),
+            Self::Spider(name) => write!(f, "spider/{name}"),
+            Self::ItemDropped => f.write_str("items/dropped"),
         }
     }
 }

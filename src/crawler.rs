@@ -1,6 +1,7 @@
 //! Crawler: the builder of a crawl. Knows its settings, and no actor (`wiring`).
 
 mod frontier;
+mod middleware;
 mod network;
 #[cfg(test)]
 mod seam_tests;
@@ -16,12 +17,14 @@ use crate::{
     error::{Error, Result},
     extract::links::MAX_LINKS,
     fetcher::{
+        layers::MiddlewareLayer,
         offload::{Offload, OffloadThreads},
         stack::{FetchStack, Layer},
     },
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,
     identity::Identity,
+    middleware::{AnyMiddleware, DefaultHeaders, with_headers},
     pipeline::{Each, Pipeline},
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
@@ -55,6 +58,7 @@ pub struct Crawler<S: Spider> {
     identity: Option<Arc<dyn Identity>>,
     frontier: Option<OpenFrontier>,
     layers: Vec<Arc<dyn Layer>>,
+    middleware: Vec<AnyMiddleware>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     conducts: Conducts,
 }
@@ -74,6 +78,7 @@ type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
 /// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)").settings(settings);
 /// ```
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// How politely domains are treated.
     pub politeness: Politeness,
@@ -85,6 +90,8 @@ pub struct Settings {
     pub recrawl: Recrawl,
     /// The network: time-outs, bounds, proxies, TLS.
     pub transport: TransportSettings,
+    /// Headers that requests carry; see [`Crawler::header`].
+    pub headers: DefaultHeaders,
     /// Network threads, with one fetcher each; one for each core by default.
     pub threads: usize,
     /// The longest that `parse` may take for a page; 30 s by default. A page that takes longer fails.
@@ -110,6 +117,10 @@ pub struct Settings {
     pub stay_open: bool,
     /// Whether the limit of each domain is searched for; see [`Crawler::adaptive`].
     pub adaptive: bool,
+    /// The longest that the crawl may take; see [`Crawler::max_time`].
+    pub max_time: Option<Duration>,
+    /// Whether signals stop the crawl; see [`Crawler::stop_on_signals`].
+    pub stop_on_signals: bool,
     /// The file for the crawl log.
     pub log: Option<PathBuf>,
     /// The directory for the crawl's state, so that it can be resumed; in memory without one.
@@ -124,6 +135,7 @@ impl Default for Settings {
             retry: Retry::default(),
             recrawl: Recrawl::default(),
             transport: TransportSettings::default(),
+            headers: DefaultHeaders::new(),
             threads: thread::available_parallelism().map_or(1, usize::from),
             // Parsing takes milliseconds; what takes half a minute will not end.
             parse_timeout: Duration::from_secs(30),
@@ -138,6 +150,8 @@ impl Default for Settings {
             follow_refresh: true,
             stay_open: false,
             adaptive: false,
+            max_time: None,
+            stop_on_signals: false,
             log: None,
             state: None,
         }
@@ -157,6 +171,7 @@ impl<S: Spider> Crawler<S> {
             identity: None,
             frontier: None,
             layers: Vec::new(),
+            middleware: Vec::new(),
             pipelines: Vec::new(),
             conducts: Conducts::shared(),
         }
@@ -205,7 +220,7 @@ impl<S: Spider> Crawler<S> {
         self.pipeline(Each::new(call))
     }
 
-    /// Wraps every request in a layer, robots files included. `middleware` will do so for users.
+    /// Puts a layer around every request, robots files included, below all middleware.
     #[cfg(test)]
     pub(crate) fn layer(mut self, layer: impl Layer) -> Self {
         self.layers.push(Arc::new(layer));
@@ -383,6 +398,21 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
+    /// Stops after this time: what is in flight ends as usual, and what waits stays queued.
+    #[must_use]
+    pub fn max_time(mut self, time: Duration) -> Self {
+        self.settings.max_time = Some(time);
+        self
+    }
+
+    /// Stops when the process is asked to end, by SIGTERM or ctrl-c: what is in flight ends as usual. A second signal ends
+    /// the crawl at once. These signals no longer end the process by themselves, also after the crawl.
+    #[must_use]
+    pub fn stop_on_signals(mut self) -> Self {
+        self.settings.stop_on_signals = true;
+        self
+    }
+
     /// Runs the crawl and returns the report. Works within any runtime.
     ///
     /// # Errors
@@ -425,7 +455,18 @@ impl<S: Spider> Crawler<S> {
     }
 
     fn check(self) -> Result<Plan<S>> {
-        let Self { spider, user_agent, seeds, mut settings, identity, frontier, layers, pipelines, conducts } = self;
+        let Self {
+            spider,
+            user_agent,
+            seeds,
+            mut settings,
+            identity,
+            frontier,
+            layers,
+            middleware,
+            pipelines,
+            conducts,
+        } = self;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
@@ -447,7 +488,14 @@ impl<S: Spider> Crawler<S> {
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
         let warnings = transport.warnings();
+        settings.headers.check()?;
+        let middleware = with_headers(settings.headers.clone(), middleware);
         let fetch = FetchStack::http(transport, said).layers(layers);
+        let fetch = if middleware.is_empty() {
+            fetch
+        } else {
+            fetch.layer(MiddlewareLayer::new(middleware, offload.clone(), settings.transport.body))
+        };
         Ok(Plan {
             spider: Arc::new(spider),
             user_agent,

@@ -97,6 +97,14 @@ pub enum Error {
         /// When it may be requested again.
         until: SystemTime,
     },
+    /// A middleware of the client ended the request.
+    #[error("{url}: middleware {why}")]
+    Middleware {
+        /// What was asked for.
+        url: Url,
+        /// The middleware's name, and what it said.
+        why: String,
+    },
     /// The crawl has ended; start another.
     #[error("the crawl has ended")]
     Ended,
@@ -137,6 +145,25 @@ impl Error {
         Self::Spider(error.into())
     }
 }
+
+/// The errors of numbers, texts and URLs that a spider reads, so that `?` takes them; others go through [`Error::spider`].
+macro_rules! from_spider_errors {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::spider(error)
+            }
+        })+
+    };
+}
+
+from_spider_errors!(
+    Box<dyn std::error::Error + Send + Sync>,
+    std::num::ParseIntError,
+    std::num::ParseFloatError,
+    std::str::Utf8Error,
+    url::ParseError
+);
 
 /// A result whose error is an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

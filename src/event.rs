@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::{
     cooling::Why,
+    count::Count,
     domain::Domain,
     fetcher::receipt::Receipt,
     local_fault::LocalFault,
@@ -143,6 +144,8 @@ pub struct RequestEnded<'a> {
     pub receipt: &'a Receipt,
     /// The number of its items that the pipelines acknowledged.
     pub items: u64,
+    /// What middleware and spider count.
+    pub counts: &'a [Count],
     /// Whether it is a redirect to a URL that was fetched, queued or dropped before.
     pub is_redirect_to_seen: bool,
     /// What happens to the request next.

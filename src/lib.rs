@@ -15,7 +15,7 @@
 //! fn quotes(page: &Response) -> Result<Parsed<Quote>> {
 //!     let mut parsed = Parsed::new();
 //!     for quote in page.select(".quote")? {
-//!         parsed = parsed.item(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
+//!         parsed.push(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
 //!     }
 //!     Ok(parsed.follow(page.link(".next a")?))
 //! }
@@ -143,6 +143,7 @@ pub mod frontier;
 pub mod pipeline;
 // how bytes get here, and the actors
 pub mod transport;
+pub mod middleware;
 mod fetcher;
 // what happens, and what is done next
 mod event;
@@ -176,7 +177,7 @@ pub use self::{
     response::Response,
     retry::Retry,
     scope::{Scope, Within},
-    spider::{Parsed, Spider},
+    spider::{Parsed, Spider, any_error},
 };
 
 /// Settings that are parts of others, and bounds. A program names them only to fill in [`Politeness`], [`Scope`] or
@@ -212,7 +213,7 @@ pub mod settings {
 /// ```
 pub mod prelude {
     pub use crate::{
-        Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Parsed, PipelineError, Rate, Request, Response,
-        Result, Scraped, Spider, Within,
+        Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
+        Response, Result, Scraped, Spider, Within,
     };
 }

@@ -17,7 +17,7 @@ use crate::local_fault::LocalFault;
 /// assert_eq!((outcome.key(), outcome.detail().as_str()), ("status", "502"));
 /// assert!(outcome.is_transient());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The page was fetched and parsed, its items acknowledged and its links stored.
@@ -53,6 +53,31 @@ pub enum Outcome {
     Pipeline(String),
     /// A pipeline's output is gone: the page stays queued, and the crawl stops as failed.
     Broken(String),
+    /// A middleware refused the request before it was sent: its URL is dropped.
+    Ignored {
+        /// The middleware's name.
+        by: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// A middleware left the response out: its URL is dropped.
+    Skipped {
+        /// The middleware's name.
+        by: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// A middleware, or the spider, asked for another attempt. It fails where the attempts are used up.
+    Retry {
+        /// The middleware's name, or `spider`.
+        by: &'static str,
+        /// Why.
+        why: String,
+        /// How long to wait.
+        after: Duration,
+    },
+    /// A middleware did not return in time, or changed what it may not change.
+    Middleware(String),
     /// The request was not sent: its domain cools, or the crawl is stopping.
     Unsent,
     /// This machine cannot send it, or lost its network before the answer came: the request waits, and its retry budget is
@@ -74,6 +99,10 @@ impl Outcome {
             Self::Panic(_) => "panic",
             Self::Pipeline(_) => "pipeline",
             Self::Broken(_) => "broken",
+            Self::Ignored { .. } => "ignored",
+            Self::Skipped { .. } => "skipped",
+            Self::Retry { .. } => "retry",
+            Self::Middleware(_) => "middleware",
             Self::Unsent => "unsent",
             Self::Local(..) => "local",
         }
@@ -95,7 +124,20 @@ impl Outcome {
             | Self::Parse(what)
             | Self::Panic(what)
             | Self::Pipeline(what)
+            | Self::Middleware(what)
             | Self::Broken(what) => what.clone(),
+            Self::Ignored { by, why } | Self::Skipped { by, why } | Self::Retry { by, why, .. } => {
+                format!("{by}: {why}")
+            }
+        }
+    }
+
+    /// Returns why the URL counts as dropped, if it does.
+    pub fn dropped(&self) -> Option<DropReason> {
+        match self {
+            Self::Ignored { .. } => Some(DropReason::Ignored),
+            Self::Skipped { .. } => Some(DropReason::Skipped),
+            _ => None,
         }
     }
 
@@ -309,6 +351,10 @@ pub enum DropReason {
     Robots,
     /// The crawl was stopped.
     Stopped,
+    /// A middleware refused the request.
+    Ignored,
+    /// A middleware left the response out.
+    Skipped,
 }
 
 impl DropReason {
@@ -320,6 +366,7 @@ impl DropReason {
             Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull | Self::LinksPerPage => "budget",
             Self::Robots => "robots",
             Self::Stopped => "stopped",
+            Self::Ignored | Self::Skipped => "middleware",
         }
     }
 
@@ -341,6 +388,8 @@ impl DropReason {
             Self::LinksPerPage => "links_per_page",
             Self::Robots => "disallowed",
             Self::Stopped => "stopped",
+            Self::Ignored => "refused",
+            Self::Skipped => "skipped",
         }
     }
 }

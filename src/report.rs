@@ -38,6 +38,10 @@ pub struct Report {
     /// Why the crawl failed: its state, its log or a pipeline's output could no longer be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why the crawl was stopped: by the spider ([`Parsed::stop`](crate::spider::Parsed::stop)), a signal, or its
+    /// longest time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<String>,
     /// The stored state, from which the crawl can be resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<StateReport>,
@@ -98,6 +102,7 @@ impl Report {
             complaints,
             warnings: Vec::new(),
             failure: None,
+            stop_reason: None,
             state: None,
         }
     }

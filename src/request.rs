@@ -49,6 +49,12 @@ pub struct Request {
     /// The fingerprints of the requests that redirected to this one, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirected_from: Vec<Fingerprint>,
+    /// The URLs of those requests, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redirect_chain: Vec<Arc<str>>,
+    /// Whether a redirect is a page for the spider; see [`Request::no_redirects`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keeps_redirects: bool,
     /// Whether it is fetched even if it was seen before.
     #[serde(default)]
     pub dont_filter: bool,
@@ -132,6 +138,8 @@ impl Request {
             depth: 0,
             parent: None,
             redirected_from: Vec::new(),
+            redirect_chain: Vec::new(),
+            keeps_redirects: false,
             dont_filter: false,
             proxy: None,
             repeats: Repeats::default(),
@@ -156,6 +164,20 @@ impl Request {
         self
     }
 
+    /// Sets a header, in place of those of the same name.
+    pub fn set_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let name = name.into();
+        self.headers.retain(|(given, _)| !given.eq_ignore_ascii_case(&name));
+        self.headers.push((name, value.into()));
+    }
+
+    /// Sets a header unless there is one of this name.
+    pub(crate) fn default_header(&mut self, name: &str, value: &str) {
+        if !self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+            self.headers.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
     /// Sets the priority: higher goes first within the domain.
     #[must_use]
     pub fn priority(mut self, priority: i32) -> Self {
@@ -167,6 +189,14 @@ impl Request {
     #[must_use]
     pub fn dont_filter(mut self) -> Self {
         self.dont_filter = true;
+        self
+    }
+
+    /// Gives a redirect to the spider as a page, whatever [`Spider::accepts`](crate::spider::Spider::accepts) says, in place
+    /// of following it; also a page that sends its readers on.
+    #[must_use]
+    pub fn no_redirects(mut self) -> Self {
+        self.keeps_redirects = true;
         self
     }
 
@@ -199,8 +229,12 @@ impl Request {
     /// Returns the approximate memory of the request while it waits, in bytes.
     pub fn size(&self) -> u64 {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
-        let texts =
-            [&self.parent, &self.proxy, &self.state].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+        let texts = [&self.parent, &self.proxy, &self.state]
+            .into_iter()
+            .flatten()
+            .chain(&self.redirect_chain)
+            .map(|text| text.len())
+            .sum::<usize>();
         let redirects = self.redirected_from.len() * size_of::<Fingerprint>();
         (size_of::<Self>() + self.url.as_str().len() + headers + self.body.len() + texts + redirects) as u64
     }

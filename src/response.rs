@@ -152,6 +152,21 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Returns the URLs that redirected here, oldest first; none where the page was asked for by its own URL.
+    ///
+    /// ```
+    /// # use actix_crawler::prelude::*;
+    /// fn check(page: &Response) -> Result<Parsed<String>> {
+    ///     // An expired session leads every page to the log-in.
+    ///     let asked = page.redirected_from().next();
+    ///     Ok(Parsed::of(asked.filter(|_| page.url().path() == "/login").map(str::to_owned)))
+    /// }
+    /// # drop(check(&Response::html("https://example.org/", "")));
+    /// ```
+    pub fn redirected_from(&self) -> impl Iterator<Item = &str> {
+        self.request.redirect_chain.iter().map(AsRef::as_ref)
+    }
+
     /// Returns the decoded body.
     pub fn body(&self) -> &Bytes {
         &self.body

@@ -47,7 +47,21 @@ impl Retry {
     /// `outcome`; `None` if that was the last. `random` in 0.0..1.0 is the jitter: the wait is uniform between zero and
     /// the back-off, which spreads retries best (AWS, "Exponential Backoff and Jitter").
     pub fn after(&self, outcome: &Outcome, attempts: u32, random: f64) -> Option<Duration> {
-        (outcome.is_transient() && attempts < self.attempts).then(|| self.back_off(attempts, random))
+        if attempts >= self.attempts {
+            return None;
+        }
+        match outcome {
+            // Asked for by a middleware or the spider, which know how long to wait.
+            Outcome::Retry { after, .. } => Some((*after).min(LONGEST)),
+            outcome => outcome.is_transient().then(|| self.back_off(attempts, random)),
+        }
+    }
+
+    /// As [`Retry::after`], where `may_repeat` tells whether the request may be written once more. A request that may
+    /// already have done its work is not repeated (RFC 9110 §9.2.2), unless somebody who has seen the answer asks for it.
+    pub fn wait(&self, outcome: &Outcome, attempts: u32, may_repeat: bool, random: f64) -> Option<Duration> {
+        let is_asked_for = matches!(outcome, Outcome::Retry { .. });
+        if may_repeat || is_asked_for { self.after(outcome, attempts, random) } else { None }
     }
 
     /// Returns the wait after `attempts` attempts.

@@ -1,8 +1,13 @@
 //! Spider: the user's code that extracts items and further requests from a page. Knows no network, no clock and no
 //! actors.
 
+mod parsed;
+mod requests;
+
+pub use self::{parsed::Parsed, requests::Requests};
 use crate::{
     error::{Error, Result},
+    outcome::Outcome,
     request::Request,
     response::Response,
 };
@@ -20,7 +25,7 @@ use crate::{
 ///     type Item = String;
 ///
 ///     fn parse(&self, page: &Response) -> Result<Parsed<String>> {
-///         Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links().cloned()))
+///         Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links()))
 ///     }
 /// }
 ///
@@ -30,6 +35,13 @@ use crate::{
 /// assert_eq!(parsed.requests()[0].url.as_str(), "https://example.org/next");
 /// # Ok::<(), Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no spider",
+    label = "not a spider",
+    note = "a spider is a type that implements `Spider`, or a function `fn(&Response) -> Result<Parsed<Item>>`",
+    note = "a function with errors of another type becomes one by `any_error(function)`; a closure needs its argument's type, `|page: &Response|`",
+    note = "its items must be `Send + Sync + 'static`"
+)]
 pub trait Spider: Send + Sync + 'static {
     /// The items that the spider extracts for the pipelines.
     type Item: Send + Sync + 'static;
@@ -40,6 +52,47 @@ pub trait Spider: Send + Sync + 'static {
     /// # Errors
     /// The page cannot be parsed; it counts as failed, and its URL is not retried.
     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>>;
+
+    /// Hears of a request that brought no page, as Scrapy's errback does: it failed, was dropped by a middleware, or was
+    /// redirected. Nothing follows from it by default.
+    ///
+    /// A request that is tried again is told of when its attempts are used up. Each redirect is told of, with
+    /// [`Outcome::Redirect`]: its target is a request of its own, unless it was seen before. Items go to the pipelines and
+    /// links are followed as those of a page are; the request keeps its outcome. It runs where `parse` does; if it panics,
+    /// the report counts `spider/failed_did_not_return`.
+    ///
+    /// URLs that end without a request, such as those that wait for a domain that is given up, are in the crawl log and
+    /// the report only.
+    ///
+    /// ```
+    /// use actix_crawler::{outcome::Outcome, prelude::*};
+    ///
+    /// /// A link checker: its items are the links that are broken, with the page that has them.
+    /// struct BrokenLinks;
+    ///
+    /// impl Spider for BrokenLinks {
+    ///     type Item = (String, String);
+    ///
+    ///     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>> {
+    ///         Ok(Parsed::new().follow(page.links()))
+    ///     }
+    ///
+    ///     fn failed(&self, request: &Request, outcome: &Outcome) -> Parsed<Self::Item> {
+    ///         match outcome {
+    ///             Outcome::Redirect { .. } => Parsed::new(),
+    ///             _ => Parsed::new().item((request.url.to_string(), request.parent.as_deref().unwrap_or("").to_owned())),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let gone = BrokenLinks.failed(&Request::parse("https://example.org/gone")?, &Outcome::Status(404));
+    /// assert_eq!(gone.items()[0].0, "https://example.org/gone");
+    /// # Ok::<(), Error>(())
+    /// ```
+    fn failed(&self, request: &Request, outcome: &Outcome) -> Parsed<Self::Item> {
+        let _ = (request, outcome);
+        Parsed::new()
+    }
 
     /// Returns seeds in addition to the crawler's own. None by default.
     fn seeds(&self) -> Vec<Request> {
@@ -55,75 +108,6 @@ pub trait Spider: Send + Sync + 'static {
     }
 }
 
-/// The result of parsing a page: items and further requests.
-///
-/// ```
-/// use actix_crawler::prelude::*;
-///
-/// let next = Request::parse("https://example.org/2")?;
-/// let parsed = Parsed::new().item("first").item("second").follow([next]);
-/// assert_eq!((parsed.items().len(), parsed.requests().len()), (2, 1));
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Parsed<I> {
-    items: Vec<I>,
-    requests: Vec<Request>,
-}
-
-impl<I> Default for Parsed<I> {
-    fn default() -> Self {
-        Self { items: Vec::new(), requests: Vec::new() }
-    }
-}
-
-impl<I> Parsed<I> {
-    /// Creates an empty result.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Creates a result with items.
-    pub fn of(items: impl IntoIterator<Item = I>) -> Self {
-        Self { items: items.into_iter().collect(), requests: Vec::new() }
-    }
-
-    /// Adds an item.
-    #[must_use]
-    pub fn item(mut self, item: I) -> Self {
-        self.items.push(item);
-        self
-    }
-
-    /// Adds requests: anything that yields them, such as `page.links()`, one request, or an `Option` of one.
-    #[must_use]
-    pub fn follow<R: Into<Request>>(mut self, requests: impl IntoIterator<Item = R>) -> Self {
-        self.requests.extend(requests.into_iter().map(Into::into));
-        self
-    }
-
-    /// Returns the items.
-    pub fn items(&self) -> &[I] {
-        &self.items
-    }
-
-    /// Returns the requests, in the order they were added.
-    pub fn requests(&self) -> &[Request] {
-        &self.requests
-    }
-
-    /// Splits it into items and requests.
-    pub fn into_parts(self) -> (Vec<I>, Vec<Request>) {
-        (self.items, self.requests)
-    }
-}
-
-impl From<url::Url> for Request {
-    fn from(url: url::Url) -> Self {
-        Self::get(url)
-    }
-}
-
 /// A function from a page to its items and requests is a spider.
 impl<F, I> Spider for F
 where
@@ -135,4 +119,27 @@ where
     fn parse(&self, page: &Response) -> Result<Parsed<I>> {
         self(page)
     }
+}
+
+/// Makes a spider of a function whose errors are of any type, so that `?` takes them all.
+///
+/// ```
+/// use actix_crawler::{any_error, prelude::*};
+///
+/// fn prices(page: &Response) -> Result<Parsed<f64>, Box<dyn std::error::Error + Send + Sync>> {
+///     let price = page.document().text_of(".price")?;
+///     Ok(Parsed::of([price.parse()?]))
+/// }
+///
+/// assert_eq!(prices(&Response::html("https://example.org/", "<b class=price>3.5"))?.items(), [3.5]);
+/// let crawler = Crawler::new(any_error(prices), "bot/1.0 (+https://example.org/bot)");
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+pub fn any_error<F, I, E>(parse: F) -> impl Spider<Item = I>
+where
+    F: Fn(&Response) -> Result<Parsed<I>, E> + Send + Sync + 'static,
+    I: Send + Sync + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    move |page: &Response| parse(page).map_err(Error::spider)
 }

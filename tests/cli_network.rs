@@ -263,3 +263,30 @@ fn links_and_refreshes_are_bounded_by_option_or_by_file() {
         assert_eq!(run(&[&crawl[..], &wrong].concat()).status.code(), Some(2), "{wrong:?}");
     }
 }
+
+#[test]
+fn headers_of_the_command_line_and_of_the_file_go_with_the_requests_that_they_are_for() {
+    let site = Server::http(|_| page("page"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crawl.toml");
+    let origin = site.url("");
+    let headers = format!(
+        "[headers.all]\nX-File = \"all\"\n[headers.origins.\"{origin}\"]\nx-origin = \"here\"\n[headers.origins.\"https://other.test\"]\nx-other = \"there\"\n"
+    );
+    fs::write(&file, headers).unwrap();
+    let url = site.url("/");
+    let crawl = ["crawl", &url, "--allow-private", "--config", file.to_str().unwrap()];
+    let output = run(&[&crawl[..], &["-H", "X-Line: yes"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let heads = site.heads();
+    assert!(heads.len() >= 2, "robots.txt and the page: {heads:?}");
+    for head in &heads {
+        let values = ["x-file", "x-line", "x-origin", "x-other"].map(|name| header(head, name));
+        assert_eq!(
+            values.map(|value| value.map(|value| value.to_string())),
+            [Some("all"), Some("yes"), Some("here"), None].map(|value| value.map(str::to_owned))
+        );
+    }
+    let nameless = run(&[&crawl[..], &["-H", "User-Agent: Mozilla/5.0"]].concat());
+    assert_eq!(nameless.status.code(), Some(2), "{}", String::from_utf8_lossy(&nameless.stderr));
+}

@@ -271,3 +271,31 @@ fn a_chain_of_refreshes_without_end_ends_after_twenty() {
     assert_eq!(site.count(), 21);
     assert_eq!((report.failed(), report.stats.get("outcome/redirect_loop")), (1, 1), "{report}");
 }
+
+#[test]
+fn a_page_knows_the_urls_that_led_to_it_and_a_redirect_can_be_a_page() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/old" => Answer::redirect("/older"),
+        "/older" => Answer::redirect("/new"),
+        _ => Answer::page(["/child"]),
+    });
+    let spider = |page: &Response| {
+        let from: Vec<_> = page.redirected_from().map(str::to_owned).collect();
+        let item = format!("{} {} from {from:?}", page.status(), page.url().path());
+        Ok(Parsed::new().item(item).follow(page.links()))
+    };
+    let items = Collect::new();
+    let crawler = crawls::crawl_with(spider, &site, actix_crawler::Settings::default()).per_domain(1);
+    let kept = Request::parse("http://one.test/older").unwrap().no_redirects();
+    run(crawler.pipeline(items.clone()).request(kept.priority(1)).seed("http://two.test/old"));
+    let mut items = items.take();
+    items.sort();
+    assert_eq!(
+        items,
+        [
+            "200 /child from []",
+            r#"200 /new from ["http://two.test/old", "http://two.test/older"]"#,
+            "302 /older from []"
+        ]
+    );
+}

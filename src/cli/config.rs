@@ -9,6 +9,7 @@ use std::{
 
 use actix_crawler::{
     Error, Politeness, Recrawl, Request, Retry, Scope, Settings,
+    middleware::DefaultHeaders,
     transport::{AddressGuard, HostPattern, ProxyUrl, Purpose, ResponseStoreSettings, TlsSettings, TransportSettings},
     user_agent,
 };
@@ -48,6 +49,7 @@ pub struct Config {
     retry: Retry,
     recrawl: Recrawl,
     transport: TransportSettings,
+    headers: DefaultHeaders,
 }
 
 /// All settings of `crawl`, checked as far as possible without the network.
@@ -150,6 +152,9 @@ impl Config {
             put(&mut transport.response_store, dir.map(|dir| Some(ResponseStoreSettings::new(dir, purpose))));
         }
         refuse_private(&seeds, &transport.guard)?;
+        let add = |headers: DefaultHeaders, (name, value)| headers.header(name, value);
+        let headers = options.header.into_iter().fold(self.headers, add);
+        headers.check()?;
 
         let mut select = Vec::new();
         for (name, query) in &self.select {
@@ -179,6 +184,7 @@ impl Config {
             retry: self.retry,
             recrawl: self.recrawl,
             transport,
+            headers,
             threads: options.threads.or(self.threads).map_or(defaults.threads, |threads| threads.max(1).into()),
             max_queued: options.max_queued.or(self.max_queued).unwrap_or(defaults.max_queued),
             max_queued_per_domain: options.max_queued_per_domain.or(self.max_queued_per_domain),

@@ -212,6 +212,9 @@ pub struct CrawlOptions {
 
     #[command(flatten)]
     pub network: Network,
+    /// Send this header with every request that has none of its name, as `Name: value`; may be repeated
+    #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header, help_heading = "Network")]
+    pub header: Vec<(String, String)>,
     /// Keep the cookies that servers set, and send them back [default: ignore them]
     #[arg(long, help_heading = "Network")]
     pub cookies: bool,

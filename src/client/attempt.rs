@@ -59,7 +59,7 @@ pub enum Next {
 /// its slot to the next job.
 pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules) -> Next {
     let (limit, may_repeat) = (job.options.timeout, job.may_repeat());
-    let context = FetchContext::page(rules.body, may_repeat, &NoPermits);
+    let context = FetchContext { attempt: job.failures + 1, ..FetchContext::page(rules.body, may_repeat, &NoPermits) };
     let due = permit.due();
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
@@ -71,6 +71,7 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
     match response {
         Err(NoResponse::Unsent) => Next::Again(job.into(), Duration::ZERO),
         Err(NoResponse::Failed(error @ FetchError::Local(..))) => held_up(job, error, clock::now(), rules),
+        Err(NoResponse::Ended(outcome)) => ended(job, &outcome, &receipt, rules),
         Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),
         Ok(response) => {
             let started = receipt.started.unwrap_or_else(clock::now);
@@ -93,6 +94,7 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
         wire: None,
         heeded: None,
         cookies_changed: false,
+        counts: Vec::new(),
     })
 }
 
@@ -129,6 +131,20 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
         Some(wait) => again(job, wait),
         None => give_up(job, error, written.unwrap_or(begun)),
     }
+}
+
+/// Makes the request again where a middleware asks for it, and reports what else it decided.
+fn ended(mut job: Job, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> Next {
+    if receipt.started.is_some() {
+        job.attempts += 1;
+        job.held_up_since = None;
+    }
+    if let Some(wait) = wait_after(outcome, &job, rules) {
+        return again(job, wait);
+    }
+    let url = job.request.url.clone();
+    job.fail(Error::Middleware { url, why: outcome.detail() });
+    Next::Ended
 }
 
 /// What an answer changed for the requests to come.

@@ -46,8 +46,9 @@ use crate::{
     conducts::Conducts,
     domain::{Domain, DomainKey},
     error::{Error, Result},
-    fetcher::stack::FetchStack,
+    fetcher::{layers::MiddlewareLayer, offload::OffloadThreads, stack::FetchStack},
     identity::CanonicalUrl,
+    middleware::{AnyMiddleware, AsyncMiddleware, DefaultHeaders, Middleware, with_headers},
     permit::Permit,
     politeness::{Override, Politeness},
     rate::Rate,
@@ -92,7 +93,12 @@ struct Shared {
     numbers: AtomicU64,
     /// The threads for name look-ups.
     _look_ups: LookUps,
+    /// Where blocking middleware runs; none without one.
+    _hooks: Option<OffloadThreads>,
 }
+
+/// The longest that a hook of a middleware may take: as long as a crawl lets a page's `parse` take.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Configures a [`ThrottledClient`]. Created by [`ThrottledClient::builder`].
 ///
@@ -123,6 +129,8 @@ pub struct ClientBuilder {
     adaptive: bool,
     threads: usize,
     conducts: Conducts,
+    middleware: Vec<AnyMiddleware>,
+    headers: DefaultHeaders,
 }
 
 impl ThrottledClient {
@@ -152,6 +160,8 @@ impl ThrottledClient {
             // One worker sends about 10,000 requests a second; more than four would wait for the callers.
             threads: thread::available_parallelism().map_or(1, usize::from).min(4),
             conducts: Conducts::shared(),
+            middleware: Vec::new(),
+            headers: DefaultHeaders::new(),
         }
     }
 
@@ -364,6 +374,29 @@ impl ClientBuilder {
         self
     }
 
+    /// Puts a middleware around each request; several are called in the order in which they are given. See [`Middleware`].
+    /// A request that a middleware ends fails with [`Error::Middleware`].
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(AnyMiddleware::Blocking(Arc::new(middleware)));
+        self
+    }
+
+    /// As [`ClientBuilder::middleware`], for one whose hooks are async.
+    pub fn async_middleware(mut self, middleware: impl AsyncMiddleware) -> Self {
+        self.middleware.push(AnyMiddleware::Async(Arc::new(middleware)));
+        self
+    }
+
+    /// Sends a header with every request that has none of its name.
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { headers: self.headers.header(name, value), ..self }
+    }
+
+    /// Sends a header with every request to an origin, `https://example.org`, that has none of its name.
+    pub fn header_for(self, origin: impl Into<String>, name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { headers: self.headers.header_for(origin, name, value), ..self }
+    }
+
     /// Creates the client. Its threads start with the first request and end with the last clone.
     ///
     /// # Errors
@@ -391,7 +424,15 @@ impl ClientBuilder {
             secret_headers,
             body,
         };
+        self.headers.check()?;
+        let middleware = with_headers(self.headers, self.middleware);
         let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?);
+        let (fetch, hooks) = if middleware.is_empty() {
+            (fetch, None)
+        } else {
+            let (threads, offload) = OffloadThreads::new(self.threads, HOOK_TIMEOUT)?;
+            (fetch.layer(MiddlewareLayer::new(middleware, offload, body)), Some(threads))
+        };
         let shared = Shared {
             queues: DomainQueues::new(&self.conducts, self.politeness, self.adaptive),
             workers: Workers::new(self.threads, fetch, rules),
@@ -399,6 +440,7 @@ impl ClientBuilder {
             accept: self.accept,
             numbers: AtomicU64::new(0),
             _look_ups: look_ups,
+            _hooks: hooks,
         };
         Ok(ThrottledClient { shared: Arc::new(shared) })
     }

@@ -280,6 +280,11 @@ impl Conduct {
         Some(self.refuse(started, now, Why::Unreachable, None, random))
     }
 
+    /// Leaves the domain alone for `rest`, because a middleware found that an answer refuses it. Counts as a refusal.
+    pub(crate) fn rest(&mut self, started: Instant, now: Instant, why: Why, rest: Duration, random: f64) -> Heeded {
+        self.refuse(started, now, why, Some(rest), random)
+    }
+
     fn refuse(&mut self, started: Instant, now: Instant, why: Why, asked: Option<Duration>, random: f64) -> Heeded {
         let had_given_up = self.cooling.has_given_up(now);
         let verdict = self.cooling.refused(started, now, why, asked, random);

@@ -43,6 +43,7 @@ use crate::{
     politeness::Politeness,
     report::{Report, StateReport},
     request::Request,
+    retry::Retry,
     robots::product_token,
     spider::Spider,
     transport::body::BodyLimits,
@@ -118,6 +119,7 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
                         follows_refresh: settings.follow_refresh,
                     },
                     scanner: scanner(&settings),
+                    retry: settings.retry.clone(),
                     seen_cache: seen_cache.clone(),
                     conducts: conducts.clone(),
                     politeness: politeness.clone(),
@@ -155,7 +157,16 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let close_pipelines = closing::<S>(pipelines);
             Scheduler::new(
                 crawl,
-                SchedulerParts { stay_open: settings.stay_open, log, warnings, close_pipelines, report, state },
+                SchedulerParts {
+                    stay_open: settings.stay_open,
+                    max_time: settings.max_time,
+                    stops_on_signals: settings.stop_on_signals,
+                    log,
+                    warnings,
+                    close_pipelines,
+                    report,
+                    state,
+                },
             )
         }
     });
@@ -234,6 +245,7 @@ struct Team<S: Spider> {
     body_limits: BodyLimits,
     redirects: RedirectRules,
     scanner: Scanner,
+    retry: Retry,
     seen_cache: Arc<SeenCache>,
     conducts: Conducts,
     politeness: Arc<Politeness>,
@@ -250,6 +262,7 @@ impl<S: Spider> Clone for Team<S> {
             body_limits: self.body_limits,
             redirects: self.redirects.clone(),
             scanner: self.scanner.clone(),
+            retry: self.retry.clone(),
             seen_cache: self.seen_cache.clone(),
             conducts: self.conducts.clone(),
             politeness: self.politeness.clone(),
@@ -272,6 +285,7 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
                 body_limits,
                 redirects,
                 scanner,
+                retry,
                 seen_cache,
                 conducts,
                 politeness,
@@ -290,6 +304,7 @@ fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Re
                 body_limits,
                 redirects,
                 scanner,
+                retry,
                 robots_token,
             };
             Fetcher::new(context, scheduler)

@@ -61,6 +61,10 @@ pub struct Standing {
 /// The most lines that may wait for the crawl log; beyond it no permits are granted.
 const MAX_LOG_LINES: usize = 50_000;
 
+/// The most counts that are kept apart. A spider whose names are made from pages would fill the memory; beyond this its
+/// counts are added up as `spider/others`.
+const MAX_COUNTS: usize = 1_000;
+
 /// The most targets of redirects that are told by name: it is one or two that a whole site leads to.
 const MAX_TARGETS_TOLD: usize = 10;
 
@@ -120,10 +124,13 @@ impl Accounts {
                 ledger.dropped += links;
                 self.add(Count::Dropped(reason), i64::try_from(links).unwrap_or(i64::MAX));
             }
-            Event::RequestEnded(ended) => match ended.request.kind() {
-                Kind::RobotsTxt => self.enter_robots_txt(&ended),
-                Kind::Page => self.enter_page(&ended),
-            },
+            Event::RequestEnded(ended) => {
+                ended.counts.iter().for_each(|count| self.add_named(*count));
+                match ended.request.kind() {
+                    Kind::RobotsTxt => self.enter_robots_txt(&ended),
+                    Kind::Page => self.enter_page(&ended),
+                }
+            }
             Event::Failed { request, reason, detail, .. } => self.fail(Count::Failed(reason), request, detail),
             Event::FetcherLost { is_last, .. } => {
                 self.add(Count::FetcherLost, 1);
@@ -163,12 +170,14 @@ impl Accounts {
         if let Some(status) = ended.receipt.status {
             self.add(Count::Status(status), 1);
         }
+        if ended.fate == Fate::Final {
+            self.stats.items += ended.items;
+        }
         match (ended.fate, ended.outcome) {
             (Fate::Again { attempted: true }, _) => self.add(Count::Retry, 1),
             (Fate::Again { attempted: false } | Fate::Stale, _) => {}
             (Fate::Final, Outcome::Ok) => {
                 self.stats.ledger.done += 1;
-                self.stats.items += ended.items;
                 if let Some(of_domain) = self.stats.domain(ended.domain) {
                     of_domain.pages += 1;
                 }
@@ -186,7 +195,13 @@ impl Accounts {
             (Fate::Final, Outcome::Status(status)) => {
                 self.fail(Count::FailedStatus(*status), ended.request, &ended.outcome.detail());
             }
-            (Fate::Final, other) => self.fail(Count::Failed(other.key()), ended.request, &other.detail()),
+            (Fate::Final, other) => match other.dropped() {
+                Some(reason) => {
+                    self.stats.ledger.dropped += 1;
+                    self.add(Count::Dropped(reason), 1);
+                }
+                None => self.fail(Count::Failed(other.key()), ended.request, &other.detail()),
+            },
         }
     }
 
@@ -211,6 +226,16 @@ impl Accounts {
         self.first_failures
             .entry(reason)
             .or_insert_with(|| FirstFailure { url: request.url.as_str().to_owned(), detail: detail.to_owned() });
+    }
+
+    /// Adds to a count that a user has named.
+    fn add_named(&mut self, count: Count) {
+        let is_known = self.counts.contains_key(&count);
+        let count = match count {
+            Count::Spider(_) if !is_known && self.counts.len() >= MAX_COUNTS => Count::Spider("others"),
+            count => count,
+        };
+        self.add(count, 1);
     }
 
     fn add(&mut self, count: Count, by: i64) {

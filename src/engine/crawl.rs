@@ -51,6 +51,8 @@ pub struct Crawl {
     mode: Mode,
     /// Whether a pipeline's output is gone, so that the items of pages in flight cannot be delivered.
     output_is_gone: bool,
+    /// Why the crawl was stopped, if that is known; the first reason.
+    stop_reason: Option<String>,
 }
 
 /// Whether permits are granted.
@@ -112,6 +114,7 @@ impl Crawl {
             draining: Draining::default(),
             mode: Mode::Running,
             output_is_gone: false,
+            stop_reason: None,
             frontier: parts.frontier,
             domains: parts.domains,
         }
@@ -239,10 +242,20 @@ impl Crawl {
         }
     }
 
-    fn page_ended(&mut self, visit: Visit, now: Instant, time: SystemTime) {
+    fn page_ended(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
+        let stop = visit.stop.take();
         let domain = self.intake.page_ended(&mut turn!(self, now), &mut self.granter.budget, visit, time);
         self.granter.schedule(&mut self.domains, &domain, now);
         self.durability.remember(&domain);
+        if let Some(why) = stop {
+            self.stop(format!("the spider says: {why}"));
+        }
+    }
+
+    /// Stops, for a reason that the report shows; the first holds.
+    pub fn stop(&mut self, why: String) {
+        self.stop_reason.get_or_insert(why);
+        self.set_mode(Mode::Stopping);
     }
 
     /// Handles a lease that was dropped unsettled because its fetcher panicked or died.
@@ -324,6 +337,11 @@ impl Crawl {
     /// Returns why the crawl cannot continue, if so.
     pub fn failure(&self) -> Option<&str> {
         self.durability.failure()
+    }
+
+    /// Tells why the crawl was stopped, if that is known.
+    pub fn stop_reason(&self) -> Option<&str> {
+        self.stop_reason.as_deref()
     }
 
     /// Tells whether the crawl ends without waiting for requests in flight.

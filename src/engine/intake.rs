@@ -105,7 +105,7 @@ impl Intake {
 
     /// Handles the end of a request for a page. Returns its domain.
     pub fn page_ended(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, visit: Visit, time: SystemTime) -> Domain {
-        let Visit { leased, outcome, content, receipt, heeded } = visit;
+        let Visit { leased, outcome, content, receipt, heeded, counts, .. } = visit;
         let domain = self.domain(&leased);
         let (found, items, skipped) = match content {
             Content::Page { found, items, skipped } => (found, items, skipped),
@@ -127,7 +127,7 @@ impl Intake {
             if turn.frontier.settle(leased.id) { Fate::Final } else { Fate::Stale }
         };
         let is_redirect_to_seen = matches!(outcome, Outcome::Redirect { .. })
-            && found.iter().any(|target| self.admission.has_answered(&*turn.frontier, target, turn.now));
+            && found.first().is_some_and(|target| self.admission.has_answered(&*turn.frontier, target, turn.now));
         turn.accounts.note(&Event::RequestEnded(RequestEnded {
             domain: &domain,
             request: &leased.request,
@@ -136,6 +136,7 @@ impl Intake {
             receipt: &receipt,
             items,
             is_redirect_to_seen,
+            counts: &counts,
             fate,
             time,
         }));
@@ -168,10 +169,9 @@ impl Intake {
             // The request fails with all others of the domain.
             _ if turn.has_given_up(domain) => None,
             Outcome::Refused { .. } => Some(Again { not_before: turn.cools_until(domain), attempted: false }),
-            // The server may have acted on it already (RFC 9110 §9.2.2).
-            _ if started.is_some() && !is_idempotent(&leased.request.method) => None,
             outcome => {
-                let wait = self.retry.after(outcome, leased.attempt, fastrand::f64())?;
+                let may_repeat = started.is_none() || is_idempotent(&leased.request.method);
+                let wait = self.retry.wait(outcome, leased.attempt, may_repeat, fastrand::f64())?;
                 Some(Again { not_before: Some(turn.now + wait), attempted: true })
             }
         }

@@ -13,6 +13,7 @@
 //! ```
 
 mod scheduler;
+mod signals;
 mod messages;
 pub mod crawl;
 mod turn;

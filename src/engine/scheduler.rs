@@ -17,6 +17,7 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     crawl::{Crawl, Mode},
     log_line::LogLine,
+    signals::Signals,
 };
 use crate::{
     clock,
@@ -29,6 +30,8 @@ pub struct Scheduler {
     pub(super) crawl: Crawl,
     started: Instant,
     pub(super) stay_open: bool,
+    max_time: Option<Duration>,
+    stops_on_signals: bool,
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
@@ -48,6 +51,10 @@ pub type ClosePipelines = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Vec<St
 pub struct SchedulerParts {
     /// Whether the crawl waits for more seeds when nothing is left to do.
     pub stay_open: bool,
+    /// The longest that the crawl may take.
+    pub max_time: Option<Duration>,
+    /// Whether signals stop it.
+    pub stops_on_signals: bool,
     /// Writes the crawl log.
     pub log: Option<Recipient<LogLines>>,
     /// Warnings for the report.
@@ -86,6 +93,8 @@ impl Scheduler {
             crawl,
             started: clock::now(),
             stay_open: parts.stay_open,
+            max_time: parts.max_time,
+            stops_on_signals: parts.stops_on_signals,
             tick: None,
             log: parts.log,
             log_is_busy: false,
@@ -220,6 +229,7 @@ impl Scheduler {
                     warnings: std::mem::take(&mut scheduler.warnings),
                     state: scheduler.state.take(),
                     failure,
+                    stop_reason: scheduler.crawl.stop_reason().map(str::to_owned),
                     ..Report::new(stats, ended, complaints)
                 };
                 scheduler.report.send_replace(Some(Arc::new(report)));
@@ -227,6 +237,23 @@ impl Scheduler {
                 fut::ready(())
             });
         context.spawn(closed);
+    }
+
+    /// Stops at the first signal, and ends at once at the second.
+    fn heed_signals(&self, mut signals: Signals, context: &mut Context<Self>) {
+        let next = async move {
+            let name = signals.next().await;
+            (signals, name)
+        };
+        let heed = next.into_actor(self).map(|(signals, name), scheduler, context: &mut Context<Self>| {
+            if scheduler.crawl.mode() == Mode::Stopping {
+                return scheduler.end(Ended::Aborted, context);
+            }
+            scheduler.crawl.stop(format!("the process got {name}"));
+            scheduler.turn(context);
+            scheduler.heed_signals(signals, context);
+        });
+        context.spawn(heed);
     }
 
     /// Tells whether it is too late for seeds.
@@ -252,6 +279,18 @@ impl Actor for Scheduler {
         // Bounded by the permits, leases and batches that are out: each sends one message.
         context.set_mailbox_capacity(4_096);
         context.run_interval(LOOK_AGAIN, Self::turn);
+        if let Some(time) = self.max_time {
+            context.run_later(time, move |scheduler, context| {
+                scheduler.crawl.stop(format!("it has run for {}", humantime::format_duration(time)));
+                scheduler.turn(context);
+            });
+        }
+        if self.stops_on_signals {
+            match Signals::listen() {
+                Ok(signals) => self.heed_signals(signals, context),
+                Err(error) => tracing::error!(%error, "signals cannot be listened for and will not stop the crawl"),
+            }
+        }
         self.turn(context);
     }
 

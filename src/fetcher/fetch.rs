@@ -15,7 +15,8 @@ use url::Url;
 use super::receipt::Receipt;
 use crate::{
     conduct::Heeded,
-    outcome::FetchError,
+    count::Count,
+    outcome::{FetchError, Outcome},
     permit::Permit,
     request::Request,
     transport::{
@@ -49,6 +50,8 @@ pub struct FetchContext<'a> {
     pub extent: Extent,
     /// Whether the request may be sent once more although the server may have received it.
     pub may_repeat: bool,
+    /// Which attempt at the request this is, counted from 1.
+    pub attempt: u32,
     /// The source of permits for further requests.
     #[cfg_attr(not(test), expect(dead_code, reason = "read by a browser layer"))]
     pub permits: &'a dyn Permits,
@@ -86,6 +89,8 @@ pub struct FetchResult {
     pub heeded: Option<Heeded>,
     /// Whether the response changed the cookies that are sent, so that the same request may be answered otherwise.
     pub cookies_changed: bool,
+    /// What layers count of this request.
+    pub counts: Vec<Count>,
 }
 
 /// Why there is no response.
@@ -95,13 +100,15 @@ pub enum NoResponse {
     Unsent,
     /// The response is missing or incomplete.
     Failed(FetchError),
+    /// A middleware ended it, before or after it was sent.
+    Ended(Box<Outcome>),
 }
 
 impl<'a> FetchContext<'a> {
     /// For a whole page; a larger body is an error.
     pub fn page(limits: BodyLimits, may_repeat: bool, permits: &'a dyn Permits) -> Self {
         let extent = Extent { max_bytes: limits.max_bytes, accepts_part: false, keeps_wire_bytes: false };
-        Self { extent, may_repeat, permits }
+        Self { extent, may_repeat, attempt: 1, permits }
     }
 }
 
@@ -110,6 +117,6 @@ impl FetchResult {
     pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
         let status = response.as_ref().ok().map(|response| response.status);
         let receipt = Receipt { status, ..Receipt::default() };
-        Self { response, receipt, wire: None, heeded: None, cookies_changed: false }
+        Self { response, receipt, wire: None, heeded: None, cookies_changed: false, counts: Vec::new() }
     }
 }

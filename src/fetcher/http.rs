@@ -109,7 +109,7 @@ impl Http {
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
         let receipt = receipt(granted, started, status, bytes);
         let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
-        FetchResult { response, receipt, wire, heeded, cookies_changed }
+        FetchResult { response, receipt, wire, heeded, cookies_changed, counts: Vec::new() }
     }
 
     /// Passes the result to the domain's conduct. The permit is still held, so the next permit is granted with this

@@ -26,6 +26,7 @@ use crate::{
     identity::Identity,
     permit::Permit,
     pipeline::Supervisor,
+    retry::Retry,
     spider::Spider,
     transport::body::BodyLimits,
 };
@@ -74,6 +75,8 @@ pub struct VisitContext<S: Spider> {
     pub(crate) redirects: RedirectRules,
     /// How the links of pages are read, but for what each page says itself.
     pub(crate) scanner: Scanner,
+    /// When a request is made again: the engine decides by the same.
+    pub(crate) retry: Retry,
     /// The product token that robots files address this crawler by.
     pub(crate) robots_token: Arc<str>,
 }

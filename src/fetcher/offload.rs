@@ -114,6 +114,11 @@ impl Offload {
         }
     }
 
+    /// Returns the longest that work may take.
+    pub fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
     /// Returns the runtime handle for blocking tasks that end, such as look-ups and files.
     pub fn threads(&self) -> &Handle {
         &self.blocking

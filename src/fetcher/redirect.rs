@@ -144,7 +144,9 @@ pub fn follow(
         next.headers.retain(|(name, _)| !is_secret(name) && !is_named(name));
     }
     next.redirected_from.push(fingerprint(request, identity));
-    next.parent = Some(request.url.as_str().into());
+    let from: Arc<str> = request.url.as_str().into();
+    next.redirect_chain.push(from.clone());
+    next.parent = Some(from);
     if next.redirected_from.len() > MAX_HOPS {
         return Err(NotFollowed::TooMany);
     }

@@ -42,6 +42,7 @@ impl Candidate {
             request.depth = page.depth.saturating_add(1);
             request.parent = Some(parent.clone());
             request.redirected_from.clear();
+            request.redirect_chain.clear();
             request.repeats = Repeats::default();
             Some(Self { request, fingerprint })
         }));

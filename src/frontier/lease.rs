@@ -29,6 +29,11 @@ impl Lease {
         &self.leased.request
     }
 
+    /// Returns the number of this attempt, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.leased.attempt
+    }
+
     /// Ends the guard: the scheduler is responsible for the lease from now on.
     pub fn settle(mut self) -> Leased {
         self.returned = None;

@@ -2,14 +2,14 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::Permit;
 use crate::{
     clock,
-    conduct::{Asked, Conduct, GivenUp, Lessons, Sparing, TenantId, Terms},
-    cooling::Cooling,
+    conduct::{Asked, Conduct, GivenUp, Heeded, Lessons, Sparing, TenantId, Terms},
+    cooling::{Cooling, Why},
     domain::Domain,
     limits::Limits,
     throttle::{Evidence, Refusal},
@@ -150,6 +150,12 @@ impl Tenancy {
     /// Returns the domain.
     pub(crate) fn domain(&self) -> &Domain {
         &self.gate.domain
+    }
+
+    /// Leaves the domain alone for `rest`, for all tenants: a middleware found that the answer to a request of `started`
+    /// refuses it. It is called when the permit has ended, so a request that was granted meanwhile waits at the gate.
+    pub(crate) fn rest(&self, started: Instant, now: Instant, why: Why, rest: Duration) -> Heeded {
+        self.gate.lock().conduct.rest(started, now, why, rest, fastrand::f64())
     }
 
     /// Returns the limits in force for this tenant.

@@ -86,6 +86,11 @@ impl Permit {
         self.tenancy.domain()
     }
 
+    /// Returns the place at the gate that outlives this permit, for what is learned only later.
+    pub(crate) fn tenancy(&self) -> Arc<Tenancy> {
+        self.tenancy.clone()
+    }
+
     /// Returns when the request is due.
     pub fn due(&self) -> Instant {
         self.due

@@ -137,6 +137,9 @@ pub enum PipelineError {
     /// The pipeline refuses this item. Its page counts as failed, and the crawl goes on.
     #[error("{0}")]
     Refused(String),
+    /// The pipeline leaves this item out, such as a duplicate. It is counted as `items/dropped`, and its page is fine.
+    #[error("{0}")]
+    Dropped(String),
     /// The pipeline's output is gone, for this item and all further ones. The crawl stops as failed with this reason;
     /// pages with unacknowledged items stay queued.
     #[error("{0}")]
@@ -157,6 +160,32 @@ impl PipelineError {
     /// Creates the refusal of one item, with a reason.
     pub fn refused(why: impl std::fmt::Display) -> Self {
         Self::Refused(why.to_string())
+    }
+
+    /// Leaves one item out, and counts it, without harm to its page:
+    ///
+    /// ```
+    /// use std::collections::HashSet;
+    ///
+    /// use actix::{Actor, Context, Handler};
+    /// use actix_crawler::prelude::*;
+    ///
+    /// #[derive(Default)]
+    /// struct Distinct(HashSet<String>);
+    /// # impl Actor for Distinct {
+    /// #     type Context = Context<Self>;
+    /// # }
+    ///
+    /// impl Handler<Scraped<String>> for Distinct {
+    ///     type Result = Result<(), PipelineError>;
+    ///
+    ///     fn handle(&mut self, title: Scraped<String>, _: &mut Self::Context) -> Self::Result {
+    ///         if self.0.insert(title.to_string()) { Ok(()) } else { Err(PipelineError::dropped("it was seen before")) }
+    ///     }
+    /// }
+    /// ```
+    pub fn dropped(why: impl std::fmt::Display) -> Self {
+        Self::Dropped(why.to_string())
     }
 
     /// Creates the error that the pipeline's output is gone, with a reason.
@@ -218,6 +247,12 @@ pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pipeline for items of the type `{I}`",
+    label = "this does not take such items",
+    note = "`JsonLines` and `Csv` take items that are `serde::Serialize`, `Collect` those that are `Clone`: is `#[derive(serde::Serialize)]` or `#[derive(Clone)]` missing on `{I}`?",
+    note = "or it is a function that makes an actor which handles `Scraped<{I}>` and `CrawlEnded`"
+)]
 pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     /// Starts the actor on the arbiter of `start`.
     ///

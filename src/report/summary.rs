@@ -46,6 +46,9 @@ impl fmt::Display for Report {
             }
             writeln!(f, "; the same command goes on with it\n")?;
         }
+        if let Some(reason) = &self.stop_reason {
+            writeln!(f, "stopped: {reason}\n")?;
+        }
         if let Some(failure) = &self.failure {
             writeln!(f, "error: {}\n", Escaped(failure))?;
         }
@@ -104,8 +107,18 @@ impl Report {
             ("robots files not to be had", Count::RobotsUnreachable),
             ("Crawl-delays above the cap", Count::CrawlDelayAboveCap),
             ("fetchers lost", Count::FetcherLost),
+            ("items left out", Count::ItemDropped),
         ] {
             line(f, what, stats.count(count))?;
+        }
+        for (heading, key) in [("middleware", "middleware"), ("the spider's counts", "spider")] {
+            let counts = stats.counts_below(key);
+            if !counts.is_empty() {
+                writeln!(f, "{heading}")?;
+            }
+            for (name, count) in counts.into_iter().take(MAX_REASONS_SHOWN) {
+                writeln!(f, "  {name:<26} {:>10}", Grouped(count))?;
+            }
         }
         writeln!(f)
     }

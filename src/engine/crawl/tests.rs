@@ -184,7 +184,15 @@ impl World {
             }
         };
         let receipt = Receipt { status: Some(200), started: Some(self.now), ..Receipt::default() };
-        let visit = Visit { leased: lease.settle(), outcome: Outcome::Ok, content, receipt, heeded: None };
+        let visit = Visit {
+            leased: lease.settle(),
+            outcome: Outcome::Ok,
+            content,
+            receipt,
+            heeded: None,
+            counts: Vec::new(),
+            stop: None,
+        };
         self.crawl.released(&domain, self.now);
         self.crawl.ended(visit, self.now, SystemTime::now());
     }

@@ -26,7 +26,7 @@ use crate::{
 impl Granter {
     /// Handles the end of a request for a robots file. Returns its domain.
     pub fn robots_ended(&mut self, turn: &mut Turn<'_>, visit: Visit, time: SystemTime) -> Domain {
-        let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded } = visit;
+        let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded, counts, .. } = visit;
         let domain = self.politeness.domain_key.domain(&request.url);
         let fate = if self.robots.is_awaited(&request.url) { Fate::Final } else { Fate::Stale };
         turn.accounts.note(&Event::RequestEnded(RequestEnded {
@@ -37,6 +37,7 @@ impl Granter {
             receipt: &receipt,
             items: 0,
             is_redirect_to_seen: false,
+            counts: &counts,
             fate,
             time,
         }));
@@ -96,7 +97,15 @@ impl Granter {
         let domain = self.politeness.domain_key.domain(&leased.request.url);
         turn.accounts.note(&Event::FetcherLost { domain: &domain, request: &leased.request, is_last: false });
         let outcome = Outcome::Panic("the fetcher panicked over it".to_owned());
-        let visit = Visit { leased, outcome, content: Content::Nothing, receipt: Receipt::default(), heeded: None };
+        let visit = Visit {
+            leased,
+            outcome,
+            content: Content::Nothing,
+            receipt: Receipt::default(),
+            heeded: None,
+            counts: Vec::new(),
+            stop: None,
+        };
         self.robots_ended(turn, visit, time);
     }
 

@@ -2,10 +2,11 @@
 //! other.
 
 mod http_cache;
+mod middleware;
 mod record;
 mod replay;
 
-pub use self::{http_cache::HttpCache, record::Record, replay::Replay};
+pub use self::{http_cache::HttpCache, middleware::MiddlewareLayer, record::Record, replay::Replay};
 use crate::{identity::strip_user_info, request::Request};
 
 /// Returns the URL without user name and password, for storing on disk.

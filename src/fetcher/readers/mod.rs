@@ -1,6 +1,7 @@
 //! Readers: extract what the engine needs from a response, by the kind of its request. A new kind needs a variant of
 //! [`Kind`], a file here, and a line in each of the two functions below.
 
+pub mod failure;
 pub mod page;
 pub mod robots_txt;
 
@@ -8,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::VisitContext;
 use crate::{
+    count::Count,
     extract::Skipped,
     frontier::candidate::Candidate,
     identity::Identity,
@@ -35,6 +37,10 @@ pub struct Reading {
     pub outcome: Outcome,
     /// What the response contained.
     pub content: Content,
+    /// What is to be counted.
+    pub counts: Vec<Count>,
+    /// Why the spider stops the crawl, if it does.
+    pub stop: Option<String>,
 }
 
 /// The content of a response, by kind.
@@ -58,7 +64,7 @@ pub enum Content {
 
 impl From<Outcome> for Reading {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, content: Content::Nothing }
+        Self { outcome, content: Content::Nothing, counts: Vec::new(), stop: None }
     }
 }
 
@@ -66,7 +72,7 @@ impl Reading {
     /// The answer sent us elsewhere: `next` is what it led to.
     pub fn redirect(outcome: Outcome, next: Request, identity: &dyn Identity) -> Self {
         let found = vec![Candidate::new(next, identity)];
-        Self { outcome, content: Content::Page { found, items: 0, skipped: Skipped::default() } }
+        Self { content: Content::Page { found, items: 0, skipped: Skipped::default() }, ..outcome.into() }
     }
 }
 

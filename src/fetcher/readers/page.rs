@@ -1,25 +1,26 @@
 //! Page: parses an answer off the network's thread, hands its items to the pipelines and waits until each is
 //! acknowledged, and returns its links. A page that sends its readers on is a redirect. Knows no permits and no network.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 
 use super::{Answer, Content, Reading};
 use crate::{
+    count::Count,
     extract::{Refresh, Skipped},
     fetcher::{
         VisitContext,
         offload::NoResult,
         redirect::{self, Hop, MAX_REFRESH_DELAY, NotFollowed, RedirectRules},
     },
-    frontier::candidate::Candidate,
+    frontier::{candidate::Candidate, seen_cache::SeenCache},
     identity::Identity,
     outcome::{FetchError, Outcome, RedirectBy},
-    pipeline::{PipelineError, Scraped},
+    pipeline::{PipelineError, Scraped, Supervisor},
     request::Request,
     response::Response,
-    spider::Spider,
+    spider::{Parsed, Spider},
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
 };
 
@@ -46,10 +47,24 @@ enum PageOrRedirect<I> {
 }
 
 /// A parsed page, ready to leave the parsing thread.
-struct Page<I> {
+pub(super) struct Page<I> {
     items: Vec<I>,
     found: Vec<Candidate>,
     skipped: Skipped,
+    counts: Vec<Count>,
+    /// After which wait the page is to be asked for again, and why.
+    pub(super) again: Option<(Duration, String)>,
+    stop: Option<String>,
+}
+
+impl<I> Page<I> {
+    /// Takes in what a spider has made of a request.
+    pub(super) fn of(parsed: Parsed<I>, request: &Request, identity: &dyn Identity, seen_cache: &SeenCache) -> Self {
+        let Parsed { items, requests, counts, again, stop } = parsed;
+        let counts = counts.into_iter().map(Count::Spider).collect();
+        let found = Candidate::found_on(request, requests, identity, seen_cache);
+        Self { items, found, skipped: Skipped::default(), counts, again, stop }
+    }
 }
 
 /// Decodes and parses on another thread, where the spider's code can harm no other page.
@@ -65,7 +80,8 @@ async fn parse<S: Spider>(
     // parse that never returns keeps the body.
     let _reservation = answer.response.release_memory();
     let work = move || {
-        if !spider.accepts(answer.response.status) {
+        let is_asked_for = request.keeps_redirects && matches!(answer.response.status, 300..=399);
+        if !is_asked_for && !spider.accepts(answer.response.status) {
             return Err(Outcome::Status(answer.response.status));
         }
         let page = answer.decode(request, limits).map_err(Outcome::Fetch)?.with_scanner(scanner);
@@ -73,9 +89,8 @@ async fn parse<S: Spider>(
             return Ok(PageOrRedirect::Redirect(redirect));
         }
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
-        let (items, requests) = parsed.into_parts();
-        let found = Candidate::found_on(page.request(), requests, &*identity, &seen_cache);
-        Ok(PageOrRedirect::Page(Page { items, found, skipped: page.skipped_of_asked() }))
+        let parsed = Page::of(parsed, page.request(), &*identity, &seen_cache);
+        Ok(PageOrRedirect::Page(Page { skipped: page.skipped_of_asked(), ..parsed }))
     };
     match context.offload.run(work).await {
         Ok(parsed) => parsed,
@@ -99,7 +114,7 @@ fn redirect_of(
     identity: &dyn Identity,
 ) -> Option<Reading> {
     let status = page.status();
-    if !rules.follows_refresh || !(200..300).contains(&status) {
+    if !rules.follows_refresh || page.request().keeps_redirects || !(200..300).contains(&status) {
         return None;
     }
     let Refresh { delay, url: to } = page.sends_on().filter(|refresh| refresh.delay <= MAX_REFRESH_DELAY)?;
@@ -111,24 +126,54 @@ fn redirect_of(
     }
 }
 
-/// Sends the items to every pipeline and waits until each is acknowledged.
-async fn deliver<S: Spider>(page: Page<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
+/// Sends the items to every pipeline and waits until each is acknowledged, unless the page is to be asked for again.
+pub(super) async fn deliver<S: Spider>(
+    mut page: Page<S::Item>,
+    request: &Request,
+    context: &VisitContext<S>,
+) -> Reading {
+    let (mut counts, stop) = (std::mem::take(&mut page.counts), page.stop.take());
+    let mut reading = match page.again.take() {
+        Some((after, why)) => Outcome::Retry { by: "spider", why, after }.into(),
+        None => deliver_items(page, request, context).await,
+    };
+    counts.append(&mut reading.counts);
+    Reading { counts, stop, ..reading }
+}
+
+async fn deliver_items<S: Spider>(page: Page<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
     let count = page.items.len() as u64;
+    let mut counts = Vec::new();
     if count > 0 && !context.pipelines.is_empty() {
         let url: Arc<str> = request.url.as_str().into();
         let scraped = page.items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() });
         let deliveries =
-            scraped.flat_map(|scraped| context.pipelines.iter().map(move |pipeline| pipeline.deliver(scraped.clone())));
-        if let Err(error) = try_join_all(deliveries).await {
-            return match error {
-                broken if broken.stops_the_crawl() => Outcome::Broken(broken.to_string()).into(),
-                PipelineError::Panicked => Outcome::Panic(error.to_string()).into(),
-                refused => Outcome::Pipeline(refused.to_string()).into(),
-            };
+            scraped.flat_map(|scraped| context.pipelines.iter().map(move |pipeline| take(pipeline, scraped.clone())));
+        match try_join_all(deliveries).await {
+            Ok(taken) => {
+                let dropped = taken.chunks(context.pipelines.len()).filter(|taken| taken.contains(&false)).count();
+                counts.resize(dropped, Count::ItemDropped);
+            }
+            Err(broken) if broken.stops_the_crawl() => return Outcome::Broken(broken.to_string()).into(),
+            Err(panicked @ PipelineError::Panicked) => return Outcome::Panic(panicked.to_string()).into(),
+            Err(refused) => return Outcome::Pipeline(refused.to_string()).into(),
         }
     }
+    let items = count - counts.len() as u64;
     let Page { found, skipped, .. } = page;
-    Reading { outcome: Outcome::Ok, content: Content::Page { found, items: count, skipped } }
+    Reading { content: Content::Page { found, items, skipped }, counts, ..Outcome::Ok.into() }
+}
+
+/// Hands an item to a pipeline. Answers whether it was taken; one that the pipeline leaves out is no error.
+async fn take<I: Send + Sync + 'static>(pipeline: &Supervisor<I>, scraped: Scraped<I>) -> Result<bool, PipelineError> {
+    match pipeline.deliver(scraped).await {
+        Ok(()) => Ok(true),
+        Err(PipelineError::Dropped(why)) => {
+            tracing::debug!(%why, "an item was left out");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Answer {

@@ -23,7 +23,7 @@ pub async fn read<S: Spider>(mut response: RawResponse, context: &VisitContext<S
     let _reservation = response.release_memory();
     let work = move || Ok(RobotsFile::read(&text_of(&response, limits)?, &token));
     match context.offload.run(work).await {
-        Ok(Ok(file)) => Reading { outcome: Outcome::Ok, content: Content::RobotsTxt(file) },
+        Ok(Ok(file)) => Reading { content: Content::RobotsTxt(file), ..Outcome::Ok.into() },
         Ok(Err(error)) => Outcome::Fetch(error).into(),
         Err(NoResult::Panicked(message)) => Outcome::Panic(message).into(),
         Err(NoResult::TimedOut(limit)) => {

@@ -1,0 +1,64 @@
+//! Signals and the longest time of a crawl: both stop it as `stop` does, and the report says why.
+#![cfg(unix)]
+#![allow(clippy::disallowed_methods, reason = "time is measured here")]
+
+mod crawls;
+mod recorder;
+
+use std::time::{Duration, Instant};
+
+use actix_crawler::Ended;
+use crawls::{MS, block_on, crawl, end_of, until};
+use nix::sys::signal::{Signal, raise};
+use recorder::{Answer, Recorder};
+
+const SEED: &str = "http://one.test/";
+
+/// One test, since a signal reaches the whole process.
+#[test]
+fn a_first_signal_drains_and_a_second_ends_at_once() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page((1..50).map(|n| format!("/{n}"))).after(300 * MS),
+        _ => Answer::ok(""),
+    });
+    let handle = crawl(&site).stop_on_signals().seed(SEED).start().unwrap();
+    let report = block_on(async {
+        until("the first request", async || site.count() > 0).await;
+        raise(Signal::SIGTERM).unwrap();
+        end_of(&handle).await
+    });
+    assert_eq!(
+        (report.ended, report.pages(), site.count()),
+        (Ended::Stopped, 1, 1),
+        "what was in flight ended: {report}"
+    );
+    assert_eq!(report.stop_reason.as_deref(), Some("the process got SIGTERM"));
+    assert_eq!(report.stats.ledger.queued, 49, "{report}");
+
+    let hangs = Recorder::start(|_| Answer::ok("").after(Duration::from_secs(30)));
+    let handle = crawl(&hangs).stop_on_signals().seed(SEED).start().unwrap();
+    let begun = Instant::now();
+    let report = block_on(async {
+        until("the first request", async || hangs.count() > 0).await;
+        raise(Signal::SIGINT).unwrap();
+        tokio::time::sleep(200 * MS).await;
+        assert!(handle.report().is_none(), "it waits for what is in flight");
+        raise(Signal::SIGINT).unwrap();
+        end_of(&handle).await
+    });
+    assert_eq!(report.ended, Ended::Aborted, "{report}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_crawl_stops_after_its_longest_time_and_says_so() {
+    let site = Recorder::start(|asked| Answer::page([format!("/{}", asked.index + 1)]));
+    let handle = crawl(&site).spacing(20 * MS).max_time(500 * MS).seed(SEED).start().unwrap();
+    let report = block_on(end_of(&handle));
+    assert_eq!(
+        (report.ended, report.stop_reason.as_deref()),
+        (Ended::Stopped, Some("it has run for 500ms")),
+        "{report}"
+    );
+    assert!(report.pages() >= 2 && report.stats.elapsed < Duration::from_secs(5), "{report}");
+}
