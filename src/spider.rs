@@ -65,7 +65,7 @@ pub trait Spider: Send + Sync + 'static {
     /// the report only.
     ///
     /// ```
-    /// use actix_crawler::{outcome::Outcome, prelude::*};
+    /// use actix_crawler::prelude::*;
     ///
     /// /// A link checker: its items are the links that are broken, with the page that has them.
     /// struct BrokenLinks;

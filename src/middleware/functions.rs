@@ -49,12 +49,32 @@ where
 }
 
 /// See [`before_request`].
+///
+/// ```
+/// use actix_crawler::middleware::{Middleware, before_request};
+///
+/// let hook = before_request("language", |request, _| {
+///     request.set_header("accept-language", "de");
+///     Ok(())
+/// });
+/// assert_eq!(hook.name(), "language");
+/// ```
 pub struct BeforeRequest<F> {
     name: &'static str,
     hook: F,
 }
 
 /// See [`after_response`].
+///
+/// ```
+/// use actix_crawler::middleware::{Decision, Middleware, after_response};
+///
+/// let hook = after_response("empty", |received| match received.header("content-length") {
+///     Some("0") => Decision::skip("it is empty"),
+///     _ => Decision::Pass,
+/// });
+/// assert_eq!(hook.name(), "empty");
+/// ```
 pub struct AfterResponse<F> {
     name: &'static str,
     hook: F,

@@ -91,6 +91,22 @@ pub trait Middleware: Send + Sync + 'static {
 }
 
 /// Which attempt at a request a middleware sees.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use actix_crawler::{Request, middleware::{Attempt, Middleware, before_request}};
+///
+/// // A middleware is tested without a network.
+/// let count = before_request("count", |request, attempt| {
+///     request.set_header("x-attempt", attempt.number.to_string());
+///     Ok(())
+/// });
+/// let mut request = Request::parse("https://e.org/")?;
+/// count.before(&mut request, &Attempt::new(2, "e.org".into(), SystemTime::now())).unwrap();
+/// assert_eq!(request.headers, [("x-attempt".to_owned(), "2".to_owned())]);
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -110,6 +126,22 @@ impl Attempt {
 }
 
 /// What follows from a response, or from its absence.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_crawler::middleware::Decision;
+///
+/// fn decide(status: u16) -> Decision {
+///     match status {
+///         420 => Decision::cool(Duration::from_secs(600), "calm down"),
+///         456 => Decision::retry(Duration::from_secs(5), "not ready"),
+///         451 => Decision::skip("withheld"),
+///         _ => Decision::Pass,
+///     }
+/// }
+/// assert_eq!(decide(200), Decision::Pass);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
@@ -155,6 +187,16 @@ impl Decision {
 }
 
 /// Why a request is not to be sent. Any error becomes one by `?`.
+///
+/// ```
+/// use actix_crawler::middleware::{Refuse, before_request};
+///
+/// let signed_only = before_request("signed_only", |request, _| {
+///     let has_key = request.url.query_pairs().any(|(name, _)| name == "key");
+///     has_key.then_some(()).ok_or_else(|| Refuse::new("its URL has no key"))
+/// });
+/// # let _: &dyn actix_crawler::middleware::Middleware = &signed_only;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refuse(pub(crate) String);
 

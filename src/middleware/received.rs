@@ -15,6 +15,17 @@ use crate::{
 };
 
 /// A response that has come whole: status and headers at once, and the page on demand.
+///
+/// ```
+/// use actix_crawler::{Request, middleware::Received};
+/// use http::{HeaderMap, StatusCode};
+///
+/// let request = Request::parse("https://e.org/")?;
+/// let received = Received::of(request, StatusCode::OK, HeaderMap::new(), "<title>Tea</title>");
+/// assert_eq!(received.status(), 200);
+/// assert_eq!(received.page().unwrap().title(), Some("Tea"));
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 pub struct Received {
     request: Arc<Request>,
     raw: RawResponse,

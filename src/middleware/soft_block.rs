@@ -22,7 +22,7 @@ use crate::{
 ///     .status(403)
 ///     .body("(?i)are you a robot|unusual traffic")?
 ///     .rest(Duration::from_secs(300));
-/// # Ok::<(), actix_crawler::error::Error>(())
+/// # Ok::<(), actix_crawler::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SoftBlock {
