@@ -95,7 +95,7 @@ pub trait Middleware: Send + Sync + 'static {
 /// ```
 /// use std::time::SystemTime;
 ///
-/// use actix_crawler::{Request, middleware::{Attempt, Middleware, before_request}};
+/// use actix_crawler::{Domain, Request, middleware::{Attempt, Middleware, before_request}};
 ///
 /// // A middleware is tested without a network.
 /// let count = before_request("count", |request, attempt| {
@@ -103,7 +103,7 @@ pub trait Middleware: Send + Sync + 'static {
 ///     Ok(())
 /// });
 /// let mut request = Request::parse("https://e.org/")?;
-/// count.before(&mut request, &Attempt::new(2, "e.org".into(), SystemTime::now())).unwrap();
+/// count.before(&mut request, &Attempt::new(2, Domain::new("e.org"), SystemTime::now())).unwrap();
 /// assert_eq!(request.headers, [("x-attempt".to_owned(), "2".to_owned())]);
 /// # Ok::<(), actix_crawler::Error>(())
 /// ```
