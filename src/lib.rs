@@ -54,14 +54,16 @@
 //! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`DomainKey`], [`Conducts`], [`Permit`] |
 //! | choose what is fetched, and how often | [`Scope`], [`Within`], [`Retry`], [`Recrawl`] |
 //! | take items | [`JsonLines`], [`Collect`], [`Scraped`], [`CrawlEnded`], [`PipelineError`] |
-//! | tell what went wrong | [`Error`], [`Outcome`], [`FetchError`], [`DropReason`] |
+//! | tell what went wrong | [`Error`], [`Outcome`], [`FetchError`], [`LocalFault`], [`DropReason`] |
 //!
 //! Modules hold what is needed more rarely:
 //!
 //! | module | what it has |
 //! |---|---|
 //! | [`prelude`] | what a spider needs, for one `use` |
-//! | [`extract`] | what a page says: links, text, CSS selectors |
+//! | [`extract`] | what a page says: links, text, CSS selectors, metadata, Markdown; and what a sitemap lists |
+//! | [`form`] | forms, filled in as by a browser |
+//! | [`middleware`] | code of your own around each request |
 //! | [`identity`] | when two requests are the same one: canonical URLs, fingerprints |
 //! | [`user_agent`] | the crawler's name and contact |
 //! | [`robots`] | robots files (RFC 9309) |
