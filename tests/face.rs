@@ -21,7 +21,7 @@ const UNNAMEABLE: [&str; 17] = [
     "use actix_crawler::conduct::Conduct as _4;",
     "use actix_crawler::conducts::PermitQueue as _5;",
     "use actix_crawler::fetcher::http::Http as _6;",
-    "use actix_crawler::fetcher::fetch::FetchStack as _7;",
+    "use actix_crawler::fetcher::stack::FetchStack as _7;",
     "use actix_crawler::engine::Scheduler as _8;",
     "use actix_crawler::transport::SharedTransport as _9;",
     "use actix_crawler::transport::Transport as _10;",

@@ -105,12 +105,13 @@ fn instant(millis: u64, now: Instant, time: SystemTime) -> Instant {
 /// have been set back.
 const MAX_AHEAD: Duration = Duration::from_secs(2 * 86_400);
 
+/// Converts an instant to a calendar time, rounded up, so that no wait is cut short.
 fn millis(at: Instant, now: Instant, time: SystemTime) -> u64 {
     let at = match at.checked_duration_since(now) {
         Some(ahead) => since_1970(time) + ahead,
         None => since_1970(time).saturating_sub(now.saturating_duration_since(at)),
     };
-    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(at.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 fn since_1970(time: SystemTime) -> Duration {

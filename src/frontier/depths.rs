@@ -25,8 +25,10 @@ pub(super) struct Depths {
     links: usize,
     /// Requests that were too deep.
     too_deep: HashMap<Fingerprint, Request>,
-    /// Requests that were too deep and no longer are.
-    nearer: VecDeque<Candidate>,
+    /// Requests that were too deep and no longer are; they may come nearer still until they are taken.
+    nearer: HashMap<Fingerprint, Request>,
+    /// The order in which `nearer` is taken.
+    order: VecDeque<Fingerprint>,
     /// What is to be stored, or is to be stored no more; `None` where nothing is.
     changed: Option<HashSet<Fingerprint>>,
     is_full: bool,
@@ -67,7 +69,7 @@ impl Depths {
                 }
                 // The largest depth may have been less then.
                 KnownDepth::TooDeep(request) if request.depth <= max_depth => {
-                    self.nearer.push_back(Candidate { request: *request, fingerprint });
+                    self.add_nearer(fingerprint, *request);
                 }
                 KnownDepth::TooDeep(request) => drop(self.too_deep.insert(fingerprint, *request)),
             }
@@ -77,7 +79,7 @@ impl Depths {
 
     /// Returns the fingerprints of what was dropped as too deep.
     pub fn dropped_before(&self) -> impl Iterator<Item = Fingerprint> {
-        self.too_deep.keys().copied().chain(self.nearer.iter().map(|candidate| candidate.fingerprint))
+        self.too_deep.keys().chain(&self.order).copied()
     }
 
     /// Takes out what has changed since the last time; `None` in place of what is forgotten.
@@ -182,7 +184,15 @@ impl Depths {
 
     /// Takes a request that is no longer too deep.
     pub fn take_nearer(&mut self) -> Option<Candidate> {
-        self.nearer.pop_front()
+        let fingerprint = self.order.pop_front()?;
+        let request = self.nearer.remove(&fingerprint)?;
+        Some(Candidate { request, fingerprint })
+    }
+
+    fn add_nearer(&mut self, fingerprint: Fingerprint, request: Request) {
+        if self.nearer.insert(fingerprint, request).is_none() {
+            self.order.push_back(fingerprint);
+        }
     }
 
     /// Passes a page's depth on to its links. Terminates, since each step reduces a depth.
@@ -201,11 +211,13 @@ impl Depths {
                         pages.push(*to);
                         self.note_change(*to);
                     }
+                } else if let Some(request) = self.nearer.get_mut(to) {
+                    request.depth = request.depth.min(depth);
                 } else if depth <= max_depth
                     && let Some(mut request) = self.too_deep.remove(to)
                 {
                     request.depth = depth;
-                    self.nearer.push_back(Candidate { request, fingerprint: *to });
+                    self.add_nearer(*to, request);
                     self.note_change(*to);
                 }
             }
