@@ -33,6 +33,7 @@ pub use crate::{
         budget::Budget,
         crawl::{Crawl, CrawlParts},
         robots_files::RobotsFiles,
+        signals::Signals,
     },
     event::{Event, Subscriber},
     fetcher::{Granted, pool::Pool},

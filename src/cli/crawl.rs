@@ -18,7 +18,7 @@ use super::{
     progress_view::ProgressView,
     summary::SummaryFile,
     terminal,
-    watch::{Signals, Watch},
+    watch::{self, Watch},
 };
 
 /// Runs the command.
@@ -44,7 +44,7 @@ async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
     let pages_to = output.clone();
     let pages = Output::new(output.as_deref(), settings.state.is_some(), columns(&select), escape_formulas);
     let summary = summary.map(SummaryFile::open).transpose()?;
-    let signals = Signals::listen()?;
+    let signals = watch::listen()?;
     let max_pages = settings.scope.max_pages;
     let crawler = pages.of(Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings));
     let handle = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request).start();

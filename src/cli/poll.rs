@@ -27,8 +27,7 @@ use super::{
     once::with_contact,
     options::PollOptions,
     summary::SummaryFile,
-    terminal,
-    watch::Signals,
+    terminal, watch,
 };
 
 /// The most requests read ahead beyond those in flight, so that the next is ready when its turn comes.
@@ -96,7 +95,7 @@ async fn poll(
     input: Input,
     answers: &mut Answers<'_>,
 ) -> Result<(tally::Summary, bool), Failure> {
-    let mut signals = Signals::listen()?;
+    let mut signals = watch::listen()?;
     let output = options.output.as_deref().filter(|path| path.as_os_str() != "-");
     let mut view = PollProgressView::new(options.progress, terminal::is_terminal(output), input.total());
     let mut entries = input.read()?;
@@ -114,7 +113,7 @@ async fn poll(
         // At least one runs; otherwise responses that wait for an earlier one could fill all the room.
         let has_room = running.is_empty() || running.len() + early.len() < most;
         tokio::select! {
-            () = signals.next() => break true,
+            _ = signals.next() => break true,
             Some((index, done)) = running.next() => {
                 tally.count(&done);
                 view.show(&tally);

@@ -1,8 +1,8 @@
 //! Watch: shows the progress of a crawl until it ends, and handles Ctrl-C and SIGTERM.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use actix_crawler::{CrawlHandle, Report};
+use actix_crawler::{CrawlHandle, Report, internals::Signals};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{sleep, timeout},
@@ -34,7 +34,7 @@ impl Watch {
         let report = loop {
             tokio::select! {
                 report = handle.wait() => break report?,
-                () = signals.next() => {
+                _ = signals.next() => {
                     if stopping {
                         break self.make_it_end(handle).await?;
                     }
@@ -79,54 +79,10 @@ async fn next(remarks: &mut Option<UnboundedReceiver<String>>) -> Option<String>
     }
 }
 
-/// The signals that ask a process to end.
-pub struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    /// Starts to listen: from now on the signals no longer end the process by themselves.
-    ///
-    /// # Errors
-    /// The system refuses it.
-    #[cfg(unix)]
-    pub fn listen() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::not_run(format!("the system refuses to pass signals on: {error}")))
-        };
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Waits for the next signal.
-    #[cfg(unix)]
-    pub async fn next(&mut self) {
-        let woken = tokio::select! {
-            woken = self.terminate.recv() => woken,
-            woken = self.interrupt.recv() => woken,
-        };
-        if woken.is_none() {
-            pending().await
-        }
-    }
-
-    /// Starts to listen.
-    ///
-    /// # Errors
-    /// None here: the first wait would report it.
-    #[cfg(not(unix))]
-    pub fn listen() -> Result<Self, Failure> {
-        Ok(Self {})
-    }
-
-    /// Waits for the next signal.
-    #[cfg(not(unix))]
-    pub async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            pending().await
-        }
-    }
+/// Starts to listen: from now on the signals no longer end the process by themselves.
+///
+/// # Errors
+/// The system refuses it.
+pub fn listen() -> Result<Signals, Failure> {
+    Signals::listen().map_err(|error| Failure::not_run(format!("the system refuses to pass signals on: {error}")))
 }

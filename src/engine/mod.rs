@@ -13,7 +13,7 @@
 //! ```
 
 mod scheduler;
-mod signals;
+pub mod signals;
 mod messages;
 pub mod crawl;
 mod turn;

@@ -21,7 +21,7 @@ use super::{
     page::PageSpider,
     paint::Paint,
     progress_view::ProgressView,
-    watch::{Signals, Watch},
+    watch::{self, Watch},
 };
 
 /// Runs the command.
@@ -36,7 +36,7 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
     let paint = Paint::on(&io::stdout());
     let (remarks, remarked) = mpsc::unbounded_channel();
     let server = Server::start(remarks).map_err(|error| Failure::not_run(format!("no site to show: {error}")))?;
-    let signals = Signals::listen()?;
+    let signals = watch::listen()?;
     print(introduction(&server, paint).as_bytes())?;
 
     let spider = PageSpider { select: Vec::new(), respect_nofollow: false };
