@@ -42,7 +42,7 @@ fn found(c: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || links.clone(),
-                |links| black_box(Candidate::found_on(&page, links, &canonical, &cache)),
+                |links| black_box(Candidate::found_on(&page, links, &canonical, &cache, None)),
                 criterion::BatchSize::SmallInput,
             );
         });

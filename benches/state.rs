@@ -16,7 +16,7 @@ use actix_crawler::{
     Domain, Recrawl,
     frontier::{
         Frontier, LeaseId, Next,
-        durable::{Checkpoint, Listener, News, Opening},
+        durable::{Checkpoint, Listener, Opening, StoreNews},
         stores::fjall,
     },
     prelude::*,
@@ -69,7 +69,7 @@ struct Item {
 }
 
 fn parse(page: &Response) -> Result<Parsed<Item>> {
-    let links: Vec<_> = page.links().cloned().collect();
+    let links: Vec<_> = page.links().collect();
     let item = Item { url: page.url().to_string(), title: page.title().map(str::to_owned) };
     Ok(Parsed::new().item(item).follow(links))
 }
@@ -140,10 +140,10 @@ impl Driver {
         done
     }
 
-    fn news(&mut self) -> News {
+    fn news(&mut self) -> StoreNews {
         loop {
             if let Some(news) = self.act(|frontier| frontier.durable().unwrap().news(Instant::now())) {
-                assert!(!matches!(news, News::Failed(_)), "{news:?}");
+                assert!(!matches!(news, StoreNews::Failed(_)), "{news:?}");
                 return news;
             }
             self.bell.recv_timeout(Duration::from_secs(60)).unwrap();
@@ -153,7 +153,7 @@ impl Driver {
     fn offer(&mut self, links: Vec<(Domain, Request)>) {
         let mut fingerprints = links.iter().map(|(_, request)| request.fingerprint());
         if let Some(ticket) = self.act(|frontier| frontier.look_up(&mut fingerprints)) {
-            while !matches!(self.news(), News::Answered(answered) if answered == ticket) {}
+            while !matches!(self.news(), StoreNews::Answered(answered) if answered == ticket) {}
         }
         for (domain, request) in links {
             self.act(|frontier| frontier.offer(&domain, request.fingerprint(), request, Instant::now()));

@@ -58,7 +58,7 @@ impl Drop for Site {
 
 fn crawl(address: &str) -> Result<u64, Box<dyn Error>> {
     let spider = |page: &Response| {
-        let links: Vec<_> = page.links().cloned().collect();
+        let links: Vec<_> = page.links().collect();
         let item = Page { url: page.url().to_string(), title: page.title().map(str::to_owned), links: links.len() };
         Ok(Parsed::new().item(item).follow(links))
     };

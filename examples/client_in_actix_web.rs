@@ -25,7 +25,7 @@ type Arrivals = Mutex<Vec<Instant>>;
 /// The service's handler: the client is shared like any other data.
 async fn quote(client: Data<ThrottledClient>, upstream: Data<Upstream>) -> actix_web::Result<String> {
     let response = client.get(&upstream.0).send().await.map_err(ErrorBadGateway)?;
-    Ok(format!("upstream says {}", response.text()))
+    Ok(format!("upstream says {}", response.body_text()))
 }
 
 /// The upstream API. Here it is another path of the same server, so that the example needs no network.

@@ -10,13 +10,13 @@ use actix_crawler::prelude::*;
 use actix_web::{App, HttpResponse, HttpServer, Responder, web};
 
 fn links(page: &Response) -> Result<Parsed<String>> {
-    Ok(Parsed::new().item(page.url().to_string()).follow(page.followed_links().cloned()))
+    Ok(Parsed::new().item(page.url().to_string()).follow(page.links().followable()))
 }
 
 /// `POST /seeds` with a URL as the body: the crawl goes there too.
 async fn seed(crawl: web::Data<CrawlHandle>, url: String) -> impl Responder {
     match crawl.seed(&url).await {
-        Ok(()) => HttpResponse::Accepted().finish(),
+        Ok(seeded) => HttpResponse::Accepted().json(seeded),
         Err(error) => HttpResponse::BadRequest().body(error.to_string()),
     }
 }

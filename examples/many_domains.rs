@@ -10,13 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Arbiter, Context, Handler};
+use actix::{Actor, Context, Handler};
 use actix_crawler::{
     DomainKey, Politeness, Recrawl, Request, Retry, RobotsPolicy, Scope, Within,
     frontier::{Leased, MemoryFrontier},
     identity::CanonicalUrl,
     internals,
-    internals::{Admission, Budget, Candidate, Crawl, CrawlParts, Granted, Pool, Returned, RobotsFiles, SeenCache},
+    internals::{
+        Admission, Budget, Candidate, Crawl, CrawlParts, Granted, OwnArbiter, Pool, Returned, RobotsFiles, SeenCache,
+        SitemapFiles,
+    },
 };
 
 const URLS_PER_DOMAIN: u32 = 10;
@@ -53,7 +56,7 @@ fn crawl() -> Crawl {
         ..Politeness::default()
     });
     let hire = Box::new(|| {
-        let arbiter = Arbiter::new();
+        let arbiter = OwnArbiter::new();
         let hole = Hole::start_in_arbiter(&arbiter.handle(), |_| Hole);
         (arbiter, hole.recipient())
     });
@@ -65,10 +68,12 @@ fn crawl() -> Crawl {
         budget: Budget::new(None, None),
         domains: internals::domains(politeness.clone()),
         robots: RobotsFiles::new("bench"),
+        sitemaps: SitemapFiles::default(),
         pool: Pool::new(1, hire),
         returned: Arc::new(Hole),
         log: false,
-        politeness,
+        streams: Arc::default(),
+        politeness: tokio::sync::watch::Sender::new(politeness),
     })
 }
 

@@ -40,7 +40,7 @@ impl Handler<CrawlEnded> for Words {
 }
 
 fn titles(page: &Response) -> Result<Parsed<String>> {
-    Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links().cloned()))
+    Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links()))
 }
 
 fn main() -> Result<()> {

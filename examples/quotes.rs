@@ -8,18 +8,16 @@ mod site;
 
 use actix_crawler::prelude::*;
 
-#[derive(serde::Serialize)]
+#[derive(Extract, serde::Serialize)]
 struct Quote {
+    #[extract(css = ".text")]
     text: String,
+    #[extract(css = ".author")]
     author: String,
 }
 
 fn quotes(page: &Response) -> Result<Parsed<Quote>> {
-    let mut parsed = Parsed::new();
-    for quote in page.select(".quote")? {
-        parsed.push(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
-    }
-    Ok(parsed.follow(page.link(".next a")?))
+    Ok(Parsed::of(Quote::all(page, ".quote")?).follow(page.link(".next a")?))
 }
 
 fn main() -> Result<()> {
@@ -30,7 +28,7 @@ fn main() -> Result<()> {
         .pipeline(JsonLines::create("target/quotes.jsonl"))
         .run_blocking()?;
     println!("{report}");
-    Ok(())
+    report.check()
 }
 
 /// Page `n` of five, with three quotes and a link to the next.
@@ -41,6 +39,11 @@ fn quotes_page(path: &str) -> Option<String> {
     };
     let next = if page < 5 { format!("<li class=next><a href=/{}>next</a></li>", page + 1) } else { String::new() };
     Some(format!("<title>Quotes, page {page}</title>{}{next}", (1..=3).map(quote).collect::<String>()))
+}
+
+#[test]
+fn its_selectors_are_selectors() {
+    Quote::check().unwrap();
 }
 
 #[test]

@@ -21,16 +21,16 @@ fn books(page: &Response) -> Result<Parsed<String>> {
     match page.state()? {
         None => {
             for link in page.select("a")? {
-                let shelf = Step::Shelf { name: link.text() };
-                parsed.visit(Request::get(page.join(link.attr("href").unwrap_or_default())?).with_state(&shelf)?);
+                let Some(url) = link.url() else { continue };
+                parsed.visit(Request::get(url).with_state(&Step::Shelf { name: link.text() })?);
             }
         }
         Some(Step::Shelf { name }) => {
-            for url in page.links() {
-                parsed.visit(Request::get(url.clone()).with_state(&Step::Book { shelf: name.clone() })?);
+            for link in page.links() {
+                parsed.visit(Request::from(link).with_state(&Step::Book { shelf: name.clone() })?);
             }
         }
-        Some(Step::Book { shelf }) => parsed.push(format!("{} ({shelf})", page.document().text_of("h1")?)),
+        Some(Step::Book { shelf }) => parsed.push(format!("{} ({shelf})", page.text_of("h1")?)),
     }
     Ok(parsed)
 }

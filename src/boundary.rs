@@ -8,7 +8,7 @@ use url::Url;
 use crate::{
     domain::registrable,
     outcome::DropReason,
-    request::Request,
+    request::{Kind, Request},
     scope::{Scope, Within},
 };
 
@@ -16,6 +16,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Boundary {
     scope: Scope,
+    /// The hosts and domains that the scope names.
+    named_hosts: HashSet<String>,
+    named_domains: HashSet<String>,
+    /// Those of the seeds.
     hosts: HashSet<String>,
     domains: HashSet<String>,
     /// The last host found inside: most links of a page lead to one host.
@@ -25,8 +29,21 @@ pub struct Boundary {
 impl Boundary {
     /// Creates the boundary of a scope, without seeds.
     pub fn new(scope: Scope) -> Self {
-        let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Self { hosts: lower(&scope.hosts), domains: lower(&scope.domains), scope, last_inside: String::new() }
+        let (hosts, domains, last_inside) = Default::default();
+        Self {
+            named_hosts: lower(&scope.hosts),
+            named_domains: lower(&scope.domains),
+            hosts,
+            domains,
+            scope,
+            last_inside,
+        }
+    }
+
+    /// Changes the scope; the seeds stay.
+    pub fn change(&mut self, scope: Scope) {
+        let Self { hosts, domains, .. } = std::mem::replace(self, Self::new(scope));
+        (self.hosts, self.domains) = (hosts, domains);
     }
 
     /// Returns the settings.
@@ -35,10 +52,10 @@ impl Boundary {
     }
 
     /// Includes a seed's host. If a seed redirects to another host, that is included too: `example.com` stands for the
-    /// site that answers there.
-    pub fn include(&mut self, seed: &Url) {
-        self.hosts.extend(seed.host_str().map(str::to_ascii_lowercase));
+    /// site that answers there. Tells whether the host is new.
+    pub fn include(&mut self, seed: &Url) -> bool {
         self.domains.insert(registrable(seed).to_string());
+        seed.host_str().is_some_and(|host| self.hosts.insert(host.to_ascii_lowercase()))
     }
 
     /// Checks a request with a canonical URL.
@@ -53,6 +70,11 @@ impl Boundary {
         let https = url.scheme() == "https";
         if !https && (self.scope.https_only || url.scheme() != "http") {
             return Err(DropReason::Scheme);
+        }
+        if let Kind::Sitemap(file) = request.kind() {
+            // It is no page of the site: the rules for paths and depths are not about it.
+            let is_inside = !file.is_within_scope() || self.holds_host(url);
+            return if is_inside { Ok(()) } else { Err(DropReason::Host) };
         }
         if !self.holds_host(url) {
             return Err(DropReason::Host);
@@ -70,6 +92,7 @@ impl Boundary {
             return true;
         }
         let inside = self.hosts.contains(host)
+            || self.named_hosts.contains(host)
             || (self.scope.within == Within::Domain || !self.scope.domains.is_empty()) && self.holds_domain(url);
         if inside {
             host.clone_into(&mut self.last_inside);
@@ -80,8 +103,10 @@ impl Boundary {
     fn holds_domain(&self, url: &Url) -> bool {
         let domain = registrable(url);
         match self.scope.within {
-            Within::Host => self.scope.domains.iter().any(|named| named.eq_ignore_ascii_case(domain.as_str())),
-            Within::Domain | Within::Any => self.domains.contains(domain.as_str()),
+            Within::Host => self.named_domains.contains(domain.as_str()),
+            Within::Domain | Within::Any => {
+                self.domains.contains(domain.as_str()) || self.named_domains.contains(domain.as_str())
+            }
         }
     }
 
@@ -114,6 +139,10 @@ impl Boundary {
         }
         Ok(())
     }
+}
+
+fn lower(names: &[String]) -> HashSet<String> {
+    names.iter().map(|name| name.to_ascii_lowercase()).collect()
 }
 
 /// Returns how often the most repeated group of consecutive segments occurs.

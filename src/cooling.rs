@@ -9,13 +9,13 @@ use http::{HeaderMap, header::RETRY_AFTER};
 pub struct Cooling {
     since: Option<Instant>,
     until: Option<Instant>,
-    why: Option<Why>,
+    why: Option<CoolingCause>,
     consecutive: u32,
 }
 
 /// What made a domain cool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum CoolingCause {
     /// It responded with this status.
     Status(u16),
     /// It could not be reached.
@@ -24,14 +24,14 @@ pub enum Why {
 
 /// What follows from a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BackOff {
     /// The domain cools until then.
     Cool(Instant),
     /// The domain refused too often in a row: its queued requests, and those that come until then, fail.
     GiveUp(Instant),
 }
 
-impl Verdict {
+impl BackOff {
     /// Returns until when the domain cools.
     pub fn until(self) -> Instant {
         let (Self::Cool(until) | Self::GiveUp(until)) = self;
@@ -39,7 +39,7 @@ impl Verdict {
     }
 }
 
-impl std::fmt::Display for Why {
+impl std::fmt::Display for CoolingCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Status(status) => write!(f, "it refuses us with {status}"),
@@ -48,7 +48,7 @@ impl std::fmt::Display for Why {
     }
 }
 
-impl Why {
+impl CoolingCause {
     /// The first wait if the server gives none; it doubles with each refusal in a row. An overloaded server gets more
     /// time than one that may only be restarting.
     fn first_wait(self) -> Duration {
@@ -93,10 +93,10 @@ impl Cooling {
         &mut self,
         started: Instant,
         now: Instant,
-        why: Why,
+        why: CoolingCause,
         retry_after: Option<Duration>,
         random: f64,
-    ) -> Verdict {
+    ) -> BackOff {
         if self.counts_until().is_some_and(|end| end <= now) {
             *self = Self::default();
         }
@@ -112,24 +112,24 @@ impl Cooling {
         if self.consecutive >= why.max_in_a_row() {
             let until = now + retry_after.unwrap_or(LONGEST_OWN_WAIT).clamp(LONGEST_OWN_WAIT, LONGEST_ASKED_WAIT);
             self.until = self.until.max(Some(until));
-            return Verdict::GiveUp(self.until.unwrap_or(until));
+            return BackOff::GiveUp(self.until.unwrap_or(until));
         }
         let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
         let wait = retry_after.map_or(own, |asked| asked.clamp(SHORTEST_WAIT, LONGEST_ASKED_WAIT));
         let until = now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0));
         let until = if same_burst && retry_after.is_none() { self.until.unwrap_or(until) } else { until };
         self.until = self.until.max(Some(until));
-        Verdict::Cool(self.until.unwrap_or(until))
+        BackOff::Cool(self.until.unwrap_or(until))
     }
 
     /// Restores the refusals recorded by an earlier process.
-    pub fn recalled(until: Instant, why: Why, consecutive: u32) -> Self {
+    pub fn recalled(until: Instant, why: CoolingCause, consecutive: u32) -> Self {
         Self { since: None, until: Some(until), why: Some(why), consecutive }
     }
 
     /// Returns the number of refusals in a row, the end of the last wait and its reason; `None` if no refusal counts
     /// any more.
-    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, Why)> {
+    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, CoolingCause)> {
         self.counts_until().filter(|end| *end > now)?;
         Some((self.consecutive, self.until?, self.why?))
     }
@@ -153,12 +153,12 @@ impl Cooling {
     }
 
     /// Returns why the domain is given up, while it is.
-    pub fn given_up(&self, now: Instant) -> Option<Why> {
+    pub fn given_up(&self, now: Instant) -> Option<CoolingCause> {
         self.state(now).map(|(_, why)| why).filter(|_| self.has_given_up(now))
     }
 
     /// Returns until when the domain cools, and why; `None` if it does not.
-    pub fn state(&self, now: Instant) -> Option<(Instant, Why)> {
+    pub fn state(&self, now: Instant) -> Option<(Instant, CoolingCause)> {
         self.until.filter(|until| *until > now).zip(self.why)
     }
 }
@@ -194,15 +194,15 @@ mod tests {
     fn a_burst_in_flight_counts_once() {
         let now = Instant::now();
         let mut cooling = Cooling::default();
-        let first = cooling.refused(now, now + S, Why::Status(429), None, 0.0);
+        let first = cooling.refused(now, now + S, CoolingCause::Status(429), None, 0.0);
         for late in 2..20 {
-            let again = cooling.refused(now + S / 2, now + late * S, Why::Status(429), None, 0.0);
+            let again = cooling.refused(now + S / 2, now + late * S, CoolingCause::Status(429), None, 0.0);
             assert_eq!(again, first, "written before the cooling began");
         }
-        let second = cooling.refused(now + 10 * S, now + 20 * S, Why::Status(429), None, 0.0);
+        let second = cooling.refused(now + 10 * S, now + 20 * S, CoolingCause::Status(429), None, 0.0);
         assert_eq!(
             second,
-            Verdict::Cool(now + 20 * S + 2 * Why::Status(429).first_wait()),
+            BackOff::Cool(now + 20 * S + 2 * CoolingCause::Status(429).first_wait()),
             "a new refusal waits twice as long"
         );
     }
@@ -211,20 +211,24 @@ mod tests {
     fn what_the_server_asks_for_is_what_it_gets_and_never_less() {
         let now = Instant::now();
         let mut cooling = Cooling::default();
-        assert_eq!(cooling.refused(now, now, Why::Status(503), Some(60 * S), 0.0), Verdict::Cool(now + 60 * S));
         assert_eq!(
-            cooling.refused(now, now, Why::Status(503), Some(2 * S), 0.0),
-            Verdict::Cool(now + 60 * S),
+            cooling.refused(now, now, CoolingCause::Status(503), Some(60 * S), 0.0),
+            BackOff::Cool(now + 60 * S)
+        );
+        assert_eq!(
+            cooling.refused(now, now, CoolingCause::Status(503), Some(2 * S), 0.0),
+            BackOff::Cool(now + 60 * S),
             "a shorter wish of the same burst does not shorten it"
         );
-        assert_eq!(cooling.state(now), Some((now + 60 * S, Why::Status(503))));
+        assert_eq!(cooling.state(now), Some((now + 60 * S, CoolingCause::Status(503))));
         assert_eq!(cooling.state(now + 60 * S), None);
     }
 
     #[test]
     fn the_wake_up_is_spread_over_a_tenth_of_the_wait() {
         let now = Instant::now();
-        let Verdict::Cool(until) = Cooling::default().refused(now, now, Why::Status(429), Some(100 * S), 1.0) else {
+        let BackOff::Cool(until) = Cooling::default().refused(now, now, CoolingCause::Status(429), Some(100 * S), 1.0)
+        else {
             panic!("one refusal is no reason to give up")
         };
         assert_eq!(until, now + 110 * S);
@@ -234,15 +238,22 @@ mod tests {
     fn a_domain_that_only_refuses_is_given_up_and_an_answer_forgives() {
         let mut now = Instant::now();
         let mut cooling = Cooling::default();
-        for _ in 1..Why::Status(429).max_in_a_row() {
-            assert!(matches!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
+        for _ in 1..CoolingCause::Status(429).max_in_a_row() {
+            assert!(matches!(cooling.refused(now, now, CoolingCause::Status(429), None, 0.5), BackOff::Cool(_)));
             now += 1000 * S;
         }
         let mut forgiven = cooling;
         forgiven.answered(now);
-        assert!(matches!(forgiven.refused(now, now, Why::Status(429), None, 0.5), Verdict::Cool(_)));
-        assert_eq!(cooling.refused(now, now, Why::Status(429), None, 0.5), Verdict::GiveUp(now + LONGEST_OWN_WAIT));
-        assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT - S), Some(Why::Status(429)), "it is left alone meanwhile");
+        assert!(matches!(forgiven.refused(now, now, CoolingCause::Status(429), None, 0.5), BackOff::Cool(_)));
+        assert_eq!(
+            cooling.refused(now, now, CoolingCause::Status(429), None, 0.5),
+            BackOff::GiveUp(now + LONGEST_OWN_WAIT)
+        );
+        assert_eq!(
+            cooling.given_up(now + LONGEST_OWN_WAIT - S),
+            Some(CoolingCause::Status(429)),
+            "it is left alone meanwhile"
+        );
         assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT), None);
     }
 
@@ -251,10 +262,10 @@ mod tests {
     fn an_answer_to_what_was_written_before_a_refusal_does_not_take_it_back() {
         let now = Instant::now();
         let mut cooling = Cooling::default();
-        let given_up = cooling.refused(now, now + S, Why::Status(429), Some(TOO_LONG), 0.0);
-        assert!(matches!(given_up, Verdict::GiveUp(_)));
+        let given_up = cooling.refused(now, now + S, CoolingCause::Status(429), Some(TOO_LONG), 0.0);
+        assert!(matches!(given_up, BackOff::GiveUp(_)));
         cooling.answered(now + S / 2);
-        assert_eq!(cooling.given_up(now + 2 * S), Some(Why::Status(429)));
+        assert_eq!(cooling.given_up(now + 2 * S), Some(CoolingCause::Status(429)));
         cooling.answered(given_up.until());
         assert_eq!(cooling.refusals(given_up.until()), None);
     }
@@ -264,24 +275,32 @@ mod tests {
         let now = Instant::now();
         let mut cooling = Cooling::default();
         for round in 0..3 {
-            cooling.refused(now + round * 100 * S, now + round * 100 * S, Why::Status(503), None, 0.0);
+            cooling.refused(now + round * 100 * S, now + round * 100 * S, CoolingCause::Status(503), None, 0.0);
         }
         let (in_a_row, until, _) = cooling.refusals(now + 3_600 * S).unwrap();
         assert_eq!((in_a_row, until), (3, now + 220 * S));
         let mut later = cooling;
         let at = until + MAX_COUNTED - S;
-        assert_eq!(later.refused(at, at, Why::Status(503), None, 0.0), Verdict::Cool(at + 40 * S), "the fourth");
+        assert_eq!(
+            later.refused(at, at, CoolingCause::Status(503), None, 0.0),
+            BackOff::Cool(at + 40 * S),
+            "the fourth"
+        );
         let at = until + MAX_COUNTED;
         assert_eq!(cooling.refusals(at), None);
-        assert_eq!(cooling.refused(at, at, Why::Status(503), None, 0.0), Verdict::Cool(at + 5 * S), "the first");
+        assert_eq!(
+            cooling.refused(at, at, CoolingCause::Status(503), None, 0.0),
+            BackOff::Cool(at + 5 * S),
+            "the first"
+        );
     }
 
     #[test]
     fn who_asks_for_more_than_a_day_is_given_up_at_once() {
         let now = Instant::now();
-        let refused = |asked| Cooling::default().refused(now, now, Why::Status(503), Some(asked), 0.0);
-        assert_eq!(refused(LONGEST_ASKED_WAIT), Verdict::Cool(now + LONGEST_ASKED_WAIT));
-        assert_eq!(refused(TOO_LONG), Verdict::GiveUp(now + LONGEST_ASKED_WAIT));
+        let refused = |asked| Cooling::default().refused(now, now, CoolingCause::Status(503), Some(asked), 0.0);
+        assert_eq!(refused(LONGEST_ASKED_WAIT), BackOff::Cool(now + LONGEST_ASKED_WAIT));
+        assert_eq!(refused(TOO_LONG), BackOff::GiveUp(now + LONGEST_ASKED_WAIT));
     }
 
     #[test]

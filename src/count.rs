@@ -1,6 +1,6 @@
 //! Count: what a crawl counts, and the keys that reports and stores use for it. Knows no numbers.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{local_fault::LocalFault, outcome::DropReason};
 
@@ -40,6 +40,22 @@ pub enum Count {
     RobotsUnreachable,
     /// Redirects of robots files.
     RobotsRedirect,
+    /// Pages by how they have changed since their last visit: `first_visit`, `changed`, `unchanged`; and `not_remembered`,
+    /// where visits of too many others are.
+    Recrawl(&'static str),
+    /// Sitemap files by how they ended: `read`, `missing` (where nobody had named one), `redirect`, `failed`; and
+    /// `urls`, the pages that they list.
+    Sitemaps(&'static str),
+    /// Sitemap files that failed for good, by their last outcome.
+    FailedSitemap(&'static str),
+    /// Files by how they ended: `downloaded`; `not_modified`, as the server said of one that is there; `redirect`, `failed`;
+    /// and `not_requested`, of those that are there and young enough, `other_type`, of downloaded ones that are not what the
+    /// server said.
+    Files(&'static str),
+    /// Files that failed for good, by their last outcome.
+    FailedFile(&'static str),
+    /// Items that lack a file.
+    ItemIncomplete,
     /// Responses to requests for robots files, by status.
     RobotsStatus(u16),
     /// Requests for robots files without a response, by outcome.
@@ -56,17 +72,34 @@ pub enum Count {
     FetcherLost,
     /// Fetchers that died and were replaced.
     FetcherReplaced,
-    /// What a middleware decided, by its name: `refused`, `skipped`, `retried`, `cooled`, `panicked` or `failed`.
+    /// What a middleware decided, by its name: `refused`, `skipped`, `retried`, `cooled`, `refused_session`, `panicked` or
+    /// `failed`.
     Middleware(&'static str, &'static str),
+    /// Answers that refused their session.
+    SessionRefused,
     /// What the spider counts, by its own names.
     Spider(&'static str),
     /// Items that a pipeline left out.
     ItemDropped,
+    /// Those of them that were left out for this reason.
+    ItemDroppedAs(&'static str),
+    /// Items that were found invalid and left out.
+    ItemInvalid,
+    /// Responses that are missing in the recording, since they could not be written.
+    NotRecorded,
+    /// Responses that could not be written to the cache.
+    NotCached,
 }
 
 impl Count {
     /// The prefix of all [`Count::Outcome`] keys.
     pub const OUTCOMES: &'static str = "outcome/";
+
+    /// There is no sitemap where nobody had named one.
+    pub(crate) const SITEMAP_MISSING: Self = Self::Sitemaps("missing");
+
+    /// The spider's `failed` panicked or did not return.
+    pub(crate) const NOT_HEARD: Self = Self::Spider("failed_did_not_return");
 }
 
 impl fmt::Display for Count {
@@ -76,7 +109,7 @@ impl fmt::Display for Count {
             Self::Status(status) => write!(f, "status/{status}"),
             Self::Failed(word) => write!(f, "failed/{word}"),
             Self::FailedStatus(status) => write!(f, "failed/status/{status}"),
-            Self::Dropped(reason) => write!(f, "drop/{}/{}", reason.key(), reason.detail()),
+            Self::Dropped(reason) => write!(f, "drop/{reason}"),
             Self::Retry => f.write_str("retry"),
             Self::RedirectByRefresh => f.write_str("redirects/refresh"),
             Self::RedirectAlreadySeen => f.write_str("redirects/already_seen"),
@@ -84,6 +117,12 @@ impl fmt::Display for Count {
             Self::RobotsFetched => f.write_str("robots/fetched"),
             Self::RobotsUnreachable => f.write_str("robots/unreachable"),
             Self::RobotsRedirect => f.write_str("robots/redirect"),
+            Self::Recrawl(what) => write!(f, "recrawl/{what}"),
+            Self::Sitemaps(what) => write!(f, "sitemaps/{what}"),
+            Self::FailedSitemap(word) => write!(f, "failed/sitemap/{word}"),
+            Self::Files(what) => write!(f, "files/{what}"),
+            Self::FailedFile(word) => write!(f, "failed/file/{word}"),
+            Self::ItemIncomplete => f.write_str("items/incomplete"),
             Self::RobotsStatus(status) => write!(f, "robots/status/{status}"),
             Self::RobotsOutcome(word) => write!(f, "robots/{word}"),
             Self::RobotsTooManyRedirects => f.write_str("robots/too_many_redirects"),
@@ -93,8 +132,18 @@ impl fmt::Display for Count {
             Self::FetcherLost => f.write_str("fetcher/lost"),
             Self::FetcherReplaced => f.write_str("fetcher/replaced"),
             Self::Middleware(name, what) => write!(f, "middleware/{name}/{what}"),
+            Self::SessionRefused => f.write_str("sessions/refused"),
             Self::Spider(name) => write!(f, "spider/{name}"),
             Self::ItemDropped => f.write_str("items/dropped"),
+            Self::ItemDroppedAs(reason) => write!(f, "items/dropped/{reason}"),
+            Self::ItemInvalid => f.write_str("items/invalid"),
+            Self::NotRecorded => f.write_str("responses/not_recorded"),
+            Self::NotCached => f.write_str("responses/not_cached"),
         }
     }
+}
+
+/// Returns how many requests for pages and sitemaps have ended, by counts under their keys.
+pub(crate) fn requests_in(counts: &BTreeMap<String, u64>) -> u64 {
+    counts.iter().filter(|(key, _)| key.starts_with(Count::OUTCOMES)).map(|(_, count)| count).sum()
 }

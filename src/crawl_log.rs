@@ -1,16 +1,19 @@
 //! CrawlLog: writes the lines of the crawl log to its file. Does not know what they mean.
 
+pub mod lookup;
+
 use std::{
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
 };
 
-use actix::{Actor, Arbiter, Context, Handler, Recipient};
+use actix::{Actor, Context, Handler, Recipient};
 
 use crate::{
     engine::LogLines,
     error::{self, Error},
+    own_arbiter::OwnArbiter,
     pipeline::{append_lines, create_lines},
 };
 
@@ -19,7 +22,7 @@ pub struct CrawlLog {
     path: PathBuf,
     output: BufWriter<File>,
     /// Its own thread, so that a slow disk delays nothing else.
-    arbiter: Arbiter,
+    arbiter: OwnArbiter,
 }
 
 impl CrawlLog {
@@ -31,7 +34,7 @@ impl CrawlLog {
         let file =
             if append { append_lines(path) } else { create_lines(path) }.map_err(|source| Error::file(path, source))?;
         let path = path.to_owned();
-        let arbiter = Arbiter::new();
+        let arbiter = OwnArbiter::new();
         let handle = arbiter.handle();
         let make = move |_: &mut Context<Self>| Self { path, output: BufWriter::new(file), arbiter };
         Ok(Self::start_in_arbiter(&handle, make).recipient())

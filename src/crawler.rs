@@ -1,41 +1,63 @@
 //! Crawler: the builder of a crawl. Knows its settings, and no actor (`wiring`).
 
+mod files;
 mod frontier;
+mod items;
 mod middleware;
 mod network;
+mod sessions;
+mod sitemaps;
+mod team;
 #[cfg(test)]
 mod seam_tests;
 mod wiring;
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, thread, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
-use self::wiring::run_system;
+use self::{
+    sessions::who_logs_in,
+    team::TeamFiles,
+    wiring::{run_here, run_system},
+};
 use crate::{
+    capacity::Capacity,
+    client::LogInFunction,
+    clock,
     conducts::Conducts,
+    conversion::Conversions,
     error::{Error, Result},
-    extract::links::MAX_LINKS,
+    events::Streams,
     fetcher::{
-        layers::MiddlewareLayer,
+        layers::{MiddlewareLayer, SessionLayer},
         offload::{Offload, OffloadThreads},
         stack::{FetchStack, Layer},
     },
-    frontier::durable::{Opened, Opening},
+    file_store::FileStore,
+    files::FileFields,
+    frontier::{
+        candidate::SeedMaker,
+        durable::{Opened, Opening},
+    },
     handle::CrawlHandle,
     identity::Identity,
-    middleware::{AnyMiddleware, DefaultHeaders, with_headers},
+    middleware::{AnyMiddleware, with_headers},
+    order::{BestFirst, Order},
     pipeline::{Each, Pipeline},
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
-    recrawl::Recrawl,
     report::Report,
     request::Request,
-    retry::Retry,
     scope::{Scope, Within},
+    sessions::SessionPool,
+    settings::{DomainSettings, NamedDomains, Settings},
+    sitemaps::SitemapRule,
     spider::Spider,
-    transport::{SharedTransport, TransportSettings, credentials::OriginCredentials, open_files},
+    transport::{SharedTransport, credentials::OriginCredentials, open_files, response_store::ResponseStore},
     user_agent,
+    validation::Validate,
+    warc::Archive,
 };
 
 /// Configures and starts a crawl. The shortest program is the politest:
@@ -59,104 +81,20 @@ pub struct Crawler<S: Spider> {
     frontier: Option<OpenFrontier>,
     layers: Vec<Arc<dyn Layer>>,
     middleware: Vec<AnyMiddleware>,
+    log_in: Option<LogInFunction>,
+    sitemap_rule: Option<SitemapRule>,
+    conversions: Conversions,
+    validators: Vec<Box<dyn Validate<S::Item>>>,
+    best_first: Option<BestFirst>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    /// The fields of items that have files.
+    file_fields: FileFields<S::Item>,
     conducts: Conducts,
+    capacity: Option<Capacity>,
 }
 
 /// Opens the caller's own frontier, on the crawl's thread.
 type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
-
-/// All settings of a crawl except its spider and its pipelines.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use actix_crawler::{Settings, prelude::*};
-///
-/// let settings = Settings { parse_timeout: Duration::from_secs(5), max_queued: 100_000, ..Settings::default() };
-/// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
-/// let crawler = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)").settings(settings);
-/// ```
-#[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Settings {
-    /// How politely domains are treated.
-    pub politeness: Politeness,
-    /// Which URLs belong to the crawl.
-    pub scope: Scope,
-    /// When failed requests are retried.
-    pub retry: Retry,
-    /// Which seen URLs are fetched again.
-    pub recrawl: Recrawl,
-    /// The network: time-outs, bounds, proxies, TLS.
-    pub transport: TransportSettings,
-    /// Headers that requests carry; see [`Crawler::header`].
-    pub headers: DefaultHeaders,
-    /// Network threads, with one fetcher each; one for each core by default.
-    pub threads: usize,
-    /// The longest that `parse` may take for a page; 30 s by default. A page that takes longer fails.
-    pub parse_timeout: Duration,
-    /// The longest that a pipeline may take to acknowledge an item; 5 minutes by default. If it takes longer, the
-    /// item's page fails and the pipeline is restarted.
-    pub pipeline_timeout: Duration,
-    /// The most waiting requests in memory.
-    pub max_queued: u64,
-    /// The most waiting requests of one domain, so that an endless site does not use up the room of all others; further
-    /// ones are dropped as `budget/domain_queue_full`. By default a million in memory, ten million with a state.
-    pub max_queued_per_domain: Option<u64>,
-    /// The most memory for waiting requests, in bytes; further ones are dropped as `budget/queue_full`. Does not apply
-    /// with a state.
-    pub max_queued_bytes: u64,
-    /// The most links that are read from one page; 10,000 by default. What is beyond is dropped as
-    /// `budget/links_per_page`.
-    pub max_links_per_page: usize,
-    /// Whether a page that sends its readers on within 5 s, by a `Refresh` header or `<meta http-equiv=refresh>`, is a
-    /// redirect; see [`Crawler::ignore_refresh`].
-    pub follow_refresh: bool,
-    /// Whether the crawl waits for more seeds when nothing is left to do.
-    pub stay_open: bool,
-    /// Whether the limit of each domain is searched for; see [`Crawler::adaptive`].
-    pub adaptive: bool,
-    /// The longest that the crawl may take; see [`Crawler::max_time`].
-    pub max_time: Option<Duration>,
-    /// Whether signals stop the crawl; see [`Crawler::stop_on_signals`].
-    pub stop_on_signals: bool,
-    /// The file for the crawl log.
-    pub log: Option<PathBuf>,
-    /// The directory for the crawl's state, so that it can be resumed; in memory without one.
-    pub state: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            politeness: Politeness::default(),
-            scope: Scope::default(),
-            retry: Retry::default(),
-            recrawl: Recrawl::default(),
-            transport: TransportSettings::default(),
-            headers: DefaultHeaders::new(),
-            threads: thread::available_parallelism().map_or(1, usize::from),
-            // Parsing takes milliseconds; what takes half a minute will not end.
-            parse_timeout: Duration::from_secs(30),
-            // A restarting database may take minutes, and the crawl waits for it.
-            pipeline_timeout: Duration::from_secs(300),
-            // About 3.5 GB at 350 bytes each; a larger crawl needs a frontier on disk.
-            max_queued: 10_000_000,
-            max_queued_per_domain: None,
-            // The size of `max_queued` ordinary requests; with bodies or states fewer fit.
-            max_queued_bytes: 4_000_000_000,
-            max_links_per_page: MAX_LINKS,
-            follow_refresh: true,
-            stay_open: false,
-            adaptive: false,
-            max_time: None,
-            stop_on_signals: false,
-            log: None,
-            state: None,
-        }
-    }
-}
 
 impl<S: Spider> Crawler<S> {
     /// Creates a crawl. The user agent names the crawler and a contact, a URL or a mail address: `quotesbot/1.0
@@ -172,9 +110,32 @@ impl<S: Spider> Crawler<S> {
             frontier: None,
             layers: Vec::new(),
             middleware: Vec::new(),
+            log_in: None,
+            sitemap_rule: None,
+            conversions: Conversions::default(),
+            validators: Vec::new(),
+            best_first: None,
             pipelines: Vec::new(),
+            file_fields: FileFields::default(),
             conducts: Conducts::shared(),
+            capacity: None,
         }
+    }
+
+    /// Creates a crawl with all that a file says: its seeds, its User-Agent, and all other settings. What is called after it
+    /// replaces the file's.
+    ///
+    /// ```
+    /// use actix_crawler::{Settings, prelude::*};
+    ///
+    /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+    /// let file = r#"{ "seeds": ["https://example.org/"], "contact": "https://example.org/bot", "scope": { "max_pages": 9 } }"#;
+    /// let settings: Settings = serde_json::from_str(file)?;
+    /// let crawler = Crawler::from_settings(titles, settings).max_depth(2);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn from_settings(spider: S, settings: Settings) -> Self {
+        Self::new(spider, settings.composed_user_agent()).settings(settings)
     }
 
     /// Shares the conduct of domains only with those given the same `conducts`, instead of [`Conducts::shared`], which
@@ -182,6 +143,13 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn conducts(mut self, conducts: &Conducts) -> Self {
         self.conducts = conducts.clone();
+        self
+    }
+
+    /// Keeps a bound on requests in flight and on the memory of bodies together with all that are given the same `capacity`.
+    #[must_use]
+    pub fn capacity(mut self, capacity: &Capacity) -> Self {
+        self.capacity = Some(capacity.clone());
         self
     }
 
@@ -227,7 +195,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Replaces all settings.
+    /// Replaces all settings. Their seeds come after those that are given here; the User-Agent stays.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
@@ -238,6 +206,14 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn politeness(mut self, politeness: Politeness) -> Self {
         self.settings.politeness = politeness;
+        self
+    }
+
+    /// Sets what is otherwise for a domain and all names below it; see [`DomainSettings`]. Given again, it replaces what was
+    /// given before.
+    #[must_use]
+    pub fn domain(mut self, name: impl Into<String>, settings: DomainSettings) -> Self {
+        self.settings.domains.insert(name.into(), settings);
         self
     }
 
@@ -294,7 +270,7 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Reads at most so many links from one page.
+    /// Reads at most so many links from one page; 0 is refused when the crawl starts.
     #[must_use]
     pub fn max_links_per_page(mut self, links: usize) -> Self {
         self.settings.max_links_per_page = links;
@@ -322,17 +298,34 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sets the most pages. Successful pages count; redirects, error statuses and robots files do not.
+    /// Sets the most pages. Successful pages count; redirects, error statuses, robots files, sitemaps and files of items do not.
     #[must_use]
     pub fn max_pages(mut self, pages: u64) -> Self {
         self.settings.scope.max_pages = Some(pages);
         self
     }
 
-    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files do not.
+    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files,
+    /// sitemaps and files of items do not.
     #[must_use]
     pub fn max_requests(mut self, requests: u64) -> Self {
         self.settings.scope.max_requests = Some(requests);
+        self
+    }
+
+    /// Makes the crawl's threads give way to others of this machine, as `nice` does for a process: 0, the default, not at
+    /// all, 19 the most. A service whose cores a crawl shares answers sooner so; the crawl takes what it leaves, and its
+    /// limits hold as before. Only Linux has it for threads; elsewhere it changes nothing.
+    ///
+    /// ```
+    /// # use actix_crawler::prelude::*;
+    /// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) {
+    /// let crawler = crawler.nice(10).stay_open();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn nice(mut self, niceness: u8) -> Self {
+        self.settings.nice = niceness;
         self
     }
 
@@ -384,7 +377,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Visits a URL again when it is found or seeded this long after it was last admitted: see
-    /// [`Recrawl::revisit_after`].
+    /// [`Recrawl::revisit_after`](crate::Recrawl::revisit_after).
     #[must_use]
     pub fn revisit_after(mut self, age: Duration) -> Self {
         self.settings.recrawl.revisit_after = Some(age);
@@ -413,15 +406,20 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Runs the crawl and returns the report. Works within any runtime.
+    /// Runs the crawl and returns the report. Works within any runtime. A crawl that fails on its way, since its output
+    /// broke for instance, has a report too: [`Report::check`](crate::Report::check) makes an error of it.
     ///
     /// # Errors
     /// As [`Crawler::start`].
     pub async fn run(self) -> Result<Arc<Report>> {
-        self.start()?.wait().await
+        let (started_to, started) = oneshot::channel();
+        // The caller may have dropped this future; the crawl then goes on.
+        self.start_thread(move |started| drop(started_to.send(started)))?;
+        let handle = started.await.map_err(|_| Error::Ended)??;
+        handle.wait().await
     }
 
-    /// Runs the crawl and returns the report, for a `main` without a runtime.
+    /// Runs the crawl and returns the report, as [`Crawler::run`] does, for a `main` without a runtime.
     ///
     /// # Errors
     /// As [`Crawler::start`].
@@ -435,23 +433,30 @@ impl<S: Spider> Crawler<S> {
         waiting.block_on(handle.wait())
     }
 
-    /// Starts the crawl on its own threads and returns at once.
+    /// Starts the crawl on its own threads, and returns when its state, its log and its pipelines are open: at once, unless
+    /// one of them blocks, as a named pipe does that nobody reads.
     ///
     /// # Errors
-    /// A setting, a seed or the user agent is invalid, there is no seed, an output cannot be opened, or the system
-    /// cannot start a thread. Each message says what to change; nothing has been fetched then.
+    /// A setting, a seed or the user agent is invalid, there is no seed, an output cannot be opened, the system cannot
+    /// start a thread, or a frontier or an identity of your own panics. Each message says what to change; nothing has been
+    /// fetched then.
     pub fn start(self) -> Result<CrawlHandle> {
-        let plan = self.check()?;
-        let identity = plan.identity.clone();
-        let (report_to, report) = watch::channel(None);
         let (started_to, started) = std::sync::mpsc::sync_channel(1);
-        thread::Builder::new()
-            .name("crawler".to_owned())
-            .spawn(move || run_system(plan, report_to, &started_to))
-            .map_err(Error::Start)?;
+        self.start_thread(move |started| drop(started_to.send(started)))?;
         // The thread answers, or it dies and its end of the channel is dropped.
-        let scheduler = started.recv().map_err(|_| Error::Ended)??;
-        Ok(CrawlHandle::new(scheduler, report, identity))
+        started.recv().map_err(|_| Error::Ended)?
+    }
+
+    /// Starts the crawl's thread, which calls `started` when the crawl has begun or could not. In virtual time, that is
+    /// this thread.
+    fn start_thread(self, started: impl FnOnce(Result<CrawlHandle>) + Send + 'static) -> Result<()> {
+        if clock::is_virtual() {
+            run_here(self.check()?, started);
+            return Ok(());
+        }
+        let thread = thread::Builder::new().name("crawler".to_owned());
+        thread.spawn(move || run_system(self.settings.nice, || self.check(), started)).map_err(Error::Start)?;
+        Ok(())
     }
 
     fn check(self) -> Result<Plan<S>> {
@@ -464,17 +469,40 @@ impl<S: Spider> Crawler<S> {
             frontier,
             layers,
             middleware,
+            log_in,
+            sitemap_rule,
+            conversions,
+            validators,
+            best_first,
             pipelines,
+            file_fields,
             conducts,
+            capacity,
         } = self;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
-        let seeds = seeds.into_iter().collect::<Result<Vec<_>>>()?;
+        let of_settings = settings.seeds.iter().map(|seed| Request::parse(seed));
+        let seeds = seeds.into_iter().chain(of_settings).collect::<Result<Vec<_>>>()?;
         let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
         settings.transport.credentials.extend(in_seeds);
         if seeds.is_empty() && !settings.stay_open {
             return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
         }
-        settings.politeness.check()?;
+        settings.refuse_feeds()?;
+        if best_first.is_some() {
+            settings.order = Order::Found;
+        }
+        if !file_fields.is_empty() && settings.files.dir.is_none() {
+            let why = "items have files, and there is no folder for them; add .files(\"folder\")";
+            return Err(Error::setting("files.dir", why));
+        }
+        let domains = NamedDomains::new(&settings.domains, &settings.politeness.domain_key)?;
+        domains.apply_to(&mut settings)?;
+        // They say how a program binds a secret to its origin.
+        settings.headers.check_with(&settings.transport.secret_headers)?;
+        settings.check_values()?;
+        if clock::is_virtual() {
+            settings.fit_virtual_time()?;
+        }
         let at_home = !seeds.is_empty() && seeds.iter().all(|seed| user_agent::is_loopback(&seed.url));
         if !at_home {
             user_agent::check(&user_agent)?;
@@ -484,11 +512,14 @@ impl<S: Spider> Crawler<S> {
         }
         let said = user_agent::header(&user_agent)?;
         // Before any thread is started: the runtime of one that gets no files panics.
-        settings.fit_open_files(pipelines.len())?;
+        settings.fit_open_files(pipelines.len(), pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum())?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
-        let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?;
-        let warnings = transport.warnings();
-        settings.headers.check()?;
+        let log_in =
+            log_in.map(|log_in| who_logs_in(log_in, &user_agent, &settings, &conducts, &middleware)).transpose()?;
+        let sessions = settings.open_sessions(log_in.is_some(), offload.threads())?;
+        let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?.sharing(capacity.as_ref());
+        let (warnings, responses) = (transport.warnings(), transport.response_store().cloned());
+        let archive = transport.archive().cloned();
         let middleware = with_headers(settings.headers.clone(), middleware);
         let fetch = FetchStack::http(transport, said).layers(layers);
         let fetch = if middleware.is_empty() {
@@ -496,17 +527,32 @@ impl<S: Spider> Crawler<S> {
         } else {
             fetch.layer(MiddlewareLayer::new(middleware, offload.clone(), settings.transport.body))
         };
+        let fetch = match &sessions {
+            Some(sessions) => fetch.layer(SessionLayer::new(sessions.clone(), log_in)?),
+            None => fetch,
+        };
+        let store = FileStore::open(&settings.files, clock::wall())?;
         Ok(Plan {
             spider: Arc::new(spider),
             user_agent,
             seeds,
             settings,
-            identity,
+            domains,
+            seed_maker: SeedMaker { identity, best_first },
             open: frontier,
+            sitemap_rule,
             fetch,
+            sessions,
             warnings,
+            conversions,
+            validators,
+            responses,
+            archive,
             pipelines,
+            files: TeamFiles { store, desk: Arc::default(), fields: file_fields },
             conducts,
+            streams: Arc::default(),
+            capacity,
             threads,
             offload,
         })
@@ -516,14 +562,43 @@ impl<S: Spider> Crawler<S> {
 /// Files that a state has open. With 100,000 requests there were five; merging tables opens more for a moment.
 const STATE_FILES: usize = 24;
 
+/// The longest crawl in virtual time: one that waits for seeds that never come would run for ever.
+const LONGEST_VIRTUAL: Duration = Duration::from_secs(24 * 3_600);
+
 impl Settings {
+    /// Takes one thread, and an end for a crawl that waits for ever.
+    fn fit_virtual_time(&mut self) -> Result<()> {
+        if self.state.is_some() {
+            let why = "a crawl in virtual time has no state on disk, since its store works in real time";
+            return Err(Error::setting("state", why));
+        }
+        self.threads = 1;
+        self.max_time.get_or_insert(LONGEST_VIRTUAL);
+        Ok(())
+    }
+
+    /// Refuses feeds that no pipeline was made of.
+    fn refuse_feeds(&self) -> Result<()> {
+        if self.feeds.is_empty() {
+            return Ok(());
+        }
+        let why =
+            "the settings have feeds that nothing is written to; call .feeds(), for items that are serde::Serialize";
+        Err(Error::setting("feeds", why))
+    }
+
     /// Takes as many connections as there are files for, and one thread in place of several where there is none.
-    fn fit_open_files(&mut self, pipelines: usize) -> Result<()> {
+    fn fit_open_files(&mut self, pipelines: usize, pipeline_files: usize) -> Result<()> {
         let outputs = pipelines + usize::from(self.log.is_some());
-        let files = outputs + if self.state.is_some() { STATE_FILES } else { 0 };
+        let downloads = if self.files.dir.is_some() { self.politeness.concurrency.get() as usize } else { 0 };
+        // The file that is written, and the full one whose index is made.
+        let archive = if self.transport.archive.is_some() { 3 } else { 0 };
+        let state = if self.state.is_some() { STATE_FILES } else { 0 };
+        let files = outputs - pipelines + pipeline_files + downloads + archive + state;
         let wanted = self.transport.max_connections;
-        // The scheduler has a thread, and so has each output.
-        let fit = |threads| open_files::fit(wanted, threads + 1 + outputs, files);
+        // The scheduler has a thread, and so have each output and what listens for signals.
+        let own = 1 + outputs + usize::from(self.stop_on_signals);
+        let fit = |threads| open_files::fit(wanted, threads + own, files);
         self.transport.max_connections = fit(self.threads.max(1)).or_else(|_| {
             self.threads = 1;
             fit(1)
@@ -538,14 +613,28 @@ struct Plan<S: Spider> {
     user_agent: String,
     seeds: Vec<Request>,
     settings: Settings,
-    identity: Arc<dyn Identity>,
+    domains: NamedDomains,
+    seed_maker: SeedMaker,
     /// Opens the caller's own frontier, if there is one.
     open: Option<OpenFrontier>,
+    sitemap_rule: Option<SitemapRule>,
     fetch: FetchStack,
+    sessions: Option<SessionPool>,
     /// Warnings about the settings, for the report.
     warnings: Vec<String>,
+    conversions: Conversions,
+    validators: Vec<Box<dyn Validate<S::Item>>>,
+    /// Where responses are stored.
+    responses: Option<ResponseStore>,
+    /// Where exchanges are archived.
+    archive: Option<Archive>,
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    /// The folder for files, and which fields of items have them.
+    files: TeamFiles<S::Item>,
     conducts: Conducts,
+    /// Those who watch.
+    streams: Arc<Streams>,
+    capacity: Option<Capacity>,
     threads: OffloadThreads,
     offload: Offload,
 }

@@ -29,13 +29,41 @@ impl Domain {
     /// Creates the domain of this name, converted to lower case, without a trailing dot.
     pub fn new(name: &str) -> Self {
         let name = name.strip_suffix('.').unwrap_or(name);
-        Self(name.to_ascii_lowercase().into())
+        // Nearly every name is in lower case already: those of parsed URLs are.
+        let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        Self(if is_lower { name.into() } else { name.to_ascii_lowercase().into() })
     }
 
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Tells whether a pattern matches: the name itself, or with a star all that end in it (`*.example.org`, which includes
+    /// `example.org`).
+    pub(crate) fn matches(&self, pattern: &str) -> bool {
+        let name = self.as_str();
+        match pattern.strip_prefix('*') {
+            None => name.eq_ignore_ascii_case(pattern),
+            Some(suffix) => name.eq_ignore_ascii_case(suffix.trim_start_matches('.')) || ends_with(name, suffix),
+        }
+    }
+}
+
+/// Tells whether a pattern matches all domains that another one does: see [`Domain::matches`].
+pub(crate) fn covers(wider: &str, pattern: &str) -> bool {
+    match (wider.strip_prefix('*'), pattern.strip_prefix('*')) {
+        (Some(wider), Some(suffix)) => ends_with(suffix, wider),
+        (None, Some(_)) => false,
+        (_, None) => Domain::new(pattern).matches(wider),
+    }
+}
+
+/// Tells whether a name ends in another one, in upper or lower case.
+fn ends_with(name: &str, end: &str) -> bool {
+    let from = name.len().checked_sub(end.len());
+    let rest = from.and_then(|from| name.as_bytes().get(from..));
+    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(end.as_bytes()))
 }
 
 /// Lets maps look a domain up by reference and clone it only to insert it.
@@ -146,6 +174,17 @@ mod tests {
     #[test]
     fn a_public_suffix_itself_is_a_domain_of_its_own() {
         assert_eq!(registrable_of("https://co.uk/"), "co.uk");
+    }
+
+    #[test]
+    fn a_pattern_covers_those_that_match_nothing_else() {
+        let patterns = ["*", "*.org", "*x.org", "*.X.org", "*.a.x.org", "a.x.org"];
+        for (index, wider) in patterns.iter().enumerate() {
+            for (other, pattern) in patterns.iter().enumerate() {
+                assert_eq!(covers(wider, pattern), index <= other, "{wider} {pattern}");
+            }
+        }
+        assert!(covers("*.x.org", "x.org") && !covers("*.x.org", "*.y.org") && !covers("*.x.org", "notx.org"));
     }
 
     #[test]

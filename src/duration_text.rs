@@ -1,8 +1,11 @@
 //! Durations as people write them: `1s`, `250ms`, `2m 30s`, or a number of seconds. For serde's `with`.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use serde::{Deserialize, Deserializer, Serializer, de::Error};
+use serde::{
+    Deserializer, Serializer,
+    de::{Error, Visitor},
+};
 
 /// Writes a duration as text.
 ///
@@ -17,16 +20,38 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 /// # Errors
 /// It is neither text like `1s` nor a number of seconds.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Seconds(f64),
-        Text(String),
+    deserializer.deserialize_any(Written)
+}
+
+/// What is written for a duration.
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time such as \"1s\" or \"2m 30s\"")
     }
-    match Written::deserialize(deserializer)? {
-        Written::Seconds(seconds) => Duration::try_from_secs_f64(seconds).map_err(D::Error::custom),
-        Written::Text(text) => parse(&text).map_err(D::Error::custom),
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+        parse(text).map_err(E::custom)
     }
+
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Duration, E> {
+        Duration::try_from_secs_f64(seconds).map_err(|_| E::custom(refusal(seconds)))
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Duration, E> {
+        Ok(Duration::from_secs(seconds))
+    }
+
+    fn visit_i64<E: Error>(self, seconds: i64) -> Result<Duration, E> {
+        u64::try_from(seconds).map(Duration::from_secs).map_err(|_| E::custom(refusal(seconds)))
+    }
+}
+
+fn refusal(text: impl fmt::Display) -> String {
+    format!("`{text}` is no duration; write it like 1s, 250ms or 2m 30s")
 }
 
 /// Parses a duration; a bare number is seconds.
@@ -34,10 +59,9 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
 /// # Errors
 /// The text is not a duration; the message shows how to write one.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("`{text}` is no duration; write it like 1s, 250ms or 2m");
     match text.trim().parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| refuse()),
-        Err(_) => humantime::parse_duration(text.trim()).map_err(|_| refuse()),
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| refusal(text)),
+        Err(_) => humantime::parse_duration(text.trim()).map_err(|_| refusal(text)),
     }
 }
 

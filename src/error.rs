@@ -1,7 +1,7 @@
 //! Error: failures that the caller can act on. A page that fails is an outcome, not an error.
 
 use std::{
-    io,
+    fmt, io,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -21,7 +21,7 @@ use crate::outcome::FetchError;
 /// assert!(matches!(&error, Error::Url { text, .. } if text == "example.org"));
 /// println!("{error}");
 /// ```
-#[derive(Debug, ThisError)]
+#[derive(ThisError)]
 #[non_exhaustive]
 pub enum Error {
     /// A URL cannot be crawled; the message says how to write it.
@@ -105,12 +105,28 @@ pub enum Error {
         /// The middleware's name, and what it said.
         why: String,
     },
+    /// The crawl failed on its way, for the reason in its report ([`Report::check`](crate::Report::check)).
+    #[error("the crawl failed: {0}")]
+    Crawl(String),
     /// The crawl has ended; start another.
     #[error("the crawl has ended")]
     Ended,
     /// The system refused a resource that the crawl needs, such as a thread.
     #[error("the crawl could not start: {0}")]
     Start(#[source] io::Error),
+    /// An archive is damaged, or is none.
+    #[error("{}, offset {offset}: {why}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// Where the record begins that cannot be read.
+        offset: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What a client is to write, as its archive, cannot be written.
+    #[error("{0}")]
+    Output(String),
     /// The caller's own error, from the function that reads a response.
     #[error("{0}")]
     Reader(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -119,10 +135,39 @@ pub enum Error {
     Spider(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Writes the message, which is what `fn main() -> Result<()>` shows.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A spider's own error in words: `Err("there is no price".into())`.
+impl From<&str> for Error {
+    fn from(why: &str) -> Self {
+        Self::spider(why)
+    }
+}
+
+/// A spider's own error in words: `Err(format!("{price} is no price").into())`.
+impl From<String> for Error {
+    fn from(why: String) -> Self {
+        Self::spider(why)
+    }
+}
+
 impl Error {
     /// Creates the error of an invalid setting.
     pub fn setting(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Setting { what: what.into(), why: why.into() }
+    }
+
+    /// Returns what is wrong without what it is about, for a place where that is told already.
+    pub(crate) fn into_why(self) -> String {
+        match self {
+            Self::Setting { why, .. } => why,
+            other => other.to_string(),
+        }
     }
 
     /// Creates the error of a file that cannot be read or written.

@@ -1,12 +1,12 @@
 //! Event: what happens in a crawl. The ledger, the counts, the crawl log and the progress are all derived from events,
-//! and subscribers see the same ones. Plain data: does not know its subscribers.
+//! and those who watch see the same ones, as [`events`](crate::events). Plain data: does not know its readers.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use url::Url;
 
 use crate::{
-    cooling::Why,
+    cooling::CoolingCause,
     count::Count,
     domain::Domain,
     fetcher::receipt::Receipt,
@@ -16,7 +16,7 @@ use crate::{
     stats::Outage,
 };
 
-/// One event. It borrows its data; a subscriber that keeps it makes a copy.
+/// One event. It borrows its data; who keeps it makes a copy.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -29,12 +29,14 @@ pub enum Event<'a> {
     Queued {
         /// Its domain.
         domain: &'a Domain,
+        /// The request; `None` if there is no crawl log and nobody watches.
+        request: Option<&'a Request>,
         /// The reason for which it was dropped before, which this reverses.
         undone: Option<DropReason>,
     },
     /// A URL will not be fetched.
     Dropped {
-        /// The request with its domain; `None` if there is neither a crawl log nor a subscriber.
+        /// The request with its domain; `None` if there is no crawl log and nobody watches.
         what: Option<(&'a Domain, &'a Request)>,
         /// The reason.
         reason: DropReason,
@@ -74,6 +76,18 @@ pub enum Event<'a> {
         /// Details.
         detail: &'a str,
     },
+    /// The spider has made something of a URL that ends without a page and without a request that tells of it. How it ends
+    /// follows.
+    Heard {
+        /// Its domain.
+        domain: &'a Domain,
+        /// What was to be fetched.
+        request: &'a Request,
+        /// The number of the items that the pipelines acknowledged.
+        items: u64,
+        /// What the spider counts.
+        counts: &'a [Count],
+    },
     /// A fetcher panicked on a request, or died with it.
     FetcherLost {
         /// The domain of the request.
@@ -88,11 +102,22 @@ pub enum Event<'a> {
         /// The domain.
         domain: &'a Domain,
         /// The cause.
-        why: Why,
+        why: CoolingCause,
         /// The end of the cooling.
         until: Instant,
         /// Whether the domain is given up.
         gives_up: bool,
+    },
+    /// A sitemap file was read, whole or in part. Its pages are then queued or dropped, unless they were seen before.
+    SitemapRead {
+        /// The domain of the file.
+        domain: &'a Domain,
+        /// The file.
+        file: &'a Request,
+        /// How many pages it lists.
+        pages: u64,
+        /// How many further files it lists.
+        files: u64,
     },
     /// A robots file is now known, or known to be unreachable. This applies to each origin that waited for it.
     RobotsFile {
@@ -110,15 +135,30 @@ pub enum Event<'a> {
         /// The cap, which applies.
         cap: Duration,
     },
-    /// The crawl is paused: this machine is at fault. What comes back for that waits, and no attempt is counted.
+    /// A handle has paused the crawl, or the domains that a pattern matches.
     Paused {
+        /// The pattern.
+        domains: Option<&'a str>,
+    },
+    /// A handle lets the crawl go on, or these domains.
+    Resumed {
+        /// The pattern.
+        domains: Option<&'a str>,
+    },
+    /// A handle has cancelled the domains that a pattern matches.
+    Cancelled {
+        /// The pattern.
+        domains: &'a str,
+    },
+    /// The crawl is held up: this machine is at fault. What comes back for that waits, and no attempt is counted.
+    OutageBegan {
         /// What is wrong.
         fault: LocalFault,
         /// What the request said that met it first.
         detail: &'a str,
     },
     /// The crawl goes on: a request went out again.
-    Resumed {
+    OutageEnded {
         /// What was wrong, for how long, and what it held up.
         outage: Outage,
     },
@@ -134,7 +174,7 @@ pub enum Event<'a> {
 pub struct RequestEnded<'a> {
     /// The domain of the request.
     pub domain: &'a Domain,
-    /// The request, a page or a robots file by its kind.
+    /// The request, a page, a robots file or a sitemap by its kind.
     pub request: &'a Request,
     /// The number of the attempt, counted from 1.
     pub attempt: u32,
@@ -179,11 +219,4 @@ pub enum RobotsEnd {
     TooManyRedirects,
     /// Too many other requests for robots files were pending.
     TooManyAtOnce,
-}
-
-/// Observes a crawl. Called on the scheduler's thread with each event, so it must return within microseconds; a
-/// subscriber that forwards events must bound its queue.
-pub trait Subscriber {
-    /// Handles an event.
-    fn note(&mut self, event: &Event<'_>);
 }

@@ -1,18 +1,40 @@
 //! Handle: controls and observes a running crawl, from any thread and any runtime.
 
-use std::sync::Arc;
+mod domain_handle;
+mod submit;
+mod tuning;
+mod watch;
 
-use actix::{Addr, MailboxError};
-use tokio::sync::{oneshot, watch};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{Addr, Handler, Message, dev::ToEnvelope};
+use futures_util::future::{Either, select};
+use tokio::sync::{Semaphore, oneshot};
+
+pub use self::domain_handle::DomainHandle;
 
 use crate::{
-    engine::{Control, GetProgress, GetStats, Scheduler, Seed},
+    engine::{
+        Control, GetProgress, GetStats, MAX_QUESTIONS, Scheduler, Seed,
+        ending::{ABORT_WITHIN, Ending},
+    },
     error::{Error, Result},
-    frontier::candidate::Candidate,
-    identity::{Identity, strip_user_info},
+    events::Streams,
+    frontier::candidate::{Candidate, SeedMaker},
+    identity::strip_user_info,
+    panic_message::message_of,
     report::Report,
     request::Request,
+    seeded::Seeded,
+    sessions::SessionPool,
     stats::{Progress, Stats},
+    submissions::Submissions,
 };
 
 /// Controls a crawl. Clones control the same one; dropping all of them has no effect on it.
@@ -36,34 +58,84 @@ use crate::{
 #[derive(Clone)]
 pub struct CrawlHandle {
     scheduler: Addr<Scheduler>,
-    report: watch::Receiver<Option<Arc<Report>>>,
-    identity: Arc<dyn Identity>,
+    ending: Arc<Ending>,
+    seed_maker: SeedMaker,
+    streams: Arc<Streams>,
+    /// Places for questions that wait for the frontier.
+    questions: Arc<Semaphore>,
+    /// The `Submissions` of the spider's items.
+    submissions: Arc<dyn Any + Send + Sync>,
+    /// The type of those.
+    item: &'static str,
+    sessions: Option<SessionPool>,
 }
 
+/// How many seeds are admitted at once: a millisecond of the scheduler's time, in which no permit is granted.
+const SEEDS_AT_ONCE: usize = 1_000;
+
+/// The longest time that a stop may take: a crawl that is to be stopped drains for minutes at the most.
+const LONGEST_DRAIN: Duration = Duration::from_secs(86_400);
+
 impl CrawlHandle {
-    pub(crate) fn new(
+    pub(crate) fn new<I: Send + Sync + 'static>(
         scheduler: Addr<Scheduler>,
-        report: watch::Receiver<Option<Arc<Report>>>,
-        identity: Arc<dyn Identity>,
+        ending: Arc<Ending>,
+        seed_maker: SeedMaker,
+        streams: Arc<Streams>,
+        submissions: Arc<Submissions<I>>,
+        sessions: Option<SessionPool>,
     ) -> Self {
-        Self { scheduler, report, identity }
+        let (questions, item) = (Semaphore::new(MAX_QUESTIONS).into(), std::any::type_name::<I>());
+        Self { scheduler, ending, seed_maker, streams, questions, submissions, item, sessions }
     }
 
-    /// Adds a seed; its host is in the scope from now on. `Ok` means that the seed is stored: with
-    /// [`Crawler::state`](crate::Crawler::state) it is not lost any more if the process is killed.
+    /// Adds a seed, whose host is in the scope from now on, and tells what became of it. `Ok` means that this is stored:
+    /// with [`Crawler::state`](crate::Crawler::state) the seed is not lost any more if the process is killed.
     ///
     /// # Errors
     /// The text is not a URL that can be crawled, the crawl has ended, or its state can no longer be written. In the
     /// last two cases the seed may or may not be stored; seed it again.
-    pub async fn seed(&self, url: &str) -> Result<()> {
+    pub async fn seed(&self, url: &str) -> Result<Seeded> {
         self.request(Request::parse(url)?).await
     }
 
     /// Adds a request as a seed.
     ///
     /// # Errors
-    /// The crawl has ended, or the URL contains a password.
-    pub async fn request(&self, request: Request) -> Result<()> {
+    /// The crawl has ended, the URL contains a password, or the crawl's own [`Identity`](crate::identity::Identity) or
+    /// [`best_first`](crate::Crawler::best_first) panics on it.
+    pub async fn request(&self, request: Request) -> Result<Seeded> {
+        let seeded = self.requests([request]).await?;
+        seeded.first().copied().ok_or(Error::Ended)
+    }
+
+    /// Adds many seeds, which are stored a thousand at a time, and tells what became of each, in their order.
+    ///
+    /// # Errors
+    /// As [`CrawlHandle::seed`]; if one of them is no URL that can be crawled, none was added.
+    pub async fn seeds<T: AsRef<str>>(&self, urls: impl IntoIterator<Item = T>) -> Result<Vec<Seeded>> {
+        let requests = urls.into_iter().map(|url| Request::parse(url.as_ref())).collect::<Result<Vec<_>>>()?;
+        self.requests(requests).await
+    }
+
+    /// Adds many requests as seeds: see [`CrawlHandle::seeds`].
+    ///
+    /// # Errors
+    /// As [`CrawlHandle::request`]; unless the crawl has ended meanwhile, none was added.
+    pub async fn requests(&self, requests: impl IntoIterator<Item = Request>) -> Result<Vec<Seeded>> {
+        let seeds = requests.into_iter().map(|request| self.seed_of(request)).collect::<Result<Vec<_>>>()?;
+        let (mut seeds, mut seeded) = (seeds.into_iter(), Vec::new());
+        while seeds.len() > 0 {
+            let (stored, waiting) = oneshot::channel();
+            self.ask(Seed(seeds.by_ref().take(SEEDS_AT_ONCE).collect(), stored)).await?;
+            // The sender is dropped if the crawl ends before the seeds are stored.
+            seeded.extend(self.unless_ended(waiting).await?);
+        }
+        Ok(seeded)
+    }
+
+    /// Makes a candidate of a seed.
+    fn seed_of(&self, request: Request) -> Result<Candidate> {
         if request.url.password().is_some() {
             let mut url = request.url;
             strip_user_info(&mut url);
@@ -71,27 +143,24 @@ impl CrawlHandle {
                        Crawler with .credentials(…)";
             return Err(Error::Url { text: url.into(), why: why.to_owned() });
         }
-        let candidate = Candidate::new(request, &*self.identity);
-        let (stored, waiting) = oneshot::channel();
-        self.scheduler.send(Seed(vec![candidate], stored)).await.map_err(|_| Error::Ended)?;
-        // The sender is dropped if the crawl ends before the seed is stored.
-        waiting.await.map_err(|_| Error::Ended)?
+        self.candidate(request)
     }
 
-    /// Grants no more permits until [`CrawlHandle::resume`]; requests in flight end as usual.
+    /// Grants no more permits until [`CrawlHandle::resume`]; requests in flight end as usual. For some domains only, see
+    /// [`CrawlHandle::domain`].
     ///
     /// # Errors
     /// The crawl has ended.
     pub async fn pause(&self) -> Result<()> {
-        ended(self.scheduler.send(Control::Pause).await)
+        self.ask(Control::Pause).await
     }
 
-    /// Grants permits again.
+    /// Grants permits again; domains that were paused by themselves stay so.
     ///
     /// # Errors
     /// The crawl has ended.
     pub async fn resume(&self) -> Result<()> {
-        ended(self.scheduler.send(Control::Resume).await)
+        self.ask(Control::Resume).await
     }
 
     /// Returns the progress of the crawl. Takes a microsecond, whatever the number of domains.
@@ -99,7 +168,7 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended; its report has the last numbers.
     pub async fn progress(&self) -> Result<Progress> {
-        ended(self.scheduler.send(GetProgress).await)
+        self.ask(GetProgress).await
     }
 
     /// Returns all stats, with the evidence of up to 100,000 domains. The scheduler copies up to 20 MB, so use
@@ -108,45 +177,103 @@ impl CrawlHandle {
     /// # Errors
     /// The crawl has ended; its report has the last numbers.
     pub async fn stats(&self) -> Result<Stats> {
-        ended(self.scheduler.send(GetStats).await).map(|stats| *stats)
+        self.ask(GetStats).await.map(|stats| *stats)
     }
 
     /// Ends the crawl after pages in flight have ended and pipelines have written what they hold. Has no effect on a
     /// crawl that has ended.
     pub async fn stop(&self) {
         // Fails only if the crawl has ended, which is what was wanted.
-        let _ = self.scheduler.send(Control::Stop).await;
+        let _ = self.ask(Control::Stop).await;
+    }
+
+    /// Ends the crawl as [`CrawlHandle::stop`] does, and as [`CrawlHandle::abort`] if it has not ended after this time; a day
+    /// at the most. Returns the report, a second after that time at the latest. The time runs also if this future is
+    /// dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use actix_crawler::{Ended, prelude::*};
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+    /// let handle = Crawler::new(titles, "quotesbot/1.0 (+https://example.org/bot)").stay_open().start()?;
+    ///
+    /// let report = handle.stop_within(Duration::from_secs(30)).await?;
+    /// assert_eq!(report.ended, Ended::Stopped);
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// None today, as [`CrawlHandle::wait`].
+    pub async fn stop_within(&self, time: Duration) -> Result<Arc<Report>> {
+        let time = time.min(LONGEST_DRAIN);
+        // Also if the scheduler's thread is blocked.
+        self.ending.publish_within(time + ABORT_WITHIN);
+        let _ = self.ask(Control::StopWithin(time)).await;
+        self.wait().await
     }
 
     /// Ends a crawl with `stay_open` as soon as nothing is left to do.
     pub async fn close(&self) {
-        let _ = self.scheduler.send(Control::Close).await;
+        let _ = self.ask(Control::Close).await;
     }
 
-    /// Ends the crawl within a second: pages in flight are abandoned, and so is a pipeline that does not close in half
-    /// a second, which the report's `complaints` mention.
+    /// Cancels the crawl: it ends within a second, also if it is closing already. With a state no URL is lost: the same crawl
+    /// goes on from there, and fetches the pages again that were in flight. A pipeline, the log or a state that does not
+    /// close in that time is abandoned, and so is a frontier of your own that blocks; the report's `complaints` mention each.
     pub async fn abort(&self) {
-        let _ = self.scheduler.send(Control::Abort).await;
+        self.ending.publish_within(ABORT_WITHIN);
+        let _ = self.ask(Control::Abort).await;
     }
 
     /// Waits for the end of the crawl and returns the report. Any number of callers may wait, also after the end.
     ///
     /// # Errors
-    /// The crawl's thread died without a report.
+    /// None today: a crawl whose own thread dies has a report too.
     pub async fn wait(&self) -> Result<Arc<Report>> {
-        let mut report = self.report.clone();
-        let ended = report.wait_for(Option::is_some).await.map_err(|_| Error::Ended)?;
-        ended.clone().ok_or(Error::Ended)
+        self.ending.reported().await.ok_or(Error::Ended)
+    }
+
+    /// Returns the sessions of the crawl, to look at them and to save them; `None` where it keeps no cookies. They are there
+    /// after its end, too.
+    pub fn sessions(&self) -> Option<&SessionPool> {
+        self.sessions.as_ref()
     }
 
     /// Returns the report if the crawl has ended.
     pub fn report(&self) -> Option<Arc<Report>> {
-        self.report.borrow().clone()
+        self.ending.report()
     }
-}
 
-fn ended<T>(answer: Result<T, MailboxError>) -> Result<T> {
-    answer.map_err(|_| Error::Ended)
+    /// Makes a candidate of a request, by the crawl's identity.
+    fn candidate(&self, request: Request) -> Result<Candidate> {
+        let text = request.url.to_string();
+        let candidate = catch_unwind(AssertUnwindSafe(|| self.seed_maker.candidate(request)));
+        let panicked =
+            |why: &str| Error::Url { text, why: format!("the crawl's identity or `best_first` panicked: {why}") };
+        candidate.map_err(|panic| panicked(message_of(&*panic)))
+    }
+
+    /// Sends a message to the scheduler and waits for the answer.
+    async fn ask<M>(&self, message: M) -> Result<M::Result>
+    where
+        M: Message<Result: Send> + Send + 'static,
+        Scheduler: Handler<M>,
+        <Scheduler as actix::Actor>::Context: ToEnvelope<Scheduler, M>,
+    {
+        self.unless_ended(self.scheduler.send(message)).await
+    }
+
+    /// Waits for an answer; a scheduler that blocks gives none, also after the crawl was ended without it.
+    async fn unless_ended<T, E>(&self, answer: impl Future<Output = Result<T, E>>) -> Result<T> {
+        match select(pin!(answer), pin!(self.ending.reported())).await {
+            Either::Left((answer, _)) => answer.map_err(|_| Error::Ended),
+            Either::Right(_) => Err(Error::Ended),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ impl Fingerprint {
         self.0
     }
 
+    /// Returns the fingerprint of the same request when its response is read as something else than a page.
+    pub(crate) fn of_another_kind(self) -> Self {
+        Self(self.0.map(|byte| !byte))
+    }
+
     /// Returns two numbers, each a good 64-bit hash.
     pub(crate) fn halves(self) -> (u64, u64) {
         let all = u128::from_le_bytes(self.0);
@@ -123,9 +128,12 @@ impl fmt::Debug for Fingerprint {
 /// How URLs are canonicalized, so that one page has one URL.
 ///
 /// Always: the normalizations of the WHATWG URL standard (case of scheme and host, default port, dot segments), no user
-/// information (a link's password is not ours to use), no trailing dot of the host, no fragment, no empty query,
-/// upper-case percent-encodings, and unreserved characters unencoded (RFC 3986 §6.2.2). Anything that may change the
-/// meaning of a URL is optional.
+/// information (a link's password is not ours to use), no trailing dot of the host, no fragment, upper-case
+/// percent-encodings, and unreserved characters unencoded (RFC 3986 §6.2.2). Anything that may change the meaning of a URL
+/// is optional.
+///
+/// An empty query stays: `/a?` and `/a` are two URLs (URL standard, §4.6; RFC 3986 §6.2.3: a normalization should not
+/// remove an empty query), and each is requested as the page links it, as browsers do. Scrapy and Heritrix drop it.
 ///
 /// ```
 /// use actix_crawler::identity::CanonicalUrl;
@@ -168,9 +176,6 @@ impl CanonicalUrl {
         if self.strip_tracking || self.sort_query {
             self.rewrite_query(url);
         }
-        if url.query() == Some("") {
-            url.set_query(None);
-        }
     }
 
     fn rewrite_query(&self, url: &mut Url) {
@@ -183,7 +188,8 @@ impl CanonicalUrl {
         }
         let rewritten = parameters.join("&");
         if rewritten != query {
-            url.set_query(Some(&rewritten));
+            // What only tracked visitors goes with its `?`.
+            url.set_query(Some(&rewritten).filter(|rewritten| !rewritten.is_empty()).map(String::as_str));
         }
     }
 }
@@ -275,8 +281,10 @@ mod tests {
             ("https://me:secret@example.com/", "https://example.com/"),
             ("https://example.com./a", "https://example.com/a"),
             ("https://example.com.:8443/", "https://example.com:8443/"),
-            ("https://example.com/?", "https://example.com/"),
-            ("https://example.com/?#", "https://example.com/"),
+            // RFC 3986 §6.2.3 and the URL standard; w3lib and Heritrix drop it.
+            ("https://example.com/?", "https://example.com/?"),
+            ("https://example.com/a?#", "https://example.com/a?"),
+            ("https://example.com/a?#top", "https://example.com/a?"),
             ("https://example.com/%e4%7euser", "https://example.com/%E4~user"),
             ("https://example.com/a%2fb?q=%c3%a9", "https://example.com/a%2Fb?q=%C3%A9"),
             ("https://example.com/a%2", "https://example.com/a%2"),
@@ -295,6 +303,9 @@ mod tests {
         let mut only_tracking = Url::parse("https://e.com/?utm_medium=m").unwrap();
         CanonicalUrl { strip_tracking: true, sort_query: false }.apply(&mut only_tracking);
         assert_eq!(only_tracking.as_str(), "https://e.com/");
+        let mut empty = Url::parse("https://e.com/?").unwrap();
+        CanonicalUrl { strip_tracking: true, sort_query: true }.apply(&mut empty);
+        assert_eq!(empty.as_str(), "https://e.com/?");
     }
 
     proptest! {

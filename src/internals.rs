@@ -28,23 +28,38 @@ use crate::{
     transport::{SharedTransport, TransportSettings, address::AddressGuard, body::BodyLimits},
 };
 pub use crate::{
+    conduct::refusal,
+    crawl_log::lookup::explain as explain_by_log,
     duration_text::parse as parse_duration,
     engine::{
         budget::Budget,
         crawl::{Crawl, CrawlParts},
         robots_files::RobotsFiles,
         signals::Signals,
+        sitemap_files::SitemapFiles,
     },
-    event::{Event, Subscriber},
+    event::Event,
+    events::streams::Streams,
     fetcher::{Granted, pool::Pool},
     frontier::{admission::Admission, candidate::Candidate, lease::Returned, seen_cache::SeenCache},
+    input_file::{read_line, read_text, read_whole},
     limits::Limits,
-    report::numbers::{Counted, Grouped},
+    origin_header::belongs_to_origin,
+    own_arbiter::OwnArbiter,
+    report::{
+        escaped::escape_json,
+        numbers::{Counted, Grouped},
+    },
+    settings::wrong_value::MAX_THREADS,
     transport::{
         body::{BodyDecoder, codings},
+        open_files::check as check_open_files,
         wire::{Head, ResponseDecoder, WireError, WireLimits},
     },
 };
+
+#[cfg(feature = "toml")]
+pub use crate::settings::file::source::Source;
 
 struct Nobody;
 

@@ -6,18 +6,16 @@
 //! ```no_run
 //! use actix_crawler::prelude::*;
 //!
-//! #[derive(serde::Serialize)]
+//! #[derive(Extract, serde::Serialize)]
 //! struct Quote {
+//!     #[extract(css = ".text")]
 //!     text: String,
+//!     #[extract(css = ".author")]
 //!     author: String,
 //! }
 //!
 //! fn quotes(page: &Response) -> Result<Parsed<Quote>> {
-//!     let mut parsed = Parsed::new();
-//!     for quote in page.select(".quote")? {
-//!         parsed.push(Quote { text: quote.text_of(".text")?, author: quote.text_of(".author")? });
-//!     }
-//!     Ok(parsed.follow(page.link(".next a")?))
+//!     Ok(Parsed::of(Quote::all(page, ".quote")?).follow(page.link(".next a")?))
 //! }
 //!
 //! fn main() -> Result<()> {
@@ -26,7 +24,7 @@
 //!         .pipeline(JsonLines::create("quotes.jsonl"))
 //!         .run_blocking()?;
 //!     println!("{report}");
-//!     Ok(())
+//!     report.check()
 //! }
 //! ```
 //!
@@ -48,11 +46,12 @@
 //!
 //! | to | there is |
 //! |---|---|
-//! | write a spider | [`Spider`], [`Parsed`], [`Request`], [`Response`] |
-//! | crawl | [`Crawler`], [`CrawlHandle`], [`Settings`], [`Report`], [`Ended`] |
+//! | write a spider | [`Spider`], [`Parsed`], [`Request`], [`Response`], [`Links`], [`PageLink`] |
+//! | crawl | [`Crawler`], [`CrawlHandle`], [`DomainHandle`], [`Seeded`], [`Submitted`], [`Settings`], [`Report`], [`Ended`] |
 //! | ask an API at an exact rate | [`ThrottledClient`], [`Rate`] |
-//! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`DomainKey`], [`Conducts`], [`Permit`] |
-//! | choose what is fetched, and how often | [`Scope`], [`Within`], [`Retry`], [`Recrawl`] |
+//! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`DomainKey`], [`Conducts`], [`Capacity`], [`Permit`] |
+//! | choose what is fetched, in which order, and how often | [`Scope`], [`Within`], [`Order`], [`Retry`], [`Recrawl`] |
+//! | read documents that are no pages | [`Converted`] |
 //! | take items | [`JsonLines`], [`Collect`], [`Scraped`], [`CrawlEnded`], [`PipelineError`] |
 //! | tell what went wrong | [`Error`], [`Outcome`], [`FetchError`], [`LocalFault`], [`DropReason`] |
 //!
@@ -61,26 +60,41 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`prelude`] | what a spider needs, for one `use` |
-//! | [`extract`] | what a page says: links, text, CSS selectors, metadata, Markdown; and what a sitemap lists |
+//! | [`extract`] | what a page says: links, text, CSS selectors, structs that read themselves, metadata, Markdown; and what a sitemap lists |
+//! | [`files`] | files that items have, downloaded beside the pages |
 //! | [`form`] | forms, filled in as by a browser |
 //! | [`middleware`] | code of your own around each request |
+//! | [`sessions`] | cookies by session: accounts, log-ins, pools |
 //! | [`identity`] | when two requests are the same one: canonical URLs, fingerprints |
 //! | [`user_agent`] | the crawler's name and contact |
 //! | [`robots`] | robots files (RFC 9309) |
 //! | [`stats`], [`report`] | what a crawl has done, and how it ended |
+//! | [`events`] | what happens in a crawl, as it happens |
+//! | [`explain`] | where a URL stands, and why |
 //! | [`frontier`] | where requests wait: stores of your own, and the laws that they keep |
-//! | [`pipeline`] | where items go: actors of your own, CSV |
+//! | [`validation`] | what is asked of items, and in how many each field is |
+//! | [`feed`] | where items go: files in many formats, sinks of your own, and the laws that they keep |
+//! | [`pipeline`] | what takes items: feeds, actors of your own, a folder of Markdown |
+//! | [`warc`] | web archives: WARC files of what was on the wire |
 //! | [`transport`] | the settings of the network: deadlines, bounds, TLS, proxies, credentials |
 //! | [`settings`] | the parts of [`Settings`] that are seldom named |
 //! | [`client`] | the parts of [`ThrottledClient`]: builder, requests, responses |
+//! | `testing` | whole crawls against a site in memory and in virtual time, with the feature of the same name |
 //!
 //! # Features
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `csv`, `disk` | on by default: the CSV pipeline, and the frontier on disk |
-//! | `cli` | the binary, with `csv`, `disk`, `cookies` and `cache` |
-//! | `cookies`, `cache` | a cookie jar, and a cache of responses on disk |
+//! | `csv`, `derive`, `disk` | on by default: feeds in CSV, [`#[derive(Extract)]`](derive@extract::Extract), and the frontier on disk |
+//! | `cli` | the binary, with `csv`, `disk`, `cookies`, `cache`, `warc`, `readability`, `language` and `toml` |
+//! | `warc` | archives of what was on the wire, in the WARC format: [`Crawler::archive`] |
+//! | `cookies`, `cache` | cookies and sessions, and a cache of responses on disk |
+//! | `xpath`, `jmespath` | XPath 1.0 on pages, `Response::xpath`; JMESPath queries of JSON, `Response::jmes` |
+//! | `feeds` | entries of RSS, Atom and JSON Feed: `Response::feed` |
+//! | `readability` | the main content of a page: `Response::main_content`, `Markdown::main` |
+//! | `language` | a guess at the language of pages that do not say theirs: `Response::language` |
+//! | `testing` | tests of spiders without sockets and in virtual time; for `[dev-dependencies]` |
+//! | `toml` | settings from a file: `Settings::read` |
 //! | `native-roots`, `hickory` | the system's certificates, and addresses from name servers with their TTL |
 //!
 //! # The source
@@ -106,21 +120,38 @@
 
 // nouns: plain data, no actors, no I/O
 mod clock;
+mod niceness;
+mod own_arbiter;
 mod duration_text;
+mod serialized;
+mod panic_message;
+mod input_file;
 pub mod extract;
 mod local_fault;
 mod outcome;
+mod seeded;
 mod error;
 mod domain;
+mod by_domain;
+mod origin_header;
+mod masked;
 mod rate;
 mod limits;
 pub mod identity;
+mod sitemap_file;
+mod page_visit;
+pub mod files;
+pub mod sessions;
 mod request;
+mod order;
 mod response;
+mod conversion;
 pub mod form;
 mod spider;
 mod scope;
+mod sitemaps;
 mod boundary;
+pub mod validation;
 mod politeness;
 pub mod user_agent;
 // rules: pure functions of state and `now`
@@ -134,41 +165,59 @@ mod suspicion;
 mod recrawl;
 mod warnings;
 mod conduct;
+mod capacity;
 mod permit;
 mod conducts;
 // what a crawl has done
 mod count;
 pub mod stats;
 pub mod report;
+pub mod explain;
 // where requests wait, and where items go
 pub mod frontier;
+pub mod feed;
 pub mod pipeline;
+mod submissions;
 // how bytes get here, and the actors
+pub mod warc;
 pub mod transport;
 pub mod middleware;
+pub mod settings;
+mod file_store;
 mod fetcher;
 // what happens, and what is done next
 mod event;
+pub mod events;
 mod engine;
 // assembly
+pub mod client;
 mod crawl_log;
 mod handle;
 mod crawler;
-pub mod client;
+// for the tests of programs
+#[cfg(feature = "testing")]
+pub mod testing;
 // what benches and measuring examples reach inside for
 #[doc(hidden)]
 pub mod internals;
+// how to do what people do every day; programs that are tests
+#[cfg(all(any(doc, doctest), feature = "testing", feature = "cookies", feature = "warc"))]
+pub mod guide;
 
 #[doc(inline)]
 pub use self::{
+    capacity::Capacity,
     client::ThrottledClient,
     conducts::Conducts,
-    crawler::{Crawler, Settings},
+    conversion::Converted,
+    crawler::Crawler,
     domain::{Domain, DomainKey},
     error::{Error, Result},
-    handle::CrawlHandle,
+    handle::{CrawlHandle, DomainHandle},
     local_fault::LocalFault,
+    order::Order,
     outcome::{DropReason, FetchError, Outcome, Phase, RedirectBy},
+    page_visit::{PageChange, PageVersion, PageVisit},
     permit::Permit,
     pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
     politeness::{Politeness, RobotsPolicy},
@@ -176,33 +225,14 @@ pub use self::{
     recrawl::Recrawl,
     report::{Ended, Report},
     request::Request,
-    response::Response,
+    response::{Links, PageLink, Response},
     retry::Retry,
     scope::{Scope, Within},
+    seeded::Seeded,
+    settings::Settings,
     spider::{Parsed, Spider, any_error},
+    submissions::Submitted,
 };
-
-/// Settings that are parts of others, and bounds. A program names them only to fill in [`Politeness`], [`Scope`] or
-/// [`Rate`] by hand.
-///
-/// ```
-/// use actix_crawler::{Politeness, Rate, Scope, settings::{Override, Pattern}};
-///
-/// let slow = Override { domain: "*.slow.example".into(), rate: Some(Rate::per_minute(10)), ..Override::default() };
-/// let politeness = Politeness { overrides: vec![slow], ..Politeness::default() };
-/// politeness.check()?;
-///
-/// let deny: Pattern = r"/print/".parse()?;
-/// let scope = Scope { deny: vec![deny], ..Scope::default() };
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub mod settings {
-    pub use crate::{
-        politeness::{DEFAULT_SPACING, Override},
-        rate::{LONGEST_WINDOW, MAX_IN_A_WINDOW, Window},
-        scope::{Pattern, Traps},
-    };
-}
 
 /// What a spider needs, for one `use`.
 ///
@@ -210,10 +240,12 @@ pub mod settings {
 /// use actix_crawler::prelude::*;
 ///
 /// fn titles(page: &Response) -> Result<Parsed<String>> {
-///     Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links().cloned()))
+///     Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links()))
 /// }
 /// ```
 pub mod prelude {
+    #[cfg(feature = "derive")]
+    pub use crate::extract::Extract;
     pub use crate::{
         Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
         Response, Result, Scraped, Spider, Within,

@@ -28,7 +28,8 @@ pub enum LocalFault {
     Network,
     /// No host can be reached (`EHOSTUNREACH` for several domains in a row), as where the gateway is down.
     Hosts,
-    /// No name server answers (`EAI_AGAIN`, or `SERVFAIL` for several domains in a row).
+    /// No name server answers: none does whatever is asked, or `EAI_AGAIN` or `SERVFAIL` comes for several domains in a
+    /// row.
     NameServers,
 }
 

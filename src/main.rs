@@ -1,5 +1,6 @@
 //! The binary `actix-crawler`; everything is in `cli`.
 #![deny(missing_docs, unsafe_code)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
 

@@ -15,6 +15,7 @@ use crate::local_fault::LocalFault;
 ///
 /// let outcome = Outcome::Status(502);
 /// assert_eq!((outcome.key(), outcome.detail().as_str()), ("status", "502"));
+/// assert_eq!(outcome.to_string(), "status: 502");
 /// assert!(outcome.is_transient());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub enum Outcome {
     Panic(String),
     /// A pipeline refused an item, panicked, or did not answer.
     Pipeline(String),
-    /// A pipeline's output is gone: the page stays queued, and the crawl stops as failed.
+    /// A pipeline's output is gone, or the archive: the page stays queued, and the crawl stops as failed.
     Broken(String),
     /// A middleware refused the request before it was sent: its URL is dropped.
     Ignored {
@@ -76,13 +77,34 @@ pub enum Outcome {
         /// How long to wait.
         after: Duration,
     },
+    /// A file is of a type that is not wanted.
+    FileType(String),
     /// A middleware did not return in time, or changed what it may not change.
     Middleware(String),
+    /// It was not made, since the robots file of its origin disallows it: its URL is dropped.
+    Disallowed,
+    /// It failed without a request, as others did: its domain is given up, or its robots file cannot be had.
+    WithoutRequest {
+        /// The word for how the others failed.
+        key: &'static str,
+        /// Details.
+        detail: String,
+    },
     /// The request was not sent: its domain cools, or the crawl is stopping.
     Unsent,
     /// This machine cannot send it, or lost its network before the answer came: the request waits, and its retry budget is
     /// untouched.
     Local(LocalFault, String),
+}
+
+impl fmt::Display for Outcome {
+    /// Writes the word and the details, such as `status: 404`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.detail() {
+            detail if detail.is_empty() => f.write_str(self.key()),
+            detail => write!(f, "{}: {detail}", self.key()),
+        }
+    }
 }
 
 impl Outcome {
@@ -102,7 +124,10 @@ impl Outcome {
             Self::Ignored { .. } => "ignored",
             Self::Skipped { .. } => "skipped",
             Self::Retry { .. } => "retry",
+            Self::FileType(_) => "file_type",
             Self::Middleware(_) => "middleware",
+            Self::Disallowed => DropReason::Robots.key(),
+            Self::WithoutRequest { key, .. } => key,
             Self::Unsent => "unsent",
             Self::Local(..) => "local",
         }
@@ -112,6 +137,7 @@ impl Outcome {
     pub fn detail(&self) -> String {
         match self {
             Self::Ok | Self::Unsent => String::new(),
+            Self::Disallowed => DropReason::Robots.detail().to_owned(),
             Self::Redirect { status, to, by: RedirectBy::Location } => format!("{status} {to}"),
             Self::Redirect { status, to, by: RedirectBy::Refresh } => format!("{status} refresh {to}"),
             Self::Refused { status, retry_after: Some(wait) } => {
@@ -124,7 +150,9 @@ impl Outcome {
             | Self::Parse(what)
             | Self::Panic(what)
             | Self::Pipeline(what)
+            | Self::FileType(what)
             | Self::Middleware(what)
+            | Self::WithoutRequest { detail: what, .. }
             | Self::Broken(what) => what.clone(),
             Self::Ignored { by, why } | Self::Skipped { by, why } | Self::Retry { by, why, .. } => {
                 format!("{by}: {why}")
@@ -137,8 +165,14 @@ impl Outcome {
         match self {
             Self::Ignored { .. } => Some(DropReason::Ignored),
             Self::Skipped { .. } => Some(DropReason::Skipped),
+            Self::Disallowed => Some(DropReason::Robots),
             _ => None,
         }
+    }
+
+    /// Tells whether a request that ends so has brought no page, and not for a reason of this crawl's own.
+    pub(crate) fn is_without_page(&self) -> bool {
+        !matches!(self, Self::Ok | Self::Unsent | Self::Local(..) | Self::Broken(_))
     }
 
     /// Tells whether a retry may succeed.
@@ -229,6 +263,9 @@ pub enum FetchError {
     /// The crawl is replayed, and this request was not recorded.
     #[error("{0}")]
     NotRecorded(String),
+    /// There is no session to send it in: there are too many, or its log-in failed. See [`sessions`](crate::sessions).
+    #[error("{0}")]
+    Session(String),
 }
 
 /// What a time-out waited for.
@@ -288,6 +325,7 @@ impl FetchError {
             Self::Request(_) => "request",
             Self::Local(..) => "local",
             Self::NotRecorded(_) => "not_recorded",
+            Self::Session(_) => "session",
         }
     }
 
@@ -349,12 +387,26 @@ pub enum DropReason {
     LinksPerPage,
     /// robots.txt disallows it.
     Robots,
-    /// The crawl was stopped.
-    Stopped,
+    /// Its domain was cancelled: see [`DomainHandle::cancel`](crate::DomainHandle::cancel).
+    Cancelled,
     /// A middleware refused the request.
     Ignored,
     /// A middleware left the response out.
     Skipped,
+    /// Its sitemap says that it was last modified before [`Sitemaps::since`](crate::settings::Sitemaps::since).
+    SitemapOlder,
+    /// Its sitemap gives it a lower priority than [`Sitemaps::min_priority`](crate::settings::Sitemaps::min_priority).
+    SitemapPriority,
+    /// A rule for entries of sitemaps leaves it out.
+    SitemapRule,
+    /// A sitemap that too many indexes lead to.
+    SitemapNesting,
+    /// Its domain has more sitemaps than are read.
+    SitemapFiles,
+    /// Its sitemap lists more URLs than are read.
+    SitemapUrls,
+    /// Its sitemap says that it has not changed since it was last fetched.
+    Unchanged,
 }
 
 impl DropReason {
@@ -363,11 +415,25 @@ impl DropReason {
         match self {
             Self::Scheme | Self::Host | Self::Path | Self::Rule | Self::Depth | Self::Length => "scope",
             Self::TrapRepetition | Self::TrapQueries => "trap",
-            Self::Budget | Self::Requests | Self::QueueFull | Self::DomainQueueFull | Self::LinksPerPage => "budget",
+            Self::Budget
+            | Self::Requests
+            | Self::QueueFull
+            | Self::DomainQueueFull
+            | Self::LinksPerPage
+            | Self::SitemapFiles
+            | Self::SitemapUrls => "budget",
             Self::Robots => "robots",
-            Self::Stopped => "stopped",
+            Self::Cancelled => "cancelled",
             Self::Ignored | Self::Skipped => "middleware",
+            Self::SitemapOlder | Self::SitemapPriority | Self::SitemapRule | Self::SitemapNesting | Self::Unchanged => {
+                "sitemap"
+            }
         }
+    }
+
+    /// Tells whether the settings of the scope are the reason.
+    pub(crate) fn is_by_scope(self) -> bool {
+        self.key() == Self::Host.key() || self.key() == Self::TrapQueries.key()
     }
 
     /// Returns the details of the word.
@@ -376,7 +442,7 @@ impl DropReason {
             Self::Scheme => "scheme",
             Self::Host => "host",
             Self::Path => "path",
-            Self::Rule => "rule",
+            Self::Rule | Self::SitemapRule => "rule",
             Self::Depth => "depth",
             Self::Length => "url_length",
             Self::TrapRepetition => "repeating_path",
@@ -387,15 +453,28 @@ impl DropReason {
             Self::DomainQueueFull => "domain_queue_full",
             Self::LinksPerPage => "links_per_page",
             Self::Robots => "disallowed",
-            Self::Stopped => "stopped",
+            Self::Cancelled => "domain",
             Self::Ignored => "refused",
             Self::Skipped => "skipped",
+            Self::SitemapOlder => "older",
+            Self::SitemapPriority => "priority",
+            Self::SitemapNesting => "nesting",
+            Self::SitemapFiles => "sitemap_files",
+            Self::SitemapUrls => "urls_per_sitemap",
+            Self::Unchanged => "unchanged",
         }
+    }
+}
+
+/// As in counts: `scope/host`.
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.key(), self.detail())
     }
 }
 
 impl Serialize for DropReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}/{}", self.key(), self.detail()))
+        serializer.collect_str(self)
     }
 }

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Domain, DomainKey},
+    domain::{Domain, DomainKey, covers},
     duration_text,
     error::Error,
     limits::Limits,
@@ -57,7 +57,9 @@ pub struct Politeness {
     pub max_crawl_delay: Duration,
     /// What counts as one domain.
     pub domain_key: DomainKey,
-    /// Other settings for some domains; the first match applies.
+    /// Other settings for some domains; the first match applies. A file has them in
+    /// [`domains`](crate::Settings::domains).
+    #[serde(skip)]
     pub overrides: Vec<Override>,
 }
 
@@ -112,43 +114,99 @@ pub enum RobotsPolicy {
 /// politeness.check()?;
 /// # Ok::<(), actix_crawler::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Override {
     /// A domain (`example.org`), or with a star all that end in it (`*.example.org`, which includes `example.org`).
     pub domain: String,
     /// See [`Politeness::rate`].
     pub rate: Option<Rate>,
     /// See [`Politeness::spacing`].
-    #[serde(with = "duration_text::optional")]
     pub spacing: Option<Duration>,
     /// See [`Politeness::rest`].
-    #[serde(with = "duration_text::optional")]
     pub rest: Option<Duration>,
     /// See [`Politeness::per_domain`].
     pub per_domain: Option<NonZeroU32>,
+    /// See [`Politeness::robots`].
+    pub robots: Option<RobotsPolicy>,
 }
 
 impl Override {
-    fn matches(&self, domain: &Domain) -> bool {
-        let name = domain.as_str();
-        match self.domain.strip_prefix('*') {
-            None => name.eq_ignore_ascii_case(&self.domain),
-            Some("") => true,
-            Some(suffix) => {
-                let suffix = suffix.to_ascii_lowercase();
-                name == suffix.trim_start_matches('.') || name.ends_with(&suffix)
-            }
+    /// Checks what the types cannot enforce; `place` is where it is set.
+    pub(crate) fn check(&self, place: &str) -> Result<(), Error> {
+        if self.domain.trim_start_matches(['*', '.']).is_empty() && self.domain != "*" {
+            let why = "it is empty; write a domain such as example.org, *.example.org, or *";
+            return Err(Error::setting(format!("{place}.domain"), why));
         }
+        check_pace(place, self.rate, self.spacing, self.rest)
+    }
+
+    fn matches(&self, domain: &Domain) -> bool {
+        domain.matches(&self.domain)
+    }
+
+    fn has_pace(&self) -> bool {
+        self.rate.is_some() || self.spacing.is_some() || self.rest.is_some()
     }
 }
 
 impl Politeness {
     /// Returns the limits for `domain`.
     pub fn limits(&self, domain: &Domain) -> Limits {
-        let given = self.overrides.iter().find(|candidate| candidate.matches(domain));
+        self.limits_by_override(domain).unwrap_or_else(|| self.usual_limits())
+    }
+
+    /// Returns the limits for domains without an override.
+    pub(crate) fn usual_limits(&self) -> Limits {
+        self.limits_with(None)
+    }
+
+    /// Returns the limits for `domain` if there is an override for it.
+    pub(crate) fn limits_by_override(&self, domain: &Domain) -> Option<Limits> {
+        Some(self.limits_with(Some(self.override_of(domain)?)))
+    }
+
+    /// Tells whether the robots files of `domain` are obeyed.
+    pub(crate) fn obeys_robots(&self, domain: &Domain) -> bool {
+        let own = self.override_of(domain).and_then(|given| given.robots);
+        own.unwrap_or(self.robots) == RobotsPolicy::Obey
+    }
+
+    fn override_of(&self, domain: &Domain) -> Option<&Override> {
+        self.overrides.iter().find(|candidate| candidate.matches(domain))
+    }
+
+    /// Changes what holds for all domains that a pattern matches, and nothing else of it: also the overrides of narrower
+    /// patterns. Its own override, if it is new, begins as what holds for it so far.
+    pub(crate) fn change_override(&mut self, pattern: &str, change: impl Fn(&mut Override)) {
+        self.overrides.iter_mut().filter(|given| covers(pattern, &given.domain)).for_each(&change);
+        // Of patterns that share domains, one covers the other. So narrower ones that apply stand before the first that
+        // covers this one, and those behind it apply to nothing.
+        let first = self.overrides.iter().position(|given| covers(&given.domain, pattern));
+        let wider = first.and_then(|index| self.overrides.get(index));
+        if wider.is_some_and(|given| covers(pattern, &given.domain)) {
+            return;
+        }
+        let mut given = Override { domain: pattern.to_owned(), ..wider.cloned().unwrap_or_default() };
+        change(&mut given);
+        self.overrides.retain(|known| !(covers(pattern, &known.domain) && covers(&known.domain, pattern)));
+        self.overrides.insert(first.unwrap_or(self.overrides.len()), given);
+    }
+
+    /// Changes the pace of all domains that a pattern matches. An override without one follows the crawl's, and begins
+    /// with that.
+    pub(crate) fn change_pace(&mut self, pattern: &str, change: impl Fn(&mut Override)) {
+        let (rate, spacing, rest) = (self.rate, self.spacing, self.rest);
+        self.change_override(pattern, |given| {
+            if !given.has_pace() {
+                (given.rate, given.spacing, given.rest) = (rate, spacing, rest);
+            }
+            change(given);
+        });
+    }
+
+    fn limits_with(&self, given: Option<&Override>) -> Limits {
         let (rate, spacing, rest) = match given {
-            Some(o) if o.rate.is_some() || o.spacing.is_some() || o.rest.is_some() => (o.rate, o.spacing, o.rest),
+            Some(o) if o.has_pace() => (o.rate, o.spacing, o.rest),
             _ => (self.rate, self.spacing, self.rest),
         };
         let silent = rate.is_none() && spacing.is_none() && rest.is_none();
@@ -172,15 +230,8 @@ impl Politeness {
         }
         check_pace("politeness", self.rate, self.spacing, self.rest)?;
         check_time("politeness.max_crawl_delay", self.max_crawl_delay)?;
-        for (index, given) in self.overrides.iter().enumerate() {
-            let place = format!("politeness.overrides[{index}]");
-            if given.domain.trim_start_matches(['*', '.']).is_empty() && given.domain != "*" {
-                let why = "it is empty; write a domain such as example.org, *.example.org, or *";
-                return Err(Error::setting(format!("{place}.domain"), why));
-            }
-            check_pace(&place, given.rate, given.spacing, given.rest)?;
-        }
-        Ok(())
+        let mut overrides = self.overrides.iter().enumerate();
+        overrides.try_for_each(|(index, given)| given.check(&format!("politeness.overrides[{index}]")))
     }
 }
 
@@ -227,13 +278,78 @@ mod tests {
 
     #[test]
     fn an_override_holds_for_its_domain_and_below() {
-        let json =
-            r#"{"overrides": [{"domain": "*.slow.org", "spacing": 5}, {"domain": "fast.org", "per_domain": 4}]}"#;
-        assert_eq!(limits(json, "slow.org").spacing, Duration::from_secs(5));
-        assert_eq!(limits(json, "a.slow.org").spacing, Duration::from_secs(5));
-        assert_eq!(limits(json, "notslow.org").spacing, Duration::from_secs(1));
-        let fast = limits(json, "fast.org");
+        let of = |domain: &str| Override { domain: domain.to_owned(), ..Override::default() };
+        let slow = Override { spacing: Some(Duration::from_secs(5)), ..of("*.slow.org") };
+        let fast = Override { per_domain: NonZeroU32::new(4), ..of("fast.org") };
+        let politeness = Politeness { overrides: vec![slow, fast], ..Politeness::default() };
+        let limits = |domain| politeness.limits(&Domain::new(domain));
+        assert_eq!(limits("slow.org").spacing, Duration::from_secs(5));
+        assert_eq!(limits("a.slow.org").spacing, Duration::from_secs(5));
+        assert_eq!(limits("notslow.org").spacing, Duration::from_secs(1));
+        let fast = limits("fast.org");
         assert_eq!((fast.in_flight.get(), fast.spacing), (4, Duration::from_secs(1)), "the second is kept");
+    }
+
+    #[test]
+    fn a_changed_override_begins_as_what_holds_for_its_domain() {
+        let of = |domain: &str| Override { domain: domain.to_owned(), ..Override::default() };
+        let all = Override { per_domain: NonZeroU32::new(4), robots: Some(RobotsPolicy::Ignore), ..of("*.org") };
+        let shadowed = Override { spacing: Some(Duration::from_secs(9)), ..of("a.org") };
+        let mut politeness = Politeness { overrides: vec![all, shadowed], ..Politeness::default() };
+        let fast = |given: &mut Override| given.rate = Some(Rate::per_second(5));
+        let limits = |politeness: &Politeness, name| politeness.limits(&Domain::new(name));
+        for name in ["b.org", "A.org"] {
+            politeness.change_pace(name, fast);
+            let changed = limits(&politeness, name);
+            assert_eq!(
+                (changed.rate, changed.in_flight.get(), changed.spacing),
+                (Rate::per_second(5), 4, Duration::ZERO)
+            );
+            assert!(!politeness.obeys_robots(&Domain::new(name)), "its robots policy is kept too");
+        }
+        assert_eq!((limits(&politeness, "c.org").rate, politeness.overrides.len()), (Rate::UNLIMITED, 3));
+    }
+
+    /// Regression: the narrower overrides were no longer looked at.
+    #[test]
+    fn what_is_said_of_a_wider_pattern_leaves_the_rest_of_narrower_overrides() {
+        let seconds = Duration::from_secs;
+        let slow = Override {
+            domain: "slow.org".into(),
+            spacing: Some(seconds(10)),
+            robots: Some(RobotsPolicy::Obey),
+            ..Override::default()
+        };
+        let robots = RobotsPolicy::Ignore;
+        let mut politeness = Politeness { robots, overrides: vec![slow], ..Politeness::default() };
+        let in_flight = |n| move |given: &mut Override| given.per_domain = NonZeroU32::new(n);
+        let of = |politeness: &Politeness, name| {
+            let domain = Domain::new(name);
+            let limits = politeness.limits(&domain);
+            (limits.spacing, limits.in_flight.get(), politeness.obeys_robots(&domain))
+        };
+        politeness.change_override("*", in_flight(2));
+        assert_eq!(of(&politeness, "slow.org"), (seconds(10), 2, true));
+        assert_eq!(of(&politeness, "other.org"), (seconds(1), 2, false));
+        politeness.change_override("a.x.org", in_flight(4));
+        politeness.change_pace("*.X.org", |given| given.spacing = Some(seconds(5)));
+        assert_eq!(of(&politeness, "a.x.org"), (seconds(5), 4, false));
+        assert_eq!(of(&politeness, "x.org"), (seconds(5), 2, false));
+        politeness.change_override("*.x.org", in_flight(6));
+        assert_eq!([of(&politeness, "a.x.org"), of(&politeness, "b.x.org")], [(seconds(5), 6, false); 2]);
+        assert_eq!(of(&politeness, "slow.org"), (seconds(10), 2, true));
+        assert_eq!(politeness.overrides.len(), 4, "one for each pattern");
+    }
+
+    /// Regression: a spacing for one domain lifted the rate of the crawl there.
+    #[test]
+    fn a_part_of_the_pace_that_is_said_of_a_domain_leaves_the_rest_of_the_crawls_pace() {
+        let rate = Rate::per_minute(10);
+        let mut politeness = Politeness { rate: Some(rate), ..Politeness::default() };
+        politeness.change_override("a.org", |given| given.per_domain = NonZeroU32::new(2));
+        politeness.change_pace("a.org", |given| given.spacing = Some(Duration::from_secs(1)));
+        let limits = politeness.limits(&Domain::new("a.org"));
+        assert_eq!((limits.rate, limits.spacing, limits.in_flight.get()), (rate, Duration::from_secs(1), 2));
     }
 
     #[test]

@@ -1,16 +1,22 @@
 //! Report: how a crawl ended, as data. As text it is a summary for people, without control characters that servers sent.
 
-mod escaped;
+pub(crate) mod escaped;
 pub(crate) mod numbers;
 mod summary;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 
 pub use self::escaped::Escaped;
-pub(crate) use self::numbers::{Counted, Grouped};
-use crate::stats::Stats;
+pub(crate) use self::numbers::{Counted, Grouped, Took};
+use crate::{
+    count::requests_in,
+    error::{Error, Result},
+    sessions::SessionCounts,
+    stats::Stats,
+    validation::Validation,
+};
 
 /// How a crawl ended.
 ///
@@ -33,15 +39,22 @@ pub struct Report {
     pub ledger_adds_up: bool,
     /// Errors of pipelines when they were closed.
     pub complaints: Vec<String>,
-    /// Warnings about settings, such as unchecked certificates.
+    /// Warnings about settings, such as unchecked certificates, and about a cache that could not be written.
     pub warnings: Vec<String>,
-    /// Why the crawl failed: its state, its log or a pipeline's output could no longer be written.
+    /// Why the crawl failed: its state, its log, its recording or a pipeline's output could no longer be written, or its own
+    /// frontier, identity or domain key panicked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// Why the crawl was stopped: by the spider ([`Parsed::stop`](crate::spider::Parsed::stop)), a signal, or its
     /// longest time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<String>,
+    /// What its items are like, if it was asked with [`Crawler::validate`](crate::Crawler::validate).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+    /// What was done in each session; empty where no cookies are kept.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<String, SessionCounts>,
     /// The stored state, from which the crawl can be resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<StateReport>,
@@ -62,6 +75,8 @@ pub struct StateReport {
     pub dir: PathBuf,
     /// Whether the crawl continued an earlier one.
     pub resumed: bool,
+    /// How many requests earlier runs have ended, in any way.
+    pub requests_before: u64,
     /// The settings that changed since the earlier crawl; the new values apply to all that waits.
     pub changed: Vec<String>,
 }
@@ -87,8 +102,9 @@ pub enum Ended {
     Stopped,
     /// It was aborted: requests in flight are counted as leased.
     Aborted,
-    /// Its state could no longer be stored, or a pipeline's output is gone; what was stored before is safe and can be
-    /// resumed. Or it finished, but its log could not be written.
+    /// Its state could no longer be stored, a pipeline's output is gone, or its own frontier, identity or domain key
+    /// panicked; what was stored before is safe and can be resumed. Or it finished, but its log or
+    /// its recording lacks what could not be written.
     Failed,
 }
 
@@ -103,6 +119,8 @@ impl Report {
             warnings: Vec::new(),
             failure: None,
             stop_reason: None,
+            validation: None,
+            sessions: BTreeMap::new(),
             state: None,
         }
     }
@@ -115,5 +133,35 @@ impl Report {
     /// Returns how many URLs failed.
     pub fn failed(&self) -> u64 {
         self.stats.ledger.failed
+    }
+
+    /// Makes an error of a crawl that failed on its way, so that a program can end with it: its output broke, its state
+    /// could not be written. A crawl that was stopped, or that had pages that failed, is none.
+    ///
+    /// ```no_run
+    /// use actix_crawler::prelude::*;
+    ///
+    /// fn main() -> Result<()> {
+    ///     let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
+    ///     let crawler = Crawler::new(titles, "bot/1.0 (+https://example.org/bot)").seed("https://example.org/");
+    ///     let report = crawler.pipeline(JsonLines::create("titles.jsonl")).run_blocking()?;
+    ///     println!("{report}");
+    ///     report.check()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Crawl`] with the reason.
+    pub fn check(&self) -> Result<()> {
+        let why = || self.failure.clone().unwrap_or_else(|| "its report says more".to_owned());
+        if self.ended == Ended::Failed { Err(Error::Crawl(why())) } else { Ok(()) }
+    }
+
+    /// Tells whether the crawl was resumed and ended because everything that its state knows had been fetched before.
+    /// Where something still waits, a limit ended it, as a warning says.
+    pub fn found_nothing_new(&self) -> bool {
+        let before = self.state.as_ref().filter(|state| state.resumed).map(|state| state.requests_before);
+        let waits = self.stats.ledger.queued > 0;
+        self.ended == Ended::Finished && !waits && before == Some(requests_in(&self.stats.counts))
     }
 }

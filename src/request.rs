@@ -1,5 +1,8 @@
 //! Request: what to fetch. Does not know when or how.
 
+mod rare;
+mod stored;
+
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
@@ -7,10 +10,13 @@ use http::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
+pub(crate) use self::rare::{Rare, Repeats, SubmissionId};
 use crate::{
     domain::Domain,
     error::Error,
     identity::{Fingerprint, strip_user_info},
+    masked::masked,
+    sitemap_file::SitemapFile,
 };
 
 /// One request, from discovery to the response.
@@ -24,72 +30,39 @@ use crate::{
 /// assert_eq!(detail.state::<u32>()?, Some(7));
 /// # Ok::<(), actix_crawler::Error>(())
 /// ```
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone)]
 pub struct Request {
     /// The URL to request.
     pub url: Url,
     /// The method; GET by default.
-    #[serde(with = "method_as_text", default, skip_serializing_if = "is_get")]
     pub method: Method,
     /// Headers in addition to the crawl's default ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
     /// The body; usually empty.
-    #[serde(default, skip_serializing_if = "Bytes::is_empty")]
     pub body: Bytes,
     /// Requests with higher priority go first within their domain; 0 by default.
-    #[serde(default)]
     pub priority: i32,
     /// The number of links from a seed; the target of a redirect has the depth of the redirecting page.
-    #[serde(default)]
     pub depth: u32,
     /// The page that has the link, or that redirected here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Arc<str>>,
-    /// The fingerprints of the requests that redirected to this one, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub redirected_from: Vec<Fingerprint>,
-    /// The URLs of those requests, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) redirect_chain: Vec<Arc<str>>,
+    /// How it was redirected here, what its page was like before, who waits for it, and its session; most requests have none
+    /// of these.
+    pub(crate) rare: Option<Box<Rare>>,
     /// Whether a redirect is a page for the spider; see [`Request::no_redirects`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) keeps_redirects: bool,
     /// Whether it is fetched even if it was seen before.
-    #[serde(default)]
     pub dont_filter: bool,
     /// The proxy for this request; see [`Request::via`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Arc<str>>,
-    /// What cookies have changed for the loops of redirects.
-    #[serde(default, skip_serializing_if = "Repeats::is_none")]
-    pub(crate) repeats: Repeats,
-    /// The domain of the request, set at admission: it is sent only under a permit of this domain.
-    #[serde(skip)]
+    /// Where it stands in the queue of its domain, if its priority does not say so; see [`Request::rank`].
+    pub(crate) rank: Option<i32>,
+    /// The domain of the request, set at admission: it is sent only under a permit of this domain. It is not stored.
     pub(crate) domain: Option<Domain>,
-    /// What kind of resource is requested; see [`Request::kind`]. Stored only if it is not a page, which keeps the
-    /// format of older states.
-    #[serde(default, skip_serializing_if = "Kind::is_page")]
+    /// What kind of resource is requested; see [`Request::kind`].
     kind: Kind,
-    /// The typed state as JSON; see [`Request::state`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    state: Option<Arc<str>>,
-}
-
-/// How far a chain of redirects may come back to where it was: it may where cookies have changed since.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Repeats {
-    /// So many requests of [`Request::redirected_from`], from the oldest on, may be answered otherwise by now.
-    pub allowed: usize,
-    /// Whether [`Request::dont_filter`] was set for such a repeat, and not by whoever made the request.
-    pub is_repeat: bool,
-}
-
-impl Repeats {
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-    fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
+    /// The typed state as JSON; see [`Request::state`]. A thin pointer, since few requests have one.
+    state: Option<Arc<String>>,
 }
 
 /// The kind of a requested resource, which decides how the response is read.
@@ -102,6 +75,10 @@ pub enum Kind {
     Page,
     /// An origin's robots file, including its redirects.
     RobotsTxt,
+    /// A sitemap file, including its redirects.
+    Sitemap(SitemapFile),
+    /// A file that an item or a page asks for, including its redirects. It is never stored: the page that waits for it is.
+    File,
 }
 
 impl Kind {
@@ -127,6 +104,18 @@ impl Request {
         Self { kind: Kind::RobotsTxt, ..Self::get(url) }
     }
 
+    /// Creates the request for a sitemap file.
+    pub(crate) fn sitemap(url: Url, file: SitemapFile) -> Self {
+        Self { kind: Kind::Sitemap(file), ..Self::get(url) }
+    }
+
+    /// Creates the request for a file, as it is and not coded for the way.
+    pub(crate) fn file(url: Url) -> Self {
+        Self { kind: Kind::File, dont_filter: true, ..Self::get(url) }
+            .header("accept", "*/*")
+            .header("accept-encoding", "identity")
+    }
+
     /// Creates a request with any method.
     pub fn new(method: Method, url: Url) -> Self {
         Self {
@@ -137,12 +126,11 @@ impl Request {
             priority: 0,
             depth: 0,
             parent: None,
-            redirected_from: Vec::new(),
-            redirect_chain: Vec::new(),
+            rare: None,
             keeps_redirects: false,
             dont_filter: false,
             proxy: None,
-            repeats: Repeats::default(),
+            rank: None,
             domain: None,
             kind: Kind::Page,
             state: None,
@@ -208,6 +196,44 @@ impl Request {
         self
     }
 
+    /// Sends the request in this session: with its cookies and its proxy. See [`sessions`](crate::sessions).
+    ///
+    /// The name goes on to redirects, to the links that the spider finds on the page, unless they name another, and into
+    /// the crawl's state. [`DEFAULT`](crate::sessions::DEFAULT) names the session of requests that name none, also where
+    /// there is a pool. The same URL in two sessions is one URL, fetched once, unless it is asked for with
+    /// [`Request::dont_filter`] or an [`Identity`](crate::identity::Identity) of your own tells them apart.
+    ///
+    /// ```
+    /// use actix_crawler::Request;
+    ///
+    /// let orders = Request::parse("https://shop.example/orders")?.session("alice");
+    /// assert_eq!(orders.session_name(), Some("alice"));
+    /// # Ok::<(), actix_crawler::Error>(())
+    /// ```
+    #[must_use]
+    pub fn session(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.set_session(name.into());
+        self
+    }
+
+    pub(crate) fn set_session(&mut self, name: Arc<str>) {
+        self.rare.get_or_insert_default().session = Some(name);
+    }
+
+    /// Forgets redirects and visits: it is another page's, found on one of this session, which it has unless it names
+    /// another.
+    pub(crate) fn begins_anew(&mut self, session: Option<&Arc<str>>) {
+        let own = self.rare.take().and_then(|rare| rare.session);
+        if let Some(name) = own.or_else(|| session.cloned()) {
+            self.set_session(name);
+        }
+    }
+
+    /// Returns the name of the session that it is to be sent in; `None` for any of the pool, or the default one.
+    pub fn session_name(&self) -> Option<&str> {
+        self.rare.as_ref()?.session.as_deref()
+    }
+
     /// Attaches typed state, which the spider reads back with `page.state::<T>()`. It is stored as JSON and survives a
     /// restart.
     ///
@@ -226,17 +252,34 @@ impl Request {
         self.state.as_deref().map(|json| serde_json::from_str(json).map_err(Error::State)).transpose()
     }
 
+    /// Returns where the request stands in the queue of its domain: the higher goes first, and of equals the older. It is
+    /// the priority, unless the crawl has an [`Order`](crate::Order) or is best first.
+    pub fn rank(&self) -> i32 {
+        self.rank.unwrap_or(self.priority)
+    }
+
     /// Returns the approximate memory of the request while it waits, in bytes.
     pub fn size(&self) -> u64 {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
-        let texts = [&self.parent, &self.proxy, &self.state]
-            .into_iter()
-            .flatten()
-            .chain(&self.redirect_chain)
-            .map(|text| text.len())
-            .sum::<usize>();
-        let redirects = self.redirected_from.len() * size_of::<Fingerprint>();
-        (size_of::<Self>() + self.url.as_str().len() + headers + self.body.len() + texts + redirects) as u64
+        let texts = [&self.parent, &self.proxy].into_iter().flatten().map(|text| text.len()).sum::<usize>();
+        let state = self.state.as_ref().map_or(0, |state| state.len());
+        let rare = self.rare.as_ref().map_or(0, |rare| rare.size());
+        (size_of::<Self>() + self.url.as_str().len() + headers + self.body.len() + texts + state + rare) as u64
+    }
+
+    /// Returns the fingerprints of the requests that redirected to this one, oldest first.
+    pub fn redirected_from(&self) -> &[Fingerprint] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.from)
+    }
+
+    /// Marks a request whose page a caller waits for.
+    pub(crate) fn submit_as(&mut self, id: SubmissionId) {
+        self.rare.get_or_insert_default().submission = Some(id);
+    }
+
+    /// Returns who waits for its page, if somebody does; the same for all requests of a chain of redirects.
+    pub(crate) fn submission(&self) -> Option<SubmissionId> {
+        self.rare.as_ref()?.submission
     }
 
     /// Returns the kind of the requested resource.
@@ -275,7 +318,7 @@ impl fmt::Debug for Request {
 /// # Errors
 /// The text is invalid; the message shows how to write it.
 pub fn parse_url(text: &str) -> Result<Url, Error> {
-    let refuse = |why: String| Error::Url { text: text.to_owned(), why };
+    let refuse = |why: String| Error::Url { text: masked(text), why };
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => refuse("it has no scheme; write it as https://…".into()),
         other => refuse(other.to_string()),
@@ -290,28 +333,10 @@ pub fn parse_url(text: &str) -> Result<Url, Error> {
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_get(method: &Method) -> bool {
-    *method == Method::GET
-}
-
-/// `Method` does not implement serde's traits.
-mod method_as_text {
-    use http::Method;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(method.as_str())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sitemap_file::FoundBy;
 
     #[test]
     fn what_is_shown_of_a_request_has_no_secrets() {
@@ -353,6 +378,22 @@ mod tests {
         let robots = serde_json::to_string(&Request::robots_txt(page.url.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&robots).unwrap().kind(), Kind::RobotsTxt);
         assert_eq!(Request::robots_txt(page.url.clone()).fingerprint(), page.fingerprint());
+        let file = SitemapFile { by: FoundBy::Guess(1), nesting: 0 };
+        let sitemap = serde_json::to_string(&Request::sitemap(page.url.clone(), file)).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&sitemap).unwrap().kind(), Kind::Sitemap(file));
+    }
+
+    #[test]
+    fn a_session_survives_being_stored() {
+        let request = Request::parse("https://e.com/7").unwrap().session("alice");
+        let stored = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&stored).unwrap().session_name(), Some("alice"));
+    }
+
+    /// A crawl may have ten million waiting.
+    #[test]
+    fn a_request_is_small() {
+        assert!(size_of::<Request>() <= 256, "{}", size_of::<Request>());
     }
 
     #[test]

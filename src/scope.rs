@@ -39,9 +39,10 @@ pub struct Scope {
     pub https_only: bool,
     /// The most links from a seed.
     pub max_depth: Option<u32>,
-    /// The most pages in total. Successful pages count; redirects, error statuses and robots files do not.
+    /// The most pages in total. Successful pages count; redirects, error statuses, robots files, sitemaps and files of items do not.
     pub max_pages: Option<u64>,
-    /// The most requests in total. Pages, redirects, error statuses and retries count; robots files do not.
+    /// The most requests in total. Pages, redirects, error statuses and retries count; robots files, sitemaps
+    /// and files of items do not.
     pub max_requests: Option<u64>,
     /// The most pages of one domain.
     pub max_pages_per_domain: Option<u64>,
@@ -164,7 +165,7 @@ impl Serialize for Pattern {
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(|error: Error| serde::de::Error::custom(error.into_why()))
     }
 }
 

@@ -53,16 +53,25 @@ pub trait Spider: Send + Sync + 'static {
     /// The page cannot be parsed; it counts as failed, and its URL is not retried.
     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>>;
 
-    /// Hears of a request that brought no page, as Scrapy's errback does: it failed, was dropped by a middleware, or was
-    /// redirected. Nothing follows from it by default.
+    /// Hears once of each request that was queued and brought no page, as Scrapy's errback does: it failed, was dropped by a
+    /// middleware, or was redirected. Nothing follows from it by default.
     ///
     /// A request that is tried again is told of when its attempts are used up. Each redirect is told of, with
     /// [`Outcome::Redirect`]: its target is a request of its own, unless it was seen before. Items go to the pipelines and
     /// links are followed as those of a page are; the request keeps its outcome. It runs where `parse` does; if it panics,
     /// the report counts `spider/failed_did_not_return`.
     ///
-    /// URLs that end without a request, such as those that wait for a domain that is given up, are in the crawl log and
-    /// the report only.
+    /// It also hears of URLs that end without a request of their own: those whose robots file could not be had, since the
+    /// host is down or has no address, and those of a domain that is given up ([`Outcome::WithoutRequest`], with the word for
+    /// what went wrong, such as `connect`, `dns` or `refused`); and what a robots file disallows ([`Outcome::Disallowed`]),
+    /// which the report counts as dropped. A request that it makes then with
+    /// [`dont_filter`](crate::Request::dont_filter) is filtered all the same if the URL that ended was not: two dead hosts
+    /// would otherwise be asked for in place of each other without end.
+    ///
+    /// It does not hear of what the user leaves out, which is no failure: links outside the scope or seen before, requests of
+    /// a domain that was cancelled, and what is beyond a budget. What still waits when the crawl is stopped stays queued; the
+    /// crawl that goes on with its state hears of it. After a kill it may hear again of what was not stored yet, as the
+    /// pipelines may see items again.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -127,7 +136,7 @@ where
 /// use actix_crawler::{any_error, prelude::*};
 ///
 /// fn prices(page: &Response) -> Result<Parsed<f64>, Box<dyn std::error::Error + Send + Sync>> {
-///     let price = page.document().text_of(".price")?;
+///     let price = page.text_of(".price")?;
 ///     Ok(Parsed::of([price.parse()?]))
 /// }
 ///

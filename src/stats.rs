@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use crate::{count::Count, throttle::Evidence};
-use crate::{domain::Domain, local_fault::LocalFault};
+use crate::{
+    domain::Domain,
+    local_fault::LocalFault,
+    serialized::{as_optional_seconds, as_seconds},
+};
 
 /// Where every discovered URL is. `discovered` is counted at admission, and the other numbers where the URL goes, so a
 /// lost URL makes the equation fail.
@@ -78,7 +82,9 @@ pub struct Stats {
     /// What is wrong with this machine, while that holds all requests up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outage: Option<Outage>,
-    /// Politeness evidence for each requested domain, up to a bound; see [`Stats::domains_beyond`].
+    /// Politeness evidence for each requested domain, up to a bound; see [`Stats::domains_beyond`]. Requests of
+    /// [log-ins](crate::sessions#logging-in) are not counted, since they are no part of the crawl's budget; gaps are measured to
+    /// them too.
     pub domains: BTreeMap<Domain, DomainStats>,
     /// Requested domains beyond the bound.
     pub domains_beyond: u64,
@@ -102,6 +108,8 @@ pub struct Progress {
     pub ledger: Ledger,
     /// Successful pages.
     pub pages: u64,
+    /// Files downloaded, in this process.
+    pub files: u64,
     /// Bytes of bodies received on the wire.
     pub bytes: u64,
     /// Items acknowledged by pipelines.
@@ -211,8 +219,8 @@ pub struct DomainStats {
     pub pages: u64,
     /// Refusals: 429, 503, and other statuses that asked for a wait.
     pub refusals: u64,
-    /// The result of the latest robots file: `rules`, `none`, `could not be had`; with the longest spacing that one of
-    /// the domain's files asks for, and the cap if that is less.
+    /// The result of the latest robots file: `rules`; `none`, if there is no file or it has no rule for us; `could not be
+    /// had`; with the longest spacing that one of the domain's files asks for, and the cap if that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robots: Option<String>,
 }
@@ -281,13 +289,4 @@ impl Progress {
 #[allow(clippy::cast_precision_loss, reason = "for people to read")]
 fn per_second(pages: u64, elapsed: Duration) -> f64 {
     pages as f64 / elapsed.as_secs_f64().max(0.001)
-}
-
-fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
-}
-
-#[allow(clippy::ref_option, reason = "serde calls it with a reference")]
-fn as_optional_seconds<S: serde::Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }

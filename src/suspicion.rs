@@ -8,8 +8,10 @@ use std::{
 
 /// Judges one kind of failure, such as name servers that do not answer.
 ///
-/// A name server that fails for one domain is that domain's fault if others are looked up meanwhile. If several domains
-/// fail in a row and none works in between, it is this machine's.
+/// A name server that fails for one domain is that domain's fault if others are looked up meanwhile, and it fails again.
+/// Once is not enough: the failed try may have begun while everything failed, and others worked when it was given up. If
+/// several domains fail in a row and none works in between, it is this machine's fault. So is a failure that was shown to be
+/// one for everybody.
 #[derive(Debug, Default)]
 pub struct Suspicion {
     /// The domains that failed since something last worked.
@@ -24,7 +26,7 @@ pub struct Suspicion {
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AtFault {
     /// The domain's.
     Domain,
     /// This machine's.
@@ -47,26 +49,42 @@ const MAX_SUSPECTED: Duration = Duration::from_secs(3_600);
 const MAX_BAD: usize = 10_000;
 
 impl Suspicion {
-    /// Judges a failure of `who`, which has failed since `since` without a success.
-    pub fn judge(&mut self, who: &str, since: Instant, now: Instant) -> Verdict {
-        let others_work = self.worked.is_some_and(|at| at > since);
+    /// Judges a failure of `who` where everybody fails now, as if no name server answers whatever is asked.
+    pub fn judge_all(&mut self, who: &str, now: Instant) -> AtFault {
+        self.add_to_row(who);
+        if self.suspected(now) < MAX_SUSPECTED { AtFault::Machine } else { AtFault::Domain }
+    }
+
+    /// Judges a failure of `who`, which has failed since `since` without a success. `begun` is when the try began that
+    /// failed last.
+    pub fn judge(&mut self, who: &str, since: Instant, begun: Instant, now: Instant) -> AtFault {
+        let others_work = self.worked.is_some_and(|at| at > since) && begun > since;
         if others_work || (self.bad.contains(who) && self.row.len() < MANY) {
             self.row.retain(|failed| &**failed != who);
             if self.bad.len() >= MAX_BAD {
                 self.bad.clear();
             }
             self.bad.insert(who.into());
-            return Verdict::Domain;
+            return AtFault::Domain;
         }
+        self.add_to_row(who);
+        let suspected = self.suspected(now);
+        match self.row.len() {
+            MANY.. if suspected < MAX_SUSPECTED => AtFault::Machine,
+            ..MANY if now.saturating_duration_since(since) < MAX_OPEN => AtFault::Open,
+            _ => AtFault::Domain,
+        }
+    }
+
+    fn add_to_row(&mut self, who: &str) {
         if self.row.len() < MANY && !self.row.iter().any(|failed| &**failed == who) {
             self.row.push_back(who.into());
         }
-        let suspected = now.saturating_duration_since(*self.row_began.get_or_insert(now));
-        match self.row.len() {
-            MANY.. if suspected < MAX_SUSPECTED => Verdict::Machine,
-            ..MANY if now.saturating_duration_since(since) < MAX_OPEN => Verdict::Open,
-            _ => Verdict::Domain,
-        }
+    }
+
+    /// Returns how long it has not worked for anybody.
+    fn suspected(&mut self, now: Instant) -> Duration {
+        now.saturating_duration_since(*self.row_began.get_or_insert(now))
     }
 
     /// Returns a host for which it worked lately, of a domain that has not failed since.
@@ -102,36 +120,49 @@ mod tests {
     fn one_domain_that_fails_while_others_work_is_at_fault_itself() {
         let (mut suspicion, start) = (Suspicion::default(), Instant::now());
         suspicion.worked("a.test", "a.test", start);
-        assert_eq!(suspicion.judge("bad.test", start + SECOND, start + SECOND), Verdict::Open);
-        suspicion.worked("b.test", "b.test", start + 2 * SECOND);
-        assert_eq!(suspicion.judge("bad.test", start + SECOND, start + 3 * SECOND), Verdict::Domain);
-        assert_eq!(suspicion.judge("bad.test", start + 9 * SECOND, start + 9 * SECOND), Verdict::Domain, "known");
-        suspicion.worked("bad.test", "bad.test", start + 10 * SECOND);
-        assert_eq!(suspicion.judge("bad.test", start + 11 * SECOND, start + 11 * SECOND), Verdict::Open, "it worked");
+        let at = |seconds: u32| start + seconds * SECOND;
+        assert_eq!(suspicion.judge("bad.test", at(1), at(0), at(1)), AtFault::Open);
+        assert_eq!(suspicion.judge("bad.test", at(1), at(2), at(3)), AtFault::Open, "no other was tried");
+        suspicion.worked("b.test", "b.test", at(3));
+        assert_eq!(suspicion.judge("bad.test", at(1), at(0), at(4)), AtFault::Open, "it may have begun too early");
+        assert_eq!(suspicion.judge("bad.test", at(1), at(4), at(5)), AtFault::Domain);
+        assert_eq!(suspicion.judge("bad.test", at(9), at(8), at(9)), AtFault::Domain, "known");
+        suspicion.worked("bad.test", "bad.test", at(10));
+        assert_eq!(suspicion.judge("bad.test", at(11), at(11), at(11)), AtFault::Open, "it worked");
     }
 
     #[test]
     fn several_domains_that_fail_in_a_row_are_a_fault_of_this_machine_until_one_works() {
         let (mut suspicion, start) = (Suspicion::default(), Instant::now());
-        let verdicts = ["a.test", "a.test", "b.test", "c.test", "a.test", "d.test"];
-        let verdicts = verdicts.map(|who| suspicion.judge(who, start, start + SECOND));
-        let (open, machine) = (Verdict::Open, Verdict::Machine);
-        assert_eq!(verdicts, [open, open, open, machine, machine, machine]);
-        assert_eq!(suspicion.judge("d.test", start, start + 600 * SECOND), machine, "however long");
+        let at_fault = ["a.test", "a.test", "b.test", "c.test", "a.test", "d.test"];
+        let at_fault = at_fault.map(|who| suspicion.judge(who, start, start, start + SECOND));
+        let (open, machine) = (AtFault::Open, AtFault::Machine);
+        assert_eq!(at_fault, [open, open, open, machine, machine, machine]);
+        assert_eq!(suspicion.judge("d.test", start, start, start + 600 * SECOND), machine, "however long");
         suspicion.worked("d.test", "d.test", start + 601 * SECOND);
-        assert_eq!(suspicion.judge("a.test", start + 602 * SECOND, start + 602 * SECOND), open);
+        assert_eq!(suspicion.judge("a.test", start + 602 * SECOND, start + 602 * SECOND, start + 602 * SECOND), open);
     }
 
     #[test]
     fn a_failure_stays_open_for_ten_seconds_and_a_crawl_of_dead_domains_ends() {
         let (mut suspicion, start) = (Suspicion::default(), Instant::now());
-        assert_eq!(suspicion.judge("a.test", start, start + 9 * SECOND), Verdict::Open);
-        assert_eq!(suspicion.judge("a.test", start, start + 10 * SECOND), Verdict::Domain);
+        assert_eq!(suspicion.judge("a.test", start, start, start + 9 * SECOND), AtFault::Open);
+        assert_eq!(suspicion.judge("a.test", start, start, start + 10 * SECOND), AtFault::Domain);
         for who in ["b.test", "c.test"] {
-            suspicion.judge(who, start, start + 10 * SECOND);
+            suspicion.judge(who, start, start, start + 10 * SECOND);
         }
         let last = start + 10 * SECOND + MAX_SUSPECTED;
-        assert_eq!(suspicion.judge("d.test", last, last), Verdict::Domain);
+        assert_eq!(suspicion.judge("d.test", last, last, last), AtFault::Domain);
+    }
+
+    #[test]
+    fn a_failure_of_everybody_is_a_fault_of_this_machine_for_an_hour() {
+        let (mut suspicion, start) = (Suspicion::default(), Instant::now());
+        assert_eq!(suspicion.judge_all("only.test", start), AtFault::Machine, "there is no other to compare it with");
+        assert_eq!(suspicion.judge_all("only.test", start + 3_599 * SECOND), AtFault::Machine);
+        assert_eq!(suspicion.judge_all("only.test", start + MAX_SUSPECTED), AtFault::Domain, "a crawl must end");
+        suspicion.worked("only.test", "only.test", start + MAX_SUSPECTED);
+        assert_eq!(suspicion.judge_all("only.test", start + MAX_SUSPECTED + SECOND), AtFault::Machine);
     }
 
     #[test]
@@ -142,7 +173,7 @@ mod tests {
             suspicion.worked(who, who, start);
         }
         assert_eq!((suspicion.control(), suspicion.good.len()), (Some("c.test"), MANY));
-        suspicion.judge("c.test", start, start);
+        suspicion.judge("c.test", start, start, start);
         assert_eq!(suspicion.control(), Some("d.test"), "not one that fails now");
     }
 
@@ -151,7 +182,8 @@ mod tests {
         let (mut suspicion, start) = (Suspicion::default(), Instant::now());
         suspicion.worked("a.test", "a.test", start + SECOND);
         for n in 0..3 * MAX_BAD {
-            assert_eq!(suspicion.judge(&format!("{n}.test"), start, start + SECOND), Verdict::Domain);
+            let now = start + SECOND;
+            assert_eq!(suspicion.judge(&format!("{n}.test"), start, now, now), AtFault::Domain);
         }
         assert!(suspicion.bad.len() <= MAX_BAD);
     }

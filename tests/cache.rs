@@ -97,7 +97,7 @@ fn the_answers_to_one_who_is_known_are_not_those_to_another() {
 }
 
 fn links(page: &Response) -> Result<Parsed<String>> {
-    Ok(Parsed::new().item(page.url().path().to_owned()).follow(page.links().cloned()))
+    Ok(Parsed::new().item(page.url().path().to_owned()).follow(page.links()))
 }
 
 #[test]

@@ -76,11 +76,17 @@ fn robots_follows_redirects_and_takes_no_answer_for_not_now() {
     assert!(said.starts_with(&format!("{}: 200, ", site.url("/rules.txt"))), "{said}");
     assert!(said.contains("disallowed  /no") && said.contains("allowed     /yes"), "{said}");
 
-    let busy = Server::http(|_| page("later").replace("200 OK", "503 Service Unavailable"));
-    let output = run(&["robots", &busy.url("/"), "--allow-private"]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("disallowed  /: status 503 means not now"), "{said}");
-    assert_eq!((output.status.code(), busy.heads().len()), (Some(0), 1));
+    for (status, header, verdict) in [
+        ("503 Service Unavailable", "x: y", "disallowed  /: status 503 means not now"),
+        ("403 Forbidden", "retry-after: 60", "disallowed  /: status 403 means not now"),
+        ("403 Forbidden", "x: y", "allowed     /: there is no robots file"),
+    ] {
+        let busy = Server::http(move |_| page("later").replace("200 OK\r\n", &format!("{status}\r\n{header}\r\n")));
+        let output = run(&["robots", &busy.url("/"), "--allow-private"]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(verdict), "{said}");
+        assert_eq!((output.status.code(), busy.heads().len()), (Some(0), 1));
+    }
 }
 
 #[test]
@@ -289,4 +295,23 @@ fn headers_of_the_command_line_and_of_the_file_go_with_the_requests_that_they_ar
     }
     let nameless = run(&[&crawl[..], &["-H", "User-Agent: Mozilla/5.0"]].concat());
     assert_eq!(nameless.status.code(), Some(2), "{}", String::from_utf8_lossy(&nameless.stderr));
+}
+
+#[test]
+fn a_secret_of_the_command_line_goes_to_the_origins_of_the_seeds_only() {
+    let there = Server::http(|_| page("there"));
+    let link = format!("<a href=\"{}\">there</a>", there.url("/"));
+    let here = Server::http(move |_| page(&link).replace("text/plain", "text/html"));
+    let url = here.url("/");
+    let crawl = ["crawl", &url, "--allow-private", "--scope", "any", "--rate", "unlimited"];
+    let output = run(&[&crawl[..], &["-H", "Authorization: Bearer 7", "-H", "X-Line: yes"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sent = |server: &Server| {
+        let heads = server.heads();
+        assert!(heads.len() >= 2, "robots.txt and the page: {heads:?}");
+        let has = |head: &String, name: &str| header(head, name).is_some();
+        heads.iter().map(|head| (has(head, "authorization"), has(head, "x-line"))).collect::<Vec<_>>()
+    };
+    assert!(sent(&here).iter().all(|sent| *sent == (true, true)), "{:?}", sent(&here));
+    assert!(sent(&there).iter().all(|sent| *sent == (false, true)), "{:?}", sent(&there));
 }

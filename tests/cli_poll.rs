@@ -206,6 +206,57 @@ fn a_text_in_another_charset_is_text() {
     assert_eq!((&lines[1]["body"], &lines[1]["body_base64"]), (&Value::Null, &"Y2Fm6Q==".into()), "{}", lines[1]);
 }
 
+/// Regression: bytes that happen to be UTF-8 were taken for it whatever charset was named.
+#[test]
+fn a_named_charset_is_obeyed_also_where_the_bytes_could_be_utf_8() {
+    let answers: [(&str, &[u8], &str); 6] = [
+        ("text/plain; charset=iso-2022-jp", b"\x1b$BF|K\\\x1b(B", "日本"),
+        ("text/csv; charset=utf-16le", b"a\0,\0b\0", "a,b"),
+        ("application/x; charset=\"windows-1252\"", "é".as_bytes(), "Ã©"),
+        ("text/html", b"<meta charset=windows-1252>\xc3\xa9", "<meta charset=windows-1252>Ã©"),
+        ("text/plain", "é".as_bytes(), "é"),
+        ("application/json; charset=iso-8859-1", "\"é\"".as_bytes(), "\"é\""),
+    ];
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        for (kind, body, _) in answers {
+            let (mut stream, _) = server.accept().unwrap();
+            BufReader::new(stream.try_clone().unwrap()).lines().find(|line| line.as_ref().unwrap().is_empty());
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
+            );
+            stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        }
+    });
+    let urls: Vec<_> = (0..answers.len()).map(|n| format!("{url}{n}")).collect();
+    let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+    let output = poll(&[&urls[..], &["--concurrency", "1", "--rate", "50/s", "--allow-private"]].concat(), "");
+    served.join().unwrap();
+    for (line, (kind, _, text)) in lines(&output).iter().zip(answers) {
+        assert_eq!(line["body"], text, "{kind}: {line}");
+    }
+    assert_eq!(lines(&output).len(), answers.len());
+}
+
+/// Regression: the other server got the name of the first (RFC 9110 §15.4).
+#[test]
+fn a_host_header_of_ones_own_stays_with_its_origin() {
+    let other = Recorder::start(|_: &Asked| Answer::ok("there"));
+    let away = other.url("/x");
+    let api = Recorder::start(move |asked: &Asked| match asked.path.as_str() {
+        "/near" => Answer::redirect("/home"),
+        "/far" => Answer::redirect(away.clone()),
+        _ => Answer::ok("home"),
+    });
+    let urls = [api.url("/near"), api.url("/far")];
+    let output = poll(&[&urls[0], &urls[1], "-H", "hOst: mine.test", "--rate", "unlimited", "--allow-private"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(api.by_host()["mine.test"].len(), 3, "its own origin hears it, also after a redirect");
+    assert!(other.by_host().keys().all(|host| host != "mine.test") && other.count() == 1);
+}
+
 #[test]
 fn a_user_agent_in_a_header_has_a_contact_too() {
     for (arguments, input) in [

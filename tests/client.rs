@@ -14,7 +14,7 @@ use std::{
 };
 
 use actix_crawler::{
-    Conducts, DomainKey, Error, Rate, Result, Retry, ThrottledClient,
+    Conducts, Domain, DomainKey, Error, Rate, Result, Retry, ThrottledClient,
     client::{ClientBuilder, ExecutionProgress},
 };
 use futures_util::{FutureExt, StreamExt, future::join_all};
@@ -312,6 +312,25 @@ async fn the_rate_and_the_concurrency_change_while_requests_wait() {
     let started = Instant::now();
     join_all((0..5).map(|_| client.get(api.url("/")).send())).await;
     assert!(started.elapsed() >= 250 * MS, "one after another");
+}
+
+/// Regression: the domain had been forgotten, and the new rate allowed its whole number again.
+#[tokio::test]
+async fn a_rate_that_changes_after_a_quiet_moment_counts_the_starts_within_its_window() {
+    const WINDOW: Duration = Duration::from_secs(5);
+    let api = echo();
+    let client = builder(Rate::per_second(100)).build().unwrap();
+    let began = Instant::now();
+    join_all((0..20).map(|_| client.get(api.url("/")).send())).await;
+    while client.evidence(&Domain::new("127.0.0.1")).is_some() {
+        tokio::time::sleep(20 * MS).await;
+    }
+    assert!(began.elapsed() < WINDOW, "forgotten while the new window still counts what was asked");
+    client.set_rate(Rate::new(20, WINDOW).unwrap().burst(20));
+    join_all((0..5).map(|_| client.get(api.url("/")).send())).await;
+    assert_eq!(api.asked().len(), 25);
+    assert!(api.arrivals().fullest(WINDOW) <= 20);
+    assert!(began.elapsed() < 2 * WINDOW, "each start is free again when it has left the window");
 }
 
 #[tokio::test]

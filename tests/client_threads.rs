@@ -23,7 +23,7 @@ fn it_works_without_any_runtime_and_its_threads_end_with_the_last_clone() {
     let clone = client.clone();
     drop(client);
     let response = block_on(clone.get(api.url("/x")).send()).unwrap();
-    assert_eq!(response.text(), "/x");
+    assert_eq!(response.body_text(), "/x");
     assert!(response.started_at() <= SystemTime::now() && response.elapsed() < S);
     assert!(workers() >= 1);
     drop(clone);

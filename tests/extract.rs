@@ -22,11 +22,11 @@ fn answer(headers: &[(&'static str, &str)], body: &[u8]) -> Response {
 }
 
 fn links_of(page: &Response) -> Vec<&str> {
-    page.links().map(|url| url.as_str()).collect()
+    page.links().map(|link| link.url().as_str()).collect()
 }
 
 fn links(html: &str) -> Vec<String> {
-    page(html).links().map(ToString::to_string).collect()
+    page(html).links().map(|link| link.url().to_string()).collect()
 }
 
 #[test]
@@ -45,6 +45,29 @@ fn the_first_base_holds_for_all_links_also_those_before_it() {
     assert_eq!(links(html), ["https://e.org/v2/a", "https://e.org/v2/b"]);
     assert_eq!(links("<base href='javascript:0'><a href=a>x</a>"), ["https://e.org/docs/a"]);
     assert_eq!(page("<base href=/v2/>").join("x").unwrap().as_str(), "https://e.org/v2/x");
+}
+
+/// URL standard: a reference without a path leads to the base, and that is another page where a `<base>` says so.
+#[test]
+fn a_link_to_a_fragment_leads_to_the_base() {
+    for link in [
+        "<a href='#top'>x</a>",
+        "<a href=''>x</a>",
+        "<area href='# '>",
+        "<a rel=nofollow href=' '>x</a><a href='#'>y</a>",
+    ] {
+        assert_eq!(
+            links(&format!("<a href=a>x</a><base href=/d/x>{link}<a href=b>x</a>")),
+            ["https://e.org/d/a", "https://e.org/d/x", "https://e.org/d/b"],
+            "{link}"
+        );
+        assert_eq!(links(link), [""; 0], "the page itself: {link}");
+        assert_eq!(links(&format!("<base href='#other'>{link}")), [""; 0], "the page itself: {link}");
+    }
+    let page = page("<base href=/d/x><a href=/d/x>x</a><a rel=nofollow href=#top>y</a>");
+    let found: Vec<_> = page.links().collect();
+    assert_eq!((found.len(), found[0].nofollow()), (1, false), "one page is one link");
+    assert_eq!(links("<base href=/d/x><form action=''></form><img src=''><iframe src=''>"), [""; 0]);
 }
 
 /// URL standard: extra slashes before a host mean nothing ("special authority ignore slashes state"), and only the ends
@@ -97,12 +120,110 @@ fn in_xhtml_elements_close_themselves_and_other_xml_may_be_xhtml() {
         "<h:html xmlns:h='http://www.w3.org/1999/xhtml'><h:title>T</h:title><h:a h:x='y' href='a'/></h:html>";
     let page = answer(&[("content-type", "text/xml")], prefixed.as_bytes());
     assert_eq!((page.title(), links_of(&page)), (Some("T"), vec!["https://e.org/docs/a"]));
+    let both = "<html xmlns='http://www.w3.org/1999/xhtml' xmlns:h='http://www.w3.org/1999/xhtml'><h:a href='a'/>\
+                <div xmlns:g='http://www.w3.org/1999/xhtml' xmlns:o='urn:o'><g:script><a href='no'/></g:script>\
+                <g:area href='b'></g:area><o:a href='no'/></div></html>";
+    let page = answer(&[("content-type", "application/xhtml+xml")], both.as_bytes());
+    assert_eq!(links_of(&page), ["https://e.org/docs/a", "https://e.org/docs/b"]);
     for other in ["<rss><a href='x'/></rss>", "<feed xmlns='http://www.w3.org/2005/Atom'><a href='x'/></feed>", ""] {
         let page = answer(&[("content-type", "text/xml")], other.as_bytes());
         assert!(!page.is_html() && page.links().count() == 0, "{other}");
     }
     let html = answer(&[("content-type", "text/html")], b"<script src=x.js/><a href=no></script><a href=yes>");
     assert_eq!(links_of(&html), ["https://e.org/docs/yes"], "in HTML the slash means nothing");
+}
+
+/// Namespaces in XML 1.0, §6, and HTML standard, §4.6.1: a link is an element of XHTML or SVG, wherever it stands and whatever
+/// its prefix. Chromium has the same links.
+#[test]
+fn in_xml_the_namespace_of_an_element_says_whether_it_links() {
+    let page_of = |body: &str| {
+        let xml = format!(
+            "<html xmlns='http://www.w3.org/1999/xhtml' xmlns:s='http://www.w3.org/2000/svg' xmlns:o='urn:o'>\
+             <head><title>T</title></head><body>{body}</body></html>"
+        );
+        answer(&[("content-type", "application/xhtml+xml")], xml.as_bytes())
+    };
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg'>";
+    for (body, expected) in [
+        (format!("{svg}<h:area xmlns:h='http://www.w3.org/1999/xhtml' href='x'/><h:area href='no'/></svg>"), "x"),
+        (format!("{svg}<area href='no'/><a href='x'/><title>no</title></svg><area href='y'/>"), "x y"),
+        (format!("{svg}<area xmlns='http://www.w3.org/1999/xhtml' href='x'/><area href='no'/></svg>"), "x"),
+        (format!("{svg}<title><area href='no'/></title><foreignObject><area href='no'/></foreignObject></svg>"), ""),
+        ("<s:svg><s:a href='x'/><s:area href='no'/><area href='y'/></s:svg>".to_owned(), "x y"),
+        ("<x xmlns='urn:o'><a href='no'/><x><a href='no'/></x></x><a href='x'/>".to_owned(), "x"),
+        (
+            "<o:a href='no'/><p xmlns:o='http://www.w3.org/1999/xhtml'><o:a href='x'/></p><o:a href='no'/>".to_owned(),
+            "x",
+        ),
+        ("<svg><title/><area href='x'/></svg>".to_owned(), "x"),
+    ] {
+        let page = page_of(&body);
+        let expected: Vec<_> = expected.split_whitespace().map(|name| format!("https://e.org/docs/{name}")).collect();
+        assert_eq!(links_of(&page), expected, "{body}");
+        assert_eq!(page.title(), Some("T"), "{body}");
+    }
+    // The tree has their local names, so that selectors find them.
+    let page = page_of(
+        "<h:p xmlns:h='http://www.w3.org/1999/xhtml'><h:a href='x'>one</h:a><h:script>1 &lt; 2</h:script></h:p><a href='y'/>",
+    );
+    assert_eq!((page.select("p a, body > a").unwrap().len(), page.select("script").unwrap().len()), (2, 1));
+    assert_eq!(page.links().within("body").unwrap().count(), 2);
+    // XHTML within other XML is part of data, and that is no page: Scrapy's CrawlSpider follows no links of it either.
+    let feed = b"<feed xmlns='http://www.w3.org/2005/Atom'><content><a xmlns='http://www.w3.org/1999/xhtml' href='x'/></content></feed>";
+    for content_type in ["application/atom+xml", "application/xml"] {
+        let page = answer(&[("content-type", content_type)], feed);
+        assert!(!page.is_html() && page.links().count() == 0, "{content_type}");
+    }
+}
+
+/// HTML standard, §13.2.6, "tree construction dispatcher": where an element is SVG, MathML or HTML. Chromium has the same links.
+#[test]
+fn in_html_elements_within_drawings_and_formulas_are_what_the_tree_builder_makes_of_them() {
+    for (html, expected) in [
+        ("<math><svg><foreignObject><area href=no></foreignObject></svg></math><area href=x>", "x"),
+        ("<math><annotation-xml><svg><foreignObject><area href=x></foreignObject></svg></annotation-xml></math>", "x"),
+        ("<math><annotation-xml><area href=no><mi><area href=x></mi></annotation-xml></math><area href=y>", "x y"),
+        ("<math><annotation-xml><area href=no></math><area href=x>", "x"),
+        ("<math><annotation-xml encoding=text/html><area href=x></annotation-xml></math>", "x"),
+        ("<math><mi><svg><desc><area href=x></desc></svg></mi></math>", "x"),
+        ("<svg><math><mi><area href=no></mi></math></svg><area href=x>", "x"),
+        ("<svg><svg><area href=no></svg><area href=no></svg><area href=x>", "x"),
+        ("<svg><a href=x></a></svg><math><a href=y></a></math>", "x y"),
+    ] {
+        let page = page(html);
+        let expected: Vec<_> = expected.split_whitespace().map(|name| format!("https://e.org/docs/{name}")).collect();
+        assert_eq!(links_of(&page), expected, "{html}");
+    }
+}
+
+/// The standard has no insertion mode for `select` any more, so `plaintext` is in it what it is elsewhere; so has Chromium.
+#[test]
+fn plaintext_within_a_select_is_text_to_the_end_of_the_page() {
+    for html in [
+        "<a href=x>x</a><select><plaintext></select><a href=no>",
+        "<a href=x>x</a><table><tr><td><select><option><plaintext></plaintext><a href=no>",
+    ] {
+        let page = page(html);
+        assert_eq!(links_of(&page), ["https://e.org/docs/x"], "{html}");
+        assert_eq!(page.links().within("html").unwrap().count(), 1, "{html}");
+    }
+}
+
+/// HTML standard, §13.2.6.4.7 (`<image>`) and §4.2.3 (a base whose scheme is `data` or `javascript` is none).
+#[test]
+fn an_image_by_its_other_name_is_one_and_a_base_of_another_scheme_is_a_base() {
+    let images = |html: &str| {
+        page(html).links().of([LinkElement::Image]).map(|link| link.url().path().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(images("<image src=a.png><img src=b.png><svg><image src=no.png></svg>"), ["/docs/a.png", "/docs/b.png"]);
+    for (base, expected) in [
+        ("data:,x", vec!["https://e.org/docs/a"]),
+        ("javascript:x", vec!["https://e.org/docs/a"]),
+        ("mailto:x", vec![]),
+    ] {
+        assert_eq!(links(&format!("<base href='{base}'><a href=a>x</a>")), expected, "{base}");
+    }
 }
 
 /// HTML standard, §4.2.5.3 ("shared declarative refresh steps").
@@ -148,7 +269,11 @@ fn a_drawing_and_a_template_say_nothing_of_the_page() {
     ] {
         let page = page(html);
         assert_eq!(links_of(&page), ["https://e.org/docs/a"], "{html}");
-        assert_eq!((page.title(), page.followed_links().count(), &page.scan().canonical), (None, 1, &None), "{html}");
+        assert_eq!(
+            (page.title(), page.links().followable().count(), &page.scan().canonical),
+            (None, 1, &None),
+            "{html}"
+        );
     }
     assert_eq!(links("<template></template><base href=/yes/><a href=a>x</a>"), ["https://e.org/yes/a"]);
     assert_eq!(links("<svg><foreignObject><base href=/yes/></foreignObject></svg><a href=a>"), ["https://e.org/yes/a"]);
@@ -160,7 +285,7 @@ fn of_several_media_types_the_last_counts_and_takes_over_the_charset() {
     for lines in [&["text/html;charset=windows-1251, text/html"][..], &["text/html;charset=windows-1251", "text/html"]]
     {
         let headers: Vec<_> = lines.iter().map(|line| ("content-type", *line)).collect();
-        assert_eq!(answer(&headers, b"\xcf").content(), "П", "{lines:?}");
+        assert_eq!(answer(&headers, b"\xcf").body_text(), "П", "{lines:?}");
     }
     assert!(!answer(&[("content-type", "text/html"), ("content-type", "text/plain")], b"<p>").is_html());
 }
@@ -218,9 +343,9 @@ fn markup_that_is_none_gives_no_links() {
 fn nofollow_is_honoured_where_asked() {
     let marked = page("<a rel='noopener nofollow' href=a>x</a><a href=b>x</a><a rel=ugc href=c>x</a><a href=c>x</a>");
     assert_eq!(marked.links().count(), 3);
-    let followed: Vec<_> = marked.followed_links().map(|url| url.path()).collect();
+    let followed: Vec<_> = marked.links().followable().map(|link| link.url().path()).collect();
     assert_eq!(followed, ["/docs/b", "/docs/c"], "c is linked once without it");
-    assert_eq!(page("<meta name=ROBOTS content='noindex,NoFollow'><a href=a>x</a>").followed_links().count(), 0);
+    assert_eq!(page("<meta name=ROBOTS content='noindex,NoFollow'><a href=a>x</a>").links().followable().count(), 0);
 }
 
 #[test]
@@ -291,8 +416,78 @@ fn json_and_state_are_typed() {
 
 proptest! {
     #[test]
+    fn the_links_of_any_soup_are_those_of_its_tree(pieces in soup()) {
+        let page = page(&pieces.concat());
+        let scanned: std::collections::BTreeSet<_> = links_of(&page).into_iter().map(str::to_owned).collect();
+        let tree = page.links().within("html").unwrap().map(|link| link.url().to_string()).collect();
+        prop_assert_eq!(scanned, tree);
+    }
+
+    #[test]
     fn no_page_is_so_broken_that_it_fails(html in "[<>/!?a-z='\" \\-é\\[\\]&;#\0\r\n]{0,200}") {
         let response = page(&html);
         let _ = (response.links().count(), response.title(), response.text(), response.select("a"));
     }
+}
+
+/// Pieces of HTML in no order, but for framesets, in which a tree has no links, and drawings that nothing closes.
+fn soup() -> impl Strategy<Value = Vec<String>> {
+    let element = prop::sample::select(vec![
+        "p",
+        "b",
+        "div",
+        "table",
+        "tr",
+        "td",
+        "select",
+        "option",
+        "li",
+        "title",
+        "textarea",
+        "style",
+        "script",
+        "noscript",
+        "xmp",
+        "iframe",
+        "button",
+        "form",
+        "h1",
+        "head",
+        "body",
+        "html",
+        "pre",
+        "caption",
+        "object",
+        "ruby",
+        "plaintext",
+    ]);
+    let piece = prop_oneof![
+        4 => (0..9_u8).prop_map(|n| format!("<a href={n}>")),
+        1 => (0..9_u8).prop_map(|n| format!("<area href={n}>")),
+        4 => element.clone().prop_map(|name| format!("<{name}>")),
+        3 => element.prop_map(|name| format!("</{name}>")),
+        2 => prop::sample::select(vec!["</a>", "x", " ", "<!--", "-->", "<!", "\0", "&lt", "<a title='", "'>"])
+            .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..24)
+}
+
+/// URL standard, "query state" and "special authority ignore slashes state": the same as for links.
+#[test]
+fn the_urls_of_metadata_are_read_as_those_of_links() {
+    let html = "<meta charset=gb2312><link rel=canonical href='/a?q=洪'><link rel=icon href='///cdn.e.org/i.png'>\
+                <link rel=alternate hreflang=zh href='?q=洪'><meta property=og:image content='/洪?洪'>\
+                <p itemscope itemid='///o.org/i'><a itemprop=url href='?洪'>x</a></p>";
+    let (bytes, ..) = encoding_rs::GBK.encode(html);
+    let page = Response::bytes("https://e.org/d/", "text/html", bytes.into_owned());
+    let metadata = page.metadata();
+    assert_eq!(metadata.canonical.as_ref().unwrap().as_str(), "https://e.org/a?q=%BA%E9");
+    assert_eq!(metadata.canonical, page.scan().canonical);
+    assert_eq!(metadata.icons[0].url.as_str(), "https://cdn.e.org/i.png");
+    assert_eq!(metadata.alternates[0].url.as_str(), "https://e.org/d/?q=%BA%E9");
+    assert_eq!(metadata.open_graph.images[0].url.as_str(), "https://e.org/%E6%B4%AA?%BA%E9");
+    assert_eq!(metadata.microdata[0].id.as_deref(), Some("https://o.org/i"));
+    assert_eq!(metadata.microdata[0].text("url"), Some("https://e.org/d/?%BA%E9"));
+    let markdown = page.markdown().to_string();
+    assert_eq!(markdown, "[x](https://e.org/d/?%BA%E9)\n");
 }

@@ -1,19 +1,18 @@
 //! The public face: what programs outside the crate must not make or name does not compile, each for the reason given.
 //! Documentation tests cannot tell: on a stable compiler, `compile_fail` is content with any error.
 
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod outsider;
+
+use std::collections::BTreeSet;
+
+use outsider::Outsider;
 
 /// What outsiders may write: it tells a wrong path to the crate from a refusal.
 const ALLOWED: &str = "use actix_crawler::{Crawler, Domain, Permit, ThrottledClient, frontier::Frontier};
 pub fn due(permit: &Permit) -> (&Domain, std::time::Instant) { (permit.domain(), permit.due()) }";
 
 /// Refused while names are resolved. One line each.
-const UNNAMEABLE: [&str; 17] = [
+const UNNAMEABLE: [&str; 19] = [
     "use actix_crawler::permit::Permit as _0;",
     "use actix_crawler::permit::Gate as _1;",
     "use actix_crawler::permit::Tenancy as _2;",
@@ -31,12 +30,17 @@ const UNNAMEABLE: [&str; 17] = [
     "use actix_crawler::transport::wire::ResponseDecoder as _14;",
     "use actix_crawler::client::attempt::attempt as _15;",
     "use actix_crawler::clock::now as _16;",
+    "use actix_crawler::fetcher::fetch::Fetch as _17;",
+    "use actix_crawler::transport::network::in_memory as _18;",
 ];
 
 /// Refused later, each with its code.
 const UNMAKEABLE: [(&str, &str); 6] = [
     ("pub fn clone(p: actix_crawler::Permit) -> actix_crawler::Permit { p.clone() }", "E0599"),
-    ("pub fn forge() { actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!() }; }", "E0451"),
+    (
+        "pub fn forge() { actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), place: todo!() }; }",
+        "E0451",
+    ),
     ("pub fn make() -> actix_crawler::Permit { actix_crawler::Permit::granted(todo!(), todo!()) }", "E0624"),
     ("pub fn default() -> actix_crawler::Permit { Default::default() }", "E0277"),
     ("pub fn start(p: &mut actix_crawler::Permit) { p.try_start(std::time::Instant::now()); }", "E0624"),
@@ -45,58 +49,17 @@ const UNMAKEABLE: [(&str, &str); 6] = [
 
 #[test]
 fn what_outsiders_must_not_make_or_name_does_not_compile_each_for_its_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let crates = crates();
-    let fits = |library: &PathBuf| errors(ALLOWED, library, folder.path()).is_empty();
-    let library = crates.iter().find(|library| fits(library)).unwrap_or_else(|| {
-        let said = crates.last().map(|library| errors(ALLOWED, library, folder.path()));
-        panic!("none of {crates:?} can be used: {said:?}")
-    });
-
-    let refused = errors(&UNNAMEABLE.join("\n"), library, folder.path());
+    let outsider = Outsider::new(ALLOWED);
+    let refused = outsider.errors(&UNNAMEABLE.join("\n"));
     for (number, line) in UNNAMEABLE.iter().enumerate() {
         let codes = codes_of(&refused, number);
         assert!(codes.iter().eq(["E0603"]), "{line}: {codes:?}, of {refused:#?}");
     }
     // One at a time: fields are checked only where all types fit.
     for (program, code) in UNMAKEABLE {
-        let refused = errors(program, library, folder.path());
+        let refused = outsider.errors(program);
         assert!(codes_of(&refused, 0).iter().eq([code]), "{program}: {refused:#?}");
     }
-}
-
-/// The library as built for these tests, perhaps among others that were built with other features.
-fn crates() -> Vec<PathBuf> {
-    let deps = env::current_exe().unwrap().parent().unwrap().to_owned();
-    let mut found: Vec<_> = fs::read_dir(deps)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rlib"))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libactix_crawler-")))
-        .collect();
-    found.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().modified().unwrap()));
-    found
-}
-
-/// Compiles a program against the library, and returns its errors as `file:line:column: error[code]: text`.
-fn errors(program: &str, library: &Path, folder: &Path) -> Vec<String> {
-    let source = folder.join("outsider.rs");
-    fs::write(&source, program).unwrap();
-    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--error-format=short", "--cap-lints=allow"])
-        .arg("--out-dir")
-        .arg(folder)
-        .arg("--extern")
-        .arg(format!("actix_crawler={}", library.display()))
-        .arg("-L")
-        .arg(format!("dependency={}", library.parent().unwrap().display()))
-        .arg(&source)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let errors: Vec<_> = said.lines().filter(|line| line.contains(": error")).map(str::to_owned).collect();
-    assert_eq!(errors.is_empty(), output.status.success(), "{said}");
-    errors
 }
 
 /// The codes of the errors on a line, counted from 0.

@@ -5,15 +5,18 @@ mod recorder;
 use std::{sync::Arc, time::Duration};
 
 use actix_crawler::{
-    Report, Retry, Scope,
+    Report, Retry,
     frontier::{MemoryFrontier, durable::Opened, laws},
     identity::{CanonicalUrl, Identity},
     prelude::*,
 };
 use recorder::{Answer, Recorder};
 
+#[cfg(feature = "disk")]
+use actix_crawler::Scope;
+
 fn follow_all(page: &Response) -> Result<Parsed<()>> {
-    let links: Vec<_> = page.links().cloned().collect();
+    let links: Vec<_> = page.links().collect();
     Ok(Parsed::new().follow(links))
 }
 
@@ -37,6 +40,20 @@ fn sorted_paths(recorder: &Recorder) -> Vec<String> {
     let mut paths = recorder.paths();
     paths.sort();
     paths
+}
+
+/// Two URLs by the URL standard and RFC 3986 §6.2.3; browsers request each as it is linked. Scrapy and Heritrix take them
+/// for one.
+#[test]
+fn a_url_with_an_empty_query_is_another_and_is_requested_as_it_is_linked() {
+    let recorder = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page(["/a", "/a?", "/a?#top", "/a?", "/b?", "/c#?"]),
+        "/b?" => Answer::redirect("/d?"),
+        _ => Answer::page([""; 0]),
+    });
+    let report = crawler(&recorder).run_blocking().unwrap();
+    assert_eq!(sorted_paths(&recorder), ["/", "/a", "/a?", "/b?", "/c", "/d?"]);
+    assert_eq!((report.pages(), report.ledger_adds_up), (5, true), "{report}");
 }
 
 #[cfg(feature = "disk")]

@@ -36,11 +36,37 @@ fn too_many_open_files_cost_no_url_and_no_attempt() {
 
 #[test]
 fn a_process_that_may_open_too_few_files_is_told_so_and_does_not_panic() {
-    for most in [31, 12] {
+    for most in [31, 12, 6] {
         let output = Crawl::new(domains(1)).run(&format!("exec prlimit --nofile={most}:{most} \"$@\""));
         let stderr = text(&output.stderr);
         assert!(!output.status.success() && stderr.contains("ulimit -n"), "{most}: {stderr}");
         assert!(!stderr.contains("panicked"), "{most}: {stderr}");
+    }
+}
+
+/// Regression: it said 32 for one that needed 33.
+#[test]
+fn the_number_of_open_files_that_is_asked_for_is_enough() {
+    let site = site(TcpListener::bind("127.0.0.1:0").unwrap(), Duration::from_millis(10));
+    for options in ["--retries 0", "--state STATE"] {
+        let begin = |most: u64| {
+            let state = tempfile::tempdir().unwrap();
+            let crawl = Crawl::new(domains(3)).resolve(format!("*.test:127.0.0.1:{site}"));
+            let crawl = crawl.with(&options.replace("STATE", state.path().to_str().unwrap()));
+            let output = crawl.run(&format!("exec prlimit --nofile={most}:{most} \"$@\""));
+            if output.status.success() {
+                crawl.all_are_done(&output, 3);
+                return None;
+            }
+            let said = text(&output.stderr);
+            let needed = said.split("and needs ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+            assert!(needed.is_some() && !said.contains("panicked"), "{most}: {said}");
+            needed
+        };
+        let needed: u64 = begin(12).expect("twelve are too few");
+        assert!(needed >= 32, "{needed}");
+        assert_eq!(begin(needed - 1), Some(needed), "{options}");
+        assert_eq!(begin(needed), None, "{options}");
     }
 }
 
@@ -71,7 +97,7 @@ fn a_crawl_without_any_route_is_paused_and_goes_on_when_there_is_one() {
     crawl.all_are_done(&output, 30);
     assert!(crawl.counts()["local/network"] > 0, "{:?}", crawl.counts());
     let said = text(&output.stderr);
-    assert_eq!(said.matches("the crawl is paused: no route to any network").count(), 1, "once for a reason: {said}");
+    assert_eq!(said.matches("the crawl is held up: no route to any network").count(), 1, "once for a reason: {said}");
     assert!(said.contains("the crawl goes on"), "{said}");
     assert_eq!(crawl.most_attempts(), 1, "no attempt is counted");
 }
@@ -99,6 +125,43 @@ fn a_crawl_whose_name_servers_are_away_is_paused_and_goes_on_when_they_are_back(
     crawl.all_are_done(&output, 30);
     assert!(crawl.counts()["local/name_servers"] > 0, "{:?}", crawl.counts());
     assert_eq!(crawl.most_attempts(), 1, "no attempt is counted");
+}
+
+/// Regression: with no other domain to compare it with, it was the domain's own fault after ten seconds, and its pages
+/// failed.
+#[test]
+fn a_crawl_of_one_domain_is_paused_while_no_name_server_answers_anything() {
+    let urls: Vec<_> = (0..5).map(|n| format!("http://only.test:{PORT}/{n}")).collect();
+    // Its port is closed, or it receives every question and says nothing.
+    let silence = "serve silence & names_served; silence=$!;";
+    let end = "kill $silence; while ss -lun | grep -q 127.0.0.53:53; do sleep 0.05; done;";
+    for (before, after) in [("", ""), (silence, end)] {
+        let crawl = Crawl::new(urls.clone()).with("--retries 0 --timeout 4s");
+        // Longer than it stays open whose fault a failure is.
+        let output = crawl.run_alone(&format!(
+            "name_server_at 127.0.0.53; serve site & serve_started; {before}
+            (sleep 13; {after} serve names) & exec \"$@\""
+        ));
+        crawl.all_are_done(&output, 5);
+        assert!(crawl.counts()["local/name_servers"] > 0, "{:?}", crawl.counts());
+        assert_eq!(crawl.most_attempts(), 1, "no attempt is counted");
+        let said = text(&output.stderr);
+        assert!(said.contains("the crawl is held up: no name server answers"), "{said}");
+    }
+}
+
+/// A name server that answers is not this machine's fault, also where there is no other domain: the crawl must end.
+#[test]
+fn a_crawl_of_one_domain_that_name_servers_deny_or_cannot_find_ends() {
+    let crawl = Crawl::new(vec![format!("http://bad.test:{PORT}/")]).with("--retries 0 --robots ignore");
+    let output = crawl.run_alone("name_server_at 127.0.0.53; serve names & names_served; exec \"$@\"");
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert_eq!(
+        (crawl.counts()["failed/dns"], crawl.counts().get("local/name_servers")),
+        (1, None),
+        "{:?}",
+        crawl.counts()
+    );
 }
 
 /// Three and more, so that it is not their number that tells.
@@ -160,6 +223,10 @@ fn serve() {
             thread::sleep(Duration::from_secs(60));
         }
         Ok("names") => name_server(),
+        Ok("silence") => {
+            let _socket = UdpSocket::bind("127.0.0.53:53").unwrap();
+            thread::sleep(Duration::from_secs(60));
+        }
         _ => {}
     }
 }

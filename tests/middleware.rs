@@ -13,6 +13,7 @@ use std::{
 
 use actix_crawler::{
     Conducts, FetchError, Retry, Settings, ThrottledClient,
+    extract::NearDuplicates,
     middleware::{
         AsyncMiddleware, Attempt, Decision, Middleware, Received, Refuse, RotatingUserAgents, SoftBlock,
         after_response, before_request,
@@ -30,6 +31,21 @@ fn site() -> Recorder {
         "/" => Answer::page((1..10).map(|n| format!("/{n}"))),
         _ => Answer::page(["/"]),
     })
+}
+
+#[test]
+fn a_request_has_the_fields_that_it_needs_host_first_and_a_date_only_of_its_own() {
+    let site = site();
+    let dated = Request::get("http://one.test/dated".parse().unwrap()).header("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    run(crawl(&site).seed(SEED).request(dated));
+    for asked in site.asked() {
+        let names: Vec<_> = asked.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let expected: &[_] = match asked.path.as_str() {
+            "/dated" => &["host", "accept", "accept-encoding", "date", "user-agent"],
+            _ => &["host", "accept", "accept-encoding", "user-agent"],
+        };
+        assert_eq!(names, expected, "{}", asked.path);
+    }
 }
 
 fn quick(attempts: u32) -> Settings {
@@ -349,7 +365,7 @@ fn a_client_has_the_same_middleware() {
         _ => Answer::ok("here"),
     });
     let not_yet = after_response("not_yet", |received| match received.page() {
-        Ok(page) if page.content() == "not yet" => Decision::retry(MS, "not yet"),
+        Ok(page) if page.body_text() == "not yet" => Decision::retry(MS, "not yet"),
         _ => Decision::Pass,
     });
     let refuse = before_request("guard", |request, attempt| {
@@ -367,11 +383,29 @@ fn a_client_has_the_same_middleware() {
         .unwrap();
     block_on(async {
         let answer = client.get(site.url("/later")).send().await.unwrap();
-        assert_eq!(answer.text(), "here");
+        assert_eq!(answer.body_text(), "here");
         let refused = client.get(site.url("/secret")).send().await.unwrap_err();
         assert!(refused.to_string().ends_with("middleware guard: it is secret"), "{refused}");
     });
     let attempts: Vec<_> = site.asked().iter().map(|asked| asked.header("x-attempt").unwrap().to_owned()).collect();
     assert_eq!(attempts, ["1", "2"]);
     assert_eq!(site.asked()[0].header("x-all"), Some("yes"));
+}
+
+#[test]
+fn pages_that_are_nearly_the_same_are_left_out_but_for_the_first() {
+    let story = "A story that is long enough for a date in it to change nothing of what it tells. ".repeat(20);
+    let site = Recorder::start(move |asked| {
+        match asked.path.as_str() {
+            "/other" => Answer::ok(format!("<p>{}", "Quite another text about tea and its leaves. ".repeat(20))),
+            path => Answer::ok(format!("<p>{story} Seen at {path}.<a href=/other>other</a>")),
+        }
+        .header("content-type", "text/html")
+    });
+    let known = NearDuplicates::new(100);
+    let seeds = ["/1", "/2", "/3", "/4"].map(|path| format!("http://one.test{path}"));
+    let report = run(crawl(&site).concurrency(1).seeds(seeds).middleware(known.clone()));
+    assert_eq!((report.pages(), known.len()), (2, 2), "{report}");
+    assert_eq!(report.stats.get("drop/middleware/skipped"), 3, "{report}");
+    assert_eq!(report.stats.get("middleware/near_duplicates/skipped"), 3, "{report}");
 }

@@ -6,10 +6,9 @@ mod crawls;
 mod recorder;
 
 use std::{
-    fs,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -24,6 +23,9 @@ use actix_crawler::{
 use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Recorder};
 use tokio::sync::oneshot::{Sender, channel};
+
+#[cfg(feature = "disk")]
+use std::fs;
 
 /// Commits `size` items together, and records the size of each commit.
 struct Batches {
@@ -235,8 +237,15 @@ fn files_of_a_crawl_that_is_resumed_go_on() {
     }
 }
 
-/// Blocks on its first item, for ever.
-struct Blocks;
+/// Never returns.
+fn block() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Blocks on its first item, for ever, and says so.
+struct Blocks(Arc<AtomicBool>);
 
 impl Actor for Blocks {
     type Context = Context<Self>;
@@ -246,9 +255,8 @@ impl Handler<Scraped<String>> for Blocks {
     type Result = Result<(), PipelineError>;
 
     fn handle(&mut self, _: Scraped<String>, _: &mut Self::Context) -> Self::Result {
-        loop {
-            thread::park();
-        }
+        self.0.store(true, Ordering::SeqCst);
+        block()
     }
 }
 
@@ -265,8 +273,10 @@ impl Handler<CrawlEnded> for Blocks {
 fn an_abort_does_not_wait_for_a_pipeline_that_blocks() {
     let site = Recorder::start(|_| Answer::ok(""));
     block_on(async {
-        let handle = crawl(&site).seeds(seeds(20)).pipeline(|| Blocks).start().unwrap();
-        until("a page that waits for the pipeline", async || site.count() > 0).await;
+        let blocks = Arc::new(AtomicBool::new(false));
+        let blocked = blocks.clone();
+        let handle = crawl(&site).seeds(seeds(20)).pipeline(move || Blocks(blocked.clone())).start().unwrap();
+        until("a page that waits for the pipeline", async || blocks.load(Ordering::SeqCst)).await;
         let begin = Instant::now();
         handle.abort().await;
         let report = end_of(&handle).await;
@@ -274,4 +284,63 @@ fn an_abort_does_not_wait_for_a_pipeline_that_blocks() {
         assert_eq!(report.ended, Ended::Aborted, "{report}");
         assert!(report.complaints.iter().any(|said| said.contains("given up")), "{report}");
     });
+}
+
+/// Takes every item, and never closes.
+struct NeverCloses {
+    blocks: bool,
+    is_closing: Arc<AtomicBool>,
+}
+
+impl Actor for NeverCloses {
+    type Context = Context<Self>;
+}
+
+impl Handler<Scraped<String>> for NeverCloses {
+    type Result = Result<(), PipelineError>;
+
+    fn handle(&mut self, _: Scraped<String>, _: &mut Self::Context) -> Self::Result {
+        Ok(())
+    }
+}
+
+impl Handler<CrawlEnded> for NeverCloses {
+    type Result = ResponseFuture<Result<(), PipelineError>>;
+
+    fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
+        self.is_closing.store(true, Ordering::SeqCst);
+        if self.blocks {
+            block();
+        }
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Regression: an abort was heard before the last page only, and then waited for the pipeline's whole time-out.
+#[test]
+fn an_abort_is_heard_while_a_pipeline_closes() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    for (blocks, is_stopped) in [(true, false), (false, false), (true, true)] {
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let never = is_closing.clone();
+        let crawler = crawl(&site).seeds(seeds(5)).stay_open();
+        block_on(async {
+            let crawler = crawler.pipeline(move || NeverCloses { blocks, is_closing: never.clone() });
+            let handle = crawler.start().unwrap();
+            until("the pages", async || handle.progress().await.is_ok_and(|progress| progress.pages == 5)).await;
+            if is_stopped {
+                handle.stop().await;
+            } else {
+                handle.close().await;
+            }
+            until("the pipeline is asked to close", async || is_closing.load(Ordering::SeqCst)).await;
+            assert!(handle.report().is_none(), "it waits for the pipeline");
+            let begin = Instant::now();
+            handle.abort().await;
+            let report = end_of(&handle).await;
+            assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+            assert_eq!((report.ended, report.pages()), (Ended::Aborted, 5), "{report}");
+            assert!(report.complaints.iter().any(|said| said.contains("given up")), "{report}");
+        });
+    }
 }

@@ -299,3 +299,25 @@ fn a_page_knows_the_urls_that_led_to_it_and_a_redirect_can_be_a_page() {
         ]
     );
 }
+
+/// A page that sends its readers on is a redirect too, and one that was asked to keep its redirects is a page.
+#[test]
+fn a_request_that_keeps_its_redirects_gives_a_page_that_sends_its_readers_on_to_the_spider() {
+    const META: &str = "<meta http-equiv=refresh content='0; url=/target'>here";
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/meta" => Answer::ok(META).header("content-type", "text/html"),
+        "/header" => Answer::ok("here").header("refresh", "0; url=/target"),
+        _ => Answer::ok("there"),
+    });
+    let spider = |page: &Response| Ok(Parsed::of([format!("{} {}", page.url().path(), page.status())]));
+    for (path, is_kept) in [("/meta", true), ("/header", true), ("/meta", false), ("/header", false)] {
+        let items = Collect::new();
+        let request = Request::parse(&format!("http://one.test{path}")).unwrap();
+        let request = if is_kept { request.no_redirects() } else { request };
+        let crawler = crawls::crawl_with(spider, &site, actix_crawler::Settings::default());
+        let report = run(crawler.pipeline(items.clone()).request(request));
+        let expected = if is_kept { path } else { "/target" };
+        assert_eq!(items.take(), [format!("{expected} 200")], "{path} {is_kept}");
+        assert_eq!(report.stats.get("redirects/refresh"), u64::from(!is_kept), "{report}");
+    }
+}

@@ -2,12 +2,14 @@
 
 #![cfg(feature = "disk")]
 
+mod closing;
 mod recorder;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
     net::{Ipv4Addr, TcpListener},
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -21,6 +23,7 @@ use actix_crawler::{
     pipeline::{Batching, Flush, append_lines},
     prelude::*,
 };
+use closing::until_closed;
 use recorder::{Answer, Asked, Recorder};
 use tokio::sync::oneshot;
 
@@ -95,8 +98,25 @@ struct Page {
 }
 
 fn parse(page: &Response) -> Result<Parsed<Page>> {
-    let links: Vec<_> = page.links().cloned().collect();
+    let links: Vec<_> = page.links().collect();
     Ok(Parsed::new().item(Page { url: page.url().to_string() }).follow(links))
+}
+
+/// Takes pages and, where it is told to, also failures for items.
+struct Hears {
+    failures: bool,
+}
+
+impl Spider for Hears {
+    type Item = Page;
+
+    fn parse(&self, page: &Response) -> Result<Parsed<Page>> {
+        parse(page)
+    }
+
+    fn failed(&self, request: &Request, outcome: &Outcome) -> Parsed<Page> {
+        Parsed::of(self.failures.then(|| Page { url: format!("{} {}", outcome.key(), request.url) }))
+    }
 }
 
 /// A table whose rows are committed `size` at a time: uncommitted rows are lost with the process.
@@ -159,7 +179,8 @@ fn child(seed: String) {
     let spacing = std::env::var("RESUME_SPACING").unwrap().parse().unwrap();
     let mut scope = Scope { within: Within::Any, ..Scope::default() };
     scope.max_pages = std::env::var("RESUME_PAGES").ok().map(|pages| pages.parse().unwrap());
-    let mut crawler = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+    let failures = std::env::var("RESUME_FAILURES").is_ok();
+    let mut crawler = Crawler::new(Hears { failures }, "resume/1.0 (+https://example.org/)")
         .seed(seed)
         .allow_private()
         .scope(scope)
@@ -197,6 +218,27 @@ fn spawn(site: &Site, dir: &Path, spacing: Duration) -> Child {
     spawn_command(site, dir, spacing).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
+/// Runs a crawl to its end in as many processes as it takes, of which up to `most` are killed after some milliseconds.
+/// Returns how many were.
+fn run_and_kill(most: usize, after_ms: Range<u64>, spawn: impl Fn() -> Child) -> usize {
+    let mut kills = 0;
+    loop {
+        let mut child = spawn();
+        if kills < most {
+            thread::sleep(Duration::from_millis(fastrand::u64(after_ms.clone())));
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                continue;
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return kills;
+    }
+}
+
 /// Like [`spawn`], but no file can grow beyond 60 KiB, which the store sees as a full disk.
 fn spawn_without_room(site: &Site, dir: &Path, spacing: Duration) -> Child {
     let unlimited = spawn_command(site, dir, spacing);
@@ -223,23 +265,7 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     const KILLS: usize = 20;
     let spacing = Duration::from_millis(150);
     let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
-    let mut kills = 0;
-    loop {
-        let mut child = spawn(&site, dir.path(), spacing);
-        let wait = Duration::from_millis(fastrand::u64(30..700));
-        if kills < KILLS {
-            thread::sleep(wait);
-            if child.try_wait().unwrap().is_none() {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills += 1;
-                continue;
-            }
-        }
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        break;
-    }
+    let kills = run_and_kill(KILLS, 30..700, || spawn(&site, dir.path(), spacing));
     let (report, items, pages) = (report(dir.path()), items(dir.path()), site.pages());
     assert_eq!(report["ended"], "finished", "{report}");
     assert_eq!(report["ledger_adds_up"], true, "{report}");
@@ -255,55 +281,48 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     println!("{kills} kills, {again} pages fetched again, smallest gap {gap:?}");
 }
 
-/// A process that is killed within some milliseconds of its first request leaves a state without a checkpoint.
-#[test]
-fn a_crawl_that_is_killed_between_its_first_request_and_its_first_commit_hurries_nobody() {
-    let spacing = Duration::from_millis(600);
-    for _ in 0..3 {
-        let (site, dir) = (Site::start(1), tempfile::tempdir().unwrap());
-        let mut first = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", "1").spawn().unwrap();
-        while site.requests() == 0 {
-            assert!(first.try_wait().unwrap().is_none());
-            thread::yield_now();
-        }
-        first.kill().unwrap();
-        first.wait().unwrap();
-        let second = spawn_command(&site, dir.path(), spacing).env("RESUME_PAGES", "1").output().unwrap();
-        assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
-        let gap = site.smallest_gap();
-        assert!(site.requests() >= 2 && gap >= spacing, "{gap:?} between {} requests", site.requests());
-    }
-}
-
 /// Regression: a pipeline that commits a hundred rows together had to acknowledge before its commit, since only sixteen
 /// items could wait: after two kills, 605 of 730 rows were there.
 #[test]
 fn a_pipeline_that_commits_a_hundred_rows_at_a_time_loses_none_over_kills() {
     let spacing = Duration::from_millis(20);
     let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
-    let mut kills = 0;
-    loop {
-        let mut child = spawn_command(&site, dir.path(), spacing);
-        let mut child = child.env("RESUME_BATCH", "100").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        if kills < 8 {
-            thread::sleep(Duration::from_millis(fastrand::u64(100..600)));
-            if child.try_wait().unwrap().is_none() {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills += 1;
-                continue;
-            }
-        }
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        break;
-    }
+    let kills = run_and_kill(8, 100..600, || {
+        let mut command = spawn_command(&site, dir.path(), spacing);
+        command.env("RESUME_BATCH", "100").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    });
     assert!(kills >= 2, "{kills}");
     let (report, pages) = (report(dir.path()), site.pages());
     assert_eq!((&report["ended"], &report["ledger"]["done"]), (&"finished".into(), &pages.len().into()), "{report}");
     let rows = std::fs::read_to_string(dir.path().join("rows")).unwrap();
     let rows: BTreeSet<_> = rows.lines().map(str::to_owned).collect();
     assert_eq!(rows, pages, "every page that is done has its row, after {kills} kills");
+}
+
+#[test]
+fn what_robots_files_disallow_is_heard_of_over_kills_and_what_is_settled_not_again() {
+    const HIDDEN: usize = 4_000;
+    let recorder = Recorder::start(|asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::ok("User-agent: *\nDisallow: /hidden"),
+        "/0" => Answer::page((0..HIDDEN).map(|n| format!("/hidden/{n}"))),
+        _ => Answer::status(404),
+    });
+    let (site, dir) = (Site { recorders: vec![recorder] }, tempfile::tempdir().unwrap());
+    let kills = run_and_kill(12, 100..500, || {
+        let mut command = spawn_command(&site, dir.path(), Duration::from_millis(10));
+        command.env("RESUME_FAILURES", "1").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    let (report, items) = (report(dir.path()), items(dir.path()));
+    assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
+    assert_eq!((&report["ledger"]["done"], &report["ledger"]["dropped"]), (&1.into(), &HIDDEN.into()), "{report}");
+    let hidden: Vec<_> = items.iter().filter_map(|item| item.strip_prefix("robots ")).collect();
+    let expected: BTreeSet<_> = (0..HIDDEN).map(|n| site.recorders[0].url(&format!("/hidden/{n}"))).collect();
+    assert_eq!(hidden.iter().map(|url| (*url).to_owned()).collect::<BTreeSet<_>>(), expected, "after {kills} kills");
+    // What the store's thread had not received yet.
+    let again = hidden.len() - HIDDEN;
+    assert!(again < HIDDEN * kills.max(1), "{again} were heard of again after {kills} kills");
+    assert_eq!(site.recorders[0].asked().iter().filter(|asked| asked.path.starts_with("/hidden")).count(), 0);
+    println!("{kills} kills, {again} heard of again");
 }
 
 #[test]
@@ -475,6 +494,61 @@ fn a_quota_that_is_used_up_is_waited_for_across_a_restart() {
     assert!(gap >= Duration::from_secs(2), "{gap:?}");
 }
 
+fn crawl_to(max_depth: u32, site: &Recorder, dir: &Path) -> CrawlHandle {
+    let scope = Scope { max_depth: Some(max_depth), ..Scope::default() };
+    let crawler = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
+        .conducts(&actix_crawler::Conducts::new())
+        .seed(site.url("/"))
+        .allow_private()
+        .ignore_robots()
+        .scope(scope)
+        .rate(Rate::UNLIMITED)
+        .per_domain(4)
+        .threads(1)
+        .state(dir.join("state"));
+    crawler.start().unwrap()
+}
+
+/// Regression: `/hub` was queued three links from the seed. The shorter way was found while it was in flight, and was
+/// forgotten with the process: the leaf counted as too deep.
+#[test]
+fn a_page_that_came_nearer_while_it_was_in_flight_is_as_near_in_a_later_process() {
+    let hub_is_asked = AtomicBool::new(false);
+    let site = Recorder::start(move |asked| {
+        let links: &[&str] = match asked.path.as_str() {
+            "/" => &["/slow", "/quick"],
+            "/quick" => &["/mid"],
+            "/mid" => &["/hub"],
+            "/slow" => {
+                while !hub_is_asked.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                &["/hub"]
+            }
+            "/hub" if !hub_is_asked.swap(true, Ordering::SeqCst) => {
+                return Answer::ok("").after(Duration::from_secs(60));
+            }
+            "/hub" => &["/leaf"],
+            _ => &[],
+        };
+        Answer::page(links)
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let report = runtime.block_on(async {
+        let first = crawl_to(3, &site, dir.path());
+        while first.stats().await.unwrap().pages() < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        first.abort().await;
+        first.wait().await.unwrap();
+        until_closed(&dir.path().join("state"));
+        crawl_to(3, &site, dir.path()).wait().await.unwrap()
+    });
+    assert_eq!((report.pages(), report.stats.get("drop/scope/depth")), (6, 0), "{report}");
+    assert!(site.paths().contains(&"/leaf".to_owned()), "{:?}", site.paths());
+}
+
 /// `/` leads by `/slow` to `/hub` in two links, and by `/quick` and `/mid` in three. Where the long way was taken by an
 /// earlier process, that one had dropped the leaf for good: it is three links from the seed.
 #[test]
@@ -494,20 +568,7 @@ fn a_page_that_comes_nearer_in_a_later_process_brings_what_was_too_deep_for_an_e
         Answer::page(links)
     });
     let dir = tempfile::tempdir().unwrap();
-    let crawl = |max_depth| {
-        let scope = Scope { max_depth: Some(max_depth), ..Scope::default() };
-        let crawler = Crawler::new(parse, "resume/1.0 (+https://example.org/)")
-            .conducts(&actix_crawler::Conducts::new())
-            .seed(site.url("/"))
-            .allow_private()
-            .ignore_robots()
-            .scope(scope)
-            .rate(Rate::UNLIMITED)
-            .per_domain(4)
-            .threads(1)
-            .state(dir.path().join("state"));
-        crawler.start().unwrap()
-    };
+    let crawl = |max_depth| crawl_to(max_depth, &site, dir.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let first = crawl(3);
@@ -516,6 +577,7 @@ fn a_page_that_comes_nearer_in_a_later_process_brings_what_was_too_deep_for_an_e
         }
         first.abort().await;
         first.wait().await.unwrap();
+        until_closed(&dir.path().join("state"));
         assert!(!site.paths().contains(&"/leaf".to_owned()));
         is_slow.store(false, Ordering::SeqCst);
         let report = crawl(3).wait().await.unwrap();

@@ -183,6 +183,47 @@ fn a_robots_file_that_is_refused_cools_the_domain_for_as_long_as_it_says() {
     assert_eq!((report.pages(), report.stats.domains.values().map(|domain| domain.refusals).sum::<u64>()), (1, 1));
 }
 
+/// Regression: a robots file that was refused with a wait, by another status than 429 and 503, counted as missing: after
+/// the wait everything was allowed.
+#[test]
+fn a_robots_file_is_asked_for_again_after_the_wait_that_any_refusal_asks_for_and_its_pages_wait() {
+    let site = Recorder::start(|asked| match (asked.path.as_str(), asked.time) {
+        ("/robots.txt", 1) => match asked.host.as_str() {
+            "quota.test" => Answer::status(403).header("x-ratelimit-remaining", 0).header("x-ratelimit-reset", 1),
+            host => Answer::status(host[1..4].parse().unwrap()).header("retry-after", 1),
+        },
+        ("/robots.txt", _) => Answer::ok("user-agent: *\ndisallow: /no"),
+        _ => Answer::ok(""),
+    });
+    let hosts = ["s403.test", "s408.test", "s413.test", "s420.test", "s425.test", "s429.test", "quota.test"];
+    let seeds = hosts.iter().flat_map(|host| [format!("http://{host}/no"), format!("http://{host}/yes")]);
+    let report = run(crawler().resolve(site.rule()).seeds(seeds).rate(Rate::UNLIMITED));
+    assert_eq!((report.pages(), report.stats.get("drop/robots/disallowed")), (7, 7), "{report}");
+    for (host, asked) in site.by_host() {
+        let paths: Vec<_> = asked.iter().map(|asked| asked.path.as_str()).collect();
+        assert_eq!(paths, ["/robots.txt", "/robots.txt", "/yes"], "{host}");
+        let wait = asked[1].at - asked[0].at;
+        assert!(wait >= Duration::from_secs(1), "{host}: {wait:?}");
+    }
+}
+
+/// Regression: the permit of a robots file ended with its last byte. While a large file was being parsed, another origin
+/// of its domain was asked at the crawl's own pace.
+#[test]
+fn nothing_is_asked_of_a_domain_before_the_delay_of_its_large_robots_file_is_known() {
+    const DELAY: Duration = Duration::from_millis(500);
+    let lines = (0..17_000).map(|n| format!("Disallow: /{n}*x*y{n}$\n")).collect::<String>();
+    let file = format!("User-agent: *\nCrawl-delay: 0.5\n{lines}");
+    let site = Recorder::start(move |asked| match (asked.host.as_str(), asked.path.as_str()) {
+        ("a.x.test", "/robots.txt") => Answer::ok(file.clone()),
+        (_, "/robots.txt") => Answer::status(404),
+        _ => Answer::ok(""),
+    });
+    run(crawler().resolve(site.rule()).spacing(10 * MS).seeds(["http://a.x.test/", "http://b.x.test/"]));
+    assert_eq!((site.count(), site.asked()[0].host.as_str()), (4, "a.x.test"));
+    assert!(site.arrivals().smallest_gap() >= DELAY, "{:?}", site.arrivals().smallest_gap());
+}
+
 #[test]
 fn of_a_robots_file_that_does_not_end_what_counts_is_obeyed() {
     let site = Recorder::start(|asked| match asked.path.as_str() {

@@ -7,7 +7,7 @@ mod recorder;
 
 use std::{thread, time::Duration};
 
-use actix_crawler::{Conducts, Crawler, Politeness, Rate, ThrottledClient, client::ClientBuilder};
+use actix_crawler::{Capacity, Conducts, Crawler, Politeness, Rate, ThrottledClient, client::ClientBuilder};
 use crawls::{CONTACT, Links, MS, block_on, crawl, run};
 use futures_util::future::join_all;
 use recorder::{Answer, Arrivals, Asked, Recorder};
@@ -91,6 +91,34 @@ fn one_place_in_flight_goes_round() {
     println!("{counts:?}");
     assert!(asked.iter().all(|asked| asked.in_flight == 1));
     assert_fair(&counts);
+}
+
+/// Their politeness is apart, so that nothing but the capacity bounds them.
+#[test]
+fn two_crawls_and_a_client_keep_one_capacity_together_and_each_has_its_share() {
+    const MOST: u32 = 6;
+    let site = Recorder::start(|_| Answer::ok("").after(60 * MS));
+    let capacity = Capacity::of_requests(MOST);
+    thread::scope(|scope| {
+        for name in ["one", "other"] {
+            let crawl = crawl_of(&site, name, 60, &Conducts::new()).per_domain(50).capacity(&capacity);
+            scope.spawn(|| run(crawl));
+        }
+        let client = client(Rate::UNLIMITED, &Conducts::new()).capacity(&capacity).build().unwrap();
+        let site = site.share();
+        scope.spawn(move || poll(&client, &site, "client", 60));
+    });
+    let all = site.asked();
+    assert_eq!(all.len(), 180);
+    let most = all.iter().map(|asked| asked.in_flight_in_all).max().unwrap();
+    let (asked, counts) = together(&all, &["one", "other", "client"]);
+    println!("{most} in flight, {counts:?}, {:.0}/s", Arrivals::of(asked).rate());
+    assert_eq!(most, MOST as usize);
+    assert_fair(&counts);
+    let busy = asked.iter().filter(|asked| asked.in_flight_in_all + 1 >= MOST as usize).count();
+    // A busy machine takes long to make a request, so not all places are always used.
+    assert!(5 * busy >= asked.len(), "the places are used: {busy} of {}", asked.len());
+    assert_eq!(capacity.in_flight(), 0);
 }
 
 /// By default all clients of a process share.

@@ -5,9 +5,13 @@
 mod crawls;
 mod recorder;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use actix_crawler::Ended;
+use actix_crawler::{DomainKey, Ended, Politeness};
 use crawls::{MS, block_on, crawl, end_of, until};
 use nix::sys::signal::{Signal, raise};
 use recorder::{Answer, Recorder};
@@ -48,6 +52,33 @@ fn a_first_signal_drains_and_a_second_ends_at_once() {
     });
     assert_eq!(report.ended, Ended::Aborted, "{report}");
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+
+    // Also where code of one's own blocks the scheduler, which then hears nothing.
+    let site = Recorder::start(|asked| Answer::page([format!("/{}", asked.index + 1)]));
+    let blocks = |url: &url::Url| {
+        if url.path() == "/5" {
+            loop {
+                thread::park();
+            }
+        }
+        "all".to_owned()
+    };
+    let politeness = Politeness { domain_key: DomainKey::By(Arc::new(blocks)), ..Politeness::default() };
+    let crawler = crawl(&site).politeness(politeness).ignore_robots().spacing(MS);
+    let handle = crawler.stop_on_signals().seed(SEED).start().unwrap();
+    let report = block_on(async {
+        until("the last request", async || site.count() == 5).await;
+        tokio::time::sleep(200 * MS).await;
+        raise(Signal::SIGINT).unwrap();
+        tokio::time::sleep(200 * MS).await;
+        assert!(handle.report().is_none(), "the first is not the second");
+        let begun = Instant::now();
+        raise(Signal::SIGINT).unwrap();
+        let report = end_of(&handle).await;
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        report
+    });
+    assert_eq!((report.ended, report.pages()), (Ended::Aborted, 4), "{report}");
 }
 
 #[test]

@@ -72,6 +72,42 @@ fn a_spider_hears_once_of_each_request_that_brought_no_page_and_its_links_are_fo
     assert_eq!((gone.outcome.as_str(), gone.is_final), ("status", true), "it keeps its outcome");
 }
 
+/// Follows a link from each redirect: the target of the redirect decides whether it was seen, and not the link.
+struct FromRedirects(&'static str);
+
+impl Spider for FromRedirects {
+    type Item = String;
+
+    fn parse(&self, page: &Response) -> Result<Parsed<String>> {
+        Ok(Parsed::new().follow(page.links()))
+    }
+
+    fn failed(&self, request: &Request, _: &Outcome) -> Parsed<String> {
+        Parsed::new().follow(request.url.join(self.0).ok())
+    }
+}
+
+#[test]
+fn what_a_spider_follows_from_a_redirect_changes_nothing_about_its_target() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page(["/seen", "/to-seen", "/to-new"]),
+        "/to-seen" => Answer::redirect("/seen").after(50 * MS),
+        "/to-new" => Answer::redirect("/new").after(50 * MS),
+        _ => Answer::ok(""),
+    });
+    // A link that is new, and one that was seen.
+    for (link, pages) in [("/another", 4), ("/seen", 3)] {
+        let (report, log) = run_logged(crawl_with(FromRedirects(link), &site, quick(1)).seed(SEED));
+        assert_eq!(report.pages(), pages, "{link}: {report}");
+        assert_eq!(report.stats.get("redirects/already_seen"), 1, "{link}: {report}");
+        let targets: Vec<_> = report.stats.redirects_to_seen.iter().map(|target| target.url.as_str()).collect();
+        assert_eq!(targets, ["http://one.test/seen"], "{link}: {report}");
+        let told =
+            |path: &str| log.iter().find(|line| line.url.ends_with(path)).unwrap().detail.contains("already seen");
+        assert_eq!((told("/to-seen"), told("/to-new")), (true, false), "{link}: {log:?}");
+    }
+}
+
 #[test]
 fn a_spider_that_asks_for_another_attempt_gets_it_until_they_are_used_up() {
     let site = Recorder::start(|asked| match (asked.path.as_str(), asked.time) {
@@ -80,7 +116,7 @@ fn a_spider_that_asks_for_another_attempt_gets_it_until_they_are_used_up() {
         _ => Answer::ok("not yet"),
     });
     let spider = |page: &Response| -> Result<Parsed<String>> {
-        if page.content() == "not yet" {
+        if page.body_text() == "not yet" {
             let mut again = Parsed::retry(150 * MS, "it is not ready").item("lost".to_owned());
             again.count("not_yet");
             return Ok(again);
@@ -179,12 +215,12 @@ fn an_item_that_a_pipeline_leaves_out_is_counted_and_harms_no_page() {
 fn errors_of_any_type_fail_their_page() {
     let site = Recorder::start(|_| Answer::ok("three"));
     type Any = Box<dyn std::error::Error + Send + Sync>;
-    let spider = |page: &Response| -> Result<Parsed<u32>, Any> { Ok(Parsed::of([page.content().parse()?])) };
+    let spider = |page: &Response| -> Result<Parsed<u32>, Any> { Ok(Parsed::of([page.body_text().parse()?])) };
     let (report, log) = run_logged(crawl_with(any_error(spider), &site, Settings::default()).seed(SEED));
     assert_eq!((report.failed(), log[0].outcome.as_str()), (1, "parse"), "{report}");
     assert!(log[0].detail.contains("invalid digit"), "{log:?}");
 
-    let number = |page: &Response| -> Result<Parsed<u32>> { Ok(Parsed::of([page.content().parse::<u32>()?])) };
+    let number = |page: &Response| -> Result<Parsed<u32>> { Ok(Parsed::of([page.body_text().parse::<u32>()?])) };
     let report = run(crawl_with(number, &site, Settings::default()).seed(SEED));
     assert_eq!(report.failed(), 1, "{report}");
 }

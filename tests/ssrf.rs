@@ -74,7 +74,7 @@ fn crawl(seeds: &[String], resolve: &[String], guard: AddressGuard) -> (Arc<Repo
         log: Some(log.path().to_owned()),
         ..Settings::default()
     };
-    let follow = |page: &Response| Ok(Parsed::<()>::new().follow(page.links().cloned().collect::<Vec<_>>()));
+    let follow = |page: &Response| Ok(Parsed::<()>::new().follow(page.links().collect::<Vec<_>>()));
     let report = Crawler::new(follow, "ssrfbot/1.0 (+https://example.org/bot)")
         .conducts(&actix_crawler::Conducts::new())
         .settings(settings)

@@ -3,6 +3,8 @@
 #![cfg(all(feature = "disk", unix))]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
+mod closing;
+
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Read, Write},
@@ -21,6 +23,7 @@ use actix_crawler::{
     },
     prelude::*,
 };
+use closing::until_closed;
 
 /// The tests' child processes, to be killed.
 const OPENER: &str = "a_state_that_was_killed_while_it_was_made_opens_again";
@@ -186,6 +189,7 @@ fn a_seed_is_answered_also_when_the_crawl_ends_meanwhile_and_ok_means_stored() {
             refused += stored.len();
             stored.into_iter().flatten().collect()
         });
+        until_closed(dir.path());
         let there = queued(dir.path());
         let lost: Vec<_> = stored.difference(&there).take(3).collect();
         assert!(lost.is_empty(), "round {round}: lost {lost:?} of {}", stored.len());
@@ -210,6 +214,7 @@ fn a_seed_that_came_right_before_the_end_is_stored_and_answered() {
             seeded.unwrap();
             handle.wait().await.unwrap();
         });
+        until_closed(dir.path());
         assert_eq!(queued(dir.path()), BTreeSet::from(["http://last.test/".to_owned()]));
     }
 }

@@ -109,7 +109,7 @@ fn a_parse_that_never_returns_leaves_the_memory_of_its_body_to_the_others() {
     };
     let mut settings = short_timeouts();
     // One large body at a time.
-    settings.transport.body.max_in_flight_bytes = 0;
+    settings.transport.body.max_in_flight_bytes = 1;
     settings.transport.deadlines = settings.transport.deadlines.within(3_000 * MS);
     let ended = run_logged(crawl_with(spider, &site, settings).per_domain(4).seed(SEED));
     assert_only_the_bad_page_failed(&ended, "parse", "parse did not return");
@@ -174,7 +174,7 @@ fn a_panic_in_the_fetcher_fails_its_page_after_the_last_attempt() {
     let site = site();
     let spider = |page: &Response| {
         let mine = Mine(is_bad(page.url().as_str()));
-        Ok(Parsed::new().item(mine).follow(page.links().cloned()))
+        Ok(Parsed::new().item(mine).follow(page.links()))
     };
     let (report, log) = run_logged(crawl_with(spider, &site, Settings::default()).per_domain(4).seed(SEED));
     assert_eq!((report.pages(), report.failed()), (9, 1), "{report}");

@@ -130,6 +130,48 @@ fn what_is_wrong_with_a_certificate_is_named() {
     }
 }
 
+/// What `openssl req -x509` makes has the CA flag, and no authority may serve as a server's certificate; curl takes one that
+/// was given as it is.
+#[test]
+fn a_server_is_trusted_by_its_own_certificate_for_its_name_and_its_days() {
+    let key = KeyPair::generate().unwrap();
+    let own = |params: &CertificateParams| params.self_signed(&key).unwrap();
+    let mut ca = for_names(&["name.test"]);
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut expired = ca.clone();
+    expired.not_before = date_time_ymd(2019, 1, 1);
+    expired.not_after = date_time_ymd(2020, 2, 3);
+    let mut other = for_names(&["other.test"]);
+    other.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let signed = for_names(&["name.test"]).signed_by(&key, &Authority::new().issuer).unwrap();
+    for (certificate, outcome, word) in [
+        (own(&ca), "ok", ""),
+        (own(&for_names(&["name.test"])), "ok", ""),
+        (signed, "ok", ""),
+        (own(&expired), "tls", "expired on 2020-02-03T00:00:00Z"),
+        (own(&other), "tls", "for other.test, not for this name"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), certificate.pem()).unwrap();
+        let server = Server::https(config((certificate.der().clone(), key_of(&key))), |_| page("mine"));
+        let asked = crawl(&["https://name.test/"]).ca_file(file.path()).resolve(everything_at(&server));
+        let crawled = Crawled::of(asked);
+        let (ended, detail) = crawled.only();
+        assert!(ended == outcome && detail.contains(word), "{ended} {detail}");
+    }
+    let server = Server::https(config((own(&ca).der().clone(), key_of(&key))), |_| page("another"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    // The same name and key, and another certificate.
+    ca.distinguished_name.push(DnType::CommonName, "twin");
+    std::fs::write(file.path(), own(&ca).pem()).unwrap();
+    let crawled = Crawled::of(crawl(&["https://name.test/"]).ca_file(file.path()).resolve(everything_at(&server)));
+    assert_eq!(crawled.only().0, "tls");
+}
+
+fn key_of(key: &KeyPair) -> KeyPair {
+    KeyPair::try_from(key.serialize_der()).unwrap()
+}
+
 #[test]
 fn an_authority_that_was_not_given_is_not_trusted() {
     let server = serve(Authority::new().sign(&for_names(&["name.test"])));

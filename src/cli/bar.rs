@@ -1,13 +1,8 @@
 //! Bar: the single progress bar on stderr, and the way to write above it. Does not know what it shows.
 
-use std::{
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
-
-use super::terminal;
 
 /// The bar that is currently shown. Global, because the library's warnings come from any thread.
 static STANDING: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -48,25 +43,9 @@ pub fn above<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Stderr above the bar, with control characters escaped.
-pub struct Stderr;
-
-impl io::Write for Stderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Each event is written in one piece.
-        let text = String::from_utf8_lossy(bytes);
-        above(|| io::stderr().write_all(terminal::escape(&text).as_bytes()))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{io, sync::Arc};
 
     use indicatif::{ProgressDrawTarget, ProgressStyle, TermLike};
 

@@ -1,235 +1,304 @@
-//! Config: the settings of a crawl from a TOML file, overridden by command line options.
+//! Config: the settings of a crawl, overridden by command line options.
 
 use std::{
     collections::BTreeMap,
-    fs,
     net::{IpAddr, Ipv4Addr},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use actix_crawler::{
-    Error, Politeness, Recrawl, Request, Retry, Scope, Settings,
-    middleware::DefaultHeaders,
+    Error, Request, Settings,
+    internals::{Source, belongs_to_origin},
+    settings::{Fault, PagePart, PageSettings},
     transport::{AddressGuard, HostPattern, ProxyUrl, Purpose, ResponseStoreSettings, TlsSettings, TransportSettings},
     user_agent,
+    warc::Warc,
 };
-use serde::Deserialize;
-use serde_json::Value;
 use url::{Host, Url};
 
 use super::{
+    convert::Converter,
     exit::Failure,
-    options::{CrawlOptions, Identity, Network},
+    named_files::NamedFiles,
+    options::{CrawlOptions, IdentityOptions, Network},
+    output::PageOutputs,
+    page::{PageSpider, Part},
     seeds,
     values::Select,
 };
 
-/// The file that `--config` names. Its tables are the library's settings of the same name.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    seeds: Vec<String>,
-    contact: Option<String>,
-    user_agent: Option<String>,
-    threads: Option<u16>,
-    max_queued: Option<u64>,
-    max_queued_per_domain: Option<u64>,
-    max_queued_bytes: Option<u64>,
-    max_links_per_page: Option<u64>,
-    follow_refresh: Option<bool>,
-    respect_nofollow: bool,
-    select: BTreeMap<String, String>,
-    output: Option<PathBuf>,
-    escape_formulas: bool,
-    state: Option<PathBuf>,
-    log: Option<PathBuf>,
-    summary: Option<PathBuf>,
-    politeness: Politeness,
-    scope: Scope,
-    retry: Retry,
-    recrawl: Recrawl,
-    transport: TransportSettings,
-    headers: DefaultHeaders,
-}
-
-/// All settings of `crawl`, checked as far as possible without the network.
+/// All that `crawl` needs, checked as far as possible without the network.
 #[derive(Debug)]
-pub struct Order {
+pub struct CheckedConfig {
     /// The seeds.
     pub seeds: Vec<Url>,
     /// The User-Agent.
     pub user_agent: String,
-    /// The library's settings.
+    /// The settings, with those of the options; the seeds are apart.
     pub settings: Settings,
-    /// The fields selected from each page.
-    pub select: Vec<Select>,
-    /// Whether links marked `nofollow` are skipped.
-    pub respect_nofollow: bool,
-    /// The file for pages; `None` for stdout.
-    pub output: Option<PathBuf>,
-    /// Whether CSV texts that a spreadsheet would evaluate as formulas are escaped.
-    pub escape_formulas: bool,
-    /// The file for the JSON summary.
-    pub summary: Option<PathBuf>,
+    /// What is made of each page.
+    pub spider: PageSpider,
+    /// What makes pages of documents.
+    pub convert: Vec<Converter>,
+    /// Where pages go.
+    pub outputs: PageOutputs,
 }
 
-impl Config {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// It cannot be read, or has an invalid setting: the message names the line and what to write.
-    pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| Failure::unreadable("--config", path, &error))?;
-        toml::from_str(&text).map_err(|error| {
-            let place = error.span().and_then(|span| text.get(..span.start)).map(|before| {
-                let number = before.matches('\n').count();
-                let line = text.lines().nth(number).unwrap_or_default().trim();
-                format!(" line {}, `{line}`", number + 1)
-            });
-            let message = error.message();
-            let belongs = unknown_key(message).and_then(|key| Some((key, section_of(key)?)));
-            let belongs = belongs.map(|(key, section)| format!("{key} belongs to [{section}]; "));
-            let (place, belongs) = (place.unwrap_or_default(), belongs.unwrap_or_default());
-            Failure::usage(format!("{}{place}: {belongs}{message}", path.display()))
-        })
+/// Reads the settings of a file and of the environment.
+///
+/// # Errors
+/// The file cannot be read, or one of them has an invalid setting: the message names the line and what to write.
+pub fn read(path: Option<&Path>) -> Result<Settings, Failure> {
+    let source = Source::with_env(path).map_err(|error| unreadable("--config", error))?;
+    let (settings, mut faults) = source.read();
+    if let Some(settings) = &settings {
+        faults.extend(faults_of_pages(&source, settings));
+        faults.extend(source.faults_of_files(settings));
     }
-
-    /// Overrides the file's settings by the given options.
-    ///
-    /// # Errors
-    /// A setting is invalid or missing, or a seed is an address that must not be connected to.
-    pub fn with(mut self, options: CrawlOptions) -> Result<Order, Failure> {
-        let mut seeds = options
-            .urls
-            .iter()
-            .map(|seed| Request::parse(seed).map(|request| request.url))
-            .collect::<Result<Vec<_>, Error>>()?;
-        if let Some(path) = &options.seeds {
-            seeds.extend(seeds::read(path, options.skip_bad_seeds)?);
-        }
-        if seeds.is_empty() {
-            // Seeds on the command line replace the file's.
-            seeds = self
-                .seeds
-                .iter()
-                .map(|seed| Request::parse(seed).map(|request| request.url))
-                .collect::<Result<Vec<_>, Error>>()?;
-        }
-        if seeds.is_empty() {
-            return Err(Failure::usage(
-                "no URL to begin with; give one, as in: actix-crawler crawl https://example.org/",
-            ));
-        }
-
-        let politeness = &mut self.politeness;
-        if options.rate.is_some() || options.delay.is_some() {
-            // The pace on the command line replaces all of the file's, otherwise the strictest would hold.
-            (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
-        }
-        if options.rate.is_some() || options.delay.is_some() || options.per_domain.is_some() {
-            // Otherwise the file's overrides would win over the command line for their domains.
-            politeness.overrides.clear();
-        }
-        put(&mut politeness.per_domain, options.per_domain);
-        put(&mut politeness.concurrency, options.concurrency);
-        put(&mut politeness.robots, options.robots);
-        put(&mut self.retry.attempts, options.retries.map(|retries| retries.saturating_add(1)));
-        self.recrawl.seeds |= options.seeds_again;
-        self.recrawl.revisit_after = options.revisit_after.or(self.recrawl.revisit_after);
-        let scope = &mut self.scope;
-        put(&mut scope.within, options.scope);
-        scope.max_depth = options.depth.or(scope.max_depth);
-        scope.max_pages = options.max_pages.or(scope.max_pages);
-        scope.max_requests = options.max_requests.or(scope.max_requests);
-        scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
-        scope.allow.extend(options.allow);
-        scope.deny.extend(options.deny);
-        let mut transport = options.network.over(self.transport)?;
-        transport.cookies |= options.cookies;
-        let stores =
-            [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
-        for (dir, purpose) in stores {
-            put(&mut transport.response_store, dir.map(|dir| Some(ResponseStoreSettings::new(dir, purpose))));
-        }
-        refuse_private(&seeds, &transport.guard)?;
-        let add = |headers: DefaultHeaders, (name, value)| headers.header(name, value);
-        let headers = options.header.into_iter().fold(self.headers, add);
-        headers.check()?;
-
-        let mut select = Vec::new();
-        for (name, query) in &self.select {
-            let refuse = |why| Failure::usage(format!("select.{name}: {why}"));
-            select.push(Select::new(name, query).map_err(refuse)?);
-        }
-        for (index, Select { name, .. }) in options.select.iter().enumerate() {
-            if options.select.iter().take(index).any(|other| other.name == *name) {
-                return Err(Failure::usage(format!("--select {name} is given twice; give each selector its own name")));
-            }
-        }
-        select.retain(|from_file| options.select.iter().all(|given| given.name != from_file.name));
-        select.extend(options.select);
-
-        let identity = options.identity.or(self.contact, self.user_agent);
-        let output = options.output.or(self.output).filter(|path| path.as_os_str() != "-");
-        let summary = options.summary.or(self.summary);
-        let log = options.log.or(self.log);
-        for (option, path) in [("--log", &log), ("--summary", &summary)] {
-            refuse_stdout(option, path.as_deref())?;
-        }
-        refuse_shared([("output", &output), ("log", &log), ("summary", &summary)])?;
-        let defaults = Settings::default();
-        let settings = Settings {
-            politeness: self.politeness,
-            scope: self.scope,
-            retry: self.retry,
-            recrawl: self.recrawl,
-            transport,
-            headers,
-            threads: options.threads.or(self.threads).map_or(defaults.threads, |threads| threads.max(1).into()),
-            max_queued: options.max_queued.or(self.max_queued).unwrap_or(defaults.max_queued),
-            max_queued_per_domain: options.max_queued_per_domain.or(self.max_queued_per_domain),
-            max_queued_bytes: options.max_queued_bytes.or(self.max_queued_bytes).unwrap_or(defaults.max_queued_bytes),
-            max_links_per_page: options
-                .max_links_per_page
-                .or(self.max_links_per_page)
-                .map_or(defaults.max_links_per_page, |links| usize::try_from(links).unwrap_or(usize::MAX)),
-            follow_refresh: options.refresh.or(self.follow_refresh).unwrap_or(defaults.follow_refresh),
-            log,
-            state: options.state.or(self.state),
-            ..defaults
-        };
-        let respect_nofollow = options.respect_nofollow || self.respect_nofollow;
-        Ok(Order {
-            user_agent: identity.user_agent(&seeds)?,
-            seeds,
-            settings,
-            select,
-            respect_nofollow,
-            output,
-            escape_formulas: options.escape_formulas || self.escape_formulas,
-            summary,
-        })
+    match settings.filter(|_| faults.is_empty()) {
+        Some(settings) => Ok(settings),
+        None => Err(unreadable("--config", source.error(&in_order(faults)))),
     }
 }
 
-/// Extracts the unknown key from serde's message.
-fn unknown_key(message: &str) -> Option<&str> {
-    Some(message.strip_prefix("unknown field `")?.split_once('`')?.0)
+/// Returns all that is wrong with a file by itself.
+///
+/// # Errors
+/// It cannot be read.
+pub fn faults(path: &Path) -> Result<Vec<Fault>, Failure> {
+    let source = Source::of_file(path).map_err(|error| unreadable("config check", error))?;
+    let (settings, mut faults) = source.read();
+    if let Some(settings) = &settings {
+        faults.extend(faults_of_pages(&source, settings));
+        faults.extend(source.faults_of_files(settings));
+        faults.extend(source.fault_of_user_agent(settings));
+        let names = fields(settings);
+        for name in settings.pages.validate.fields.keys().filter(|name| !names.contains(name)) {
+            let why =
+                format!("there is no such field; write it in [pages.select], or name one of {}", names.join(", "));
+            faults.extend(source.fault(&["pages", "validate", "fields", name], why));
+        }
+    }
+    Ok(in_order(faults))
 }
 
-/// Returns the table that has this key.
-fn section_of(key: &str) -> Option<String> {
-    let Settings { politeness, scope, retry, transport, .. } = Settings::default();
-    let tables = serde_json::json!({
-        "politeness": politeness, "scope": scope, "retry": retry, "transport": transport
+fn unreadable(option: &str, error: Error) -> Failure {
+    match error {
+        Error::File { path, source } => Failure::unreadable(option, &path, &source),
+        // Faults tell their lines themselves.
+        Error::Setting { what, why } => Failure::usage(format!("{what} {why}")),
+        other => other.into(),
+    }
+}
+
+fn in_order(mut faults: Vec<Fault>) -> Vec<Fault> {
+    faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
+    faults
+}
+
+/// Returns what is wrong with what the command line alone reads.
+fn faults_of_pages(source: &Source, settings: &Settings) -> Vec<Fault> {
+    let pages = &settings.pages;
+    let selects = pages.select.iter().map(|(name, query)| ("select", name, Select::new(name, query).err()));
+    let converters = pages.convert.iter().map(|(of, command)| ("convert", of, Converter::new(of, command).err()));
+    let wrong = selects.chain(converters).filter_map(|(table, key, why)| Some((table, key, why?)));
+    wrong.flat_map(|(table, key, why)| source.fault(&["pages", table, key], why)).collect()
+}
+
+/// Returns the names of the fields that each page has by a file alone.
+fn fields(settings: &Settings) -> Vec<String> {
+    let mut names = page_spider(Vec::new(), settings, None).columns();
+    names.extend(settings.pages.select.keys().cloned());
+    names
+}
+
+/// Overrides settings by the given options.
+///
+/// # Errors
+/// A setting is invalid or missing, or a seed is an address that must not be connected to.
+pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConfig, Failure> {
+    let mut seeds = parsed(&options.urls)?;
+    if let Some(path) = &options.seeds {
+        seeds.extend(seeds::read(path, options.skip_bad_seeds)?);
+    }
+    let of_settings = std::mem::take(&mut settings.seeds);
+    if seeds.is_empty() {
+        // Seeds on the command line replace the file's.
+        seeds = parsed(&of_settings)?;
+    }
+    if seeds.is_empty() {
+        return Err(Failure::usage("no URL to begin with; give one, as in: actix-crawler crawl https://example.org/"));
+    }
+    override_politeness(&mut settings, &options);
+    override_pages(&mut settings.pages, &options);
+    put(&mut settings.order, options.order);
+    put(&mut settings.retry.attempts, options.retries.map(|retries| retries.saturating_add(1)));
+    let recrawl = &mut settings.recrawl;
+    recrawl.seeds |= options.seeds_again;
+    recrawl.revisit_after = options.revisit_after.or(recrawl.revisit_after);
+    recrawl.by_lastmod |= options.revisit_modified;
+    let sitemaps = &mut settings.sitemaps;
+    sitemaps.read |= options.sitemaps || options.since.is_some() || options.revisit_modified;
+    sitemaps.since = options.since.or(sitemaps.since);
+    let scope = &mut settings.scope;
+    put(&mut scope.within, options.scope);
+    scope.max_depth = options.depth.or(scope.max_depth);
+    scope.max_pages = options.max_pages.or(scope.max_pages);
+    scope.max_requests = options.max_requests.or(scope.max_requests);
+    scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
+    scope.allow.extend(options.allow);
+    scope.deny.extend(options.deny);
+    settings.transport = options.network.over(settings.transport)?;
+    settings.transport.cookies |= options.cookies;
+    let stores =
+        [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
+    for (dir, purpose) in stores {
+        put(&mut settings.transport.response_store, dir.map(|dir| Some(ResponseStoreSettings::new(dir, purpose))));
+    }
+    put(&mut settings.transport.archive, options.warc.map(|dir| Some(Warc::to(dir))));
+    refuse_private(&seeds, &settings.transport.guard)?;
+    settings.headers = options.header.into_iter().fold(settings.headers, |headers, (name, value)| {
+        let is_named = settings.transport.secret_headers.iter().any(|secret| secret.eq_ignore_ascii_case(&name));
+        if !is_named && !belongs_to_origin(&name) {
+            return headers.header(name, value);
+        }
+        // A secret or a `Host` does not go to what the crawl finds elsewhere.
+        seeds.iter().fold(headers, |headers, seed| headers.header_for(seed.as_str(), &name, &value))
     });
-    find(&tables, key)
+    settings.headers.check()?;
+    put(&mut settings.threads, options.threads.map(usize::from));
+    settings.threads = settings.threads.max(1);
+    put(&mut settings.max_queued, options.max_queued);
+    settings.max_queued_per_domain = options.max_queued_per_domain.or(settings.max_queued_per_domain);
+    put(&mut settings.max_queued_bytes, options.max_queued_bytes);
+    let max_links = options.max_links_per_page.map(|links| usize::try_from(links).unwrap_or(usize::MAX));
+    put(&mut settings.max_links_per_page, max_links);
+    put(&mut settings.follow_refresh, options.refresh);
+    settings.state = options.state.or(settings.state);
+    settings.log = options.log.or(settings.log);
+    settings.files.dir = options.files.or(settings.files.dir);
+    if settings.files.dir.is_none() && !options.files_css.is_empty() {
+        return Err(Failure::usage("--files-css says which files to download, and --files where to; give it too"));
+    }
+    let outputs = PageOutputs::new(options.output, &mut settings);
+    let summary = &settings.pages.summary;
+    for (option, path) in [("--log", &settings.log), ("--summary", summary)] {
+        refuse_stdout(option, path.as_deref())?;
+    }
+    let store = settings.transport.response_store.as_ref();
+    let mut named = NamedFiles::default();
+    named.read("--seeds", options.seeds.as_deref());
+    named.read("--config", options.config.as_deref());
+    outputs.paths().for_each(|path| named.written("-o", Some(path)));
+    named.written("--log", settings.log.as_deref());
+    named.written("--summary", summary.as_deref());
+    named.written("--state", settings.state.as_deref());
+    named.written("--files", settings.files.dir.as_deref());
+    named.written(store.map_or("", option_of), store.map(|store| store.dir.as_path()));
+    named.written("--warc", settings.transport.archive.as_ref().map(|archive| archive.dir.as_path()));
+    named.check()?;
+    outputs.check()?;
+
+    for (index, Select { name, .. }) in options.select.iter().enumerate() {
+        if options.select.iter().take(index).any(|other| other.name == *name) {
+            return Err(Failure::usage(format!("--select {name} is given twice; give each selector its own name")));
+        }
+    }
+    let mut select = selects(&settings.pages.select)?;
+    select.retain(|from_file| options.select.iter().all(|given| given.name != from_file.name));
+    select.extend(options.select);
+    // Of several for one type the first is used.
+    let mut convert = options.convert;
+    convert.extend(converters(&settings.pages.convert)?);
+    let spider = page_spider(select, &settings, Some(&outputs));
+    for query in &spider.files {
+        let select =
+            Select::new("files", query).map_err(|why| Failure::usage(format!("--files-css {query}: {why}")))?;
+        if select.attribute.is_some() {
+            let why = "takes the href or the src of the elements; leave the @ and its attribute out";
+            return Err(Failure::usage(format!("--files-css {query} {why}")));
+        }
+    }
+    let validate = std::mem::take(&mut settings.pages.validate);
+    settings.pages.validate = options.validation.over(validate, &spider.columns())?;
+    let identity = options.identity.or(settings.contact.take(), settings.user_agent.take());
+    Ok(CheckedConfig { user_agent: identity.user_agent(&seeds)?, seeds, settings, spider, convert, outputs })
 }
 
-fn find(tables: &Value, key: &str) -> Option<String> {
-    let tables = || tables.as_object().into_iter().flatten();
-    let here = tables().find(|(_, table)| table.get(key).is_some()).map(|(name, _)| name.clone());
-    here.or_else(|| tables().find_map(|(name, table)| Some(format!("{name}.{}", find(table, key)?))))
+fn page_spider(select: Vec<Select>, settings: &Settings, outputs: Option<&PageOutputs>) -> PageSpider {
+    let pages = &settings.pages;
+    PageSpider {
+        select,
+        respect_nofollow: pages.respect_nofollow,
+        simhash: pages.simhash,
+        language: pages.language,
+        change: settings.recrawl.adaptive.is_some(),
+        markdown: pages.markdown.map(Part::from),
+        as_files: outputs.is_some_and(PageOutputs::has_folder),
+        files: match (&settings.files.dir, pages.files.is_empty()) {
+            (None, _) => Vec::new(),
+            (Some(_), true) => vec![IMAGES.to_owned()],
+            (Some(_), false) => pages.files.clone(),
+        },
+        has_flat_files: outputs.is_some_and(PageOutputs::has_csv),
+    }
+}
+
+/// What is downloaded unless something else is asked for.
+const IMAGES: &str = "img";
+
+fn converters(of_settings: &BTreeMap<String, String>) -> Result<Vec<Converter>, Failure> {
+    let read = |(content_type, command): (&String, &String)| {
+        let refuse = |why| Failure::usage(format!("pages.convert.{content_type:?}: {why}"));
+        Converter::new(content_type, command).map_err(refuse)
+    };
+    of_settings.iter().map(read).collect()
+}
+
+fn parsed(urls: &[String]) -> Result<Vec<Url>, Error> {
+    urls.iter().map(|seed| Request::parse(seed).map(|request| request.url)).collect()
+}
+
+fn selects(of_settings: &BTreeMap<String, String>) -> Result<Vec<Select>, Failure> {
+    let read = |(name, query): (&String, &String)| {
+        Select::new(name, query).map_err(|why| Failure::usage(format!("pages.select.{name}: {why}")))
+    };
+    of_settings.iter().map(read).collect()
+}
+
+fn override_pages(pages: &mut PageSettings, options: &CrawlOptions) {
+    pages.summary = options.summary.clone().or(pages.summary.take());
+    pages.escape_formulas |= options.escape_formulas;
+    pages.respect_nofollow |= options.respect_nofollow;
+    pages.skip_near_duplicates |= options.skip_near_duplicates;
+    if !options.files_css.is_empty() {
+        pages.files.clone_from(&options.files_css);
+    }
+    pages.simhash |= options.simhash;
+    pages.language |= options.language;
+    pages.markdown = options.markdown.map(PagePart::from).or(pages.markdown);
+}
+
+fn override_politeness(settings: &mut Settings, options: &CrawlOptions) {
+    let politeness = &mut settings.politeness;
+    let has_pace = options.rate.is_some() || options.delay.is_some();
+    if has_pace {
+        // The pace on the command line replaces all of the file's, otherwise the strictest would hold.
+        (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
+    }
+    put(&mut politeness.per_domain, options.per_domain);
+    put(&mut politeness.concurrency, options.concurrency);
+    put(&mut politeness.robots, options.robots);
+    for domain in settings.domains.values_mut() {
+        // Otherwise the file's settings of a domain would win over the command line's for all.
+        if has_pace {
+            (domain.rate, domain.spacing, domain.rest) = (None, None, None);
+        }
+        domain.per_domain = domain.per_domain.filter(|_| options.per_domain.is_none());
+        domain.robots = domain.robots.filter(|_| options.robots.is_none());
+        domain.max_pages = domain.max_pages.filter(|_| options.max_pages_per_domain.is_none());
+        domain.max_queued = domain.max_queued.filter(|_| options.max_queued_per_domain.is_none());
+    }
 }
 
 impl Network {
@@ -270,7 +339,7 @@ impl Network {
     }
 }
 
-impl Identity {
+impl IdentityOptions {
     /// Uses the file's values where no option is given.
     fn or(self, contact: Option<String>, user_agent: Option<String>) -> Self {
         if self.contact.is_some() || self.user_agent.is_some() { self } else { Self { contact, user_agent } }
@@ -281,25 +350,23 @@ impl Identity {
     /// # Errors
     /// There is no contact, and not every URL is on this machine.
     pub fn user_agent(&self, urls: &[Url]) -> Result<String, Failure> {
-        let name = concat!("actix-crawler/", env!("CARGO_PKG_VERSION"));
+        let Self { contact, user_agent } = self.clone();
+        let whole = Settings { contact, user_agent, ..Settings::default() }.composed_user_agent();
         let at_home = urls.iter().all(user_agent::is_loopback);
         match (&self.user_agent, &self.contact) {
             (Some(given), _) => {
                 if !at_home {
                     user_agent::check(given)?;
                 }
-                Ok(given.clone())
+                Ok(whole)
             }
-            (None, Some(contact)) => {
-                let whole = format!("{name} (+{contact})");
-                user_agent::check(&whole).map(|()| whole).map_err(|_| {
-                    Failure::usage(format!(
-                        "--contact `{contact}` is neither a URL nor a mail address; \
+            (None, Some(contact)) => user_agent::check(&whole).map(|()| whole).map_err(|_| {
+                Failure::usage(format!(
+                    "--contact `{contact}` is neither a URL nor a mail address; \
                          write it like https://example.org/bot or me@example.org"
-                    ))
-                })
-            }
-            (None, None) if at_home => Ok(name.to_owned()),
+                ))
+            }),
+            (None, None) if at_home => Ok(whole),
             (None, None) => Err(Failure::usage(
                 "no contact: whoever owns a site must be able to reach who crawls it; \
                  add --contact https://example.org/bot or --contact me@example.org, with an address of yours",
@@ -344,15 +411,13 @@ pub fn refuse_stdout(option: &str, path: Option<&Path>) -> Result<(), Failure> {
     }
 }
 
-fn refuse_shared(files: [(&str, &Option<PathBuf>); 3]) -> Result<(), Failure> {
-    for (index, (one, path)) in files.iter().enumerate() {
-        let shared = files.iter().skip(index + 1).find(|(_, other)| path.is_some() && path == other);
-        if let (Some((other, _)), Some(path)) = (shared, path) {
-            let path = path.display();
-            return Err(Failure::usage(format!("{path} is named for --{one} and --{other}; name two files")));
-        }
+/// Returns the option that set the purpose of stored responses.
+pub fn option_of(store: &ResponseStoreSettings) -> &'static str {
+    match store.purpose {
+        Purpose::Cache => "--cache",
+        Purpose::Record => "--record",
+        Purpose::Replay => "--replay",
     }
-    Ok(())
 }
 
 fn put<T>(setting: &mut T, given: Option<T>) {

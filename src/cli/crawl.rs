@@ -1,20 +1,16 @@
 //! `crawl`: writes a line or record for each page found from the given URLs, and the summary.
 
-use std::io::{self, Write};
-
-use actix_crawler::{
-    Crawler, Report, Request,
-    transport::{Purpose, ResponseStoreSettings},
-};
+use actix_crawler::{Crawler, Report, Request, extract::NearDuplicates, settings::PageSettings};
 
 use super::{
     block_on,
-    config::{Config, Order},
+    config::{self, CheckedConfig, option_of},
+    console::{print, tell},
     exit::{Exit, Failure, in_options},
     now,
     options::{CrawlOptions, ProgressMode},
-    output::{Output, refuse_reader_gone},
-    page::{PageSpider, columns},
+    output::refuse_reader_gone,
+    page::PageItem,
     progress_view::ProgressView,
     summary::SummaryFile,
     terminal,
@@ -26,53 +22,60 @@ use super::{
 /// # Errors
 /// The crawl cannot start, or cannot finish.
 pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
-    let config = options.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let settings = config::read(options.config.as_deref())?;
     let mode = options.progress;
-    block_on(crawl(config.with(options)?, mode))
+    block_on(crawl(config::with(settings, options)?, mode))
 }
 
-async fn crawl(order: Order, mode: ProgressMode) -> Result<Exit, Failure> {
-    let Order { seeds, user_agent, settings, select, respect_nofollow, output, escape_formulas, summary } = order;
-    let to_stdout = output.is_none();
+async fn crawl(config: CheckedConfig, mode: ProgressMode) -> Result<Exit, Failure> {
+    let CheckedConfig { seeds, user_agent, settings, spider, convert, outputs } = config;
+    let PageSettings { validate, skip_near_duplicates, summary, .. } = settings.pages.clone();
+    let judges = !spider.select.is_empty() || !validate.fields.is_empty();
+    let to_stdout = outputs.has_stdout();
     let store = settings.transport.response_store.as_ref();
-    let named = [
-        ("-o", output.clone()),
+    let mut named: Vec<_> = outputs.paths().map(|path| ("-o", Some(path.to_owned()))).collect();
+    named.extend([
         ("--log", settings.log.clone()),
         ("--state", settings.state.clone()),
+        ("--files", settings.files.dir.clone()),
         (store.map_or("", option_of), store.map(|store| store.dir.clone())),
-    ];
-    let pages_to = output.clone();
-    let pages = Output::new(output.as_deref(), settings.state.is_some(), columns(&select), escape_formulas);
+        ("--warc", settings.transport.archive.as_ref().map(|archive| archive.dir.clone())),
+    ]);
+    let on_terminal =
+        to_stdout && terminal::is_terminal(None) || outputs.paths().any(|to| terminal::is_terminal(Some(to)));
+    let columns = spider.columns();
     let summary = summary.map(SummaryFile::open).transpose()?;
-    let signals = watch::listen()?;
+    let mut signals = watch::listen()?;
     let max_pages = settings.scope.max_pages;
-    let crawler = pages.of(Crawler::new(PageSpider { select, respect_nofollow }, user_agent).settings(settings));
-    let handle = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request).start();
-    let handle = handle.map_err(|error| Failure::naming(error, &named))?;
-    let progress = ProgressView::new(mode, terminal::is_terminal(pages_to.as_deref()), max_pages, now());
+    let has_files = settings.files.dir.is_some();
+    let crawler = outputs.of(Crawler::new(spider, user_agent).settings(settings.clone()), &settings, &columns);
+    let crawler = if has_files { crawler.files_of(|page: &mut PageItem| &mut page.files) } else { crawler };
+    let crawler = convert.into_iter().fold(crawler, |crawler, converter| {
+        crawler.convert(&converter.content_type.clone(), move |document: &[u8]| converter.convert(document))
+    });
+    let crawler = if judges { crawler.validate(validate) } else { crawler };
+    let crawler = if skip_near_duplicates { crawler.middleware(NearDuplicates::default()) } else { crawler };
+    let crawler = seeds.into_iter().map(Request::get).fold(crawler, Crawler::request);
+    let handle = watch::start(crawler, &mut signals, |error| Failure::naming(error, &named)).await?;
+    let progress = ProgressView::new(mode, on_terminal, max_pages, now());
     let report = Watch { progress, remarks: None }.until_the_end(&handle, signals).await?;
     refuse_reader_gone(&report)?;
     if let Some(summary) = summary {
         summary.write(&report)?;
     }
-    tell(&report, to_stdout);
+    show(&report, to_stdout)?;
     Ok(Exit::of(&report))
 }
 
-/// Returns the option that set the purpose of stored responses.
-fn option_of(store: &ResponseStoreSettings) -> &'static str {
-    match store.purpose {
-        Purpose::Cache => "--cache",
-        Purpose::Record => "--record",
-        Purpose::Replay => "--replay",
-    }
-}
-
-/// Prints the summary: on stderr if stdout is for pages.
-fn tell(report: &Report, pages_on_stdout: bool) {
+/// Shows the summary: on stderr if stdout is for pages.
+///
+/// # Errors
+/// Stdout cannot be written.
+fn show(report: &Report, pages_on_stdout: bool) -> Result<(), Failure> {
     let text = in_options(&report.to_string());
-    let text = terminal::escape(&text);
-    let told = if pages_on_stdout { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
-    // The reader of the summary has gone, so the failure cannot be reported.
-    drop(told);
+    if pages_on_stdout {
+        tell(text);
+        return Ok(());
+    }
+    print(format!("{}\n", terminal::escape(&text)).as_bytes())
 }

@@ -8,8 +8,9 @@ use std::{
 };
 
 use actix_crawler::{Ended, Error, Report};
+use clap::error::{ContextKind, ContextValue};
 
-use super::terminal;
+use super::{console, output::is_folder};
 
 /// The exit code. Each command's help lists its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,23 +21,28 @@ pub enum Exit {
     NotRun = 1,
     /// The command line or the configuration is invalid; nothing was fetched.
     Usage = 2,
-    /// The crawl has finished, but some pages failed.
+    /// The crawl has finished, but some pages, sitemaps or files failed.
     FailedPages = 3,
     /// The ledger does not add up: some URL is unaccounted for.
     Ledger = 4,
-    /// Ctrl-C or SIGTERM: 128 + SIGINT, as shells count.
+    /// The crawl has finished, and a field is in fewer items than `--expect` asks for.
+    Coverage = 5,
+    /// Stopped before its end, by Ctrl-C, SIGTERM or the longest time: 128 + SIGINT, as shells count.
     Interrupted = 130,
 }
 
 /// The codes of `crawl`, for its help.
 pub const OF_CRAWL: &str = "\
 Exit codes:
-    0  the crawl has finished, and every page ended well
+    0  the crawl has finished, and every page that was requested ended well; what was dropped, as
+       by --deny or robots.txt, is no failure, and a warning tells if that was all
     1  the crawl could not run, or not to its end, or an output could not be written
     2  the command line or the configuration is wrong; nothing was fetched
-    3  the crawl has finished, and some pages failed
+    3  the crawl has finished, and some pages, sitemaps or files failed
     4  the ledger does not add up
-  130  the crawl was interrupted (Ctrl-C, SIGTERM)";
+    5  the crawl has finished, and a field is in fewer items than --expect asks for
+  130  the crawl was stopped before its end: by Ctrl-C, SIGTERM, or max_time in the --config file
+Of several the first in this order holds: 4, 130, 1, 5, 3.";
 
 /// The codes of `poll`.
 pub const OF_POLL: &str = "\
@@ -65,12 +71,49 @@ Exit codes:
     2  the command line is wrong; nothing was sent
     3  no whole answer came";
 
+/// The codes of `sitemap`.
+pub const OF_SITEMAP: &str = "\
+Follows indexes, and obeys robots.txt. The summary goes to stderr.
+
+Exit codes:
+    0  at least one sitemap was read, and each to its end
+    1  the command could not run, or stdout could not be written
+    2  the command line is wrong; nothing was sent
+    3  there is no sitemap, or one could not be read
+  130  it was interrupted (Ctrl-C, SIGTERM)";
+
 /// The codes of `state`.
 pub const OF_STATE: &str = "\
 Exit codes:
     0  the command did what it was asked
     1  there is no state, a crawl runs with it, it is damaged, or nothing is queued for the domain to forget
     2  the command line is wrong";
+
+/// The codes of `explain`.
+pub const OF_EXPLAIN: &str = "\
+The state knows what waits, what is before it, and what failed; the log knows how each URL ended. Give both where there are
+both.
+
+Exit codes:
+    0  the URL is known
+    1  there is no state and no log, a crawl uses the state, or they cannot be read
+    2  the command line is wrong
+    3  nothing is known of the URL";
+
+/// The codes of `warc`.
+pub const OF_WARC: &str = "\
+Exit codes:
+    0  the command did what it was asked
+    1  a file cannot be read or is damaged, verify has found something wrong, or an output could not be written
+    2  the command line is wrong
+    3  extract has found no such record";
+
+/// The codes of `config`.
+pub const OF_CONFIG: &str = "\
+Exit codes:
+    0  the file is right
+    1  stdout could not be written
+    2  the command line is wrong, the file cannot be read, or it has faults, which are printed";
 
 /// The codes of `demo`.
 pub const OF_DEMO: &str = "\
@@ -88,6 +131,7 @@ impl Exit {
             Report { ledger_adds_up: false, .. } => Self::Ledger,
             Report { ended: Ended::Stopped | Ended::Aborted, .. } => Self::Interrupted,
             Report { ended: Ended::Failed, .. } => Self::NotRun,
+            report if report.validation.as_ref().is_some_and(|found| found.missed().next().is_some()) => Self::Coverage,
             report if report.failed() > 0 || !report.complaints.is_empty() => Self::FailedPages,
             _ => Self::Well,
         }
@@ -124,6 +168,14 @@ impl Failure {
         Self { exit: Exit::NotRun, message: String::new() }
     }
 
+    /// Stdout cannot be written. Nothing is said where its reader has gone, as in `… | head`.
+    pub fn unprintable(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::reader_gone(),
+            _ => Self::not_run(format!("stdout cannot be written: {error}")),
+        }
+    }
+
     /// The request was carried out and failed.
     pub fn failed(message: impl Display) -> Self {
         Self { exit: Exit::FailedPages, message: message.to_string() }
@@ -137,7 +189,7 @@ impl Failure {
     /// Prints the message on stderr and returns the code.
     pub fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("error: {}", terminal::escape(&one_line(&in_options(&self.message))));
+            console::tell(format_args!("error: {}", one_line(&in_options(&self.message))));
         }
         self.exit.into()
     }
@@ -147,7 +199,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match &error {
             Error::Setting { what, why } => match option_of(what) {
-                Some(option) => Self::usage(format!("{option} (transport.{what}): {why}")),
+                Some(option) => Self::usage(format!("{option} (transport.{}): {why}", of_transport(what))),
                 None => Self::usage(error),
             },
             Error::Url { .. } | Error::Selector(_) => Self::usage(error),
@@ -174,12 +226,41 @@ impl Failure {
         Self::usage(format!("{option} {} cannot be read: {error}", path.display()))
     }
 
-    /// Adds to the library's error about a file the option that named it.
+    /// The output for pages cannot be written: a file, or a folder if its name ends with a slash.
+    fn pages_unwritable(path: &Path, source: &io::Error) -> Self {
+        let name = path.display();
+        let without_slash: PathBuf = path.components().collect();
+        Self::not_run(match is_folder(path) {
+            true if without_slash.is_file() => {
+                format!("-o {name} is a file; write {} for that, or name another folder", without_slash.display())
+            }
+            true => format!("-o {name} cannot be used: {source}; name a folder that can"),
+            false if path.is_dir() => {
+                format!("-o {name} is a directory; name a file, or write {name}/ for a folder of Markdown")
+            }
+            false => return Self::unwritable("-o", path, source),
+        })
+    }
+
+    /// Adds to the library's error about a file that cannot be read the option that named it.
+    pub fn reading(option: &str, error: Error) -> Self {
+        match error {
+            Error::File { path, source } => {
+                Self::not_run(format!("{option} {} cannot be read: {source}", path.display()))
+            }
+            other => other.into(),
+        }
+    }
+
+    /// Adds to the library's error about an output of a crawl the option that named it.
     pub fn naming(error: Error, outputs: &[(&str, Option<PathBuf>)]) -> Self {
         if let Error::File { path, source } = &error {
             for (option, output) in outputs {
                 if let Some(output) = output.as_ref().filter(|output| path.starts_with(output)) {
-                    return Self::unwritable(option, output, source);
+                    return match *option {
+                        "-o" => Self::pages_unwritable(output, source),
+                        option => Self::unwritable(option, output, source),
+                    };
                 }
             }
         }
@@ -188,11 +269,17 @@ impl Failure {
 }
 
 /// Options that name directories.
-const WANT_FOLDERS: [&str; 5] = ["--state", "--cache", "--record", "--replay", "--save-dir"];
+const WANT_FOLDERS: [&str; 6] = ["--state", "--cache", "--record", "--replay", "--warc", "--save-dir"];
+
+/// Returns the name of a setting within the transport's.
+fn of_transport(setting: &str) -> &str {
+    setting.strip_prefix("transport.").unwrap_or(setting)
+}
 
 /// Returns the option for a setting of the transport.
 fn option_of(setting: &str) -> Option<&'static str> {
-    match setting {
+    // The place in a list is not the option's.
+    match of_transport(setting).split('[').next().unwrap_or_default() {
         "resolve" => Some("--resolve"),
         "proxies.via" => Some("--proxy"),
         "tls.insecure" => Some("--insecure"),
@@ -205,26 +292,46 @@ fn option_of(setting: &str) -> Option<&'static str> {
 
 /// Replaces method names by option names in the library's messages.
 pub fn in_options(text: &str) -> String {
-    let text = text.replace("allow_private(), or --allow-private on the command line,", "--allow-private");
-    text.replace("allow_address() or --allow-address", "--allow-address")
+    let names = [
+        ("allow_private(), or --allow-private on the command line,", "--allow-private"),
+        ("allow_address() or --allow-address", "--allow-address"),
+        ("seeds_again()", "--seeds-again"),
+        ("revisit_after()", "--revisit-after"),
+        ("max_pages()", "--max-pages"),
+        ("max_requests()", "--max-requests"),
+        ("max_pages_per_domain()", "--max-pages-per-domain"),
+    ];
+    names.iter().fold(text.to_owned(), |text, (method, option)| text.replace(method, option))
 }
 
 /// Keeps the first paragraphs of clap's message, which say what is wrong; the others describe how to get help.
 impl From<clap::Error> for Failure {
-    fn from(error: clap::Error) -> Self {
+    fn from(mut error: clap::Error) -> Self {
+        let is_secret = |arg: &ContextValue| match arg {
+            ContextValue::String(arg) => SECRET.iter().any(|option| arg.starts_with(option)),
+            _ => false,
+        };
+        if error.get(ContextKind::InvalidArg).is_some_and(is_secret) {
+            error.insert(ContextKind::InvalidValue, ContextValue::String("***".to_owned()));
+        }
         let text = error.to_string();
         let what = text.split("\n\nUsage:").next().unwrap_or(&text);
         let what = what.split("\n\nFor more information").next().unwrap_or(what);
         let what = what.trim_start_matches("error: ");
         match what.split_once("tip: to pass '") {
             // clap suggests passing it as an argument.
-            Some((what, _)) => {
-                Self::usage(format!("{}; if it is the value of an option, write --option=VALUE", what.trim_end()))
-            }
-            None => Self::usage(what),
+            Some((what, _)) => Self::usage(format!(
+                "{}; --help lists the options. If it is the value of one, write --option=VALUE",
+                what.trim_end()
+            )),
+            // The nearest option or command.
+            None => Self::usage(what.replace("\n\n  tip: ", "; ")),
         }
     }
 }
+
+/// Options whose values have passwords in them.
+const SECRET: [&str; 3] = ["--header <", "--user <", "--proxy <"];
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -236,7 +343,9 @@ mod tests {
 
     #[test]
     fn the_help_of_a_crawl_lists_every_code() {
-        for exit in [Exit::Well, Exit::NotRun, Exit::Usage, Exit::FailedPages, Exit::Ledger, Exit::Interrupted] {
+        for exit in
+            [Exit::Well, Exit::NotRun, Exit::Usage, Exit::FailedPages, Exit::Ledger, Exit::Coverage, Exit::Interrupted]
+        {
             let code = format!("{:>5}  ", exit as u8);
             assert!(OF_CRAWL.contains(&code), "{code}");
         }

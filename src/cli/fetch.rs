@@ -1,20 +1,22 @@
 //! `fetch`: sends one request and prints the response.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use actix_crawler::{Request, client::Response, transport::TransportSettings};
+use url::{Position, Url};
 
 use super::{
     block_on,
     config::refuse_private,
+    console::{print, tell},
     exit::{Exit, Failure},
+    named_files::NamedFiles,
     once,
     options::FetchOptions,
-    terminal::escape_on_terminal,
 };
 
 /// Runs the command.
@@ -26,14 +28,19 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
     let transport = options.network.over(TransportSettings::default())?;
     refuse_private(std::slice::from_ref(&url), &transport.guard)?;
     let user_agent = options.identity.user_agent(std::slice::from_ref(&url))?;
-    let mut body_to = options.output.as_deref().map(open).transpose()?;
+    let mut named = NamedFiles::default();
+    named.written("-o", options.output.as_deref());
+    named.written("--save", options.save.as_deref());
+    named.check()?;
+    let mut body_to = options.output.as_deref().map(|path| open("-o", path)).transpose()?;
+    let save_to = options.save.as_deref().map(|path| save_to(path, &url)).transpose()?;
 
     let client = once::client(transport, user_agent)?;
     let response = block_on(once::get(&client, &url, &options.header))?;
 
-    eprintln!("{}", status_line(&response));
+    tell(status_line(&response));
     if let Some(to) = response.redirect_target() {
-        eprintln!("leads to {to}");
+        tell(format_args!("leads to {to}"));
     }
     let mut shown = Vec::new();
     if options.include {
@@ -52,18 +59,49 @@ pub fn run(options: &FetchOptions) -> Result<Exit, Failure> {
             replace(file, response.bytes()).map_err(|error| Failure::unwritable("-o", path, &error))?;
         }
         None => {
-            shown.extend_from_slice(response.bytes());
+            if save_to.is_none() {
+                shown.extend_from_slice(response.bytes());
+            }
             print(&shown)?;
         }
+    }
+    if let Some(path) = save_to {
+        response.save(&path).map_err(Failure::not_run)?;
+        tell(format_args!("saved to {}", path.display()));
     }
     Ok(if (200..400).contains(&response.status()) { Exit::Well } else { Exit::FailedPages })
 }
 
 /// Opens a file before anything is requested, to know that it is writable. Its content is kept until the response has
 /// come.
-fn open(path: &Path) -> Result<(&Path, File), Failure> {
+fn open<'a>(option: &str, path: &'a Path) -> Result<(&'a Path, File), Failure> {
     let file = File::options().write(true).create(true).truncate(false).open(path);
-    file.map(|file| (path, file)).map_err(|error| Failure::unwritable("-o", path, &error))
+    file.map(|file| (path, file)).map_err(|error| Failure::unwritable(option, path, &error))
+}
+
+/// Returns the file to save a response to: the one that is named, or in a folder one that is named by the URL.
+fn save_to(path: &Path, url: &Url) -> Result<PathBuf, Failure> {
+    let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if is_folder {
+        fs::create_dir_all(path).map_err(|error| Failure::unwritable("--save", path, &error))?;
+    }
+    let file = if is_folder { path.join(file_name(url)) } else { path.to_owned() };
+    open("--save", &file)?;
+    Ok(file)
+}
+
+/// Names a file by a URL, each by another: `https://example.org/shop/1` by `example.org_shop_1.response`.
+fn file_name(url: &Url) -> String {
+    let mut name = String::new();
+    for byte in url[Position::BeforeHost..Position::AfterQuery].trim_end_matches('/').bytes() {
+        match byte {
+            b'/' => name.push('_'),
+            b'.' | b'-' => name.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => name.push(char::from(byte)),
+            byte => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    name + ".response"
 }
 
 fn replace(file: &mut File, body: &[u8]) -> io::Result<()> {
@@ -82,16 +120,4 @@ fn status_line(response: &Response) -> String {
 fn reason(status: u16) -> String {
     let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     reason.map_or_else(|| status.to_string(), |reason| format!("{status} {reason}"))
-}
-
-/// Writes to stdout, and to a terminal with control characters escaped.
-///
-/// # Errors
-/// It cannot be written, or its reader has gone.
-pub fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&escape_on_terminal(bytes)).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::reader_gone(),
-        _ => Failure::not_run(format!("stdout cannot be written: {error}")),
-    })
 }

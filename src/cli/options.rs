@@ -4,7 +4,8 @@
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use actix_crawler::{
-    Rate, RobotsPolicy, Within,
+    Order, Rate, RobotsPolicy, Within,
+    extract::sitemap::W3cDate,
     settings::Pattern,
     transport::{IpNet, OriginCredentials},
 };
@@ -12,7 +13,10 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use http::Method;
 
 use super::{
+    convert::Converter,
     exit,
+    page::Part,
+    validation::ValidationOptions,
     values::{self, Select},
 };
 
@@ -34,8 +38,19 @@ pub struct Cli {
 
 /// The names of values that never begin with a hyphen. clap takes `-1` in `--depth -1` for an unknown option; passed on
 /// as a value, it is answered with what to write.
-const NEVER_HYPHENATED: [&str; 9] =
-    ["N", "TIME", "RATE", "BYTES", "CIDR", "host|domain|any", "obey|ignore", "follow|ignore", "auto|never"];
+const NEVER_HYPHENATED: [&str; 11] = [
+    "N",
+    "TIME",
+    "DATE",
+    "RATE",
+    "BYTES",
+    "CIDR",
+    "host|domain|any",
+    "obey|ignore",
+    "follow|ignore",
+    "auto|never",
+    "found|breadth|depth",
+];
 
 impl Cli {
     /// Reads the command line.
@@ -62,18 +77,26 @@ pub enum Command {
     Poll(Box<PollOptions>),
     /// Fetch a robots file, and say for each path whether it is allowed, by which line, and why
     Robots(RobotsOptions),
+    /// Print what the sitemaps of a site list
+    Sitemap(SitemapOptions),
     /// Fetch one URL and show the answer, as curl does
     Fetch(FetchOptions),
     /// Show what a crawl's state directory holds, verify it, or change it between two crawls
     State(StateOptions),
+    /// Say where a URL stands in a crawl and why: it waits, has ended, and how, or was never found
+    Explain(ExplainOptions),
+    /// List, extract, verify or index what WARC files contain, as --warc writes them
+    Warc(WarcOptions),
+    /// Check a file for --config, or print its JSON Schema
+    Config(ConfigOptions),
     /// Crawl a dozen small sites on this machine, without internet, and show how politely; takes under a minute
     Demo(DemoOptions),
 }
 
 /// Who asks.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Who asks")]
-pub struct Identity {
+pub struct IdentityOptions {
     /// Where site owners can reach you: a URL or a mail address; required unless every URL is loopback
     #[arg(long, value_name = "URL-or-mail")]
     pub contact: Option<String>,
@@ -136,20 +159,22 @@ pub struct CrawlOptions {
     /// Skip lines of --seeds that are no URL, and say how many were [default: the first one ends the command]
     #[arg(long, requires = "seeds")]
     pub skip_bad_seeds: bool,
-    /// Read settings from this TOML file, which docs/CONFIG.md describes; options replace its values, and --allow,
-    /// --deny and --resolve add to them
+    /// Read settings from this TOML file, which docs/CONFIG.md describes; variables as ACTIX_CRAWLER_POLITENESS__RATE
+    /// replace its values, and options those; --allow, --deny and --resolve add to them
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
     #[command(flatten)]
-    pub identity: Identity,
+    pub identity: IdentityOptions,
 
     /// The most links to follow from a seed to a page; 0 takes the seeds alone [default: no bound]
-    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Which pages")]
+    #[arg(long, alias = "max-depth", value_name = "N", value_parser = values::count, help_heading = "Which pages")]
     pub depth: Option<u32>,
-    /// The most pages in all; redirects, error statuses and robots files do not count [default: no bound]
+    /// The most pages in all, with --state in all its runs together; redirects, error statuses, robots files,
+    /// sitemaps and files of --files do not count [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_pages: Option<u64>,
-    /// The most requests in all; redirects, error statuses and retries count, robots files do not [default: no bound]
+    /// The most requests in all, with --state in all its runs together; redirects, error statuses and retries count, robots
+    /// files, sitemaps and files of --files do not [default: no bound]
     #[arg(long, value_name = "N", value_parser = values::many, help_heading = "Which pages")]
     pub max_requests: Option<u64>,
     /// The most pages of each domain; what counts is as for --max-pages [default: no bound]
@@ -172,7 +197,7 @@ pub struct CrawlOptions {
     #[arg(long, value_name = "follow|ignore", value_parser = follows_refresh, help_heading = "Which pages")]
     pub refresh: Option<bool>,
     /// How far to go from the seeds: to their hosts, their registrable domains, or anywhere [default: domain]
-    #[arg(long, value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
+    #[arg(long, alias = "within", value_name = "host|domain|any", value_parser = within, help_heading = "Which pages")]
     pub scope: Option<Within>,
     /// Take only URLs that match this regular expression; may be repeated, and then one must match
     #[arg(long, value_name = "RE", value_parser = values::pattern, help_heading = "Which pages")]
@@ -183,10 +208,28 @@ pub struct CrawlOptions {
     /// Fetch a URL again when it is found so long after its last visit, as `7d` [default: never]
     #[arg(long, value_name = "TIME", value_parser = values::deadline, help_heading = "Which pages")]
     pub revisit_after: Option<Duration>,
+    /// Fetch a URL again when a sitemap says that it was modified since its last visit, and no other that it lists; reads
+    /// sitemaps as --sitemaps does
+    #[arg(long, help_heading = "Which pages")]
+    pub revisit_modified: bool,
+    /// Read the sitemaps of all seeds' sites too, and fetch the pages that they list
+    #[arg(long, help_heading = "Which pages")]
+    pub sitemaps: bool,
+    /// Take from sitemaps only what was modified since this date, as 2026-02-01, or has no date; reads sitemaps as
+    /// --sitemaps does [default: all]
+    #[arg(long, value_name = "DATE", value_parser = values::date, help_heading = "Which pages")]
+    pub since: Option<W3cDate>,
     /// Fetch the seeds again although --state has seen them, to find what is new
     #[arg(long, help_heading = "Which pages")]
     pub seeds_again: bool,
-    /// Do not follow links that `rel=nofollow` or a robots meta tag marks
+    /// Which of a domain's pages goes first: the one that was found first, the nearest to a seed, or the farthest from it
+    /// [default: found]
+    #[arg(long, value_name = "found|breadth|depth", value_parser = order, help_heading = "Which pages")]
+    pub order: Option<Order>,
+    /// Leave out pages whose text is nearly that of an earlier page, with the links on them
+    #[arg(long, help_heading = "Which pages")]
+    pub skip_near_duplicates: bool,
+    /// Do not follow links that `rel=nofollow`, a robots meta tag or `X-Robots-Tag` marks
     #[arg(long, help_heading = "Which pages")]
     pub respect_nofollow: bool,
 
@@ -195,7 +238,7 @@ pub struct CrawlOptions {
     pub rate: Option<Rate>,
     /// The least time between two requests to each domain, as `250ms` or `2m`; a bare number is seconds [default: 1s, or
     /// none with --rate]
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "How politely")]
+    #[arg(long, alias = "spacing", value_name = "TIME", value_parser = values::duration, help_heading = "How politely")]
     pub delay: Option<Duration>,
     /// The most requests in flight to each domain [default: 1]
     #[arg(long, value_name = "N", value_parser = values::positive, help_heading = "How politely")]
@@ -212,7 +255,8 @@ pub struct CrawlOptions {
 
     #[command(flatten)]
     pub network: Network,
-    /// Send this header with every request that has none of its name, as `Name: value`; may be repeated
+    /// Send this header with every request that has none of its name, as `Name: value`; may be repeated. A Host, and
+    /// what looks like a secret, as Authorization, Cookie and X-Api-Key, goes to the origins of the given URLs only
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header, help_heading = "Network")]
     pub header: Vec<(String, String)>,
     /// Keep the cookies that servers set, and send them back [default: ignore them]
@@ -224,20 +268,60 @@ pub struct CrawlOptions {
     /// Record every answer in this directory, for --replay
     #[arg(long, value_name = "DIR", conflicts_with = "replay", help_heading = "Network")]
     pub record: Option<PathBuf>,
-    /// Crawl what --record kept in this directory, without any network
+    /// Crawl what --record kept in this directory, or what WARC files in it contain, without any network
     #[arg(long, value_name = "DIR", help_heading = "Network")]
     pub replay: Option<PathBuf>,
+    /// Archive each request and response as it was on the wire in this directory, in WARC files; `actix-crawler warc` reads
+    /// them, and so do pywb and other tools of web archives
+    #[arg(long, value_name = "DIR", conflicts_with = "replay", help_heading = "Network")]
+    pub warc: Option<PathBuf>,
     /// The number of network threads [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "Network")]
     pub threads: Option<u16>,
 
+    #[command(flatten)]
+    pub validation: ValidationOptions,
+
     /// Add a field with the texts of the elements that a CSS selector finds, or with NAME=CSS@ATTRIBUTE the values of
-    /// their attribute; may be repeated
+    /// their attribute; may be repeated. It replaces a field of the page that has its name, as title, but not url
     #[arg(long, value_name = "NAME=CSS", help_heading = "Output")]
     pub select: Vec<Select>,
-    /// Write pages to this file, as CSV if its name ends in .csv and else as JSON Lines; `-` is stdout [default: -]
-    #[arg(short, long, value_name = "FILE.jsonl|FILE.csv|-", help_heading = "Output")]
-    pub output: Option<PathBuf>,
+    /// Download files of each page to this folder, and add a field `files` that says what became of each: its images, or what
+    /// --files-css selects. What is there is not requested again for 90 days
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub files: Option<PathBuf>,
+    /// Which files --files downloads: the href or src of the elements that a CSS selector finds, as a[href$='.pdf']; may be
+    /// repeated [default: img]
+    #[arg(long, value_name = "CSS", help_heading = "Output")]
+    pub files_css: Vec<String>,
+    /// Add a field `simhash`: 16 digits, of which pages that are nearly the same nearly share the bits
+    #[arg(long, help_heading = "Output")]
+    pub simhash: bool,
+    /// Add a field `language`: that of <html lang>, or of the header Content-Language, or a guess
+    #[arg(long, help_heading = "Output")]
+    pub language: bool,
+    /// Add a field `markdown` with the main content of each page, or with --markdown=whole all of it; says the same of the
+    /// files of -o FOLDER/
+    #[arg(
+        long,
+        value_enum,
+        value_name = "main|whole",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "main",
+        help_heading = "Output"
+    )]
+    pub markdown: Option<Part>,
+    /// Read documents of this content type as pages, by a program that reads one on stdin and writes text or HTML on stdout:
+    /// application/pdf="pdftotext - -"; spaces separate its arguments, quotes do not join them, and no shell reads it; may
+    /// be repeated
+    #[arg(long, value_name = "TYPE=COMMAND", help_heading = "Output")]
+    pub convert: Vec<Converter>,
+    /// Write pages to this file, as its ending says: .jsonl, .json, .csv or .xml, with .gz or .zst after it if it is to be
+    /// compressed; {domain}, {time} and {spider} in the name are filled in. Or, if it ends with a slash, each to a file of
+    /// Markdown in this folder, with an llms.txt that lists them; `-` is stdout, as JSON Lines; may be repeated [default: -]
+    #[arg(short, long, value_name = "FILE|FOLDER/|-", help_heading = "Output")]
+    pub output: Vec<PathBuf>,
     /// Put a ' before CSV texts that a spreadsheet would take for a formula, as those that begin with = + - @
     #[arg(long, help_heading = "Output")]
     pub escape_formulas: bool,
@@ -270,11 +354,12 @@ pub struct PollOptions {
     /// The method of requests that do not name one [default: GET, or POST with a body]
     #[arg(short = 'X', long, value_name = "M", value_parser = values::method)]
     pub method: Option<Method>,
-    /// Send this header with every request, as `Name: value`; may be repeated. A User-Agent needs a contact in it
+    /// Send this header with every request, as `Name: value`; may be repeated. A
+    /// User-Agent needs a contact in it, which does not replace --contact
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
     pub header: Vec<(String, String)>,
     /// Never send this header along with a redirect to another origin; may be repeated. It holds in any case for
-    /// Authorization, Cookie, and names that look like a secret, as X-Api-Key
+    /// Host, Authorization, Cookie, and names that look like a secret, as X-Api-Key
     #[arg(long, value_name = "NAME", value_parser = values::header_name)]
     pub secret_header: Vec<String>,
     /// The body of requests that have none of their own [default: none]
@@ -282,7 +367,7 @@ pub struct PollOptions {
     pub data: Option<String>,
 
     #[command(flatten)]
-    pub identity: Identity,
+    pub identity: IdentityOptions,
 
     /// The most requests to each domain in any window: 50/s, 30/m, 1/10s or unlimited [default: 1/s]
     #[arg(long, value_name = "RATE", value_parser = values::rate, help_heading = "How fast")]
@@ -343,11 +428,16 @@ pub struct FetchOptions {
     /// Write the body to this file [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Send this header with every request, as `Name: value`; may be repeated. A User-Agent needs a contact in it
+    /// Save status, headers and body to this file, or to a file of its own in this directory, to be read in tests of a
+    /// spider; the body is then not printed
+    #[arg(long, value_name = "PATH")]
+    pub save: Option<PathBuf>,
+    /// Send this header with every request, as `Name: value`; may be repeated. A
+    /// User-Agent needs a contact in it, which does not replace --contact
     #[arg(short = 'H', long, value_name = "HEADER", value_parser = values::header)]
     pub header: Vec<(String, String)>,
     #[command(flatten)]
-    pub identity: Identity,
+    pub identity: IdentityOptions,
     #[command(flatten)]
     pub network: Network,
 }
@@ -363,7 +453,29 @@ pub struct RobotsOptions {
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     #[command(flatten)]
-    pub identity: Identity,
+    pub identity: IdentityOptions,
+    #[command(flatten)]
+    pub network: Network,
+}
+
+/// The options of `sitemap`.
+#[derive(Args, Debug)]
+#[command(after_help = exit::OF_SITEMAP)]
+pub struct SitemapOptions {
+    /// A sitemap, with its scheme; or a site, as https://example.org/, whose sitemaps to look for
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Print only what was modified since this date, as 2026-02-01, or has no date [default: all]
+    #[arg(long, value_name = "DATE", value_parser = values::date)]
+    pub since: Option<W3cDate>,
+    /// Print each page as a JSON line with all that the sitemap says of it [default: its URL alone]
+    #[arg(long)]
+    pub json: bool,
+    /// The least time between two requests to each domain, as `250ms` or `2m`; a bare number is seconds [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub delay: Option<Duration>,
+    #[command(flatten)]
+    pub identity: IdentityOptions,
     #[command(flatten)]
     pub network: Network,
 }
@@ -401,6 +513,99 @@ pub struct StateTask {
     pub forget_domain: Option<String>,
 }
 
+/// The options of `explain`.
+#[derive(Args, Debug)]
+#[command(after_help = exit::OF_EXPLAIN)]
+pub struct ExplainOptions {
+    /// The URL, with its scheme: https://…
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// The directory that the crawl was given with --state; no crawl may use it now
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The log that the crawl was given with --log, also of a crawl that runs
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Print one JSON object in place of a sentence
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The options of `config`.
+#[derive(Args, Debug)]
+#[command(after_help = exit::OF_CONFIG)]
+pub struct ConfigOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: ConfigTask,
+}
+
+/// What `config` does.
+#[derive(Debug, Subcommand)]
+pub enum ConfigTask {
+    /// Say each fault of a file, with its line and the key that was probably meant
+    #[command(after_help = exit::OF_CONFIG)]
+    Check {
+        /// The file
+        #[arg(value_name = "FILE.toml")]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the file, by which editors complete and check it
+    #[command(after_help = exit::OF_CONFIG)]
+    Schema,
+}
+
+/// The options of `warc`.
+#[derive(Args, Debug)]
+#[command(after_help = exit::OF_WARC)]
+pub struct WarcOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: WarcTask,
+}
+
+/// What `warc` does.
+#[derive(Debug, Subcommand)]
+pub enum WarcTask {
+    /// Print a JSON line for each record: its offset, type, URL, date and length
+    #[command(after_help = exit::OF_WARC)]
+    List {
+        /// The files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Write the body of the latest response of a URL, or of the record at an offset
+    #[command(after_help = exit::OF_WARC)]
+    Extract {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The URL as it was asked for, or the offset that `list` tells
+        #[arg(value_name = "URL|OFFSET")]
+        what: String,
+        /// Write the whole block, with the head of the message
+        #[arg(long)]
+        whole: bool,
+        /// Write to this file [default: stdout]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Read all records and compare their digests, and say what is wrong
+    #[command(after_help = exit::OF_WARC)]
+    Verify {
+        /// The files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Write an index beside each file, in CDXJ: FILE.cdxj for FILE.warc.gz
+    #[command(after_help = exit::OF_WARC)]
+    Index {
+        /// The files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
 /// The options of `demo`.
 #[derive(Args, Debug)]
 #[command(after_help = exit::OF_DEMO)]
@@ -416,6 +621,15 @@ fn within(text: &str) -> Result<Within, String> {
         "domain" => Ok(Within::Domain),
         "any" => Ok(Within::Any),
         _ => Err("write host, domain or any".to_owned()),
+    }
+}
+
+fn order(text: &str) -> Result<Order, String> {
+    match text {
+        "found" => Ok(Order::Found),
+        "breadth" => Ok(Order::BreadthFirst),
+        "depth" => Ok(Order::DepthFirst),
+        _ => Err("write found, breadth or depth".to_owned()),
     }
 }
 

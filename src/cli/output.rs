@@ -1,40 +1,90 @@
-//! Output: chooses the library's writer for the pages of `crawl`.
+//! Output: the feeds and folders for the pages of `crawl`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use actix_crawler::{Crawler, JsonLines, PipelineError, Report, pipeline::Csv};
+use actix_crawler::{
+    Crawler, PipelineError, Report, Settings,
+    feed::{Feed, Format},
+    pipeline::MarkdownFolder,
+};
 
 use super::{exit::Failure, page::PageSpider};
 
-/// The file and format for pages.
-pub enum Output {
-    Lines(JsonLines),
-    Csv(Csv),
+/// Tells whether an output is a folder: its name ends with a slash.
+pub fn is_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last().is_some_and(|last| std::path::is_separator(char::from(*last)))
 }
 
-impl Output {
-    /// Chooses the writer: CSV for a name that ends in .csv, JSON Lines for all others; `None` is stdout. With
-    /// `append`, pages are added to the file.
-    pub fn new(path: Option<&Path>, append: bool, columns: Vec<String>, escape_formulas: bool) -> Self {
-        let Some(path) = path else { return Self::Lines(JsonLines::stdout()) };
-        if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv")) {
-            return Self::Lines(if append { JsonLines::append(path) } else { JsonLines::create(path) });
+/// Where pages go.
+#[derive(Debug)]
+pub struct PageOutputs(Vec<Feed>);
+
+impl PageOutputs {
+    /// Takes the outputs of the options, or else those of the file; without any, pages go to stdout.
+    pub fn new(given: Vec<PathBuf>, settings: &mut Settings) -> Self {
+        let (output, mut feeds) = (settings.pages.output.take(), std::mem::take(&mut settings.feeds));
+        if !given.is_empty() {
+            return Self(given.into_iter().map(Feed::from).collect());
         }
-        let csv = if append { Csv::append(path) } else { Csv::create(path) }.columns(columns);
-        Self::Csv(if escape_formulas { csv.escape_formulas() } else { csv })
+        feeds.splice(0..0, output.map(Feed::from));
+        if feeds.is_empty() {
+            feeds.push(Feed::to("-"));
+        }
+        Self(feeds)
     }
 
-    /// Adds it to a crawl as its pipeline.
-    pub fn of(self, crawler: Crawler<PageSpider>) -> Crawler<PageSpider> {
-        match self {
-            Self::Lines(lines) => crawler.pipeline(lines),
-            Self::Csv(csv) => crawler.pipeline(csv),
-        }
+    /// Returns the files and folders.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(Feed::destination).filter(|path| path.as_os_str() != "-")
+    }
+
+    /// Checks their names, before anything is opened.
+    ///
+    /// # Errors
+    /// A name says something unknown.
+    pub fn check(&self) -> Result<(), Failure> {
+        let mut files = self.0.iter().filter(|feed| !is_folder(feed.destination()));
+        Ok(files.try_for_each(Feed::check)?)
+    }
+
+    /// Tells whether stdout is one of them.
+    pub fn has_stdout(&self) -> bool {
+        self.0.iter().any(|feed| feed.destination().as_os_str() == "-")
+    }
+
+    /// Tells whether pages become files of a folder.
+    pub fn has_folder(&self) -> bool {
+        self.paths().any(is_folder)
+    }
+
+    /// Tells whether one of them is CSV.
+    pub fn has_csv(&self) -> bool {
+        self.0.iter().any(|feed| !is_folder(feed.destination()) && is_csv(feed))
+    }
+
+    /// Adds them to a crawl as its pipelines. With a state, pages are added to what is there. The columns of CSV are those
+    /// of the spider's fields, unless the file names others.
+    pub fn of(self, crawler: Crawler<PageSpider>, settings: &Settings, columns: &[String]) -> Crawler<PageSpider> {
+        self.0.into_iter().fold(crawler, |crawler, mut feed| {
+            if is_folder(feed.destination()) {
+                return crawler.pipeline(MarkdownFolder::create(feed.destination()));
+            }
+            if is_csv(&feed) && !feed.has_fields() {
+                feed = feed.fields(columns.iter().cloned());
+            }
+            if settings.state.is_some() {
+                feed = feed.append();
+            }
+            crawler.pipeline(if settings.pages.escape_formulas { feed.escape_formulas() } else { feed })
+        })
     }
 }
 
-/// Ends quietly if the reader of the output has closed it, as in `…
-/// head`.
+fn is_csv(feed: &Feed) -> bool {
+    feed.written_as().is_ok_and(|format| format == Format::Csv)
+}
+
+/// Ends quietly if the reader of the output has closed it, as in `… | head`.
 ///
 /// # Errors
 /// The reader has gone.

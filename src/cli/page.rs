@@ -2,50 +2,149 @@
 
 use std::time::Duration;
 
-use actix_crawler::{Error, Parsed, Response, Result, Spider, extract::Element};
+use actix_crawler::{
+    Error, PageChange, Parsed, Response, Result, Spider,
+    extract::Element,
+    files::File,
+    pipeline::{HasMarkdown, MarkdownPage},
+    settings::PagePart,
+};
+use clap::ValueEnum;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 use super::values::Select;
 
 /// Follows every link, and makes an item of each page, whatever its content type.
+#[derive(Debug, Default)]
 pub struct PageSpider {
     /// The fields selected from each page.
     pub select: Vec<Select>,
     /// Whether links marked `nofollow` are skipped.
     pub respect_nofollow: bool,
+    /// Whether each page has its simhash as a field.
+    pub simhash: bool,
+    /// Whether each page has its language as a field.
+    pub language: bool,
+    /// Whether each page has a field that says how it has changed.
+    pub change: bool,
+    /// Which part of each page is a field as Markdown, or its file.
+    pub markdown: Option<Part>,
+    /// Whether each page becomes a file of Markdown.
+    pub as_files: bool,
+    /// Which files each page has: the `href` or `src` of what CSS selectors find.
+    pub files: Vec<String>,
+    /// Whether its files are lists of plain values, as a cell takes them.
+    pub has_flat_files: bool,
 }
 
-/// One page: its fields, in the order of its columns.
-pub struct Page(Vec<(String, Value)>);
+/// Which part of a page is written as Markdown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Its main content, or the whole where none stands out.
+    #[default]
+    Main,
+    /// All of it.
+    Whole,
+}
+
+impl From<PagePart> for Part {
+    fn from(part: PagePart) -> Self {
+        match part {
+            PagePart::Main => Self::Main,
+            PagePart::Whole => Self::Whole,
+        }
+    }
+}
+
+impl From<Part> for PagePart {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Main => Self::Main,
+            Part::Whole => Self::Whole,
+        }
+    }
+}
+
+/// One page: its fields, in the order of its columns, and its file if it becomes one.
+pub struct PageItem {
+    fields: Vec<(String, Value)>,
+    file: Option<MarkdownPage>,
+    /// The files that are downloaded for it.
+    pub files: Vec<File>,
+    /// The names of the fields that tell of them.
+    shows_files: ShowsFiles,
+}
+
+/// How a page tells of its files.
+#[derive(Clone, Copy)]
+enum ShowsFiles {
+    /// Not at all.
+    No,
+    /// As they are.
+    Whole,
+    /// As the paths of those that are there, and the URLs of those that are not.
+    Flat,
+}
 
 /// The fields of every page, in this order.
 const FIELDS: [&str; 10] =
     ["url", "status", "depth", "parent", "title", "content_type", "bytes", "fetched_at", "elapsed", "links"];
 
-/// Returns the names of a page's fields: the fixed ones, then the selected ones. A selected field replaces a fixed one
-/// of the same name.
-pub fn columns(select: &[Select]) -> Vec<String> {
-    let own = FIELDS.iter().map(|field| (*field).to_owned());
-    let selected = select.iter().filter(|select| !FIELDS.contains(&select.name.as_str()));
-    own.chain(selected.map(|select| select.name.clone())).collect()
-}
+/// The field of [`PageSpider::simhash`].
+const SIMHASH: &str = "simhash";
 
-impl Spider for PageSpider {
-    type Item = Page;
+/// The field of [`PageSpider::language`].
+const LANGUAGE: &str = "language";
 
-    fn parse(&self, page: &Response) -> Result<Parsed<Page>> {
-        let parsed = Parsed::new().item(self.line(page)?);
-        Ok(if self.respect_nofollow {
-            parsed.follow(page.followed_links().cloned())
-        } else {
-            parsed.follow(page.links().cloned())
-        })
+/// The field of [`PageSpider::change`].
+const CHANGE: &str = "change";
+
+/// The field of [`PageSpider::files`].
+const FILES: &str = "files";
+
+/// The field of those that could not be had, where a field is a list of plain values.
+const FILES_FAILED: &str = "files_failed";
+
+/// The field of [`PageSpider::markdown`].
+const MARKDOWN: &str = "markdown";
+
+impl PageSpider {
+    /// Returns the names of a page's fields: the fixed ones, then the selected ones. A selected field replaces a fixed one
+    /// of the same name.
+    pub fn columns(&self) -> Vec<String> {
+        let own: Vec<_> = FIELDS.into_iter().chain(self.asked_for()).collect();
+        let selected = self.select.iter().map(|select| &*select.name).filter(|name| !own.contains(name));
+        own.iter().copied().chain(selected).map(str::to_owned).collect()
     }
 }
 
 impl PageSpider {
-    fn line(&self, page: &Response) -> Result<Page> {
+    /// Returns the names of the fields that are there if they are asked for.
+    fn asked_for(&self) -> impl Iterator<Item = &'static str> {
+        let has_text = self.markdown.is_some() && !self.as_files;
+        let (has_files, has_failed_files) = (!self.files.is_empty(), !self.files.is_empty() && self.has_flat_files);
+        let asked_for =
+            [(self.simhash, SIMHASH), (self.language, LANGUAGE), (self.change, CHANGE), (has_text, MARKDOWN)];
+        let asked_for = asked_for.into_iter().chain([(has_files, FILES), (has_failed_files, FILES_FAILED)]);
+        asked_for.filter_map(|(is_asked_for, name)| is_asked_for.then_some(name))
+    }
+}
+
+impl Spider for PageSpider {
+    type Item = PageItem;
+
+    fn parse(&self, page: &Response) -> Result<Parsed<PageItem>> {
+        let parsed = Parsed::new().item(self.line(page)?);
+        if is_llms_txt(page) {
+            return Ok(parsed.follow(page.llms_txt().links.into_iter().map(|link| link.url)));
+        }
+        Ok(if self.respect_nofollow { parsed.follow(page.links().followable()) } else { parsed.follow(page.links()) })
+    }
+}
+
+impl PageSpider {
+    fn line(&self, page: &Response) -> Result<PageItem> {
         let own: [Value; FIELDS.len()] = [
             page.url().as_str().into(),
             page.status().into(),
@@ -59,6 +158,15 @@ impl PageSpider {
             page.links().count().into(),
         ];
         let mut fields: Vec<_> = FIELDS.iter().map(|field| (*field).to_owned()).zip(own).collect();
+        for name in self.asked_for().filter(|name| ![FILES, FILES_FAILED].contains(name)) {
+            let value = match name {
+                SIMHASH => page.simhash().map(|hash| hash.to_string()),
+                CHANGE => page.change_since_last_visit().map(|change| in_a_word(change).to_owned()),
+                LANGUAGE => page.language().map(|language| language.to_string()),
+                _ => markdown_of(page, self.markdown.unwrap_or_default()),
+            };
+            fields.push((name.to_owned(), value.into()));
+        }
         for select in &self.select {
             let texts = texts(select, page)?;
             match fields.iter_mut().find(|(name, _)| *name == select.name) {
@@ -66,7 +174,75 @@ impl PageSpider {
                 None => fields.push((select.name.clone(), texts.into())),
             }
         }
-        Ok(Page(fields))
+        let text = self.as_files.then(|| markdown_of(page, self.markdown.unwrap_or_default())).flatten();
+        let file = text.map(|text| {
+            // What every page has is in the line of another output, and its language in the file anyway.
+            let is_own = |name: &str| name != LANGUAGE && self.is_special(name);
+            let own = fields.iter().filter(|(name, _)| is_own(name));
+            own.fold(MarkdownPage::of(page, text), |file, (name, value)| file.with(name, value))
+        });
+        let shows_files = match (self.files.is_empty(), self.has_flat_files) {
+            (true, _) => ShowsFiles::No,
+            (false, true) => ShowsFiles::Flat,
+            (false, false) => ShowsFiles::Whole,
+        };
+        Ok(PageItem { fields, file, files: self.files_of(page)?, shows_files })
+    }
+
+    /// Returns the files of a page, each once.
+    fn files_of(&self, page: &Response) -> Result<Vec<File>> {
+        let mut files: Vec<File> = Vec::new();
+        if !page.is_html() {
+            return Ok(files);
+        }
+        for query in &self.files {
+            let urls = page.urls_of(query.as_str())?;
+            for url in urls.into_iter().filter(|url| matches!(url.scheme(), "http" | "https")) {
+                let file = File::at(url);
+                if !files.contains(&file) {
+                    files.push(file);
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Tells whether a field is there only since it was asked for.
+    fn is_special(&self, name: &str) -> bool {
+        !FIELDS.contains(&name) || self.select.iter().any(|select| select.name == name)
+    }
+}
+
+/// Returns a page as Markdown; `None` if it is no text.
+fn markdown_of(page: &Response, part: Part) -> Option<String> {
+    if page.is_html() {
+        let markdown = page.markdown();
+        return Some(match part {
+            Part::Main => markdown.main().to_string(),
+            Part::Whole => markdown.to_string(),
+        });
+    }
+    // Plain text is read as it is: it may be Markdown, as that of `llms.txt`.
+    let is_text = matches!(&*page.content_type().essence, "text/plain" | "text/markdown" | "text/x-markdown");
+    is_text.then(|| page.body_text().to_owned())
+}
+
+fn in_a_word(change: PageChange) -> &'static str {
+    match change {
+        PageChange::None => "none",
+        PageChange::Small => "small",
+        PageChange::Large => "large",
+    }
+}
+
+/// Tells whether a page is a list of links in Markdown, for language models.
+fn is_llms_txt(page: &Response) -> bool {
+    !page.is_html() && page.url().path().ends_with("/llms.txt")
+}
+
+impl HasMarkdown for PageItem {
+    fn markdown_page(&self) -> Option<&MarkdownPage> {
+        self.file.as_ref()
     }
 }
 
@@ -78,7 +254,7 @@ fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
     if let Some(name) = &select.attribute {
         return Ok(elements.iter().filter_map(|element| element.attr(name)).map(str::to_owned).collect());
     }
-    let mut room = MAX_TIMES * page.content().len();
+    let mut room = MAX_TIMES * page.body_text().len();
     let text = |element: &Element<'_>| {
         let text = element.text();
         room = room.checked_sub(text.len()).ok_or_else(|| {
@@ -101,11 +277,22 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
 }
 
-impl Serialize for Page {
+impl Serialize for PageItem {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
+        let mut map = serializer.serialize_map(Some(self.fields.len()))?;
+        for (name, value) in &self.fields {
             map.serialize_entry(name, value)?;
+        }
+        match self.shows_files {
+            ShowsFiles::No => {}
+            ShowsFiles::Whole => map.serialize_entry(FILES, &self.files)?,
+            ShowsFiles::Flat => {
+                let there: Vec<_> = self.files.iter().filter_map(|file| file.path.as_deref()).collect();
+                let failed: Vec<_> =
+                    self.files.iter().filter(|file| !file.status.is_there()).map(|file| file.url.as_str()).collect();
+                map.serialize_entry(FILES, &there)?;
+                map.serialize_entry(FILES_FAILED, &failed)?;
+            }
         }
         map.end()
     }
@@ -119,7 +306,8 @@ mod tests {
                           <a href=/next rel=nofollow>next</a><a href=/more>more</a>";
 
     fn spider(select: &[&str], respect_nofollow: bool) -> PageSpider {
-        PageSpider { select: select.iter().map(|text| text.parse().unwrap()).collect(), respect_nofollow }
+        let select = select.iter().map(|text| text.parse().unwrap()).collect();
+        PageSpider { select, respect_nofollow, ..PageSpider::default() }
     }
 
     fn line(select: &[&str]) -> Value {
@@ -149,7 +337,16 @@ mod tests {
     #[test]
     fn a_selection_takes_the_place_of_the_field_with_its_name() {
         assert_eq!(line(&["title=h1"])["title"], serde_json::json!(["All"]));
-        assert_eq!(columns(&spider(&["title=h1", "who=.a"], false).select).len(), FIELDS.len() + 1);
+        assert_eq!(spider(&["title=h1", "who=.a"], false).columns().len(), FIELDS.len() + 1);
+    }
+
+    #[test]
+    fn the_simhash_is_a_field_where_that_is_asked_for() {
+        let spider = PageSpider { simhash: true, ..PageSpider::default() };
+        let page = Response::html("http://e.org/", QUOTES);
+        let line = serde_json::to_value(&spider.parse(&page).unwrap().items()[0]).unwrap();
+        assert_eq!(line["simhash"], page.simhash().unwrap().to_string());
+        assert_eq!(spider.columns().last().map(String::as_str), Some("simhash"));
     }
 
     #[test]

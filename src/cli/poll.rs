@@ -1,12 +1,12 @@
 //! `poll`: sends many requests to an API at exactly the permitted rate, and writes one JSON line for each response.
 
 mod answers;
-mod asked;
+mod poll_request;
 mod input;
 mod progress_view;
 mod tally;
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use actix_crawler::{
     Error, Politeness, Retry, ThrottledClient, client::Response, transport::TransportSettings, user_agent,
@@ -16,14 +16,16 @@ use url::Url;
 
 use self::{
     answers::Answers,
-    input::{Entry, Input},
+    input::{Input, InputEntry},
     progress_view::PollProgressView,
     tally::Tally,
 };
 use super::{
     block_on,
     config::{refuse_private, refuse_stdout},
+    console::tell,
     exit::{Exit, Failure},
+    named_files::NamedFiles,
     once::with_contact,
     options::PollOptions,
     summary::SummaryFile,
@@ -44,6 +46,8 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     transport.cookies = options.cookies;
     transport.secret_headers = options.secret_header.clone();
     refuse_private(&urls, &transport.guard)?;
+    watch::end_at_the_second_signal()?;
+    refuse_shared(options)?;
     let client = client(options, transport, &urls)?;
     if let Some(folder) = &options.save_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
@@ -64,6 +68,19 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     })
 }
 
+/// Refuses a file that is named twice, before the output is emptied.
+fn refuse_shared(options: &PollOptions) -> Result<(), Failure> {
+    let mut named = NamedFiles::default();
+    for argument in &options.urls {
+        named.read("an argument", Some(Path::new(argument)).filter(|file| file.is_file()));
+    }
+    named.read("--input", options.input.as_deref());
+    named.written("-o", options.output.as_deref());
+    named.written("--summary", options.summary.as_deref());
+    named.written("--save-dir", options.save_dir.as_deref());
+    named.check()
+}
+
 fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> Result<ThrottledClient, Failure> {
     let agent = with_contact(options.identity.user_agent(urls)?);
     let retry = Retry::default();
@@ -77,11 +94,11 @@ fn client(options: &PollOptions, transport: TransportSettings, urls: &[Url]) -> 
 struct Done {
     /// `None` if its line has no URL.
     url: Option<String>,
-    result: Result<Response, Unasked>,
+    result: Result<Response, NotSent>,
 }
 
 /// Why there is no response.
-enum Unasked {
+enum NotSent {
     /// The input line is invalid.
     Line(String),
     /// No complete response came.
@@ -94,7 +111,7 @@ async fn poll(
     client: &ThrottledClient,
     input: Input,
     answers: &mut Answers<'_>,
-) -> Result<(tally::Summary, bool), Failure> {
+) -> Result<(tally::PollSummary, bool), Failure> {
     let mut signals = watch::listen()?;
     let output = options.output.as_deref().filter(|path| path.as_os_str() != "-");
     let mut view = PollProgressView::new(options.progress, terminal::is_terminal(output), input.total());
@@ -151,16 +168,16 @@ async fn poll(
         return Err(Failure::usage("the input has no requests; write one URL or JSON object a line"));
     }
     let summary = tally.summary(options.rate);
-    eprintln!("{}", summary.text(taken));
+    tell(summary.text(taken));
     Ok((summary, interrupted))
 }
 
-async fn ask(index: usize, entry: Entry, client: &ThrottledClient) -> (usize, Done) {
+async fn ask(index: usize, entry: InputEntry, client: &ThrottledClient) -> (usize, Done) {
     let done = match entry {
-        Err(why) => Done { url: None, result: Err(Unasked::Line(why)) },
+        Err(why) => Done { url: None, result: Err(NotSent::Line(why)) },
         Ok(asked) => {
             let url = asked.url.to_string();
-            Done { url: Some(url), result: asked.with(client).send().await.map_err(Unasked::Failed) }
+            Done { url: Some(url), result: asked.with(client).send().await.map_err(NotSent::Failed) }
         }
     };
     (index, done)

@@ -12,11 +12,7 @@ use actix_crawler::{
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{
-    bar::{self, Bar},
-    options::ProgressMode,
-    paint, terminal,
-};
+use super::{bar::Bar, console::tell, options::ProgressMode, paint};
 
 /// Shows the progress of a crawl.
 pub struct ProgressView {
@@ -65,7 +61,7 @@ impl ProgressView {
             }
             View::Lines { next } if now >= *next => {
                 *next = now + BETWEEN_LINES;
-                eprintln!("{}", describe(progress, speed, self.max_pages));
+                tell(describe(progress, speed, self.max_pages));
             }
             View::Lines { .. } => {}
         }
@@ -73,7 +69,7 @@ impl ProgressView {
 
     /// Prints a sentence above the bar.
     pub fn say(&self, sentence: &str) {
-        bar::above(|| eprintln!("{}", terminal::escape(sentence)));
+        tell(sentence);
     }
 
     /// Removes the bar.
@@ -130,6 +126,9 @@ fn describe(progress: &stats::Progress, speed: f64, max_pages: Option<u64>) -> S
     );
     if progress.domains_cooling > 0 {
         words += &format!(", {} cooling", progress.domains_cooling);
+    }
+    if progress.files > 0 {
+        words += &format!(" · {}", Counted(progress.files, "file"));
     }
     if ledger.failed > 0 {
         words += &format!(" · {} failed", Grouped(ledger.failed));

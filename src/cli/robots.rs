@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_crawler::{
     DomainKey, Request, ThrottledClient,
     client::Response,
+    internals::refusal,
     robots::{MAX_BYTES, Robots, RobotsTxt, product_token},
     transport::TransportSettings,
 };
@@ -13,8 +14,8 @@ use url::Url;
 use super::{
     block_on,
     config::refuse_private,
+    console::print,
     exit::{Exit, Failure},
-    fetch::print,
     now, once,
     options::RobotsOptions,
 };
@@ -83,18 +84,20 @@ fn describe(response: &Response, token: &str, asked: &[Url]) -> String {
         say(format!("only the first {MAX_BYTES} bytes are read"));
     }
     say(format!("asked as {token}"));
-    match Robots::from_status(status, body, token, now()) {
+    let robots = Robots::from_status(status, body, token, now());
+    let is_refusal = refusal(status, response.headers(), response.started_at() + response.elapsed()).is_some();
+    match robots {
         Robots::Rules(rules) => {
             for line in rule_lines(&rules, asked) {
                 say(line);
             }
         }
-        Robots::AllowAll => {
+        Robots::AllowAll if !is_refusal => {
             for url in asked {
                 say(format!("allowed     {}: there is no robots file", path(url)));
             }
         }
-        Robots::DenyAll { .. } => {
+        Robots::AllowAll | Robots::DenyAll { .. } => {
             for url in asked {
                 say(format!("disallowed  {}: status {status} means not now, for every path; ask later", path(url)));
             }

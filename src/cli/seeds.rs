@@ -1,27 +1,31 @@
 //! Seeds: reads the file of seed URLs, one a line.
 
-use std::{
-    fs,
-    io::{self, Read},
-    path::Path,
-    str::Utf8Error,
-};
+use std::{fs::File, io, path::Path, str::Utf8Error};
 
-use actix_crawler::{Request, internals::Counted};
+use actix_crawler::{
+    Request,
+    internals::{Counted, read_whole},
+};
 use url::Url;
 
-use super::{exit::Failure, terminal};
+use super::{console::tell, exit::Failure};
 
 /// The most skipped lines that are listed individually.
 const MAX_SHOWN: usize = 10;
 
+/// The longest file, in bytes: ten million hosts.
+const MAX_BYTES: u64 = 256 << 20;
+
 /// Reads the URLs of a file; `-` is stdin. Empty lines and lines that begin with `#` are skipped.
 ///
 /// # Errors
-/// The file cannot be read, or a line is not a URL and `skip_bad` is not set: the message names the line.
+/// The file cannot be read or is too long, or a line is not a URL and `skip_bad` is not set: the message names the line.
 pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
-    let text = if path.as_os_str() == "-" { read_stdin() } else { fs::read(path) };
-    let text = text.map_err(|error| Failure::unreadable("--seeds", path, &error))?;
+    let read = match path.to_str() {
+        Some("-") => read_whole(io::stdin().lock(), MAX_BYTES),
+        _ => File::open(path).and_then(|file| read_whole(file, MAX_BYTES)),
+    };
+    let text = read.map_err(|error| Failure::unreadable("--seeds", path, &error))?;
     let (mut urls, mut bad) = (Vec::new(), 0);
     for (line, seed) in lines(&text) {
         let url = seed.map_err(|_| "it is not UTF-8".to_owned());
@@ -30,7 +34,7 @@ pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
             Err(error) if skip_bad => {
                 bad += 1;
                 if bad <= MAX_SHOWN {
-                    eprintln!("{}", terminal::escape(&format!("skipped: {} line {line}: {error}", path.display())));
+                    tell(format_args!("skipped: {} line {line}: {error}", path.display()));
                 }
             }
             Err(error) => {
@@ -41,14 +45,10 @@ pub fn read(path: &Path, skip_bad: bool) -> Result<Vec<Url>, Failure> {
         }
     }
     if bad > 0 {
-        eprintln!("{} skipped, {} taken", Counted(bad as u64, "bad seed"), Counted(urls.len() as u64, "seed"));
+        let (bad, taken) = (Counted(bad as u64, "bad seed"), Counted(urls.len() as u64, "seed"));
+        tell(format_args!("{bad} skipped, {taken} taken"));
     }
     Ok(urls)
-}
-
-fn read_stdin() -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    io::stdin().read_to_end(&mut text).map(|_| text)
 }
 
 /// The lines with content, with their numbers.

@@ -8,12 +8,12 @@ use std::{
 use actix_crawler::{
     Domain, Error,
     frontier::{stores::fjall::open_state, windowed::state::State},
-    internals::Counted,
+    internals::{Counted, escape_json},
 };
 
 use super::{
+    console::print,
     exit::{Exit, Failure},
-    fetch::print,
     options::StateOptions,
     terminal,
 };
@@ -66,7 +66,7 @@ fn export(state: &State) -> Result<Exit, Failure> {
                 names.join(", ")
             )))
         }
-        Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(Failure::reader_gone()),
+        Err(Error::File { source, .. }) => Err(Failure::unprintable(&source)),
         Err(error) => Err(error.into()),
     }
 }
@@ -78,12 +78,12 @@ fn dead_letters(state: &State) -> Result<Exit, Failure> {
     state.each_dead_letter(|dead| {
         written = serde_json::to_vec(&dead).map_err(io::Error::from).and_then(|mut line| {
             if on_terminal {
-                terminal::escape_json(&mut line);
+                escape_json(&mut line);
             }
             line.push(b'\n');
             output.write_all(&line)
         });
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    written.and_then(|()| output.flush()).map(|()| Exit::Well).map_err(|_| Failure::reader_gone())
+    written.and_then(|()| output.flush()).map(|()| Exit::Well).map_err(|error| Failure::unprintable(&error))
 }

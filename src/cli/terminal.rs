@@ -45,32 +45,3 @@ pub fn escape_on_terminal(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
     Cow::Owned(escape(&String::from_utf8_lossy(bytes)).into_bytes())
 }
-
-/// Like [`escape`], for JSON, which keeps its meaning. ASCII control characters were escaped when it was written.
-pub fn escape_json(json: &mut Vec<u8>) {
-    let Ok(text) = std::str::from_utf8(json) else { return };
-    if text.contains(char::is_control) {
-        let escaped = text.chars().fold(String::new(), |mut escaped, sign| {
-            match sign {
-                '\u{7f}'..='\u{9f}' => escaped.extend(format!("\\u{:04x}", u32::from(sign)).chars()),
-                _ => escaped.push(sign),
-            }
-            escaped
-        });
-        *json = escaped.into_bytes();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_says_the_same_afterwards() {
-        let text = "a\u{9b}31m\u{7f}\x1b é";
-        let mut json = serde_json::to_vec(text).unwrap();
-        escape_json(&mut json);
-        assert!(!String::from_utf8(json.clone()).unwrap().contains(char::is_control));
-        assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text);
-    }
-}

@@ -9,10 +9,11 @@ use std::{
 
 use actix_crawler::{
     Error, Rate,
-    extract::Document,
-    internals::parse_duration,
+    extract::{Document, sitemap::W3cDate},
+    internals::{MAX_THREADS, parse_duration},
     settings::Pattern,
     transport::{Credentials, IpNet, OriginCredentials},
+    validation::Share,
 };
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,11 @@ pub fn pattern(text: &str) -> Result<Pattern, String> {
 /// Parses `1s`, `250ms`, `2m`, or seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
+}
+
+/// Parses `2026-02-01`, `2026-02`, or a date with a time.
+pub fn date(text: &str) -> Result<W3cDate, String> {
+    text.parse().map_err(|_| "write it like 2026-02-01".to_owned())
 }
 
 /// Like [`duration`], but not zero.
@@ -66,8 +72,8 @@ pub fn count(text: &str) -> Result<u32, String> {
 
 /// Parses a number of threads; far more than a machine has cores is taken for a mistake.
 pub fn threads(text: &str) -> Result<u16, String> {
-    let refuse = || "write a whole number from 1 to 1024, such as 4".to_owned();
-    text.parse().ok().filter(|threads| (1..=1024).contains(threads)).ok_or_else(refuse)
+    let refuse = || format!("write a whole number from 1 to {MAX_THREADS}, such as 4");
+    text.parse().ok().filter(|threads| (1..=MAX_THREADS).contains(&usize::from(*threads))).ok_or_else(refuse)
 }
 
 /// Reads a method.
@@ -106,6 +112,17 @@ pub fn network(text: &str) -> Result<IpNet, String> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok()).ok_or_else(refuse)
 }
 
+/// Reads `95%` or `0.95`.
+pub fn share(text: &str) -> Result<Share, String> {
+    text.parse().map_err(why)
+}
+
+/// Reads a number.
+pub fn number(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| format!("`{text}` is no number; write it like 0.01"))
+}
+
 /// Parses an origin with its user name and password.
 pub fn user(text: &str) -> Result<OriginCredentials, String> {
     // The error omits the text, since it contains the password.
@@ -118,7 +135,8 @@ pub fn user(text: &str) -> Result<OriginCredentials, String> {
 
 /// Reads a header, `Name: value`.
 pub fn header(text: &str) -> Result<(String, String), String> {
-    let refuse = || format!("`{text}` is no header; write it like `Accept-Language: en`");
+    // The error omits the text, since it may contain a password.
+    let refuse = || "write a header like `Accept-Language: en`".to_owned();
     let (name, value) = text.split_once(':').ok_or_else(refuse)?;
     let (name, value) = (name.trim(), value.trim());
     http::HeaderName::from_str(name).map_err(|_| refuse())?;
@@ -145,6 +163,10 @@ impl Select {
     pub fn new(name: &str, query: &str) -> Result<Self, String> {
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
             return Err(format!("`{name}` is no name; use letters, digits, _, - and ."));
+        }
+        if name == "url" {
+            return Err("`url` is the page's own URL, by which its line is known; write another name, as link=a@href"
+                .to_owned());
         }
         let (css, attribute) = match query.rsplit_once('@') {
             Some((css, attribute)) if is_attribute(attribute) => (css, Some(attribute.to_ascii_lowercase())),
@@ -195,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_wrong_selection_says_how_to_write_it() {
-        for text in ["h1", "=h1", "a b=h1", "x=", "x=h1[", "x=::nothing"] {
+        for text in ["h1", "=h1", "a b=h1", "x=", "x=h1[", "x=::nothing", "url=h1"] {
             assert!(text.parse::<Select>().is_err(), "{text}");
         }
         assert!("h1".parse::<Select>().unwrap_err().contains("author=.author"));

@@ -1,14 +1,23 @@
-//! Watch: shows the progress of a crawl until it ends, and handles Ctrl-C and SIGTERM.
+//! Watch: starts a crawl, shows its progress until it ends, and handles Ctrl-C and SIGTERM.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc::sync_channel},
+    thread,
+    time::Duration,
+};
 
-use actix_crawler::{CrawlHandle, Report, internals::Signals};
+use actix_crawler::{CrawlHandle, Crawler, Error, Report, Spider, internals::Signals};
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::{mpsc::UnboundedReceiver, oneshot},
     time::{sleep, timeout},
 };
 
-use super::{exit::Failure, now, progress_view::ProgressView};
+use super::{
+    block_on,
+    exit::{Exit, Failure},
+    now,
+    progress_view::ProgressView,
+};
 
 /// The time between two updates: as often as people notice.
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
@@ -34,12 +43,12 @@ impl Watch {
         let report = loop {
             tokio::select! {
                 report = handle.wait() => break report?,
-                _ = signals.next() => {
+                signal = signals.next() => {
                     if stopping {
                         break self.make_it_end(handle).await?;
                     }
                     stopping = true;
-                    self.stop(handle).await;
+                    self.stop(handle, signal).await;
                 }
                 Some(remark) = next(&mut self.remarks) => self.progress.say(&remark),
                 () = sleep(LOOK_AGAIN) => self.look(handle).await,
@@ -49,9 +58,10 @@ impl Watch {
         Ok(report)
     }
 
-    async fn stop(&self, handle: &CrawlHandle) {
+    async fn stop(&self, handle: &CrawlHandle, signal: &str) {
+        let again = if signal == "SIGTERM" { "another SIGTERM" } else { "Ctrl-C again" };
         let in_flight = handle.progress().await.map_or(0, |progress| progress.ledger.leased);
-        self.progress.say(&format!("stopping: what is in flight ends first ({in_flight}); Ctrl-C again stops at once"));
+        self.progress.say(&format!("stopping: what is in flight ends first ({in_flight}); {again} stops at once"));
         handle.stop().await;
     }
 
@@ -70,6 +80,51 @@ impl Watch {
             self.progress.show(&progress, now());
         }
     }
+}
+
+/// Starts a crawl on a thread of its own, since an output may block: a named pipe, until somebody reads it.
+///
+/// # Errors
+/// The crawl cannot start, which `explain` puts in words; or a signal comes first.
+pub async fn start<S: Spider>(
+    crawler: Crawler<S>,
+    signals: &mut Signals,
+    explain: impl FnOnce(Error) -> Failure,
+) -> Result<CrawlHandle, Failure> {
+    let (started_to, started) = oneshot::channel();
+    // Nobody waits for it any more after a signal, and the process ends.
+    let start = move || drop(started_to.send(crawler.start()));
+    thread::Builder::new().name("start".to_owned()).spawn(start).map_err(Error::Start)?;
+    tokio::select! {
+        started = started => started.unwrap_or(Err(Error::Ended)).map_err(explain),
+        _ = signals.next() => Err(Failure::interrupted("interrupted before the crawl had begun; nothing was fetched")),
+    }
+}
+
+/// Ends the process at the second signal from now on, whatever blocks this thread then: an output, if its reader has
+/// stopped reading. A command that hears the first signal has ended by then otherwise.
+///
+/// # Errors
+/// The system refuses it.
+pub fn end_at_the_second_signal() -> Result<(), Failure> {
+    let (listening, begun) = sync_channel(1);
+    let heed = async move {
+        let mut signals = match listen() {
+            Ok(signals) => signals,
+            Err(failure) => {
+                drop(listening.send(Err(failure)));
+                return Ok(());
+            }
+        };
+        drop(listening.send(Ok(())));
+        signals.next().await;
+        signals.next().await;
+        std::process::exit(Exit::Interrupted as i32)
+    };
+    let thread = thread::Builder::new().name("signals".to_owned());
+    thread.spawn(move || block_on(heed)).map_err(Error::Start)?;
+    // Its files are open from here on, and are counted with the others.
+    begun.recv().unwrap_or(Ok(()))
 }
 
 async fn next(remarks: &mut Option<UnboundedReceiver<String>>) -> Option<String> {

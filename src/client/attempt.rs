@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::job::Job;
 use crate::{
     clock,
-    conduct::Heeded,
-    cooling::Verdict,
+    conduct::Cooled,
+    cooling::BackOff,
     error::Error,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, NoPermits, NoResponse},
@@ -23,6 +23,7 @@ use crate::{
     outcome::{FetchError, Outcome, Phase},
     permit::Permit,
     retry::Retry,
+    sessions::Session,
     transport::{body::BodyLimits, raw_response::RawResponse},
     warnings::Warnings,
 };
@@ -48,7 +49,7 @@ pub struct Rules {
 }
 
 /// What follows an attempt.
-pub enum Next {
+pub enum AfterAttempt {
     /// The caller has the result, or no longer waits.
     Ended,
     /// The job returns to the queue of its URL's domain, after this wait.
@@ -57,19 +58,25 @@ pub enum Next {
 
 /// Makes one attempt. If the caller gives up, the attempt ends at once, and so does the permit: an unused one leaves
 /// its slot to the next job.
-pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules) -> Next {
+pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Rules) -> AfterAttempt {
     let (limit, may_repeat) = (job.options.timeout, job.may_repeat());
-    let context = FetchContext { attempt: job.failures + 1, ..FetchContext::page(rules.body, may_repeat, &NoPermits) };
+    let session = job.session.clone();
+    let context = FetchContext {
+        attempt: job.failures + 1,
+        session: session.as_ref(),
+        ..FetchContext::page(rules.body, may_repeat, &NoPermits)
+    };
     let due = permit.due();
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
-    let FetchResult { response, receipt, heeded, cookies_changed, .. } = tokio::select! {
+    let FetchResult { response, receipt, cooled, cookies_changed, session, .. } = tokio::select! {
         biased;
-        () = abandoned => return Next::Ended,
+        () = abandoned => return AfterAttempt::Ended,
         result = within(limit, fetch.fetch(permit, request, context), due) => result,
     };
     match response {
-        Err(NoResponse::Unsent) => Next::Again(job.into(), Duration::ZERO),
+        Err(NoResponse::Unsent) => AfterAttempt::Again(job.into(), Duration::ZERO),
+        Err(NoResponse::Held(wait)) => AfterAttempt::Again(job.into(), wait),
         Err(NoResponse::Failed(error @ FetchError::Local(..))) => held_up(job, error, clock::now(), rules),
         Err(NoResponse::Ended(outcome)) => ended(job, &outcome, &receipt, rules),
         Err(NoResponse::Failed(error)) => failed(job, error, receipt.started, begun, rules),
@@ -78,7 +85,10 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
             job.attempts += 1;
             job.held_up_since = None;
             let receipt = Receipt { started: Some(started), ..receipt };
-            answered(job, response, receipt, Consequences { heeded, cookies_changed }, rules)
+            if let (200..300, Some(session)) = (response.status, &session) {
+                session.worked();
+            }
+            answered(job, response, receipt, Consequences { cooled, cookies_changed, session }, rules)
         }
     }
 }
@@ -91,15 +101,12 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
         response: Err(NoResponse::Failed(FetchError::Timeout { phase: Phase::Whole, limit })),
         // It may have been written, so a request that must not be repeated is not retried.
         receipt: Receipt { started: Some(due), waited: until_due, elapsed: limit, ..Receipt::default() },
-        wire: None,
-        heeded: None,
-        cookies_changed: false,
-        counts: Vec::new(),
+        ..FetchResult::offline(Err(NoResponse::Unsent))
     })
 }
 
 /// Tries again what a fault of this machine has held up, as long as one request may take; no failure is counted.
-fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> Next {
+fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> AfterAttempt {
     let since = *job.held_up_since.get_or_insert(now);
     let lasted = now.saturating_duration_since(since);
     if let (true, FetchError::Local(fault, detail)) = (lasted.is_zero(), &error) {
@@ -110,7 +117,7 @@ fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> Next
     }
     if lasted < job.options.timeout.unwrap_or(rules.held_up_timeout) {
         // The wait grows with what has passed, so the doubling needs no count.
-        return Next::Again(job.into(), lasted.clamp(FIRST_HOLD, MAX_HOLD));
+        return AfterAttempt::Again(job.into(), lasted.clamp(FIRST_HOLD, MAX_HOLD));
     }
     job.attempts += 1;
     give_up(job, error, since)
@@ -123,8 +130,10 @@ const FIRST_HOLD: Duration = Duration::from_millis(500);
 const MAX_HOLD: Duration = Duration::from_secs(5);
 
 /// Retries failures that may pass, and reports the rest.
-fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> Next {
+fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> AfterAttempt {
     job.attempts += 1;
+    // What a server is at fault for shows that this machine no longer is.
+    job.held_up_since = None;
     // A request that was never written can be repeated, whatever its method.
     let may_repeat = written.is_none() || job.may_repeat();
     match wait_after(&Outcome::Fetch(error.clone()), &job, rules).filter(|_| may_repeat) {
@@ -133,8 +142,8 @@ fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Inst
     }
 }
 
-/// Makes the request again where a middleware asks for it, and reports what else it decided.
-fn ended(mut job: Job, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> Next {
+/// Makes the request again where a middleware asks for it, and reports what else a layer decided.
+fn ended(mut job: Job, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> AfterAttempt {
     if receipt.started.is_some() {
         job.attempts += 1;
         job.held_up_since = None;
@@ -142,27 +151,37 @@ fn ended(mut job: Job, outcome: &Outcome, receipt: &Receipt, rules: &Rules) -> N
     if let Some(wait) = wait_after(outcome, &job, rules) {
         return again(job, wait);
     }
-    let url = job.request.url.clone();
-    job.fail(Error::Middleware { url, why: outcome.detail() });
-    Next::Ended
+    let (url, why) = (job.request.url.clone(), outcome.detail());
+    job.fail(match outcome {
+        Outcome::Broken(_) => Error::Output(why),
+        _ => Error::Middleware { url, why },
+    });
+    AfterAttempt::Ended
 }
 
 /// What an answer changed for the requests to come.
-#[derive(Clone, Copy)]
 struct Consequences {
-    heeded: Option<Heeded>,
+    cooled: Option<Cooled>,
     cookies_changed: bool,
+    /// The session that it came in.
+    session: Option<Session>,
 }
 
-fn answered(mut job: Job, response: RawResponse, receipt: Receipt, changes: Consequences, rules: &Rules) -> Next {
+fn answered(
+    mut job: Job,
+    response: RawResponse,
+    receipt: Receipt,
+    changes: Consequences,
+    rules: &Rules,
+) -> AfterAttempt {
     let status = response.status;
-    let Consequences { heeded, cookies_changed } = changes;
-    if let Some(heeded) = heeded {
+    let Consequences { cooled, cookies_changed, session } = changes;
+    if let Some(cooled) = cooled {
         // The domain cools already, for all tenants. Its queue keeps the job's place until that ends. If the domain was
         // given up, the caller gets the response that caused it.
-        let cools = matches!(heeded.verdict, Verdict::Cool(_));
+        let cools = matches!(cooled.back_off, BackOff::Cool(_));
         return if rules.retry_refusals && cools && job.may_repeat() {
-            Next::Again(job.into(), Duration::ZERO)
+            AfterAttempt::Again(job.into(), Duration::ZERO)
         } else {
             deliver(job, response, receipt)
         };
@@ -171,11 +190,12 @@ fn answered(mut job: Job, response: RawResponse, receipt: Receipt, changes: Cons
         && rules.follow_redirects
         && matches!(to.scheme(), "http" | "https")
     {
-        let hop = Hop { status, to: &to, cookies_changed };
+        let pooled = session.as_ref().filter(|session| session.is_pooled()).map(Session::name);
+        let hop = Hop { status, to: &to, cookies_changed, pooled };
         return match redirect::follow(&job.request, hop, &rules.canonical, &rules.secret_headers) {
             Ok(next) => {
                 job.request = next;
-                Next::Again(job.into(), Duration::ZERO)
+                AfterAttempt::Again(job.into(), Duration::ZERO)
             }
             Err(why) => {
                 let started = receipt.started.unwrap_or_else(clock::now);
@@ -193,22 +213,22 @@ fn wait_after(outcome: &Outcome, job: &Job, rules: &Rules) -> Option<Duration> {
     rules.retry.after(outcome, job.failures + 1, fastrand::f64())
 }
 
-fn again(mut job: Job, wait: Duration) -> Next {
+fn again(mut job: Job, wait: Duration) -> AfterAttempt {
     job.failures += 1;
-    Next::Again(job.into(), wait)
+    AfterAttempt::Again(job.into(), wait)
 }
 
-fn deliver(job: Job, response: RawResponse, receipt: Receipt) -> Next {
+fn deliver(job: Job, response: RawResponse, receipt: Receipt) -> AfterAttempt {
     job.deliver(response, receipt);
-    Next::Ended
+    AfterAttempt::Ended
 }
 
-fn give_up(job: Job, source: FetchError, started: Instant) -> Next {
+fn give_up(job: Job, source: FetchError, started: Instant) -> AfterAttempt {
     let (url, attempts) = (job.request.url.clone().into(), job.attempts);
     let (ended_at, elapsed) = (clock::wall(), clock::now().saturating_duration_since(started));
     let started_at = ended_at.checked_sub(elapsed).unwrap_or(ended_at);
     job.fail(Error::Fetch { url, source, attempts, started_at, elapsed });
-    Next::Ended
+    AfterAttempt::Ended
 }
 
 #[cfg(test)]
@@ -221,7 +241,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        client::job::RequestOptions, cooling::Why, internals::Grants, limits::Limits, local_fault::LocalFault,
+        client::job::RequestOptions, cooling::CoolingCause, internals::Grants, limits::Limits, local_fault::LocalFault,
         rate::Rate, request::Request, transport::body::Reservation,
     };
 
@@ -232,16 +252,17 @@ mod tests {
         fn fetch<'a>(&'a self, permit: Permit, _: &'a Request, _: FetchContext<'a>) -> LocalBoxFuture<'a, FetchResult> {
             drop(permit);
             let result = self.0.take().unwrap();
-            let heeded = result.as_ref().ok().and_then(|status| heeded(*status, clock::now()));
+            let cooled = result.as_ref().ok().and_then(|status| cooled(*status, clock::now()));
             let response = result.map(|status| RawResponse {
                 status,
                 headers: HeaderMap::from_iter([(LOCATION, "/there".parse().unwrap())]),
                 fetched_at: clock::wall(),
                 body: "body".into(),
+                streamed: 0,
                 is_cut: false,
                 reservation: Reservation::default(),
             });
-            Box::pin(std::future::ready(FetchResult { heeded, ..FetchResult::offline(response) }))
+            Box::pin(std::future::ready(FetchResult { cooled, ..FetchResult::offline(response) }))
         }
     }
 
@@ -250,14 +271,13 @@ mod tests {
     }
 
     /// What the domain's conduct returns for a status.
-    fn heeded(status: u16, now: Instant) -> Option<Heeded> {
-        let verdict = Verdict::Cool(now + Duration::from_secs(5));
-        (status == 429).then_some(Heeded { why: Why::Status(status), verdict, asked: None, gave_up: false })
+    fn cooled(status: u16, now: Instant) -> Option<Cooled> {
+        let back_off = BackOff::Cool(now + Duration::from_secs(5));
+        (status == 429).then_some(Cooled { why: CoolingCause::Status(status), back_off, asked: None, gave_up: false })
     }
 
-    #[tokio::test]
-    async fn what_follows_an_attempt_depends_on_its_result_and_on_the_rules() {
-        let obliging = || Rules {
+    fn obliging() -> Rules {
+        Rules {
             retry: Retry { attempts: 2, ..Retry::default() },
             follow_redirects: true,
             retry_refusals: true,
@@ -266,7 +286,37 @@ mod tests {
             canonical: CanonicalUrl::default(),
             secret_headers: Vec::new(),
             body: BodyLimits::default(),
-        };
+        }
+    }
+
+    /// Each fault has the whole time: one that was over counts no more.
+    #[tokio::test]
+    async fn a_fault_of_this_machine_is_over_when_anything_else_is_heard() {
+        let no_route = || Err(NoResponse::Failed(FetchError::Local(LocalFault::Network, "no route".into())));
+        let refused = Err(NoResponse::Failed(FetchError::Connect("refused".into())));
+        for (result, is_over) in [
+            (no_route(), false),
+            (Err(NoResponse::Unsent), false),
+            (Ok(302), true),
+            (Ok(429), true),
+            (Ok(502), true),
+            (refused, true),
+        ] {
+            let case = format!("{result:?}");
+            let (mut job, _reply) =
+                Job::new(Request::parse("http://e.test/here").unwrap(), RequestOptions::default(), 0);
+            let since = clock::now().checked_sub(Duration::from_secs(1)).unwrap();
+            job.held_up_since = Some(since);
+            let AfterAttempt::Again(job, _) = attempt(permit(), job, &Once(Cell::new(Some(result))), &obliging()).await
+            else {
+                panic!("{case}: it is made again")
+            };
+            assert_eq!(job.held_up_since, Some(since).filter(|_| !is_over), "{case}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_an_attempt_depends_on_its_result_and_on_the_rules() {
         let strict = || Rules { retry: Retry { attempts: 1, ..Retry::default() }, ..obliging() };
         let plain = || Rules { follow_redirects: false, retry_refusals: false, ..obliging() };
         let no_route = || Err(NoResponse::Failed(FetchError::Local(LocalFault::Network, "no route".into())));
@@ -295,8 +345,8 @@ mod tests {
             let (job, mut reply) = Job::new(request, RequestOptions::default(), 0);
             let fetch = Once(Cell::new(Some(result)));
             match attempt(permit(), job, &fetch, &rules).await {
-                Next::Again(job, _) => assert_eq!(Some(job.request.url.path()), follows, "{case}"),
-                Next::Ended => {
+                AfterAttempt::Again(job, _) => assert_eq!(Some(job.request.url.path()), follows, "{case}"),
+                AfterAttempt::Ended => {
                     assert_eq!(follows, None, "{case}");
                     assert!(!matches!(reply.try_recv(), Err(TryRecvError::Empty)), "{case}: the caller waits for ever");
                 }

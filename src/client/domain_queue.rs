@@ -13,6 +13,7 @@ use tokio::time::sleep_until;
 
 use super::job::Job;
 use crate::{
+    capacity::Place,
     clock,
     conduct::{GivenUp, Terms},
     conducts::Tenant,
@@ -36,6 +37,12 @@ pub trait Dispatcher: Send + Sync {
     /// # Errors
     /// The system cannot start a thread; permit and job are returned.
     fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>>;
+
+    /// Takes a place in flight of a shared capacity; `None` without one.
+    ///
+    /// # Errors
+    /// There is none: the queue is served again when there is, at this instant at the latest.
+    fn place(&self, queue: &Arc<DomainQueue>, now: Instant) -> Result<Option<Place>, Instant>;
 
     /// Runs a task on a network thread.
     ///
@@ -79,9 +86,9 @@ const LEAST_AHEAD: Duration = Duration::from_millis(20);
 const COME_BACK: Duration = Duration::from_millis(100);
 
 /// Notifies the queue that a permit has ended, or that its turn has come.
-struct News(Weak<DomainQueue>);
+struct ReleaseListener(Weak<DomainQueue>);
 
-impl Released for News {
+impl Released for ReleaseListener {
     fn released(&self, _: &Domain) {
         if let Some(queue) = self.0.upgrade() {
             queue.call_next();
@@ -101,7 +108,7 @@ impl DomainQueue {
     /// Opens the queue of a domain.
     pub fn new(tenant: &Tenant, domain: &Domain, terms: Terms, dispatcher: Weak<dyn Dispatcher>) -> Arc<Self> {
         Arc::new_cyclic(|queue| Self {
-            tenancy: tenant.join(domain, terms, Arc::new(News(queue.clone())), clock::now()),
+            tenancy: tenant.join(domain, terms, Arc::new(ReleaseListener(queue.clone())), clock::now()),
             waiting: Mutex::new(Waiting { jobs: BTreeMap::new(), alarm: None, closed: false }),
             dispatcher,
         })
@@ -147,10 +154,16 @@ impl DomainQueue {
             if waiting.jobs.is_empty() {
                 break self.may_leave_at(now);
             }
+            // Before the permit, which another tenant may get meanwhile; what is not used is free at once.
+            let place = match dispatcher.place(self, now) {
+                Ok(place) => place,
+                Err(at) => break Some(at),
+            };
+            let ahead = if place.is_some() { ahead.min(LEAST_AHEAD) } else { ahead };
             let again = match self.tenancy.grant(now, now + ahead) {
                 Ok(permit) => {
                     match waiting.first() {
-                        Some(job) => called.push((permit, job)),
+                        Some(job) => called.push((permit.with_place(place), job)),
                         None => spare = Some(permit),
                     }
                     None
@@ -290,6 +303,10 @@ mod tests {
     impl Dispatcher for Nobody {
         fn dispatch(self: Arc<Self>, permit: Permit, job: Job) -> Result<(), Box<Undispatched>> {
             Err(Box::new(Undispatched { error: io::ErrorKind::NotFound.into(), permit, job }))
+        }
+
+        fn place(&self, _: &Arc<DomainQueue>, _: Instant) -> Result<Option<Place>, Instant> {
+            Ok(None)
         }
 
         fn spawn(&self, _: Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<()> {

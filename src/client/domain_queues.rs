@@ -106,10 +106,11 @@ impl DomainQueues {
         queues.retain(|queue| {
             let domain = queue.tenancy().domain();
             let (before, after) = (self.terms(&old, domain), self.terms(&new, domain));
-            if before != after {
+            let is_changed = before != after;
+            if is_changed {
                 queue.tenancy().set_terms(after, clock::now());
             }
-            before != after
+            is_changed
         });
         drop(changing);
         // Served only now: a queue that grants may end permits, which notify other queues.
@@ -119,7 +120,7 @@ impl DomainQueues {
     }
 
     fn terms(&self, politeness: &Politeness, domain: &Domain) -> Terms {
-        Terms { adaptive: self.adaptive, ..Terms::of(politeness.limits(domain)) }
+        Terms { adaptive: self.adaptive, may_change: true, ..Terms::of(politeness.limits(domain)) }
     }
 
     fn read<T>(&self, read: impl FnOnce(&Politeness) -> T) -> T {

@@ -83,7 +83,7 @@ pub struct FailFast<'a, I, F>(Execution<'a, I, F>);
 /// # block_on(async {
 /// let urls = (1..=3).map(|id| format!("{api}/items/{id}"));
 /// let mut last = None;
-/// let read = |response: actix_crawler::client::Response| async move { Ok(response.text()) };
+/// let read = |response: actix_crawler::client::Response| async move { Ok(response.body_text()) };
 /// client.execute(urls, read).progress(|so_far| last = Some(so_far)).await;
 /// assert_eq!(last, Some(ExecutionProgress { done: 3, failed: 0, total: Some(3) }));
 /// # Ok(()) });
@@ -146,7 +146,9 @@ impl IntoRequest for RequestBuilder {
 
 impl IntoRequest for Request {
     fn into_request(self, client: &ThrottledClient) -> RequestBuilder {
+        let session = self.session_name().map(str::to_owned);
         let begun = client.request(self.method, self.url).body(self.body);
+        let begun = session.into_iter().fold(begun, RequestBuilder::session);
         self.headers.into_iter().fold(begun, |begun, (name, value)| begun.header(name, value))
     }
 }

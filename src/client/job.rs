@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     fetcher::{http::is_idempotent, receipt::Receipt},
     request::Request,
+    sessions::Session,
     transport::raw_response::RawResponse,
 };
 
@@ -27,6 +28,8 @@ pub struct Job {
     pub failures: u32,
     /// Since when a fault of this machine has held it up.
     pub held_up_since: Option<Instant>,
+    /// The session that it is sent in, whatever the state of that: it logs it in.
+    pub session: Option<Session>,
     /// Its number in the order of arrival. It decides the place in every queue, also when a job returns.
     pub number: u64,
     reply: oneshot::Sender<Result<Undecoded>>,
@@ -51,7 +54,7 @@ impl Job {
     /// Creates a job, and the receiver of its result.
     pub fn new(request: Request, options: RequestOptions, number: u64) -> (Self, oneshot::Receiver<Result<Undecoded>>) {
         let (reply, result) = oneshot::channel();
-        (Self { request, options, attempts: 0, failures: 0, held_up_since: None, number, reply }, result)
+        (Self { request, options, attempts: 0, failures: 0, held_up_since: None, session: None, number, reply }, result)
     }
 
     /// Tells whether the request may be sent again after it was written. The caller decides, or else its method (RFC

@@ -8,54 +8,49 @@
 //! ```
 
 mod attempt;
+mod builder;
 mod domain_queue;
 mod domain_queues;
 mod execute;
 mod job;
+mod login;
 mod network;
+mod places;
 mod request;
 mod response;
+mod sessions;
 mod workers;
 
 use std::{
     fmt, io,
     num::NonZeroU32,
     pin::Pin,
-    sync::{Arc, Mutex, Weak, atomic::AtomicU64},
-    thread,
-    time::Duration,
+    sync::{Arc, Weak, atomic::AtomicU64},
+    time::Instant,
 };
 
 use http::Method;
-use tokio::runtime::{Builder, Runtime};
 
-use self::{
-    attempt::Rules,
-    domain_queue::{Dispatcher, DomainQueue, Undispatched},
-    domain_queues::DomainQueues,
-    job::{Job, JobQueue},
-    workers::Workers,
-};
+pub(crate) use self::login::{LogInByFunction, LogInFunction, log_in_function};
 pub use self::{
+    builder::ClientBuilder,
     execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest},
+    login::Login,
     request::RequestBuilder,
     response::Response,
 };
+use self::{
+    builder::LookUps,
+    domain_queue::{Dispatcher, DomainQueue, Undispatched},
+    domain_queues::DomainQueues,
+    job::{Job, JobQueue},
+    places::Places,
+    workers::Workers,
+};
 pub use crate::fetcher::http::ACCEPT_PAGES;
 use crate::{
-    conducts::Conducts,
-    domain::{Domain, DomainKey},
-    error::{Error, Result},
-    fetcher::{layers::MiddlewareLayer, offload::OffloadThreads, stack::FetchStack},
-    identity::CanonicalUrl,
-    middleware::{AnyMiddleware, AsyncMiddleware, DefaultHeaders, Middleware, with_headers},
-    permit::Permit,
-    politeness::{Override, Politeness},
-    rate::Rate,
-    retry::Retry,
-    throttle::Evidence,
-    transport::{SharedTransport, TransportSettings, body::BodyLimits, open_files},
-    user_agent,
+    capacity::Place, domain::Domain, error::Result, fetcher::offload::OffloadThreads, permit::Permit, rate::Rate,
+    sessions::SessionPool, throttle::Evidence, transport::body::BodyLimits,
 };
 
 /// An HTTP client in which every request waits for its permit. Clones share one exact limit, on any threads.
@@ -84,6 +79,8 @@ pub struct ThrottledClient {
 
 /// What all clones of a client share.
 struct Shared {
+    /// The places in flight of a shared capacity; none without one.
+    places: Option<Places>,
     queues: DomainQueues,
     workers: Workers,
     body: BodyLimits,
@@ -91,46 +88,12 @@ struct Shared {
     accept: String,
     /// Numbers the requests, which are served in this order.
     numbers: AtomicU64,
+    /// The sessions that requests are sent in; none where no cookies are kept.
+    sessions: Option<SessionPool>,
     /// The threads for name look-ups.
     _look_ups: LookUps,
     /// Where blocking middleware runs; none without one.
     _hooks: Option<OffloadThreads>,
-}
-
-/// The longest that a hook of a middleware may take: as long as a crawl lets a page's `parse` take.
-const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Configures a [`ThrottledClient`]. Created by [`ThrottledClient::builder`].
-///
-/// ```
-/// # use std::time::Duration;
-/// # use actix_crawler::{Error, Rate, ThrottledClient};
-/// let client = ThrottledClient::builder("pricebot/1.0 (+https://example.org/bot)")
-///     .rate(Rate::per_second(50))
-///     .rate_of("*.slow.example", Rate::per_minute(10))
-///     .concurrency(100)
-///     .timeout(Duration::from_secs(20))
-///     .build()?;
-///
-/// let nameless = ThrottledClient::builder("").build();
-/// assert!(nameless.is_err(), "a client is never anonymous");
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "it becomes a client with build()"]
-pub struct ClientBuilder {
-    user_agent: String,
-    politeness: Politeness,
-    transport: TransportSettings,
-    retry: Retry,
-    follow_redirects: bool,
-    retry_refusals: bool,
-    accept: String,
-    adaptive: bool,
-    threads: usize,
-    conducts: Conducts,
-    middleware: Vec<AnyMiddleware>,
-    headers: DefaultHeaders,
 }
 
 impl ThrottledClient {
@@ -145,24 +108,7 @@ impl ThrottledClient {
 
     /// Sets up a client.
     pub fn builder(user_agent: impl Into<String>) -> ClientBuilder {
-        let transport = TransportSettings::default();
-        let most = u32::try_from(transport.max_connections).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
-        ClientBuilder {
-            user_agent: user_agent.into(),
-            // As many as connections: the rate is what APIs limit.
-            politeness: Politeness { per_domain: most, ..Politeness::default() },
-            transport,
-            retry: Retry::default(),
-            follow_redirects: true,
-            retry_refusals: true,
-            accept: "*/*".to_owned(),
-            adaptive: false,
-            // One worker sends about 10,000 requests a second; more than four would wait for the callers.
-            threads: thread::available_parallelism().map_or(1, usize::from).min(4),
-            conducts: Conducts::shared(),
-            middleware: Vec::new(),
-            headers: DefaultHeaders::new(),
-        }
+        ClientBuilder::new(user_agent.into())
     }
 
     /// Begins a GET request.
@@ -205,7 +151,7 @@ impl ThrottledClient {
         RequestBuilder::new(self.clone(), method, url.as_ref())
     }
 
-    /// Changes the rate of all domains without an override, at once. Earlier starts still count. A window of more than
+    /// Changes the rate of all domains without an override, at once. Earlier starts still count, for a day at most. A window of more than
     /// a day is shortened to a day.
     pub fn set_rate(&self, rate: Rate) {
         self.shared.queues.set_rate(rate);
@@ -220,6 +166,11 @@ impl ThrottledClient {
     /// Changes at once how many requests may be in flight to each domain. 0 means 1.
     pub fn set_concurrency(&self, in_flight: u32) {
         self.shared.queues.set_concurrency(NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN));
+    }
+
+    /// Returns the sessions of this client, to look at them and to save them; `None` where it keeps no cookies.
+    pub fn sessions(&self) -> Option<&SessionPool> {
+        self.shared.sessions.as_ref()
     }
 
     /// Returns the evidence of this client's requests to a domain, measured at the moment of writing; `None` if it sent
@@ -257,6 +208,10 @@ impl Dispatcher for Shared {
         self.workers.assign(queue, permit, job)
     }
 
+    fn place(&self, queue: &Arc<DomainQueue>, now: Instant) -> Result<Option<Place>, Instant> {
+        self.places.as_ref().map(|places| places.take(queue, now)).transpose()
+    }
+
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> io::Result<()> {
         self.workers.spawn(task)
     }
@@ -269,192 +224,6 @@ impl Dispatcher for Shared {
 impl JobQueue for Shared {
     fn requeue(self: Arc<Self>, job: Job) {
         drop(self.admit(job));
-    }
-}
-
-impl ClientBuilder {
-    /// Sets the rate at which requests to each domain start; one a second by default.
-    pub fn rate(mut self, rate: Rate) -> Self {
-        self.politeness.rate = Some(rate);
-        self
-    }
-
-    /// Sets the rate of a domain (`example.org`), or of all that end in it (`*.example.org`).
-    pub fn rate_of(mut self, domain: impl Into<String>, rate: Rate) -> Self {
-        self.politeness.overrides.push(Override { domain: domain.into(), rate: Some(rate), ..Override::default() });
-        self
-    }
-
-    /// Sets how many requests may be in flight to each domain; 512 by default. 0 means 1.
-    pub fn concurrency(mut self, in_flight: u32) -> Self {
-        self.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
-        self
-    }
-
-    /// Applies one limit to all requests of this client together, whatever their domains. Other clients do not share it.
-    pub fn one_limit(self) -> Self {
-        self.limit_by(DomainKey::By(Arc::new(|_| "all".to_owned())))
-    }
-
-    /// Sets which requests share a limit; by default those of one registrable domain.
-    pub fn limit_by(mut self, key: DomainKey) -> Self {
-        self.politeness.domain_key = key;
-        self
-    }
-
-    /// Shares the conduct of domains only with those given the same `conducts`, instead of [`Conducts::shared`], which
-    /// all crawls and clients of a process share.
-    pub fn conducts(mut self, conducts: &Conducts) -> Self {
-        self.conducts = conducts.clone();
-        self
-    }
-
-    /// Sets all limits at once. A client does not fetch robots.txt, and ignores the total concurrency of crawls.
-    pub fn politeness(mut self, politeness: Politeness) -> Self {
-        self.politeness = politeness;
-        self
-    }
-
-    /// Searches for a server's undocumented limit: starts at the given rate, raises it until the server refuses, and
-    /// settles just below. Each domain's limit is kept for the lifetime of the client.
-    pub fn adaptive(mut self) -> Self {
-        self.adaptive = true;
-        self
-    }
-
-    /// Sets how often a failed request is retried, and after what delays.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// Returns redirects to the caller. By default they are followed, at most 20 in a row, each under a permit of its own
-    /// domain. A page that sends its readers on by a `Refresh` header or `<meta http-equiv=refresh>` is no redirect for a
-    /// client, but an answer like any other: what an API says is data.
-    pub fn keep_redirects(mut self) -> Self {
-        self.follow_redirects = false;
-        self
-    }
-
-    /// Returns refusals (429, 503) to the caller at once. By default a refused request waits until its domain may be
-    /// requested again. The domain cools either way.
-    pub fn keep_refusals(mut self) -> Self {
-        self.retry_refusals = false;
-        self
-    }
-
-    /// Sends this `Accept` header with requests that have none of their own, in place of `*/*`.
-    pub fn accept(mut self, media_types: impl Into<String>) -> Self {
-        self.accept = media_types.into();
-        self
-    }
-
-    /// Sets the longest time of a request, from the writing to the last byte; two minutes by default. Waiting for the
-    /// permit does not count.
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.transport.deadlines = self.transport.deadlines.within(limit);
-        self
-    }
-
-    /// Allows connections to private and loopback addresses: for services in your own network.
-    pub fn allow_private(mut self) -> Self {
-        self.transport.guard.allow_private = true;
-        self
-    }
-
-    /// Sets everything about connections at once.
-    pub fn transport(mut self, settings: TransportSettings) -> Self {
-        self.transport = settings;
-        self
-    }
-
-    /// Sets the most network threads; by default as many as there are cores, up to 4. 0 means 1.
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
-        self
-    }
-
-    /// Puts a middleware around each request; several are called in the order in which they are given. See [`Middleware`].
-    /// A request that a middleware ends fails with [`Error::Middleware`].
-    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.middleware.push(AnyMiddleware::Blocking(Arc::new(middleware)));
-        self
-    }
-
-    /// As [`ClientBuilder::middleware`], for one whose hooks are async.
-    pub fn async_middleware(mut self, middleware: impl AsyncMiddleware) -> Self {
-        self.middleware.push(AnyMiddleware::Async(Arc::new(middleware)));
-        self
-    }
-
-    /// Sends a header with every request that has none of its name.
-    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { headers: self.headers.header(name, value), ..self }
-    }
-
-    /// Sends a header with every request to an origin, `https://example.org`, that has none of its name.
-    pub fn header_for(self, origin: impl Into<String>, name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { headers: self.headers.header_for(origin, name, value), ..self }
-    }
-
-    /// Creates the client. Its threads start with the first request and end with the last clone.
-    ///
-    /// # Errors
-    /// A setting or the user agent is invalid; the message says what to change.
-    pub fn build(self) -> Result<ThrottledClient> {
-        user_agent::check(&self.user_agent)?;
-        self.politeness.check()?;
-        let mut settings = self.transport;
-        settings.max_connections = open_files::fit(settings.max_connections, self.threads, 0)?;
-        let look_ups =
-            Builder::new_current_thread().thread_name("throttled-client-dns").build().map_err(Error::Start)?;
-        let body = settings.body;
-        let secret_headers = settings.secret_headers.clone();
-        let look_up_on = look_ups.handle().clone();
-        // Guarded before anything can fail: see there.
-        let look_ups = LookUps(Some(look_ups));
-        let transport = SharedTransport::new(settings, &look_up_on)?;
-        let rules = Rules {
-            retry: self.retry,
-            follow_redirects: self.follow_redirects,
-            retry_refusals: self.retry_refusals,
-            held_up_timeout: transport.whole_deadline(),
-            warnings: Mutex::default(),
-            canonical: CanonicalUrl::default(),
-            secret_headers,
-            body,
-        };
-        self.headers.check()?;
-        let middleware = with_headers(self.headers, self.middleware);
-        let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?);
-        let (fetch, hooks) = if middleware.is_empty() {
-            (fetch, None)
-        } else {
-            let (threads, offload) = OffloadThreads::new(self.threads, HOOK_TIMEOUT)?;
-            (fetch.layer(MiddlewareLayer::new(middleware, offload, body)), Some(threads))
-        };
-        let shared = Shared {
-            queues: DomainQueues::new(&self.conducts, self.politeness, self.adaptive),
-            workers: Workers::new(self.threads, fetch, rules),
-            body,
-            accept: self.accept,
-            numbers: AtomicU64::new(0),
-            _look_ups: look_ups,
-            _hooks: hooks,
-        };
-        Ok(ThrottledClient { shared: Arc::new(shared) })
-    }
-}
-
-/// Owns the threads for name look-ups. The last clone of a client may be dropped inside a runtime, where waiting for
-/// threads to end would panic, so they are shut down in the background.
-struct LookUps(Option<Runtime>);
-
-impl Drop for LookUps {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

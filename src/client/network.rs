@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use super::ClientBuilder;
-use crate::transport::{
-    HostPattern,
-    address::IpNet,
-    credentials::{Credentials, OriginCredentials},
-    proxy::ProxyUrl,
+use crate::{
+    transport::{
+        HostPattern,
+        address::IpNet,
+        credentials::{Credentials, OriginCredentials},
+        proxy::ProxyUrl,
+    },
+    warc::Warc,
 };
 
 impl ClientBuilder {
@@ -41,10 +44,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies. Needs the feature
-    /// `cookies`.
+    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies, and so has each session
+    /// that requests name. Needs the feature `cookies`.
     pub fn cookies(mut self) -> Self {
         self.transport.cookies = true;
+        self
+    }
+
+    /// Archives each request and response as [`Crawler::archive`](crate::Crawler::archive) does. A request whose record
+    /// cannot be written fails with [`Error::Output`](crate::Error::Output). The last file gets its index when the last clone
+    /// of the client is gone. Needs the feature `warc`.
+    pub fn archive(mut self, archive: Warc) -> Self {
+        self.transport.archive = Some(archive);
         self
     }
 

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     request::{Request, parse_url},
+    sessions::Session,
     user_agent,
 };
 
@@ -51,13 +52,25 @@ pub struct RequestBuilder {
     url: Result<Url, Arc<Error>>,
     headers: Vec<(String, String)>,
     body: Bytes,
+    session: Option<Arc<str>>,
+    /// The session that it logs in.
+    pinned_to: Option<Session>,
     options: RequestOptions,
 }
 
 impl RequestBuilder {
     pub(super) fn new(client: ThrottledClient, method: Method, url: &str) -> Self {
         let url = parse_url(url).map_err(Arc::new);
-        Self { client, method, url, headers: Vec::new(), body: Bytes::new(), options: RequestOptions::default() }
+        Self {
+            client,
+            method,
+            url,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            session: None,
+            pinned_to: None,
+            options: RequestOptions::default(),
+        }
     }
 
     /// Sets a header, replacing one with the same name.
@@ -114,6 +127,18 @@ impl RequestBuilder {
         self.header("authorization", format!("Bearer {token}"))
     }
 
+    /// Sends it in this session, and what it is redirected to; see [`Request::session`].
+    pub fn session(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.session = Some(name.into());
+        self
+    }
+
+    /// Sends it in a session that is being logged in.
+    pub(super) fn pinned_to(mut self, session: Session) -> Self {
+        self.pinned_to = Some(session);
+        self
+    }
+
     /// Sets the longest time of this request, from the writing to the last byte. Waiting for the permit does not count.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
@@ -134,7 +159,7 @@ impl RequestBuilder {
     /// The request is invalid, no complete response came, or its domain was given up ([`Error::GivenUp`]). A response
     /// with an error status is a [`Response`]; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
-        let Self { client, method, url, mut headers, body, options } = self;
+        let Self { client, method, url, mut headers, body, session, pinned_to, options } = self;
         let url = url.map_err(|error| {
             Arc::try_unwrap(error).unwrap_or_else(|shared| Error::setting("request", shared.to_string()))
         })?;
@@ -145,8 +170,17 @@ impl RequestBuilder {
         let mut request = Request::new(method, url);
         request.headers = headers;
         request.body = body;
+        if let Some(name) = session {
+            request.set_session(name);
+        }
+        if let Some(session) = &pinned_to
+            && let Some(proxy) = session.proxy()
+        {
+            request.proxy = Some(proxy.clone());
+        }
         let number = client.shared.numbers.fetch_add(1, Ordering::Relaxed);
-        let (job, result) = Job::new(request, options, number);
+        let (mut job, result) = Job::new(request, options, number);
+        job.session = pinned_to;
         let place = Place { queue: client.shared.admit(job), number };
         // No result: the attempt panicked, which its thread's panic hook has reported.
         let response = result.await.map_err(|_| Error::Ended)??;

@@ -1,12 +1,17 @@
 //! Response: a complete response for the caller of a client. Does not know how it was fetched.
 
 use std::{
+    fs,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING},
+};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -14,9 +19,10 @@ use crate::{
     clock,
     error::{Error, Result},
     fetcher::{receipt::Receipt, redirect},
+    identity::strip_user_info,
     request::Request,
     response::Response as Page,
-    transport::{body::BodyLimits, raw_response::RawResponse},
+    transport::{body::BodyLimits, raw_response::RawResponse, stored_response::StoredResponse},
 };
 
 /// A complete response, of any status.
@@ -116,8 +122,8 @@ impl Response {
 
     /// Returns the body as text. The encoding is given by the byte order mark, the `Content-Type`, or the text itself,
     /// in this order.
-    pub fn text(&self) -> String {
-        self.clone().into_page().content().to_owned()
+    pub fn body_text(&self) -> String {
+        self.clone().into_page().body_text().to_owned()
     }
 
     /// Parses the body as JSON.
@@ -157,6 +163,27 @@ impl Response {
     /// Returns the time from the writing of the request to the last byte of the response.
     pub fn elapsed(&self) -> Duration {
         self.receipt.elapsed
+    }
+
+    /// Saves it to a file, to be read in a test with `Response::saved` or `Site::saved` of the feature `testing`: one line
+    /// of JSON with its URL, status and headers, and then its decoded body. The file contains the server's cookies, and no
+    /// header of the request.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let mut headers = self.headers.clone();
+        // The body is stored decoded.
+        for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            headers.remove(name);
+        }
+        let mut url = self.request.url.clone();
+        strip_user_info(&mut url);
+        let (url, status, body) = (url.into(), self.status, self.body.clone());
+        let stored = StoredResponse { url, asked: Vec::new(), status, headers, fetched_at: self.ended_at, body };
+        let path = path.as_ref();
+        let written = stored.label().and_then(|label| fs::write(path, [&label[..], &stored.body[..]].concat()));
+        written.map_err(|source| Error::file(path, source))
     }
 
     /// Converts it to a page as a spider sees it, for selecting elements or links.

@@ -16,11 +16,12 @@ use tokio::{
 };
 
 use super::{
-    attempt::{Next, Rules, attempt},
+    attempt::{AfterAttempt, Rules, attempt},
     domain_queue::Undispatched,
     job::{Job, JobQueue},
 };
 use crate::{
+    clock,
     fetcher::{fetch::Fetch, stack::FetchStack},
     permit::Permit,
 };
@@ -148,9 +149,13 @@ impl Slot {
 
 impl Worker {
     fn start(recipe: Recipe) -> io::Result<Self> {
+        let (inbox, tasks) = mpsc::unbounded_channel();
+        if clock::is_virtual() {
+            drop(actix_rt::spawn(work(recipe, tasks)));
+            return Ok(Self { inbox, runtime: Handle::current() });
+        }
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        let (inbox, tasks) = mpsc::unbounded_channel();
         thread::Builder::new().name("throttled-client".to_owned()).spawn(move || {
             let system = System::with_tokio_rt(move || runtime);
             system.block_on(work(recipe, tasks));
@@ -172,7 +177,7 @@ async fn work(Recipe { fetch, rules }: Recipe, mut tasks: mpsc::UnboundedReceive
 async fn run(Task { permit, job, queue, in_hand }: Task, fetch: Rc<dyn Fetch>, rules: Arc<Rules>) {
     let next = attempt(permit, job, &*fetch, &rules).await;
     drop(in_hand);
-    let Next::Again(mut job, wait) = next else { return };
+    let AfterAttempt::Again(mut job, wait) = next else { return };
     // The client may end meanwhile, and its callers with it.
     if (wait.is_zero() || job.pause(wait).await)
         && let Some(queue) = queue.upgrade()

@@ -1,27 +1,33 @@
-//! Lessons: what is remembered in a few bytes of a domain that is not in use. Knows no throttle.
+//! Lessons: what is remembered in a few bytes of a domain that is not in use. Knows no rate.
 
 use std::time::{Duration, Instant};
 
-use crate::cooling::{Cooling, Why};
+use crate::{
+    cooling::{Cooling, CoolingCause},
+    rate::LONGEST_WINDOW,
+    throttle::Starts,
+};
 
-/// What a domain taught that still matters once its throttle is fresh. Takes 56 bytes and is kept for a day at most,
-/// since refusals and robots files are valid for no longer.
+/// What still matters of a domain once its throttle is fresh. Takes 96 bytes and is kept for a day at most, since
+/// refusals and robots files are valid for no longer, and no window is longer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lessons {
     refusals: Option<Refusals>,
-    asked: Option<Asked>,
+    asked: Option<AskedSpacing>,
+    /// For a tenant whose limits may change: stricter ones count starts that the present ones do not.
+    starts: Option<Starts>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refusals {
     until: Instant,
     in_a_row: u8,
-    why: Why,
+    why: CoolingCause,
 }
 
 /// The spacing that a robots file asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct AskedSpacing {
     /// The least time between two starts.
     pub spacing: Duration,
     /// Until when the file is valid.
@@ -34,7 +40,7 @@ pub struct Sparing {
     /// Until when it is not asked at all: nothing of its quota is left.
     pub rests_until: Option<Instant>,
     /// The wider spacing that makes the rest of its quota last.
-    pub slowed: Option<Asked>,
+    pub slowed: Option<AskedSpacing>,
 }
 
 impl Sparing {
@@ -46,22 +52,33 @@ impl Sparing {
 
 impl Lessons {
     /// Remembers refusals (how many in a row, the end of the last wait, the reason) and the spacing of a robots file.
-    pub fn new(refusals: Option<(u32, Instant, Why)>, asked: Option<Asked>) -> Self {
+    pub fn new(refusals: Option<(u32, Instant, CoolingCause)>, asked: Option<AskedSpacing>) -> Self {
         let refusals = refusals.map(|(in_a_row, until, why)| {
             // Larger numbers are capped; the limit that counts is far lower.
             Refusals { until, in_a_row: u8::try_from(in_a_row).unwrap_or(u8::MAX), why }
         });
-        Self { refusals, asked }
+        Self { refusals, asked, starts: None }
+    }
+
+    /// Remembers the starts too.
+    #[must_use]
+    pub fn with_starts(self, starts: Option<Starts>) -> Self {
+        Self { starts, ..self }
+    }
+
+    /// Returns the starts that a limit may still count.
+    pub fn starts(&self, now: Instant) -> Option<Starts> {
+        self.starts.filter(|starts| starts.last + LONGEST_WINDOW > now)
     }
 
     /// Returns the refusals that still count.
-    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, Why)> {
+    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, CoolingCause)> {
         let Refusals { until, in_a_row, why } = self.refusals?;
         Cooling::recalled(until, why, in_a_row.into()).refusals(now)
     }
 
     /// Returns the spacing of a robots file that is still valid.
-    pub fn asked(&self, now: Instant) -> Option<Asked> {
+    pub fn asked(&self, now: Instant) -> Option<AskedSpacing> {
         self.asked.filter(|asked| asked.until > now)
     }
 
@@ -70,7 +87,8 @@ impl Lessons {
         let refusals = self.refusals.and_then(|refusals| {
             Cooling::recalled(refusals.until, refusals.why, refusals.in_a_row.into()).counts_until()
         });
-        refusals.max(self.asked.map(|asked| asked.until)).filter(|end| *end > now)
+        let counted = self.starts.map(|starts| starts.last + LONGEST_WINDOW);
+        refusals.max(self.asked.map(|asked| asked.until)).max(counted).filter(|end| *end > now)
     }
 
     /// Combines two lessons; the stricter part of each holds.
@@ -78,15 +96,17 @@ impl Lessons {
     pub fn stricter(&self, other: &Self, now: Instant) -> Self {
         let refusals = [self, other].into_iter().filter_map(|lessons| lessons.refusals(now));
         let asked = [self, other].into_iter().filter_map(|lessons| lessons.asked(now));
+        let starts = [self, other].into_iter().filter_map(|lessons| lessons.starts(now));
         Self::new(
             refusals.max_by_key(|(in_a_row, until, _)| (*in_a_row, *until)),
             asked.max_by_key(|asked| (asked.spacing, asked.until)),
         )
+        .with_starts(starts.max_by_key(|starts| starts.last))
     }
 
     /// Tells whether all lessons have expired.
     pub fn is_empty(&self, now: Instant) -> bool {
-        self.refusals(now).is_none() && self.asked(now).is_none()
+        self.refusals(now).is_none() && self.asked(now).is_none() && self.starts(now).is_none()
     }
 }
 
@@ -96,6 +116,6 @@ mod tests {
 
     #[test]
     fn what_is_remembered_of_a_quiet_domain_is_small() {
-        assert!(size_of::<Lessons>() <= 56, "{}", size_of::<Lessons>());
+        assert!(size_of::<Lessons>() <= 96, "{}", size_of::<Lessons>());
     }
 }

@@ -1,19 +1,26 @@
 //! Member: one tenant of a domain: its terms, and its own throttle.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Asked, TenantId};
+use super::AskedSpacing;
 use crate::{
     adaptive::Adaptive,
     limits::Limits,
     throttle::{Evidence, Throttle},
 };
 
-/// The terms of a tenant at a domain.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Identifies a tenant within this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TenantId(pub(crate) u64);
+
+/// The terms of a tenant at a domain. Domains with the same terms share them.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Terms {
     /// Its limits.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// The longest Crawl-delay that it obeys; `None` if it ignores robots files.
     pub max_crawl_delay: Option<Duration>,
     /// Whether the domain cools for it when unreachable. A crawl waits for its domains; a client reports the failure to
@@ -21,12 +28,20 @@ pub struct Terms {
     pub cools_unreachable: bool,
     /// Whether its rate is the start of a search for the domain's limit.
     pub adaptive: bool,
+    /// Whether its limits may change: stricter ones count starts that the present ones count no more.
+    pub may_change: bool,
 }
 
 impl Terms {
     /// Terms with limits only, as for a client.
-    pub fn of(limits: Limits) -> Self {
-        Self { limits, max_crawl_delay: None, cools_unreachable: false, adaptive: false }
+    pub fn of(limits: impl Into<Arc<Limits>>) -> Self {
+        Self {
+            limits: limits.into(),
+            max_crawl_delay: None,
+            cools_unreachable: false,
+            adaptive: false,
+            may_change: false,
+        }
     }
 
     /// Terms with a rate only, and any number of requests in flight.
@@ -40,7 +55,7 @@ impl Terms {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub tenant: Option<TenantId>,
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     pub throttle: Throttle,
     pub adaptive: Option<Box<Adaptive>>,
     pub evidence: Evidence,
@@ -51,18 +66,23 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub fn new(tenant: TenantId, terms: Terms, throttle: Throttle, now: Instant) -> Self {
+    pub fn new(tenant: TenantId, terms: Arc<Terms>, throttle: Throttle, now: Instant) -> Self {
         let adaptive = terms.adaptive.then(|| Box::new(Adaptive::from(terms.limits.rate, now)));
         Self { tenant: Some(tenant), terms, throttle, adaptive, evidence: Evidence::default(), out: 0, active: None }
     }
 
     /// Derives the throttle's limits from the terms, the rate that was found and the robots spacing.
-    pub fn apply(&mut self, asked: Option<Asked>) {
+    pub fn apply(&mut self, asked: Option<AskedSpacing>) {
         let rate = self.adaptive.as_ref().map_or(self.terms.limits.rate, |adaptive| adaptive.rate());
         let spacing =
             asked.zip(self.terms.max_crawl_delay).map_or(Duration::ZERO, |(asked, cap)| asked.spacing.min(cap));
-        let limits = Limits { rate, ..self.terms.limits }.slowed_to(spacing);
-        if *self.throttle.limits() != limits {
+        let limits = Limits { rate, ..*self.terms.limits }.slowed_to(spacing);
+        if *self.throttle.limits() == limits {
+            return;
+        }
+        if limits == *self.terms.limits {
+            self.throttle.set_limits(self.terms.limits.clone());
+        } else {
             self.throttle.set_limits(limits);
         }
     }

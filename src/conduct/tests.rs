@@ -27,9 +27,9 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
 }
 
-fn hear(conduct: &mut Conduct, status: u16, headers: &HeaderMap, started: Instant, now: Instant) -> Option<Heeded> {
-    let heard = Heard { status, headers, started, now, wall: SystemTime::UNIX_EPOCH + 1_700_000_000 * S };
-    conduct.hear(ME, &heard, 0.0)
+fn hear(conduct: &mut Conduct, status: u16, headers: &HeaderMap, started: Instant, now: Instant) -> Option<Cooled> {
+    let facts = ResponseFacts { status, headers, started, now, wall: SystemTime::UNIX_EPOCH + 1_700_000_000 * S };
+    conduct.hear(ME, &facts, 0.0)
 }
 
 /// Makes one instantaneous request, if it is lawful.
@@ -49,8 +49,8 @@ fn ask(conduct: &mut Conduct, tenant: TenantId, now: Instant) -> bool {
 fn a_refusal_cools_the_domain_for_as_long_as_the_server_asks() {
     let now = Instant::now();
     let mut conduct = unlimited(now);
-    let heeded = hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now).unwrap();
-    assert_eq!((heeded.verdict, heeded.asked), (Verdict::Cool(now + 7 * S), Some(7 * S)));
+    let cooled = hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now).unwrap();
+    assert_eq!((cooled.back_off, cooled.asked), (BackOff::Cool(now + 7 * S), Some(7 * S)));
     assert_eq!(conduct.cooling_until(), Some(now + 7 * S));
 }
 
@@ -62,8 +62,8 @@ fn a_wait_is_heard_on_every_status_that_may_carry_it_and_without_one_they_are_wh
         for none in ["", "0", "Thu, 01 Jan 1970 00:00:00 GMT"].map(|value| headers(&[("retry-after", value)])) {
             assert_eq!(hear(&mut conduct, status, &none, now, now), None, "{status}");
         }
-        let heeded = hear(&mut conduct, status, &headers(&[("retry-after", "30")]), now, now).unwrap();
-        assert_eq!((heeded.why, heeded.verdict), (Why::Status(status), Verdict::Cool(now + 30 * S)));
+        let cooled = hear(&mut conduct, status, &headers(&[("retry-after", "30")]), now, now).unwrap();
+        assert_eq!((cooled.why, cooled.back_off), (CoolingCause::Status(status), BackOff::Cool(now + 30 * S)));
     }
     for status in [200, 301, 304, 400, 401, 404, 410, 451] {
         let asks = headers(&[("retry-after", "30")]);
@@ -89,7 +89,7 @@ fn a_redirect_may_ask_for_a_wait_before_its_hop() {
 fn a_403_with_nothing_left_of_its_quota_is_asked_again_after_the_reset() {
     let now = Instant::now();
     let used_up = |left| headers(&[("x-ratelimit-remaining", left), ("x-ratelimit-reset", "1700000050")]);
-    assert_eq!(hear(&mut unlimited(now), 403, &used_up("0"), now, now).unwrap().verdict, Verdict::Cool(now + 50 * S));
+    assert_eq!(hear(&mut unlimited(now), 403, &used_up("0"), now, now).unwrap().back_off, BackOff::Cool(now + 50 * S));
     assert_eq!(hear(&mut unlimited(now), 403, &used_up("5"), now, now), None, "this one is forbidden");
 }
 
@@ -102,10 +102,10 @@ fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
         ["Thu, 01 Jan 1970 00:00:00 GMT", "0"].map(|value| headers(&[("retry-after", value)])).into_iter().cycle();
     let mut waits = Vec::new();
     loop {
-        let heeded = hear(&mut conduct, 503, &past.next().unwrap(), now, now).unwrap();
-        let until = heeded.verdict.until();
+        let cooled = hear(&mut conduct, 503, &past.next().unwrap(), now, now).unwrap();
+        let until = cooled.back_off.until();
         waits.push((until - now).as_secs());
-        if heeded.gave_up {
+        if cooled.gave_up {
             break;
         }
         // The next request comes when the domain's queue is empty and its throttle is fresh.
@@ -114,7 +114,7 @@ fn a_retry_after_that_has_passed_is_no_wait_that_was_asked_for() {
         conduct = Conduct::new(ME, spaced(S), &conduct.lessons(now), now);
     }
     assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600]);
-    assert_eq!(conduct.given_up(now + 599 * S).map(|given_up| given_up.why), Some(Why::Status(503)));
+    assert_eq!(conduct.given_up(now + 599 * S).map(|given_up| given_up.why), Some(CoolingCause::Status(503)));
 }
 
 /// Regression: the domain did not cool at all, and was requested 44 to 49 times a second.
@@ -124,12 +124,12 @@ fn a_domain_that_was_given_up_is_left_alone_whatever_its_retry_after_says() {
     let mut conduct = unlimited(now);
     let soon = headers(&[("retry-after", "1")]);
     for _ in 0..7 {
-        let heeded = hear(&mut conduct, 503, &soon, now, now).unwrap();
-        assert_eq!(heeded.verdict, Verdict::Cool(now + S));
+        let cooled = hear(&mut conduct, 503, &soon, now, now).unwrap();
+        assert_eq!(cooled.back_off, BackOff::Cool(now + S));
         now += 2 * S;
     }
     let last = hear(&mut conduct, 503, &soon, now, now).unwrap();
-    assert_eq!((last.verdict, last.gave_up), (Verdict::GiveUp(now + 600 * S), true));
+    assert_eq!((last.back_off, last.gave_up), (BackOff::GiveUp(now + 600 * S), true));
     assert!(!hear(&mut conduct, 503, &soon, now + S, now + S).unwrap().gave_up, "once");
 }
 
@@ -138,7 +138,7 @@ fn who_cannot_be_reached_is_left_alone_for_a_crawl_and_not_for_a_client() {
     let now = Instant::now();
     assert_eq!(unlimited(now).unreachable(ME, now, now, 0.0), None);
     let crawl = Terms { cools_unreachable: true, ..spaced(S) };
-    assert_eq!(conduct(crawl, now).unreachable(ME, now, now, 0.0).unwrap().verdict, Verdict::Cool(now + S));
+    assert_eq!(conduct(crawl, now).unreachable(ME, now, now, 0.0).unwrap().back_off, BackOff::Cool(now + S));
 }
 
 #[test]
@@ -157,16 +157,16 @@ fn of_several_robots_files_the_longest_spacing_holds_as_long_as_it_is_valid() {
     let now = Instant::now();
     let mut conduct = conduct(Terms { max_crawl_delay: Some(60 * S), ..spaced(S) }, now);
     let spacing = |conduct: &Conduct| conduct.limits(ME).spacing;
-    conduct.ask_for(Asked { spacing: 3 * S, until: now + 100 * S }, now);
-    conduct.ask_for(Asked { spacing: 2 * S, until: now + 900 * S }, now);
+    conduct.ask_for(AskedSpacing { spacing: 3 * S, until: now + 100 * S }, now);
+    conduct.ask_for(AskedSpacing { spacing: 2 * S, until: now + 900 * S }, now);
     assert_eq!(spacing(&conduct), 3 * S);
     assert!(ask(&mut conduct, ME, now) && !ask(&mut conduct, ME, now + 2 * S) && ask(&mut conduct, ME, now + 4 * S));
     assert!(ask(&mut conduct, ME, now + 101 * S));
     assert_eq!(spacing(&conduct), S, "the file is not valid any more");
-    conduct.ask_for(Asked { spacing: 90 * S, until: now + 900 * S }, now + 101 * S);
+    conduct.ask_for(AskedSpacing { spacing: 90 * S, until: now + 900 * S }, now + 101 * S);
     assert_eq!(spacing(&conduct), 60 * S, "no more than is granted");
     let mut client = unlimited(now);
-    client.ask_for(Asked { spacing: 3 * S, until: now + 100 * S }, now);
+    client.ask_for(AskedSpacing { spacing: 3 * S, until: now + 100 * S }, now);
     assert_eq!(spacing(&client), Duration::ZERO, "who asks for no robots files obeys none");
 }
 
@@ -175,8 +175,8 @@ fn of_several_robots_files_the_longest_spacing_holds_as_long_as_it_is_valid() {
 fn what_a_robots_file_asks_for_holds_after_a_quiet_moment() {
     let now = Instant::now();
     let terms = Terms { max_crawl_delay: Some(60 * S), ..spaced(S) };
-    let mut first = conduct(terms, now);
-    first.ask_for(Asked { spacing: 3 * S, until: now + 86_400 * S }, now);
+    let mut first = conduct(terms.clone(), now);
+    first.ask_for(AskedSpacing { spacing: 3 * S, until: now + 86_400 * S }, now);
     assert!(ask(&mut first, ME, now));
     let later = now + 60 * S;
     assert!(first.is_fresh(later));
@@ -202,9 +202,9 @@ struct Tenants {
 impl Tenants {
     fn new(terms: &[Terms], horizons: &[Duration]) -> Self {
         let now = Instant::now();
-        let mut conduct = Conduct::new(TenantId(0), terms[0], &Lessons::default(), now);
+        let mut conduct = Conduct::new(TenantId(0), terms[0].clone(), &Lessons::default(), now);
         for (tenant, terms) in (1..).zip(&terms[1..]) {
-            conduct.join(TenantId(tenant), *terms, now);
+            conduct.join(TenantId(tenant), terms.clone(), now);
         }
         let asks_at = vec![now; terms.len()];
         let horizons = horizons.to_vec();
@@ -266,11 +266,11 @@ impl Tenants {
 
 #[test]
 fn the_limits_of_all_tenants_hold_together_and_each_has_its_share() {
-    let rate = Terms::rate(Rate::per_second(20));
+    let rate = || Terms::rate(Rate::per_second(20));
     for (terms, horizons, per_second) in [
-        ([rate, spaced(100 * MS)], [100 * MS, 5 * MS], 10),
-        ([rate, rate], [100 * MS, 5 * MS], 20),
-        ([rate, rate], [5 * MS, 100 * MS], 20),
+        ([rate(), spaced(100 * MS)], [100 * MS, 5 * MS], 10),
+        ([rate(), rate()], [100 * MS, 5 * MS], 20),
+        ([rate(), rate()], [5 * MS, 100 * MS], 20),
         ([Terms::rate(Rate::per_second(500)), Terms::rate(Rate::per_second(400))], [100 * MS, 5 * MS], 400),
     ] {
         let mut tenants = Tenants::new(&terms, &horizons);
@@ -289,7 +289,7 @@ fn the_limits_of_all_tenants_hold_together_and_each_has_its_share() {
 #[test]
 fn three_tenants_with_one_place_take_turns_and_one_that_stops_asking_holds_nobody_up() {
     let one = Terms::of(Limits { in_flight: NonZeroU32::MIN, ..Limits::rate(Rate::UNLIMITED) });
-    let mut tenants = Tenants::new(&[one; 3], &[100 * MS, 5 * MS, 5 * MS]);
+    let mut tenants = Tenants::new(&[(); 3].map(|()| one.clone()), &[100 * MS, 5 * MS, 5 * MS]);
     let began = tenants.now;
     tenants.run(9 * S, 20 * MS, &[true; 3]);
     let counts = [0, 1, 2].map(|tenant| tenants.count(tenant, began));
@@ -352,4 +352,42 @@ fn a_tenant_may_leave_when_its_own_starts_have_left_its_law_also_where_another_i
 #[test]
 fn a_domain_with_one_tenant_is_small() {
     assert!(size_of::<Conduct>() <= 656, "{}", size_of::<Conduct>());
+}
+
+/// A crawl may use a million domains at once, each with a conduct.
+#[test]
+fn a_domain_that_has_only_its_usual_limits_takes_little_memory() {
+    assert!(size_of::<Conduct>() <= 224, "{}", size_of::<Conduct>());
+}
+
+/// Regression: 50 starts were made in a second; a moment later the domain was forgotten, and a new rate of 50 a minute
+/// allowed 50 more at once.
+#[test]
+fn stricter_terms_count_starts_that_were_made_before_the_domain_was_forgotten() {
+    let mut now = Instant::now();
+    let changing = |rate| Terms { may_change: true, ..Terms::rate(rate) };
+    let mut first = conduct(changing(Rate::per_second(50)), now);
+    let began = now;
+    let mut made = Vec::new();
+    while made.len() < 50 {
+        now += MS;
+        if ask(&mut first, ME, now) {
+            made.push(now);
+        }
+    }
+    now += 3 * S;
+    assert!(first.leave(ME, now).is_empty() && first.is_vacant() && first.is_fresh(now));
+    let lessons = first.lessons(now);
+    let mut again = Conduct::new(ME, changing(Rate::per_minute(60).burst(60)), &lessons, now);
+    while now < began + 60 * S {
+        now += 10 * MS;
+        if ask(&mut again, ME, now) {
+            made.push(now);
+        }
+    }
+    assert_eq!(made.len(), 60, "in a minute");
+    let mut usual = Conduct::new(ME, changing(Rate::per_second(50)), &lessons, now);
+    assert!(ask(&mut usual, ME, now) && usual.limits(ME).rate == Rate::per_second(50), "the same terms as ever");
+    let crawl = conduct(Terms::rate(Rate::per_second(50)), now).lessons(now);
+    assert!(crawl.is_empty(now), "of whose terms never change, nothing is kept");
 }

@@ -1,4 +1,4 @@
-//! Turns: the order of tenants that wait for one domain. Knows no limits.
+//! Turns: the order of tenants that wait for one domain, or for places in flight. Knows no limits.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use crate::throttle::Refusal;
 
 /// The refused tenants, the longest wait first. With a single tenant it stays empty.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub struct Turns {
     waiting: VecDeque<Waiting>,
 }
 

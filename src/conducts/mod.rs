@@ -65,7 +65,9 @@ struct Table {
     spaces: AtomicU64,
     /// The number of tenancies so far; gives each its ID.
     begun: AtomicU64,
-    /// The number of tenancies at which empty places are next removed.
+    /// The number of places that were left since empty ones were last removed.
+    left: AtomicU64,
+    /// How many that may be before they are removed again.
     sweep_at: AtomicU64,
 }
 
@@ -83,7 +85,7 @@ struct Space {
 
 type NameDomain = dyn Fn(&Url) -> String + Send + Sync;
 
-/// The state of a domain: about 700 bytes while in use, and the size of [`Lessons`] after that.
+/// The state of a domain: about 400 bytes while in use, and the size of [`Lessons`] after that.
 enum Place {
     Asked(Arc<Gate>),
     Quiet(Box<Lessons>),
@@ -102,10 +104,10 @@ struct SpaceKeeper {
     space: Space,
 }
 
-/// The fewest tenancies before empty places are removed.
+/// The fewest places that are left before empty ones are removed.
 const SWEEP_AT_LEAST: u64 = 1_024;
 
-/// The most unused domains that are remembered, about 170 MB. Beyond it, those whose lessons expire first are
+/// The most unused domains that are remembered, about 190 MB. Beyond it, those whose lessons expire first are
 /// forgotten: their robots file is read again before their pages, and refusals count from one.
 const MAX_QUIET: usize = 1_000_000;
 
@@ -118,6 +120,7 @@ impl Conducts {
                 functions: Mutex::default(),
                 spaces: AtomicU64::new(1),
                 begun: AtomicU64::new(0),
+                left: AtomicU64::new(0),
                 sweep_at: AtomicU64::new(SWEEP_AT_LEAST),
             }),
         }
@@ -131,12 +134,24 @@ impl Conducts {
 
     /// Adds a tenant, whose domains are named by `key`.
     pub(crate) fn tenant(&self, key: &DomainKey) -> Tenant {
+        let table = self.table_here();
         let space = match key {
-            DomainKey::By(function) => self.table.space_of(function),
+            DomainKey::By(function) => table.space_of(function),
             DomainKey::RegistrableDomain | DomainKey::Host => Space { number: 0, _function: None },
         };
-        let keeper = SpaceKeeper { table: Arc::downgrade(&self.table), space: space.clone() };
-        Tenant { table: self.table.clone(), space, keeper: Arc::new(keeper) }
+        let keeper = SpaceKeeper { table: Arc::downgrade(&table), space: space.clone() };
+        Tenant { table, space, keeper: Arc::new(keeper) }
+    }
+
+    /// A thread whose time is virtual has a registry of its own in place of the process's, whose instants are real.
+    fn table_here(&self) -> Arc<Table> {
+        thread_local!(static HERE: Conducts = Conducts::new());
+        let is_of_the_process = || Arc::ptr_eq(&self.table, &Self::shared().table);
+        if clock::is_virtual() && is_of_the_process() {
+            HERE.with(|here| here.table.clone())
+        } else {
+            self.table.clone()
+        }
     }
 
     #[cfg(test)]
@@ -159,28 +174,33 @@ impl fmt::Debug for Conducts {
 
 impl Tenant {
     /// Adds this tenant to the gate of a domain; `released` is notified when permits end and its turn comes.
-    pub fn join(&self, domain: &Domain, terms: Terms, released: Arc<dyn Released>, now: Instant) -> Arc<Tenancy> {
-        let begun = self.table.begun.fetch_add(1, Ordering::Relaxed);
-        if begun >= self.table.sweep_at.load(Ordering::Relaxed) {
-            self.table.sweep(begun, now);
-        }
-        let id = TenantId(begun);
-        let gate =
-            |lessons: &Lessons| Gate::new(domain.clone(), self.keeper.clone(), Conduct::new(id, terms, lessons, now));
+    pub fn join(
+        &self,
+        domain: &Domain,
+        terms: impl Into<Arc<Terms>>,
+        released: Arc<dyn Released>,
+        now: Instant,
+    ) -> Arc<Tenancy> {
+        let terms = terms.into();
+        let id = TenantId(self.table.begun.fetch_add(1, Ordering::Relaxed));
+        self.table.sweep_if_due(now);
+        let gate = |lessons: &Lessons| {
+            Gate::new(domain.clone(), self.keeper.clone(), Conduct::new(id, terms.clone(), lessons, now))
+        };
         // The entry stays locked until the tenant has joined: a gate without tenants may be removed.
         match self.table.places.entry(self.space.key(domain)) {
             Entry::Vacant(place) => {
                 let gate = gate(&Lessons::default());
-                let tenancy = Tenancy::begin(&gate, id, terms, released, true);
+                let tenancy = Tenancy::begin(&gate, id, None, released);
                 place.insert(Place::Asked(gate));
                 tenancy
             }
             Entry::Occupied(mut place) => {
                 let gate = match place.get() {
-                    Place::Asked(gate) => return Tenancy::begin(gate, id, terms, released, false),
+                    Place::Asked(gate) => return Tenancy::begin(gate, id, Some(terms), released),
                     Place::Quiet(lessons) => gate(lessons),
                 };
-                let tenancy = Tenancy::begin(&gate, id, terms, released, true);
+                let tenancy = Tenancy::begin(&gate, id, None, released);
                 place.insert(Place::Asked(gate));
                 tenancy
             }
@@ -202,6 +222,7 @@ impl Tenant {
             Entry::Vacant(place) => {
                 if !lessons.is_empty(now) {
                     place.insert(Place::Quiet(Box::new(lessons)));
+                    self.table.left.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Entry::Occupied(mut place) => match place.get_mut() {
@@ -231,13 +252,22 @@ impl Table {
         Space { number, _function: Some(function.clone()) }
     }
 
-    /// Removes empty places, each time that as many tenancies have begun as there are places.
-    fn sweep(&self, begun: u64, now: Instant) {
-        let next = begun + SWEEP_AT_LEAST.max(u64::try_from(self.places.len()).unwrap_or(u64::MAX));
-        if self.sweep_at.swap(next, Ordering::Relaxed) > begun {
-            // Another thread is doing so.
+    /// Removes empty places, each time that as many were left as there are. A crawl of a million domains that leaves none
+    /// never looks through them.
+    fn sweep_if_due(&self, now: Instant) {
+        let left = self.left.load(Ordering::Relaxed);
+        if left < self.sweep_at.load(Ordering::Relaxed) {
             return;
         }
+        // Of two threads that come here together, the second finds nothing left.
+        if self.left.compare_exchange(left, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.sweep(now);
+            let places = u64::try_from(self.places.len()).unwrap_or(u64::MAX);
+            self.sweep_at.store(SWEEP_AT_LEAST.max(places), Ordering::Relaxed);
+        }
+    }
+
+    fn sweep(&self, now: Instant) {
         let mut ends = Vec::new();
         self.places.retain(|_, place| {
             settle(place, now);
@@ -279,6 +309,8 @@ impl Keeper for SpaceKeeper {
         settle(place.get_mut(), now);
         if matches!(place.get(), Place::Quiet(lessons) if lessons.is_empty(now)) {
             place.remove();
+        } else {
+            table.left.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -288,7 +320,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{conduct::Asked, cooling::Why, rate::Rate};
+    use crate::{conduct::AskedSpacing, cooling::CoolingCause, rate::Rate};
 
     struct Nobody;
 
@@ -313,7 +345,7 @@ mod tests {
     fn what_a_domain_taught_outlives_its_tenants() {
         let (conducts, now) = (Conducts::new(), Instant::now());
         let tenant = conducts.tenant(&DomainKey::Host);
-        let asked = Asked { spacing: 3 * S, until: now + 3_600 * S };
+        let asked = AskedSpacing { spacing: 3 * S, until: now + 3_600 * S };
         join(&tenant, "e.org", Rate::UNLIMITED).ask_for(asked, now);
         assert_eq!(conducts.len(), 1);
         assert_eq!(join(&tenant, "e.org", Rate::UNLIMITED).asked(now), Some(asked));
@@ -351,11 +383,11 @@ mod tests {
         let (conducts, now) = (Conducts::new(), Instant::now());
         let tenant = conducts.tenant(&DomainKey::Host);
         for n in 0..1_000 {
-            let refused = Lessons::new(Some((3, now + S, Why::Status(503))), None);
+            let refused = Lessons::new(Some((3, now + S, CoolingCause::Status(503))), None);
             tenant.recall(&Domain::new(&format!("d{n}.org")), refused, now);
         }
         assert_eq!(conducts.len(), 1_000);
-        conducts.table.sweep(u64::MAX / 2, now + 100_000 * S);
+        conducts.table.sweep(now + 100_000 * S);
         assert_eq!(conducts.len(), 0);
     }
 }

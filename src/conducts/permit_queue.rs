@@ -21,13 +21,13 @@ pub(crate) struct PermitQueue {
     tenancy: Arc<Tenancy>,
     /// Held by the first in the queue. The lock is fair, and a caller dropped while waiting leaves the queue.
     first: Mutex<()>,
-    news: Arc<News>,
+    news: Arc<ReleaseListener>,
 }
 
 /// Wakes the first in the queue.
-struct News(Notify);
+struct ReleaseListener(Notify);
 
-impl Released for News {
+impl Released for ReleaseListener {
     fn released(&self, _: &Domain) {
         self.0.notify_one();
     }
@@ -36,7 +36,7 @@ impl Released for News {
 impl PermitQueue {
     /// Opens a queue at the domain's gate.
     pub fn new(tenant: &Tenant, domain: &Domain, terms: Terms, now: Instant) -> Self {
-        let news = Arc::new(News(Notify::new()));
+        let news = Arc::new(ReleaseListener(Notify::new()));
         Self { tenancy: tenant.join(domain, terms, news.clone(), now), first: Mutex::new(()), news }
     }
 

@@ -7,6 +7,8 @@ use crate::{
     error::Result,
     frontier::durable::{Opened, Opening},
     identity::Identity,
+    order::{BestFirst, Order},
+    request::Request,
     spider::Spider,
 };
 
@@ -55,6 +57,34 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn identity(mut self, identity: impl Identity + 'static) -> Self {
         self.identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// Sets which of a domain's waiting requests goes first.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.settings.order = order;
+        self
+    }
+
+    /// Fetches first, within each domain, the request for which this function returns most; of equals, the one that was
+    /// found first. The result takes the place of the request's priority, and of the [`Order`]: whatever counts is for the
+    /// function to add up, which sees priority, depth, parent and state.
+    ///
+    /// It is called once for each page that is found or seeded, where pages are parsed, and within their time-out. The
+    /// target of a redirect keeps the rank of what led there. A panic fails the page whose links are judged, and the crawl
+    /// does not start if it is a seed's.
+    ///
+    /// ```
+    /// use actix_crawler::prelude::*;
+    ///
+    /// # fn spider(_: &Response) -> Result<Parsed<()>> { Ok(Parsed::new()) }
+    /// let crawler = Crawler::new(spider, "bot/1.0 (+https://example.org/bot)")
+    ///     .best_first(|request| if request.url.path().starts_with("/products/") { 10 } else { request.priority });
+    /// ```
+    #[must_use]
+    pub fn best_first(mut self, score: impl Fn(&Request) -> i32 + Send + Sync + 'static) -> Self {
+        self.best_first = Some(BestFirst::new(score));
         self
     }
 

@@ -23,7 +23,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sends a header with every request that has none of its name, to whatever origin. Robots files included.
+    /// Sends a header with every request that has none of its name, to whatever origin. Robots files included. A `Host`,
+    /// and one whose name looks like a secret, is refused, since it would go to all: bind it with [`Crawler::header_for`].
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.headers = std::mem::take(&mut self.settings.headers).header(name, value);

@@ -13,6 +13,7 @@ use crate::{
         response_store::{Purpose, ResponseStoreSettings},
         tls::ClientCertificate,
     },
+    warc::Warc,
 };
 
 impl<S: Spider> Crawler<S> {
@@ -82,17 +83,29 @@ impl<S: Spider> Crawler<S> {
         self.store_responses(dir, Purpose::Cache)
     }
 
-    /// Records every response in a folder, to be replayed. Refusals (429, 503) are not recorded.
+    /// Records every response in a folder, to be replayed. Refusals (429, 503) are not recorded. If a response cannot be
+    /// written, the crawl goes on, and ends as [`Ended::Failed`](crate::Ended::Failed).
     #[must_use]
     pub fn record(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Record)
     }
 
     /// Crawls a recording without the network: a spider can be developed without burdening the site. A page that was
-    /// not recorded ends as `not_recorded`, and the log names its URL.
+    /// not recorded ends as `not_recorded`, and the log names its URL. With the feature `warc`, a WARC file, or a folder of
+    /// them, is a recording too, of GET requests, whoever wrote it.
     #[must_use]
     pub fn replay(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Replay)
+    }
+
+    /// Archives each request and response as it was on the wire, robots files, redirects and errors included, in the format
+    /// of web archives: see [`Warc`]. A page is parsed only after its record is written. If that cannot be written, the crawl
+    /// stops as [`Ended::Failed`](crate::Ended::Failed), and its URL stays queued. Log-ins are not archived. Needs the
+    /// feature `warc`.
+    #[must_use]
+    pub fn archive(mut self, archive: Warc) -> Self {
+        self.settings.transport.archive = Some(archive);
+        self
     }
 
     fn store_responses(mut self, dir: impl Into<PathBuf>, purpose: Purpose) -> Self {
@@ -100,8 +113,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies. Needs the feature
-    /// `cookies`.
+    /// Stores the cookies that servers set and sends them back. Each proxy has its own cookies, and so has each session
+    /// that requests name ([`sessions`](crate::sessions)). Needs the feature `cookies`.
     #[must_use]
     pub fn cookies(mut self) -> Self {
         self.settings.transport.cookies = true;

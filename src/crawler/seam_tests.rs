@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
 };
 
@@ -24,14 +27,15 @@ use crate::{
     domain::{Domain, DomainKey},
     error::Result,
     fetcher::{
-        fetch::{Fetch, FetchContext, FetchResult, NoResponse, Permits},
+        fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse, Permits},
         stack::{FetchStack, Layer},
     },
     limits::Limits,
+    local_fault::LocalFault,
     outcome::FetchError,
     permit::{Permit, Released, Tenancy},
     rate::Rate,
-    request::Request,
+    request::{Kind, Request},
     response::Response,
     retry::Retry,
     spider::Parsed,
@@ -155,12 +159,7 @@ struct Archive {
 }
 
 impl Fetch for Archive {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        mut context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, mut context: FetchContext<'a>) -> Fetching<'a> {
         context.extent.keeps_wire_bytes = true;
         Box::pin(async move {
             let mut result = self.inner.fetch(permit, request, context).await;
@@ -289,12 +288,7 @@ impl Browser {
 }
 
 impl Fetch for Browser {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         Box::pin(self.load(permit, request, context))
     }
 }
@@ -325,13 +319,14 @@ fn a_browser_takes_a_permit_of_its_own_domain_for_each_request_of_a_page() {
 struct Banned;
 
 impl Fetch for Banned {
-    fn fetch<'a>(&'a self, permit: Permit, _: &'a Request, _: FetchContext<'a>) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, _: &'a Request, _: FetchContext<'a>) -> Fetching<'a> {
         drop(permit);
         let response = RawResponse {
             status: 403,
             headers: HeaderMap::new(),
             fetched_at: clock::wall(),
             body: "banned".into(),
+            streamed: 0,
             is_cut: false,
             reservation: Reservation::default(),
         };
@@ -343,12 +338,7 @@ impl Fetch for Banned {
 struct Mark(Box<dyn Fetch>, &'static str);
 
 impl Fetch for Mark {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         Box::pin(async move {
             let request = request.clone().header("x-mark", self.1);
             let mut result = self.0.fetch(permit, &request, context).await;
@@ -394,4 +384,69 @@ fn what_is_recorded_is_replayed_under_permits_that_are_not_spent() {
         let missing = get(&*with(Purpose::Replay), &format!("http://{site}/b"), &gates).await;
         assert!(matches!(missing.response, Err(NoResponse::Failed(FetchError::NotRecorded(_)))));
     });
+}
+
+/// Meets a fault of this machine at the first tries of a page.
+struct FaultFirst {
+    inner: Box<dyn Fetch>,
+    tries: Arc<AtomicU32>,
+}
+
+impl Fetch for FaultFirst {
+    fn fetch<'a>(
+        &'a self,
+        permit: Permit,
+        request: &'a Request,
+        context: FetchContext<'a>,
+    ) -> LocalBoxFuture<'a, FetchResult> {
+        if request.kind() == Kind::RobotsTxt || self.tries.fetch_add(1, Ordering::SeqCst) > 1 {
+            return self.inner.fetch(permit, request, context);
+        }
+        drop(permit);
+        let fault = FetchError::Local(LocalFault::Network, "no route".to_owned());
+        Box::pin(std::future::ready(FetchResult::offline(Err(NoResponse::Failed(fault)))))
+    }
+}
+
+/// Notes what the spider and a middleware are told of failures.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl crate::spider::Spider for Told {
+    type Item = ();
+
+    fn parse(&self, _: &Response) -> Result<Parsed<()>> {
+        Ok(Parsed::new())
+    }
+
+    fn failed(&self, _: &Request, outcome: &crate::outcome::Outcome) -> Parsed<()> {
+        lock(&self.0).push(format!("spider: {}", outcome.detail()));
+        Parsed::new()
+    }
+}
+
+impl crate::middleware::Middleware for Told {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    fn failed(&self, _: &Request, error: &FetchError, _: &crate::middleware::Attempt) -> crate::middleware::Decision {
+        lock(&self.0).push(format!("middleware: {error}"));
+        crate::middleware::Decision::Pass
+    }
+}
+
+#[test]
+fn a_fault_of_this_machine_is_told_neither_to_the_spider_nor_to_middleware() {
+    let site = serve(|_| page("here", ""));
+    let (told, tries) = (Told::default(), Arc::new(AtomicU32::new(0)));
+    let met = tries.clone();
+    let layer = move |inner| -> Box<dyn Fetch> { Box::new(FaultFirst { inner, tries: met.clone() }) };
+    let settings = super::Settings { retry: Retry { attempts: 1, ..Retry::default() }, ..super::Settings::default() };
+    let crawler = Crawler::new(told.clone(), CONTACT).settings(settings).conducts(&Conducts::new());
+    let crawler = crawler.seed(format!("http://{site}/")).allow_private().layer(layer).middleware(told.clone());
+    let report = crawler.rate(Rate::UNLIMITED).run_blocking().unwrap();
+    assert_eq!((report.pages(), report.failed(), tries.load(Ordering::SeqCst)), (1, 0, 3), "{report}");
+    assert_eq!(report.stats.get("local/network"), 2, "{report}");
+    assert!(lock(&told.0).is_empty(), "{:?}", lock(&told.0));
 }

@@ -1,67 +1,112 @@
 //! Wiring: starts the actors of a crawl with checked settings; the only file that knows every one of them.
 
-use std::sync::{Arc, mpsc::SyncSender};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Recipient};
-use futures_util::future::join_all;
+use actix::{Actor, AsyncContext};
+use futures_util::{FutureExt, future::join_all};
 use hashbrown::HashSet;
 use tokio::sync::watch;
 
-use super::{OpenFrontier, Plan, Settings};
+use super::{
+    OpenFrontier, Plan,
+    team::{Reports, Team, fetchers},
+};
 use crate::{
     clock,
     conducts::Conducts,
+    count::requests_in,
     crawl_log::CrawlLog,
     engine::{
-        ClosePipelines, Notices, Scheduler, SchedulerParts,
+        ClosePipelines, FileWaits, Notices, Scheduler, SchedulerParts,
         budget::Budget,
         crawl::{Crawl, CrawlParts},
         domains::Domains,
+        ending::Ending,
         robots_files::RobotsFiles,
+        signals,
+        sitemap_files::SitemapFiles,
     },
-    error::Result,
+    error::{Error, Result},
     extract::{Scanner, links::MAX_URL_LENGTH},
-    fetcher::{
-        Fetched, Fetcher, VisitContext,
-        offload::{Offload, OffloadThreads},
-        permits::DomainPermits,
-        pool::{Hire, Pool},
-        redirect::RedirectRules,
-        stack::FetchStack,
-    },
+    fetcher::{offload::OffloadThreads, pool::Pool, readers::sitemap::SitemapSettings, redirect::RedirectRules},
+    file_store::desk::{Both, FileDesk},
     frontier::{
         Frontier,
         admission::{Admission, QueueBounds},
-        candidate::Candidate,
+        candidate::{Candidate, SeedMaker},
         durable::{self, Opened, Opening, Resumed},
         memory::MemoryFrontier,
         seen_cache::SeenCache,
         stores::fjall,
     },
+    handle::CrawlHandle,
     identity::Identity,
-    pipeline::Supervisor,
+    niceness::give_way,
+    panic_message::message_of,
+    pipeline::{CrawlStart, Pipeline, Supervisor},
     politeness::Politeness,
-    report::{Report, StateReport},
+    report::StateReport,
     request::Request,
-    retry::Retry,
     robots::product_token,
+    settings::{NamedDomains, Settings},
     spider::Spider,
-    transport::body::BodyLimits,
+    submissions::{SubmissionEnds, Submissions},
+    validation::Validators,
+    warc::Archive,
 };
 
-/// Runs the crawl's own actix system, which ends with the crawl.
-pub(super) fn run_system<S: Spider>(plan: Plan<S>, report: ReportTo, started: &SyncSender<Result<Addr<Scheduler>>>) {
+/// Checks what was asked for, and runs the crawl's own actix system, which ends with the crawl. All other threads of the
+/// crawl are started by this one, and are as nice.
+pub(super) fn run_system<S: Spider>(
+    nice: u8,
+    check: impl FnOnce() -> Result<Plan<S>>,
+    started: impl FnOnce(Result<CrawlHandle>),
+) {
+    give_way(nice);
+    let plan = match begin(check) {
+        Ok(plan) => plan,
+        Err(error) => return started(Err(error)),
+    };
     let system = actix_rt::System::new();
-    match system.block_on(async { wire(plan, report) }) {
-        Err(error) => drop(started.send(Err(error))),
-        Ok((scheduler, threads)) => {
-            drop(started.send(Ok(scheduler)));
+    match begin(|| system.block_on(wire(plan))) {
+        Err(error) => started(Err(error)),
+        Ok((begun, threads)) => {
+            started(Ok(begun));
             if let Err(error) = system.run() {
                 tracing::error!(%error, "the crawl's system ended badly");
             }
             drop(threads);
         }
     }
+}
+
+/// Runs the crawl in the system of this thread, whose time is virtual. Others may run there too.
+pub(super) fn run_here<S: Spider>(plan: Plan<S>, started: impl FnOnce(Result<CrawlHandle>)) {
+    // Without signals nothing is waited for.
+    let wired = begin(|| wire(plan).now_or_never().unwrap_or(Err(Error::Ended)));
+    started(wired.map(|(begun, threads)| {
+        let crawl = begun.clone();
+        drop(actix_rt::spawn(async move {
+            // The report is not of interest here, only that the threads are kept until it comes.
+            let _ = crawl.wait().await;
+            drop(threads);
+        }));
+        begun
+    }));
+}
+
+/// Choosing domains, opening a frontier, and admitting the seeds run code of a user's own.
+fn begin<T>(first_steps: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(first_steps)).unwrap_or_else(|panic| {
+        let why =
+            format!("code of its own frontier, identity, domain key or `best_first` panicked: {}", message_of(&*panic));
+        Err(Error::Start(io::Error::other(why)))
+    })
 }
 
 /// The default bound on waiting requests of one domain in memory: about 350 MB. Without it one endless site could use
@@ -71,62 +116,78 @@ const MAX_IN_MEMORY_PER_DOMAIN: u64 = 1_000_000;
 /// The default bound on waiting requests of one domain with a state: about a gigabyte of disk.
 const MAX_STORED_PER_DOMAIN: u64 = 10_000_000;
 
-type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
-type ReportTo = watch::Sender<Option<Arc<Report>>>;
+pub(super) type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
-fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, OffloadThreads)> {
+async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)> {
     let Plan {
         spider,
         user_agent,
         seeds,
         settings,
-        identity,
+        domains,
+        seed_maker,
         open,
+        sitemap_rule,
         fetch,
+        sessions,
         warnings,
+        conversions,
+        validators,
+        responses,
+        archive,
         pipelines,
+        files,
         conducts,
+        streams,
+        capacity,
         threads,
         offload,
     } = plan;
     // Opened before any output: whether outputs are emptied depends on it, and another process may hold the state.
-    let (mut frontier, resumed) = open_frontier(&settings, &*identity, &seeds, open)?;
+    let (mut frontier, resumed) = open_frontier(&settings, &seed_maker, &seeds, open)?;
     let bounds = queue_bounds(&settings, frontier.durable().is_some());
-    let (goes_on, limit) = (resumed.checkpoint.is_some(), settings.pipeline_timeout);
-    let start = |recipe| Supervisor::start(recipe, goes_on, limit);
-    let pipelines = pipelines.into_iter().map(start).collect::<Result<Pipelines<S>>>()?;
-    let body_limits = settings.transport.body;
-    let add_lines = settings.state.is_some();
-    let log = settings.log.as_deref().map(|path| CrawlLog::start(path, add_lines)).transpose()?;
-    let state =
-        settings.state.clone().map(|dir| StateReport { dir, resumed: goes_on, changed: resumed.changed.clone() });
+    let pipelines = started::<S>(pipelines, &resumed, &mut *frontier, (&user_agent, &settings))?;
+    let log = settings.log.as_deref().map(|path| CrawlLog::start(path, settings.state.is_some())).transpose()?;
+    let state = settings.state.clone().map(|dir| state_report(dir, &resumed));
+    let validators = Arc::new(Validators::new(validators));
+    let ending = Ending::new(warnings, state, validators.found(), sessions.clone());
+    let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
+    let submissions = Arc::new(Submissions::default());
+    let desk = files.desk.clone();
     let scheduler = Scheduler::create({
-        let pipelines = pipelines.clone();
+        let (pipelines, ending) = (pipelines.clone(), ending.clone());
+        let (seed_maker, streams, submissions) = (seed_maker.clone(), streams.clone(), submissions.clone());
         move |context| {
+            let SeedMaker { identity, best_first } = seed_maker.clone();
             let notices = Arc::new(Notices(context.address()));
             let politeness = Arc::new(settings.politeness.clone());
+            let (tells_politeness, told) = watch::channel(politeness.clone());
             let seen_cache = Arc::new(SeenCache::new(&settings.recrawl));
             let hire = fetchers(
                 Team {
                     spider,
                     pipelines: pipelines.clone(),
+                    validators,
+                    conversions,
                     offload,
                     fetch,
-                    body_limits,
-                    redirects: RedirectRules {
-                        secret_headers: settings.transport.secret_headers.clone().into(),
-                        follows_refresh: settings.follow_refresh,
-                    },
-                    scanner: scanner(&settings),
+                    body_limits: settings.transport.body,
+                    redirects: redirect_rules(&settings),
+                    scanner: scanner(&settings).robot(product_token(&user_agent)),
                     retry: settings.retry.clone(),
                     seen_cache: seen_cache.clone(),
+                    best_first: best_first.clone(),
                     conducts: conducts.clone(),
-                    politeness: politeness.clone(),
+                    politeness: told,
                     robots_token: product_token(&user_agent).into(),
+                    keeps_visits: settings.recrawl.adaptive.is_some(),
+                    submissions: submissions.clone(),
+                    files,
+                    sitemaps: Arc::new(SitemapSettings { settings: settings.sitemaps.clone(), rule: sitemap_rule }),
                 },
                 identity.clone(),
-                context.address().recipient(),
+                Reports::to(&context.address()),
             );
             if let Some(store) = frontier.durable() {
                 store.listen(notices.clone());
@@ -134,49 +195,71 @@ fn wire<S: Spider>(plan: Plan<S>, report: ReportTo) -> Result<(Addr<Scheduler>, 
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry.clone(),
                 frontier,
-                budget: Budget::new(settings.scope.max_pages, settings.scope.max_pages_per_domain)
-                    .with_max_requests(settings.scope.max_requests),
-                domains: Domains::new(
-                    politeness.clone(),
-                    conducts.tenant(&politeness.domain_key),
-                    notices.clone(),
-                    settings.adaptive,
-                ),
+                budget: Budget::of_scope(&settings.scope).with_own(domains.bounds(|own| own.max_pages)),
+                domains: paced_domains(politeness, &conducts, notices.clone(), settings.adaptive),
                 robots: RobotsFiles::new(product_token(&user_agent)),
+                sitemaps: sitemap_files(&settings, &identity),
                 pool: Pool::new(settings.threads, hire),
                 returned: notices,
                 log: log.is_some(),
-                admission: Admission::new(settings.scope.clone(), politeness.domain_key.clone(), seen_cache)
-                    .bounds(bounds)
-                    .identity(identity.clone()),
-                politeness,
+                streams,
+                admission: admission(&settings, &domains, bounds, seen_cache, &identity),
+                politeness: tells_politeness,
             });
-            let (now, time) = (clock::now(), clock::wall());
-            crawl.resume(resumed, now, time);
-            crawl.seed(candidates(seeds, &settings, &*identity), None, now);
-            let close_pipelines = closing::<S>(pipelines);
-            Scheduler::new(
-                crawl,
-                SchedulerParts {
-                    stay_open: settings.stay_open,
-                    max_time: settings.max_time,
-                    stops_on_signals: settings.stop_on_signals,
-                    log,
-                    warnings,
-                    close_pipelines,
-                    report,
-                    state,
-                },
-            )
+            tell_who_waits(&mut crawl, submissions, desk, settings.files.max_waiting_pages);
+            crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
+            crawl.resume(resumed, clock::now(), clock::wall());
+            crawl.seed(candidates(seeds, &settings, &seed_maker), None, clock::now());
+            let (stay_open, max_time, close_pipelines) =
+                (settings.stay_open, settings.max_time, closing::<S>(pipelines, archive));
+            Scheduler::new(crawl, SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending })
         }
     });
-    Ok((scheduler, threads))
+    if stops_on_signals {
+        signals::heed(scheduler.clone(), ending.clone()).await;
+    }
+    Ok((CrawlHandle::new(scheduler, ending, seed_maker, streams, submissions, sessions), threads))
+}
+
+fn started<S: Spider>(
+    pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    resumed: &Resumed,
+    frontier: &mut dyn Frontier,
+    (user_agent, settings): (&str, &Settings),
+) -> Result<Pipelines<S>> {
+    let has_state = frontier.durable().is_some();
+    let folder = settings.state.as_ref().filter(|folder| has_state && folder.is_dir());
+    let start = |(number, recipe)| {
+        let crawl = CrawlStart {
+            resumes: resumed.checkpoint.is_some(),
+            has_state,
+            spider: product_token(user_agent).into(),
+            state: folder.map(|folder| (folder.clone(), number)),
+        };
+        Supervisor::start(recipe, crawl, settings.pipeline_timeout)
+    };
+    pipelines.into_iter().enumerate().map(start).collect()
+}
+
+fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, files: Arc<FileDesk>, max_pages: usize) {
+    crawl.tell(Arc::new(Both(pages, files.clone())));
+    crawl.wait_for_files(FileWaits { desk: files, max_pages });
+}
+
+fn state_report(dir: PathBuf, resumed: &Resumed) -> StateReport {
+    let before = resumed.checkpoint.as_ref();
+    StateReport {
+        dir,
+        resumed: before.is_some(),
+        requests_before: before.map_or(0, |checkpoint| requests_in(&checkpoint.counts)),
+        changed: resumed.changed.clone(),
+    }
 }
 
 /// Opens the caller's own frontier, or one in the configured directory, or one in memory.
 fn open_frontier(
     settings: &Settings,
-    identity: &dyn Identity,
+    seed_maker: &SeedMaker,
     seeds: &[Request],
     open: Option<OpenFrontier>,
 ) -> Result<(Box<dyn Frontier>, Resumed)> {
@@ -187,8 +270,12 @@ fn open_frontier(
         ("scope", format!("{:?}", settings.scope)),
         ("retry", format!("{:?}", settings.retry)),
         ("recrawl", format!("{:?}", settings.recrawl)),
+        (
+            durable::ORDER,
+            if seed_maker.best_first.is_some() { "best first".to_owned() } else { format!("{:?}", settings.order) },
+        ),
         (durable::DOMAIN_KEY, format!("{:?}", settings.politeness.domain_key)),
-        (durable::IDENTITY, identity.name().to_owned()),
+        (durable::IDENTITY, seed_maker.identity.name().to_owned()),
     ];
     let has_max_depth = settings.scope.max_depth.is_some();
     let opening = Opening { settings: parts, recrawl: settings.recrawl.clone(), has_max_depth, now: clock::now() };
@@ -218,6 +305,40 @@ fn queue_bounds(settings: &Settings, is_durable: bool) -> QueueBounds {
     }
 }
 
+fn admission(
+    settings: &Settings,
+    domains: &NamedDomains,
+    bounds: QueueBounds,
+    seen_cache: Arc<SeenCache>,
+    identity: &Arc<dyn Identity>,
+) -> Admission {
+    Admission::new(settings.scope.clone(), settings.politeness.domain_key.clone(), seen_cache)
+        .bounds(bounds)
+        .own_bounds(domains.bounds(|own| own.max_queued))
+        .order(settings.order)
+        .max_sitemaps(settings.sitemaps.max_files_per_domain)
+        .recrawl(&settings.recrawl)
+        .identity(identity.clone())
+}
+
+fn paced_domains(politeness: Arc<Politeness>, conducts: &Conducts, notices: Arc<Notices>, adaptive: bool) -> Domains {
+    let tenant = conducts.tenant(&politeness.domain_key);
+    Domains::new(politeness, tenant, notices, adaptive)
+}
+
+/// Sitemaps are read again where they tell what else is.
+fn sitemap_files(settings: &Settings, identity: &Arc<dyn Identity>) -> SitemapFiles {
+    let again = settings.recrawl.seeds || settings.recrawl.by_lastmod;
+    SitemapFiles::new(settings.sitemaps.read, again, identity.clone())
+}
+
+fn redirect_rules(settings: &Settings) -> RedirectRules {
+    RedirectRules {
+        secret_headers: settings.transport.secret_headers.clone().into(),
+        follows_refresh: settings.follow_refresh,
+    }
+}
+
 /// Reads from pages what the settings allow. What is too long for the scope but not for a page by default is left to
 /// Admission, which counts each URL once.
 fn scanner(settings: &Settings) -> Scanner {
@@ -225,103 +346,30 @@ fn scanner(settings: &Settings) -> Scanner {
     Scanner::default().max_links(settings.max_links_per_page).max_url_length(max_url_length)
 }
 
-fn candidates(seeds: Vec<Request>, settings: &Settings, identity: &dyn Identity) -> Vec<Candidate> {
+fn candidates(seeds: Vec<Request>, settings: &Settings, seed_maker: &SeedMaker) -> Vec<Candidate> {
     let again = settings.recrawl.seeds;
     let mut given = HashSet::new();
     let seeds = seeds.into_iter().map(|mut seed| {
         seed.dont_filter |= again;
-        Candidate::new(seed, identity)
+        seed_maker.candidate(seed)
     });
     // Fetched again, but only once.
     seeds.filter(|seed| !again || given.insert(seed.fingerprint())).collect()
 }
 
-/// What every fetcher of the crawl shares.
-struct Team<S: Spider> {
-    spider: Arc<S>,
-    pipelines: Pipelines<S>,
-    offload: Offload,
-    fetch: FetchStack,
-    body_limits: BodyLimits,
-    redirects: RedirectRules,
-    scanner: Scanner,
-    retry: Retry,
-    seen_cache: Arc<SeenCache>,
-    conducts: Conducts,
-    politeness: Arc<Politeness>,
-    robots_token: Arc<str>,
-}
-
-impl<S: Spider> Clone for Team<S> {
-    fn clone(&self) -> Self {
-        Self {
-            spider: self.spider.clone(),
-            pipelines: self.pipelines.clone(),
-            offload: self.offload.clone(),
-            fetch: self.fetch.clone(),
-            body_limits: self.body_limits,
-            redirects: self.redirects.clone(),
-            scanner: self.scanner.clone(),
-            retry: self.retry.clone(),
-            seen_cache: self.seen_cache.clone(),
-            conducts: self.conducts.clone(),
-            politeness: self.politeness.clone(),
-            robots_token: self.robots_token.clone(),
-        }
-    }
-}
-
-/// Returns the function that starts a fetcher on its own arbiter, first and after a panic.
-fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, scheduler: Recipient<Fetched>) -> Hire {
-    Box::new(move || {
-        let (team, identity, scheduler) = (team.clone(), identity.clone(), scheduler.clone());
-        let arbiter = Arbiter::new();
-        let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
-            let Team {
-                spider,
-                pipelines,
-                offload,
-                fetch,
-                body_limits,
-                redirects,
-                scanner,
-                retry,
-                seen_cache,
-                conducts,
-                politeness,
-                robots_token,
-            } = team;
-            let fetch = fetch.build();
-            let permits = DomainPermits::new(conducts.tenant(&politeness.domain_key), politeness);
-            let context = VisitContext {
-                fetch,
-                permits,
-                spider,
-                pipelines,
-                offload,
-                identity,
-                seen_cache,
-                body_limits,
-                redirects,
-                scanner,
-                retry,
-                robots_token,
-            };
-            Fetcher::new(context, scheduler)
-        });
-        (arbiter, fetcher.recipient())
-    })
-}
-
-/// Returns the function that closes the pipelines at the end.
-fn closing<S: Spider>(pipelines: Pipelines<S>) -> ClosePipelines {
+/// Returns the function that closes the pipelines and the archive at the end.
+fn closing<S: Spider>(pipelines: Pipelines<S>, archive: Option<Archive>) -> ClosePipelines {
     Box::new(move || {
         Box::pin(async move {
             let closed = join_all(pipelines.iter().map(Supervisor::close)).await;
             let restarts: u64 = pipelines.iter().map(Supervisor::restarts).sum();
             let complaints = closed.into_iter().filter_map(|closed| Some(closed.err()?.to_string()));
             let restarted = (restarts > 0).then(|| format!("restarted {restarts} times after a panic or a timeout"));
-            complaints.chain(restarted).collect()
+            let unindexed = match archive {
+                Some(archive) => archive.close().await,
+                None => Vec::new(),
+            };
+            complaints.chain(restarted).chain(unindexed).collect()
         })
     })
 }

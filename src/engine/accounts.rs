@@ -1,19 +1,21 @@
-//! Accounts: what a crawl has done. Every event passes here once and updates the ledger, the counts, the crawl log and
-//! the subscribers. Does not know what the crawl does next.
+//! Accounts: what a crawl has done. Every event passes here once: to the ledger, the counts, the crawl log, and those who
+//! watch. Does not know what the crawl does next.
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use hashbrown::HashMap;
 
-use super::{frequent::Frequent, log_line::LogLine};
+use super::{ends::Ends, frequent::Frequent, log_line::LogLine};
 use crate::{
-    cooling::Why,
+    cooling::CoolingCause,
     count::Count,
     domain::Domain,
-    event::{Event, Fate, RequestEnded, RobotsEnd, Subscriber},
+    event::{Event, Fate, RequestEnded, RobotsEnd},
+    events::Streams,
     frontier::durable,
     outcome::{Outcome, RedirectBy},
     request::{Kind, Request},
@@ -34,11 +36,16 @@ pub struct Accounts {
     redirects_to_seen: Frequent,
     /// The counts of earlier processes.
     counts_before: BTreeMap<String, u64>,
+    /// The pages among them.
+    pages_before: u64,
     /// The crawling time of earlier processes.
     elapsed_before: Duration,
     /// Lines not yet passed to the crawl log; `None` if no log is kept.
     log: Option<Vec<LogLine>>,
-    subscribers: Vec<Box<dyn Subscriber>>,
+    /// How the latest URLs ended.
+    pub ends: Ends,
+    /// Those who watch.
+    streams: Arc<Streams>,
     warnings: Warnings,
 }
 
@@ -71,20 +78,18 @@ const MAX_TARGETS_TOLD: usize = 10;
 /// The outcome that counts as a page.
 const OK: Count = Count::Outcome("ok");
 
+/// The files that were downloaded.
+const DOWNLOADED: Count = Count::Files("downloaded");
+
 impl Accounts {
     /// Creates the accounts of a crawl.
-    pub fn new(keeps_log: bool) -> Self {
-        Self { log: keeps_log.then(Vec::new), ..Self::default() }
-    }
-
-    /// Adds a subscriber to all further events.
-    pub fn subscribe(&mut self, subscriber: Box<dyn Subscriber>) {
-        self.subscribers.push(subscriber);
+    pub fn new(keeps_log: bool, streams: Arc<Streams>) -> Self {
+        Self { log: keeps_log.then(Vec::new), streams, ..Self::default() }
     }
 
     /// Tells whether anything but the counts uses the events.
     pub fn is_read(&self) -> bool {
-        self.log.is_some() || !self.subscribers.is_empty()
+        self.log.is_some() || self.streams.is_watched()
     }
 
     /// Tells whether to log a warning of this kind: the number of similar warnings suppressed since the last one, or
@@ -96,18 +101,23 @@ impl Accounts {
     /// Records an event.
     pub fn note(&mut self, event: &Event<'_>) {
         self.enter(event);
+        self.ends.note(event);
         if let Some(lines) = &mut self.log {
             lines.extend(LogLine::of(event));
         }
-        for subscriber in &mut self.subscribers {
-            subscriber.note(event);
-        }
+        self.streams.note(event);
     }
 
     fn enter(&mut self, event: &Event<'_>) {
         let ledger = &mut self.stats.ledger;
         match *event {
-            Event::Seeded { .. } | Event::Granted { .. } | Event::Paused { .. } | Event::Resumed { .. } => {}
+            Event::Seeded { .. }
+            | Event::Granted { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::Cancelled { .. }
+            | Event::OutageBegan { .. }
+            | Event::OutageEnded { .. } => {}
             Event::Queued { undone: None, .. } => ledger.discovered += 1,
             // It was counted as discovered when it was dropped.
             Event::Queued { undone: Some(reason), .. } => {
@@ -129,9 +139,17 @@ impl Accounts {
                 match ended.request.kind() {
                     Kind::RobotsTxt => self.enter_robots_txt(&ended),
                     Kind::Page => self.enter_page(&ended),
+                    Kind::Sitemap(_) => self.enter_sitemap(&ended),
+                    Kind::File => self.enter_file(&ended),
                 }
             }
             Event::Failed { request, reason, detail, .. } => self.fail(Count::Failed(reason), request, detail),
+            Event::Heard { items, counts, .. } => {
+                self.stats.items += items;
+                for count in counts {
+                    self.add_named(*count);
+                }
+            }
             Event::FetcherLost { is_last, .. } => {
                 self.add(Count::FetcherLost, 1);
                 if is_last {
@@ -139,12 +157,15 @@ impl Accounts {
                 }
             }
             Event::Cooled { domain, why, gives_up, .. } => {
-                if let (Why::Status(_), Some(of_domain)) = (why, self.stats.domain(domain)) {
+                if let (CoolingCause::Status(_), Some(of_domain)) = (why, self.stats.domain(domain)) {
                     of_domain.refusals += 1;
                 }
                 if gives_up {
                     self.add(Count::DomainGivenUp, 1);
                 }
+            }
+            Event::SitemapRead { pages, .. } => {
+                self.add(Count::Sitemaps("urls"), i64::try_from(pages).unwrap_or(i64::MAX));
             }
             Event::RobotsFile { end, .. } => match end {
                 RobotsEnd::Fetched => self.add(Count::RobotsFetched, 1),
@@ -220,6 +241,63 @@ impl Accounts {
         }
     }
 
+    /// Enters a sitemap: a URL of the ledger, but no page.
+    fn enter_sitemap(&mut self, ended: &RequestEnded<'_>) {
+        match ended.outcome {
+            Outcome::Unsent => return,
+            Outcome::Local(fault, _) => return self.add(Count::Local(*fault), 1),
+            _ => self.stats.bytes += ended.receipt.bytes,
+        }
+        match ended.fate {
+            Fate::Again { attempted: true } => return self.add(Count::Retry, 1),
+            Fate::Again { attempted: false } | Fate::Stale => return,
+            Fate::Final => {}
+        }
+        let end = match ended.outcome {
+            Outcome::Ok => "read",
+            Outcome::Redirect { .. } => "redirect",
+            // Nobody had promised it, and the question is answered. The reader has counted it.
+            _ if ended.counts.contains(&Count::SITEMAP_MISSING) => return self.stats.ledger.done += 1,
+            outcome => {
+                if let Some(reason) = outcome.dropped() {
+                    self.stats.ledger.dropped += 1;
+                    return self.add(Count::Dropped(reason), 1);
+                }
+                self.add(Count::Sitemaps("failed"), 1);
+                return self.fail(Count::FailedSitemap(outcome.key()), ended.request, &outcome.detail());
+            }
+        };
+        self.stats.ledger.done += 1;
+        self.add(Count::Sitemaps(end), 1);
+    }
+
+    /// Enters a file: a URL of the ledger, but no page.
+    fn enter_file(&mut self, ended: &RequestEnded<'_>) {
+        match ended.outcome {
+            Outcome::Unsent => return,
+            Outcome::Local(fault, _) => return self.add(Count::Local(*fault), 1),
+            _ => self.stats.bytes += ended.receipt.bytes,
+        }
+        match (ended.fate, ended.outcome) {
+            (Fate::Again { attempted: true }, _) => self.add(Count::Retry, 1),
+            (Fate::Again { attempted: false } | Fate::Stale, _) => {}
+            // The reader has counted how.
+            (Fate::Final, Outcome::Ok) => self.stats.ledger.done += 1,
+            (Fate::Final, Outcome::Redirect { .. }) => {
+                self.stats.ledger.done += 1;
+                self.add(Count::Files("redirect"), 1);
+            }
+            (Fate::Final, outcome) => {
+                if let Some(reason) = outcome.dropped() {
+                    self.stats.ledger.dropped += 1;
+                    return self.add(Count::Dropped(reason), 1);
+                }
+                self.add(Count::Files("failed"), 1);
+                self.fail(Count::FailedFile(outcome.key()), ended.request, &outcome.detail());
+            }
+        }
+    }
+
     fn fail(&mut self, reason: Count, request: &Request, detail: &str) {
         self.stats.ledger.failed += 1;
         self.add(reason, 1);
@@ -281,16 +359,24 @@ impl Accounts {
 
     /// Returns the progress of the crawl.
     pub fn progress(&self, standing: &Standing) -> Progress {
-        let pages_before = self.counts_before.get(&OK.to_string()).copied().unwrap_or(0);
         Progress {
-            ledger: self.ledger(standing),
-            pages: pages_before.saturating_add_signed(self.counts.get(&OK).copied().unwrap_or(0)),
-            bytes: self.stats.bytes,
-            items: self.stats.items,
             elapsed: self.elapsed_before + standing.elapsed,
             domains_active: standing.domains_active,
             domains_cooling: standing.domains_cooling,
             outage: standing.outage,
+            ..self.known(standing.queued, standing.leased)
+        }
+    }
+
+    /// Returns the progress without times and domains, cheap enough for every turn.
+    pub fn known(&self, queued: u64, leased: u64) -> Progress {
+        Progress {
+            ledger: Ledger { queued, leased, ..self.stats.ledger },
+            pages: self.pages_before.saturating_add_signed(self.counts.get(&OK).copied().unwrap_or(0)),
+            files: self.counts.get(&DOWNLOADED).copied().unwrap_or(0).unsigned_abs(),
+            bytes: self.stats.bytes,
+            items: self.stats.items,
+            ..Progress::default()
         }
     }
 
@@ -318,6 +404,7 @@ impl Accounts {
     /// Continues the accounts of an earlier process.
     pub fn resume(&mut self, before: durable::Checkpoint) {
         (self.stats.ledger, self.stats.bytes, self.stats.items) = (before.ledger, before.bytes, before.items);
+        self.pages_before = before.counts.get(&OK.to_string()).copied().unwrap_or(0);
         (self.counts_before, self.elapsed_before) = (before.counts, before.elapsed);
     }
 

@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 
-use crate::domain::Domain;
+use crate::{by_domain::ByDomain, domain::Domain, scope::Scope};
 
 /// What a crawl has used of its limits.
 #[derive(Debug, Default)]
@@ -11,6 +11,10 @@ pub struct Budget {
     max_pages: Option<u64>,
     max_requests: Option<u64>,
     max_per_domain: Option<u64>,
+    /// The limits of domains that have their own settings.
+    own: ByDomain<Option<u64>>,
+    /// Whether earlier processes have used some of it.
+    is_resumed: bool,
     pages: Used,
     requests: Used,
     domains: HashMap<Domain, Used>,
@@ -40,6 +44,13 @@ impl Budget {
         Self { max_pages, max_per_domain, ..Self::default() }
     }
 
+    /// Creates the budget of a scope.
+    pub fn of_scope(scope: &Scope) -> Self {
+        let mut budget = Self::default();
+        budget.set_limits(scope);
+        budget
+    }
+
     /// Also limits the requests: every request for a page counts, whatever its outcome.
     #[must_use]
     pub fn with_max_requests(mut self, max_requests: Option<u64>) -> Self {
@@ -47,11 +58,29 @@ impl Budget {
         self
     }
 
+    /// Changes the limits. Pages of domains are counted from the first time that they are limited.
+    pub fn set_limits(&mut self, scope: &Scope) {
+        self.max_pages = scope.max_pages;
+        self.max_requests = scope.max_requests;
+        self.max_per_domain = scope.max_pages_per_domain;
+    }
+
+    /// Sets the limits of domains that have their own.
+    #[must_use]
+    pub fn with_own(mut self, own: ByDomain<Option<u64>>) -> Self {
+        self.own = own;
+        self
+    }
+
+    fn max_of(&self, domain: &Domain) -> Option<u64> {
+        self.own.get(domain.as_str()).copied().flatten().or(self.max_per_domain)
+    }
+
     /// Counts a request given to a fetcher.
     pub fn lent(&mut self, domain: &Domain) {
         self.pages.lent += 1;
         self.requests.lent += 1;
-        if self.max_per_domain.is_some() {
+        if self.max_of(domain).is_some() {
             self.domains.entry_ref(domain).or_default().lent += 1;
         }
     }
@@ -73,18 +102,31 @@ impl Budget {
     /// Counts the pages and requests of earlier processes.
     pub fn resume(&mut self, pages: u64, requests: u64) {
         (self.pages.done, self.requests.done) = (pages, requests);
+        self.is_resumed = true;
+    }
+
+    /// Returns why requests still wait when the crawl has ended: the limit that is used up, if it counts what earlier
+    /// processes have done.
+    pub fn ended_by(&self) -> Option<String> {
+        let used = |name: &str, used: Used, max: Option<u64>| {
+            max.filter(|_| used.against(max) == Spending::Used).map(|max| format!("{name}() of {max}"))
+        };
+        let of_all = used("max_pages", self.pages, self.max_pages);
+        let of_all = of_all.or_else(|| used("max_requests", self.requests, self.max_requests));
+        let of_domains = || self.max_per_domain.map(|max| format!("max_pages_per_domain() of {max}"));
+        self.is_resumed.then(|| of_all.or_else(of_domains)).flatten()
     }
 
     /// Counts the pages of a domain from earlier processes.
     pub fn resume_domain(&mut self, domain: &Domain, pages: u64) {
-        if self.max_per_domain.is_some() {
+        if self.max_of(domain).is_some() {
             self.domains.entry_ref(domain).or_default().done = pages;
         }
     }
 
     /// Tells whether there is any limit.
     pub fn is_limited(&self) -> bool {
-        self.max_pages.is_some() || self.max_requests.is_some() || self.max_per_domain.is_some()
+        self.max_pages.is_some() || self.max_requests.is_some() || self.max_per_domain.is_some() || !self.own.is_empty()
     }
 
     /// Returns how many pages of a domain were fetched; `None` if they are not counted.
@@ -95,7 +137,18 @@ impl Budget {
     /// Returns what the budget allows a domain.
     pub fn of(&self, domain: &Domain) -> Spending {
         let of_domain = self.domains.get(domain).copied().unwrap_or_default();
-        self.of_all().max(of_domain.against(self.max_per_domain))
+        self.of_all().max(of_domain.against(self.max_of(domain)))
+    }
+
+    /// Returns how many more pages of a domain may be requested now; `None` without a limit.
+    pub fn left(&self, domain: &Domain) -> Option<u64> {
+        let of_domain = self.domains.get(domain).copied().unwrap_or_default();
+        let all = [
+            self.pages.left(self.max_pages),
+            self.requests.left(self.max_requests),
+            of_domain.left(self.max_of(domain)),
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// Returns what the limits on all pages and requests allow.
@@ -113,6 +166,10 @@ impl Used {
     fn end(&mut self, counts: bool) {
         self.lent = self.lent.saturating_sub(1);
         self.done += u64::from(counts);
+    }
+
+    fn left(self, max: Option<u64>) -> Option<u64> {
+        max.map(|max| max.saturating_sub(self.done + self.lent))
     }
 
     fn against(self, max: Option<u64>) -> Spending {
@@ -141,6 +198,20 @@ mod tests {
         budget.lent(&domain);
         budget.ended(&domain, true);
         assert_eq!(budget.of(&domain), Spending::Used);
+    }
+
+    #[test]
+    fn a_limit_that_earlier_runs_have_used_is_named() {
+        let mut budget = Budget::new(Some(4), None);
+        assert_eq!(budget.ended_by(), None);
+        budget.resume(4, 9);
+        assert_eq!(budget.ended_by().as_deref(), Some("max_pages() of 4"));
+        let mut budget = Budget::new(Some(5), Some(2)).with_max_requests(Some(9));
+        budget.resume(4, 9);
+        assert_eq!(budget.ended_by().as_deref(), Some("max_requests() of 9"));
+        let mut budget = Budget::new(Some(5), Some(2));
+        budget.resume(4, 9);
+        assert_eq!(budget.ended_by().as_deref(), Some("max_pages_per_domain() of 2"));
     }
 
     #[test]

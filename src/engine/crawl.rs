@@ -1,10 +1,14 @@
 //! Crawl: combines the parts of the engine and decides which of them acts on which event. Knows no clock, timers or
 //! mailboxes: the actor passes the time in and sends the results out.
 
+mod explain;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
+
+use tokio::sync::watch;
 
 use super::{
     accounts::{Accounts, Standing},
@@ -12,45 +16,59 @@ use super::{
     domains::Domains,
     draining::Draining,
     durability::{Deferred, Durability, SeedAnswer},
-    granter::Granter,
+    failures::Failures,
+    granter::{FileWaits, Granter},
     intake::Intake,
     log_line::LogLine,
     past,
+    places::Places,
+    queues::Queues,
+    resting::Resting,
     robots_files::RobotsFiles,
+    sitemap_files::SitemapFiles,
     turn::Turn,
 };
 use crate::{
-    count::Count,
+    capacity::{Capacity, HasRoom},
+    count::{Count, requests_in},
     domain::Domain,
-    event::{Event, Subscriber},
-    fetcher::{pool::Pool, visit::Visit},
+    event::Event,
+    events::Streams,
+    fetcher::{Listed, pool::Pool},
     frontier::{
-        Frontier, Leased, Returned,
+        Frontier, Returned,
         admission::Admission,
         candidate::Candidate,
-        durable::{Closed, DomainHistory, News, Resumed},
+        durable::{Closed, DomainHistory, Resumed, StoreNews},
     },
-    outcome::Outcome,
     politeness::Politeness,
-    request::Kind,
     retry::Retry,
     stats::{Progress, Stats},
+    submissions::{SubmissionEnds, Submissions},
 };
 
 /// One crawl.
 pub struct Crawl {
-    frontier: Box<dyn Frontier>,
+    frontier: Queues,
     domains: Domains,
     /// Admission, retries and ended pages.
     intake: Intake,
     /// Permits and the requests they are for.
     granter: Granter,
     draining: Draining,
+    /// What the spider has yet to hear of.
+    failures: Failures,
+    /// Until when sessions rest.
+    resting: Resting,
     durability: Durability,
     accounts: Accounts,
+    /// Who waits for pages.
+    submissions: Arc<dyn SubmissionEnds>,
     mode: Mode,
     /// Whether a pipeline's output is gone, so that the items of pages in flight cannot be delivered.
     output_is_gone: bool,
+    /// Tells other threads of changed settings.
+    politeness: watch::Sender<Arc<Politeness>>,
     /// Why the crawl was stopped, if that is known; the first reason.
     stop_reason: Option<String>,
 }
@@ -68,8 +86,8 @@ pub enum Mode {
 
 /// The parts that a crawl is made of.
 pub struct CrawlParts {
-    /// The politeness settings.
-    pub politeness: Arc<Politeness>,
+    /// The politeness settings, which may change.
+    pub politeness: watch::Sender<Arc<Politeness>>,
     /// The retry rules.
     pub retry: Retry,
     /// The frontier.
@@ -82,12 +100,16 @@ pub struct CrawlParts {
     pub domains: Domains,
     /// The robots files.
     pub robots: RobotsFiles,
+    /// The sitemaps.
+    pub sitemaps: SitemapFiles,
     /// The fetchers.
     pub pool: Pool,
     /// Receives leases that are dropped.
     pub returned: Arc<dyn Returned>,
     /// Whether a crawl log is kept.
     pub log: bool,
+    /// Those who watch.
+    pub streams: Arc<Streams>,
 }
 
 /// Makes a [`Turn`] from the crawl's fields. A macro, since the other fields are borrowed at the same time.
@@ -95,34 +117,61 @@ macro_rules! turn {
     ($crawl:ident, $now:expr) => {
         Turn {
             now: $now,
-            frontier: &mut *$crawl.frontier,
+            frontier: &mut $crawl.frontier,
             domains: &mut $crawl.domains,
             accounts: &mut $crawl.accounts,
             draining: &mut $crawl.draining,
+            failures: &mut $crawl.failures,
+            resting: &mut $crawl.resting,
+            submissions: &*$crawl.submissions,
         }
     };
 }
 
+// After the macro, which they use too.
+mod changes;
+mod ended;
+
 impl Crawl {
     /// Creates a crawl from its parts.
     pub fn new(mut parts: CrawlParts) -> Self {
+        let politeness = parts.politeness.borrow().clone();
         Self {
+            failures: Failures::new(&politeness),
+            resting: Resting::default(),
             durability: Durability::new(parts.frontier.durable().is_some()),
             intake: Intake::new(parts.admission, parts.retry),
-            granter: Granter::new(parts.politeness, parts.budget, parts.robots, parts.pool, parts.returned),
-            accounts: Accounts::new(parts.log),
+            granter: Granter::new(politeness, parts.budget, parts.robots, parts.sitemaps, parts.pool, parts.returned),
+            accounts: Accounts::new(parts.log, parts.streams),
             draining: Draining::default(),
             mode: Mode::Running,
             output_is_gone: false,
             stop_reason: None,
-            frontier: parts.frontier,
+            politeness: parts.politeness,
+            submissions: Arc::new(Submissions::<()>::default()),
+            frontier: Queues::new(parts.frontier),
             domains: parts.domains,
         }
     }
 
-    /// Adds a subscriber to all further events.
-    pub fn subscribe(&mut self, subscriber: Box<dyn Subscriber>) {
-        self.accounts.subscribe(subscriber);
+    /// Tells from now on how requests end whose pages somebody waits for.
+    pub(crate) fn tell(&mut self, submissions: Arc<dyn SubmissionEnds>) {
+        self.submissions = submissions;
+    }
+
+    /// Lets pages wait for files.
+    pub(crate) fn wait_for_files(&mut self, waits: FileWaits) {
+        self.granter.file_waits = waits;
+    }
+
+    /// Shares a capacity, if there is one; it tells `listener` of room.
+    pub(crate) fn share(&mut self, capacity: Option<&Capacity>, listener: Arc<dyn HasRoom>) {
+        self.granter.places = capacity.map_or_else(Places::default, |capacity| Places::of(capacity, listener));
+    }
+
+    /// There is room in the shared capacity.
+    pub fn has_room(&mut self) {
+        self.granter.places.has_room();
     }
 
     /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains, also before
@@ -130,15 +179,17 @@ impl Crawl {
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         if self.durability.is_durable() {
             self.intake.resume_depths(resumed.depths);
+            self.intake.resume_visits(resumed.visits);
         }
         if resumed.was_open || resumed.checkpoint.is_some() {
             self.domains.begin_as_asked(now);
         }
         let Some(checkpoint) = resumed.checkpoint else { return };
         self.intake.resume();
+        self.resting.resume();
+        self.intake.resume_waiting_seeds(&resumed.waiting_seeds);
         let pages = checkpoint.counts.get(&Count::Outcome("ok").to_string()).copied().unwrap_or(0);
-        let outcomes = checkpoint.counts.iter().filter(|(key, _)| key.starts_with(Count::OUTCOMES));
-        self.granter.budget.resume(pages, outcomes.map(|(_, count)| count).sum());
+        self.granter.budget.resume(pages, requests_in(&checkpoint.counts));
         self.accounts.resume(checkpoint);
         for url in &resumed.included {
             self.intake.include(url);
@@ -165,24 +216,74 @@ impl Crawl {
         }
     }
 
-    /// Admits seeds; their hosts extend the scope. `answer` is sent once the seeds are stored, if the frontier is
+    /// Admits seeds; their hosts extend the scope. What became of each is answered once it is stored, if the frontier is
     /// durable.
     pub fn seed(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
         self.accounts.note(&Event::Seeded { seeds: seeds.len() });
         for seed in &seeds {
-            self.intake.include(&seed.request().url);
+            let url = &seed.request().url;
+            // The seeds that a crawl begins with are given again when it is resumed.
+            if self.intake.include(url)
+                && answer.is_some()
+                && let Some(store) = self.frontier.durable()
+            {
+                store.include(url);
+            }
+        }
+        for site in self.granter.sitemaps.look_for(&seeds) {
+            self.granter.look_at_robots(&site, now);
         }
         match self.frontier.look_up(&mut seeds.iter().map(Candidate::fingerprint)) {
             None => self.admit_seeds(seeds, answer, now),
             Some(ticket) => self.durability.defer(ticket, Deferred::Seeds(seeds, answer)),
         }
+        self.request_sitemaps(now);
+    }
+
+    /// Admits the sitemaps that were found meanwhile.
+    fn request_sitemaps(&mut self, now: Instant) {
+        let mut found = self.granter.sitemaps.take_found();
+        self.granter.sitemaps.each_once(&mut found);
+        if found.is_empty() {
+            return;
+        }
+        match self.frontier.look_up(&mut found.iter().map(Candidate::fingerprint)) {
+            None => self.admit_seeds(found, None, now),
+            Some(ticket) => self.durability.defer(ticket, Deferred::Seeds(found, None)),
+        }
+    }
+
+    /// Queues the files that a page waits for. They go whatever the scope is, since the spider has asked for them.
+    pub fn files_asked(&mut self, files: Vec<Candidate>, now: Instant) {
+        // After that no file is granted, and nobody waits for one.
+        if self.mode != Mode::Stopping {
+            self.intake.admit(&mut turn!(self, now), files);
+        }
+    }
+
+    /// Admits a part of what a sitemap lists.
+    pub fn listed(&mut self, mut listed: Listed, now: Instant) {
+        if self.durability.failure().is_some() {
+            return;
+        }
+        self.granter.sitemaps.each_once(&mut listed.candidates);
+        match self.frontier.look_up(&mut listed.candidates.iter().map(Candidate::fingerprint)) {
+            None => self.admit_listed(listed, now),
+            Some(ticket) => self.durability.defer(ticket, Deferred::Listed(listed)),
+        }
+    }
+
+    fn admit_listed(&mut self, Listed { candidates, admitted }: Listed, now: Instant) {
+        self.intake.admit(&mut turn!(self, now), candidates);
+        // A reader that is gone needs no answer.
+        let _ = admitted.send(());
     }
 
     fn admit_seeds(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
         let mut turn = turn!(self, now);
-        self.intake.admit(&mut turn, seeds);
+        let seeded = self.intake.admit_seeds(&mut turn, seeds);
         if let Some(answer) = answer {
-            self.durability.answer_when_stored(&mut turn, answer);
+            self.durability.answer_when_stored(&mut turn, answer, seeded);
         }
     }
 
@@ -195,6 +296,7 @@ impl Crawl {
         if self.mode == Mode::Running && !self.durability.is_behind() {
             self.granter.grant(&mut turn, &mut self.intake, deferred);
         }
+        // Before the draining, which takes its time.
         self.granter.flush(turn.accounts);
         if !is_stopping {
             self.granter.end_what_is_beyond_budget(&mut turn);
@@ -202,6 +304,8 @@ impl Crawl {
                 turn.drain();
             }
         }
+        self.granter.tell(turn.failures);
+        self.granter.flush(turn.accounts);
     }
 
     /// Returns when the next turn is due; `None` if only an event can bring work.
@@ -211,45 +315,21 @@ impl Crawl {
         let keeps_up = !self.durability.is_behind() && !self.accounts.is_behind();
         let is_granting = self.mode == Mode::Running && keeps_up;
         let deferred = self.durability.deferred();
-        let grant = is_granting.then(|| self.granter.next_grant(&mut self.domains, &self.accounts, deferred)).flatten();
+        let grant = is_granting
+            .then(|| {
+                let files = &mut self.frontier.files;
+                self.granter.next_grant(files, &mut self.domains, &self.accounts, &self.failures, deferred)
+            })
+            .flatten();
         let is_draining = self.mode != Mode::Stopping && keeps_up;
-        let drain = is_draining.then(|| self.draining.next_step(now)).flatten();
-        [commit, flush, grant, drain].into_iter().flatten().min()
+        let drain = is_draining.then(|| self.draining.next_step(now, self.failures.room() > 0)).flatten();
+        let tell = self.failures.can_go_on().then_some(now);
+        [commit, flush, grant, drain, tell].into_iter().flatten().min()
     }
 
     /// A slot of `domain` has become free.
     pub fn released(&mut self, domain: &Domain, now: Instant) {
-        self.granter.schedule(&mut self.domains, domain, now);
-    }
-
-    /// Handles an ended request; a page as soon as the frontier knows which of its links are new.
-    pub fn ended(&mut self, visit: Visit, now: Instant, time: SystemTime) {
-        self.granter.note_local_faults(&mut self.accounts, &visit.leased, &visit.outcome, now);
-        if visit.leased.request.kind() == Kind::RobotsTxt {
-            let domain = self.granter.robots_ended(&mut turn!(self, now), visit, time);
-            return self.durability.remember(&domain);
-        }
-        if let Outcome::Broken(why) = &visit.outcome {
-            self.output_is_gone = true;
-            self.break_off(why.clone());
-        }
-        if self.durability.failure().is_some() {
-            return self.leave_unsettled(&visit);
-        }
-        match self.frontier.look_up(&mut visit.found().iter().map(Candidate::fingerprint)) {
-            None => self.page_ended(visit, now, time),
-            Some(ticket) => self.durability.defer(ticket, Deferred::Page(Box::new(visit), time)),
-        }
-    }
-
-    fn page_ended(&mut self, mut visit: Visit, now: Instant, time: SystemTime) {
-        let stop = visit.stop.take();
-        let domain = self.intake.page_ended(&mut turn!(self, now), &mut self.granter.budget, visit, time);
-        self.granter.schedule(&mut self.domains, &domain, now);
-        self.durability.remember(&domain);
-        if let Some(why) = stop {
-            self.stop(format!("the spider says: {why}"));
-        }
+        self.granter.wake(&mut self.frontier.files, &mut self.domains, domain, now);
     }
 
     /// Stops, for a reason that the report shows; the first holds.
@@ -258,38 +338,36 @@ impl Crawl {
         self.set_mode(Mode::Stopping);
     }
 
-    /// Handles a lease that was dropped unsettled because its fetcher panicked or died.
-    pub fn lease_dropped(&mut self, leased: Leased, now: Instant, time: SystemTime) {
-        self.granter.note_local_faults(&mut self.accounts, &leased, &Outcome::Unsent, now);
-        let mut turn = turn!(self, now);
-        if leased.request.kind() == Kind::RobotsTxt {
-            return self.granter.robots_lost(&mut turn, leased, time);
-        }
-        let domain = self.intake.page_lost(&mut turn, &mut self.granter.budget, &leased);
-        // For the page itself, or for another page of the domain that may now use its share of the budget.
-        self.granter.schedule(&mut self.domains, &domain, now);
-    }
-
     /// Handles the news of the frontier's store.
     pub fn store_news(&mut self, now: Instant, time: SystemTime) {
         while let Some(news) = self.frontier.durable().and_then(|store| store.news(now)) {
             match news {
-                News::Answered(ticket) => match self.durability.take(ticket) {
+                StoreNews::Answered(ticket) => match self.durability.take(ticket) {
                     Some(Deferred::Page(visit, time)) => self.page_ended(*visit, now, time),
                     Some(Deferred::Seeds(seeds, answer)) => self.admit_seeds(seeds, answer, now),
+                    Some(Deferred::Listed(listed)) => self.admit_listed(listed, now),
+                    Some(Deferred::Question(page, answer)) => self.answer(&page, answer, now),
                     None => {}
                 },
-                News::Arrived(domain) => {
+                StoreNews::Arrived(domain) => {
                     self.draining.arrived(&domain);
-                    self.granter.schedule(&mut self.domains, &domain, now);
+                    self.granter.wake(&mut self.frontier.files, &mut self.domains, &domain, now);
                 }
-                News::Stored(ticket) => self.durability.stored(ticket),
-                News::Gained(domains) => self.gain(domains, now, time),
+                StoreNews::Stored(ticket) => self.durability.stored(ticket),
+                StoreNews::Gained(domains) => self.gain(domains, now, time),
                 // Their leases have ended, and the frontier lends nothing more of these domains.
-                News::Lost(_) => {}
-                News::Robots(ticket, kept) => self.granter.robots_found(&mut turn!(self, now), ticket, kept, time),
-                News::Room => self.durability.has_room(),
-                News::Failed(why) => self.break_off(why),
+                StoreNews::Lost(domains) => {
+                    self.submissions.lost(&domains);
+                    for domain in &domains {
+                        Granter::files_lost(&mut turn!(self, now), domain);
+                    }
+                }
+                StoreNews::Robots(ticket, kept) => {
+                    self.granter.robots_found(&mut turn!(self, now), ticket, kept, time);
+                    self.request_sitemaps(now);
+                }
+                StoreNews::Room => self.durability.has_room(),
+                StoreNews::Failed(why) => self.break_off(why),
             }
         }
     }
@@ -306,14 +384,6 @@ impl Crawl {
         }
     }
 
-    fn leave_unsettled(&mut self, visit: &Visit) {
-        if !matches!(visit.outcome, Outcome::Unsent | Outcome::Local(..)) {
-            self.granter.budget.sent();
-        }
-        self.granter.budget.ended(&self.intake.domain(&visit.leased), false);
-        self.frontier.give_back(visit.leased.id, None, false);
-    }
-
     /// Commits to the frontier's store what was done since the last commit, if that is due.
     pub fn commit(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
         let mut turn = turn!(self, now);
@@ -322,11 +392,14 @@ impl Crawl {
         }
     }
 
-    /// Writes everything to the frontier's store and releases it; `None` if there is no store.
-    pub fn close(&mut self, elapsed: Duration, now: Instant, time: SystemTime) -> Option<Closed> {
-        let mut turn = turn!(self, now);
-        self.durability.commit(&mut turn, &self.granter.budget, elapsed, time);
-        Durability::close(&mut turn)
+    /// Commits to the frontier's store what was done since the last commit.
+    pub fn commit_all(&mut self, elapsed: Duration, now: Instant, time: SystemTime) {
+        self.durability.commit(&mut turn!(self, now), &self.granter.budget, elapsed, time);
+    }
+
+    /// Writes everything that was committed to the frontier's store and releases it; `None` if there is no store.
+    pub fn close(&mut self, now: Instant) -> Option<Closed> {
+        Durability::close(&mut turn!(self, now))
     }
 
     /// Records that the frontier's store was closed without an error.
@@ -344,6 +417,11 @@ impl Crawl {
         self.stop_reason.as_deref()
     }
 
+    /// Returns the limit that holds back what waits, if earlier processes have used some of it.
+    pub fn ended_by(&self) -> Option<String> {
+        self.granter.budget.ended_by()
+    }
+
     /// Tells whether the crawl ends without waiting for requests in flight.
     pub fn ends_at_once(&self) -> bool {
         self.output_is_gone
@@ -356,7 +434,7 @@ impl Crawl {
     }
 
     fn keeps_the_rest(&mut self) -> bool {
-        self.durability.is_durable() && self.granter.keeps_the_rest(&*self.frontier)
+        self.durability.is_durable() && self.granter.keeps_the_rest(&self.frontier)
     }
 
     /// Sets whether permits are granted.
@@ -364,9 +442,22 @@ impl Crawl {
         if self.mode == Mode::Stopping {
             return;
         }
-        self.mode = mode;
-        if mode == Mode::Stopping {
-            self.granter.give_all_back(&mut *self.frontier);
+        let before = std::mem::replace(&mut self.mode, mode);
+        if mode != Mode::Running {
+            self.granter.places.pass();
+        }
+        match mode {
+            Mode::Stopping => {
+                self.granter.give_all_back(&mut self.frontier);
+                // Pages that wait for files go back: no more files are requested.
+                self.submissions.stopping();
+                for leased in self.failures.take_unsent() {
+                    self.frontier.give_back(leased.id, None, false);
+                }
+            }
+            Mode::Paused if before != mode => self.accounts.note(&Event::Paused { domains: None }),
+            Mode::Running if before != mode => self.accounts.note(&Event::Resumed { domains: None }),
+            Mode::Paused | Mode::Running => {}
         }
     }
 
@@ -378,6 +469,11 @@ impl Crawl {
     /// Takes the lines for the crawl log.
     pub fn take_log(&mut self) -> Vec<LogLine> {
         self.accounts.take_log()
+    }
+
+    /// Returns the numbers that its report needs at least.
+    pub fn known(&self) -> Progress {
+        self.accounts.known(self.frontier.queued(), self.frontier.leased())
     }
 
     /// Returns the progress of the crawl.

@@ -1,4 +1,4 @@
-//! Domains: the table of domains with work or a past, and the heap of due domains. Knows no frontier and no fetchers.
+//! Domains: the table of domains with work or a past, and the order in which they are due. Knows no frontier and no fetchers.
 
 use std::{
     cmp::Reverse,
@@ -7,9 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use url::Url;
 
+use super::{
+    due_queue::{Due, DueQueue},
+    held::Held,
+};
 use crate::{
     conduct::{Lessons, Sparing, Terms},
     conducts::Tenant,
@@ -19,45 +23,49 @@ use crate::{
     politeness::{Politeness, RobotsPolicy},
 };
 
-/// The table of domains. Picking the next one costs O(log domains); a domain without work costs the memory of its name.
+/// The table of domains. Picking the next one costs O(log domains) at the most; a domain without work costs the memory of its name.
 pub struct Domains {
     table: HashMap<Domain, Entry>,
-    due: BinaryHeap<Reverse<Due>>,
+    due: DueQueue,
     /// Each cooling domain once, with the end of its cooling when it was entered; the end may have moved since.
     cooling: BinaryHeap<Reverse<(Instant, Domain)>>,
+    /// The domains in `cooling`.
+    listed: HashSet<Domain>,
     /// Breaks ties, so that domains due at the same time take turns.
     turn: u64,
+    /// Robots files to request before the pages of their domains; few at a time.
+    robots: HashMap<Domain, VecDeque<Url>>,
     politeness: Arc<Politeness>,
-    adaptive: bool,
+    /// The terms of all domains without an override, which share them.
+    usual_terms: Arc<Terms>,
     /// This crawl, among the tenants that share the conduct of domains.
     tenant: Tenant,
     released: Arc<dyn Released>,
-    /// When this process took the crawl over from another, which may have just sent requests to any domain.
-    resumed: Option<Instant>,
+    /// Until when any domain without a state may have been asked: this process took the crawl over from another then, or
+    /// the limits became others.
+    asked_until: Option<Instant>,
+    /// The domains that are paused or cancelled.
+    pub held: Held,
 }
 
 /// The state of a domain that is in use, or was so recently that its throttle still matters.
 pub struct Live {
     /// The place at its gate, from which permits are granted.
     pub(crate) tenancy: Arc<Tenancy>,
-    /// Robots files to request before its pages.
-    pub robots: VecDeque<Url>,
-    /// Whether the domain is in `cooling`.
-    is_listed: bool,
+    /// Whether its robots files are obeyed: looked up once, since each override may have to be compared with its name.
+    pub(crate) obeys_robots: bool,
 }
 
 #[derive(Default)]
 struct Entry {
-    /// The current place in the heap, with its turn; all other places are stale.
+    /// The current place among those that are due, with its turn; all other places are stale.
     due: Option<(Instant, u64)>,
-    live: Option<Box<Live>>,
+    live: Option<Live>,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    at: Instant,
-    turn: u64,
-    domain: Domain,
+/// Tells whether this is the domain's current place in the queue.
+fn is_place_of(due: &Due, entry: &Entry) -> bool {
+    entry.due == Some((due.at, due.turn))
 }
 
 impl Domains {
@@ -69,14 +77,55 @@ impl Domains {
         released: Arc<dyn Released>,
         adaptive: bool,
     ) -> Self {
-        let (due, cooling) = (BinaryHeap::new(), BinaryHeap::new());
-        let table = HashMap::new();
-        Self { table, due, cooling, turn: 0, politeness, adaptive, tenant, released, resumed: None }
+        let obeys = politeness.robots == RobotsPolicy::Obey;
+        let usual_terms = Terms {
+            limits: politeness.usual_limits().into(),
+            max_crawl_delay: obeys.then_some(politeness.max_crawl_delay),
+            cools_unreachable: true,
+            adaptive,
+            may_change: false,
+        };
+        Self {
+            table: HashMap::new(),
+            due: DueQueue::default(),
+            cooling: BinaryHeap::new(),
+            listed: HashSet::new(),
+            turn: 0,
+            robots: HashMap::new(),
+            politeness,
+            usual_terms: Arc::new(usual_terms),
+            tenant,
+            released,
+            asked_until: None,
+            held: Held::default(),
+        }
     }
 
-    /// Treats every domain without a state as requested at `resumed`, since the earlier process may have done so.
-    pub fn begin_as_asked(&mut self, resumed: Instant) {
-        self.resumed = Some(resumed);
+    /// Treats every domain without a state as requested at `at`, since an earlier process may have done so, or this one under
+    /// laxer limits.
+    pub fn begin_as_asked(&mut self, at: Instant) {
+        self.asked_until = Some(at);
+    }
+
+    /// Changes the settings of politeness. The domains whose limits become others are due at `now`, since these may allow
+    /// more.
+    pub fn set_politeness(&mut self, politeness: Arc<Politeness>, now: Instant) {
+        let usual = Terms { limits: politeness.usual_limits().into(), ..(*self.usual_terms).clone() };
+        let old_usual = std::mem::replace(&mut self.usual_terms, Arc::new(usual));
+        let old = std::mem::replace(&mut self.politeness, politeness);
+        let mut changed = Vec::new();
+        for (domain, entry) in &mut self.table {
+            let Some(live) = &mut entry.live else { continue };
+            live.obeys_robots = self.politeness.obeys_robots(domain);
+            let terms = terms_of(domain, &self.politeness, &self.usual_terms);
+            if terms != terms_of(domain, &old, &old_usual) {
+                live.tenancy.set_terms(terms, now);
+                changed.push(domain.clone());
+            }
+        }
+        for domain in changed {
+            self.schedule(&domain, now);
+        }
     }
 
     /// Schedules a domain at `at`, unless it is scheduled earlier.
@@ -87,18 +136,18 @@ impl Domains {
         }
         self.turn += 1;
         entry.due = Some((at, self.turn));
-        self.due.push(Reverse(Due { at, turn: self.turn, domain: domain.clone() }));
+        self.due.push(Due { at, turn: self.turn, domain: domain.clone() });
         if self.due.len() > 2 * self.table.len() + STALE_AT_LEAST {
             let table = &self.table;
-            self.due.retain(|Reverse(due)| is_current(table, due));
+            self.due.retain(|due| table.get(&due.domain).is_some_and(|entry| is_place_of(due, entry)));
         }
     }
 
     /// Removes and returns the next domain due at or before `horizon`.
     pub fn pop_due(&mut self, horizon: Instant) -> Option<Domain> {
-        while self.next_due()? <= horizon {
-            let Reverse(due) = self.due.pop()?;
-            if let Some(entry) = self.table.get_mut(&due.domain) {
+        while let Some(due) = self.due.pop_until(horizon) {
+            let entry = self.table.get_mut(&due.domain).filter(|entry| is_place_of(&due, entry));
+            if let Some(entry) = entry {
                 entry.due = None;
                 return Some(due.domain);
             }
@@ -109,8 +158,8 @@ impl Domains {
     /// Returns when the next domain is due.
     pub fn next_due(&mut self) -> Option<Instant> {
         loop {
-            let Reverse(first) = self.due.peek()?;
-            if is_current(&self.table, first) {
+            let first = self.due.peek()?;
+            if self.table.get(&first.domain).is_some_and(|entry| is_place_of(first, entry)) {
                 return Some(first.at);
             }
             self.due.pop();
@@ -121,19 +170,38 @@ impl Domains {
     pub fn live(&mut self, domain: &Domain, now: Instant) -> &mut Live {
         let entry = self.table.entry_ref(domain).or_default();
         entry.live.get_or_insert_with(|| {
-            let obeys = self.politeness.robots == RobotsPolicy::Obey;
-            let terms = Terms {
-                limits: self.politeness.limits(domain),
-                max_crawl_delay: obeys.then_some(self.politeness.max_crawl_delay),
-                cools_unreachable: true,
-                adaptive: self.adaptive,
-            };
+            let terms = terms_of(domain, &self.politeness, &self.usual_terms);
             let tenancy = self.tenant.join(domain, terms, self.released.clone(), now);
-            if let Some(at) = self.resumed {
+            if let Some(at) = self.asked_until {
                 tenancy.assume_asked(at);
             }
-            Box::new(Live { tenancy, robots: VecDeque::new(), is_listed: false })
+            Live { tenancy, obeys_robots: self.politeness.obeys_robots(domain) }
         })
+    }
+
+    /// Queues a robots file, to be requested before the domain's pages.
+    pub fn push_robots(&mut self, domain: &Domain, file: Url) {
+        self.robots.entry_ref(domain).or_default().push_back(file);
+    }
+
+    /// Takes the next queued robots file.
+    pub fn pop_robots(&mut self, domain: &Domain) -> Option<Url> {
+        let files = self.robots.get_mut(domain)?;
+        let file = files.pop_front();
+        if files.is_empty() {
+            self.robots.remove(domain);
+        }
+        file
+    }
+
+    /// Returns how many robots files are queued.
+    pub fn robots_queued(&self, domain: &Domain) -> usize {
+        self.robots.get(domain).map_or(0, VecDeque::len)
+    }
+
+    /// Tells whether a robots file is queued.
+    pub fn has_robots(&self, domain: &Domain) -> bool {
+        self.robots.contains_key(domain)
     }
 
     /// Returns the cooling state of a domain, if it has a state.
@@ -162,22 +230,25 @@ impl Domains {
         self.schedule(domain, now);
     }
 
+    /// Returns the place at the domain's gate, if it has a state.
+    pub(crate) fn tenancy(&self, domain: &Domain) -> Option<Arc<Tenancy>> {
+        self.get(domain).map(|live| live.tenancy.clone())
+    }
+
     /// Returns the domain's state, if it has one.
     pub fn get(&self, domain: &Domain) -> Option<&Live> {
-        self.table.get(domain)?.live.as_deref()
+        self.table.get(domain)?.live.as_ref()
     }
 
     /// Removes the state of a domain once its conduct survives without it: its throttle is indistinguishable from a
     /// fresh one, or another tenant is present. What the domain taught is kept (see [`Lessons`]). Returns the state, or
     /// when to try again.
     pub fn forget(&mut self, domain: &Domain, now: Instant) -> Forgotten {
-        let Some(entry) = self.table.get_mut(domain) else { return Forgotten::default() };
-        let Some(live) = &entry.live else {
-            return Forgotten::default();
-        };
-        if !live.robots.is_empty() {
+        if self.has_robots(domain) {
             return Forgotten::default();
         }
+        let Some(entry) = self.table.get_mut(domain) else { return Forgotten::default() };
+        let Some(live) = &entry.live else { return Forgotten::default() };
         match live.tenancy.may_leave(now) {
             Ok(()) => Forgotten { live: entry.live.take(), come_back: None },
             Err(come_back) => Forgotten { live: None, come_back: come_back.map(|at| at.max(now + COME_BACK)) },
@@ -193,9 +264,9 @@ impl Domains {
 
     /// Enters a domain among the cooling ones, if it cools.
     pub fn note_cooling(&mut self, domain: &Domain, now: Instant) {
-        let live = self.live(domain, now);
-        if let (Some((until, _)), false) = (live.tenancy.cooling().state(now), live.is_listed) {
-            live.is_listed = true;
+        if let Some((until, _)) = self.live(domain, now).tenancy.cooling().state(now)
+            && self.listed.insert(domain.clone())
+        {
             self.cooling.push(Reverse((until, domain.clone())));
         }
     }
@@ -204,9 +275,9 @@ impl Domains {
     pub fn cooling(&mut self, now: Instant) -> usize {
         while self.cooling.peek().is_some_and(|Reverse((until, _))| *until <= now) {
             let Some(Reverse((_, domain))) = self.cooling.pop() else { break };
-            if let Some(live) = self.table.get_mut(&domain).and_then(|entry| entry.live.as_mut()) {
+            self.listed.remove(&domain);
+            if self.get(&domain).is_some() {
                 // It may have refused again since.
-                live.is_listed = false;
                 self.note_cooling(&domain, now);
             }
         }
@@ -215,7 +286,7 @@ impl Domains {
 
     /// Iterates over the domains that have a state.
     pub fn all_live(&self) -> impl Iterator<Item = (&Domain, &Live)> {
-        self.table.iter().filter_map(|(domain, entry)| Some((domain, entry.live.as_deref()?)))
+        self.table.iter().filter_map(|(domain, entry)| Some((domain, entry.live.as_ref()?)))
     }
 
     /// Returns how many domains have work or a past.
@@ -224,13 +295,19 @@ impl Domains {
     }
 }
 
-/// Stale places are removed from the heap once they outnumber the current ones and this number.
-const STALE_AT_LEAST: usize = 1_024;
-
-/// Tells whether a place in the heap is its domain's current one.
-fn is_current(table: &HashMap<Domain, Entry>, due: &Due) -> bool {
-    table.get(&due.domain).is_some_and(|entry| entry.due == Some((due.at, due.turn)))
+/// Returns the terms of a domain: its own if there is an override for it.
+fn terms_of(domain: &Domain, politeness: &Politeness, usual: &Arc<Terms>) -> Arc<Terms> {
+    match politeness.limits_by_override(domain) {
+        Some(limits) => {
+            let max_crawl_delay = politeness.obeys_robots(domain).then_some(politeness.max_crawl_delay);
+            Arc::new(Terms { limits: limits.into(), max_crawl_delay, ..(**usual).clone() })
+        }
+        None => usual.clone(),
+    }
 }
+
+/// Stale places are removed once they outnumber the current ones and this number.
+const STALE_AT_LEAST: usize = 1_024;
 
 /// The least time until the domain's throttle is checked again, so that checking costs little.
 const COME_BACK: Duration = Duration::from_millis(100);
@@ -239,7 +316,7 @@ const COME_BACK: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub struct Forgotten {
     /// The removed state, with its evidence.
-    pub live: Option<Box<Live>>,
+    pub live: Option<Live>,
     /// When the state can be removed, if nothing happens before.
     pub come_back: Option<Instant>,
 }
@@ -247,7 +324,7 @@ pub struct Forgotten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{conducts::Conducts, cooling::Why, domain::DomainKey};
+    use crate::{conducts::Conducts, cooling::CoolingCause, domain::DomainKey};
 
     struct Nobody;
 
@@ -290,7 +367,7 @@ mod tests {
         let (mut domains, now) = (domains(), Instant::now());
         let [a, b] = ["a.org", "b.org"].map(Domain::new);
         let refused = |domains: &mut Domains, domain: &Domain, in_a_row, until| {
-            domains.recall(domain, Lessons::new(Some((in_a_row, until, Why::Status(503))), None), now);
+            domains.recall(domain, Lessons::new(Some((in_a_row, until, CoolingCause::Status(503))), None), now);
             domains.note_cooling(domain, now);
         };
         for (domain, in_a_row, wait) in [(&a, 1, 10), (&b, 1, 20), (&a, 2, 30)] {

@@ -8,24 +8,32 @@ use std::{
 
 use hashbrown::{HashMap, hash_map::Entry};
 
-use crate::{domain::Domain, frontier::Left, outcome::DropReason};
+use crate::{
+    domain::Domain,
+    frontier::Left,
+    outcome::{DropReason, Outcome},
+};
 
 /// The domains whose queues are being emptied.
 #[derive(Default)]
 pub struct Draining {
     /// How the requests of each domain end.
-    ends: HashMap<Domain, End>,
+    ends: HashMap<Domain, DrainAs>,
     /// Domains with requests in memory, in turn; the others wait for the store.
     turns: VecDeque<Domain>,
+    /// Domains whose requests fail and wait until the spider has heard of others.
+    held_up: Vec<Domain>,
+    /// How many more requests may end in this step.
+    room: usize,
     /// When the next step is due.
     next: Option<Instant>,
 }
 
 /// How the waiting requests of a domain end.
 #[derive(Clone, Debug)]
-pub enum End {
-    /// They fail, with this outcome and detail.
-    Failed(&'static str, String),
+pub enum DrainAs {
+    /// They fail with this outcome, each when the spider has heard of it.
+    Failed(Outcome),
     /// They are dropped.
     Dropped(DropReason),
 }
@@ -33,17 +41,25 @@ pub enum End {
 /// The most requests that end in one step: well under a millisecond, while permits are granted 5 ms ahead.
 pub const MAX_STEP: usize = 500;
 
-/// The pause between two steps, which leaves most of the scheduler's time to other messages. A million requests end in
-/// 4 s.
+/// The pause between two steps, which leaves most of the scheduler's time to other messages. A million requests are dropped
+/// in 4 s; those that fail take longer, since the spider hears of each.
 const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 impl Draining {
     /// Starts draining a domain, unless that has started already.
-    pub fn begin(&mut self, domain: &Domain, end: End) {
+    pub fn begin(&mut self, domain: &Domain, end: DrainAs) {
         if let Entry::Vacant(place) = self.ends.entry(domain.clone()) {
             place.insert(end);
             self.turns.push_back(domain.clone());
         }
+    }
+
+    /// Stops draining the domains that are cancelled no more. Returns them.
+    pub fn stop_cancelled(&mut self, is_cancelled: impl Fn(&Domain) -> bool) -> Vec<Domain> {
+        let is_over = |domain: &Domain, end: &mut DrainAs| {
+            matches!(end, DrainAs::Dropped(DropReason::Cancelled)) && !is_cancelled(domain)
+        };
+        self.ends.extract_if(is_over).map(|(domain, _)| domain).collect()
     }
 
     /// Tells whether a domain is being drained.
@@ -63,22 +79,46 @@ impl Draining {
         }
     }
 
-    /// Returns when the next step is due; `None` if only news can bring one.
-    pub fn next_step(&self, now: Instant) -> Option<Instant> {
-        (!self.turns.is_empty()).then(|| self.next.map_or(now, |next| next.max(now)))
+    /// Returns when the next step is due; `None` if only news can bring one. The spider can hear of more failures or not.
+    pub fn next_step(&self, now: Instant, can_hear: bool) -> Option<Instant> {
+        let next = self.next.filter(|_| self.room == 0);
+        let has_turn = !self.turns.is_empty() || can_hear && !self.held_up.is_empty();
+        has_turn.then(|| next.map_or(now, |next| next.max(now)))
     }
 
-    /// Starts a step, if one is due; tells whether it is.
-    pub fn begin_step(&mut self, now: Instant) -> bool {
-        let is_due = self.next_step(now) == Some(now);
-        if is_due {
+    /// Starts a step, if one is due.
+    pub fn begin_step(&mut self, now: Instant) {
+        if self.next.is_none_or(|next| next <= now) {
             self.next = Some(now + BETWEEN_STEPS);
+            self.room = MAX_STEP;
         }
-        is_due
+    }
+
+    /// Returns how many more requests may end in this step.
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Keeps a domain until [`Draining::go_on`].
+    pub fn hold_up(&mut self, domain: Domain) {
+        self.held_up.push(domain);
+    }
+
+    /// Goes on with the domains that were held up: the spider can hear of more.
+    pub fn go_on(&mut self) {
+        self.turns.extend(self.held_up.drain(..));
+    }
+
+    /// Puts domains off to the next step.
+    pub fn put_off(&mut self, domains: Vec<Domain>) {
+        if !domains.is_empty() {
+            self.room = 0;
+            self.turns.extend(domains);
+        }
     }
 
     /// Takes the next domain, with how its requests end.
-    pub fn pop(&mut self) -> Option<(Domain, End)> {
+    pub fn pop(&mut self) -> Option<(Domain, DrainAs)> {
         loop {
             let domain = self.turns.pop_front()?;
             if let Some(end) = self.ends.get(&domain) {
@@ -87,13 +127,32 @@ impl Draining {
         }
     }
 
-    /// Records what is left of a domain's queue. Tells whether it is empty.
-    pub fn drained(&mut self, domain: &Domain, left: Left) -> bool {
+    /// Records how many requests of a domain have left its queue, and what is left. Tells whether it is empty.
+    pub fn drained(&mut self, domain: &Domain, ended: usize, left: Left) -> bool {
+        // A domain without requests in memory also uses up a part of the step.
+        self.room = self.room.saturating_sub(ended.max(1));
         match left {
             Left::Here => self.turns.push_back(domain.clone()),
             Left::Coming => {}
             Left::Nothing => drop(self.ends.remove(domain)),
         }
         left == Left::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cancelled_no_more_is_drained_no_further_and_what_fails_is() {
+        let [a, b, c] = ["a.org", "b.org", "c.org"].map(Domain::new);
+        let mut draining = Draining::default();
+        draining.begin(&a, DrainAs::Dropped(DropReason::Cancelled));
+        draining.begin(&b, DrainAs::Dropped(DropReason::Cancelled));
+        draining.begin(&c, DrainAs::Failed(Outcome::Status(503)));
+        assert_eq!(draining.stop_cancelled(|domain| *domain == b), [a]);
+        let left: Vec<_> = std::iter::from_fn(|| draining.pop()).map(|(domain, _)| domain).collect();
+        assert_eq!(left, [b, c]);
     }
 }

@@ -7,15 +7,17 @@ use hashbrown::{HashMap, HashSet};
 
 use tokio::sync::oneshot;
 
-use super::{budget::Budget, past, turn::Turn};
+use super::{budget::Budget, past, question::MAX_QUESTIONS, turn::Turn};
 use crate::{
     domain::Domain,
-    error::Error,
-    fetcher::visit::Visit,
+    explain::Explanation,
+    fetcher::{Listed, visit::Visit},
     frontier::{
+        Frontier,
         candidate::Candidate,
         durable::{Closed, Durable, Ticket},
     },
+    seeded::Seeded,
 };
 
 /// What is to be stored, and what waits for the store.
@@ -23,20 +25,22 @@ use crate::{
 pub struct Durability {
     /// Pages and seeds that wait until the frontier knows which of their URLs are new.
     deferred: HashMap<Ticket, Deferred>,
+    /// Questions that wait for the same. They hold no fetched page, so they take no room of others.
+    questions: HashMap<Ticket, (Box<Candidate>, oneshot::Sender<Explanation>)>,
     /// The domains to store with the next commit.
     to_remember: HashSet<Domain>,
     /// Whether the frontier is durable.
     is_durable: bool,
     /// Whether the frontier's store cannot keep up.
     is_behind: bool,
-    /// Who to notify when seeds are stored.
-    seeders: HashMap<Ticket, SeedAnswer>,
+    /// Who to notify when seeds are stored, and of what.
+    seeders: HashMap<Ticket, (SeedAnswer, Vec<Seeded>)>,
     /// Why the crawl cannot continue: nothing can be stored any more, or a pipeline's output is gone.
     failure: Option<String>,
 }
 
-/// Notifies the caller that its seeds are stored. It is dropped if they cannot be.
-pub type SeedAnswer = oneshot::Sender<Result<(), Error>>;
+/// Tells the caller what became of each seed, once that is stored. It is dropped if it cannot be.
+pub type SeedAnswer = oneshot::Sender<Vec<Seeded>>;
 
 /// Waits until the frontier knows which of its links are new.
 pub enum Deferred {
@@ -44,6 +48,10 @@ pub enum Deferred {
     Page(Box<Visit>, SystemTime),
     /// Seeds, and who to notify when they are stored.
     Seeds(Vec<Candidate>, Option<SeedAnswer>),
+    /// What a sitemap lists, and who to notify when it is admitted.
+    Listed(Listed),
+    /// A page that someone asks about, and who.
+    Question(Box<Candidate>, oneshot::Sender<Explanation>),
 }
 
 impl Durability {
@@ -59,12 +67,18 @@ impl Durability {
 
     /// Keeps `deferred` until its ticket is answered.
     pub fn defer(&mut self, ticket: Ticket, deferred: Deferred) {
-        self.deferred.insert(ticket, deferred);
+        let Deferred::Question(page, answer) = deferred else { return drop(self.deferred.insert(ticket, deferred)) };
+        if self.questions.len() >= MAX_QUESTIONS {
+            // Who waits no longer has left the place to another.
+            self.questions.retain(|_, (_, answer)| !answer.is_closed());
+        }
+        self.questions.insert(ticket, (page, answer));
     }
 
     /// Takes what waited for a ticket.
     pub fn take(&mut self, ticket: Ticket) -> Option<Deferred> {
-        self.deferred.remove(&ticket)
+        let question = || self.questions.remove(&ticket).map(|(page, answer)| Deferred::Question(page, answer));
+        self.deferred.remove(&ticket).or_else(question)
     }
 
     /// Returns how many pages and batches of seeds wait for the store.
@@ -89,27 +103,29 @@ impl Durability {
         self.is_behind = false;
     }
 
-    /// Sends `answer` once everything done so far is stored; at once if the frontier is in memory.
-    pub fn answer_when_stored(&mut self, turn: &mut Turn<'_>, answer: SeedAnswer) {
+    /// Answers what became of seeds once everything done so far is stored; at once if the frontier is in memory.
+    pub fn answer_when_stored(&mut self, turn: &mut Turn<'_>, answer: SeedAnswer, seeded: Vec<Seeded>) {
         match turn.frontier.durable() {
-            Some(store) if self.failure.is_none() => drop(self.seeders.insert(store.acknowledge(), answer)),
+            Some(store) if self.failure.is_none() => {
+                drop(self.seeders.insert(store.acknowledge(), (answer, seeded)));
+            }
             Some(_) => {}
             // A caller that no longer waits need not be notified.
-            None => drop(answer.send(Ok(()))),
+            None => drop(answer.send(seeded)),
         }
     }
 
     /// Records that everything done before the ticket is stored.
     pub fn stored(&mut self, ticket: Ticket) {
-        if let Some(answer) = self.seeders.remove(&ticket) {
-            drop(answer.send(Ok(())));
+        if let Some((answer, seeded)) = self.seeders.remove(&ticket) {
+            drop(answer.send(seeded));
         }
     }
 
     /// Records that the store was closed without an error; notifies everyone who still waits.
     pub fn all_stored(&mut self) {
-        for (_, answer) in self.seeders.drain() {
-            drop(answer.send(Ok(())));
+        for (_, (answer, seeded)) in self.seeders.drain() {
+            drop(answer.send(seeded));
         }
     }
 
@@ -117,6 +133,7 @@ impl Durability {
     pub fn fail(&mut self, why: String) -> Vec<Deferred> {
         self.failure.get_or_insert(why);
         self.seeders.clear();
+        self.questions.clear();
         self.deferred.drain().map(|(_, deferred)| deferred).collect()
     }
 
@@ -128,6 +145,8 @@ impl Durability {
     /// Commits to the frontier's store what was done since the last commit, atomically.
     pub fn commit(&mut self, turn: &mut Turn<'_>, budget: &Budget, elapsed: Duration, time: SystemTime) {
         let now = turn.now;
+        // Files are not stored: the pages that wait for them are, and ask for them again.
+        let unsettled = turn.frontier.files.waiting() + turn.frontier.files.leased();
         let Some(store) = turn.frontier.durable() else { return };
         for domain in self.to_remember.drain() {
             // Also for a domain without a state: its page count and what it taught are stored.
@@ -135,7 +154,9 @@ impl Durability {
             past.pages = budget.pages(&domain).unwrap_or(past.pages);
             store.remember(&domain, past);
         }
-        store.commit(turn.accounts.to_store(elapsed), now);
+        let mut accounts = turn.accounts.to_store(elapsed);
+        accounts.ledger.discovered -= unsettled;
+        store.commit(accounts, now);
         self.is_behind = store.is_behind();
     }
 
@@ -147,5 +168,28 @@ impl Durability {
     /// Returns when the next commit is due.
     pub fn commit_due(turn: &mut Turn<'_>) -> Option<Instant> {
         turn.frontier.durable().and_then(|store| store.commit_due())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{identity::CanonicalUrl, request::Request};
+
+    /// Regression: questions took the room of pages, and held up the end.
+    #[test]
+    fn questions_take_no_room_and_those_that_nobody_waits_for_are_forgotten() {
+        let page = Candidate::new(Request::parse("http://a.test/").unwrap(), &CanonicalUrl::default());
+        let mut durability = Durability::new(true);
+        let mut ask = |number: usize| {
+            let (answer, waiting) = oneshot::channel();
+            durability.defer(Ticket(number as u64), Deferred::Question(page.clone().into(), answer));
+            assert!(durability.deferred() == 0 && durability.questions.len() <= MAX_QUESTIONS + 1);
+            waiting
+        };
+        let first = ask(0);
+        (1..3 * MAX_QUESTIONS).for_each(|number| drop(ask(number)));
+        assert!(matches!(durability.take(Ticket(0)), Some(Deferred::Question(..))));
+        drop(first);
     }
 }

@@ -1,6 +1,8 @@
 //! Granter: picks due domains and the request for each permit. Does not know the results of pages.
 
+mod files;
 mod robots;
+mod set_aside;
 
 use std::{
     sync::Arc,
@@ -9,25 +11,32 @@ use std::{
 
 use url::Url;
 
+pub use self::files::FileWaits;
 use super::{
     accounts::Accounts,
     budget::{Budget, Spending},
     domains::Domains,
-    draining::{End, MAX_STEP},
+    draining::{DrainAs, MAX_STEP},
+    failures::Failures,
+    file_queue::FileQueue,
+    held::Hold,
     intake::Intake,
-    pause::Pause,
+    outage::LocalOutage,
+    places::Places,
     robots_files::{RobotsFiles, Ruling},
     ruled::Ruled,
+    sitemap_files::SitemapFiles,
     turn::Turn,
 };
 use crate::{
+    conduct::GivenUp,
     domain::Domain,
     event::Event,
     fetcher::pool::Pool,
     frontier::{Frontier, Lease, Leased, Next, Returned},
     outcome::{DropReason, Outcome},
-    permit::Permit,
-    politeness::{Politeness, RobotsPolicy},
+    permit::{Permit, Tenancy},
+    politeness::Politeness,
     stats::Outage,
     throttle::Refusal,
 };
@@ -38,10 +47,16 @@ pub struct Granter {
     /// How many pages and requests are allowed.
     pub(super) budget: Budget,
     robots: RobotsFiles,
+    /// The sites whose sitemaps are looked for.
+    pub(super) sitemaps: SitemapFiles,
     ruled: Ruled,
     pool: Pool,
     returned: Arc<dyn Returned>,
-    pause: Pause,
+    outage: LocalOutage,
+    /// The places in flight that it shares with other crawls and clients.
+    pub(super) places: Places,
+    /// The pages that wait for files.
+    pub(super) file_waits: FileWaits,
     /// A domain whose budget was not used up when last checked.
     unspent: Option<Domain>,
 }
@@ -74,18 +89,33 @@ impl Granter {
         politeness: Arc<Politeness>,
         budget: Budget,
         robots: RobotsFiles,
+        sitemaps: SitemapFiles,
         pool: Pool,
         returned: Arc<dyn Returned>,
     ) -> Self {
-        let (ruled, pause) = (Ruled::default(), Pause::default());
-        Self { politeness, budget, robots, ruled, pool, returned, pause, unspent: None }
+        let (ruled, outage, places, file_waits) = Default::default();
+        Self { politeness, budget, robots, sitemaps, ruled, pool, returned, outage, places, file_waits, unspent: None }
+    }
+
+    /// Changes the settings of politeness.
+    pub fn set_politeness(&mut self, politeness: Arc<Politeness>) {
+        self.politeness = politeness;
     }
 
     /// Grants permits to every due domain while there is room. The `deferred` pages, which are fetched but wait for the
     /// frontier, take room too.
     pub fn grant(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, deferred: usize) {
-        while self.has_room(turn.accounts, deferred) && self.pause.allows(turn.now) {
+        while self.outage.allows(turn.now) && self.places.allow(turn.now) {
             let horizon = turn.now + AHEAD;
+            if self.has_room_for_files(turn.accounts)
+                && let Some(domain) = turn.frontier.files.pop_due(horizon)
+            {
+                self.grant_files_to(turn, &domain);
+                continue;
+            }
+            if !self.has_room(turn.accounts, turn.failures, deferred) {
+                break;
+            }
             let Some(domain) = self.ruled.pop_due(horizon).or_else(|| turn.domains.pop_due(horizon)) else { break };
             self.grant_to(turn, intake, &domain, deferred);
         }
@@ -99,30 +129,44 @@ impl Granter {
         }
     }
 
+    /// Hands to the fetchers what their spider has yet to hear of.
+    pub fn tell(&mut self, failures: &mut Failures) {
+        while let Some((leased, outcome)) = failures.next() {
+            self.pool.tell(Lease::new(leased, self.returned.clone()), outcome);
+        }
+    }
+
     /// Returns when to retry grants that did not fit into a fetcher's mailbox.
     pub fn next_flush(&self, now: Instant) -> Option<Instant> {
         self.pool.has_unsent().then_some(now + AHEAD)
     }
 
     /// Returns when the next domain is due; `None` if only an event can bring work.
-    pub fn next_grant(&mut self, domains: &mut Domains, accounts: &Accounts, deferred: usize) -> Option<Instant> {
-        if !self.has_room(accounts, deferred) {
-            return None;
-        }
-        let due = self.ruled.next_due().into_iter().chain(domains.next_due()).min();
+    pub fn next_grant(
+        &mut self,
+        files: &mut FileQueue,
+        domains: &mut Domains,
+        accounts: &Accounts,
+        failures: &Failures,
+        deferred: usize,
+    ) -> Option<Instant> {
+        let of_files = self.has_room_for_files(accounts).then(|| files.next_due()).flatten();
+        let has_room = self.has_room(accounts, failures, deferred);
+        let of_pages = has_room.then(|| self.ruled.next_due().into_iter().chain(domains.next_due()).min()).flatten();
+        let due = of_files.into_iter().chain(of_pages).min();
         let due = due.map(|due| due.checked_sub(AHEAD / 2).unwrap_or(due));
-        due.and_then(|due| self.pause.not_before(due))
+        due.and_then(|due| self.outage.not_before(self.places.not_before(due)))
     }
 
     /// Takes note of whether a request met a fault of this machine: then others are held back, and one at a time looks
     /// whether it is over.
     pub fn note_local_faults(&mut self, accounts: &mut Accounts, leased: &Leased, outcome: &Outcome, now: Instant) {
-        self.pause.note(accounts, leased, outcome, now);
+        self.outage.note(accounts, leased, outcome, now);
     }
 
     /// Returns what is wrong with this machine, while that holds requests back.
     pub fn outage(&self, now: Instant) -> Option<Outage> {
-        self.pause.outage(now)
+        self.outage.outage(now)
     }
 
     /// Schedules a domain at `at`. Domains with pages whose robots file has arrived go first.
@@ -139,10 +183,12 @@ impl Granter {
 
     /// Checks the global bounds: pages from grant to settlement, so that a slow pipeline means fewer permits, and pages
     /// in total. Domains stay in the heap until there is room.
-    fn has_room(&self, accounts: &Accounts, deferred: usize) -> bool {
-        self.pool.busy() + deferred < self.politeness.concurrency.get() as usize
+    fn has_room(&self, accounts: &Accounts, failures: &Failures, deferred: usize) -> bool {
+        self.pages_in_flight() + deferred < self.politeness.concurrency.get() as usize
+            && self.file_waits.desk.waiting_pages() < self.file_waits.max_pages
             && self.budget.of_all() == Spending::Open
             && !accounts.is_behind()
+            && !failures.are_too_many()
     }
 
     fn grant_to(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, deferred: usize) {
@@ -151,7 +197,14 @@ impl Granter {
             // The domain is scheduled again when that ends.
             return;
         }
-        if self.ends_given_up(turn, domain) {
+        match turn.domains.held.of(domain) {
+            Some(Hold::Paused) => return turn.domains.held.wait(domain.clone()),
+            Some(Hold::Cancelled) if self.cancel(turn, domain) => return,
+            Some(Hold::Cancelled) | None => {}
+        }
+        // Looked up once: with a million domains each look-up reads memory that no cache holds.
+        let mut tenancy = turn.domains.tenancy(domain);
+        if self.ends_given_up(turn, domain, tenancy.as_deref()) {
             return;
         }
         let mut found_nothing = false;
@@ -162,15 +215,18 @@ impl Granter {
             if ready_at > now {
                 return self.schedule(turn.domains, domain, ready_at.max(now + 2 * AHEAD));
             }
-            if !self.has_room(turn.accounts, deferred) || !self.pause.allows(now) {
+            if !self.has_room(turn.accounts, turn.failures, deferred) || !self.outage.allows(now) {
                 return self.schedule(turn.domains, domain, now);
             }
-            match turn.grant(domain, now + AHEAD) {
+            let tenancy = tenancy.get_or_insert_with(|| turn.domains.live(domain, now).tenancy.clone());
+            // Before the permit, which another tenant of the domain may get meanwhile; what is not used is free at once.
+            let Ok(place) = self.places.take(now) else { return self.schedule(turn.domains, domain, now) };
+            match tenancy.grant(now, now + AHEAD) {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
                     if at > now + SHORTEST_COOLING {
                         // Another tenant may have recorded a refusal.
                         turn.domains.note_cooling(domain, now);
-                        if self.ends_given_up(turn, domain) {
+                        if self.ends_given_up(turn, domain, Some(tenancy)) {
                             return;
                         }
                     }
@@ -182,7 +238,7 @@ impl Granter {
                 // search accepts what is ready by the horizon; otherwise the next iteration would find it ready again,
                 // without end.
                 Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
-                    Search::Found(leased) => self.assign(turn, permit, leased),
+                    Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
                     // A frontier that says that something is ready, and lends nothing, would be asked without end.
                     Search::Nothing if found_nothing => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
                     Search::Nothing => found_nothing = true,
@@ -192,10 +248,23 @@ impl Granter {
         }
     }
 
+    /// Lets what waits for a cancelled domain be dropped. Tells whether something does. Its robots file may still be
+    /// requested, since pages of other domains may wait for it.
+    pub fn cancel(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> bool {
+        give_back(turn.frontier, self.ruled.take(domain));
+        give_back(turn.frontier, self.robots.unpark(domain).into_iter());
+        Self::cancel_files(turn, domain);
+        let waits = turn.frontier.has_waiting(domain);
+        if waits {
+            turn.draining.begin(domain, DrainAs::Dropped(DropReason::Cancelled));
+        }
+        waits
+    }
+
     /// Lets what waits for a domain fail where it is given up, by this crawl or by another tenant. Tells whether something
     /// waited.
-    fn ends_given_up(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> bool {
-        let Some(why) = turn.given_up(domain) else { return false };
+    fn ends_given_up(&mut self, turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
+        let Some(GivenUp { why, .. }) = tenancy.and_then(|tenancy| tenancy.given_up(turn.now)) else { return false };
         give_back(turn.frontier, self.ruled.take(domain));
         let waits = turn.frontier.has_waiting(domain);
         if waits {
@@ -210,7 +279,7 @@ impl Granter {
             let domain = self.politeness.domain_key.domain(&leased.request.url);
             Arc::make_mut(&mut leased.request).domain = Some(domain);
         }
-        self.pause.granted(&leased);
+        self.outage.granted(&leased);
         let Leased { request, attempt, .. } = &leased;
         turn.accounts.note(&Event::Granted { domain: permit.domain(), request, attempt: *attempt });
         self.pool.assign(permit, Lease::new(leased, self.returned.clone()));
@@ -218,11 +287,16 @@ impl Granter {
 
     /// Returns when the domain has something to request.
     fn ready_at(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> Option<Instant> {
-        if turn.has_robots(domain) {
+        if turn.domains.has_robots(domain) {
             return Some(turn.now);
         }
         if self.budget.of(domain) != Spending::Open {
             return None;
+        }
+        if let Some(until) = turn.resting.all_until(turn.now) {
+            // None of them could be sent before, and each would have to be granted to hear that.
+            let waits = self.ruled.has(domain) || turn.frontier.ready_at(domain, turn.now).is_some();
+            return waits.then_some(until);
         }
         if self.ruled.has(domain) {
             return Some(turn.now);
@@ -240,10 +314,10 @@ impl Granter {
         if self.budget.of(domain) == Spending::Used {
             give_back(turn.frontier, self.ruled.take(domain));
             if turn.frontier.durable().is_none() && turn.frontier.has_waiting(domain) {
-                return turn.draining.begin(domain, End::Dropped(self.budget_reason()));
+                return turn.draining.begin(domain, DrainAs::Dropped(self.budget_reason()));
             }
         }
-        if self.robots.parked(domain) > 0 || self.ruled.has(domain) {
+        if self.robots.parked(domain) > 0 || self.ruled.has(domain) || turn.frontier.files.has(domain) {
             // Keep the state: the spacing that a robots file asks for counts from the request for that file, and its
             // answer schedules the domain again; or a page in flight may leave room in the budget for pages that wait
             // here.
@@ -263,12 +337,14 @@ impl Granter {
 
     /// Chooses the next request to a domain: robots files first, then pages that they allow.
     fn search(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, horizon: Instant) -> Search {
-        if let Some(url) = turn.pop_robots(domain) {
+        if let Some(url) = turn.domains.pop_robots(domain) {
             return Search::Found(self.robots.lease(url));
         }
-        if let Some(leased) = self.ruled.pop(domain) {
-            self.budget.lent(domain);
-            return Search::Found(leased);
+        while let Some(leased) = self.ruled.pop(domain) {
+            if let Some(leased) = unless_resting(turn, leased) {
+                self.budget.lent(domain);
+                return Search::Found(leased);
+            }
         }
         for _ in 0..MAX_RULINGS {
             let mut leased = match turn.frontier.lease(domain, horizon) {
@@ -280,7 +356,9 @@ impl Granter {
                 turn.drop_request(domain, &leased.request, reason);
                 continue;
             }
-            match self.rule(&leased.request.url, horizon) {
+            let Some(leased) = unless_resting(turn, leased) else { continue };
+            let obeys_robots = turn.domains.live(domain, turn.now).obeys_robots;
+            match self.rule(obeys_robots, &leased.request.url, horizon) {
                 ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
                     self.robots.park(domain, leased);
                     if let Ruling::Ask(file) = ruling
@@ -297,6 +375,9 @@ impl Granter {
                         self.budget.lent(domain);
                         return Search::Found(leased);
                     }
+                    if turn.failures.are_many() {
+                        return Search::Unfinished;
+                    }
                 }
             }
         }
@@ -308,11 +389,8 @@ impl Granter {
         if self.budget.of_requests() == Spending::Used { DropReason::Requests } else { DropReason::Budget }
     }
 
-    fn rule(&mut self, url: &Url, now: Instant) -> Ruling {
-        match self.politeness.robots {
-            RobotsPolicy::Obey => self.robots.rule(url, now),
-            RobotsPolicy::Ignore => Ruling::Allowed(None),
-        }
+    fn rule(&mut self, obeys_robots: bool, url: &Url, now: Instant) -> Ruling {
+        if obeys_robots { self.robots.rule(url, now) } else { Ruling::Allowed(None) }
     }
 
     /// Applies a robots ruling to a page; returns the page if it may be fetched.
@@ -322,14 +400,8 @@ impl Granter {
                 turn.slow_down(domain, spacing);
                 return Some(leased);
             }
-            Ruling::Disallowed => {
-                turn.frontier.settle(leased.id);
-                turn.drop_request(domain, &leased.request, DropReason::Robots);
-            }
-            Ruling::Unreachable(outcome, detail) => {
-                turn.frontier.settle(leased.id);
-                turn.fail(domain, &leased.request, outcome, &detail);
-            }
+            Ruling::Disallowed => turn.end(domain, leased, Outcome::Disallowed),
+            Ruling::Unreachable(key, detail) => turn.end(domain, leased, Outcome::WithoutRequest { key, detail }),
             Ruling::NotBefore(until) => {
                 turn.frontier.give_back(leased.id, Some(until), false);
             }
@@ -352,13 +424,14 @@ impl Granter {
         if self.budget.of_all() != Spending::Used {
             return;
         }
-        // No robots file is requested any more, so pages that wait for one would wait for ever.
-        self.give_all_back(turn.frontier);
+        // No robots file is requested for pages any more, so those that wait for one would wait for ever.
+        give_back(turn.frontier, self.robots.unpark_pages().into_iter());
+        give_back(turn.frontier, self.ruled.take_all());
         if turn.draining.is_idle() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
             // As many as one step handles, so that a million domains need not be copied at once.
             let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP).cloned().collect();
             for domain in &waiting {
-                turn.draining.begin(domain, End::Dropped(self.budget_reason()));
+                turn.draining.begin(domain, DrainAs::Dropped(self.budget_reason()));
             }
         }
     }
@@ -378,6 +451,17 @@ impl Granter {
             self.unspent = frontier.domains().find(has_more).cloned();
         }
         self.unspent.is_none()
+    }
+}
+
+/// Puts a request off whose session rests, to when it has rested; returns it otherwise.
+fn unless_resting(turn: &mut Turn<'_>, leased: Leased) -> Option<Leased> {
+    match turn.resting.until(&leased.request, turn.now) {
+        Some(until) => {
+            turn.frontier.give_back(leased.id, Some(until), false);
+            None
+        }
+        None => Some(leased),
     }
 }
 

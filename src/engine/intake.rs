@@ -1,26 +1,32 @@
 //! Intake: handles what enters the crawl. Admits seeds and links; settles ended pages or schedules a retry; applies
 //! refusals to the domain. Knows no permits.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use url::Url;
 
-use super::{budget::Budget, turn::Turn};
+use super::{budget::Budget, held::Hold, turn::Turn};
 use crate::{
+    count::Count,
     domain::Domain,
+    error::Result,
     event::{Event, Fate, RequestEnded},
     extract::Skipped,
-    fetcher::{http::is_idempotent, readers::Content, visit::Visit},
+    fetcher::{http::is_idempotent, readers::Extracted, visit::Visit},
     frontier::{
-        Leased,
-        admission::{Admission, Admitted},
+        Frontier, Leased,
+        admission::{Admission, Admitted, KnownOfDropped},
         candidate::Candidate,
         known_depth::KnownDepth,
     },
     identity::Fingerprint,
     outcome::{DropReason, Outcome},
-    request::Request,
+    page_visit::{PageVersion, PageVisit},
+    request::{Kind, Request},
     retry::Retry,
+    scope::Scope,
+    seeded::Seeded,
+    submissions::SubmissionEnd,
 };
 
 /// Handles seeds, links and ended pages.
@@ -41,14 +47,15 @@ impl Intake {
         Self { admission, retry }
     }
 
-    /// Adds the host of a seed to the scope.
-    pub fn include(&mut self, seed: &Url) {
-        self.admission.include(seed);
+    /// Adds the host of a seed to the scope. Tells whether it is new.
+    pub fn include(&mut self, seed: &Url) -> bool {
+        self.admission.include(seed)
     }
 
     /// Returns the domain of a request.
     pub fn domain(&self, leased: &Leased) -> Domain {
-        self.admission.domain(&leased.request.url)
+        // A user's frontier may not keep it.
+        leased.request.domain.clone().unwrap_or_else(|| self.admission.domain(&leased.request.url))
     }
 
     /// Passes candidates through admission.
@@ -56,6 +63,17 @@ impl Intake {
         for candidate in candidates {
             self.admit_one(turn, candidate);
         }
+        self.admit_nearer(turn);
+    }
+
+    /// Passes seeds through admission. Returns what became of each.
+    pub fn admit_seeds(&mut self, turn: &mut Turn<'_>, seeds: Vec<Candidate>) -> Vec<Seeded> {
+        let seeded = seeds.into_iter().map(|seed| self.admit_one(turn, seed)).collect();
+        self.admit_nearer(turn);
+        seeded
+    }
+
+    fn admit_nearer(&mut self, turn: &mut Turn<'_>) {
         // URLs found at a smaller depth may bring in links that were too deep before.
         while let Some(candidate) = self.admission.take_nearer() {
             self.admit_one(turn, candidate);
@@ -67,27 +85,101 @@ impl Intake {
         }
     }
 
+    /// Takes up the visits of pages that an earlier process stored, in a crawl that stores its own.
+    pub fn resume_visits(&mut self, known: Vec<(Fingerprint, PageVisit)>) {
+        self.admission.resume_visits(known);
+    }
+
+    /// Takes up the seeds of an earlier process that wait: this one does not queue them again.
+    pub fn resume_waiting_seeds(&mut self, seeds: &[Request]) {
+        self.admission.resume_waiting_seeds(seeds);
+    }
+
     /// Takes up the depths that an earlier process stored, in a crawl that stores its own.
     pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
         self.admission.resume_depths(known);
     }
 
-    fn admit_one(&mut self, turn: &mut Turn<'_>, candidate: Candidate) {
-        // The frontier takes the request; it is copied only if a subscriber may need it when it is dropped.
+    /// Queues a file. The spider has asked for it, so no rule for links applies; its robots file does.
+    fn admit_file(&mut self, turn: &mut Turn<'_>, mut request: Request) -> Seeded {
+        let domain = self.admission.domain(&request.url);
+        if !turn.frontier.holds(&domain) {
+            turn.end_submission(&request, || SubmissionEnd::Elsewhere);
+            return Seeded::Queued;
+        }
+        request.domain = Some(domain.clone());
+        let read = turn.accounts.is_read().then(|| request.clone());
+        turn.accounts.note(&Event::Queued { domain: &domain, request: read.as_ref(), undone: None });
+        turn.frontier.files.push(&domain, request);
+        turn.frontier.files.schedule(&domain, turn.now);
+        Seeded::Queued
+    }
+
+    fn admit_one(&mut self, turn: &mut Turn<'_>, candidate: Candidate) -> Seeded {
+        if candidate.request().kind() == Kind::File {
+            return self.admit_file(turn, candidate.into_request());
+        }
+        // The frontier takes the request; it is copied only for the crawl log and those who watch.
         let request = turn.accounts.is_read().then(|| candidate.request().clone());
-        match self.admission.admit(&mut *turn.frontier, candidate, turn.now) {
+        let arriving = turn.accounts.ends.arriving(candidate.request());
+        let submission = candidate.request().submission();
+        turn.resting.queued(candidate.request());
+        let admitted = self.admission.admit(&mut *turn.frontier, candidate, turn.now);
+        if let (Some(id), Some(end)) = (submission, end_of_submission(&admitted)) {
+            turn.submissions.ended(id, end);
+        }
+        match admitted {
+            Admitted::AlreadySeen => Seeded::AlreadySeen,
+            Admitted::DroppedBefore(reason) => Seeded::Dropped(reason),
             // The node that owns the domain counts what was sent there.
-            Admitted::AlreadySeen | Admitted::Sent => {}
+            Admitted::Sent => Seeded::Queued,
             Admitted::Queued { domain, again } => {
-                turn.accounts.note(&Event::Queued { domain: &domain, undone: again });
+                if let Some(id) = submission {
+                    turn.submissions.queued(id, &domain);
+                }
+                turn.accounts.note(&Event::Queued { domain: &domain, request: request.as_ref(), undone: again });
                 turn.domains.schedule(&domain, turn.now);
+                match turn.domains.held.of(&domain) {
+                    // It is drained with the others of its domain.
+                    Some(Hold::Cancelled) => Seeded::Dropped(DropReason::Cancelled),
+                    Some(Hold::Paused) | None => Seeded::Queued,
+                }
             }
             Admitted::Dropped(reason) => {
+                if let Some(page) = arriving {
+                    turn.accounts.ends.dropped(page, reason);
+                }
                 let what = request.as_ref().map(|request| (self.admission.domain(&request.url), request));
                 let what = what.as_ref().map(|(domain, request)| (domain, *request));
                 turn.accounts.note(&Event::Dropped { what, reason, was_queued: false });
+                Seeded::Dropped(reason)
             }
         }
+    }
+
+    /// Returns the domain of a URL.
+    pub fn domain_of(&self, url: &Url) -> Domain {
+        self.admission.domain(url)
+    }
+
+    /// Returns what admission knows of a page that is not in the frontier.
+    pub fn known_of(&mut self, page: &Candidate) -> KnownOfDropped {
+        self.admission.known_of(page)
+    }
+
+    /// Changes the scope, and admits what is no longer too deep.
+    ///
+    /// # Errors
+    /// As [`Admission::set_scope`].
+    pub fn set_scope(&mut self, turn: &mut Turn<'_>, scope: Scope) -> Result<()> {
+        self.admission.set_scope(scope)?;
+        self.admit_nearer(turn);
+        Ok(())
+    }
+
+    /// Returns the scope in force.
+    pub fn scope(&self) -> &Scope {
+        self.admission.scope()
     }
 
     /// Continues the crawl of an earlier process, whose scope may have been different.
@@ -105,27 +197,42 @@ impl Intake {
 
     /// Handles the end of a request for a page. Returns its domain.
     pub fn page_ended(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, visit: Visit, time: SystemTime) -> Domain {
-        let Visit { leased, outcome, content, receipt, heeded, counts, .. } = visit;
+        let Visit { leased, outcome, content, receipt, cooled, mut counts, held, is_told, .. } = visit;
         let domain = self.domain(&leased);
-        let (found, items, skipped) = match content {
-            Content::Page { found, items, skipped } => (found, items, skipped),
-            Content::Nothing | Content::RobotsTxt(_) => (Vec::new(), 0, Skipped::default()),
+        let (found, items, content) = match content {
+            Extracted::Page { found, items, skipped, version } => {
+                (found, items, Extracted::Page { found: Vec::new(), items, skipped, version })
+            }
+            other => (Vec::new(), 0, other),
         };
-        let started = receipt.started;
-        if !matches!(outcome, Outcome::Unsent | Outcome::Local(..)) {
+        let is_page = leased.request.kind() == Kind::Page;
+        let is_lent = leased.request.kind() != Kind::File;
+        if is_page && !matches!(outcome, Outcome::Unsent | Outcome::Local(..)) {
             budget.sent();
         }
-        if let Some(heeded) = heeded {
-            turn.heed(&domain, heeded);
+        if let Some(cooled) = cooled {
+            turn.note_cooled(&domain, cooled);
         }
-        let fate = if let Some(again) = self.again(turn, &domain, &leased, &outcome, started) {
-            budget.ended(&domain, false);
+        let again = match held {
+            Some(wait) => Some(Again { not_before: Some(turn.now + wait), attempted: false }),
+            None if is_told => None,
+            None => self.again(turn, &domain, &leased, &outcome, receipt.started),
+        };
+        let fate = if let Some(again) = again {
+            if is_lent {
+                budget.ended(&domain, false);
+            }
             turn.frontier.give_back(leased.id, again.not_before, again.attempted);
             Fate::Again { attempted: again.attempted }
         } else {
-            budget.ended(&domain, matches!(outcome, Outcome::Ok));
+            if is_lent {
+                budget.ended(&domain, is_page && matches!(outcome, Outcome::Ok));
+            }
             if turn.frontier.settle(leased.id) { Fate::Final } else { Fate::Stale }
         };
+        if let (Fate::Final, Outcome::Ok, Extracted::Page { version: Some(version), .. }) = (fate, &outcome, &content) {
+            counts.extend(self.fetched(turn, &leased.request, *version, time));
+        }
         let is_redirect_to_seen = matches!(outcome, Outcome::Redirect { .. })
             && found.first().is_some_and(|target| self.admission.has_answered(&*turn.frontier, target, turn.now));
         turn.accounts.note(&Event::RequestEnded(RequestEnded {
@@ -140,19 +247,84 @@ impl Intake {
             fate,
             time,
         }));
+        match (fate, &outcome) {
+            // It goes on with the target, if that is admitted.
+            (Fate::Again { .. }, _) | (Fate::Final, Outcome::Redirect { .. }) => {}
+            (Fate::Final, Outcome::Ok) => turn.end_submission(&leased.request, || SubmissionEnd::Read),
+            (Fate::Final, _) => turn.end_submission(&leased.request, || SubmissionEnd::Failed(outcome.clone())),
+            (Fate::Stale, _) => turn.end_submission(&leased.request, || SubmissionEnd::Elsewhere),
+        }
         if fate == Fate::Final {
-            self.settled(turn, &domain, &leased, &outcome, found);
-            Self::note_skipped(turn, &domain, &leased.request, skipped);
+            let is_missing = counts.contains(&Count::SITEMAP_MISSING);
+            self.settled(turn, &domain, &leased, if is_missing { &Outcome::Ok } else { &outcome }, found);
+            Self::note_left_out(turn, &domain, &leased.request, content);
         }
         domain
     }
 
-    /// Enters the links that a page has and that were not read: they count as dropped, once for each page.
-    fn note_skipped(turn: &mut Turn<'_>, domain: &Domain, page: &Request, skipped: Skipped) {
-        let reasons = [(DropReason::Length, skipped.too_long), (DropReason::LinksPerPage, skipped.over_limit)];
-        for (reason, links) in reasons.into_iter().filter(|(_, links)| *links > 0) {
-            turn.accounts.note(&Event::LinksDropped { domain, page, reason, links: links as u64 });
+    /// Records what a page is like now. Returns what to count.
+    fn fetched(
+        &mut self,
+        turn: &mut Turn<'_>,
+        page: &Request,
+        version: PageVersion,
+        time: SystemTime,
+    ) -> Option<Count> {
+        let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let word = self.admission.fetched(page, version, u32::try_from(seconds).unwrap_or(u32::MAX));
+        if let Some(store) = turn.frontier.durable() {
+            for (fingerprint, visit) in self.admission.take_visits() {
+                store.remember_visit(fingerprint, visit);
+            }
         }
+        word.map(Count::Recrawl)
+    }
+
+    /// Enters the links that a page or a sitemap has and that were not read: they count as dropped, once for each page.
+    fn note_left_out(turn: &mut Turn<'_>, domain: &Domain, page: &Request, content: Extracted) {
+        let left_out = match content {
+            Extracted::Page { skipped: Skipped { too_long, over_limit, .. }, .. } => {
+                vec![(DropReason::Length, too_long as u64), (DropReason::LinksPerPage, over_limit as u64)]
+            }
+            Extracted::Sitemap { pages, files, left_out } => {
+                turn.accounts.note(&Event::SitemapRead { domain, file: page, pages, files });
+                left_out
+            }
+            Extracted::Nothing | Extracted::RobotsTxt(_) => return,
+        };
+        for (reason, links) in left_out.into_iter().filter(|(_, links)| *links > 0) {
+            turn.accounts.note(&Event::LinksDropped { domain, page, reason, links });
+        }
+    }
+
+    /// Tells whether the spider has yet to hear of an ended request: it is over and brought no page, and its fetcher could
+    /// not know that it is not tried again.
+    pub fn is_to_be_told(&self, turn: &Turn<'_>, domain: &Domain, visit: &Visit) -> bool {
+        let Visit { leased, outcome, receipt, held, is_told, .. } = visit;
+        let may_be = !is_told && held.is_none() && leased.request.kind() == Kind::Page && outcome.is_without_page();
+        may_be && self.again(turn, domain, leased, outcome, receipt.started).is_none()
+    }
+
+    /// Settles a request that ended without one, of which the spider has heard, and admits the links that it follows from
+    /// that. Returns its domain.
+    pub fn told_without_request(&mut self, turn: &mut Turn<'_>, visit: Visit) -> Domain {
+        let Visit { leased, outcome, content, counts, .. } = visit;
+        let (domain, request) = (self.domain(&leased), &leased.request);
+        let (mut found, items) = match content {
+            Extracted::Page { found, items, .. } => (found, items),
+            _ => (Vec::new(), 0),
+        };
+        if !turn.frontier.settle(leased.id) {
+            turn.end_submission(request, || SubmissionEnd::Elsewhere);
+            return domain;
+        }
+        if items > 0 || !counts.is_empty() {
+            turn.accounts.note(&Event::Heard { domain: &domain, request, items, counts: &counts });
+        }
+        turn.enter(&domain, request, &outcome);
+        self.admission.settled(request, &mut found);
+        self.admit(turn, found);
+        domain
     }
 
     /// Decides whether to retry a request.
@@ -189,7 +361,7 @@ impl Intake {
         match outcome {
             Outcome::Ok => {}
             Outcome::Redirect { to, .. } => {
-                if leased.request.depth == 0 {
+                if leased.request.depth == 0 && leased.request.kind() == Kind::Page {
                     self.admission.include(to);
                     if let Some(store) = turn.frontier.durable() {
                         store.include(to);
@@ -197,29 +369,46 @@ impl Intake {
                 }
             }
             outcome => {
-                if let Some(store) = turn.frontier.durable() {
+                if leased.request.kind() != Kind::File
+                    && let Some(store) = turn.frontier.durable()
+                {
                     store.bury(domain, &leased.request, outcome.key(), &outcome.detail());
                 }
             }
         }
-        self.admission.settled(&leased.request, &mut found);
+        if leased.request.kind() != Kind::File {
+            self.admission.settled(&leased.request, &mut found);
+        }
         self.admit(turn, found);
     }
 
     /// Handles the loss of a request for a page, whose fetcher panicked or died. The attempt counts. Returns its
     /// domain.
-    pub fn page_lost(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, leased: &Leased) -> Domain {
-        let domain = self.domain(leased);
-        budget.sent();
-        budget.ended(&domain, false);
-        let request = &leased.request;
-        let is_last = leased.attempt >= self.retry.attempts && turn.frontier.settle(leased.id);
-        turn.accounts.note(&Event::FetcherLost { domain: &domain, request, is_last });
+    pub fn page_lost(&mut self, turn: &mut Turn<'_>, budget: &mut Budget, leased: Leased) -> Domain {
+        let domain = self.domain(&leased);
+        if leased.request.kind() == Kind::Page {
+            budget.sent();
+        }
+        if leased.request.kind() != Kind::File {
+            budget.ended(&domain, false);
+        }
+        let is_last = leased.attempt >= self.retry.attempts;
+        turn.accounts.note(&Event::FetcherLost { domain: &domain, request: &leased.request, is_last });
         if is_last {
-            turn.fail(&domain, request, "panic", "the fetcher panicked over it");
-        } else if leased.attempt < self.retry.attempts {
+            turn.end(&domain, leased, Outcome::Panic("the fetcher panicked over it".to_owned()));
+        } else {
             turn.frontier.give_back(leased.id, None, true);
         }
         domain
+    }
+}
+
+/// Returns how a submission ends that is not queued.
+fn end_of_submission(admitted: &Admitted) -> Option<SubmissionEnd> {
+    match admitted {
+        Admitted::Queued { .. } => None,
+        Admitted::AlreadySeen => Some(SubmissionEnd::AlreadySeen),
+        Admitted::DroppedBefore(reason) | Admitted::Dropped(reason) => Some(SubmissionEnd::Dropped(*reason)),
+        Admitted::Sent => Some(SubmissionEnd::Elsewhere),
     }
 }

@@ -11,12 +11,14 @@ use serde::Serialize;
 
 use crate::{
     clock,
+    count::Count,
     domain::Domain,
     event::{Event, Fate, RequestEnded},
     fetcher::receipt::Receipt,
     outcome::Outcome,
     report::Counted,
     request::{Kind, Request},
+    serialized::{as_rfc3339, as_seconds},
 };
 
 /// One line of the crawl log.
@@ -30,7 +32,8 @@ pub struct LogLine {
     /// The domain.
     pub domain: Domain,
     /// The outcome in one word; for robots files prefixed with `robots/`: `robots/ok`, `robots/status`,
-    /// `robots/timeout`.
+    /// `robots/timeout`; for sitemaps with `sitemap/`: also `sitemap/missing`, where nobody had named one; for files with
+    /// `file/`.
     pub outcome: Cow<'static, str>,
     /// Details of the outcome.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -68,6 +71,8 @@ impl LogLine {
             Event::RequestEnded(ended) if matches!(ended.outcome, Outcome::Unsent | Outcome::Local(..)) => None,
             Event::RequestEnded(ended) => Some(match ended.request.kind() {
                 Kind::RobotsTxt => Self::robots_txt(&ended),
+                Kind::Sitemap(_) => Self::sitemap(&ended),
+                Kind::File => Self::file(&ended),
                 _ => Self::page(&ended),
             }),
             Event::Dropped { what: Some((domain, request)), reason, .. } => Some(Self {
@@ -112,6 +117,16 @@ impl LogLine {
         Self { outcome, detail, is_final: false, ..Self::sent(ended) }
     }
 
+    fn sitemap(ended: &RequestEnded<'_>) -> Self {
+        let is_missing = ended.counts.contains(&Count::SITEMAP_MISSING);
+        let word = if is_missing { "missing" } else { ended.outcome.key() };
+        Self { outcome: format!("sitemap/{word}").into(), ..Self::page(ended) }
+    }
+
+    fn file(ended: &RequestEnded<'_>) -> Self {
+        Self { outcome: format!("file/{}", ended.outcome.key()).into(), ..Self::page(ended) }
+    }
+
     fn sent(ended: &RequestEnded<'_>) -> Self {
         let Receipt { status, bytes, waited, elapsed, .. } = *ended.receipt;
         let line = Self::unsent(ended.time, ended.domain, ended.request);
@@ -135,13 +150,4 @@ impl LogLine {
             parent: request.parent.clone(),
         }
     }
-}
-
-fn as_rfc3339<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
-}
-
-fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    // Time is measured in microseconds; more digits would only lengthen the lines.
-    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e6)
 }

@@ -1,13 +1,16 @@
 //! Messages: what the scheduler receives: from handles, from fetchers, and from guards and stores that cannot wait for
 //! an answer.
 
-use actix::{Addr, Context, Handler, Message, MessageResult};
+use std::time::Duration;
 
-use super::{crawl::Mode, durability::SeedAnswer, scheduler::Scheduler};
+use actix::{Addr, AsyncContext, Context, Handler, Message, MessageResult};
+
+use super::{crawl::Mode, durability::SeedAnswer, ending::Ending, scheduler::Scheduler};
 use crate::{
+    capacity::HasRoom,
     clock,
     domain::Domain,
-    fetcher::Fetched,
+    fetcher::{Fetched, FilesAsked, Listed},
     frontier::{Leased, Returned, candidate::Candidate, durable::Listener},
     permit::Released,
     report::Ended,
@@ -22,6 +25,8 @@ pub enum Notice {
     LeaseDropped(Leased),
     /// The frontier's store has news.
     StoreNews,
+    /// There is a place in the shared capacity.
+    HasRoom,
 }
 
 impl Message for Notice {
@@ -32,13 +37,12 @@ impl Handler<Notice> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, notice: Notice, context: &mut Context<Self>) {
-        let now = clock::now();
-        match notice {
-            Notice::Released(domain) => self.crawl.released(&domain, now),
-            Notice::LeaseDropped(leased) => self.crawl.lease_dropped(leased, now, clock::wall()),
-            Notice::StoreNews => self.crawl.store_news(now, clock::wall()),
-        }
-        self.turn(context);
+        self.act(context, |scheduler, now| match notice {
+            Notice::Released(domain) => scheduler.crawl.released(&domain, now),
+            Notice::LeaseDropped(leased) => scheduler.crawl.lease_dropped(leased, now, clock::wall()),
+            Notice::HasRoom => scheduler.crawl.has_room(),
+            Notice::StoreNews => scheduler.crawl.store_news(now, clock::wall()),
+        });
     }
 }
 
@@ -47,7 +51,7 @@ pub struct Notices(pub Addr<Scheduler>);
 
 impl Notices {
     /// `do_send` is right only here: a guard's `Drop` cannot wait, and there are only as many messages as permits and
-    /// leases. The store sends one, and no other until its news are read.
+    /// leases. The store sends one, and no other until its news are read; a shared capacity one for each place that is left.
     fn send(&self, notice: Notice) {
         #[allow(clippy::disallowed_methods, reason = "bounded by the permits, the leases and the one of the store")]
         self.0.do_send(notice);
@@ -66,6 +70,12 @@ impl Returned for Notices {
     }
 }
 
+impl HasRoom for Notices {
+    fn has_room(&self) {
+        self.send(Notice::HasRoom);
+    }
+}
+
 impl Listener for Notices {
     fn notify(&self) {
         self.send(Notice::StoreNews);
@@ -76,15 +86,39 @@ impl Handler<Fetched> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, fetched: Fetched, context: &mut Context<Self>) {
-        let (now, time) = (clock::now(), clock::wall());
-        for visit in fetched.visits {
-            self.crawl.ended(visit, now, time);
-        }
-        self.turn(context);
+        self.act(context, |scheduler, now| {
+            let time = clock::wall();
+            for visit in fetched.visits {
+                scheduler.crawl.ended(visit, now, time);
+            }
+            for told in fetched.told {
+                scheduler.crawl.told(told, now, time);
+            }
+        });
     }
 }
 
-/// Adds seeds; the sender is notified when they are stored. A crawl that has ended drops the sender.
+impl Handler<Listed> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, listed: Listed, context: &mut Context<Self>) {
+        if !self.is_over() {
+            self.act(context, |scheduler, now| scheduler.crawl.listed(listed, now));
+        }
+    }
+}
+
+impl Handler<FilesAsked> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, FilesAsked(files): FilesAsked, context: &mut Context<Self>) {
+        if !self.is_over() {
+            self.act(context, |scheduler, now| scheduler.crawl.files_asked(files, now));
+        }
+    }
+}
+
+/// Adds seeds; the sender gets what became of each, when that is stored. A crawl that has ended drops the sender.
 pub struct Seed(pub Vec<Candidate>, pub SeedAnswer);
 
 impl Message for Seed {
@@ -96,8 +130,7 @@ impl Handler<Seed> for Scheduler {
 
     fn handle(&mut self, Seed(seeds, stored): Seed, context: &mut Context<Self>) {
         if !self.is_over() {
-            self.crawl.seed(seeds, Some(stored), clock::now());
-            self.turn(context);
+            self.act(context, |scheduler, now| scheduler.crawl.seed(seeds, Some(stored), now));
         }
     }
 }
@@ -111,6 +144,8 @@ pub enum Control {
     Resume,
     /// Let requests in flight end, then end the crawl.
     Stop,
+    /// As `Stop`, and as `Abort` after this time.
+    StopWithin(Duration),
     /// End when nothing is left to do, even if the crawl was told to stay open.
     Close,
     /// End without waiting for requests in flight.
@@ -125,17 +160,42 @@ impl Handler<Control> for Scheduler {
     type Result = ();
 
     fn handle(&mut self, control: Control, context: &mut Context<Self>) {
+        self.act(context, |scheduler, _| match control {
+            Control::Pause => scheduler.crawl.set_mode(Mode::Paused),
+            Control::Resume => scheduler.crawl.set_mode(Mode::Running),
+            Control::Stop | Control::StopWithin(_) | Control::Abort => scheduler.crawl.set_mode(Mode::Stopping),
+            Control::Close => scheduler.stay_open = false,
+        });
         match control {
-            Control::Pause => self.crawl.set_mode(Mode::Paused),
-            Control::Resume => self.crawl.set_mode(Mode::Running),
-            Control::Stop => self.crawl.set_mode(Mode::Stopping),
-            Control::Close => self.stay_open = false,
-            Control::Abort => {
-                self.crawl.set_mode(Mode::Stopping);
-                return self.end(Ended::Aborted, context);
+            Control::Abort => self.end(Ended::Aborted, context),
+            Control::StopWithin(time) => {
+                context.run_later(time, |scheduler, context| scheduler.end(Ended::Aborted, context));
             }
+            _ => {}
         }
-        self.turn(context);
+    }
+}
+
+/// Tells of a signal that asks the process to end: the crawl stops at the first, and ends at once at the next.
+pub struct Signalled {
+    /// The name of the signal.
+    pub name: &'static str,
+    /// Whether it is the first.
+    pub is_first: bool,
+}
+
+impl Message for Signalled {
+    type Result = ();
+}
+
+impl Handler<Signalled> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, Signalled { name, is_first }: Signalled, context: &mut Context<Self>) {
+        if !is_first {
+            return self.handle(Control::Abort, context);
+        }
+        self.act(context, |scheduler, _| scheduler.crawl.stop(format!("the process got {name}")));
     }
 }
 
@@ -149,8 +209,8 @@ impl Message for GetProgress {
 impl Handler<GetProgress> for Scheduler {
     type Result = MessageResult<GetProgress>;
 
-    fn handle(&mut self, _: GetProgress, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.progress())
+    fn handle(&mut self, _: GetProgress, context: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.look(context, Self::progress, Ending::known))
     }
 }
 
@@ -164,7 +224,7 @@ impl Message for GetStats {
 impl Handler<GetStats> for Scheduler {
     type Result = MessageResult<GetStats>;
 
-    fn handle(&mut self, _: GetStats, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(Box::new(self.stats()))
+    fn handle(&mut self, _: GetStats, context: &mut Context<Self>) -> Self::Result {
+        MessageResult(Box::new(self.look(context, Self::stats, Ending::known_stats)))
     }
 }

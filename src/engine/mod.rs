@@ -5,33 +5,51 @@
 //!
 //! ```text
 //! seeds, answers ─→ Intake ─→ frontier ─→ Granter ─→ fetchers
-//!                     │                     │ Domains, Budget, RobotsFiles, Ruled
-//!                     │                     └ Pause: holds all back while this machine is at fault
+//!                     │                     │ Domains, Budget, RobotsFiles, SitemapFiles, Ruled
+//!                     │                     └ LocalOutage: holds all back while this machine is at fault
 //!                     ├─ Draining: the queues of given-up domains
+//!                     ├─ Failures: what is over, until the spider has heard of it
 //!                     ├─ Durability: what to store, and what waits for the store
-//!                     └─ Accounts: ledger, counts, crawl log and subscribers, all derived from events
+//!                     └─ Accounts: ledger, counts, crawl log and streams, all derived from events
 //! ```
 
 mod scheduler;
 pub mod signals;
+pub mod ending;
 mod messages;
+mod tuning;
 pub mod crawl;
 mod turn;
 mod intake;
+mod queues;
+mod file_queue;
 mod granter;
-mod pause;
+mod outage;
+mod places;
 pub mod domains;
+mod due_queue;
+mod held;
 pub mod budget;
 pub mod robots_files;
+pub mod sitemap_files;
 mod ruled;
 mod draining;
+mod failures;
+mod resting;
 mod durability;
 mod past;
+mod question;
+mod ends;
+mod end_warnings;
 mod frequent;
 mod accounts;
 pub mod log_line;
 
 pub use self::{
+    granter::FileWaits,
+    held::Hold,
     messages::{Control, GetProgress, GetStats, Notices, Seed},
+    question::{MAX_QUESTIONS, Question},
     scheduler::{ClosePipelines, LogLines, Scheduler, SchedulerParts},
+    tuning::{Change, GetScope, Tune},
 };

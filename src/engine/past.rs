@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::domains::Domains;
 use crate::{
-    conduct::{Asked, Lessons, Sparing},
-    cooling::Why,
+    conduct::{AskedSpacing, Lessons, Sparing},
+    cooling::CoolingCause,
     domain::Domain,
     frontier::durable::{CoolingHistory, DomainHistory, SlowedHistory},
     stats::{DomainStats, Stats},
@@ -36,15 +36,15 @@ pub fn of(
         cooling: lessons.refusals(now).map(|(consecutive, until, why)| CoolingHistory {
             until: millis(until, now, time),
             status: match why {
-                Why::Status(code) => Some(code),
-                Why::Unreachable => None,
+                CoolingCause::Status(code) => Some(code),
+                CoolingCause::Unreachable => None,
             },
             consecutive,
         }),
         rests_until: sparing.rests_until.map(|until| millis(until, now, time)),
         slowed: sparing
             .slowed
-            .map(|Asked { spacing, until }| SlowedHistory { spacing, until: millis(until, now, time) }),
+            .map(|AskedSpacing { spacing, until }| SlowedHistory { spacing, until: millis(until, now, time) }),
         requests: counted.requests,
         smallest_gap: counted.smallest_gap,
         most_in_flight: counted.most_in_flight,
@@ -63,10 +63,10 @@ pub fn recall(
     time: SystemTime,
 ) {
     let refusals = past.cooling.as_ref().map(|cooling| {
-        let why = cooling.status.map_or(Why::Unreachable, Why::Status);
+        let why = cooling.status.map_or(CoolingCause::Unreachable, CoolingCause::Status);
         (cooling.consecutive, instant(cooling.until, now, time), why)
     });
-    let asked = past.spacing.map(|spacing| Asked {
+    let asked = past.spacing.map(|spacing| AskedSpacing {
         spacing,
         until: past.spacing_until.map_or(now + VALID, |until| instant(until, now, time).min(now + VALID)),
     });
@@ -77,7 +77,7 @@ pub fn recall(
         slowed: past
             .slowed
             .as_ref()
-            .and_then(|slowed| Some(Asked { spacing: slowed.spacing, until: ahead(slowed.until)? })),
+            .and_then(|slowed| Some(AskedSpacing { spacing: slowed.spacing, until: ahead(slowed.until)? })),
     };
     if !sparing.is_none() {
         domains.spare(domain, sparing, now);

@@ -14,10 +14,10 @@ use super::accounts::Accounts;
 use crate::{
     domain::Domain,
     event::{Event, RobotsEnd},
-    fetcher::readers::Content,
+    fetcher::readers::Extracted,
     frontier::{LeaseId, Leased, durable::Ticket},
     outcome::{FetchError, Outcome},
-    request::Request,
+    request::{Kind, Request},
     robots::{LIFETIME, Robots, RobotsCache, RobotsFile, Unreachable, is_robots_file},
     warnings::Warnings,
 };
@@ -83,7 +83,7 @@ pub enum FollowUp {
 
 /// What a response says about a robots file.
 #[derive(Clone)]
-enum Said {
+enum RobotsAnswer {
     /// The file, when it was fetched, and whether to save it in the frontier's store.
     File(RobotsFile, Instant, bool),
     None,
@@ -126,6 +126,11 @@ impl RobotsFiles {
         }
     }
 
+    /// Returns the robots file of a URL's origin if it is known.
+    pub fn known(&mut self, url: &Url, now: Instant) -> Option<Robots> {
+        self.cache.look(url.origin().ascii_serialization().as_str(), now)
+    }
+
     fn ask(&mut self, url: &Url, origin: Arc<str>) -> Ruling {
         let file = robots_file_of(url);
         self.pending.insert(origin.clone(), Pending { path: vec![file.clone()], parked: Vec::new() });
@@ -164,7 +169,7 @@ impl RobotsFiles {
         let Some((text, since)) = file.and_then(|(text, age)| Some((text, now.checked_sub(age)?))) else {
             return vec![FollowUp::Ask(url)];
         };
-        let said = Said::File(RobotsFile::read(&text, self.cache.token()), since, false);
+        let said = RobotsAnswer::File(RobotsFile::read(&text, self.cache.token()), since, false);
         let origins = self.awaited.remove(&url).unwrap_or_default();
         origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
     }
@@ -188,6 +193,39 @@ impl RobotsFiles {
         self.parked.get(domain).copied().unwrap_or(0)
     }
 
+    /// Tells whether a page of this origin waits that is the one that is looked for, and how many go before it.
+    pub fn parked_before(&self, url: &Url, is_it: &dyn Fn(&Request) -> bool) -> Option<usize> {
+        let pending = self.pending.get(url.origin().ascii_serialization().as_str())?;
+        pending.parked.iter().position(|(_, leased)| is_it(&leased.request))
+    }
+
+    /// Takes the waiting pages of a domain.
+    pub fn unpark(&mut self, domain: &Domain) -> Vec<Leased> {
+        if self.parked.remove(domain).is_none() {
+            return Vec::new();
+        }
+        let waiting = self
+            .pending
+            .values_mut()
+            .flat_map(|pending| pending.parked.extract_if(.., |(parked, _)| parked == domain).collect::<Vec<_>>());
+        waiting.map(|(_, leased)| leased).collect()
+    }
+
+    /// Takes all that wait but for files of items.
+    pub fn unpark_pages(&mut self) -> Vec<Leased> {
+        if self.parked.is_empty() {
+            return Vec::new();
+        }
+        let (files, pages): (Vec<_>, Vec<_>) =
+            self.unpark_all().into_iter().partition(|leased| leased.request.kind() == Kind::File);
+        for leased in files {
+            if let Some(domain) = leased.request.domain.clone() {
+                self.park(&domain, leased);
+            }
+        }
+        pages
+    }
+
     /// Takes all waiting pages.
     pub fn unpark_all(&mut self) -> Vec<Leased> {
         if self.parked.is_empty() {
@@ -202,7 +240,7 @@ impl RobotsFiles {
         &mut self,
         url: &Url,
         outcome: &Outcome,
-        content: Content,
+        content: Extracted,
         accounts: &mut Accounts,
         now: Instant,
     ) -> Vec<FollowUp> {
@@ -215,17 +253,18 @@ impl RobotsFiles {
             (Outcome::Redirect { to, .. }, _) => {
                 return origins.into_iter().filter_map(|origin| self.hop(origin, to, accounts, now)).collect();
             }
-            (Outcome::Ok, Content::RobotsTxt(file)) => Said::File(file, now, true),
-            (Outcome::Status(status) | Outcome::Refused { status, .. }, _) => {
-                match Robots::from_status(*status, &[], "", now) {
-                    Robots::DenyAll { why, .. } => Said::NotHad(why),
-                    Robots::AllowAll | Robots::Rules(_) => Said::None,
-                }
+            (Outcome::Ok, Extracted::RobotsTxt(file)) => RobotsAnswer::File(file, now, true),
+            (Outcome::Refused { status, retry_after }, _) => {
+                RobotsAnswer::NotHad(Unreachable::refused(*status, *retry_after))
             }
-            (Outcome::Fetch(error), _) => Said::NotHad(why(error)),
-            (other, _) => Said::NotHad(Unreachable::soon(other.key(), &other.detail())),
+            (Outcome::Status(status), _) => match Robots::from_status(*status, &[], "", now) {
+                Robots::DenyAll { why, .. } => RobotsAnswer::NotHad(why),
+                Robots::AllowAll | Robots::Rules(_) => RobotsAnswer::None,
+            },
+            (Outcome::Fetch(error), _) => RobotsAnswer::NotHad(why(error)),
+            (other, _) => RobotsAnswer::NotHad(Unreachable::soon(other.key(), &other.detail())),
         };
-        let end = if matches!(said, Said::NotHad(_)) { RobotsEnd::Unreachable } else { RobotsEnd::Fetched };
+        let end = if matches!(said, RobotsAnswer::NotHad(_)) { RobotsEnd::Unreachable } else { RobotsEnd::Fetched };
         accounts.note(&Event::RobotsFile { url, end });
         origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
     }
@@ -237,35 +276,35 @@ impl RobotsFiles {
         if self.pending.len() > MAX_PENDING {
             accounts.note(&Event::RobotsFile { url: &to, end: RobotsEnd::TooManyAtOnce });
             let why = Unreachable::soon("robots", "too many robots files are waited for at once");
-            return self.settle(origin, Said::NotHad(why), now);
+            return self.settle(origin, RobotsAnswer::NotHad(why), now);
         }
         let path = &mut self.pending.get_mut(&origin)?.path;
         let is_http = matches!(to.scheme(), "http" | "https");
         if path.len() > MAX_HOPS || path.contains(&to) || !is_http {
             // RFC 9309 §2.3.1.2: the file then counts as missing, which allows everything.
             accounts.note(&Event::RobotsFile { url: &to, end: RobotsEnd::TooManyRedirects });
-            return self.settle(origin, Said::None, now);
+            return self.settle(origin, RobotsAnswer::None, now);
         }
         path.push(to.clone());
         self.wait_for(&to, origin).then_some(FollowUp::Ask(to))
     }
 
     /// Stores the result for an origin and releases its pages.
-    fn settle(&mut self, origin: Arc<str>, said: Said, now: Instant) -> Option<FollowUp> {
+    fn settle(&mut self, origin: Arc<str>, said: RobotsAnswer, now: Instant) -> Option<FollowUp> {
         let pending = self.pending.remove(&origin)?;
         let mut text = None;
         let robots = match said {
-            Said::File(file, since, is_new) => {
+            RobotsAnswer::File(file, since, is_new) => {
                 self.cache.store_file(origin, &file, since);
                 text = is_new.then(|| file.packed.text()).flatten();
                 Robots::Rules(file.rules)
             }
-            Said::None => {
+            RobotsAnswer::None => {
                 self.cache.store_none(origin, now);
                 text = Some(Vec::new());
                 Robots::AllowAll
             }
-            Said::NotHad(why) => {
+            RobotsAnswer::NotHad(why) => {
                 let robots = self.cache.failed(origin.clone(), why, now);
                 self.warn_of_wait(&origin, &robots, now);
                 robots
@@ -313,7 +352,7 @@ pub fn ruling(robots: &Robots, url: &Url) -> Ruling {
 }
 
 /// Returns the URL of the robots file for a URL's origin.
-fn robots_file_of(url: &Url) -> Url {
+pub fn robots_file_of(url: &Url) -> Url {
     let mut file = url.clone();
     file.set_path("/robots.txt");
     file.set_query(None);

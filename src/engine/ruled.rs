@@ -9,7 +9,7 @@ use std::{
 
 use hashbrown::HashMap;
 
-use crate::{domain::Domain, frontier::Leased};
+use crate::{domain::Domain, frontier::Leased, request::Request};
 
 /// The pages, by domain. They stay on lease; each domain has at most as many as may wait for robots files.
 #[derive(Default)]
@@ -44,6 +44,16 @@ impl Ruled {
     /// Tells whether the domain has a page here.
     pub fn has(&self, domain: &Domain) -> bool {
         self.domains.contains_key(domain)
+    }
+
+    /// Returns how many pages of a domain are here.
+    pub fn count(&self, domain: &Domain) -> usize {
+        self.domains.get(domain).map_or(0, |waiting| waiting.pages.len())
+    }
+
+    /// Returns how many pages of a domain go before the one that is looked for; `None` if it is not here.
+    pub fn before(&self, domain: &Domain, is_it: &dyn Fn(&Request) -> bool) -> Option<usize> {
+        self.domains.get(domain)?.pages.iter().position(|leased| is_it(&leased.request))
     }
 
     /// Takes all pages of a domain.
@@ -96,7 +106,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::{frontier::LeaseId, request::Request};
+    use crate::frontier::LeaseId;
 
     #[test]
     fn a_domain_comes_up_while_it_has_pages_at_the_earliest_of_its_instants() {

@@ -3,6 +3,7 @@
 
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -12,36 +13,41 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, MailboxError, Message, Recipient, SpawnHandle,
     WrapFuture, fut,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     crawl::{Crawl, Mode},
+    end_warnings,
+    ending::Ending,
     log_line::LogLine,
-    signals::Signals,
 };
 use crate::{
     clock,
-    report::{Ended, Report, StateReport},
+    frontier::durable::Closed,
+    panic_message::message_of,
+    report::{Ended, Report},
     stats::{Progress, Stats},
+    transport::response_store::ResponseStore,
 };
 
 /// Runs a crawl to its end.
 pub struct Scheduler {
     pub(super) crawl: Crawl,
-    started: Instant,
     pub(super) stay_open: bool,
     max_time: Option<Duration>,
-    stops_on_signals: bool,
     tick: Option<(Instant, SpawnHandle)>,
     log: Option<Recipient<LogLines>>,
     log_is_busy: bool,
     /// The first reason why lines are missing from the log.
     log_failure: Option<String>,
-    warnings: Vec<String>,
+    responses: Option<ResponseStore>,
     close_pipelines: Option<ClosePipelines>,
-    report: watch::Sender<Option<Arc<Report>>>,
-    state: Option<StateReport>,
+    ending: Arc<Ending>,
     ended: Option<Ended>,
+    /// Whether what is closed is no longer waited for.
+    at_once: watch::Sender<bool>,
+    /// The panic of code that runs on the scheduler's thread. What the crawl knows may be half done, so it ends.
+    panicked: Option<String>,
 }
 
 /// Closes the pipelines at the end of the crawl; returns their warnings.
@@ -53,18 +59,14 @@ pub struct SchedulerParts {
     pub stay_open: bool,
     /// The longest that the crawl may take.
     pub max_time: Option<Duration>,
-    /// Whether signals stop it.
-    pub stops_on_signals: bool,
     /// Writes the crawl log.
     pub log: Option<Recipient<LogLines>>,
-    /// Warnings for the report.
-    pub warnings: Vec<String>,
+    /// Where responses are stored: the report tells what could not be.
+    pub responses: Option<ResponseStore>,
     /// See [`ClosePipelines`].
     pub close_pipelines: ClosePipelines,
-    /// Receives the report.
-    pub report: watch::Sender<Option<Arc<Report>>>,
-    /// The stored state, for the report.
-    pub state: Option<StateReport>,
+    /// Publishes the report.
+    pub ending: Arc<Ending>,
 }
 
 /// Lines for the crawl log; the reply says that they are written, or why not.
@@ -86,29 +88,81 @@ const CLOSE_AT_ONCE: Duration = Duration::from_millis(500);
 /// The warning in the report if they did not close in that time.
 const GIVEN_UP: &str = "a pipeline or the log did not close at once and was given up: what it held may be lost";
 
+/// How long it then waits for its state.
+const STORE_AT_ONCE: Duration = Duration::from_millis(300);
+
+/// The warning in the report if that was not closed in time.
+const STATE_GIVEN_UP: &str = "the crawl's state was not closed at once: pages of the last moment may be fetched again";
+
 impl Scheduler {
     /// Creates the scheduler of a crawl.
     pub fn new(crawl: Crawl, parts: SchedulerParts) -> Self {
         Self {
             crawl,
-            started: clock::now(),
             stay_open: parts.stay_open,
             max_time: parts.max_time,
-            stops_on_signals: parts.stops_on_signals,
             tick: None,
             log: parts.log,
             log_is_busy: false,
             log_failure: None,
-            warnings: parts.warnings,
+            responses: parts.responses,
             close_pipelines: Some(parts.close_pipelines),
-            report: parts.report,
-            state: parts.state,
+            ending: parts.ending,
             ended: None,
+            at_once: watch::Sender::new(false),
+            panicked: None,
         }
     }
 
     /// Does what an event has made possible: grants permits, sets the next tick, and checks for the end.
     pub(super) fn turn(&mut self, context: &mut Context<Self>) {
+        self.act(context, |_, _| {});
+    }
+
+    /// Handles an event, and does what it has made possible. If code of a user's own panics, the crawl fails, with the
+    /// numbers of the turn before.
+    pub(super) fn act(&mut self, context: &mut Context<Self>, handle: impl FnOnce(&mut Self, Instant)) {
+        let work = |scheduler: &mut Self, context: &mut Context<Self>| {
+            handle(scheduler, clock::now());
+            scheduler.take_turn(context);
+            if scheduler.ended.is_none() {
+                let progress = scheduler.crawl.known();
+                scheduler.ending.know(progress);
+            }
+        };
+        if self.panicked.is_none() {
+            let worked = catch_unwind(AssertUnwindSafe(|| work(self, context)));
+            if let Err(panic) = worked {
+                self.fail(message_of(&*panic), context);
+            }
+        }
+    }
+
+    /// Reads numbers; after a panic, those of the last turn.
+    pub(super) fn look<T>(
+        &mut self,
+        context: &mut Context<Self>,
+        read: impl FnOnce(&mut Self) -> T,
+        known: impl FnOnce(&Ending) -> T,
+    ) -> T {
+        if self.panicked.is_none() {
+            match catch_unwind(AssertUnwindSafe(|| read(self))) {
+                Ok(numbers) => return numbers,
+                Err(panic) => self.fail(message_of(&*panic), context),
+            }
+        }
+        known(&self.ending)
+    }
+
+    /// Ends the crawl after a panic.
+    fn fail(&mut self, panic: &str, context: &mut Context<Self>) {
+        let why = format!("code of the crawl's own frontier, identity or domain key panicked: {panic}");
+        tracing::error!(why, "the crawl ends");
+        self.panicked = Some(why);
+        self.end(Ended::Failed, context);
+    }
+
+    fn take_turn(&mut self, context: &mut Context<Self>) {
         if self.ended.is_some() {
             return self.write_log(context);
         }
@@ -117,7 +171,7 @@ impl Scheduler {
         }
         let now = clock::now();
         self.crawl.turn(now);
-        self.crawl.commit(now.saturating_duration_since(self.started), now, clock::wall());
+        self.crawl.commit(self.elapsed(now), now, clock::wall());
         self.set_tick(now, context);
         self.write_log(context);
         let stopping = self.crawl.mode() == Mode::Stopping;
@@ -184,76 +238,96 @@ impl Scheduler {
 
     /// Closes the pipelines, writes the rest of the log, and publishes the report.
     pub(super) fn end(&mut self, ended: Ended, context: &mut Context<Self>) {
-        if self.ended.replace(ended).is_some() {
-            return;
+        if ended == Ended::Aborted || self.crawl.ends_at_once() {
+            self.at_once.send_replace(true);
         }
+        // Also heard while the crawl closes, which a pipeline may hold up.
         let Some(close) = self.close_pipelines.take() else { return };
+        self.ended = Some(ended);
         let log = self.log.take();
         let rest = self.crawl.take_log();
-        let now = clock::now();
-        let frontier = self.crawl.close(now.saturating_duration_since(self.started), now, clock::wall());
-        let at_once = ended == Ended::Aborted || self.crawl.ends_at_once();
+        let frontier = self.close_frontier();
+        let hurry = self.at_once.subscribe();
         let closing = async move {
-            let outputs = async {
-                let logged = match log {
+            let logging = async {
+                match log {
                     // Sent even if empty: its reply follows that of the batch in progress.
                     Some(log) => log.send(LogLines(rest)).await,
                     None => Ok(Ok(())),
-                };
-                (logged, close().await)
-            };
-            let (logged, complaints) = if at_once {
-                let given_up = |_| (Ok(Ok(())), vec![GIVEN_UP.to_owned()]);
-                timeout(CLOSE_AT_ONCE, outputs).await.unwrap_or_else(given_up)
-            } else {
-                outputs.await
-            };
-            let stored = match frontier {
-                // If the store's thread died, the reason was reported before.
-                Some(frontier) => frontier.await.unwrap_or(Ok(())),
-                None => Ok(()),
-            };
-            (complaints, logged, stored.err())
-        };
-        let closed =
-            closing.into_actor(self).then(|(complaints, logged, failure), scheduler, context: &mut Context<Self>| {
-                let stats = scheduler.stats();
-                if failure.is_none() {
-                    scheduler.crawl.closed();
                 }
-                scheduler.note_log(logged);
-                let failure = failure.or_else(|| scheduler.crawl.failure().map(str::to_owned));
-                let failure = failure.or_else(|| scheduler.log_failure.take());
-                let ended = if failure.is_some() { Ended::Failed } else { scheduler.ended.unwrap_or(Ended::Finished) };
-                let report = Report {
-                    warnings: std::mem::take(&mut scheduler.warnings),
-                    state: scheduler.state.take(),
-                    failure,
-                    stop_reason: scheduler.crawl.stop_reason().map(str::to_owned),
-                    ..Report::new(stats, ended, complaints)
-                };
-                scheduler.report.send_replace(Some(Arc::new(report)));
-                context.stop();
-                fut::ready(())
-            });
+            };
+            let outputs = async { tokio::join!(logging, close()) };
+            let closed = unless_hurried(hurry.clone(), CLOSE_AT_ONCE, outputs).await;
+            let stored = match frontier {
+                Some(frontier) => unless_hurried(hurry, STORE_AT_ONCE, frontier).await,
+                None => Some(Ok(Ok(()))),
+            };
+            (closed, stored)
+        };
+        let closed = closing.into_actor(self).then(|(closed, stored), scheduler, context: &mut Context<Self>| {
+            let is_given_up = closed.is_none() || stored.is_none();
+            let (logged, mut complaints) = closed.unwrap_or_else(|| (Ok(Ok(())), vec![GIVEN_UP.to_owned()]));
+            let is_stored = stored.is_some();
+            // If the store's thread died, the reason was reported before.
+            let failure = stored.and_then(|stored| stored.unwrap_or(Ok(())).err());
+            if !is_stored {
+                complaints.push(STATE_GIVEN_UP.to_owned());
+            } else if failure.is_none() {
+                scheduler.crawl.closed();
+            }
+            scheduler.note_log(logged);
+            scheduler.report(complaints, failure, is_given_up);
+            context.stop();
+            fut::ready(())
+        });
         context.spawn(closed);
     }
 
-    /// Stops at the first signal, and ends at once at the second.
-    fn heed_signals(&self, mut signals: Signals, context: &mut Context<Self>) {
-        let next = async move {
-            let name = signals.next().await;
-            (signals, name)
-        };
-        let heed = next.into_actor(self).map(|(signals, name), scheduler, context: &mut Context<Self>| {
-            if scheduler.crawl.mode() == Mode::Stopping {
-                return scheduler.end(Ended::Aborted, context);
+    /// Commits what was done, and closes the frontier's store. After a panic nothing is committed, since it may be half
+    /// done.
+    fn close_frontier(&mut self) -> Option<Closed> {
+        let now = clock::now();
+        let (elapsed, is_whole) = (self.elapsed(now), self.panicked.is_none());
+        let closing = catch_unwind(AssertUnwindSafe(|| {
+            if is_whole {
+                self.crawl.commit_all(elapsed, now, clock::wall());
             }
-            scheduler.crawl.stop(format!("the process got {name}"));
-            scheduler.turn(context);
-            scheduler.heed_signals(signals, context);
-        });
-        context.spawn(heed);
+            self.crawl.close(now)
+        }));
+        closing.unwrap_or_else(|panic| {
+            self.panicked.get_or_insert(format!("the frontier panicked when it was closed: {}", message_of(&*panic)));
+            None
+        })
+    }
+
+    fn report(&mut self, complaints: Vec<String>, failure: Option<String>, is_given_up: bool) {
+        let failure = failure.or_else(|| self.panicked.clone());
+        let failure = failure.or_else(|| self.crawl.failure().map(str::to_owned));
+        let failure = failure.or_else(|| self.log_failure.take());
+        let failure = failure.or_else(|| self.responses.as_ref()?.failure());
+        let ended = match self.ended {
+            _ if failure.is_some() => Ended::Failed,
+            _ if is_given_up => Ended::Aborted,
+            ended => ended.unwrap_or(Ended::Finished),
+        };
+        let stop_reason = self.crawl.stop_reason().map(str::to_owned);
+        let stats = self.last_stats();
+        let of_end = (ended == Ended::Finished).then(|| end_warnings::of(&stats, self.crawl.ended_by()));
+        let of_responses = self.responses.as_ref().and_then(ResponseStore::warning);
+        let warnings = of_responses.into_iter().chain(of_end.into_iter().flatten()).collect();
+        let report = Report { warnings, failure, stop_reason, ..Report::new(stats, ended, complaints) };
+        self.ending.publish(report);
+    }
+
+    /// Returns the stats for the report; after a panic with the ledger of the turn before.
+    fn last_stats(&mut self) -> Stats {
+        let ending = self.ending.clone();
+        let stats = catch_unwind(AssertUnwindSafe(|| self.stats()));
+        let mut stats = stats.unwrap_or_else(|_| ending.known_stats());
+        if self.panicked.is_some() {
+            stats.ledger = ending.known_stats().ledger;
+        }
+        stats
     }
 
     /// Tells whether it is too late for seeds.
@@ -263,12 +337,34 @@ impl Scheduler {
 
     pub(super) fn progress(&mut self) -> Progress {
         let now = clock::now();
-        self.crawl.progress(now.saturating_duration_since(self.started), now)
+        self.crawl.progress(self.elapsed(now), now)
     }
 
     pub(super) fn stats(&mut self) -> Stats {
         let now = clock::now();
-        self.crawl.stats(now.saturating_duration_since(self.started), now)
+        self.crawl.stats(self.elapsed(now), now)
+    }
+
+    fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.ending.started())
+    }
+}
+
+/// Does some work to its end, or until `limit` after the crawl is in a hurry; `None` if it was given up.
+async fn unless_hurried<T>(
+    mut hurry: watch::Receiver<bool>,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let is_late = async {
+        // Fails only if the scheduler is gone.
+        let _ = hurry.wait_for(|is_hurried| *is_hurried).await;
+        sleep(limit).await;
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = is_late => None,
     }
 }
 
@@ -281,21 +377,20 @@ impl Actor for Scheduler {
         context.run_interval(LOOK_AGAIN, Self::turn);
         if let Some(time) = self.max_time {
             context.run_later(time, move |scheduler, context| {
-                scheduler.crawl.stop(format!("it has run for {}", humantime::format_duration(time)));
-                scheduler.turn(context);
+                let why = format!("it has run for {}", humantime::format_duration(time));
+                scheduler.act(context, |scheduler, _| scheduler.crawl.stop(why));
             });
-        }
-        if self.stops_on_signals {
-            match Signals::listen() {
-                Ok(signals) => self.heed_signals(signals, context),
-                Err(error) => tracing::error!(%error, "signals cannot be listened for and will not stop the crawl"),
-            }
         }
         self.turn(context);
     }
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
-        if let Some(system) = actix_rt::System::try_current() {
+/// However it ends, there is a report, and the crawl's threads end too.
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.ending.publish_failed("the crawl's scheduler has died");
+        // In virtual time the system belongs to the test.
+        if let Some(system) = actix_rt::System::try_current().filter(|_| !clock::is_virtual()) {
             system.stop();
         }
     }

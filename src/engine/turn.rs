@@ -6,68 +6,105 @@ use std::{
     time::{Duration, Instant},
 };
 
-use url::Url;
-
 use super::{
     accounts::Accounts,
     domains::Domains,
-    draining::{Draining, End, MAX_STEP},
+    draining::{DrainAs, Draining},
+    failures::Failures,
+    queues::Queues,
+    resting::Resting,
 };
 use crate::{
-    conduct::{Asked, Heeded},
-    cooling::{Verdict, Why},
+    conduct::{AskedSpacing, Cooled},
+    cooling::{BackOff, CoolingCause},
     domain::Domain,
     event::Event,
-    frontier::Frontier,
-    outcome::DropReason,
-    permit::Permit,
-    request::Request,
+    fetcher::visit::Visit,
+    frontier::{Drained, Frontier, Leased, Left, Next},
+    outcome::{DropReason, Outcome},
+    request::{Kind, Request},
     robots::LIFETIME,
-    throttle::Refusal,
+    submissions::{SubmissionEnd, SubmissionEnds},
 };
 
 /// One turn of the crawl.
 pub struct Turn<'a> {
     /// The current instant.
     pub now: Instant,
-    /// The frontier.
-    pub frontier: &'a mut dyn Frontier,
+    /// The frontier, and the files.
+    pub frontier: &'a mut Queues,
     /// The domains.
     pub domains: &'a mut Domains,
     /// The accounts, which record every event.
     pub accounts: &'a mut Accounts,
     /// The domains whose queues are being emptied.
     pub draining: &'a mut Draining,
+    /// The failures that the spider has yet to hear of.
+    pub failures: &'a mut Failures,
+    /// Until when sessions rest.
+    pub resting: &'a mut Resting,
+    /// Who waits for pages.
+    pub submissions: &'a dyn SubmissionEnds,
 }
 
 impl Turn<'_> {
     /// Drops a queued request.
     pub fn drop_request(&mut self, domain: &Domain, request: &Request, reason: DropReason) {
         self.accounts.note(&Event::Dropped { what: Some((domain, request)), reason, was_queued: true });
+        self.end_submission(request, || SubmissionEnd::Dropped(reason));
+    }
+
+    /// Ends a leased request that has brought no page; one for a page as soon as the spider has heard of it.
+    pub fn end(&mut self, domain: &Domain, leased: Leased, outcome: Outcome) {
+        if leased.request.kind() == Kind::Page {
+            self.failures.add(Visit::without_request(leased, outcome));
+        } else if self.frontier.settle(leased.id) {
+            self.enter(domain, &leased.request, &outcome);
+        }
+    }
+
+    /// Enters the end of a request that tells of none: it is dropped or fails for good, by its outcome.
+    pub fn enter(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &Outcome) {
+        match outcome.dropped() {
+            Some(reason) => self.drop_request(domain, request, reason),
+            None => self.fail(domain, request, outcome),
+        }
     }
 
     /// Fails a request for good, and keeps it in the frontier where that can.
-    pub fn fail(&mut self, domain: &Domain, request: &Arc<Request>, reason: &'static str, detail: &str) {
-        self.accounts.note(&Event::Failed { domain, request, reason, detail });
-        if let Some(store) = self.frontier.durable() {
-            store.bury(domain, request, reason, detail);
+    fn fail(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &Outcome) {
+        let (reason, detail) = (outcome.key(), outcome.detail());
+        self.accounts.note(&Event::Failed { domain, request, reason, detail: &detail });
+        // The page that waits for a file asks for it again.
+        if request.kind() != Kind::File
+            && let Some(store) = self.frontier.durable()
+        {
+            store.bury(domain, request, reason, &detail);
+        }
+        self.end_submission(request, || SubmissionEnd::Failed(outcome.clone()));
+    }
+
+    /// Tells who waits for the page of a request, if somebody does, how it has ended.
+    pub fn end_submission(&self, request: &Request, end: impl FnOnce() -> SubmissionEnd) {
+        if let Some(id) = request.submission() {
+            self.submissions.ended(id, end());
         }
     }
 
     /// Records that a domain refused or could not be reached. The cooling itself is in force already: the conduct
     /// learned of it before the permit ended.
-    pub fn heed(&mut self, domain: &Domain, heeded: Heeded) {
-        let Heeded { why, verdict, gave_up, .. } = heeded;
-        let is_given_up = matches!(verdict, Verdict::GiveUp(_));
+    pub fn note_cooled(&mut self, domain: &Domain, cooled: Cooled) {
+        let Cooled { why, back_off, gave_up, .. } = cooled;
+        let is_given_up = matches!(back_off, BackOff::GiveUp(_));
         // Requests in flight when a domain was given up fail the same way; they do not give it up again.
         let kind = if is_given_up { "is given up" } else { "cools" };
         if (gave_up || !is_given_up)
             && let Some(unsaid) = self.accounts.warn(&format!("{kind} {why:?}"), self.now)
         {
-            let seconds = verdict.until().saturating_duration_since(self.now).as_secs();
+            let seconds = back_off.until().saturating_duration_since(self.now).as_secs();
             tracing::warn!(%domain, ?why, seconds, unsaid, "domain {kind}");
         }
-        self.accounts.note(&Event::Cooled { domain, why, until: verdict.until(), gives_up: gave_up });
+        self.accounts.note(&Event::Cooled { domain, why, until: back_off.until(), gives_up: gave_up });
         if is_given_up {
             self.give_up(domain, why);
         }
@@ -75,7 +112,7 @@ impl Turn<'_> {
     }
 
     /// Returns why a domain is given up, if it is.
-    pub fn given_up(&self, domain: &Domain) -> Option<Why> {
+    pub fn given_up(&self, domain: &Domain) -> Option<CoolingCause> {
         Some(self.domains.get(domain)?.tenancy.given_up(self.now)?.why)
     }
 
@@ -89,39 +126,23 @@ impl Turn<'_> {
         self.domains.cooling_of(domain)?.state(self.now).map(|(until, _)| until)
     }
 
-    /// Grants a permit for a domain that is due at or before `horizon`.
-    pub fn grant(&mut self, domain: &Domain, horizon: Instant) -> Result<Permit, Refusal> {
-        let tenancy = self.domains.live(domain, self.now).tenancy.clone();
-        tenancy.grant(self.now, horizon)
-    }
-
-    /// Queues a robots file, to be requested before the domain's pages.
-    pub fn push_robots(&mut self, domain: &Domain, file: Url) {
-        self.domains.live(domain, self.now).robots.push_back(file);
-    }
-
-    /// Takes the next queued robots file.
-    pub fn pop_robots(&mut self, domain: &Domain) -> Option<Url> {
-        self.domains.live(domain, self.now).robots.pop_front()
-    }
-
-    /// Tells whether a robots file is queued.
-    pub fn has_robots(&self, domain: &Domain) -> bool {
-        self.domains.get(domain).is_some_and(|live| !live.robots.is_empty())
-    }
-
     /// Returns the longest spacing that a robots file of the domain asks for.
     pub fn asked(&mut self, domain: &Domain) -> Option<Duration> {
         self.domains.live(domain, self.now).tenancy.asked(self.now).map(|asked| asked.spacing)
     }
 
     /// Starts failing everything queued for a domain that refuses us or is unreachable.
-    pub fn give_up(&mut self, domain: &Domain, why: Why) {
-        let (outcome, detail) = match why {
-            Why::Status(status) => ("refused", format!("the domain refuses us with {status}")),
-            Why::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
-        };
-        self.draining.begin(domain, End::Failed(outcome, detail));
+    pub fn give_up(&mut self, domain: &Domain, why: CoolingCause) {
+        self.fail_files(domain, why);
+        self.draining.begin(domain, DrainAs::Failed(of_given_up(why)));
+    }
+
+    /// Lets the files that wait for such a domain fail.
+    pub fn fail_files(&mut self, domain: &Domain, why: CoolingCause) {
+        let outcome = of_given_up(why);
+        for request in self.frontier.files.take(domain) {
+            self.enter(domain, &request, &outcome);
+        }
     }
 
     /// Applies the spacing of a robots file to the domain's conduct. Called for each page that the file allows, since
@@ -130,31 +151,73 @@ impl Turn<'_> {
         let Some(spacing) = asked else { return };
         let tenancy = &self.domains.live(domain, self.now).tenancy;
         if tenancy.asked(self.now).is_none_or(|known| known.spacing < spacing) {
-            tenancy.ask_for(Asked { spacing, until: self.now + LIFETIME }, self.now);
+            tenancy.ask_for(AskedSpacing { spacing, until: self.now + LIFETIME }, self.now);
         }
     }
 
-    /// Does a step of draining, if one is due. Each request is entered in the ledger as it leaves the queue.
+    /// Drains what a step allows. Each request is entered in the ledger as it is dropped, or as soon as the spider has heard
+    /// of its failure.
     pub fn drain(&mut self) {
-        if !self.draining.begin_step(self.now) {
-            return;
+        self.draining.begin_step(self.now);
+        if self.failures.room() > 0 {
+            self.draining.go_on();
         }
-        let mut room = MAX_STEP;
-        while room > 0
+        let mut later = Vec::new();
+        while self.draining.room() > 0
             && let Some((domain, end)) = self.draining.pop()
         {
-            let drained = self.frontier.drain(&domain, room);
-            // A domain without requests in memory also uses up a part of the step.
-            room = room.saturating_sub(drained.requests.len().max(1));
-            for request in drained.requests {
-                match &end {
-                    End::Failed(outcome, detail) => self.fail(&domain, &request, outcome, detail),
-                    End::Dropped(reason) => self.drop_request(&domain, &request, *reason),
+            let room = self.draining.room();
+            let (ended, left) = match &end {
+                DrainAs::Failed(_) if self.failures.room() == 0 => {
+                    self.draining.hold_up(domain);
+                    continue;
                 }
-            }
-            if self.draining.drained(&domain, drained.left) {
+                DrainAs::Failed(outcome) => self.fail_some(&domain, outcome, room.min(self.failures.room())),
+                DrainAs::Dropped(reason) => self.drop_some(&domain, *reason, room),
+            };
+            if ended == 0 && left == Left::Here {
+                later.push(domain);
+            } else if self.draining.drained(&domain, ended, left) {
                 self.domains.schedule(&domain, self.now);
             }
         }
+        self.draining.put_off(later);
+    }
+
+    /// Drops at most `max` requests of a domain. Returns how many, and what is left.
+    fn drop_some(&mut self, domain: &Domain, reason: DropReason, max: usize) -> (usize, Left) {
+        let Drained { requests, left } = self.frontier.drain(domain, max);
+        for request in &requests {
+            self.drop_request(domain, request, reason);
+        }
+        (requests.len(), left)
+    }
+
+    /// Takes at most `max` requests of a domain out of its queue, also those that wait for a later attempt, and lets the
+    /// spider hear that they fail. They stay on lease until then. Returns how many, and what is left.
+    fn fail_some(&mut self, domain: &Domain, outcome: &Outcome, max: usize) -> (usize, Left) {
+        for ended in 0..max {
+            match self.frontier.lease(domain, self.now + ANY_DELAY) {
+                Next::Leased(leased) => self.end(domain, leased, outcome.clone()),
+                Next::Coming => return (ended, Left::Coming),
+                Next::Empty => return (ended, Left::Nothing),
+                // A user's frontier may keep its own time.
+                Next::NotBefore(_) => return (ended, Left::Here),
+            }
+        }
+        let left = if self.frontier.has_waiting(domain) { Left::Here } else { Left::Nothing };
+        (max, left)
     }
 }
+
+/// Returns how the requests of a given-up domain fail.
+fn of_given_up(why: CoolingCause) -> Outcome {
+    let (key, detail) = match why {
+        CoolingCause::Status(status) => ("refused", format!("the domain refuses us with {status}")),
+        CoolingCause::Unreachable => ("connect", "the domain cannot be reached".to_owned()),
+    };
+    Outcome::WithoutRequest { key, detail }
+}
+
+/// Longer than any request waits for its next attempt.
+const ANY_DELAY: Duration = Duration::from_secs(100 * 365 * 86_400);

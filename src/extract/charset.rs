@@ -180,4 +180,21 @@ mod tests {
         let utf16: Vec<u8> = "<?xml version='1.0'?><a>да</a>".encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert_eq!(decode(&utf16, Clues::default()), ("<?xml version='1.0'?><a>да</a>".into(), "UTF-16BE"));
     }
+
+    proptest::proptest! {
+        /// What is decoded is text that decodes to itself.
+        #[test]
+        fn any_bytes_under_any_label_are_text(
+            bytes: Vec<u8>,
+            label in "(utf-?8|utf-16(le|be)?|gb(k|2312|18030)|big5|shift_jis|euc-(jp|kr)|iso-2022-jp|windows-125[0-8]|x-user-defined|replacement|[a-z0-9-]{0,8})",
+            is_html: bool,
+        ) {
+            let clues = Clues { header: Some(&label), is_html, tld: Some("ru") };
+            let (text, _) = decode(&bytes, clues);
+            let (again, name) = decode(text.as_bytes(), Clues { header: Some("utf-8"), ..Clues::default() });
+            let plain = text.trim_start_matches('\u{feff}');
+            proptest::prop_assert_eq!(again.trim_start_matches('\u{feff}'), plain);
+            proptest::prop_assert_eq!(name, "UTF-8");
+        }
+    }
 }

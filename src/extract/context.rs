@@ -1,10 +1,13 @@
 //! Context: tells the tokenizer where text is not markup, as a tree builder would, but without a tree. Knows the
-//! elements whose content is plain text, and SVG and MathML, where it is not.
+//! elements whose content is plain text, and SVG and MathML, where it is not. In XML, `namespaces` knows it.
 //!
 //! The standard decides this by the stack of open elements. Here only the borders between HTML and foreign content are
 //! kept, which gives the same result for every page whose SVG is closed.
 
-use super::tokens::{Content, Tag, Token, Tokens};
+use super::{
+    namespaces::{Namespace, Namespaces},
+    tokens::{ContentModel, Tag, Token, Tokens},
+};
 
 /// The syntax by which a page is parsed.
 ///
@@ -25,23 +28,6 @@ pub enum Syntax {
     Xml,
 }
 
-/// The namespace of XHTML elements.
-const XHTML: &str = "http://www.w3.org/1999/xhtml";
-
-/// Tells whether the root element of an XML document is in the XHTML namespace.
-pub(crate) fn is_xhtml(xml: &str) -> bool {
-    let root = Tokens::new(xml).find_map(|token| if let Token::Start(tag) = token { Some(tag) } else { None });
-    root.is_some_and(|root| namespace(&root).as_deref() == Some(XHTML))
-}
-
-/// Returns the namespace that a root element declares for itself.
-fn namespace<'a>(root: &Tag<'a>) -> Option<std::borrow::Cow<'a, str>> {
-    match root.name.split_once(':') {
-        Some((prefix, _)) => root.attribute(&format!("xmlns:{prefix}")),
-        None => root.attribute("xmlns"),
-    }
-}
-
 /// The tokens of a whole page, with the context kept while reading.
 ///
 /// Tags of HTML elements are self-closing in XML only; HTML ignores the slash.
@@ -49,10 +35,11 @@ fn namespace<'a>(root: &Tag<'a>) -> Option<std::borrow::Cow<'a, str>> {
 pub(super) struct PageTokens<'a> {
     tokens: Tokens<'a>,
     syntax: Syntax,
+    /// Of a page in HTML.
     context: Context<'a>,
-    /// The namespace prefix of XHTML elements: `h:` in `<h:html xmlns:h="…">`. Known after the root.
-    prefix: Option<&'a str>,
-    is_html: bool,
+    /// Of a page in XML.
+    namespaces: Namespaces<'a>,
+    namespace: Namespace,
 }
 
 impl<'a> PageTokens<'a> {
@@ -60,7 +47,19 @@ impl<'a> PageTokens<'a> {
     pub fn new(page: &'a str, syntax: Syntax) -> Self {
         let mut tokens = Tokens::new(page);
         tokens.allow_cdata(syntax == Syntax::Xml);
-        Self { tokens, syntax, context: Context::default(), prefix: None, is_html: true }
+        Self {
+            tokens,
+            syntax,
+            context: Context::default(),
+            namespaces: Namespaces::default(),
+            namespace: Namespace::Xhtml,
+        }
+    }
+
+    /// Returns the length of what is still to be read, in bytes.
+    #[inline]
+    pub fn unread(&self) -> usize {
+        self.tokens.unread()
     }
 
     /// Tells whether the last token is within SVG or MathML.
@@ -68,9 +67,9 @@ impl<'a> PageTokens<'a> {
         self.context.is_foreign()
     }
 
-    /// Tells whether the last start tag is an HTML element rather than SVG or MathML.
-    pub fn is_html(&self) -> bool {
-        self.is_html
+    /// Returns the namespace of the last start tag's element.
+    pub fn namespace(&self) -> Namespace {
+        self.namespace
     }
 
     /// Handles a start tag in XML, where the text after it is always markup. Kept out of the loop over HTML, which
@@ -78,26 +77,16 @@ impl<'a> PageTokens<'a> {
     #[cold]
     #[inline(never)]
     fn start_in_xml(&mut self, mut tag: Tag<'a>) -> Tag<'a> {
-        let prefix = *self.prefix.get_or_insert_with(|| {
-            let is_prefixed = namespace(&tag).as_deref() == Some(XHTML);
-            tag.name.split_once(':').filter(|_| is_prefixed).map_or("", |(prefix, _)| prefix)
-        });
-        tag.name = without_prefix(tag.name, prefix);
-        let foreign = self.context.is_foreign();
-        let border = self.context.border_at(&tag);
-        self.is_html = !foreign && border.is_none();
-        if let (Some(border), false) = (border, tag.self_closing) {
-            self.context.borders.push(border);
-        }
+        (self.namespace, tag.name) = self.namespaces.start(&tag);
         tag
     }
-}
 
-/// Returns the name of an element without `prefix:`, if it has that prefix.
-fn without_prefix<'a>(name: &'a str, prefix: &str) -> &'a str {
-    match name.strip_prefix(prefix) {
-        Some(rest) if !prefix.is_empty() => rest.strip_prefix(':').unwrap_or(name),
-        _ => name,
+    /// As [`start_in_xml`](Self::start_in_xml), for an end tag.
+    #[cold]
+    #[inline(never)]
+    fn end_in_xml(&mut self, mut tag: Tag<'a>) -> Tag<'a> {
+        tag.name = self.namespaces.end(&tag);
+        tag
     }
 }
 
@@ -109,21 +98,19 @@ impl<'a> Iterator for PageTokens<'a> {
         let token = match self.tokens.next()? {
             Token::Start(tag) if self.syntax == Syntax::Xml => return Some(Token::Start(self.start_in_xml(tag))),
             Token::Start(tag) => {
-                let (tag, content, is_html) = self.context.start(tag);
+                let (tag, content, namespace) = self.context.start(tag);
                 self.tokens.expect(content, tag);
-                self.is_html = is_html;
+                self.namespace = namespace;
                 Token::Start(tag)
             }
-            Token::End(mut tag) => {
-                if self.syntax == Syntax::Xml {
-                    tag.name = without_prefix(tag.name, self.prefix.unwrap_or_default());
-                }
-                self.context.end(tag, self.syntax);
+            Token::End(tag) if self.syntax == Syntax::Xml => return Some(Token::End(self.end_in_xml(tag))),
+            Token::End(tag) => {
+                self.context.end(tag);
                 Token::End(tag)
             }
             other => return Some(other),
         };
-        self.tokens.allow_cdata(self.syntax == Syntax::Xml || self.context.is_foreign());
+        self.tokens.allow_cdata(self.context.is_foreign());
         Some(token)
     }
 }
@@ -138,52 +125,61 @@ struct Context<'a> {
 enum Border<'a> {
     Svg,
     MathMl,
+    /// An `annotation-xml` of MathML, in which `svg` begins SVG.
+    Annotation,
     /// HTML within the foreign element of this name ("integration point" in the standard).
     Html(&'a str),
 }
 
 impl<'a> Context<'a> {
     fn is_foreign(&self) -> bool {
-        matches!(self.borders.last(), Some(Border::Svg | Border::MathMl))
+        matches!(self.borders.last(), Some(Border::Svg | Border::MathMl | Border::Annotation))
     }
 
-    /// Handles a start tag. Returns its meaning here, how the element's text is parsed, and whether it is an HTML
-    /// element.
+    /// Handles a start tag. Returns its meaning here, how the element's text is parsed, and its namespace.
     #[inline]
-    fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, Content, bool) {
+    fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, ContentModel, Namespace) {
         if self.is_foreign() && leaves_foreign(&tag) {
             self.leave_foreign();
         }
-        let foreign = self.is_foreign();
-        match self.border_at(&tag) {
-            Some(border) => {
-                if !tag.self_closing {
-                    self.borders.push(border);
-                }
-                (tag, Content::Markup, false)
-            }
-            None if foreign => (tag, Content::Markup, false),
-            None => {
+        let around = self.borders.last().copied();
+        let border = self.border_at(&tag);
+        let namespace = match (around, border) {
+            (_, Some(Border::Svg)) | (Some(Border::Svg), _) => Namespace::Svg,
+            (Some(Border::MathMl | Border::Annotation), _) | (_, Some(_)) => Namespace::MathMl,
+            (None | Some(Border::Html(_)), None) => {
                 tag.self_closing = false;
-                (tag, content_of(&tag), true)
+                return (tag, content_of(&tag), Namespace::Xhtml);
             }
+        };
+        if let Some(border) = border.filter(|_| !tag.self_closing) {
+            self.borders.push(border);
         }
+        (tag, ContentModel::Markup, namespace)
     }
 
     /// Returns the border that this start tag creates, if any.
     fn border_at(&self, tag: &Tag<'a>) -> Option<Border<'a>> {
+        // Within SVG a `math` is an element of SVG, and within MathML an `svg` one of MathML, but in `annotation-xml`
+        // (§13.2.6, "tree construction dispatcher").
         match self.borders.last() {
-            _ if tag.is("svg") => Some(Border::Svg),
-            _ if tag.is("math") => Some(Border::MathMl),
+            None | Some(Border::Html(_) | Border::Svg | Border::Annotation) if tag.is("svg") => Some(Border::Svg),
+            None | Some(Border::Html(_) | Border::MathMl | Border::Annotation) if tag.is("math") => {
+                Some(Border::MathMl)
+            }
             Some(Border::Svg) if tag.is_one_of(&["foreignobject", "desc", "title"]) => Some(Border::Html(tag.name)),
-            Some(Border::MathMl) if tag.is_one_of(&["mi", "mo", "mn", "ms", "mtext"]) => Some(Border::Html(tag.name)),
-            Some(Border::MathMl) if tag.is("annotation-xml") && holds_html(tag) => Some(Border::Html(tag.name)),
+            Some(Border::MathMl | Border::Annotation) if tag.is_one_of(&["mi", "mo", "mn", "ms", "mtext"]) => {
+                Some(Border::Html(tag.name))
+            }
+            Some(Border::MathMl | Border::Annotation) if tag.is("annotation-xml") => {
+                Some(if holds_html(tag) { Border::Html(tag.name) } else { Border::Annotation })
+            }
             _ => None,
         }
     }
 
     #[inline]
-    fn end(&mut self, tag: Tag<'a>, syntax: Syntax) {
+    fn end(&mut self, tag: Tag<'a>) {
         if self.borders.is_empty() {
             return;
         }
@@ -191,7 +187,13 @@ impl<'a> Context<'a> {
             Some(Border::Svg) if tag.is("svg") => drop(self.borders.pop()),
             Some(Border::MathMl) if tag.is("math") => drop(self.borders.pop()),
             Some(Border::Html(element)) if tag.is(element) => drop(self.borders.pop()),
-            Some(Border::Svg | Border::MathMl) if syntax == Syntax::Html && tag.is_one_of(&["p", "br"]) => {
+            Some(Border::Annotation) if tag.is("annotation-xml") => drop(self.borders.pop()),
+            // It was not closed.
+            Some(Border::Annotation) if tag.is("math") => {
+                while self.borders.pop_if(|border| *border == Border::Annotation).is_some() {}
+                self.borders.pop();
+            }
+            Some(Border::Svg | Border::MathMl | Border::Annotation) if tag.is_one_of(&["p", "br"]) => {
                 self.leave_foreign();
             }
             _ => {}
@@ -209,19 +211,19 @@ impl<'a> Context<'a> {
 ///
 /// `noscript` is markup: a crawler runs no scripts, and the standard then parses it as markup ("scripting flag
 /// disabled").
-pub(super) fn content_of(tag: &Tag<'_>) -> Content {
+pub(super) fn content_of(tag: &Tag<'_>) -> ContentModel {
     // By length first: called for every start tag, nearly always without a match.
     match tag.name.len() {
-        3 if tag.is("xmp") => Content::Rawtext,
-        5 if tag.is("title") => Content::Rcdata,
-        5 if tag.is("style") => Content::Rawtext,
-        6 if tag.is("script") => Content::Script,
-        6 if tag.is("iframe") => Content::Rawtext,
-        7 if tag.is("noembed") => Content::Rawtext,
-        8 if tag.is("textarea") => Content::Rcdata,
-        8 if tag.is("noframes") => Content::Rawtext,
-        9 if tag.is("plaintext") => Content::Plaintext,
-        _ => Content::Markup,
+        3 if tag.is("xmp") => ContentModel::Rawtext,
+        5 if tag.is("title") => ContentModel::Rcdata,
+        5 if tag.is("style") => ContentModel::Rawtext,
+        6 if tag.is("script") => ContentModel::Script,
+        6 if tag.is("iframe") => ContentModel::Rawtext,
+        7 if tag.is("noembed") => ContentModel::Rawtext,
+        8 if tag.is("textarea") => ContentModel::Rcdata,
+        8 if tag.is("noframes") => ContentModel::Rawtext,
+        9 if tag.is("plaintext") => ContentModel::Plaintext,
+        _ => ContentModel::Markup,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Prefix: truncates a text between two characters.
 
 /// Returns the longest beginning of a text with at most `max_bytes` bytes.
-pub(super) fn prefix(text: &str, max_bytes: usize) -> &str {
+pub(crate) fn prefix(text: &str, max_bytes: usize) -> &str {
     let mut end = text.len().min(max_bytes);
     while !text.is_char_boundary(end) {
         end -= 1;

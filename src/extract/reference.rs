@@ -40,6 +40,55 @@ pub(super) fn resolve_from(base: &Url, reference: &str, charset: &'static Encodi
         .parse(&reference)
 }
 
+/// Resolves the many references of one page.
+pub(super) struct References<'a> {
+    base: &'a Url,
+    charset: &'static Encoding,
+    /// The base's root, if it is a page of the web.
+    root: Option<Url>,
+}
+
+impl<'a> References<'a> {
+    /// Resolves references from a page in `charset` whose base is this.
+    pub fn from(base: &'a Url, charset: &'static Encoding) -> Self {
+        let root = matches!(base.scheme(), "http" | "https").then(|| {
+            let mut root = base.clone();
+            root.set_query(None);
+            root.set_fragment(None);
+            root.set_path("/");
+            root
+        });
+        Self { base, charset, root }
+    }
+
+    /// Like [`resolve`]. What most links of most pages are, a path, takes a third of the time: only the path is parsed.
+    ///
+    /// # Errors
+    /// The reference is not a valid URL.
+    pub fn resolve(&self, reference: &str) -> Result<Url, ParseError> {
+        match &self.root {
+            Some(root) if is_plain_path(reference) => {
+                let mut url = root.clone();
+                url.set_path(reference);
+                Ok(url)
+            }
+            _ => resolve_from(self.base, reference, self.charset),
+        }
+    }
+}
+
+/// Tells whether a reference is a path from the root and nothing else: no host, query or fragment, and no character that
+/// the parser drops or that means something else than in a path.
+fn is_plain_path(reference: &str) -> bool {
+    // From `$` to `;` are the digits, the slash and most of the punctuation that a path may have.
+    let is_plain = |byte: &u8| matches!(byte, b'!' | b'$'..=b';' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | b'~');
+    match reference.as_bytes() {
+        [b'/', b'/', ..] => false,
+        [b'/', path @ ..] => path.iter().all(is_plain),
+        _ => false,
+    }
+}
+
 /// Like [`resolve`], for a reference from a page in the charset of this name.
 pub(crate) fn resolve_from_charset(base: &Url, reference: &str, charset: &str) -> Result<Url, ParseError> {
     resolve_from(base, reference, query_charset(charset))
@@ -95,7 +144,20 @@ fn without_extra_slashes<'a>(base: &Url, reference: &'a str) -> Cow<'a, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_path_is_resolved_as_any_other_reference(reference in "/?[a-d/.%2eE:@;?# é\\\\\t]{0,12}") {
+            for base in ["https://me@e.org:8443/a/b?c#d", "http://127.0.0.1/", "http://[::1]:81/x;y", "mailto:a@e.org"] {
+                let base = Url::parse(base).unwrap();
+                let references = References::from(&base, UTF_8);
+                prop_assert_eq!(references.resolve(&reference), resolve(&base, &reference));
+            }
+        }
+    }
 
     fn base() -> Url {
         Url::parse("https://e.org/a/b").unwrap()

@@ -1,5 +1,5 @@
-//! Select: CSS selectors over a page. Knows the page's tree, but not its URL: the spider resolves the values of
-//! attributes.
+//! Select: CSS selectors over a page. Knows the page's tree. What an element's text and attributes stand for is in
+//! `values`.
 //!
 //! ```
 //! # use actix_crawler::extract::Document;
@@ -14,19 +14,20 @@
 //! # }
 //! ```
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::error::Error;
-use std::rc::Rc;
-
-use scraper::error::SelectorErrorKind;
 use scraper::{ElementRef, Html, Node, Selector};
 
-use super::context::Syntax;
-use super::dom;
 pub use super::dom::Cut;
-use super::text::{HIDDEN, Prose};
-use super::walk::TreeNode;
+use super::{
+    address::Address,
+    context::Syntax,
+    css::Selects,
+    dom,
+    page_facts::PageFacts,
+    selector_error::SelectorError,
+    serialize,
+    text::{HIDDEN, Prose, collapsed},
+    walk::TreeNode,
+};
 
 /// A parsed page. It is `Send`, so that it can be used off the network's thread.
 ///
@@ -42,6 +43,7 @@ use super::walk::TreeNode;
 pub struct Document {
     html: Html,
     cut: Option<Cut>,
+    facts: PageFacts,
 }
 
 impl Document {
@@ -56,7 +58,13 @@ impl Document {
     /// Like [`Document::parse`], for a page in either syntax: in XHTML `<script src="x.js"/>` is self-closing.
     pub fn parse_in(page: &str, syntax: Syntax) -> Self {
         let (html, cut) = dom::parse(page, syntax);
-        Self { html, cut }
+        Self { html, cut, facts: PageFacts::at(Address::UNKNOWN) }
+    }
+
+    /// Sets what the page's references are resolved against.
+    #[must_use]
+    pub(crate) fn with_address(self, address: Address) -> Self {
+        Self { facts: PageFacts::at(address), ..self }
     }
 
     /// Returns what was left out of the tree, if the page exceeded a bound.
@@ -66,14 +74,14 @@ impl Document {
 
     /// Returns the `<html>` element; the parser creates one if the page has none.
     pub fn root(&self) -> Element<'_> {
-        Element(self.html.root_element())
+        Element { node: self.html.root_element(), page: &self.facts }
     }
 
     /// Returns all matching elements of the page, in order.
     ///
     /// # Errors
     /// As [`Element::select`].
-    pub fn select(&self, css: &str) -> Result<Vec<Element<'_>>, SelectorError> {
+    pub fn select(&self, css: impl Selects) -> Result<Vec<Element<'_>>, SelectorError> {
         self.root().select(css)
     }
 
@@ -81,7 +89,7 @@ impl Document {
     ///
     /// # Errors
     /// As [`Element::find`].
-    pub fn find(&self, css: &str) -> Result<Option<Element<'_>>, SelectorError> {
+    pub fn find(&self, css: impl Selects) -> Result<Option<Element<'_>>, SelectorError> {
         self.root().find(css)
     }
 
@@ -89,7 +97,7 @@ impl Document {
     ///
     /// # Errors
     /// As [`Element::first`].
-    pub fn first(&self, css: &str) -> Result<Element<'_>, SelectorError> {
+    pub fn first(&self, css: impl Selects) -> Result<Element<'_>, SelectorError> {
         self.root().first(css)
     }
 
@@ -97,7 +105,7 @@ impl Document {
     ///
     /// # Errors
     /// As [`Element::text_of`].
-    pub fn text_of(&self, css: &str) -> Result<String, SelectorError> {
+    pub fn text_of(&self, css: impl Selects) -> Result<String, SelectorError> {
         self.root().text_of(css)
     }
 
@@ -105,7 +113,7 @@ impl Document {
     ///
     /// # Errors
     /// As [`Element::texts_of`].
-    pub fn texts_of(&self, css: &str) -> Result<Vec<String>, SelectorError> {
+    pub fn texts_of(&self, css: impl Selects) -> Result<Vec<String>, SelectorError> {
         self.root().texts_of(css)
     }
 
@@ -113,8 +121,24 @@ impl Document {
     ///
     /// # Errors
     /// As [`Element::attr_of`].
-    pub fn attr_of(&self, css: &str, attribute: &str) -> Result<&str, SelectorError> {
+    pub fn attr_of(&self, css: impl Selects, attribute: &str) -> Result<&str, SelectorError> {
         self.root().attr_of(css, attribute)
+    }
+
+    /// Returns an attribute of the first matching element of the page; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Element::maybe_attr_of`].
+    pub fn maybe_attr_of(&self, css: impl Selects, attribute: &str) -> Result<Option<&str>, SelectorError> {
+        self.root().maybe_attr_of(css, attribute)
+    }
+
+    /// Returns an attribute of every matching element of the page that has it.
+    ///
+    /// # Errors
+    /// As [`Element::attrs_of`].
+    pub fn attrs_of(&self, css: impl Selects, attribute: &str) -> Result<Vec<&str>, SelectorError> {
+        self.root().attrs_of(css, attribute)
     }
 }
 
@@ -133,16 +157,27 @@ impl Document {
 /// assert_eq!(links, ["/1", "/2"]);
 /// # Ok::<(), actix_crawler::extract::SelectorError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Element<'a>(ElementRef<'a>);
+#[derive(Clone, Copy, Debug)]
+pub struct Element<'a> {
+    node: ElementRef<'a>,
+    page: &'a PageFacts,
+}
+
+impl PartialEq for Element<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
+}
+
+impl Eq for Element<'_> {}
 
 impl<'a> Element<'a> {
     /// Returns all matching elements, in order.
     ///
     /// # Errors
     /// [`SelectorError::Invalid`] if `css` is not a selector.
-    pub fn select(&self, css: &str) -> Result<Vec<Element<'a>>, SelectorError> {
-        let selector = compiled(css)?;
+    pub fn select(&self, css: impl Selects) -> Result<Vec<Element<'a>>, SelectorError> {
+        let selector = css.compiled()?;
         Ok(self.matches(&selector).collect())
     }
 
@@ -150,8 +185,8 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// [`SelectorError::Invalid`] if `css` is not a selector.
-    pub fn find(&self, css: &str) -> Result<Option<Element<'a>>, SelectorError> {
-        let selector = compiled(css)?;
+    pub fn find(&self, css: impl Selects) -> Result<Option<Element<'a>>, SelectorError> {
+        let selector = css.compiled()?;
         Ok(self.matches(&selector).next())
     }
 
@@ -159,15 +194,16 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// [`SelectorError::NoMatch`] if there is none, [`SelectorError::Invalid`] if `css` is not a selector.
-    pub fn first(&self, css: &str) -> Result<Element<'a>, SelectorError> {
-        self.find(css)?.ok_or_else(|| SelectorError::NoMatch { css: css.to_owned(), within: self.opening_tag() })
+    pub fn first(&self, css: impl Selects) -> Result<Element<'a>, SelectorError> {
+        let found = self.find(&css)?;
+        found.ok_or_else(|| SelectorError::NoMatch { css: css.css().to_owned(), within: self.opening_tag() })
     }
 
     /// Returns the [`text`](Element::text) of the first matching element.
     ///
     /// # Errors
     /// As [`first`](Element::first).
-    pub fn text_of(&self, css: &str) -> Result<String, SelectorError> {
+    pub fn text_of(&self, css: impl Selects) -> Result<String, SelectorError> {
         Ok(self.first(css)?.text())
     }
 
@@ -175,8 +211,8 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// [`SelectorError::Invalid`] if `css` is not a selector.
-    pub fn texts_of(&self, css: &str) -> Result<Vec<String>, SelectorError> {
-        let selector = compiled(css)?;
+    pub fn texts_of(&self, css: impl Selects) -> Result<Vec<String>, SelectorError> {
+        let selector = css.compiled()?;
         Ok(self.matches(&selector).map(|element| element.text()).collect())
     }
 
@@ -184,7 +220,7 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// As [`first`](Element::first), and [`SelectorError::NoAttribute`] if that element lacks it.
-    pub fn attr_of(&self, css: &str, attribute: &str) -> Result<&'a str, SelectorError> {
+    pub fn attr_of(&self, css: impl Selects, attribute: &str) -> Result<&'a str, SelectorError> {
         let element = self.first(css)?;
         element.attr(attribute).ok_or_else(|| SelectorError::NoAttribute {
             attribute: attribute.to_owned(),
@@ -194,18 +230,35 @@ impl<'a> Element<'a> {
 
     /// Returns the value of an attribute, with character references resolved.
     pub fn attr(&self, name: &str) -> Option<&'a str> {
-        self.0.attr(name)
+        self.node.attr(name)
+    }
+
+    /// Returns an attribute of the first matching element; `None` if no element matches, or it lacks the attribute.
+    ///
+    /// # Errors
+    /// [`SelectorError::Invalid`] if `css` is not a selector.
+    pub fn maybe_attr_of(&self, css: impl Selects, attribute: &str) -> Result<Option<&'a str>, SelectorError> {
+        Ok(self.find(css)?.and_then(|element| element.attr(attribute)))
+    }
+
+    /// Returns an attribute of every matching element that has it, in order.
+    ///
+    /// # Errors
+    /// [`SelectorError::Invalid`] if `css` is not a selector.
+    pub fn attrs_of(&self, css: impl Selects, attribute: &str) -> Result<Vec<&'a str>, SelectorError> {
+        let selector = css.compiled()?;
+        Ok(self.matches(&selector).filter_map(|element| element.attr(attribute)).collect())
     }
 
     /// Returns the element's name in lower case, such as `div`.
     pub fn name(&self) -> &'a str {
-        self.0.value().name()
+        self.node.value().name()
     }
 
     /// Returns the visible text on one line: white space is collapsed; paragraphs, cells and `<br>` are separated by a
     /// space; scripts and styles are left out.
     pub fn text(&self) -> String {
-        let top = *self.0;
+        let top = *self.node;
         let mut text = Prose::default();
         let mut node = top;
         loop {
@@ -236,133 +289,87 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// Returns the text that stands in the element itself and not in one within it, on one line.
+    ///
+    /// ```
+    /// use actix_crawler::extract::Document;
+    ///
+    /// let page = Document::parse("<p class=price><s>5 €</s> 3 €</p>");
+    /// assert_eq!(page.first(".price")?.own_text(), "3 €");
+    /// # Ok::<(), actix_crawler::extract::SelectorError>(())
+    /// ```
+    pub fn own_text(&self) -> String {
+        let pieces: Vec<_> =
+            self.node.children().filter_map(|node| node.value().as_text()).map(|text| &**text).collect();
+        collapsed(&pieces.join(" "))
+    }
+
     /// Returns all text within the element unchanged, including scripts and styles: for JSON in a `<script>`, or for
     /// `<pre>`.
     pub fn raw_text(&self) -> String {
-        self.0.text().collect()
+        self.node.text().collect()
     }
 
     /// Returns the element as HTML.
     pub fn html(&self) -> String {
-        self.0.html()
+        serialize::outer(*self.node)
     }
 
     /// Returns the element's content as HTML.
     pub fn inner_html(&self) -> String {
-        self.0.inner_html()
+        serialize::inner(*self.node)
     }
 
-    /// Returns the element that a node is, if it is one.
+    /// Returns the element that a node is, if it is one, for readers that resolve references themselves: it knows no
+    /// address.
     pub(crate) fn of(node: TreeNode<'a>) -> Option<Self> {
-        ElementRef::wrap(node).map(Self)
+        ElementRef::wrap(node).map(|node| Self { node, page: PageFacts::unknown() })
     }
 
     /// Returns the node, for readers that walk over the tree.
     pub(crate) fn node(&self) -> ElementRef<'a> {
-        self.0
+        self.node
+    }
+
+    /// Returns the element and all within it, in order.
+    pub(crate) fn with_descendants(self) -> impl Iterator<Item = Element<'a>> {
+        let page = self.page;
+        self.node.descendants().filter_map(ElementRef::wrap).map(move |node| Element { node, page })
+    }
+
+    /// Tells whether the element is within another.
+    pub(crate) fn is_within(&self, other: Element<'_>) -> bool {
+        self.node.ancestors().any(|ancestor| ancestor == *other.node)
+    }
+
+    /// Returns what the element's references are resolved against.
+    pub(super) fn address(&self) -> &'a Address {
+        &self.page.address
+    }
+
+    /// Returns what the element knows of its page.
+    #[cfg(feature = "xpath")]
+    pub(super) fn page(&self) -> &'a PageFacts {
+        self.page
+    }
+
+    /// Returns the element that a node of the same page is, if it is one.
+    #[cfg(feature = "xpath")]
+    pub(super) fn of_page(&self, node: TreeNode<'a>) -> Option<Self> {
+        ElementRef::wrap(node).map(|node| Self { node, page: self.page })
     }
 
     fn matches<'s>(&self, selector: &'s Selector) -> impl Iterator<Item = Element<'a>> + use<'a, 's> {
-        let is_page = self.0.parent().is_some_and(|parent| parent.value().is_document());
-        let itself = Some(self.0).filter(|root| is_page && selector.matches(root));
-        itself.into_iter().chain(self.0.select(selector)).map(Element)
+        let page = self.page;
+        let is_page = self.node.parent().is_some_and(|parent| parent.value().is_document());
+        let itself = Some(self.node).filter(|root| is_page && selector.matches(root));
+        itself.into_iter().chain(self.node.select(selector)).map(move |node| Element { node, page })
     }
 
-    /// The opening tag with the attributes that identify an element.
-    fn opening_tag(&self) -> String {
+    /// Returns the opening tag with the attributes that identify an element.
+    pub(super) fn opening_tag(&self) -> String {
         let known_by = ["id", "class"];
         let attributes = known_by.iter().filter_map(|name| Some(format!(" {name}={:?}", self.attr(name)?)));
         format!("<{}{}>", self.name(), attributes.collect::<String>())
     }
-}
-
-/// Why a selection failed.
-///
-/// ```
-/// use actix_crawler::extract::{Document, SelectorError};
-///
-/// let page = Document::parse("<p>text");
-/// assert!(matches!(page.first(".price"), Err(SelectorError::NoMatch { .. })));
-/// assert!(matches!(page.select("p["), Err(SelectorError::Invalid { .. })));
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SelectorError {
-    /// The text is not a CSS selector, or not a supported one.
-    #[error("`{css}` is no CSS selector: {why}")]
-    Invalid {
-        /// The text.
-        css: String,
-        /// What is wrong with it.
-        why: String,
-        /// The selector parser's own error.
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// A required element is missing.
-    #[error("no element matches `{css}` within {within}")]
-    NoMatch {
-        /// The selector.
-        css: String,
-        /// The opening tag of the element that was searched.
-        within: String,
-    },
-    /// A required attribute is missing.
-    #[error("{element} has no attribute `{attribute}`")]
-    NoAttribute {
-        /// The attribute's name.
-        attribute: String,
-        /// The opening tag of the element that lacks it.
-        element: String,
-    },
-}
-
-impl SelectorError {
-    fn invalid(css: &str, error: SelectorErrorKind) -> Self {
-        let mut why = match &error {
-            SelectorErrorKind::EndOfLine => "it ends too soon".to_owned(),
-            SelectorErrorKind::UnexpectedSelectorParseError(kind) => in_words(&format!("{kind:?}")),
-            kind => in_words(&format!("{kind:?}")),
-        };
-        if css.contains("::") {
-            why.push_str(" (in place of ::text and ::attr(name) there are text_of and attr_of)");
-        }
-        Self::Invalid { css: css.to_owned(), why, source: Box::new(error) }
-    }
-}
-
-/// Converts `DanglingCombinator` to `dangling combinator`.
-fn in_words(name: &str) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    words
-}
-
-/// The most compiled selectors that a thread keeps. A spider has a few dozen; selectors generated for each page must
-/// not accumulate.
-const MAX_COMPILED: usize = 256;
-
-thread_local! {
-    static COMPILED: RefCell<HashMap<String, Rc<Selector>>> = RefCell::default();
-}
-
-/// Returns the compiled selector from the cache, or compiles it: that takes microseconds, and a spider uses the same
-/// few selectors on every page.
-fn compiled(css: &str) -> Result<Rc<Selector>, SelectorError> {
-    if let Some(selector) = COMPILED.with_borrow(|known| known.get(css).cloned()) {
-        return Ok(selector);
-    }
-    let selector = Selector::parse(css).map_err(|error| SelectorError::invalid(css, error))?;
-    let selector = Rc::new(selector);
-    COMPILED.with_borrow_mut(|known| {
-        if known.len() >= MAX_COMPILED {
-            known.clear();
-        }
-        known.insert(css.to_owned(), Rc::clone(&selector));
-    });
-    Ok(selector)
 }

@@ -1,7 +1,10 @@
 //! Text: the visible text of a page, one line for each paragraph, heading, row or list item. Knows neither styles nor
 //! scripts, so it includes text hidden by a style, and lacks text added by a script.
 
+use std::borrow::Cow;
+
 use super::context::{PageTokens, Syntax};
+use super::prefix::prefix;
 use super::tokens::{Tag, Token};
 
 /// Returns the visible text of `html`.
@@ -16,16 +19,47 @@ pub fn visible_text(html: &str) -> String {
 
 /// Like [`visible_text`], for a page in either syntax.
 pub(crate) fn visible_text_in(page: &str, syntax: Syntax) -> String {
+    visible(PageTokens::new(page, syntax), |_| false).finish()
+}
+
+/// The longest text of a link, in bytes of its page; what is longer is cut. Real links have one line.
+const MAX_LINK: usize = 16 << 10;
+
+/// Returns the text of the link whose tag is at the start of `page`, on one line: of an `a` its content, of others their
+/// `alt`. An `a` that is not closed ends where another begins.
+pub(crate) fn text_of_link(page: &str, syntax: Syntax) -> String {
+    let mut tokens = PageTokens::new(prefix(page, MAX_LINK), syntax);
+    let Some(Token::Start(link)) = tokens.next() else { return String::new() };
+    // In XML a name may have a prefix.
+    if !link.name.rsplit(':').next().is_some_and(|name| name.eq_ignore_ascii_case("a")) {
+        return collapsed(&link.attribute("alt").unwrap_or_default());
+    }
+    let ends = |token: &Token<'_>| matches!(token, Token::Start(tag) | Token::End(tag) if tag.is(link.name));
+    if link.self_closing && syntax == Syntax::Xml { String::new() } else { visible(tokens, ends).one_line() }
+}
+
+/// Returns an attribute of the tag at the start of `page`.
+pub(crate) fn attribute_of_tag<'a>(page: &'a str, syntax: Syntax, name: &str) -> Option<Cow<'a, str>> {
+    match PageTokens::new(page, syntax).next()? {
+        Token::Start(tag) => tag.attribute(name),
+        _ => None,
+    }
+}
+
+/// Returns the visible text of tokens, up to one that ends it.
+fn visible<'a>(mut tokens: PageTokens<'a>, ends: impl Fn(&Token<'a>) -> bool) -> Prose {
     let mut text = Prose::default();
     let mut hidden: Option<Hidden<'_>> = None;
     let mut preformatted = false;
-    let mut tokens = PageTokens::new(page, syntax);
     while let Some(token) = tokens.next() {
         if let Some(element) = &mut hidden {
             if element.is_over_after(&token) {
                 hidden = None;
             }
             continue;
+        }
+        if ends(&token) {
+            break;
         }
         match token {
             Token::Start(tag) if tag.is_one_of(HIDDEN) && !tag.self_closing => {
@@ -42,7 +76,7 @@ pub(crate) fn visible_text_in(page: &str, syntax: Syntax) -> String {
             Token::Doctype(_) | Token::Comment(_) => {}
         }
     }
-    text.finish()
+    text
 }
 
 /// Elements whose text is not shown.

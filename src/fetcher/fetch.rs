@@ -2,45 +2,48 @@
 //! wrap it. Knows no queues, pages or spiders.
 //!
 //! ```text
-//! visit, client ─→ layers of the user ─→ HttpCache | Record | Replay ─→ (archive) ─→ Http ─→ wire
-//!                  middleware              from the settings             to come     or a browser
+//! visit, client ─→ sessions ─→ middleware ─→ HttpCache | Record | Replay ─→ archive ─→ Http ─→ wire
+//!                  cookies     of the user   from the settings             if set     or a browser
 //! ```
 //!
 //! Each arbiter builds its own stack from a [`FetchStack`](super::stack::FetchStack), since awc's client is `!Send`. A
 //! request costs one allocation here, and one more for each layer.
+
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use url::Url;
 
 use super::receipt::Receipt;
 use crate::{
-    conduct::Heeded,
+    conduct::Cooled,
     count::Count,
     outcome::{FetchError, Outcome},
     permit::Permit,
     request::Request,
+    sessions::Session,
     transport::{
         body::BodyLimits,
+        body_sink::SharedSink,
         exchange::Extent,
         raw_response::{RawResponse, WireBytes},
     },
 };
 
+/// A fetch under way.
+pub type Fetching<'a> = LocalBoxFuture<'a, FetchResult>;
+
 /// Fetches one request under a permit.
 ///
 /// An unneeded permit is dropped, which frees its slot for the next request. A used one ends with the last byte of the
-/// response. Any further request to a server needs a permit of its own: see [`FetchContext::permits`].
+/// response, but for that of a robots file ([`FetchResult::permit`]). Any further request to a server needs a permit of its
+/// own: see [`FetchContext::permits`].
 ///
 /// The future may continue after the last byte, for instance until an archive has acknowledged the response. Only when
 /// it returns is the page parsed and its lease settled.
 pub trait Fetch {
     /// Fetches one request.
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult>;
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a>;
 }
 
 /// How to fetch a request, and the source of further permits.
@@ -52,9 +55,25 @@ pub struct FetchContext<'a> {
     pub may_repeat: bool,
     /// Which attempt at the request this is, counted from 1.
     pub attempt: u32,
+    /// The session that it is sent in; without one, no cookies are sent and kept.
+    pub session: Option<&'a Session>,
+    /// What takes the body of the response as it comes. A layer that needs the body itself leaves it out; see
+    /// [`FetchContext::whole`].
+    pub stream: Option<Streaming<'a>>,
     /// The source of permits for further requests.
     #[cfg_attr(not(test), expect(dead_code, reason = "read by a browser layer"))]
     pub permits: &'a dyn Permits,
+}
+
+/// How the body of a large response is taken.
+#[derive(Clone, Copy)]
+pub struct Streaming<'a> {
+    /// What takes it.
+    pub sink: &'a SharedSink,
+    /// The longest that the whole response may take, if that is longer than for a page.
+    pub max_time: Duration,
+    /// The most bytes where it is not streamed.
+    pub max_whole: u64,
 }
 
 /// Grants further permits to a layer that answers one request with several: a browser needs one for each sub-request.
@@ -82,15 +101,21 @@ pub struct FetchResult {
     /// What the request cost: status, bytes and times.
     pub receipt: Receipt,
     /// The bytes on the wire, also of an incomplete response; `None` unless `Extent::keeps_wire_bytes` was set.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by an archive layer"))]
     pub wire: Option<WireBytes>,
     /// The cooling that follows if the domain refused us or could not be reached. It is in force already, and reported
     /// for the caller's records.
-    pub heeded: Option<Heeded>,
+    pub cooled: Option<Cooled>,
     /// Whether the response changed the cookies that are sent, so that the same request may be answered otherwise.
     pub cookies_changed: bool,
     /// What layers count of this request.
     pub counts: Vec<Count>,
+    /// The permit of a robots file, which must not end before its domain's conduct knows what the file asks for: see
+    /// [`Visit::permit`](super::visit::Visit::permit). That of any other request has ended.
+    pub permit: Option<Permit>,
+    /// The session that it was sent in.
+    pub session: Option<Session>,
+    /// Whether a middleware says that this session is refused.
+    pub refuses_session: bool,
 }
 
 /// Why there is no response.
@@ -98,9 +123,12 @@ pub struct FetchResult {
 pub enum NoResponse {
     /// Nothing was sent: the domain began to cool after the permit was granted. Queue the request again.
     Unsent,
+    /// Nothing was sent, since the session of the request rests, or is being logged in. Queue the request again, for this
+    /// long.
+    Held(Duration),
     /// The response is missing or incomplete.
     Failed(FetchError),
-    /// A middleware ended it, before or after it was sent.
+    /// A middleware ended it, before or after it was sent; or the archive is broken, and with it the crawl.
     Ended(Box<Outcome>),
 }
 
@@ -108,7 +136,16 @@ impl<'a> FetchContext<'a> {
     /// For a whole page; a larger body is an error.
     pub fn page(limits: BodyLimits, may_repeat: bool, permits: &'a dyn Permits) -> Self {
         let extent = Extent { max_bytes: limits.max_bytes, accepts_part: false, keeps_wire_bytes: false };
-        Self { extent, may_repeat, attempt: 1, permits }
+        Self { extent, may_repeat, attempt: 1, session: None, stream: None, permits }
+    }
+
+    /// For a layer that keeps the body: it comes whole, within the bound of pages.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        if let Some(stream) = self.stream.take() {
+            self.extent.max_bytes = self.extent.max_bytes.min(stream.max_whole);
+        }
+        self
     }
 }
 
@@ -117,6 +154,16 @@ impl FetchResult {
     pub fn offline(response: Result<RawResponse, NoResponse>) -> Self {
         let status = response.as_ref().ok().map(|response| response.status);
         let receipt = Receipt { status, ..Receipt::default() };
-        Self { response, receipt, wire: None, heeded: None, cookies_changed: false, counts: Vec::new() }
+        Self {
+            response,
+            receipt,
+            wire: None,
+            cooled: None,
+            cookies_changed: false,
+            counts: Vec::new(),
+            permit: None,
+            session: None,
+            refuses_session: false,
+        }
     }
 }

@@ -6,28 +6,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::LocalBoxFuture;
 use http::{
-    HeaderName, HeaderValue, Method,
-    header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, EXPECT, HOST, PROXY_AUTHORIZATION, RANGE, USER_AGENT},
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{ACCEPT, ACCEPT_ENCODING, COOKIE, EXPECT, HOST, PROXY_AUTHORIZATION, RANGE, USER_AGENT},
 };
 use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    fetch::{Fetch, FetchContext, FetchResult, NoResponse},
+    fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
     receipt::Receipt,
     redirect,
 };
 use crate::{
     clock,
-    conduct::{Heard, Heeded, refusal},
+    conduct::{Cooled, ResponseFacts, refusal},
     outcome::{FetchError, Phase},
     permit::Permit,
-    request::Request,
+    request::{Kind, Request},
+    sessions::Session,
     transport::{
         Transport, body,
         exchange::{Exchange, Extent},
+        proxy::Proxy,
         raw_response::RawResponse,
     },
     user_agent,
@@ -37,7 +38,7 @@ use crate::{
 pub struct Http {
     transport: Transport,
     /// Default headers, added to every request that does not set them itself.
-    defaults: [(HeaderName, HeaderValue); 4],
+    defaults: [(HeaderName, HeaderValue); 3],
 }
 
 /// The `Accept` header of a crawl: as in browsers, without formats that only they can render.
@@ -51,17 +52,16 @@ const MAX_OTHER_PROXIES: usize = 3;
 const NOT_SENT: [HeaderName; 2] = [PROXY_AUTHORIZATION, EXPECT];
 
 /// Returns the default headers.
-pub(super) fn default_headers(user_agent: HeaderValue) -> [(HeaderName, HeaderValue); 4] {
+pub(super) fn default_headers(user_agent: HeaderValue) -> [(HeaderName, HeaderValue); 3] {
     [
         (USER_AGENT, user_agent),
         (ACCEPT, HeaderValue::from_static(ACCEPT_PAGES)),
-        (ACCEPT_LANGUAGE, HeaderValue::from_static("*")),
         (ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING)),
     ]
 }
 
 /// The result of one attempt; no exchange if it could not even start.
-type Attempt = (Option<Rc<Exchange>>, Result<RawResponse, FetchError>);
+type AttemptResult = (Option<Rc<Exchange>>, Result<RawResponse, FetchError>);
 
 impl Http {
     /// Creates the sender of an arbiter.
@@ -69,17 +69,17 @@ impl Http {
         Self { transport, defaults: default_headers(user_agent) }
     }
 
-    /// Sends one request under its permit, which ends with the last byte of the response.
+    /// Sends one request under its permit, which ends with the last byte of the response; that of a robots file is returned.
     async fn send(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
         let granted = clock::now();
         let FetchContext { extent, may_repeat, .. } = context;
-        let (mut exchange, mut response) = self.exchange(permit, request, extent).await;
+        let (mut exchange, mut response) = self.exchange(permit, request, context).await;
         // A proxy that fails before anything is written leaves the permit unused, so another proxy is tried under it.
         let mut others = self.transport.other_proxies(request).min(MAX_OTHER_PROXIES);
         while others > 0 && matches!(response, Err(FetchError::Proxy(_))) {
             let unsent = exchange.take_if(|exchange| exchange.started().is_none());
             let Some(permit) = unsent.and_then(Exchange::into_permit) else { break };
-            (exchange, response) = self.exchange(permit, request, extent).await;
+            (exchange, response) = self.exchange(permit, request, context).await;
             others -= 1;
         }
         // If a kept-alive connection died before answering, a repeatable request is sent once more under the same permit,
@@ -89,27 +89,27 @@ impl Http {
             && exchange.as_ref().is_some_and(|exchange| exchange.died_unanswered())
             && let Some(permit) = exchange.take().and_then(Exchange::into_permit)
         {
-            (exchange, response) = self.exchange(permit.again(), request, extent).await;
+            (exchange, response) = self.exchange(permit.again(), request, context).await;
         }
         if let (Err(error), Some(exchange)) = (&mut response, &exchange)
             // What may have been done must not be repeated, whoever is at fault.
             && (may_repeat || exchange.started().is_none())
-            && let Some(local) = self.transport.judge(error, exchange, clock::now())
+            && let Some(local) = self.transport.judge(error, exchange, clock::now()).await
         {
             *error = local;
         }
-        let heeded = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
+        let cooled = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let cookies_changed = exchange.as_ref().is_some_and(|exchange| exchange.cookies_changed());
         let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
-        // The permit ends here.
-        drop(exchange);
+        // The permit ends here, unless the response is still to be read for what it asks of the domain.
+        let permit = exchange.and_then(Exchange::into_permit).filter(|_| request.kind() == Kind::RobotsTxt);
         let (status, bytes) =
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
         let receipt = receipt(granted, started, status, bytes);
         let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
-        FetchResult { response, receipt, wire, heeded, cookies_changed, counts: Vec::new() }
+        FetchResult { receipt, wire, cooled, cookies_changed, permit, ..FetchResult::offline(response) }
     }
 
     /// Passes the result to the domain's conduct. The permit is still held, so the next permit is granted with this
@@ -119,12 +119,12 @@ impl Http {
         response: &Result<RawResponse, FetchError>,
         granted: Instant,
         extent: Extent,
-    ) -> Option<Heeded> {
+    ) -> Option<Cooled> {
         let (started, now) = (exchange.started().unwrap_or(granted), clock::now());
         match response {
             Ok(response) => {
                 let RawResponse { status, headers, fetched_at, .. } = response;
-                exchange.permit().hear(&Heard { status: *status, headers, started, now, wall: *fetched_at })
+                exchange.permit().hear(&ResponseFacts { status: *status, headers, started, now, wall: *fetched_at })
             }
             // For robots files, the caller decides how many consecutive failures are enough.
             Err(error) if error.is_unreachable() && !exchange.was_postponed() && !extent.accepts_part => {
@@ -134,7 +134,12 @@ impl Http {
         }
     }
 
-    async fn exchange(&self, permit: Permit, request: &Request, extent: Extent) -> Attempt {
+    async fn exchange(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> AttemptResult {
+        let FetchContext { extent, session, stream, .. } = context;
+        if let (None, Some(name)) = (session, request.session_name()) {
+            let why = format!("it names session `{name}`, and no cookies are kept: add .cookies(), or .sessions(…)");
+            return (None, Err(FetchError::Session(why)));
+        }
         if let Err(error) = user_agent::check_headers(&request.headers, &request.url) {
             return (None, Err(FetchError::Request(error.to_string())));
         }
@@ -143,9 +148,11 @@ impl Http {
             Ok(target) => target,
             Err(error) => return (None, Err(error)),
         };
-        let exchange = Exchange::new(permit, request.method.clone(), target, extent, &self.transport);
-        let limit = self.transport.shared().whole_deadline();
-        let round_trip = exchange.scope(self.round_trip(request, &exchange, extent));
+        let sink = stream.map(|stream| stream.sink.clone());
+        let exchange = Exchange::new(permit, request, target, (extent, sink), &self.transport);
+        let whole = self.transport.shared().whole_deadline();
+        let limit = stream.map_or(whole, |stream| stream.max_time.max(whole));
+        let round_trip = exchange.scope(self.round_trip(request, session, &exchange, extent));
         let response = match timeout(limit, round_trip).await {
             Ok(response) => response,
             Err(_) => Err(FetchError::Timeout { phase: Phase::Whole, limit }),
@@ -161,6 +168,7 @@ impl Http {
     async fn round_trip(
         &self,
         request: &Request,
+        session: Option<&Session>,
         exchange: &Exchange,
         extent: Extent,
     ) -> Result<RawResponse, FetchError> {
@@ -173,7 +181,7 @@ impl Http {
             .request(request.method.clone(), uri)
             .no_decompress()
             .insert_header((HOST, host_of(&request.url)));
-        let identity = self.transport.shared().identity(request, proxy);
+        let identity = self.transport.shared().identity(request, session, proxy);
         for header in self.defaults.iter().cloned().chain(identity) {
             outgoing = outgoing.insert_header(header);
         }
@@ -194,20 +202,23 @@ impl Http {
         })?;
         let no_head = || FetchError::Protocol("an answer without a head".into());
         let response = exchange.take_response().ok_or_else(no_head)?;
-        exchange.note_cookies(self.transport.take_in_cookies(request, proxy, &response.headers));
+        exchange
+            .note_cookies(session.is_some_and(|session| take_in_cookies(request, session, proxy, &response.headers)));
         check(request, response, extent)
     }
 }
 
 impl Fetch for Http {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         Box::pin(self.send(permit, request, context))
     }
+}
+
+/// Takes in the cookies that an answer sets. Tells whether other cookies would go with the same request now; one that brings
+/// its own `Cookie` header gets no others.
+fn take_in_cookies(request: &Request, session: &Session, proxy: Option<&Proxy>, headers: &HeaderMap) -> bool {
+    let have_changed = session.take_in(&request.url, proxy.map(Proxy::id), headers);
+    have_changed && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(COOKIE.as_str()))
 }
 
 /// Rejects a response that is only a part of what was requested.

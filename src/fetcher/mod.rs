@@ -10,6 +10,7 @@ pub(crate) mod permits;
 pub(crate) mod stack;
 pub(crate) mod receipt;
 pub(crate) mod redirect;
+pub mod item_files;
 pub mod offload;
 pub mod pool;
 
@@ -19,16 +20,31 @@ use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
-use self::{fetch::Fetch, offload::Offload, permits::DomainPermits, redirect::RedirectRules, visit::Visit};
+use self::{
+    fetch::Fetch,
+    item_files::FilesContext,
+    offload::Offload,
+    permits::DomainPermits,
+    readers::sitemap::SitemapSettings,
+    redirect::RedirectRules,
+    visit::{Told, Visit},
+};
+pub use self::{item_files::FilesAsked, readers::sitemap::Listed};
 use crate::{
+    conversion::Conversions,
     extract::Scanner,
     frontier::{Lease, seen_cache::SeenCache},
     identity::Identity,
+    order::BestFirst,
+    outcome::Outcome,
+    panic_message::message_of,
     permit::Permit,
     pipeline::Supervisor,
     retry::Retry,
     spider::Spider,
+    submissions::Submissions,
     transport::body::BodyLimits,
+    validation::Validators,
 };
 
 /// A permit and the request it is for.
@@ -41,8 +57,16 @@ pub struct Grant {
     pub seat: Arc<()>,
 }
 
-/// Sends a fetcher the grants for about one tick to come.
-pub struct Granted(pub Vec<Grant>);
+/// What a fetcher is to do with a request.
+pub enum Assignment {
+    /// Send it.
+    Send(Grant),
+    /// Let the spider hear that it is over and how. Without a permit, nothing is sent.
+    Tell(Lease, Outcome),
+}
+
+/// Sends a fetcher the grants for about one tick to come, and the failures to tell of.
+pub struct Granted(pub Vec<Assignment>);
 
 impl Message for Granted {
     type Result = ();
@@ -53,6 +77,8 @@ impl Message for Granted {
 pub struct Fetched {
     /// The ended requests, of every kind.
     pub visits: Vec<Visit>,
+    /// The failures that the spider has heard of.
+    pub told: Vec<Told>,
     /// Whether a request panicked. Its guards have returned its permit and its lease already. The scheduler must still
     /// be told that the seat is free, since no other message may follow.
     pub panicked: bool,
@@ -68,9 +94,15 @@ pub struct VisitContext<S: Spider> {
     pub(crate) permits: DomainPermits,
     pub(crate) spider: Arc<S>,
     pub(crate) pipelines: Arc<[Supervisor<S::Item>]>,
+    /// What judges items before they go there.
+    pub(crate) validators: Arc<Validators<S::Item>>,
+    /// What makes pages of other documents.
+    pub(crate) conversions: Conversions,
     pub(crate) offload: Offload,
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) seen_cache: Arc<SeenCache>,
+    /// How good the found requests are, by a function of the user's.
+    pub(crate) best_first: Option<BestFirst>,
     pub(crate) body_limits: BodyLimits,
     pub(crate) redirects: RedirectRules,
     /// How the links of pages are read, but for what each page says itself.
@@ -79,11 +111,21 @@ pub struct VisitContext<S: Spider> {
     pub(crate) retry: Retry,
     /// The product token that robots files address this crawler by.
     pub(crate) robots_token: Arc<str>,
+    /// Whether the engine compares pages with their earlier versions.
+    pub(crate) keeps_visits: bool,
+    /// What is taken from sitemaps.
+    pub(crate) sitemaps: Arc<SitemapSettings>,
+    /// Who waits for pages.
+    pub(crate) submissions: Arc<Submissions<S::Item>>,
+    /// The folder for files, and who waits for them.
+    pub(crate) files: FilesContext<S::Item>,
+    /// Who admits what a sitemap lists.
+    pub(crate) listed: Recipient<Listed>,
 }
 
 /// Runs the requests of one arbiter: receives grants, and polls all their futures in one set.
 pub struct Fetcher {
-    inbox: mpsc::UnboundedSender<Grant>,
+    inbox: mpsc::UnboundedSender<Assignment>,
 }
 
 /// The most batches of grants in the mailbox; the number of permits bounds the work.
@@ -92,7 +134,8 @@ const MAILBOX: usize = 256;
 impl Fetcher {
     /// Starts the driver on this arbiter; it ends when the fetcher has stopped and the last request is done.
     pub fn new<S: Spider>(context: VisitContext<S>, fetched: Recipient<Fetched>) -> Self {
-        // Unbounded as a channel, bounded by its content: each grant holds a permit, and those are counted.
+        // Unbounded as a channel, bounded by its content: each grant holds a permit, and those are counted, and so are the
+        // failures that are being told of.
         let (inbox, grants) = mpsc::unbounded_channel();
         actix_rt::spawn(drive(Rc::new(context), grants, fetched));
         Self { inbox }
@@ -111,9 +154,9 @@ impl Handler<Granted> for Fetcher {
     type Result = ();
 
     fn handle(&mut self, Granted(grants): Granted, _: &mut Self::Context) {
-        for grant in grants {
-            // If the driver is gone, the grant is dropped, and its guards return permit and lease.
-            drop(self.inbox.send(grant));
+        for assignment in grants {
+            // If the driver is gone, the assignment is dropped, and its guards return permit and lease.
+            drop(self.inbox.send(assignment));
         }
     }
 }
@@ -123,7 +166,7 @@ type Sending = Pin<Box<dyn Future<Output = Result<(), MailboxError>>>>;
 /// Polls all requests of the arbiter and reports those that ended.
 async fn drive<S: Spider>(
     context: Rc<VisitContext<S>>,
-    mut grants: mpsc::UnboundedReceiver<Grant>,
+    mut grants: mpsc::UnboundedReceiver<Assignment>,
     scheduler: Recipient<Fetched>,
 ) {
     let mut visits = FuturesUnordered::new();
@@ -157,24 +200,42 @@ async fn drive<S: Spider>(
     }
 }
 
-/// Runs one request so that a panic harms no other; `None` if it panicked.
-async fn run<S: Spider>(Grant { permit, lease, seat }: Grant, context: Rc<VisitContext<S>>) -> Option<Visit> {
-    let visit = AssertUnwindSafe(visit::visit(permit, lease, &context)).catch_unwind().await;
-    drop(seat);
-    if let Err(panic) = &visit {
-        tracing::error!(panic = offload::message_of(&**panic), "a request panicked in the fetcher");
+/// How an assignment ended.
+enum Done {
+    Visit(Box<Visit>),
+    Told(Box<Told>),
+}
+
+/// Carries out one assignment so that a panic harms no other; `None` if it panicked.
+async fn run<S: Spider>(assignment: Assignment, context: Rc<VisitContext<S>>) -> Option<Done> {
+    let done = match assignment {
+        Assignment::Send(Grant { permit, lease, seat }) => {
+            let visit = AssertUnwindSafe(visit::visit(permit, lease, &context)).catch_unwind().await;
+            drop(seat);
+            visit.map(|visit| Done::Visit(Box::new(visit)))
+        }
+        Assignment::Tell(lease, outcome) => {
+            let told = AssertUnwindSafe(visit::tell(lease, outcome, &context)).catch_unwind().await;
+            told.map(|told| Done::Told(Box::new(told)))
+        }
+    };
+    if let Err(panic) = &done {
+        tracing::error!(panic = message_of(&**panic), "a request panicked in the fetcher");
     }
-    visit.ok()
+    done.ok()
 }
 
 impl Fetched {
-    fn take(&mut self, visit: Option<Visit>) {
-        self.panicked |= visit.is_none();
-        self.visits.extend(visit);
+    fn take(&mut self, done: Option<Done>) {
+        match done {
+            Some(Done::Visit(visit)) => self.visits.push(*visit),
+            Some(Done::Told(told)) => self.told.push(*told),
+            None => self.panicked = true,
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.visits.is_empty() && !self.panicked
+        self.visits.is_empty() && self.told.is_empty() && !self.panicked
     }
 }
 

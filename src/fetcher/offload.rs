@@ -1,13 +1,13 @@
 //! Offload: runs a spider's code on threads of its own, where it may panic, block or never return. Knows no pages.
 
 use std::{
-    any::Any,
     collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{clock, error::Error};
+use crate::{clock, error::Error, panic_message::message_of};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
 #[derive(Clone)]
@@ -42,6 +42,8 @@ pub enum NoResult {
     Panicked(String),
     /// It did not return within this time. Its thread keeps running, and another thread replaces it.
     TimedOut(Duration),
+    /// It was dropped before it began: the crawl has ended.
+    Ended,
 }
 
 /// The most stuck threads, whose work has not returned in time. Beyond it stuck threads are not replaced; when all
@@ -64,7 +66,9 @@ impl OffloadThreads {
             .build()
             .map_err(Error::Start)?;
         let workers = Arc::new(Workers::new(at_once.max(1)));
-        let offload = Offload { workers: workers.clone(), blocking: runtime.handle().clone(), time_limit };
+        // Virtual time stands still while tasks run on its own runtime's threads.
+        let blocking = if clock::is_virtual() { Handle::current() } else { runtime.handle().clone() };
+        let offload = Offload { workers: workers.clone(), blocking, time_limit };
         let threads = Self { workers, blocking: Some(runtime) };
         threads.workers.fill_up().map_err(Error::Start)?;
         Ok((threads, offload))
@@ -84,23 +88,19 @@ impl Offload {
     /// Runs `work` and returns its result.
     ///
     /// # Errors
-    /// The work panicked, or did not return within the time limit, counted from its start.
+    /// The work panicked, did not return within the time limit, counted from its start, or was dropped at the crawl's end.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
+        if clock::is_virtual() {
+            return self.run_in_no_time(work);
+        }
         let (answer_to, mut answer) = oneshot::channel();
-        let stage = Arc::new(Stage::default());
-        let worked = stage.clone();
-        self.workers.take_on(Box::new(move || {
-            worked.begin();
-            let result = catch_unwind(AssertUnwindSafe(work));
-            // The caller may be gone; the result is then dropped here, and its `Drop` may panic too.
-            let _ = catch_unwind(AssertUnwindSafe(|| answer_to.send(result.map_err(|panic| message_of(&*panic)))));
-            worked.end()
-        }));
+        let stage = self.begin(work, |result| drop(answer_to.send(result)));
         let mut wait = self.time_limit;
         loop {
             match timeout(wait, &mut answer).await {
                 Ok(Ok(result)) => return result.map_err(NoResult::Panicked),
-                // The crawl has ended, and the work was dropped.
+                // The work was dropped.
+                Ok(Err(_)) if self.workers.are_closed() => return Err(NoResult::Ended),
                 Ok(Err(_)) => return Err(NoResult::TimedOut(self.time_limit)),
                 Err(_) => {}
             }
@@ -114,6 +114,40 @@ impl Offload {
         }
     }
 
+    /// Runs `work` while this thread waits, and with it virtual time. The time limit is one of real time.
+    fn run_in_no_time<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
+        let (answer_to, answer) = mpsc::sync_channel(1);
+        let stage = self.begin(work, move |result| drop(answer_to.send(result)));
+        loop {
+            match answer.recv_timeout(self.time_limit) {
+                Ok(result) => return result.map_err(NoResult::Panicked),
+                Err(RecvTimeoutError::Timeout) if !self.workers.are_gone() && !self.workers.replace(&stage) => {}
+                Err(RecvTimeoutError::Disconnected) if self.workers.are_closed() => return Err(NoResult::Ended),
+                Err(_) => return Err(NoResult::TimedOut(self.time_limit)),
+            }
+        }
+    }
+
+    /// Queues `work`, whose result, or the message of its panic, goes to `answer_to`.
+    fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        answer_to: impl FnOnce(Result<T, String>) + Send + 'static,
+    ) -> Arc<Stage> {
+        let stage = Arc::new(Stage::default());
+        let worked = stage.clone();
+        self.workers.take_on(Box::new(move || {
+            worked.begin();
+            let result = catch_unwind(AssertUnwindSafe(work));
+            // The caller may be gone; the result is then dropped here, and its `Drop` may panic too.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                answer_to(result.map_err(|panic| message_of(&*panic).to_owned()));
+            }));
+            worked.end()
+        }));
+        stage
+    }
+
     /// Returns the longest that work may take.
     pub fn time_limit(&self) -> Duration {
         self.time_limit
@@ -123,12 +157,6 @@ impl Offload {
     pub fn threads(&self) -> &Handle {
         &self.blocking
     }
-}
-
-/// Returns the message of a panic.
-pub fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// A piece of work. Returns whether it ended in time.
@@ -229,6 +257,10 @@ impl Workers {
         drop(queue);
         drop(given_up);
         true
+    }
+
+    fn are_closed(&self) -> bool {
+        self.queue().closed
     }
 
     fn close(&self) {
@@ -344,9 +376,22 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_at_the_end_hears_that_no_answer_comes() {
+    fn who_waits_at_the_end_hears_that_no_answer_comes_and_nothing_of_a_time_limit() {
         let (threads, offload) = offload(1, 5_000);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begins, begun) = std::sync::mpsc::channel();
+        let (busy, queued) = (offload.clone(), offload.clone());
+        let work = move || begins.send(()).is_ok() && held.recv().is_err();
+        let busy = thread::spawn(move || wait_for(busy.run(work)));
+        begun.recv().unwrap();
+        let queued = thread::spawn(move || wait_for(queued.run(|| 7)));
+        while offload.workers.queue().waiting.is_empty() {
+            thread::yield_now();
+        }
         drop(threads);
-        assert!(matches!(wait_for(offload.run(|| 7)), Err(NoResult::TimedOut(_))));
+        assert_eq!(queued.join().unwrap(), Err(NoResult::Ended), "it had not begun");
+        assert_eq!(wait_for(offload.run(|| 7)), Err(NoResult::Ended), "it came later");
+        drop(release);
+        assert_eq!(busy.join().unwrap(), Ok(true), "it had begun");
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
+use tokio::sync::watch;
 use url::Url;
 
 use super::fetch::Permits;
@@ -18,12 +19,13 @@ use crate::{
 /// Waits at the gates of domains for a crawl, under its limits.
 pub(crate) struct DomainPermits {
     tenant: Tenant,
-    politeness: Arc<Politeness>,
+    /// The settings, which may change.
+    politeness: watch::Receiver<Arc<Politeness>>,
 }
 
 impl DomainPermits {
     /// Creates the permits of a tenant.
-    pub fn new(tenant: Tenant, politeness: Arc<Politeness>) -> Self {
+    pub fn new(tenant: Tenant, politeness: watch::Receiver<Arc<Politeness>>) -> Self {
         Self { tenant, politeness }
     }
 }
@@ -31,8 +33,9 @@ impl DomainPermits {
 impl Permits for DomainPermits {
     fn permit<'a>(&'a self, url: &'a Url) -> LocalBoxFuture<'a, Option<Permit>> {
         Box::pin(async move {
-            let domain = self.politeness.domain_key.domain(url);
-            let terms = Terms::of(self.politeness.limits(&domain));
+            let politeness = self.politeness.borrow().clone();
+            let domain = politeness.domain_key.domain(url);
+            let terms = Terms::of(politeness.limits(&domain));
             // A domain that was given up grants none.
             PermitQueue::new(&self.tenant, &domain, terms, clock::now()).permit().await.ok()
         })

@@ -1,32 +1,32 @@
 //! Pool: the fetchers, one for each arbiter, and the choice among them. Replaces a dead one. Does not know the domains'
 //! permits.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::{hash::BuildHasher, sync::Arc};
 
-use actix::{Arbiter, Recipient, dev::SendError};
+use actix::{Recipient, dev::SendError};
+use hashbrown::DefaultHashBuilder;
 
-use super::{Grant, Granted};
-use crate::{frontier::Lease, permit::Permit};
+use super::{Assignment, Grant, Granted};
+use crate::{frontier::Lease, outcome::Outcome, own_arbiter::OwnArbiter, permit::Permit, request::Kind};
 
 /// Starts a fetcher on a new arbiter.
-pub type Hire = Box<dyn Fn() -> (Arbiter, Recipient<Granted>) + Send>;
+pub type Hire = Box<dyn Fn() -> (OwnArbiter, Recipient<Granted>) + Send>;
 
 /// The supervised pool of fetchers.
 pub struct Pool {
     members: Vec<Member>,
     hire: Hire,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 struct Member {
-    arbiter: Arbiter,
+    arbiter: OwnArbiter,
     fetcher: Recipient<Granted>,
-    batch: Vec<Grant>,
+    batch: Vec<Assignment>,
     /// Each grant holds a clone: the reference count tells how many requests are in progress.
     seats: Arc<()>,
+    /// The same of files.
+    file_seats: Arc<()>,
 }
 
 /// How many more requests than the least busy fetcher one may have before its domains move to another. A domain stays
@@ -37,12 +37,22 @@ impl Pool {
     /// Starts `size` fetchers.
     pub fn new(size: usize, hire: Hire) -> Self {
         let members = (0..size.max(1)).map(|_| Member::hire(&hire)).collect();
-        Self { members, hire, hasher: RandomState::new() }
+        Self { members, hire, hasher: DefaultHashBuilder::default() }
     }
 
     /// Returns how many requests are in progress.
     pub fn busy(&self) -> usize {
         self.members.iter().map(Member::busy).sum()
+    }
+
+    /// Returns how many of them are files.
+    pub fn busy_with_files(&self) -> usize {
+        self.members.iter().map(Member::busy_with_files).sum()
+    }
+
+    /// Returns how many of them are none.
+    pub fn busy_with_pages(&self) -> usize {
+        self.members.iter().map(|member| member.busy() - member.busy_with_files()).sum()
     }
 
     /// Adds a permit and its request to the next batch of a fetcher.
@@ -51,8 +61,16 @@ impl Pool {
         let idlest = (0..self.members.len()).min_by_key(|index| self.busy_of(*index)).unwrap_or(home);
         let chosen = if self.busy_of(home) > self.busy_of(idlest) + IMBALANCE { idlest } else { home };
         if let Some(member) = self.members.get_mut(chosen) {
-            let seat = member.seats.clone();
-            member.batch.push(Grant { permit, lease, seat });
+            let seat = member.seat(lease.request().kind());
+            member.batch.push(Assignment::Send(Grant { permit, lease, seat }));
+        }
+    }
+
+    /// Adds a failure to the next batch of a fetcher, which lets the spider hear of it. It is no request in progress.
+    pub fn tell(&mut self, lease: Lease, outcome: Outcome) {
+        let chosen = usize::try_from(lease.id().0).unwrap_or(0) % self.members.len();
+        if let Some(member) = self.members.get_mut(chosen) {
+            member.batch.push(Assignment::Tell(lease, outcome));
         }
     }
 
@@ -72,9 +90,11 @@ impl Pool {
                     member.arbiter.stop();
                     *member = Member::hire(&self.hire);
                     replaced += 1;
-                    member.batch = batch;
-                    for grant in &mut member.batch {
-                        grant.seat = member.seats.clone();
+                    for mut assignment in batch {
+                        if let Assignment::Send(grant) = &mut assignment {
+                            grant.seat = member.seat(grant.lease.request().kind());
+                        }
+                        member.batch.push(assignment);
                     }
                 }
             }
@@ -95,11 +115,19 @@ impl Pool {
 impl Member {
     fn hire(hire: &Hire) -> Self {
         let (arbiter, fetcher) = hire();
-        Self { arbiter, fetcher, batch: Vec::new(), seats: Arc::new(()) }
+        Self { arbiter, fetcher, batch: Vec::new(), seats: Arc::default(), file_seats: Arc::default() }
+    }
+
+    fn seat(&self, kind: Kind) -> Arc<()> {
+        if kind == Kind::File { self.file_seats.clone() } else { self.seats.clone() }
     }
 
     fn busy(&self) -> usize {
-        Arc::strong_count(&self.seats) - 1
+        Arc::strong_count(&self.seats) - 1 + self.busy_with_files()
+    }
+
+    fn busy_with_files(&self) -> usize {
+        Arc::strong_count(&self.file_seats) - 1
     }
 }
 

@@ -9,8 +9,9 @@ use crate::{
     extract::resolve,
     frontier::candidate::fingerprint,
     identity::{Identity, strip_user_info},
+    origin_header::belongs_to_origin,
     outcome::Outcome,
-    request::Request,
+    request::{Kind, Request},
 };
 
 /// The most redirects in a row: what browsers follow (Fetch standard, "HTTP-redirect fetch", step 7) and Scrapy too. A
@@ -29,39 +30,6 @@ pub struct RedirectRules {
     pub secret_headers: Arc<[String]>,
     /// Whether a page that sends its readers on is a redirect.
     pub follows_refresh: bool,
-}
-
-/// Words that mark the name of a secret header.
-const SECRET_WORDS: [&str; 16] = [
-    "auth",
-    "cookie",
-    "token",
-    "secret",
-    "api-key",
-    "apikey",
-    "access-key",
-    "session",
-    "password",
-    "passwd",
-    "credential",
-    "signature",
-    "bearer",
-    "jwt",
-    "csrf",
-    "xsrf",
-];
-
-/// Words that mean a secret only as a whole part of a name, as in `Ocp-Apim-Subscription-Key`.
-const SECRET_PARTS: [&str; 7] = ["key", "pass", "pwd", "pin", "otp", "sid", "sig"];
-
-/// Tells whether a header belongs to one origin, so that it never follows a redirect to another (RFC 9110 §15.4): those
-/// of HTTP itself (`Authorization`, `Cookie`, `Proxy-Authorization`), and those whose name looks like a secret
-/// (`X-Api-Key`, `X-Auth-Token`, `X-CSRF-Token`, …). One too many does less harm than one too few.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    // `:authority` and the like are not headers that a request can have, and `Author` names a writer.
-    let has_part = || name.split('-').any(|part| SECRET_PARTS.contains(&part));
-    name != "author" && (SECRET_WORDS.iter().any(|word| name.contains(word)) || has_part())
 }
 
 /// Returns the target of a redirect response; `None` if it is none.
@@ -91,6 +59,8 @@ pub struct Hop<'a> {
     pub to: &'a Url,
     /// Whether the answer changed the cookies that are sent.
     pub cookies_changed: bool,
+    /// The session of the pool that it was asked for in, if it was: the next request prefers it, whose cookies it may need.
+    pub pooled: Option<&'a str>,
 }
 
 /// Why a redirect is not followed.
@@ -130,10 +100,12 @@ pub fn follow(
     identity: &dyn Identity,
     secrets: &[String],
 ) -> Result<Request, NotFollowed> {
-    let Hop { status, to, cookies_changed } = hop;
+    let Hop { status, to, cookies_changed, pooled } = hop;
     let mut next = request.clone();
     next.url = to.clone();
-    identity.canonicalize(&mut next.url);
+    if request.kind() != Kind::File {
+        identity.canonicalize(&mut next.url);
+    }
     if becomes_get(status, &request.method) {
         next.method = Method::GET;
         next.body.clear();
@@ -141,27 +113,32 @@ pub fn follow(
     }
     if next.url.origin() != request.url.origin() {
         let is_named = |name: &str| secrets.iter().any(|secret| secret.eq_ignore_ascii_case(name));
-        next.headers.retain(|(name, _)| !is_secret(name) && !is_named(name));
+        next.headers.retain(|(name, _)| !belongs_to_origin(name) && !is_named(name));
     }
-    next.redirected_from.push(fingerprint(request, identity));
     let from: Arc<str> = request.url.as_str().into();
-    next.redirect_chain.push(from.clone());
-    next.parent = Some(from);
-    if next.redirected_from.len() > MAX_HOPS {
+    next.parent = Some(from.clone());
+    let asked = fingerprint(&next, identity);
+    let redirects = next.rare.get_or_insert_default();
+    redirects.visited = None;
+    if let Some(pooled) = pooled {
+        redirects.session = Some(pooled.into());
+    }
+    redirects.from.push(fingerprint(request, identity));
+    redirects.urls.push(from);
+    if redirects.from.len() > MAX_HOPS {
         return Err(NotFollowed::TooMany);
     }
-    if std::mem::take(&mut next.repeats.is_repeat) {
+    if std::mem::take(&mut redirects.repeats.is_repeat) {
         next.dont_filter = false;
     }
     if cookies_changed {
-        next.repeats.allowed = next.redirected_from.len();
+        redirects.repeats.allowed = redirects.from.len();
     }
-    let asked = fingerprint(&next, identity);
-    if let Some(before) = next.redirected_from.iter().rposition(|before| *before == asked) {
-        if before >= next.repeats.allowed {
+    if let Some(before) = redirects.from.iter().rposition(|before| *before == asked) {
+        if before >= redirects.repeats.allowed {
             return Err(NotFollowed::LeadsBack { status, to: next.url });
         }
-        next.repeats.is_repeat = !next.dont_filter;
+        redirects.repeats.is_repeat = !next.dont_filter;
         next.dont_filter = true;
     }
     Ok(next)
@@ -187,7 +164,7 @@ mod tests {
 
     fn hop(request: &Request, status: u16, to: &str, cookies_changed: bool) -> Result<Request, NotFollowed> {
         let to = &request.url.join(to).unwrap();
-        follow(request, Hop { status, to, cookies_changed }, &CanonicalUrl::default(), &[])
+        follow(request, Hop { status, to, cookies_changed, pooled: None }, &CanonicalUrl::default(), &[])
     }
 
     #[test]
@@ -265,6 +242,27 @@ mod tests {
             "DD-APPLICATION-KEY",
             "X-JWT-Assertion",
             "X-XSRF",
+            // Coinbase, OKX, KuCoin, Kraken, Gemini, Bitfinex
+            "CB-ACCESS-SIGN",
+            "CB-ACCESS-PASSPHRASE",
+            "OK-ACCESS-PASSPHRASE",
+            "KC-API-SIGN",
+            "API-Sign",
+            "X-GEMINI-SIGNATURE",
+            "bfx-apikey",
+            // Bunny, OVH, lnd, Cloudflare, Shopify, Binance
+            "AccessKey",
+            "X-Ovh-Consumer",
+            "Grpc-Metadata-Macaroon",
+            "CF-Access-Client-Secret",
+            "X-Shopify-Hmac-Sha256",
+            "X-MBX-APIKEY",
+            // RFC 9449, WS-Security, a second factor
+            "DPoP",
+            "X-WSSE",
+            "X-TOTP",
+            "hmac",
+            "X-Passphrase",
         ] {
             let request = Request::parse("https://e.org/").unwrap().header(secret, "x");
             assert_eq!(go(&request, 302, "/in").unwrap().headers.len(), 1, "{secret}");
@@ -272,10 +270,26 @@ mod tests {
         }
         let request = Request::parse("https://e.org/").unwrap().header("X-Tenant", "x");
         let to = Url::parse("https://other.org/").unwrap();
-        let hop = Hop { status: 302, to: &to, cookies_changed: false };
+        let hop = Hop { status: 302, to: &to, cookies_changed: false, pooled: None };
         let next = follow(&request, hop, &CanonicalUrl::default(), &["x-tenant".to_owned()]);
         assert_eq!(next.unwrap().headers, [], "what the user names");
-        for plain in ["Accept", "Referer", "X-Requested-With", "Author", "X-Keyword", "Pinned"] {
+        let virtual_host = Request::parse("https://e.org/").unwrap().header("Host", "mine.test");
+        assert_eq!(go(&virtual_host, 302, "/in").unwrap().headers.len(), 1);
+        assert_eq!(go(&virtual_host, 302, "https://e.org:8443/").unwrap().headers, []);
+        for plain in [
+            "Accept",
+            "Referer",
+            "X-Requested-With",
+            "Author",
+            "X-Keyword",
+            "Pinned",
+            "X-Design",
+            "X-Compass",
+            "X-Bypass-Cache",
+            "X-Signal",
+            "Consent",
+            "CB-ACCESS-TIMESTAMP",
+        ] {
             let request = Request::parse("https://e.org/").unwrap().header(plain, "x");
             assert_eq!(go(&request, 302, "https://other.org/").unwrap().headers.len(), 1, "{plain}");
         }

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use super::{
     fetch::Fetch,
     http::Http,
-    layers::{HttpCache, Record, Replay},
+    layers::{ArchiveLayer, ArchiveReplay, HttpCache, Record, Replay},
 };
 use crate::transport::{SharedTransport, Transport, response_store::Purpose};
 
@@ -38,7 +38,7 @@ impl FetchStack {
         Self { innermost: Arc::new(innermost), layers: Vec::new() }
     }
 
-    /// Starts a stack with the network and the layer that the transport's settings ask for.
+    /// Starts a stack with the network and the layers that the transport's settings ask for.
     pub fn http(transport: SharedTransport, user_agent: HeaderValue) -> Self {
         let store = transport.response_store().cloned();
         let innermost = {
@@ -46,7 +46,19 @@ impl FetchStack {
             move || -> Box<dyn Fetch> { Box::new(Http::new(Transport::new(transport.clone()), user_agent.clone())) }
         };
         let stack = Self::over(innermost);
-        // An archive belongs here, below the cache: it records what was on the wire and nothing else.
+        if let Some(archived) = transport.archived().cloned() {
+            return stack.layer(move |_| -> Box<dyn Fetch> {
+                Box::new(ArchiveReplay::new(archived.clone(), transport.clone()))
+            });
+        }
+        // Below the cache: an archive has what was on the wire and nothing else.
+        let stack = match transport.archive() {
+            Some(archive) => {
+                archive.introduce(user_agent.to_str().unwrap_or_default());
+                stack.layer(ArchiveLayer::new(archive.clone(), transport.secret_headers().to_vec()))
+            }
+            None => stack,
+        };
         let Some(store) = store else { return stack };
         match store.purpose() {
             Purpose::Cache => stack.layer(move |inner| -> Box<dyn Fetch> {

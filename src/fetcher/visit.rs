@@ -1,7 +1,7 @@
 //! Visit: one request, from its permit to its settled lease. Read this file first.
 //!
 //! ```text
-//! permit + lease → response (the permit ends with the last byte)
+//! permit + lease → response (the permit ends with the last byte; a robots file's when the engine knows its Crawl-delay)
 //!                → a redirect: its target is a request of its own (a page that sends its readers on is one, too)
 //!                → a refusal: the domain cools
 //!                → else the reader of the request's kind (readers/); for a page:
@@ -11,20 +11,21 @@
 //! ```
 //! An early return drops the lease, which returns the URL to the frontier.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     VisitContext,
-    fetch::{FetchContext, FetchResult, NoResponse},
+    fetch::{FetchContext, FetchResult, NoResponse, Streaming},
     http::is_idempotent,
-    readers::{self, Answer, Content, Reading, robots_txt},
+    readers::{self, Extracted, Reading, TimedResponse, file::Receiving, robots_txt},
     receipt::Receipt,
     redirect::{self, Hop},
 };
 use crate::{
     clock,
-    conduct::Heeded,
+    conduct::Cooled,
     count::Count,
+    file_store::FileStore,
     frontier::{Lease, Leased, candidate::Candidate},
     outcome::{FetchError, Outcome, RedirectBy},
     permit::Permit,
@@ -40,52 +41,101 @@ pub struct Visit {
     /// How it ended.
     pub outcome: Outcome,
     /// What the response contained.
-    pub content: Content,
+    pub content: Extracted,
     /// The status, bytes and times.
     pub receipt: Receipt,
     /// The cooling that follows if the domain refused or could not be reached; in force already.
-    pub heeded: Option<Heeded>,
+    pub cooled: Option<Cooled>,
     /// What middleware and spider count.
     pub counts: Vec<Count>,
     /// Why the spider stops the crawl, if it does.
     pub stop: Option<String>,
+    /// The permit of a robots file. The engine drops it when the file's `Crawl-delay` is in force: if it ended with the last
+    /// byte, another request could go to the domain while the file is parsed and reported.
+    pub permit: Option<Permit>,
+    /// How long an unsent request has to wait for its session.
+    pub held: Option<Duration>,
+    /// Whether the spider has heard that no page came; then the request is over.
+    pub is_told: bool,
+    /// Whether it ended without a request of its own, or after one that has been accounted for.
+    pub is_without_request: bool,
+}
+
+/// A failure that the spider has heard of, with its settled lease.
+#[derive(Debug)]
+pub struct Told {
+    /// The settled lease.
+    pub leased: Leased,
+    /// The outcome, with what the spider made of it.
+    pub reading: Reading,
 }
 
 /// Sends one request and reads its response.
 pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitContext<S>) -> Visit {
     let request = lease.request();
-    let extent = readers::extent(request.kind(), context.body_limits);
+    let extent = readers::extent(request.kind(), context);
     let (may_repeat, attempt) = (is_idempotent(&request.method), lease.attempt());
-    let how = FetchContext { extent, may_repeat, attempt, permits: &context.permits };
+    let file = if request.kind() == Kind::File { Receiving::of(request, context) } else { None };
+    if request.kind() == Kind::File && file.is_none() {
+        // Nobody waits for it any more, since the crawl stops.
+        drop(permit);
+        return Visit { is_without_request: false, ..Visit::without_request(lease.settle(), Outcome::Unsent) };
+    }
+    let sink = file.as_ref().map(Receiving::sink);
+    let settings = context.files.store.as_ref().map(FileStore::settings);
+    let stream = sink.as_ref().zip(settings).map(|(sink, settings)| Streaming {
+        sink,
+        max_time: settings.max_time,
+        max_whole: context.body_limits.max_bytes,
+    });
+    let how = FetchContext { extent, may_repeat, attempt, session: None, stream, permits: &context.permits };
     let tenancy = permit.tenancy();
-    let FetchResult { response, receipt, heeded, cookies_changed, mut counts, .. } =
+    let FetchResult { response, receipt, cooled, cookies_changed, mut counts, permit, session, .. } =
         context.fetch.fetch(permit, request, how).await;
+    let mut held = None;
     let reading = match response {
         Ok(response) => {
-            read(Answer { response, elapsed: receipt.elapsed, cookies_changed }, heeded, request, context).await
+            let elapsed = receipt.elapsed;
+            let answer = TimedResponse { response, elapsed, cookies_changed, session: session.clone() };
+            read(answer, cooled, file, request, context).await
         }
         Err(NoResponse::Unsent) => Outcome::Unsent.into(),
+        Err(NoResponse::Held(wait)) => {
+            held = Some(wait);
+            Outcome::Unsent.into()
+        }
         Err(NoResponse::Failed(FetchError::Local(fault, detail))) => Outcome::Local(fault, detail).into(),
         Err(NoResponse::Failed(error)) => without_answer(request.kind(), error).into(),
         Err(NoResponse::Ended(outcome)) => ended(request.kind(), *outcome).into(),
     };
-    let is_told = request.kind() == Kind::Page && {
+    if let (Outcome::Ok, Some(session)) = (&reading.outcome, &session) {
+        session.worked();
+    }
+    // The engine has the last word: it lets the spider hear of what is over all the same.
+    let is_told = request.kind() == Kind::Page && reading.outcome.is_without_page() && {
         let is_given_up = || tenancy.given_up(clock::now()).is_some();
         let may_repeat = may_repeat || receipt.started.is_none();
-        is_for_the_spider(&reading.outcome, || {
-            is_given_up() || !may_repeat_again(context, &reading, attempt, may_repeat)
-        })
+        let is_redirect = matches!(reading.outcome, Outcome::Redirect { .. });
+        is_redirect || is_given_up() || !may_repeat_again(context, &reading, attempt, may_repeat)
     };
     let reading = if is_told { readers::failure::tell(reading, request, context).await } else { reading };
     let Reading { outcome, content, counts: read, stop } = reading;
     counts.extend(read);
-    Visit { leased: lease.settle(), outcome, content, receipt, heeded, counts, stop }
+    let (leased, is_without_request) = (lease.settle(), false);
+    Visit { leased, outcome, content, receipt, cooled, counts, stop, permit, held, is_told, is_without_request }
+}
+
+/// Lets the spider hear of a request that is over and brought no page. Nothing is sent: there is no permit.
+pub async fn tell<S: Spider>(lease: Lease, outcome: Outcome, context: &VisitContext<S>) -> Told {
+    let reading = readers::failure::tell(outcome.into(), lease.request(), context).await;
+    Told { leased: lease.settle(), reading }
 }
 
 /// Interprets a response. Redirects and refusals mean the same for requests of every kind.
 async fn read<S: Spider>(
-    answer: Answer,
-    heeded: Option<Heeded>,
+    answer: TimedResponse,
+    cooled: Option<Cooled>,
+    file: Option<Receiving>,
     request: &Arc<Request>,
     context: &VisitContext<S>,
 ) -> Reading {
@@ -93,10 +143,12 @@ async fn read<S: Spider>(
     if let Some(to) = redirect::target(status, &answer.response.headers, &request.url)
         && !request.keeps_redirects
     {
-        let hop = Hop { status, to: &to, cookies_changed: answer.cookies_changed };
+        let hop = Hop { status, to: &to, cookies_changed: answer.cookies_changed, pooled: answer.pooled() };
         let identity = &*context.identity;
         let next = match request.kind() {
-            Kind::Page => redirect::follow(request, hop, identity, &context.redirects.secret_headers).map(Some),
+            Kind::Page | Kind::Sitemap(_) | Kind::File => {
+                redirect::follow(request, hop, identity, &context.redirects.secret_headers).map(Some)
+            }
             // The engine follows it, since other origins may wait for the same file.
             Kind::RobotsTxt => Ok(None),
         };
@@ -107,25 +159,16 @@ async fn read<S: Spider>(
             Err(why) => Outcome::from(why).into(),
         };
     }
-    if let Some(Heeded { asked, .. }) = heeded {
+    if let Some(Cooled { asked, .. }) = cooled {
         return Outcome::Refused { status, retry_after: asked }.into();
     }
-    readers::read(answer, request, context).await
+    readers::read(answer, file, request, context).await
 }
 
 fn without_answer(kind: Kind, error: FetchError) -> Outcome {
     match kind {
-        Kind::Page => Outcome::Fetch(error),
+        Kind::Page | Kind::Sitemap(_) | Kind::File => Outcome::Fetch(error),
         Kind::RobotsTxt => robots_txt::without_answer(error),
-    }
-}
-
-/// Tells whether the spider hears of how a request ended: when it is over, and no page came.
-fn is_for_the_spider(outcome: &Outcome, is_last: impl FnOnce() -> bool) -> bool {
-    match outcome {
-        Outcome::Ok | Outcome::Unsent | Outcome::Local(..) | Outcome::Broken(_) => false,
-        Outcome::Redirect { .. } => true,
-        _ => is_last(),
     }
 }
 
@@ -142,18 +185,43 @@ fn may_repeat_again<S: Spider>(
 
 /// A robots file that a middleware refuses could not be had; to its pages it makes no difference why.
 fn ended(kind: Kind, outcome: Outcome) -> Outcome {
-    match kind {
-        Kind::Page => outcome,
-        Kind::RobotsTxt => Outcome::Fetch(FetchError::Request(outcome.detail())),
+    match (kind, &outcome) {
+        (Kind::Page | Kind::Sitemap(_) | Kind::File, _) | (_, Outcome::Broken(_)) => outcome,
+        (Kind::RobotsTxt, _) => Outcome::Fetch(FetchError::Request(outcome.detail())),
     }
 }
 
 impl Visit {
+    /// Makes the end of a request that has not been sent, or whose request has been accounted for.
+    pub fn without_request(leased: Leased, outcome: Outcome) -> Self {
+        Self {
+            leased,
+            outcome,
+            content: Extracted::Nothing,
+            receipt: Receipt::default(),
+            cooled: None,
+            counts: Vec::new(),
+            stop: None,
+            permit: None,
+            held: None,
+            is_told: false,
+            is_without_request: true,
+        }
+    }
+
+    /// Takes in what the spider made of it.
+    #[must_use]
+    pub fn heard(mut self, reading: Reading) -> Self {
+        let Reading { outcome, content, counts, stop } = reading;
+        self.counts.extend(counts);
+        Self { outcome, content, stop, is_told: true, ..self }
+    }
+
     /// Returns the links found, or the target of a redirect.
     pub fn found(&self) -> &[Candidate] {
         match &self.content {
-            Content::Page { found, .. } => found,
-            Content::Nothing | Content::RobotsTxt(_) => &[],
+            Extracted::Page { found, .. } => found,
+            Extracted::Nothing | Extracted::RobotsTxt(_) | Extracted::Sitemap { .. } => &[],
         }
     }
 }

@@ -14,17 +14,17 @@ pub const MAX_CONTROLS: usize = 10_000;
 
 /// One control of a form.
 #[derive(Clone, Debug)]
-pub(super) struct Control {
+pub(super) struct FormControl {
     /// Its node in the tree.
     pub node: NodeId,
     pub name: String,
-    pub kind: Kind,
+    pub kind: ControlKind,
     /// Its value; for a checkbox, a radio button or a button, the value that is sent if it is chosen.
     pub value: String,
     pub is_disabled: bool,
     pub direction: Option<Direction>,
     /// For a button: the attributes that change how the form is sent.
-    pub overrides: Overrides,
+    pub overrides: SubmitterOverrides,
 }
 
 /// The value of the attribute `dirname`.
@@ -36,7 +36,7 @@ pub(super) struct Direction {
 
 /// `formaction`, `formmethod` and `formenctype`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Overrides {
+pub(super) struct SubmitterOverrides {
     pub action: Option<String>,
     pub method: Option<String>,
     pub enctype: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct Overrides {
 
 /// The kind of a control.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum ControlKind {
     Text {
         of: TextType,
         bounds: Bounds,
@@ -80,15 +80,15 @@ pub(super) struct Choice {
     pub is_disabled: bool,
 }
 
-impl Control {
+impl FormControl {
     /// Tells whether a click on it submits the form.
     pub fn is_submit(&self) -> bool {
-        matches!(self.kind, Kind::Submit | Kind::Image)
+        matches!(self.kind, ControlKind::Submit | ControlKind::Image)
     }
 }
 
 /// Reads the controls that `form` owns, in order; returns also how many were left out.
-pub(super) fn controls_of(form: ElementRef<'_>) -> (Vec<Control>, usize) {
+pub(super) fn controls_of(form: ElementRef<'_>) -> (Vec<FormControl>, usize) {
     let root = form.ancestors().last().unwrap_or(*form);
     let mut reader = Reader::new(form, root);
     for step in Walk::over(root) {
@@ -119,7 +119,7 @@ struct Reader<'a> {
     /// The `dir` attributes of the surrounding elements.
     directions: Vec<(NodeId, &'static str)>,
     select: Option<OpenSelect>,
-    controls: Vec<Control>,
+    controls: Vec<FormControl>,
     left_out: usize,
 }
 
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
             "button" => self.button(element),
             "textarea" => {
                 let value = lines(&text_of(element));
-                self.push(element, Kind::Textarea, value);
+                self.push(element, ControlKind::Textarea, value);
             }
             "select" if self.select.is_none() => self.open_select(element),
             "optgroup" if element.attr("disabled").is_some() => {
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds a control, if the form owns it; returns its index.
-    fn push(&mut self, element: ElementRef<'a>, kind: Kind, value: String) -> Option<usize> {
+    fn push(&mut self, element: ElementRef<'a>, kind: ControlKind, value: String) -> Option<usize> {
         if !self.owns(element) {
             return None;
         }
@@ -243,20 +243,24 @@ impl<'a> Reader<'a> {
         }
         let attr = |name: &str| element.attr(name).map(str::to_owned);
         let has_direction = match &kind {
-            Kind::Text { of, .. } => of.has_direction(),
-            kind => matches!(kind, Kind::Textarea),
+            ControlKind::Text { of, .. } => of.has_direction(),
+            kind => matches!(kind, ControlKind::Textarea),
         };
         let own_direction = || self.directions.last().map_or("ltr", |(_, direction)| *direction);
         let direction = attr("dirname").filter(|name| !name.is_empty() && has_direction);
-        let is_button = matches!(kind, Kind::Submit | Kind::Image);
-        self.controls.push(Control {
+        let is_button = matches!(kind, ControlKind::Submit | ControlKind::Image);
+        self.controls.push(FormControl {
             node: element.id(),
             name: attr("name").unwrap_or_default(),
             direction: direction.map(|name| Direction { name, value: own_direction() }),
             overrides: if is_button {
-                Overrides { action: attr("formaction"), method: attr("formmethod"), enctype: attr("formenctype") }
+                SubmitterOverrides {
+                    action: attr("formaction"),
+                    method: attr("formmethod"),
+                    enctype: attr("formenctype"),
+                }
             } else {
-                Overrides::default()
+                SubmitterOverrides::default()
             },
             kind,
             value,
@@ -273,17 +277,17 @@ impl<'a> Reader<'a> {
         if let Some(of) = TextType::of(&kind, is_multiple) {
             let bounds = Bounds::of(["min", "max", "step", "value"].map(|name| element.attr(name)));
             let value = of.sanitized(value.unwrap_or_default(), bounds);
-            self.push(element, Kind::Text { of, bounds, is_hidden: of == TextType::Hidden }, value);
+            self.push(element, ControlKind::Text { of, bounds, is_hidden: of == TextType::Hidden }, value);
             return;
         }
         let (kind, default) = match kind.as_str() {
-            "checkbox" => (Kind::Checkbox { is_checked }, "on"),
-            "radio" => (Kind::Radio { is_checked }, "on"),
-            "file" => (Kind::File { files: Vec::new(), is_multiple }, ""),
+            "checkbox" => (ControlKind::Checkbox { is_checked }, "on"),
+            "radio" => (ControlKind::Radio { is_checked }, "on"),
+            "file" => (ControlKind::File { files: Vec::new(), is_multiple }, ""),
             // Browsers send the label of a button without a value.
-            "submit" => (Kind::Submit, "Submit"),
-            "image" => (Kind::Image, ""),
-            _ => (Kind::OtherButton, ""),
+            "submit" => (ControlKind::Submit, "Submit"),
+            "image" => (ControlKind::Image, ""),
+            _ => (ControlKind::OtherButton, ""),
         };
         self.push(element, kind, value.unwrap_or(default).to_owned());
     }
@@ -297,13 +301,13 @@ impl<'a> Reader<'a> {
             "button" | "reset" => false,
             _ => !commands,
         };
-        let kind = if is_submit { Kind::Submit } else { Kind::OtherButton };
+        let kind = if is_submit { ControlKind::Submit } else { ControlKind::OtherButton };
         self.push(element, kind, element.attr("value").unwrap_or_default().to_owned());
     }
 
     fn open_select(&mut self, element: ElementRef<'a>) {
         let is_multiple = element.attr("multiple").is_some();
-        let at = self.push(element, Kind::Select { options: Vec::new(), is_multiple }, String::new());
+        let at = self.push(element, ControlKind::Select { options: Vec::new(), is_multiple }, String::new());
         let size = element.attr("size").and_then(|size| size.trim().parse().ok()).filter(|size| *size > 0);
         self.select = Some(OpenSelect { node: element.id(), at, size: size.unwrap_or(1), disabling: 0 });
     }
@@ -312,8 +316,8 @@ impl<'a> Reader<'a> {
         let Some(select) = &self.select else { return };
         let is_disabled = select.disabling > 0 || element.attr("disabled").is_some();
         let Some(control) = select.at.and_then(|at| self.controls.get_mut(at)) else { return };
-        let Kind::Select { options, .. } = &mut control.kind else { return };
-        let text = text_of(element).split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        let ControlKind::Select { options, .. } = &mut control.kind else { return };
+        let text = text_of_option(element).split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         options.push(Choice {
             value: element.attr("value").map_or_else(|| text.clone(), str::to_owned),
             text: element.attr("label").map_or(text, str::to_owned),
@@ -327,7 +331,7 @@ impl<'a> Reader<'a> {
     fn close_select(&mut self) {
         let Some(select) = self.select.take() else { return };
         let Some(control) = select.at.and_then(|at| self.controls.get_mut(at)) else { return };
-        let Kind::Select { options, is_multiple: false } = &mut control.kind else { return };
+        let ControlKind::Select { options, is_multiple: false } = &mut control.kind else { return };
         let chosen = options.iter().rposition(|option| option.is_selected);
         let first = || options.iter().position(|option| !option.is_disabled).filter(|_| select.size == 1);
         let chosen = chosen.or_else(first);
@@ -336,10 +340,10 @@ impl<'a> Reader<'a> {
 }
 
 /// Of radio buttons with the same name, only the last checked one stays checked.
-fn settle_radios(controls: &mut [Control]) {
+fn settle_radios(controls: &mut [FormControl]) {
     let mut settled = std::collections::HashSet::new();
     for control in controls.iter_mut().rev() {
-        if let Kind::Radio { is_checked } = &mut control.kind
+        if let ControlKind::Radio { is_checked } = &mut control.kind
             && *is_checked
             && !control.name.is_empty()
         {
@@ -366,6 +370,21 @@ fn direction_of(element: ElementRef<'_>) -> Option<&'static str> {
 
 fn text_of(element: ElementRef<'_>) -> String {
     element.text().collect()
+}
+
+/// Returns the text of an option; a script in it is none (§4.10.10, "text").
+fn text_of_option(option: ElementRef<'_>) -> String {
+    let mut text = String::new();
+    let mut walk = Walk::over(*option);
+    while let Some(step) = walk.next() {
+        let Step::Open(node) = step else { continue };
+        if let Some(piece) = node.value().as_text() {
+            text.push_str(piece);
+        } else if node.value().as_element().is_some_and(|inside| inside.name() == "script") {
+            walk.skip_content();
+        }
+    }
+    text
 }
 
 /// Converts every line end to LF, as in a text area.

@@ -3,10 +3,10 @@
 use encoding_rs::Encoding;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::entry::{Entry, Value};
+use super::entry::{FormEntry, Value};
 
 /// Writes entries as `application/x-www-form-urlencoded` (URL §5.2). Of a file only the name is written.
-pub(super) fn urlencoded(entries: &[Entry], encoding: &'static Encoding) -> String {
+pub(super) fn urlencoded(entries: &[FormEntry], encoding: &'static Encoding) -> String {
     let mut text = String::new();
     for entry in entries {
         if !text.is_empty() {
@@ -20,7 +20,7 @@ pub(super) fn urlencoded(entries: &[Entry], encoding: &'static Encoding) -> Stri
 }
 
 /// Writes entries as `text/plain`. Of a file only the name is written.
-pub(super) fn plain(entries: &[Entry], encoding: &'static Encoding) -> Vec<u8> {
+pub(super) fn plain(entries: &[FormEntry], encoding: &'static Encoding) -> Vec<u8> {
     let lines = entries.iter().map(|entry| format!("{}={}\r\n", crlf(&entry.name), crlf(entry.value.as_text())));
     encoding.encode(&lines.collect::<String>()).0.into_owned()
 }
@@ -28,7 +28,7 @@ pub(super) fn plain(entries: &[Entry], encoding: &'static Encoding) -> Vec<u8> {
 /// Writes entries as `multipart/form-data` (RFC 7578, with HTML's escapes); also returns the boundary.
 ///
 /// The boundary is derived from the entries, so that the same form with the same content gives the same request.
-pub(super) fn multipart(entries: &[Entry], encoding: &'static Encoding) -> (String, Vec<u8>) {
+pub(super) fn multipart(entries: &[FormEntry], encoding: &'static Encoding) -> (String, Vec<u8>) {
     let parts: Vec<_> = entries.iter().map(|entry| part(entry, encoding)).collect();
     let mut hash = Xxh3::new();
     for part in &parts {
@@ -56,7 +56,7 @@ fn boundary_of(hash: &Xxh3) -> String {
 }
 
 /// Writes the part between two boundaries.
-fn part(entry: &Entry, encoding: &'static Encoding) -> Vec<u8> {
+fn part(entry: &FormEntry, encoding: &'static Encoding) -> Vec<u8> {
     let encode = |text: &str| encoding.encode(text).0.into_owned();
     let mut part = b"\r\nContent-Disposition: form-data; name=\"".to_vec();
     part.extend(encode(&quoted(&crlf(&entry.name))));
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
     use crate::form::FormFile;
 
-    fn text(name: &str, value: &str) -> Entry {
-        Entry { name: name.into(), value: Value::Text(value.into()) }
+    fn text(name: &str, value: &str) -> FormEntry {
+        FormEntry { name: name.into(), value: Value::Text(value.into()) }
     }
 
     #[test]
@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn names_cannot_break_out_of_a_multipart_header() {
-        let file = Entry { name: "f".into(), value: Value::File(FormFile::new("a\"\r\nx: y", "text/plain", "body")) };
+        let file =
+            FormEntry { name: "f".into(), value: Value::File(FormFile::new("a\"\r\nx: y", "text/plain", "body")) };
         let (boundary, body) = multipart(&[text("n\"\nm", "1\n2"), file], UTF_8);
         let expected = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"n%22%0D%0Am\"\r\n\r\n1\r\n2\r\n\

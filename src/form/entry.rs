@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use encoding_rs::Encoding;
 
-use super::control::{Control, Kind};
+use super::control::{ControlKind, FormControl};
 
 /// One name with its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct FormEntry {
     pub name: String,
     pub value: Value,
 }
@@ -84,10 +84,10 @@ pub(super) struct Submitter {
 
 /// Returns the entries to send. Controls in a `<datalist>` are included, as in Chromium but not in the standard.
 pub(super) fn entry_list(
-    controls: &[Control],
+    controls: &[FormControl],
     submitter: Option<Submitter>,
     encoding: &'static Encoding,
-) -> Vec<Entry> {
+) -> Vec<FormEntry> {
     let mut entries = Vec::new();
     for (at, control) in controls.iter().enumerate() {
         let point = submitter.filter(|submitter| submitter.at == at).map(|submitter| submitter.point);
@@ -99,10 +99,10 @@ pub(super) fn entry_list(
 }
 
 /// Adds the entries of one control; `point` is given for the button that submits the form.
-fn add(control: &Control, point: Option<(u32, u32)>, encoding: &'static Encoding, entries: &mut Vec<Entry>) {
+fn add(control: &FormControl, point: Option<(u32, u32)>, encoding: &'static Encoding, entries: &mut Vec<FormEntry>) {
     let name = &control.name;
-    let mut push = |name: &str, value: Value| entries.push(Entry { name: name.to_owned(), value });
-    if let Kind::Image = control.kind {
+    let mut push = |name: &str, value: Value| entries.push(FormEntry { name: name.to_owned(), value });
+    if let ControlKind::Image = control.kind {
         let Some((x, y)) = point else { return };
         let prefix = if name.is_empty() { String::new() } else { format!("{name}.") };
         push(&format!("{prefix}x"), Value::Text(x.to_string()));
@@ -113,23 +113,23 @@ fn add(control: &Control, point: Option<(u32, u32)>, encoding: &'static Encoding
         return;
     }
     match &control.kind {
-        Kind::Image | Kind::OtherButton => {}
-        Kind::Submit => {
+        ControlKind::Image | ControlKind::OtherButton => {}
+        ControlKind::Submit => {
             if point.is_some() {
                 push(name, Value::Text(control.value.clone()));
             }
         }
-        Kind::Checkbox { is_checked } | Kind::Radio { is_checked } => {
+        ControlKind::Checkbox { is_checked } | ControlKind::Radio { is_checked } => {
             if *is_checked {
                 push(name, Value::Text(control.value.clone()));
             }
         }
-        Kind::Select { options, .. } => {
+        ControlKind::Select { options, .. } => {
             for option in options.iter().filter(|option| option.is_selected && !option.is_disabled) {
                 push(name, Value::Text(option.value.clone()));
             }
         }
-        Kind::File { files, .. } => {
+        ControlKind::File { files, .. } => {
             if files.is_empty() {
                 push(name, Value::File(FormFile::none()));
             }
@@ -137,10 +137,10 @@ fn add(control: &Control, point: Option<(u32, u32)>, encoding: &'static Encoding
                 push(name, Value::File(file.clone()));
             }
         }
-        Kind::Text { is_hidden: true, .. } if name.eq_ignore_ascii_case("_charset_") => {
+        ControlKind::Text { is_hidden: true, .. } if name.eq_ignore_ascii_case("_charset_") => {
             push(name, Value::Text(encoding.name().to_owned()));
         }
-        Kind::Text { .. } | Kind::Textarea => push(name, Value::Text(control.value.clone())),
+        ControlKind::Text { .. } | ControlKind::Textarea => push(name, Value::Text(control.value.clone())),
     }
     if let Some(direction) = &control.direction {
         push(&direction.name, Value::Text(direction.value.to_owned()));

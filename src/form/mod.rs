@@ -16,8 +16,8 @@ use url::Url;
 
 pub use self::{control::MAX_CONTROLS, entry::FormFile, error::FormError};
 use self::{
-    control::{Choice, Control, Kind, Overrides, controls_of},
-    entry::{Entry, Submitter, Value, entry_list},
+    control::{Choice, ControlKind, FormControl, SubmitterOverrides, controls_of},
+    entry::{FormEntry, Submitter, Value, entry_list},
 };
 use crate::{request::Request, response::Response};
 
@@ -51,11 +51,11 @@ use crate::{request::Request, response::Response};
 pub struct Form<'a> {
     page: &'a Response,
     element: ElementRef<'a>,
-    controls: Vec<Control>,
+    controls: Vec<FormControl>,
     left_out: usize,
     submitter: Chosen,
     /// Entries that were added, sent after those of the controls.
-    added: Vec<Entry>,
+    added: Vec<FormEntry>,
 }
 
 /// Shows the names only: a value may be a password.
@@ -141,13 +141,16 @@ impl Form<'_> {
     /// There is no such control, or it cannot have this value.
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Result<Self, FormError> {
         let value = value.into();
-        let can_hold = |control: &Control| {
-            !matches!(control.kind, Kind::File { .. } | Kind::Submit | Kind::Image | Kind::OtherButton)
+        let can_hold = |control: &FormControl| {
+            !matches!(
+                control.kind,
+                ControlKind::File { .. } | ControlKind::Submit | ControlKind::Image | ControlKind::OtherButton
+            )
         };
         let at = self.find(name, "control with a value", can_hold)?;
         let Some(control) = self.controls.get_mut(at) else { return Ok(self) };
         match &control.kind {
-            Kind::Text { of, bounds, .. } => {
+            ControlKind::Text { of, bounds, .. } => {
                 let held = of.sanitized(&value, *bounds);
                 if held.is_empty() && !value.is_empty() {
                     return Err(FormError::NoValue { name: name.to_owned(), kind: of.name(), value });
@@ -155,7 +158,7 @@ impl Form<'_> {
                 control.value = held;
                 Ok(self)
             }
-            Kind::Textarea => {
+            ControlKind::Textarea => {
                 control.value = value.replace("\r\n", "\n").replace('\r', "\n");
                 Ok(self)
             }
@@ -169,17 +172,20 @@ impl Form<'_> {
     /// # Errors
     /// No select, radio button or checkbox of this name has this value.
     pub fn choose(mut self, name: &str, value: &str) -> Result<Self, FormError> {
-        let can_choose = |control: &Control| {
-            matches!(control.kind, Kind::Select { .. } | Kind::Radio { .. } | Kind::Checkbox { .. })
+        let can_choose = |control: &FormControl| {
+            matches!(
+                control.kind,
+                ControlKind::Select { .. } | ControlKind::Radio { .. } | ControlKind::Checkbox { .. }
+            )
         };
         self.find(name, "select, radio button or checkbox", can_choose)?;
-        let offers = |control: &Control| control.name == name && !control.is_disabled && control.offers(value);
+        let offers = |control: &FormControl| control.name == name && !control.is_disabled && control.offers(value);
         let Some(at) = self.controls.iter().position(offers) else {
             let named = self.controls.iter().filter(|control| control.name == name);
-            let values = named.flat_map(Control::choices).take(MAX_SHOWN).collect();
+            let values = named.flat_map(FormControl::choices).take(MAX_SHOWN).collect();
             return Err(FormError::NoChoice { name: name.to_owned(), value: value.to_owned(), values });
         };
-        if matches!(self.controls.get(at).map(|control| &control.kind), Some(Kind::Radio { .. })) {
+        if matches!(self.controls.get(at).map(|control| &control.kind), Some(ControlKind::Radio { .. })) {
             self.clear_radios(name);
         }
         if let Some(control) = self.controls.get_mut(at) {
@@ -193,9 +199,9 @@ impl Form<'_> {
     /// # Errors
     /// There is none.
     pub fn check(mut self, name: &str) -> Result<Self, FormError> {
-        let at = self.find(name, "checkbox", |control| matches!(control.kind, Kind::Checkbox { .. }))?;
+        let at = self.find(name, "checkbox", |control| matches!(control.kind, ControlKind::Checkbox { .. }))?;
         if let Some(control) = self.controls.get_mut(at) {
-            control.kind = Kind::Checkbox { is_checked: true };
+            control.kind = ControlKind::Checkbox { is_checked: true };
         }
         Ok(self)
     }
@@ -205,11 +211,14 @@ impl Form<'_> {
     /// # Errors
     /// There are none.
     pub fn uncheck(mut self, name: &str) -> Result<Self, FormError> {
-        let can_choose = |control: &Control| {
-            matches!(control.kind, Kind::Select { .. } | Kind::Radio { .. } | Kind::Checkbox { .. })
+        let can_choose = |control: &FormControl| {
+            matches!(
+                control.kind,
+                ControlKind::Select { .. } | ControlKind::Radio { .. } | ControlKind::Checkbox { .. }
+            )
         };
         self.find(name, "select, radio button or checkbox", can_choose)?;
-        self.controls.iter_mut().filter(|control| control.name == name).for_each(Control::clear);
+        self.controls.iter_mut().filter(|control| control.name == name).for_each(FormControl::clear);
         Ok(self)
     }
 
@@ -228,8 +237,8 @@ impl Form<'_> {
     /// # Errors
     /// There is no file input of this name.
     pub fn file(mut self, name: &str, file: FormFile) -> Result<Self, FormError> {
-        let at = self.find(name, "file input", |control| matches!(control.kind, Kind::File { .. }))?;
-        if let Some(Control { kind: Kind::File { files, is_multiple }, .. }) = self.controls.get_mut(at) {
+        let at = self.find(name, "file input", |control| matches!(control.kind, ControlKind::File { .. }))?;
+        if let Some(FormControl { kind: ControlKind::File { files, is_multiple }, .. }) = self.controls.get_mut(at) {
             if !*is_multiple {
                 files.clear();
             }
@@ -256,7 +265,7 @@ impl Form<'_> {
     /// Adds a name and a value after those of the controls, as a script would.
     #[must_use]
     pub fn add(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.added.push(Entry { name: name.into(), value: Value::Text(value.into()) });
+        self.added.push(FormEntry { name: name.into(), value: Value::Text(value.into()) });
         self
     }
 
@@ -276,7 +285,8 @@ impl Form<'_> {
     pub fn click_at(mut self, css: &str, x: u32, y: u32) -> Result<Self, FormError> {
         let matching = self.page.document().select(css)?;
         let matching: HashSet<_> = matching.iter().map(|element| element.node().id()).collect();
-        let is_it = |control: &Control| control.is_submit() && !control.is_disabled && matching.contains(&control.node);
+        let is_it =
+            |control: &FormControl| control.is_submit() && !control.is_disabled && matching.contains(&control.node);
         let at = self.controls.iter().position(is_it).ok_or_else(|| FormError::NoButton { css: css.to_owned() })?;
         self.submitter = Chosen::Button(Submitter { at, point: (x, y) });
         Ok(self)
@@ -299,7 +309,7 @@ impl Form<'_> {
     /// The form sends nothing (`method=dialog`), or its action is not an `http` or `https` URL.
     pub fn submit(self) -> Result<Request, FormError> {
         let submitter = self.submitter();
-        let none = Overrides::default();
+        let none = SubmitterOverrides::default();
         let overrides = submitter.and_then(|button| Some(&self.controls.get(button.at)?.overrides)).unwrap_or(&none);
         let own = |name: &str| self.element.attr(name).map(str::to_owned);
         let method = overrides.method.clone().or_else(|| own("method")).unwrap_or_default();
@@ -330,7 +340,7 @@ impl Form<'_> {
     }
 
     fn submitter(&self) -> Option<Submitter> {
-        let is_usable = |control: &Control| control.is_submit() && !control.is_disabled;
+        let is_usable = |control: &FormControl| control.is_submit() && !control.is_disabled;
         match self.submitter {
             Chosen::Button(button) => Some(button),
             Chosen::Script => None,
@@ -356,7 +366,8 @@ impl Form<'_> {
     fn encoding(&self) -> &'static Encoding {
         let encoding_of = |label: &str| Encoding::for_label(label.as_bytes());
         let accepted = self.element.attr("accept-charset").unwrap_or_default();
-        let accepted = accepted.split_ascii_whitespace().find_map(encoding_of);
+        // The standard splits at white space; browsers split at commas too, as HTML 4 did (§17.3).
+        let accepted = accepted.split([' ', '\t', '\n', '\x0c', '\r', ',']).find_map(encoding_of);
         // Without a known label the standard uses UTF-8, Chromium the page's charset.
         let encoding = accepted.or_else(|| encoding_of(self.page.encoding())).unwrap_or(UTF_8);
         // UTF-16 and "replacement" are for decoding only.
@@ -364,8 +375,13 @@ impl Form<'_> {
     }
 
     /// Finds the first enabled control of this name that is suitable.
-    fn find(&self, name: &str, wanted: &'static str, is_wanted: impl Fn(&Control) -> bool) -> Result<usize, FormError> {
-        let is_it = |control: &Control| control.name == name && is_wanted(control);
+    fn find(
+        &self,
+        name: &str,
+        wanted: &'static str,
+        is_wanted: impl Fn(&FormControl) -> bool,
+    ) -> Result<usize, FormError> {
+        let is_it = |control: &FormControl| control.name == name && is_wanted(control);
         if let Some(at) = self.controls.iter().position(|control| is_it(control) && !control.is_disabled) {
             return Ok(at);
         }
@@ -378,16 +394,16 @@ impl Form<'_> {
 
     fn clear_radios(&mut self, name: &str) {
         let radios = self.controls.iter_mut().filter(|control| control.name == name);
-        radios.filter(|control| matches!(control.kind, Kind::Radio { .. })).for_each(Control::clear);
+        radios.filter(|control| matches!(control.kind, ControlKind::Radio { .. })).for_each(FormControl::clear);
     }
 }
 
-impl Control {
+impl FormControl {
     /// Tells whether `value` can be chosen here.
     fn offers(&self, value: &str) -> bool {
         match &self.kind {
-            Kind::Select { options, .. } => options.iter().any(|option| option.is(value)),
-            Kind::Checkbox { .. } | Kind::Radio { .. } => self.value == value,
+            ControlKind::Select { options, .. } => options.iter().any(|option| option.is(value)),
+            ControlKind::Checkbox { .. } | ControlKind::Radio { .. } => self.value == value,
             _ => false,
         }
     }
@@ -395,15 +411,15 @@ impl Control {
     /// Returns the values that can be chosen here.
     fn choices(&self) -> Vec<String> {
         match &self.kind {
-            Kind::Select { options, .. } => options.iter().map(|option| option.value.clone()).collect(),
+            ControlKind::Select { options, .. } => options.iter().map(|option| option.value.clone()).collect(),
             _ => vec![self.value.clone()],
         }
     }
 
     fn choose(&mut self, value: &str) {
         match &mut self.kind {
-            Kind::Checkbox { is_checked } | Kind::Radio { is_checked } => *is_checked = true,
-            Kind::Select { options, is_multiple } => {
+            ControlKind::Checkbox { is_checked } | ControlKind::Radio { is_checked } => *is_checked = true,
+            ControlKind::Select { options, is_multiple } => {
                 // A value has priority over a text.
                 let chosen = options.iter().position(|option| option.value == value && !option.is_disabled);
                 let chosen = chosen.or_else(|| options.iter().position(|option| option.is(value)));
@@ -417,8 +433,8 @@ impl Control {
 
     fn clear(&mut self) {
         match &mut self.kind {
-            Kind::Checkbox { is_checked } | Kind::Radio { is_checked } => *is_checked = false,
-            Kind::Select { options, .. } => options.iter_mut().for_each(|option| option.is_selected = false),
+            ControlKind::Checkbox { is_checked } | ControlKind::Radio { is_checked } => *is_checked = false,
+            ControlKind::Select { options, .. } => options.iter_mut().for_each(|option| option.is_selected = false),
             _ => {}
         }
     }

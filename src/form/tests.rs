@@ -32,6 +32,23 @@ fn an_error_names_what_the_form_has_instead() {
     assert!(error(form().click("p")).contains("no enabled button"));
 }
 
+/// HTML §4.10.10, "text". Chromium sends the same.
+#[test]
+fn a_script_is_no_part_of_an_options_text() {
+    let page =
+        page("<form><select name=a><option>  x <b>y</b><script>z</script>\n w<svg><script>v</script>u</svg></select>");
+    assert_eq!(sent(page.form("form").unwrap()), "a=x+y+wu");
+}
+
+/// The standard splits `accept-charset` at white space. Chromium and Firefox split it at commas too, as HTML 4 did.
+#[test]
+fn accepted_charsets_may_be_separated_by_commas_as_in_browsers() {
+    for accepted in ["gbk,utf-8", "bogus, gbk", "gbk utf-8", "bogus\nGB2312"] {
+        let page = page(&format!("<form accept-charset='{accepted}'><input name=a value=洪>"));
+        assert_eq!(sent(page.form("form").unwrap()), "a=%BA%E9", "{accepted}");
+    }
+}
+
 #[test]
 fn a_form_is_found_by_an_element_within() {
     assert_eq!(sent(page("<form><p><input name=q value=1>").form("[name=q]").unwrap()), "q=1");

@@ -1,6 +1,8 @@
 //! Value: the value of an input after setting a text, by its type ("value sanitization algorithm", HTML §4.10.5.1).
 //! Knows no form.
 
+use cssparser::color::{parse_hash_color, parse_named_color};
+
 /// The types of `<input>` with a text value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextType {
@@ -165,11 +167,14 @@ fn range(text: &str, Bounds { min, max, step, base }: Bounds) -> String {
     if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
 }
 
+/// Returns a colour as `#rrggbb`, without its opacity (§4.10.5.1.14). Of the colours of CSS, those by number and by name are
+/// known, and functions such as `rgb()` are not.
 fn color(text: &str) -> String {
-    let text = trimmed(text).to_ascii_lowercase();
-    let is_simple =
-        text.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
-    if is_simple { text } else { "#000000".to_owned() }
+    let text = trimmed(text);
+    let by_number = text.strip_prefix('#').and_then(|hex| parse_hash_color(hex.as_bytes()).ok());
+    let color = by_number.map(|(red, green, blue, _)| (red, green, blue)).or_else(|| parse_named_color(&text).ok());
+    let (red, green, blue) = color.unwrap_or_default();
+    format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
 /// Parses a number with exactly so many digits.
@@ -276,7 +281,16 @@ mod tests {
             ("number", ".5", ".5"),
             ("number", "1e999", ""),
             ("color", "#FFaa00", "#ffaa00"),
-            ("color", "red", "#000000"),
+            ("color", " #fA0 ", "#ffaa00"),
+            ("color", "#fa08", "#ffaa00"),
+            ("color", "#11223380", "#112233"),
+            ("color", "Red", "#ff0000"),
+            ("color", "rebeccapurple", "#663399"),
+            ("color", "#12", "#000000"),
+            ("color", "#ggg", "#000000"),
+            ("color", "#é", "#000000"),
+            ("color", "transparent", "#000000"),
+            ("color", "", "#000000"),
         ] {
             assert_eq!(sanitized(kind, text), expected, "{kind} {text:?}");
         }

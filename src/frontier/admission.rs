@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use url::Url;
 
 use super::{
@@ -12,13 +12,19 @@ use super::{
     depths::Depths,
     known_depth::KnownDepth,
     seen_cache::SeenCache,
+    visits::{Verdict, Visits},
 };
 use crate::{
     boundary::Boundary,
+    by_domain::ByDomain,
     domain::{Domain, DomainKey},
+    error::Error,
     identity::{Fingerprint, Identity},
+    order::Order,
     outcome::DropReason,
-    request::Request,
+    page_visit::{PageVersion, PageVisit},
+    recrawl::Recrawl,
+    request::{Kind, Request},
     scope::Scope,
 };
 
@@ -33,8 +39,19 @@ pub struct Admission {
     queries: HashMap<u64, u32>,
     depths: Depths,
     bounds: QueueBounds,
+    /// The most waiting requests of domains that have their own settings.
+    own_bounds: ByDomain<Option<u64>>,
+    /// The sitemap files of each domain, and the most of them.
+    sitemaps: HashMap<Domain, u32>,
+    max_sitemaps: u32,
+    order: Order,
+    visits: Visits,
+    /// Seeds of an earlier process that wait: they are not queued again when this one begins with them.
+    waiting_seeds: HashSet<Fingerprint>,
     /// Whether requests wait that were admitted under a scope that may differ.
     is_resumed: bool,
+    /// Whether the scope was changed, so that what it dropped before may belong to it now.
+    is_rescoped: bool,
 }
 
 /// How much may wait in a frontier. Further URLs are dropped and counted under `budget`.
@@ -64,12 +81,24 @@ pub enum Admitted {
         /// An earlier drop that this reverses.
         again: Option<DropReason>,
     },
-    /// The URL was queued or dropped before.
+    /// The URL was queued before.
     AlreadySeen,
+    /// The URL was dropped before, for this reason, and is not counted again.
+    DroppedBefore(DropReason),
     /// The request was dropped for this reason.
     Dropped(DropReason),
     /// Another process owns its domain, and decides about it.
     Sent,
+}
+
+/// What is known of a page as one that may have been dropped where it was found.
+pub struct KnownOfDropped {
+    /// Why it was dropped, if that is remembered.
+    pub dropped: Option<DropReason>,
+    /// Why it would be dropped, as far as its URL alone decides.
+    pub would_be: Option<DropReason>,
+    /// Whether all drops are remembered.
+    pub is_whole: bool,
 }
 
 /// Remembered drops, by fingerprint (24 MB); beyond it, a repeated drop is counted again.
@@ -90,7 +119,14 @@ impl Admission {
             queries: HashMap::new(),
             depths: Depths::new(scope.max_depth),
             bounds: QueueBounds::NONE,
+            own_bounds: ByDomain::default(),
+            sitemaps: HashMap::new(),
+            max_sitemaps: u32::MAX,
+            order: Order::default(),
+            visits: Visits::default(),
+            waiting_seeds: HashSet::new(),
             is_resumed: false,
+            is_rescoped: false,
             boundary: Boundary::new(scope),
         }
     }
@@ -99,6 +135,34 @@ impl Admission {
     #[must_use]
     pub fn bounds(mut self, bounds: QueueBounds) -> Self {
         self.bounds = bounds;
+        self
+    }
+
+    /// Sets the most waiting requests of domains that have their own settings.
+    #[must_use]
+    pub fn own_bounds(mut self, of_domains: ByDomain<Option<u64>>) -> Self {
+        self.own_bounds = of_domains;
+        self
+    }
+
+    /// Sets the most sitemap files of one domain; by default there is no bound.
+    #[must_use]
+    pub fn max_sitemaps(mut self, files: u32) -> Self {
+        self.max_sitemaps = files;
+        self
+    }
+
+    /// Sets which of a domain's requests goes first.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Sets what decides which seen pages count as new, beside the frontier: the dates of sitemaps, and the last visits.
+    #[must_use]
+    pub fn recrawl(mut self, recrawl: &Recrawl) -> Self {
+        self.visits = Visits::new(recrawl);
         self
     }
 
@@ -114,9 +178,32 @@ impl Admission {
         self.is_resumed = true;
     }
 
-    /// Adds the host of a seed, or of a seed's redirect, to the scope.
-    pub fn include(&mut self, seed: &Url) {
-        self.boundary.include(seed);
+    /// Changes the scope. What waits is checked when its turn comes, and what was dropped when it is found again; requests
+    /// that were too deep and no longer are come from [`Admission::take_nearer`].
+    ///
+    /// # Errors
+    /// URLs would be canonicalized otherwise, so that what was seen could not be told any more.
+    pub fn set_scope(&mut self, scope: Scope) -> Result<(), Error> {
+        if scope.canonical != self.boundary.scope().canonical {
+            let why =
+                "it cannot change while the crawl runs, since it decides which URLs were seen; start another crawl";
+            return Err(Error::setting("scope.canonical", why));
+        }
+        self.depths.set_max_depth(scope.max_depth);
+        self.boundary.change(scope);
+        self.cache.clear();
+        self.is_rescoped = true;
+        Ok(())
+    }
+
+    /// Returns the scope in force.
+    pub fn scope(&self) -> &Scope {
+        self.boundary.scope()
+    }
+
+    /// Adds the host of a seed, or of a seed's redirect, to the scope. Tells whether it is new.
+    pub fn include(&mut self, seed: &Url) -> bool {
+        self.boundary.include(seed)
     }
 
     /// Returns the domain of a URL.
@@ -126,17 +213,29 @@ impl Admission {
 
     /// Admits or rejects a candidate. Afterwards [`Admission::take_nearer`] may return more.
     pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
-        let Candidate { mut request, fingerprint } = candidate;
+        let Candidate { mut request, fingerprint, unchanged_for } = candidate;
+        if request.depth == 0 && self.waiting_seeds.remove(&fingerprint) {
+            return Admitted::AlreadySeen;
+        }
+        match self.visits.judge(frontier, &fingerprint, unchanged_for, now) {
+            // A link to it that is due by its age comes to nothing, too.
+            Some(Verdict::Unchanged) => return self.drop_unchanged(fingerprint),
+            Some(Verdict::NotDue) if !request.dont_filter => return Admitted::AlreadySeen,
+            Some(Verdict::Due) => request.dont_filter = true,
+            Some(Verdict::NotDue) | None => {}
+        }
+        if let Some(visit) = self.visits.of(&fingerprint) {
+            request.rare.get_or_insert_default().visited = Some(visit);
+        }
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
-            self.depths.found(fingerprint, request.depth);
+            self.depths.found_again(fingerprint, request.depth);
             self.note_for_good(fingerprint, request.depth);
             return Admitted::AlreadySeen;
         }
         let before = self.dropped.get(&fingerprint).copied();
-        // A shorter path to a page reverses a drop by depth; other drops are final.
-        if before.is_some_and(|reason| reason != DropReason::Depth) {
+        if let Some(reason) = before.filter(|reason| !self.may_be_undone(*reason, &request)) {
             self.cache.note(fingerprint);
-            return Admitted::AlreadySeen;
+            return Admitted::DroppedBefore(reason);
         }
         let domain = self.key.domain(&request.url);
         if let Err(reason) = self.check(&*frontier, &domain, &request) {
@@ -146,7 +245,7 @@ impl Admission {
             if reason == DropReason::Depth {
                 self.depths.dropped(fingerprint, request);
             }
-            return if before.is_some() { Admitted::AlreadySeen } else { Admitted::Dropped(reason) };
+            return if before.is_some() { Admitted::DroppedBefore(reason) } else { Admitted::Dropped(reason) };
         }
         self.dropped.remove(&fingerprint);
         // Queued now, or before.
@@ -154,6 +253,7 @@ impl Admission {
         self.depths.found(fingerprint, depth);
         self.note_for_good(fingerprint, depth);
         request.domain = Some(domain.clone());
+        request.rank = self.order.rank(&request).or(request.rank);
         match frontier.offer(&domain, fingerprint, request, now) {
             Offered::Queued => Admitted::Queued { domain, again: before },
             Offered::AlreadySeen => Admitted::AlreadySeen,
@@ -161,12 +261,56 @@ impl Admission {
         }
     }
 
+    /// Tells whether a request may be admitted that was dropped before: by a shorter path, as a seed, whose host belongs to
+    /// the scope from then on, and after a change of the scope. Other drops are final.
+    fn may_be_undone(&self, reason: DropReason, request: &Request) -> bool {
+        let is_seed = request.depth == 0 && request.parent.is_none() && reason != DropReason::Unchanged;
+        reason == DropReason::Depth || is_seed || (self.is_rescoped && reason.is_by_scope())
+    }
+
+    fn drop_unchanged(&mut self, fingerprint: Fingerprint) -> Admitted {
+        let is_remembered = self.dropped.contains_key(&fingerprint);
+        if !is_remembered && self.dropped.len() < MAX_DROPS_REMEMBERED {
+            self.dropped.insert(fingerprint, DropReason::Unchanged);
+        }
+        if is_remembered { Admitted::AlreadySeen } else { Admitted::Dropped(DropReason::Unchanged) }
+    }
+
     /// Tells whether a candidate was queued or dropped before, so that it would come to nothing.
     pub fn has_answered(&self, frontier: &dyn Frontier, candidate: &Candidate, now: Instant) -> bool {
-        let Candidate { request, fingerprint } = candidate;
+        let Candidate { request, fingerprint, .. } = candidate;
         let was_seen = !request.dont_filter && frontier.has_seen(fingerprint, now);
         // One that was too deep may be nearer now.
         was_seen || self.dropped.get(fingerprint).is_some_and(|reason| *reason != DropReason::Depth)
+    }
+
+    /// Returns what is known of a page that is not in the frontier.
+    pub fn known_of(&mut self, page: &Candidate) -> KnownOfDropped {
+        KnownOfDropped {
+            dropped: self.dropped.get(&page.fingerprint).copied(),
+            would_be: self.boundary.check(&page.request).err(),
+            is_whole: !self.is_resumed && self.dropped.len() < MAX_DROPS_REMEMBERED,
+        }
+    }
+
+    /// Records a page that was fetched at this second since 1970. Returns what to count it as.
+    pub fn fetched(&mut self, page: &Request, version: PageVersion, now: u32) -> Option<&'static str> {
+        self.visits.record(fingerprint(page, &*self.identity), version, now)
+    }
+
+    /// Takes up the seeds of an earlier process that wait.
+    pub fn resume_waiting_seeds(&mut self, seeds: &[Request]) {
+        self.waiting_seeds = seeds.iter().map(|seed| fingerprint(seed, &*self.identity)).collect();
+    }
+
+    /// Takes up the visits that an earlier process stored.
+    pub fn resume_visits(&mut self, known: Vec<(Fingerprint, PageVisit)>) {
+        self.visits.resume(known);
+    }
+
+    /// Takes out the visits since the last time, to be stored.
+    pub fn take_visits(&mut self) -> Vec<(Fingerprint, PageVisit)> {
+        self.visits.take_changes()
     }
 
     /// Records a page's links before they are admitted, which keeps depths correct for any order of responses.
@@ -204,7 +348,7 @@ impl Admission {
                 Arc::make_mut(&mut leased.request).depth = depth;
             }
         }
-        if self.is_resumed { self.boundary.check(&leased.request) } else { Ok(()) }
+        if self.is_resumed || self.is_rescoped { self.boundary.check(&leased.request) } else { Ok(()) }
     }
 
     /// Lets its links be skipped from now on, unless one of them may be a shorter path.
@@ -222,8 +366,17 @@ impl Admission {
         if queued >= max_queued || frontier.queued_bytes() >= max_queued_bytes {
             return Err(DropReason::QueueFull);
         }
+        let own = self.own_bounds.get(domain.as_str()).copied().flatten();
+        let max_queued_per_domain = own.unwrap_or(max_queued_per_domain);
         if queued >= max_queued_per_domain && frontier.queued_of(domain) >= max_queued_per_domain {
             return Err(DropReason::DomainQueueFull);
+        }
+        if matches!(request.kind(), Kind::Sitemap(_)) {
+            let files = self.sitemaps.entry_ref(domain).or_default();
+            if *files >= self.max_sitemaps {
+                return Err(DropReason::SitemapFiles);
+            }
+            *files += 1;
         }
         Ok(())
     }
@@ -247,110 +400,4 @@ impl Admission {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{frontier::memory::MemoryFrontier, identity::CanonicalUrl, recrawl::Recrawl};
-
-    struct Door {
-        admission: Admission,
-        frontier: MemoryFrontier,
-        cache: Arc<SeenCache>,
-        now: Instant,
-    }
-
-    impl Door {
-        #[allow(clippy::disallowed_methods, reason = "no time passes")]
-        fn new(scope: &str) -> Self {
-            let (recrawl, now) = (Recrawl::default(), Instant::now());
-            let cache = Arc::new(SeenCache::new(&recrawl));
-            let scope = serde_json::from_str(scope).unwrap();
-            let mut admission = Admission::new(scope, DomainKey::default(), cache.clone());
-            admission.include(&Url::parse("https://e.org/").unwrap());
-            Self { admission, frontier: MemoryFrontier::new(recrawl, now), cache, now }
-        }
-
-        fn admit(&mut self, candidate: Candidate) -> Admitted {
-            self.admission.admit(&mut self.frontier, candidate, self.now)
-        }
-
-        /// Returns the candidates from links on a page `depth` links from a seed.
-        fn found(&self, depth: u32, links: Vec<Request>) -> Vec<Candidate> {
-            let page = request("https://e.org/page", depth);
-            Candidate::found_on(&page, links, &CanonicalUrl::default(), &self.cache)
-        }
-    }
-
-    fn request(url: &str, depth: u32) -> Request {
-        let mut request = Request::parse(url).unwrap();
-        request.depth = depth;
-        request
-    }
-
-    fn link(url: &str) -> Request {
-        request(url, 0)
-    }
-
-    #[test]
-    fn a_link_says_where_it_was_found() {
-        let found = Door::new("{}").found(3, vec![link("https://e.org/a#part")]).remove(0);
-        let request = found.request();
-        assert_eq!((request.url.as_str(), request.depth), ("https://e.org/a", 4));
-        assert_eq!(request.parent.as_deref(), Some("https://e.org/page"));
-        assert_eq!(request.fingerprint(), found.fingerprint());
-    }
-
-    #[test]
-    fn what_was_answered_for_good_is_not_brought_again_unless_it_asks_not_to_be_filtered() {
-        let mut door = Door::new("{}");
-        let links = || ["https://e.org/a#part", "https://e.org/b", "https://f.org/"].map(link).to_vec();
-        for (times, brought) in [("first", 3), ("once more", 1), ("again", 0)] {
-            let found = door.found(0, links());
-            assert_eq!(found.len(), brought, "{times}: what was dropped is dropped for good when it comes again");
-            found.into_iter().for_each(|candidate| drop(door.admit(candidate)));
-        }
-        let again = links().into_iter().map(Request::dont_filter).collect();
-        assert_eq!(door.found(0, again).len(), 3);
-    }
-
-    #[test]
-    fn a_shorter_way_is_always_brought() {
-        let mut door = Door::new(r#"{"max_depth": 2}"#);
-        for _ in 0..3 {
-            let found = door.found(2, vec![link("https://e.org/deep")]);
-            assert_eq!(found.len(), 1);
-            found.into_iter().for_each(|candidate| drop(door.admit(candidate)));
-        }
-        let shorter = door.found(1, vec![link("https://e.org/deep")]).remove(0);
-        let again = Some(DropReason::Depth);
-        assert!(matches!(door.admit(shorter), Admitted::Queued { again: undone, .. } if undone == again));
-        let nearest = door.found(0, vec![link("https://e.org/deep")]).remove(0);
-        assert_eq!(door.admit(nearest), Admitted::AlreadySeen);
-        assert_eq!(door.found(0, vec![link("https://e.org/deep")]).len(), 0, "no link is nearer than one");
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_known_would_have_come_to_nothing(
-            links in prop::collection::vec((0..12_u8, 0..5_u32, prop::bool::weighted(0.1)), 1..200),
-        ) {
-            let mut door = Door::new(r#"{"max_depth": 2, "deny": ["/1"], "traps": {"max_queries_per_path": 2}}"#);
-            for (page, depth, dont_filter) in links {
-                let url = match page {
-                    0..6 => format!("https://e.org/{page}"),
-                    6..9 => format!("https://f.org/{page}"),
-                    _ => format!("https://e.org/list?page={page}"),
-                };
-                let mut link = request(&url, depth + 1);
-                link.dont_filter = dont_filter;
-                let is_left_out = door.found(depth, vec![link.clone()]).is_empty();
-                let queued = door.frontier.queued();
-                let answer = door.admit(Candidate::new(link, &CanonicalUrl::default()));
-                if is_left_out {
-                    prop_assert_eq!((answer, door.frontier.queued()), (Admitted::AlreadySeen, queued));
-                }
-            }
-        }
-    }
-}
+mod tests;

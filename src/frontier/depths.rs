@@ -12,7 +12,7 @@ use hashbrown::{HashMap, HashSet, hash_map::Entry};
 
 use super::{
     candidate::Candidate,
-    known_depth::{KnownDepth, Link},
+    known_depth::{DepthLink, KnownDepth},
 };
 use crate::{identity::Fingerprint, request::Request};
 
@@ -37,7 +37,7 @@ pub(super) struct Depths {
 #[derive(Debug)]
 struct Page {
     depth: u32,
-    links: Box<[Link]>,
+    links: Box<[DepthLink]>,
 }
 
 /// The most pages with remembered depths (about 50 MB). The first pages of a crawl have the most below them.
@@ -58,13 +58,29 @@ impl Depths {
         Self { max_depth, ..Self::default() }
     }
 
+    /// Changes the largest depth. Requests that are no longer too deep are to be taken.
+    pub fn set_max_depth(&mut self, max_depth: Option<u32>) {
+        self.max_depth = max_depth;
+        let is_near = |request: &Request| max_depth.is_none_or(|most| request.depth <= most);
+        let near: Vec<_> = self.too_deep.extract_if(|_, request| is_near(request)).collect();
+        for (fingerprint, request) in near {
+            self.note_change(fingerprint);
+            self.add_nearer(fingerprint, request);
+        }
+    }
+
     /// Takes up what an earlier process stored, and notes from now on what a later one needs.
+    ///
+    /// What waits in the queue was stored there with the depth at which it was found. It may be nearer by a page that was
+    /// settled later, so the depths of pages are passed on to the targets of their links.
     pub fn resume(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
         let Some(max_depth) = self.max_depth else { return };
+        let mut with_links = Vec::new();
         for (fingerprint, known) in known {
             match known {
                 KnownDepth::Page { depth, links } => {
                     self.links += links.len();
+                    with_links.extend((!links.is_empty()).then_some((depth, fingerprint)));
                     self.pages.insert(fingerprint, Page { depth, links });
                 }
                 // The largest depth may have been less then.
@@ -75,6 +91,11 @@ impl Depths {
             }
         }
         self.changed = Some(HashSet::new());
+        // The nearest first, so that few depths are corrected twice.
+        with_links.sort_unstable();
+        for (_, page) in with_links {
+            self.bring_nearer(page);
+        }
     }
 
     /// Returns the fingerprints of what was dropped as too deep.
@@ -89,7 +110,7 @@ impl Depths {
             if let Some(request) = self.too_deep.get(fingerprint) {
                 return Some(KnownDepth::TooDeep(request.clone().into()));
             }
-            let Page { depth, links } = self.pages.get(fingerprint).filter(|page| !page.links.is_empty())?;
+            let Page { depth, links } = self.pages.get(fingerprint)?;
             Some(KnownDepth::Page { depth: *depth, links: links.clone() })
         };
         changed.into_iter().flatten().map(|fingerprint| (fingerprint, known(&fingerprint))).collect()
@@ -141,6 +162,17 @@ impl Depths {
         }
     }
 
+    /// Records a path to a URL that was taken in before. An earlier process may have queued it at a larger depth, and then
+    /// nothing but this path tells a later one how near it is.
+    pub fn found_again(&mut self, fingerprint: Fingerprint, depth: u32) {
+        let is_news =
+            self.max_depth.is_some_and(|max_depth| depth < max_depth) && !self.pages.contains_key(&fingerprint);
+        self.found(fingerprint, depth);
+        if is_news && self.pages.contains_key(&fingerprint) {
+            self.note_change(fingerprint);
+        }
+    }
+
     /// Keeps a request that is too deep.
     pub fn dropped(&mut self, fingerprint: Fingerprint, request: Request) {
         let has_room = self.too_deep.len() < MAX_TOO_DEEP;
@@ -174,8 +206,10 @@ impl Depths {
             Entry::Vacant(place) if has_room => place.insert(Page { depth, links: Box::default() }),
             Entry::Vacant(_) => return self.note_full(),
         };
-        let link =
-            |candidate: &Candidate| Link { to: candidate.fingerprint, is_redirect: candidate.request.depth == depth };
+        let link = |candidate: &Candidate| DepthLink {
+            to: candidate.fingerprint,
+            is_redirect: candidate.request.depth == depth,
+        };
         self.links = self.links - page.links.len() + found.len();
         page.links = found.iter().map(link).collect();
         page.depth = page.depth.min(depth);
@@ -186,7 +220,7 @@ impl Depths {
     pub fn take_nearer(&mut self) -> Option<Candidate> {
         let fingerprint = self.order.pop_front()?;
         let request = self.nearer.remove(&fingerprint)?;
-        Some(Candidate { request, fingerprint })
+        Some(Candidate { request, fingerprint, unchanged_for: None })
     }
 
     fn add_nearer(&mut self, fingerprint: Fingerprint, request: Request) {
@@ -203,8 +237,8 @@ impl Depths {
             let Some(Page { depth, links }) = self.pages.get_mut(&fingerprint) else { continue };
             // Taken out while other pages are changed.
             let (depth, links) = (*depth, std::mem::take(links));
-            for Link { to, is_redirect } in &links {
-                let depth = if *is_redirect { depth } else { depth.saturating_add(1) };
+            for link in &links {
+                let (to, depth) = (&link.to, link.depth(depth));
                 if let Some(child) = self.pages.get_mut(to) {
                     if depth < child.depth {
                         child.depth = depth;
@@ -219,12 +253,19 @@ impl Depths {
                     request.depth = depth;
                     self.add_nearer(*to, request);
                     self.note_change(*to);
+                } else if depth < max_depth && self.may_wait_unknown(to) {
+                    self.pages.insert(*to, Page { depth, links: Box::default() });
                 }
             }
             if let Some(page) = self.pages.get_mut(&fingerprint) {
                 page.links = links;
             }
         }
+    }
+
+    /// Tells whether an earlier process may have queued a URL of which this one knows nothing, at a larger depth.
+    fn may_wait_unknown(&self, fingerprint: &Fingerprint) -> bool {
+        self.changed.is_some() && !self.too_deep.contains_key(fingerprint) && self.pages.len() < MAX_PAGES
     }
 
     fn note_full(&mut self) {
@@ -245,6 +286,7 @@ mod tests {
     use crate::identity::CanonicalUrl;
 
     const URLS: usize = 12;
+    const SEEDS: usize = 2;
 
     fn candidate(url: usize, depth: u32) -> Candidate {
         let mut request = Request::parse(&format!("https://e.org/{url}")).unwrap();
@@ -252,30 +294,58 @@ mod tests {
         Candidate::new(request, &CanonicalUrl::default())
     }
 
-    /// Admits URLs as Admission does, and records those that were admitted.
+    /// Admits URLs as Admission does, and records those that were admitted, with the depth that the queue stores.
     fn admit(depths: &mut Depths, taken: &mut HashMap<Fingerprint, u32>, candidate: Candidate, max_depth: u32) {
         let (fingerprint, depth) = (candidate.fingerprint, candidate.request.depth);
-        if taken.contains_key(&fingerprint) || depth <= max_depth {
-            taken.entry(fingerprint).or_insert(depth);
+        if taken.contains_key(&fingerprint) {
+            depths.found_again(fingerprint, depth);
+        } else if depth <= max_depth {
+            taken.insert(fingerprint, depth);
             depths.found(fingerprint, depth);
         } else {
             depths.dropped(fingerprint, candidate.request);
         }
     }
 
+    #[test]
+    fn what_waits_since_an_earlier_process_comes_nearer_with_a_page_and_stays_so_in_the_next() {
+        let (page, target) = (candidate(1, 3), candidate(2, 4));
+        let links = [DepthLink { to: target.fingerprint, is_redirect: false }].into();
+        let mut depths = Depths::new(Some(5));
+        depths.resume(vec![(page.fingerprint, KnownDepth::Page { depth: 3, links })]);
+        depths.found_again(page.fingerprint, 2);
+        let stored = depths.take_changes().into_iter().filter_map(|(fingerprint, known)| Some((fingerprint, known?)));
+        let mut next = Depths::new(Some(5));
+        next.resume(stored.collect());
+        assert_eq!([depths, next].map(|depths| depths.of(&target.fingerprint, &target.request)), [3, 3]);
+    }
+
     proptest! {
-        /// Visits the pages of a random graph in a random order, independent of their depths.
+        /// Visits the pages of a random graph with two seeds in a random order, independent of their depths. Processes end
+        /// between the visits, and leave what they stored and the queue.
         #[test]
-        fn what_is_taken_does_not_depend_on_the_order_of_answers(
+        fn what_is_taken_does_not_depend_on_the_order_of_answers_nor_on_restarts(
             links in prop::collection::vec((0..URLS, 0..URLS), 0..40),
-            order in prop::collection::vec(any::<usize>(), URLS),
+            order in prop::collection::vec((any::<usize>(), prop::bool::weighted(0.3)), URLS),
             max_depth in 1..5_u32,
         ) {
             let mut depths = Depths::new(Some(max_depth));
-            let (mut taken, mut visited) = (HashMap::new(), Vec::new());
-            let seed = candidate(0, 0);
-            admit(&mut depths, &mut taken, seed, max_depth);
-            for turn in order {
+            depths.resume(Vec::new());
+            let (mut taken, mut visited, mut stored) = (HashMap::new(), Vec::new(), HashMap::new());
+            for seed in 0..SEEDS {
+                admit(&mut depths, &mut taken, candidate(seed, 0), max_depth);
+            }
+            for (turn, is_restarted) in order {
+                for (fingerprint, known) in depths.take_changes() {
+                    match known {
+                        Some(known) => drop(stored.insert(fingerprint, known)),
+                        None => drop(stored.remove(&fingerprint)),
+                    }
+                }
+                if is_restarted {
+                    depths = Depths::new(Some(max_depth));
+                    depths.resume(stored.clone().into_iter().collect());
+                }
                 let is_open = |url: &usize| !visited.contains(url) && taken.contains_key(&candidate(*url, 0).fingerprint);
                 let open: Vec<_> = (0..URLS).filter(is_open).collect();
                 if open.is_empty() {
@@ -297,7 +367,7 @@ mod tests {
                 }
             }
             let mut nearest = [u32::MAX; URLS];
-            nearest[0] = 0;
+            nearest[..SEEDS].fill(0);
             for _ in 0..URLS {
                 for (from, to) in &links {
                     nearest[*to] = nearest[*to].min(nearest[*from].saturating_add(1));
@@ -305,7 +375,7 @@ mod tests {
             }
             for (url, nearest) in nearest.into_iter().enumerate() {
                 let is_taken = taken.contains_key(&candidate(url, 0).fingerprint);
-                prop_assert_eq!(is_taken, nearest <= max_depth, "{} is {} links from the seed", url, nearest);
+                prop_assert_eq!(is_taken, nearest <= max_depth, "{} is {} links from a seed", url, nearest);
             }
         }
     }

@@ -13,25 +13,27 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use super::{Frontier, known_depth::KnownDepth};
-use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request, stats::Ledger};
+use crate::{
+    domain::Domain, identity::Fingerprint, page_visit::PageVisit, recrawl::Recrawl, request::Request, stats::Ledger,
+};
 
 /// What a frontier offers in addition to [`Frontier`] if it outlives the process, or shares its work with other
 /// machines.
 ///
-/// No method waits for a disk or a network: later results of the store come as [`News`].
+/// No method waits for a disk or a network: later results of the store come as [`StoreNews`].
 ///
 /// `windowed` implements it over any [`Store`](super::windowed::store::Store).
 ///
 /// ```
 /// use std::time::Instant;
 ///
-/// use actix_crawler::frontier::{Frontier, durable::News};
+/// use actix_crawler::frontier::{Frontier, durable::StoreNews};
 ///
 /// /// Takes in all news, as the scheduler does when the listener was told of some.
 /// fn take_in(frontier: &mut dyn Frontier, now: Instant) -> Option<String> {
 ///     let durable = frontier.durable()?;
 ///     while let Some(news) = durable.news(now) {
-///         if let News::Failed(why) = news {
+///         if let StoreNews::Failed(why) = news {
 ///             return Some(why);
 ///         }
 ///     }
@@ -43,7 +45,7 @@ pub trait Durable {
     fn listen(&mut self, listener: Arc<dyn Listener>);
 
     /// Takes the next news. Handle each before taking the next.
-    fn news(&mut self, now: Instant) -> Option<News>;
+    fn news(&mut self, now: Instant) -> Option<StoreNews>;
 
     /// Returns when the next commit is due; `None` if there is nothing to commit.
     fn commit_due(&self) -> Option<Instant>;
@@ -51,7 +53,7 @@ pub trait Durable {
     /// Commits everything done since the last commit together with the checkpoint, atomically.
     fn commit(&mut self, checkpoint: Checkpoint, now: Instant);
 
-    /// Requests a [`News::Stored`] for when everything done so far is stored and survives the end of this process. It
+    /// Requests a [`StoreNews::Stored`] for when everything done so far is stored and survives the end of this process. It
     /// follows the next commit.
     fn acknowledge(&mut self) -> Ticket;
 
@@ -68,17 +70,21 @@ pub trait Durable {
     /// are too deep for a crawl that is resumed may then depend on the order of answers.
     fn remember_depth(&mut self, _fingerprint: Fingerprint, _known: Option<KnownDepth>) {}
 
+    /// Keeps the last visit of a page with the next commit. By default it is not kept: the page is then new in a crawl that
+    /// is resumed.
+    fn remember_visit(&mut self, _fingerprint: Fingerprint, _visit: PageVisit) {}
+
     /// Keeps the robots file of an origin (`https://example.org`) with the next commit. `fetched_at_ms` is in
     /// milliseconds since 1970. The default keeps nothing.
     fn remember_robots(&mut self, _origin: &str, _body: &[u8], _fetched_at_ms: u64) {}
 
-    /// Looks for the robots file of an origin; the result is [`News::Robots`] with this ticket. `None`, the default, if
+    /// Looks for the robots file of an origin; the result is [`StoreNews::Robots`] with this ticket. `None`, the default, if
     /// no file is kept.
     fn robots(&mut self, _origin: &str) -> Option<Ticket> {
         None
     }
 
-    /// Tells whether the store is too far behind to take on more work. [`News::Room`] ends this.
+    /// Tells whether the store is too far behind to take on more work. [`StoreNews::Room`] ends this.
     fn is_behind(&self) -> bool;
 
     /// Writes everything that was committed, and closes the store.
@@ -121,10 +127,10 @@ pub trait Listener: Send + Sync {
 /// Identifies one request to a store.
 ///
 /// ```
-/// use actix_crawler::frontier::durable::{News, Ticket};
+/// use actix_crawler::frontier::durable::{StoreNews, Ticket};
 ///
-/// fn is_stored(news: &News, asked: Ticket) -> bool {
-///     matches!(news, News::Stored(ticket) if *ticket == asked)
+/// fn is_stored(news: &StoreNews, asked: Ticket) -> bool {
+///     matches!(news, StoreNews::Stored(ticket) if *ticket == asked)
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,18 +139,18 @@ pub struct Ticket(pub u64);
 /// News of a store.
 ///
 /// ```
-/// use actix_crawler::{Domain, frontier::durable::News};
+/// use actix_crawler::{Domain, frontier::durable::StoreNews};
 ///
-/// fn of_domain(news: &News) -> Option<&Domain> {
+/// fn of_domain(news: &StoreNews) -> Option<&Domain> {
 ///     match news {
-///         News::Arrived(domain) => Some(domain),
+///         StoreNews::Arrived(domain) => Some(domain),
 ///         _ => None,
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum News {
+pub enum StoreNews {
     /// [`Frontier::has_seen`] is valid for the fingerprints of this look-up until the next news.
     Answered(Ticket),
     /// Requests of this domain were read.
@@ -152,7 +158,7 @@ pub enum News {
     /// Everything done before this [`Durable::acknowledge`] is stored.
     Stored(Ticket),
     /// The result of [`Durable::robots`].
-    Robots(Ticket, Option<RobotsFile>),
+    Robots(Ticket, Option<StoredRobotsFile>),
     /// This process owns these domains from now on; their requests are in [`Frontier::domains`]. The previous owner may
     /// have just sent requests to them.
     Gained(Vec<(Domain, DomainHistory)>),
@@ -168,13 +174,13 @@ pub enum News {
 /// A stored robots file.
 ///
 /// ```
-/// use actix_crawler::frontier::durable::RobotsFile;
+/// use actix_crawler::frontier::durable::StoredRobotsFile;
 ///
-/// let file = RobotsFile { body: "User-agent: *".into(), fetched_at_ms: 1_700_000_000_000 };
-/// assert_eq!(RobotsFile::from_bytes(&file.to_bytes()), Some(file));
+/// let file = StoredRobotsFile { body: "User-agent: *".into(), fetched_at_ms: 1_700_000_000_000 };
+/// assert_eq!(StoredRobotsFile::from_bytes(&file.to_bytes()), Some(file));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RobotsFile {
+pub struct StoredRobotsFile {
     /// The file as received.
     pub body: Bytes,
     /// When, in milliseconds since 1970.
@@ -290,6 +296,9 @@ pub const DOMAIN_KEY: &str = "domain_key";
 /// The setting that decides which requests are the same. It cannot change between two crawls with one state.
 pub const IDENTITY: &str = "identity";
 
+/// The name of the setting that tells which of a domain's requests goes first, in [`Opening::settings`].
+pub(crate) const ORDER: &str = "order";
+
 /// The parameters for opening a frontier.
 ///
 /// ```
@@ -370,6 +379,10 @@ pub struct Resumed {
     pub included: Vec<Url>,
     /// The depths that were stored, where the crawl has a largest one.
     pub depths: Vec<(Fingerprint, KnownDepth)>,
+    /// The last visits of pages that were stored, with [`Recrawl::adaptive`].
+    pub visits: Vec<(Fingerprint, PageVisit)>,
+    /// The seeds that wait, with [`Recrawl::seeds`], as far as they were looked for: they are not queued a second time.
+    pub waiting_seeds: Vec<Request>,
     /// The settings that changed since the last process.
     pub changed: Vec<String>,
 }

@@ -5,22 +5,22 @@ use crate::{identity::Fingerprint, request::Request};
 /// What is known of a URL's depth.
 ///
 /// ```
-/// use actix_crawler::{Request, frontier::known_depth::{KnownDepth, Link}};
+/// use actix_crawler::{Request, frontier::known_depth::{KnownDepth, DepthLink}};
 ///
 /// let to = Request::parse("https://e.org/b")?.fingerprint();
-/// let page = KnownDepth::Page { depth: 1, links: [Link { to, is_redirect: false }].into() };
+/// let page = KnownDepth::Page { depth: 1, links: [DepthLink { to, is_redirect: false }].into() };
 /// let read = KnownDepth::from_bytes(&page.to_bytes().unwrap());
 /// assert!(matches!(read, Some(KnownDepth::Page { depth: 1, .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub enum KnownDepth {
-    /// It was fetched, and has links.
+    /// It was taken in: it has come nearer since, or it was fetched and has links.
     Page {
         /// How many links it is from a seed.
         depth: u32,
-        /// What it leads to.
-        links: Box<[Link]>,
+        /// What it leads to; nothing before it was fetched.
+        links: Box<[DepthLink]>,
     },
     /// It was dropped as too deep.
     TooDeep(Box<Request>),
@@ -29,19 +29,26 @@ pub enum KnownDepth {
 /// A link of a page; a redirect's target is as deep as the page itself.
 ///
 /// ```
-/// use actix_crawler::{Request, frontier::known_depth::Link};
+/// use actix_crawler::{Request, frontier::known_depth::DepthLink};
 ///
 /// let to = Request::parse("https://e.org/b")?.fingerprint();
-/// let link = Link { to, is_redirect: true };
+/// let link = DepthLink { to, is_redirect: true };
 /// assert!(link.is_redirect);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct DepthLink {
     /// Where it leads.
     pub to: Fingerprint,
     /// Whether it is a redirect.
     pub is_redirect: bool,
+}
+
+impl DepthLink {
+    /// Returns the depth of its target on a page of this depth.
+    pub(super) fn depth(&self, page: u32) -> u32 {
+        if self.is_redirect { page } else { page.saturating_add(1) }
+    }
 }
 
 const PAGE: u8 = 0;
@@ -79,7 +86,7 @@ impl KnownDepth {
                 let (depth, links) = rest.split_at_checked(4)?;
                 let link = |bytes: &[u8]| {
                     let (is_redirect, to) = bytes.split_last()?;
-                    Some(Link { to: Fingerprint::from_bytes(to.try_into().ok()?), is_redirect: *is_redirect != 0 })
+                    Some(DepthLink { to: Fingerprint::from_bytes(to.try_into().ok()?), is_redirect: *is_redirect != 0 })
                 };
                 let links = links.chunks(LINK).map(link).collect::<Option<_>>()?;
                 Some(Self::Page { depth: u32::from_be_bytes(depth.try_into().ok()?), links })
@@ -96,7 +103,8 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_depth_can_be_read_back_and_what_is_damaged_is_nothing() {
-        let links = (0..3_u128).map(|n| Link { to: Fingerprint::from_bytes(n.to_be_bytes()), is_redirect: n == 1 });
+        let links =
+            (0..3_u128).map(|n| DepthLink { to: Fingerprint::from_bytes(n.to_be_bytes()), is_redirect: n == 1 });
         let page = KnownDepth::Page { depth: 7, links: links.collect() };
         let request = Request::parse("https://e.org/deep").unwrap();
         for known in [page, KnownDepth::TooDeep(request.into())] {

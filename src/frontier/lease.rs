@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::Leased;
+use super::{LeaseId, Leased};
 use crate::request::Request;
 
 /// One leased frontier entry. If dropped unsettled, the entry is queued again.
@@ -27,6 +27,11 @@ impl Lease {
     /// Returns the request to be fetched.
     pub fn request(&self) -> &Arc<Request> {
         &self.leased.request
+    }
+
+    /// Returns the ID of the lease.
+    pub fn id(&self) -> LeaseId {
+        self.leased.id
     }
 
     /// Returns the number of this attempt, counted from 1.

@@ -1,10 +1,15 @@
 //! The frontier in memory: the fastest one; it ends with the process.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::EntryRef};
 
-use super::{Drained, Frontier, LeaseId, Leased, Left, Next, Offered, seen::Seen};
+use super::{Drained, Frontier, LeaseId, Leased, Left, Located, MAX_LOOKED_AT, Next, Offered, Waiting, seen::SeenSet};
 use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
 
 /// Keeps all requests in memory: about 16 bytes for each URL ever seen, and about 350 for each that waits.
@@ -19,7 +24,7 @@ use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Re
 #[derive(Debug)]
 pub struct MemoryFrontier {
     queues: HashMap<Domain, Queue>,
-    seen: Seen,
+    seen: SeenSet,
     recrawl: Recrawl,
     /// The start of the seen-set's seconds.
     began: Instant,
@@ -27,22 +32,34 @@ pub struct MemoryFrontier {
     queued: u64,
     /// The size of all waiting requests.
     queued_bytes: u64,
-    /// Numbers entries and leases; entries of equal priority are ordered by it.
+    /// Numbers entries and leases; entries of equal rank are ordered by it.
     next: u64,
 }
 
+/// The requests of a domain. Most domains of a crawl of many have one page known: it stands here, without a heap of its
+/// own, which takes as much memory again and a second look into it at each lease.
 #[derive(Debug, Default)]
 struct Queue {
+    /// The first of those that wait; `None` if there is none.
+    first: Option<Entry>,
+    others: Option<Box<Others>>,
+}
+
+/// The requests of a domain besides the first. One of the heaps at least is not empty.
+#[derive(Debug, Default)]
+struct Others {
     waiting: BinaryHeap<Entry>,
     delayed: BinaryHeap<Reverse<Delayed>>,
 }
 
-/// Ordered by priority, then by age: the field order is the rule.
+/// Ordered by rank, then by age: the field order is the rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    priority: i32,
+    rank: i32,
     age: Reverse<u64>,
     attempts: u32,
+    /// The memory of the request, as it is told when it is queued: read here, where a lease looks anyway.
+    size: u32,
     request: ById,
 }
 
@@ -57,6 +74,7 @@ struct Loan {
     domain: Domain,
     age: u64,
     attempt: u32,
+    size: u32,
     request: Arc<Request>,
 }
 
@@ -82,16 +100,74 @@ impl Ord for ById {
 }
 
 impl Queue {
-    /// Moves entries whose delay has passed to the others.
-    fn wake(&mut self, now: Instant) {
-        while let Some(Reverse(first)) = self.delayed.peek() {
-            if first.until > now {
-                break;
-            }
-            if let Some(Reverse(delayed)) = self.delayed.pop() {
-                self.waiting.push(delayed.entry);
+    fn push(&mut self, mut entry: Entry) {
+        match &mut self.first {
+            None => self.first = Some(entry),
+            Some(first) => {
+                if entry > *first {
+                    std::mem::swap(first, &mut entry);
+                }
+                self.others.get_or_insert_default().waiting.push(entry);
             }
         }
+    }
+
+    fn push_delayed(&mut self, until: Instant, entry: Entry) {
+        self.others.get_or_insert_default().delayed.push(Reverse(Delayed { until, entry }));
+    }
+
+    /// Takes the first of those that wait.
+    fn pop(&mut self) -> Option<Entry> {
+        let first = self.first.take()?;
+        if let Some(others) = &mut self.others {
+            self.first = others.waiting.pop();
+            self.others.take_if(|others| others.is_empty());
+        }
+        Some(first)
+    }
+
+    /// Takes the one whose delay ends first.
+    fn pop_delayed(&mut self) -> Option<Entry> {
+        let Reverse(delayed) = self.others.as_mut()?.delayed.pop()?;
+        self.others.take_if(|others| others.is_empty());
+        Some(delayed.entry)
+    }
+
+    /// Moves entries whose delay has passed to the others.
+    fn wake(&mut self, now: Instant) {
+        while self.delayed_until().is_some_and(|until| until <= now)
+            && let Some(entry) = self.pop_delayed()
+        {
+            self.push(entry);
+        }
+    }
+
+    /// Returns when the first delay ends.
+    fn delayed_until(&self) -> Option<Instant> {
+        Some(self.others.as_ref()?.delayed.peek()?.0.until)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.others.is_none()
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some())
+            + self.others.as_ref().map_or(0, |others| others.waiting.len() + others.delayed.len())
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &Entry> {
+        self.first.iter().chain(self.others.iter().flat_map(|others| &others.waiting))
+    }
+
+    fn delayed(&self) -> impl Iterator<Item = &Delayed> {
+        self.others.iter().flat_map(|others| &others.delayed).map(|Reverse(delayed)| delayed)
+    }
+}
+
+impl Others {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.delayed.is_empty()
     }
 }
 
@@ -100,7 +176,7 @@ impl MemoryFrontier {
     pub fn new(recrawl: Recrawl, now: Instant) -> Self {
         Self {
             queues: HashMap::new(),
-            seen: Seen::new(&recrawl),
+            seen: SeenSet::new(&recrawl),
             recrawl,
             began: now,
             leases: HashMap::new(),
@@ -121,22 +197,21 @@ impl MemoryFrontier {
 
     fn take_back(&mut self, loan: Loan, not_before: Option<Instant>, attempted: bool) -> Domain {
         let attempts = if attempted { loan.attempt } else { loan.attempt - 1 };
-        let size = loan.request.size();
-        let entry =
-            Entry { priority: loan.request.priority, age: Reverse(loan.age), attempts, request: ById(loan.request) };
-        let queue = self.queues.entry(loan.domain.clone()).or_default();
+        let Loan { domain, age, size, request, .. } = loan;
+        let entry = Entry { rank: request.rank(), age: Reverse(age), attempts, size, request: ById(request) };
+        let queue = self.queues.entry_ref(&domain).or_default();
         match not_before {
-            Some(until) => queue.delayed.push(Reverse(Delayed { until, entry })),
-            None => queue.waiting.push(entry),
+            Some(until) => queue.push_delayed(until, entry),
+            None => queue.push(entry),
         }
         self.queued += 1;
-        self.queued_bytes += size;
-        loan.domain
+        self.queued_bytes += u64::from(size);
+        domain
     }
 }
 
 impl Frontier for MemoryFrontier {
-    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
+    fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, mut request: Request, now: Instant) -> Offered {
         let now = self.second(now);
         if request.dont_filter {
             self.seen.insert(fingerprint, now);
@@ -144,9 +219,17 @@ impl Frontier for MemoryFrontier {
             return Offered::AlreadySeen;
         }
         let age = Reverse(self.number());
-        self.queued_bytes += request.size();
-        let entry = Entry { priority: request.priority, age, attempts: 0, request: ById(Arc::new(request)) };
-        self.queues.entry_ref(domain).or_default().waiting.push(entry);
+        let size = u32::try_from(request.size()).unwrap_or(u32::MAX);
+        self.queued_bytes += u64::from(size);
+        let queue = match self.queues.entry_ref(domain) {
+            EntryRef::Occupied(known) => {
+                // All requests of a queue share one name.
+                request.domain = request.domain.is_some().then(|| known.key().clone());
+                known.into_mut()
+            }
+            EntryRef::Vacant(place) => place.insert(Queue::default()),
+        };
+        queue.push(Entry { rank: request.rank(), age, attempts: 0, size, request: ById(Arc::new(request)) });
         self.queued += 1;
         Offered::Queued
     }
@@ -155,27 +238,32 @@ impl Frontier for MemoryFrontier {
         self.seen.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.second(now)))
     }
 
+    fn admitted_ago(&self, fingerprint: &Fingerprint, now: Instant) -> Option<Duration> {
+        let seconds = self.second(now).saturating_sub(self.seen.seen_at(fingerprint)?);
+        self.recrawl.keeps_times().then(|| Duration::from_secs(seconds.into()))
+    }
+
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
         let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
         queue.wake(now);
-        let Some(entry) = queue.waiting.pop() else {
-            return queue.delayed.peek().map_or(Next::Empty, |Reverse(first)| Next::NotBefore(first.until));
+        let Some(entry) = queue.pop() else {
+            return queue.delayed_until().map_or(Next::Empty, Next::NotBefore);
         };
-        if queue.waiting.is_empty() && queue.delayed.is_empty() {
+        if queue.is_empty() {
             self.queues.remove(domain);
         }
         self.queued -= 1;
-        self.queued_bytes = self.queued_bytes.saturating_sub(entry.request.0.size());
-        let id = LeaseId(self.number());
-        let (attempt, request) = (entry.attempts + 1, entry.request.0);
-        let loan = Loan { domain: domain.clone(), age: entry.age.0, attempt, request: request.clone() };
+        let Entry { age, attempts, size, request: ById(request), .. } = entry;
+        self.queued_bytes -= u64::from(size);
+        let (id, attempt) = (LeaseId(self.number()), attempts + 1);
+        let loan = Loan { domain: domain.clone(), age: age.0, attempt, size, request: request.clone() };
         self.leases.insert(id, loan);
         Next::Leased(Leased { id, request, attempt })
     }
 
     fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
         let queue = self.queues.get(domain)?;
-        if queue.waiting.is_empty() { queue.delayed.peek().map(|Reverse(first)| first.until) } else { Some(now) }
+        if queue.first.is_some() { Some(now) } else { queue.delayed_until() }
     }
 
     fn settle(&mut self, id: LeaseId) -> bool {
@@ -189,12 +277,13 @@ impl Frontier for MemoryFrontier {
 
     fn drain(&mut self, domain: &Domain, max: usize) -> Drained {
         let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
-        let next = || queue.waiting.pop().or_else(|| queue.delayed.pop().map(|Reverse(delayed)| delayed.entry));
-        let requests: Vec<_> = std::iter::from_fn(next).take(max).map(|entry| entry.request.0).collect();
+        let next = || queue.pop().or_else(|| queue.pop_delayed());
+        let mut bytes = 0;
+        let entries = std::iter::from_fn(next).take(max).inspect(|entry| bytes += u64::from(entry.size));
+        let requests: Vec<_> = entries.map(|entry| entry.request.0).collect();
         self.queued -= requests.len() as u64;
-        let bytes: u64 = requests.iter().map(|request| request.size()).sum();
-        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
-        let is_empty = queue.waiting.is_empty() && queue.delayed.is_empty();
+        self.queued_bytes -= bytes;
+        let is_empty = queue.is_empty();
         if is_empty {
             self.queues.remove(domain);
         }
@@ -214,7 +303,7 @@ impl Frontier for MemoryFrontier {
     }
 
     fn queued_of(&self, domain: &Domain) -> u64 {
-        self.queues.get(domain).map_or(0, |queue| (queue.waiting.len() + queue.delayed.len()) as u64)
+        self.queues.get(domain).map_or(0, |queue| queue.len() as u64)
     }
 
     fn queued_bytes(&self) -> u64 {
@@ -223,5 +312,27 @@ impl Frontier for MemoryFrontier {
 
     fn leased(&self) -> u64 {
         self.leases.len() as u64
+    }
+
+    fn locate(&self, domain: &Domain, is_it: &dyn Fn(&Request) -> bool) -> Located {
+        if let Some(loan) = self.leases.values().find(|loan| loan.domain == *domain && is_it(&loan.request)) {
+            return Located::Leased { request: loan.request.clone(), attempt: loan.attempt };
+        }
+        let Some(queue) = self.queues.get(domain) else { return Located::NotFound { not_looked_at: 0 } };
+        let ready = queue.waiting().map(|entry| (entry, None));
+        let delayed = queue.delayed().map(|delayed| (&delayed.entry, Some(delayed.until)));
+        let found = delayed.chain(ready).take(MAX_LOOKED_AT).find(|(entry, _)| is_it(&entry.request.0));
+        let Some((entry, not_before)) = found else {
+            let not_looked_at = self.queued_of(domain).saturating_sub(MAX_LOOKED_AT as u64);
+            return Located::NotFound { not_looked_at };
+        };
+        let sooner = queue.delayed().filter(|other| Some(other.until) < not_before && other.entry > *entry);
+        let before = queue.waiting().filter(|other| *other > entry);
+        Located::Waits(Waiting {
+            request: entry.request.0.clone(),
+            ahead: (before.count() + sooner.count()) as u64,
+            attempts: entry.attempts,
+            not_before,
+        })
     }
 }

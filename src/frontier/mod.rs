@@ -12,23 +12,31 @@ pub mod durable;
 pub mod known_depth;
 pub mod laws;
 pub(crate) mod lease;
+mod located;
 pub(crate) mod memory;
 mod seen;
+mod visits;
 pub(crate) mod seen_cache;
 pub mod stores;
 pub mod windowed;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use self::durable::{Durable, Ticket};
 pub(crate) use self::lease::{Lease, Returned};
-pub use self::memory::MemoryFrontier;
+pub use self::{
+    located::{Located, MAX_LOOKED_AT, Waiting},
+    memory::MemoryFrontier,
+};
 use crate::{domain::Domain, identity::Fingerprint, request::Request};
 
-/// The queue of each domain, ordered by priority and then by age; delayed retries; the set of seen requests; leases.
+/// The queue of each domain, ordered by [`Request::rank`] and then by age; delayed retries; the set of seen requests; leases.
 ///
 /// The laws, which [`laws::check`] tests:
-/// 1. every admitted request is leased in time, by priority and then by age;
+/// 1. every admitted request is leased in time, by rank and then by age;
 /// 2. nothing else is leased;
 /// 3. a settled request is never leased again;
 /// 4. a request that was given back is leased again, and so is one on lease when the process died.
@@ -40,8 +48,8 @@ use crate::{domain::Domain, identity::Fingerprint, request::Request};
 /// returns [`Next::Coming`] or a [`Ticket`], and sends news through [`Frontier::durable`].
 ///
 /// When several machines share a crawl, domains may come and go: see [`Frontier::holds`], [`Offered::Sent`],
-/// [`News::Gained`](durable::News::Gained) and [`News::Lost`](durable::News::Lost). A frontier for one machine holds
-/// every domain.
+/// [`StoreNews::Gained`](durable::StoreNews::Gained) and [`StoreNews::Lost`](durable::StoreNews::Lost). A frontier for
+/// one machine holds every domain.
 ///
 /// ```
 /// use std::time::Instant;
@@ -71,8 +79,15 @@ pub trait Frontier: Send {
     /// up.
     fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool;
 
+    /// Returns how long ago a fingerprint was last admitted, whether it is due again or not. `None`, the default, if it
+    /// never was, or if no times are kept. Times are needed with
+    /// [`Recrawl::by_lastmod`](crate::Recrawl::by_lastmod). Valid for fingerprints that were looked up.
+    fn admitted_ago(&self, _fingerprint: &Fingerprint, _now: Instant) -> Option<Duration> {
+        None
+    }
+
     /// Prepares [`Frontier::has_seen`] and [`Frontier::offer`] for these fingerprints. With `None`, the default, they
-    /// can be called at once; otherwise when [`News::Answered`](durable::News::Answered) returns the ticket.
+    /// can be called at once; otherwise when [`StoreNews::Answered`](durable::StoreNews::Answered) returns the ticket.
     fn look_up(&mut self, _: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
         None
     }
@@ -119,6 +134,12 @@ pub trait Frontier: Send {
 
     /// Returns how many requests are on lease.
     fn leased(&self) -> u64;
+
+    /// Looks for a request of a domain, on lease or waiting, among at most [`MAX_LOOKED_AT`] of them. Only an explanation
+    /// asks. The default looks at none.
+    fn locate(&self, domain: &Domain, _is_it: &dyn Fn(&Request) -> bool) -> Located {
+        Located::NotFound { not_looked_at: self.queued_of(domain) }
+    }
 
     /// Returns the durable interface of the frontier; `None`, the default, if it does not outlive the process.
     fn durable(&mut self) -> Option<&mut dyn Durable> {

@@ -6,7 +6,7 @@ use crate::{identity::Fingerprint, recrawl::Recrawl};
 
 /// A set of fingerprints. Times are seconds, rounded down.
 #[derive(Debug)]
-pub enum Seen {
+pub enum SeenSet {
     /// Without times, if nothing is ever revisited: 16 bytes each.
     Ever(HashSet<Fingerprint>),
     /// With the second of the last admission: 20 bytes each. The second field is the size at which expired entries are
@@ -17,13 +17,10 @@ pub enum Seen {
 /// The least size at which expired entries are removed: fewer are not worth the scan.
 const MIN_REMOVAL_SIZE: usize = 1_024;
 
-impl Seen {
+impl SeenSet {
     /// Creates an empty set that keeps what `recrawl` needs.
     pub fn new(recrawl: &Recrawl) -> Self {
-        match recrawl.revisit_after {
-            None => Self::Ever(HashSet::new()),
-            Some(_) => Self::Since(HashMap::new(), MIN_REMOVAL_SIZE),
-        }
+        if recrawl.keeps_times() { Self::Since(HashMap::new(), MIN_REMOVAL_SIZE) } else { Self::Ever(HashSet::new()) }
     }
 
     /// Adds a fingerprint; tells whether it counts as new. Expired entries are removed each time the set has doubled,
@@ -33,7 +30,7 @@ impl Seen {
             Self::Ever(seen) => return seen.insert(fingerprint),
             Self::Since(times, next_look) => (times, next_look),
         };
-        if times.len() >= *next_look {
+        if recrawl.forgets() && times.len() >= *next_look {
             times.retain(|_, seen_at| !recrawl.is_due(*seen_at, now));
             *next_look = MIN_REMOVAL_SIZE.max(2 * times.len());
         }
@@ -64,7 +61,7 @@ impl Seen {
 }
 
 #[cfg_attr(not(feature = "disk"), allow(dead_code, reason = "only the windowed frontier goes by generations"))]
-impl Seen {
+impl SeenSet {
     /// Returns how many there are.
     pub fn len(&self) -> usize {
         match self {
@@ -91,8 +88,8 @@ mod tests {
 
     #[test]
     fn what_is_due_is_forgotten_and_the_set_stays_small() {
-        let recrawl = Recrawl { revisit_after: Some(Duration::from_secs(9)), seeds: false };
-        let mut seen = Seen::new(&recrawl);
+        let recrawl = Recrawl { revisit_after: Some(Duration::from_secs(9)), ..Recrawl::default() };
+        let mut seen = SeenSet::new(&recrawl);
         for number in 0..10_000_u32 {
             let fingerprint = Request::parse(&format!("http://e.org/{number}")).unwrap().fingerprint();
             // A hundred each second: eleven hundred have not expired yet.

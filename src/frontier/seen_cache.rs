@@ -25,7 +25,7 @@ const SLOTS: usize = 1 << 16;
 impl SeenCache {
     /// Creates an empty table. It stays empty if seen URLs may count as new again.
     pub fn new(recrawl: &Recrawl) -> Self {
-        let slots = if recrawl.revisit_after.is_none() { SLOTS } else { 0 };
+        let slots = if recrawl.keeps_times() { 0 } else { SLOTS };
         Self((0..slots).map(|_| Slot::default()).collect())
     }
 
@@ -35,6 +35,14 @@ impl SeenCache {
         if let Some(slot) = self.slot(first) {
             slot.mixed.store(first ^ second, Relaxed);
             slot.second.store(second, Relaxed);
+        }
+    }
+
+    /// Forgets all fingerprints.
+    pub fn clear(&self) {
+        for slot in &self.0 {
+            slot.mixed.store(0, Relaxed);
+            slot.second.store(0, Relaxed);
         }
     }
 
@@ -92,7 +100,7 @@ mod tests {
 
     #[test]
     fn nothing_is_known_where_what_was_seen_comes_again() {
-        let cache = SeenCache::new(&Recrawl { revisit_after: Some(Duration::from_secs(9)), seeds: false });
+        let cache = SeenCache::new(&Recrawl { revisit_after: Some(Duration::from_secs(9)), ..Recrawl::default() });
         cache.note(of_halves(1, 2));
         assert!(!cache.holds(of_halves(1, 2)));
     }

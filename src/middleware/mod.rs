@@ -4,6 +4,7 @@
 mod asynchronous;
 mod default_headers;
 mod functions;
+mod near_duplicates;
 mod received;
 mod rotating_user_agents;
 mod soft_block;
@@ -28,7 +29,7 @@ use crate::{domain::Domain, outcome::FetchError, request::Request};
 /// `middleware/<name>/skipped`.
 ///
 /// The hooks run on threads beside the network's, so they may compute and block. A hook that panics, or takes longer
-/// than [`Settings::parse_timeout`](crate::crawler::Settings::parse_timeout), fails the page at hand and nothing else.
+/// than [`Settings::parse_timeout`](crate::Settings::parse_timeout), fails the page at hand and nothing else.
 /// One that has to wait for other futures is an [`AsyncMiddleware`].
 ///
 /// ```
@@ -64,7 +65,8 @@ pub trait Middleware: Send + Sync + 'static {
 
     /// Is called before the request is written, on each attempt, when its permit has been granted. It may change headers,
     /// proxy and body, and the path and query of the URL; a URL of another origin fails the page. The changes hold for
-    /// this attempt only. Redirects and robots files are requests of their own and come here too.
+    /// this attempt only. Redirects, robots files, sitemaps and files of items are requests of
+    /// their own and come here too.
     ///
     /// # Errors
     /// The request is not to be sent: its URL is dropped as `middleware/refused`. A robots file that is refused counts as
@@ -75,15 +77,16 @@ pub trait Middleware: Send + Sync + 'static {
     }
 
     /// Is called when the whole response has come, before the spider sees it; also for redirects and error statuses. Of a
-    /// refusal that the domain rests for already, such as a 429, only [`Decision::Cool`] has an effect. Robots files do
-    /// not come here.
+    /// refusal that the domain rests for already, such as a 429, only [`Decision::Cool`] and [`Decision::RefuseSession`] have an
+    /// effect, on the domain and on the session. Robots files and
+    /// sitemaps do not come here.
     fn after(&self, request: &Request, received: &Received, attempt: &Attempt) -> Decision {
         let _ = (request, received, attempt);
         Decision::Pass
     }
 
     /// Is called when no whole response came. [`Decision::Pass`] leaves it to the crawl's
-    /// [`Retry`](crate::retry::Retry). Robots files do not come here, nor does what a fault of this machine holds up.
+    /// [`Retry`](crate::retry::Retry). Robots files and sitemaps do not come here, nor does what a fault of this machine holds up.
     fn failed(&self, request: &Request, error: &FetchError, attempt: &Attempt) -> Decision {
         let _ = (request, error, attempt);
         Decision::Pass
@@ -167,6 +170,10 @@ pub enum Decision {
         /// Why.
         why: String,
     },
+    /// The session is refused, for this reason: it rests or is logged in again, and the request is made again, in another
+    /// where there is one; see [`sessions`](crate::sessions). As with [`Decision::Retry`], which it is where no cookies are
+    /// kept, that counts as an attempt.
+    RefuseSession(String),
 }
 
 impl Decision {
@@ -183,6 +190,11 @@ impl Decision {
     /// Leaves the domain alone, and then makes the request again.
     pub fn cool(rest: Duration, why: impl Into<String>) -> Self {
         Self::Cool { rest, why: why.into() }
+    }
+
+    /// Lets the session rest, or be logged in again, and makes the request again.
+    pub fn refuse_session(why: impl Into<String>) -> Self {
+        Self::RefuseSession(why.into())
     }
 }
 

@@ -43,6 +43,7 @@ impl Received {
             headers: headers.clone(),
             fetched_at: *fetched_at,
             body: body.clone(),
+            streamed: 0,
             is_cut: *is_cut,
             // The response itself holds the memory until the hooks have returned.
             reservation: Reservation::default(),
@@ -57,6 +58,7 @@ impl Received {
             headers,
             fetched_at: std::time::SystemTime::UNIX_EPOCH,
             body: body.into(),
+            streamed: 0,
             is_cut: false,
             reservation: Reservation::default(),
         };

@@ -80,7 +80,7 @@ impl SoftBlock {
         if self.bodies.is_empty() {
             return None;
         }
-        let text = received.page().ok()?.content();
+        let text = received.page().ok()?.body_text();
         let end = (0..=MAX_SEARCHED.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         let searched = text.get(..end).unwrap_or(text);
         let found = self.bodies.iter().find_map(|pattern| pattern.find(searched))?;

@@ -8,8 +8,8 @@ use std::{
 use super::Permit;
 use crate::{
     clock,
-    conduct::{Asked, Conduct, GivenUp, Heeded, Lessons, Sparing, TenantId, Terms},
-    cooling::{Cooling, Why},
+    conduct::{AskedSpacing, Conduct, Cooled, GivenUp, Lessons, Sparing, TenantId, Terms},
+    cooling::{Cooling, CoolingCause},
     domain::Domain,
     limits::Limits,
     throttle::{Evidence, Refusal},
@@ -112,16 +112,15 @@ impl Inside {
 }
 
 impl Tenancy {
-    /// Adds a tenant to a gate. `is_new` if the gate's conduct was created for it.
+    /// Adds a tenant to a gate, with its terms unless the gate's conduct was created for it.
     pub(crate) fn begin(
         gate: &Arc<Gate>,
         tenant: TenantId,
-        terms: Terms,
+        terms: Option<Arc<Terms>>,
         released: Arc<dyn Released>,
-        is_new: bool,
     ) -> Arc<Self> {
         let mut inside = gate.lock();
-        if !is_new {
+        if let Some(terms) = terms {
             inside.conduct.join(tenant, terms, clock::now());
         }
         match inside.first {
@@ -152,9 +151,14 @@ impl Tenancy {
         &self.gate.domain
     }
 
+    /// Returns when a start after `ahead` others is due: see [`Conduct::forecast`].
+    pub(crate) fn forecast(&self, ahead: u64, now: Instant) -> Instant {
+        self.gate.lock().conduct.forecast(ahead, now)
+    }
+
     /// Leaves the domain alone for `rest`, for all tenants: a middleware found that the answer to a request of `started`
     /// refuses it. It is called when the permit has ended, so a request that was granted meanwhile waits at the gate.
-    pub(crate) fn rest(&self, started: Instant, now: Instant, why: Why, rest: Duration) -> Heeded {
+    pub(crate) fn rest(&self, started: Instant, now: Instant, why: CoolingCause, rest: Duration) -> Cooled {
         self.gate.lock().conduct.rest(started, now, why, rest, fastrand::f64())
     }
 
@@ -164,7 +168,7 @@ impl Tenancy {
     }
 
     /// Changes this tenant's terms.
-    pub(crate) fn set_terms(&self, terms: Terms, now: Instant) {
+    pub(crate) fn set_terms(&self, terms: impl Into<Arc<Terms>>, now: Instant) {
         let mut inside = self.gate.lock();
         let waiting = inside.conduct.set_terms(self.tenant, terms, now);
         let told = inside.listeners(waiting);
@@ -179,7 +183,7 @@ impl Tenancy {
 
     /// Returns the domain's refusals.
     pub(crate) fn cooling(&self) -> Cooling {
-        *self.gate.lock().conduct.cooling()
+        self.gate.lock().conduct.cooling()
     }
 
     /// Returns why the domain is given up and until when, if it is.
@@ -188,12 +192,12 @@ impl Tenancy {
     }
 
     /// Returns the spacing of the domain's robots files.
-    pub(crate) fn asked(&self, now: Instant) -> Option<Asked> {
+    pub(crate) fn asked(&self, now: Instant) -> Option<AskedSpacing> {
         self.gate.lock().conduct.asked(now)
     }
 
     /// See [`Conduct::ask_for`].
-    pub(crate) fn ask_for(&self, asked: Asked, now: Instant) {
+    pub(crate) fn ask_for(&self, asked: AskedSpacing, now: Instant) {
         self.gate.lock().conduct.ask_for(asked, now);
     }
 
@@ -223,8 +227,7 @@ impl Tenancy {
         self.gate.lock()
     }
 
-    /// For tests: how many permits are out.
-    #[cfg(test)]
+    /// Returns how many permits are out, started or not.
     pub(crate) fn in_flight(&self) -> u32 {
         self.gate.lock().conduct.in_flight()
     }

@@ -11,8 +11,9 @@ use std::{
 use self::gate::Inside;
 pub(crate) use self::gate::{Gate, Keeper, Released, Tenancy};
 use crate::{
+    capacity::Place,
     clock,
-    conduct::{Heard, Heeded},
+    conduct::{Cooled, ResponseFacts},
     domain::Domain,
     outcome::FetchError,
     request::Request,
@@ -21,7 +22,8 @@ use crate::{
 
 /// Leave to send *one* request to one domain, at or after [`Permit::due`].
 ///
-/// It ends with the last byte of the response: dropping it *is* the release, also on panic.
+/// It ends with the last byte of the response, that of a robots file when its `Crawl-delay` is in force: dropping it *is* the
+/// release, also on panic.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -41,7 +43,7 @@ use crate::{
 /// }
 /// ```
 /// ```compile_fail,E0451
-/// let forged = actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!() };
+/// let forged = actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), place: todo!() };
 /// ```
 /// ```compile_fail,E0603
 /// use actix_crawler::permit::Gate;
@@ -65,6 +67,8 @@ pub struct Permit {
     tenancy: Arc<Tenancy>,
     due: Instant,
     state: State,
+    /// The place in flight that it takes of a shared capacity; free when the permit has ended.
+    place: Option<Place>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +82,13 @@ enum State {
 impl Permit {
     /// Creates the permit of a planned request.
     fn granted(tenancy: Arc<Tenancy>, due: Instant) -> Self {
-        Self { tenancy, due, state: State::Granted }
+        Self { tenancy, due, state: State::Granted, place: None }
+    }
+
+    /// Keeps a place in flight until the permit has ended.
+    pub(crate) fn with_place(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
     }
 
     /// Returns the domain that the permit is for.
@@ -139,12 +149,12 @@ impl Permit {
 
     /// Passes the response to the domain's conduct while this permit is still held, so that the next permit is granted
     /// with this knowledge. Returns what follows if the response is a refusal.
-    pub(crate) fn hear(&self, heard: &Heard<'_>) -> Option<Heeded> {
-        self.lock().conduct.hear(self.tenancy.tenant, heard, fastrand::f64())
+    pub(crate) fn hear(&self, facts: &ResponseFacts<'_>) -> Option<Cooled> {
+        self.lock().conduct.hear(self.tenancy.tenant, facts, fastrand::f64())
     }
 
     /// Like [`Permit::hear`], if the domain was unreachable.
-    pub(crate) fn unreachable(&self, started: Instant, now: Instant) -> Option<Heeded> {
+    pub(crate) fn unreachable(&self, started: Instant, now: Instant) -> Option<Cooled> {
         self.lock().conduct.unreachable(self.tenancy.tenant, started, now, fastrand::f64())
     }
 

@@ -15,11 +15,18 @@ use crate::error::Error;
 /// let crawler = crawler.each(|title: &String| println!("{title}"));
 /// # }
 /// ```
-pub struct Each<I>(Arc<dyn Fn(&I) + Send + Sync>);
+pub struct Each<I>(Arc<Call<I>>);
+
+type Call<I> = dyn Fn(&Scraped<I>) + Send + Sync;
 
 impl<I> Each<I> {
     /// Creates the pipeline.
     pub fn new(call: impl Fn(&I) + Send + Sync + 'static) -> Self {
+        Self::scraped(move |scraped| call(scraped))
+    }
+
+    /// Creates the pipeline, for a function that also wants the page's URL, or to keep the item.
+    pub(crate) fn scraped(call: impl Fn(&Scraped<I>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(call))
     }
 }

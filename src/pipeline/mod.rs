@@ -1,16 +1,21 @@
 //! Pipelines: the destinations of items. Any actor that handles [`Scraped`] and [`CrawlEnded`] is one. Knows no pages,
 //! domains or permits.
 
+mod batched;
 mod batching;
 mod collect;
+mod committing;
 #[cfg(feature = "csv")]
 mod csv;
 mod each;
+mod feed;
 mod json_lines;
-mod records;
+mod markdown_folder;
+mod own_sink;
+mod steps;
 mod supervisor;
 
-use std::{ops::Deref, sync::Arc};
+use std::{borrow::Cow, ops::Deref, path::PathBuf, sync::Arc};
 
 use actix::{Actor, ArbiterHandle, Context, Handler, Message, Recipient};
 use thiserror::Error as ThisError;
@@ -19,13 +24,21 @@ use thiserror::Error as ThisError;
 pub use self::csv::Csv;
 pub(crate) use self::supervisor::Supervisor;
 pub use self::{
+    batched::Batched,
     batching::Batching,
     collect::Collect,
     each::Each,
+    feed::Only,
     json_lines::JsonLines,
-    records::{append_lines, create_lines},
+    markdown_folder::{HasMarkdown, MarkdownFolder, MarkdownPage},
+    own_sink::OwnSink,
+    steps::{Steps, StepsTo},
 };
-use crate::error::Error;
+pub use crate::feed::files::records::{append_lines, create_lines};
+use crate::{
+    error::Error,
+    feed::{Opening, SinkError},
+};
 
 /// An item sent from a page to a pipeline. The reply is the acknowledgement: a page is done only when all its items are
 /// acknowledged, and unacknowledged items delay further requests.
@@ -137,9 +150,10 @@ pub enum PipelineError {
     /// The pipeline refuses this item. Its page counts as failed, and the crawl goes on.
     #[error("{0}")]
     Refused(String),
-    /// The pipeline leaves this item out, such as a duplicate. It is counted as `items/dropped`, and its page is fine.
+    /// The pipeline leaves this item out, such as a duplicate. It is counted as `items/dropped`, and its page is fine. A
+    /// reason that is fixed is also counted by itself: see [`PipelineError::dropped_as`].
     #[error("{0}")]
-    Dropped(String),
+    Dropped(Cow<'static, str>),
     /// The pipeline's output is gone, for this item and all further ones. The crawl stops as failed with this reason;
     /// pages with unacknowledged items stay queued.
     #[error("{0}")]
@@ -185,7 +199,12 @@ impl PipelineError {
     /// }
     /// ```
     pub fn dropped(why: impl std::fmt::Display) -> Self {
-        Self::Dropped(why.to_string())
+        Self::Dropped(Cow::Owned(why.to_string()))
+    }
+
+    /// Leaves one item out, as [`PipelineError::dropped`] does, and also counts it by its reason: `items/dropped/<reason>`.
+    pub fn dropped_as(reason: &'static str) -> Self {
+        Self::Dropped(Cow::Borrowed(reason))
     }
 
     /// Creates the error that the pipeline's output is gone, with a reason.
@@ -196,6 +215,16 @@ impl PipelineError {
     /// Tells whether the crawl stops, because no later item can be accepted either.
     pub fn stops_the_crawl(&self) -> bool {
         matches!(self, Self::Broken(_) | Self::ReaderGone)
+    }
+}
+
+impl From<SinkError> for PipelineError {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Refused(why) => Self::Refused(why),
+            SinkError::Broken(why) => Self::Broken(why),
+            SinkError::ReaderGone => Self::ReaderGone,
+        }
     }
 }
 
@@ -250,7 +279,7 @@ pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no pipeline for items of the type `{I}`",
     label = "this does not take such items",
-    note = "`JsonLines` and `Csv` take items that are `serde::Serialize`, `Collect` those that are `Clone`: is `#[derive(serde::Serialize)]` or `#[derive(Clone)]` missing on `{I}`?",
+    note = "`Feed`, `JsonLines` and `Csv` take items that are `serde::Serialize`, `Collect` those that are `Clone`: is `#[derive(serde::Serialize)]` or `#[derive(Clone)]` missing on `{I}`?",
     note = "or it is a function that makes an actor which handles `Scraped<{I}>` and `CrawlEnded`"
 )]
 pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
@@ -269,6 +298,11 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     fn max_unacknowledged(&self) -> usize {
         DEFAULT_MAX_UNACKNOWLEDGED
     }
+
+    /// Returns how many files it has open at once, at the most; 1 by default.
+    fn max_open_files(&self) -> usize {
+        1
+    }
 }
 
 /// The circumstances of a pipeline's start.
@@ -284,20 +318,39 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Start {
     arbiter: ArbiterHandle,
-    resumes: bool,
+    crawl: CrawlStart,
     restarts: u64,
+}
+
+/// What all pipelines of a crawl are told of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CrawlStart {
+    /// Whether it resumes a stored state.
+    pub resumes: bool,
+    /// Whether it has a state.
+    pub has_state: bool,
+    /// The name in its User-Agent.
+    pub spider: Arc<str>,
+    /// The folder of its state, and the number of the pipeline in it.
+    pub state: Option<(PathBuf, usize)>,
 }
 
 impl Start {
     /// Creates the start of a new crawl's pipeline on `arbiter`.
     pub fn new(arbiter: ArbiterHandle) -> Self {
-        Self { arbiter, resumes: false, restarts: 0 }
+        Self { arbiter, crawl: CrawlStart::default(), restarts: 0 }
+    }
+
+    /// Creates the start of a pipeline of this crawl.
+    pub(crate) fn of(arbiter: ArbiterHandle, crawl: CrawlStart) -> Self {
+        Self { arbiter, crawl, restarts: 0 }
     }
 
     /// Sets whether the crawl resumes a stored state.
     #[must_use]
     pub fn resuming(mut self, resumes: bool) -> Self {
-        self.resumes = resumes;
+        self.crawl.resumes = resumes;
+        self.crawl.has_state |= resumes;
         self
     }
 
@@ -315,7 +368,32 @@ impl Start {
 
     /// Tells whether the crawl resumes a stored state: the output of the earlier process is then kept.
     pub fn resumes(&self) -> bool {
-        self.resumes
+        self.crawl.resumes
+    }
+
+    /// Tells whether the crawl has a state: what is acknowledged is not fetched again, also after a power failure.
+    pub fn has_state(&self) -> bool {
+        self.crawl.has_state
+    }
+
+    /// Returns the crawl's name: the product in its User-Agent, as `quotesbot`.
+    pub fn spider(&self) -> &str {
+        &self.crawl.spider
+    }
+
+    /// Returns the file of a name in the folder of the crawl's state, which is this pipeline's own.
+    pub(crate) fn file_in_state(&self, name: &str) -> Option<PathBuf> {
+        let (folder, number) = self.crawl.state.as_ref()?;
+        Some(folder.join(format!("pipeline-{number}-{name}")))
+    }
+
+    /// Returns how a sink is opened now.
+    pub fn opening(&self) -> Opening {
+        match (self.restarts, self.crawl.resumes) {
+            (0, false) => Opening::Fresh,
+            (0, true) => Opening::Resumed,
+            _ => Opening::Restarted,
+        }
     }
 
     /// Returns how often the pipeline was started before in this crawl: more than 0 after a panic or a time-out.

@@ -11,14 +11,14 @@ use std::{
     time::Duration,
 };
 
-use actix::{Arbiter, MailboxError};
+use actix::MailboxError;
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{sleep, timeout},
 };
 
-use super::{CrawlEnded, Flush, Pipeline, PipelineError, Running, Scraped, Start};
-use crate::{clock, error::Error};
+use super::{CrawlEnded, CrawlStart, Flush, Pipeline, PipelineError, Running, Scraped, Start};
+use crate::{clock, error::Error, own_arbiter::OwnArbiter};
 
 /// Delivers items to a pipeline and keeps it running.
 ///
@@ -27,7 +27,7 @@ use crate::{clock, error::Error};
 /// is given up.
 pub(crate) struct Supervisor<I: Send + Sync + 'static> {
     recipe: Arc<dyn Pipeline<I>>,
-    resumes: bool,
+    crawl: CrawlStart,
     current: Mutex<Generation<I>>,
     /// One permit for each unacknowledged item. The time-out of an item begins when it has its permit: otherwise the
     /// last of 4,000 items of a page would time out although the pipeline accepts one after the other.
@@ -48,13 +48,12 @@ pub(crate) struct Supervisor<I: Send + Sync + 'static> {
 
 /// A start that has not returned yet. Later items wait for the same one, so a start that blocks occupies one thread
 /// only.
-/// thread.
 type Starting<I> = oneshot::Receiver<Result<Generation<I>, Error>>;
 
 struct Generation<I: Send + Sync + 'static> {
     number: u64,
     running: Running<I>,
-    arbiter: Arbiter,
+    arbiter: OwnArbiter,
 }
 
 /// Lone retries before an item is blamed for the panic: other items that make the pipeline panic may be sent in
@@ -78,16 +77,15 @@ const FLUSH_BY: u32 = 4;
 
 impl<I: Send + Sync + 'static> Supervisor<I> {
     /// Starts the pipeline on its own arbiter. An item that is not acknowledged within `timeout` fails its page.
-    /// `resumes` tells whether the crawl resumes a stored state.
     ///
     /// # Errors
     /// The pipeline cannot be started.
-    pub fn start(recipe: Box<dyn Pipeline<I>>, resumes: bool, timeout: Duration) -> Result<Self, Error> {
+    pub fn start(recipe: Box<dyn Pipeline<I>>, crawl: CrawlStart, timeout: Duration) -> Result<Self, Error> {
         let max_unacknowledged = recipe.max_unacknowledged().clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
-            current: Mutex::new(Generation::start(&*recipe, resumes, 0)?),
+            current: Mutex::new(Generation::start(&*recipe, crawl.clone(), 0)?),
             recipe: recipe.into(),
-            resumes,
+            crawl,
             unacknowledged: Semaphore::new(max_unacknowledged),
             sent: AtomicU64::new(0),
             flushing: tokio::sync::Mutex::default(),
@@ -258,13 +256,14 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
     /// Starts a generation on its own thread: the factory is foreign code, which may block.
     fn start_again(&self, number: u64) -> Starting<I> {
         let (started, starting) = oneshot::channel();
-        let (recipe, resumes) = (self.recipe.clone(), self.resumes);
+        let (recipe, crawl) = (self.recipe.clone(), self.crawl.clone());
         // On an arbiter, so that the factory finds its system.
-        Arbiter::new().spawn_fn(move || {
-            if let Err(Ok(late)) = started.send(Generation::start(&*recipe, resumes, number)) {
+        let arbiter = OwnArbiter::new();
+        arbiter.handle().spawn_fn(move || {
+            if let Err(Ok(late)) = started.send(Generation::start(&*recipe, crawl, number)) {
                 late.arbiter.stop();
             }
-            Arbiter::current().stop();
+            arbiter.stop();
         });
         starting
     }
@@ -275,9 +274,9 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
 }
 
 impl<I: Send + Sync + 'static> Generation<I> {
-    fn start(recipe: &dyn Pipeline<I>, resumes: bool, number: u64) -> Result<Self, Error> {
-        let arbiter = Arbiter::new();
-        let start = Start::new(arbiter.handle()).resuming(resumes).restarted(number);
+    fn start(recipe: &dyn Pipeline<I>, crawl: CrawlStart, number: u64) -> Result<Self, Error> {
+        let arbiter = OwnArbiter::new();
+        let start = Start::of(arbiter.handle(), crawl).restarted(number);
         let started = catch_unwind(AssertUnwindSafe(|| recipe.start(&start)));
         let started = started.unwrap_or_else(|_| Err(Error::setting("pipeline", "it panicked when it was started")));
         match started {

@@ -32,9 +32,34 @@ fn is_harmful(sign: char) -> bool {
     (sign.is_control() && !matches!(sign, '\n' | '\t')) || is_turning
 }
 
+/// Writes DEL and the C1 control characters of a JSON text as JSON escapes, so that it means the same: JSON allows them
+/// unescaped, and terminals obey them. Lower ones were escaped when the text was written.
+pub fn escape_json(json: &mut Vec<u8>) {
+    let Ok(text) = std::str::from_utf8(json) else { return };
+    if text.contains(char::is_control) {
+        let escaped = text.chars().fold(String::with_capacity(text.len() + 16), |mut escaped, sign| {
+            match sign {
+                '\u{7f}'..='\u{9f}' => escaped.extend(format!("\\u{:04x}", u32::from(sign)).chars()),
+                _ => escaped.push(sign),
+            }
+            escaped
+        });
+        *json = escaped.into_bytes();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_for_a_terminal_has_no_control_character_and_says_the_same() {
+        let text = "a\u{9b}31m\u{7f}\u{1b}[2J é";
+        let mut json = serde_json::to_vec(text).unwrap();
+        escape_json(&mut json);
+        assert!(!String::from_utf8(json.clone()).unwrap().contains(char::is_control));
+        assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text);
+    }
 
     #[test]
     fn control_characters_are_shown_and_not_obeyed() {

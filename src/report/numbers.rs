@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 /// A duration with three or four digits.
-pub(super) struct Took(pub Duration);
+pub struct Took(pub Duration);
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

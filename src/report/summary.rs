@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     count::Count,
+    sessions::SessionCounts,
     stats::{DomainStats, RedirectTarget},
+    validation::Validation,
 };
 
 /// The most domains shown.
@@ -17,6 +19,12 @@ const MAX_DOMAINS_SHOWN: usize = 20;
 
 /// The most targets of redirects that are shown.
 const MAX_TARGETS_SHOWN: usize = 5;
+
+/// The most fields shown of those that not every item has.
+const MAX_FIELDS_SHOWN: usize = 20;
+
+/// The most sessions shown.
+const MAX_SESSIONS_SHOWN: usize = 20;
 
 /// The most reasons shown individually.
 const MAX_REASONS_SHOWN: usize = 12;
@@ -38,13 +46,19 @@ impl fmt::Display for Report {
         writeln!(f)?;
         self.fmt_counts(f)?;
         self.fmt_domains(f)?;
+        self.fmt_validation(f)?;
+        self.fmt_sessions(f)?;
         if let Some(state) = &self.state {
             let resumed = if state.resumed { "resumed from" } else { "kept in" };
             write!(f, "state {resumed} {}", state.dir.display())?;
             if !state.changed.is_empty() {
-                write!(f, ", with a different {} than before", state.changed.join(", and a different "))?;
+                write!(f, ", with settings that have changed: {}", state.changed.join(", "))?;
             }
             writeln!(f, "; the same command goes on with it\n")?;
+            if self.found_nothing_new() {
+                let again = "seeds_again() fetches the seeds anew, revisit_after() what was seen long ago";
+                writeln!(f, "nothing new: all that the state knows was fetched before; {again}\n")?;
+            }
         }
         if let Some(reason) = &self.stop_reason {
             writeln!(f, "stopped: {reason}\n")?;
@@ -106,8 +120,19 @@ impl Report {
             ("robots files", Count::RobotsFetched),
             ("robots files not to be had", Count::RobotsUnreachable),
             ("Crawl-delays above the cap", Count::CrawlDelayAboveCap),
+            ("sitemaps read", Count::Sitemaps("read")),
+            ("sitemaps not to be read", Count::Sitemaps("failed")),
+            ("pages listed in sitemaps", Count::Sitemaps("urls")),
+            ("files downloaded", Count::Files("downloaded")),
+            ("files not modified", Count::Files("not_modified")),
+            ("files there already", Count::Files("not_requested")),
+            ("files not to be had", Count::Files("failed")),
+            ("items that lack a file", Count::ItemIncomplete),
             ("fetchers lost", Count::FetcherLost),
             ("items left out", Count::ItemDropped),
+            ("invalid items left out", Count::ItemInvalid),
+            ("responses not recorded", Count::NotRecorded),
+            ("responses not cached", Count::NotCached),
         ] {
             line(f, what, stats.count(count))?;
         }
@@ -150,6 +175,48 @@ impl Report {
         writeln!(f)
     }
 
+    /// Shows why items are invalid, and the fields that not every item has.
+    fn fmt_validation(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Validation { items, invalid, reasons, fields, .. }) = &self.validation else { return Ok(()) };
+        writeln!(f, "{}, {} invalid", Counted(*items, "item"), Grouped(*invalid))?;
+        for reason in reasons.iter().take(MAX_REASONS_SHOWN) {
+            let (what, url) = (reason.to_string(), Escaped(&reason.url));
+            write!(f, "  {:<26} {:>10}  {url}", Escaped(&what).to_string(), Grouped(reason.items))?;
+            if reason.value.is_empty() { writeln!(f)? } else { writeln!(f, ": {}", Escaped(&one_line(&reason.value)))? }
+        }
+        let mut partial: Vec<_> = fields.iter().filter(|(_, field)| field.items < *items).collect();
+        partial.sort_by_key(|(_, field)| field.items);
+        for (name, field) in partial.iter().take(MAX_FIELDS_SHOWN) {
+            write!(f, "  {:<26} {:>10}", Escaped(name).to_string(), field.share)?;
+            match field.expected {
+                Some(expected) => writeln!(f, "  of the items; {expected} are expected")?,
+                None => writeln!(f, "  of the items")?,
+            }
+        }
+        let hidden = partial.len().saturating_sub(MAX_FIELDS_SHOWN);
+        if hidden > 0 {
+            writeln!(f, "  … and {} that not every item has", Counted(hidden as u64, "more field"))?;
+        }
+        writeln!(f)
+    }
+
+    /// One alone says nothing that the other counts do not, unless it was refused or logged in.
+    fn fmt_sessions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_told = |counts: &SessionCounts| counts.blocked + counts.log_ins + counts.log_ins_failed > 0;
+        if self.sessions.len() < 2 && !self.sessions.values().any(is_told) {
+            return Ok(());
+        }
+        writeln!(f, "sessions")?;
+        for (name, counts) in self.sessions.iter().take(MAX_SESSIONS_SHOWN) {
+            writeln!(f, "  {:<26} {counts}", Escaped(name).to_string())?;
+        }
+        let hidden = self.sessions.len().saturating_sub(MAX_SESSIONS_SHOWN) as u64;
+        if hidden > 0 {
+            writeln!(f, "… and {}", Counted(hidden, "more session"))?;
+        }
+        writeln!(f)
+    }
+
     fn fmt_ledger(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ledger = &self.stats.ledger;
         write!(
@@ -164,6 +231,10 @@ impl Report {
             if self.ledger_adds_up { "adds up" } else { "DOES NOT ADD UP" },
         )
     }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Writes one count, unless it is 0.

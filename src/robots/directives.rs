@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use url::Url;
+use url::{ParseError, Url};
+
+use crate::extract::links::MAX_URL_LENGTH;
 
 /// The meaning of one line.
 #[derive(Debug, PartialEq)]
@@ -15,8 +17,8 @@ pub enum Directive<'a> {
     Disallow(&'a [u8]),
     /// The least time between two requests, by `Crawl-delay` or `Request-rate`.
     Spacing(Duration),
-    /// The URL of a sitemap.
-    Sitemap(Url),
+    /// The URL of a sitemap, absolute or, as some sites write it, relative.
+    Sitemap(&'a str),
 }
 
 /// The longest accepted spacing. Three years exceed any crawl, and can be added to an instant.
@@ -115,10 +117,14 @@ fn spacing(seconds: f64) -> Option<Duration> {
     Some(Duration::from_secs_f64(seconds)).filter(|spacing| !spacing.is_zero())
 }
 
-/// Sitemaps are named by absolute URLs.
-fn sitemap(value: &[u8]) -> Option<Url> {
-    let url = Url::parse(std::str::from_utf8(value).ok()?).ok()?;
-    matches!(url.scheme(), "http" | "https").then_some(url)
+/// A sitemap should be named by an absolute URL; some are not, and other crawlers read them too.
+fn sitemap(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok().filter(|text| !text.is_empty() && text.len() <= MAX_URL_LENGTH)?;
+    let may_be_one = match Url::parse(text) {
+        Ok(url) => matches!(url.scheme(), "http" | "https"),
+        Err(error) => error == ParseError::RelativeUrlWithoutBase,
+    };
+    may_be_one.then_some(text)
 }
 
 #[cfg(test)]
@@ -217,11 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sitemap_has_an_absolute_url() {
-        let url = Url::parse("https://e.org/sitemap.xml").unwrap();
-        assert_eq!(read(b"Sitemap: https://e.org/sitemap.xml"), Some(Directive::Sitemap(url.clone())));
+    fn a_sitemap_has_a_url_of_the_web() {
+        let url = "https://e.org/sitemap.xml";
+        assert_eq!(read(b"Sitemap: https://e.org/sitemap.xml"), Some(Directive::Sitemap(url)));
         assert_eq!(read(b"site-map:https://e.org/sitemap.xml"), Some(Directive::Sitemap(url)));
-        assert_eq!(read(b"Sitemap: /sitemap.xml"), None);
+        assert_eq!(read(b"Sitemap: /sitemap.xml"), Some(Directive::Sitemap("/sitemap.xml")));
+        assert_eq!(read(b"Sitemap:"), None);
         assert_eq!(read(b"Sitemap: ftp://e.org/sitemap.xml"), None);
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::rules::{Decision, Group, MAX_BYTES, RobotsTxt, Rule, Why};
+pub use self::rules::{Group, MAX_BYTES, RobotsDecision, RobotsTxt, Rule, Why};
 pub(crate) use self::{
     cache::{LIFETIME, RobotsCache},
     file::RobotsFile,
@@ -73,11 +73,16 @@ pub struct Unreachable {
 /// hour, and one request an hour is no burden.
 const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
+/// The least wait for a file that was refused. A quota may be renewed within milliseconds, and after six requests the pages
+/// that wait for the file fail.
+const LEAST_WAIT_ASKED: Duration = Duration::from_secs(1);
+
 impl Robots {
     /// Interprets a response (RFC 9309 §2.3.1) for the crawler whose product token is `token`.
     ///
     /// The caller follows redirects; one that is passed here counts as a missing file, which allows everything. So does
-    /// a status 4xx except 429, which like 5xx means "not now".
+    /// a status 4xx except 429, which like 5xx means "not now". What makes other statuses mean that, such as `Retry-After`,
+    /// stands in the headers, and is for the caller to see.
     pub fn from_status(status: u16, body: &[u8], token: &str, now: Instant) -> Self {
         match status {
             200..=299 => Self::Rules(Arc::new(RobotsTxt::parse(body, token))),
@@ -106,6 +111,14 @@ impl Unreachable {
     /// For a failure that another request cannot fix, because of our own settings or the server's.
     pub(crate) fn for_good(outcome: &'static str, detail: &str) -> Self {
         Self { patience: 1, ..Self::soon(outcome, detail) }
+    }
+
+    /// For a response that refuses for now and may ask for a wait, which is then the first. RFC 9309 §2.3.1.3 lets a crawler
+    /// take any 4xx for a missing file, but one that asks for a wait says that the file is there later.
+    pub(crate) fn refused(status: u16, asked: Option<Duration>) -> Self {
+        let usual = Self::status(status);
+        let first_wait = asked.map_or(usual.first_wait, |asked| asked.max(LEAST_WAIT_ASKED));
+        Self { first_wait, ..usual }
     }
 
     /// For a status that means "not now". Such a server is running, and is given two and a half minutes.

@@ -11,7 +11,7 @@ use url::Url;
 /// in upper case. Characters that delimit within a path or a query have another meaning when encoded, and keep their
 /// spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pattern<'a> {
+pub struct PathPattern<'a> {
     /// Canonical octets, all ASCII; `*` is always a wildcard for any number of octets.
     pub octets: Cow<'a, [u8]>,
     /// Whether the pattern ended in `$`, so that it must match to the end.
@@ -19,7 +19,7 @@ pub struct Pattern<'a> {
 }
 
 /// The path and query of a URL in canonical form.
-pub struct Target {
+pub struct CanonicalPath {
     octets: Vec<u8>,
     /// The same with `%2F` and `%3F` in the query as written, if it has any: patterns with a star before the query may
     /// spell them so.
@@ -50,7 +50,7 @@ impl Steps {
     }
 }
 
-impl<'a> Pattern<'a> {
+impl<'a> PathPattern<'a> {
     /// Parses the path of a rule.
     pub fn new(path: &'a [u8]) -> Self {
         let (path, is_anchored) = match path.strip_suffix(b"$") {
@@ -73,7 +73,7 @@ impl<'a> Pattern<'a> {
     }
 
     /// Tells whether the pattern matches, in time linear in both. Returns false if the steps run out first.
-    pub fn matches(&self, target: &Target, steps: &mut Steps) -> bool {
+    pub fn matches(&self, target: &CanonicalPath, steps: &mut Steps) -> bool {
         target.forms().any(|octets| self.matches_octets(octets, steps))
     }
 
@@ -103,7 +103,7 @@ impl<'a> Pattern<'a> {
     }
 }
 
-impl Target {
+impl CanonicalPath {
     /// Canonicalizes the path and the query of a URL.
     pub fn of(url: &Url) -> Self {
         let path_and_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
@@ -182,7 +182,7 @@ mod tests {
 
     fn matches(pattern: &str, path: &str) -> bool {
         let url = Url::parse("https://e.org/").unwrap().join(path).unwrap();
-        Pattern::new(pattern.as_bytes()).matches(&Target::of(&url), &mut enough())
+        PathPattern::new(pattern.as_bytes()).matches(&CanonicalPath::of(&url), &mut enough())
     }
 
     fn enough() -> Steps {
@@ -271,8 +271,8 @@ mod tests {
     #[test]
     fn octets_that_are_no_text_match_themselves() {
         let url = Url::parse("https://e.org/%FF%00x").unwrap();
-        assert!(Pattern::new(b"/\xFF\0x").matches(&Target::of(&url), &mut enough()));
-        assert!(!Pattern::new(b"/\xFE").matches(&Target::of(&url), &mut enough()));
+        assert!(PathPattern::new(b"/\xFF\0x").matches(&CanonicalPath::of(&url), &mut enough()));
+        assert!(!PathPattern::new(b"/\xFE").matches(&CanonicalPath::of(&url), &mut enough()));
     }
 
     /// A backtracking matcher would practically never finish; the test is that this one does.
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn matching_ends_when_its_steps_are_spent() {
         let url = Url::parse(&format!("https://e.org/{}", "a".repeat(1_000))).unwrap();
-        let (target, pattern) = (Target::of(&url), Pattern::new(b"/*a*a*"));
+        let (target, pattern) = (CanonicalPath::of(&url), PathPattern::new(b"/*a*a*"));
         let mut steps = Steps::new(40);
         assert!(!pattern.matches(&target, &mut steps) && steps.are_spent());
         assert!(pattern.matches(&target, &mut Steps::new(2_000)));
@@ -304,8 +304,8 @@ mod tests {
             let (body, end) = pattern.strip_suffix('$').map_or((&*pattern, ""), |body| (body, "$"));
             let regex = format!("^{}{end}", body.replace('*', ".*"));
             let expected = regex::Regex::new(&regex).unwrap().is_match(&path);
-            let matcher = Pattern::new(pattern.as_bytes());
-            let target = Target { octets: canonical(path.as_bytes(), Kind::Target), as_written: None };
+            let matcher = PathPattern::new(pattern.as_bytes());
+            let target = CanonicalPath { octets: canonical(path.as_bytes(), Kind::Target), as_written: None };
             prop_assert_eq!(matcher.matches(&target, &mut enough()), expected);
         }
 
@@ -323,11 +323,11 @@ mod tests {
         #[test]
         fn every_path_matches_itself_and_its_beginnings(path in "/[a-c%?/ ü&]{0,12}", cut in 0_usize..12) {
             let url = Url::parse(&format!("https://e.org{path}")).unwrap();
-            let target = Target::of(&url);
+            let target = CanonicalPath::of(&url);
             let written = &url[url::Position::BeforePath..url::Position::AfterQuery];
-            prop_assert!(Pattern::new(written.as_bytes()).matches(&target, &mut enough()), "{}", url);
+            prop_assert!(PathPattern::new(written.as_bytes()).matches(&target, &mut enough()), "{}", url);
             let beginning: String = url.path().chars().take(cut + 1).take_while(|c| *c != '%').collect();
-            prop_assert!(Pattern::new(beginning.as_bytes()).matches(&target, &mut enough()), "{} of {}", beginning, url);
+            prop_assert!(PathPattern::new(beginning.as_bytes()).matches(&target, &mut enough()), "{} of {}", beginning, url);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Requests;
-use crate::request::Request;
+use crate::{files::File, request::Request};
 
 /// What a page said: items, and the requests that follow from it.
 ///
@@ -43,14 +43,24 @@ use crate::request::Request;
 pub struct Parsed<I> {
     pub(crate) items: Vec<I>,
     pub(crate) requests: Vec<Request>,
+    pub(crate) downloads: Vec<File>,
     pub(crate) counts: Vec<&'static str>,
     pub(crate) again: Option<(Duration, String)>,
+    pub(crate) refuses_session: bool,
     pub(crate) stop: Option<String>,
 }
 
 impl<I> Default for Parsed<I> {
     fn default() -> Self {
-        Self { items: Vec::new(), requests: Vec::new(), counts: Vec::new(), again: None, stop: None }
+        Self {
+            items: Vec::new(),
+            requests: Vec::new(),
+            downloads: Vec::new(),
+            counts: Vec::new(),
+            again: None,
+            refuses_session: false,
+            stop: None,
+        }
     }
 }
 
@@ -87,13 +97,36 @@ impl<I> Parsed<I> {
         Self { again: Some((after, why.into())), ..Self::default() }
     }
 
+    /// Creates the result of a page that says that its session is refused: it is the log-in, or a notice. The session rests
+    /// or is logged in again, and the page is asked for again, in another where there is one; see
+    /// [`sessions`](crate::sessions). It counts as an attempt, as with [`Parsed::retry`].
+    ///
+    /// ```
+    /// use actix_crawler::prelude::*;
+    ///
+    /// fn orders(page: &Response) -> Result<Parsed<String>> {
+    ///     if page.title() == Some("Please sign in") {
+    ///         return Ok(Parsed::session_refused("it has expired"));
+    ///     }
+    ///     Ok(Parsed::of(page.select(".order")?.iter().map(|order| order.text())))
+    /// }
+    ///
+    /// let parsed = orders(&Response::html("https://shop.example/", "<title>Please sign in</title>"))?;
+    /// assert!(parsed.refuses_session());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn session_refused(why: impl Into<String>) -> Self {
+        Self { refuses_session: true, ..Self::retry(Duration::ZERO, why) }
+    }
+
     /// Adds an item.
     pub fn item(mut self, item: I) -> Self {
         self.push(item);
         self
     }
 
-    /// Follows links: one request or URL, an `Option` of one, or several, such as `page.links()`.
+    /// Follows links: one request or URL, an `Option` of one, or several, such as `page.links()`. In a loop, use
+    /// [`Parsed::visit`], which does not take `self` by value.
     pub fn follow<How>(mut self, requests: impl Requests<How>) -> Self {
         self.visit(requests);
         self
@@ -107,6 +140,31 @@ impl<I> Parsed<I> {
     /// Follows links as [`Parsed::follow`] does, by reference.
     pub fn visit<How>(&mut self, requests: impl Requests<How>) {
         requests.add_to(&mut self.requests);
+    }
+
+    /// Downloads files that belong to no item: URLs, or [`File`]s with names of their own. The page is done when they have
+    /// ended; what became of each is counted, and in the crawl log. Files of items are fields of theirs: see
+    /// [`Crawler::files_of`](crate::Crawler::files_of).
+    ///
+    /// ```
+    /// use actix_crawler::prelude::*;
+    ///
+    /// fn reports(page: &Response) -> Result<Parsed<String>> {
+    ///     Ok(Parsed::new().download(page.urls_of("a[href$='.pdf']")?).follow(page.links()))
+    /// }
+    ///
+    /// let page = Response::html("https://example.org/", "<a href=2026.pdf>2026</a>");
+    /// assert_eq!(reports(&page)?.downloads()[0].url.path(), "/2026.pdf");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn download<F: Into<File>>(mut self, files: impl IntoIterator<Item = F>) -> Self {
+        self.downloads.extend(files.into_iter().map(Into::into));
+        self
+    }
+
+    /// Downloads one file as [`Parsed::download`] does, by reference.
+    pub fn push_file(&mut self, file: impl Into<File>) {
+        self.downloads.push(file.into());
     }
 
     /// Counts something: the report shows how often under `spider/<name>`. Beyond about a thousand names, further ones
@@ -131,6 +189,11 @@ impl<I> Parsed<I> {
         &self.requests
     }
 
+    /// Returns the files that are downloaded for the page alone.
+    pub fn downloads(&self) -> &[File] {
+        &self.downloads
+    }
+
     /// Returns the names that were counted, each as often as it was.
     pub fn counts(&self) -> &[&'static str] {
         &self.counts
@@ -144,6 +207,11 @@ impl<I> Parsed<I> {
     /// Returns after which wait the page is to be asked for again, and why, if it is.
     pub fn retries(&self) -> Option<(Duration, &str)> {
         self.again.as_ref().map(|(after, why)| (*after, why.as_str()))
+    }
+
+    /// Tells whether the page says that its session is refused.
+    pub fn refuses_session(&self) -> bool {
+        self.refuses_session
     }
 
     /// Splits it into items and requests.

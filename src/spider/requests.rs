@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::request::Request;
+use crate::{request::Request, response::PageLink};
 
 /// What [`Parsed::follow`](super::Parsed::follow) takes: a request or a URL, an `Option` of one, or several of them as a
 /// `Vec`, an array or an iterator. `How` tells the compiler which of these it is, and is never written.
@@ -29,7 +29,7 @@ pub trait Requests<How> {
 pub struct One;
 
 /// At most one.
-pub struct Perhaps;
+pub struct Optional;
 
 /// Several, in a `Vec` or an array.
 pub struct Listed;
@@ -43,7 +43,7 @@ impl<R: Into<Request>> Requests<One> for R {
     }
 }
 
-impl<R: Into<Request>> Requests<Perhaps> for Option<R> {
+impl<R: Into<Request>> Requests<Optional> for Option<R> {
     fn add_to(self, requests: &mut Vec<Request>) {
         requests.extend(self.map(Into::into));
     }
@@ -76,5 +76,11 @@ impl From<Url> for Request {
 impl From<&Url> for Request {
     fn from(url: &Url) -> Self {
         Self::get(url.clone())
+    }
+}
+
+impl From<PageLink<'_>> for Request {
+    fn from(link: PageLink<'_>) -> Self {
+        link.url().into()
     }
 }

@@ -7,13 +7,19 @@
 //! ([`Conduct`](crate::conduct::Conduct)).
 
 mod evidence;
+mod past;
+mod spared;
 
 use std::{
-    collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-pub use self::evidence::Evidence;
+pub use self::{evidence::Evidence, past::Starts};
+use self::{
+    past::Past,
+    spared::{Slow, Spared},
+};
 use crate::limits::Limits;
 
 /// The earliest instant at which it is useful to ask again.
@@ -46,27 +52,27 @@ const SHORTEST_EVEN_INTERVAL: Duration = Duration::from_millis(4);
 /// See [`Throttle::assume_asked`]: waiting for a window this short costs little.
 const SHORT_WINDOW: Duration = Duration::from_secs(10);
 
+/// How many starts a forecast follows one by one: they take a tenth of a millisecond. A quota that ends, or a burst, shows
+/// in them.
+const FORECAST_STEPS: u64 = 2_000;
+
 /// How long to wait while another request of the domain is being written.
 const WRITING: Duration = Duration::from_millis(1);
 
-/// The state of one rate law at one domain.
+/// The state of one rate law at one domain. What most domains never have is held apart: a crawl knows a million.
 #[derive(Clone, Debug)]
 pub struct Throttle {
-    limits: Limits,
+    limits: Arc<Limits>,
     /// The total number of starts, by all tenants.
     made: u64,
-    /// How many starts were made before the limits last changed, and when the last of them was.
-    made_before: Option<(u64, Instant)>,
-    /// The last starts, oldest first: as many as the rate's window counts; empty without a rate.
-    starts: VecDeque<Instant>,
     last_start: Option<Instant>,
     last_end: Option<Instant>,
-    /// The place of the next start on the even grid of the rate.
-    grid: Option<Instant>,
     /// The spacing to the next start, including its jitter.
     gap: Duration,
-    cooling_until: Option<Instant>,
-    slow: Option<Slow>,
+    /// The starts before the last one; `None` while neither a rate counts them nor the limits were changed.
+    past: Option<Box<Past>>,
+    /// `None` while nothing but the limits delays a start.
+    spared: Option<Box<Spared>>,
     /// Permits granted and not yet started.
     planned: u32,
     /// Permits started and not yet released.
@@ -75,27 +81,18 @@ pub struct Throttle {
     writing: bool,
 }
 
-/// A temporary wider spacing.
-#[derive(Clone, Copy, Debug)]
-struct Slow {
-    spacing: Duration,
-    until: Instant,
-}
-
 impl Throttle {
     /// Creates the throttle of an unused domain.
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: impl Into<Arc<Limits>>) -> Self {
+        let limits = limits.into();
         Self {
+            gap: with_margin(limits.spacing),
             limits,
             made: 0,
-            made_before: None,
-            starts: VecDeque::new(),
             last_start: None,
             last_end: None,
-            grid: None,
-            gap: with_margin(limits.spacing),
-            cooling_until: None,
-            slow: None,
+            past: None,
+            spared: None,
             planned: 0,
             running: 0,
             writing: false,
@@ -107,48 +104,46 @@ impl Throttle {
         &self.limits
     }
 
-    /// Changes the limits. Starts made under the old limits count under the new ones. Starts no longer remembered count
-    /// as made as late as possible: each at least the old spacing before the next, and those made under even earlier
-    /// limits together with the last of them.
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        let apart = self.least_apart();
-        self.limits = limits;
-        self.gap = with_margin(limits.spacing);
-        self.grid = None;
-        self.recall_starts(apart);
-        self.made_before = self.last_start.map(|last| (self.made, last));
+    /// Changes the limits. Starts made under the old limits count under the new ones; those that are not remembered one
+    /// by one count as made as late as possible (see [`Starts`]).
+    pub(crate) fn set_limits(&mut self, limits: impl Into<Arc<Limits>>) {
+        let (starts, apart) = (self.starts(), self.least_apart());
+        self.limits = limits.into();
+        self.gap = with_margin(self.limits.spacing);
+        let Some(starts) = starts else { return };
+        let past = self.past.get_or_insert_default();
+        past.grid = None;
+        match self.limits.rate.window() {
+            Some(window) => past.fill(window, Starts { apart, ..starts }),
+            None => past.starts.clear(),
+        }
+        past.before = Some(starts);
+    }
+
+    /// Returns all starts in a few bytes; `None` if there are none.
+    pub(crate) fn starts(&self) -> Option<Starts> {
+        let before = self.past.as_ref().and_then(|past| past.before);
+        let apart = before.map_or(self.least_apart(), |before| before.apart.min(self.least_apart()));
+        Some(Starts { made: self.made, last: self.last_start?, apart })
+    }
+
+    /// Counts the starts that were made before this throttle was created, if it has none of its own yet.
+    pub(crate) fn recall(&mut self, starts: Starts, now: Instant) {
+        if self.last_start.is_some() {
+            return;
+        }
+        (self.made, self.last_start) = (starts.made, Some(starts.last));
+        let past = self.past.get_or_insert_default();
+        past.before = Some(starts);
+        if let Some(window) = self.limits.rate.window().filter(|window| starts.last + stretched(window.per) > now) {
+            past.fill(window, starts);
+        }
     }
 
     /// The least distance between two starts under the limits in force.
     fn least_apart(&self) -> Duration {
         let window = self.limits.rate.window().filter(|_| self.burst_slots() == 0 && self.is_even());
         window.map_or(Duration::ZERO, |window| floor_of(window.interval())).max(self.limits.spacing)
-    }
-
-    /// Fills the new window with starts that the old limits did not remember.
-    fn recall_starts(&mut self, apart: Duration) {
-        let Some(window) = self.limits.rate.window() else { return self.starts.clear() };
-        let most = window.count.get() as usize;
-        let surplus = self.starts.len().saturating_sub(most);
-        self.starts.drain(..surplus);
-        let Some(oldest) = self.starts.front().copied().or(self.last_start) else { return };
-        let made = usize::try_from(self.made).unwrap_or(usize::MAX);
-        let (before, last_before) = self.made_before.map_or((0, oldest), |(count, at)| (count, at.min(oldest)));
-        let under_old = made.saturating_sub(usize::try_from(before).unwrap_or(usize::MAX));
-        // If none is remembered, the last start is the first to be filled in.
-        let mut next = if self.starts.is_empty() { Some(oldest) } else { oldest.checked_sub(apart) };
-        while self.starts.len() < made.min(most) {
-            let at = match next {
-                Some(at) if self.starts.len() < under_old => at,
-                _ => last_before,
-            };
-            if self.last_start.is_some_and(|last| at + window.per * 2 < last) {
-                // It is outside every window that a later start can be in.
-                return;
-            }
-            self.starts.push_front(at);
-            next = at.checked_sub(apart);
-        }
     }
 
     /// Returns when one more request would be due, at or after `now`, without planning it.
@@ -160,6 +155,30 @@ impl Throttle {
             return Err(Refusal::Full);
         }
         Ok(self.due_after(self.planned, now))
+    }
+
+    /// Returns when the start after `ahead` others is due, if each starts as soon as the law allows and is answered at once.
+    /// The law itself tells: it is followed for the first of them, and the rest go on at their pace.
+    #[allow(clippy::cast_precision_loss, reason = "a forecast of so many starts is rough")]
+    pub(crate) fn forecast(&self, ahead: u64, now: Instant) -> Instant {
+        let mut law = self.clone();
+        // What is planned goes before.
+        let ahead = ahead + u64::from(law.planned);
+        (law.planned, law.running, law.writing) = (0, 0, false);
+        let first = law.due_after(0, now);
+        let (mut due, followed) = (first, ahead.min(FORECAST_STEPS));
+        for _ in 0..followed {
+            law.planned += 1;
+            law.started(due, 0.5);
+            law.release(due, true);
+            due = law.due_after(0, due);
+        }
+        let beyond = ahead - followed;
+        if beyond == 0 {
+            return due;
+        }
+        let pace = (due - first).as_secs_f64() / FORECAST_STEPS as f64;
+        Duration::try_from_secs_f64(pace * beyond as f64).ok().and_then(|rest| due.checked_add(rest)).unwrap_or(due)
     }
 
     /// Plans one request; [`Throttle::release`] ends it.
@@ -197,16 +216,17 @@ impl Throttle {
         self.made += 1;
         let since_last = self.last_start.map(|last| at.saturating_duration_since(last));
         self.last_start = Some(at);
-        self.slow = self.slow.filter(|slow| slow.until > at);
+        self.spared.take_if(|spared| spared.is_over(at));
         self.gap = with_margin(self.limits.spacing.mul_f64(1.0 + self.limits.jitter * random));
         let Some(window) = self.limits.rate.window() else { return since_last };
-        while self.starts.len() >= window.count.get() as usize {
-            self.starts.pop_front();
-        }
-        self.starts.push_back(at);
         let catch_up = self.catch_up();
-        let on_time = self.grid.filter(|grid| at.saturating_duration_since(*grid) <= catch_up);
-        self.grid = Some(on_time.unwrap_or(at) + window.interval());
+        let past = self.past.get_or_insert_default();
+        while past.starts.len() >= window.count.get() as usize {
+            past.starts.pop_front();
+        }
+        past.starts.push_back(at);
+        let on_time = past.grid.filter(|grid| at.saturating_duration_since(*grid) <= catch_up);
+        past.grid = Some(on_time.unwrap_or(at) + window.interval());
         since_last
     }
 
@@ -220,9 +240,10 @@ impl Throttle {
         }
         (self.last_start, self.last_end) = (Some(at), Some(at));
         let Some(window) = self.limits.rate.window() else { return };
-        self.grid = Some(at + window.interval());
+        let past = self.past.get_or_insert_default();
+        past.grid = Some(at + window.interval());
         if self.limits.rate.burst_size() > 1 || window.per <= SHORT_WINDOW {
-            self.starts = std::iter::repeat_n(at, window.count.get() as usize).collect();
+            past.starts = std::iter::repeat_n(at, window.count.get() as usize).collect();
         }
     }
 
@@ -244,22 +265,25 @@ impl Throttle {
 
     /// Blocks starts before `until`, or before the present end of cooling if that is later.
     pub(crate) fn cool(&mut self, until: Instant) {
-        self.cooling_until = self.cooling_until.max(Some(until));
+        let spared = self.spared.get_or_insert_default();
+        spared.cooling_until = spared.cooling_until.max(Some(until));
     }
 
     /// Requires at least `spacing` between two starts until `until`, replacing an earlier such requirement.
     pub(crate) fn slow(&mut self, spacing: Duration, until: Instant) {
-        self.slow = Some(Slow { spacing, until });
+        self.spared.get_or_insert_default().slow = Some(Slow { spacing, until });
     }
 
     /// Returns what [`Throttle::slow`] asked for, and until when.
     pub(crate) fn slowed(&self) -> Option<(Duration, Instant)> {
-        self.slow.map(|slow| (slow.spacing, slow.until))
+        self.slowness().map(|slow| (slow.spacing, slow.until))
     }
 
     /// Ends the effect of [`Throttle::slow`].
     pub(crate) fn hurry(&mut self) {
-        self.slow = None;
+        if let Some(spared) = &mut self.spared {
+            spared.slow = None;
+        }
     }
 
     /// Returns how many requests may have started after `at`: exactly with a rate, else as many as are in flight.
@@ -267,13 +291,18 @@ impl Throttle {
         if self.limits.rate.window().is_none() {
             return self.running;
         }
-        let later = self.starts.len() - self.starts.partition_point(|start| *start <= at);
+        let Some(past) = &self.past else { return 0 };
+        let later = past.starts.len() - past.starts.partition_point(|start| *start <= at);
         u32::try_from(later).unwrap_or(u32::MAX)
     }
 
     /// Returns until when the domain cools.
     pub fn cooling_until(&self) -> Option<Instant> {
-        self.cooling_until
+        self.spared.as_ref()?.cooling_until
+    }
+
+    fn slowness(&self) -> Option<Slow> {
+        self.spared.as_ref()?.slow
     }
 
     /// Returns how many permits are out, started or not.
@@ -299,9 +328,11 @@ impl Throttle {
 
     /// Returns when [`Throttle::is_fresh`] becomes true if no more requests are made.
     pub fn fresh_at(&self) -> Option<Instant> {
-        let newest_leaves_window =
-            self.limits.rate.window().and_then(|window| Some(*self.starts.back()? + stretched(window.per)));
-        self.earliest().max(newest_leaves_window).max(self.grid).max(self.slow.map(|slow| slow.until))
+        let past = self.past.as_ref();
+        let newest = past.and_then(|past| past.starts.back());
+        let newest_leaves_window = self.limits.rate.window().and_then(|window| Some(*newest? + stretched(window.per)));
+        let grid = past.and_then(|past| past.grid);
+        self.earliest().max(newest_leaves_window).max(grid).max(self.slowness().map(|slow| slow.until))
     }
 
     /// Returns the earliest lawful start; `None` if nothing delays it.
@@ -315,7 +346,7 @@ impl Throttle {
         let is_behind = |at: Instant| self.limits.rate.window().is_some() && at + self.catch_up() >= now;
         let first = self.earliest_without_window().map_or(now, |at| if is_behind(at) { at } else { at.max(now) });
         let interval = self.limits.rate.window().map_or(Duration::ZERO, |window| window.interval());
-        let slowed = self.slow.filter(|slow| slow.until > now).map_or(Duration::ZERO, |slow| slow.spacing);
+        let slowed = self.slowness().filter(|slow| slow.until > now).map_or(Duration::ZERO, |slow| slow.spacing);
         let step = self.gap.max(interval).max(slowed);
         let paced = (first + step * ahead.saturating_sub(self.burst_slots())).max(now);
         self.window_frees(ahead).map_or(paced, |at| at.max(paced))
@@ -324,8 +355,8 @@ impl Throttle {
     fn earliest_without_window(&self) -> Option<Instant> {
         let rested = if self.limits.rest.is_zero() { None } else { self.last_end.map(|end| end + self.limits.rest) };
         let spaced = if self.gap.is_zero() { None } else { self.last_start.map(|last| last + self.gap) };
-        let slowed = self.slow.and_then(|slow| Some((self.last_start? + slow.spacing).min(slow.until)));
-        self.cooling_until.max(rested).max(spaced).max(slowed).max(self.earliest_by_rate())
+        let slowed = self.slowness().and_then(|slow| Some((self.last_start? + slow.spacing).min(slow.until)));
+        self.cooling_until().max(rested).max(spaced).max(slowed).max(self.earliest_by_rate())
     }
 
     fn catch_up(&self) -> Duration {
@@ -341,7 +372,8 @@ impl Throttle {
     fn earliest_by_rate(&self) -> Option<Instant> {
         let interval = self.limits.rate.window()?.interval();
         let early = interval * self.burst_slots();
-        let on_grid = self.grid.and_then(|grid| grid.checked_sub(early));
+        let grid = self.past.as_ref().and_then(|past| past.grid);
+        let on_grid = grid.and_then(|grid| grid.checked_sub(early));
         // Not below the timers' resolution: a plan based on the last start would never notice that it is late.
         let is_apart = self.burst_slots() == 0 && self.is_even();
         let apart = self.last_start.filter(|_| is_apart).map(|last| last + floor_of(interval));
@@ -351,13 +383,14 @@ impl Throttle {
     /// Returns when the sliding window has room for one start after `ahead` others.
     fn window_frees(&self, ahead: u32) -> Option<Instant> {
         let window = self.limits.rate.window()?;
-        let oldest_that_counts = (self.starts.len() + ahead as usize).checked_sub(window.count.get() as usize)?;
-        let leaves = self.starts.get(oldest_that_counts).or(self.starts.back())?;
+        let starts = &self.past.as_ref()?.starts;
+        let oldest_that_counts = (starts.len() + ahead as usize).checked_sub(window.count.get() as usize)?;
+        let leaves = starts.get(oldest_that_counts).or(starts.back())?;
         Some(*leaves + stretched(window.per))
     }
 
     fn is_paced(&self) -> bool {
-        !self.gap.is_zero() || self.limits.rate.window().is_some() || self.slow.is_some()
+        !self.gap.is_zero() || self.limits.rate.window().is_some() || self.slowness().is_some()
     }
 }
 

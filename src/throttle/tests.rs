@@ -242,6 +242,35 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
+    fn a_forecast_is_what_the_law_does(
+        count in 1_u32..40,
+        per_ms in 200_u64..3_000,
+        spacing_ms in prop_oneof![Just(0_u64), 1_u64..200],
+        burst in 1_u32..10,
+        made in 0_u64..60,
+        ahead in 0_u64..200,
+    ) {
+        let rate = Rate::new(count, Duration::from_millis(per_ms)).unwrap().burst(burst);
+        let mut throttle = Throttle::new(Limits { rate, ..spaced(Duration::from_millis(spacing_ms), 1) });
+        let mut now = Instant::now();
+        let ask = |throttle: &mut Throttle, from: Instant| {
+            let due = throttle.look(from).unwrap();
+            throttle.plan();
+            throttle.started(due, 0.5);
+            throttle.release(due, true);
+            due
+        };
+        for _ in 0..made {
+            now = ask(&mut throttle, now);
+        }
+        let forecast = throttle.forecast(ahead, now);
+        for _ in 0..ahead {
+            now = ask(&mut throttle, now);
+        }
+        prop_assert_eq!(ask(&mut throttle, now), forecast);
+    }
+
+    #[test]
     fn the_law_holds_whatever_arrives_and_however_it_stalls(
         count in 1_u32..40,
         per_ms in 200_u64..3_000,

@@ -29,6 +29,7 @@ use super::{
     dial::dial,
     exchange::Exchange,
     host_pattern::bare,
+    network,
     proxy::{Destination, Protocol, Proxy, Socks5Error, connect, negotiate},
     sockets::Sockets,
     stream::Stream,
@@ -38,7 +39,7 @@ use crate::{
     clock,
     local_fault::LocalFault,
     outcome::{FetchError, Phase},
-    suspicion::Verdict,
+    suspicion::AtFault,
 };
 
 /// The service from which awc's pool requests new connections. It is cloned for every request.
@@ -76,15 +77,27 @@ impl Maker {
     async fn connect(&self, exchange: &Exchange) -> Result<Connection, FetchError> {
         exchange.connecting();
         let target = &exchange.target;
-        let (stream, place) = match &target.proxy {
+        if let Some(network) = network::in_memory() {
+            let place = self.sockets.place().await;
+            let stream = network.connect(&self.shared.settings.guard, &target.host, target.port, target.tls).await?;
+            return Ok(self.connection(stream, place, None));
+        }
+        let (stream, place, server) = match &target.proxy {
             None => self.reach(exchange, &target.host, target.port, &self.shared.settings.guard).await?,
-            Some(proxy) => self.reach_through(exchange, proxy).await?,
+            Some(proxy) => {
+                let (stream, place) = self.reach_through(exchange, proxy).await?;
+                (stream, place, None)
+            }
         };
         let stream =
             if target.tls { self.encrypt(stream, &target.host, target.proxy.is_some()).await? } else { stream };
+        Ok(self.connection(stream, place, server))
+    }
+
+    fn connection(&self, stream: Box<dyn Stream>, place: OwnedSemaphorePermit, server: Option<IpAddr>) -> Connection {
         let chunked_over_length = self.shared.settings.chunked_over_length;
         let limits = WireLimits { chunked_over_length, ..WireLimits::default() };
-        Ok(Connection::new(self.sockets.register(stream, place), limits))
+        Connection::new(self.sockets.register(stream, place, server), limits)
     }
 
     /// Connects to the target directly or through its proxy.
@@ -94,13 +107,14 @@ impl Maker {
         host: &str,
         port: u16,
         guard: &AddressGuard,
-    ) -> Result<(Box<dyn Stream>, OwnedSemaphorePermit), FetchError> {
+    ) -> Result<(Box<dyn Stream>, OwnedSemaphorePermit, Option<IpAddr>), FetchError> {
         let addresses = self.look_up(exchange, host, port).await?;
         // No deadline: this waits for our own bound, not for the server.
         let place = self.sockets.place().await;
         self.connections.set(self.connections.get() + 1);
         let stream = self.dial(exchange, host, &addresses, guard).await?;
-        Ok((Box::new(stream), place))
+        let server = stream.peer_addr().ok().map(|address| address.ip());
+        Ok((Box::new(stream), place, server))
     }
 
     /// Looks a host up. Where no name server answers, it asks again until it is clear whose fault that is.
@@ -109,6 +123,7 @@ impl Maker {
         let mut failed_since = None;
         exchange.suspect(Some(LocalFault::NameServers));
         loop {
+            let begun = clock::now();
             let error = match within(limit, Phase::Dns, resolver.resolve(host, port)).await {
                 Ok(addresses) => {
                     exchange.suspect(None);
@@ -122,10 +137,10 @@ impl Maker {
                 other => return Err(other),
             };
             let since = *failed_since.get_or_insert_with(clock::now);
-            match resolver.judge(host, since).await {
-                Verdict::Machine => return Err(FetchError::Local(LocalFault::NameServers, own.to_string())),
-                Verdict::Domain => return Err(own),
-                Verdict::Open => sleep(ASK_AGAIN).await,
+            match resolver.judge(host, since, begun).await {
+                AtFault::Machine => return Err(FetchError::Local(LocalFault::NameServers, own.to_string())),
+                AtFault::Domain => return Err(own),
+                AtFault::Open => sleep(ASK_AGAIN).await,
             }
         }
     }
@@ -143,6 +158,7 @@ impl Maker {
         let mut failed_since = None;
         let mut wanted = None;
         loop {
+            let begun = clock::now();
             let dialling = dial(addresses, guard, || self.sockets.spare_place());
             let (fault, why) = match within(limit, Phase::Connect, dialling).await {
                 Ok(stream) => {
@@ -164,10 +180,10 @@ impl Maker {
                 sleep(TRY_AGAIN).await;
                 continue;
             }
-            match faults.judge_host(fault, host, since, now) {
-                Verdict::Machine => return Err(FetchError::Local(fault, why)),
-                Verdict::Domain => return Err(FetchError::Connect(why)),
-                Verdict::Open => sleep(ASK_AGAIN).await,
+            match faults.judge_host(fault, host, since, begun, now) {
+                AtFault::Machine => return Err(FetchError::Local(fault, why)),
+                AtFault::Domain => return Err(FetchError::Connect(why)),
+                AtFault::Open => sleep(ASK_AGAIN).await,
             }
         }
     }
@@ -185,7 +201,7 @@ impl Maker {
         // The user chose the proxy, so its address needs no check.
         let any = AddressGuard { allow_private: true, ..AddressGuard::default() };
         let reached = self.reach(exchange, &proxy.host, proxy.port, &any).await;
-        let (mut stream, place) = reached.map_err(|error| match error {
+        let (mut stream, place, _) = reached.map_err(|error| match error {
             FetchError::Local(..) => error,
             error => at_fault(&error),
         })?;

@@ -9,6 +9,7 @@ use url::{Origin, Url};
 use super::basic::Basic;
 use crate::{
     error::{Error, Result},
+    masked::masked,
     request::parse_url,
 };
 
@@ -104,7 +105,7 @@ impl Keyring {
     pub fn new(given: &[OriginCredentials]) -> Result<Self> {
         let mut keyring = HashMap::new();
         for OriginCredentials { origin, credentials } in given {
-            let refuse = |why: &str| Error::setting("credentials", format!("for `{origin}`: {why}"));
+            let refuse = |why: &str| Error::setting("credentials", format!("for `{}`: {why}", masked(origin)));
             let url = parse_url(origin).map_err(|_| refuse("it is no origin; write it as https://example.org"))?;
             if url.path() != "/" || url.query().is_some() || Basic::of(&url).is_some() {
                 return Err(refuse("an origin is a scheme, a host and a port; write it as https://example.org"));

@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, Ref, RefCell},
     future::Future,
     io,
+    net::IpAddr,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -13,20 +14,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, header::DATE};
 use tokio::time::{Sleep, sleep_until};
 
 use super::{
     SharedTransport, Transport,
     alarm::Alarm,
     body::PartialBody,
+    body_sink::SharedSink,
     deadlines::Deadlines,
     proxy::Proxy,
     raw_response::{RawResponse, WireBytes},
     read_timeout::{Expiry, ReadTimeout},
     wire::Head,
 };
-use crate::{clock, local_fault::LocalFault, outcome::FetchError, permit::Permit};
+use crate::{clock, local_fault::LocalFault, outcome::FetchError, permit::Permit, request::Request};
 
 tokio::task_local! {
     /// The exchange whose future is being polled. awc reads and writes within that poll, so both new and kept-alive
@@ -46,9 +48,11 @@ const RESOLUTION: Duration = Duration::from_millis(2);
 /// One request with its permit, and its response or failure.
 pub struct Exchange {
     /// Where the request goes.
-    pub target: Target,
+    pub target: Route,
     /// The method; it affects the framing of the response.
     pub method: Method,
+    /// Whether the request has a `Date` of its own.
+    pub has_date: bool,
     permit: RefCell<Permit>,
     /// Wakes the request when the gate opens, if starts are evenly spaced. Otherwise a timer does, which is cheaper and
     /// exact to a millisecond.
@@ -66,6 +70,9 @@ pub struct Exchange {
     captured: Option<RefCell<WireBytes>>,
     head: RefCell<Option<Head>>,
     body: RefCell<PartialBody>,
+    /// What takes the body in place of `body`, and how much it was given.
+    sink: Option<SharedSink>,
+    streamed: Cell<u64>,
     /// Whether the body is longer than the part that was read.
     is_cut: Cell<bool>,
     failure: RefCell<Option<FetchError>>,
@@ -92,7 +99,7 @@ pub struct Extent {
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct Route {
     /// Whether TLS is used.
     pub tls: bool,
     /// The host as in the URL; an IPv6 address has its brackets.
@@ -103,7 +110,7 @@ pub struct Target {
     pub proxy: Option<Arc<Proxy>>,
 }
 
-impl Target {
+impl Route {
     /// Returns the proxy that receives the request itself in absolute form, rather than a tunnel.
     pub fn forwarder(&self) -> Option<&Proxy> {
         self.proxy.as_deref().filter(|proxy| !self.tls && proxy.forwards_http())
@@ -112,11 +119,18 @@ impl Target {
 
 impl Exchange {
     /// Begins an exchange under a permit, on this arbiter's transport.
-    pub fn new(permit: Permit, method: Method, target: Target, extent: Extent, transport: &Transport) -> Rc<Self> {
+    pub fn new(
+        permit: Permit,
+        request: &Request,
+        target: Route,
+        (extent, sink): (Extent, Option<SharedSink>),
+        transport: &Transport,
+    ) -> Rc<Self> {
         let SharedTransport { deadlines, alarm, bodies, .. } = &transport.shared;
         Rc::new(Self {
             target,
-            method,
+            method: request.method.clone(),
+            has_date: request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(DATE.as_str())),
             extent,
             captured: extent.keeps_wire_bytes.then(RefCell::default),
             permit: RefCell::new(permit),
@@ -128,6 +142,8 @@ impl Exchange {
             timer: RefCell::new(None),
             head: RefCell::new(None),
             body: RefCell::new(bodies.gather()),
+            sink,
+            streamed: Cell::new(0),
             is_cut: Cell::new(false),
             failure: RefCell::new(None),
             started: Cell::new(None),
@@ -167,7 +183,8 @@ impl Exchange {
                 self.postponed.set(true);
                 return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
             }
-            let is_fine = wait < RESOLUTION || self.permit.borrow().is_even();
+            // Virtual time has whole milliseconds, and a thread beside it would not know it.
+            let is_fine = (wait < RESOLUTION || self.permit.borrow().is_even()) && !clock::is_virtual();
             if is_fine && self.call(not_before.0, cx.waker()) {
                 return Poll::Pending;
             }
@@ -271,6 +288,10 @@ impl Exchange {
     /// Stores the head of the response and the announced length of the body; tells whether the body is wanted.
     pub fn set_head(&self, head: Head, promised: Option<u64>) -> bool {
         self.with_read_timeout(|read_timeout, _| read_timeout.head_came());
+        if let Some(sink) = &self.sink {
+            sink.borrow_mut().begin(head.status.as_u16(), &head.headers);
+            self.streamed.set(0);
+        }
         self.head.replace(Some(head));
         let is_too_long = promised.is_some_and(|promised| promised > self.extent.max_bytes);
         self.is_cut.set(is_too_long);
@@ -280,19 +301,27 @@ impl Exchange {
     /// Adds a piece of the body; tells whether more is wanted.
     pub fn add(&self, mut piece: Bytes) -> bool {
         let mut body = self.body.borrow_mut();
-        let room = self.extent.max_bytes - body.length();
+        let room = self.extent.max_bytes.saturating_sub(body.length() + self.streamed.get());
         let fits = piece.len() as u64 <= room;
         if !fits {
             self.is_cut.set(true);
             piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         }
+        if let Some(sink) = &self.sink {
+            self.streamed.set(self.streamed.get() + piece.len() as u64);
+            return sink.borrow_mut().add(piece) && fits;
+        }
         body.add(piece);
         fits
     }
 
-    /// Ready when memory is reserved for all received bytes of the body.
+    /// Ready when memory is reserved for all received bytes of the body, or its sink has room for more.
     pub fn poll_reserved(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if ready!(self.body.borrow_mut().poll_reserved(cx)) {
+        let mut has_waited = ready!(self.body.borrow_mut().poll_reserved(cx));
+        if let Some(sink) = &self.sink {
+            has_waited |= ready!(sink.borrow_mut().poll_room(cx));
+        }
+        if has_waited {
             self.with_read_timeout(ReadTimeout::resumed);
         }
         Poll::Ready(())
@@ -303,7 +332,8 @@ impl Exchange {
         let Head { status, headers, .. } = self.head.take()?;
         let (body, reservation) = self.body.borrow_mut().take();
         let is_cut = self.is_cut.get();
-        Some(RawResponse { status: status.as_u16(), headers, fetched_at: clock::wall(), body, is_cut, reservation })
+        let (status, streamed, fetched_at) = (status.as_u16(), self.streamed.get(), clock::wall());
+        Some(RawResponse { status, headers, fetched_at, body, streamed, is_cut, reservation })
     }
 
     /// Keeps a copy of bytes that were written.
@@ -318,6 +348,13 @@ impl Exchange {
         if let Some(captured) = &self.captured {
             let added = captured.borrow_mut().add_received(bytes, self.extent.max_bytes);
             self.body.borrow_mut().charge(added);
+        }
+    }
+
+    /// Notes which server the connection leads to, for a layer that archives.
+    pub fn note_server(&self, server: Option<IpAddr>) {
+        if let Some(captured) = &self.captured {
+            captured.borrow_mut().server = server;
         }
     }
 

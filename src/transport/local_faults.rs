@@ -10,7 +10,7 @@ use std::{
 use crate::{
     local_fault::LocalFault,
     outcome::{FetchError, Phase},
-    suspicion::{Suspicion, Verdict},
+    suspicion::{AtFault, Suspicion},
 };
 
 /// What worked and what failed, where that tells whose fault a failure is.
@@ -33,11 +33,16 @@ impl LocalFaults {
         lock(&self.names).worked(domain(name), name, now);
     }
 
-    /// Judges name servers that have not answered for `name` since `since`. Also returns a name that they answered for
-    /// before, if there is one: where they do so again, this machine is not at fault.
-    pub fn judge_name(&self, name: &str, since: Instant, now: Instant) -> (Verdict, Option<String>) {
+    /// Judges name servers none of which answers anything, for a `name` that was to be looked up.
+    pub fn judge_silence(&self, name: &str, now: Instant) -> AtFault {
+        lock(&self.names).judge_all(domain(name), now)
+    }
+
+    /// Judges name servers that have not answered for `name` since `since`; the last look-up began at `begun`. Also returns
+    /// a name that they answered for before, if there is one: where they do so again, this machine is not at fault.
+    pub fn judge_name(&self, name: &str, since: Instant, begun: Instant, now: Instant) -> (AtFault, Option<String>) {
         let mut names = lock(&self.names);
-        (names.judge(domain(name), since, now), names.control().map(str::to_owned))
+        (names.judge(domain(name), since, begun, now), names.control().map(str::to_owned))
     }
 
     /// Takes note that a connection came about.
@@ -48,34 +53,24 @@ impl LocalFaults {
         }
     }
 
-    /// Judges a network or a host that could not be reached for `host` since `since`.
-    pub fn judge_host(&self, fault: LocalFault, host: &str, since: Instant, now: Instant) -> Verdict {
+    /// Judges a network or a host that could not be reached for `host` since `since`; the last try began at `begun`.
+    pub fn judge_host(&self, fault: LocalFault, host: &str, since: Instant, begun: Instant, now: Instant) -> AtFault {
         if self.network_is_lost() {
-            return Verdict::Machine;
+            return AtFault::Machine;
         }
         match fault {
-            LocalFault::Hosts => lock(&self.hosts).judge(domain(host), since, now),
+            LocalFault::Hosts => lock(&self.hosts).judge(domain(host), since, begun, now),
             // There is a route, only not to this one: as to IPv6 where this machine has IPv4 alone.
-            _ => Verdict::Domain,
+            _ => AtFault::Domain,
         }
     }
 
     /// Judges a failure that came after the connection, or took too long; `None` where this machine is not at fault.
-    /// `suspect` is what its connection waited for.
-    pub fn judge(
-        &self,
-        error: &FetchError,
-        suspect: Option<LocalFault>,
-        host: &str,
-        now: Instant,
-    ) -> Option<FetchError> {
+    /// `suspect` is what its connection waited for. Does not judge name servers.
+    pub fn judge(&self, error: &FetchError, suspect: Option<LocalFault>) -> Option<FetchError> {
         let is_late = matches!(error, FetchError::Timeout { phase: Phase::Whole, .. });
         let fault = match (error, suspect) {
             (_, Some(fault)) if is_late && fault.is_shortage() => Some(fault),
-            (_, Some(LocalFault::NameServers)) if is_late => {
-                let (verdict, _) = self.judge_name(host, now, now);
-                (verdict == Verdict::Machine).then_some(LocalFault::NameServers)
-            }
             (FetchError::Timeout { .. } | FetchError::Truncated(_), _) => {
                 let was_connected = lock(&self.connected).is_some();
                 (was_connected && self.network_is_lost()).then_some(LocalFault::Network)
@@ -128,11 +123,11 @@ mod tests {
         let now = Instant::now();
         faults.connected("a.test", Some(([127, 0, 0, 1], 80).into()), now);
         for fault in [LocalFault::Network, LocalFault::Hosts] {
-            assert_ne!(faults.judge_host(fault, "b.test", now, now), Verdict::Machine, "{fault}");
+            assert_ne!(faults.judge_host(fault, "b.test", now, now, now), AtFault::Machine, "{fault}");
         }
         let late = FetchError::Timeout { phase: Phase::Whole, limit: Duration::from_secs(1) };
-        assert_eq!(faults.judge(&late, None, "a.test", now), None);
-        let short = faults.judge(&late, Some(LocalFault::Files), "a.test", now);
+        assert_eq!(faults.judge(&late, None), None);
+        let short = faults.judge(&late, Some(LocalFault::Files));
         assert!(matches!(short, Some(FetchError::Local(LocalFault::Files, _))), "{short:?}");
     }
 
@@ -141,7 +136,7 @@ mod tests {
         let faults = LocalFaults::default();
         let now = Instant::now();
         for host in ["a.example.org", "b.example.org", "c.example.org", "example.org"] {
-            assert_eq!(faults.judge_name(host, now, now), (Verdict::Open, None), "{host}");
+            assert_eq!(faults.judge_name(host, now, now, now), (AtFault::Open, None), "{host}");
         }
     }
 }

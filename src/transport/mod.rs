@@ -1,18 +1,12 @@
-//! Transport: connections, TLS, DNS, proxies, cookies and HTTP/1.1 on the wire. The only module that knows awc's insides.
+//! Transport: connections, TLS, DNS, proxies and HTTP/1.1 on the wire. The only module that knows awc's insides.
 
 pub(crate) mod address;
 pub(crate) mod alarm;
 mod basic;
 pub(crate) mod body;
+pub(crate) mod body_sink;
 mod connection;
 mod connector;
-#[cfg(feature = "cookies")]
-mod cookie_date;
-#[cfg(feature = "cookies")]
-mod cookies;
-#[cfg(not(feature = "cookies"))]
-#[path = "no_cookies.rs"]
-mod cookies;
 pub(crate) mod credentials;
 mod deadlines;
 mod dial;
@@ -23,16 +17,22 @@ pub(crate) mod freshness;
 #[cfg(not(feature = "cache"))]
 #[path = "no_freshness.rs"]
 pub(crate) mod freshness;
-mod host_pattern;
+pub(crate) mod host_pattern;
 mod local_faults;
+#[cfg(feature = "testing")]
+pub(crate) mod network;
+#[cfg(not(feature = "testing"))]
+#[path = "no_network.rs"]
+mod network;
 pub(crate) mod open_files;
 pub(crate) mod proxy;
 mod read_timeout;
+mod request_head;
 pub(crate) mod raw_response;
 pub(crate) mod response_store;
 mod sockets;
 pub(crate) mod stored_response;
-mod stream;
+pub(crate) mod stream;
 pub(crate) mod tls;
 mod tls_error;
 mod tls_verifier;
@@ -47,7 +47,7 @@ use std::{
 
 use awc::Client;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri,
+    HeaderName, HeaderValue, Uri,
     header::{AUTHORIZATION, COOKIE},
 };
 use serde::{Deserialize, Serialize};
@@ -69,20 +69,24 @@ use self::{
     alarm::Alarm,
     body::Bodies,
     connector::Connector,
-    cookies::Cookies,
     credentials::Keyring,
-    dns::Resolver,
-    exchange::{Exchange, Target},
+    dns::{Resolver, overrides::Overrides},
+    exchange::{Exchange, Route},
     proxy::{Proxies, Proxy},
     response_store::ResponseStore,
     sockets::{SocketBudget, Sockets},
     tls::Tls,
 };
 use crate::{
+    capacity::Capacity,
     duration_text,
     error::{Error, Result},
-    outcome::FetchError,
+    local_fault::LocalFault,
+    outcome::{FetchError, Phase},
     request::Request,
+    sessions::Session,
+    suspicion::AtFault,
+    warc::{Archive, Collection, Warc},
 };
 
 /// The settings of the network: time-outs, bounds, proxies, TLS, credentials.
@@ -121,6 +125,8 @@ pub struct TransportSettings {
     /// may use `shelf`, the name in earlier versions.
     #[serde(alias = "shelf")]
     pub response_store: Option<ResponseStoreSettings>,
+    /// Where requests and responses are archived as they were on the wire. Needs the feature `warc`.
+    pub archive: Option<Warc>,
     /// Hosts whose addresses are given, one rule each; the most exact holds, and of two equal ones the later:
     ///
     /// | rule | meaning |
@@ -156,6 +162,7 @@ impl Default for TransportSettings {
             secret_headers: Vec::new(),
             credentials: Vec::new(),
             response_store: None,
+            archive: None,
             resolve: Vec::new(),
             chunked_over_length: false,
             // Half of the 1,024 files that most systems allow a process by default.
@@ -175,12 +182,31 @@ pub(crate) struct SharedTransport {
     resolver: Resolver,
     tls: Arc<Tls>,
     proxies: Arc<Proxies>,
-    cookies: Option<Arc<Cookies>>,
     keyring: Arc<Keyring>,
     sockets: SocketBudget,
     bodies: Bodies,
     response_store: Option<ResponseStore>,
+    /// What is replayed, if that is an archive.
+    archived: Option<Collection>,
+    archive: Option<Archive>,
     alarm: Alarm,
+}
+
+impl TransportSettings {
+    /// Checks what the types cannot enforce, but for TLS, which needs files.
+    pub(crate) fn check_rules(&self) -> Result<()> {
+        Overrides::parse(&self.resolve)?;
+        Proxies::new(&self.proxies)?;
+        Keyring::new(&self.credentials)?;
+        self.check_secret_headers()
+    }
+
+    fn check_secret_headers(&self) -> Result<()> {
+        match self.secret_headers.iter().find(|name| HeaderName::try_from(name.as_str()).is_err()) {
+            Some(name) => Err(Error::setting("secret_headers", format!("`{name}` is not the name of a header"))),
+            None => Ok(()),
+        }
+    }
 }
 
 impl SharedTransport {
@@ -192,11 +218,8 @@ impl SharedTransport {
         let resolver = Resolver::new(&settings.resolve, threads.clone())?;
         let tls = Arc::new(Tls::new(&settings.tls)?);
         let proxies = Arc::new(Proxies::new(&settings.proxies)?);
-        let cookies = if settings.cookies { Some(Arc::new(Cookies::new()?)) } else { None };
         let keyring = Arc::new(Keyring::new(&settings.credentials)?);
-        if let Some(name) = settings.secret_headers.iter().find(|name| HeaderName::try_from(name.as_str()).is_err()) {
-            return Err(Error::setting("secret_headers", format!("`{name}` is not the name of a header")));
-        }
+        settings.check_secret_headers()?;
         let sockets = SocketBudget::new(settings.max_connections);
         for warning in settings.tls.warnings() {
             tracing::warn!("{warning}");
@@ -206,7 +229,11 @@ impl SharedTransport {
         if stored.is_some_and(|stored| stored.purpose == Purpose::Cache) {
             freshness::check()?;
         }
+        let replayed = stored.filter(|stored| stored.purpose == Purpose::Replay);
+        let archived = replayed.map(|stored| Collection::open(&stored.dir, threads)).transpose()?.flatten();
+        let stored = stored.filter(|_| archived.is_none());
         let response_store = stored.map(|stored| ResponseStore::open(stored, threads)).transpose()?;
+        let archive = settings.archive.as_ref().map(|archive| Archive::open(archive, threads)).transpose()?;
         let deadlines = settings.deadlines.within_a_year();
         let (settings, alarm) = (settings.into(), Alarm::default());
         Ok(Self {
@@ -215,13 +242,20 @@ impl SharedTransport {
             resolver,
             tls,
             proxies,
-            cookies,
             keyring,
             sockets,
             bodies,
             response_store,
+            archived,
+            archive,
             alarm,
         })
+    }
+
+    /// Shares the memory for bodies with others.
+    pub fn sharing(self, capacity: Option<&Capacity>) -> Self {
+        let bodies = capacity.map_or(self.bodies, |capacity| Bodies::sharing(capacity.memory()));
+        Self { bodies, ..self }
     }
 
     /// Returns the warnings for the report.
@@ -229,18 +263,16 @@ impl SharedTransport {
         self.settings.tls.warnings().collect()
     }
 
-    /// Returns the headers that identify us to the server: the credentials for its origin, and its cookies.
+    /// Returns the headers that identify us to the server: the credentials for its origin, and the session's cookies.
     pub(crate) fn identity(
         &self,
         request: &Request,
+        session: Option<&Session>,
         proxy: Option<&Proxy>,
     ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let credentials = self.keyring.header(&request.url).map(|value| (AUTHORIZATION, value.clone()));
-        let cookies = self
-            .cookies
-            .as_ref()
-            .and_then(|cookies| cookies.header(&request.url, proxy.map(Proxy::id)).map(|value| (COOKIE, value)));
-        credentials.into_iter().chain(cookies)
+        let cookies = session.and_then(|session| session.header(&request.url, proxy.map(Proxy::id)));
+        credentials.into_iter().chain(cookies.map(|value| (COOKIE, value)))
     }
 
     /// Returns the deadline of a whole request.
@@ -251,6 +283,21 @@ impl SharedTransport {
     /// Returns the store of responses, if one is configured.
     pub(crate) fn response_store(&self) -> Option<&ResponseStore> {
         self.response_store.as_ref()
+    }
+
+    /// Returns the archive to replay, if one is configured.
+    pub(crate) fn archived(&self) -> Option<&Collection> {
+        self.archived.as_ref()
+    }
+
+    /// Returns the archive to write, if one is configured.
+    pub(crate) fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
+    }
+
+    /// Returns the names of headers that are secrets, beside those whose name looks like one.
+    pub(crate) fn secret_headers(&self) -> &[String] {
+        &self.settings.secret_headers
     }
 
     /// Returns the memory that all bodies share.
@@ -297,12 +344,12 @@ impl Transport {
     ///
     /// # Errors
     /// The URL has no host or no port, or the request's proxy is invalid.
-    pub fn target(&self, request: &Request, now: Instant) -> std::result::Result<Target, FetchError> {
+    pub fn target(&self, request: &Request, now: Instant) -> std::result::Result<Route, FetchError> {
         let url = &request.url;
         let host = url.host_str().ok_or_else(|| FetchError::Request("the URL has no host".into()))?;
         let port = url.port_or_known_default().ok_or_else(|| FetchError::Request("the URL has no port".into()))?;
         let proxy = self.shared.proxies.choose(url, request.proxy.as_deref(), now)?;
-        Ok(Target { tls: url.scheme() == "https", host: host.to_owned(), port, proxy })
+        Ok(Route { tls: url.scheme() == "https", host: host.to_owned(), port, proxy })
     }
 
     /// Returns how many alternative proxies a request has.
@@ -316,16 +363,14 @@ impl Transport {
     }
 
     /// Judges a failure: the error to tell instead where this machine is at fault.
-    pub fn judge(&self, error: &FetchError, exchange: &Exchange, now: Instant) -> Option<FetchError> {
-        self.shared.resolver.faults().judge(error, exchange.suspected(), &exchange.target.host, now)
-    }
-
-    /// Takes in the cookies that an answer sets. Tells whether other cookies would go with the same request now; one
-    /// that brings its own `Cookie` header gets no others.
-    pub fn take_in_cookies(&self, request: &Request, proxy: Option<&Proxy>, headers: &HeaderMap) -> bool {
-        let cookies = self.shared.cookies.as_ref();
-        let have_changed = cookies.is_some_and(|cookies| cookies.take_in(&request.url, proxy.map(Proxy::id), headers));
-        have_changed && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(COOKIE.as_str()))
+    pub async fn judge(&self, error: &FetchError, exchange: &Exchange, now: Instant) -> Option<FetchError> {
+        let (resolver, suspect, host) = (&self.shared.resolver, exchange.suspected(), &exchange.target.host);
+        if let (FetchError::Timeout { phase: Phase::Whole, .. }, Some(LocalFault::NameServers)) = (error, suspect)
+            && resolver.judge(host, now, now).await == AtFault::Machine
+        {
+            return Some(FetchError::Local(LocalFault::NameServers, error.to_string()));
+        }
+        resolver.faults().judge(error, suspect)
     }
 
     /// Returns the URI for awc. Its scheme is always `http`, since TLS is ours. Its user name separates, in awc's pool,
@@ -333,7 +378,7 @@ impl Transport {
     ///
     /// # Errors
     /// The URL cannot be written as a URI.
-    pub fn uri(url: &Url, target: &Target) -> std::result::Result<Uri, FetchError> {
+    pub fn uri(url: &Url, target: &Route) -> std::result::Result<Uri, FetchError> {
         let path = &url[Position::BeforePath..Position::AfterQuery];
         let partition = match (&target.proxy, target.tls) {
             (None, false) => String::new(),

@@ -2,8 +2,15 @@
 
 use crate::error::{Error, Result};
 
-/// The fewest files that a process must be allowed: its threads take some twenty, and a connection one.
+/// The fewest files that a process must be allowed, whatever it is for: the smallest crawl has 26 open with one connection,
+/// and a look-up, certificates or a second connection need some. An output and a log take five each, a state 24.
 const MIN_FILES: u64 = 32;
+
+/// The fewest files with which a runtime can be made on the main thread: the standard streams, and twice what a thread takes.
+const FILES_OF_A_RUNTIME: u64 = 12;
+
+/// What is enough for any command with its default settings, a state among them.
+const FILES_OF_A_COMMAND: u64 = 64;
 
 /// What a thread with a runtime of its own takes: an epoll instance and its copy, an eventfd, a pipe for signals.
 const FILES_OF_A_THREAD: u64 = 4;
@@ -27,16 +34,31 @@ pub fn fit(wanted: usize, threads: usize, others: usize) -> Result<usize> {
 fn fit_into(limit: u64, open: u64, wanted: usize, needed: u64) -> Result<usize> {
     let left = limit.saturating_sub(open).saturating_sub(needed);
     if limit < MIN_FILES || left == 0 {
-        let least = (open + needed + 1).max(MIN_FILES);
-        return Err(Error::setting(
-            "open files",
-            format!(
-                "this process may have {limit} files open, and needs {least}: raise the limit, as with `ulimit -n 1024`"
-            ),
-        ));
+        return Err(too_few(limit, (open + needed + 1).max(MIN_FILES)));
     }
     let fit = left - RESERVED.min(left / 4);
     Ok(wanted.min(usize::try_from(fit).unwrap_or(usize::MAX)))
+}
+
+/// Raises the limit, and checks that there are files for a runtime, which panics without.
+///
+/// # Errors
+/// There are not; the message says what to change.
+pub fn check() -> Result<()> {
+    match raise() {
+        Some(limit) if limit < FILES_OF_A_RUNTIME => Err(too_few(limit, FILES_OF_A_COMMAND)),
+        _ => Ok(()),
+    }
+}
+
+fn too_few(limit: u64, least: u64) -> Error {
+    Error::setting(
+        "open files",
+        format!(
+            "this process may have {limit} files open, and needs {least} for its threads, its outputs and one connection: \
+             raise the limit, as with `ulimit -n 1024`"
+        ),
+    )
 }
 
 /// Returns the limit once it is raised; `None` where there is none, or it cannot be told.

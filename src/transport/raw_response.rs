@@ -1,11 +1,11 @@
 //! RawResponse: a response from the wire, its body still in its content codings. Does not know the request.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, net::IpAddr, time::SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 
-use super::body::{self, BodyDecoder, BodyLimits, Reservation};
+use super::body::{self, BodyDecoder, BodyLimits, BodyReader, Reservation};
 use crate::outcome::FetchError;
 
 /// A response whose body is still in its content codings.
@@ -18,6 +18,8 @@ pub struct RawResponse {
     pub fetched_at: SystemTime,
     /// The body without its transfer coding, still in its content codings.
     pub body: Bytes,
+    /// How many bytes of the body went to a sink; `body` is empty then.
+    pub streamed: u64,
     /// Whether the body is longer than the part that was read.
     pub is_cut: bool,
     /// The memory reserved for the body.
@@ -27,12 +29,21 @@ pub struct RawResponse {
 impl RawResponse {
     /// Returns the length of the body on the wire.
     pub fn length(&self) -> u64 {
-        self.body.len() as u64
+        self.body.len() as u64 + self.streamed
     }
 
     /// Takes the memory reservation, so that it can end before or after the response.
     pub fn release_memory(&mut self) -> Reservation {
         std::mem::take(&mut self.reservation)
+    }
+
+    /// Returns the body as a stream without its content codings. Nothing is decoded yet.
+    ///
+    /// # Errors
+    /// A coding is unknown.
+    pub fn reader(&self, limits: BodyLimits) -> Result<BodyReader, FetchError> {
+        let codings = body::codings(self.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
+        Ok(BodyReader::new(self.body.clone(), codings, limits))
     }
 
     /// Returns the decoded body. If `limits` allow partial bodies, the second value says why the body is partial.
@@ -73,6 +84,8 @@ pub struct WireBytes {
     pub response: Vec<u8>,
     /// Whether more was received than is kept here.
     pub is_cut: bool,
+    /// The address of the server; `None` through a proxy, which alone knows it.
+    pub server: Option<IpAddr>,
 }
 
 /// What is kept of a response in addition to twice its largest body: the head, whose length is bounded, and interim
@@ -110,6 +123,7 @@ mod tests {
             headers,
             fetched_at: SystemTime::UNIX_EPOCH,
             body: body.into(),
+            streamed: 0,
             is_cut: false,
             reservation: Reservation::default(),
         }

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::SystemTime,
@@ -22,10 +22,9 @@ use super::{
     stored_response::StoredResponse,
 };
 use crate::{
-    clock,
     error::{Error, Result},
+    report::Counted,
     request::Request,
-    warnings::Warnings,
 };
 
 /// Where responses are stored, and for which purpose. [`Crawler::cache`], [`Crawler::record`] and [`Crawler::replay`]
@@ -49,7 +48,8 @@ pub struct ResponseStoreSettings {
     /// The purpose.
     pub purpose: Purpose,
     /// The most bytes of all files together. 1 GiB by default: about 100,000 pages, which are stored compressed as
-    /// received. A full cache removes its oldest responses; a full recording stores no more and logs a warning.
+    /// received. A full cache removes its oldest responses; a full recording stores no more, and its crawl ends as
+    /// [`Ended::Failed`](crate::Ended::Failed), with how many responses it lacks.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
 }
@@ -75,7 +75,7 @@ pub enum Purpose {
 
 /// The key of a response in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key(u128);
+pub(crate) struct StoreKey(u128);
 
 /// The store, shared by all arbiters. Files are read and written on blocking threads.
 #[derive(Clone)]
@@ -86,7 +86,15 @@ pub(crate) struct ResponseStore {
     bytes: Arc<AtomicU64>,
     /// Held by the writer that removes old files.
     eviction: Arc<Mutex<()>>,
-    warnings: Arc<Mutex<Warnings>>,
+    unstored: Arc<Mutex<Unstored>>,
+}
+
+/// What this process could not store.
+#[derive(Default)]
+struct Unstored {
+    responses: u64,
+    /// Why, of the first.
+    why: String,
 }
 
 fn default_max_bytes() -> u64 {
@@ -100,7 +108,7 @@ impl ResponseStoreSettings {
     }
 }
 
-impl Key {
+impl StoreKey {
     /// Returns the key of the response to a request. `who` holds the headers that identify us, since a server may
     /// respond differently to each identity.
     pub fn new(request: &Request, who: &[u8]) -> Self {
@@ -133,7 +141,7 @@ impl ResponseStore {
             threads: threads.clone(),
             bytes: Arc::new(AtomicU64::new(bytes)),
             eviction: Arc::default(),
-            warnings: Arc::default(),
+            unstored: Arc::default(),
         })
     }
 
@@ -148,7 +156,7 @@ impl ResponseStore {
     }
 
     /// Reads a response once `bodies` have the memory for it. `None` if there is none, or its file is damaged.
-    pub async fn read(&self, key: Key, url: &str, bodies: &Bodies) -> Option<(StoredResponse, Reservation)> {
+    pub async fn read(&self, key: StoreKey, url: &str, bodies: &Bodies) -> Option<(StoredResponse, Reservation)> {
         let path = key.path(self.dir());
         let open = move || {
             let file = fs::File::open(path)?;
@@ -164,28 +172,58 @@ impl ResponseStore {
         Some((StoredResponse::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }
 
-    /// Stores a response in place of the one before. If it cannot be written, later reads find nothing; the first and then
-    /// one each ten seconds are warned of.
-    pub async fn write(&self, key: Key, response: StoredResponse) {
+    /// Stores a response in place of the one before. Tells whether it could be written; if not, later reads find nothing.
+    /// The first of these is warned of, and the report has their number.
+    #[must_use = "who asks counts what could not be stored"]
+    pub async fn write(&self, key: StoreKey, response: StoredResponse) -> bool {
         let this = self.clone();
         let url = response.url.clone();
-        let written = self.threads.spawn_blocking(move || this.write_now(key, &response)).await;
-        if let Err(error) = written.map_err(io::Error::other).and_then(|written| written) {
-            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(unsaid) = warnings.note("not stored", clock::now()) {
-                tracing::warn!(%url, dir = %self.dir().display(), %error, unsaid, "a response could not be stored");
-            }
+        let error = match self.threads.spawn_blocking(move || this.write_now(key, &response)).await {
+            Ok(Ok(())) => return true,
+            // The crawl has ended without waiting for this request.
+            Err(lost) if lost.is_cancelled() => return false,
+            Ok(Err(error)) => error,
+            Err(lost) => io::Error::other(lost),
+        };
+        let mut unstored = self.lock_unstored();
+        unstored.responses += 1;
+        if unstored.responses == 1 {
+            unstored.why = error.to_string();
+            tracing::warn!(%url, dir = %self.dir().display(), %error, "a response could not be stored");
         }
+        false
     }
 
-    fn write_now(&self, key: Key, response: &StoredResponse) -> io::Result<()> {
+    /// Returns why a recording is not whole, if it is not: the output that was asked for is broken.
+    pub fn failure(&self) -> Option<String> {
+        let Unstored { responses, why } = &*self.lock_unstored();
+        let (lacks, dir) = (Counted(*responses, "response"), self.dir().display());
+        (self.purpose() == Purpose::Record && *responses > 0)
+            .then(|| format!("the recording {dir} lacks {lacks} that could not be written: {why}"))
+    }
+
+    /// Returns what the report says of a cache that could not be written. The crawl misses nothing by that.
+    pub fn warning(&self) -> Option<String> {
+        let Unstored { responses, why } = &*self.lock_unstored();
+        let (lacks, dir) = (Counted(*responses, "response"), self.dir().display());
+        (self.purpose() == Purpose::Cache && *responses > 0)
+            .then(|| format!("{lacks} could not be written to the cache {dir}: {why}"))
+    }
+
+    fn lock_unstored(&self) -> MutexGuard<'_, Unstored> {
+        // Nothing that is done under it panics halfway.
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_now(&self, key: StoreKey, response: &StoredResponse) -> io::Result<()> {
         let path = key.path(self.dir());
         let label = response.label()?;
         let before = fs::metadata(&path).map_or(0, |file| file.len());
         let added = (label.len() + response.body.len()) as u64;
         if self.bytes.load(Ordering::Relaxed).saturating_sub(before) + added > self.settings.max_bytes {
             if self.purpose() == Purpose::Record {
-                return Err(io::Error::other("the folder is full; allow it more bytes"));
+                let most = self.settings.max_bytes;
+                return Err(io::Error::other(format!("it may have {most} bytes (max_bytes); allow it more")));
             }
             self.make_room(added)?;
         }
@@ -265,8 +303,8 @@ mod tests {
     use super::*;
     use crate::transport::stored_response::tests::stored;
 
-    fn key(url: &str) -> Key {
-        Key::new(&Request::parse(url).unwrap(), b"")
+    fn key(url: &str) -> StoreKey {
+        StoreKey::new(&Request::parse(url).unwrap(), b"")
     }
 
     fn store(dir: &Path, max_bytes: u64, purpose: Purpose) -> ResponseStore {
@@ -291,12 +329,17 @@ mod tests {
             let store = store(dir.path(), 100_000, purpose);
             let urls: Vec<_> = (0..20).map(|n| format!("https://e.org/{n}")).collect();
             for url in &urls {
-                store.write(key(url), stored(url, &[b'x'; 9_000])).await;
+                let is_stored = store.write(key(url), stored(url, &[b'x'; 9_000])).await;
+                assert!(is_stored || purpose == Purpose::Record, "{url}");
                 assert!(files(dir.path()).unwrap().iter().map(|file| file.length).sum::<u64>() <= 100_000);
             }
             let (first, last, bodies) = (&urls[0], &urls[19], Bodies::new(0));
             assert_eq!(store.read(key(first), first, &bodies).await.is_some(), purpose == Purpose::Record);
             assert_eq!(store.read(key(last), last, &bodies).await.is_some(), purpose == Purpose::Cache);
+            let failure = store.failure().unwrap_or_default();
+            assert_eq!(failure.contains("lacks 10 responses"), purpose == Purpose::Record, "{failure}");
+            assert!(failure.contains("may have 100000 bytes (max_bytes)") || purpose == Purpose::Cache, "{failure}");
+            assert_eq!(store.warning(), None);
         }
     }
 
@@ -307,11 +350,11 @@ mod tests {
         let open = |dir| store(dir, 1 << 20, Purpose::Record);
         let store = open(dir.path());
         for body in [&b"first"[..], b"second"] {
-            store.write(key(url), stored(url, body)).await;
+            assert!(store.write(key(url), stored(url, body)).await);
         }
         assert_eq!(store.read(key(url), url, &Bodies::new(0)).await.unwrap().0.body, "second");
         let reopened = open(dir.path());
         assert_eq!(store.bytes.load(Ordering::Relaxed), reopened.bytes.load(Ordering::Relaxed));
-        assert_ne!(Key::new(&Request::parse(url).unwrap(), b"me"), key(url), "who asks is part of the name");
+        assert_ne!(StoreKey::new(&Request::parse(url).unwrap(), b"me"), key(url), "who asks is part of the name");
     }
 }

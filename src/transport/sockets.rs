@@ -4,6 +4,7 @@
 use crate::clock;
 use std::{
     cell::{Cell, RefCell},
+    net::IpAddr,
     rc::{Rc, Weak},
     sync::{
         Arc,
@@ -48,16 +49,17 @@ pub struct Sockets {
     budget: SocketBudget,
     /// Scanned linearly, which takes microseconds for the usual 512: once for each new connection while the bound is
     /// reached, and at each sweep. Keeping it ordered by idle time would cost more, at every request.
-    open: RefCell<Vec<Weak<Slot>>>,
+    open: RefCell<Vec<Weak<SocketSlot>>>,
     keep_alive: Duration,
 }
 
 /// One open connection. The registry can take its stream while it idles in awc's pool, which then finds it closed.
-pub struct Slot {
+pub struct SocketSlot {
     stream: SharedStream,
     idle_since: Cell<Option<Instant>>,
     place: RefCell<Option<OwnedSemaphorePermit>>,
     demand: Arc<Demand>,
+    server: Option<IpAddr>,
 }
 
 /// How often idle connections are looked for; the keep-alive time is exact to this.
@@ -108,13 +110,19 @@ impl Sockets {
         Waiting::begin(self.budget.demand.clone())
     }
 
-    /// Registers an open stream.
-    pub fn register(&self, stream: Box<dyn Stream>, place: OwnedSemaphorePermit) -> Rc<Slot> {
-        let slot = Rc::new(Slot {
+    /// Registers an open stream to a server, whose address is known unless a proxy is between.
+    pub fn register(
+        &self,
+        stream: Box<dyn Stream>,
+        place: OwnedSemaphorePermit,
+        server: Option<IpAddr>,
+    ) -> Rc<SocketSlot> {
+        let slot = Rc::new(SocketSlot {
             stream: RefCell::new(Some(stream)),
             idle_since: Cell::new(None),
             place: RefCell::new(Some(place)),
             demand: self.budget.demand.clone(),
+            server,
         });
         self.open.borrow_mut().push(Rc::downgrade(&slot));
         slot
@@ -190,7 +198,7 @@ async fn sweep(sockets: Weak<Sockets>, demand: Arc<Demand>) {
     }
 }
 
-impl Slot {
+impl SocketSlot {
     /// Returns the stream; `None` once it is closed.
     pub fn stream(&self) -> &SharedStream {
         &self.stream
@@ -217,6 +225,11 @@ impl Slot {
         self.place.take();
     }
 
+    /// Returns the address of the server, if it is known.
+    pub fn server(&self) -> Option<IpAddr> {
+        self.server
+    }
+
     fn is_open(&self) -> bool {
         self.place.borrow().is_some()
     }
@@ -240,9 +253,9 @@ mod tests {
         actix_rt::System::new().block_on(test)
     }
 
-    async fn open(sockets: &Sockets) -> Rc<Slot> {
+    async fn open(sockets: &Sockets) -> Rc<SocketSlot> {
         let place = timeout(SOON, sockets.place()).await.expect("a place in time");
-        sockets.register(Box::new(tokio::io::duplex(1).0), place)
+        sockets.register(Box::new(tokio::io::duplex(1).0), place, None)
     }
 
     #[test]

@@ -32,12 +32,14 @@ pub(crate) struct StoredResponse {
 #[derive(Serialize, Deserialize)]
 struct Label {
     url: String,
+    #[serde(default)]
     asked: Vec<(String, String)>,
     status: u16,
     headers: Vec<(String, String)>,
+    #[serde(default)]
     fetched_at_ms: u64,
     /// A hash of the body. Files are not synced to disk, so a power failure may leave a partial body.
-    hash: u64,
+    hash: Option<u64>,
 }
 
 impl StoredResponse {
@@ -67,25 +69,46 @@ impl StoredResponse {
             status: self.status,
             headers: self.headers.iter().map(|(name, value)| (name.to_string(), latin1(value))).collect(),
             fetched_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            hash: xxh3_64(&self.body),
+            hash: Some(xxh3_64(&self.body)),
         };
         let mut line = serde_json::to_vec(&label)?;
         line.push(b'\n');
         Ok(line)
     }
 
+    /// Reads a file; `None` if it is not as it was written.
     pub fn from_file(file: &Bytes) -> Option<Self> {
-        let end = memchr::memchr(b'\n', file)?;
-        let label: Label = serde_json::from_slice(file.get(..end)?).ok()?;
+        let (stored, hash) = Self::read(file).ok()?;
+        (hash == Some(xxh3_64(&stored.body))).then_some(stored)
+    }
+
+    /// Reads a file that may have been edited, or written by hand.
+    ///
+    /// # Errors
+    /// Says what is wrong with its first line.
+    #[cfg(feature = "testing")]
+    pub fn from_edited_file(file: &Bytes) -> Result<Self, String> {
+        Self::read(file).map(|(stored, _)| stored)
+    }
+
+    fn read(file: &Bytes) -> Result<(Self, Option<u64>), String> {
+        let end = memchr::memchr(b'\n', file).ok_or("it has no first line of JSON, with the URL and the headers")?;
+        let label: Label =
+            serde_json::from_slice(file.get(..end).unwrap_or_default()).map_err(|error| error.to_string())?;
         let body = file.slice(end + 1..);
         let mut headers = HeaderMap::with_capacity(label.headers.len());
         for (name, value) in &label.headers {
-            let value: Vec<u8> = value.chars().map(|c| u8::try_from(c).ok()).collect::<Option<_>>()?;
-            headers.append(name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(&value).ok()?);
+            let invalid = || format!("`{name}: {value}` is no header");
+            let value: Vec<u8> =
+                value.chars().map(|c| u8::try_from(c).ok()).collect::<Option<_>>().ok_or_else(invalid)?;
+            let parsed = name.parse::<HeaderName>().ok().zip(HeaderValue::from_bytes(&value).ok());
+            let (name, value) = parsed.ok_or_else(invalid)?;
+            headers.append(name, value);
         }
-        let fetched_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(label.fetched_at_ms))?;
+        let fetched_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(label.fetched_at_ms));
+        let fetched_at = fetched_at.ok_or("its time is beyond any calendar")?;
         let Label { url, asked, status, hash, .. } = label;
-        (xxh3_64(&body) == hash).then_some(Self { url, asked, status, headers, fetched_at, body })
+        Ok((Self { url, asked, status, headers, fetched_at, body }, hash))
     }
 }
 

@@ -1,6 +1,11 @@
 //! Tls: negotiates TLS with the configured trust and client certificates. Knows no proxies and no HTTP.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::HashSet,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio_rustls::{
@@ -18,10 +23,11 @@ use super::{
     host_pattern::{HostPattern, bare},
     stream::Stream,
     tls_error,
-    tls_verifier::Verifier,
+    tls_verifier::{Trust, Verifier},
 };
 use crate::{
     error::{Error, Result},
+    input_file::read_whole,
     outcome::FetchError,
 };
 
@@ -41,7 +47,8 @@ pub struct TlsSettings {
     /// Trusts the system's certificate authorities instead of Mozilla's, which are compiled in. Needs the feature
     /// `native-roots`.
     pub system_roots: bool,
-    /// Also trusts the certificate authorities in these PEM files.
+    /// Also trusts the certificates in these PEM files: what they sign as authorities, and a server that has one of them
+    /// as its own.
     pub ca_files: Vec<PathBuf>,
     /// Certificates for servers that ask for one; the first that matches the host is presented.
     pub client_certificates: Vec<ClientCertificate>,
@@ -100,6 +107,9 @@ struct Configs {
 /// The most resumable sessions, about 1 KiB each: as many as the servers that a crawl connects to at once.
 const SESSIONS: usize = 1_024;
 
+/// The longest PEM file, in bytes. The certificates of all authorities that browsers trust take 200 KiB.
+const MAX_PEM: u64 = 16 << 20;
+
 impl Tls {
     /// Reads the files that the settings name.
     ///
@@ -114,7 +124,7 @@ impl Tls {
             }
         }
         let provider = Arc::new(ring::default_provider());
-        let verifier = Verifier::new(roots(settings)?, provider.clone(), settings.insecure.clone())?;
+        let verifier = Verifier::new(trust(settings)?, provider.clone(), settings.insecure.clone())?;
         let verifier = Arc::new(verifier);
         let plain = Configs::new(&provider, &verifier, None)?;
         let with_certificate = settings
@@ -176,7 +186,7 @@ impl Configs {
             None => builder.with_no_client_auth(),
             Some(client) => {
                 let chain = certificates(&client.certificate)?;
-                let key = PrivateKeyDer::from_pem_file(&client.key)
+                let key = PrivateKeyDer::from_pem_slice(&read(&client.key)?)
                     .map_err(|error| unreadable(&client.key, error, "private key"))?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
                     let (certificate, key) = (client.certificate.display(), client.key.display());
@@ -192,28 +202,30 @@ impl Configs {
     }
 }
 
-fn roots(settings: &TlsSettings) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
+fn trust(settings: &TlsSettings) -> Result<Trust> {
+    let mut trust = Trust { roots: RootCertStore::empty(), certificates: HashSet::new() };
     if settings.system_roots {
-        system_roots(&mut roots)?;
+        add_system(&mut trust)?;
     } else {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        trust.roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     for file in &settings.ca_files {
         for certificate in certificates(file)? {
-            roots.add(certificate).map_err(|error| {
+            trust.roots.add(certificate.clone()).map_err(|error| {
                 Error::setting("tls.ca_files", format!("{} has a broken certificate: {error}", file.display()))
             })?;
+            trust.certificates.insert(certificate);
         }
     }
-    Ok(roots)
+    Ok(trust)
 }
 
 #[cfg(feature = "native-roots")]
-fn system_roots(roots: &mut RootCertStore) -> Result<()> {
+fn add_system(trust: &mut Trust) -> Result<()> {
     let found = rustls_native_certs::load_native_certs();
+    trust.certificates.extend(found.certs.iter().cloned());
     // Some systems include certificates that rustls cannot parse; the others suffice.
-    let (added, _) = roots.add_parsable_certificates(found.certs);
+    let (added, _) = trust.roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let why = found.errors.first().map_or_else(|| "the system has no roots".to_owned(), ToString::to_string);
         return Err(Error::setting("tls.system_roots", why));
@@ -222,14 +234,19 @@ fn system_roots(roots: &mut RootCertStore) -> Result<()> {
 }
 
 #[cfg(not(feature = "native-roots"))]
-fn system_roots(_: &mut RootCertStore) -> Result<()> {
+fn add_system(_: &mut Trust) -> Result<()> {
     Err(Error::setting("tls.system_roots", "this build has no access to them; build with the feature native-roots"))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    let read = File::open(file).and_then(|file| read_whole(file, MAX_PEM));
+    read.map_err(|error| Error::file(file, error))
 }
 
 /// Reads a PEM file with at least one certificate.
 fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>> {
-    let certificates = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let certificates = CertificateDer::pem_slice_iter(&read(file)?)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(file, error, "certificate"))?;
     if certificates.is_empty() {
         return Err(unreadable(file, pem::Error::NoItemsFound, "certificate"));

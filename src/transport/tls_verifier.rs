@@ -1,25 +1,36 @@
-//! Verifier: decides whether a server's certificate is trusted. The rules are webpki's; this adds hosts that are not
-//! checked, and a clear error for self-signed certificates.
+//! Verifier: decides whether a server's certificate is trusted. The rules are webpki's; this adds servers whose own
+//! certificate was given as trusted, hosts that are not checked, and a clear error for self-signed certificates.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use tokio_rustls::rustls::{
     CertificateError, DigitallySignedStruct, Error as TlsError, OtherError, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
 
 use super::host_pattern::HostPattern;
 use crate::error::{Error, Result};
 
+/// What is trusted.
+pub struct Trust {
+    /// Authorities, whose signature is trusted.
+    pub roots: RootCertStore,
+    /// Certificates that are trusted also where a server presents one as its own.
+    pub certificates: HashSet<CertificateDer<'static>>,
+}
+
 /// Checks certificates.
 #[derive(Debug)]
 pub struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
+    trusted: HashSet<CertificateDer<'static>>,
     insecure: Vec<HostPattern>,
 }
 
@@ -36,15 +47,15 @@ impl fmt::Display for SelfSigned {
 impl std::error::Error for SelfSigned {}
 
 impl Verifier {
-    /// Trusts certificates signed by `roots`, and any certificate of the `insecure` hosts.
+    /// Trusts what `trust` says, and any certificate of the `insecure` hosts.
     ///
     /// # Errors
-    /// `roots` is empty.
-    pub fn new(roots: RootCertStore, provider: Arc<CryptoProvider>, insecure: Vec<HostPattern>) -> Result<Self> {
-        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+    /// There are no roots.
+    pub fn new(trust: Trust, provider: Arc<CryptoProvider>, insecure: Vec<HostPattern>) -> Result<Self> {
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(trust.roots), provider)
             .build()
             .map_err(|error| Error::setting("tls", error.to_string()))?;
-        Ok(Self { webpki, insecure })
+        Ok(Self { webpki, trusted: trust.certificates, insecure })
     }
 }
 
@@ -61,16 +72,21 @@ impl ServerCertVerifier for Verifier {
             return Ok(ServerCertVerified::assertion());
         }
         let verified = self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        verified.map_err(|error| match error {
-            // A self-signed certificate with the CA flag fails as `Other`, since it may not serve as a server's
-            // certificate.
-            TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))
-                if is_self_signed(end_entity) =>
-            {
-                CertificateError::Other(OtherError(Arc::new(SelfSigned))).into()
+        match verified {
+            // A certificate with the CA flag fails as `Other`, since webpki lets none serve as a server's. webpki has
+            // checked the dates before, and checks the name after it.
+            Err(TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))) => {
+                if self.trusted.contains(end_entity) {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                    Ok(ServerCertVerified::assertion())
+                } else if is_self_signed(end_entity) {
+                    Err(CertificateError::Other(OtherError(Arc::new(SelfSigned))).into())
+                } else {
+                    verified
+                }
             }
             other => other,
-        })
+        }
     }
 
     fn verify_tls12_signature(

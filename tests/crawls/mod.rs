@@ -19,7 +19,7 @@ pub type Links = fn(&Response) -> Result<Parsed<String>>;
 
 /// The spider of most tests: the page's URL is its item, and every link is followed.
 pub fn links(page: &Response) -> Result<Parsed<String>> {
-    Ok(Parsed::new().item(page.url().to_string()).follow(page.links().cloned()))
+    Ok(Parsed::new().item(page.url().to_string()).follow(page.links()))
 }
 
 /// A crawl of all links, anywhere, at full speed: each test slows down what it is about. It shares its conduct with no

@@ -14,8 +14,8 @@ use self::{
 };
 use super::{
     block_on,
+    console::print,
     exit::{Exit, Failure},
-    fetch::print,
     now,
     options::DemoOptions,
     page::PageSpider,
@@ -39,7 +39,7 @@ async fn demo(options: &DemoOptions) -> Result<Exit, Failure> {
     let signals = watch::listen()?;
     print(introduction(&server, paint).as_bytes())?;
 
-    let spider = PageSpider { select: Vec::new(), respect_nofollow: false };
+    let spider = PageSpider::default();
     let user_agent = concat!("actix-crawler-demo/", env!("CARGO_PKG_VERSION"), " (+http://library.test/)");
     let handle = Crawler::new(spider, user_agent)
         .seeds(SITES.iter().map(|site| format!("http://{}/", site.host)))

@@ -18,19 +18,19 @@ use tokio::{
 
 use super::{
     super::now,
-    sites::{Answer, answer},
+    sites::{DemoResponse, answer},
 };
 
 /// The server, on a thread of its own that ends with the process.
 pub struct Server {
     /// Its address.
     pub address: SocketAddr,
-    seen: Arc<Mutex<HashMap<String, Seen>>>,
+    seen: Arc<Mutex<HashMap<String, HostLog>>>,
 }
 
 /// What the server recorded of one host.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct HostLog {
     /// For each request: when it came, its path, and the status of its response.
     pub requests: Vec<(Instant, String, u16)>,
     /// The most requests at the same time.
@@ -38,7 +38,7 @@ pub struct Seen {
     at_once: u32,
 }
 
-impl Seen {
+impl HostLog {
     /// Returns the least time between two requests.
     pub fn smallest_gap(&self) -> Option<Duration> {
         let next = self.requests.iter().skip(1);
@@ -80,14 +80,14 @@ impl Server {
     }
 
     /// Returns what was recorded of a host.
-    pub fn seen(&self, host: &str) -> Seen {
+    pub fn seen(&self, host: &str) -> HostLog {
         lock(&self.seen).get(host).cloned().unwrap_or_default()
     }
 }
 
 #[derive(Clone)]
 struct Desk {
-    seen: Arc<Mutex<HashMap<String, Seen>>>,
+    seen: Arc<Mutex<HashMap<String, HostLog>>>,
     remarks: UnboundedSender<String>,
 }
 
@@ -105,7 +105,7 @@ impl Desk {
                     value.trim().clone_into(&mut host);
                 }
             }
-            let Answer { status, headers, body, takes, remark } = self.note(&host, &path);
+            let DemoResponse { status, headers, body, takes, remark } = self.note(&host, &path);
             if let Some(remark) = remark {
                 // The receiver may have gone with the crawl.
                 let _ = self.remarks.send(format!("{host} {remark}"));
@@ -118,7 +118,7 @@ impl Desk {
         Ok(())
     }
 
-    fn note(&self, host: &str, path: &str) -> Answer {
+    fn note(&self, host: &str, path: &str) -> DemoResponse {
         let now = now();
         let mut seen = lock(&self.seen);
         let seen = seen.entry(host.to_owned()).or_default();

@@ -41,7 +41,7 @@ pub const TIRED: Duration = Duration::from_secs(4);
 pub const QUIET: Duration = Duration::from_secs(2);
 
 /// A response.
-pub struct Answer {
+pub struct DemoResponse {
     /// The status.
     pub status: u16,
     /// Headers, each with its line's end.
@@ -54,7 +54,7 @@ pub struct Answer {
     pub remark: Option<String>,
 }
 
-impl Answer {
+impl DemoResponse {
     fn new(status: u16, body: String) -> Self {
         Self { status, headers: String::new(), body, takes: Duration::ZERO, remark: None }
     }
@@ -70,31 +70,33 @@ impl Answer {
 }
 
 /// Responds to the request for a path, which was requested `before` times already.
-pub fn answer(host: &str, path: &str, before: u32) -> Answer {
+pub fn answer(host: &str, path: &str, before: u32) -> DemoResponse {
     let Some(site) = SITES.iter().find(|site| site.host == host) else {
-        return Answer::new(404, format!("there is no {host}"));
+        return DemoResponse::new(404, format!("there is no {host}"));
     };
     match (host, path) {
         ("monastery.test", "/robots.txt") => {
             let file = format!("User-agent: *\nCrawl-delay: {}\nDisallow: /cloister/\n", QUIET.as_secs());
-            Answer { headers: "content-type: text/plain\r\n".into(), ..Answer::new(200, file) }
+            DemoResponse { headers: "content-type: text/plain\r\n".into(), ..DemoResponse::new(200, file) }
         }
         ("tearoom.test", "/tea/3") if before == 0 => {
             let headers = format!("retry-after: {}\r\n", TIRED.as_secs());
-            Answer { headers, ..Answer::new(429, String::new()) }
+            DemoResponse { headers, ..DemoResponse::new(429, String::new()) }
                 .remark(format!("says 429, come back in {} seconds", TIRED.as_secs()))
         }
         ("ferry.test", "/crossing/2") if before == 0 => {
-            Answer::new(502, String::new()).remark("says 502 for one page, which is asked for again later")
+            DemoResponse::new(502, String::new()).remark("says 502 for one page, which is asked for again later")
         }
         ("gazette.test", "/issue/7" | "/issue/8" | "/issue/9") => {
             let to = format!("http://archive.test{path}");
-            Answer::moved(&to).remark(format!("{path} has moved to {to}"))
+            DemoResponse::moved(&to).remark(format!("{path} has moved to {to}"))
         }
         ("archive.test", "/issue/7" | "/issue/8" | "/issue/9") => page(site, path, &[]),
-        ("museum.test", "/exhibit/stolen") => Answer::new(404, String::new()).remark(format!("says 404 to {path}")),
-        ("post.test", "/forward/here") => Answer::moved("/forward/there"),
-        ("post.test", "/forward/there") => Answer::moved("/forward/here").remark("redirects in a circle"),
+        ("museum.test", "/exhibit/stolen") => {
+            DemoResponse::new(404, String::new()).remark(format!("says 404 to {path}"))
+        }
+        ("post.test", "/forward/here") => DemoResponse::moved("/forward/there"),
+        ("post.test", "/forward/there") => DemoResponse::moved("/forward/here").remark("redirects in a circle"),
         ("maze.test", path) if is_deep(path) => page(site, path, &["deeper/".to_owned()]),
         _ => site.page_at(path),
     }
@@ -105,14 +107,14 @@ fn is_deep(path: &str) -> bool {
 }
 
 impl Site {
-    fn page_at(&self, path: &str) -> Answer {
+    fn page_at(&self, path: &str) -> DemoResponse {
         let number = match path.strip_prefix('/').map(|path| path.split_once('/')) {
             Some(None) if path == "/" => 0,
             Some(Some((noun, number))) if noun == self.noun => match number.parse() {
                 Ok(number) if number <= self.pages => number,
-                _ => return Answer::new(404, String::new()),
+                _ => return DemoResponse::new(404, String::new()),
             },
-            _ => return Answer::new(404, String::new()),
+            _ => return DemoResponse::new(404, String::new()),
         };
         // Each page links to three more, so that the crawl finds them gradually.
         let next = (number * 3 + 1..=number * 3 + 3).filter(|next| *next <= self.pages);
@@ -130,17 +132,17 @@ impl Site {
         }
         let page = page(self, path, &links);
         let takes = if self.host == "observatory.test" { Duration::from_millis(1_200) } else { Duration::ZERO };
-        Answer { takes, ..page }
+        DemoResponse { takes, ..page }
     }
 }
 
-fn page(site: &Site, path: &str, links: &[String]) -> Answer {
+fn page(site: &Site, path: &str, links: &[String]) -> DemoResponse {
     let mut body = format!("<!doctype html><title>{} {path}</title><h1>{path}</h1>", site.host);
     for link in links {
         // Writing to a String cannot fail.
         let _ = write!(body, "<p><a href=\"{link}\">{link}</a>");
     }
-    Answer { headers: "content-type: text/html; charset=utf-8\r\n".into(), ..Answer::new(200, body) }
+    DemoResponse { headers: "content-type: text/html; charset=utf-8\r\n".into(), ..DemoResponse::new(200, body) }
 }
 
 #[cfg(test)]

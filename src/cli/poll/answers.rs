@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use actix_crawler::{Error, client::Response};
+use actix_crawler::{Error, client::Response, internals::escape_json};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ use super::{
         options::PollOptions,
         terminal,
     },
-    Done, Unasked,
+    Done, NotSent,
 };
 
 /// Writes the answers, as one JSON line each.
@@ -33,7 +33,7 @@ pub struct Answers<'a> {
 
 /// One line of the output.
 #[derive(Default, Serialize)]
-struct Line<'a> {
+struct AnswerLine<'a> {
     index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
@@ -83,13 +83,13 @@ impl<'a> Answers<'a> {
     /// # Errors
     /// The line, or the body's own file, cannot be written.
     pub fn write(&mut self, index: usize, done: &Done) -> Result<(), Failure> {
-        let base = Line { index, url: done.url.as_deref(), ..Line::default() };
+        let base = AnswerLine { index, url: done.url.as_deref(), ..AnswerLine::default() };
         match &done.result {
-            Err(Unasked::Line(why)) => self.line(&Line { error: Some(why.clone()), kind: Some("input"), ..base }),
-            Err(Unasked::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
+            Err(NotSent::Line(why)) => self.line(&AnswerLine { error: Some(why.clone()), kind: Some("input"), ..base }),
+            Err(NotSent::Failed(Error::Fetch { url, source, attempts, started_at, elapsed })) => {
                 // The line has the URL; it is repeated only if a redirect led elsewhere.
                 let at = if Some(url.as_str()) == base.url { String::new() } else { format!("{url}: ") };
-                self.line(&Line {
+                self.line(&AnswerLine {
                     error: Some(in_options(&format!("{at}{source}"))),
                     kind: Some(source.key()),
                     started_at: Some(stamp(*started_at)),
@@ -98,7 +98,7 @@ impl<'a> Answers<'a> {
                     ..base
                 })
             }
-            Err(Unasked::Failed(error)) => self.line(&Line { error: Some(error.to_string()), ..base }),
+            Err(NotSent::Failed(error)) => self.line(&AnswerLine { error: Some(error.to_string()), ..base }),
             Ok(response) => {
                 let text = text(response);
                 let file = self.save(index, response)?;
@@ -106,7 +106,7 @@ impl<'a> Answers<'a> {
                 let kept =
                     self.keep.iter().filter_map(|name| Some((name.to_lowercase(), response.header(name)?.into())));
                 let body_base64 = (inline && text.is_none()).then(|| STANDARD.encode(response.bytes()));
-                self.line(&Line {
+                self.line(&AnswerLine {
                     status: Some(response.status()),
                     headers: kept.collect(),
                     body: text.filter(|_| inline),
@@ -130,10 +130,10 @@ impl<'a> Answers<'a> {
         Ok(Some(path))
     }
 
-    fn line(&mut self, line: &Line<'_>) -> Result<(), Failure> {
+    fn line(&mut self, line: &AnswerLine<'_>) -> Result<(), Failure> {
         let mut bytes = serde_json::to_vec(line).map_err(Failure::not_run)?;
         if self.on_terminal {
-            terminal::escape_json(&mut bytes);
+            escape_json(&mut bytes);
         }
         bytes.push(b'\n');
         // The reader of stdout may read line by line.
@@ -153,19 +153,21 @@ impl<'a> Answers<'a> {
     fn failure(&self, error: &io::Error) -> Failure {
         match self.path {
             Some(path) => Failure::unwritable("-o", path, error),
-            None if error.kind() == io::ErrorKind::BrokenPipe => Failure::reader_gone(),
-            None => Failure::not_run(format!("stdout cannot be written: {error}")),
+            None => Failure::unprintable(error),
         }
     }
 }
 
-/// The body as text: unchanged if it is UTF-8, decoded if its type is text or names a charset.
+/// The body as text: decoded if its type is text or names a charset, else unchanged if it is UTF-8. JSON is UTF-8
+/// whatever charset is named (RFC 8259 §8.1, §11), if it can be.
 fn text(response: &Response) -> Option<Cow<'_, str>> {
-    if let Ok(text) = std::str::from_utf8(response.bytes()) {
-        return Some(text.into());
-    }
-    let content_type = response.header("content-type")?.to_ascii_lowercase();
-    (content_type.starts_with("text/") || content_type.contains("charset=")).then(|| response.text().into())
+    let utf8 = || str::from_utf8(response.bytes()).ok().map(Cow::Borrowed);
+    let page = response.clone().into_page();
+    let content_type = page.content_type();
+    let is_text = || content_type.essence.starts_with("text/") || content_type.charset.is_some();
+    let decoded =
+        || (response.header("content-type").is_some() && is_text()).then(|| page.body_text().to_owned().into());
+    if content_type.is_json() { utf8().or_else(decoded) } else { decoded().or_else(utf8) }
 }
 
 fn stamp(at: SystemTime) -> String {

@@ -7,11 +7,12 @@ use std::{
     thread,
 };
 
+use actix_crawler::internals::read_line;
 use tokio::sync::mpsc;
 
 use super::{
     super::{exit::Failure, options::PollOptions, seeds::without_mark},
-    asked::{Asked, Common},
+    poll_request::{Common, PollRequest},
 };
 
 /// The sources of requests. Arguments are parsed at once; lines of files and stdin when their turn comes.
@@ -21,13 +22,13 @@ pub struct Input {
 }
 
 enum Source {
-    Argument(Asked),
+    Argument(PollRequest),
     File(String, File),
     Stdin,
 }
 
 /// A request, or what is wrong with its line.
-pub type Entry = Result<Asked, String>;
+pub type InputEntry = Result<PollRequest, String>;
 
 /// The most lines read ahead of the requests: enough to hide the time of reading.
 const READ_AHEAD: usize = 64;
@@ -44,7 +45,7 @@ impl Input {
             sources.push(match argument.as_str() {
                 "-" => Source::Stdin,
                 file if Path::new(file).is_file() => Source::file(Path::new(file))?,
-                url => Source::Argument(Asked::read(url, &common).map_err(Failure::usage)?),
+                url => Source::Argument(PollRequest::read(url, &common).map_err(|why| not_read(url, &why))?),
             });
         }
         sources.extend(options.input.as_deref().map(Source::file).transpose()?);
@@ -55,7 +56,7 @@ impl Input {
     }
 
     /// Returns the requests given as arguments.
-    pub fn arguments(&self) -> impl Iterator<Item = &Asked> {
+    pub fn arguments(&self) -> impl Iterator<Item = &PollRequest> {
         self.sources.iter().filter_map(|source| match source {
             Source::Argument(asked) => Some(asked),
             Source::File(..) | Source::Stdin => None,
@@ -72,7 +73,7 @@ impl Input {
     ///
     /// # Errors
     /// The system cannot start the thread.
-    pub fn read(self) -> Result<mpsc::Receiver<Entry>, Failure> {
+    pub fn read(self) -> Result<mpsc::Receiver<InputEntry>, Failure> {
         let (to, entries) = mpsc::channel(READ_AHEAD);
         let read = move || {
             for source in self.sources {
@@ -88,6 +89,16 @@ impl Input {
     }
 }
 
+/// An argument without a scheme is more likely a file that is not there.
+fn not_read(argument: &str, why: &str) -> Failure {
+    let may_be_file = !argument.starts_with('{') && !argument.contains("://");
+    Failure::usage(if may_be_file {
+        format!("`{argument}` is no file that exists, and no URL, which begins with https:// or http://")
+    } else {
+        why.to_owned()
+    })
+}
+
 impl Source {
     fn file(path: &Path) -> Result<Self, Failure> {
         let opened = File::open(path);
@@ -95,7 +106,7 @@ impl Source {
         Ok(Self::File(path.display().to_string(), file))
     }
 
-    fn read(self, common: &Common, to: &mpsc::Sender<Entry>) -> Option<()> {
+    fn read(self, common: &Common, to: &mpsc::Sender<InputEntry>) -> Option<()> {
         match self {
             Self::Argument(asked) => to.blocking_send(Ok(asked)).ok(),
             Self::File(name, file) => read_lines(&name, BufReader::new(file), common, to),
@@ -104,20 +115,30 @@ impl Source {
     }
 }
 
-fn read_lines(from: &str, lines: impl BufRead, common: &Common, to: &mpsc::Sender<Entry>) -> Option<()> {
-    for (index, line) in lines.lines().enumerate() {
-        let wrong = |why: String| format!("{from} line {}: {why}", index + 1);
-        let line = line.as_deref().map(|line| if index == 0 { without_mark(line) } else { line });
-        let (entry, is_last) = match line {
-            Ok(line) if line.trim().is_empty() || line.trim().starts_with('#') => continue,
-            Ok(line) => (Asked::read(line.trim(), common).map_err(wrong), false),
-            // A line that is not UTF-8 is one invalid line; any other error ends the reading.
-            Err(error) => (Err(wrong(error.to_string())), error.kind() != io::ErrorKind::InvalidData),
+fn read_lines(from: &str, mut lines: impl BufRead, common: &Common, to: &mpsc::Sender<InputEntry>) -> Option<()> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        let wrong = |why: String| format!("{from} line {number}: {why}");
+        line.clear();
+        match read_line(&mut lines, &mut line) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => {
+                to.blocking_send(Err(wrong(error.to_string()))).ok()?;
+                break;
+            }
+        }
+        let entry = match str::from_utf8(&line) {
+            Ok(line) => {
+                let line = if number == 1 { without_mark(line) } else { line }.trim();
+                if line.is_empty() || line.starts_with('#') {
+                    continue;
+                }
+                PollRequest::read(line, common).map_err(wrong)
+            }
+            Err(_) => Err(wrong("it is not UTF-8".to_owned())),
         };
         to.blocking_send(entry).ok()?;
-        if is_last {
-            break;
-        }
     }
     Some(())
 }

@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    super::{bar::Bar, now, options::ProgressMode},
+    super::{bar::Bar, console::tell, now, options::ProgressMode},
     tally::Tally,
 };
 
@@ -43,7 +43,7 @@ impl PollProgressView {
                 let now = now();
                 if now >= *next {
                     *next = now + BETWEEN_LINES;
-                    eprintln!("{} done, {} failed", tally.done, tally.failed);
+                    tell(format_args!("{} done, {} failed", tally.done, tally.failed));
                 }
             }
         }

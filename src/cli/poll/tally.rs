@@ -8,7 +8,7 @@ use std::{
 use actix_crawler::{Error, Rate};
 use serde::Serialize;
 
-use super::{Done, Unasked};
+use super::{Done, NotSent};
 
 /// The counts of a poll.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub struct Tally {
 
 /// The summary of a poll.
 #[derive(Serialize)]
-pub struct Summary {
+pub struct PollSummary {
     requests: u64,
     answered: u64,
     /// No response, or one with a status from 400.
@@ -62,7 +62,7 @@ impl Tally {
             }
             Err(unasked) => {
                 self.failed += 1;
-                if let Unasked::Failed(Error::Fetch { attempts, .. }) = unasked {
+                if let NotSent::Failed(Error::Fetch { attempts, .. }) = unasked {
                     self.attempts += u64::from(*attempts);
                 }
             }
@@ -70,7 +70,7 @@ impl Tally {
     }
 
     /// Makes the summary; `rate` is the requested one.
-    pub fn summary(mut self, rate: Option<Rate>) -> Summary {
+    pub fn summary(mut self, rate: Option<Rate>) -> PollSummary {
         self.starts.sort_unstable();
         let window = rate.and_then(|rate| rate.window()).map_or(Duration::from_secs(1), |window| window.per);
         let mut oldest = self.starts.iter();
@@ -91,7 +91,7 @@ impl Tally {
         };
         #[allow(clippy::cast_precision_loss, reason = "for people to read")]
         let intervals = self.starts.len().saturating_sub(1) as f64;
-        Summary {
+        PollSummary {
             requests: self.done,
             answered: self.answered,
             failed: self.failed,
@@ -109,7 +109,7 @@ impl Tally {
 /// The most statuses that the text lists individually.
 const MAX_STATUSES_SHOWN: usize = 5;
 
-impl Summary {
+impl PollSummary {
     /// Formats the summary for people. Fewer than two requests have no rate.
     pub fn text(&self, asked: usize) -> String {
         let statuses = self.error_statuses.iter().take(MAX_STATUSES_SHOWN);

@@ -1,26 +1,36 @@
 //! A crawl with a simulated clock: draining queues next to other domains, beyond the budget and across a kill; and
 //! robots files of many domains.
 
-use std::{num::NonZeroU32, sync::mpsc};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::mpsc};
 
-use actix::{Actor, Arbiter, Context, Handler};
+use actix::{Actor, Context, Handler};
+use futures_util::FutureExt;
 
 use super::*;
 use crate::{
     conduct::Lessons,
     conducts::Conducts,
-    cooling::Why,
-    fetcher::{Grant, Granted, readers::Content, receipt::Receipt},
-    frontier::{memory::MemoryFrontier, seen_cache::SeenCache},
+    cooling::CoolingCause,
+    events::Happened,
+    extract::Skipped,
+    fetcher::{
+        Assignment, Grant, Granted,
+        readers::{Extracted, Reading},
+        receipt::Receipt,
+        visit::{Told, Visit},
+    },
+    frontier::{Lease, Leased, Next, memory::MemoryFrontier, seen_cache::SeenCache},
     identity::CanonicalUrl,
     outcome::Outcome,
+    own_arbiter::OwnArbiter,
     permit::Released,
     politeness::RobotsPolicy,
     rate::Rate,
     recrawl::Recrawl,
-    request::Request,
+    request::{Kind, Request},
     robots::{RobotsCache, RobotsFile},
     scope::{Scope, Within},
+    sitemap_file::{FoundBy, SitemapFile},
 };
 
 /// The most requests that may end unsent in one turn: under a millisecond of the scheduler's time, also in a test
@@ -28,6 +38,9 @@ use crate::{
 const MAX_IN_A_TURN: u64 = 500;
 
 const MS: Duration = Duration::from_millis(1);
+
+/// Tells requests apart.
+type OfRequest = fn(&Request) -> bool;
 
 struct Nobody;
 
@@ -39,7 +52,7 @@ impl Returned for Nobody {
 }
 
 /// A fetcher that passes its grants to the test.
-struct TestFetcher(mpsc::Sender<Grant>);
+struct TestFetcher(mpsc::Sender<Assignment>);
 
 impl Actor for TestFetcher {
     type Context = Context<Self>;
@@ -56,8 +69,16 @@ impl Handler<Granted> for TestFetcher {
 /// A crawl with a simulated clock, in which every page succeeds in the millisecond that it is due.
 struct World {
     crawl: Crawl,
-    grants: mpsc::Receiver<Grant>,
+    streams: Arc<Streams>,
+    grants: mpsc::Receiver<Assignment>,
     in_hand: Vec<Grant>,
+    /// What the spider has heard of.
+    heard: Vec<(String, Outcome)>,
+    /// Whose requests have to wait until when for their session, and how many were granted and heard that.
+    rests: Option<(OfRequest, Instant)>,
+    held: usize,
+    /// What follows from each failure that it hears of.
+    follows: fn(&Request) -> Vec<Request>,
     now: Instant,
     /// When each domain was requested.
     starts: Vec<(Instant, Domain)>,
@@ -88,10 +109,11 @@ impl World {
         let (sender, grants) = mpsc::channel();
         let politeness = Arc::new(politeness);
         let hire = move || {
-            let (arbiter, sender) = (Arbiter::new(), sender.clone());
+            let (arbiter, sender) = (OwnArbiter::new(), sender.clone());
             let hand = TestFetcher::start_in_arbiter(&arbiter.handle(), |_| TestFetcher(sender));
             (arbiter, hand.recipient())
         };
+        let streams = Arc::<Streams>::default();
         let scope = Scope { within: Within::Any, ..Scope::default() };
         let crawl = Crawl::new(CrawlParts {
             retry: Retry::default(),
@@ -109,15 +131,22 @@ impl World {
                 false,
             ),
             robots,
+            sitemaps: SitemapFiles::default(),
             pool: Pool::new(1, Box::new(hire)),
             returned: Arc::new(Nobody),
             log: false,
-            politeness,
+            streams: streams.clone(),
+            politeness: watch::Sender::new(politeness),
         });
         Self {
             crawl,
+            streams,
             grants,
             in_hand: Vec::new(),
+            heard: Vec::new(),
+            rests: None,
+            held: 0,
+            follows: |_| Vec::new(),
             now: Instant::now(),
             starts: Vec::new(),
             robots_asked: 0,
@@ -144,20 +173,34 @@ impl World {
 
     fn refuse_for(&mut self, domain: &Domain, wait: Duration) {
         let until = self.now + wait;
-        let refused = Lessons::new(Some((8, until, Why::Status(503))), None);
+        let refused = Lessons::new(Some((8, until, CoolingCause::Status(503))), None);
         self.crawl.domains.recall(domain, refused, self.now);
     }
 
-    /// Runs one turn of the scheduler, and the fetchers until the next turn. Returns how many requests ended unsent.
+    /// Runs one turn of the scheduler, and the fetchers until the next turn. Returns how many requests ended unsent, or are
+    /// told to the spider.
     fn turn(&mut self) -> u64 {
         let unasked = |crawl: &Crawl| crawl.ledger().failed + crawl.ledger().dropped;
         let before = unasked(&self.crawl);
         self.crawl.turn(self.now);
-        let after = unasked(&self.crawl);
-        while self.in_hand.len() < self.crawl.granter.busy() {
-            self.in_hand.push(self.grants.recv_timeout(Duration::from_secs(10)).expect("what is granted comes"));
+        let (after, mut told) = (unasked(&self.crawl), self.crawl.failures.telling());
+        let all = after - before + told as u64;
+        while self.in_hand.len() < self.crawl.granter.busy() || told > 0 {
+            match self.grants.recv_timeout(Duration::from_secs(10)).expect("what is granted comes") {
+                Assignment::Send(grant) => self.in_hand.push(grant),
+                Assignment::Tell(lease, outcome) => {
+                    told -= 1;
+                    self.hear(lease, outcome);
+                }
+            }
         }
         for mut grant in std::mem::take(&mut self.in_hand) {
+            if let Some((_, until)) =
+                self.rests.filter(|(rests, until)| *until > self.now && rests(grant.lease.request()))
+            {
+                self.hold(grant, until);
+                continue;
+            }
             match grant.permit.try_start(self.now) {
                 Ok(()) => self.fetch(grant),
                 Err(_) => self.in_hand.push(grant),
@@ -165,7 +208,43 @@ impl World {
         }
         let progress = self.crawl.progress(Duration::ZERO, self.now);
         assert!(progress.ledger.adds_up(), "{progress:?}");
-        after - before
+        all
+    }
+
+    /// Runs turns to an instant, each when it is due.
+    fn turns_to(&mut self, until: Instant) {
+        while self.now < until {
+            self.turn();
+            let due = self.crawl.next_turn(self.now).filter(|_| self.in_hand.is_empty());
+            self.now = due.unwrap_or(self.now).max(self.now + MS).min(until);
+        }
+    }
+
+    /// Runs turns until nothing more ends in this millisecond.
+    fn turns(&mut self) -> u64 {
+        std::iter::from_fn(|| Some(self.turn()).filter(|ended| *ended > 0)).sum()
+    }
+
+    fn hear(&mut self, lease: Lease, outcome: Outcome) {
+        let request = lease.request().clone();
+        self.heard.push((request.url.path().to_owned(), outcome.clone()));
+        let follow = (self.follows)(&request).into_iter();
+        let found = follow.map(|request| Candidate::new(request, &CanonicalUrl::default())).collect();
+        let content = Extracted::Page { found, items: 0, skipped: Skipped::default(), version: None };
+        let reading = Reading { content, ..outcome.into() };
+        self.crawl.told(Told { leased: lease.settle(), reading }, self.now, SystemTime::now());
+    }
+
+    /// Ends a request whose session rests.
+    fn hold(&mut self, Grant { permit, lease, .. }: Grant, until: Instant) {
+        let domain = permit.domain().clone();
+        drop(permit);
+        let held = Some(until - self.now);
+        let visit =
+            Visit { held, is_without_request: false, ..Visit::without_request(lease.settle(), Outcome::Unsent) };
+        self.held += 1;
+        self.crawl.released(&domain, self.now);
+        self.crawl.ended(visit, self.now, SystemTime::now());
     }
 
     fn fetch(&mut self, Grant { mut permit, lease, .. }: Grant) {
@@ -175,12 +254,12 @@ impl World {
         let content = match lease.request().kind() {
             Kind::RobotsTxt => {
                 self.robots_asked += 1;
-                Content::RobotsTxt((self.robots_file)(&domain))
+                Extracted::RobotsTxt((self.robots_file)(&domain))
             }
-            Kind::Page => {
+            Kind::Page | Kind::Sitemap(_) | Kind::File => {
                 self.starts.push((self.now, domain.clone()));
                 self.robots_before.push(self.robots_asked);
-                Content::Nothing
+                Extracted::Nothing
             }
         };
         let receipt = Receipt { status: Some(200), started: Some(self.now), ..Receipt::default() };
@@ -189,9 +268,13 @@ impl World {
             outcome: Outcome::Ok,
             content,
             receipt,
-            heeded: None,
+            cooled: None,
             counts: Vec::new(),
             stop: None,
+            permit: None,
+            held: None,
+            is_told: false,
+            is_without_request: false,
         };
         self.crawl.released(&domain, self.now);
         self.crawl.ended(visit, self.now, SystemTime::now());
@@ -222,6 +305,8 @@ fn a_domain_that_is_given_up_with_a_long_queue_takes_no_time_from_another() {
     }
     let ledger = world.crawl.ledger();
     assert_eq!((ledger.failed, ledger.done, ledger.dropped), (50_000, 60, 0));
+    let heard: BTreeSet<_> = world.heard.iter().map(|(path, _)| path).collect();
+    assert_eq!((heard.len(), world.heard.len()), (50_000, 50_000), "each is heard of once");
     assert!(world.starts.iter().all(|(_, domain)| *domain == other), "who was given up is left alone");
     let gaps = world.starts.windows(2).map(|pair| pair[1].0 - pair[0].0);
     assert_eq!(gaps.filter(|gap| *gap != 10 * MS).count(), 0, "100 a second, and each on its place");
@@ -232,11 +317,11 @@ fn what_is_found_while_a_domain_is_drained_ends_with_the_rest() {
     let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
     world.seed(&big, 1_000);
     world.refuse(&big);
-    assert_eq!((world.turn(), world.turn()), (MAX_IN_A_TURN, 0), "no second step in the same millisecond");
+    assert_eq!(world.turns(), MAX_IN_A_TURN, "no second step in the same millisecond");
     world.seed(&big, 1_200);
     for _ in 0..10 {
         world.now += MS;
-        world.turn();
+        world.turns();
     }
     assert!(world.crawl.is_finished());
     assert_eq!(world.crawl.ledger().failed, 1_200);
@@ -244,9 +329,76 @@ fn what_is_found_while_a_domain_is_drained_ends_with_the_rest() {
     assert!(!world.crawl.is_finished());
     for _ in 0..3 {
         world.now += MS;
-        world.turn();
+        world.turns();
     }
     assert_eq!((world.crawl.ledger().failed, world.starts.len()), (1_201, 0));
+}
+
+#[test]
+fn what_waits_for_a_later_attempt_fails_with_its_domain_and_a_sitemap_is_not_told_of() {
+    let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
+    world.seed(&big, 3);
+    let Next::Leased(leased) = world.crawl.frontier.lease(&big, world.now) else { panic!("it waits") };
+    world.crawl.frontier.give_back(leased.id, Some(world.now + Duration::from_secs(3_600)), true);
+    let sitemap = SitemapFile { by: FoundBy::Guess(0), nesting: 0 };
+    let sitemap = Request::sitemap("http://big.test/sitemap.xml".parse().unwrap(), sitemap);
+    world.crawl.seed(vec![Candidate::new(sitemap, &CanonicalUrl::default())], None, world.now);
+    world.refuse(&big);
+    world.turns();
+    assert!(world.crawl.is_finished());
+    let mut heard: Vec<_> = world.heard.iter().map(|(path, _)| path.as_str()).collect();
+    heard.sort_unstable();
+    assert_eq!((heard, world.crawl.ledger().failed), (vec!["/0", "/1", "/2"], 4));
+}
+
+#[test]
+fn pages_that_a_robots_file_disallows_are_heard_of_once_and_take_no_time_from_another_domain() {
+    let [big, other] = domains();
+    let (rate, per_domain) = (Some(Rate::per_second(100)), NonZeroU32::MAX);
+    let politeness = Politeness { rate, per_domain, robots: RobotsPolicy::Obey, ..Politeness::default() };
+    let frontier = Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now()));
+    let mut world = World::with(politeness, frontier, Budget::default(), RobotsFiles::new("bot"));
+    world.robots_file = |domain| {
+        let rules = if domain.as_str() == "big.test" { "User-agent: *\nDisallow: /" } else { "" };
+        RobotsFile::read(rules.as_bytes(), "bot")
+    };
+    world.seed(&big, 20_000);
+    world.seed(&other, 60);
+    let mut turns = 0;
+    while !world.crawl.is_finished() {
+        assert!(world.turn() <= MAX_IN_A_TURN);
+        let due = world.crawl.next_turn(world.now);
+        assert!(due.is_some() || world.crawl.is_finished() || !world.in_hand.is_empty(), "it would wait for ever");
+        world.now += MS;
+        turns += 1;
+        assert!(turns < 2_000, "{:?}", world.crawl.ledger());
+    }
+    let ledger = world.crawl.ledger();
+    assert_eq!((ledger.done, ledger.dropped, ledger.failed), (60, 20_000, 0));
+    let heard: BTreeSet<_> = world.heard.iter().map(|(path, _)| path).collect();
+    assert_eq!((heard.len(), world.heard.len()), (20_000, 20_000), "each once");
+    assert!(world.heard.iter().all(|(_, outcome)| *outcome == Outcome::Disallowed));
+    let gaps = world.starts.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    assert_eq!(gaps.filter(|gap| *gap > 11 * MS).count(), 0, "100 a second");
+}
+
+#[test]
+fn links_that_follow_from_failures_are_admitted_and_a_crawl_that_stops_keeps_what_is_not_heard_of() {
+    let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
+    world.follows = |failed| Request::parse(&format!("http://other.test{}", failed.url.path())).into_iter().collect();
+    world.seed(&big, 1_000);
+    world.refuse(&big);
+    let told = world.turn();
+    assert_eq!((world.crawl.ledger().failed, world.crawl.frontier.queued_of(&other)), (told, told));
+    world.crawl.turn(world.now);
+    world.crawl.set_mode(Mode::Stopping);
+    let (ledger, in_flight) =
+        (world.crawl.progress(Duration::ZERO, world.now).ledger, world.crawl.granter.busy() as u64);
+    assert!(ledger.adds_up() && ledger.leased == told + in_flight, "{ledger:?}");
+    assert_eq!(ledger.queued, 1_000 - told - in_flight, "{ledger:?}");
+    world.turns();
+    assert!(world.crawl.is_finished(), "those that were on their way are heard of");
+    assert_eq!(world.crawl.ledger().failed, 2 * told);
 }
 
 #[test]
@@ -289,6 +441,38 @@ fn what_is_beyond_the_budget_is_dropped_in_steps_too() {
         let ledger = world.crawl.ledger();
         assert_eq!((ledger.done, ledger.dropped), (pages, 5_700 + 1_200 - pages));
     }
+}
+
+/// Regression: each request of a session that rested was granted, heard that, and was queued again.
+#[test]
+fn while_all_sessions_rest_nothing_is_granted() {
+    let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
+    world.seed(&big, 1_000);
+    world.seed(&other, 10);
+    let until = world.now + Duration::from_secs(60);
+    world.rests = Some((|_| true, until));
+    world.turns_to(until);
+    assert!(world.held <= 2 && world.starts.is_empty(), "{} were granted for nothing", world.held);
+    let due = world.crawl.next_turn(world.now);
+    assert!(due.is_some_and(|due| due <= until + 10 * MS), "{due:?}");
+    world.turns_to(until + Duration::from_secs(20));
+    assert_eq!((world.crawl.is_finished(), world.crawl.ledger().done), (true, 1_010));
+}
+
+#[test]
+fn while_one_session_rests_its_requests_are_not_granted_and_those_of_others_are() {
+    let ([big, _], mut world) = (domains(), World::in_memory(Budget::default()));
+    let seed = |who: &str, n| Request::parse(&format!("http://big.test/{who}/{n}")).unwrap().session(who);
+    let seeds = (0..3_000).map(|n| seed("alice", n)).chain((0..10).map(|n| seed("bob", n)));
+    let seeds = seeds.map(|seed| Candidate::new(seed, &CanonicalUrl::default())).collect();
+    world.crawl.seed(seeds, None, world.now);
+    let until = world.now + Duration::from_secs(60);
+    world.rests = Some((|request| request.session_name() == Some("alice"), until));
+    world.turns_to(until);
+    assert!(world.held <= 2, "{} were granted for nothing", world.held);
+    assert_eq!((world.starts.len(), world.crawl.frontier.queued_of(&big)), (10, 3_000), "bob does not wait for alice");
+    world.turns_to(until + Duration::from_secs(60));
+    assert!(world.crawl.is_finished());
 }
 
 /// A robots file of about forty lines that differ from domain to domain.
@@ -337,29 +521,10 @@ fn the_pages_of_a_domain_follow_soon_upon_its_robots_file() {
     assert!((900..1_200).contains(&before), "{before} of 2,000 robots files before the 500th page");
 }
 
-/// Sums up the events.
-#[derive(Clone, Default)]
-struct Watcher(Arc<std::sync::Mutex<[u64; 5]>>);
-
-impl Subscriber for Watcher {
-    fn note(&mut self, event: &Event<'_>) {
-        let [seeded, queued, granted, done, failed] = &mut *self.0.lock().unwrap();
-        match event {
-            Event::Seeded { seeds } => *seeded += *seeds as u64,
-            Event::Queued { .. } => *queued += 1,
-            Event::Granted { .. } => *granted += 1,
-            Event::RequestEnded(ended) if ended.request.kind() == Kind::Page => *done += 1,
-            Event::Failed { .. } => *failed += 1,
-            _ => {}
-        }
-    }
-}
-
 #[test]
-fn a_subscriber_is_told_of_all_that_the_ledger_counts() {
+fn those_who_watch_are_told_of_all_that_the_ledger_counts() {
     let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
-    let watcher = Watcher::default();
-    world.crawl.subscribe(Box::new(watcher.clone()));
+    let mut events = world.streams.open(std::future::pending());
     world.seed(&other, 7);
     world.seed(&other, 9);
     world.seed(&big, 20);
@@ -370,7 +535,18 @@ fn a_subscriber_is_told_of_all_that_the_ledger_counts() {
     }
     let ledger = world.crawl.ledger();
     assert_eq!((ledger.discovered, ledger.done, ledger.failed), (29, 9, 20));
-    assert_eq!(*watcher.0.lock().unwrap(), [36, 29, 9, 9, 20]);
+    let [mut seeded, mut queued, mut requested, mut done, mut failed] = [0; 5];
+    while let Some(Some(event)) = events.next().now_or_never() {
+        match event.what {
+            Happened::Seeded { seeds } => seeded += seeds,
+            Happened::Queued { .. } => queued += 1,
+            Happened::Requested { .. } => requested += 1,
+            Happened::RequestEnded(_) => done += 1,
+            Happened::Failed { .. } => failed += 1,
+            _ => {}
+        }
+    }
+    assert_eq!([seeded, queued, requested, done, failed], [36, 29, 9, 9, 20]);
 }
 
 #[cfg(feature = "disk")]
@@ -471,7 +647,7 @@ mod on_disk {
     fn a_crawl_that_is_killed_while_a_domain_is_drained_drains_the_rest_and_nothing_twice() {
         const PAGES: u64 = 12_000;
         let ([big, _], dir) = (domains(), tempfile::tempdir().unwrap());
-        let mut failed = 0;
+        let (mut failed, mut heard) = (0, BTreeSet::new());
         for most in [2_000, 5_000, PAGES] {
             let (sender, bell) = mpsc::sync_channel(1);
             let (mut frontier, resumed) = open(dir.path(), Instant::now());
@@ -489,15 +665,21 @@ mod on_disk {
             assert!(ledger.failed >= failed, "what has ended stays so");
             turn_until(&mut world, &bell, |crawl| crawl.ledger().failed >= most);
             assert!(world.starts.is_empty(), "who was given up is left alone");
+            let again: BTreeSet<_> = world.heard.iter().map(|(path, _)| path.clone()).collect();
+            assert_eq!(again.len(), world.heard.len(), "each once in a process");
+            assert!(again.len() as u64 <= PAGES - ledger.failed, "what is stored as failed is not heard of again");
+            heard.extend(again);
             assert_eq!(world.crawl.is_finished(), most == PAGES);
             failed = if is_new { 0 } else { ledger.failed };
             if most == PAGES {
-                let closed = world.crawl.close(Duration::ZERO, world.now, SystemTime::now()).unwrap();
+                world.crawl.commit_all(Duration::ZERO, world.now, SystemTime::now());
+                let closed = world.crawl.close(world.now).unwrap();
                 closed.blocking_recv().unwrap().unwrap();
             }
             // Otherwise dropped without closing: whatever is not stored by now is lost.
         }
         assert!(failed > 0, "the kills came in the middle");
+        assert_eq!(heard.len() as u64, PAGES, "each is heard of");
         let summary = fjall::open_state(dir.path()).unwrap().verify().unwrap();
         assert_eq!((summary.ledger.failed, summary.dead, summary.ledger.queued), (PAGES, PAGES, 0));
         assert_eq!(summary.problems, Vec::<String>::new());

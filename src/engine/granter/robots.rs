@@ -1,6 +1,6 @@
 //! Robots: what the response to a robots request means for the waiting pages and for the spacing of its domain.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use humantime::format_duration;
 use url::Url;
@@ -10,23 +10,26 @@ use crate::{
     domain::Domain,
     engine::{
         budget::Spending,
-        robots_files::{FollowUp, ruling},
+        robots_files::{FollowUp, robots_file_of, ruling},
         turn::Turn,
     },
     event::{Event, Fate, RequestEnded},
-    fetcher::{readers::Content, receipt::Receipt, visit::Visit},
+    fetcher::visit::Visit,
     frontier::{
-        Leased,
+        Frontier, Leased,
         durable::{self, Ticket},
     },
     outcome::Outcome,
+    request::Kind,
     robots::Robots,
 };
 
 impl Granter {
     /// Handles the end of a request for a robots file. Returns its domain.
     pub fn robots_ended(&mut self, turn: &mut Turn<'_>, visit: Visit, time: SystemTime) -> Domain {
-        let Visit { leased: Leased { request, attempt, .. }, outcome, content, receipt, heeded, counts, .. } = visit;
+        let Visit {
+            leased: Leased { request, attempt, .. }, outcome, content, receipt, cooled, counts, permit, ..
+        } = visit;
         let domain = self.politeness.domain_key.domain(&request.url);
         let fate = if self.robots.is_awaited(&request.url) { Fate::Final } else { Fate::Stale };
         turn.accounts.note(&Event::RequestEnded(RequestEnded {
@@ -41,13 +44,24 @@ impl Granter {
             fate,
             time,
         }));
-        if let Some(heeded) = heeded {
-            turn.heed(&domain, heeded);
+        if let Some(cooled) = cooled {
+            turn.note_cooled(&domain, cooled);
         }
         let follow_ups = self.robots.answered(&request.url, &outcome, content, turn.accounts, turn.now);
         self.follow(turn, follow_ups, time);
-        self.schedule(turn.domains, &domain, turn.now);
+        // What the file asks for is in force: the next request may go.
+        drop(permit);
+        self.wake(&mut turn.frontier.files, turn.domains, &domain, turn.now);
         domain
+    }
+
+    /// Takes in which sitemaps the robots file of a site names, if it is known already.
+    pub fn look_at_robots(&mut self, site: &Url, now: Instant) {
+        if self.politeness.obeys_robots(&self.politeness.domain_key.domain(site))
+            && let Some(robots) = self.robots.known(site, now)
+        {
+            self.sitemaps.robots_known(&robots_file_of(site), &robots);
+        }
     }
 
     /// Looks for a robots file in the frontier's store: it may have been fetched within a day and evicted from memory.
@@ -64,7 +78,7 @@ impl Granter {
         &mut self,
         turn: &mut Turn<'_>,
         ticket: Ticket,
-        kept: Option<durable::RobotsFile>,
+        kept: Option<durable::StoredRobotsFile>,
         time: SystemTime,
     ) {
         let age = |fetched_at_ms| since_1970(time).saturating_sub(Duration::from_millis(fetched_at_ms));
@@ -83,6 +97,7 @@ impl Granter {
                         let fetched_at = u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX);
                         store.remember_robots(&url.origin().ascii_serialization(), &text, fetched_at);
                     }
+                    self.sitemaps.robots_known(&url, &robots);
                     self.note_robots(turn, &self.politeness.domain_key.domain(&url), &robots);
                     for (domain, leased) in parked {
                         self.unpark(turn, &domain, leased, &robots);
@@ -97,37 +112,31 @@ impl Granter {
         let domain = self.politeness.domain_key.domain(&leased.request.url);
         turn.accounts.note(&Event::FetcherLost { domain: &domain, request: &leased.request, is_last: false });
         let outcome = Outcome::Panic("the fetcher panicked over it".to_owned());
-        let visit = Visit {
-            leased,
-            outcome,
-            content: Content::Nothing,
-            receipt: Receipt::default(),
-            heeded: None,
-            counts: Vec::new(),
-            stop: None,
-        };
-        self.robots_ended(turn, visit, time);
+        self.robots_ended(turn, Visit::without_request(leased, outcome), time);
     }
 
     /// Requests a robots file. A redirect to another domain is paced as that domain's request.
     fn ask(&mut self, turn: &mut Turn<'_>, url: Url) {
         let domain = self.politeness.domain_key.domain(&url);
-        turn.push_robots(&domain, url);
-        self.schedule(turn.domains, &domain, turn.now);
+        turn.domains.push_robots(&domain, url);
+        self.wake(&mut turn.frontier.files, turn.domains, &domain, turn.now);
     }
 
     /// Applies the answer that a page waited for at once. The cache may be too small for the file, and a later look-up
     /// would request it again.
     fn unpark(&mut self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, robots: &Robots) {
-        if turn.given_up(domain).is_some() || self.budget.of(domain) == Spending::Used {
+        let is_file = leased.request.kind() == Kind::File;
+        if turn.given_up(domain).is_some() || !is_file && self.budget.of(domain) == Spending::Used {
             give_back(turn.frontier, std::iter::once(leased));
         } else {
             let ruling = ruling(robots, &leased.request.url);
-            if let Some(leased) = Self::apply(turn, domain, leased, ruling) {
-                self.ruled.push(domain, leased);
+            match Self::apply(turn, domain, leased, ruling) {
+                Some(leased) if is_file => turn.frontier.files.allowed(leased.id),
+                Some(leased) => self.ruled.push(domain, leased),
+                None => {}
             }
         }
-        self.schedule(turn.domains, domain, turn.now);
+        self.wake(&mut turn.frontier.files, turn.domains, domain, turn.now);
     }
 
     /// Records what a robots file asks for, for the domain's spacing and for the summary.
@@ -136,7 +145,8 @@ impl Granter {
         let said = match robots {
             Robots::Rules(rules) => {
                 turn.slow_down(domain, rules.spacing());
-                "rules"
+                // A file that is missing is stored as an empty one.
+                if rules.is_empty() { "none" } else { "rules" }
             }
             Robots::AllowAll => "none",
             Robots::DenyAll { .. } => "could not be had",

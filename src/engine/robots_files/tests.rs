@@ -42,13 +42,13 @@ impl Desk {
     }
 
     fn answer(&mut self, from: &str, outcome: Outcome) -> Vec<FollowUp> {
-        self.desk.answered(&url(from), &outcome, Content::Nothing, &mut self.accounts, self.now)
+        self.desk.answered(&url(from), &outcome, Extracted::Nothing, &mut self.accounts, self.now)
     }
 
     fn body(&mut self, from: &str, status: u16, body: &'static str) -> Vec<FollowUp> {
         match status {
             200 => {
-                let content = Content::RobotsTxt(RobotsFile::read(body.as_bytes(), "bot"));
+                let content = Extracted::RobotsTxt(RobotsFile::read(body.as_bytes(), "bot"));
                 self.desk.answered(&url(from), &Outcome::Ok, content, &mut self.accounts, self.now)
             }
             429 | 503 => self.answer(from, Outcome::Refused { status, retry_after: None }),
@@ -252,6 +252,21 @@ fn a_server_that_fails_is_asked_again_with_patience_and_then_its_pages_fail() {
     desk.page("http://e.org/x");
     desk.body("http://e.org/robots.txt", 200, DENY_X);
     assert_eq!(desk.page("http://e.org/x"), Ruling::Disallowed, "it came back");
+}
+
+#[test]
+fn a_refusal_is_no_missing_file_and_its_wait_is_the_first() {
+    for (status, asked, wait) in [(403, Some(90), 90), (425, Some(0), 1), (403, None, 5)] {
+        let mut desk = Desk::new();
+        desk.page("http://e.org/x");
+        desk.answer(
+            "http://e.org/robots.txt",
+            Outcome::Refused { status, retry_after: asked.map(Duration::from_secs) },
+        );
+        assert_eq!(desk.page("http://e.org/x"), Ruling::NotBefore(desk.now + Duration::from_secs(wait)), "{status}");
+        desk.now += Duration::from_secs(wait);
+        assert_eq!(desk.page("http://e.org/x"), ask("http://e.org/robots.txt"));
+    }
 }
 
 /// Regression: pages waiting for a robots file whose fetcher panicked waited for ever.

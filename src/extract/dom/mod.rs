@@ -17,7 +17,8 @@ use html5ever::{Attribute, LocalName, QualName, ns};
 use scraper::{Html, HtmlTreeSink};
 
 use super::context::{Syntax, content_of};
-use super::tokens::{Content, Tag, Text, TextKind, Token, Tokens, normalised};
+use super::namespaces::Namespaces;
+use super::tokens::{ContentModel, Tag, Text, TextKind, Token, Tokens, normalised};
 
 /// The most open elements; start tags beyond it are left out, their text is kept. Browsers stop nesting at the same
 /// depth (512 in Blink and `WebKit`).
@@ -35,7 +36,7 @@ const MIN_NODES: usize = 1_000;
 const MAX_ATTRIBUTES: usize = 256;
 
 /// Elements without content and end tag (HTML standard, §13.1.2, and those that its tree builder treats so).
-const VOID: &[&str] = &[
+pub(super) const VOID: &[&str] = &[
     "area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input", "keygen", "link",
     "meta", "param", "source", "track", "wbr",
 ];
@@ -58,20 +59,34 @@ pub enum Cut {
 
 /// Builds the tree of a page, and returns what was left out.
 ///
-/// Both syntaxes use the tree building rules of HTML. In XML, elements may be self-closing.
+/// Both syntaxes use the tree building rules of HTML. In XML, elements may be self-closing, and those of XHTML, SVG and MathML
+/// may have a prefix.
 pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, Option<Cut>) {
     let is_xml = syntax == Syntax::Xml;
     let mut builder = Builder::new(page.len().clamp(MIN_NODES, MAX_NODES));
     let mut tokens = Tokens::new(page);
     tokens.allow_cdata(is_xml);
+    let mut namespaces = Namespaces::default();
     while let Some(token) = tokens.next() {
         if builder.is_full() {
             break;
         }
         match token {
             Token::Doctype(inside) => builder.doctype(inside),
-            Token::Start(tag) if is_xml && tag.self_closing => builder.empty_element(&tag),
+            Token::Start(tag) if is_xml => {
+                let mut local = tag;
+                (_, local.name) = namespaces.start(&tag);
+                if tag.self_closing {
+                    builder.empty_element(&local);
+                } else {
+                    tokens.expect(builder.start(&local), tag);
+                }
+            }
             Token::Start(tag) => tokens.expect(builder.start(&tag), tag),
+            Token::End(mut tag) if is_xml => {
+                tag.name = namespaces.end(&tag);
+                builder.end(&tag);
+            }
             Token::End(tag) => builder.end(&tag),
             Token::Text(text) => builder.text(text),
             Token::Comment(text) => builder.comment(text),
@@ -105,9 +120,9 @@ impl Builder {
         Self { tree, node_limit, attributes: 0, counted: (0, 0), seen_root: [false; 2], cut: None }
     }
 
-    fn start(&mut self, tag: &Tag<'_>) -> Content {
+    fn start(&mut self, tag: &Tag<'_>) -> ContentModel {
         if self.is_repeated_root(tag) {
-            return Content::Markup;
+            return ContentModel::Markup;
         }
         if self.is_deep() {
             self.cut = Some(Cut::TooDeep);
@@ -138,7 +153,7 @@ impl Builder {
     }
 
     fn comment(&mut self, text: &str) {
-        self.pass(tokenizer::Token::CommentToken(StrTendril::from(&*normalised(text, "\u{fffd}"))));
+        self.pass(tokenizer::Token::CommentToken(StrTendril::from(&*normalised(text))));
     }
 
     fn text(&mut self, text: Text<'_>) {
@@ -162,14 +177,14 @@ impl Builder {
     }
 
     /// Passes a token to the tree builder; returns how the following text must be parsed.
-    fn pass(&mut self, token: tokenizer::Token) -> Content {
+    fn pass(&mut self, token: tokenizer::Token) -> ContentModel {
         match self.tree.process_token(token, 1) {
-            TokenSinkResult::Plaintext => Content::Plaintext,
-            TokenSinkResult::RawData(RawKind::Rcdata) => Content::Rcdata,
-            TokenSinkResult::RawData(RawKind::Rawtext) => Content::Rawtext,
-            TokenSinkResult::RawData(_) => Content::Script,
+            TokenSinkResult::Plaintext => ContentModel::Plaintext,
+            TokenSinkResult::RawData(RawKind::Rcdata) => ContentModel::Rcdata,
+            TokenSinkResult::RawData(RawKind::Rawtext) => ContentModel::Rawtext,
+            TokenSinkResult::RawData(_) => ContentModel::Script,
             TokenSinkResult::Continue | TokenSinkResult::Script(_) | TokenSinkResult::EncodingIndicator(_) => {
-                Content::Markup
+                ContentModel::Markup
             }
         }
     }
@@ -248,7 +263,7 @@ fn attributes(tag: &Tag<'_>) -> Vec<Attribute> {
 }
 
 fn local_name(name: &str) -> LocalName {
-    LocalName::from(normalised(name, "\u{fffd}").to_ascii_lowercase())
+    LocalName::from(normalised(name).to_ascii_lowercase())
 }
 
 /// Parses `html PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://…"`: it decides whether a table may be in a paragraph

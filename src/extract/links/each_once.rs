@@ -16,23 +16,34 @@ pub(super) struct EachOnce<L> {
 /// Room for the links of most pages: as many as a table with 64 places holds before it grows.
 const USUAL_LINKS: usize = 56;
 
+/// The hash of a text that is not in the list.
+pub(super) struct NewText(u64);
+
 impl<L> EachOnce<L> {
-    /// Creates an empty list of links that are distinguished by this text.
+    /// Creates an empty list of links that are distinguished by this text, with room for the links of most pages.
     pub fn by(text: fn(&L) -> &str) -> Self {
-        let places = HashTable::with_capacity(USUAL_LINKS);
-        Self { list: Vec::new(), places, hashes: DefaultHashBuilder::default(), text }
+        Self::with_room(USUAL_LINKS, text)
+    }
+
+    /// Creates an empty list with room for so many links.
+    pub fn with_room(links: usize, text: fn(&L) -> &str) -> Self {
+        let places = HashTable::with_capacity(links);
+        Self { list: Vec::with_capacity(links), places, hashes: DefaultHashBuilder::default(), text }
     }
 
     /// Returns the link with this text.
-    pub fn get_mut(&mut self, text: &str) -> Option<&mut L> {
+    ///
+    /// # Errors
+    /// There is none; [`EachOnce::push`] may add it.
+    pub fn find(&mut self, text: &str) -> Result<&mut L, NewText> {
+        let hash = self.hashes.hash_one(text);
         let has_text = |at: &usize| self.list.get(*at).is_some_and(|link| (self.text)(link) == text);
-        let at = *self.places.find(self.hashes.hash_one(text), has_text)?;
-        self.list.get_mut(at)
+        let found = self.places.find(hash, has_text).copied();
+        found.and_then(|at| self.list.get_mut(at)).ok_or(NewText(hash))
     }
 
     /// Adds a link whose text is not in the list.
-    pub fn push(&mut self, link: L) {
-        let hash = self.hashes.hash_one((self.text)(&link));
+    pub fn push(&mut self, NewText(hash): NewText, link: L) {
         let hash_at = |at: &usize| self.list.get(*at).map_or(0, |link| self.hashes.hash_one((self.text)(link)));
         self.places.insert_unique(hash, self.list.len(), hash_at);
         self.list.push(link);

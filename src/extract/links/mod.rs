@@ -3,13 +3,16 @@
 
 mod each_once;
 mod reader;
+mod sources;
 
 use encoding_rs::{Encoding, UTF_8};
 use url::Url;
 
 use self::reader::Reader;
+pub(crate) use self::sources::{NOFOLLOW, has_word, references};
 use super::{
     context::{PageTokens, Syntax},
+    meta_robots::MetaRobots,
     reference::query_charset,
     refresh::Refresh,
     tokens::Token,
@@ -73,6 +76,8 @@ pub struct Link {
     pub nofollow: bool,
     /// The element of the link; the first, if there are several.
     pub element: LinkElement,
+    /// Where in the page its tag stands, in bytes; `None` if it has none.
+    pub(crate) at: Option<usize>,
 }
 
 /// The elements that can have links.
@@ -104,6 +109,18 @@ pub enum LinkElement {
     Alternate,
     /// Where the page sends its readers: the `Refresh` header, or `<meta http-equiv=refresh>`.
     Refresh,
+    /// `<link rel=canonical href>`
+    Canonical,
+    /// `<img src srcset>`
+    Image,
+    /// `<source src srcset>`, in `picture`, `video` and `audio`.
+    Source,
+    /// `<script src>`
+    Script,
+    /// `<link rel=stylesheet href>`
+    Stylesheet,
+    /// `<form action>` whose method is GET, without the query, which the fields make.
+    Form,
 }
 
 /// A set of [`LinkElement`]s. The default is `a` and `area`, as in Scrapy's `LinkExtractor`, and where the page sends its
@@ -112,12 +129,12 @@ pub enum LinkElement {
 /// ```
 /// use actix_crawler::extract::{LinkElement, LinkSet};
 ///
-/// let set = LinkSet::NONE.with(LinkElement::Next);
+/// let set = LinkSet::from([LinkElement::Next]);
 /// assert!(set.contains(LinkElement::Next) && !set.contains(LinkElement::A));
 /// assert!(LinkSet::default().contains(LinkElement::Area));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkSet(u8);
+pub struct LinkSet(u16);
 
 impl LinkSet {
     /// No element.
@@ -135,38 +152,21 @@ impl LinkSet {
     }
 }
 
-impl Default for LinkSet {
-    fn default() -> Self {
-        Self::NONE.with(LinkElement::A).with(LinkElement::Area).with(LinkElement::Refresh)
+impl<const N: usize> From<[LinkElement; N]> for LinkSet {
+    fn from(elements: [LinkElement; N]) -> Self {
+        elements.into_iter().fold(Self::NONE, Self::with)
     }
 }
 
-/// The rules for robots in `<meta name=robots>` or the header `X-Robots-Tag`.
-///
-/// ```
-/// use actix_crawler::extract::MetaRobots;
-///
-/// let mut robots = MetaRobots::default();
-/// robots.add("noindex, nofollow");
-/// assert!(robots.noindex && robots.nofollow);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MetaRobots {
-    /// The page shall not be shown in search results.
-    pub noindex: bool,
-    /// None of the page's links shall be followed.
-    pub nofollow: bool,
+impl From<LinkElement> for LinkSet {
+    fn from(element: LinkElement) -> Self {
+        Self::NONE.with(element)
+    }
 }
 
-impl MetaRobots {
-    /// Adds the rules of `content`, a list such as `noindex, nofollow`. Of several lists the strictest rules hold;
-    /// unknown ones are ignored.
-    pub fn add(&mut self, content: &str) {
-        for rule in content.split(',').map(str::trim) {
-            let none = rule.eq_ignore_ascii_case("none");
-            self.noindex |= none || rule.eq_ignore_ascii_case("noindex");
-            self.nofollow |= none || rule.eq_ignore_ascii_case("nofollow");
-        }
+impl Default for LinkSet {
+    fn default() -> Self {
+        Self::NONE.with(LinkElement::A).with(LinkElement::Area).with(LinkElement::Refresh)
     }
 }
 
@@ -244,7 +244,17 @@ impl Scanner {
         self
     }
 
-    /// Also obeys `<meta name=ROBOT>`; `name` is a robots.txt product token.
+    /// Returns the elements whose links are read.
+    pub(crate) fn set(&self) -> LinkSet {
+        self.elements
+    }
+
+    /// Returns the robot whose meta tags are obeyed beside those for all.
+    pub(crate) fn robot_name(&self) -> Option<&str> {
+        self.robot.as_deref()
+    }
+
+    /// Also obeys `<meta name=ROBOT>` and the rules for it in `X-Robots-Tag`; `name` is a robots.txt product token.
     #[must_use]
     pub fn robot(mut self, name: impl Into<String>) -> Self {
         self.robot = Some(name.into());
@@ -287,7 +297,7 @@ impl Scanner {
         } else if scan.links.len() >= self.max_links {
             scan.skipped.over_limit += 1;
         } else {
-            scan.links.push(Link { url, nofollow: false, element: LinkElement::Refresh });
+            scan.links.push(Link { url, nofollow: false, element: LinkElement::Refresh, at: None });
         }
     }
 
@@ -299,9 +309,11 @@ impl Scanner {
     pub fn scan(&self, page: &str, url: &Url) -> Scan {
         let mut reader = Reader::new(self);
         let mut tokens = PageTokens::new(page, self.syntax);
-        while let Some(token) = tokens.next() {
+        loop {
+            let unread = tokens.unread();
+            let Some(token) = tokens.next() else { break };
             match token {
-                Token::Start(tag) => reader.start(&tag, tokens.is_html()),
+                Token::Start(tag) => reader.start(&tag, tokens.namespace(), page.len() - unread),
                 Token::Text(text) if reader.in_title() => reader.title(text),
                 Token::End(tag) => reader.end(&tag),
                 Token::Text(_) | Token::Doctype(_) | Token::Comment(_) => {}

@@ -4,15 +4,18 @@ use std::{borrow::Cow, time::Duration};
 
 use encoding_rs::Encoding;
 use memchr::memchr;
-use url::Url;
+use url::{ParseError, Position, Url};
 
 use super::{
-    Link, LinkElement, MAX_TITLE_LENGTH, MetaRobots, Scan, Scanner, Skipped,
+    Link, LinkElement, MAX_TITLE_LENGTH, Scan, Scanner, Skipped,
     each_once::{Beyond, EachOnce},
+    sources::{NOFOLLOW, has_word, references, relation},
 };
 use crate::extract::{
     context::Syntax,
-    reference::resolve_from,
+    meta_robots::MetaRobots,
+    namespaces::Namespace,
+    reference::{References, resolve_from},
     refresh::{self, Refresh},
     text::collapsed,
     tokens::{Tag, Text},
@@ -24,6 +27,10 @@ const MAX_AROUND_REFRESH: usize = 64;
 /// The content read so far. URLs are resolved at the end, since a `<base>` also applies to the links before it.
 pub(super) struct Reader<'a> {
     scanner: &'a Scanner,
+    /// Whether elements link that load or send something.
+    has_resources: bool,
+    /// Where the last tag stands in the page.
+    at: usize,
     in_title: bool,
     inert: Inert,
     title: Option<String>,
@@ -33,6 +40,8 @@ pub(super) struct Reader<'a> {
     robots: MetaRobots,
     /// By `href`, since navigation repeats the same few links.
     links: EachOnce<RawLink<'a>>,
+    /// The first link without a URL, as `#top`: it leads to the base, which is another page where there is a `<base>`.
+    to_base: Option<RawLink<'a>>,
     beyond: Beyond,
     skipped: Skipped,
 }
@@ -52,12 +61,18 @@ struct RawLink<'a> {
     href: Cow<'a, str>,
     nofollow: bool,
     element: LinkElement,
+    at: usize,
 }
+
+/// Elements that load or send something, whose links are read only where asked.
+const RESOURCES: [LinkElement; 4] = [LinkElement::Image, LinkElement::Source, LinkElement::Script, LinkElement::Form];
 
 impl<'a> Reader<'a> {
     pub fn new(scanner: &'a Scanner) -> Self {
         Self {
             scanner,
+            has_resources: RESOURCES.iter().any(|element| scanner.elements.contains(*element)),
+            at: 0,
             in_title: false,
             inert: Inert::default(),
             title: None,
@@ -66,40 +81,53 @@ impl<'a> Reader<'a> {
             refresh: None,
             robots: MetaRobots::default(),
             links: EachOnce::by(|link| &link.href),
+            to_base: None,
             beyond: Beyond::default(),
             skipped: Skipped::default(),
         }
     }
 
-    /// Reads a start tag. `is_html` is false in SVG and MathML, where only `a` links, as in browsers.
+    /// Reads the start tag at byte `at`. In SVG and MathML only `a` links, as in browsers, and in other namespaces nothing.
     #[inline]
-    pub fn start(&mut self, tag: &Tag<'a>, is_html: bool) {
+    pub fn start(&mut self, tag: &Tag<'a>, namespace: Namespace, at: usize) {
         self.in_title = false;
+        self.at = at;
         if self.inert.script {
             return;
         }
-        if tag.is("a") {
-            self.link(tag, LinkElement::A, "href");
-        } else if !is_html {
-        } else if tag.is("area") {
-            self.link(tag, LinkElement::Area, "href");
-        } else if tag.is("link") {
-            self.relation(tag);
-        } else if tag.is("meta") {
-            self.meta(tag);
-        } else if tag.is("title") {
-            self.in_title = self.title.is_none() && !tag.self_closing && self.inert.templates == 0;
-        } else if tag.is("base") {
-            if self.inert.templates == 0 {
-                self.base = self.base.take().or_else(|| tag.attribute("href"));
+        // By length first: called for every start tag, mostly without a match.
+        match tag.name.len() {
+            1 if tag.is("a") && namespace != Namespace::Other => self.link(tag, LinkElement::A, "href"),
+            _ if namespace != Namespace::Xhtml => {}
+            4 if tag.is("area") => self.link(tag, LinkElement::Area, "href"),
+            4 if tag.is("link") => self.relation(tag),
+            4 if tag.is("meta") => self.meta(tag),
+            4 if tag.is("base") => {
+                if self.inert.templates == 0 {
+                    self.base = self.base.take().or_else(|| tag.attribute("href"));
+                }
             }
-        } else if tag.is("iframe") {
-            self.link(tag, LinkElement::Iframe, "src");
-        } else if tag.is("frame") {
-            self.link(tag, LinkElement::Frame, "src");
-        } else if matches!(tag.name.len(), 5 | 6 | 8) && !tag.self_closing {
-            self.open_inert(tag);
+            5 if tag.is("title") => {
+                self.in_title = self.title.is_none() && !tag.self_closing && self.inert.templates == 0;
+            }
+            5 if tag.is("frame") => self.link(tag, LinkElement::Frame, "src"),
+            6 if tag.is("iframe") => self.link(tag, LinkElement::Iframe, "src"),
+            length => {
+                if self.has_resources {
+                    self.resource(tag);
+                }
+                if matches!(length, 5 | 6 | 8) && !tag.self_closing {
+                    self.open_inert(tag);
+                }
+            }
         }
+    }
+
+    /// Reads the references of an element that loads or sends something. Kept out of the loop, which seldom needs it.
+    #[cold]
+    fn resource(&mut self, tag: &Tag<'a>) {
+        let attribute = |name: &str| tag.attribute(name);
+        references(self.scanner.elements, tag.name, attribute, |element, value| self.reference(value, false, element));
     }
 
     #[inline]
@@ -139,16 +167,7 @@ impl<'a> Reader<'a> {
         if has_word(&rel, &["canonical"]) && self.inert.templates == 0 {
             self.canonical = self.canonical.take().or(href);
         }
-        let relations = [
-            (&["next"] as &[_], LinkElement::Next),
-            (&["prev", "previous"], LinkElement::Prev),
-            (&["alternate"], LinkElement::Alternate),
-        ];
-        // `<link rel="alternate stylesheet">` is a style sheet.
-        if has_word(&rel, &["stylesheet"]) {
-            return;
-        }
-        if let Some((_, element)) = relations.into_iter().find(|(words, _)| has_word(&rel, words)) {
+        if let Some(element) = relation(&rel) {
             self.link(tag, element, "href");
         }
     }
@@ -190,34 +209,47 @@ impl<'a> Reader<'a> {
             return;
         }
         let [Some(value), rel] = tag.values([attribute, "rel"]) else { return };
-        let nofollow = rel.is_some_and(|rel| has_word(&rel, &["nofollow", "ugc", "sponsored"]));
+        let nofollow = rel.is_some_and(|rel| has_word(&rel, &NOFOLLOW));
         self.reference(value, nofollow, element);
     }
 
     fn reference(&mut self, value: Cow<'a, str>, nofollow: bool, element: LinkElement) {
+        let is_empty = value.is_empty();
         let href = without_fragment(value);
-        if href.is_empty() || !self.scanner.elements.contains(element) {
+        if !self.scanner.elements.contains(element) {
             return;
         }
-        if let Some(known) = self.links.get_mut(&href) {
-            known.nofollow &= nofollow;
-        } else if href.len() > self.scanner.max_url_length {
-            self.skipped.too_long += usize::from(self.beyond.is_new(&href));
-        } else if self.links.list.len() >= self.scanner.max_links {
-            self.skipped.over_limit += usize::from(self.beyond.is_new(&href));
-        } else {
-            self.links.push(RawLink { href, nofollow, element });
+        if href.is_empty() {
+            // Other elements load nothing by an empty URL, and a form is then sent to the page itself.
+            if !is_empty || matches!(element, LinkElement::A | LinkElement::Area) {
+                let link = self.to_base.get_or_insert(RawLink { href, nofollow, element, at: self.at });
+                link.nofollow &= nofollow;
+            }
+            return;
+        }
+        match self.links.find(&href) {
+            Ok(known) => known.nofollow &= nofollow,
+            Err(new) => {
+                if href.len() > self.scanner.max_url_length {
+                    self.skipped.too_long += usize::from(self.beyond.is_new(&href));
+                } else if self.links.list.len() >= self.scanner.max_links {
+                    self.skipped.over_limit += usize::from(self.beyond.is_new(&href));
+                } else {
+                    self.links.push(new, RawLink { href, nofollow, element, at: self.at });
+                }
+            }
         }
     }
 
     pub fn resolve(mut self, url: &Url) -> Scan {
         let Scanner { charset, max_url_length, .. } = *self.scanner;
         let (base, is_cut) = base_url(self.base.as_deref(), url, charset, max_url_length);
+        let references = References::from(&base, charset);
         let http_url = |href: &str| {
             if is_cut && begins_with_path_of_base(href) {
                 return Err(NoLink::TooLong);
             }
-            http_url(&base, href, charset, max_url_length)
+            http_url(references.resolve(href), max_url_length)
         };
         let canonical = self.canonical.take().and_then(|href| http_url(&href).ok());
         let refresh = match self.refresh.take().map(|(delay, href)| (delay, http_url(&href))) {
@@ -228,14 +260,21 @@ impl<'a> Reader<'a> {
             }
             Some((_, Err(NoLink::OtherScheme | NoLink::Unreadable))) | None => None,
         };
+        if let Some(link) = self.to_base.take().filter(|_| base.as_str() != &url[..Position::AfterQuery]) {
+            if self.links.list.len() >= self.scanner.max_links {
+                self.skipped.over_limit += 1;
+            } else {
+                let place = self.links.list.partition_point(|before| before.at <= link.at);
+                self.links.list.insert(place, link);
+            }
+        }
         // Two texts may resolve to one URL. The first is kept, and is `nofollow` only if all are.
-        let mut links = EachOnce::by(|link: &Link| link.url.as_str());
-        links.list.reserve_exact(self.links.list.len());
-        for RawLink { href, nofollow, element } in self.links.list {
+        let mut links = EachOnce::with_room(self.links.list.len(), |link: &Link| link.url.as_str());
+        for RawLink { href, nofollow, element, at } in self.links.list {
             match http_url(&href) {
-                Ok(url) => match links.get_mut(url.as_str()) {
-                    Some(known) => known.nofollow &= nofollow,
-                    None => links.push(Link { url, nofollow, element }),
+                Ok(url) => match links.find(url.as_str()) {
+                    Ok(known) => known.nofollow &= nofollow,
+                    Err(new) => links.push(new, Link { url, nofollow, element, at: Some(at) }),
                 },
                 Err(NoLink::OtherScheme) => self.skipped.other_scheme += 1,
                 Err(NoLink::Unreadable) => self.skipped.unreadable += 1,
@@ -278,17 +317,12 @@ fn without_fragment(value: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Tells whether one of `words` occurs in `list`, ignoring case.
-fn has_word(list: &str, words: &[&str]) -> bool {
-    list.split_ascii_whitespace().any(|item| words.iter().any(|word| item.eq_ignore_ascii_case(word)))
-}
-
 /// Returns what the page's URLs are relative to (HTML standard, §4.2.3, "frozen base URL"), and whether its path was cut
 /// off: one that is too long would be repeated in each link.
 fn base_url(href: Option<&str>, url: &Url, charset: &'static Encoding, max_url_length: usize) -> (Url, bool) {
     let stated = href.and_then(|href| resolve_from(url, href, charset).ok());
-    // `data:` and `javascript:` URLs cannot be a base.
-    let mut base = stated.filter(|base| !base.cannot_be_a_base()).unwrap_or_else(|| url.clone());
+    // A base of another scheme, as `mailto:`, is one, and no relative reference can be resolved against it.
+    let mut base = stated.filter(|base| !matches!(base.scheme(), "data" | "javascript")).unwrap_or_else(|| url.clone());
     base.set_fragment(None);
     let is_cut = base.as_str().len() > max_url_length.max(url.as_str().len());
     if is_cut {
@@ -300,7 +334,7 @@ fn base_url(href: Option<&str>, url: &Url, charset: &'static Encoding, max_url_l
 
 /// Tells whether the URL of a reference begins with the path of the page's base, and so is at least as long.
 fn begins_with_path_of_base(href: &str) -> bool {
-    !href.starts_with(['/', '\\']) && Url::parse(href) == Err(url::ParseError::RelativeUrlWithoutBase)
+    !href.starts_with(['/', '\\']) && Url::parse(href) == Err(ParseError::RelativeUrlWithoutBase)
 }
 
 /// Why an `href` yields no link.
@@ -310,8 +344,8 @@ enum NoLink {
     TooLong,
 }
 
-fn http_url(base: &Url, href: &str, charset: &'static Encoding, max_url_length: usize) -> Result<Url, NoLink> {
-    let mut url = resolve_from(base, href, charset).map_err(|_| NoLink::Unreadable)?;
+fn http_url(resolved: Result<Url, ParseError>, max_url_length: usize) -> Result<Url, NoLink> {
+    let mut url = resolved.map_err(|_| NoLink::Unreadable)?;
     if url.fragment().is_some() {
         url.set_fragment(None);
     }

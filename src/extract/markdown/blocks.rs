@@ -7,6 +7,9 @@ use crate::extract::walk::NodeId;
 /// The deepest nesting of lists and quotations: each adds two to four characters to every line.
 const MAX_NESTING: usize = 32;
 
+/// How a description of a term begins.
+pub(super) const DESCRIPTION: &str = ": ";
+
 /// The blocks written so far.
 #[derive(Default)]
 pub(super) struct Blocks {
@@ -76,7 +79,11 @@ impl Blocks {
             self.out.push_str(prefix.trim_end());
             self.out.push('\n');
         }
-        for line in lines.lines() {
+        // Where descriptions are no part of the dialect, code that begins after a marker is text, and its end begins code.
+        let is_code = lines.starts_with("```");
+        let description = self.containers.last().is_some_and(|inner| inner.marker.as_deref() == Some(DESCRIPTION));
+        let marker_alone = (is_code && description).then_some("");
+        for line in marker_alone.into_iter().chain(lines.lines()) {
             if self.out.len() > MAX_MARKDOWN {
                 return;
             }

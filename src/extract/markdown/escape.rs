@@ -90,7 +90,7 @@ pub(super) fn longest_run(text: &str, character: char) -> usize {
 }
 
 /// Writes a URL so that parentheses in it do not end it.
-pub(super) fn destination(url: &str) -> String {
+pub(in crate::extract) fn destination(url: &str) -> String {
     let mut depth = 0_i32;
     let mut is_balanced = true;
     for byte in url.bytes() {

@@ -102,10 +102,15 @@ impl Inline {
 
     /// Begins a span, unless one of its kind is open.
     pub fn open(&mut self, node: NodeId, kind: SpanKind, open: impl Into<String>, close: impl Into<String>) {
-        let is_new = kind == SpanKind::Html || self.spans.iter().all(|span| span.kind != kind);
-        if is_new && self.spans.len() < MAX_SPANS {
+        if self.has_room_for(kind) {
             self.spans.push(Span { node, kind, open: open.into(), close: close.into(), is_written: false });
         }
+    }
+
+    /// Tells whether a span of this kind can begin here.
+    pub fn has_room_for(&self, kind: SpanKind) -> bool {
+        let is_new = kind == SpanKind::Html || self.spans.iter().all(|span| span.kind != kind);
+        is_new && self.spans.len() < MAX_SPANS
     }
 
     /// Ends the span that began at this node, if any.

@@ -2,17 +2,20 @@
 //! decide which part of a page is its main content.
 
 mod blocks;
-mod escape;
+pub(super) mod escape;
 mod inline;
 mod table;
 mod writer;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use url::Url;
 
 use self::writer::Writer;
-use super::select::{Document, Element, SelectorError};
+use super::{
+    select::{Document, Element},
+    selector_error::SelectorError,
+};
 
 /// The longest Markdown, in bytes. A small page could otherwise produce much more, for instance by a long link around
 /// many paragraphs.
@@ -43,9 +46,14 @@ pub const MAX_MARKDOWN: usize = 16 << 20;
 #[derive(Clone, Debug)]
 pub struct Markdown<'a> {
     element: Element<'a>,
+    /// What is converted in place of the element, if that was asked for.
+    main: Option<MainPart>,
     base: &'a Url,
     kept: Kept,
 }
+
+/// The main content that was asked for; `None` if none stands out.
+type MainPart = Option<Arc<Document>>;
 
 /// Which elements are written with their URL.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +82,8 @@ pub struct WrittenMarkdown {
     /// The number of links and images written without their URL, because it is invalid, longer than 2,048 bytes, or not
     /// an address (`javascript:`, `data:`).
     pub without_url: usize,
+    /// Whether the main content was asked for and none stands out, so that this is the whole.
+    pub without_main: bool,
 }
 
 impl<'a> Markdown<'a> {
@@ -84,7 +94,7 @@ impl<'a> Markdown<'a> {
 
     /// Converts one element.
     pub fn of_element(element: Element<'a>, base: &'a Url) -> Self {
-        Self { element, base, kept: Kept { links: true, images: true } }
+        Self { element, main: None, base, kept: Kept { links: true, images: true } }
     }
 
     /// Restricts the conversion to the first matching element.
@@ -92,7 +102,28 @@ impl<'a> Markdown<'a> {
     /// # Errors
     /// Nothing matches, or the selector is invalid.
     pub fn within(self, css: &str) -> Result<Self, SelectorError> {
-        Ok(Self { element: self.element.first(css)?, ..self })
+        Ok(Self { element: self.element.first(css)?, main: None, ..self })
+    }
+
+    /// Restricts the conversion to the main content, without navigation, banners and footers: the whole is converted where no
+    /// part of it with at least a quarter of the text stands out. What it is says
+    /// [`Response::main_content`](crate::Response::main_content). The page's one heading of the first level stands above it. Follows [`Markdown::within`], which would undo it.
+    ///
+    /// ```
+    /// use actix_crawler::prelude::*;
+    ///
+    /// let story = "<p>Once upon a time, a crawler asked politely, waited, and was answered.</p>".repeat(20);
+    /// let html = format!("<nav><a href=/>Home</a></nav><article>{story}<a href=/2>On</a></article><footer>Imprint</footer>");
+    /// let page = Response::html("https://e.org/", html);
+    /// let written = page.markdown().main().write();
+    /// assert!(written.text.starts_with("Once upon a time") && written.text.ends_with("[On](https://e.org/2)\n"));
+    /// assert!(!written.without_main);
+    /// ```
+    #[cfg(feature = "readability")]
+    #[must_use]
+    pub fn main(self) -> Self {
+        let main = super::main_content(self.element).map(Arc::new);
+        Self { main: Some(main), ..self }
     }
 
     /// Writes only the text of links.
@@ -107,9 +138,26 @@ impl<'a> Markdown<'a> {
         Self { kept: Kept { images: false, ..self.kept }, ..self }
     }
 
+    /// Returns the one heading of the first level, if the main content has it no more: it often stands above it.
+    fn title_beyond(&self, main: &Document) -> Option<Element<'a>> {
+        let titles = self.element.select("h1").ok()?;
+        let [title] = titles[..] else { return None };
+        let text = title.text();
+        let headings = main.texts_of("h1, h2").ok()?;
+        (!text.is_empty() && !headings.contains(&text)).then_some(title)
+    }
+
     /// Converts it. [`ToString`] returns the text alone. Takes time linear in the page and the result.
     pub fn write(&self) -> WrittenMarkdown {
-        Writer::new(self.base, self.kept).write(self.element)
+        let writer = || Writer::new(self.element.address().with_base(self.base), self.kept);
+        let Some(main) = self.main.as_ref().and_then(Option::as_deref) else {
+            return WrittenMarkdown { without_main: self.main.is_some(), ..writer().write(self.element) };
+        };
+        let mut written = writer().write(main.root());
+        if let Some(title) = self.title_beyond(main) {
+            written.text.insert_str(0, &(writer().write(title).text + "\n"));
+        }
+        written
     }
 }
 

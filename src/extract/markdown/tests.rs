@@ -66,6 +66,7 @@ fn lists_keep_their_numbers_and_nesting() {
     golden("<ul><li>a</ul><ul><li>b</ul><ul><li>c</ul>", "- a\n\n* b\n\n- c\n");
     golden("<ul><li></li><li><ul><li>x</ul><li><pre>code</pre></ul>", "- - x\n- ```\n  code\n  ```\n");
     golden("<ul><li>a<blockquote>q</blockquote><li>b</ul>", "- a\n\n  > q\n- b\n");
+    golden("<dl><dt>T<dd><pre>x</pre><p>y<dd>z</dl><p>w", "T\n:\n  ```\n  x\n  ```\n\n  y\n: z\n\nw\n");
     golden("<dl><dt>Term<dd>What it is<dd>Or this<dt>Other<dd>x</dl>", "Term\n: What it is\n: Or this\n\nOther\n: x\n");
 }
 
@@ -207,6 +208,21 @@ fn hostile_pages_take_linear_time() {
     assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }
 
+#[test]
+fn links_within_code_are_links_of_code() {
+    golden("<p>See <code><a href=k>Key</a></code>.", "See [`Key`](https://e.org/dir/k).\n");
+    golden(
+        "<code>Vec&lt;<a href=t>T</a>, <a href=u>U</a> &gt; x</code>",
+        "`Vec<`[`T`](https://e.org/dir/t)`,` [`U`](https://e.org/dir/u) `> x`\n",
+    );
+    golden("<h2><tt><a href=h>H</a></tt></h2>", "## [`H`](https://e.org/dir/h)\n");
+    golden("<code>a <a href='javascript:x'>b</a> c</code> <code>a<a>b</a></code>", "`a b c` `ab`\n");
+    golden("<a href=x>one <code>two</code></a>", "[one `two`](https://e.org/dir/x)\n");
+    let document = Document::parse("<code>a<a href=b>b</a></code>");
+    let base = "https://e.org/".parse().unwrap();
+    assert_eq!(Markdown::of(&document, &base).without_links().to_string(), "`ab`\n");
+}
+
 proptest! {
     #[test]
     fn no_page_panics_and_none_gives_two_texts(
@@ -217,5 +233,28 @@ proptest! {
         prop_assert_eq!(&text, &written(&html).text);
         prop_assert!(text.is_empty() || text.ends_with('\n'));
         prop_assert!(!text.contains("\n\n\n") || html.contains("<pre>"), "{}", text);
+    }
+}
+
+#[cfg(feature = "readability")]
+#[test]
+fn the_title_of_a_page_stands_above_its_main_content_once() {
+    let story =
+        "<p>Once upon a time, a crawler asked politely for a page, waited, and was answered at last.</p>".repeat(12);
+    for page in [
+        format!(
+            "<title>A tale - E</title><div id=header><h1>A <i>tale</i></h1></div><article><h2>Part</h2>{story}</article>"
+        ),
+        format!("<title>A tale</title><nav>Home</nav><article><h1>A <i>tale</i></h1><h2>Part</h2>{story}</article>"),
+    ] {
+        let (document, base) = (Document::parse(&page), Url::parse("https://e.org/").unwrap());
+        let written = Markdown::of(&document, &base).main().write();
+        assert_eq!(written.text.matches("tale").count(), 1, "{}", written.text);
+        assert!(
+            written.text.starts_with("# A *tale*\n\n") || written.text.starts_with("## A *tale*\n\n"),
+            "{}",
+            written.text
+        );
+        assert!(written.text.contains("\n## Part\n\nOnce") && !written.text.contains("Home"), "{}", written.text);
     }
 }

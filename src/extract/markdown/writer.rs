@@ -3,16 +3,15 @@
 
 use std::collections::HashMap;
 
-use url::Url;
-
 use super::{
     Kept, MAX_MARKDOWN, WrittenMarkdown,
-    blocks::Blocks,
+    blocks::{Blocks, DESCRIPTION},
     escape,
     inline::{Inline, SpanKind},
     table::{Table, data_tables},
 };
 use crate::extract::{
+    address::Address,
     links::MAX_URL_LENGTH,
     prefix::prefix,
     select::Element,
@@ -32,8 +31,8 @@ const MAX_LANGUAGE_ANCESTORS: usize = 3;
 /// The longest class attribute that is searched for a language, in bytes.
 const MAX_CLASSES: usize = 1 << 10;
 
-pub(super) struct Writer<'b> {
-    base: &'b Url,
+pub(super) struct Writer {
+    address: Address,
     kept: Kept,
     blocks: Blocks,
     inline: Inline,
@@ -58,10 +57,10 @@ struct List {
     is_begun: bool,
 }
 
-impl<'b> Writer<'b> {
-    pub fn new(base: &'b Url, kept: Kept) -> Self {
+impl Writer {
+    pub fn new(address: Address, kept: Kept) -> Self {
         Self {
-            base,
+            address,
             kept,
             blocks: Blocks::default(),
             inline: Inline::new(),
@@ -108,7 +107,7 @@ impl<'b> Writer<'b> {
             is_cut = true;
             out.truncate(prefix(&out, MAX_MARKDOWN).len());
         }
-        WrittenMarkdown { text: out, too_deep, is_cut, without_url: self.without_url }
+        WrittenMarkdown { text: out, too_deep, is_cut, without_url: self.without_url, without_main: false }
     }
 
     /// Handles the start of an element; tells whether its content is read.
@@ -129,7 +128,7 @@ impl<'b> Writer<'b> {
             "img" => self.image(element),
             "br" => self.inline.line_break(),
             "code" | "kbd" | "samp" | "tt" => {
-                self.code(&element.raw_text());
+                self.code(element);
                 return false;
             }
             "math" => return self.open_math(element),
@@ -179,7 +178,7 @@ impl<'b> Writer<'b> {
             "blockquote" => self.blocks.open_quote(node),
             "ul" | "ol" | "menu" | "dir" => self.open_list(element),
             "li" => self.open_item(element),
-            "dd" => self.blocks.open_item(node, ": ".to_owned(), true),
+            "dd" => self.blocks.open_item(node, DESCRIPTION.to_owned(), true),
             _ => {}
         }
     }
@@ -293,14 +292,16 @@ impl<'b> Writer<'b> {
         if self.heading.is_some() && is_permalink(element) {
             return false;
         }
-        if !self.kept.links {
-            return true;
+        if let Some(close) = self.end_of_link(element, href) {
+            self.inline.open(element.node().id(), SpanKind::Link, "[", close);
         }
-        let Some(url) = self.resolve(href) else { return true };
-        let title = title_of(element);
-        let close = format!("]({}{title})", escape::destination(&url));
-        self.inline.open(element.node().id(), SpanKind::Link, "[", close);
         true
+    }
+
+    /// Returns how a link ends; `None` if it is written as text.
+    fn end_of_link(&mut self, element: Element<'_>, href: &str) -> Option<String> {
+        let url = if self.kept.links { self.resolve(href)? } else { return None };
+        Some(format!("]({}{})", escape::destination(&url), title_of(element)))
     }
 
     fn image(&mut self, element: Element<'_>) {
@@ -326,14 +327,44 @@ impl<'b> Writer<'b> {
 
     /// Returns an absolute URL, if the reference is an address.
     fn resolve(&mut self, reference: &str) -> Option<String> {
-        let url = self.base.join(reference.trim()).ok();
-        let is_address = |url: &Url| !matches!(url.scheme(), "javascript" | "data" | "about" | "blob");
+        let url = self.address.resolve(reference.trim()).ok();
+        let is_address = |url: &url::Url| !matches!(url.scheme(), "javascript" | "data" | "about" | "blob");
         let url = url.filter(is_address).map(String::from).filter(|url| url.len() <= MAX_URL_LENGTH);
         self.without_url += usize::from(url.is_none());
         url
     }
 
-    fn code(&mut self, text: &str) {
+    /// Writes inline code. In Markdown it cannot have links, so that a link within it is one around its part of the code.
+    fn code(&mut self, element: Element<'_>) {
+        let mut piece = String::new();
+        let mut open = None;
+        for step in Walk::over(*element.node()) {
+            match step {
+                Step::Open(node) => {
+                    if let Some(text) = node.value().as_text() {
+                        piece.push_str(text);
+                    } else if let Some(link) = Element::of(node).filter(|inside| inside.name() == "a")
+                        && let Some(href) = link.attr("href")
+                        && self.inline.has_room_for(SpanKind::Link)
+                        && let Some(close) = self.end_of_link(link, href)
+                    {
+                        self.code_piece(&std::mem::take(&mut piece));
+                        self.inline.open(node.id(), SpanKind::Link, "[", close);
+                        open = Some(node.id());
+                    }
+                }
+                Step::Close(node) if open == Some(node.id()) => {
+                    self.code_piece(&std::mem::take(&mut piece));
+                    self.inline.close(node.id());
+                    open = None;
+                }
+                Step::Close(_) => {}
+            }
+        }
+        self.code_piece(&piece);
+    }
+
+    fn code_piece(&mut self, text: &str) {
         let mut code = Prose::default();
         code.push(text);
         let code = code.one_line();

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::{MAX_METADATA_TEXT, SkippedMetadata, cut, join};
 use crate::extract::{
+    address::Address,
     prefix::prefix,
     select::Element,
     text::{HIDDEN, Prose},
@@ -275,7 +276,7 @@ impl Draft {
 
 /// Returns the value of an element that is a property but not an item, by the kind of element (microdata: HTML §5.2.4;
 /// RDFa for HTML §3.1). `None` if its value is its text.
-pub(super) fn own_value(element: Element<'_>, base: &Url, skipped: &mut SkippedMetadata) -> Option<ItemValue> {
+pub(super) fn own_value(element: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Option<ItemValue> {
     let attribute = match element.name() {
         "meta" => "content",
         "audio" | "embed" | "iframe" | "img" | "source" | "track" | "video" => "src",

@@ -37,8 +37,18 @@ impl JsonLd {
     }
 }
 
-/// Parses a block. Comments, CDATA marks and a semicolon around it are removed, and line ends within strings, which
-/// JSON forbids, become spaces.
+/// Returns the first object of a type in the scripts within an element.
+#[cfg(feature = "derive")]
+pub(crate) fn first_of(root: Element<'_>, kind: &str) -> Option<Value> {
+    let mut json_ld = JsonLd::default();
+    for script in root.with_descendants().filter(|element| element.name() == "script") {
+        json_ld.script(script, &mut SkippedMetadata::default());
+    }
+    objects_of(&json_ld.blocks, kind).first().copied().cloned()
+}
+
+/// Parses a block. CDATA marks and a semicolon around it are removed, comments of HTML around it and those of JavaScript
+/// anywhere, and line ends within strings, which JSON forbids, become spaces.
 fn read(text: &str) -> Option<Value> {
     let mut text = text.trim().trim_start_matches('\u{feff}');
     for (begin, end) in [("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("/*<![CDATA[*/", "/*]]>*/"), ("<![CDATA[", "]]>")]
@@ -49,7 +59,36 @@ fn read(text: &str) -> Option<Value> {
     }
     let text = text.trim_end_matches([';', ' ', '\n']);
     let strict = serde_json::from_str(text).ok();
-    strict.or_else(|| serde_json::from_str(&text.replace(|c: char| c < ' ', " ")).ok())
+    let on_one_line = |text: &str| serde_json::from_str(&text.replace(|c: char| c < ' ', " ")).ok();
+    strict.or_else(|| on_one_line(text)).or_else(|| on_one_line(&without_comments(text)))
+}
+
+/// Removes `/* … */` and `// …` outside of strings.
+fn without_comments(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut in_string = false;
+    while let Some(at) = rest.find(['"', '\\', '/']) {
+        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        kept.push_str(before);
+        let end = match from.as_bytes() {
+            [b'/', b'*', ..] if !in_string => from.find("*/").map_or(from.len(), |end| end + 2),
+            [b'/', b'/', ..] if !in_string => from.find(['\n', '\r']).unwrap_or(from.len()),
+            [b'\\', ..] if in_string => {
+                let escaped = from.chars().take(2).map(char::len_utf8).sum();
+                kept.push_str(from.get(..escaped).unwrap_or_default());
+                escaped
+            }
+            [first, ..] => {
+                in_string ^= *first == b'"';
+                kept.push(char::from(*first));
+                1
+            }
+            [] => 0,
+        };
+        rest = from.get(end..).unwrap_or_default();
+    }
+    kept + rest
 }
 
 /// Returns the objects of a type, in order.

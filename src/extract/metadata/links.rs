@@ -4,7 +4,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::{MAX_METADATA, Metadata, cut, join, text_attr};
-use crate::extract::{select::Element, sitemap::Alternate};
+use crate::extract::{address::Address, select::Element, sitemap::Alternate};
 
 /// A feed of a page.
 ///
@@ -76,7 +76,7 @@ const FEEDS: [(&str, FeedKind); 4] = [
 
 impl Metadata {
     /// Reads a `<link>`.
-    pub(super) fn link(&mut self, element: Element<'_>, base: &Url) {
+    pub(super) fn link(&mut self, element: Element<'_>, base: &Address) {
         let (Some(rel), Some(href)) = (element.attr("rel"), text_attr(element, "href")) else { return };
         let has = |word: &str| rel.split_ascii_whitespace().any(|there| there.eq_ignore_ascii_case(word));
         if has("canonical") && self.canonical.is_none() {
@@ -94,7 +94,7 @@ impl Metadata {
         }
     }
 
-    fn alternate(&mut self, element: Element<'_>, href: &str, base: &Url) {
+    fn alternate(&mut self, element: Element<'_>, href: &str, base: &Address) {
         let kind = element.attr("type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if let Some((_, kind)) = FEEDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind)) {

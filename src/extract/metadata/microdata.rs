@@ -2,13 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use url::Url;
-
 use super::{
     SkippedMetadata, cut,
     items::{Draft, Item, ItemValue, own_value},
 };
 use crate::extract::{
+    address::Address,
     select::Element,
     walk::{NodeId, Step, Walk},
 };
@@ -24,7 +23,7 @@ struct Part<'a> {
 }
 
 /// Returns the top-level items of a page.
-pub(super) fn microdata(root: Element<'_>, base: &Url, skipped: &mut SkippedMetadata) -> Vec<Item> {
+pub(super) fn microdata(root: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Vec<Item> {
     let mut draft = Draft::default();
     let mut parts = Vec::new();
     let mut elements = Vec::new();
@@ -76,12 +75,12 @@ fn referred<'a>(root: Element<'a>, items: &[Element<'a>]) -> HashMap<&'a str, El
     by_id
 }
 
-fn item_of(element: Element<'_>, base: &Url, skipped: &mut SkippedMetadata) -> Item {
+fn item_of(element: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Item {
     let types = element.attr("itemtype").unwrap_or_default().split_ascii_whitespace();
     let id = element.attr("itemid").map(str::trim).filter(|id| !id.is_empty());
     Item {
         types: types.take(10).map(|name| cut(name, skipped)).collect(),
-        id: id.map(|id| base.join(id).map_or_else(|_| cut(id, skipped), Into::into)),
+        id: id.map(|id| base.resolve(id).map_or_else(|_| cut(id, skipped), Into::into)),
         properties: Vec::new(),
     }
 }
@@ -105,7 +104,7 @@ fn parts_of<'a>(
 /// Reads the properties in a part; tells whether more are allowed.
 fn read_part<'a>(
     part: &Part<'a>,
-    base: &Url,
+    base: &Address,
     by_id: &HashMap<&'a str, Element<'a>>,
     draft: &mut Draft,
     found: &mut Vec<Option<Part<'a>>>,

@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
+#[cfg(feature = "derive")]
+pub(crate) use self::json_ld::first_of as first_json_ld;
 pub use self::{
     items::{Item, ItemValue, Property},
     links::{FeedKind, FeedLink, Icon},
@@ -19,6 +21,7 @@ pub use self::{
 };
 use self::{json_ld::JsonLd, microdata::microdata, rdfa::rdfa};
 use super::{
+    address::Address,
     prefix::prefix,
     select::{Document, Element},
     sitemap::Alternate,
@@ -127,8 +130,9 @@ impl Metadata {
     /// Reads the metadata of a document whose references are relative to `base`. Linear in the document's size except
     /// for `itemref`, which is bounded.
     pub fn read(document: &Document, base: &Url) -> Self {
-        let mut reader = Reader::new(base);
         let root = document.root();
+        let base = &root.address().with_base(base);
+        let mut reader = Reader::new(base);
         for step in Walk::over(*root.node()) {
             if let Step::Open(node) = step
                 && let Some(element) = Element::of(node)
@@ -174,13 +178,13 @@ impl Metadata {
 
 /// Reads metadata from single elements.
 struct Reader<'b> {
-    base: &'b Url,
+    base: &'b Address,
     metadata: Metadata,
     json_ld: JsonLd,
 }
 
 impl<'b> Reader<'b> {
-    fn new(base: &'b Url) -> Self {
+    fn new(base: &'b Address) -> Self {
         Self { base, metadata: Metadata::default(), json_ld: JsonLd::default() }
     }
 
@@ -232,8 +236,8 @@ fn cut(text: &str, skipped: &mut SkippedMetadata) -> String {
 }
 
 /// Resolves a reference; counts it if it is invalid.
-fn join(base: &Url, reference: &str, skipped: &mut SkippedMetadata) -> Option<Url> {
-    let url = base.join(reference.trim()).ok().filter(|url| url.as_str().len() <= MAX_METADATA_TEXT);
+fn join(base: &Address, reference: &str, skipped: &mut SkippedMetadata) -> Option<Url> {
+    let url = base.resolve(reference.trim()).ok().filter(|url| url.as_str().len() <= MAX_METADATA_TEXT);
     skipped.unreadable_urls += usize::from(url.is_none());
     url
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::{Meta, SkippedMetadata, join};
+use crate::extract::address::Address;
 
 /// The `og:` and `article:` properties of a page.
 ///
@@ -109,15 +110,11 @@ pub struct TwitterCard {
 
 impl OpenGraph {
     /// Reads a property, if it is one of OpenGraph. Where there can be only one, the first is kept.
-    pub(super) fn take(&mut self, meta: &Meta, base: &Url, skipped: &mut SkippedMetadata) {
+    pub(super) fn take(&mut self, meta: &Meta, base: &Address, skipped: &mut SkippedMetadata) {
         if !meta.name.starts_with("og:") && !meta.name.starts_with("article:") {
             return;
         }
-        self.properties.push((meta.name.clone(), meta.content.clone()));
-        let content = meta.content.trim();
-        if content.is_empty() {
-            return;
-        }
+        let Some(content) = kept(meta, &mut self.properties) else { return };
         let text = || content.to_owned();
         match meta.name.as_str() {
             "og:title" => first(&mut self.title, text()),
@@ -154,7 +151,7 @@ impl OpenGraphMedia {
 
     /// Reads a detail, which belongs to the last medium ("structured properties"). `og:image:url` is the same as
     /// `og:image`.
-    fn take(list: &mut Vec<Self>, detail: &str, content: &str, base: &Url, skipped: &mut SkippedMetadata) {
+    fn take(list: &mut Vec<Self>, detail: &str, content: &str, base: &Address, skipped: &mut SkippedMetadata) {
         if detail == ":url" {
             let url = join(base, content, skipped).filter(|url| list.last().is_none_or(|last| last.url != *url));
             list.extend(url.map(Self::new));
@@ -178,15 +175,11 @@ impl OpenGraphMedia {
 
 impl TwitterCard {
     /// Reads a property, if it is one of Twitter's. The first of a name is kept.
-    pub(super) fn take(&mut self, meta: &Meta, base: &Url, skipped: &mut SkippedMetadata) {
+    pub(super) fn take(&mut self, meta: &Meta, base: &Address, skipped: &mut SkippedMetadata) {
         if !meta.name.starts_with("twitter:") {
             return;
         }
-        self.properties.push((meta.name.clone(), meta.content.clone()));
-        let content = meta.content.trim();
-        if content.is_empty() {
-            return;
-        }
+        let Some(content) = kept(meta, &mut self.properties) else { return };
         let text = || content.to_owned();
         match meta.name.as_str() {
             "twitter:card" => first(&mut self.card, text()),
@@ -200,6 +193,12 @@ impl TwitterCard {
             _ => {}
         }
     }
+}
+
+/// Keeps a property as written; returns its content if there is any.
+fn kept<'a>(meta: &'a Meta, properties: &mut Vec<(String, String)>) -> Option<&'a str> {
+    properties.push((meta.name.clone(), meta.content.clone()));
+    Some(meta.content.trim()).filter(|content| !content.is_empty())
 }
 
 fn first(place: &mut Option<String>, text: String) {

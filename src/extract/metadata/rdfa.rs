@@ -1,14 +1,13 @@
 //! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix` (RDFa Lite 1.1). Returns items, not
 //! triples.
 
-use url::Url;
-
 use super::{
     SkippedMetadata, cut,
     items::{Draft, Item, ItemValue, own_value},
     join,
 };
 use crate::extract::{
+    address::Address,
     select::Element,
     walk::{NodeId, Step, Walk},
 };
@@ -40,7 +39,7 @@ struct Frame<'a> {
 }
 
 /// Returns the top-level items of a page.
-pub(super) fn rdfa(root: Element<'_>, base: &Url, skipped: &mut SkippedMetadata) -> Vec<Item> {
+pub(super) fn rdfa(root: Element<'_>, base: &Address, skipped: &mut SkippedMetadata) -> Vec<Item> {
     let mut draft = Draft::default();
     let mut frames: Vec<Frame<'_>> = Vec::new();
     for step in Walk::over(*root.node()) {
@@ -67,7 +66,7 @@ pub(super) fn rdfa(root: Element<'_>, base: &Url, skipped: &mut SkippedMetadata)
 
 fn open<'a>(
     element: Element<'a>,
-    base: &Url,
+    base: &Address,
     draft: &mut Draft,
     frames: &mut Vec<Frame<'a>>,
     skipped: &mut SkippedMetadata,
@@ -83,7 +82,7 @@ fn open<'a>(
         let types = types.unwrap_or_default().split_ascii_whitespace().take(10);
         let item = Item {
             types: types.map(|name| cut(&expanded(name, &frame, frames), skipped)).collect(),
-            id: id.map(|id| base.join(id).map_or_else(|_| cut(id, skipped), Into::into)),
+            id: id.map(|id| base.resolve(id).map_or_else(|_| cut(id, skipped), Into::into)),
             properties: Vec::new(),
         };
         let parent = around.filter(|_| !names.is_empty());
@@ -102,7 +101,7 @@ fn open<'a>(
 fn value_of(
     element: Element<'_>,
     resource: Option<&str>,
-    base: &Url,
+    base: &Address,
     draft: &mut Draft,
     skipped: &mut SkippedMetadata,
 ) -> ItemValue {

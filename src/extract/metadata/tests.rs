@@ -147,6 +147,28 @@ fn rdfa_lite_is_read_as_its_recommendation_says() {
     assert_eq!(metadata.rdfa[0].text("preferredAnimal"), Some("Liger"));
 }
 
+/// extruct, which many read JSON-LD with, passes over the same comments.
+#[test]
+fn json_ld_may_have_the_comments_of_a_script() {
+    for script in [
+        "/* c */ {\"@type\": \"A\", \"n\": \"b\"}",
+        "{ // one\n\"@type\": \"A\", /* two */ \"n\": \"b\" } // end",
+        "/*<![CDATA[*/ {\"@type\": \"A\", \"n\": \"b\"} /*]]>*/",
+        "//<![CDATA[\n{\"@type\": \"A\", \"n\": \"b\"}\n//]]>",
+        "<!-- {\"@type\": \"A\", \"n\": \"b\"} -->",
+    ] {
+        let metadata = read(&format!("<script type=application/ld+json>{script}</script>"));
+        assert_eq!(metadata.json_ld("A").first().map(|found| &found["n"]), Some(&json!("b")), "{script}");
+    }
+    let urls = "/**/{\"@type\": \"A\", \"u\": \"http://e.org/*x*/\\\"//\"}";
+    let metadata = read(&format!("<script type=application/ld+json>{urls}</script>"));
+    assert_eq!(metadata.json_ld("A")[0]["u"], "http://e.org/*x*/\"//", "within strings they are text");
+    for broken in ["/*", "{\"a\": /", "//", "\"\\", "{\"\\\\\""] {
+        let metadata = read(&format!("<script type=application/ld+json>{broken}</script>"));
+        assert_eq!(metadata.skipped.broken_json, 1, "{broken}");
+    }
+}
+
 #[test]
 fn every_limit_is_counted() {
     let metadata = read(&"<meta name=a content=b>".repeat(MAX_METADATA + 3));

@@ -81,6 +81,36 @@ impl fmt::Display for W3cDate {
     }
 }
 
+impl W3cDate {
+    /// Tells whether what has this date may have been modified at `since` or later: `2026-02-01` is the whole day.
+    ///
+    /// ```
+    /// use actix_crawler::extract::sitemap::W3cDate;
+    ///
+    /// let day: W3cDate = "2026-02-01".parse().unwrap();
+    /// let at = |text: &str| text.parse::<W3cDate>().unwrap().time;
+    /// assert!(day.may_be_since(at("2026-02-01T20:00Z")));
+    /// assert!(!day.may_be_since(at("2026-02-02")));
+    /// ```
+    pub fn may_be_since(&self, since: SystemTime) -> bool {
+        self.end() > since
+    }
+
+    /// Returns the end of the year, month, day, minute or second; up to three days later for a month, and a day for a
+    /// year.
+    pub(crate) fn end(&self) -> SystemTime {
+        const DAY: u64 = 86_400;
+        let seconds = match self.precision {
+            Precision::Year => 366 * DAY,
+            Precision::Month => 31 * DAY,
+            Precision::Day => DAY,
+            Precision::Minute => 60,
+            Precision::Second => 1,
+        };
+        self.time.checked_add(Duration::from_secs(seconds)).unwrap_or(self.time)
+    }
+}
+
 /// The parts of a date.
 #[derive(Clone, Copy)]
 struct Parts {

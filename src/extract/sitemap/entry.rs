@@ -6,7 +6,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::W3cDate;
-use crate::extract::links::MAX_URL_LENGTH;
+use crate::extract::{links::MAX_URL_LENGTH, reference::resolve};
 
 /// One URL of a sitemap.
 ///
@@ -276,8 +276,8 @@ pub struct SkippedEntries {
     pub over_limit: usize,
     /// Dates, frequencies, priorities and numbers that are invalid. Their entries are kept without them.
     pub bad_fields: usize,
-    /// Translations, images, videos and tags of one entry beyond the first 1,000 of each, and texts cut at 2,048 bytes.
-    /// Their entries are kept.
+    /// Translations, images, videos and tags of one entry beyond the first 1,000 of each, or beyond 1 MiB of text, and
+    /// texts cut at 2,048 bytes. Their entries are kept.
     pub cut_fields: usize,
 }
 
@@ -289,7 +289,7 @@ impl SkippedEntries {
             self.too_long += 1;
             return None;
         }
-        let Some(mut url) = (if text.is_empty() { None } else { base.join(text).ok() }) else {
+        let Some(mut url) = (if text.is_empty() { None } else { resolve(base, text).ok() }) else {
             self.unreadable += 1;
             return None;
         };

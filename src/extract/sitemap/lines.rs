@@ -18,7 +18,7 @@ pub(super) struct Lines<'a> {
 }
 
 /// The result of reading one line.
-enum Line {
+enum LineRead {
     Whole,
     TooLong,
     None,
@@ -36,9 +36,9 @@ impl<'a> Lines<'a> {
     ) -> Result<Option<SitemapEntry>, SitemapError> {
         loop {
             match self.read_line()? {
-                Line::None => return Ok(None),
-                Line::TooLong => skipped.too_long += 1,
-                Line::Whole => {
+                LineRead::None => return Ok(None),
+                LineRead::TooLong => skipped.too_long += 1,
+                LineRead::Whole => {
                     let line = String::from_utf8_lossy(&self.line);
                     let line = line.trim();
                     // A line that is not an absolute URL is a comment, a heading or a mistake, and is ignored as by
@@ -58,7 +58,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Reads one line; the rest of a line that is too long is dropped.
-    fn read_line(&mut self) -> Result<Line, SitemapError> {
+    fn read_line(&mut self) -> Result<LineRead, SitemapError> {
         self.line.clear();
         let mut read_any = false;
         let mut too_long = false;
@@ -86,9 +86,9 @@ impl<'a> Lines<'a> {
             }
         }
         Ok(match (read_any, too_long) {
-            (false, _) => Line::None,
-            (true, true) => Line::TooLong,
-            (true, false) => Line::Whole,
+            (false, _) => LineRead::None,
+            (true, true) => LineRead::TooLong,
+            (true, false) => LineRead::Whole,
         })
     }
 }

@@ -7,8 +7,11 @@
 //! is skipped; a bare `&` is text; relative URLs are resolved.
 
 mod date;
+mod draft;
 mod entry;
 mod error;
+mod field;
+mod gzip;
 mod lines;
 mod source;
 mod xml;
@@ -107,7 +110,7 @@ pub struct SitemapReader<'a> {
 
 /// The state of the reader.
 enum State<'a> {
-    Unread(Box<dyn Read + 'a>),
+    Unread(Box<dyn Read + Send + 'a>),
     Xml(Box<XmlEntries<'a>>),
     Lines(Box<Lines<'a>>),
     Ended,
@@ -118,7 +121,7 @@ const BUFFER: usize = 16 << 10;
 
 impl<'a> SitemapReader<'a> {
     /// Creates the reader of the sitemap from `url`. Nothing is read yet.
-    pub fn new(bytes: impl Read + 'a, url: &Url) -> Self {
+    pub fn new(bytes: impl Read + Send + 'a, url: &Url) -> Self {
         Self {
             state: State::Unread(Box::new(BufReader::with_capacity(BUFFER, bytes))),
             base: url.clone(),
@@ -184,7 +187,7 @@ impl<'a> SitemapReader<'a> {
     /// Detects the kind of the file from its beginning.
     fn begin(&mut self) -> Result<(), SitemapError> {
         let State::Unread(bytes) = std::mem::replace(&mut self.state, State::Ended) else { return Ok(()) };
-        let mut text = Utf8::open(bytes, self.charset.as_deref(), self.limits.max_bytes)?;
+        let mut text = Utf8::open(bytes, self.charset.as_deref(), self.limits.max_bytes);
         self.state = if text.begins_with_markup()? {
             State::Xml(Box::new(XmlEntries::new(text)))
         } else {

@@ -3,11 +3,9 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
-use encoding_rs::{Decoder, Encoding, UTF_8};
-use flate2::read::MultiGzDecoder;
-
-use super::error::SitemapError;
+use super::{error::SitemapError, gzip::Gunzip};
 use crate::extract::prescan;
+use encoding_rs::{Decoder, Encoding, UTF_8};
 
 /// The longest text, tag, comment or CDATA section. Feeds contain whole articles in one; 1 MiB exceeds them, and a
 /// hostile file can make us hold at most two of this size.
@@ -21,7 +19,7 @@ const HEAD: u64 = 1 << 10;
 
 /// Text that is decoded as it is read.
 pub(super) struct Utf8<'a> {
-    bytes: Box<dyn Read + 'a>,
+    bytes: Box<dyn Read + Send + 'a>,
     piece: Vec<u8>,
     decoder: Decoder,
     /// Decoded text; the part before `at` has been read.
@@ -36,18 +34,18 @@ pub(super) struct Utf8<'a> {
 
 impl<'a> Utf8<'a> {
     /// Opens the text: detects gzip and the charset.
-    pub fn open(bytes: Box<dyn Read + 'a>, charset: Option<&str>, max_bytes: u64) -> Result<Self, SitemapError> {
-        let (head, mut bytes) = with_head(bytes)?;
+    pub fn open(bytes: Box<dyn Read + Send + 'a>, charset: Option<&str>, max_bytes: u64) -> Self {
+        let (head, mut bytes) = with_head(bytes);
         let mut head = head;
         if head.starts_with(b"\x1f\x8b") {
-            (head, bytes) = with_head(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE, bytes))))?;
+            (head, bytes) = with_head(Box::new(Gunzip::new(BufReader::with_capacity(PIECE, bytes))));
         }
         let encoding = Encoding::for_bom(&head).map(|(encoding, _)| encoding);
         let encoding = encoding
             .or_else(|| prescan::named(charset?.as_bytes()))
             .or_else(|| prescan::xml_declaration(head.trim_ascii_start()))
             .unwrap_or(UTF_8);
-        Ok(Self {
+        Self {
             bytes,
             piece: vec![0; PIECE],
             decoder: encoding.new_decoder_with_bom_removal(),
@@ -58,7 +56,7 @@ impl<'a> Utf8<'a> {
             bytes_left: max_bytes,
             token_left: MAX_TOKEN,
             fault: None,
-        })
+        }
     }
 
     /// Tells whether the first non-white character is `<`. Text before it is skipped.
@@ -162,11 +160,19 @@ impl Read for Utf8<'_> {
     }
 }
 
-/// Reads the beginning; returns it with a reader that repeats it.
-fn with_head<'a>(mut bytes: Box<dyn Read + 'a>) -> Result<(Vec<u8>, Box<dyn Read + 'a>), SitemapError> {
+/// Reads the beginning; returns it with a reader that repeats it, and the error that ended it.
+fn with_head<'a>(mut bytes: Box<dyn Read + Send + 'a>) -> (Vec<u8>, Box<dyn Read + Send + 'a>) {
     let mut head = Vec::new();
-    let read = bytes.by_ref().take(HEAD).read_to_end(&mut head);
-    read.map_err(|error| SitemapError::Read(error.to_string()))?;
-    let again = Cursor::new(head.clone()).chain(bytes);
-    Ok((head, Box::new(again)))
+    let error = bytes.by_ref().take(HEAD).read_to_end(&mut head).err();
+    let again = Cursor::new(head.clone()).chain(Failing(error)).chain(bytes);
+    (head, Box::new(again))
+}
+
+/// An error that comes when what was before it has been read.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }

@@ -278,6 +278,16 @@ fn a_large_file_is_read_in_pieces() {
 }
 
 #[test]
+fn one_entry_does_not_fill_the_memory_and_keeps_its_url() {
+    let image = format!("<image><loc>/i</loc><caption>{}</caption></image>", "x".repeat(2_000));
+    let found = read(&urlset(&format!("<url>{}<loc>https://e.org/a</loc></url>", image.repeat(1_000))));
+    let captions: usize = found.entries[0].images.iter().filter_map(|image| Some(image.caption.as_ref()?.len())).sum();
+    assert!((1_000_000..=1 << 20).contains(&captions), "{captions}");
+    assert_eq!(found.entries[0].url.as_str(), "https://e.org/a");
+    assert!(found.skipped.cut_fields > 400, "{}", found.skipped.cut_fields);
+}
+
+#[test]
 fn hostile_files_take_linear_time() {
     let start = Instant::now();
     for text in [
@@ -293,6 +303,40 @@ fn hostile_files_take_linear_time() {
         read(&text);
     }
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+/// As gzip itself and browsers do. What a truncated file holds comes before its error, also if the file is small.
+#[test]
+fn what_follows_a_compressed_file_is_ignored_and_what_precedes_its_fault_is_read() {
+    let file = gzipped(urlset("<url><loc>/a</loc></url>").as_bytes());
+    for after in [&b"\0\0\0\0"[..], b"junk", b"\n", &[0; 100_000]] {
+        let found = read_with(&[&file[..], after].concat(), SitemapLimits::default());
+        assert_eq!((found.urls(), found.error.is_none()), (vec!["https://e.org/a"], true), "{:?}", &after[..1]);
+    }
+    let both = urlset("<url><loc>/a</loc></url><url><loc>/b</loc></url>");
+    let (first, second) = both.split_at(130);
+    let members = [gzipped(first.as_bytes()), gzipped(second.as_bytes())].concat();
+    assert_eq!(read_with(&members, SitemapLimits::default()).urls(), ["https://e.org/a", "https://e.org/b"]);
+    let found = read_with(&[&members[..], b"\x1f"].concat(), SitemapLimits::default());
+    assert_eq!(found.urls().len(), 2);
+    let found = read_with(&members[..members.len() - 20], SitemapLimits::default());
+    assert!(found.error.is_some());
+    let stored = {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
+        gzip.write_all(urlset(&"<url><loc>/a</loc></url>".repeat(20)).as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    };
+    let found = read_with(&stored[..400], SitemapLimits::default());
+    assert!(found.entries.len() > 5 && found.error.is_some(), "{}: {:?}", found.entries.len(), found.error);
+}
+
+#[test]
+fn a_url_within_an_unknown_element_is_not_the_entrys_own() {
+    let own = "<url><x:y><x:loc>/no</x:loc></x:y><loc>/a</loc></url>";
+    let unclosed = "<url><br><loc>/b</loc></url>";
+    assert_eq!(read(&urlset(&format!("{own}{unclosed}"))).urls(), ["https://e.org/a", "https://e.org/b"]);
+    let slashes = "<url><loc>///o.org/a</loc></url><url><loc>//o.org/b</loc></url>";
+    assert_eq!(read(&urlset(slashes)).urls(), ["https://o.org/a", "https://o.org/b"]);
 }
 
 proptest! {

@@ -9,8 +9,10 @@ use url::Url;
 
 use super::{
     SitemapKind,
-    entry::{Alternate, Image, News, SitemapEntry, SkippedEntries, Target, Video},
+    draft::Draft,
+    entry::{SitemapEntry, SkippedEntries, Target},
     error::SitemapError,
+    field::{Field, Part, feed_field, field},
     source::Utf8,
 };
 use crate::extract::prefix::prefix;
@@ -20,10 +22,7 @@ use crate::extract::prefix::prefix;
 const MAX_DEPTH: usize = 256;
 
 /// The longest text of a field, in bytes: as long as a URL may be.
-const MAX_TEXT: usize = 2_048;
-
-/// The most images, videos, translations or tags of one entry: Google reads 1,000 images.
-const MAX_EXTENSIONS: usize = 1_000;
+pub(super) const MAX_TEXT: usize = 2_048;
 
 /// The size to which the event buffer shrinks again.
 const USUAL_EVENT: usize = 16 << 10;
@@ -38,62 +37,6 @@ pub(super) struct XmlEntries<'a> {
     /// The field whose text is being read, and the text so far.
     field: Option<(Field, String)>,
     ended: bool,
-}
-
-/// An entry being read.
-struct Draft {
-    /// The depth of its element.
-    depth: usize,
-    part: Part,
-    loc: Option<String>,
-    /// The identifier of an RSS item, used as its URL if it has no link.
-    guid: Option<String>,
-    /// Whether the current image has a URL.
-    has_url: bool,
-    /// Filled in during reading; its URL is set at the end.
-    entry: SitemapEntry,
-}
-
-/// The current position within an entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Entry,
-    Image,
-    Video,
-    News,
-}
-
-/// An element whose text is used.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
-    Loc,
-    Guid,
-    Lastmod,
-    Changefreq,
-    Priority,
-    ImageLoc,
-    ImageCaption,
-    ImageTitle,
-    ImageGeo,
-    ImageLicense,
-    VideoThumbnail,
-    VideoTitle,
-    VideoDescription,
-    VideoContent,
-    VideoPlayer,
-    VideoDuration,
-    VideoPublished,
-    VideoExpires,
-    VideoRating,
-    VideoViews,
-    VideoFamilyFriendly,
-    VideoLive,
-    VideoTag,
-    NewsPublication,
-    NewsLanguage,
-    NewsPublished,
-    NewsTitle,
-    NewsKeywords,
 }
 
 /// What the loop does after an event.
@@ -195,14 +138,7 @@ impl<'a> XmlEntries<'a> {
         if let Some(target) = entry_element(kind, name) {
             // An entry that was not closed may be incomplete.
             skipped.unreadable += usize::from(self.draft.is_some());
-            self.draft = Some(Draft {
-                depth: self.depth,
-                part: Part::Entry,
-                loc: None,
-                guid: None,
-                has_url: false,
-                entry: SitemapEntry::new(base.clone(), target),
-            });
+            self.draft = Some(Draft::new(self.depth, base, target));
             return Ok(());
         }
         let Some(draft) = &mut self.draft else { return Ok(()) };
@@ -225,7 +161,11 @@ impl<'a> XmlEntries<'a> {
             draft.alternate(tag, base, skipped);
             return Ok(());
         }
-        self.field = field(draft.part, name).map(|field| (field, String::new()));
+        let field = field(draft.part, name).map(|field| {
+            // The URL within another element is that of something else, unless an element before it was not closed.
+            if field == Field::Loc && !is_direct { Field::Guid } else { field }
+        });
+        self.field = field.map(|field| (field, String::new()));
         Ok(())
     }
 
@@ -286,151 +226,6 @@ impl<'a> XmlEntries<'a> {
     }
 }
 
-impl Draft {
-    /// Begins an image, a video or an article, if this element is one.
-    fn begin_part(&mut self, name: &str, base: &Url, skipped: &mut SkippedEntries) -> bool {
-        let entry = &mut self.entry;
-        let (part, length) = match (self.part, name) {
-            (Part::Entry, "image") => (Part::Image, entry.images.len()),
-            (Part::Entry, "video") => (Part::Video, entry.videos.len()),
-            (Part::Entry, "news") => (Part::News, 0),
-            _ => return false,
-        };
-        if length >= MAX_EXTENSIONS {
-            skipped.cut_fields += 1;
-            return true;
-        }
-        self.part = part;
-        match part {
-            // An image without a URL is dropped at its end: see `end_part`.
-            Part::Image => entry.images.push(Image {
-                url: base.clone(),
-                caption: None,
-                title: None,
-                geo_location: None,
-                license: None,
-            }),
-            Part::Video => entry.videos.push(Video::default()),
-            Part::News => entry.news = Some(News::default()),
-            Part::Entry => {}
-        }
-        self.has_url = false;
-        true
-    }
-
-    fn end_part(&mut self, name: &str, skipped: &mut SkippedEntries) {
-        match (self.part, name) {
-            (Part::Image, "image") => {
-                if !self.has_url {
-                    skipped.bad_fields += 1;
-                    self.entry.images.pop();
-                }
-            }
-            (Part::Video, "video") | (Part::News, "news") => {}
-            _ => return,
-        }
-        self.part = Part::Entry;
-    }
-
-    fn set(&mut self, field: Field, text: &str, base: &Url, skipped: &mut SkippedEntries) {
-        if text.is_empty() {
-            return;
-        }
-        let entry = &mut self.entry;
-        match field {
-            // The first is kept, as by other readers.
-            Field::Loc => drop(self.loc.get_or_insert_with(|| text.to_owned())),
-            Field::Guid => self.guid = Some(text.to_owned()),
-            Field::Lastmod => entry.lastmod = entry.lastmod.or(skipped.field(text.parse().ok())),
-            Field::Changefreq => entry.change_frequency = skipped.field(text.parse().ok()),
-            Field::Priority => {
-                let number = text.parse().ok().filter(|priority| (0.0..=1.0).contains(priority));
-                entry.priority = skipped.field(number);
-            }
-            _ => match self.part {
-                Part::Entry => {}
-                Part::Image => self.set_image(field, text, base, skipped),
-                Part::Video => self.set_video(field, text, base, skipped),
-                Part::News => self.set_news(field, text, skipped),
-            },
-        }
-    }
-
-    fn set_image(&mut self, field: Field, text: &str, base: &Url, skipped: &mut SkippedEntries) {
-        let Some(image) = self.entry.images.last_mut() else { return };
-        match field {
-            Field::ImageLoc => {
-                if let Ok(url) = base.join(text) {
-                    image.url = url;
-                    self.has_url = true;
-                }
-            }
-            Field::ImageCaption => image.caption = Some(text.to_owned()),
-            Field::ImageTitle => image.title = Some(text.to_owned()),
-            Field::ImageGeo => image.geo_location = Some(text.to_owned()),
-            Field::ImageLicense => image.license = skipped.field(base.join(text).ok()),
-            _ => {}
-        }
-    }
-
-    fn set_video(&mut self, field: Field, text: &str, base: &Url, skipped: &mut SkippedEntries) {
-        let Some(video) = self.entry.videos.last_mut() else { return };
-        match field {
-            Field::VideoThumbnail => video.thumbnail = skipped.field(base.join(text).ok()),
-            Field::VideoTitle => video.title = Some(text.to_owned()),
-            Field::VideoDescription => video.description = Some(text.to_owned()),
-            Field::VideoContent => video.content = skipped.field(base.join(text).ok()),
-            Field::VideoPlayer => video.player = skipped.field(base.join(text).ok()),
-            Field::VideoDuration => video.duration = skipped.field(text.parse().ok()),
-            Field::VideoPublished => video.published = skipped.field(text.parse().ok()),
-            Field::VideoExpires => video.expires = skipped.field(text.parse().ok()),
-            Field::VideoRating => {
-                let number = text.parse().ok().filter(|rating| (0.0..=5.0).contains(rating));
-                video.rating = skipped.field(number);
-            }
-            Field::VideoViews => video.views = skipped.field(text.parse().ok()),
-            Field::VideoFamilyFriendly => video.family_friendly = skipped.field(yes_or_no(text)),
-            Field::VideoLive => video.live = skipped.field(yes_or_no(text)),
-            Field::VideoTag if video.tags.len() < MAX_EXTENSIONS => video.tags.push(text.to_owned()),
-            Field::VideoTag => skipped.cut_fields += 1,
-            _ => {}
-        }
-    }
-
-    fn set_news(&mut self, field: Field, text: &str, skipped: &mut SkippedEntries) {
-        let Some(news) = &mut self.entry.news else { return };
-        match field {
-            Field::NewsPublication => news.publication = Some(text.to_owned()),
-            Field::NewsLanguage => news.language = Some(text.to_owned()),
-            Field::NewsPublished => news.published = skipped.field(text.parse().ok()),
-            Field::NewsTitle => news.title = Some(text.to_owned()),
-            Field::NewsKeywords => news.keywords = Some(text.to_owned()),
-            _ => {}
-        }
-    }
-
-    /// Reads `<xhtml:link rel="alternate" hreflang="de" href="…"/>`.
-    fn alternate(&mut self, tag: &BytesStart<'_>, base: &Url, skipped: &mut SkippedEntries) {
-        let [rel, hreflang, href] = attributes(tag, ["rel", "hreflang", "href"]);
-        let is_alternate = rel.is_none_or(|rel| rel.trim().eq_ignore_ascii_case("alternate"));
-        let (Some(hreflang), Some(href), true) = (hreflang, href, is_alternate) else { return };
-        if self.entry.alternates.len() >= MAX_EXTENSIONS || href.len() > MAX_TEXT || hreflang.len() > MAX_TEXT {
-            skipped.cut_fields += 1;
-        } else if let Some(url) = skipped.field(base.join(href.trim()).ok()) {
-            self.entry.alternates.push(Alternate { hreflang: hreflang.trim().to_owned(), url });
-        }
-    }
-
-    /// Reads the link of an Atom entry: the first with `rel=alternate` or without `rel`, which means the same (RFC 4287
-    /// §4.2.7.2).
-    fn atom_link(&mut self, tag: &BytesStart<'_>) {
-        let [rel, href] = attributes(tag, ["rel", "href"]);
-        if rel.is_none_or(|rel| rel.trim().eq_ignore_ascii_case("alternate")) {
-            self.loc = self.loc.take().or(href);
-        }
-    }
-}
-
 /// Returns the kind of a file by its root element.
 fn kind_of(root: &str) -> Result<SitemapKind, SitemapError> {
     let kinds = [
@@ -454,74 +249,4 @@ fn entry_element(kind: SitemapKind, name: &str) -> Option<Target> {
         (SitemapKind::UrlSet | SitemapKind::Index, "sitemap") => Some(Target::Sitemap),
         _ => None,
     }
-}
-
-fn feed_field(kind: SitemapKind, name: &str, tag: &BytesStart<'_>) -> Option<Field> {
-    match (kind, name) {
-        // Other elements with this local name, such as `atom:link`, have a prefix.
-        (SitemapKind::Rss, "link") if tag.name().prefix().is_none() => Some(Field::Loc),
-        (SitemapKind::Rss, "guid") => {
-            let [is_link] = attributes(tag, ["isPermaLink"]);
-            is_link.is_none_or(|value| value.trim() != "false").then_some(Field::Guid)
-        }
-        (SitemapKind::Rss, "pubDate" | "date") | (SitemapKind::Atom, "updated" | "published" | "modified") => {
-            Some(Field::Lastmod)
-        }
-        _ => None,
-    }
-}
-
-fn field(part: Part, name: &str) -> Option<Field> {
-    Some(match (part, name) {
-        (Part::Entry, "loc") => Field::Loc,
-        (Part::Entry, "lastmod") => Field::Lastmod,
-        (Part::Entry, "changefreq") => Field::Changefreq,
-        (Part::Entry, "priority") => Field::Priority,
-        (Part::Image, "loc") => Field::ImageLoc,
-        (Part::Image, "caption") => Field::ImageCaption,
-        (Part::Image, "title") => Field::ImageTitle,
-        (Part::Image, "geo_location") => Field::ImageGeo,
-        (Part::Image, "license") => Field::ImageLicense,
-        (Part::Video, "thumbnail_loc") => Field::VideoThumbnail,
-        (Part::Video, "title") => Field::VideoTitle,
-        (Part::Video, "description") => Field::VideoDescription,
-        (Part::Video, "content_loc") => Field::VideoContent,
-        (Part::Video, "player_loc") => Field::VideoPlayer,
-        (Part::Video, "duration") => Field::VideoDuration,
-        (Part::Video, "publication_date") => Field::VideoPublished,
-        (Part::Video, "expiration_date") => Field::VideoExpires,
-        (Part::Video, "rating") => Field::VideoRating,
-        (Part::Video, "view_count") => Field::VideoViews,
-        (Part::Video, "family_friendly") => Field::VideoFamilyFriendly,
-        (Part::Video, "live") => Field::VideoLive,
-        (Part::Video, "tag") => Field::VideoTag,
-        (Part::News, "name") => Field::NewsPublication,
-        (Part::News, "language") => Field::NewsLanguage,
-        (Part::News, "publication_date") => Field::NewsPublished,
-        (Part::News, "title") => Field::NewsTitle,
-        (Part::News, "keywords") => Field::NewsKeywords,
-        _ => return None,
-    })
-}
-
-fn yes_or_no(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "true" => Some(true),
-        "no" | "false" => Some(false),
-        _ => None,
-    }
-}
-
-/// Reads several attributes by their local names, in one pass.
-fn attributes<const N: usize>(tag: &BytesStart<'_>, names: [&str; N]) -> [Option<String>; N] {
-    let mut values = [const { None }; N];
-    // Checking for duplicates would take quadratic time.
-    for attribute in tag.attributes().with_checks(false).flatten() {
-        let (name, _) = attribute.key.decompose();
-        let wanted = names.iter().position(|wanted| *wanted == name.as_ref());
-        if let Some(value) = wanted.and_then(|at| values.get_mut(at)) {
-            *value = value.take().or_else(|| Some(htmlize::unescape_attribute(&*attribute.value).into_owned()));
-        }
-    }
-    values
 }

@@ -213,11 +213,11 @@ fn ours(input: &str, state: &str, last_start_tag: &str) -> Vec<Expected> {
     tokens.page.rest = input;
     tokens.element = if last_start_tag.is_empty() { "none" } else { last_start_tag };
     tokens.content = match state {
-        "PLAINTEXT state" => Content::Plaintext,
-        "RCDATA state" => Content::Rcdata,
-        "RAWTEXT state" => Content::Rawtext,
-        "Script data state" => Content::Script,
-        _ => Content::Markup,
+        "PLAINTEXT state" => ContentModel::Plaintext,
+        "RCDATA state" => ContentModel::Rcdata,
+        "RAWTEXT state" => ContentModel::Rawtext,
+        "Script data state" => ContentModel::Script,
+        _ => ContentModel::Markup,
     };
     let mut all: Vec<Expected> = Vec::new();
     let mut in_cdata = state == "CDATA section state";
@@ -230,15 +230,15 @@ fn ours(input: &str, state: &str, last_start_tag: &str) -> Vec<Expected> {
             tokens.next()
         };
         let Some(token) = token else { return all };
-        let name = |tag: &Tag<'_>| normalised(tag.name, "\u{fffd}").to_ascii_lowercase();
+        let name = |tag: &Tag<'_>| normalised(tag.name).to_ascii_lowercase();
         let token = match token {
             Token::Doctype(_) => Expected::Doctype,
-            Token::Comment(text) => Expected::Comment(normalised(text, "\u{fffd}").into_owned()),
+            Token::Comment(text) => Expected::Comment(normalised(text).into_owned()),
             Token::End(tag) => Expected::End(name(&tag)),
             Token::Start(tag) => {
                 let mut attributes = BTreeMap::new();
                 for attribute in tag.attributes() {
-                    let name = normalised(attribute.name, "\u{fffd}").to_ascii_lowercase();
+                    let name = normalised(attribute.name).to_ascii_lowercase();
                     attributes.entry(name).or_insert_with(|| attribute.value().into_owned());
                 }
                 Expected::Start(name(&tag), attributes, tag.self_closing)

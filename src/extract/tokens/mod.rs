@@ -19,7 +19,7 @@ pub(super) use self::tag::Tag;
 #[derive(Clone, Debug)]
 pub(super) struct Tokens<'a> {
     page: Cursor<'a>,
-    content: Content,
+    content: ContentModel,
     /// The element whose text is being read; only its end tag ends text that is not markup.
     element: &'a str,
     cdata: bool,
@@ -39,7 +39,7 @@ pub(super) enum Token<'a> {
 
 /// How the text after a start tag is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum ContentModel {
     /// Tags, comments and character references.
     Markup,
     /// Character references, but no tags: `title`, `textarea`.
@@ -56,11 +56,11 @@ impl<'a> Tokens<'a> {
     /// Starts at the beginning of `html`, after a byte order mark if there is one.
     pub fn new(html: &'a str) -> Self {
         let page = Cursor { rest: html.strip_prefix('\u{feff}').unwrap_or(html) };
-        Self { page, content: Content::Markup, element: "", cdata: false }
+        Self { page, content: ContentModel::Markup, element: "", cdata: false }
     }
 
     /// Sets how to parse the text after the last token, the start tag of `element`.
-    pub fn expect(&mut self, content: Content, element: Tag<'a>) {
+    pub fn expect(&mut self, content: ContentModel, element: Tag<'a>) {
         self.content = content;
         self.element = element.name;
     }
@@ -70,7 +70,14 @@ impl<'a> Tokens<'a> {
         self.cdata = allow;
     }
 
+    /// Returns the length of what is still to be read, in bytes.
     #[inline]
+    pub fn unread(&self) -> usize {
+        self.page.rest.len()
+    }
+
+    #[allow(clippy::inline_always, reason = "as next")]
+    #[inline(always)]
     fn next_of_markup(&mut self) -> Option<Token<'a>> {
         // The only markup that yields no token.
         while let Some(rest) = self.page.rest.strip_prefix("</>") {
@@ -124,15 +131,15 @@ impl<'a> Tokens<'a> {
     fn next_of_raw_text(&mut self, kind: TextKind) -> Option<Token<'a>> {
         let text = self.page.rest;
         let end = match self.content {
-            Content::Plaintext => None,
-            Content::Script => end_of_script(text, self.element),
+            ContentModel::Plaintext => None,
+            ContentModel::Script => end_of_script(text, self.element),
             _ => end_of_raw_text(text, self.element),
         };
         let raw = self.page.take(end.unwrap_or(text.len()));
         if !raw.is_empty() {
             return Some(Token::Text(Text { raw, kind }));
         }
-        self.content = Content::Markup;
+        self.content = ContentModel::Markup;
         self.tag(2).map(Token::End)
     }
 }
@@ -140,15 +147,19 @@ impl<'a> Tokens<'a> {
 impl<'a> Iterator for Tokens<'a> {
     type Item = Token<'a>;
 
-    #[inline]
+    // A token is large: where this is a call of its own, a page's scan spends a tenth of its time on passing them.
+    #[allow(clippy::inline_always, reason = "each token of a page comes through here")]
+    #[inline(always)]
     fn next(&mut self) -> Option<Token<'a>> {
         if self.page.rest.is_empty() {
             return None;
         }
         match self.content {
-            Content::Markup => self.next_of_markup(),
-            Content::Rcdata => self.next_of_raw_text(TextKind::Rcdata),
-            Content::Rawtext | Content::Script | Content::Plaintext => self.next_of_raw_text(TextKind::Raw),
+            ContentModel::Markup => self.next_of_markup(),
+            ContentModel::Rcdata => self.next_of_raw_text(TextKind::Rcdata),
+            ContentModel::Rawtext | ContentModel::Script | ContentModel::Plaintext => {
+                self.next_of_raw_text(TextKind::Raw)
+            }
         }
     }
 }
@@ -173,10 +184,13 @@ pub(super) enum TextKind {
 impl<'a> Text<'a> {
     /// Returns the text with its character references resolved, if it has any.
     ///
-    /// A NUL is removed from ordinary text and replaced elsewhere, as by tree builders.
+    /// A NUL is removed from ordinary text and replaced elsewhere, as by tree builders. It ends a reference first: `&lt`,
+    /// NUL, `;` is `<;`.
     pub fn decoded(&self) -> Cow<'a, str> {
-        let null = if self.kind == TextKind::Data { "" } else { "\u{fffd}" };
-        let text = normalised(self.raw, null);
+        if self.kind == TextKind::Data && memchr(0, self.raw.as_bytes()).is_some() {
+            return self.raw.split('\0').map(|raw| Text { raw, ..*self }.decoded()).collect::<String>().into();
+        }
+        let text = normalised(self.raw);
         match self.kind {
             TextKind::Data | TextKind::Rcdata if memchr(b'&', text.as_bytes()).is_some() => htmlize::unescape(text),
             _ => text,
@@ -184,14 +198,14 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Replaces every line end by `\n` and every NUL by `null`. Comes before resolving character references (§13.2.3.5).
-pub(super) fn normalised<'a>(text: &'a str, null: &str) -> Cow<'a, str> {
+/// Replaces every line end by `\n` and every NUL by U+FFFD. Comes before resolving character references (§13.2.3.5).
+pub(super) fn normalised(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     if memchr(b'\r', text.as_bytes()).is_some() {
         text = text.replace("\r\n", "\n").replace('\r', "\n").into();
     }
     if memchr(0, text.as_bytes()).is_some() {
-        text = text.replace('\0', null).into();
+        text = text.replace('\0', "\u{fffd}").into();
     }
     text
 }

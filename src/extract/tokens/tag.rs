@@ -89,7 +89,7 @@ impl<'a> Attribute<'a> {
         if memchr3(b'&', b'\r', 0, self.raw.as_bytes()).is_none() {
             return Cow::Borrowed(self.raw);
         }
-        htmlize::unescape_attribute(normalised(self.raw, "\u{fffd}"))
+        htmlize::unescape_attribute(normalised(self.raw))
     }
 }
 

@@ -8,7 +8,7 @@ fn tokens(html: &str) -> Vec<String> {
     Tokens::new(html).map(|token| written(&token)).collect()
 }
 
-fn tokens_with(html: &str, content: Content) -> Vec<String> {
+fn tokens_with(html: &str, content: ContentModel) -> Vec<String> {
     let mut tokens = Tokens::new(html);
     let mut all = Vec::new();
     while let Some(token) = tokens.next() {
@@ -107,9 +107,16 @@ fn comments_end_where_browsers_end_them() {
 #[test]
 fn text_that_is_no_markup_ends_at_its_own_end_tag_only() {
     let html = "<title>a<b>&amp;</b></titles></TITLE >c";
-    assert_eq!(tokens_with(html, Content::Rcdata), ["<title>", "a<b>&</b></titles>", "</TITLE>", "c"]);
-    assert_eq!(tokens_with("<style>&amp;</style", Content::Rawtext), ["<style>", "&amp;</style"]);
-    assert_eq!(tokens_with("<plaintext></plaintext>", Content::Plaintext), ["<plaintext>", "</plaintext>"]);
+    assert_eq!(tokens_with(html, ContentModel::Rcdata), ["<title>", "a<b>&</b></titles>", "</TITLE>", "c"]);
+    assert_eq!(tokens_with("<style>&amp;</style", ContentModel::Rawtext), ["<style>", "&amp;</style"]);
+    assert_eq!(tokens_with("<plaintext></plaintext>", ContentModel::Plaintext), ["<plaintext>", "</plaintext>"]);
+}
+
+#[test]
+fn a_nul_ends_a_character_reference_before_it_is_removed() {
+    for (html, expected) in [("&lt\0;", "<;"), ("&#6\x005;", "\u{6}5;"), ("&am\0p;", "&amp;"), ("1\r\0\n2", "1\n\n2")] {
+        assert_eq!(tokens(html), [expected], "{html:?}");
+    }
 }
 
 #[test]
@@ -124,7 +131,7 @@ fn a_script_within_a_comment_within_a_script_does_not_end_it() {
         ("<!-- <scripts> x", true),
     ] {
         let html = format!("<script>{inside}</script>y");
-        assert_eq!(tokens_with(&html, Content::Script).last().is_some_and(|last| last == "y"), ends, "{html}");
+        assert_eq!(tokens_with(&html, ContentModel::Script).last().is_some_and(|last| last == "y"), ends, "{html}");
     }
 }
 

@@ -1,7 +1,6 @@
 //! HttpCache: caches responses by RFC 9111. A fresh response is answered from the store; a stale one is revalidated
 //! with the server.
 
-use futures_util::future::LocalBoxFuture;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{AUTHORIZATION, COOKIE, ETAG, LAST_MODIFIED},
@@ -10,16 +9,18 @@ use http::{
 use super::{record::stored, replay::read};
 use crate::{
     clock,
+    count::Count,
     fetcher::{
-        fetch::{Fetch, FetchContext, FetchResult, NoResponse},
+        fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
         http::default_headers,
     },
     permit::Permit,
     request::Request,
+    sessions::Session,
     transport::{
         SharedTransport,
         freshness::{Freshness, is_storable, judge},
-        response_store::{Key, ResponseStore},
+        response_store::{ResponseStore, StoreKey},
         stored_response::StoredResponse,
     },
 };
@@ -34,7 +35,7 @@ pub struct HttpCache {
     store: ResponseStore,
     transport: SharedTransport,
     /// Default headers, which a response may vary by unless the request sets them.
-    defaults: [(HeaderName, HeaderValue); 4],
+    defaults: [(HeaderName, HeaderValue); 3],
 }
 
 impl HttpCache {
@@ -49,7 +50,7 @@ impl HttpCache {
     }
 
     async fn answer(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
-        let key = Key::new(request, &self.identity(request));
+        let key = StoreKey::new(request, &self.identity(request, context.session));
         let asked = self.asked(request);
         let conditions = match read(&self.store, key, request, &self.transport).await {
             Err(error) => return FetchResult::offline(Err(NoResponse::Failed(error))),
@@ -78,7 +79,9 @@ impl HttpCache {
                 }
                 Ok(Some((mut kept, reservation))) if is_the_same(&kept, &response.headers) => {
                     kept.renew(&response.headers, response.fetched_at);
-                    self.store.write(key, kept.clone()).await;
+                    if !self.store.write(key, kept.clone()).await {
+                        result.counts.push(Count::NotCached);
+                    }
                     result.receipt.status = Some(kept.status);
                     *response = kept.into_raw(reservation);
                     return result;
@@ -87,15 +90,15 @@ impl HttpCache {
             }
         }
         let stored = stored(response, request, asked);
-        if result.heeded.is_none() && is_storable(&stored) {
-            self.store.write(key, stored).await;
+        if result.cooled.is_none() && is_storable(&stored) && !self.store.write(key, stored).await {
+            result.counts.push(Count::NotCached);
         }
         result
     }
 
     /// Returns the headers that identify us to the server: each identity has cached responses of its own.
-    fn identity(&self, request: &Request) -> Vec<u8> {
-        let ours = self.transport.identity(request, None).map(|(name, value)| (name.to_string(), value));
+    fn identity(&self, request: &Request, session: Option<&Session>) -> Vec<u8> {
+        let ours = self.transport.identity(request, session, None).map(|(name, value)| (name.to_string(), value));
         let own = request.headers.iter().filter(|(name, _)| is_identity(name));
         let own = own.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), HeaderValue::from_str(value).ok()?)));
         ours.chain(own).flat_map(|(name, value)| [name.as_bytes(), b"\n", value.as_bytes(), b"\n"].concat()).collect()
@@ -115,15 +118,11 @@ impl HttpCache {
 }
 
 impl Fetch for HttpCache {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         // Only robots requests accept a partial body. Each crawl fetches them itself: a cached one could be out of date
         // unnoticed.
-        if context.extent.accepts_part || !is_plain(request) {
+        // Files have an index of their own.
+        if context.extent.accepts_part || context.stream.is_some() || !is_plain(request) {
             return self.inner.fetch(permit, request, context);
         }
         Box::pin(self.answer(permit, request, context))

@@ -11,21 +11,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use tokio::time::timeout;
 use url::Url;
 
 use crate::{
     clock,
-    cooling::Why,
+    cooling::CoolingCause,
     count::Count,
     fetcher::{
-        fetch::{Fetch, FetchContext, FetchResult, NoResponse},
-        offload::{NoResult, Offload, message_of},
+        fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
+        offload::{NoResult, Offload},
         stack::Layer,
     },
     middleware::{AnyMiddleware, Attempt, Decision, DynAsyncMiddleware, Middleware, Received, Refuse},
     outcome::{FetchError, Outcome},
+    panic_message::message_of,
     permit::{Permit, Tenancy},
     request::{Kind, Request},
     transport::body::BodyLimits,
@@ -36,6 +37,7 @@ pub struct MiddlewareLayer {
     steps: Arc<[Step]>,
     offload: Offload,
     limits: BodyLimits,
+    judges_responses: bool,
 }
 
 /// Middleware that runs in one go: blocking ones that follow each other share the way to a thread and back.
@@ -50,6 +52,7 @@ struct Middlewares {
     steps: Arc<[Step]>,
     offload: Offload,
     limits: BodyLimits,
+    judges_responses: bool,
 }
 
 /// What a middleware made of a request or a response, other than letting it pass.
@@ -63,6 +66,7 @@ enum What {
     Skipped(String),
     Retry { after: Duration, why: String },
     Cool { rest: Duration, why: String },
+    RefusedSession(String),
     Panicked(String),
     Failed(String),
 }
@@ -82,7 +86,13 @@ impl MiddlewareLayer {
             }
         }
         push_blocking(&mut steps, &mut blocking);
-        Self { steps: steps.into(), offload, limits }
+        Self { steps: steps.into(), offload, limits, judges_responses: true }
+    }
+
+    /// Calls only the hooks before a request is sent.
+    #[must_use]
+    pub fn before_only(self) -> Self {
+        Self { judges_responses: false, ..self }
     }
 }
 
@@ -94,18 +104,14 @@ fn push_blocking(steps: &mut Vec<Step>, blocking: &mut Vec<Arc<dyn Middleware>>)
 
 impl Layer for MiddlewareLayer {
     fn wrap(&self, inner: Box<dyn Fetch>) -> Box<dyn Fetch> {
-        let Self { steps, offload, limits } = self;
-        Box::new(Middlewares { inner, steps: steps.clone(), offload: offload.clone(), limits: *limits })
+        let Self { steps, offload, limits, judges_responses } = self;
+        let (steps, offload) = (steps.clone(), offload.clone());
+        Box::new(Middlewares { inner, steps, offload, limits: *limits, judges_responses: *judges_responses })
     }
 }
 
 impl Fetch for Middlewares {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         Box::pin(self.attempt(permit, request, context))
     }
 }
@@ -128,7 +134,7 @@ impl Middlewares {
         }
         let tenancy = permit.tenancy();
         let mut result = self.inner.fetch(permit, &sent, context).await;
-        if request.kind() != Kind::Page || is_not_told(&result) {
+        if !self.judges_responses || request.kind() != Kind::Page || is_not_told(&result) {
             return result;
         }
         let sent = Arc::new(sent);
@@ -183,7 +189,7 @@ impl Middlewares {
         let answer = match &result.response {
             Ok(raw) => Ok(Received::new(request.clone(), raw, result.receipt.elapsed, self.limits)),
             Err(NoResponse::Failed(error)) => Err(error.clone()),
-            Err(NoResponse::Unsent | NoResponse::Ended(_)) => return None,
+            Err(NoResponse::Unsent | NoResponse::Held(_) | NoResponse::Ended(_)) => return None,
         };
         let decided = match step {
             Step::Blocking(middleware) => {
@@ -231,6 +237,7 @@ impl Middlewares {
             let what = match lost {
                 NoResult::Panicked(message) => What::Panicked(message),
                 NoResult::TimedOut(limit) => What::Failed(too_long(limit)),
+                NoResult::Ended => What::Failed("was not called: its crawl or client has ended".to_owned()),
             };
             Intervention { by, what }
         })
@@ -241,7 +248,7 @@ impl Middlewares {
         let limit = self.offload.time_limit();
         match timeout(limit, AssertUnwindSafe(hook).catch_unwind()).await {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(panic)) => Err(Intervention { by, what: What::Panicked(message_of(&*panic)) }),
+            Ok(Err(panic)) => Err(Intervention { by, what: What::Panicked(message_of(&*panic).to_owned()) }),
             Err(_) => Err(Intervention { by, what: What::Failed(too_long(limit)) }),
         }
     }
@@ -251,7 +258,10 @@ impl Middlewares {
 fn is_not_told(result: &FetchResult) -> bool {
     matches!(
         result.response,
-        Err(NoResponse::Unsent | NoResponse::Ended(_) | NoResponse::Failed(FetchError::Local(..)))
+        Err(NoResponse::Unsent
+            | NoResponse::Held(_)
+            | NoResponse::Ended(_)
+            | NoResponse::Failed(FetchError::Local(..)))
     )
 }
 
@@ -273,12 +283,13 @@ fn checked(refused: Result<(), Refuse>, request: &Request, url: &Url) -> Result<
 /// Does what a middleware decided about a response.
 fn intervene(result: &mut FetchResult, intervention: Intervention, tenancy: &Tenancy, begun: Instant) {
     // The request of a refusal waits for its domain, whatever a middleware thinks of it.
-    let is_refusal = result.heeded.is_some() && result.response.is_ok();
+    let is_refusal = result.cooled.is_some() && result.response.is_ok();
     if let What::Cool { rest, .. } = &intervention.what {
-        let why = result.receipt.status.map_or(Why::Unreachable, Why::Status);
+        let why = result.receipt.status.map_or(CoolingCause::Unreachable, CoolingCause::Status);
         let started = result.receipt.started.unwrap_or(begun);
-        result.heeded = Some(tenancy.rest(started, clock::now(), why, *rest));
+        result.cooled = Some(tenancy.rest(started, clock::now(), why, *rest));
     }
+    result.refuses_session |= matches!(intervention.what, What::RefusedSession(_));
     if !is_refusal {
         result.response = Err(NoResponse::Ended(Box::new(intervention.outcome())));
     }
@@ -291,6 +302,7 @@ impl Intervention {
             Decision::Skip(why) => What::Skipped(why),
             Decision::Retry { after, why } => What::Retry { after, why },
             Decision::Cool { rest, why } => What::Cool { rest, why },
+            Decision::RefuseSession(why) => What::RefusedSession(why),
         };
         Some(Self { by, what })
     }
@@ -303,6 +315,7 @@ impl Intervention {
                 What::Skipped(_) => "skipped",
                 What::Retry { .. } => "retried",
                 What::Cool { .. } => "cooled",
+                What::RefusedSession(_) => "refused_session",
                 What::Panicked(_) => "panicked",
                 What::Failed(_) => "failed",
             },
@@ -315,6 +328,7 @@ impl Intervention {
             What::Refused(why) => Outcome::Ignored { by, why },
             What::Skipped(why) => Outcome::Skipped { by, why },
             What::Retry { after, why } | What::Cool { rest: after, why } => Outcome::Retry { by, why, after },
+            What::RefusedSession(why) => Outcome::Retry { by, why, after: Duration::ZERO },
             What::Panicked(message) => Outcome::Panic(format!("middleware `{by}`: {message}")),
             What::Failed(why) => Outcome::Middleware(format!("`{by}` {why}")),
         }

@@ -1,12 +1,18 @@
 //! Layers: wrappers around the network, each a [`Fetch`](super::fetch::Fetch) around another. They do not know each
 //! other.
 
+mod archive;
+mod archive_replay;
 mod http_cache;
 mod middleware;
 mod record;
 mod replay;
+mod sessions;
 
-pub use self::{http_cache::HttpCache, middleware::MiddlewareLayer, record::Record, replay::Replay};
+pub use self::{
+    archive::ArchiveLayer, archive_replay::ArchiveReplay, http_cache::HttpCache, middleware::MiddlewareLayer,
+    record::Record, replay::Replay, sessions::SessionLayer,
+};
 use crate::{identity::strip_user_info, request::Request};
 
 /// Returns the URL without user name and password, for storing on disk.

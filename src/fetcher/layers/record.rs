@@ -1,18 +1,18 @@
 //! Record: stores every response for a later replay without the network.
 
 use bytes::Bytes;
-use futures_util::future::LocalBoxFuture;
 
 use crate::{
+    count::Count,
     fetcher::{
-        fetch::{Fetch, FetchContext, FetchResult},
+        fetch::{Fetch, FetchContext, Fetching},
         redirect,
     },
     permit::Permit,
     request::Request,
     transport::{
         raw_response::RawResponse,
-        response_store::{Key, ResponseStore},
+        response_store::{ResponseStore, StoreKey},
         stored_response::StoredResponse,
     },
 };
@@ -31,18 +31,14 @@ impl Record {
 }
 
 impl Fetch for Record {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        context: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
         Box::pin(async move {
-            let result = self.inner.fetch(permit, request, context).await;
+            let mut result = self.inner.fetch(permit, request, context.whole()).await;
             if let Ok(response) = &result.response
-                && result.heeded.is_none()
+                && result.cooled.is_none()
+                && !self.store.write(StoreKey::new(request, b""), stored(response, request, Vec::new())).await
             {
-                self.store.write(Key::new(request, b""), stored(response, request, Vec::new())).await;
+                result.counts.push(Count::NotRecorded);
             }
             result
         })

@@ -1,10 +1,9 @@
 //! Replay: answers from a recording, without the network.
 
-use futures_util::future::LocalBoxFuture;
 use tokio::time::timeout;
 
 use crate::{
-    fetcher::fetch::{Fetch, FetchContext, FetchResult, NoResponse},
+    fetcher::fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
     outcome::{FetchError, Phase},
     permit::Permit,
     request::Request,
@@ -12,7 +11,7 @@ use crate::{
         SharedTransport,
         body::Reservation,
         raw_response::RawResponse,
-        response_store::{Key, ResponseStore},
+        response_store::{ResponseStore, StoreKey},
         stored_response::StoredResponse,
     },
 };
@@ -30,7 +29,7 @@ impl Replay {
     }
 
     async fn replay(&self, request: &Request) -> Result<RawResponse, FetchError> {
-        let found = read(&self.store, Key::new(request, b""), request, &self.transport).await?;
+        let found = read(&self.store, StoreKey::new(request, b""), request, &self.transport).await?;
         found.map(|(stored, reservation)| stored.into_raw(reservation)).ok_or_else(|| {
             let (method, url, dir) = (&request.method, super::url_of(request), self.store.dir().display());
             FetchError::NotRecorded(format!("{method} {url} is not in the recording {dir}; record it with the network"))
@@ -39,12 +38,7 @@ impl Replay {
 }
 
 impl Fetch for Replay {
-    fn fetch<'a>(
-        &'a self,
-        permit: Permit,
-        request: &'a Request,
-        _: FetchContext<'a>,
-    ) -> LocalBoxFuture<'a, FetchResult> {
+    fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, _: FetchContext<'a>) -> Fetching<'a> {
         drop(permit);
         Box::pin(async move { FetchResult::offline(self.replay(request).await.map_err(NoResponse::Failed)) })
     }
@@ -53,7 +47,7 @@ impl Fetch for Replay {
 /// Reads a stored response. Waits for memory, but no longer than a request may take.
 pub(super) async fn read(
     store: &ResponseStore,
-    key: Key,
+    key: StoreKey,
     request: &Request,
     transport: &SharedTransport,
 ) -> Result<Option<(StoredResponse, Reservation)>, FetchError> {
@@ -67,6 +61,6 @@ impl StoredResponse {
     /// Converts it back to a response.
     pub(super) fn into_raw(self, reservation: Reservation) -> RawResponse {
         let Self { status, headers, fetched_at, body, .. } = self;
-        RawResponse { status, headers, fetched_at, body, is_cut: false, reservation }
+        RawResponse { status, headers, fetched_at, body, streamed: 0, is_cut: false, reservation }
     }
 }

@@ -4,27 +4,40 @@
 use std::sync::Arc;
 
 use super::{
-    Content, Reading,
-    page::{Page, deliver},
+    Extracted, Reading,
+    page::{ParsedPage, Rules, deliver},
 };
-use crate::{count::Count, fetcher::VisitContext, outcome::Outcome, request::Request, spider::Spider};
+use crate::{
+    count::Count,
+    fetcher::{VisitContext, offload::NoResult},
+    outcome::Outcome,
+    request::Request,
+    spider::Spider,
+};
 
 /// Calls [`Spider::failed`] off the network's thread. The request keeps its outcome, with the items and links of the
 /// spider; only a pipeline whose output is gone changes it.
 pub async fn tell<S: Spider>(mut reading: Reading, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
-    let (spider, identity) = (context.spider.clone(), context.identity.clone());
-    let seen_cache = context.seen_cache.clone();
+    let (spider, rules) = (context.spider.clone(), Rules::of(context));
     let (outcome, of_request) = (reading.outcome.clone(), request.clone());
-    let work = move || Page::of(spider.failed(&of_request, &outcome), &of_request, &*identity, &seen_cache);
+    let work = move || {
+        let mut parsed = spider.failed(&of_request, &outcome);
+        if of_request.dont_filter && is_without_request(&outcome) {
+            // Two dead hosts that lead to each other would go round, with no request between that takes its time.
+            parsed.requests.iter_mut().for_each(|request| request.dont_filter = false);
+        }
+        ParsedPage::of(parsed, &of_request, &rules)
+    };
     let told = match context.offload.run(work).await {
         Ok(mut page) => {
             // Its attempts are used up.
             page.again = None;
             deliver(page, request, context).await
         }
+        Err(NoResult::Ended) => return reading,
         Err(lost) => {
             tracing::error!(url = %request.url, ?lost, "the spider's `failed` did not return");
-            reading.counts.push(Count::Spider("failed_did_not_return"));
+            reading.counts.push(Count::NOT_HEARD);
             return reading;
         }
     };
@@ -41,13 +54,18 @@ pub async fn tell<S: Spider>(mut reading: Reading, request: &Arc<Request>, conte
     reading
 }
 
-impl Content {
+/// Tells whether a request ended at once, and would again.
+fn is_without_request(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::WithoutRequest { .. } | Outcome::Disallowed)
+}
+
+impl Extracted {
     /// Adds what another brought: the links of a failed request come after the target of its redirect.
     fn with(self, more: Self) -> Self {
         match (self, more) {
-            (Self::Page { mut found, items, skipped }, Self::Page { found: other, items: others, .. }) => {
+            (Self::Page { mut found, items, skipped, version }, Self::Page { found: other, items: others, .. }) => {
                 found.extend(other);
-                Self::Page { found, items: items + others, skipped }
+                Self::Page { found, items: items + others, skipped, version }
             }
             (_, more) => more,
         }

@@ -2,32 +2,46 @@
 //! [`Kind`], a file here, and a line in each of the two functions below.
 
 pub mod failure;
+pub mod file;
 pub mod page;
 pub mod robots_txt;
+pub mod sitemap;
 
 use std::{sync::Arc, time::Duration};
 
+use self::file::Receiving;
 use super::VisitContext;
 use crate::{
     count::Count,
     extract::Skipped,
     frontier::candidate::Candidate,
     identity::Identity,
-    outcome::Outcome,
+    outcome::{DropReason, Outcome},
+    page_visit::PageVersion,
     request::{Kind, Request},
     robots::RobotsFile,
+    sessions::Session,
     spider::Spider,
-    transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
+    transport::{exchange::Extent, raw_response::RawResponse},
 };
 
 /// A response with its duration.
-pub struct Answer {
+pub struct TimedResponse {
     /// The response, its body still in its content codings.
     pub response: RawResponse,
     /// From the writing of the request to the last byte.
     pub elapsed: Duration,
     /// Whether it changed the cookies that are sent.
     pub cookies_changed: bool,
+    /// The session that it was asked for in.
+    pub session: Option<Session>,
+}
+
+impl TimedResponse {
+    /// Returns the session of the pool that it was asked for in, if it was.
+    pub fn pooled(&self) -> Option<&str> {
+        self.session.as_ref().filter(|session| session.is_pooled()).map(Session::name)
+    }
 }
 
 /// The result of reading a response.
@@ -36,7 +50,7 @@ pub struct Reading {
     /// How the request ended.
     pub outcome: Outcome,
     /// What the response contained.
-    pub content: Content,
+    pub content: Extracted,
     /// What is to be counted.
     pub counts: Vec<Count>,
     /// Why the spider stops the crawl, if it does.
@@ -45,7 +59,7 @@ pub struct Reading {
 
 /// The content of a response, by kind.
 #[derive(Debug, Default)]
-pub enum Content {
+pub enum Extracted {
     /// Nothing of use.
     #[default]
     Nothing,
@@ -57,14 +71,25 @@ pub enum Content {
         items: u64,
         /// Which of its links were not read, where the spider asked for links.
         skipped: Skipped,
+        /// What it is like, if that is to be compared with earlier or later versions.
+        version: Option<PageVersion>,
     },
     /// The rules of a robots file for this crawler.
     RobotsTxt(RobotsFile),
+    /// A sitemap, whole or in part. What it lists is in the frontier already.
+    Sitemap {
+        /// How many pages it lists.
+        pages: u64,
+        /// How many sitemaps it lists.
+        files: u64,
+        /// How many of them were left out, by reason.
+        left_out: Vec<(DropReason, u64)>,
+    },
 }
 
 impl From<Outcome> for Reading {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, content: Content::Nothing, counts: Vec::new(), stop: None }
+        Self { outcome, content: Extracted::Nothing, counts: Vec::new(), stop: None }
     }
 }
 
@@ -72,22 +97,37 @@ impl Reading {
     /// The answer sent us elsewhere: `next` is what it led to.
     pub fn redirect(outcome: Outcome, next: Request, identity: &dyn Identity) -> Self {
         let found = vec![Candidate::new(next, identity)];
-        Self { content: Content::Page { found, items: 0, skipped: Skipped::default() }, ..outcome.into() }
+        Self {
+            content: Extracted::Page { found, items: 0, skipped: Skipped::default(), version: None },
+            ..outcome.into()
+        }
     }
 }
 
 /// Returns how much of a body to read for a kind of request.
-pub fn extent(kind: Kind, limits: BodyLimits) -> Extent {
+pub fn extent<S: Spider>(kind: Kind, context: &VisitContext<S>) -> Extent {
     match kind {
-        Kind::Page => page::extent(limits),
+        Kind::Page => page::extent(context.body_limits),
         Kind::RobotsTxt => robots_txt::EXTENT,
+        Kind::Sitemap(_) => sitemap::extent(&context.sitemaps.settings),
+        Kind::File => file::extent(context.files.store.as_ref().map_or(0, |store| store.settings().max_size)),
     }
 }
 
 /// Reads a response that is neither a redirect nor a refusal.
-pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
+pub async fn read<S: Spider>(
+    answer: TimedResponse,
+    file: Option<Receiving>,
+    request: &Arc<Request>,
+    context: &VisitContext<S>,
+) -> Reading {
     match request.kind() {
         Kind::Page => page::read(answer, request, context).await,
         Kind::RobotsTxt => robots_txt::read(answer.response, context).await,
+        Kind::Sitemap(file) => sitemap::read(answer, request, file, context).await,
+        Kind::File => match file {
+            Some(file) => file.finish(answer.response, context).await,
+            None => Outcome::Unsent.into(),
+        },
     }
 }

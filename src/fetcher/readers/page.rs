@@ -1,27 +1,33 @@
 //! Page: parses an answer off the network's thread, hands its items to the pipelines and waits until each is
 //! acknowledged, and returns its links. A page that sends its readers on is a redirect. Knows no permits and no network.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 
-use super::{Answer, Content, Reading};
+use super::{Extracted, Reading, TimedResponse};
 use crate::{
     count::Count,
     extract::{Refresh, Skipped},
     fetcher::{
         VisitContext,
+        item_files::{self, WantedFiles},
         offload::NoResult,
         redirect::{self, Hop, MAX_REFRESH_DELAY, NotFollowed, RedirectRules},
     },
+    files::FileFields,
     frontier::{candidate::Candidate, seen_cache::SeenCache},
     identity::Identity,
+    order::BestFirst,
     outcome::{FetchError, Outcome, RedirectBy},
+    page_visit::PageVersion,
     pipeline::{PipelineError, Scraped, Supervisor},
     request::Request,
     response::Response,
+    sessions::Session,
     spider::{Parsed, Spider},
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
+    validation::{Tally, Validators},
 };
 
 /// The whole body: a page larger than the limit fails.
@@ -30,9 +36,9 @@ pub fn extent(limits: BodyLimits) -> Extent {
 }
 
 /// Parses a page and delivers its items.
-pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
+pub async fn read<S: Spider>(answer: TimedResponse, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
     match parse(answer, request.clone(), context).await {
-        Ok(PageOrRedirect::Page(page)) => deliver(page, request, context).await,
+        Ok(PageOrRedirect::ParsedPage(page)) => deliver(page, request, context).await,
         Ok(PageOrRedirect::Redirect(reading)) => reading,
         Err(outcome) => outcome.into(),
     }
@@ -41,40 +47,72 @@ pub async fn read<S: Spider>(answer: Answer, request: &Arc<Request>, context: &V
 /// What parsing made of an answer.
 enum PageOrRedirect<I> {
     /// A page, which the spider has read.
-    Page(Page<I>),
+    ParsedPage(ParsedPage<I>),
     /// A page that sends its readers on; the spider has not seen it.
     Redirect(Reading),
 }
 
 /// A parsed page, ready to leave the parsing thread.
-pub(super) struct Page<I> {
+pub(super) struct ParsedPage<I> {
     items: Vec<I>,
     found: Vec<Candidate>,
     skipped: Skipped,
+    version: Option<PageVersion>,
+    /// What was found in the items.
+    found_in_items: Tally,
     counts: Vec<Count>,
+    /// The files that it waits for.
+    files: WantedFiles,
     /// After which wait the page is to be asked for again, and why.
     pub(super) again: Option<(Duration, String)>,
     stop: Option<String>,
 }
 
-impl<I> Page<I> {
+impl<I: 'static> ParsedPage<I> {
     /// Takes in what a spider has made of a request.
-    pub(super) fn of(parsed: Parsed<I>, request: &Request, identity: &dyn Identity, seen_cache: &SeenCache) -> Self {
-        let Parsed { items, requests, counts, again, stop } = parsed;
-        let counts = counts.into_iter().map(Count::Spider).collect();
-        let found = Candidate::found_on(request, requests, identity, seen_cache);
-        Self { items, found, skipped: Skipped::default(), counts, again, stop }
+    pub(super) fn of(parsed: Parsed<I>, request: &Request, rules: &Rules<I>) -> Self {
+        let Parsed { mut items, requests, downloads, counts, again, refuses_session, stop } = parsed;
+        let refused = refuses_session.then_some(Count::SessionRefused);
+        let counts = counts.into_iter().map(Count::Spider).chain(refused).collect();
+        let found_in_items = rules.validators.judge(&mut items, request.url.as_str());
+        let found =
+            Candidate::found_on(request, requests, &*rules.identity, &rules.seen_cache, rules.best_first.as_ref());
+        let files = WantedFiles::of(&mut items, downloads, &rules.files);
+        Self { items, found, skipped: Skipped::default(), version: None, found_in_items, counts, files, again, stop }
+    }
+}
+
+/// What the items and requests of a spider are put through.
+pub(super) struct Rules<I: 'static> {
+    identity: Arc<dyn Identity>,
+    seen_cache: Arc<SeenCache>,
+    validators: Arc<Validators<I>>,
+    best_first: Option<BestFirst>,
+    files: FileFields<I>,
+}
+
+impl<I: 'static> Rules<I> {
+    pub(super) fn of<S: Spider<Item = I>>(context: &VisitContext<S>) -> Self {
+        let VisitContext { identity, seen_cache, validators, best_first, .. } = context;
+        Self {
+            identity: identity.clone(),
+            seen_cache: seen_cache.clone(),
+            validators: validators.clone(),
+            best_first: best_first.clone(),
+            files: context.files.fields.clone(),
+        }
     }
 }
 
 /// Decodes and parses on another thread, where the spider's code can harm no other page.
 async fn parse<S: Spider>(
-    mut answer: Answer,
+    mut answer: TimedResponse,
     request: Arc<Request>,
     context: &VisitContext<S>,
 ) -> Result<PageOrRedirect<S::Item>, Outcome> {
-    let (spider, limits, identity) = (context.spider.clone(), context.body_limits, context.identity.clone());
-    let (seen_cache, scanner) = (context.seen_cache.clone(), context.scanner.clone());
+    let (spider, limits, rules) = (context.spider.clone(), context.body_limits, Rules::of(context));
+    let (scanner, conversions) = (context.scanner.clone(), context.conversions.clone());
+    let keeps_visits = context.keeps_visits;
     let (redirects, cookies_changed) = (context.redirects.clone(), answer.cookies_changed);
     // The memory reservation is held while the parse is awaited, and released when that wait times out, although a
     // parse that never returns keeps the body.
@@ -84,17 +122,25 @@ async fn parse<S: Spider>(
         if !is_asked_for && !spider.accepts(answer.response.status) {
             return Err(Outcome::Status(answer.response.status));
         }
-        let page = answer.decode(request, limits).map_err(Outcome::Fetch)?.with_scanner(scanner);
-        if let Some(redirect) = redirect_of(&page, &redirects, cookies_changed, &*identity) {
+        let session = answer.session.clone();
+        let page = answer.decode(request, limits).map_err(Outcome::Fetch)?.with_scanner(scanner).with_session(session);
+        if let Some(redirect) = redirect_of(&page, &redirects, cookies_changed, &*rules.identity) {
             return Ok(PageOrRedirect::Redirect(redirect));
         }
+        let page = conversions.apply(page, limits.max_bytes).map_err(Outcome::Parse)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
-        let parsed = Page::of(parsed, page.request(), &*identity, &seen_cache);
-        Ok(PageOrRedirect::Page(Page { skipped: page.skipped_of_asked(), ..parsed }))
+        if let (true, Some((_, why)), Some(session)) = (parsed.refuses_session, parsed.retries(), page.session()) {
+            session.refused(why);
+        }
+        let parsed = ParsedPage::of(parsed, page.request(), &rules);
+        let version = keeps_visits.then(|| page.version());
+        Ok(PageOrRedirect::ParsedPage(ParsedPage { skipped: page.skipped_of_asked(), version, ..parsed }))
     };
     match context.offload.run(work).await {
         Ok(parsed) => parsed,
         Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message)),
+        // It is fetched again by the crawl that goes on.
+        Err(NoResult::Ended) => Err(Outcome::Unsent),
         Err(NoResult::TimedOut(limit)) => {
             Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))))
         }
@@ -118,7 +164,8 @@ fn redirect_of(
         return None;
     }
     let Refresh { delay, url: to } = page.sends_on().filter(|refresh| refresh.delay <= MAX_REFRESH_DELAY)?;
-    let hop = Hop { status, to: &to, cookies_changed: cookies_changed && delay.is_zero() };
+    let pooled = page.session().filter(|session| session.is_pooled()).map(Session::name);
+    let hop = Hop { status, to: &to, cookies_changed: cookies_changed && delay.is_zero(), pooled };
     match redirect::follow(page.request(), hop, identity, &rules.secret_headers) {
         Ok(next) => Some(Reading::redirect(Outcome::Redirect { status, to, by: RedirectBy::Refresh }, next, identity)),
         Err(NotFollowed::LeadsBack { .. }) => None,
@@ -128,7 +175,7 @@ fn redirect_of(
 
 /// Sends the items to every pipeline and waits until each is acknowledged, unless the page is to be asked for again.
 pub(super) async fn deliver<S: Spider>(
-    mut page: Page<S::Item>,
+    mut page: ParsedPage<S::Item>,
     request: &Request,
     context: &VisitContext<S>,
 ) -> Reading {
@@ -141,42 +188,88 @@ pub(super) async fn deliver<S: Spider>(
     Reading { counts, stop, ..reading }
 }
 
-async fn deliver_items<S: Spider>(page: Page<S::Item>, request: &Request, context: &VisitContext<S>) -> Reading {
-    let count = page.items.len() as u64;
-    let mut counts = Vec::new();
-    if count > 0 && !context.pipelines.is_empty() {
+async fn deliver_items<S: Spider>(
+    mut page: ParsedPage<S::Item>,
+    request: &Request,
+    context: &VisitContext<S>,
+) -> Reading {
+    let mut of_files = match item_files::attach(std::mem::take(&mut page.items), page.files, request, context).await {
+        Ok((items, counts)) => {
+            page.items = items;
+            counts
+        }
+        Err(outcome) => return outcome.into(),
+    };
+    let count = page.items.len();
+    let submission = request.submission().filter(|id| context.submissions.has(*id));
+    let (mut counts, mut reasons) = (Vec::new(), Vec::new());
+    let mut dropped = 0;
+    if submission.is_some() || count > 0 && !context.pipelines.is_empty() {
         let url: Arc<str> = request.url.as_str().into();
         let scraped = page.items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() });
+        let mut scraped: Vec<_> = scraped.collect();
         let deliveries =
-            scraped.flat_map(|scraped| context.pipelines.iter().map(move |pipeline| take(pipeline, scraped.clone())));
+            scraped.iter().flat_map(|scraped| context.pipelines.iter().map(|pipeline| take(pipeline, scraped.clone())));
         match try_join_all(deliveries).await {
             Ok(taken) => {
-                let dropped = taken.chunks(context.pipelines.len()).filter(|taken| taken.contains(&false)).count();
+                let mut of_items = taken.chunks(context.pipelines.len().max(1));
+                scraped.retain(|_| {
+                    of_items.next().is_none_or(|taken| taken.iter().all(|taken| matches!(taken, Taken::Whole)))
+                });
+                dropped = count - scraped.len();
                 counts.resize(dropped, Count::ItemDropped);
+                reasons.extend(taken.iter().filter_map(Taken::reason).map(Count::ItemDroppedAs));
+                if let Some(id) = submission {
+                    let items = scraped.into_iter().map(|scraped| scraped.item).collect();
+                    context.submissions.keep(id, url, items);
+                }
             }
             Err(broken) if broken.stops_the_crawl() => return Outcome::Broken(broken.to_string()).into(),
             Err(panicked @ PipelineError::Panicked) => return Outcome::Panic(panicked.to_string()).into(),
             Err(refused) => return Outcome::Pipeline(refused.to_string()).into(),
         }
     }
-    let items = count - counts.len() as u64;
-    let Page { found, skipped, .. } = page;
-    Reading { content: Content::Page { found, items, skipped }, counts, ..Outcome::Ok.into() }
+    let items = (count - dropped) as u64;
+    counts.append(&mut reasons);
+    counts.append(&mut of_files);
+    let ParsedPage { found, skipped, version, found_in_items, .. } = page;
+    counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
+    context.validators.add(found_in_items);
+    Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() }
 }
 
-/// Hands an item to a pipeline. Answers whether it was taken; one that the pipeline leaves out is no error.
-async fn take<I: Send + Sync + 'static>(pipeline: &Supervisor<I>, scraped: Scraped<I>) -> Result<bool, PipelineError> {
+/// What a pipeline did with an item.
+enum Taken {
+    Whole,
+    /// It left the item out, for this reason if that is counted by itself.
+    LeftOut(Option<&'static str>),
+}
+
+impl Taken {
+    fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::LeftOut(reason) => *reason,
+        }
+    }
+}
+
+/// Hands an item to a pipeline. One that the pipeline leaves out is no error.
+async fn take<I: Send + Sync + 'static>(pipeline: &Supervisor<I>, scraped: Scraped<I>) -> Result<Taken, PipelineError> {
     match pipeline.deliver(scraped).await {
-        Ok(()) => Ok(true),
+        Ok(()) => Ok(Taken::Whole),
         Err(PipelineError::Dropped(why)) => {
             tracing::debug!(%why, "an item was left out");
-            Ok(false)
+            Ok(Taken::LeftOut(match why {
+                Cow::Borrowed(reason) => Some(reason),
+                Cow::Owned(_) => None,
+            }))
         }
         Err(error) => Err(error),
     }
 }
 
-impl Answer {
+impl TimedResponse {
     fn decode(self, request: Arc<Request>, limits: BodyLimits) -> Result<Response, FetchError> {
         let (body, broken_off) = self.response.decoded(limits)?;
         let RawResponse { status, headers, fetched_at, .. } = self.response;

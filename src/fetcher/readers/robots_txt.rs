@@ -1,7 +1,7 @@
 //! RobotsTxt: decodes a robots file and parses the rules for this crawler. Does not know the waiting pages, or how long
 //! the file is valid.
 
-use super::{Content, Reading};
+use super::{Extracted, Reading};
 use crate::{
     fetcher::{VisitContext, offload::NoResult},
     outcome::{FetchError, Outcome},
@@ -23,9 +23,10 @@ pub async fn read<S: Spider>(mut response: RawResponse, context: &VisitContext<S
     let _reservation = response.release_memory();
     let work = move || Ok(RobotsFile::read(&text_of(&response, limits)?, &token));
     match context.offload.run(work).await {
-        Ok(Ok(file)) => Reading { content: Content::RobotsTxt(file), ..Outcome::Ok.into() },
+        Ok(Ok(file)) => Reading { content: Extracted::RobotsTxt(file), ..Outcome::Ok.into() },
         Ok(Err(error)) => Outcome::Fetch(error).into(),
         Err(NoResult::Panicked(message)) => Outcome::Panic(message).into(),
+        Err(NoResult::Ended) => Outcome::Unsent.into(),
         Err(NoResult::TimedOut(limit)) => {
             let limit = humantime::format_duration(limit);
             Outcome::Parse(format!("the robots file was not read within {limit}")).into()

@@ -101,7 +101,7 @@ pub fn check_subject<S: Subject>(subject: &mut S, trials: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         // Half of the trials never revisit.
         let revisit_after = random.bool().then(|| Duration::from_secs(random.u64(0..8)));
-        let recrawl = Recrawl { revisit_after, seeds: false };
+        let recrawl = Recrawl { revisit_after, ..Recrawl::default() };
         let operations = random_operations(&mut random);
         if let Err(broken) = try_operations(subject, &recrawl, &operations) {
             let (operations, broken) = shortened(subject, &recrawl, operations, broken);

@@ -12,7 +12,7 @@ use crate::{frontier::LeaseId, recrawl::Recrawl};
 #[derive(Clone)]
 pub(super) struct Model {
     /// By name; names are numbered in the order of the offers.
-    pub entries: BTreeMap<u32, Entry>,
+    pub entries: BTreeMap<u32, ModelEntry>,
     /// When each page was last admitted.
     pub seen: BTreeMap<(u8, u8), Instant>,
     /// The domains that this process owns.
@@ -22,9 +22,9 @@ pub(super) struct Model {
 }
 
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct ModelEntry {
     pub domain: u8,
-    pub priority: i32,
+    pub rank: i32,
     pub attempts: u32,
     pub until: Option<Instant>,
     pub lease: Option<LeaseId>,
@@ -35,7 +35,7 @@ pub(super) struct Offer {
     pub name: u32,
     pub domain: u8,
     pub page: u8,
-    pub priority: i32,
+    pub rank: i32,
     pub dont_filter: bool,
 }
 
@@ -53,12 +53,12 @@ impl Model {
 
     /// Admits an offer unless it was seen.
     pub fn offer(&mut self, offer: Offer, recrawl: &Recrawl, now: Instant) -> bool {
-        let Offer { name, domain, page, priority, dont_filter } = offer;
+        let Offer { name, domain, page, rank, dont_filter } = offer;
         if !dont_filter && self.has_seen(domain, page, recrawl, now) {
             return false;
         }
         self.seen.insert((domain, page), now);
-        self.entries.insert(name, Entry { domain, priority, attempts: 0, until: None, lease: None });
+        self.entries.insert(name, ModelEntry { domain, rank, attempts: 0, until: None, lease: None });
         true
     }
 
@@ -73,13 +73,13 @@ impl Model {
 
     /// Returns the entry that must be leased next, if any.
     pub fn first(&self, domain: u8, now: Instant) -> Option<u32> {
-        let may_go = |entry: &(&u32, &Entry)| entry.1.until.is_none_or(|until| until <= now);
-        let order = |(name, entry): &(&u32, &Entry)| (entry.priority, u32::MAX - **name);
+        let may_go = |entry: &(&u32, &ModelEntry)| entry.1.until.is_none_or(|until| until <= now);
+        let order = |(name, entry): &(&u32, &ModelEntry)| (entry.rank, u32::MAX - **name);
         self.waiting(domain).filter(may_go).max_by_key(order).map(|(name, _)| *name)
     }
 
     /// Returns the waiting entries of a domain; none if another process owns it.
-    pub fn waiting(&self, domain: u8) -> impl Iterator<Item = (&u32, &Entry)> {
+    pub fn waiting(&self, domain: u8) -> impl Iterator<Item = (&u32, &ModelEntry)> {
         let is_held = self.held.contains(&domain);
         self.entries.iter().filter(move |(_, entry)| is_held && entry.domain == domain && entry.lease.is_none())
     }

@@ -6,7 +6,7 @@ pub(super) enum Operation {
     Offer {
         domain: u8,
         page: u8,
-        priority: i32,
+        rank: i32,
         dont_filter: bool,
     },
     Lease {
@@ -73,7 +73,7 @@ fn random_operation(random: &mut fastrand::Rng) -> Operation {
             let pages = if random.bool() { PAGES } else { COMMON_PAGES };
             let page = random.u8(0..pages);
             let dont_filter = random.bool() && page < COMMON_PAGES;
-            Operation::Offer { domain, page, priority: random.i32(-1..2), dont_filter }
+            Operation::Offer { domain, page, rank: random.i32(-1..2), dont_filter }
         }
         12..22 => Operation::Lease { domain },
         22..27 => Operation::Settle { which: random.usize(0..8) },

@@ -12,7 +12,7 @@ use crate::{
     domain::Domain,
     frontier::{
         Drained, Frontier, LeaseId, Leased, Next, Offered,
-        durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, News, Ticket},
+        durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, Ticket},
         memory::MemoryFrontier,
     },
     identity::Fingerprint,
@@ -32,7 +32,7 @@ pub(super) struct Partitioned {
     /// The domain of each lease, and its ID in the inner frontier.
     loans: HashMap<LeaseId, (Domain, LeaseId)>,
     next: u64,
-    news: VecDeque<News>,
+    news: VecDeque<StoreNews>,
     listener: Option<Arc<dyn Listener>>,
 }
 
@@ -80,14 +80,14 @@ impl Partitioned {
             part.give_back(inner, None, false);
         }
         self.elsewhere.insert(domain.clone(), part);
-        self.tell(News::Lost(vec![domain.clone()]));
+        self.tell(StoreNews::Lost(vec![domain.clone()]));
     }
 
     fn gain(&mut self, domain: &Domain, now: Instant) {
         let Some(part) = self.elsewhere.remove(domain) else { return };
         self.held.insert(domain.clone(), part);
         self.admit_sent(now);
-        self.tell(News::Gained(vec![(domain.clone(), DomainHistory::default())]));
+        self.tell(StoreNews::Gained(vec![(domain.clone(), DomainHistory::default())]));
     }
 
     /// Admits what was sent to domains that we own now.
@@ -100,7 +100,7 @@ impl Partitioned {
         }
     }
 
-    fn tell(&mut self, news: News) {
+    fn tell(&mut self, news: StoreNews) {
         self.news.push_back(news);
         if let Some(listener) = &self.listener {
             listener.notify();
@@ -184,7 +184,7 @@ impl Durable for Partitioned {
         self.listener = Some(listener);
     }
 
-    fn news(&mut self, _: Instant) -> Option<News> {
+    fn news(&mut self, _: Instant) -> Option<StoreNews> {
         self.news.pop_front()
     }
 
@@ -196,7 +196,7 @@ impl Durable for Partitioned {
 
     fn acknowledge(&mut self) -> Ticket {
         self.next += 1;
-        self.tell(News::Stored(Ticket(self.next)));
+        self.tell(StoreNews::Stored(Ticket(self.next)));
         Ticket(self.next)
     }
 

@@ -118,7 +118,7 @@ fn a_frontier_that_breaks_a_law_is_shown_by_the_fewest_operations() {
         check(|recrawl, now| Forgetful(MemoryFrontier::new(recrawl.clone(), now), None));
     });
     let said = *checked.unwrap_err().downcast::<String>().unwrap();
-    assert!(said.contains("nothing was to be leased") || said.contains("leased by priority"), "{said}");
+    assert!(said.contains("nothing was to be leased") || said.contains("leased by rank"), "{said}");
     assert!(said.contains("GiveBack"), "{said}");
     assert!(said.lines().count() <= 12, "{said}");
 }
@@ -138,7 +138,7 @@ fn a_frontier_that_tells_too_late_when_something_is_ready_breaks_a_law() {
 mod on_disk {
     use super::*;
     use crate::frontier::{
-        durable::{Checkpoint, Durable, Listener, News},
+        durable::{Checkpoint, Durable, Listener, StoreNews},
         laws::{operations::Operation, trial::domain_of},
         stores::fjall::{FjallStore, open_state},
         windowed::testing::sync,
@@ -186,9 +186,9 @@ mod on_disk {
 
     #[test]
     fn what_was_taken_in_again_is_seen_as_of_then_also_after_a_crash() {
-        let recrawl = Recrawl { revisit_after: Some(Duration::from_secs(4)), seeds: false };
+        let recrawl = Recrawl { revisit_after: Some(Duration::from_secs(4)), ..Recrawl::default() };
         for (wait, dont_filter) in [(5, false), (3, true)] {
-            let offer = |dont_filter| Operation::Offer { domain: 0, page: 0, priority: 0, dont_filter };
+            let offer = |dont_filter| Operation::Offer { domain: 0, page: 0, rank: 0, dont_filter };
             let operations = [
                 offer(false),
                 Operation::Commit,
@@ -240,7 +240,7 @@ mod on_disk {
             }
             loop {
                 match frontier.news(now) {
-                    Some(News::Answered(answered)) if answered == ticket => break,
+                    Some(StoreNews::Answered(answered)) if answered == ticket => break,
                     Some(_) => {}
                     None => rung.recv_timeout(Duration::from_secs(10)).unwrap(),
                 }

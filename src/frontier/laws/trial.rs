@@ -17,7 +17,7 @@ use crate::{
     domain::Domain,
     frontier::{
         Frontier, LeaseId, Leased, Left, Next, Offered,
-        durable::{Checkpoint, Listener, News, Ticket},
+        durable::{Checkpoint, Listener, StoreNews, Ticket},
     },
     recrawl::Recrawl,
     request::Request,
@@ -123,7 +123,7 @@ impl<'a, S: Subject> Trial<'a, S> {
 
     fn apply(&mut self, operation: &Operation) -> Result<()> {
         match *operation {
-            Operation::Offer { domain, page, priority, dont_filter } => self.offer(domain, page, priority, dont_filter),
+            Operation::Offer { domain, page, rank, dont_filter } => self.offer(domain, page, rank, dont_filter),
             Operation::Lease { domain } => self.lease(domain).map(drop),
             Operation::Settle { which } => {
                 let Some((name, id)) = self.nth_lease(which) else { return Ok(()) };
@@ -145,20 +145,26 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
     }
 
-    fn offer(&mut self, domain: u8, page: u8, priority: i32, dont_filter: bool) -> Result<()> {
+    fn offer(&mut self, domain: u8, page: u8, rank: i32, dont_filter: bool) -> Result<()> {
         if self.uncommitted >= MAX_UNCOMMITTED {
             self.commit()?;
         }
         self.uncommitted += 1;
         let url = format!("http://d{domain}.org/{page}");
-        let mut request = Request::parse(&url).map_err(|error| Broken(error.to_string()))?.priority(priority);
+        let mut request = Request::parse(&url).map_err(|error| Broken(error.to_string()))?;
+        // A rank is the priority, or in place of one.
+        if self.name.is_multiple_of(2) {
+            request.priority = rank;
+        } else {
+            request.rank = Some(rank);
+        }
         request.dont_filter = dont_filter;
         // The entry's name is carried in its depth.
         request.depth = self.name;
         let fingerprint = request.fingerprint();
         let ticket = self.frontier()?.look_up(&mut std::iter::once(fingerprint));
         if let Some(ticket) = ticket {
-            self.news_until(|news| matches!(news, News::Answered(answered) if *answered == ticket))?;
+            self.news_until(|news| matches!(news, StoreNews::Answered(answered) if *answered == ticket))?;
         }
         let now = self.now;
         let is_held = self.model.held.contains(&domain);
@@ -167,7 +173,7 @@ impl<'a, S: Subject> Trial<'a, S> {
             same("the seen-set is exact", &self.frontier()?.has_seen(&fingerprint, now), &seen)?;
         }
         let offered = self.frontier()?.offer(&domain_of(domain), fingerprint, request, now);
-        let offer = Offer { name: self.name, domain, page, priority, dont_filter };
+        let offer = Offer { name: self.name, domain, page, rank, dont_filter };
         self.name += 1;
         if !is_held {
             self.model.sent.push(offer);
@@ -200,7 +206,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         holds("a domain tells when it has something to lend", tells_when)?;
         match (next, self.model.first(domain, now)) {
             (Next::Leased(leased), Some(name)) => {
-                same("leased by priority, then by age", &leased.request.depth, &name)?;
+                same("leased by rank, then by age", &leased.request.depth, &name)?;
                 if let Some(entry) = self.model.entries.get_mut(&name) {
                     same("attempts are counted", &leased.attempt, &(entry.attempts + 1))?;
                     entry.lease = Some(leased.id);
@@ -317,7 +323,9 @@ impl<'a, S: Subject> Trial<'a, S> {
         }
         let ours = domain_of(domain);
         if to_us {
-            self.news_until(|news| matches!(news, News::Gained(domains) if domains.iter().any(|(d, _)| *d == ours)))?;
+            self.news_until(
+                |news| matches!(news, StoreNews::Gained(domains) if domains.iter().any(|(d, _)| *d == ours)),
+            )?;
             self.model.held.insert(domain);
             let (arrived, others) = self.model.sent.drain(..).partition(|offer| offer.domain == domain);
             self.model.sent = others;
@@ -328,7 +336,7 @@ impl<'a, S: Subject> Trial<'a, S> {
         } else {
             let lost: Vec<LeaseId> =
                 self.model.entries.values().filter(|entry| entry.domain == domain).filter_map(|e| e.lease).collect();
-            self.news_until(|news| matches!(news, News::Lost(domains) if domains.contains(&ours)))?;
+            self.news_until(|news| matches!(news, StoreNews::Lost(domains) if domains.contains(&ours)))?;
             for id in lost {
                 let law = "the loans of a lost domain have ended";
                 holds(law, !self.frontier()?.settle(id) && self.frontier()?.give_back(id, None, true).is_none())?;
@@ -340,18 +348,18 @@ impl<'a, S: Subject> Trial<'a, S> {
     }
 
     fn await_stored(&mut self, ticket: Ticket) -> Result<()> {
-        self.news_until(|news| matches!(news, News::Stored(stored) if *stored == ticket))
+        self.news_until(|news| matches!(news, StoreNews::Stored(stored) if *stored == ticket))
     }
 
     fn await_news(&mut self) -> Result<()> {
         self.news_until(|_| true)
     }
 
-    fn news_until(&mut self, is_it: impl Fn(&News) -> bool) -> Result<()> {
+    fn news_until(&mut self, is_it: impl Fn(&StoreNews) -> bool) -> Result<()> {
         loop {
             // Delays differ by whole seconds, and news do not depend on them.
             match self.frontier()?.durable().and_then(|durable| durable.news(clock::now())) {
-                Some(News::Failed(why)) => return Err(Broken(format!("the store failed: {why}"))),
+                Some(StoreNews::Failed(why)) => return Err(Broken(format!("the store failed: {why}"))),
                 Some(news) if is_it(&news) => return Ok(()),
                 Some(_) => {}
                 None => {

@@ -13,7 +13,7 @@ use crate::{
     domain::Domain,
     error::{Error, Result},
     frontier::{
-        durable::{DomainHistory, RobotsFile},
+        durable::{DomainHistory, StoredRobotsFile},
         known_depth::KnownDepth,
         windowed::{
             entry::{Entry, Place},
@@ -21,6 +21,7 @@ use crate::{
         },
     },
     identity::Fingerprint,
+    page_visit::PageVisit,
 };
 
 /// A handle to the tables; clones share them.
@@ -36,7 +37,8 @@ struct Tables {
     included: Vec<Url>,
     dead: BTreeMap<u64, DeadLetter>,
     depths: BTreeMap<Fingerprint, KnownDepth>,
-    robots: BTreeMap<String, RobotsFile>,
+    visits: BTreeMap<Fingerprint, PageVisit>,
+    robots: BTreeMap<String, StoredRobotsFile>,
     settings: Option<BTreeMap<String, String>>,
     counters: Option<Counters>,
 }
@@ -57,6 +59,7 @@ impl Tables {
             Change::Unbury { number } => drop(self.dead.remove(&number)),
             Change::Depth(fingerprint, Some(known)) => drop(self.depths.insert(fingerprint, known)),
             Change::Depth(fingerprint, None) => drop(self.depths.remove(&fingerprint)),
+            Change::Visit(fingerprint, visit) => drop(self.visits.insert(fingerprint, visit)),
             Change::Robots { origin, file } => drop(self.robots.insert(origin, file)),
         }
     }
@@ -114,12 +117,16 @@ impl Store for TablesStore {
         Ok(fingerprints.iter().filter_map(seen).collect())
     }
 
-    fn robots(&self, origin: &str) -> Result<Option<RobotsFile>> {
+    fn robots(&self, origin: &str) -> Result<Option<StoredRobotsFile>> {
         Ok(self.0.lock().unwrap().robots.get(origin).cloned())
     }
 
     fn depths(&self) -> Result<Vec<(Fingerprint, KnownDepth)>> {
         Ok(self.0.lock().unwrap().depths.clone().into_iter().collect())
+    }
+
+    fn visits(&self, max: usize) -> Result<Vec<(Fingerprint, PageVisit)>> {
+        Ok(self.0.lock().unwrap().visits.clone().into_iter().take(max).collect())
     }
 
     fn each_seen(&self, _: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()> {

@@ -11,15 +11,16 @@ use url::Url;
 use super::{
     WindowedFrontier,
     store::{Change, DeadLetter},
-    store_thread::{Order, StoreAnswer},
+    store_thread::{StoreAnswer, StoreCommand},
 };
 use crate::{
     domain::Domain,
     frontier::{
-        durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, News, RobotsFile, Ticket},
+        durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, StoredRobotsFile, Ticket},
         known_depth::KnownDepth,
     },
     identity::Fingerprint,
+    page_visit::PageVisit,
     request::Request,
 };
 
@@ -49,7 +50,7 @@ impl WindowedFrontier {
         let unknown: Vec<_> = unknown.collect();
         let asked = !unknown.is_empty();
         if asked {
-            self.link.send(Order::Ask { ticket, fingerprints: unknown });
+            self.link.send(StoreCommand::Ask { ticket, fingerprints: unknown });
             self.questions.insert(ticket, Question { fingerprints, generation });
         }
         asked
@@ -78,22 +79,22 @@ impl Durable for WindowedFrontier {
         self.link.listen(listener);
     }
 
-    fn news(&mut self, now: Instant) -> Option<News> {
+    fn news(&mut self, now: Instant) -> Option<StoreNews> {
         while let Some(answer) = self.link.next_answer() {
             match answer {
                 StoreAnswer::Seen { ticket, seen } => {
                     if let Some(ticket) = self.take_seen(ticket, seen) {
-                        return Some(News::Answered(ticket));
+                        return Some(StoreNews::Answered(ticket));
                     }
                 }
                 StoreAnswer::Read { domain, read } => {
                     self.take_read(&domain, read, now);
-                    return Some(News::Arrived(domain));
+                    return Some(StoreNews::Arrived(domain));
                 }
-                StoreAnswer::Stored(ticket) => return Some(News::Stored(ticket)),
-                StoreAnswer::Robots { ticket, file } => return Some(News::Robots(ticket, file)),
-                StoreAnswer::Room => return Some(News::Room),
-                StoreAnswer::Failed(why) => return Some(News::Failed(why)),
+                StoreAnswer::Stored(ticket) => return Some(StoreNews::Stored(ticket)),
+                StoreAnswer::Robots { ticket, file } => return Some(StoreNews::Robots(ticket, file)),
+                StoreAnswer::Room => return Some(StoreNews::Room),
+                StoreAnswer::Failed(why) => return Some(StoreNews::Failed(why)),
             }
         }
         None
@@ -112,7 +113,7 @@ impl Durable for WindowedFrontier {
             transaction.waiting.push((domain, stored));
         }
         transaction.end(checkpoint, self.next, self.seen);
-        self.link.send(Order::Store(transaction));
+        self.link.send(StoreCommand::Store(transaction));
         self.reads.drain(..).for_each(|read| self.link.send(read));
     }
 
@@ -140,14 +141,18 @@ impl Durable for WindowedFrontier {
         self.transaction.changes.push(Change::Depth(fingerprint, known));
     }
 
+    fn remember_visit(&mut self, fingerprint: Fingerprint, visit: PageVisit) {
+        self.transaction.changes.push(Change::Visit(fingerprint, visit));
+    }
+
     fn remember_robots(&mut self, origin: &str, body: &[u8], fetched_at_ms: u64) {
-        let file = RobotsFile { body: Bytes::copy_from_slice(body), fetched_at_ms };
+        let file = StoredRobotsFile { body: Bytes::copy_from_slice(body), fetched_at_ms };
         self.transaction.changes.push(Change::Robots { origin: origin.to_owned(), file });
     }
 
     fn robots(&mut self, origin: &str) -> Option<Ticket> {
         let ticket = Ticket(self.number());
-        let order = Order::Robots { ticket, origin: origin.to_owned() };
+        let order = StoreCommand::Robots { ticket, origin: origin.to_owned() };
         // Uncommitted changes are not in the store yet, so the look-up waits for the commit.
         if self.transaction.is_empty() {
             self.link.send(order);

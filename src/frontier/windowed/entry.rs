@@ -4,18 +4,18 @@ use std::{cmp::Ordering, sync::Arc};
 
 use crate::request::Request;
 
-/// The position of an entry in its domain's queue: by priority, then by age. The field order is the rule.
+/// The position of an entry in its domain's queue: by rank, then by age. The field order is the rule.
 ///
 /// ```
 /// use actix_crawler::frontier::windowed::entry::Place;
 ///
 /// let (first, urgent) = (Place::new(0, 1), Place::new(5, 2));
-/// assert!(urgent < first, "a higher priority goes first");
+/// assert!(urgent < first, "a higher rank goes first");
 /// assert!(first < first.behind());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The priority, turned round so that what goes first is least.
+    /// The [`Request::rank`], turned round so that what goes first is least.
     pub rank: u32,
     /// The entry's number; no two are the same.
     pub age: u64,
@@ -26,8 +26,8 @@ impl Place {
     pub const FIRST: Self = Self { rank: 0, age: 0 };
 
     /// Creates the place of an entry.
-    pub fn new(priority: i32, age: u64) -> Self {
-        Self { rank: !(priority.cast_unsigned() ^ 0x8000_0000), age }
+    pub fn new(rank: i32, age: u64) -> Self {
+        Self { rank: !(rank.cast_unsigned() ^ 0x8000_0000), age }
     }
 
     /// Returns the next place.

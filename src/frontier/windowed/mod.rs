@@ -14,7 +14,10 @@ pub mod store;
 mod store_thread;
 mod window;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hashbrown::{HashMap, HashSet};
 
@@ -25,18 +28,18 @@ use self::{
     entry::{Entry, Place},
     recent::RecentlySeen,
     store::{Change, QueuePart},
-    store_thread::{Order, StoreLink, Transaction},
-    window::Window,
+    store_thread::{StoreCommand, StoreLink, Transaction},
+    window::QueueWindow,
 };
 use super::{
-    Drained, Frontier, LeaseId, Leased, Left, Next, Offered,
+    Drained, Frontier, LeaseId, Leased, Left, Located, Next, Offered,
     durable::{Durable, Ticket},
 };
 use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
 
 /// Keeps requests in a store, and the first few of each domain's queue in memory.
 pub(super) struct WindowedFrontier {
-    queues: HashMap<Domain, Window>,
+    queues: HashMap<Domain, QueueWindow>,
     leases: HashMap<LeaseId, Loan>,
     /// The numbers of the entries in memory or on lease: a part of a queue that is read may contain them again.
     held: HashSet<u64>,
@@ -46,7 +49,7 @@ pub(super) struct WindowedFrontier {
     stored: u64,
     /// Entries in memory, over all queues.
     in_memory: usize,
-    /// Numbers entries, leases and tickets; entries of equal priority are ordered by it.
+    /// Numbers entries, leases and tickets; entries of equal rank are ordered by it.
     next: u64,
     seen: u64,
     recrawl: Recrawl,
@@ -56,7 +59,7 @@ pub(super) struct WindowedFrontier {
     /// The time of the last commit.
     committed: Instant,
     /// Reads that are sent after the next commit.
-    reads: Vec<Order>,
+    reads: Vec<StoreCommand>,
     /// The domains whose queues changed since the last commit.
     touched: Vec<Domain>,
     link: StoreLink,
@@ -123,8 +126,8 @@ impl WindowedFrontier {
     /// Asks the store for more of a domain's queue, unless that is in progress. Uncommitted changes are not in the
     /// store yet, so the read then waits for the commit.
     fn read(&mut self, domain: &Domain, max: usize) {
-        let Some(from) = self.queues.get_mut(domain).and_then(Window::begin_reading) else { return };
-        let order = Order::Read { domain: domain.clone(), from, max };
+        let Some(from) = self.queues.get_mut(domain).and_then(QueueWindow::begin_reading) else { return };
+        let order = StoreCommand::Read { domain: domain.clone(), from, max };
         if self.transaction.is_empty() {
             self.link.send(order);
         } else {
@@ -203,7 +206,7 @@ impl Frontier for WindowedFrontier {
         self.recent.insert(fingerprint, now);
         self.seen += u64::from(seen_at.is_none());
         self.transaction.changes.push(Change::See(fingerprint, now));
-        let place = Place::new(request.priority, self.number());
+        let place = Place::new(request.rank(), self.number());
         let entry = Entry { place, attempts: 0, request: Arc::new(request) };
         self.transaction.put(domain, &entry, None);
         let share = self.share();
@@ -223,6 +226,11 @@ impl Frontier for WindowedFrontier {
 
     fn has_seen(&self, fingerprint: &Fingerprint, now: Instant) -> bool {
         self.recent.seen_at(fingerprint).is_some_and(|seen_at| !self.recrawl.is_due(seen_at, self.calendar.second(now)))
+    }
+
+    fn admitted_ago(&self, fingerprint: &Fingerprint, now: Instant) -> Option<Duration> {
+        let seconds = self.calendar.second(now).saturating_sub(self.recent.seen_at(fingerprint)?);
+        self.recrawl.keeps_times().then(|| Duration::from_secs(seconds.into()))
     }
 
     fn look_up(&mut self, fingerprints: &mut dyn Iterator<Item = Fingerprint>) -> Option<Ticket> {
@@ -308,7 +316,7 @@ impl Frontier for WindowedFrontier {
     }
 
     fn has_waiting(&self, domain: &Domain) -> bool {
-        self.queues.get(domain).is_some_and(Window::has_waiting)
+        self.queues.get(domain).is_some_and(QueueWindow::has_waiting)
     }
 
     fn queued(&self) -> u64 {
@@ -316,22 +324,31 @@ impl Frontier for WindowedFrontier {
     }
 
     fn queued_of(&self, domain: &Domain) -> u64 {
-        self.queues.get(domain).map_or(0, Window::waiting)
+        self.queues.get(domain).map_or(0, QueueWindow::waiting)
     }
 
     fn leased(&self) -> u64 {
         self.leases.len() as u64
     }
 
+    /// What is in the store only is not looked at.
+    fn locate(&self, domain: &Domain, is_it: &dyn Fn(&Request) -> bool) -> Located {
+        if let Some(loan) = self.leases.values().find(|loan| loan.domain == *domain && is_it(&loan.entry.request)) {
+            return Located::Leased { request: loan.entry.request.clone(), attempt: loan.entry.attempts };
+        }
+        let Some(queue) = self.queues.get(domain) else { return Located::NotFound { not_looked_at: 0 } };
+        queue.find(is_it).map_or_else(
+            || {
+                let looked_at = queue.ready() + queue.delayed();
+                Located::NotFound { not_looked_at: queue.waiting().saturating_sub(looked_at as u64) }
+            },
+            Located::Waits,
+        )
+    }
+
     fn durable(&mut self) -> Option<&mut dyn Durable> {
         Some(self)
     }
-}
-
-/// Returns the message of a panic.
-pub(super) fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic in the store")
 }
 
 #[cfg(test)]
@@ -350,7 +367,19 @@ pub(super) mod testing {
         open_sized(store, opening, sizes)
     }
 
+    /// Copies a folder with all that is in it.
+    #[cfg(feature = "disk")]
+    pub(in crate::frontier) fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let (from, to) = (entry.path(), to.join(entry.file_name()));
+            if from.is_dir() { copy_folder(&from, &to) } else { assert!(std::fs::copy(from, to).is_ok()) }
+        }
+    }
+
     /// Waits until everything committed is stored.
+    #[cfg(feature = "disk")]
     pub(in crate::frontier) fn sync(frontier: &Tiny) {
         while frontier.link.backlog() > 0 {
             std::thread::yield_now();

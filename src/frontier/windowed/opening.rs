@@ -10,13 +10,17 @@ use super::{
     recent::RecentlySeen,
     store::{Batch, Change, Contents, Store},
     store_thread::{StoreLink, Transaction},
-    window::Window,
+    window::QueueWindow,
 };
 use crate::{
     domain::Domain,
     error::Result,
-    frontier::durable::{DOMAIN_KEY, IDENTITY, Opened, Opening, Resumed},
+    frontier::{
+        durable::{DOMAIN_KEY, IDENTITY, ORDER, Opened, Opening, Resumed},
+        visits::MAX_KNOWN,
+    },
     identity::{self, Fingerprint},
+    request::{Kind, Request},
 };
 
 /// Opens a frontier over a store, and returns what an earlier process left there.
@@ -38,7 +42,7 @@ pub(super) fn open_sized(
     let mut contents = store.load()?;
     let was_open = contents.settings.is_some() || contents.counters.is_some();
     let changed = compare_settings(&store, contents.settings.take(), &settings)?;
-    if recrawl.revisit_after.is_some() {
+    if recrawl.forgets() {
         let now = calendar.second(now);
         forget_due(&store, &mut contents, sizes.looked_through, |seen_at| recrawl.is_due(seen_at, now))?;
     }
@@ -52,9 +56,11 @@ pub(super) fn open_sized(
     } else {
         recent.forget_completeness();
     }
-    let windows = contents.waiting.into_iter().map(|(domain, stored)| (domain, Window::stored(stored)));
-    let queues: HashMap<Domain, Window> = windows.collect();
+    let windows = contents.waiting.into_iter().map(|(domain, stored)| (domain, QueueWindow::stored(stored)));
+    let queues: HashMap<Domain, QueueWindow> = windows.collect();
+    let waiting_seeds = if recrawl.seeds { waiting_seeds(&store, sizes.looked_through)? } else { Vec::new() };
     let depths = if has_max_depth { store.depths()? } else { Vec::new() };
+    let visits = if recrawl.adaptive.is_some() { store.visits(MAX_KNOWN)? } else { Vec::new() };
     let frontier = WindowedFrontier {
         stored: queues.values().map(|queue| queue.stored).sum(),
         queues,
@@ -80,9 +86,25 @@ pub(super) fn open_sized(
         histories: contents.histories,
         included: contents.included,
         depths,
+        visits,
+        waiting_seeds,
         changed,
     };
     Ok((frontier, resumed))
+}
+
+/// Returns the seeds that wait, among at most `max` requests: reading more of them would take longer than it saves.
+fn waiting_seeds(store: &impl Store, max: usize) -> Result<Vec<Request>> {
+    let (mut seeds, mut looked_at) = (Vec::new(), 0);
+    store.each_queued(&mut |_, stored| {
+        looked_at += 1;
+        let request = &stored.entry.request;
+        if request.depth == 0 && request.parent.is_none() && request.kind() == Kind::Page {
+            seeds.push(Request::clone(request));
+        }
+        if looked_at < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(seeds)
 }
 
 /// Returns the settings that changed since the last process, and stores the new ones. Without settings nothing is
@@ -114,8 +136,10 @@ fn compare_settings(
     }
     store.keep_settings(&now)?;
     let Some(before) = before else { return Ok(Vec::new()) };
+    // Earlier versions did not store these.
+    let is_new = |name: &str| name != IDENTITY && name != ORDER;
     let changed =
-        |(name, text): &&(&'static str, String)| before.get(*name).map_or(*name != IDENTITY, |before| before != text);
+        |(name, text): &&(&'static str, String)| before.get(*name).map_or(is_new(name), |before| before != text);
     Ok(settings.iter().filter(changed).map(|(name, _)| (*name).to_owned()).collect())
 }
 

@@ -1,12 +1,12 @@
 //! RecentlySeen: the latest fingerprints, and whether these are all there are. Knows no store.
 
-use crate::{frontier::seen::Seen, identity::Fingerprint, recrawl::Recrawl};
+use crate::{frontier::seen::SeenSet, identity::Fingerprint, recrawl::Recrawl};
 
 /// Two generations of fingerprints: when the younger one is full, the older one is dropped.
 #[derive(Debug)]
 pub struct RecentlySeen {
-    young: Seen,
-    old: Seen,
+    young: SeenSet,
+    old: SeenSet,
     generation: u64,
     complete: bool,
     max: usize,
@@ -15,7 +15,7 @@ pub struct RecentlySeen {
 impl RecentlySeen {
     /// Creates an empty set; a generation holds `max` fingerprints.
     pub fn with_generations_of(max: usize, recrawl: &Recrawl) -> Self {
-        Self { young: Seen::new(recrawl), old: Seen::new(recrawl), generation: 0, complete: true, max }
+        Self { young: SeenSet::new(recrawl), old: SeenSet::new(recrawl), generation: 0, complete: true, max }
     }
 
     /// Adds a fingerprint that was last seen at this second.

@@ -1,5 +1,7 @@
 //! State: inspects, verifies and edits what a store holds between two crawls. Knows no database.
 
+mod explain;
+
 use std::{collections::BTreeMap, fmt, io, ops::ControlFlow};
 
 use serde::Serialize;
@@ -202,7 +204,7 @@ impl State {
                     *count = count.saturating_sub(1);
                 }
                 *edit.waiting.entry(dead.domain.clone()).or_default() += 1;
-                let place = Place::new(dead.request.priority, edit.counters.next);
+                let place = Place::new(dead.request.rank(), edit.counters.next);
                 let entry = Entry { place, attempts: 0, request: dead.request };
                 edit.changes.push(Change::Unbury { number });
                 edit.changes.push(Change::Put { domain: dead.domain, entry, not_before: None });
@@ -293,5 +295,5 @@ impl fmt::Display for Summary {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "disk"))]
 mod tests;

@@ -13,10 +13,11 @@ use crate::{
     domain::Domain,
     error::{Error, Result},
     frontier::{
-        durable::{Checkpoint, DomainHistory, RobotsFile},
+        durable::{Checkpoint, DomainHistory, StoredRobotsFile},
         known_depth::KnownDepth,
     },
     identity::Fingerprint,
+    page_visit::PageVisit,
     request::Request,
 };
 
@@ -78,7 +79,7 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// The store is damaged or cannot be reached.
-    fn robots(&self, origin: &str) -> Result<Option<RobotsFile>>;
+    fn robots(&self, origin: &str) -> Result<Option<StoredRobotsFile>>;
 
     /// Visits every fingerprint once, with the second of its last admission. Starts near `from`, so that partial visits
     /// can start elsewhere each time.
@@ -92,6 +93,14 @@ pub trait Store: Send {
     /// # Errors
     /// The store is damaged or cannot be reached.
     fn depths(&self) -> Result<Vec<(Fingerprint, KnownDepth)>>;
+
+    /// Returns the last visits of pages, at most `max`. The default keeps none.
+    ///
+    /// # Errors
+    /// The store is damaged or cannot be reached.
+    fn visits(&self, _max: usize) -> Result<Vec<(Fingerprint, PageVisit)>> {
+        Ok(Vec::new())
+    }
 
     /// Visits every entry of every queue.
     ///
@@ -246,12 +255,14 @@ pub enum Change {
     },
     /// What is known of a URL's depth; `None` removes it.
     Depth(Fingerprint, Option<KnownDepth>),
+    /// The last visit of a page.
+    Visit(Fingerprint, PageVisit),
     /// The robots file of an origin.
     Robots {
         /// The origin.
         origin: String,
         /// The file.
-        file: RobotsFile,
+        file: StoredRobotsFile,
     },
 }
 
@@ -311,13 +322,13 @@ pub struct Counters {
     pub seen: u64,
 }
 
-impl RobotsFile {
+impl StoredRobotsFile {
     /// Encodes the file for a store: the time, then the body.
     pub fn to_bytes(&self) -> Vec<u8> {
         [&self.fetched_at_ms.to_be_bytes()[..], &self.body].concat()
     }
 
-    /// Decodes what [`RobotsFile::to_bytes`] encoded; `None` if it is truncated.
+    /// Decodes what [`StoredRobotsFile::to_bytes`] encoded; `None` if it is truncated.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (time, body) = bytes.split_at_checked(8)?;
         Some(Self { fetched_at_ms: u64::from_be_bytes(time.try_into().ok()?), body: Bytes::copy_from_slice(body) })

@@ -23,12 +23,13 @@ use crate::{
     clock,
     domain::Domain,
     error::{Error, Result},
-    frontier::durable::{Checkpoint, Closed, Listener, RobotsFile, Ticket},
+    frontier::durable::{Checkpoint, Closed, Listener, StoredRobotsFile, Ticket},
     identity::Fingerprint,
+    panic_message::message_of,
 };
 
 /// An order to the store.
-pub enum Order {
+pub enum StoreCommand {
     /// Stores a transaction atomically.
     Store(Transaction),
     /// Queries which fingerprints were seen, and when.
@@ -43,14 +44,14 @@ pub enum Order {
 
 /// An answer of the store.
 pub enum StoreAnswer {
-    /// Answers [`Order::Ask`].
+    /// Answers [`StoreCommand::Ask`].
     Seen { ticket: Ticket, seen: Vec<(Fingerprint, u32)> },
-    /// Answers [`Order::Read`].
+    /// Answers [`StoreCommand::Read`].
     Read { domain: Domain, read: QueuePart },
     /// The transaction of this ticket is stored.
     Stored(Ticket),
-    /// Answers [`Order::Robots`].
-    Robots { ticket: Ticket, file: Option<RobotsFile> },
+    /// Answers [`StoreCommand::Robots`].
+    Robots { ticket: Ticket, file: Option<StoredRobotsFile> },
     /// The store is no longer behind.
     Room,
     /// The store has failed.
@@ -98,7 +99,7 @@ impl Transaction {
 
 /// The scheduler's end of the channel to the store.
 pub struct StoreLink {
-    orders: Sender<Order>,
+    orders: Sender<StoreCommand>,
     shared: Arc<Shared>,
     #[cfg_attr(not(test), expect(dead_code, reason = "only a test waits for a crash"))]
     thread: thread::JoinHandle<()>,
@@ -158,7 +159,7 @@ impl StoreLink {
     }
 
     /// Sends an order.
-    pub fn send(&self, order: Order) {
+    pub fn send(&self, order: StoreCommand) {
         self.shared.backlog.fetch_add(order.weight(), Ordering::Relaxed);
         // If the thread has ended, it sent `StoreAnswer::Failed` before.
         drop(self.orders.send(order));
@@ -188,11 +189,11 @@ impl StoreLink {
     /// Tells the store to end.
     pub fn close(&self) -> Closed {
         let (closed, waiting) = oneshot::channel();
-        self.send(Order::Close(closed));
+        self.send(StoreCommand::Close(closed));
         waiting
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, feature = "disk"))]
     pub fn backlog(&self) -> usize {
         self.shared.backlog.load(Ordering::SeqCst)
     }
@@ -221,7 +222,7 @@ impl Shared {
     }
 }
 
-impl Order {
+impl StoreCommand {
     fn weight(&self) -> usize {
         match self {
             Self::Store(transaction) => transaction.changes.len() + 1,
@@ -241,7 +242,7 @@ struct StoreThread<S> {
 }
 
 impl<S: Store> StoreThread<S> {
-    fn run(mut self, inbox: &Receiver<Order>) {
+    fn run(mut self, inbox: &Receiver<StoreCommand>) {
         loop {
             let wait = if self.dirty { SYNC_EVERY.saturating_sub(clock::now() - self.synced) } else { IDLE };
             let first = match inbox.recv_timeout(wait) {
@@ -271,8 +272,8 @@ impl<S: Store> StoreThread<S> {
     /// Applies all received orders as one batch, then answers queries: a read sees everything ordered before it.
     fn work_off(
         &mut self,
-        first: Option<Order>,
-        inbox: &Receiver<Order>,
+        first: Option<StoreCommand>,
+        inbox: &Receiver<StoreCommand>,
     ) -> Option<oneshot::Sender<std::result::Result<(), String>>> {
         let (mut batch, mut weight) = (Batch::default(), 0);
         let (mut questions, mut tickets) = (Vec::new(), Vec::new());
@@ -281,13 +282,13 @@ impl<S: Store> StoreThread<S> {
         while let Some(order) = next {
             weight += order.weight();
             match order {
-                Order::Store(mut transaction) => {
+                StoreCommand::Store(mut transaction) => {
                     batch.changes.append(&mut transaction.changes);
                     batch.waiting.extend(transaction.waiting);
                     batch.counters = Some(transaction.counters);
                     tickets.append(&mut transaction.tickets);
                 }
-                Order::Close(waiting) => {
+                StoreCommand::Close(waiting) => {
                     closed = Some(waiting);
                     break;
                 }
@@ -313,25 +314,25 @@ impl<S: Store> StoreThread<S> {
         closed
     }
 
-    fn answer(&mut self, question: Order) {
+    fn answer(&mut self, question: StoreCommand) {
         match question {
-            Order::Ask { ticket, fingerprints } => {
+            StoreCommand::Ask { ticket, fingerprints } => {
                 let seen = self.attempt(|store| store.seen(&fingerprints));
                 if let Some(seen) = seen {
                     self.shared.answer(StoreAnswer::Seen { ticket, seen });
                 }
             }
-            Order::Read { domain, from, max } => {
+            StoreCommand::Read { domain, from, max } => {
                 if let Some(read) = self.attempt(|store| store.queue(&domain, from, max)) {
                     self.shared.answer(StoreAnswer::Read { domain, read });
                 }
             }
-            Order::Robots { ticket, origin } => {
+            StoreCommand::Robots { ticket, origin } => {
                 if let Some(file) = self.attempt(|store| store.robots(&origin)) {
                     self.shared.answer(StoreAnswer::Robots { ticket, file });
                 }
             }
-            Order::Store(_) | Order::Close(_) => {}
+            StoreCommand::Store(_) | StoreCommand::Close(_) => {}
         }
     }
 
@@ -344,7 +345,7 @@ impl<S: Store> StoreThread<S> {
         let why = match catch_unwind(AssertUnwindSafe(|| act(store))) {
             Ok(Ok(done)) => return Some(done),
             Ok(Err(error)) => error.to_string(),
-            Err(panic) => format!("the store panicked: {}", super::message_of(&*panic)),
+            Err(panic) => format!("the store panicked: {}", message_of(&*panic)),
         };
         tracing::error!(why, "the frontier's store has failed");
         self.failed = Some(why.clone());

@@ -6,6 +6,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 use hashbrown::HashSet;
 
 use super::entry::{Entry, Place};
+use crate::{frontier::Waiting, request::Request};
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Delayed {
@@ -17,7 +18,7 @@ struct Delayed {
 ///
 /// Every entry that is only in the store is at or after `floor`, so an entry in memory before `floor` is the next one.
 #[derive(Debug, Default)]
-pub struct Window {
+pub struct QueueWindow {
     ready: BinaryHeap<Reverse<Entry>>,
     delayed: BinaryHeap<Reverse<Delayed>>,
     /// `None` if all waiting entries are in memory.
@@ -40,7 +41,7 @@ struct Reading {
     floor: Option<Place>,
 }
 
-impl Window {
+impl QueueWindow {
     /// Creates the window of a queue that is entirely in the store.
     pub fn stored(stored: u64) -> Self {
         Self { floor: Some(Place::FIRST), stored, ..Self::default() }
@@ -120,6 +121,18 @@ impl Window {
     /// Returns how many entries are delayed.
     pub fn delayed(&self) -> usize {
         self.delayed.len()
+    }
+
+    /// Looks for an entry in memory: there are a few thousand at most.
+    pub fn find(&self, is_it: &dyn Fn(&Request) -> bool) -> Option<Waiting> {
+        let ready = self.ready.iter().map(|Reverse(entry)| (entry, None));
+        let delayed = self.delayed.iter().map(|Reverse(delayed)| (&delayed.entry, Some(delayed.until)));
+        let (entry, not_before) = ready.chain(delayed).find(|(entry, _)| is_it(&entry.request))?;
+        let before = self.ready.iter().filter(|Reverse(other)| other < entry);
+        let sooner =
+            self.delayed.iter().filter(|Reverse(other)| Some(other.until) < not_before && other.entry < *entry);
+        let ahead = (before.count() + sooner.count()) as u64;
+        Some(Waiting { request: entry.request.clone(), ahead, attempts: entry.attempts, not_before })
     }
 
     /// Returns when the next delay ends.

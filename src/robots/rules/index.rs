@@ -8,7 +8,7 @@ use std::{borrow::Cow, cmp::Reverse, mem::size_of};
 
 use memchr::memmem;
 
-use crate::robots::pattern::{Pattern, Steps, Target};
+use crate::robots::pattern::{CanonicalPath, PathPattern, Steps};
 
 /// The most steps for all starred rules to decide on one URL: 100 ms or less. Enough for every file of 500 KiB and a
 /// URL of 2 KiB, since such a file has at most 55,000 rules.
@@ -120,7 +120,7 @@ const NO_PAIR: Pair = 0;
 
 /// A rule while the index is being built.
 struct Draft<'a> {
-    pattern: Pattern<'a>,
+    pattern: PathPattern<'a>,
     rule: Written<'a>,
 }
 
@@ -163,7 +163,7 @@ impl Index {
     ///
     /// # Errors
     /// Finding out whether a deciding starred rule matches would take too long.
-    pub fn find(&self, target: &Target) -> Result<Option<Rule<'_>>, TooCostly> {
+    pub fn find(&self, target: &CanonicalPath) -> Result<Option<Rule<'_>>, TooCostly> {
         let plain = target.forms().filter_map(|octets| self.plain(octets)).max_by_key(|entry| entry.rank());
         let mut pairs = None;
         let mut steps = Steps::new(MAX_STEPS);
@@ -182,6 +182,11 @@ impl Index {
             }
         }
         Ok(plain.map(|entry| self.rule(entry)))
+    }
+
+    /// Tells whether there are no rules.
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.prefixes.is_empty() && self.starred.is_empty()
     }
 
     /// Returns the approximate heap size.
@@ -235,8 +240,8 @@ impl Index {
         self.at(entry.pattern).as_bytes()
     }
 
-    fn pattern(&self, entry: &Entry) -> Pattern<'_> {
-        Pattern { octets: Cow::Borrowed(self.octets(entry)), is_anchored: entry.is_anchored }
+    fn pattern(&self, entry: &Entry) -> PathPattern<'_> {
+        PathPattern { octets: Cow::Borrowed(self.octets(entry)), is_anchored: entry.is_anchored }
     }
 
     fn rule(&self, entry: &Entry) -> Rule<'_> {
@@ -261,7 +266,7 @@ impl<'a> Draft<'a> {
     /// says nothing.
     fn new(rule: &Written<'a>) -> Option<Self> {
         let can_match = matches!(rule.path.first(), Some(b'/' | b'*'));
-        can_match.then(|| Self { pattern: Pattern::new(rule.path), rule: *rule })
+        can_match.then(|| Self { pattern: PathPattern::new(rule.path), rule: *rule })
     }
 
     /// Stores the rule in the text. Its pattern is nearly always part of its line.
@@ -292,7 +297,7 @@ fn length(length: usize) -> u32 {
 struct Pairs(Box<[u64; 1 << 10]>);
 
 impl Pairs {
-    fn of(target: &Target) -> Self {
+    fn of(target: &CanonicalPath) -> Self {
         let mut pairs = Self(Box::new([0; 1 << 10]));
         for octets in target.forms() {
             for pair in octets.windows(2).filter_map(pair_of) {

@@ -10,7 +10,7 @@ pub use self::index::Rule;
 use self::index::{Index, MAX_STEPS, TooCostly, Written};
 use super::{
     directives::{Directive, directives},
-    pattern::Target,
+    pattern::CanonicalPath,
 };
 
 /// The rules of a robots file for one product token.
@@ -72,7 +72,7 @@ pub enum Group {
 /// # Ok::<(), url::ParseError>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
-pub struct Decision<'a> {
+pub struct RobotsDecision<'a> {
     group: &'a Group,
     why: Why<'a>,
 }
@@ -153,7 +153,7 @@ impl RobotsTxt {
                     }
                 }
                 Directive::Sitemap(url) => {
-                    sitemaps.push_str(url.as_str());
+                    sitemaps.push_str(url);
                     sitemaps.push('\n');
                 }
             }
@@ -171,17 +171,17 @@ impl RobotsTxt {
     ///
     /// Rules without stars take time logarithmic in their number. Each starred rule takes time linear in the URL at
     /// most, and all together at most about 100 ms ([`Why::TooCostly`]).
-    pub fn decide(&self, url: &Url) -> Decision<'_> {
+    pub fn decide(&self, url: &Url) -> RobotsDecision<'_> {
         let why = if is_robots_file(url) {
             Why::RobotsFile
         } else {
-            match self.rules.find(&Target::of(url)) {
+            match self.rules.find(&CanonicalPath::of(url)) {
                 Ok(Some(rule)) => Why::Rule(rule),
                 Ok(None) => Why::NoRule,
                 Err(TooCostly) => Why::TooCostly,
             }
         };
-        Decision { group: &self.group, why }
+        RobotsDecision { group: &self.group, why }
     }
 
     /// Returns the least time between two starts that our group asks for: the largest value of its `Crawl-delay` and
@@ -190,9 +190,28 @@ impl RobotsTxt {
         self.spacing
     }
 
-    /// Returns the sitemaps in the file, which do not depend on groups.
+    /// Returns the sitemaps that the file names by absolute URLs. They do not depend on groups.
     pub fn sitemaps(&self) -> Vec<Url> {
         self.sitemaps.lines().filter_map(|url| Url::parse(url).ok()).collect()
+    }
+
+    /// Returns the sitemaps that the file at this URL names, also by relative URLs: that is not allowed, but occurs.
+    ///
+    /// ```
+    /// use actix_crawler::robots::RobotsTxt;
+    ///
+    /// let robots = RobotsTxt::parse(b"Sitemap: /maps/all.xml", "quotesbot");
+    /// let file = "https://e.org/robots.txt".parse().unwrap();
+    /// assert_eq!(robots.sitemaps_from(&file)[0].as_str(), "https://e.org/maps/all.xml");
+    /// assert!(robots.sitemaps().is_empty());
+    /// ```
+    pub fn sitemaps_from(&self, file: &Url) -> Vec<Url> {
+        self.sitemaps.lines().filter_map(|url| file.join(url).ok()).collect()
+    }
+
+    /// Tells whether the file asks nothing of us, as one that is missing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.spacing.is_none()
     }
 
     /// Returns the groups of the file that apply to us.
@@ -246,7 +265,7 @@ fn within_bounds(file: &[u8]) -> &[u8] {
     }
 }
 
-impl<'a> Decision<'a> {
+impl<'a> RobotsDecision<'a> {
     /// Tells whether the URL may be fetched.
     pub fn is_allowed(&self) -> bool {
         match self.why {
@@ -267,7 +286,7 @@ impl<'a> Decision<'a> {
     }
 }
 
-impl fmt::Display for Decision<'_> {
+impl fmt::Display for RobotsDecision<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.why, self.group) {
             (Why::RobotsFile, _) => f.write_str("allowed: a robots file may always be fetched"),

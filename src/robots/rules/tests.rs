@@ -196,8 +196,11 @@ fn a_delay_is_for_the_agents_right_above_it_and_rules_are_shared_over_a_missing_
 #[test]
 fn sitemaps_are_everyones_wherever_they_stand() {
     let file = "Sitemap: https://e.org/1\nuser-agent: x\nsitemap: https://e.org/2\ndisallow: /\nSitemap: /3";
-    let urls: Vec<_> = RobotsTxt::parse(file.as_bytes(), "bot").sitemaps().iter().map(Url::to_string).collect();
-    assert_eq!(urls, ["https://e.org/1", "https://e.org/2"]);
+    let robots = RobotsTxt::parse(file.as_bytes(), "bot");
+    let texts = |urls: Vec<Url>| urls.iter().map(Url::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(robots.sitemaps()), ["https://e.org/1", "https://e.org/2"]);
+    let file = Url::parse("https://f.org/robots.txt").unwrap();
+    assert_eq!(texts(robots.sitemaps_from(&file)), ["https://e.org/1", "https://e.org/2", "https://f.org/3"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use zstd::stream::raw::{self, DParameter, Operation};
 
 use super::{
     gzip::Gzip,
-    inflate::{Step, inflate},
+    inflate::{InflateStep, inflate},
 };
 use crate::outcome::FetchError;
 
@@ -150,7 +150,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The data is invalid.
-    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
+    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, Fault> {
         Ok(match self {
             Self::Gzip(gzip) => gzip.step(input, output)?,
             Self::Deflate(deflate) => deflate.step(input, output)?,
@@ -181,13 +181,13 @@ pub(super) enum Deflate {
 }
 
 impl Deflate {
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, String> {
         let mut read = 0;
         loop {
             let rest = input.get(read..).unwrap_or_default();
             match self {
                 Self::Undecided(first) => {
-                    let Some(&byte) = rest.first() else { return Ok(Step { read, made: 0 }) };
+                    let Some(&byte) = rest.first() else { return Ok(InflateStep { read, made: 0 }) };
                     read += 1;
                     *self = match *first {
                         None => Self::Undecided(Some(byte)),
@@ -201,7 +201,7 @@ impl Deflate {
                         *self = Self::Ended;
                     }
                     if step.made > 0 || step.read == 0 {
-                        return Ok(Step { read, made: step.made });
+                        return Ok(InflateStep { read, made: step.made });
                     }
                 }
                 Self::Decided(stream, ..) => {
@@ -209,9 +209,9 @@ impl Deflate {
                     if ended {
                         *self = Self::Ended;
                     }
-                    return Ok(Step { read: read + step.read, made: step.made });
+                    return Ok(InflateStep { read: read + step.read, made: step.made });
                 }
-                Self::Ended => return Ok(Step { read: input.len(), made: 0 }),
+                Self::Ended => return Ok(InflateStep { read: input.len(), made: 0 }),
             }
         }
     }
@@ -254,9 +254,9 @@ impl Brotli {
         Self { state: Box::new(BrotliState::new_strict(bytes, words, codes)), ended: false }
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, Fault> {
         if self.ended {
-            return Ok(Step { read: input.len(), made: 0 });
+            return Ok(InflateStep { read: input.len(), made: 0 });
         }
         let (mut to_read, mut read, mut space, mut made, mut total) = (input.len(), 0, output.len(), 0, 0);
         let result = BrotliDecompressStream(
@@ -274,7 +274,7 @@ impl Brotli {
             BrotliResult::ResultSuccess => self.ended = true,
             BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
         }
-        Ok(Step { read, made })
+        Ok(InflateStep { read, made })
     }
 
     fn fault(&self) -> Fault {
@@ -296,12 +296,12 @@ impl Zstd {
         Ok(Self { frames, between_frames: true })
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, String> {
         if self.between_frames && input.is_empty() {
-            return Ok(Step::default());
+            return Ok(InflateStep::default());
         }
         let status = self.frames.run_on_buffers(input, output).map_err(|error| error.to_string())?;
         self.between_frames = status.remaining == 0;
-        Ok(Step { read: status.bytes_read, made: status.bytes_written })
+        Ok(InflateStep { read: status.bytes_read, made: status.bytes_written })
     }
 }

@@ -3,7 +3,7 @@
 
 use flate2::{Crc, Decompress};
 
-use super::inflate::{Step, inflate};
+use super::inflate::{InflateStep, inflate};
 
 /// The state of the decoder.
 pub(super) struct Gzip {
@@ -49,7 +49,7 @@ impl Gzip {
     }
 
     /// As [`Decoder::step`](super::coding::Decoder::step).
-    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, String> {
+    pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<InflateStep, String> {
         let mut rest = input;
         let mut made = 0;
         loop {
@@ -70,7 +70,7 @@ impl Gzip {
                 self.read_around_data(&mut rest)?;
             }
         }
-        Ok(Step { read: input.len() - rest.len(), made })
+        Ok(InflateStep { read: input.len() - rest.len(), made })
     }
 
     pub fn is_whole(&self) -> bool {

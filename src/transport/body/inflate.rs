@@ -5,7 +5,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 /// How many bytes one step read and produced.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Step {
+pub(super) struct InflateStep {
     /// Bytes consumed from the input.
     pub read: usize,
     /// Bytes written to the output.
@@ -13,10 +13,10 @@ pub(super) struct Step {
 }
 
 /// Decodes one step; tells whether the stream ended with it.
-pub(super) fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), String> {
+pub(super) fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(InflateStep, bool), String> {
     let (read, made) = (stream.total_in(), stream.total_out());
     let status = stream.decompress(input, output, FlushDecompress::None).map_err(|error| error.to_string())?;
     #[allow(clippy::cast_possible_truncation, reason = "both differences are at most the lengths of the slices")]
-    let step = Step { read: (stream.total_in() - read) as usize, made: (stream.total_out() - made) as usize };
+    let step = InflateStep { read: (stream.total_in() - read) as usize, made: (stream.total_out() - made) as usize };
     Ok((step, status == Status::StreamEnd))
 }

@@ -3,12 +3,13 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::capacity::BodyMemory;
 
 /// The first bytes of each body need no reservation, so that ordinary pages never wait for other bodies: nine in ten
 /// are smaller than this (HTTP Archive). With 64 requests in flight this adds 16 MiB.
@@ -18,17 +19,12 @@ pub const FREE: u64 = 256 << 10;
 /// buffer in memory.
 const SMALL: usize = 4 << 10;
 
-/// The memory that the bodies of one crawl share.
+/// The memory that the bodies of one crawl share, or those of several with one capacity.
 ///
 /// When all memory is reserved, a body that needs more waits, and we stop reading from its server. If every body
 /// waited, none would ever finish; so one body at a time may exceed the bound.
 #[derive(Clone, Debug)]
-pub struct Bodies {
-    /// Unreserved bytes.
-    left: Arc<Semaphore>,
-    /// Held by the one body that exceeds the bound.
-    pass: Arc<Semaphore>,
-}
+pub struct Bodies(BodyMemory);
 
 /// A partly received body. A body of one piece is not copied.
 pub struct PartialBody {
@@ -53,8 +49,12 @@ impl Bodies {
     /// Creates a shared bound. It counts neither the first [`FREE`] bytes of each body nor the body that exceeds the
     /// bound.
     pub fn new(max_bytes: u64) -> Self {
-        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { left: Semaphore::new(most).into(), pass: Semaphore::new(1).into() }
+        Self::sharing(&BodyMemory::new(max_bytes))
+    }
+
+    /// Shares memory with the bodies of other crawls and clients.
+    pub fn sharing(memory: &BodyMemory) -> Self {
+        Self(memory.clone())
     }
 
     /// Reserves memory for a body of known length; waits until it is available.
@@ -81,7 +81,7 @@ impl Bodies {
     }
 
     async fn wait_for(self, growth: u64) -> Reservation {
-        let Self { left, pass } = self;
+        let Self(BodyMemory { left, pass }) = self;
         // The semaphores are never closed, so `acquire` never fails.
         tokio::select! {
             biased;
@@ -148,7 +148,7 @@ impl Reservation {
         if growth == 0 || self.pass.is_some() {
             return true;
         }
-        let more = bodies.left.clone().try_acquire_many_owned(permits(growth)).ok();
+        let more = bodies.0.left.clone().try_acquire_many_owned(permits(growth)).ok();
         more.map(|bytes| self.merge(Self { bytes: Some(bytes), pass: None })).is_some()
     }
 
@@ -221,14 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn bodies_of_several_crawls_share_the_memory_of_one_capacity() {
+        let memory = BodyMemory::new(100);
+        let [mut one, mut pass, mut other] = [(); 3].map(|()| Bodies::sharing(&memory).gather());
+        assert_eq!((add(&mut one, FREE + 100), add(&mut pass, FREE + 1)), (Some(false), Some(true)));
+        assert_eq!(add(&mut other, FREE + 1), None, "it waits for a body of another crawl");
+        drop(one);
+        assert_eq!(look(&mut other), Some(true));
+    }
+
+    #[test]
     fn a_body_that_is_given_up_gives_all_back() {
         let bodies = Bodies::new(100);
         let mut body = bodies.gather();
         for _ in 0..5 {
             add(&mut body, FREE / 4 + 10);
         }
-        assert!(bodies.left.available_permits() < 100);
+        assert!(bodies.0.left.available_permits() < 100);
         drop(body);
-        assert_eq!((bodies.left.available_permits(), bodies.pass.available_permits()), (100, 1));
+        assert_eq!((bodies.0.left.available_permits(), bodies.0.pass.available_permits()), (100, 1));
     }
 }

@@ -5,6 +5,7 @@ mod coding;
 mod gzip;
 mod inflate;
 mod memory;
+mod reader;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use self::coding::Decoder;
 pub use self::{
     coding::{ACCEPT_ENCODING, Coding, codings},
     memory::{Bodies, FREE, PartialBody, Reservation},
+    reader::BodyReader,
 };
 use crate::{clock, duration_text, outcome::FetchError};
 
@@ -115,6 +117,11 @@ impl BodyDecoder {
     pub fn finish(&mut self) -> Result<(), FetchError> {
         let cut = self.layers.iter().find(|layer| layer.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()));
         cut.map_or(Ok(()), |layer| Err(layer.coding.broken("it ends too early")))
+    }
+
+    /// Takes what was decoded since the last time.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out.bytes)
     }
 
     /// Returns the decoded body.

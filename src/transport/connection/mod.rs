@@ -14,8 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 
 use super::{
     exchange::Exchange,
-    proxy::{absolute, refusal},
-    sockets::Slot,
+    proxy::refusal,
+    request_head::{Forwarded, request_head},
+    sockets::SocketSlot,
     stream::Stream,
     tls_error,
     wire::{ResponseDecoder, WireError, WireLimits},
@@ -25,7 +26,7 @@ use crate::outcome::FetchError;
 /// One connection to a server.
 pub struct Connection {
     /// Shared with the socket registry, which closes the connection when it idles too long.
-    slot: Rc<Slot>,
+    slot: Rc<SocketSlot>,
     limits: WireLimits,
     /// Bytes received and not parsed yet.
     received: BytesMut,
@@ -49,7 +50,7 @@ struct Serving {
     exchange: Rc<Exchange>,
     decoder: ResponseDecoder,
     sent: Sent,
-    /// Bytes to write instead of awc's: the head of a request that a proxy forwards.
+    /// Bytes to write instead of awc's: the head of the request.
     outgoing: BytesMut,
     /// Whether the body exceeds the wanted length, so that no more is read.
     has_enough: bool,
@@ -76,7 +77,7 @@ const CAME_AND_CLOSED: &[u8] = b"HTTP/1.1 200 \r\nconnection: close\r\n\r\n";
 
 impl Connection {
     /// Wraps a stream that is ready for its first request.
-    pub fn new(slot: Rc<Slot>, limits: WireLimits) -> Self {
+    pub fn new(slot: Rc<SocketSlot>, limits: WireLimits) -> Self {
         Self { slot, limits, received: BytesMut::new(), ended: None, serving: None, telling: b"", is_used: false }
     }
 
@@ -93,6 +94,7 @@ impl Connection {
         let is_new = self.serving.as_ref().is_none_or(|serving| !Rc::ptr_eq(&serving.exchange, &current));
         if is_new {
             self.slot.busy();
+            current.note_server(self.slot.server());
             self.serving = Some(Serving::new(current, self.limits));
         }
         self.serving.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
@@ -300,14 +302,18 @@ impl Serving {
         Ok(())
     }
 
-    /// Rewrites the head of a request for a proxy that forwards it.
-    fn rewrite(&mut self, head: &[u8]) -> io::Result<()> {
+    /// Chooses what is sent in place of the head that awc wrote.
+    fn rewrite(&mut self, written: &[u8]) -> io::Result<()> {
         let target = &self.exchange.target;
-        let Some(proxy) = target.forwarder() else { return Ok(()) };
-        self.outgoing = absolute(head, proxy, &target.host, target.port).ok_or_else(|| {
-            let why = "its first line cannot be rewritten for a proxy".to_owned();
-            self.exchange.fail(FetchError::Request(why))
-        })?;
+        let forwarded = target.forwarder().map(|by| Forwarded { by, host: &target.host, port: target.port });
+        match request_head(written, self.exchange.has_date, forwarded.as_ref()) {
+            Some(rewritten) => self.outgoing = rewritten,
+            None if forwarded.is_none() => {}
+            None => {
+                let why = "its head cannot be rewritten for a proxy".to_owned();
+                return Err(self.exchange.fail(FetchError::Request(why)));
+            }
+        }
         Ok(())
     }
 }

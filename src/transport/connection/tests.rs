@@ -4,7 +4,7 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::Method;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
@@ -14,9 +14,10 @@ use crate::{
     domain::{Domain, DomainKey},
     permit::Released,
     rate::Rate,
+    request::Request,
     transport::{
         Deadlines, SharedTransport, Transport, TransportSettings,
-        exchange::{Extent, Target},
+        exchange::{Extent, Route},
         proxy::Proxy,
         sockets::{SocketBudget, Sockets},
     },
@@ -39,19 +40,25 @@ fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
     let tenant = Conducts::new().tenant(&DomainKey::Host);
     let tenancy = tenant.join(&Domain::new("e.org"), Terms::rate(Rate::UNLIMITED), Arc::new(Nobody), now);
     let permit = tenancy.grant(now, now).unwrap();
-    let target = Target { tls: false, host: "e.org".into(), port: 80, proxy };
+    let target = Route { tls: false, host: "e.org".into(), port: 80, proxy };
     let deadlines = Deadlines { head, ..Deadlines::default() };
     let settings = TransportSettings { deadlines, ..TransportSettings::default() };
     let shared = SharedTransport::new(settings, &tokio::runtime::Handle::current()).unwrap();
     let extent = Extent { max_bytes: 6, accepts_part: true, keeps_wire_bytes: false };
-    Exchange::new(permit, Method::GET, target, extent, &Transport::new(shared))
+    Exchange::new(
+        permit,
+        &Request::get("http://e.org/".parse().unwrap()),
+        target,
+        (extent, None),
+        &Transport::new(shared),
+    )
 }
 
 /// Returns a connection, the server's end of it, and its slot.
-async fn connected(buffer: usize) -> (Connection, DuplexStream, Rc<Slot>) {
+async fn connected(buffer: usize) -> (Connection, DuplexStream, Rc<SocketSlot>) {
     let (ours, theirs) = duplex(buffer);
     let sockets = Sockets::new(SocketBudget::new(1), Duration::from_secs(60));
-    let slot = sockets.register(Box::new(ours), sockets.place().await);
+    let slot = sockets.register(Box::new(ours), sockets.place().await, None);
     (Connection::new(slot.clone(), WireLimits::default()), theirs, slot)
 }
 

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     LookUp, NEGATIVE_TTL,
-    names::{Cause, NotFound, Ticket},
+    names::{Cause, NotFound, PendingLookUp},
 };
 use crate::clock;
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ use crate::local_fault::LocalFault;
 pub struct HickoryLookUp {
     /// Unbounded as a channel, bounded by its content: one ticket for each name that someone waits for, plus abandoned
     /// ones that have not been removed yet.
-    tickets: mpsc::UnboundedSender<Ticket>,
+    tickets: mpsc::UnboundedSender<PendingLookUp>,
 }
 
 /// The most concurrent look-ups. Each may open two sockets, for IPv4 and IPv6, in addition to the crawl's.
@@ -61,13 +61,13 @@ fn unable(error: impl fmt::Display) -> Error {
 }
 
 impl LookUp for HickoryLookUp {
-    fn look_up(&self, ticket: Ticket) {
+    fn look_up(&self, ticket: PendingLookUp) {
         // If the thread has ended, the ticket is dropped, which notifies the waiters.
         drop(self.tickets.send(ticket));
     }
 }
 
-async fn serve(resolver: Arc<TokioResolver>, mut tickets: mpsc::UnboundedReceiver<Ticket>) {
+async fn serve(resolver: Arc<TokioResolver>, mut tickets: mpsc::UnboundedReceiver<PendingLookUp>) {
     let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
     while let Some(ticket) = tickets.recv().await {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -80,7 +80,7 @@ async fn serve(resolver: Arc<TokioResolver>, mut tickets: mpsc::UnboundedReceive
     }
 }
 
-async fn look_up(resolver: &TokioResolver, ticket: Ticket) {
+async fn look_up(resolver: &TokioResolver, ticket: PendingLookUp) {
     // A name with a dot is absolute; only single labels use the machine's search domains.
     let name = if ticket.name().contains('.') { format!("{}.", ticket.name()) } else { ticket.name().to_owned() };
     let answer = resolver.lookup_ip(name.as_str()).await;

@@ -3,7 +3,8 @@
 #[cfg(feature = "hickory")]
 mod hickory;
 mod names;
-mod overrides;
+pub(super) mod overrides;
+mod silence;
 mod system;
 
 use std::{
@@ -16,11 +17,11 @@ use tokio::{runtime::Handle, time::timeout};
 
 pub use self::overrides::Overrides;
 use self::{
-    names::{Cause, Names, NotFound, Resolution, Ticket},
+    names::{Cause, Names, NotFound, PendingLookUp, Resolution},
     system::SystemLookUp,
 };
 use super::local_faults::LocalFaults;
-use crate::{clock, error::Result, outcome::FetchError, suspicion::Verdict};
+use crate::{clock, error::Result, outcome::FetchError, suspicion::AtFault};
 
 /// Looks up addresses for all arbiters of one crawl. Cloning is cheap; clones share one cache.
 ///
@@ -33,12 +34,22 @@ pub struct Resolver {
     names: Arc<Names>,
     look_up: Arc<dyn LookUp>,
     faults: Arc<LocalFaults>,
+    /// When it was last seen whether all name servers are silent, and whether they were.
+    silence: Arc<tokio::sync::Mutex<Option<(Instant, bool)>>>,
 }
+
+/// How long that holds: many requests fail together.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// A backend that looks names up.
 trait LookUp: Send + Sync {
     /// Starts a look-up and returns at once; the ticket is filled later, from any thread.
-    fn look_up(&self, ticket: Ticket);
+    fn look_up(&self, ticket: PendingLookUp);
+
+    /// Tells whether it asks the system's name servers.
+    fn asks_name_servers(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(not(feature = "hickory"))]
@@ -77,7 +88,13 @@ impl Resolver {
     }
 
     fn with(overrides: Overrides, look_up: Arc<dyn LookUp>) -> Self {
-        Self { overrides: overrides.into(), names: Names::new(MAX_NAMES), look_up, faults: Arc::default() }
+        Self {
+            overrides: overrides.into(),
+            names: Names::new(MAX_NAMES),
+            look_up,
+            faults: Arc::default(),
+            silence: Arc::default(),
+        }
     }
 
     /// Returns the addresses of a host as written in a URL, in the order received.
@@ -122,16 +139,36 @@ impl Resolver {
         }
     }
 
-    /// Judges name servers that have not answered for a host since `since`. If they answered for another name before, that
-    /// is looked up afresh: where they do so again, the fault is the host's own.
-    pub async fn judge(&self, host: &str, since: Instant) -> Verdict {
+    /// Judges name servers that have not answered for a host since `since`; the last look-up began at `begun`. If none of
+    /// them answers anything, this machine is at fault. If they answered for another name before, that is looked up afresh:
+    /// where they do so again, the fault is the host's own.
+    pub async fn judge(&self, host: &str, since: Instant, begun: Instant) -> AtFault {
         let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        let (verdict, control) = self.faults.judge_name(&name, since, clock::now());
-        let Some(control) = control.filter(|_| verdict != Verdict::Domain) else { return verdict };
+        if self.is_silent().await {
+            return self.faults.judge_silence(&name, clock::now());
+        }
+        let (at_fault, control) = self.faults.judge_name(&name, since, begun, clock::now());
+        let Some(control) = control.filter(|_| at_fault != AtFault::Domain) else { return at_fault };
         self.names.forget(&control);
         // If it is found, that is noted, and this failure is judged by it.
         let _found = timeout(CONTROL_TIMEOUT, self.resolve(&control, 0)).await;
-        self.faults.judge_name(&name, since, clock::now()).0
+        self.faults.judge_name(&name, since, begun, clock::now()).0
+    }
+
+    /// Tells whether no name server answers at all. Asks them no more than once in a while.
+    async fn is_silent(&self) -> bool {
+        if !self.look_up.asks_name_servers() {
+            return false;
+        }
+        let mut last = self.silence.lock().await;
+        if let Some((at, is_silent)) = *last
+            && clock::now().saturating_duration_since(at) < LISTEN_AGAIN
+        {
+            return is_silent;
+        }
+        let is_silent = silence::is_total().await.unwrap_or(false);
+        *last = Some((clock::now(), is_silent));
+        is_silent
     }
 
     /// Returns what tells faults of this machine from those of others.
@@ -163,11 +200,15 @@ mod tests {
     #[derive(Default)]
     struct Fake {
         asked: AtomicUsize,
-        kept: Mutex<Vec<Ticket>>,
+        kept: Mutex<Vec<PendingLookUp>>,
     }
 
     impl LookUp for Fake {
-        fn look_up(&self, ticket: Ticket) {
+        fn asks_name_servers(&self) -> bool {
+            false
+        }
+
+        fn look_up(&self, ticket: PendingLookUp) {
             self.asked.fetch_add(1, Ordering::SeqCst);
             if ticket.name().starts_with("slow") {
                 self.kept.lock().unwrap().push(ticket);
@@ -182,7 +223,7 @@ mod tests {
         }
     }
 
-    fn answer(ticket: Ticket) {
+    fn answer(ticket: PendingLookUp) {
         ticket.fill(Ok([IpAddr::from([192, 0, 2, 1])].into()), Duration::from_secs(60), clock::now());
     }
 

@@ -42,7 +42,7 @@ pub struct Names {
 
 #[derive(Default)]
 struct State {
-    /// Look-ups in progress. Each has one [`Ticket`], so the waiters and the threads bound their number.
+    /// Look-ups in progress. Each has one [`PendingLookUp`], so the waiters and the threads bound their number.
     sought: HashMap<Arc<str>, watch::Sender<Option<Found>>>,
     /// Two generations: when `young` is full it becomes `old`, and entries of the former `old` that were not used since
     /// are dropped.
@@ -60,16 +60,16 @@ pub enum Resolution {
     /// Its cached addresses, or the cached failure.
     Cached(Found),
     /// A look-up is in progress.
-    Pending(Waiting),
+    Pending(LookUpWait),
     /// Not cached: the caller starts a look-up with the ticket, and waits like all others.
-    Missing(Ticket, Waiting),
+    Missing(PendingLookUp, LookUpWait),
 }
 
 /// Waits for a look-up in progress. Dropping it abandons this wait only.
-pub struct Waiting(watch::Receiver<Option<Found>>);
+pub struct LookUpWait(watch::Receiver<Option<Found>>);
 
 /// The obligation to look a name up. Dropped unfilled, it reports a failure to all waiters.
-pub struct Ticket {
+pub struct PendingLookUp {
     name: Arc<str>,
     names: Arc<Names>,
     filled: bool,
@@ -88,12 +88,12 @@ impl Names {
             return Resolution::Cached(found);
         }
         if let Some(sought) = state.sought.get(name) {
-            return Resolution::Pending(Waiting(sought.subscribe()));
+            return Resolution::Pending(LookUpWait(sought.subscribe()));
         }
         let name: Arc<str> = name.into();
         let (sought, waiting) = watch::channel(None);
         state.sought.insert(name.clone(), sought);
-        Resolution::Missing(Ticket { name, names: self.clone(), filled: false }, Waiting(waiting))
+        Resolution::Missing(PendingLookUp { name, names: self.clone(), filled: false }, LookUpWait(waiting))
     }
 
     /// Forgets what is known of a name, so that it is looked up afresh.
@@ -138,7 +138,7 @@ impl State {
     }
 }
 
-impl Waiting {
+impl LookUpWait {
     /// Waits for the result.
     pub async fn found(mut self) -> Found {
         let lost = || Err(NotFound { cause: Cause::GivenUp, ..NotFound::from("the look-up was given up") });
@@ -149,7 +149,7 @@ impl Waiting {
     }
 }
 
-impl Ticket {
+impl PendingLookUp {
     /// Returns the name to look up.
     pub fn name(&self) -> &str {
         &self.name
@@ -182,7 +182,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for PendingLookUp {
     fn drop(&mut self) {
         if !self.filled {
             self.names.state().sought.remove(&self.name);
@@ -202,7 +202,7 @@ mod tests {
         [IpAddr::from([192, 0, 2, last])].into()
     }
 
-    fn unknown(resolution: Resolution) -> (Ticket, Waiting) {
+    fn unknown(resolution: Resolution) -> (PendingLookUp, LookUpWait) {
         match resolution {
             Resolution::Missing(ticket, waiting) => (ticket, waiting),
             _ => panic!("something is known"),

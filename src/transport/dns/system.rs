@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::{
     LookUp, NEGATIVE_TTL,
-    names::{Cause, Found, NotFound, Ticket},
+    names::{Cause, Found, NotFound, PendingLookUp},
 };
 use crate::local_fault::LocalFault;
 
@@ -25,7 +25,7 @@ pub struct SystemLookUp {
 
 #[derive(Default)]
 struct Queue {
-    tickets: VecDeque<Ticket>,
+    tickets: VecDeque<PendingLookUp>,
     working: usize,
 }
 
@@ -44,7 +44,7 @@ impl SystemLookUp {
 }
 
 impl LookUp for SystemLookUp {
-    fn look_up(&self, ticket: Ticket) {
+    fn look_up(&self, ticket: PendingLookUp) {
         let mut queue = lock(&self.queue);
         queue.drop_unwanted();
         queue.tickets.push_back(ticket);
@@ -68,7 +68,7 @@ impl Queue {
         }
     }
 
-    fn next(&mut self) -> Option<Ticket> {
+    fn next(&mut self) -> Option<PendingLookUp> {
         self.drop_unwanted();
         let next = self.tickets.pop_front();
         if next.is_none() {

@@ -4,10 +4,10 @@
 //! it checks literal addresses, names known to be private, and addresses that we resolve ourselves. A proxy for
 //! untrusted URLs should have rules of its own.
 
-mod absolute;
 mod connect;
 mod environment;
 mod proxies;
+mod refusal;
 mod rest;
 mod socks5;
 
@@ -19,9 +19,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::proxies::{ProxyOverride, ProxySettings};
 pub(super) use self::{
-    absolute::{absolute, refusal},
     connect::connect,
     proxies::Proxies,
+    refusal::refusal,
     socks5::{Destination, Socks5Error, negotiate},
 };
 use super::basic::Basic;

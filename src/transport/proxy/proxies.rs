@@ -119,7 +119,8 @@ impl Proxies {
     fn rotation(&self, url: &Url) -> Option<&Rotation> {
         let host = url.host_str().unwrap_or_default();
         let for_host = self.overrides.iter().find(|(pattern, _)| pattern.matches(host));
-        for_host.map(|(_, rotation)| rotation).or_else(|| Some(&self.via).filter(|via| !via.members.is_empty()))
+        let rotation = for_host.map_or(&self.via, |(_, rotation)| rotation);
+        Some(rotation).filter(|rotation| !rotation.members.is_empty())
     }
 
     /// Records whether a proxy served a request that began at `began`.

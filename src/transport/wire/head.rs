@@ -5,7 +5,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{
     WireLimits,
@@ -45,6 +45,9 @@ pub(super) struct HeadReader {
 const MAX_BLANK: usize = 8;
 
 const BEGINNING: &[u8] = b"HTTP/";
+
+/// Room for the headers of most responses; for more the map grows.
+const USUAL_HEADERS: usize = 16;
 
 impl HeadReader {
     /// Tells whether anything but empty lines was received.
@@ -109,7 +112,7 @@ pub(super) fn parse(head: &Bytes) -> Result<(Version, Head), WireError> {
     }
     let mut lines = head.split_inclusive(|&byte| byte == b'\n').map(without_end).peekable();
     let (version, status) = parse_status_line(lines.next().unwrap_or_default())?;
-    let mut headers = HeaderMap::with_capacity(16);
+    let mut headers = HeaderMap::with_capacity(memchr_iter(b'\n', head).count().min(USUAL_HEADERS));
     while let Some(line) = lines.next() {
         let (name, value) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)).unwrap_or_default();
         let value = trimmed(value.get(1..).unwrap_or_default());

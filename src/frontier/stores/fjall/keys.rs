@@ -12,6 +12,8 @@ pub(super) const INCLUDED: u8 = b'i';
 pub(super) const ROBOTS: u8 = b'r';
 /// What is known of a URL's depth.
 pub(super) const DEPTH: u8 = b'e';
+/// The last visit of a page.
+pub(super) const VISIT: u8 = b'l';
 /// A request that failed for good.
 pub(super) const DEAD: u8 = b'd';
 
@@ -38,6 +40,10 @@ pub(super) fn meta_key(kind: u8, name: &str) -> Vec<u8> {
 
 pub(super) fn depth_key(fingerprint: Fingerprint) -> Vec<u8> {
     [&[DEPTH][..], &fingerprint.to_bytes()].concat()
+}
+
+pub(super) fn visit_key(fingerprint: Fingerprint) -> Vec<u8> {
+    [&[VISIT][..], &fingerprint.to_bytes()].concat()
 }
 
 pub(super) fn dead_key(number: u64) -> Vec<u8> {

@@ -6,12 +6,14 @@
 //! again.
 
 mod create;
+mod failure;
 mod keys;
 mod lock;
 mod order;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     fs::File,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -23,15 +25,16 @@ use serde::Serialize;
 use url::Url;
 
 use self::{
+    failure::{damaged, reason, unusable},
     keys::{
-        DEAD, DEPTH, HISTORY, INCLUDED, ROBOTS, WAITING, domain_of, meta_key, queue_key, split_queue_key, u32_of,
-        u64_of,
+        DEAD, DEPTH, HISTORY, INCLUDED, ROBOTS, VISIT, WAITING, domain_of, meta_key, queue_key, split_queue_key,
+        u32_of, u64_of,
     },
     lock::lock,
     order::in_order,
 };
 use super::super::{
-    durable::{Opened, Opening, RobotsFile},
+    durable::{Opened, Opening, StoredRobotsFile},
     known_depth::KnownDepth,
     windowed::{
         self,
@@ -44,6 +47,8 @@ use crate::{
     domain::Domain,
     error::{Error, Result},
     identity::Fingerprint,
+    page_visit::PageVisit,
+    panic_message::message_of,
     request::Request,
 };
 
@@ -113,7 +118,6 @@ impl FjallStore {
     }
 
     fn open_database(dir: &Path, database: &Path, lock: Option<File>) -> Result<Self> {
-        let damaged = |error: &dyn std::fmt::Display| damaged(dir, error);
         let open = || -> fjall::Result<_> {
             let database = Database::builder(database)
                 .cache_size(CACHE)
@@ -131,8 +135,8 @@ impl FjallStore {
             Ok((database, queue, seen, meta))
         };
         // fjall asserts the consistency of its files, so damaged ones can make it panic.
-        let opened = std::panic::catch_unwind(open).map_err(|panic| damaged(&windowed::message_of(&*panic)))?;
-        let (database, queue, seen, meta) = opened.map_err(|error| damaged(&error))?;
+        let opened = std::panic::catch_unwind(open).map_err(|panic| damaged(dir, &message_of(&*panic)))?;
+        let (database, queue, seen, meta) = opened.map_err(|error| unusable(dir, &error))?;
         Ok(Self { dir: dir.to_owned(), database, queue, seen, meta, _lock: lock })
     }
 
@@ -149,7 +153,7 @@ impl FjallStore {
     }
 
     fn write_schema(&self) -> Result<()> {
-        self.meta.insert(SCHEMA_KEY, to_json(&SCHEMA)?).map_err(|error| self.damaged(&error))
+        self.meta.insert(SCHEMA_KEY, to_json(&SCHEMA)?).map_err(|error| self.unusable(&error))
     }
 
     /// Moves everything from the journal to the sorted files.
@@ -161,7 +165,7 @@ impl FjallStore {
     }
 
     fn queued(&self, entry: fjall::Guard) -> Result<(Domain, StoredEntry)> {
-        let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+        let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
         let (domain, place) = split_queue_key(&key).ok_or_else(|| self.damaged(&"a queue's key is cut short"))?;
         let stored = self.decode(&domain, place, &value)?;
         Ok((domain, stored))
@@ -180,7 +184,7 @@ impl FjallStore {
     }
 
     fn get<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>> {
-        let value = self.meta.get(key).map_err(|error| self.damaged(&error))?;
+        let value = self.meta.get(key).map_err(|error| self.unusable(&error))?;
         value.map(|value| self.json(&value)).transpose()
     }
 
@@ -188,12 +192,16 @@ impl FjallStore {
         serde_json::from_slice(bytes).map_err(|error| self.damaged(&error))
     }
 
-    fn damaged(&self, error: &dyn std::fmt::Display) -> Error {
+    fn damaged(&self, error: &dyn fmt::Display) -> Error {
         damaged(&self.dir, error)
     }
 
-    fn failed(&self, error: &dyn std::fmt::Display) -> Error {
-        self.refuse(format!("it cannot be written any more: {error}; what was stored before is safe"))
+    fn unusable(&self, error: &fjall::Error) -> Error {
+        unusable(&self.dir, error)
+    }
+
+    fn failed(&self, error: &fjall::Error) -> Error {
+        self.refuse(format!("it cannot be written any more: {}; what was stored before is safe", reason(error)))
     }
 }
 
@@ -202,15 +210,15 @@ impl Store for FjallStore {
         let counters = self.get::<Counters>(COUNTERS_KEY)?;
         let mut contents = Contents { counters, settings: self.get(SETTINGS_KEY)?, ..Contents::default() };
         for entry in self.meta.prefix([WAITING]) {
-            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
             contents.waiting.push((domain_of(&key), u64_of(&value)));
         }
         for entry in self.meta.prefix([HISTORY]) {
-            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
             contents.histories.push((domain_of(&key), self.json(&value)?));
         }
         for entry in self.meta.prefix([INCLUDED]) {
-            let key = entry.key().map_err(|error| self.damaged(&error))?;
+            let key = entry.key().map_err(|error| self.unusable(&error))?;
             let url = key.get(1..).and_then(|url| std::str::from_utf8(url).ok()).and_then(|url| Url::parse(url).ok());
             contents.included.extend(url);
         }
@@ -218,7 +226,7 @@ impl Store for FjallStore {
     }
 
     fn keep_settings(&self, settings: &BTreeMap<String, String>) -> Result<()> {
-        self.meta.insert(SETTINGS_KEY, to_json(settings)?).map_err(|error| self.damaged(&error))
+        self.meta.insert(SETTINGS_KEY, to_json(settings)?).map_err(|error| self.unusable(&error))
     }
 
     fn apply(&self, batch: Batch) -> Result<()> {
@@ -237,6 +245,7 @@ impl Store for FjallStore {
                     Some(known) => stored.insert(&self.meta, key, known),
                     None => stored.remove(&self.meta, key),
                 },
+                Change::Visit(_, visit) => stored.insert(&self.meta, key, visit.to_bytes()),
                 Change::Robots { file, .. } => stored.insert(&self.meta, key, file.to_bytes()),
             }
         }
@@ -272,33 +281,42 @@ impl Store for FjallStore {
     fn seen(&self, fingerprints: &[Fingerprint]) -> Result<Vec<(Fingerprint, u32)>> {
         let mut seen = Vec::new();
         for fingerprint in fingerprints {
-            let value = self.seen.get(fingerprint.to_bytes()).map_err(|error| self.damaged(&error))?;
+            let value = self.seen.get(fingerprint.to_bytes()).map_err(|error| self.unusable(&error))?;
             seen.extend(value.map(|value| (*fingerprint, u32_of(&value))));
         }
         Ok(seen)
     }
 
-    fn robots(&self, origin: &str) -> Result<Option<RobotsFile>> {
-        let value = self.meta.get(meta_key(ROBOTS, origin)).map_err(|error| self.damaged(&error))?;
+    fn robots(&self, origin: &str) -> Result<Option<StoredRobotsFile>> {
+        let value = self.meta.get(meta_key(ROBOTS, origin)).map_err(|error| self.unusable(&error))?;
         let read = |value: fjall::Slice| {
-            RobotsFile::from_bytes(&value).ok_or_else(|| self.damaged(&"a robots file is cut short"))
+            StoredRobotsFile::from_bytes(&value).ok_or_else(|| self.damaged(&"a robots file is cut short"))
         };
         value.map(read).transpose()
     }
 
     fn depths(&self) -> Result<Vec<(Fingerprint, KnownDepth)>> {
         let known = |entry: fjall::Guard| {
-            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
             let fingerprint = key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(Fingerprint::from_bytes);
             fingerprint.zip(KnownDepth::from_bytes(&value)).ok_or_else(|| self.damaged(&"a depth is cut short"))
         };
         self.meta.prefix([DEPTH]).map(known).collect()
     }
 
+    fn visits(&self, max: usize) -> Result<Vec<(Fingerprint, PageVisit)>> {
+        let known = |entry: fjall::Guard| {
+            let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
+            let fingerprint = key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(Fingerprint::from_bytes);
+            fingerprint.zip(PageVisit::from_bytes(&value)).ok_or_else(|| self.damaged(&"a visit is cut short"))
+        };
+        self.meta.prefix([VISIT]).take(max).map(known).collect()
+    }
+
     fn each_seen(&self, from: Fingerprint, visit: &mut dyn FnMut(Fingerprint, u32) -> ControlFlow<()>) -> Result<()> {
         let from = from.to_bytes();
         for entry in self.seen.range(from..).chain(self.seen.range(..from)) {
-            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
             let bytes = (*key).try_into().map_err(|_| self.damaged(&"a fingerprint has not 16 bytes"))?;
             if visit(Fingerprint::from_bytes(bytes), u32_of(&value)).is_break() {
                 break;
@@ -319,7 +337,7 @@ impl Store for FjallStore {
 
     fn each_dead(&self, visit: &mut dyn FnMut(u64, DeadLetter) -> ControlFlow<()>) -> Result<()> {
         for entry in self.meta.prefix([DEAD]) {
-            let (key, value) = entry.into_inner().map_err(|error| self.damaged(&error))?;
+            let (key, value) = entry.into_inner().map_err(|error| self.unusable(&error))?;
             if visit(u64_of(key.get(1..).unwrap_or_default()), self.json(&value)?).is_break() {
                 break;
             }
@@ -330,10 +348,6 @@ impl Store for FjallStore {
     fn refuse(&self, why: String) -> Error {
         Error::store(&self.dir, why)
     }
-}
-
-fn damaged(dir: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::store(dir, format!("it is damaged: {error}; `actix-crawler state DIR --verify` tells what can be saved"))
 }
 
 fn encode(entry: &Entry, not_before: Option<u64>) -> Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! Order: the row of each change in a batch, and the changes sorted by row. Knows no database.
 
-use super::keys::{HISTORY, INCLUDED, ROBOTS, dead_key, depth_key, meta_key, queue_key};
+use super::keys::{HISTORY, INCLUDED, ROBOTS, dead_key, depth_key, meta_key, queue_key, visit_key};
 use crate::frontier::windowed::store::Change;
 
 /// The keyspace and the key of a change.
@@ -29,6 +29,7 @@ impl Target {
             Change::Include(url) => Self(Table::Meta, meta_key(INCLUDED, url.as_str())),
             Change::Bury { number, .. } | Change::Unbury { number } => Self(Table::Meta, dead_key(*number)),
             Change::Depth(fingerprint, _) => Self(Table::Meta, depth_key(*fingerprint)),
+            Change::Visit(fingerprint, _) => Self(Table::Meta, visit_key(*fingerprint)),
             Change::Robots { origin, .. } => Self(Table::Meta, meta_key(ROBOTS, origin)),
         }
     }

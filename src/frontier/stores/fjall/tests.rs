@@ -9,7 +9,8 @@ use super::*;
 use crate::{
     frontier::{
         Frontier, Leased, Next,
-        durable::{Checkpoint, News},
+        durable::{Checkpoint, StoreNews},
+        windowed::testing::copy_folder,
     },
     recrawl::Recrawl,
 };
@@ -19,16 +20,8 @@ use crate::{
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-schema-1");
 
 fn copied_fixture() -> tempfile::TempDir {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let to = to.join(entry.file_name());
-            if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(fs::copy(entry.path(), to).is_ok()) }
-        }
-    }
     let dir = tempfile::tempdir().unwrap();
-    copy(Path::new(FIXTURE), dir.path());
+    copy_folder(Path::new(FIXTURE), dir.path());
     for keyspace in 0..4 {
         // Version control does not keep empty folders.
         fs::create_dir_all(dir.path().join(format!("store/keyspaces/{keyspace}/tables"))).unwrap();
@@ -105,7 +98,7 @@ fn a_robots_file_is_there_again_after_a_restart() {
             durable.commit(Checkpoint::default(), Instant::now());
             let file = loop {
                 match durable.news(Instant::now()) {
-                    Some(News::Robots(answered, file)) if answered == ticket => break file,
+                    Some(StoreNews::Robots(answered, file)) if answered == ticket => break file,
                     _ => std::thread::sleep(Duration::from_millis(1)),
                 }
             };

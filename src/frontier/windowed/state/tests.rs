@@ -12,7 +12,7 @@ use crate::{
         Frontier, Next,
         durable::{Checkpoint, Durable, Opening},
         stores::fjall::{FjallStore, open_state},
-        windowed::testing::{Tiny, sync},
+        windowed::testing::{Tiny, copy_folder, sync},
     },
     recrawl::Recrawl,
 };
@@ -56,15 +56,6 @@ fn files(dir: &Path) -> Vec<PathBuf> {
         if path.is_dir() { files.extend(self::files(&path)) } else { files.push(path) }
     }
     files
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(fs::copy(entry.path(), to).is_ok()) }
-    }
 }
 
 #[test]
@@ -120,7 +111,7 @@ fn what_is_due_is_forgotten_when_the_state_is_opened_and_the_rest_stays_exact() 
     frontier.close().blocking_recv().unwrap().unwrap();
     let mut seen = u64::from(PAGES);
     for _ in 0..50 {
-        let recrawl = Recrawl { revisit_after: Some(std::time::Duration::from_secs(30)), seeds: false };
+        let recrawl = Recrawl { revisit_after: Some(std::time::Duration::from_secs(30)), ..Recrawl::default() };
         tiny(dir.path(), recrawl, now).close().blocking_recv().unwrap().unwrap();
         let summary = open_state(dir.path()).unwrap().verify().unwrap();
         assert!(!summary.problems.iter().any(|problem| problem.contains("fingerprints")), "{:?}", summary.problems);
@@ -140,7 +131,7 @@ fn a_journal_that_was_cut_short_opens_as_it_was_before_the_cut() {
     let mut most = 0;
     for step in 0..40 {
         let torn = tempfile::tempdir().unwrap();
-        copy(dir.path(), torn.path());
+        copy_folder(dir.path(), torn.path());
         let file = fs::OpenOptions::new().write(true).open(torn.path().join(&journal)).unwrap();
         file.set_len(length * step / 40 + 1).unwrap();
         let summary = open_state(torn.path()).and_then(|state| state.verify()).unwrap();
@@ -166,7 +157,7 @@ fn whatever_file_is_damaged_the_state_is_as_it_was_or_says_so() {
         }
         for cut in [false, true] {
             let damaged = tempfile::tempdir().unwrap();
-            copy(dir.path(), damaged.path());
+            copy_folder(dir.path(), damaged.path());
             let mut bytes = fs::read(&file).unwrap();
             let middle = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last / 2);
             if cut {

@@ -1,0 +1,67 @@
+//! Feeds: the time for an item of 20,000 in each format, on one thread. Run as `cargo bench --all-features --bench feeds`.
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures and prints")]
+
+use std::time::Instant;
+
+use actix_crawler::feed::{Feed, Opening, Record, Sink};
+use serde::Serialize;
+
+const ITEMS: u32 = 20_000;
+
+/// Items that come together, as those of busy pages do.
+const COMMIT: u32 = 16;
+
+#[derive(Serialize)]
+struct Product {
+    url: String,
+    name: String,
+    ean: u64,
+    price: Price,
+    tags: Vec<&'static str>,
+    text: String,
+    rating: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Price {
+    amount: f64,
+    currency: &'static str,
+}
+
+fn product(n: u32) -> Product {
+    Product {
+        url: format!("https://shop.example/products/{n}"),
+        name: format!("Product number {n}, \"new\""),
+        ean: 4_006_381_000_000 + u64::from(n),
+        price: Price { amount: f64::from(n % 1_000) + 0.99, currency: "EUR" },
+        tags: vec!["tea", "green", "organic"],
+        text: "A plain description of some length, with a line\nand another. ".repeat(5),
+        rating: n.is_multiple_of(3).then_some(4.5),
+    }
+}
+
+fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let products: Vec<_> = (0..ITEMS).map(product).collect();
+    println!("{:<14} {:>9} {:>9} {:>10}", "format", "us/item", "of jsonl", "bytes/item");
+    let mut of_lines = None;
+    for name in ["a.jsonl", "b.jsonl", "c.json", "d.csv", "e.xml", "f.jsonl.gz", "g.jsonl.zst", "h.csv.gz"] {
+        let path = dir.path().join(name);
+        let commit = if name.matches('.').count() > 1 { 1_000 } else { COMMIT };
+        let mut sink = Feed::to(&*path).open(Opening::Fresh).unwrap();
+        let begun = Instant::now();
+        for (n, product) in (1_u32..).zip(&products) {
+            sink.write(&Record::of(product, "https://shop.example/").unwrap()).unwrap();
+            if n.is_multiple_of(commit) {
+                sink.commit().unwrap();
+            }
+        }
+        sink.close().unwrap();
+        let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(ITEMS);
+        let bytes = path.metadata().unwrap().len() / u64::from(ITEMS);
+        // The first run warms up.
+        let lines = *of_lines.insert(of_lines.filter(|_| name != "b.jsonl").unwrap_or(each));
+        println!("{name:<14} {each:>9.2} {:>9.2} {bytes:>10}", each / lines);
+    }
+}

@@ -1,0 +1,164 @@
+//! `warc`: lists, extracts, verifies and indexes what WARC files contain, of whatever writer.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, Read, Write},
+    path::Path,
+};
+
+use actix_crawler::{
+    Error,
+    internals::Counted,
+    warc::{Entry, Reader, Record, index_of, verify, write_index},
+};
+
+use super::{
+    console::{print, tell},
+    exit::{Exit, Failure},
+    options::{WarcOptions, WarcTask},
+    terminal,
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// A file cannot be read, or is damaged; what was asked for is not there; an output cannot be written.
+pub fn run(options: &WarcOptions) -> Result<Exit, Failure> {
+    match &options.task {
+        WarcTask::List { files } => files.iter().try_for_each(|file| list(file)).map(|()| Exit::Well),
+        WarcTask::Extract { file, what, whole, output } => extract(file, what, *whole, output.as_deref()),
+        WarcTask::Verify { files } => {
+            let mut problems = 0;
+            for file in files {
+                problems += verify_one(file)?;
+            }
+            match problems {
+                0 => Ok(Exit::Well),
+                problems => Err(Failure::not_run(Counted(problems, "problem").to_string())),
+            }
+        }
+        WarcTask::Index { files } => {
+            for file in files {
+                print(format!("{}\n", write_index(file)?.display()).as_bytes())?;
+            }
+            Ok(Exit::Well)
+        }
+    }
+}
+
+/// Prints a line for each record.
+fn list(file: &Path) -> Result<(), Failure> {
+    let mut reader = Reader::open(file)?;
+    while let Some(record) = reader.next_record()? {
+        let line = serde_json::json!({
+            "offset": record.offset(),
+            "type": record.kind(),
+            "url": record.url(),
+            "date": record.field("WARC-Date"),
+            "length": record.length(),
+            "truncated": record.field("WARC-Truncated"),
+            "refers_to": record.field("WARC-Refers-To-Target-URI"),
+            "digest": record.field("WARC-Payload-Digest"),
+        });
+        let known = line.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let known: serde_json::Map<_, _> = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+        print(format!("{}\n", serde_json::Value::Object(known)).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Writes what the record of a URL, or at an offset, contains: of a response the body.
+fn extract(file: &Path, what: &str, whole: bool, output: Option<&Path>) -> Result<Exit, Failure> {
+    let (mut record, mut reader) = find(file, what)?;
+    if record.kind() == "revisit" && !whole {
+        (record, reader) = original_of(file, &record)?;
+    }
+    let unreadable =
+        |error: io::Error| Failure::not_run(format!("{}, offset {}: {error}", file.display(), record.offset()));
+    let is_http = record.field("Content-Type").is_some_and(|media_type| media_type.starts_with("application/http"));
+    if is_http && !whole {
+        skip_head(&mut reader).map_err(unreadable)?;
+    }
+    let copied = match output {
+        Some(path) => {
+            let written = File::create(path).and_then(|mut file| io::copy(&mut reader, &mut file));
+            return written.map(|_| Exit::Well).map_err(|error| Failure::unwritable("--output", path, &error));
+        }
+        None if terminal::is_terminal(None) => {
+            let mut bytes = Vec::new();
+            reader.take(MAX_ON_TERMINAL).read_to_end(&mut bytes).map_err(unreadable)?;
+            return print(&bytes).map(|()| Exit::Well);
+        }
+        None => {
+            let mut stdout = io::stdout().lock();
+            io::copy(&mut reader, &mut stdout).and_then(|_| stdout.flush())
+        }
+    };
+    copied.map(|()| Exit::Well).map_err(|error| Failure::unprintable(&error))
+}
+
+/// More than anybody reads on a terminal.
+const MAX_ON_TERMINAL: u64 = 1 << 20;
+
+/// The longest head of a message that is left out.
+const MAX_HEAD: u64 = 1 << 20;
+
+/// Opens the record at an offset, or the latest response of a URL.
+fn find(file: &Path, what: &str) -> Result<(Record, Reader), Failure> {
+    let none = || Failure::failed(format!("{} has no record of {what}; `warc list` shows all", file.display()));
+    let offset = match what.parse() {
+        Ok(offset) => offset,
+        Err(_) => {
+            let entries = index_of(file)?;
+            entries.iter().rfind(|entry| entry.url == what).ok_or_else(none)?.offset
+        }
+    };
+    open(file, offset)?.ok_or_else(none)
+}
+
+fn open(file: &Path, offset: u64) -> Result<Option<(Record, Reader)>, Failure> {
+    let mut reader = Reader::open_at(file, offset)?;
+    let record = reader.next_record().map_err(|error| match error {
+        Error::Archive { .. } => Failure::failed(format!("{} has no record at offset {offset}", file.display())),
+        other => other.into(),
+    })?;
+    Ok(record.map(|record| (record, reader)))
+}
+
+/// Opens the record that has the body of a revisit.
+fn original_of(file: &Path, revisit: &Record) -> Result<(Record, Reader), Failure> {
+    let field = |name| revisit.field(name).unwrap_or("unknown");
+    let (url, date) = (field("WARC-Refers-To-Target-URI"), field("WARC-Refers-To-Date"));
+    let elsewhere = || Failure::failed(format!("the body is that of {url}, of {date}, in another file"));
+    let digest = revisit.field("WARC-Payload-Digest");
+    let entries = index_of(file)?;
+    let is_it = |entry: &&Entry| entry.digest.as_deref() == digest && entry.mime.as_deref() != Some("warc/revisit");
+    let entry = entries.iter().find(is_it).filter(|_| digest.is_some()).ok_or_else(elsewhere)?;
+    open(file, entry.offset)?.ok_or_else(elsewhere)
+}
+
+fn skip_head(reader: &mut Reader) -> io::Result<()> {
+    let mut reader = reader.take(MAX_HEAD);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 && !matches!(&*line, b"\n" | b"\r\n") {
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Prints what is wrong with a file, and how much was compared. Returns the number of problems.
+fn verify_one(file: &Path) -> Result<u64, Failure> {
+    let verified = match verify(file) {
+        Err(error @ Error::Archive { .. }) => {
+            print(format!("{error}\n").as_bytes())?;
+            return Ok(1);
+        }
+        verified => verified?,
+    };
+    for problem in &verified.problems {
+        print(format!("{problem}\n").as_bytes())?;
+    }
+    let (records, compared) = (Counted(verified.records, "record"), verified.compared);
+    tell(format_args!("{}: {records}, the digests of {compared} compared", file.display()));
+    Ok(verified.problems.len() as u64)
+}

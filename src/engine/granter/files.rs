@@ -1,0 +1,168 @@
+//! Files: grants permits for the files that items wait for. They have places of their own, and go before the pages of their
+//! domain: so a page that waits for its files never waits for another page to end.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, SHORTEST_COOLING, Search};
+use crate::{
+    domain::Domain,
+    engine::{
+        accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, robots_files::Ruling, turn::Turn,
+    },
+    file_store::desk::{ELSEWHERE, FileDesk},
+    outcome::{DropReason, Outcome},
+    permit::Tenancy,
+    request::Request,
+    throttle::Refusal,
+};
+
+/// The pages that wait for files, and how many may.
+pub struct FileWaits {
+    /// Counts them.
+    pub desk: Arc<FileDesk>,
+    /// The most of them; beyond, no further page is requested.
+    pub max_pages: usize,
+}
+
+impl Default for FileWaits {
+    fn default() -> Self {
+        Self { desk: Arc::default(), max_pages: usize::MAX }
+    }
+}
+
+impl Granter {
+    /// Schedules a domain at `at` for all that it has: files, pages, robots files.
+    pub fn wake(&mut self, files: &mut FileQueue, domains: &mut Domains, domain: &Domain, at: Instant) {
+        // A file may wait for a robots file, also of another domain.
+        if files.has(domain) || domains.has_robots(domain) {
+            files.schedule(domain, at);
+        }
+        self.schedule(domains, domain, at);
+    }
+
+    /// Tells whether there is a place for a file. They have as many as pages have, and pages leave them these.
+    pub(super) fn has_room_for_files(&self, accounts: &Accounts) -> bool {
+        self.pool.busy_with_files() < self.politeness.concurrency.get() as usize && !accounts.is_behind()
+    }
+
+    /// Returns how many pages are in flight; those that wait for their files have places of their own.
+    pub(super) fn pages_in_flight(&self) -> usize {
+        self.pool.busy_with_pages().saturating_sub(self.file_waits.desk.waiting_pages())
+    }
+
+    /// Ends the files that wait for a cancelled domain.
+    pub(super) fn cancel_files(turn: &mut Turn<'_>, domain: &Domain) {
+        for request in turn.frontier.files.take(domain) {
+            turn.drop_request(domain, &request, DropReason::Cancelled);
+        }
+    }
+
+    /// Ends the files that wait for a domain which this process may not ask any more.
+    pub fn files_lost(turn: &mut Turn<'_>, domain: &Domain) {
+        for request in turn.frontier.files.take(domain) {
+            let detail = ELSEWHERE.to_owned();
+            turn.enter(domain, &request, &Outcome::WithoutRequest { key: "elsewhere", detail });
+        }
+    }
+
+    /// Grants permits to the files of a domain that is due.
+    pub(super) fn grant_files_to(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
+        let now = turn.now;
+        match turn.domains.held.of(domain) {
+            Some(Hold::Paused) => return turn.domains.held.wait(domain.clone()),
+            Some(Hold::Cancelled) => Self::cancel_files(turn, domain),
+            None => {}
+        }
+        let mut tenancy = turn.domains.tenancy(domain);
+        if Self::fail_files_of_given_up(turn, domain, tenancy.as_deref()) {
+            return turn.domains.schedule(domain, now);
+        }
+        let mut found_nothing = false;
+        loop {
+            // Without files it is left to the pages, which also see to it that it is forgotten.
+            let Some(ready_at) = self.files_ready_at(turn, domain) else { return turn.domains.schedule(domain, now) };
+            if ready_at > now {
+                return turn.frontier.files.schedule(domain, ready_at.max(now + 2 * AHEAD));
+            }
+            if !self.has_room_for_files(turn.accounts) || !self.outage.allows(now) {
+                return turn.frontier.files.schedule(domain, now);
+            }
+            let tenancy = tenancy.get_or_insert_with(|| turn.domains.live(domain, now).tenancy.clone());
+            let Ok(place) = self.places.take(now) else { return turn.frontier.files.schedule(domain, now) };
+            match tenancy.grant(now, now + AHEAD) {
+                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
+                    if at > now + SHORTEST_COOLING {
+                        turn.domains.note_cooling(domain, now);
+                        if Self::fail_files_of_given_up(turn, domain, Some(tenancy)) {
+                            return turn.domains.schedule(domain, now);
+                        }
+                    }
+                    return turn.frontier.files.schedule(domain, at);
+                }
+                // It is woken when one of them ends.
+                Err(Refusal::Full) => return,
+                Ok(permit) => match self.search_files(turn, domain, now + AHEAD) {
+                    Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
+                    Search::Nothing if !found_nothing => found_nothing = true,
+                    Search::Nothing | Search::Unfinished => {
+                        return turn.frontier.files.schedule(domain, now + 2 * AHEAD);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Lets the files of a given-up domain fail, as its pages do. Tells whether it is given up.
+    fn fail_files_of_given_up(turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
+        let Some(given_up) = tenancy.and_then(|tenancy| tenancy.given_up(turn.now)) else { return false };
+        turn.fail_files(domain, given_up.why);
+        true
+    }
+
+    fn files_ready_at(&self, turn: &Turn<'_>, domain: &Domain) -> Option<Instant> {
+        if turn.domains.has_robots(domain) {
+            return Some(turn.now);
+        }
+        if self.robots.parked(domain) >= MAX_PARKED {
+            return None;
+        }
+        turn.frontier.files.ready_at(domain, turn.now)
+    }
+
+    fn search_files(&mut self, turn: &mut Turn<'_>, domain: &Domain, horizon: Instant) -> Search {
+        if let Some(url) = turn.domains.pop_robots(domain) {
+            return Search::Found(self.robots.lease(url));
+        }
+        for _ in 0..MAX_RULINGS {
+            let Some((leased, is_allowed)) = turn.frontier.files.lease(domain, horizon) else { return Search::Nothing };
+            if is_allowed {
+                return Search::Found(leased);
+            }
+            let obeys_robots = turn.domains.live(domain, turn.now).obeys_robots;
+            match self.rule(obeys_robots, &leased.request.url, horizon) {
+                ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
+                    self.robots.park(domain, leased);
+                    if let Ruling::Ask(file) = ruling
+                        && let Some(file) = self.look_for_robots(turn, file)
+                    {
+                        return Search::Found(self.robots.lease(file));
+                    }
+                    if self.robots.parked(domain) >= MAX_PARKED {
+                        return Search::Nothing;
+                    }
+                }
+                ruling => {
+                    if let Some(leased) = Self::apply(turn, domain, leased, ruling) {
+                        return Search::Found(leased);
+                    }
+                }
+            }
+        }
+        Search::Unfinished
+    }
+
+    /// Tells where a file stands among those that wait for their robots file.
+    pub fn file_waits_for_robots(&self, file: &url::Url, is_it: &dyn Fn(&Request) -> bool) -> bool {
+        self.robots.parked_before(file, is_it).is_some()
+    }
+}

@@ -1,0 +1,36 @@
+//! Address: what the references of a page are resolved against. Knows no markup.
+
+use encoding_rs::{Encoding, UTF_8};
+use url::{ParseError, Url};
+
+use super::reference::{query_charset, resolve_from};
+
+/// The base of a page's references, and the charset of their queries.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    base: Option<Url>,
+    charset: &'static Encoding,
+}
+
+impl Address {
+    /// The address of a page that was read without one: only absolute references have a URL.
+    pub(super) const UNKNOWN: Self = Self { base: None, charset: UTF_8 };
+
+    /// Creates the address of a page with this base, in the charset of this name.
+    pub(crate) fn new(base: Url, charset: &str) -> Self {
+        Self { base: Some(base), charset: query_charset(charset) }
+    }
+
+    /// Returns it with another base.
+    pub(super) fn with_base(&self, base: &Url) -> Self {
+        Self { base: Some(base.clone()), ..*self }
+    }
+
+    /// Resolves a reference.
+    pub(super) fn resolve(&self, reference: &str) -> Result<Url, ParseError> {
+        match &self.base {
+            Some(base) => resolve_from(base, reference, self.charset),
+            None => Url::parse(reference),
+        }
+    }
+}

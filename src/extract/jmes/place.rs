@@ -1,0 +1,41 @@
+//! Place: the field of a struct that a query finds.
+
+use std::borrow::Cow;
+
+use super::{compile, jmes};
+use crate::extract::{
+    derived::{
+        Found, Locate, Source,
+        place::{Most, found_in, no_value},
+    },
+    selector_error::SelectorError,
+};
+
+/// A query in `#[extract(jmes = "…")]`.
+#[derive(Debug)]
+pub struct Jmes(&'static str);
+
+impl Jmes {
+    /// Creates the place of this query.
+    pub const fn new(query: &'static str) -> Self {
+        Self(query)
+    }
+}
+
+impl Locate for Jmes {
+    fn check(&self) -> Result<(), SelectorError> {
+        compile(self.0).map(drop)
+    }
+
+    fn find<'f>(&self, from: &'f Source<'_>, most: Most) -> Result<Vec<Found<'f>>, SelectorError> {
+        match from.json() {
+            Ok(json) => Ok(found_in(Cow::Owned(jmes(json, self.0)?), most)),
+            // What is not there has no values; what is required says why.
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn missing(&self, from: &Source<'_>) -> SelectorError {
+        no_value(self.0, from)
+    }
+}

@@ -1,0 +1,35 @@
+//! PageFacts: what an element knows of its page beside the tree. Knows no markup.
+
+use super::address::Address;
+#[cfg(feature = "xpath")]
+use super::xpath::OrderCell;
+
+/// What the elements of a page share.
+#[derive(Clone, Debug)]
+pub(super) struct PageFacts {
+    /// What references are resolved against.
+    pub address: Address,
+    /// Where each node stands, once an expression has asked.
+    #[cfg(feature = "xpath")]
+    pub order: OrderCell,
+}
+
+/// Those of a page that was read without an address. Elements of several pages have these, so nothing of one page may be kept
+/// in them.
+static UNKNOWN: PageFacts = PageFacts::at(Address::UNKNOWN);
+
+impl PageFacts {
+    /// Creates those of a page at an address.
+    pub const fn at(address: Address) -> Self {
+        Self {
+            address,
+            #[cfg(feature = "xpath")]
+            order: OrderCell::new(),
+        }
+    }
+
+    /// Returns those of elements whose page is not known.
+    pub fn unknown() -> &'static Self {
+        &UNKNOWN
+    }
+}

@@ -1,0 +1,151 @@
+//! XPathValue: what an expression has found: nodes, or a text, a number or a truth.
+
+use xpath_eval::Value;
+
+use super::node::QueryNode;
+use crate::extract::{select::Element, text::collapsed};
+
+/// What an XPath expression is: nodes of the page in their order, or a text, a number or a truth.
+///
+/// ```
+/// use actix_crawler::extract::Document;
+///
+/// let page = Document::parse("<ul><li class=a>One<li>Two <b>!</b></ul><p title=x>Three");
+/// assert_eq!(page.xpath("//li")?.texts(), ["One", "Two !"]);
+/// assert_eq!(page.xpath("//li[2]")?.elements()[0].html(), "<li>Two <b>!</b></li>");
+/// assert_eq!(page.xpath("//li/@class | //@title")?.texts(), ["a", "x"]);
+/// assert_eq!(page.xpath("//ol")?.text(), None);
+/// assert_eq!(page.xpath("concat(//b, ' ', count(//li))")?.text().as_deref(), Some("! 2"));
+/// assert!(page.xpath("//p = 'Three'")?.is_true());
+/// # Ok::<(), actix_crawler::extract::SelectorError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct XPathValue<'a>(Kind<'a>);
+
+#[derive(Clone, Debug)]
+enum Kind<'a> {
+    Nodes(Vec<Node<'a>>),
+    Text(String),
+    Number(f64),
+    Truth(bool),
+}
+
+/// A node that was found.
+#[derive(Clone, Debug)]
+enum Node<'a> {
+    Element(Element<'a>),
+    /// An attribute, a text or a comment.
+    Text(String),
+}
+
+impl<'a> XPathValue<'a> {
+    /// Takes the result of a query over the page of an element.
+    pub(super) fn of(value: Value<QueryNode<'_>>, of: Element<'a>) -> Self {
+        Self(match value {
+            Value::NodeSet(mut nodes) => {
+                nodes.sort_by(|a, b| xpath_eval::Node::document_order(*a, *b));
+                Kind::Nodes(nodes.into_iter().filter_map(|node| Node::of(node, of)).collect())
+            }
+            Value::Boolean(truth) => Kind::Truth(truth),
+            Value::Number(number) => Kind::Number(number),
+            Value::String(text) => Kind::Text(text),
+        })
+    }
+
+    /// Returns the elements among the nodes.
+    pub fn elements(&self) -> Vec<Element<'a>> {
+        self.nodes()
+            .iter()
+            .filter_map(|node| if let Node::Element(element) = node { Some(*element) } else { None })
+            .collect()
+    }
+
+    /// Returns the first element among the nodes.
+    pub fn element(&self) -> Option<Element<'a>> {
+        self.elements().first().copied()
+    }
+
+    /// Returns the text of each node: of an element as [`Element::text`], of an attribute its value, of a text itself on one
+    /// line. A text, a number or a truth is one text.
+    pub fn texts(&self) -> Vec<String> {
+        match &self.0 {
+            Kind::Nodes(nodes) => nodes.iter().map(Node::text).collect(),
+            Kind::Text(text) => vec![text.clone()],
+            Kind::Number(number) => vec![number.to_string()],
+            Kind::Truth(truth) => vec![truth.to_string()],
+        }
+    }
+
+    /// Returns the first of the [`texts`](Self::texts); `None` if there are no nodes.
+    pub fn text(&self) -> Option<String> {
+        match &self.0 {
+            Kind::Nodes(nodes) => nodes.first().map(Node::text),
+            _ => self.texts().pop(),
+        }
+    }
+
+    /// Returns the number that it is, by the rules of XPath: that of the first node's text, which is NaN if that is none. For
+    /// numbers as people write them there is [`number_in`](crate::extract::number_in).
+    pub fn number(&self) -> f64 {
+        match &self.0 {
+            Kind::Number(number) => *number,
+            Kind::Truth(truth) => f64::from(u8::from(*truth)),
+            Kind::Nodes(_) | Kind::Text(_) => self.text().and_then(|text| text.trim().parse().ok()).unwrap_or(f64::NAN),
+        }
+    }
+
+    /// Tells whether it is true, by the rules of XPath: whether there are nodes, or a text that is not empty, or a number
+    /// other than 0.
+    pub fn is_true(&self) -> bool {
+        match &self.0 {
+            Kind::Nodes(nodes) => !nodes.is_empty(),
+            Kind::Text(text) => !text.is_empty(),
+            Kind::Number(number) => *number != 0.0 && !number.is_nan(),
+            Kind::Truth(truth) => *truth,
+        }
+    }
+
+    fn nodes(&self) -> &[Node<'a>] {
+        if let Kind::Nodes(nodes) = &self.0 { nodes } else { &[] }
+    }
+
+    /// Returns each node, or the text, for the field of a struct.
+    #[cfg(feature = "derive")]
+    pub(super) fn into_found(self) -> Vec<crate::extract::derived::Found<'a>> {
+        use crate::extract::derived::Found;
+        match self.0 {
+            Kind::Nodes(nodes) => nodes
+                .into_iter()
+                .map(|node| match node {
+                    Node::Element(element) => Found::Element(element),
+                    Node::Text(text) => Found::Text(text),
+                })
+                .collect(),
+            _ => self.texts().into_iter().map(Found::Text).collect(),
+        }
+    }
+}
+
+impl<'a> Node<'a> {
+    fn of(node: QueryNode<'_>, of: Element<'a>) -> Option<Self> {
+        if let Some((_, value)) = node.attribute() {
+            return Some(Self::Text(value.to_owned()));
+        }
+        let node = of.node().tree().get(node.node()?.id())?;
+        Some(match of.of_page(node) {
+            Some(element) => Self::Element(element),
+            None => Self::Text(match node.value() {
+                scraper::Node::Text(text) => collapsed(text),
+                scraper::Node::Comment(comment) => collapsed(comment),
+                _ => String::new(),
+            }),
+        })
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Element(element) => element.text(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Closed lines: finds the end of the last whole record in a file of one record a line with something after the last. Knows
+//! no format.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+};
+
+/// Returns where the records end, without the closing. `whole` is given a line, without its end and whether it is the first
+/// of the file, and returns how much of it is whole; `None` if nothing is.
+///
+/// A kill tears one write: what it wrote is a part of what was to stand there, over the closing and after it. So there is at
+/// most one line without an end, and one that is a remainder of the closing.
+///
+/// # Errors
+/// The file cannot be read, or was not written like this.
+pub(super) fn end_of_closed_lines(
+    file: &mut File,
+    closing: &[u8],
+    whole: impl Fn(&[u8], bool) -> Option<usize>,
+) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let before = length.saturating_sub(closing.len() as u64);
+    if length > closing.len() as u64 && read(file, before, length)? == closing {
+        return Ok(before);
+    }
+    let mut end = length;
+    for _ in 0..MOST_TORN {
+        let begin = begin_of_line(file, end)?;
+        let line = read(file, begin, end)?;
+        let has_end = end < length;
+        if (has_end || line.ends_with(b","))
+            && line.len() <= LONGEST_LINE
+            && let Some(whole) = whole(&line, begin == 0)
+        {
+            return Ok(begin + whole as u64);
+        }
+        if begin == 0 {
+            // Torn in its first write.
+            return if length < LONGEST_BEGINNING { Ok(0) } else { Err(foreign()) };
+        }
+        end = begin - 1;
+    }
+    Err(foreign())
+}
+
+/// The most lines at the end that a kill can leave: the remainder of the closing has two ends of lines.
+const MOST_TORN: usize = 4;
+
+/// A file with less before its first record was torn in its first write.
+const LONGEST_BEGINNING: u64 = 64;
+
+/// A longer line is taken for damage.
+const LONGEST_LINE: usize = 1 << 30;
+
+fn foreign() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "what is in it was not written here, so nothing is added; write to another file",
+    )
+}
+
+fn read(file: &mut File, from: u64, to: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
+    file.seek(SeekFrom::Start(from))?;
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Returns where the line begins that ends at `end`.
+fn begin_of_line(file: &mut File, end: u64) -> io::Result<u64> {
+    let mut to = end;
+    while to > 0 {
+        let from = to.saturating_sub(STEP);
+        let block = read(file, from, to)?;
+        if let Some(last) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(from + last as u64 + 1);
+        }
+        to = from;
+    }
+    Ok(0)
+}
+
+/// The step when searching backwards; larger than most lines.
+const STEP: u64 = 65_536;

@@ -1,0 +1,203 @@
+//! Codec: the compression of files in members, each of which ends with a whole record. Knows no records.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write as _},
+};
+
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
+use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
+
+/// The compression of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Codec {
+    Plain,
+    /// A member of gzip (RFC 1952) for each commit.
+    Gzip,
+    /// A frame of Zstandard (RFC 8878) for each commit.
+    Zstd,
+}
+
+/// Where the whole members of a file end, and the decoded beginning of the last one.
+struct Members {
+    end: u64,
+    last: Option<Member>,
+}
+
+struct Member {
+    begin: u64,
+    /// All of it, if it is as long as a closing at the most.
+    text: Vec<u8>,
+}
+
+impl Codec {
+    /// Returns the text as a member of its own.
+    ///
+    /// # Errors
+    /// The encoder fails.
+    pub fn member(self, text: &[u8]) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Plain => Ok(text.to_vec()),
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 4 + 64), Compression::default());
+                encoder.write_all(text)?;
+                encoder.finish()
+            }
+            Self::Zstd => zstd::bulk::compress(text, zstd::DEFAULT_COMPRESSION_LEVEL),
+        }
+    }
+
+    /// Returns a reader of the decoded content.
+    ///
+    /// # Errors
+    /// The decoder fails.
+    pub fn reader<'r, R: Read + 'r>(self, file: R) -> io::Result<Box<dyn Read + 'r>> {
+        Ok(match self {
+            Self::Plain => Box::new(file),
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Self::Zstd => Box::new(zstd::stream::read::Decoder::new(file)?),
+        })
+    }
+
+    /// Finds where the whole members end, without one that holds just the closing. Reads the whole file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is of another kind.
+    pub fn end_of_members(self, file: &mut File, closing: &[u8]) -> io::Result<u64> {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(0))?;
+        let found = match self {
+            Self::Plain => return Ok(length),
+            Self::Gzip => gzip_members(&*file)?,
+            Self::Zstd => zstd_members(&*file)?,
+        };
+        if found.end == 0 && length > LONGEST_BEGINNING {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not compressed as its name says"));
+        }
+        match found.last {
+            Some(last) if !closing.is_empty() && last.text == closing => Ok(last.begin),
+            _ => Ok(found.end),
+        }
+    }
+}
+
+/// A file of this size without a whole member was not begun here, or was torn in its first commit.
+const LONGEST_BEGINNING: u64 = 64 << 20;
+
+/// As much of a member is kept: all of a closing and a byte more.
+const KEPT: usize = super::layout::MAX_CLOSING + 1;
+
+fn keep(text: &mut Vec<u8>, decoded: &[u8]) {
+    let room = KEPT - text.len().min(KEPT);
+    text.extend(decoded.iter().take(room));
+}
+
+fn gzip_members(file: &File) -> io::Result<Members> {
+    let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
+    let mut members = Members { end: 0, last: None };
+    let mut buffer = vec![0; 1 << 16];
+    while !input.fill_buf()?.is_empty() {
+        let begin = input.read;
+        let mut decoder = GzDecoder::new(&mut input);
+        let mut text = Vec::new();
+        loop {
+            match decoder.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => keep(&mut text, buffer.get(..length).unwrap_or_default()),
+                // The torn one.
+                Err(error) if is_torn(&error) => return Ok(members),
+                Err(error) => return Err(error),
+            }
+        }
+        drop(decoder);
+        members = Members { end: input.read, last: Some(Member { begin, text }) };
+    }
+    Ok(members)
+}
+
+fn is_torn(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other
+    )
+}
+
+fn zstd_members(file: &File) -> io::Result<Members> {
+    let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
+    let mut members = Members { end: 0, last: None };
+    let mut buffer = vec![0; 1 << 16];
+    let mut decoder = Decoder::new()?;
+    let (mut begin, mut text) = (0, Vec::new());
+    loop {
+        let mut source = InBuffer::around(input.fill_buf()?);
+        let is_over = source.src.is_empty();
+        let mut target = OutBuffer::around(buffer.as_mut_slice());
+        let Ok(hint) = decoder.run(&mut source, &mut target) else { return Ok(members) };
+        let (read, written) = (source.pos(), target.pos());
+        keep(&mut text, buffer.get(..written).unwrap_or_default());
+        input.consume(read);
+        if hint == 0 && read > 0 {
+            members = Members { end: input.read, last: Some(Member { begin, text: std::mem::take(&mut text) }) };
+            begin = input.read;
+            decoder.reinit()?;
+        } else if is_over && written == 0 {
+            return Ok(members);
+        }
+    }
+}
+
+/// Counts what was consumed.
+struct Counted<R> {
+    inner: R,
+    read: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.read += length as u64;
+        Ok(length)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.inner.consume(length);
+        self.read += length as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_members_count_wherever_the_file_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("members");
+        let long: Vec<u8> = (0..200_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+        for codec in [Codec::Gzip, Codec::Zstd] {
+            let texts: [&[u8]; 4] = [b"[", b"\n{\"a\":1}", &long, b"\n]\n"];
+            let (mut ends, mut bytes) = (vec![0], Vec::new());
+            for text in texts {
+                bytes.extend(codec.member(text).unwrap());
+                ends.push(bytes.len());
+            }
+            let cuts = ends.iter().flat_map(|end| [end.saturating_sub(1), *end, end + 1, end + 9]);
+            for cut in cuts.chain([ends[2] + 400_000]).filter(|cut| *cut <= bytes.len()) {
+                std::fs::write(&path, &bytes[..cut]).unwrap();
+                let found = codec.end_of_members(&mut File::open(&path).unwrap(), b"\n]\n").unwrap();
+                let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
+                let expected = if whole == bytes.len() { ends[3] } else { whole };
+                assert_eq!(found, expected as u64, "{codec:?} cut at {cut} of {ends:?}");
+            }
+            let mut read = Vec::new();
+            codec.reader(bytes.as_slice()).unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!(read, texts.concat(), "{codec:?}");
+        }
+    }
+}

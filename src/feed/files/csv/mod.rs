@@ -1,0 +1,121 @@
+//! CSV: one record a line, with each cell in the column of its name (RFC 4180). Knows no file system.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, Read},
+};
+
+use super::layout::Layout;
+use crate::feed::{Record, SinkError, Value, columns::Columns};
+
+/// One record a line, below a header.
+pub(crate) struct CsvLayout {
+    /// The file, for errors.
+    at: String,
+    /// The names that were given.
+    given: Option<Vec<String>>,
+    /// The columns in force; without them the first record sets them.
+    columns: Option<Columns>,
+    escape_formulas: bool,
+    /// What follows has no header, although no record is known.
+    is_headless: bool,
+}
+
+impl CsvLayout {
+    /// Creates the layout of a file named `at`.
+    pub fn new(at: String, given: Option<Vec<String>>, escape_formulas: bool) -> Self {
+        let columns = given.clone().map(Columns::new);
+        Self { at, given, columns, escape_formulas, is_headless: false }
+    }
+
+    fn row(&self, columns: &Columns, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
+        let cells = columns.place(record, &self.at)?;
+        line(cells.into_iter().map(|value| self.cell(value)), to);
+        Ok(())
+    }
+
+    fn cell<'v>(&self, value: &'v Value) -> Cow<'v, str> {
+        let cell = value.to_cell();
+        // Numbers are never escaped as formulas.
+        let is_text = matches!(value, Value::Text(_) | Value::List(_));
+        if self.escape_formulas && is_text && cell.starts_with(BEGIN_FORMULAS) {
+            return Cow::Owned(format!("'{cell}"));
+        }
+        cell
+    }
+}
+
+impl Layout for CsvLayout {
+    fn beginning(&self) -> Vec<u8> {
+        let mut header = Vec::new();
+        if let Some(names) = &self.given {
+            line(names.iter().map(Cow::from), &mut header);
+        }
+        header
+    }
+
+    fn encode(&mut self, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
+        if let Some(columns) = &self.columns {
+            return self.row(columns, record, to);
+        }
+        let columns = Columns::of(record);
+        if columns.are_named() && !self.is_headless {
+            line(columns.names().iter().map(Cow::from), to);
+        }
+        self.row(&columns, record, to)?;
+        self.columns = Some(columns);
+        Ok(())
+    }
+
+    fn end_of_records(&self, file: &mut File) -> io::Result<u64> {
+        file::end_of_records(file)
+    }
+
+    fn go_on(&mut self, content: &mut dyn Read, is_older: bool) -> io::Result<()> {
+        let Some(header) = file::header(content)? else { return Ok(()) };
+        let missing = self.given.iter().flatten().find(|name| !header.contains(name));
+        if let Some(missing) = missing {
+            let why = format!(
+                "it is added to and has no column `{missing}`; write to another file, or to columns that it has"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        self.columns = Some(if is_older { Columns::older(header) } else { Columns::new(header) });
+        Ok(())
+    }
+
+    fn go_on_unseen(&mut self) {
+        self.is_headless = true;
+    }
+}
+
+/// The first characters that make a spreadsheet evaluate a cell as a formula (OWASP, CSV injection), and their
+/// full-width forms.
+const BEGIN_FORMULAS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// Appends a line of cells, which are quoted where necessary.
+fn line<'c>(cells: impl Iterator<Item = Cow<'c, str>>, to: &mut Vec<u8>) {
+    let begin = to.len();
+    for (index, cell) in cells.enumerate() {
+        if index > 0 {
+            to.push(b',');
+        }
+        if cell.contains([',', '"', '\n', '\r']) {
+            to.push(b'"');
+            to.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
+            to.push(b'"');
+        } else {
+            to.extend_from_slice(cell.as_bytes());
+        }
+    }
+    if to.len() == begin {
+        // An empty line is no record.
+        to.extend_from_slice(b"\"\"");
+    }
+    to.push(b'\n');
+}

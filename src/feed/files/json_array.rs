@@ -1,0 +1,64 @@
+//! JSON: all records in one array, one a line. Knows no file system.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+};
+
+use serde::de::IgnoredAny;
+
+use super::{closed_lines::end_of_closed_lines, layout::Layout};
+use crate::feed::{Record, SinkError};
+
+/// All records in one array.
+#[derive(Default)]
+pub(crate) struct JsonArrayLayout {
+    has_records: bool,
+}
+
+impl Layout for JsonArrayLayout {
+    fn beginning(&self) -> Vec<u8> {
+        b"[".to_vec()
+    }
+
+    fn closing(&self) -> Vec<u8> {
+        b"\n]\n".to_vec()
+    }
+
+    fn encode(&mut self, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
+        to.extend_from_slice(if self.has_records { b",\n" } else { b"\n" });
+        serde_json::to_writer(&mut *to, record).map_err(SinkError::refused)?;
+        self.has_records = true;
+        Ok(())
+    }
+
+    fn end_of_records(&self, file: &mut File) -> io::Result<u64> {
+        end_of_closed_lines(file, &self.closing(), |line, is_first| {
+            if is_first && line == b"[" {
+                return Some(1);
+            }
+            // A comma or the old end of the array may stand after it: the next write was torn.
+            let ends = [line.strip_suffix(b",]"), line.strip_suffix(b","), Some(line)];
+            let whole = |line: &&[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
+            ends.into_iter().flatten().find(whole).map(<[u8]>::len)
+        })
+    }
+
+    fn go_on(&mut self, content: &mut dyn Read, _: bool) -> io::Result<()> {
+        let mut begin = Vec::new();
+        content.take(ENOUGH).read_to_end(&mut begin)?;
+        let mut begin = begin.into_iter().skip_while(u8::is_ascii_whitespace);
+        if begin.next() != Some(b'[') {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a JSON array; write to another file"));
+        }
+        self.has_records = begin.any(|byte| !byte.is_ascii_whitespace());
+        Ok(())
+    }
+
+    fn go_on_unseen(&mut self) {
+        self.has_records = true;
+    }
+}
+
+/// The first bytes of a file, in which its first record begins.
+const ENOUGH: u64 = 4_096;

@@ -1,0 +1,177 @@
+//! TextSink: a sink for one file of text, plain or compressed. Does not know the format (`Layout`).
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Seek as _, SeekFrom},
+    path::Path,
+};
+
+use super::{
+    codec::Codec,
+    layout::Layout,
+    records::{Records, create_lines},
+};
+use crate::{
+    error::Error,
+    feed::{Opening, Record, Sink, SinkError},
+    report::escaped::escape_json,
+};
+
+/// Writes records to a file or to stdout. What was added since the last commit is in memory.
+pub(crate) struct TextSink<L> {
+    layout: L,
+    codec: Codec,
+    records: Records,
+    pending: Vec<u8>,
+    /// Whether what closes the file is written at the end only: what was written to a pipe cannot be written over.
+    closes_late: bool,
+    on_terminal: bool,
+    /// Nothing is acknowledged any more once something was lost.
+    broken: Option<SinkError>,
+}
+
+/// What is held at the most; then it goes to the file before its commit.
+const MAX_PENDING: usize = 4 << 20;
+
+impl<L: Layout> TextSink<L> {
+    /// Writes to stdout, where control characters are escaped if it is a terminal.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn stdout(layout: L, codec: Codec, opening: Opening) -> Result<Self, Error> {
+        let records = Records::stdout();
+        let begins = opening != Opening::Restarted;
+        Self::stream(layout, codec, records, begins).map_err(|error| Error::setting("stdout", error.to_string()))
+    }
+
+    /// Opens a file, creating it if necessary.
+    ///
+    /// # Errors
+    /// It cannot be written, or what is in it does not fit what would follow.
+    pub fn open(path: &Path, mut layout: L, codec: Codec, opening: Opening, syncs: bool) -> Result<Self, Error> {
+        let wrong = |source| Error::file(path, source);
+        // What was not written in this layout is no fault of the disk.
+        let misfit = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                Error::setting(path.display().to_string(), error.to_string())
+            }
+            _ => wrong(error),
+        };
+        let is_new = !path.exists();
+        let is_file = fs::metadata(path).map_or(true, |metadata| metadata.is_file());
+        if !is_file {
+            let records = Records::file(path, create_lines(path).map_err(wrong)?);
+            let begins = opening != Opening::Restarted;
+            return Self::stream(layout, codec, records, begins).map_err(|error| wrong(io::Error::other(error)));
+        }
+        let closing = layout.closing();
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            // Who appends overwrites nothing, even if it was abandoned and comes back late.
+            .append(closing.is_empty())
+            .write(true)
+            .open(path)
+            .map_err(wrong)?;
+        let mut end = 0;
+        if opening.keeps() {
+            end = match codec {
+                Codec::Plain => layout.end_of_records(&mut file),
+                _ => codec.end_of_members(&mut file, &closing),
+            }
+            .map_err(misfit)?;
+            if end > 0 {
+                file.seek(SeekFrom::Start(0)).map_err(wrong)?;
+                let content = io::Read::take(&file, end);
+                let mut content = codec.reader(content).map_err(wrong)?;
+                layout.go_on(&mut *content, opening == Opening::Resumed).map_err(misfit)?;
+            }
+        }
+        let encoded = |text: &[u8]| codec.member(text).map_err(wrong);
+        // Also if nothing stands there: a file without a single member is no compressed file.
+        let begin = if end == 0 { encoded(&layout.beginning())? } else { Vec::new() };
+        let mut records = if closing.is_empty() {
+            file.set_len(end).map_err(wrong)?;
+            Records::file(path, file).synced(syncs)
+        } else {
+            Records::file(path, file).synced(syncs).closed_by(encoded(&closing)?, end)
+        };
+        records.write_first(&begin).map_err(wrong)?;
+        if syncs && is_new {
+            sync_folder(path).map_err(wrong)?;
+        }
+        Ok(Self::new(layout, codec, records, false))
+    }
+
+    fn stream(mut layout: L, codec: Codec, mut records: Records, begins: bool) -> Result<Self, SinkError> {
+        if begins {
+            let beginning = codec.member(&layout.beginning()).map_err(SinkError::broken)?;
+            if !beginning.is_empty() {
+                records.add(&beginning)?;
+            }
+        } else {
+            layout.go_on_unseen();
+        }
+        Ok(Self::new(layout, codec, records, true))
+    }
+
+    fn new(layout: L, codec: Codec, records: Records, closes_late: bool) -> Self {
+        let on_terminal = records.is_terminal();
+        Self { layout, codec, records, pending: Vec::new(), closes_late, on_terminal, broken: None }
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let added = match self.codec {
+            Codec::Plain => self.records.add(&self.pending),
+            codec => codec.member(&self.pending).map_err(SinkError::broken).and_then(|bytes| self.records.add(&bytes)),
+        };
+        self.pending.clear();
+        added.inspect_err(|error| self.broken = Some(error.clone()))
+    }
+}
+
+impl<L: Layout> Sink for TextSink<L> {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        let before = self.pending.len();
+        if self.on_terminal {
+            let mut alone = Vec::new();
+            self.layout.encode(record, &mut alone)?;
+            escape_json(&mut alone);
+            self.pending.append(&mut alone);
+        } else if let Err(error) = self.layout.encode(record, &mut self.pending) {
+            self.pending.truncate(before);
+            return Err(error);
+        }
+        if self.pending.len() >= MAX_PENDING { self.flush() } else { Ok(()) }
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        self.flush()
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.flush()?;
+        if self.closes_late && !self.layout.closing().is_empty() {
+            let closing = self.codec.member(&self.layout.closing()).map_err(SinkError::broken)?;
+            return self.records.add(&closing);
+        }
+        if self.closes_late { Ok(()) } else { self.records.sync() }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.records.bytes() + self.pending.len() as u64
+    }
+}
+
+/// Puts the name of a new file on the disk, as is done for its content.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}

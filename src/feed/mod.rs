@@ -1,0 +1,285 @@
+//! Feed: where items go and how they are written, as a description. Knows no actors and no pages.
+//!
+//! A [`Feed`] is plain data: a name says where records go and how. Each destination is a [`Sink`], which may be your own;
+//! what it must keep is tested by [`laws`]. A feed is a pipeline: [`Crawler::pipeline`](crate::Crawler::pipeline) takes it.
+
+#[cfg(feature = "csv")]
+pub(crate) mod columns;
+pub(crate) mod files;
+mod format;
+pub mod laws;
+mod named;
+mod names;
+mod open;
+mod record;
+mod roll;
+mod sink;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use self::names::{Names, Placeholder};
+pub use self::{
+    format::{Compression, Format},
+    record::{Flat, LIST_SEPARATOR, Name, Record, Value},
+    roll::Roll,
+    sink::{Batch, Opening, Sink, SinkError},
+};
+use crate::error::Error;
+
+/// Where items go, and how they are written.
+///
+/// A crawl that goes on from its state goes on with its feeds: what is in a file stays, what a kill has torn is cut off, and
+/// a CSV file whose header does not fit is refused before anything is fetched. An item is acknowledged when it is written to
+/// the file, so a kill of the process loses none; if the crawl has a state, it is on the disk by then, as the state is.
+///
+/// ```
+/// # use actix_crawler::{feed::Feed, prelude::*};
+/// # #[derive(serde::Serialize)]
+/// # struct Product { name: String, ean: String, price: f64 }
+/// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<Product>>>) {
+/// let crawler = crawler
+///     .state("shop.state")
+///     .pipeline(Feed::to("products.jsonl.zst"))
+///     .pipeline(Feed::to("prices.csv").fields(["ean", "price"]));
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Feed {
+    /// A path, `-` for stdout, or a URL.
+    to: PathBuf,
+    /// The format, if the name does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+    /// The compression, if the name does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression: Option<Compression>,
+    /// The fields that are written, in this order; all without it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<String>,
+    /// The variants of an enum that are written, by their names; all without it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    types: Vec<String>,
+    /// What fields must be for an item to be written, as text.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    only: BTreeMap<String, String>,
+    /// When it goes on in a new file.
+    roll: Roll,
+    /// How many items are committed together at the most, and how long the first waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<Batch>,
+    /// Whether records are added to what an earlier crawl has written.
+    append: bool,
+    /// Whether CSV texts that a spreadsheet would evaluate as formulas are escaped.
+    escape_formulas: bool,
+    /// The columns, where a field without one is refused.
+    #[serde(skip)]
+    columns: Option<Vec<String>>,
+    /// Whether `to` is a path as it stands, with nothing in it that is read.
+    #[serde(skip)]
+    is_path: bool,
+}
+
+impl Feed {
+    /// Writes to a path, to stdout if it is `-`, or to a URL. The ending says the format and the compression: see
+    /// [`Format`] and [`Compression`].
+    ///
+    /// With `{domain}` in the name, items go to a file for the registrable domain of their page; `{batch}` is the number of a
+    /// file that [`Feed::roll`] has begun, from 00001 on, `{time}` when it was begun, as `2026-11-29T08-30-00.000` in UTC,
+    /// and `{spider}` the name in the User-Agent. `{{` and `}}` are braces. Folders that are so named are made. At most 64
+    /// files of a feed are open at once; others are opened again when more comes for them.
+    ///
+    /// A crawl that goes on begins new files where the name has `{batch}` or `{time}`. A new one without a state is refused
+    /// where its files by number or domain would be mixed with those of an earlier one.
+    pub fn to(to: impl Into<PathBuf>) -> Self {
+        Self { to: to.into(), ..Self::default() }
+    }
+
+    /// Sets the format, where the name does not say it.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets the compression, where the name does not say it.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Writes these fields alone, in this order. A name with dots is that of a field within a field: `price.amount`. In
+    /// formats with columns these are the columns.
+    #[must_use]
+    pub fn fields<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.fields = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Writes those variants of an enum alone, by their names.
+    #[must_use]
+    pub fn types<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.types = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Goes on in a new file after so many items, so many bytes, or so much time.
+    #[must_use]
+    pub fn roll(mut self, roll: Roll) -> Self {
+        self.roll = roll;
+        self
+    }
+
+    /// Sets how many items are committed together at the most, and how long the first waits for that. By default those that
+    /// have come meanwhile are; in compressed files 1,000, or those of a quarter of a second, since small members hardly
+    /// compress.
+    #[must_use]
+    pub fn batch(mut self, batch: Batch) -> Self {
+        self.batch = Some(batch);
+        self
+    }
+
+    /// Adds to what an earlier crawl has written, where a new crawl would begin anew.
+    #[must_use]
+    pub fn append(mut self) -> Self {
+        self.append = true;
+        self
+    }
+
+    /// Adds a `'` before CSV texts that a spreadsheet would evaluate as a formula: those that begin with `=`, `+`, `-`, `@`,
+    /// a tab or a line end. Numbers are unchanged. For files that people open in a spreadsheet: see [CSV
+    /// injection](https://owasp.org/www-community/attacks/CSV_Injection) at OWASP.
+    #[must_use]
+    pub fn escape_formulas(mut self) -> Self {
+        self.escape_formulas = true;
+        self
+    }
+
+    /// Writes to this path, whatever it looks like.
+    pub(crate) fn to_path(path: impl Into<PathBuf>, format: Format) -> Self {
+        Self { is_path: true, format: Some(format), ..Self::to(path) }
+    }
+
+    /// Sets columns, without one of which a field is refused.
+    #[cfg(feature = "csv")]
+    #[must_use]
+    pub(crate) fn columns(mut self, names: Vec<String>) -> Self {
+        self.columns = Some(names);
+        self
+    }
+
+    /// Tells whether the fields that are written are chosen.
+    pub fn has_fields(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
+    /// Returns where it goes.
+    pub fn destination(&self) -> &Path {
+        &self.to
+    }
+
+    /// Returns the format.
+    ///
+    /// # Errors
+    /// The name has an unknown ending, and no format was set.
+    pub fn written_as(&self) -> crate::Result<Format> {
+        match self.format {
+            Some(format) => Ok(format),
+            None => Format::of(Compression::of(&self.to.to_string_lossy()).0),
+        }
+    }
+
+    /// Returns the compression, if there is one.
+    pub fn compressed_by(&self) -> Option<Compression> {
+        self.compression.or_else(|| Compression::of(&self.to.to_string_lossy()).1)
+    }
+
+    /// Checks what can be checked without opening anything.
+    ///
+    /// # Errors
+    /// The name has something unknown in braces or an unknown ending, or new files would have the name of the one before.
+    pub fn check(&self) -> crate::Result<()> {
+        if self.to.as_os_str().is_empty() {
+            return Err(Error::setting("to", "it is empty; write where the feed goes, as in to = \"items.jsonl\""));
+        }
+        self.written_as()?;
+        let names = self.names()?;
+        let numbers = names.as_ref().is_some_and(|names| names.has(Placeholder::Batch) || names.has(Placeholder::Time));
+        if self.roll.is_set() && !numbers {
+            let why = "it goes on in new files, which need names of their own; write {batch} or {time} in it";
+            return Err(Error::setting(self.to.display().to_string(), why));
+        }
+        target::Target::of(&self.to).map(drop)
+    }
+
+    /// Returns the names of its files, if there may be several.
+    fn names(&self) -> crate::Result<Option<Names>> {
+        let name = self.to.to_str().filter(|name| !self.is_path && name.contains(['{', '}']));
+        name.map(Names::of).transpose()
+    }
+
+    /// Tells whether a record is written, by its variant and its fields.
+    pub(crate) fn takes(&self, record: &Record) -> bool {
+        let is_of_type = || match (record.variant(), record.value()) {
+            (Some(variant), _) => self.types.iter().any(|name| name == variant),
+            (None, Value::Text(variant)) => self.types.contains(variant),
+            _ => false,
+        };
+        (self.types.is_empty() || is_of_type())
+            && self.only.iter().all(|(path, text)| record.get(path).is_some_and(|value| value.to_cell() == *text))
+    }
+
+    /// Returns how many files it has open at the most.
+    pub(crate) fn max_open_files(&self) -> usize {
+        match self.names() {
+            Ok(Some(names)) if names.has(Placeholder::Domain) => named::MAX_OPEN_FILES,
+            _ => 1,
+        }
+    }
+
+    /// Returns how many records are committed together.
+    pub(crate) fn batched(&self) -> Batch {
+        if let Some(batch) = self.batch {
+            return Batch::of(batch.items, batch.wait);
+        }
+        match self.compressed_by() {
+            // A member of a few records is hardly smaller than they are.
+            Some(_) => Batch::of(1_000, Duration::from_millis(250)),
+            None => Batch::default(),
+        }
+    }
+}
+
+impl From<&str> for Feed {
+    fn from(to: &str) -> Self {
+        Self::to(to)
+    }
+}
+
+impl From<String> for Feed {
+    fn from(to: String) -> Self {
+        Self::to(to)
+    }
+}
+
+impl From<&Path> for Feed {
+    fn from(to: &Path) -> Self {
+        Self::to(to)
+    }
+}
+
+impl From<PathBuf> for Feed {
+    fn from(to: PathBuf) -> Self {
+        Self::to(to)
+    }
+}

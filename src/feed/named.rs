@@ -1,0 +1,215 @@
+//! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in the
+//! files.
+
+use std::{path::Path, time::Instant};
+
+use hashbrown::HashMap;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{
+    Feed, Opening, Record, Sink, SinkError,
+    names::{Existing, Names, Placeholder, Values, file_name},
+};
+use crate::{clock, domain::registrable, error::Error};
+
+/// The most files that are open at once; those used least recently are closed, and opened again when more comes for them.
+pub(crate) const MAX_OPEN_FILES: usize = 64;
+
+/// The files of a feed.
+pub(super) struct Named {
+    feed: Feed,
+    names: Names,
+    spider: String,
+    opening: Opening,
+    syncs: bool,
+    /// Those that are open.
+    open: Vec<Open>,
+    /// What is known of each domain's current file; of all together without `{domain}`. About 100 bytes for each.
+    known: HashMap<u128, Known>,
+    uses: u64,
+}
+
+struct Open {
+    key: u128,
+    sink: Box<dyn Sink>,
+    last_use: u64,
+    is_changed: bool,
+}
+
+struct Known {
+    path: Box<str>,
+    batch: u64,
+    items: u64,
+    begun: Instant,
+    /// Whether this run has begun it: what is in it is its own, and not torn.
+    is_ours: bool,
+}
+
+impl Named {
+    /// Looks at what is there. Files that a kill may have torn are made whole.
+    ///
+    /// # Errors
+    /// Files of an earlier crawl would be mixed with those of a new one, or they cannot be read.
+    pub fn new(feed: Feed, names: Names, spider: &str, opening: Opening, syncs: bool) -> Result<Self, Error> {
+        let at = feed.destination().to_owned();
+        let existing = names.existing(spider).map_err(|source| Error::file(&at, source))?;
+        let mut files = Self {
+            feed,
+            names,
+            spider: spider.to_owned(),
+            opening,
+            syncs,
+            open: Vec::new(),
+            known: HashMap::new(),
+            uses: 0,
+        };
+        let mixes = files.numbers() || files.names.has(Placeholder::Domain);
+        if mixes && syncs && opening == Opening::Fresh {
+            // With a state they are its own: an earlier run was killed before the state was first stored.
+            files.opening = Opening::Resumed;
+        }
+        if files.opening.keeps() {
+            files.go_on(existing)?;
+            return Ok(files);
+        }
+        match existing.first() {
+            Some(first) if mixes && !files.names.has(Placeholder::Time) => {
+                let why = format!(
+                    "files of an earlier crawl are there, as {}; move them away, write {{time}} in the name, or add to them with `append`",
+                    first.path.display()
+                );
+                Err(Error::setting(at.display().to_string(), why))
+            }
+            _ => Ok(files),
+        }
+    }
+
+    /// Goes on after an earlier run: its last files may be torn. A name that has a number or a time goes on with a new file.
+    fn go_on(&mut self, existing: Vec<Existing>) -> Result<(), Error> {
+        let has_domains = self.names.has(Placeholder::Domain);
+        let torn = if has_domains { MAX_OPEN_FILES } else { 1 };
+        for file in existing.iter().take(torn) {
+            let mut sink = self.feed.open_file(&file.path, self.opening, self.syncs)?;
+            sink.close().map_err(|error| Error::setting(file.path.display().to_string(), error.to_string()))?;
+        }
+        if self.numbers() {
+            for file in existing {
+                let known = self.known.entry(xxh3_128(file.domain.as_bytes())).or_insert_with(|| Known {
+                    path: "".into(),
+                    batch: 0,
+                    items: 0,
+                    begun: clock::now(),
+                    is_ours: false,
+                });
+                known.batch = known.batch.max(file.batch);
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> bool {
+        self.names.has(Placeholder::Batch)
+    }
+
+    /// Returns where a record goes: the place of its sink among those that are open.
+    fn place(&mut self, record: &Record) -> Result<usize, SinkError> {
+        let domain = if self.names.has(Placeholder::Domain) { domain_of(record) } else { String::new() };
+        let key = xxh3_128(domain.as_bytes());
+        self.uses += 1;
+        let mut place = self.open.iter().position(|open| open.key == key);
+        let now = clock::now();
+        let is_due = self.known.get(&key).is_some_and(|known| {
+            let bytes = || place.and_then(|at| self.open.get(at)).map_or(0, |open| open.sink.bytes());
+            self.feed.roll.is_due(known.items, bytes, now.saturating_duration_since(known.begun))
+        });
+        if is_due && let Some(at) = place.take() {
+            self.close(at)?;
+        }
+        if let Some(at) = place {
+            return Ok(at);
+        }
+        if self.open.len() >= MAX_OPEN_FILES
+            && let Some((oldest, _)) = self.open.iter().enumerate().min_by_key(|(_, open)| open.last_use)
+        {
+            self.close(oldest)?;
+        }
+        let (path, opening) = self.file(key, &domain, is_due, now);
+        make_folder(&path).map_err(|error| SinkError::broken(format!("{path} cannot be written: {error}")))?;
+        let sink = self.feed.open_file(Path::new(&*path), opening, self.syncs).map_err(SinkError::broken)?;
+        self.open.push(Open { key, sink, last_use: self.uses, is_changed: false });
+        Ok(self.open.len() - 1)
+    }
+
+    /// Returns the file that is written to next, and how it is opened.
+    fn file(&mut self, key: u128, domain: &str, is_due: bool, now: Instant) -> (Box<str>, Opening) {
+        let numbers = self.numbers();
+        let continues = !numbers && !self.names.has(Placeholder::Time);
+        match self.known.get(&key) {
+            // It was closed to save open files.
+            Some(known) if known.is_ours && !is_due => return (known.path.clone(), Opening::Restarted),
+            _ => {}
+        }
+        let batch = self.known.get(&key).map_or(0, |known| known.batch) + u64::from(numbers);
+        let mut time = clock::wall();
+        let fill = |time| self.names.fill(&Values { time, batch, domain, spider: &self.spider });
+        let mut path = fill(time);
+        // Two files may be begun within a millisecond.
+        while !continues && Path::new(&path).exists() && self.names.has(Placeholder::Time) {
+            time += std::time::Duration::from_millis(1);
+            path = fill(time);
+        }
+        let path: Box<str> = path.into();
+        let known = Known { path: path.clone(), batch, items: 0, begun: now, is_ours: true };
+        self.known.insert(key, known);
+        (path, if continues { self.opening } else { Opening::Fresh })
+    }
+
+    fn close(&mut self, at: usize) -> Result<(), SinkError> {
+        self.open.swap_remove(at).sink.close()
+    }
+}
+
+impl Sink for Named {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        let place = self.place(record)?;
+        let Some(open) = self.open.get_mut(place) else { return Ok(()) };
+        open.sink.write(record)?;
+        open.last_use = self.uses;
+        open.is_changed = true;
+        if let Some(known) = self.known.get_mut(&open.key) {
+            known.items += 1;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        for open in self.open.iter_mut().filter(|open| open.is_changed) {
+            open.sink.commit()?;
+            open.is_changed = false;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        // All are closed, whatever one of them says.
+        let closed: Vec<_> = self.open.drain(..).map(|mut open| open.sink.close()).collect();
+        closed.into_iter().collect()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.open.iter().map(|open| open.sink.bytes()).sum()
+    }
+}
+
+/// Returns the registrable domain of a record's page, as the name of a file.
+fn domain_of(record: &Record) -> String {
+    let domain = url::Url::parse(record.url()).map(|url| registrable(&url).to_string());
+    file_name(&domain.unwrap_or_default())
+}
+
+fn make_folder(path: &str) -> std::io::Result<()> {
+    match Path::new(path).parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
+        _ => Ok(()),
+    }
+}

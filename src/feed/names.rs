@@ -1,0 +1,239 @@
+//! Names: the names of a feed's files, made of what is written in braces. Opens nothing.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use regex::Regex;
+
+use crate::error::Error;
+
+/// The name of a feed with placeholders: `{time}`, `{batch}`, `{domain}`, `{spider}`. `{{` and `}}` are braces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Filled(Placeholder),
+}
+
+/// What is written in braces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placeholder {
+    /// When the file was begun.
+    Time,
+    /// The number of the file.
+    Batch,
+    /// The registrable domain of the item's page.
+    Domain,
+    /// The product in the crawl's User-Agent.
+    Spider,
+}
+
+const ALL: [(&str, Placeholder); 4] = [
+    ("time", Placeholder::Time),
+    ("batch", Placeholder::Batch),
+    ("domain", Placeholder::Domain),
+    ("spider", Placeholder::Spider),
+];
+
+/// What is filled in.
+#[derive(Clone, Debug)]
+pub(super) struct Values<'v> {
+    pub time: SystemTime,
+    pub batch: u64,
+    pub domain: &'v str,
+    pub spider: &'v str,
+}
+
+/// A file that is there, with what its name says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Existing {
+    pub path: PathBuf,
+    pub domain: String,
+    pub batch: u64,
+    pub modified: SystemTime,
+}
+
+impl Names {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// Something else is in braces, or a brace has no other; the message lists what may be there.
+    pub fn of(name: &str) -> Result<Self, Error> {
+        let refuse = |why: String| {
+            let known: Vec<_> = ALL.iter().map(|(word, _)| format!("{{{word}}}")).collect();
+            Error::setting(name, format!("{why}; there are {}, and {{{{ and }}}} for braces", known.join(", ")))
+        };
+        let (mut parts, mut text, mut rest) = (Vec::new(), String::new(), name);
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, from) = rest.split_at(at);
+            text.push_str(before);
+            if let Some(after) = from.strip_prefix("{{").or_else(|| from.strip_prefix("}}")) {
+                text.extend(from.chars().next());
+                rest = after;
+                continue;
+            }
+            let Some((word, after)) = from.strip_prefix('{').and_then(|inner| inner.split_once('}')) else {
+                return Err(refuse("a brace has no other".to_owned()));
+            };
+            let known = ALL.iter().find(|(known, _)| *known == word);
+            let (_, placeholder) = known.ok_or_else(|| refuse(format!("nothing is known as {{{word}}}")))?;
+            parts.push(Part::Text(std::mem::take(&mut text)));
+            parts.push(Part::Filled(*placeholder));
+            rest = after;
+        }
+        text.push_str(rest);
+        parts.push(Part::Text(text));
+        Ok(Self(parts))
+    }
+
+    /// Tells whether something is filled in.
+    pub fn has(&self, placeholder: Placeholder) -> bool {
+        self.0.contains(&Part::Filled(placeholder))
+    }
+
+    /// Tells whether anything is filled in.
+    pub fn are_filled(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Filled(_)))
+    }
+
+    /// Makes a name.
+    pub fn fill(&self, values: &Values) -> String {
+        let fill = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Filled(Placeholder::Time) => time(values.time),
+            Part::Filled(Placeholder::Batch) => format!("{:05}", values.batch),
+            Part::Filled(Placeholder::Domain) => file_name(values.domain),
+            Part::Filled(Placeholder::Spider) => file_name(values.spider),
+        };
+        self.0.iter().map(fill).collect()
+    }
+
+    /// Finds the files that have such names, the latest modified first.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn existing(&self, spider: &str) -> io::Result<Vec<Existing>> {
+        let mut pattern = String::from("^");
+        let (mut fixed, mut is_fixed, mut seen) = (String::new(), true, Vec::new());
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => {
+                    pattern.push_str(&regex::escape(text));
+                    if is_fixed {
+                        fixed.push_str(text);
+                    }
+                }
+                Part::Filled(placeholder) => {
+                    is_fixed = false;
+                    let (name, what) = match placeholder {
+                        Placeholder::Time => ("time", r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}".to_owned()),
+                        Placeholder::Batch => ("batch", r"\d{5,18}".to_owned()),
+                        Placeholder::Domain => ("domain", r"[^/\\]+".to_owned()),
+                        Placeholder::Spider => ("spider", regex::escape(&file_name(spider))),
+                    };
+                    // A name may have the same twice.
+                    let is_first = !seen.contains(placeholder);
+                    seen.push(*placeholder);
+                    pattern.extend(if is_first { ["(?<", name, ">", &what, ")"] } else { ["(?:", "", "", &what, ")"] });
+                }
+            }
+        }
+        pattern.push('$');
+        let pattern = Regex::new(&pattern).map_err(io::Error::other)?;
+        let root = fixed.rsplit_once(std::path::is_separator).map_or("", |(folder, _)| folder);
+        let root = if root.is_empty() && fixed.starts_with('/') { "/" } else { root };
+        let depth =
+            self.shape().matches(std::path::is_separator).count() - root.matches(std::path::is_separator).count();
+        let mut found = Vec::new();
+        walk(Path::new(root), depth, &mut |path, modified| {
+            let Some(captures) = path.to_str().and_then(|text| pattern.captures(text)) else { return };
+            let of = |name: &str| captures.name(name).map_or("", |found| found.as_str());
+            let (domain, batch) = (of("domain").to_owned(), of("batch").parse().unwrap_or(0));
+            found.push(Existing { path: path.to_owned(), domain, batch, modified });
+        })?;
+        found.sort_by_key(|existing| std::cmp::Reverse(existing.modified));
+        Ok(found)
+    }
+
+    /// Returns the text alone.
+    fn shape(&self) -> String {
+        let text = |part: &Part| if let Part::Text(text) = part { text.clone() } else { String::new() };
+        self.0.iter().map(text).collect()
+    }
+}
+
+/// Visits the files in a folder, down to a depth.
+fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) -> io::Result<()> {
+    let listed = match fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed?,
+    };
+    for entry in listed {
+        let entry = entry?;
+        let (path, metadata) = (folder.join(entry.file_name()), entry.metadata()?);
+        if metadata.is_dir() && depth > 0 {
+            walk(&path, depth - 1, visit)?;
+        } else if metadata.is_file() {
+            visit(&path, metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a time as names of files may have it everywhere: without colons.
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string().trim_end_matches('Z').replace(':', "-")
+}
+
+/// Makes a name of a domain that is one file's, whatever is in it.
+pub(super) fn file_name(domain: &str) -> String {
+    let fit = |sign: char| if sign.is_alphanumeric() || matches!(sign, '.' | '-' | '_') { sign } else { '_' };
+    let name: String = domain.chars().map(fit).collect();
+    if name.trim_matches('.').is_empty() { format!("_{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn names_are_filled_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let names =
+            Names::of(&format!("{}/{{domain}}/{{spider}}-{{batch}}-{{time}}{{{{x}}}}.csv", dir.path().display()))
+                .unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_420_962_007);
+        let name = names.fill(&Values { time, batch: 7, domain: "a.org:80", spider: "bot" });
+        assert!(name.ends_with("/a.org_80/bot-00007-2025-11-29T12-56-02.007{x}.csv"), "{name}");
+        fs::create_dir_all(Path::new(&name).parent().unwrap()).unwrap();
+        fs::write(&name, "").unwrap();
+        fs::write(dir.path().join("other.csv"), "").unwrap();
+        let found = names.existing("bot").unwrap();
+        assert_eq!((found.len(), found[0].batch, &*found[0].domain), (1, 7, "a.org_80"));
+        assert_eq!(found[0].path, Path::new(&name));
+        assert!(names.existing("another").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_with_what_is() {
+        for wrong in ["{tiem}.csv", "a{.csv", "a}.csv", "{}.csv", "{domain"] {
+            let refused = Names::of(wrong).unwrap_err().to_string();
+            assert!(refused.contains("{time}, {batch}, {domain}, {spider}"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn no_domain_leads_out_of_the_folder() {
+        for (domain, name) in [("..", "_.."), ("a/../b", "a_.._b"), ("[::1]", "___1_"), ("münchen.de", "münchen.de")]
+        {
+            assert_eq!(file_name(domain), name);
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Serializer: makes a value of anything that is `serde::Serialize`. Knows no format.
+
+use std::fmt::Display;
+
+use serde::{Serialize, ser};
+
+use super::{Name, Value, key};
+
+/// Makes a value of an item, and tells the variant if it is one of an enum with content.
+///
+/// # Errors
+/// The item's own `Serialize` fails, a key is no text, or it is nested too deep.
+pub(super) fn value_of<I: Serialize + ?Sized>(item: &I) -> Result<(Value, Option<&'static str>), Unserializable> {
+    let mut variant = None;
+    let value = item.serialize(Values { depth: 0, variant: Some(&mut variant) })?;
+    Ok((value, variant))
+}
+
+/// How deep items may be nested: as deep as `serde_json` reads.
+const MAX_DEPTH: usize = 128;
+
+/// Structs by which `serde_json` passes through what only its own serializer understands.
+const RAW_JSON: &str = "$serde_json::private::RawValue";
+const JSON_NUMBER: &str = "$serde_json::private::Number";
+
+/// Why an item cannot be a record.
+#[derive(Debug, thiserror::Error)]
+#[error("the item cannot be written: {0}")]
+pub(super) struct Unserializable(pub String);
+
+impl ser::Error for Unserializable {
+    fn custom<T: Display>(why: T) -> Self {
+        Self(why.to_string())
+    }
+}
+
+struct Values<'v> {
+    depth: usize,
+    /// Where the variant of the item itself is noted.
+    variant: Option<&'v mut Option<&'static str>>,
+}
+
+impl Values<'_> {
+    fn inner(&self) -> Result<Values<'static>, Unserializable> {
+        inner(self.depth)
+    }
+
+    fn note(&mut self, variant: &'static str) {
+        if let Some(noted) = self.variant.take() {
+            *noted = Some(variant);
+        }
+    }
+}
+
+fn inner(depth: usize) -> Result<Values<'static>, Unserializable> {
+    if depth >= MAX_DEPTH {
+        return Err(Unserializable(format!("it is nested more than {MAX_DEPTH} deep")));
+    }
+    Ok(Values { depth: depth + 1, variant: None })
+}
+
+/// Elements of a list, as the content of a variant if there is one.
+pub(super) struct Elements {
+    depth: usize,
+    variant: Option<&'static str>,
+    values: Vec<Value>,
+}
+
+/// Fields of a struct or a map, as the content of a variant if there is one.
+pub(super) struct Fields {
+    depth: usize,
+    variant: Option<&'static str>,
+    content: Vec<(Name, Value)>,
+    key: Option<Name>,
+    is_json: bool,
+}
+
+fn wrapped(variant: Option<&'static str>, value: Value) -> Value {
+    match variant {
+        Some(variant) => Value::Fields(vec![(Name::Borrowed(variant), value)]),
+        None => value,
+    }
+}
+
+/// More than this is not believed before it has come.
+const MOST_EXPECTED: usize = 1_024;
+
+impl ser::Serializer for Values<'_> {
+    type Error = Unserializable;
+    type Ok = Value;
+    type SerializeMap = Fields;
+    type SerializeSeq = Elements;
+    type SerializeStruct = Fields;
+    type SerializeStructVariant = Fields;
+    type SerializeTuple = Elements;
+    type SerializeTupleStruct = Elements;
+    type SerializeTupleVariant = Elements;
+
+    fn serialize_bool(self, value: bool) -> Result<Value, Unserializable> {
+        Ok(Value::Bool(value))
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value))
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<Value, Unserializable> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<Value, Unserializable> {
+        Ok(i128::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Integer))
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<Value, Unserializable> {
+        // 0.1 stays 0.1, which as a plain conversion it would not.
+        let shortest = value.to_string().parse();
+        Ok(Value::Float(shortest.unwrap_or_else(|_| value.into())))
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<Value, Unserializable> {
+        Ok(Value::Float(value))
+    }
+
+    fn serialize_char(self, value: char) -> Result<Value, Unserializable> {
+        Ok(Value::Text(value.into()))
+    }
+
+    fn serialize_str(self, text: &str) -> Result<Value, Unserializable> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, text: &T) -> Result<Value, Unserializable> {
+        Ok(Value::Text(text.to_string()))
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<Value, Unserializable> {
+        Ok(Value::Bytes(bytes.to_owned()))
+    }
+
+    fn serialize_none(self) -> Result<Value, Unserializable> {
+        Ok(Value::Null)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, Unserializable> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<Value, Unserializable> {
+        Ok(Value::Null)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Value, Unserializable> {
+        Ok(Value::Null)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Value, Unserializable> {
+        Ok(Value::Text(variant.to_owned()))
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<Value, Unserializable> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<Value, Unserializable> {
+        self.note(variant);
+        Ok(wrapped(Some(variant), value.serialize(self.inner()?)?))
+    }
+
+    fn serialize_seq(self, length: Option<usize>) -> Result<Elements, Unserializable> {
+        let values = Vec::with_capacity(length.unwrap_or(0).min(MOST_EXPECTED));
+        Ok(Elements { depth: self.depth, variant: None, values })
+    }
+
+    fn serialize_tuple(self, length: usize) -> Result<Elements, Unserializable> {
+        self.serialize_seq(Some(length))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<Elements, Unserializable> {
+        self.serialize_seq(Some(length))
+    }
+
+    fn serialize_tuple_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Elements, Unserializable> {
+        self.note(variant);
+        Ok(Elements { variant: Some(variant), ..self.serialize_seq(Some(length))? })
+    }
+
+    fn serialize_map(self, length: Option<usize>) -> Result<Fields, Unserializable> {
+        let content = Vec::with_capacity(length.unwrap_or(0).min(MOST_EXPECTED));
+        Ok(Fields { depth: self.depth, variant: None, content, key: None, is_json: false })
+    }
+
+    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields, Unserializable> {
+        let is_json = name == RAW_JSON || name == JSON_NUMBER;
+        Ok(Fields { is_json, ..self.serialize_map(Some(length))? })
+    }
+
+    fn serialize_struct_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Result<Fields, Unserializable> {
+        self.note(variant);
+        Ok(Fields { variant: Some(variant), ..self.serialize_map(Some(length))? })
+    }
+}
+
+impl Elements {
+    fn add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
+        self.values.push(value.serialize(inner(self.depth)?)?);
+        Ok(())
+    }
+
+    fn list(self) -> Value {
+        wrapped(self.variant, Value::List(self.values))
+    }
+}
+
+impl Fields {
+    fn add<T: Serialize + ?Sized>(&mut self, name: Name, value: &T) -> Result<(), Unserializable> {
+        let value = value.serialize(inner(self.depth)?)?;
+        self.content.push((name, value));
+        Ok(())
+    }
+
+    fn table(mut self) -> Result<Value, Unserializable> {
+        if self.is_json
+            && let Some((_, Value::Text(json))) = self.content.pop()
+        {
+            let json: serde_json::Value =
+                serde_json::from_str(&json).map_err(|error| Unserializable(error.to_string()))?;
+            return json.serialize(inner(self.depth)?);
+        }
+        Ok(wrapped(self.variant, Value::Fields(self.content)))
+    }
+}
+
+impl ser::SerializeSeq for Elements {
+    type Error = Unserializable;
+    type Ok = Value;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
+        self.add(value)
+    }
+
+    fn end(self) -> Result<Value, Unserializable> {
+        Ok(self.list())
+    }
+}
+
+impl ser::SerializeTuple for Elements {
+    type Error = Unserializable;
+    type Ok = Value;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
+        self.add(value)
+    }
+
+    fn end(self) -> Result<Value, Unserializable> {
+        Ok(self.list())
+    }
+}
+
+impl ser::SerializeTupleStruct for Elements {
+    type Error = Unserializable;
+    type Ok = Value;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
+        self.add(value)
+    }
+
+    fn end(self) -> Result<Value, Unserializable> {
+        Ok(self.list())
+    }
+}
+
+impl ser::SerializeTupleVariant for Elements {
+    type Error = Unserializable;
+    type Ok = Value;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
+        self.add(value)
+    }
+
+    fn end(self) -> Result<Value, Unserializable> {
+        Ok(self.list())
+    }
+}
+
+impl ser::SerializeMap for Fields {
+    type Error = Unserializable;
+    type Ok = Value;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unserializable> {
+        self.key = Some(key::name_of(key)?);
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
+        let name = self.key.take().unwrap_or_default();
+        self.add(name, value)
+    }
+
+    fn end(self) -> Result<Value, Unserializable> {
+        self.table()
+    }
+}
+
+impl ser::SerializeStruct for Fields {
+    type Error = Unserializable;
+    type Ok = Value;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unserializable> {
+        self.add(Name::Borrowed(name), value)
+    }
+
+    fn end(self) -> Result<Value, Unserializable> {
+        self.table()
+    }
+}
+
+impl ser::SerializeStructVariant for Fields {
+    type Error = Unserializable;
+    type Ok = Value;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unserializable> {
+        self.add(Name::Borrowed(name), value)
+    }
+
+    fn end(self) -> Result<Value, Unserializable> {
+        self.table()
+    }
+}

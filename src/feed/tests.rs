@@ -1,0 +1,236 @@
+//! Feeds in files: the laws of sinks in each format, what is in the files, and what is refused.
+
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+
+use super::{
+    laws::{Row, Subject, check},
+    *,
+};
+use crate::error::Result;
+
+type ReadRows = fn(&str) -> Vec<Row>;
+
+/// A feed in a file, which is read by what is not of this crate's writing.
+struct InFile {
+    feed: Feed,
+    path: PathBuf,
+    read: ReadRows,
+}
+
+impl Subject for InFile {
+    fn open(&mut self, opening: Opening) -> Result<Box<dyn Sink>> {
+        self.feed.open_for("bot", opening, false)
+    }
+
+    fn read(&mut self) -> Vec<Row> {
+        (self.read)(&content(&self.path))
+    }
+
+    fn tear(&mut self, part: f64) {
+        // What a kill leaves of a commit that adds these bytes.
+        let Ok(before) = fs::read(&self.path) else { return };
+        let mut sink = self.feed.open_for("bot", Opening::Restarted, false).unwrap();
+        sink.write(&record(&Row { n: 99, text: "torn\n".repeat(9) })).unwrap();
+        sink.commit().unwrap();
+        drop(sink);
+        let mut after = fs::read(&self.path).unwrap();
+        let same = before.iter().zip(&after).take_while(|(before, after)| before == after).count();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        let cut = same + ((after.len() - same) as f64 * part * 0.5) as usize;
+        after.truncate(cut);
+        after.extend(before.get(cut..).unwrap_or_default());
+        fs::write(&self.path, after).unwrap();
+    }
+}
+
+fn content(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap();
+    let mut text = String::new();
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => flate2::read::MultiGzDecoder::new(&*bytes).read_to_string(&mut text).map(drop),
+        Some("zst") => zstd::stream::read::Decoder::new(&*bytes).unwrap().read_to_string(&mut text).map(drop),
+        _ => return String::from_utf8(bytes).unwrap(),
+    }
+    .unwrap();
+    text
+}
+
+fn record(item: &impl Serialize) -> Record {
+    Record::of(item, "https://example.org/").unwrap()
+}
+
+fn lines(text: &str) -> Vec<Row> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn array(text: &str) -> Vec<Row> {
+    serde_json::from_str(text).unwrap()
+}
+
+#[cfg(feature = "csv")]
+fn csv(text: &str) -> Vec<Row> {
+    ::csv::Reader::from_reader(text.as_bytes()).deserialize().map(|row| row.unwrap()).collect()
+}
+
+fn xml(text: &str) -> Vec<Row> {
+    use quick_xml::{Reader, events::Event};
+    let mut reader = Reader::from_str(text);
+    let (mut rows, mut field, mut depth) = (Vec::new(), String::new(), 0);
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(tag) => {
+                depth += 1;
+                field.clear();
+                if tag.name().as_ref() == "item" {
+                    rows.push(Row { n: 0, text: String::new() });
+                }
+            }
+            Event::Text(text) => field.push_str(&text),
+            Event::GeneralRef(reference) => {
+                let sign = reference.resolve_char_ref().unwrap();
+                field.push(sign.unwrap_or_else(|| match &*reference {
+                    "amp" => '&',
+                    "lt" => '<',
+                    "gt" => '>',
+                    "quot" => '"',
+                    other => panic!("&{other};"),
+                }));
+            }
+            Event::End(tag) => {
+                depth -= 1;
+                let row = rows.last_mut();
+                match (tag.name().as_ref(), row) {
+                    ("n", Some(row)) => row.n = field.parse().unwrap(),
+                    ("text", Some(row)) => row.text.clone_from(&field),
+                    _ => {}
+                }
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert_eq!(depth, 0, "{text}");
+    rows
+}
+
+#[test]
+fn every_file_keeps_the_laws_of_sinks_wherever_a_kill_tears_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let formats: &[(&str, ReadRows)] = &[
+        ("jsonl", lines),
+        ("json", array),
+        #[cfg(feature = "csv")]
+        ("csv", csv),
+        ("xml", xml),
+    ];
+    for (format, read) in formats {
+        for compression in ["", ".gz", ".zst"] {
+            let path = dir.path().join(format!("rows.{format}{compression}"));
+            let feed = Feed::to(&*path);
+            // The columns are known beforehand: the first record of a file may be the one that is torn.
+            let feed = if *format == "csv" { feed.fields(["n", "text"]) } else { feed };
+            let read = *read;
+            check(&mut InFile { feed, path, read }, if compression.is_empty() { 120 } else { 40 });
+        }
+    }
+}
+
+#[test]
+fn the_ending_says_the_format_and_an_unknown_one_is_refused_with_those_that_are_known() {
+    let of = |name: &str| Feed::to(name).written_as();
+    assert_eq!(of("a/items.JSONL").unwrap(), Format::JsonLines);
+    assert_eq!(of("items.json.gz").unwrap(), Format::Json);
+    assert_eq!((of("-").unwrap(), of("a.b/pipe").unwrap()), (Format::JsonLines, Format::JsonLines));
+    let refused = of("items.xlsx").unwrap_err().to_string();
+    assert!(refused.contains("`.xlsx`") && refused.contains(".csv, .xml"), "{refused}");
+    let refused = Feed::to("s3://bucket/items.csv").open_for("bot", Opening::Fresh, false).err().unwrap().to_string();
+    assert!(refused.contains("needs the feature `object-store`"), "{refused}");
+    assert!(Feed::to("ftp://host/items.csv").open_for("bot", Opening::Fresh, false).is_err());
+    let table: Feed = serde_json::from_value(json!({"to": "x", "format": "csv", "compression": "zst"})).unwrap();
+    assert_eq!((table.written_as().unwrap(), table.compressed_by()), (Format::Csv, Some(Compression::Zstd)));
+}
+
+#[test]
+fn a_url_of_a_file_is_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("items.jsonl");
+    let mut sink = Feed::to(format!("file://{}", path.display())).open_for("bot", Opening::Fresh, true).unwrap();
+    sink.write(&record(&1)).unwrap();
+    assert_eq!(content(&path), "", "not committed");
+    sink.close().unwrap();
+    assert_eq!(content(&path), "1\n");
+}
+
+#[test]
+fn given_fields_are_all_that_is_written_and_in_their_order() {
+    let item = json!({"name": "tea", "price": {"amount": 3, "currency": "EUR"}, "more": 1});
+    let dir = tempfile::tempdir().unwrap();
+    for (name, expected) in [
+        ("a.jsonl", "{\"price.amount\":3,\"price\":{\"amount\":3,\"currency\":\"EUR\"},\"name\":\"tea\"}\n"),
+        #[cfg(feature = "csv")]
+        ("a.csv", "price.amount,price,none,name\n3,\"{\"\"amount\"\":3,\"\"currency\"\":\"\"EUR\"\"}\",,tea\n"),
+    ] {
+        let path = dir.path().join(name);
+        let feed = Feed::to(&*path).fields(["price.amount", "price", "none", "name"]);
+        let mut sink = feed.open_for("bot", Opening::Fresh, false).unwrap();
+        sink.write(&record(&item)).unwrap();
+        sink.close().unwrap();
+        assert_eq!(content(&path), expected);
+    }
+}
+
+#[test]
+fn a_file_that_was_not_written_here_is_never_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, foreign) in [
+        ("a.json", "{\n  \"a\": [\n    1,\n    2,\n    3,\n    4\n  ]\n}\n"),
+        ("b.json", "{\"a\":1}\n"),
+        ("c.xml", "<?xml version=\"1.0\"?>\n<other>\n<a/>\n<b/>\n<c/>\n<d/>\n</other>\n"),
+        ("d.xml", "<?xml version=\"1.0\"?>\n<other>\n</items>\n"),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, foreign).unwrap();
+        let refused = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).err();
+        assert!(refused.is_some_and(|error| error.to_string().contains("write to another file")), "{name}");
+        assert_eq!(content(&path), foreign);
+    }
+    // Whoever wrote this array, it is one.
+    let path = dir.path().join("e.json");
+    fs::write(&path, "[\n  1,\n  2\n]\n").unwrap();
+    let mut sink = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).unwrap();
+    sink.write(&record(&3)).unwrap();
+    sink.close().unwrap();
+    assert_eq!(serde_json::from_str::<Vec<u8>>(&content(&path)).unwrap(), [1, 2, 3]);
+}
+
+/// A disk that takes a part of a write and no more, as a full one does.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_full_disk_did_not_take_is_not_acknowledged_and_the_file_stays_whole() {
+    let mut sink = Feed::to("/dev/full").format(Format::JsonLines).open_for("bot", Opening::Fresh, false).unwrap();
+    sink.write(&record(&1)).unwrap();
+    let error = sink.commit().unwrap_err();
+    assert!(matches!(&error, SinkError::Broken(why) if why.contains("/dev/full cannot be written")), "{error}");
+    sink.write(&record(&2)).unwrap();
+    assert!(sink.commit().is_err(), "nothing is acknowledged after a loss");
+}
+
+#[test]
+fn a_pipe_gets_the_end_of_an_array_when_the_feed_closes() {
+    let (mut from, to) = std::io::pipe().unwrap();
+    let path = PathBuf::from(format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&to)));
+    let mut sink = Feed::to(path).format(Format::Json).open_for("bot", Opening::Fresh, true).unwrap();
+    sink.write(&record(&1)).unwrap();
+    sink.write(&record(&2)).unwrap();
+    sink.close().unwrap();
+    drop((sink, to));
+    let mut text = String::new();
+    from.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "[\n1,\n2\n]\n");
+}

@@ -1,0 +1,219 @@
+//! ItemFiles: lets a page wait until its files have ended, and gives each item what became of its own. Knows no permits, no
+//! network and no disk: it asks the desk, and the engine.
+
+use std::{sync::Arc, time::SystemTime};
+
+use actix::{Message, Recipient};
+use futures_util::future::join_all;
+
+use super::{VisitContext, offload::NoResult};
+use crate::{
+    clock,
+    count::Count,
+    file_store::{
+        Entry, FileStore, Wanted,
+        desk::{Asked, FileDesk},
+    },
+    files::{File, FileFields, FileStatus},
+    frontier::candidate::Candidate,
+    outcome::Outcome,
+    request::Request,
+    spider::Spider,
+};
+
+/// The files that a page waits for, on their way to the engine. Nobody need answer: how each ends is told to the desk.
+pub struct FilesAsked(pub Vec<Candidate>);
+
+impl Message for FilesAsked {
+    type Result = ();
+}
+
+/// What the pages of one arbiter need for their files.
+pub struct FilesContext<I: 'static> {
+    /// The folder, if there is one.
+    pub store: Option<FileStore>,
+    /// Who waits for what.
+    pub desk: Arc<FileDesk>,
+    /// The fields of items that have files.
+    pub fields: FileFields<I>,
+    /// Who queues the requests.
+    pub asked: Recipient<FilesAsked>,
+}
+
+/// The files that the items of a page want, in the order of the items and of their fields, and then those of the page.
+pub struct WantedFiles {
+    files: Vec<File>,
+    /// How many of them are of items.
+    of_items: usize,
+}
+
+impl WantedFiles {
+    /// Collects the files of items, with code of a user's own.
+    pub fn of<I>(items: &mut [I], downloads: Vec<File>, fields: &FileFields<I>) -> Self {
+        let mut files = Vec::new();
+        fields.each(items, &mut |file| {
+            if file.status == FileStatus::Wanted {
+                files.push(file.clone());
+            }
+        });
+        let of_items = files.len();
+        files.extend(downloads);
+        Self { files, of_items }
+    }
+}
+
+/// Waits for the files of a page. Returns the items with their files, and what is to be counted.
+///
+/// # Errors
+/// The page ends with this outcome: it goes back if the crawl stops, and fails where files cannot be downloaded at all.
+pub async fn attach<S: Spider>(
+    mut items: Vec<S::Item>,
+    WantedFiles { files, of_items }: WantedFiles,
+    page: &Request,
+    context: &VisitContext<S>,
+) -> Result<(Vec<S::Item>, Vec<Count>), Outcome> {
+    if files.is_empty() {
+        return Ok((items, Vec::new()));
+    }
+    let Some(store) = &context.files.store else {
+        return Err(Outcome::Parse(
+            "it asks for files, and there is no folder for them: add .files(\"folder\")".into(),
+        ));
+    };
+    let most = store.settings().max_per_page;
+    if files.len() > most {
+        return Err(Outcome::Parse(format!("it asks for {} files, and files.max_per_page allows {most}", files.len())));
+    }
+    let (ended, mut counts) = fetch(&files, store, page, context).await?;
+    if of_items == 0 {
+        return Ok((items, counts));
+    }
+    let fields = context.files.fields.clone();
+    let work = move || {
+        let mut incomplete = 0;
+        let mut ended = ended.into_iter();
+        for item in &mut items {
+            let mut lacks = false;
+            fields.each(std::slice::from_mut(item), &mut |file| {
+                if file.status == FileStatus::Wanted
+                    && let Some(end) = ended.next()
+                {
+                    lacks |= !end.status.is_there();
+                    *file = end;
+                }
+            });
+            incomplete += usize::from(lacks);
+        }
+        (items, incomplete)
+    };
+    match context.offload.run(work).await {
+        Ok((items, incomplete)) => {
+            counts.resize(counts.len() + incomplete, Count::ItemIncomplete);
+            Ok((items, counts))
+        }
+        Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message)),
+        Err(NoResult::Ended) => Err(Outcome::Unsent),
+        Err(NoResult::TimedOut(limit)) => {
+            Err(Outcome::Parse(format!("files_of did not return within {}", humantime::format_duration(limit))))
+        }
+    }
+}
+
+/// Asks for each file that is not there, and waits until all have ended.
+async fn fetch<S: Spider>(
+    files: &[File],
+    store: &FileStore,
+    page: &Request,
+    context: &VisitContext<S>,
+) -> Result<(Vec<File>, Vec<Count>), Outcome> {
+    let desk = &context.files.desk;
+    let wanted: Vec<_> = files.iter().map(|file| Arc::new(Wanted::of(file))).collect();
+    let now = clock::now();
+    let joined: Vec<_> = wanted.iter().map(|wanted| refused(wanted).or_else(|| desk.join(wanted, now))).collect();
+    let unknown = wanted.iter().zip(&joined).filter(|(_, asked)| asked.is_none()).map(|(wanted, _)| wanted.clone());
+    let mut known = look_up(unknown.collect(), store.clone(), context).await?.into_iter();
+    let (mut requests, mut counts, mut asked_for) = (Vec::new(), Vec::new(), Vec::with_capacity(files.len()));
+    for (wanted, joined) in wanted.iter().zip(joined) {
+        let asked = match joined {
+            Some(asked) => asked,
+            None => match known.next().flatten() {
+                Some((entry, true)) => {
+                    counts.push(Count::Files("not_requested"));
+                    Asked::Ended(entry.file(FileStatus::Uptodate).into())
+                }
+                stale => desk.ask(wanted, stale.map(|(entry, _)| entry), now),
+            },
+        };
+        asked_for.push(match asked {
+            Asked::Ended(file) => Ok(*file),
+            Asked::Waits(answer) => Err(answer),
+            Asked::New(id, answer) => {
+                let entry = desk.wanted(id).and_then(|(_, entry)| entry);
+                let mut request = request(wanted, entry.as_ref(), page);
+                request.submit_as(id);
+                requests.push(Candidate::new(request, &*context.identity));
+                Err(answer)
+            }
+            Asked::Closed => return Err(Outcome::Unsent),
+        });
+    }
+    if asked_for.iter().all(Result::is_ok) {
+        return Ok((asked_for.into_iter().filter_map(Result::ok).collect(), counts));
+    }
+    let _waiting = desk.wait();
+    // Also without a request of its own: while this page waits, another may be granted.
+    context.files.asked.send(FilesAsked(requests)).await.map_err(|_| Outcome::Unsent)?;
+    let ends = asked_for.into_iter().map(|asked| async {
+        match asked {
+            Ok(file) => Some(file),
+            Err(answer) => answer.await.ok(),
+        }
+    });
+    let ended: Option<Vec<_>> = join_all(ends).await.into_iter().collect();
+    // One that will not be answered belongs to a crawl that stops.
+    ended.map(|ended| (ended, counts)).ok_or(Outcome::Unsent)
+}
+
+/// Looks in the folder for what was downloaded before.
+async fn look_up<S: Spider>(
+    wanted: Vec<Arc<Wanted>>,
+    store: FileStore,
+    context: &VisitContext<S>,
+) -> Result<Vec<Option<(Entry, bool)>>, Outcome> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now: SystemTime = clock::wall();
+    let work = move || wanted.iter().map(|wanted| store.look_up(wanted, now)).collect();
+    context.offload.run(work).await.map_err(|lost| match lost {
+        NoResult::Panicked(message) => Outcome::Panic(message),
+        NoResult::Ended => Outcome::Unsent,
+        NoResult::TimedOut(limit) => {
+            Outcome::Broken(format!("the folder of files does not answer within {}", humantime::format_duration(limit)))
+        }
+    })
+}
+
+/// A file can only be had by HTTP.
+fn refused(wanted: &Wanted) -> Option<Asked> {
+    let scheme = wanted.url.scheme();
+    let is_http = matches!(scheme, "http" | "https");
+    (!is_http).then(|| {
+        Asked::Ended(wanted.failed(format!("the scheme `{scheme}` is not downloaded, only http and https are")).into())
+    })
+}
+
+/// Makes the request for a file, which says what is there already.
+fn request(wanted: &Wanted, known: Option<&Entry>, page: &Request) -> Request {
+    let mut request = Request::file(wanted.url.clone());
+    request.depth = page.depth.saturating_add(1);
+    request.parent = Some(page.url.as_str().into());
+    request.begins_anew(page.rare.as_ref().and_then(|rare| rare.session.as_ref()));
+    if let Some(etag) = known.and_then(|known| known.etag.as_ref()) {
+        request.set_header("if-none-match", etag);
+    }
+    if let Some(date) = known.and_then(|known| known.last_modified.as_ref()) {
+        request.set_header("if-modified-since", date);
+    }
+    request
+}

@@ -1,0 +1,98 @@
+//! Part: a file while it is being written. It is removed unless it gets its name, also after a kill by the next crawl.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
+
+use ring::digest::{Context, SHA256};
+
+/// The folder for them, within the folder of files and so on the same file system.
+pub const DIR: &str = ".part";
+
+/// A file without a name yet.
+pub struct Part {
+    path: PathBuf,
+    /// Locked while it is being written.
+    file: fs::File,
+    is_placed: bool,
+}
+
+impl Part {
+    /// Creates an empty one.
+    pub fn create(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(format!("{:016x}", fastrand::u64(..)));
+        let file = fs::File::options().write(true).create_new(true).open(&path)?;
+        let part = Self { path, file, is_placed: false };
+        // Some file systems have no locks; there, another crawl may only start while this one writes nothing.
+        let _ = part.file.try_lock();
+        Ok(part)
+    }
+
+    /// Waits until what was written is on the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives it its name, in place of what had it.
+    pub fn move_to(mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        self.is_placed = true;
+        Ok(())
+    }
+}
+
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            // The next crawl removes it otherwise.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Removes what nobody writes any more.
+pub fn remove_abandoned(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_written = fs::File::options().write(true).open(&path).is_ok_and(|file| file.try_lock().is_err());
+        if !is_written {
+            // Another crawl may have removed it meanwhile.
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the SHA-256 of a file, in hexadecimal.
+pub fn hash_of(path: &Path) -> io::Result<String> {
+    let (mut file, mut context) = (fs::File::open(path)?, Context::new(&SHA256));
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(context.finish().as_ref())),
+            read => context.update(piece.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// Returns bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

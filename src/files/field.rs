@@ -1,0 +1,100 @@
+//! FileField: which fields of an item have files. Knows no network and no folder.
+
+use std::sync::Arc;
+
+use super::File;
+
+/// What can be a field with files: a [`File`], an `Option`, a `Vec` or an array of such fields.
+///
+/// A struct of your own passes its fields on:
+///
+/// ```
+/// use actix_crawler::files::{File, FileField};
+///
+/// struct Media {
+///     cover: Option<File>,
+///     pages: Vec<File>,
+/// }
+///
+/// impl FileField for Media {
+///     fn each(&mut self, see: &mut dyn FnMut(&mut File)) {
+///         self.cover.each(see);
+///         self.pages.each(see);
+///     }
+/// }
+/// ```
+pub trait FileField {
+    /// Shows each file, always in the same order.
+    fn each(&mut self, see: &mut dyn FnMut(&mut File));
+}
+
+impl FileField for File {
+    fn each(&mut self, see: &mut dyn FnMut(&mut File)) {
+        see(self);
+    }
+}
+
+impl<T: FileField> FileField for Option<T> {
+    fn each(&mut self, see: &mut dyn FnMut(&mut File)) {
+        if let Some(field) = self {
+            field.each(see);
+        }
+    }
+}
+
+impl<T: FileField> FileField for Vec<T> {
+    fn each(&mut self, see: &mut dyn FnMut(&mut File)) {
+        for field in self {
+            field.each(see);
+        }
+    }
+}
+
+impl<T: FileField, const N: usize> FileField for [T; N] {
+    fn each(&mut self, see: &mut dyn FnMut(&mut File)) {
+        for field in self {
+            field.each(see);
+        }
+    }
+}
+
+type Field<I> = Arc<dyn Fn(&mut I, &mut dyn FnMut(&mut File)) + Send + Sync>;
+
+/// The fields of items that have files.
+pub(crate) struct FileFields<I>(Vec<Field<I>>);
+
+impl<I> FileFields<I> {
+    /// Adds a field.
+    pub fn add<F: FileField>(&mut self, field: impl for<'a> Fn(&'a mut I) -> &'a mut F + Send + Sync + 'static) {
+        self.0.push(Arc::new(move |item, see| field(item).each(see)));
+    }
+
+    /// Tells whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Shows each file of some items, with code of a user's own.
+    pub fn each(&self, items: &mut [I], see: &mut dyn FnMut(&mut File)) {
+        if self.is_empty() {
+            return;
+        }
+        for item in items {
+            for field in &self.0 {
+                field(item, see);
+            }
+        }
+    }
+}
+
+impl<I> Default for FileFields<I> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<I> Clone for FileFields<I> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}

@@ -1,0 +1,108 @@
+//! Admission with a frontier in memory: what is queued, dropped and admitted again.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{frontier::memory::MemoryFrontier, identity::CanonicalUrl, recrawl::Recrawl};
+
+struct Door {
+    admission: Admission,
+    frontier: MemoryFrontier,
+    cache: Arc<SeenCache>,
+    now: Instant,
+}
+
+impl Door {
+    #[allow(clippy::disallowed_methods, reason = "no time passes")]
+    fn new(scope: &str) -> Self {
+        let (recrawl, now) = (Recrawl::default(), Instant::now());
+        let cache = Arc::new(SeenCache::new(&recrawl));
+        let scope = serde_json::from_str(scope).unwrap();
+        let mut admission = Admission::new(scope, DomainKey::default(), cache.clone());
+        admission.include(&Url::parse("https://e.org/").unwrap());
+        Self { admission, frontier: MemoryFrontier::new(recrawl, now), cache, now }
+    }
+
+    fn admit(&mut self, candidate: Candidate) -> Admitted {
+        self.admission.admit(&mut self.frontier, candidate, self.now)
+    }
+
+    /// Returns the candidates from links on a page `depth` links from a seed.
+    fn found(&self, depth: u32, links: Vec<Request>) -> Vec<Candidate> {
+        let page = request("https://e.org/page", depth);
+        Candidate::found_on(&page, links, &CanonicalUrl::default(), &self.cache, None)
+    }
+}
+
+fn request(url: &str, depth: u32) -> Request {
+    let mut request = Request::parse(url).unwrap();
+    request.depth = depth;
+    request
+}
+
+fn link(url: &str) -> Request {
+    request(url, 0)
+}
+
+#[test]
+fn a_link_says_where_it_was_found() {
+    let found = Door::new("{}").found(3, vec![link("https://e.org/a#part")]).remove(0);
+    let request = found.request();
+    assert_eq!((request.url.as_str(), request.depth), ("https://e.org/a", 4));
+    assert_eq!(request.parent.as_deref(), Some("https://e.org/page"));
+    assert_eq!(request.fingerprint(), found.fingerprint());
+}
+
+#[test]
+fn what_was_answered_for_good_is_not_brought_again_unless_it_asks_not_to_be_filtered() {
+    let mut door = Door::new("{}");
+    let links = || ["https://e.org/a#part", "https://e.org/b", "https://f.org/"].map(link).to_vec();
+    for (times, brought) in [("first", 3), ("once more", 1), ("again", 0)] {
+        let found = door.found(0, links());
+        assert_eq!(found.len(), brought, "{times}: what was dropped is dropped for good when it comes again");
+        found.into_iter().for_each(|candidate| drop(door.admit(candidate)));
+    }
+    let again = links().into_iter().map(Request::dont_filter).collect();
+    assert_eq!(door.found(0, again).len(), 3);
+}
+
+#[test]
+fn a_shorter_way_is_always_brought() {
+    let mut door = Door::new(r#"{"max_depth": 2}"#);
+    for _ in 0..3 {
+        let found = door.found(2, vec![link("https://e.org/deep")]);
+        assert_eq!(found.len(), 1);
+        found.into_iter().for_each(|candidate| drop(door.admit(candidate)));
+    }
+    let shorter = door.found(1, vec![link("https://e.org/deep")]).remove(0);
+    let again = Some(DropReason::Depth);
+    assert!(matches!(door.admit(shorter), Admitted::Queued { again: undone, .. } if undone == again));
+    let nearest = door.found(0, vec![link("https://e.org/deep")]).remove(0);
+    assert_eq!(door.admit(nearest), Admitted::AlreadySeen);
+    assert_eq!(door.found(0, vec![link("https://e.org/deep")]).len(), 0, "no link is nearer than one");
+}
+
+proptest! {
+    #[test]
+    fn what_is_known_would_have_come_to_nothing(
+        links in prop::collection::vec((0..12_u8, 0..5_u32, prop::bool::weighted(0.1)), 1..200),
+    ) {
+        let mut door = Door::new(r#"{"max_depth": 2, "deny": ["/1"], "traps": {"max_queries_per_path": 2}}"#);
+        for (page, depth, dont_filter) in links {
+            let url = match page {
+                0..6 => format!("https://e.org/{page}"),
+                6..9 => format!("https://f.org/{page}"),
+                _ => format!("https://e.org/list?page={page}"),
+            };
+            let mut link = request(&url, depth + 1);
+            link.dont_filter = dont_filter;
+            let is_left_out = door.found(depth, vec![link.clone()]).is_empty();
+            let queued = door.frontier.queued();
+            let answer = door.admit(Candidate::new(link, &CanonicalUrl::default()));
+            if is_left_out {
+                let is_nothing = matches!(answer, Admitted::AlreadySeen | Admitted::DroppedBefore(_));
+                prop_assert!(is_nothing && door.frontier.queued() == queued, "{answer:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Guide: how to do what people who write spiders do every day. Its chapters are in `docs/guide/`; each has a program, which
+//! is a test of this crate.
+//!
+//! In the programs a [`Site`](crate::testing::Site) stands for the network: `site.crawl(crawler)` runs a whole crawl against
+//! pages in memory, in virtual time. In your program that line is `crawler.run_blocking()?`, or `crawler.run().await?`.
+//!
+//! | how do I … | |
+//! |---|---|
+//! | follow a list to its end | [`paginate`] |
+//! | pass data from a page to the next | [`pass_data`] |
+//! | log in, and stay logged in | [`log_in`] |
+//! | use a site's sitemap | [`sitemaps`] |
+//! | write items to files | [`feeds`] |
+//! | download files | [`download`] |
+//! | archive a site | [`archive`] |
+//! | sign requests, or set headers | [`sign_requests`] |
+//! | rotate proxies | [`rotate_proxies`] |
+//! | retry, and hear of failures | [`failures`] |
+//! | go on after a crash, or visit again | [`resume`] |
+//! | test a spider | [`test_a_spider`] |
+//! | call an API at its limit | [`call_an_api`] |
+//! | crawl within a web service | [`embed`] |
+//! | share limits between crawls | [`share_limits`] |
+//! | say it as in Scrapy, Colly or Crawlee | [`coming_from_elsewhere`] |
+
+macro_rules! chapters {
+    ($($name:ident)*) => {
+        $(
+            #[doc = include_str!(concat!("../docs/guide/", stringify!($name), ".md"))]
+            pub mod $name {}
+        )*
+    };
+}
+
+chapters! {
+    paginate pass_data log_in sitemaps feeds download archive sign_requests rotate_proxies failures resume test_a_spider
+    call_an_api
+    embed share_limits coming_from_elsewhere
+}

@@ -1,0 +1,36 @@
+//! OwnArbiter: the thread that an actor has to itself. Knows no actor.
+
+use actix::{Arbiter, ArbiterHandle};
+
+use crate::clock;
+
+/// An arbiter for one actor, or for a few that belong together. In virtual time there is only one thread, which all
+/// actors share, since time can stand still only while everything else does.
+#[derive(Debug)]
+pub struct OwnArbiter {
+    handle: ArbiterHandle,
+    is_shared: bool,
+}
+
+impl OwnArbiter {
+    /// Starts a thread.
+    #[allow(clippy::new_without_default, reason = "it starts a thread")]
+    pub fn new() -> Self {
+        let is_shared = clock::is_virtual();
+        let handle = if is_shared { Arbiter::current() } else { Arbiter::new().handle() };
+        Self { handle, is_shared }
+    }
+
+    /// Returns the handle to start actors with.
+    pub fn handle(&self) -> ArbiterHandle {
+        self.handle.clone()
+    }
+
+    /// Ends the thread when it next has nothing to do. Others may need a shared one.
+    pub fn stop(&self) {
+        if !self.is_shared {
+            // False if it has ended, which is what was wanted.
+            let _ = self.handle.stop();
+        }
+    }
+}

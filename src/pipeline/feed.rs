@@ -1,0 +1,98 @@
+//! Feed, as a pipeline. Does not know where a feed goes, nor how it is written.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use super::{Pipeline, Running, Start, committing, own_sink::IntoSink};
+use crate::{
+    error::Error,
+    feed::{Feed, Record},
+};
+
+impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Feed {
+    fn start(&self, start: &Start) -> Result<Running<I>, Error> {
+        start_feed(self, start, |_: &I| true)
+    }
+
+    fn max_unacknowledged(&self) -> usize {
+        self.batched().items
+    }
+
+    fn max_open_files(&self) -> usize {
+        Feed::max_open_files(self)
+    }
+}
+
+fn start_feed<I, T>(feed: &Feed, start: &Start, takes: T) -> Result<Running<I>, Error>
+where
+    I: Serialize + Send + Sync + 'static,
+    T: Fn(&I) -> bool + Send + 'static,
+{
+    let sink = feed.open_for(start.spider(), start.opening(), start.has_state())?;
+    let records = {
+        let feed = feed.clone();
+        move |record: &Record| feed.takes(record)
+    };
+    Ok(committing::start(start, IntoSink { sink, takes, records }, feed.batched()))
+}
+
+impl Feed {
+    /// Writes some items alone: those for which the function says so. The others are acknowledged, and count as items.
+    ///
+    /// ```
+    /// use actix_crawler::{feed::Feed, prelude::*};
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Product { name: String, price: f64 }
+    ///
+    /// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<Product>>>) {
+    /// let cheap = Feed::to("cheap.csv").only(|product: &Product| product.price < 10.0);
+    /// let crawler = crawler.pipeline(Feed::to("all.jsonl")).pipeline(cheap);
+    /// # }
+    /// ```
+    pub fn only<I>(self, which: impl Fn(&I) -> bool + Send + Sync + 'static) -> Only<I> {
+        Only { feed: self, which: Arc::new(which) }
+    }
+}
+
+/// A feed of some items, by [`Feed::only`].
+///
+/// ```
+/// use actix_crawler::feed::Feed;
+///
+/// let long = Feed::to("long.jsonl").only(|text: &String| text.len() > 1_000);
+/// ```
+pub struct Only<I> {
+    feed: Feed,
+    which: Arc<Which<I>>,
+}
+
+type Which<I> = dyn Fn(&I) -> bool + Send + Sync;
+
+impl<I> Clone for Only<I> {
+    fn clone(&self) -> Self {
+        Self { feed: self.feed.clone(), which: self.which.clone() }
+    }
+}
+
+impl<I> fmt::Debug for Only<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Only").field("feed", &self.feed).finish_non_exhaustive()
+    }
+}
+
+impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Only<I> {
+    fn start(&self, start: &Start) -> Result<Running<I>, Error> {
+        let which = self.which.clone();
+        start_feed(&self.feed, start, move |item: &I| which(item))
+    }
+
+    fn max_unacknowledged(&self) -> usize {
+        self.feed.batched().items
+    }
+
+    fn max_open_files(&self) -> usize {
+        self.feed.max_open_files()
+    }
+}

@@ -1,0 +1,204 @@
+//! Steps: what happens to items before a pipeline gets them, in the order in which it is written. Knows no pages and no
+//! formats.
+
+mod chain;
+#[cfg(test)]
+mod tests;
+mod unique;
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use self::{
+    chain::{Chain, Outs},
+    unique::{Claim, Claimed, Keys},
+};
+use super::{Pipeline, PipelineError, Running, Start};
+use crate::{
+    error::{Error, Result},
+    feed::Record,
+};
+
+/// Steps that items go through, one after the other, before one or more pipelines get them: leave out duplicates and what is
+/// not wanted, and make other items of them. What Scrapy has item pipelines for.
+///
+/// ```
+/// use actix_crawler::{feed::Feed, pipeline::Steps, prelude::*};
+///
+/// #[derive(serde::Serialize)]
+/// struct Product { ean: Option<String>, name: String, cents: Option<u64> }
+///
+/// #[derive(serde::Serialize)]
+/// struct Offer { name: String, euros: f64 }
+///
+/// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<Product>>>) {
+/// let offers = Steps::of::<Product>()
+///     .unique_by(|product| product.ean.clone())
+///     .drop_if("no_price", |product| product.cents.is_none())
+///     .map(|product| Offer { name: product.name.clone(), euros: product.cents.unwrap_or(0) as f64 / 100.0 })
+///     .to(Feed::to("offers.jsonl"))
+///     .to(Feed::to("offers.csv"));
+/// let crawler = crawler.pipeline(offers);
+/// # }
+/// ```
+///
+/// An item is acknowledged when all pipelines behind the steps have acknowledged what was made of it, or when a step has
+/// left it out: that is counted as `items/dropped`, and by its reason as `items/dropped/no_price`. A panic in a step fails
+/// the item's page.
+#[must_use = "steps lead nowhere without `to`"]
+pub struct Steps<I, O = I> {
+    run: Box<Run<I, O>>,
+    keys: Vec<Arc<Keys>>,
+}
+
+/// Takes an item through the steps; the keys that it claims on the way are noted.
+type Run<I, O> = dyn Fn(&Arc<I>, &mut Vec<Claim>) -> Step<O> + Send + Sync;
+
+/// What the steps say of an item.
+enum Step<O> {
+    Pass(Arc<O>),
+    /// Another item has the same key, and it is not known yet whether that is acknowledged.
+    Wait(tokio::sync::watch::Receiver<()>),
+    Drop(PipelineError),
+}
+
+impl Steps<(), ()> {
+    /// Begins the steps of items of a type.
+    pub fn of<I: Send + Sync + 'static>() -> Steps<I> {
+        Steps { run: Box::new(|item, _| Step::Pass(item.clone())), keys: Vec::new() }
+    }
+}
+
+impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
+    /// Adds a step.
+    fn then<P: 'static>(
+        self,
+        step: impl Fn(Arc<O>, &mut Vec<Claim>) -> Step<P> + Send + Sync + 'static,
+    ) -> Steps<I, P> {
+        let before = self.run;
+        let run = move |item: &Arc<I>, claims: &mut Vec<Claim>| match before(item, claims) {
+            Step::Pass(item) => step(item, claims),
+            Step::Wait(end) => Step::Wait(end),
+            Step::Drop(why) => Step::Drop(why),
+        };
+        Steps { run: Box::new(run), keys: self.keys }
+    }
+
+    /// Leaves out items whose key an earlier one had, as `items/dropped/duplicate`. An item whose key is `None` has none, and
+    /// is never left out.
+    ///
+    /// A key counts from when its item is acknowledged: if an item cannot be written, the next with its key goes in its place.
+    /// The last million keys are remembered, and up to a million more, by hashes of 128 bits (about 50 MB); older ones are
+    /// forgotten, and their duplicates pass. With a state, keys are stored in its folder, so that they count in later runs too:
+    /// those of acknowledged items, but for the last moments before a power failure.
+    pub fn unique_by<K: Serialize>(mut self, key: impl Fn(&O) -> K + Send + Sync + 'static) -> Self {
+        let keys = Arc::<Keys>::default();
+        self.keys.push(keys.clone());
+        self.then(move |item, claims| {
+            let record = match Record::of(&key(&item), "") {
+                Ok(record) => record,
+                Err(error) => return Step::Drop(PipelineError::refused(format!("its key: {error}"))),
+            };
+            match keys.claim(record.value()) {
+                Claimed::Keyless => Step::Pass(item),
+                Claimed::Now(claim) => {
+                    claims.push(claim);
+                    Step::Pass(item)
+                }
+                Claimed::Known => Step::Drop(PipelineError::dropped_as("duplicate")),
+                Claimed::Pending(end) => Step::Wait(end),
+            }
+        })
+    }
+
+    /// Leaves out items, for a reason under which they are counted: `items/dropped/<reason>`.
+    pub fn drop_if(self, reason: &'static str, holds: impl Fn(&O) -> bool + Send + Sync + 'static) -> Self {
+        self.then(
+            move |item, _| {
+                if holds(&item) { Step::Drop(PipelineError::dropped_as(reason)) } else { Step::Pass(item) }
+            },
+        )
+    }
+
+    /// Makes another item of each.
+    pub fn map<P: Send + Sync + 'static>(self, make: impl Fn(&O) -> P + Send + Sync + 'static) -> Steps<I, P> {
+        self.then(move |item, _| Step::Pass(Arc::new(make(&item))))
+    }
+
+    /// Makes another item of each, or refuses it, leaves it out, or ends the crawl, as [`PipelineError`] says.
+    pub fn try_map<P: Send + Sync + 'static>(
+        self,
+        make: impl Fn(&O) -> Result<P, PipelineError> + Send + Sync + 'static,
+    ) -> Steps<I, P> {
+        self.then(move |item, _| match make(&item) {
+            Ok(other) => Step::Pass(Arc::new(other)),
+            Err(error) => Step::Drop(error),
+        })
+    }
+
+    /// Ends the steps with a pipeline.
+    pub fn to(self, pipeline: impl Pipeline<O>) -> StepsTo<I, O> {
+        StepsTo { run: self.run.into(), keys: self.keys, outs: Vec::new() }.to(pipeline)
+    }
+}
+
+/// Steps with the pipelines that they lead to.
+///
+/// ```
+/// use actix_crawler::{pipeline::Steps, prelude::*};
+///
+/// let long = Collect::new();
+/// let steps = Steps::of::<String>().drop_if("short", |text| text.len() < 20).to(long.clone());
+/// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>, steps: actix_crawler::pipeline::StepsTo<String>) {
+/// let crawler = crawler.pipeline(steps);
+/// # }
+/// ```
+pub struct StepsTo<I, O = I> {
+    run: Arc<Run<I, O>>,
+    keys: Vec<Arc<Keys>>,
+    outs: Vec<Box<dyn Pipeline<O>>>,
+}
+
+impl<I: Send + Sync + 'static, O: Send + Sync + 'static> StepsTo<I, O> {
+    /// Adds another pipeline, which gets the same items.
+    #[must_use]
+    pub fn to(mut self, pipeline: impl Pipeline<O>) -> Self {
+        self.outs.push(Box::new(pipeline));
+        self
+    }
+}
+
+impl<I, O> fmt::Debug for Steps<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Steps").finish_non_exhaustive()
+    }
+}
+
+impl<I, O> fmt::Debug for StepsTo<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepsTo").finish_non_exhaustive()
+    }
+}
+
+impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I> for StepsTo<I, O> {
+    fn start(&self, start: &Start) -> Result<Running<I>, Error> {
+        for (number, keys) in self.keys.iter().enumerate() {
+            keys.open(start, number)?;
+        }
+        let outs = self.outs.iter().map(|out| Ok((out.start(start)?, out.max_unacknowledged())));
+        let outs = Outs::new(outs.collect::<Result<Vec<_>>>()?);
+        Ok(Running::start_batching(start, {
+            let run = self.run.clone();
+            move || Chain { run, outs: Arc::new(outs) }
+        }))
+    }
+
+    fn max_unacknowledged(&self) -> usize {
+        self.outs.iter().map(|out| out.max_unacknowledged()).max().unwrap_or(1)
+    }
+
+    fn max_open_files(&self) -> usize {
+        self.keys.len() + self.outs.iter().map(|out| out.max_open_files()).sum::<usize>()
+    }
+}

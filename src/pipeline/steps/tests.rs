@@ -1,0 +1,129 @@
+//! Steps in crawls: what passes, what is left out and counted, and which of two items with one key is written.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_rt::System;
+use futures_util::future::join_all;
+
+use super::{super::*, *};
+
+/// Delivers items as a crawl does, all at once, and returns the answers.
+fn deliver(pipeline: impl Pipeline<u32>, crawl: CrawlStart, items: &[u32]) -> Vec<Result<(), PipelineError>> {
+    System::new().block_on(async {
+        let supervisor = Supervisor::start(Box::new(pipeline), crawl, Duration::from_secs(30)).unwrap();
+        let scraped = |item: &u32| Scraped { item: Arc::new(*item), url: "https://example.org/".into() };
+        let answers = join_all(items.iter().map(|item| supervisor.deliver(scraped(item)))).await;
+        supervisor.close().await.unwrap();
+        answers
+    })
+}
+
+fn refuses_first(written: &Arc<Mutex<Vec<u32>>>) -> Batched<u32> {
+    let (written, calls) = (written.clone(), AtomicU32::new(0));
+    Batched::new(1, Duration::ZERO, move |items: &[Arc<u32>]| {
+        if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Err(PipelineError::refused("not this one"));
+        }
+        written.lock().unwrap().extend(items.iter().map(|item| **item));
+        Ok(())
+    })
+}
+
+#[test]
+fn steps_run_in_their_order_and_say_why_an_item_is_left_out() {
+    let (doubled, texts) = (Collect::new(), Collect::new());
+    let steps = Steps::of::<u32>()
+        .drop_if("odd", |n| n % 2 == 1)
+        .unique_by(|n| (*n != 4).then_some(*n))
+        .map(|n| n * 2)
+        .try_map(|n| if *n == 12 { Err(PipelineError::refused("a dozen")) } else { Ok(*n) })
+        .to(doubled.clone())
+        .to(texts.clone());
+    let answers = deliver(steps, CrawlStart::default(), &[1, 2, 2, 4, 4, 6, 8]);
+    let dropped = |reason| Err(PipelineError::dropped_as(reason));
+    assert_eq!(answers[0], dropped("odd"));
+    // Both are on their way at once: either may be the first.
+    let of_one_key = &answers[1..3];
+    assert!(of_one_key.contains(&Ok(())) && of_one_key.contains(&dropped("duplicate")), "{answers:?}");
+    assert_eq!((&answers[3], &answers[4]), (&Ok(()), &Ok(())), "what has no key is no duplicate");
+    assert_eq!(answers[5], Err(PipelineError::refused("a dozen")));
+    assert_eq!(answers[6], Ok(()));
+    let mut all = doubled.take();
+    all.sort_unstable();
+    assert_eq!(all, [4, 8, 8, 16]);
+    assert_eq!(texts.take().len(), 4, "each pipeline gets all");
+}
+
+#[test]
+fn a_duplicate_waits_and_takes_the_place_of_an_item_that_is_refused() {
+    let written = Arc::default();
+    let steps = Steps::of::<u32>().unique_by(|n| n % 10).to(refuses_first(&written));
+    let answers = deliver(steps, CrawlStart::default(), &[1, 11, 21]);
+    // Whichever comes first is refused, the next takes its place, and the last is a duplicate.
+    let times = |what: Result<(), PipelineError>| answers.iter().filter(|answer| **answer == what).count();
+    let refused = Err(PipelineError::refused("not this one"));
+    assert_eq!((times(refused), times(Ok(())), answers.len()), (1, 1, 3), "{answers:?}");
+    assert_eq!(written.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_panic_behind_the_steps_fails_its_item_and_no_other_and_forgets_no_key() {
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let written = taken.clone();
+    let batched = Batched::new(4, Duration::from_millis(10), move |items: &[Arc<u32>]| {
+        assert!(!items.iter().any(|item| **item == 3), "no three");
+        written.lock().unwrap().extend(items.iter().map(|item| **item));
+        Ok(())
+    });
+    let steps = Steps::of::<u32>().unique_by(|n| *n).to(batched);
+    let answers = deliver(steps, CrawlStart::default(), &[1, 2, 3, 4, 5, 1]);
+    assert_eq!(answers[2], Err(PipelineError::Panicked));
+    let of_one_key = [&answers[0], &answers[5]];
+    let duplicate = Err(PipelineError::dropped_as("duplicate"));
+    assert!(of_one_key.contains(&&Ok(())) && of_one_key.contains(&&duplicate), "{answers:?}");
+    let mut written = taken.lock().unwrap().clone();
+    written.sort_unstable();
+    assert_eq!(written, [1, 2, 4, 5]);
+}
+
+#[test]
+fn keys_are_known_in_a_later_run_with_the_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |resumes, items: &[u32]| {
+        let collect = Collect::new();
+        let state = Some((dir.path().to_owned(), 0));
+        let crawl = CrawlStart { resumes, has_state: true, state, ..CrawlStart::default() };
+        deliver(Steps::of::<u32>().unique_by(|n| *n).to(collect.clone()), crawl, items);
+        let mut taken = collect.take();
+        taken.sort_unstable();
+        taken
+    };
+    assert_eq!(run(false, &[1, 2]), [1, 2]);
+    let file = dir.path().join("pipeline-0-unique-0");
+    let bytes = std::fs::read(&file).unwrap();
+    assert_eq!(bytes.len(), 32);
+    // As if a kill had torn the last.
+    std::fs::write(&file, [&bytes[..], &bytes[..5]].concat()).unwrap();
+    assert_eq!(run(true, &[1, 2, 3]), [3]);
+    assert_eq!(run(true, &[3, 4]), [4]);
+    assert_eq!(run(false, &[1, 4]), [1, 4], "a new crawl begins anew");
+}
+
+#[test]
+fn a_batch_is_given_when_it_is_full_or_has_waited_and_a_refused_one_item_by_item() {
+    let batches = Arc::new(Mutex::new(Vec::new()));
+    let given = batches.clone();
+    let batched = Batched::new(3, Duration::from_millis(20), move |items: &[Arc<u32>]| {
+        given.lock().unwrap().push(items.len());
+        if items.iter().any(|item| **item == 2) { Err(PipelineError::refused("no two")) } else { Ok(()) }
+    });
+    let answers = deliver(batched, CrawlStart::default(), &[1, 2, 3, 4]);
+    assert_eq!(answers, [Ok(()), Err(PipelineError::refused("no two")), Ok(()), Ok(())]);
+    assert_eq!(*batches.lock().unwrap(), [3, 1, 1, 1, 1]);
+}

@@ -1,0 +1,166 @@
+//! Unique: the keys of items, each of which counts once. Knows no items.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use hashbrown::{HashMap, HashSet};
+use tokio::sync::watch;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::super::{PipelineError, Start};
+use crate::{
+    error::{Error, Result},
+    feed::Value,
+};
+
+/// The keys of items that were acknowledged, and of those that are on their way.
+#[derive(Default)]
+pub(super) struct Keys(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// Two generations, of which the older one is forgotten when the younger one is full.
+    younger: HashSet<u128>,
+    older: HashSet<u128>,
+    pending: HashMap<u128, watch::Receiver<()>>,
+    /// Counts the starts of the pipeline: what was claimed before one is nobody's.
+    start: u64,
+    stored: Option<(File, PathBuf)>,
+}
+
+/// The most keys of a generation.
+const MOST: usize = 1_000_000;
+
+/// The length of a stored key.
+const LENGTH: usize = 16;
+
+/// A key that an item has claimed. If the claim is dropped, the item was not acknowledged, and another may have the key.
+pub(super) struct Claim {
+    keys: Arc<Keys>,
+    key: u128,
+    start: u64,
+    /// Those that wait for this claim notice when it is dropped.
+    _end: watch::Sender<()>,
+}
+
+/// What became of a claim.
+pub(super) enum Claimed {
+    /// The item has no key.
+    Keyless,
+    Now(Claim),
+    /// An acknowledged item has it.
+    Known,
+    /// An item on its way has it.
+    Pending(watch::Receiver<()>),
+}
+
+impl Keys {
+    /// Begins without keys, or with those of earlier runs.
+    ///
+    /// # Errors
+    /// They cannot be read or stored.
+    pub fn open(&self, start: &Start, number: usize) -> Result<()> {
+        let mut known = self.lock();
+        known.start += 1;
+        known.pending.clear();
+        if start.restarts() > 0 {
+            return Ok(());
+        }
+        (known.younger, known.older, known.stored) = Default::default();
+        let Some(path) = start.file_in_state(&format!("unique-{number}")) else { return Ok(()) };
+        if start.resumes() {
+            known.load(&path).map_err(|source| Error::file(&path, source))?;
+        }
+        known.store(path)
+    }
+
+    /// Claims a key for an item.
+    pub fn claim(self: &Arc<Self>, key: &Value) -> Claimed {
+        if *key == Value::Null {
+            return Claimed::Keyless;
+        }
+        let key = xxh3_128(key.to_json().as_bytes());
+        let mut known = self.lock();
+        if known.has(key) {
+            return Claimed::Known;
+        }
+        if let Some(pending) = known.pending.get(&key) {
+            return Claimed::Pending(pending.clone());
+        }
+        let (end, ended) = watch::channel(());
+        known.pending.insert(key, ended);
+        Claimed::Now(Claim { keys: self.clone(), key, start: known.start, _end: end })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    /// Keeps the key: its item was acknowledged.
+    ///
+    /// # Errors
+    /// It cannot be stored.
+    pub fn keep(self) -> Result<(), PipelineError> {
+        self.keys.lock().add(self.key)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut known = self.keys.lock();
+        if known.start == self.start {
+            known.pending.remove(&self.key);
+        }
+    }
+}
+
+impl Known {
+    fn has(&self, key: u128) -> bool {
+        self.younger.contains(&key) || self.older.contains(&key)
+    }
+
+    fn remember(&mut self, key: u128) {
+        if self.younger.len() >= MOST {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        self.younger.insert(key);
+    }
+
+    fn add(&mut self, key: u128) -> Result<(), PipelineError> {
+        self.remember(key);
+        let Some((file, path)) = &mut self.stored else { return Ok(()) };
+        let stored = file.write_all(&key.to_le_bytes());
+        stored.map_err(|error| PipelineError::broken(format!("{} cannot be written: {error}", path.display())))
+    }
+
+    fn load(&mut self, path: &Path) -> std::io::Result<()> {
+        let mut bytes = Vec::new();
+        match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            file => file?.read_to_end(&mut bytes)?,
+        };
+        // The last one may be torn.
+        let keys: Vec<_> =
+            bytes.chunks_exact(LENGTH).filter_map(|key| Some(u128::from_le_bytes(key.try_into().ok()?))).collect();
+        keys.iter().skip(keys.len().saturating_sub(2 * MOST)).for_each(|key| self.remember(*key));
+        Ok(())
+    }
+
+    /// Writes what is known to a new file, and adds to it from now on.
+    fn store(&mut self, path: PathBuf) -> Result<()> {
+        let wrong = |source| Error::file(&path, source);
+        let part = path.with_extension("new");
+        let bytes: Vec<u8> = self.older.iter().chain(&self.younger).flat_map(|key| key.to_le_bytes()).collect();
+        let mut file = File::create(&part).map_err(wrong)?;
+        file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(wrong)?;
+        std::fs::rename(&part, &path).map_err(wrong)?;
+        self.stored = Some((file, path));
+        Ok(())
+    }
+}

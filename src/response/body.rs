@@ -1,0 +1,142 @@
+//! Body: the body of a page as text, and what kind of text it is. Knows no elements.
+
+use std::borrow::Cow;
+
+use bytestring::ByteString;
+use http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+
+use super::Response;
+use crate::{
+    error::{Error, Result},
+    extract::{
+        self, Language, Syntax,
+        charset::{self, Clues},
+        content_type::ContentType,
+        llms_txt::LlmsTxt,
+    },
+};
+
+/// The decoded text of a page.
+pub(super) struct BodyText {
+    /// The body itself if that is UTF-8, or else the decoded text.
+    text: ByteString,
+    encoding: &'static str,
+}
+
+impl Response {
+    /// Returns the content type, from the header or else guessed from the body.
+    pub fn content_type(&self) -> ContentType<'_> {
+        let lines = self.headers.get_all(CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
+        ContentType::of_all(lines, &self.body)
+    }
+
+    /// Tells whether this is an HTML page, including XHTML and other XML whose root element is in the XHTML namespace, and
+    /// documents that were converted ([`Crawler::convert`](crate::Crawler::convert)).
+    pub fn is_html(&self) -> bool {
+        self.syntax().is_some()
+    }
+
+    /// Returns the syntax of the page; `None` if this is not a page.
+    pub(super) fn syntax(&self) -> Option<Syntax> {
+        if self.converted.is_some() {
+            return Some(Syntax::Html);
+        }
+        let content_type = self.content_type();
+        match &*content_type.essence {
+            "text/html" => Some(Syntax::Html),
+            "application/xhtml+xml" => Some(Syntax::Xml),
+            _ if content_type.is_xml() && extract::is_xhtml(self.body_text()) => Some(Syntax::Xml),
+            _ => None,
+        }
+    }
+
+    /// Returns the body as text, or the HTML that it was converted to. The charset is given by a byte order mark, the header, `<meta>` or detection, in this
+    /// order. A UTF-8 body is not copied.
+    pub fn body_text(&self) -> &str {
+        &self.decoded().text
+    }
+
+    /// Returns the name of the body's encoding, such as `UTF-8` or `windows-1251`.
+    pub fn encoding(&self) -> &'static str {
+        self.decoded().encoding
+    }
+
+    fn decoded(&self) -> &BodyText {
+        self.body_text.get_or_init(|| {
+            if let Some(html) = &self.converted {
+                return BodyText { text: html.clone(), encoding: "UTF-8" };
+            }
+            let content_type = self.content_type();
+            let tld = self.url().domain().and_then(|host| host.rsplit('.').next());
+            let clues = Clues { header: content_type.charset.as_deref(), is_html: content_type.is_html(), tld };
+            let (text, encoding) = charset::decode(&self.body, clues);
+            let text = match text {
+                Cow::Borrowed(text) => ByteString::try_from(self.body.slice_ref(text.as_bytes())).unwrap_or_default(),
+                Cow::Owned(text) => text.into(),
+            };
+            BodyText { text, encoding }
+        })
+    }
+
+    /// Returns the visible text of the page, as [`Element::text`](extract::Element::text) does that of an element.
+    pub fn text(&self) -> String {
+        extract::visible_text_in(self.body_text(), self.syntax().unwrap_or_default())
+    }
+
+    /// Returns the page's language: that of its `<html lang>`, or else of its `Content-Language`, or else, with the feature
+    /// `language`, a guess from its text. `None` if nothing says it.
+    pub fn language(&self) -> Option<Language> {
+        let header = self.header("content-language");
+        let syntax = self.syntax();
+        let is_text = syntax.is_some() || self.content_type().essence.starts_with("text/");
+        Language::of(self.body_text(), syntax, header, || if is_text { self.text() } else { String::new() })
+    }
+
+    /// Reads the body as an `llms.txt`, in which a site lists its pages for language models.
+    pub fn llms_txt(&self) -> LlmsTxt {
+        LlmsTxt::parse(self.body_text(), self.url())
+    }
+
+    /// Parses the body as JSON.
+    ///
+    /// # Errors
+    /// The body is not the JSON that `T` expects.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(self.body_text()).map_err(Error::Json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://e.org/";
+
+    #[test]
+    fn the_text_of_a_utf_8_page_is_its_body() {
+        for (body, skipped) in [("<p>plain", 0), ("<p>schön", 0), ("\u{feff}<p>schön", 3), ("", 0)] {
+            let page = Response::html(URL, body);
+            assert_eq!(page.body_text(), body.trim_start_matches('\u{feff}'));
+            assert_eq!(page.body_text().as_ptr(), page.body()[skipped..].as_ptr(), "a copy of {body:?}");
+            assert_eq!(page.encoding(), "UTF-8");
+        }
+    }
+
+    #[test]
+    fn the_text_of_other_pages_is_decoded_by_the_header_or_the_page() {
+        let bytes = &b"<meta charset=gbk>\xcf\xf0\xe8\xe2\xe5\xf2"[..];
+        let page = Response::fixture(URL, "text/html; charset=windows-1251", bytes.into());
+        assert_eq!((page.body_text(), page.encoding()), ("<meta charset=gbk>Привет", "windows-1251"));
+        let page = Response::fixture(URL, "text/html", bytes.into());
+        assert_eq!(page.encoding(), "GBK");
+        let page = Response::fixture("https://e.ru/", "text/plain", b"\xcf\xf0\xe8\xe2\xe5\xf2".as_slice().into());
+        assert_eq!(page.body_text(), "Привет", "its host says what it looks like");
+    }
+
+    #[test]
+    fn json_may_begin_with_a_mark() {
+        let page = Response::json_text(URL, "\u{feff}[1, 2]");
+        assert_eq!(page.json::<Vec<u32>>().unwrap(), [1, 2]);
+    }
+}

@@ -1,0 +1,112 @@
+//! Given: the cookies that a session has at the start, from the settings and from files. Knows no requests.
+
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    SessionCookie, SessionSettings,
+    cookies::Cookies,
+    cookies_txt,
+    saved::{Saved, SavedSession, VERSION, read_text},
+};
+use crate::error::{Error, Result};
+
+/// The cookies that a session is given.
+pub struct Given {
+    name: String,
+    cookies: Vec<SessionCookie>,
+}
+
+impl Given {
+    /// Takes the cookies of the settings, and those of their file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is of another form.
+    pub fn new(name: &str, settings: Option<&SessionSettings>) -> Result<Self> {
+        let mut cookies = settings.map(|settings| settings.cookies.clone()).unwrap_or_default();
+        if let Some(path) = settings.and_then(|settings| settings.cookies_file.as_deref()) {
+            cookies.extend(of_file(path, name)?);
+        }
+        Ok(Self { name: name.to_owned(), cookies })
+    }
+
+    /// Reads the file that sessions are saved in; there is none before the first run.
+    ///
+    /// # Errors
+    /// It cannot be read, or is of another form.
+    pub fn saved(path: &Path) -> Result<Saved> {
+        match read_text(path) {
+            Ok(text) => Saved::parse(&text).map_err(|why| invalid(path, &why)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Saved::default()),
+            Err(error) => Err(Error::file(path, error)),
+        }
+    }
+
+    /// Returns a number that is another one when other cookies are given.
+    pub fn digest(&self) -> u64 {
+        if self.cookies.is_empty() {
+            return 0;
+        }
+        let one = |cookie: &SessionCookie| {
+            let SessionCookie { name, value, domain, path, .. } = cookie;
+            format!("{name}\n{value}\n{domain}\n{path}\n{:?}\n", cookie.expires)
+        };
+        xxh3_64(self.cookies.iter().map(one).collect::<String>().as_bytes())
+    }
+
+    /// Puts the cookies into a session. Those that were saved go before what was given already when they were; what is given
+    /// for the first time goes before them.
+    ///
+    /// # Errors
+    /// One that is given cannot be a cookie.
+    pub fn fill(&self, cookies: &Cookies, saved: Option<&SavedSession>) -> Result<()> {
+        let is_news = saved.is_some_and(|saved| saved.given != self.digest());
+        let add_saved = || {
+            for cookie in saved.iter().flat_map(|saved| &saved.cookies) {
+                // It may have expired meanwhile.
+                cookies.add(cookie);
+            }
+        };
+        if is_news {
+            add_saved();
+        }
+        for cookie in &self.cookies {
+            if cookie.as_set_cookie().is_none() {
+                let what = format!("the cookie `{}` of session `{}`", cookie.name.escape_debug(), self.name);
+                let why = "its name, value, domain or path has characters that none may have";
+                return Err(Error::setting(what, why));
+            }
+            if !cookies.add(cookie) {
+                tracing::debug!(session = self.name, cookie = cookie.name, "a cookie is expired, or not to be kept");
+            }
+        }
+        if !is_news {
+            add_saved();
+        }
+        Ok(())
+    }
+}
+
+/// Reads the cookies of a file of either kind.
+fn of_file(path: &Path, name: &str) -> Result<Vec<SessionCookie>> {
+    let text = read_text(path).map_err(|error| Error::file(path, error))?;
+    if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        return cookies_txt::parse(&text).map_err(|why| invalid(path, &why));
+    }
+    let mut saved = Saved::parse(&text).map_err(|why| invalid(path, &why))?;
+    let none = || invalid(path, &format!("it has no session `{name}`"));
+    saved.sessions.remove(name).map(|session| session.cookies).ok_or_else(none)
+}
+
+fn invalid(path: &Path, why: &str) -> Error {
+    Error::setting(path.display().to_string(), why)
+}
+
+impl Saved {
+    /// Makes the content of a file of sessions with their names, what tells the cookies that they were given, and cookies.
+    pub fn of(sessions: impl Iterator<Item = (String, u64, Vec<SessionCookie>)>) -> Self {
+        let sessions = sessions.map(|(name, given, cookies)| (name, SavedSession { given, cookies }));
+        Self { version: VERSION, sessions: sessions.collect() }
+    }
+}

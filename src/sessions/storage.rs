@@ -1,0 +1,90 @@
+//! Storage: saves the sessions soon after their cookies have changed. Knows no cookies.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::Handle;
+
+use super::{pool::Shared, saved::Saved};
+use crate::{
+    clock,
+    error::{Error, Result},
+};
+
+/// The file of the sessions, and what of them it does not have yet.
+pub struct Storage {
+    path: PathBuf,
+    threads: Handle,
+    is_changed: AtomicBool,
+    is_planned: AtomicBool,
+    /// Whether its time is virtual, and `threads` the runtime that has it.
+    is_virtual: bool,
+    /// Held while the file is written, so that an older version never replaces a newer one.
+    writing: Mutex<()>,
+}
+
+/// How long after a change the file is written: each page may change a cookie.
+const DELAY: Duration = Duration::from_secs(1);
+
+impl Storage {
+    /// Creates the storage in a file, which is written on `threads`.
+    pub fn new(path: PathBuf, threads: Handle) -> Self {
+        Self {
+            path,
+            threads,
+            is_changed: AtomicBool::new(false),
+            is_planned: AtomicBool::new(false),
+            is_virtual: clock::is_virtual(),
+            writing: Mutex::default(),
+        }
+    }
+
+    /// Plans to write the file, unless that is planned.
+    pub fn save_soon(&self, sessions: &Arc<Shared>) {
+        self.is_changed.store(true, Ordering::Release);
+        if self.is_planned.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let sessions = Arc::downgrade(sessions);
+        if self.is_virtual {
+            // Its runtime has the time; a thread that sleeps would hold that up.
+            drop(self.threads.spawn(async move {
+                tokio::time::sleep(DELAY).await;
+                save(&sessions);
+            }));
+        } else {
+            drop(self.threads.spawn_blocking(move || {
+                thread::sleep(DELAY);
+                save(&sessions);
+            }));
+        }
+    }
+
+    /// Writes the file if it lacks anything.
+    ///
+    /// # Errors
+    /// It cannot be written; it is tried again when the cookies change.
+    pub fn save_changes(&self, saved: impl FnOnce() -> Saved) -> Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Cleared before the cookies are read: what changes from here on is written next time.
+        self.is_planned.store(false, Ordering::Release);
+        if !self.is_changed.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        saved().write(&self.path).map_err(|source| Error::file(&self.path, source))
+    }
+}
+
+fn save(sessions: &Weak<Shared>) {
+    let Some(sessions) = sessions.upgrade() else { return };
+    if let Err(error) = sessions.save_changes() {
+        tracing::warn!(%error, "the cookies of sessions could not be saved");
+    }
+}

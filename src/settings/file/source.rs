@@ -1,0 +1,99 @@
+//! Source: a file and the variables that replace its values, so that what is found later can be told with its line too. Knows
+//! no command line.
+
+use std::{env, path::Path};
+
+use super::{Fault, Reading, VARIABLES, read};
+use crate::{
+    error::{Error, Result},
+    input_file::read_text,
+    settings::{Settings, key::Key, wrong_value::WrongValue},
+};
+
+/// What settings are read from.
+#[derive(Debug)]
+pub struct Source {
+    name: String,
+    text: String,
+    variables: Vec<(String, String)>,
+}
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let text = read_text(path).map_err(|source| Error::file(path, source))?;
+        Ok(Self { name: path.display().to_string(), text, variables: Vec::new() })
+    }
+
+    /// Reads a file, or none, and the environment.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a variable is no text.
+    pub fn with_env(path: Option<&Path>) -> Result<Self> {
+        let none = Self { name: "environment".to_owned(), text: String::new(), variables: Vec::new() };
+        let file = path.map_or(Ok(none), Self::of_file)?;
+        Ok(Self { variables: variables()?, ..file })
+    }
+
+    /// Returns the settings.
+    ///
+    /// # Errors
+    /// Every fault, in one message.
+    pub fn settings(&self) -> Result<Settings> {
+        let (settings, faults) = self.read();
+        settings.filter(|_| faults.is_empty()).ok_or_else(|| self.error(&faults))
+    }
+
+    /// Returns the settings, with the defaults in place of what is wrong, and every fault.
+    pub fn read(&self) -> (Option<Settings>, Vec<Fault>) {
+        read(&self.text, &self.variables)
+    }
+
+    /// Returns the files of certificates that cannot be used.
+    pub fn faults_of_files(&self, settings: &Settings) -> Vec<Fault> {
+        self.faults(settings.wrong_files())
+    }
+
+    /// Returns a User-Agent that is right for seeds on this machine only, unless all of them are there.
+    pub fn fault_of_user_agent(&self, settings: &Settings) -> Vec<Fault> {
+        self.faults(settings.wrong_user_agent().into_iter().collect())
+    }
+
+    /// Returns what is wrong with the value of a key, given name by name.
+    pub fn fault(&self, key: &[&str], why: String) -> Vec<Fault> {
+        let key = key.iter().fold(Key::default(), |key, name| key.name(name));
+        self.faults(vec![WrongValue { key, why }])
+    }
+
+    /// Returns one error of all faults.
+    pub fn error(&self, faults: &[Fault]) -> Error {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let is_of_file = faults.iter().any(|fault| fault.line.is_some());
+        Error::setting(if is_of_file { &*self.name } else { "environment" }, lines.join("; "))
+    }
+
+    fn faults(&self, wrong: Vec<WrongValue>) -> Vec<Fault> {
+        let table = Reading::new(&self.text, &self.variables).table().unwrap_or_default();
+        let mut reading = Reading::new(&self.text, &self.variables);
+        for WrongValue { key, why } in wrong {
+            reading.add_wrong(&table, &key, why);
+        }
+        reading.into_faults()
+    }
+}
+
+/// Returns the variables of this process that are meant for us.
+fn variables() -> Result<Vec<(String, String)>> {
+    let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let ours = ours.filter(|(name, _)| name.starts_with(VARIABLES));
+    let read = |(name, value): (String, std::ffi::OsString)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(Error::setting(name, "its value is no text in UTF-8")),
+    };
+    let mut variables = ours.map(read).collect::<Result<Vec<_>>>()?;
+    variables.sort();
+    Ok(variables)
+}

@@ -1,0 +1,63 @@
+//! Past: the starts that a rate counts, and what is known of earlier ones. Knows no clock.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::rate::Window;
+
+/// The starts of one domain.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    /// The last starts, oldest first: as many as the rate's window counts; empty without a rate.
+    pub starts: VecDeque<Instant>,
+    /// The place of the next start on the even grid of the rate.
+    pub grid: Option<Instant>,
+    /// The starts made before the limits last changed.
+    pub before: Option<Starts>,
+}
+
+/// Starts that are not remembered one by one. They count as made as late as possible: the last at its instant, and each
+/// of the others the least distance before the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Starts {
+    /// How many.
+    pub made: u64,
+    /// When the last of them was made.
+    pub last: Instant,
+    /// The least distance between two of them.
+    pub apart: Duration,
+}
+
+impl Past {
+    /// Keeps as many starts as `window` counts, of `all` that were made. Those that are not remembered are filled in, and
+    /// those made before the limits last changed by what is known of them.
+    pub fn fill(&mut self, window: Window, all: Starts) {
+        let most = window.count.get() as usize;
+        let surplus = self.starts.len().saturating_sub(most);
+        self.starts.drain(..surplus);
+        let oldest = self.starts.front().copied().unwrap_or(all.last);
+        let before = self.before.unwrap_or(Starts { made: 0, last: oldest, apart: Duration::ZERO });
+        let count = |made: u64| usize::try_from(made).unwrap_or(usize::MAX);
+        let since_change = count(all.made.saturating_sub(before.made));
+        // If none is remembered, the last start is the first to be filled in.
+        let mut next = if self.starts.is_empty() { Some(oldest) } else { oldest.checked_sub(all.apart) };
+        let mut earlier = before.last.min(oldest);
+        while self.starts.len() < count(all.made).min(most) {
+            let at = match next {
+                Some(at) if self.starts.len() < since_change => at,
+                _ => earlier,
+            };
+            if at + window.per * 2 < all.last {
+                // It is outside every window that a later start can be in.
+                return;
+            }
+            if self.starts.len() >= since_change {
+                earlier = at.checked_sub(before.apart).unwrap_or(at);
+            }
+            self.starts.push_front(at);
+            next = at.checked_sub(all.apart);
+        }
+    }
+}

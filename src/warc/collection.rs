@@ -1,0 +1,192 @@
+//! Collection: the responses in a folder of WARC files, found by URL. Knows no network, and changes nothing.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use tokio::runtime::Handle;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{
+    http_head,
+    index::{Entry, index_of, read_beside},
+    reader::Reader,
+    record::Record,
+};
+use crate::error::Result;
+
+/// The archived responses of a folder. Takes about 60 bytes of memory for each.
+#[derive(Clone)]
+pub(crate) struct Collection {
+    found: Arc<Found>,
+    threads: Handle,
+}
+
+struct Found {
+    path: PathBuf,
+    files: Vec<PathBuf>,
+    /// The latest response of each URL, by a hash of it.
+    by_url: HashMap<u128, Place>,
+    /// The first record with each payload, for those that refer to it.
+    by_digest: HashMap<u128, Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    file: u32,
+    offset: u64,
+}
+
+/// A response that is about to be read.
+pub(crate) struct Opened {
+    record: Record,
+    reader: Reader,
+    /// Where the body is, if it is another record's.
+    payload: Option<Reader>,
+    length: u64,
+}
+
+/// A response as it is archived.
+pub(crate) struct Archived {
+    /// The head and the body.
+    pub block: Bytes,
+    /// When it was received.
+    pub date: SystemTime,
+    /// The word for why it is not whole, if it is not.
+    pub truncated: Option<String>,
+}
+
+impl Collection {
+    /// Reads the index of a WARC file, or of those in a folder; `None` if there are none.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or is damaged.
+    pub fn open(path: &Path, threads: &Handle) -> Result<Option<Self>> {
+        let files = if path.is_file() { vec![path.to_owned()] } else { warcs_in(path) };
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let (mut by_url, mut by_digest) = (HashMap::new(), HashMap::new());
+        for (file, path) in (0..).zip(&files) {
+            let entries = read_beside(path).map_or_else(|| index_of(path), Ok)?;
+            for entry in entries.iter().filter(|entry| entry.method.is_none()) {
+                let place = Place { file, offset: entry.offset };
+                let key = xxh3_128(entry.url.as_bytes());
+                if is_refusal(entry) {
+                    by_url.entry(key).or_insert(place);
+                } else {
+                    by_url.insert(key, place);
+                }
+                if let (Some(digest), false) = (&entry.digest, entry.mime.as_deref() == Some("warc/revisit")) {
+                    by_digest.entry(xxh3_128(digest.as_bytes())).or_insert(place);
+                }
+            }
+        }
+        let found = Found { path: path.to_owned(), files, by_url, by_digest };
+        Ok(Some(Self { found: Arc::new(found), threads: threads.clone() }))
+    }
+
+    /// Returns the folder, or the file.
+    pub fn path(&self) -> &Path {
+        &self.found.path
+    }
+
+    /// Looks for the latest response of a URL to GET.
+    ///
+    /// # Errors
+    /// Its record cannot be read.
+    pub async fn find(&self, url: &str) -> Result<Option<Opened>, String> {
+        let Some(place) = self.found.by_url.get(&xxh3_128(url.as_bytes())).copied() else { return Ok(None) };
+        let (found, url) = (self.found.clone(), url.to_owned());
+        let opened = self.threads.spawn_blocking(move || found.open(place, &url)).await;
+        opened.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Reads a response that was found.
+    ///
+    /// # Errors
+    /// Its record cannot be read.
+    pub async fn read(&self, opened: Opened) -> Result<Archived, String> {
+        let read = self.threads.spawn_blocking(move || opened.read()).await;
+        read.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
+    }
+}
+
+fn warcs_in(folder: &Path) -> Vec<PathBuf> {
+    let is_warc = |path: &PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        [".warc", ".warc.gz"].iter().any(|ending| name.ends_with(ending)) && path.is_file()
+    };
+    let listed = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
+    let mut files: Vec<_> = listed.filter(is_warc).collect();
+    // Their names tell when they were written.
+    files.sort();
+    files
+}
+
+/// What a server says while it refuses is not the page's content.
+fn is_refusal(entry: &Entry) -> bool {
+    matches!(entry.status.as_deref(), Some("429" | "503"))
+}
+
+impl Found {
+    fn open(&self, place: Place, url: &str) -> Result<Option<Opened>> {
+        let Some((record, reader)) = self.record_at(place)? else { return Ok(None) };
+        if record.url() != Some(url) {
+            return Ok(None);
+        }
+        if record.kind() != "revisit" {
+            let length = record.length();
+            return Ok(Some(Opened { record, reader, payload: None, length }));
+        }
+        let digest = record.field("WARC-Payload-Digest").unwrap_or_default();
+        let Some(place) = self.by_digest.get(&xxh3_128(digest.as_bytes())) else { return Ok(None) };
+        let Some((original, payload)) = self.record_at(*place)? else { return Ok(None) };
+        let length = record.length().saturating_add(original.length());
+        Ok(Some(Opened { record, reader, payload: Some(payload), length }))
+    }
+
+    fn record_at(&self, place: Place) -> Result<Option<(Record, Reader)>> {
+        let Some(path) = usize::try_from(place.file).ok().and_then(|file| self.files.get(file)) else {
+            return Ok(None);
+        };
+        let mut reader = Reader::open_at(path, place.offset)?;
+        Ok(reader.next_record()?.map(|record| (record, reader)))
+    }
+}
+
+impl Opened {
+    /// Returns the most bytes that it takes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read(mut self) -> io::Result<Archived> {
+        let mut block = Vec::new();
+        if let Some(mut payload) = self.payload.take() {
+            block = http_head::read(&mut self.reader)?;
+            if !block.ends_with(b"\n") || block.is_empty() {
+                // A record that keeps no head of its own has that of the other.
+                block.clear();
+            } else {
+                http_head::read(&mut payload)?;
+            }
+            payload.read_to_end(&mut block)?;
+        } else {
+            self.reader.read_to_end(&mut block)?;
+        }
+        let date = self.record.field("WARC-Date").and_then(|date| humantime::parse_rfc3339_weak(date).ok());
+        Ok(Archived {
+            block: block.into(),
+            date: date.unwrap_or(SystemTime::UNIX_EPOCH),
+            truncated: self.record.field("WARC-Truncated").map(str::to_owned),
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! HttpHead: the head of an HTTP message within a block, as bytes. Knows just enough of it for an index.
+
+use std::io::{self, BufRead, Read};
+
+/// The longest head: four times what the crawler itself accepts.
+const MAX_HEAD: u64 = 1 << 20;
+
+/// Reads a head with the empty line that ends it; all there is, if none does.
+///
+/// # Errors
+/// It is longer than a MiB, or cannot be read.
+pub(super) fn read(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    let mut from = from.take(MAX_HEAD);
+    loop {
+        let begin = head.len();
+        if from.read_until(b'\n', &mut head)? == 0 {
+            if from.limit() == 0 {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "an HTTP head of more than a MiB"));
+            }
+            return Ok(head);
+        }
+        if matches!(head.get(begin..), Some(b"\n" | b"\r\n")) {
+            return Ok(head);
+        }
+    }
+}
+
+/// Returns the word at a place of the first line, counted from 0.
+pub(super) fn word(head: &[u8], place: usize) -> Option<String> {
+    let line = head.split(|byte| *byte == b'\n').next()?;
+    String::from_utf8_lossy(line).split_whitespace().nth(place).map(str::to_owned)
+}
+
+/// Returns the value of a field; of several the first.
+pub(super) fn field(head: &[u8], name: &str) -> Option<String> {
+    head.split(|byte| *byte == b'\n').skip(1).find_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (known, value) = line.split_at_checked(colon)?;
+        let is_it = known.trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+        is_it.then(|| String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii()).into_owned())
+    })
+}

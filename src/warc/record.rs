@@ -1,0 +1,105 @@
+//! Record: the header of a WARC record: its kind and its named fields; and how one is written as a gzip member. Does not
+//! know what the block means.
+
+use std::io::{self, Write};
+
+use flate2::{Compression, write::GzEncoder};
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// The header of a record.
+///
+/// ```no_run
+/// # fn example() -> actix_crawler::Result<()> {
+/// let mut archive = actix_crawler::warc::Reader::open("crawl.warc.gz")?;
+/// while let Some(record) = archive.next_record()? {
+///     if record.kind() == "response" {
+///         println!("{} at {}", record.url().unwrap_or_default(), record.field("WARC-Date").unwrap_or_default());
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+impl Record {
+    /// Begins a record of a kind, with an id of its own.
+    pub(super) fn new(kind: &str, id: &str, date: &str) -> Self {
+        let record = Self { fields: Vec::with_capacity(12), offset: 0, length: 0 };
+        record.with("WARC-Type", kind).with("WARC-Record-ID", id).with("WARC-Date", date)
+    }
+
+    /// Adds a field. A control character, which would end the field, becomes a space.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        let mut value = value.into();
+        if value.contains(char::is_control) {
+            value = value.replace(char::is_control, " ");
+        }
+        self.fields.push((name.to_owned(), value));
+        self
+    }
+
+    /// Returns the kind: `warcinfo`, `response`, `request`, `metadata`, `revisit`, `resource` and others.
+    pub fn kind(&self) -> &str {
+        self.field("WARC-Type").unwrap_or_default()
+    }
+
+    /// Returns the URL that was asked for, if the record is of one.
+    pub fn url(&self) -> Option<&str> {
+        // Some writers put it between angle brackets.
+        let url = self.field("WARC-Target-URI")?;
+        Some(url.strip_prefix('<').and_then(|url| url.strip_suffix('>')).unwrap_or(url))
+    }
+
+    /// Returns a field, whatever the case of its name; of several the first.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns all fields with their names, in their order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Returns where the record begins in its file: where its gzip member does, if it is compressed.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the length of the block in bytes, not compressed.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Appends the record to `to`, as a gzip member of its own. The block consists of several pieces.
+    pub(super) fn write(&self, block: &[&[u8]], level: Compression, to: &mut Vec<u8>) -> io::Result<()> {
+        let mut header = String::with_capacity(1024);
+        header.push_str("WARC/1.1\r\n");
+        for (name, value) in &self.fields {
+            header.extend([name.as_str(), ": ", value, "\r\n"]);
+        }
+        let length: usize = block.iter().map(|piece| piece.len()).sum();
+        header.extend(["Content-Length: ", &length.to_string(), "\r\n\r\n"]);
+        let mut member = GzEncoder::new(to, level);
+        member.write_all(header.as_bytes())?;
+        for piece in block {
+            member.write_all(piece)?;
+        }
+        member.write_all(b"\r\n\r\n")?;
+        member.finish().map(|_| ())
+    }
+}
+
+/// Returns a new id for a record: a random UUID (RFC 9562 §5.4).
+pub(super) fn new_id() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    let bits = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
+    let digits = format!("{bits:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| digits.get(part).unwrap_or_default());
+    Ok(format!("<urn:uuid:{}>", parts.join("-")))
+}

@@ -1,0 +1,331 @@
+//! Tests of archives: what is written is read back, whatever happened to the writer; and what is hostile is refused within
+//! bounds.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{Read, Write},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use tokio::runtime::Handle;
+
+use super::*;
+use crate::error::Error;
+
+fn exchange(url: &str, body: &[u8]) -> Exchange {
+    Exchange {
+        url: url.to_owned(),
+        began: SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456),
+        server: Some(IpAddr::from([127, 0, 0, 1])),
+        request: b"GET / HTTP/1.1\r\nhost: e.org\r\n\r\n".to_vec(),
+        head: b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n".to_vec(),
+        body: bytes::Bytes::copy_from_slice(body),
+        truncated: None,
+        notes: vec![("via", "https://e.org/\r\nfrom: x".to_owned())],
+    }
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn warcs(dir: &Path) -> Vec<PathBuf> {
+    files(dir).into_iter().filter(|path| path.to_string_lossy().ends_with(".warc.gz")).collect()
+}
+
+/// The kinds of all records, with their blocks.
+fn records(path: &Path) -> Vec<(Record, Vec<u8>)> {
+    let mut reader = Reader::open(path).unwrap();
+    let mut records = Vec::new();
+    while let Some(record) = reader.next_record().unwrap() {
+        let mut block = Vec::new();
+        reader.read_to_end(&mut block).unwrap();
+        assert_eq!(block.len() as u64, record.length());
+        records.push((record, block));
+    }
+    records
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn record_of(block: &str) -> String {
+    format!("WARC/1.0\r\nWARC-Type: resource\r\nContent-Length: {}\r\n\r\n{block}\r\n\r\n", block.len())
+}
+
+/// Reads a file of these bytes to its end; returns the blocks, or why it cannot be read.
+fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    let mut reader = Reader::open(file.path()).unwrap();
+    let mut blocks = Vec::new();
+    loop {
+        match reader.next_record() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(blocks),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.starts_with(&*file.path().to_string_lossy()) && text.contains(", offset "), "{text}");
+                assert!(reader.next_record().is_err(), "nothing follows damage");
+                return Err(text.split_once(": ").unwrap().1.to_owned());
+            }
+        }
+        let mut block = String::new();
+        if reader.by_ref().take(1 << 20).read_to_string(&mut block).is_ok() {
+            blocks.push(block);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_is_three_records_after_the_one_about_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::open(&Warc::to(dir.path()).info("operator", "me"), &Handle::current()).unwrap();
+    archive.introduce("testbot/1.0");
+    archive.write(exchange("https://e.org/", b"body")).await.unwrap();
+    assert!(warcs(dir.path()).is_empty(), "a file has its name when it is whole");
+    assert_eq!(archive.close().await, Vec::<String>::new());
+    let late = archive.write(exchange("https://e.org/late", b"body")).await;
+    assert!(late.unwrap_err().ends_with("cannot be written any more: it is closed"));
+
+    let [file] = &warcs(dir.path())[..] else { panic!("one") };
+    let records = records(file);
+    let kinds: Vec<_> = records.iter().map(|(record, _)| record.kind()).collect();
+    assert_eq!(kinds, ["warcinfo", "response", "request", "metadata"]);
+    let info = String::from_utf8(records[0].1.clone()).unwrap();
+    assert!(info.contains("http-header-user-agent: testbot/1.0\r\n") && info.contains("operator: me\r\n"), "{info}");
+    assert_eq!(records[0].0.field("warc-filename"), file.file_name().and_then(|name| name.to_str()));
+    let (response, block) = &records[1];
+    assert!(block.ends_with(b"\r\n\r\nbody"));
+    assert_eq!(response.field("WARC-Date"), Some("2023-11-14T22:13:20.123456Z"));
+    assert_eq!(response.field("WARC-IP-Address"), Some("127.0.0.1"));
+    let id = response.field("WARC-Record-ID").unwrap();
+    assert!(id.starts_with("<urn:uuid:") && id.len() == "<urn:uuid:>".len() + 36 && &id[24..25] == "4", "{id}");
+    assert!(records[2..].iter().all(|(record, _)| record.field("WARC-Concurrent-To") == Some(id)));
+    assert_eq!(records[3].1, b"via: https://e.org/  from: x\r\n", "no value makes a field of its own");
+    assert_eq!(verify(file).unwrap(), Verified { records: 4, compared: 4, problems: Vec::new() });
+}
+
+#[tokio::test]
+async fn a_payload_that_was_archived_is_referred_to_and_found_in_a_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::open(&Warc::to(dir.path()), &Handle::current()).unwrap();
+    let long = "a payload of some length, ".repeat(20);
+    let mut cut = exchange("https://e.org/cut", long.as_bytes());
+    cut.truncated = Some(Truncated::Disconnect);
+    for exchange in [
+        exchange("https://e.org/1", long.as_bytes()),
+        exchange("https://e.org/2", long.as_bytes()),
+        cut,
+        exchange("https://e.org/3", b"short"),
+        exchange("https://e.org/4", b"short"),
+    ] {
+        archive.write(exchange).await.unwrap();
+    }
+    archive.close().await;
+    let [file] = &warcs(dir.path())[..] else { panic!("one") };
+    let all = records(file);
+    let of = |path: &str| {
+        let is_it = |(record, _): &&(Record, Vec<u8>)| {
+            record.url().is_some_and(|url| url.ends_with(path)) && ["response", "revisit"].contains(&record.kind())
+        };
+        all.iter().find(is_it).unwrap()
+    };
+    let (revisit, block) = of("/2");
+    assert_eq!((revisit.kind(), revisit.field("WARC-Refers-To-Target-URI")), ("revisit", Some("https://e.org/1")));
+    assert_eq!(revisit.field("WARC-Refers-To"), of("/1").0.field("WARC-Record-ID"));
+    assert!(block.ends_with(b"\r\n\r\n"), "it has a head of its own");
+    assert_eq!((of("/cut").0.kind(), of("/cut").0.field("WARC-Truncated")), ("response", Some("disconnect")));
+    assert_eq!((of("/3").0.kind(), of("/4").0.kind()), ("response", "response"));
+
+    for with_index in [true, false] {
+        if !with_index {
+            fs::remove_file(index::beside(file)).unwrap();
+        }
+        let replay = Collection::open(dir.path(), &Handle::current()).unwrap().unwrap();
+        let opened = replay.find("https://e.org/2").await.unwrap().unwrap();
+        let Archived { block, truncated, .. } = replay.read(opened).await.unwrap();
+        assert!(block.ends_with(long.as_bytes()) && block.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        assert_eq!(truncated, None);
+        assert!(replay.find("https://e.org/none").await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_full_file_gets_its_index_while_the_next_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Warc::to(dir.path()).max_bytes(8_000).file_name("a-{serial}.warc.gz");
+    let archive = Archive::open(&settings, &Handle::current()).unwrap();
+    for n in 0..40 {
+        let noise: Vec<u8> = (0..500).map(|_| fastrand::u8(..)).collect();
+        archive.write(exchange(&format!("https://e.org/{}", 99 - n), &noise)).await.unwrap();
+    }
+    assert!(archive.close().await.is_empty());
+    let files = warcs(dir.path());
+    assert!(files.len() > 3 && files[0].ends_with("a-00000.warc.gz"), "{files:?}");
+    let mut urls = 0;
+    for file in &files {
+        assert!(fs::metadata(file).unwrap().len() <= 8_000);
+        assert_eq!(records(file)[0].0.kind(), "warcinfo");
+        let lines = fs::read_to_string(index::beside(file)).unwrap();
+        let lines: Vec<_> = lines.lines().collect();
+        assert!(lines.is_sorted());
+        let entries = index_of(file).unwrap();
+        assert_eq!(index::read_beside(file).unwrap().len(), entries.len());
+        for (line, entry) in lines.iter().zip(&entries) {
+            assert_eq!(format!("{line}\n"), entry.line(&file.file_name().unwrap().to_string_lossy()));
+            let mut reader = Reader::open_at(file, entry.offset).unwrap();
+            assert_eq!(reader.next_record().unwrap().unwrap().url(), Some(&*entry.url));
+            assert_eq!(reader.next_record().unwrap().unwrap().offset(), entry.offset + entry.length);
+            urls += 1;
+        }
+    }
+    assert_eq!(urls, 40);
+}
+
+/// As if the process had been killed at each byte of the last exchange.
+#[tokio::test]
+async fn a_file_that_was_left_open_is_cut_to_its_last_whole_record_and_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Warc::to(dir.path()).file_name("a-{serial}.warc.gz");
+    let open = || Archive::open(&settings, &Handle::current()).unwrap();
+    let archive = open();
+    for path in ["1", "2"] {
+        archive.write(exchange(&format!("https://e.org/{path}"), b"body")).await.unwrap();
+    }
+    archive.close().await;
+    let whole = fs::read(&warcs(dir.path())[0]).unwrap();
+    let ends: Vec<_> = records(&warcs(dir.path())[0]).iter().map(|(record, _)| record.offset()).collect();
+    for length in (0..whole.len()).step_by(97).chain([whole.len()]) {
+        for file in files(dir.path()) {
+            fs::remove_file(file).unwrap();
+        }
+        fs::write(dir.path().join("a-00000.warc.gz.open"), &whole[..length]).unwrap();
+        drop(open());
+        let records_left =
+            ends.iter().skip(1).filter(|end| **end <= length as u64).count() + usize::from(length == whole.len());
+        match &warcs(dir.path())[..] {
+            [] => assert!(records_left < 2, "{length}"),
+            [file] => {
+                assert_eq!(records(file).len(), records_left, "{length}");
+                assert!(index::beside(file).exists());
+            }
+            more => panic!("{more:?}"),
+        }
+        assert!(
+            files(dir.path()).iter().all(|file| !file.to_string_lossy().ends_with(".open")),
+            "an empty one is removed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_written_is_left_alone_and_one_that_is_damaged_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Warc::to(dir.path()).file_name("a-{serial}.warc.gz");
+    let first = Archive::open(&settings, &Handle::current()).unwrap();
+    first.write(exchange("https://e.org/1", b"body")).await.unwrap();
+    let second = Archive::open(&settings, &Handle::current()).unwrap();
+    second.write(exchange("https://e.org/2", b"body")).await.unwrap();
+    first.write(exchange("https://e.org/3", b"body")).await.unwrap();
+    assert!(first.close().await.is_empty() && second.close().await.is_empty());
+    let counts: Vec<_> = warcs(dir.path()).iter().map(|file| records(file).len()).collect();
+    assert_eq!(counts, [7, 4]);
+
+    let (file, left) = (&warcs(dir.path())[0], dir.path().join("b.warc.gz.open"));
+    fs::rename(file, &left).unwrap();
+    OpenOptions::new().append(true).open(&left).unwrap().write_all(b"<html>\nno record").unwrap();
+    drop(Archive::open(&settings, &Handle::current()).unwrap());
+    assert_eq!(records(&dir.path().join("b.warc.gz")).len(), 7);
+    assert_eq!(fs::read(dir.path().join("b.warc.gz.damaged")).unwrap(), b"<html>\nno record");
+}
+
+#[test]
+fn files_of_other_writers_are_read() {
+    let (one, two) = (record_of("one"), record_of("two"));
+    let both = Ok(vec!["one".to_owned(), "two".to_owned()]);
+    assert_eq!(read(format!("{one}{two}").as_bytes()), both, "plain");
+    assert_eq!(read(&gzip(format!("{one}{two}").as_bytes())), both, "both in one member");
+    assert_eq!(read(&[gzip(one.as_bytes()), gzip(b""), gzip(two.as_bytes())].concat()), both, "an empty member");
+    assert_eq!(read(format!("\r\n{one}\n\n{two}").as_bytes()), both, "lines between them");
+    let folded = "WARC/0.18\nContent-Length : 1\nX: a\n b\n\nx";
+    assert_eq!(read(folded.as_bytes()), Ok(vec!["x".to_owned()]));
+    assert_eq!(read(b""), Ok(Vec::new()));
+}
+
+#[test]
+fn what_is_no_archive_is_refused_with_its_place_and_within_bounds() {
+    let member = gzip(record_of("block").as_bytes());
+    let mut wrong_checksum = member.clone();
+    *wrong_checksum.iter_mut().rev().nth(6).unwrap() ^= 1;
+    let endless = |line: &str| format!("WARC/1.0\r\n{}", line.repeat((2 << 20) / line.len()));
+    for (bytes, why) in [
+        (b"<html>".to_vec(), "ends within a record"),
+        (b"<html>\n".to_vec(), "begins with WARC/"),
+        (b"WARC/1.0\r\nWARC-Type: resource\r\n\r\n".to_vec(), "without a Content-Length"),
+        (b"WARC/1.0\r\nContent-Length: -1\r\n\r\n".to_vec(), "without a Content-Length"),
+        (b"WARC/1.0\r\nnothing\r\n\r\n".to_vec(), "without a colon"),
+        (b"WARC/1.0\r\nContent-Length: 18446744073709551615\r\n\r\nblock".to_vec(), "ends within a record"),
+        (endless("a: b\r\n").into_bytes(), "more than 1000 fields"),
+        (endless("a").into_bytes(), "more than a MiB"),
+        (gzip(&vec![b'a'; 64 << 20]), "more than a MiB"),
+        (gzip(&vec![b'\n'; 64 << 20]), "empty lines without end"),
+        (wrong_checksum, "checksum"),
+        ([&member[..], b"\0\0\0"].concat(), ""),
+        (member[..member.len() - 9].to_vec(), "ends within a record"),
+    ] {
+        let refused = read(&bytes).unwrap_err();
+        assert!(refused.contains(why), "{refused}, not: {why}");
+    }
+    assert!(matches!(Reader::open("/nowhere"), Err(Error::File { .. })));
+}
+
+#[test]
+fn damage_at_any_byte_is_told_or_harmless() {
+    let whole = [gzip(record_of("one").as_bytes()), gzip(record_of("two").as_bytes())].concat();
+    for at in 0..whole.len() {
+        let _ = read(&whole[..at]);
+        for flip in [1, 0x80, 0xff] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= flip;
+            if let Ok(blocks) = read(&damaged) {
+                assert!(blocks.iter().all(|block| block == "one" || block == "two"), "{at} {blocks:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_digest_that_is_wrong_is_told_with_its_place() {
+    let block = "HTTP/1.1 200 OK\r\n\r\nbody";
+    let record = format!(
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: <http://e.org/>\r\nContent-Type: application/http\r\n\
+         WARC-Payload-Digest: sha1:2222222222222222\r\nContent-Length: {}\r\n\r\n{block}\r\n\r\n",
+        block.len()
+    );
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(record.as_bytes()).unwrap();
+    let Verified { compared, problems, .. } = verify(file.path()).unwrap();
+    assert_eq!(compared, 1);
+    assert!(
+        problems[0].ends_with("offset 0: the payload digest of the response of http://e.org/ is another"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn settings_that_name_no_file_are_refused() {
+    for name in ["a.warc.gz", "a-{serial}.warc", "../a-{serial}.warc.gz", "a-{serial}-{x}.warc.gz", ""] {
+        let refused = Warc::to("d").file_name(name).check().unwrap_err().to_string();
+        assert!(refused.starts_with("transport.archive.file_name: write a name with {serial}"), "{refused}");
+    }
+    assert!(Warc::to("d").check().is_ok() && Warc::to("d").info("is part of", "x").check().is_err());
+}

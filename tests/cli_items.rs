@@ -1,0 +1,272 @@
+//! The items of `crawl` as users see them: what is validated, and how pages are written as Markdown.
+#![cfg(feature = "cli")]
+
+mod recorder;
+
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
+
+use recorder::{Answer, Recorder};
+use serde_json::Value;
+
+fn crawl(site: &Recorder, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    let url = site.url("/");
+    command.args(["crawl", &url, "--allow-private", "--rate", "200/s"]).args(more);
+    command.env_remove("RUST_LOG").stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A shop whose second product has no price, and whose third has one that is none.
+fn shop() -> Recorder {
+    Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::ok("<h1>One</h1><b class=price>3,50 €</b><a href=/2>2</a><a href=/3>3</a>"),
+        "/2" => Answer::ok("<h1>Two</h1>"),
+        "/3" => Answer::ok("<h1>Three</h1><b class=price>on demand</b>"),
+        _ => Answer::status(404),
+    })
+}
+
+const SELECT: [&str; 4] = ["--select", "name=h1", "--select", "price=.price"];
+
+#[test]
+fn fields_that_too_few_pages_have_are_warned_of_and_end_with_their_own_code() {
+    let (site, folder) = (shop(), tempfile::tempdir().unwrap());
+    let summary = folder.path().join("summary.json");
+    let more = ["--expect", "price=95%", "--min", "price=1", "--summary", summary.to_str().unwrap()];
+    let output = crawl(&site, &[&SELECT[..], &more].concat());
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("`price` is in 66.6% of the items (2 of 3), and expected in 95%"), "{said}");
+    assert!(said.contains("price is no number") && said.contains("/3: on demand"), "{said}");
+    assert_eq!(text(&output.stdout).lines().count(), 2, "the page without a number is left out");
+    let summary: Value = serde_json::from_slice(&fs::read(summary).unwrap()).unwrap();
+    assert_eq!(summary["validation"]["invalid"], 1);
+    assert_eq!(summary["validation"]["fields"]["name"]["share"], 1.0);
+
+    let output =
+        crawl(&site, &[&SELECT[..], &["--expect", "price=60%", "--min", "price=1", "--keep-invalid"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 3);
+}
+
+#[test]
+fn the_file_has_the_same_rules_and_a_rule_of_no_field_is_refused_before_anything_is_fetched() {
+    let (site, folder) = (shop(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("crawl.toml");
+    let rules =
+        "[pages.select]\nprice = '.price'\n[pages.validate.fields.price]\nrequired = true\nmin = 1\nexpected = '50%'\n";
+    fs::write(&file, rules).unwrap();
+    let file = file.to_str().unwrap();
+    let output = crawl(&site, &["--config", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 1);
+
+    let before = site.count();
+    let output = crawl(&site, &["--config", file, "--require", "prise"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no field `prise`"), "{}", text(&output.stderr));
+    assert_eq!(site.count(), before);
+}
+
+#[test]
+fn several_outputs_get_the_same_pages_each_as_its_ending_says() {
+    let (site, folder) = (shop(), tempfile::tempdir().unwrap());
+    let to = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let more = ["-o", &to("a.json"), "-o", &to("b.csv.gz"), "-o", &to("{domain}.xml"), "-o", "-"];
+    let output = crawl(&site, &more);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 3);
+    let array: Vec<Value> = serde_json::from_slice(&fs::read(to("a.json")).unwrap()).unwrap();
+    assert_eq!(array.len(), 3);
+    let mut csv = csv::Reader::from_reader(flate2::read::MultiGzDecoder::new(fs::File::open(to("b.csv.gz")).unwrap()));
+    assert_eq!(csv.records().count(), 3);
+    assert!(fs::read_to_string(to("127.0.0.1.xml")).unwrap().ends_with("</items>\n"));
+
+    let before = site.count();
+    for (name, why) in [("c.xlsx", ".csv"), ("{tiem}.csv", "{time}")] {
+        let refused = crawl(&site, &["-o", &to(name)]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(why), "{}", text(&refused.stderr));
+    }
+    assert_eq!(site.count(), before);
+}
+
+#[test]
+fn feeds_of_a_file_are_written_unless_an_output_is_named() {
+    let (site, folder) = (shop(), tempfile::tempdir().unwrap());
+    let to = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let feeds = format!(
+        "[[feeds]]\nto = '{}'\nfields = ['title', 'url']\n[[feeds]]\nto = '{}'\nonly = {{ status = '404' }}\n",
+        to("a.csv"),
+        to("b.jsonl")
+    );
+    fs::write(to("crawl.toml"), feeds).unwrap();
+    let output = crawl(&site, &["--config", &to("crawl.toml")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains("{\"url\""), "the summary stands there");
+    let csv = fs::read_to_string(to("a.csv")).unwrap();
+    assert!(csv.starts_with("title,url\n") && csv.lines().count() == 4, "{csv}");
+    assert_eq!(fs::read_to_string(to("b.jsonl")).unwrap(), "");
+    fs::remove_file(to("a.csv")).unwrap();
+    let output = crawl(&site, &["--config", &to("crawl.toml"), "-o", "-"]);
+    assert_eq!(text(&output.stdout).lines().count(), 3);
+    assert!(!folder.path().join("a.csv").exists());
+    fs::write(to("crawl.toml"), "[[feeds]]\nto = 'a.xlsx'\n").unwrap();
+    let output = crawl(&site, &["--config", &to("crawl.toml")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("feeds") && text(&output.stderr).contains("line"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+const STORY: &str = "<p>Once upon a time, a crawler asked politely for a page, waited, and was answered at last.</p>";
+
+/// Two pages with a main part, a document, an image, and a list for language models.
+fn docs() -> Recorder {
+    Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::ok(format!(
+            "<html lang=en><title>Home: \"one\"</title><nav><a href=/b>Blog</a> <a href=/doc.txt.gz>document</a> \
+             <a href=/i.png>image</a></nav><article><h2>Story</h2>{}</article><footer>Imprint</footer>",
+            STORY.repeat(12)
+        )),
+        "/b" => Answer::ok("<title>B</title><p>short</p><a href=/llms.txt>list</a>"),
+        "/llms.txt" => Answer::ok("# Site\n\n- [Extra](/extra)\n").header("content-type", "text/plain"),
+        "/extra" => Answer::ok("<p>extra"),
+        "/doc.txt.gz" => Answer::ok("A document.\n\nIts end.").header("content-type", "application/x-doc"),
+        "/i.png" => Answer::ok("PNG").header("content-type", "image/png"),
+        _ => Answer::status(404),
+    })
+}
+
+/// The files of a folder and their texts, sorted.
+fn files(folder: &std::path::Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(files(&entry));
+        } else {
+            let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
+            found.push((name, fs::read_to_string(entry).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_folder_gets_a_file_for_each_page_and_a_list_of_them() {
+    let (site, folder) = (docs(), tempfile::tempdir().unwrap());
+    let pages = format!("{}/pages/", folder.path().display());
+    let output = crawl(&site, &["-o", &pages, "--select", "head=h2", "--convert", "application/x-doc=cat"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    assert!(said.contains("items left out                        1"), "the image has no text: {said}");
+    let found = files(&folder.path().join("pages"));
+    let names: Vec<_> = found.iter().map(|(name, _)| name.rsplit_once('-').map_or(&**name, |(slug, _)| slug)).collect();
+    assert_eq!(names, ["b", "doc.txt.gz", "extra", "index", "llms.txt", "llms.txt"], "{found:?}");
+    let home = &found[3].1;
+    let begins = format!("---\nurl: \"{}\"\ntitle: \"Home: \\\"one\\\"\"\nfetched_at: \"20", site.url("/"));
+    assert!(home.starts_with(&begins), "{home}");
+    assert!(home.contains("\nlanguage: \"en\"\n\"head\": [\"Story\"]\n---\n\n"), "{home}");
+    assert!(home.contains("asked politely") && !home.contains("Imprint") && !home.contains("Blog"), "{home}");
+    assert!(found[1].1.ends_with("---\n\nA document.\n\nIts end.\n"), "{}", found[1].1);
+    let contents = fs::read_to_string(folder.path().join("pages/llms.txt")).unwrap();
+    assert!(contents.contains("- [Home: \"one\"](127.0.0.1_") && contents.matches("- [").count() == 5, "{contents}");
+}
+
+#[test]
+fn a_folder_is_gone_on_with_and_never_overwritten() {
+    let (site, folder) = (docs(), tempfile::tempdir().unwrap());
+    let pages = format!("{}/pages/", folder.path().display());
+    let state = folder.path().join("state");
+    let more = ["-o", &pages, "--state", state.to_str().unwrap()];
+    assert_eq!(crawl(&site, &[&more[..], &["--max-pages", "1"]].concat()).status.code(), Some(0));
+    let first = files(&folder.path().join("pages"));
+    assert_eq!(crawl(&site, &more).status.code(), Some(0));
+    let then = files(&folder.path().join("pages"));
+    assert!(first.len() == 2 && then.len() > 4 && then.contains(&first[0]), "{then:?}");
+
+    let before = site.count();
+    let output = crawl(&site, &["-o", &pages]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("not empty"), "{}", text(&output.stderr));
+    assert_eq!((site.count(), files(&folder.path().join("pages"))), (before, then), "nothing was fetched or changed");
+    let without_slash = crawl(&site, &["-o", pages.trim_end_matches('/')]);
+    assert!(text(&without_slash.stderr).contains("for a folder of Markdown"), "{}", text(&without_slash.stderr));
+}
+
+#[test]
+fn markdown_and_language_are_fields_where_that_is_asked_for() {
+    let site = docs();
+    let line = |more: &[&str]| -> Value {
+        let output = crawl(&site, &[&["--max-pages", "1"], more].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)))
+    };
+    let main = line(&["--markdown", "--language"]);
+    assert_eq!(main["language"], "en");
+    assert!(main["markdown"].as_str().unwrap().contains("politely"), "{main}");
+    assert!(!main["markdown"].as_str().unwrap().contains("Imprint"), "{main}");
+    let whole = line(&["--markdown=whole"]);
+    assert!(whole["markdown"].as_str().unwrap().contains("[Blog]("), "{whole}");
+    assert!(whole.get("language").is_none() && line(&[]).get("markdown").is_none());
+}
+
+#[test]
+fn files_of_each_page_are_downloaded_to_a_folder_and_its_line_says_what_became_of_them() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::ok(
+            "<img src=/a.gif><img src='data:image/gif,x'><img src=/gone.gif><a href=/b.pdf>b</a><a href=/2>2</a>",
+        )
+        .header("content-type", "text/html"),
+        "/2" => Answer::ok("<img src=/a.gif>").header("content-type", "text/html"),
+        "/a.gif" => Answer::ok("GIF89a").header("content-type", "image/gif"),
+        "/b.pdf" => Answer::ok("%PDF-1.7").header("content-type", "application/pdf"),
+        _ => Answer::status(404),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (images, reports) = (folder.path().join("images"), folder.path().join("reports"));
+    let output = crawl(&site, &["--files", images.to_str().unwrap(), "--deny", "pdf$"]);
+    assert_eq!(output.status.code(), Some(3), "a file is missing: {}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains("files downloaded") && said.contains("file/status"), "{said}");
+    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |path: &str| lines.iter().find(|line| line["url"].as_str().unwrap().ends_with(path)).unwrap();
+    let files = of("/")["files"].as_array().unwrap();
+    assert_eq!((&files[0]["status"], &files[1]["status"]), (&"downloaded".into(), &"failed".into()), "{files:?}");
+    assert_eq!(files[1]["error"], "status: 404");
+    assert_eq!(fs::read(images.join(files[0]["path"].as_str().unwrap())).unwrap(), b"GIF89a");
+    assert_eq!(of("/2")["files"][0]["path"], files[0]["path"]);
+    assert_eq!(site.asked().iter().filter(|asked| asked.path == "/a.gif").count(), 1);
+
+    let csv = folder.path().join("pages.csv");
+    let more = [
+        "--files",
+        reports.to_str().unwrap(),
+        "--files-css",
+        "a[href$='.pdf']",
+        "-o",
+        csv.to_str().unwrap(),
+        "--depth",
+        "0",
+    ];
+    let output = crawl(&site, &more);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let table = fs::read_to_string(csv).unwrap();
+    let (head, row) = table.split_once('\n').unwrap();
+    assert!(
+        head.trim_end().ends_with(",files,files_failed") && row.contains(",full/") && row.contains(".pdf"),
+        "{table}"
+    );
+
+    let output = crawl(&site, &["--files-css", "img"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--files where to"), "{}", text(&output.stderr));
+}

@@ -1,0 +1,470 @@
+//! Feeds as other programs read them: what stands in the files, whole at every moment, over kills, on a full disk, and in as
+//! many files as were asked for.
+
+#![cfg(all(feature = "csv", feature = "disk"))]
+
+mod crawls;
+mod recorder;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use actix_crawler::{
+    Ended, Settings,
+    feed::{Feed, Format, Roll},
+    pipeline::Steps,
+    prelude::*,
+};
+use crawls::{block_on, crawl_with, end_of, run};
+use recorder::{Answer, Recorder};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Reads the files that are its arguments by Python's own modules, and prints a list of items for each, in JSON.
+const READER: &str = r#"
+import csv, gzip, io, json, sys
+import xml.etree.ElementTree as ET
+csv.field_size_limit(1 << 30)
+
+def value(element):
+    if element.get("null"): return None
+    if element.get("encoding") == "json": return json.loads(element.text)
+    if len(element) == 0: return element.text or ""
+    if all(child.tag == "value" for child in element): return [value(child) for child in element]
+    return {child.get("name", child.tag): value(child) for child in element}
+
+def items(path):
+    data = open(path, "rb").read()
+    name = path
+    if name.endswith(".gz"):
+        data, name = gzip.decompress(data), name[:-3]
+    text = data.decode("utf-8")
+    if name.endswith(".jsonl"): return [json.loads(line) for line in text.split("\n")[:-1]]
+    if name.endswith(".json"): return json.loads(text)
+    if name.endswith(".csv"): return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    if name.endswith(".xml"): return [value(item) for item in ET.fromstring(text)]
+
+print(json.dumps([items(path) for path in sys.argv[1:]]))
+"#;
+
+/// What Python reads in files.
+fn read(paths: &[PathBuf]) -> Vec<Vec<Value>> {
+    let mut python = Command::new("python3");
+    let output = python.args(["-c", READER]).args(paths).output().expect("python3 is needed for this test");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn names(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
+    names.iter().map(|name| dir.join(name)).collect()
+}
+
+#[derive(Clone, Serialize)]
+struct Hard {
+    odd: u64,
+    most: u64,
+    least: i128,
+    float: f32,
+    nan: f64,
+    date: &'static str,
+    null: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<u8>,
+    text: String,
+    long: String,
+    list: Vec<&'static str>,
+    nested: Nested,
+}
+
+#[derive(Clone, Serialize)]
+struct Nested {
+    amount: f64,
+    currency: &'static str,
+}
+
+const TEXT: &str = "a \"quote\", a comma\r\nand\ta <tag> & ]]> \u{0}\u{1b} é 洪 🦀 \u{fffe} ' \\ \u{85}\u{2028}end";
+
+#[test]
+fn values_survive_in_every_format_as_other_programs_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Recorder::start(|_| Answer::ok(""));
+    let hard = Hard {
+        odd: (1 << 53) + 1,
+        most: u64::MAX,
+        least: i128::MIN,
+        float: 0.1,
+        nan: f64::NAN,
+        date: "2026-11-29T12:00:00Z",
+        null: None,
+        missing: None,
+        text: TEXT.to_owned(),
+        long: "long \"\n".repeat(150_000),
+        list: vec!["one", "two\nlines"],
+        nested: Nested { amount: 1e21, currency: "€" },
+    };
+    let spider = {
+        let hard = hard.clone();
+        move |_: &Response| Ok(Parsed::of([hard.clone(), hard.clone()]))
+    };
+    let paths = names(dir.path(), &["a.jsonl", "a.json", "a.csv", "a.xml", "a.jsonl.gz", "a.csv.gz"]);
+    let crawler = crawl_with(spider, &site, Settings::default()).seed("http://a.test/");
+    let report = run(paths.iter().fold(crawler, |crawler, path| crawler.pipeline(Feed::to(&**path))));
+    assert_eq!((report.failed(), report.stats.items), (0, 2), "{report}");
+    let read = read(&paths);
+    let exact = json!({
+        "odd": hard.odd, "most": hard.most, "float": 0.1, "nan": null, "date": hard.date, "null": null,
+        "text": TEXT, "long": hard.long, "list": ["one", "two\nlines"], "nested": {"amount": 1e21, "currency": "€"},
+    });
+    let in_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (path, items) in paths.iter().zip(&read) {
+        assert_eq!(items.len(), 2, "{}", path.display());
+        let (name, item) = (path.to_str().unwrap(), items[1].as_object().unwrap());
+        if name.contains(".json") {
+            for (key, expected) in exact.as_object().unwrap() {
+                assert_eq!(&item[key], expected, "{key} in {name}");
+            }
+            assert_eq!(item["least"].to_string().parse::<f64>().unwrap(), i128::MIN as f64, "{name}");
+            assert!(!item.contains_key("missing"), "{name}");
+            continue;
+        }
+        for key in ["odd", "most", "float", "date", "text", "long"] {
+            assert_eq!(in_text(&item[key]), in_text(&exact[key]), "{key} in {name}");
+        }
+        assert_eq!(in_text(&item["least"]), i128::MIN.to_string(), "{name}");
+        if name.contains(".csv") {
+            assert_eq!((&item["null"], &item["nan"]), (&"".into(), &"".into()));
+            assert_eq!(item["list"], "one | two\nlines");
+            assert_eq!((&item["nested.amount"], &item["nested.currency"]), (&"1e21".into(), &"€".into()));
+        } else {
+            assert_eq!((&item["null"], &item["nan"], &item["list"]), (&Value::Null, &Value::Null, &exact["list"]));
+            assert_eq!(item["nested"], json!({"amount": "1e21", "currency": "€"}));
+        }
+    }
+}
+
+/// The item of the crawls that are killed.
+#[derive(Serialize, Deserialize)]
+struct Page {
+    url: String,
+    text: String,
+}
+
+const PAGES: usize = 120;
+
+fn endless(asked: &recorder::Asked) -> Answer {
+    let Some(page) = asked.path.trim_start_matches('/').parse::<usize>().ok() else { return Answer::status(404) };
+    let next = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < PAGES).map(|page| format!("/{page}"));
+    Answer::page(next).after(Duration::from_millis(fastrand::u64(0..20)))
+}
+
+fn page(page: &Response) -> Result<Parsed<Page>> {
+    let text = "line\n\"quoted\", <b>\n".repeat(page.url().path().len() * 40);
+    Ok(Parsed::of([Page { url: page.url().path().to_owned(), text }]).follow(page.links()))
+}
+
+const FEEDS: [&str; 7] =
+    ["items.jsonl", "items.json", "items.csv", "items.xml", "items.jsonl.gz", "items.json.gz", "items.csv.gz"];
+
+/// The process that is killed. Its crawl writes all feeds at once.
+#[test]
+fn child() {
+    let Ok(dir) = std::env::var("FEEDS_DIR").map(PathBuf::from) else { return };
+    let crawler = Crawler::new(page, "feeds/1.0 (+https://example.org/)")
+        .seed(std::env::var("FEEDS_SEED").unwrap())
+        .allow_private()
+        .ignore_robots()
+        .rate(Rate::UNLIMITED)
+        .per_domain(6)
+        .threads(1)
+        .state(dir.join("state"));
+    let crawler = FEEDS.iter().fold(crawler, |crawler, name| crawler.pipeline(Feed::to(dir.join(name))));
+    let crawler = crawler
+        .pipeline(Feed::to(dir.join("rolled/{spider}-{batch}.jsonl")).roll(Roll::items(7)))
+        .pipeline(Steps::of::<Page>().unique_by(|page| page.url.clone()).to(Feed::to(dir.join("unique.jsonl"))));
+    let report = crawler.run_blocking().unwrap();
+    fs::write(dir.join("report.json"), serde_json::to_vec(&*report).unwrap()).unwrap();
+}
+
+fn spawn(site: &Recorder, dir: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child", "--nocapture"]).env("FEEDS_DIR", dir).env("FEEDS_SEED", site.url("/0"));
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// How often each page is in a file.
+fn times(items: &[Value]) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for item in items {
+        *times.entry(item["url"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    times
+}
+
+#[test]
+fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_was_fetched() {
+    // By hand with more: FEEDS_KILLS=30.
+    let most = std::env::var("FEEDS_KILLS").ok().map_or(5, |kills| kills.parse().unwrap());
+    // The more, the sooner, or the crawl is over before.
+    let latest = (4_500 / most.max(1) as u64).max(200);
+    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let mut kills = 0;
+    loop {
+        let mut child = spawn(&site, dir.path());
+        if kills < most {
+            thread::sleep(Duration::from_millis(fastrand::u64(100..latest)));
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                continue;
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        break;
+    }
+    let fetched = {
+        let mut fetched = BTreeMap::new();
+        for asked in site.asked() {
+            *fetched.entry(asked.path.clone()).or_insert(0_usize) += 1;
+        }
+        fetched
+    };
+    let mut paths = names(dir.path(), &FEEDS);
+    let mut rolled: Vec<_> =
+        fs::read_dir(dir.path().join("rolled")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    rolled.sort();
+    paths.push(dir.path().join("unique.jsonl"));
+    paths.extend(rolled.iter().cloned());
+    let mut read = read(&paths);
+    let batches = read.split_off(FEEDS.len() + 1);
+    assert!(batches.iter().all(|items| items.len() <= 7), "a file has at most as many as were asked for");
+    read.push(batches.concat());
+    let mut again = Vec::new();
+    for (path, items) in paths.iter().zip(&read) {
+        let times = times(items);
+        assert_eq!(times.len(), PAGES, "every page is in {} after {kills} kills", path.display());
+        for (page, times) in &times {
+            assert!(*times <= fetched[page], "{page} is {times} times in {}", path.display());
+        }
+        for item in items {
+            let lines = item["url"].as_str().unwrap().len() * 40;
+            assert_eq!(item["text"], "line\n\"quoted\", <b>\n".repeat(lines), "in {}", path.display());
+        }
+        again.push(items.len() - PAGES);
+    }
+    let rolled = rolled.first().unwrap().file_name().unwrap().to_owned();
+    assert_eq!(rolled, "feeds-00001.jsonl");
+    println!(
+        "{kills} kills, {} pages fetched again, items written again in each feed: {again:?}",
+        site.count() - PAGES
+    );
+}
+
+#[test]
+fn whoever_reads_while_it_is_written_sees_whole_records() {
+    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let paths = names(dir.path(), &FEEDS);
+    let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0").per_domain(6);
+    let crawler = paths.iter().fold(crawler, |crawler, path| crawler.pipeline(Feed::to(&**path)));
+    let is_over = AtomicBool::new(false);
+    let looks = thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut looks = [0; FEEDS.len()];
+            while !is_over.load(Ordering::SeqCst) {
+                for (path, looks) in paths.iter().zip(&mut looks) {
+                    if path.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+                        // An array or an XML file is written over at its end; who meets that moment looks again.
+                        let whole = (0..5).any(|_| is_whole(path));
+                        assert!(whole, "{}", path.display());
+                        *looks += 1;
+                    }
+                }
+            }
+            looks
+        });
+        let report = run(crawler);
+        is_over.store(true, Ordering::SeqCst);
+        assert_eq!(report.pages() as usize, PAGES, "{report}");
+        looking.join().unwrap()
+    });
+    assert!(looks.iter().all(|looks| *looks > 0), "{looks:?}");
+}
+
+/// Reads a file in this process, since a Python for each look would see few moments.
+fn is_whole(path: &Path) -> bool {
+    let bytes = fs::read(path).unwrap();
+    let name = path.to_str().unwrap();
+    let text = match name.strip_suffix(".gz") {
+        Some(_) => {
+            let mut child = Command::new("gzip")
+                .arg("-dc")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut input = child.stdin.take().unwrap();
+            let writing = thread::spawn(move || input.write_all(&bytes));
+            let output = child.wait_with_output().unwrap();
+            let _ = writing.join();
+            if !output.status.success() {
+                return false;
+            }
+            String::from_utf8(output.stdout).unwrap()
+        }
+        None => String::from_utf8(bytes).unwrap(),
+    };
+    match name.trim_end_matches(".gz").rsplit_once('.').unwrap().1 {
+        "jsonl" => {
+            text.split_inclusive('\n').all(|line| !line.ends_with('\n') || serde_json::from_str::<Page>(line).is_ok())
+        }
+        "json" => serde_json::from_str::<Vec<Page>>(&text).is_ok(),
+        "csv" => {
+            csv::Reader::from_reader(text.as_bytes()).deserialize::<Page>().filter(|row| row.is_err()).count() <= 1
+        }
+        _ => text.starts_with("<?xml") && text.ends_with("</items>\n"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_ends_the_crawl_and_every_file_stays_whole() {
+    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    // The state is there before the disk is full.
+    let mut first = spawn(&site, dir.path());
+    while site.count() < 5 {
+        assert!(first.try_wait().unwrap().is_none());
+        thread::sleep(Duration::from_millis(1));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // No file may grow beyond 60 KiB.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 120; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    limited.args(["--exact", "child", "--nocapture"]).env("FEEDS_DIR", dir.path()).env("FEEDS_SEED", site.url("/0"));
+    let output = limited.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&fs::read(dir.path().join("report.json")).unwrap()).unwrap();
+    assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"failed".into(), &true.into()), "{report}");
+    assert!(report["failure"].as_str().unwrap().contains("cannot be written"), "{report}");
+    read(&names(dir.path(), &FEEDS));
+    let rest = spawn(&site, dir.path()).wait_with_output().unwrap();
+    assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
+    for items in read(&names(dir.path(), &FEEDS)) {
+        assert_eq!(times(&items).len(), PAGES);
+    }
+}
+
+#[test]
+fn a_file_that_must_not_be_written_is_refused_before_anything_is_fetched() {
+    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    for (to, why) in [
+        ("missing/items.jsonl", "No such file"),
+        ("items.xlsx", "`.xlsx`"),
+        ("{tiem}.csv", "{time}"),
+        ("s3://bucket/items.csv", "object-store"),
+    ] {
+        let to = if to.contains("://") { PathBuf::from(to) } else { dir.path().join(to) };
+        let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0");
+        let refused = crawler.pipeline(Feed::to(to)).start().err().unwrap().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    let rolled = Feed::to(dir.path().join("items.jsonl")).roll(Roll::items(3));
+    let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0");
+    let refused = crawler.pipeline(rolled).start().err().unwrap().to_string();
+    assert!(refused.contains("{batch}"), "{refused}");
+    assert_eq!(site.count(), 0);
+}
+
+#[test]
+fn feeds_of_the_settings_are_written_or_the_crawl_does_not_start() {
+    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let to = dir.path().join("items.jsonl");
+    let settings = Settings { feeds: vec![Feed::to(&*to)], ..Settings::default() };
+    let crawler = || crawl_with(page, &site, settings.clone()).seed("http://a.test/0").max_pages(3);
+    let refused = crawler().start().err().unwrap().to_string();
+    assert!(refused.contains(".feeds()"), "{refused}");
+    run(crawler().feeds());
+    assert_eq!(fs::read_to_string(to).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn files_roll_by_number_and_size_and_each_domain_has_its_own() {
+    let (site, dir) = (Recorder::start(|_| Answer::ok("")), tempfile::tempdir().unwrap());
+    let seeds = || (0..200).map(|n| format!("http://www.d{}.test/{n}", n % 100));
+    let to = |name: &str| dir.path().join(name);
+    let crawler = crawl_with(page, &site, Settings::default()).concurrency(32).seeds(seeds());
+    let report = run(crawler
+        .pipeline(Feed::to(to("number/{batch}.json")).roll(Roll::items(30)))
+        .pipeline(Feed::to(to("size/{batch}-{time}.jsonl")).roll(Roll::bytes(10_000)))
+        .pipeline(Feed::to(to("domain/{domain}/{spider}.csv")))
+        .pipeline(Feed::to(to("both/{domain}-{batch}.xml")).roll(Roll::items(1))));
+    assert_eq!((report.pages(), report.failed()), (200, 0), "{report}");
+    let files = |folder: &str| {
+        let mut files = Vec::new();
+        let mut folders = vec![to(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files.sort();
+        files
+    };
+    let count = |folder: &str| read(&files(folder)).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(count("number"), [30, 30, 30, 30, 30, 30, 20]);
+    assert!(files("number")[6].ends_with("00007.json"));
+    let sizes: Vec<_> = files("size").iter().map(|path| path.metadata().unwrap().len()).collect();
+    assert!(sizes.len() > 5 && sizes.iter().rev().skip(1).all(|size| (10_000..30_000).contains(size)), "{sizes:?}");
+    // More than are open at once, so most were closed in between.
+    assert_eq!(count("domain"), [2; 100]);
+    assert!(files("domain").iter().any(|path| path.ends_with("d7.test/behaviourtest.csv")), "{:?}", files("domain"));
+    assert_eq!(count("both"), [1; 200]);
+    assert!(files("both").iter().any(|path| path.ends_with("d7.test-00002.xml")));
+
+    // A new crawl would mix its items with theirs.
+    let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0");
+    let refused = crawler.pipeline(Feed::to(to("number/{batch}.json")).roll(Roll::items(30))).start();
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("00007.json") || refused.contains("00001.json"), "{refused}");
+}
+
+#[test]
+fn an_item_of_another_shape_is_refused_by_name_and_the_others_are_written() {
+    let (site, dir) = (Recorder::start(|_| Answer::ok("")), tempfile::tempdir().unwrap());
+    let spider = |page: &Response| {
+        let path = page.url().path();
+        Ok(Parsed::of([if path == "/3" { json!({"url": path, "more": 1}) } else { json!({"url": path}) }]))
+    };
+    let crawler = crawl_with(spider, &site, Settings::default()).seeds((0..9).map(|n| format!("http://a.test/{n}")));
+    let report = run(crawler.pipeline(Feed::to(dir.path().join("items.csv"))));
+    // The first item sets the columns; which one that is depends on the servers.
+    assert_eq!(report.pages() + report.failed(), 9, "{report}");
+    assert!(report.failed() >= 1, "{report}");
+    assert_eq!(read(&names(dir.path(), &["items.csv"]))[0].len() as u64, report.pages());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_goes_away_ends_the_crawl_with_its_reason() {
+    let site = Recorder::start(endless);
+    let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0");
+    let handle = crawler.pipeline(Feed::to("/dev/full").format(Format::Xml)).start();
+    // Its beginning cannot be written.
+    assert!(handle.is_err());
+    let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0");
+    let handle = crawler.pipeline(Feed::to("/dev/full")).start().unwrap();
+    let report = block_on(end_of(&handle));
+    assert_eq!(report.ended, Ended::Failed, "{report}");
+    assert!(report.failure.as_deref().is_some_and(|why| why.contains("/dev/full")), "{report}");
+}

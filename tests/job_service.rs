@@ -1,0 +1,166 @@
+//! The service of the example `job_service`, as its users see it: a process of its own, by HTTP and by signals.
+#![cfg(unix)]
+
+mod crawls;
+#[allow(dead_code, reason = "its `main` is not called here")]
+#[path = "../examples/job_service.rs"]
+mod job_service;
+mod recorder;
+
+use std::{
+    collections::HashSet,
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crawls::MS;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use recorder::{Answer, Asked, Recorder};
+use serde_json::Value;
+
+const FOLDER: &str = "JOB_SERVICE_FOLDER";
+const PAGES: u32 = 40;
+
+/// What the process of the other test runs: the service. Without a folder there is nothing to serve.
+#[test]
+fn serve() {
+    let Some(folder) = env::var_os(FOLDER) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    actix_rt::System::new().block_on(job_service::serve(folder.into(), listener, true)).unwrap();
+}
+
+/// A running service; killed if its test fails.
+struct Service {
+    process: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(folder: &Path) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["serve", "--exact", "--nocapture"])
+            .env(FOLDER, folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let address = lines.find_map(|line| Some(line.unwrap().split_once("http://")?.1.to_owned())).unwrap();
+        // Read to the end, so that the service can go on writing.
+        thread::spawn(move || lines.for_each(drop));
+        Self { process, address }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: service\r\nconnection: close\r\ncontent-length: {length}");
+        write!(stream, "{head}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    fn pages(&self, path: &str) -> u64 {
+        self.ask("GET", path, "").1["pages"].as_u64().unwrap()
+    }
+
+    /// Sends SIGTERM, and waits for the end.
+    fn terminate(mut self) {
+        kill(Pid::from_raw(self.process.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        assert!(self.process.wait().unwrap().success());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Fails if it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if holds() {
+            return;
+        }
+        thread::sleep(10 * MS);
+    }
+    panic!("never: {what}");
+}
+
+fn site() -> Recorder {
+    Recorder::start(|asked: &Asked| {
+        let Ok(n) = asked.path[1..].parse::<u32>() else { return Answer::status(404) };
+        let children = (3 * n + 1..=3 * n + 3).filter(|child| *child < PAGES);
+        Answer::page(children.map(|child| format!("/{child}"))).header("content-type", "text/html").after(200 * MS)
+    })
+}
+
+fn urls_of(folder: &Path, job: &str) -> Vec<String> {
+    let lines = fs::read_to_string(folder.join(job).join("pages.jsonl")).unwrap();
+    let url = |line: &str| serde_json::from_str::<Value>(line).unwrap()["url"].as_str().unwrap().to_owned();
+    lines.lines().map(url).collect()
+}
+
+#[test]
+fn a_service_of_jobs_that_is_terminated_drains_loses_nothing_and_goes_on_with_the_next_start() {
+    let (site, directory) = (site(), tempfile::tempdir().unwrap());
+    let folder = directory.path();
+    // One server, and a domain for each tenant.
+    let port = site.address.port();
+    let [of_alice, of_bob] = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}/0"));
+
+    let service = Service::start(folder);
+    let queued = |urls: &str, told: &[&str]| (202, serde_json::json!(told), urls.to_owned());
+    for (path, (status, told, urls)) in [
+        ("/alice/shop", queued(&of_alice, &["queued"])),
+        ("/alice/shop", queued(&format!("{of_alice}\n{of_alice}"), &["already_seen", "already_seen"])),
+        ("/bob/shop", queued(&of_bob, &["queued"])),
+    ] {
+        assert_eq!(service.ask("POST", path, &urls), (status, told), "{path}");
+    }
+    assert_eq!(service.ask("POST", "/carol/shop", &of_alice).0, 404);
+    assert_eq!(service.ask("POST", "/alice/..%2Fbob", &of_alice).0, 400);
+    assert_eq!(service.ask("POST", "/alice/shop", "no url").0, 400);
+    assert_eq!(service.ask("GET", "/alice/other", "").0, 404);
+    let asked_of = |host: &str| {
+        let asked = site.asked().into_iter().filter(|asked| asked.host == host && asked.path != "/robots.txt");
+        asked.map(|asked| asked.path).collect::<Vec<_>>()
+    };
+    until("both are under way", || asked_of("127.0.0.1").len() >= 8 && asked_of("localhost").len() >= 3);
+    service.terminate();
+    let drained = urls_of(folder, "alice/shop").len();
+    assert_eq!(drained, asked_of("127.0.0.1").len(), "what was in flight has ended, and is written");
+    assert!(drained < PAGES as usize, "there is more to do");
+
+    let service = Service::start(folder);
+    until("the job is done", || service.pages("/alice/shop") == u64::from(PAGES));
+    assert_eq!(service.ask("DELETE", "/bob/shop", "").0, 204);
+    assert_eq!(service.ask("GET", "/bob/shop", "").0, 404);
+    // What was written last arrives.
+    thread::sleep(100 * MS);
+    let cancelled = asked_of("localhost").len();
+    assert!(cancelled < PAGES as usize, "it was under way");
+    service.terminate();
+
+    let service = Service::start(folder);
+    assert_eq!((service.pages("/alice/shop"), service.ask("GET", "/bob/shop", "").0), (u64::from(PAGES), 404));
+    thread::sleep(Duration::from_secs(1));
+    service.terminate();
+    assert_eq!(asked_of("localhost").len(), cancelled, "nothing comes after it was cancelled");
+    let urls = urls_of(folder, "alice/shop");
+    assert_eq!((urls.len(), urls.iter().collect::<HashSet<_>>().len()), (PAGES as usize, PAGES as usize), "each once");
+    assert_eq!(asked_of("127.0.0.1").len(), PAGES as usize, "nothing was asked twice");
+}
