@@ -16,8 +16,7 @@ use super::{
 pub fn run(options: &ConfigOptions) -> Result<Exit, Failure> {
     match &options.task {
         ConfigTask::Schema => {
-            let schema = serde_json::to_string_pretty(&Settings::schema()).unwrap_or_default();
-            print(format!("{schema}\n").as_bytes())?;
+            print(format!("{:#}\n", Settings::schema()).as_bytes())?;
             Ok(Exit::Well)
         }
         ConfigTask::Check { file } => {

@@ -9,9 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use url::Url;
-
 pub use self::files::FileWaits;
+use self::robots::Judged;
 use super::{
     accounts::Accounts,
     budget::{Budget, Spending},
@@ -23,7 +22,7 @@ use super::{
     intake::Intake,
     outage::LocalOutage,
     places::Places,
-    robots_files::{RobotsFiles, Ruling},
+    robots_files::RobotsFiles,
     ruled::Ruled,
     sitemap_files::SitemapFiles,
     turn::Turn,
@@ -357,28 +356,14 @@ impl Granter {
                 continue;
             }
             let Some(leased) = unless_resting(turn, leased) else { continue };
-            let obeys_robots = turn.domains.live(domain, turn.now).obeys_robots;
-            match self.rule(obeys_robots, &leased.request.url, horizon) {
-                ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
-                    self.robots.park(domain, leased);
-                    if let Ruling::Ask(file) = ruling
-                        && let Some(file) = self.look_for_robots(turn, file)
-                    {
-                        return Search::Found(self.robots.lease(file));
-                    }
-                    if self.robots.parked(domain) >= MAX_PARKED {
-                        return Search::Nothing;
-                    }
+            match self.judge(turn, domain, leased, horizon) {
+                Judged::Allowed(leased) => {
+                    self.budget.lent(domain);
+                    return Search::Found(leased);
                 }
-                ruling => {
-                    if let Some(leased) = Self::apply(turn, domain, leased, ruling) {
-                        self.budget.lent(domain);
-                        return Search::Found(leased);
-                    }
-                    if turn.failures.are_many() {
-                        return Search::Unfinished;
-                    }
-                }
+                Judged::Over(search) => return search,
+                Judged::Aside if turn.failures.are_many() => return Search::Unfinished,
+                Judged::Aside => {}
             }
         }
         Search::Unfinished
@@ -387,29 +372,6 @@ impl Granter {
     /// Returns the limit that is used up.
     fn budget_reason(&self) -> DropReason {
         if self.budget.of_requests() == Spending::Used { DropReason::Requests } else { DropReason::Budget }
-    }
-
-    fn rule(&mut self, obeys_robots: bool, url: &Url, now: Instant) -> Ruling {
-        if obeys_robots { self.robots.rule(url, now) } else { Ruling::Allowed(None) }
-    }
-
-    /// Applies a robots ruling to a page; returns the page if it may be fetched.
-    fn apply(turn: &mut Turn<'_>, domain: &Domain, leased: Leased, ruling: Ruling) -> Option<Leased> {
-        match ruling {
-            Ruling::Allowed(spacing) => {
-                turn.slow_down(domain, spacing);
-                return Some(leased);
-            }
-            Ruling::Disallowed => turn.end(domain, leased, Outcome::Disallowed),
-            Ruling::Unreachable(key, detail) => turn.end(domain, leased, Outcome::WithoutRequest { key, detail }),
-            Ruling::NotBefore(until) => {
-                turn.frontier.give_back(leased.id, Some(until), false);
-            }
-            Ruling::Ask(_) | Ruling::Asked => {
-                turn.frontier.give_back(leased.id, None, false);
-            }
-        }
-        None
     }
 
     /// Returns all pages held here to the frontier, because no more permits are granted.

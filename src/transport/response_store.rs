@@ -164,10 +164,9 @@ impl ResponseStore {
         };
         let (length, mut file) = self.threads.spawn_blocking(open).await.ok()?.ok()?;
         let held = bodies.hold(length).await;
-        let read = move || {
-            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-            file.read_to_end(&mut bytes).map(|_| Bytes::from(bytes))
-        };
+        // Allocated here: the allocator keeps freed memory for each thread, and the blocking threads are many.
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        let read = move || file.read_to_end(&mut bytes).map(|_| Bytes::from(bytes));
         let bytes = self.threads.spawn_blocking(read).await.ok()?.ok()?;
         Some((StoredResponse::from_file(&bytes).filter(|stored| stored.url == url)?, held))
     }

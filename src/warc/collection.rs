@@ -109,12 +109,14 @@ impl Collection {
         opened.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// Reads a response that was found.
+    /// Reads a response that was found. Takes memory for [`Opened::length`].
     ///
     /// # Errors
     /// Its record cannot be read.
     pub async fn read(&self, opened: Opened) -> Result<Archived, String> {
-        let read = self.threads.spawn_blocking(move || opened.read()).await;
+        // Allocated here: the allocator keeps freed memory for each thread, and the blocking threads are many.
+        let block = Vec::with_capacity(usize::try_from(opened.length()).unwrap_or(0));
+        let read = self.threads.spawn_blocking(move || opened.read(block)).await;
         read.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
     }
 }
@@ -168,15 +170,13 @@ impl Opened {
         self.length
     }
 
-    fn read(mut self) -> io::Result<Archived> {
-        let mut block = Vec::new();
+    fn read(mut self, mut block: Vec<u8>) -> io::Result<Archived> {
         if let Some(mut payload) = self.payload.take() {
-            block = http_head::read(&mut self.reader)?;
-            if !block.ends_with(b"\n") || block.is_empty() {
-                // A record that keeps no head of its own has that of the other.
-                block.clear();
-            } else {
+            let head = http_head::read(&mut self.reader)?;
+            // A record that keeps no head of its own has that of the other.
+            if head.ends_with(b"\n") {
                 http_head::read(&mut payload)?;
+                block.extend_from_slice(&head);
             }
             payload.read_to_end(&mut block)?;
         } else {

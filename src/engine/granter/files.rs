@@ -3,12 +3,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, SHORTEST_COOLING, Search};
+use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, SHORTEST_COOLING, Search, robots::Judged};
 use crate::{
     domain::Domain,
-    engine::{
-        accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, robots_files::Ruling, turn::Turn,
-    },
+    engine::{accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, turn::Turn},
     file_store::desk::{ELSEWHERE, FileDesk},
     outcome::{DropReason, Outcome},
     permit::Tenancy,
@@ -138,24 +136,10 @@ impl Granter {
             if is_allowed {
                 return Search::Found(leased);
             }
-            let obeys_robots = turn.domains.live(domain, turn.now).obeys_robots;
-            match self.rule(obeys_robots, &leased.request.url, horizon) {
-                ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
-                    self.robots.park(domain, leased);
-                    if let Ruling::Ask(file) = ruling
-                        && let Some(file) = self.look_for_robots(turn, file)
-                    {
-                        return Search::Found(self.robots.lease(file));
-                    }
-                    if self.robots.parked(domain) >= MAX_PARKED {
-                        return Search::Nothing;
-                    }
-                }
-                ruling => {
-                    if let Some(leased) = Self::apply(turn, domain, leased, ruling) {
-                        return Search::Found(leased);
-                    }
-                }
+            match self.judge(turn, domain, leased, horizon) {
+                Judged::Allowed(leased) => return Search::Found(leased),
+                Judged::Over(search) => return search,
+                Judged::Aside => {}
             }
         }
         Search::Unfinished

@@ -1,16 +1,16 @@
-//! Robots: what the response to a robots request means for the waiting pages and for the spacing of its domain.
+//! Robots: what robots files mean for the pages that wait for them, and for the spacing of their domain.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use humantime::format_duration;
 use url::Url;
 
-use super::{Granter, give_back};
+use super::{Granter, MAX_PARKED, Search, give_back};
 use crate::{
     domain::Domain,
     engine::{
         budget::Spending,
-        robots_files::{FollowUp, robots_file_of, ruling},
+        robots_files::{FollowUp, Ruling, robots_file_of, ruling},
         turn::Turn,
     },
     event::{Event, Fate, RequestEnded},
@@ -24,7 +24,54 @@ use crate::{
     robots::Robots,
 };
 
+/// What the robots files make of a request that is searched for.
+pub(super) enum Judged {
+    /// It may be fetched.
+    Allowed(Leased),
+    /// It is parked, and the search ends so.
+    Over(Search),
+    /// It is parked, ended or given back; the search goes on.
+    Aside,
+}
+
 impl Granter {
+    /// Rules a request by the robots file of its origin. It is parked while that is not known.
+    pub(super) fn judge(&mut self, turn: &mut Turn<'_>, domain: &Domain, leased: Leased, horizon: Instant) -> Judged {
+        let obeys_robots = turn.domains.live(domain, turn.now).obeys_robots;
+        let ruling = if obeys_robots { self.robots.rule(&leased.request.url, horizon) } else { Ruling::Allowed(None) };
+        match ruling {
+            ruling @ (Ruling::Ask(_) | Ruling::Asked) => {
+                self.robots.park(domain, leased);
+                if let Ruling::Ask(file) = ruling
+                    && let Some(file) = self.look_for_robots(turn, file)
+                {
+                    return Judged::Over(Search::Found(self.robots.lease(file)));
+                }
+                if self.robots.parked(domain) >= MAX_PARKED { Judged::Over(Search::Nothing) } else { Judged::Aside }
+            }
+            ruling => Self::apply(turn, domain, leased, ruling).map_or(Judged::Aside, Judged::Allowed),
+        }
+    }
+
+    /// Applies a robots ruling to a page; returns the page if it may be fetched.
+    fn apply(turn: &mut Turn<'_>, domain: &Domain, leased: Leased, ruling: Ruling) -> Option<Leased> {
+        match ruling {
+            Ruling::Allowed(spacing) => {
+                turn.slow_down(domain, spacing);
+                return Some(leased);
+            }
+            Ruling::Disallowed => turn.end(domain, leased, Outcome::Disallowed),
+            Ruling::Unreachable(key, detail) => turn.end(domain, leased, Outcome::WithoutRequest { key, detail }),
+            Ruling::NotBefore(until) => {
+                turn.frontier.give_back(leased.id, Some(until), false);
+            }
+            Ruling::Ask(_) | Ruling::Asked => {
+                turn.frontier.give_back(leased.id, None, false);
+            }
+        }
+        None
+    }
+
     /// Handles the end of a request for a robots file. Returns its domain.
     pub fn robots_ended(&mut self, turn: &mut Turn<'_>, visit: Visit, time: SystemTime) -> Domain {
         let Visit {

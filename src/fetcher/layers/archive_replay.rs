@@ -54,7 +54,7 @@ impl ArchiveReplay {
             return Ok(None);
         };
         // What is beyond both is not read: the length may be any.
-        if opened.length() > extent.max_bytes.saturating_add(MAX_HEAD) {
+        if opened.length() > extent.max_bytes.saturating_add(LONGEST_HEAD as u64) {
             return Err(FetchError::TooLarge(format!("{} bytes in the archive", opened.length())));
         }
         let reservation = self.transport.bodies().hold(opened.length()).await;
@@ -64,7 +64,7 @@ impl ArchiveReplay {
 }
 
 /// The longest head, as on the wire.
-const MAX_HEAD: u64 = 256 << 10;
+const LONGEST_HEAD: usize = 256 << 10;
 
 impl Fetch for ArchiveReplay {
     fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
@@ -100,11 +100,12 @@ fn message(block: &Bytes) -> Result<(Head, Bytes), FetchError> {
     let limits = WireLimits { chunked_over_length: true, ..WireLimits::default() };
     // The head of an answer to HEAD says nothing of what follows.
     let mut decoder = ResponseDecoder::new(&Method::HEAD, limits);
-    let mut rest = BytesMut::from(&**block);
+    let beginning = block.slice(..block.len().min(LONGEST_HEAD));
+    let mut rest = BytesMut::from(&*beginning);
     let is_whole = decoder.read_head(&mut rest).map_err(|error| FetchError::Protocol(error.to_string()))?;
     let head = decoder.take_head().filter(|_| is_whole);
     let mut head = head.ok_or_else(|| FetchError::Protocol("an archived answer without a head".into()))?;
-    let body = block.slice(block.len() - rest.len()..);
+    let body = block.slice(beginning.len() - rest.len()..);
     let is_chunked = head.headers.remove(http::header::TRANSFER_ENCODING).is_some();
     let body = if is_chunked { dechunked(block, limits).unwrap_or(body) } else { body };
     Ok((head, body))
