@@ -1,10 +1,13 @@
 //! Crawler: the builder of a crawl. Knows its settings, and no actor (`wiring`).
 
+mod bounds;
 mod files;
 mod frontier;
 mod items;
 mod middleware;
 mod network;
+mod pace;
+mod plan;
 mod sessions;
 mod sitemaps;
 mod team;
@@ -12,15 +15,11 @@ mod team;
 mod seam_tests;
 mod wiring;
 
-use std::{num::NonZeroU32, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use tokio::sync::oneshot;
 
-use self::{
-    sessions::who_logs_in,
-    team::TeamFiles,
-    wiring::{run_here, run_system},
-};
+use self::wiring::{run_here, run_system};
 use crate::{
     capacity::Capacity,
     client::LogInFunction,
@@ -28,36 +27,20 @@ use crate::{
     conducts::Conducts,
     conversion::Conversions,
     error::{Error, Result},
-    events::Streams,
-    fetcher::{
-        layers::{MiddlewareLayer, SessionLayer},
-        offload::{Offload, OffloadThreads},
-        stack::{FetchStack, Layer},
-    },
-    file_store::FileStore,
+    fetcher::stack::Layer,
     files::FileFields,
-    frontier::{
-        candidate::SeedMaker,
-        durable::{Opened, Opening},
-    },
+    frontier::durable::{Opened, Opening},
     handle::CrawlHandle,
     identity::Identity,
-    middleware::{AnyMiddleware, with_headers},
-    order::{BestFirst, Order},
+    middleware::AnyMiddleware,
+    order::BestFirst,
     pipeline::{Each, Pipeline},
-    politeness::{Politeness, RobotsPolicy},
-    rate::Rate,
     report::Report,
     request::Request,
-    scope::{Scope, Within},
-    sessions::SessionPool,
-    settings::{DomainSettings, NamedDomains, Settings},
+    settings::Settings,
     sitemaps::SitemapRule,
     spider::Spider,
-    transport::{SharedTransport, credentials::OriginCredentials, open_files, response_store::ResponseStore},
-    user_agent,
     validation::Validate,
-    warc::Archive,
 };
 
 /// Configures and starts a crawl. The shortest program is the politest:
@@ -195,144 +178,28 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Replaces all settings. Their seeds come after those that are given here; the User-Agent stays.
+    /// Replaces all settings, also those that were set before. Their seeds come after those that are given here; the
+    /// User-Agent stays.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Replaces the settings of politeness.
-    #[must_use]
-    pub fn politeness(mut self, politeness: Politeness) -> Self {
-        self.settings.politeness = politeness;
-        self
-    }
-
-    /// Sets what is otherwise for a domain and all names below it; see [`DomainSettings`]. Given again, it replaces what was
-    /// given before.
-    #[must_use]
-    pub fn domain(mut self, name: impl Into<String>, settings: DomainSettings) -> Self {
-        self.settings.domains.insert(name.into(), settings);
-        self
-    }
-
-    /// Limits the rate of starts at each domain, instead of the default second between two starts.
-    #[must_use]
-    pub fn rate(mut self, rate: Rate) -> Self {
-        self.settings.politeness.rate = Some(rate);
-        self
-    }
-
-    /// Sets the least time between two starts at each domain, instead of the default second.
-    #[must_use]
-    pub fn spacing(mut self, spacing: Duration) -> Self {
-        self.settings.politeness.spacing = Some(spacing);
-        self
-    }
-
-    /// Sets the most requests in flight at each domain; 0 is read as 1.
-    #[must_use]
-    pub fn per_domain(mut self, in_flight: u32) -> Self {
-        self.settings.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
-        self
-    }
-
-    /// Sets the most pages in flight in total; 0 is read as 1.
-    #[must_use]
-    pub fn concurrency(mut self, in_flight: u32) -> Self {
-        self.settings.politeness.concurrency = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
-        self
-    }
-
-    /// Searches for each domain's limit: starts at the given rate, raises it until the domain refuses, and settles just
-    /// below. Only for your own sites, or with permission, since it provokes refusals. Each domain's limit is kept as
-    /// long as the crawl runs, at about a kilobyte.
-    #[must_use]
-    pub fn adaptive(mut self) -> Self {
-        self.settings.adaptive = true;
-        self
-    }
-
-    /// Neither requests nor obeys robots.txt: for your own sites.
-    #[must_use]
-    pub fn ignore_robots(mut self) -> Self {
-        self.settings.politeness.robots = RobotsPolicy::Ignore;
-        self
-    }
-
-    /// Hands pages that send their readers on to the spider, as any other page. By default such a page is a redirect, if
-    /// it does so within 5 s: the spider sees the page that it leads to, and not the page itself. In either case
-    /// [`Response::links`](crate::response::Response::links) has the target of a page that the spider sees.
-    #[must_use]
-    pub fn ignore_refresh(mut self) -> Self {
-        self.settings.follow_refresh = false;
-        self
-    }
-
-    /// Reads at most so many links from one page; 0 is refused when the crawl starts.
-    #[must_use]
-    pub fn max_links_per_page(mut self, links: usize) -> Self {
-        self.settings.max_links_per_page = links;
-        self
-    }
-
-    /// Replaces the settings of the scope.
-    #[must_use]
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.settings.scope = scope;
-        self
-    }
-
-    /// Sets how far from the seeds' hosts the crawl goes.
-    #[must_use]
-    pub fn within(mut self, within: Within) -> Self {
-        self.settings.scope.within = within;
-        self
-    }
-
-    /// Sets the most links from a seed to a page.
-    #[must_use]
-    pub fn max_depth(mut self, depth: u32) -> Self {
-        self.settings.scope.max_depth = Some(depth);
-        self
-    }
-
-    /// Sets the most pages. Successful pages count; redirects, error statuses, robots files, sitemaps and files of items do not.
-    #[must_use]
-    pub fn max_pages(mut self, pages: u64) -> Self {
-        self.settings.scope.max_pages = Some(pages);
-        self
-    }
-
-    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files,
-    /// sitemaps and files of items do not.
-    #[must_use]
-    pub fn max_requests(mut self, requests: u64) -> Self {
-        self.settings.scope.max_requests = Some(requests);
-        self
-    }
-
-    /// Makes the crawl's threads give way to others of this machine, as `nice` does for a process: 0, the default, not at
-    /// all, 19 the most. A service whose cores a crawl shares answers sooner so; the crawl takes what it leaves, and its
-    /// limits hold as before. Only Linux has it for threads; elsewhere it changes nothing.
+    /// Changes the settings that have no function here, and leaves the others as they are.
     ///
     /// ```
     /// # use actix_crawler::prelude::*;
     /// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) {
-    /// let crawler = crawler.nice(10).stay_open();
+    /// let crawler = crawler.rate(Rate::per_second(5)).configure(|settings| {
+    ///     settings.transport.max_connections = 64;
+    ///     settings.sitemaps.min_priority = Some(0.3);
+    /// });
     /// # }
     /// ```
     #[must_use]
-    pub fn nice(mut self, niceness: u8) -> Self {
-        self.settings.nice = niceness;
-        self
-    }
-
-    /// Sets the number of network threads; 0 is read as 1.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.settings.threads = threads.max(1);
+    pub fn configure(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
         self
     }
 
@@ -388,13 +255,6 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn stay_open(mut self) -> Self {
         self.settings.stay_open = true;
-        self
-    }
-
-    /// Stops after this time: what is in flight ends as usual, and what waits stays queued.
-    #[must_use]
-    pub fn max_time(mut self, time: Duration) -> Self {
-        self.settings.max_time = Some(time);
         self
     }
 
@@ -458,183 +318,4 @@ impl<S: Spider> Crawler<S> {
         thread.spawn(move || run_system(self.settings.nice, || self.check(), started)).map_err(Error::Start)?;
         Ok(())
     }
-
-    fn check(self) -> Result<Plan<S>> {
-        let Self {
-            spider,
-            user_agent,
-            seeds,
-            mut settings,
-            identity,
-            frontier,
-            layers,
-            middleware,
-            log_in,
-            sitemap_rule,
-            conversions,
-            validators,
-            best_first,
-            pipelines,
-            file_fields,
-            conducts,
-            capacity,
-        } = self;
-        let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
-        let of_settings = settings.seeds.iter().map(|seed| Request::parse(seed));
-        let seeds = seeds.into_iter().chain(of_settings).collect::<Result<Vec<_>>>()?;
-        let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
-        settings.transport.credentials.extend(in_seeds);
-        if seeds.is_empty() && !settings.stay_open {
-            return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
-        }
-        settings.refuse_feeds()?;
-        if best_first.is_some() {
-            settings.order = Order::Found;
-        }
-        if !file_fields.is_empty() && settings.files.dir.is_none() {
-            let why = "items have files, and there is no folder for them; add .files(\"folder\")";
-            return Err(Error::setting("files.dir", why));
-        }
-        let domains = NamedDomains::new(&settings.domains, &settings.politeness.domain_key)?;
-        domains.apply_to(&mut settings)?;
-        // They say how a program binds a secret to its origin.
-        settings.headers.check_with(&settings.transport.secret_headers)?;
-        settings.check_values()?;
-        if clock::is_virtual() {
-            settings.fit_virtual_time()?;
-        }
-        let at_home = !seeds.is_empty() && seeds.iter().all(|seed| user_agent::is_loopback(&seed.url));
-        if !at_home {
-            user_agent::check(&user_agent)?;
-        }
-        for seed in &seeds {
-            user_agent::check_headers(&seed.headers, &seed.url)?;
-        }
-        let said = user_agent::header(&user_agent)?;
-        // Before any thread is started: the runtime of one that gets no files panics.
-        settings.fit_open_files(pipelines.len(), pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum())?;
-        let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
-        let log_in =
-            log_in.map(|log_in| who_logs_in(log_in, &user_agent, &settings, &conducts, &middleware)).transpose()?;
-        let sessions = settings.open_sessions(log_in.is_some(), offload.threads())?;
-        let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?.sharing(capacity.as_ref());
-        let (warnings, responses) = (transport.warnings(), transport.response_store().cloned());
-        let archive = transport.archive().cloned();
-        let middleware = with_headers(settings.headers.clone(), middleware);
-        let fetch = FetchStack::http(transport, said).layers(layers);
-        let fetch = if middleware.is_empty() {
-            fetch
-        } else {
-            fetch.layer(MiddlewareLayer::new(middleware, offload.clone(), settings.transport.body))
-        };
-        let fetch = match &sessions {
-            Some(sessions) => fetch.layer(SessionLayer::new(sessions.clone(), log_in)?),
-            None => fetch,
-        };
-        let store = FileStore::open(&settings.files, clock::wall())?;
-        Ok(Plan {
-            spider: Arc::new(spider),
-            user_agent,
-            seeds,
-            settings,
-            domains,
-            seed_maker: SeedMaker { identity, best_first },
-            open: frontier,
-            sitemap_rule,
-            fetch,
-            sessions,
-            warnings,
-            conversions,
-            validators,
-            responses,
-            archive,
-            pipelines,
-            files: TeamFiles { store, desk: Arc::default(), fields: file_fields },
-            conducts,
-            streams: Arc::default(),
-            capacity,
-            threads,
-            offload,
-        })
-    }
-}
-
-/// Files that a state has open. With 100,000 requests there were five; merging tables opens more for a moment.
-const STATE_FILES: usize = 24;
-
-/// The longest crawl in virtual time: one that waits for seeds that never come would run for ever.
-const LONGEST_VIRTUAL: Duration = Duration::from_secs(24 * 3_600);
-
-impl Settings {
-    /// Takes one thread, and an end for a crawl that waits for ever.
-    fn fit_virtual_time(&mut self) -> Result<()> {
-        if self.state.is_some() {
-            let why = "a crawl in virtual time has no state on disk, since its store works in real time";
-            return Err(Error::setting("state", why));
-        }
-        self.threads = 1;
-        self.max_time.get_or_insert(LONGEST_VIRTUAL);
-        Ok(())
-    }
-
-    /// Refuses feeds that no pipeline was made of.
-    fn refuse_feeds(&self) -> Result<()> {
-        if self.feeds.is_empty() {
-            return Ok(());
-        }
-        let why =
-            "the settings have feeds that nothing is written to; call .feeds(), for items that are serde::Serialize";
-        Err(Error::setting("feeds", why))
-    }
-
-    /// Takes as many connections as there are files for, and one thread in place of several where there is none.
-    fn fit_open_files(&mut self, pipelines: usize, pipeline_files: usize) -> Result<()> {
-        let outputs = pipelines + usize::from(self.log.is_some());
-        let downloads = if self.files.dir.is_some() { self.politeness.concurrency.get() as usize } else { 0 };
-        // The file that is written, and the full one whose index is made.
-        let archive = if self.transport.archive.is_some() { 3 } else { 0 };
-        let state = if self.state.is_some() { STATE_FILES } else { 0 };
-        let files = outputs - pipelines + pipeline_files + downloads + archive + state;
-        let wanted = self.transport.max_connections;
-        // The scheduler has a thread, and so have each output and what listens for signals.
-        let own = 1 + outputs + usize::from(self.stop_on_signals);
-        let fit = |threads| open_files::fit(wanted, threads + own, files);
-        self.transport.max_connections = fit(self.threads.max(1)).or_else(|_| {
-            self.threads = 1;
-            fit(1)
-        })?;
-        Ok(())
-    }
-}
-
-/// A crawl with checked settings.
-struct Plan<S: Spider> {
-    spider: Arc<S>,
-    user_agent: String,
-    seeds: Vec<Request>,
-    settings: Settings,
-    domains: NamedDomains,
-    seed_maker: SeedMaker,
-    /// Opens the caller's own frontier, if there is one.
-    open: Option<OpenFrontier>,
-    sitemap_rule: Option<SitemapRule>,
-    fetch: FetchStack,
-    sessions: Option<SessionPool>,
-    /// Warnings about the settings, for the report.
-    warnings: Vec<String>,
-    conversions: Conversions,
-    validators: Vec<Box<dyn Validate<S::Item>>>,
-    /// Where responses are stored.
-    responses: Option<ResponseStore>,
-    /// Where exchanges are archived.
-    archive: Option<Archive>,
-    pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
-    /// The folder for files, and which fields of items have them.
-    files: TeamFiles<S::Item>,
-    conducts: Conducts,
-    /// Those who watch.
-    streams: Arc<Streams>,
-    capacity: Option<Capacity>,
-    threads: OffloadThreads,
-    offload: Offload,
 }

@@ -6,6 +6,7 @@
 //!
 //! | how do I … | |
 //! |---|---|
+//! | read what a page says | [`read_pages`] |
 //! | follow a list to its end | [`paginate`] |
 //! | pass data from a page to the next | [`pass_data`] |
 //! | log in, and stay logged in | [`log_in`] |
@@ -33,7 +34,6 @@ macro_rules! chapters {
 }
 
 chapters! {
-    paginate pass_data log_in sitemaps feeds download archive sign_requests rotate_proxies failures resume test_a_spider
-    call_an_api
-    embed share_limits coming_from_elsewhere
+    read_pages paginate pass_data log_in sitemaps feeds download archive sign_requests rotate_proxies failures resume
+    test_a_spider call_an_api embed share_limits coming_from_elsewhere
 }

@@ -248,6 +248,6 @@ pub mod prelude {
     pub use crate::extract::Extract;
     pub use crate::{
         Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
-        Response, Result, Scraped, Spider, Within,
+        Response, Result, Retry, Scraped, Spider, ThrottledClient, Within, feed::Feed, pipeline::Steps,
     };
 }

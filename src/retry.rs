@@ -13,7 +13,7 @@ use crate::{duration_text, outcome::Outcome};
 ///
 /// use actix_crawler::{Outcome, Retry};
 ///
-/// let retry = Retry { attempts: 2, base: Duration::from_secs(4), ..Retry::default() };
+/// let retry = Retry { base: Duration::from_secs(4), ..Retry::attempts(2) };
 /// // The last argument is the jitter: half of the back-off.
 /// assert_eq!(retry.after(&Outcome::Status(502), 1, 0.5), Some(Duration::from_secs(2)));
 /// assert_eq!(retry.after(&Outcome::Status(502), 2, 0.5), None, "that was the last attempt");
@@ -43,6 +43,11 @@ impl Default for Retry {
 }
 
 impl Retry {
+    /// Makes so many attempts at one request at the most, including the first; 1 means no retries.
+    pub fn attempts(attempts: u32) -> Self {
+        Self { attempts, ..Self::default() }
+    }
+
     /// Returns how long to wait before the next attempt, after `attempts` of them, the last of which ended in
     /// `outcome`; `None` if that was the last. `random` in 0.0..1.0 is the jitter: the wait is uniform between zero and
     /// the back-off, which spreads retries best (AWS, "Exponential Backoff and Jitter").

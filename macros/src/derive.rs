@@ -39,7 +39,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
             use #krate::extract::derived;
             #(#rules)*
             impl #impl_generics #krate::extract::Extract for #name #type_generics #where_clause {
-                fn read(from: &#krate::extract::Source<'_>) -> derived::Read<Self> {
+                fn read_from(from: &#krate::extract::Source<'_>) -> derived::Read<Self> {
                     #(#json)*
                     derived::Read::Ok(Self { #(#values),* })
                 }

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use super::Crawler;
-use crate::{extract::sitemap::SitemapEntry, request::Request, sitemaps, spider::Spider};
+use crate::{
+    extract::sitemap::{SitemapEntry, W3cDate},
+    request::Request,
+    sitemaps,
+    spider::Spider,
+};
 
 impl<S: Spider> Crawler<S> {
     /// Reads the sitemaps of all seeds' sites: those that robots.txt names, and `/sitemap.xml`, or where there is neither,
@@ -32,6 +37,20 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn sitemap(mut self, url: impl AsRef<str>) -> Self {
         self.seeds.push(Request::parse(url.as_ref()).map(|request| sitemaps::named(request.url)));
+        self
+    }
+
+    /// Leaves out what sitemaps say was last modified before this date; what has no date is taken.
+    ///
+    /// ```
+    /// # use actix_crawler::prelude::*;
+    /// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let crawler = crawler.sitemap("https://news.example.org/").sitemaps_since("2026-03-01".parse()?);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn sitemaps_since(mut self, date: W3cDate) -> Self {
+        self.settings.sitemaps.since = Some(date);
         self
     }
 

@@ -169,12 +169,14 @@ pub trait Extract: Sized {
     ///
     /// # Errors
     /// As [`Extract::extract`].
-    fn read(from: &Source<'_>) -> Result<Self, SelectorError>;
+    #[doc(hidden)]
+    fn read_from(from: &Source<'_>) -> Result<Self, SelectorError>;
 
     /// Compiles the selectors that were not checked yet: written by `#[derive(Extract)]`.
     ///
     /// # Errors
     /// As [`Extract::check`].
+    #[doc(hidden)]
     fn check_in(checked: &mut Checked) -> Result<(), SelectorError>;
 
     /// Reads it from a page, an element, or a JSON value.
@@ -182,7 +184,7 @@ pub trait Extract: Sized {
     /// # Errors
     /// [`SelectorError::Field`]: a required field is missing, or one cannot be read.
     fn extract<'a>(from: impl Into<Source<'a>>) -> Result<Self, SelectorError> {
-        Self::read(&from.into())
+        Self::read_from(&from.into())
     }
 
     /// Reads one from each element that matches, in order.
@@ -192,7 +194,7 @@ pub trait Extract: Sized {
     fn all<'a>(from: impl Into<Source<'a>>, css: impl Selects) -> Result<Vec<Self>, SelectorError> {
         let from = from.into();
         let elements = from.tree().map(|root| root.select(css)).transpose()?.unwrap_or_default();
-        elements.into_iter().map(|element| Self::read(&from.at(element))).collect()
+        elements.into_iter().map(|element| Self::read_from(&from.at(element))).collect()
     }
 
     /// Compiles every selector, also those of the structs within, so that a test finds what is wrong with them.

@@ -109,7 +109,7 @@ impl Piece<'_> {
             Found::Json(value) => self.from.within(value),
             Found::Text(text) => return Err(self.refuse(text, "is a text, and a struct is read from an element")),
         };
-        T::read(&within.deeper()?).map(Some)
+        T::read_from(&within.deeper()?).map(Some)
     }
 
     /// Returns the error of a value that is not what it should be.

@@ -1,0 +1,217 @@
+//! Plan: a crawl whose settings are checked and whose files are open. Starts nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Crawler, OpenFrontier, sessions::who_logs_in, team::TeamFiles};
+use crate::{
+    capacity::Capacity,
+    clock,
+    conducts::Conducts,
+    conversion::Conversions,
+    error::{Error, Result},
+    events::Streams,
+    fetcher::{
+        layers::{MiddlewareLayer, SessionLayer},
+        offload::{Offload, OffloadThreads},
+        stack::FetchStack,
+    },
+    file_store::FileStore,
+    frontier::candidate::SeedMaker,
+    middleware::with_headers,
+    order::Order,
+    pipeline::Pipeline,
+    request::Request,
+    sessions::SessionPool,
+    settings::{NamedDomains, Settings},
+    sitemaps::SitemapRule,
+    spider::Spider,
+    transport::{SharedTransport, credentials::OriginCredentials, open_files, response_store::ResponseStore},
+    user_agent,
+    validation::Validate,
+    warc::Archive,
+};
+
+/// A crawl with checked settings.
+pub(super) struct Plan<S: Spider> {
+    pub spider: Arc<S>,
+    pub user_agent: String,
+    pub seeds: Vec<Request>,
+    pub settings: Settings,
+    pub domains: NamedDomains,
+    pub seed_maker: SeedMaker,
+    /// Opens the caller's own frontier, if there is one.
+    pub open: Option<OpenFrontier>,
+    pub sitemap_rule: Option<SitemapRule>,
+    pub fetch: FetchStack,
+    pub sessions: Option<SessionPool>,
+    /// Warnings about the settings, for the report.
+    pub warnings: Vec<String>,
+    pub conversions: Conversions,
+    pub validators: Vec<Box<dyn Validate<S::Item>>>,
+    /// Where responses are stored.
+    pub responses: Option<ResponseStore>,
+    /// Where exchanges are archived.
+    pub archive: Option<Archive>,
+    pub pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    /// The folder for files, and which fields of items have them.
+    pub files: TeamFiles<S::Item>,
+    pub conducts: Conducts,
+    /// Those who watch.
+    pub streams: Arc<Streams>,
+    pub capacity: Option<Capacity>,
+    pub threads: OffloadThreads,
+    pub offload: Offload,
+}
+
+impl<S: Spider> Crawler<S> {
+    /// Checks the settings, and opens the files that a crawl writes while it fetches.
+    ///
+    /// # Errors
+    /// As [`Crawler::start`].
+    pub(super) fn check(self) -> Result<Plan<S>> {
+        let Self {
+            spider,
+            user_agent,
+            seeds,
+            mut settings,
+            identity,
+            frontier,
+            layers,
+            middleware,
+            log_in,
+            sitemap_rule,
+            conversions,
+            validators,
+            best_first,
+            pipelines,
+            file_fields,
+            conducts,
+            capacity,
+        } = self;
+        let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
+        let of_settings = settings.seeds.iter().map(|seed| Request::parse(seed));
+        let seeds = seeds.into_iter().chain(of_settings).collect::<Result<Vec<_>>>()?;
+        let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
+        settings.transport.credentials.extend(in_seeds);
+        if seeds.is_empty() && !settings.stay_open {
+            return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
+        }
+        settings.refuse_feeds()?;
+        if best_first.is_some() {
+            settings.order = Order::Found;
+        }
+        if !file_fields.is_empty() && settings.files.dir.is_none() {
+            let why = "items have files, and there is no folder for them; add .files(\"folder\")";
+            return Err(Error::setting("files.dir", why));
+        }
+        let domains = NamedDomains::new(&settings.domains, &settings.politeness.domain_key)?;
+        domains.apply_to(&mut settings)?;
+        // They say how a program binds a secret to its origin.
+        settings.headers.check_with(&settings.transport.secret_headers)?;
+        settings.check_values()?;
+        if clock::is_virtual() {
+            settings.fit_virtual_time()?;
+        }
+        let at_home = !seeds.is_empty() && seeds.iter().all(|seed| user_agent::is_loopback(&seed.url));
+        if !at_home {
+            user_agent::check(&user_agent)?;
+        }
+        for seed in &seeds {
+            user_agent::check_headers(&seed.headers, &seed.url)?;
+        }
+        let said = user_agent::header(&user_agent)?;
+        // Before any thread is started: the runtime of one that gets no files panics.
+        settings.fit_open_files(pipelines.len(), pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum())?;
+        let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
+        let log_in =
+            log_in.map(|log_in| who_logs_in(log_in, &user_agent, &settings, &conducts, &middleware)).transpose()?;
+        let sessions = settings.open_sessions(log_in.is_some(), offload.threads())?;
+        let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?.sharing(capacity.as_ref());
+        let (warnings, responses) = (transport.warnings(), transport.response_store().cloned());
+        let archive = transport.archive().cloned();
+        let middleware = with_headers(settings.headers.clone(), middleware);
+        let fetch = FetchStack::http(transport, said).layers(layers);
+        let fetch = if middleware.is_empty() {
+            fetch
+        } else {
+            fetch.layer(MiddlewareLayer::new(middleware, offload.clone(), settings.transport.body))
+        };
+        let fetch = match &sessions {
+            Some(sessions) => fetch.layer(SessionLayer::new(sessions.clone(), log_in)?),
+            None => fetch,
+        };
+        let store = FileStore::open(&settings.files, clock::wall())?;
+        Ok(Plan {
+            spider: Arc::new(spider),
+            user_agent,
+            seeds,
+            settings,
+            domains,
+            seed_maker: SeedMaker { identity, best_first },
+            open: frontier,
+            sitemap_rule,
+            fetch,
+            sessions,
+            warnings,
+            conversions,
+            validators,
+            responses,
+            archive,
+            pipelines,
+            files: TeamFiles { store, desk: Arc::default(), fields: file_fields },
+            conducts,
+            streams: Arc::default(),
+            capacity,
+            threads,
+            offload,
+        })
+    }
+}
+
+/// Files that a state has open. With 100,000 requests there were five; merging tables opens more for a moment.
+const STATE_FILES: usize = 24;
+
+/// The longest crawl in virtual time: one that waits for seeds that never come would run for ever.
+const LONGEST_VIRTUAL: Duration = Duration::from_secs(24 * 3_600);
+
+impl Settings {
+    /// Takes one thread, and an end for a crawl that waits for ever.
+    fn fit_virtual_time(&mut self) -> Result<()> {
+        if self.state.is_some() {
+            let why = "a crawl in virtual time has no state on disk, since its store works in real time";
+            return Err(Error::setting("state", why));
+        }
+        self.threads = 1;
+        self.max_time.get_or_insert(LONGEST_VIRTUAL);
+        Ok(())
+    }
+
+    /// Refuses feeds that no pipeline was made of.
+    fn refuse_feeds(&self) -> Result<()> {
+        if self.feeds.is_empty() {
+            return Ok(());
+        }
+        let why =
+            "the settings have feeds that nothing is written to; call .feeds(), for items that are serde::Serialize";
+        Err(Error::setting("feeds", why))
+    }
+
+    /// Takes as many connections as there are files for, and one thread in place of several where there is none.
+    fn fit_open_files(&mut self, pipelines: usize, pipeline_files: usize) -> Result<()> {
+        let outputs = pipelines + usize::from(self.log.is_some());
+        let downloads = if self.files.dir.is_some() { self.politeness.concurrency.get() as usize } else { 0 };
+        // The file that is written, and the full one whose index is made.
+        let archive = if self.transport.archive.is_some() { 3 } else { 0 };
+        let state = if self.state.is_some() { STATE_FILES } else { 0 };
+        let files = outputs - pipelines + pipeline_files + downloads + archive + state;
+        let wanted = self.transport.max_connections;
+        // The scheduler has a thread, and so have each output and what listens for signals.
+        let own = 1 + outputs + usize::from(self.stop_on_signals);
+        let fit = |threads| open_files::fit(wanted, threads + own, files);
+        self.transport.max_connections = fit(self.threads.max(1)).or_else(|_| {
+            self.threads = 1;
+            fit(1)
+        })?;
+        Ok(())
+    }
+}
