@@ -207,7 +207,8 @@ from_spider_errors!(
     std::num::ParseIntError,
     std::num::ParseFloatError,
     std::str::Utf8Error,
-    url::ParseError
+    url::ParseError,
+    crate::extract::sitemap::NoDate
 );
 
 /// A result whose error is an [`Error`].

@@ -92,6 +92,24 @@ fn each_attribute_reads_what_it_says() {
     Card::check().unwrap();
 }
 
+#[derive(Debug, Extract)]
+struct Placed {
+    #[extract(page_url)]
+    page: Url,
+    #[extract(css = "b")]
+    name: String,
+}
+
+#[test]
+fn the_pages_own_url_is_a_field_also_within_an_element_whatever_its_base() {
+    let page = Response::html("https://e.org/shop/", "<base href=/other/><p><b>Tea</b></p>");
+    let expected = "https://e.org/shop/".parse().unwrap();
+    let (whole, within) = (Placed::extract(&page).unwrap(), Placed::extract(page.first("p").unwrap()).unwrap());
+    assert_eq!((whole.page, within.page, within.name.as_str()), (Url::clone(&expected), expected, "Tea"));
+    let error = Placed::extract(&Document::parse("<b>Tea</b>")).unwrap_err();
+    assert_eq!(error.to_string(), "`page` of `Placed`: the page was read without its URL");
+}
+
 #[test]
 fn errors_name_the_struct_the_field_and_what_is_wrong() {
     let message = |html: &str| Card::extract(&page(html)).unwrap_err().to_string();

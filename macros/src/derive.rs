@@ -164,6 +164,7 @@ fn place_of(rule: &Rule, krate: &Path) -> (TokenStream, TokenStream) {
         Place::XPath => quote!(derived::XPath),
         Place::Json => quote!(derived::JsonPointer),
         Place::Jmes => quote!(derived::Jmes),
+        Place::PageUrl => return (quote!(derived::PageUrl), quote!(derived::PageUrl)),
     };
     let value = quote!(#kind::new(#text));
     (kind, value)

@@ -1,6 +1,6 @@
 //! Rule: the attribute of a field, `#[extract(css = "h1", …)]`. Does not know the field's type.
 
-use syn::{Error, Expr, Field, LitStr, Path, Result, meta::ParseNestedMeta};
+use syn::{Error, Expr, Field, LitStr, Path, Result, meta::ParseNestedMeta, spanned::Spanned};
 
 use crate::names;
 
@@ -29,6 +29,7 @@ pub enum Place {
     XPath,
     Json,
     Jmes,
+    PageUrl,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -39,11 +40,12 @@ pub enum Part {
     InnerHtml,
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "css",
     "xpath",
     "json",
     "jmes",
+    "page_url",
     "attr",
     "url",
     "own_text",
@@ -83,6 +85,7 @@ impl Rule {
             "xpath" => self.set_place(meta, Place::XPath),
             "json" => self.set_place(meta, Place::Json),
             "jmes" => self.set_place(meta, Place::Jmes),
+            "page_url" => self.set(meta, Place::PageUrl, LitStr::new("", meta.path.span())),
             "attr" => once(meta, &mut self.attr, text(meta)?),
             "url" => once(meta, &mut self.url, meta.path.clone()),
             "own_text" => self.set_part(meta, Part::OwnText),
@@ -104,11 +107,16 @@ impl Rule {
     }
 
     fn set_place(&mut self, meta: &ParseNestedMeta<'_>, place: Place) -> Result<()> {
-        if self.place.is_some() {
-            return Err(meta.error("a field is read from one place: of `css`, `xpath`, `json` and `jmes` give one"));
-        }
         let written = text(meta)?;
         check_place(place, &written)?;
+        self.set(meta, place, written)
+    }
+
+    fn set(&mut self, meta: &ParseNestedMeta<'_>, place: Place, written: LitStr) -> Result<()> {
+        if self.place.is_some() {
+            let why = "a field is read from one place: of `css`, `xpath`, `json`, `jmes` and `page_url` give one";
+            return Err(meta.error(why));
+        }
         self.place = Some((place, written));
         Ok(())
     }
@@ -128,6 +136,11 @@ impl Rule {
         }
         if let (Some((_, path)), Some(_)) = (&self.part, &self.url) {
             return Err(Error::new_spanned(path, "a URL is in an attribute: leave this out, or `url`"));
+        }
+        if let Some((Place::PageUrl, written)) = &self.place
+            && (self.attr.is_some() || self.part.is_some() || self.url.is_some())
+        {
+            return Err(Error::new_spanned(written, "`page_url` is a whole URL: leave `url`, `attr` and the like out"));
         }
         if matches!(self.place, Some((Place::Json | Place::Jmes, _))) {
             if let Some(attr) = &self.attr {
@@ -191,6 +204,6 @@ fn check_place(place: Place, written: &LitStr) -> Result<()> {
                 text.trim_start_matches('$').trim_start_matches('.').replace(['.', '['], "/").replace(']', "");
             refuse(format!("`json` takes a JSON Pointer (RFC 6901), which begins with `/`: write \"/{pointer}\""))
         }
-        Place::Css | Place::XPath | Place::Json | Place::Jmes => Ok(()),
+        Place::Css | Place::XPath | Place::Json | Place::Jmes | Place::PageUrl => Ok(()),
     }
 }

@@ -13,7 +13,8 @@ use hashbrown::HashSet;
 use tokio::sync::watch;
 
 use super::{
-    OpenFrontier, Plan,
+    OpenFrontier,
+    plan::Plan,
     team::{Reports, Team, fetchers},
 };
 use crate::{

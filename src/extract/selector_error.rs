@@ -69,6 +69,9 @@ pub enum SelectorError {
         /// The opening tag of the element that was searched.
         within: String,
     },
+    /// The URL of the page is asked for, where it is not known: [`Document::parse_at`](super::Document::parse_at) takes it.
+    #[error("the page was read without its URL")]
+    NoAddress,
     /// A required attribute is missing.
     #[error("{element} has no attribute `{attribute}`")]
     NoAttribute {

@@ -120,7 +120,7 @@ impl Document {
     /// # Ok::<(), actix_crawler::extract::SelectorError>(())
     /// ```
     pub fn parse_at(url: &Url, html: &str) -> Self {
-        Self::parse(html).with_address(Address::new(scan(html, url).base, "UTF-8"))
+        Self::parse(html).with_address(Address::new(url.clone(), scan(html, url).base, "UTF-8"))
     }
 
     /// Returns the URL of the first matching element of the page.

@@ -136,7 +136,12 @@ impl Report {
         ] {
             line(f, what, stats.count(count))?;
         }
-        for (heading, key) in [("middleware", "middleware"), ("the spider's counts", "spider")] {
+        let by_reason = [
+            ("items left out, by reason", "items/dropped"),
+            ("middleware", "middleware"),
+            ("the spider's counts", "spider"),
+        ];
+        for (heading, key) in by_reason {
             let counts = stats.counts_below(key);
             if !counts.is_empty() {
                 writeln!(f, "{heading}")?;

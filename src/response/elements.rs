@@ -121,7 +121,7 @@ impl Response {
     pub fn document(&self) -> &Document {
         self.document.get_or_init(|| {
             let document = Document::parse_in(self.body_text(), self.syntax().unwrap_or_default());
-            document.with_address(Address::new(self.base().clone(), self.encoding()))
+            document.with_address(Address::new(self.url().clone(), self.base().clone(), self.encoding()))
         })
     }
 

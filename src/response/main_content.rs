@@ -19,7 +19,7 @@ impl Response {
     /// assert!(text.contains("asked politely") && !text.contains("Imprint"));
     /// ```
     pub fn main_content(&self) -> Document {
-        let address = Address::new(self.base().clone(), self.encoding());
+        let address = Address::new(self.url().clone(), self.base().clone(), self.encoding());
         let main = extract::main_content(self.document().root()).unwrap_or_else(|| self.document().clone());
         main.with_address(address)
     }

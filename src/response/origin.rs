@@ -1,5 +1,7 @@
 //! Origin: a response as what structs are read from.
 
+use url::Url;
+
 use super::Response;
 use crate::extract::{Document, Source, derived::Origin};
 
@@ -10,6 +12,10 @@ impl Origin for Response {
 
     fn text(&self) -> &str {
         self.body_text()
+    }
+
+    fn url(&self) -> &Url {
+        self.url()
     }
 }
 

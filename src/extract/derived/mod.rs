@@ -14,7 +14,7 @@ pub use self::{
     field::FieldRule,
     field_value::FieldValue,
     piece::Piece,
-    place::{Found, Itself, JsonPointer, Locate},
+    place::{Found, Itself, JsonPointer, Locate, PageUrl},
     source::Source,
 };
 #[cfg(feature = "jmespath")]
@@ -98,6 +98,7 @@ use super::{css::Selects, selector_error::SelectorError};
 /// | `xpath = "//dt[.='EAN']/following-sibling::dd"` | XPath 1.0, with the feature `xpath` |
 /// | `json = "/offers/0/price"` | a JSON Pointer (RFC 6901) |
 /// | `jmes = "offers[?price].sku"` | JMESPath, with the feature `jmespath` |
+/// | `page_url` | the URL of the page, after redirects |
 ///
 /// # What is read there
 ///

@@ -120,6 +120,24 @@ pub(in crate::extract) fn found_in(value: Cow<'_, Value>, most: Most) -> Vec<Fou
     }
 }
 
+/// The page that it is read from: its URL.
+#[derive(Debug)]
+pub struct PageUrl;
+
+impl Locate for PageUrl {
+    fn check(&self) -> Result<(), SelectorError> {
+        Ok(())
+    }
+
+    fn find<'f>(&self, from: &'f Source<'_>, _: Most) -> Result<Vec<Found<'f>>, SelectorError> {
+        Ok(from.page_url().map(|url| Found::Text(url.to_string())).into_iter().collect())
+    }
+
+    fn missing(&self, _: &Source<'_>) -> SelectorError {
+        SelectorError::NoAddress
+    }
+}
+
 /// The element or the JSON value itself.
 #[derive(Debug)]
 pub struct Itself;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
+use url::Url;
 
 use crate::extract::{
     metadata,
@@ -58,6 +59,7 @@ enum Json<'a> {
 pub(crate) trait Origin {
     fn document(&self) -> &Document;
     fn text(&self) -> &str;
+    fn url(&self) -> &Url;
 }
 
 /// The deepest nesting of structs. Each takes a few hundred bytes of the stack, and comments on real pages are nested less.
@@ -89,6 +91,15 @@ impl<'a> Source<'a> {
         match self.tree {
             Tree::Page(page) => Some(page.document().root()),
             Tree::Element(element) => Some(element),
+            Tree::None => None,
+        }
+    }
+
+    /// Returns the URL of the page, if it is known: of JSON alone it is not.
+    pub(super) fn page_url(&self) -> Option<&'a Url> {
+        match self.tree {
+            Tree::Page(page) => Some(page.url()),
+            Tree::Element(element) => element.address().page(),
             Tree::None => None,
         }
     }

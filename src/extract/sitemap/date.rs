@@ -54,6 +54,12 @@ pub enum Precision {
 }
 
 /// A text is not a date.
+///
+/// ```
+/// use actix_crawler::extract::sitemap::{NoDate, W3cDate};
+///
+/// assert_eq!("yesterday".parse::<W3cDate>(), Err(NoDate));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is no date in a form that sitemaps or feeds use")]
 pub struct NoDate;

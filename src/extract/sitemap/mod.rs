@@ -21,7 +21,7 @@ use std::io::{BufReader, Read};
 use url::Url;
 
 pub use self::{
-    date::{Precision, W3cDate},
+    date::{NoDate, Precision, W3cDate},
     entry::{Alternate, ChangeFrequency, Image, News, SitemapEntry, SkippedEntries, Target, Video},
     error::SitemapError,
 };
