@@ -3,13 +3,13 @@
 #![cfg(feature = "disk")]
 
 mod closing;
+mod kills;
 mod recorder;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
     net::{Ipv4Addr, TcpListener},
-    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -24,6 +24,7 @@ use actix_crawler::{
     prelude::*,
 };
 use closing::until_closed;
+use kills::{kill_when, run_well_and_kill};
 use recorder::{Answer, Asked, Recorder};
 use tokio::sync::oneshot;
 
@@ -218,27 +219,6 @@ fn spawn(site: &Site, dir: &Path, spacing: Duration) -> Child {
     spawn_command(site, dir, spacing).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Runs a crawl to its end in as many processes as it takes, of which up to `most` are killed after some milliseconds.
-/// Returns how many were.
-fn run_and_kill(most: usize, after_ms: Range<u64>, spawn: impl Fn() -> Child) -> usize {
-    let mut kills = 0;
-    loop {
-        let mut child = spawn();
-        if kills < most {
-            thread::sleep(Duration::from_millis(fastrand::u64(after_ms.clone())));
-            if child.try_wait().unwrap().is_none() {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills += 1;
-                continue;
-            }
-        }
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        return kills;
-    }
-}
-
 /// Like [`spawn`], but no file can grow beyond 60 KiB, which the store sees as a full disk.
 fn spawn_without_room(site: &Site, dir: &Path, spacing: Duration) -> Child {
     let unlimited = spawn_command(site, dir, spacing);
@@ -265,7 +245,7 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     const KILLS: usize = 20;
     let spacing = Duration::from_millis(150);
     let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
-    let kills = run_and_kill(KILLS, 30..700, || spawn(&site, dir.path(), spacing));
+    let kills = run_well_and_kill(KILLS, 30..700, || spawn(&site, dir.path(), spacing));
     let (report, items, pages) = (report(dir.path()), items(dir.path()), site.pages());
     assert_eq!(report["ended"], "finished", "{report}");
     assert_eq!(report["ledger_adds_up"], true, "{report}");
@@ -287,7 +267,7 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
 fn a_pipeline_that_commits_a_hundred_rows_at_a_time_loses_none_over_kills() {
     let spacing = Duration::from_millis(20);
     let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
-    let kills = run_and_kill(8, 100..600, || {
+    let kills = run_well_and_kill(8, 100..600, || {
         let mut command = spawn_command(&site, dir.path(), spacing);
         command.env("RESUME_BATCH", "100").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     });
@@ -308,7 +288,7 @@ fn what_robots_files_disallow_is_heard_of_over_kills_and_what_is_settled_not_aga
         _ => Answer::status(404),
     });
     let (site, dir) = (Site { recorders: vec![recorder] }, tempfile::tempdir().unwrap());
-    let kills = run_and_kill(12, 100..500, || {
+    let kills = run_well_and_kill(12, 100..500, || {
         let mut command = spawn_command(&site, dir.path(), Duration::from_millis(10));
         command.env("RESUME_FAILURES", "1").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     });
@@ -330,13 +310,7 @@ fn what_robots_files_disallow_is_heard_of_over_kills_and_what_is_settled_not_aga
 fn a_full_disk_ends_the_crawl_and_not_its_state() {
     let spacing = Duration::from_millis(20);
     let (site, dir) = (Site::start(20), tempfile::tempdir().unwrap());
-    let mut first = spawn(&site, dir.path(), spacing);
-    while site.requests() < 10 {
-        assert!(first.try_wait().unwrap().is_none());
-        thread::yield_now();
-    }
-    first.kill().unwrap();
-    first.wait().unwrap();
+    kill_when(spawn(&site, dir.path(), spacing), || site.requests() >= 10);
     let full = spawn_without_room(&site, dir.path(), spacing).wait_with_output().unwrap();
     assert!(full.status.success(), "{}", String::from_utf8_lossy(&full.stderr));
     let failed = report(dir.path());

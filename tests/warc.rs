@@ -3,6 +3,7 @@
 #![cfg(all(feature = "warc", feature = "cli"))]
 #![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
+mod kills;
 mod network;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 
 use actix_crawler::{Ended, Report, ThrottledClient, prelude::*, warc::Warc};
 use flate2::{Compression, write::GzEncoder};
+use kills::run_and_kill;
 use network::{Server, crawl, header, settings};
 
 /// Serves bytes by path, and closes each connection.
@@ -360,24 +362,10 @@ fn a_crawl_that_is_killed_again_and_again_has_each_page_that_it_settled_in_its_a
         ["crawl", &seed, "--allow-private", "--robots", "ignore", "--rate", "unlimited", "--per-domain", "4"];
     let arguments =
         [&arguments[..], &["--delay", "15ms", "--state", &state, "--warc", &archive, "-o", &output]].concat();
-    let mut kills = 0;
-    loop {
-        let mut child =
-            Command::new(CRAWLER).args(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        if kills < 8 {
-            thread::sleep(Duration::from_millis(fastrand::u64(40..400)));
-            if child.try_wait().unwrap().is_none() {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills += 1;
-                continue;
-            }
-        }
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
-        break;
-    }
+    let spawn = || Command::new(CRAWLER).args(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (kills, output_of_last) = run_and_kill(8, 40..400, spawn);
+    let said = String::from_utf8_lossy(&output_of_last.stderr);
+    assert!(matches!(output_of_last.status.code(), Some(0 | 3)), "{said}");
     println!("{kills} kills");
     let (archive, archived, items) =
         (Path::new(&archive), archived_in(Path::new(&archive)), items_in(Path::new(&output)));
