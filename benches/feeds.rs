@@ -1,4 +1,5 @@
-//! Feeds: the time for an item of 20,000 in each format, on one thread. Run as `cargo bench --all-features --bench feeds`.
+//! Feeds: the time for an item of 20,000 in each format, on one thread. Run as `cargo bench --all-features --bench feeds`; with
+//! the URL of a database in `FEEDS_POSTGRES`, of PostgreSQL too.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures and prints")]
 
@@ -46,10 +47,21 @@ fn main() {
     let products: Vec<_> = (0..ITEMS).map(product).collect();
     println!("{:<14} {:>9} {:>9} {:>10}", "format", "us/item", "of jsonl", "bytes/item");
     let mut of_lines = None;
-    for name in ["a.jsonl", "b.jsonl", "c.json", "d.csv", "e.xml", "f.jsonl.gz", "g.jsonl.zst", "h.csv.gz"] {
+    let mut names = vec!["a.jsonl", "b.jsonl", "c.json", "d.csv", "e.xml", "f.jsonl.gz", "g.jsonl.zst", "h.csv.gz"];
+    if cfg!(feature = "sqlite") {
+        names.extend(["i.sqlite", "j-keyed.sqlite"]);
+    }
+    let database = std::env::var("FEEDS_POSTGRES").ok().filter(|_| cfg!(feature = "postgres"));
+    names.extend(database.iter().flat_map(|_| ["postgres", "postgres-keyed"]));
+    for name in names {
         let path = dir.path().join(name);
         let commit = if name.matches('.').count() > 1 { 1_000 } else { COMMIT };
-        let mut sink = Feed::to(&*path).open(Opening::Fresh).unwrap();
+        let feed = match &database {
+            Some(url) if name.starts_with("postgres") => Feed::to(&**url).table(name),
+            _ => Feed::to(&*path),
+        };
+        let feed = if name.contains("keyed") { feed.key(["url"]) } else { feed };
+        let mut sink = feed.open(Opening::Fresh).unwrap();
         let begun = Instant::now();
         for (n, product) in (1_u32..).zip(&products) {
             sink.write(&Record::of(product, "https://shop.example/").unwrap()).unwrap();
@@ -59,7 +71,7 @@ fn main() {
         }
         sink.close().unwrap();
         let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(ITEMS);
-        let bytes = path.metadata().unwrap().len() / u64::from(ITEMS);
+        let bytes = path.metadata().map_or(0, |metadata| metadata.len()) / u64::from(ITEMS);
         // The first run warms up.
         let lines = *of_lines.insert(of_lines.filter(|_| name != "b.jsonl").unwrap_or(each));
         println!("{name:<14} {each:>9.2} {:>9.2} {bytes:>10}", each / lines);

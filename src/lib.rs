@@ -86,7 +86,8 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `csv`, `derive`, `disk` | on by default: feeds in CSV, [`#[derive(Extract)]`](derive@extract::Extract), and the frontier on disk |
-//! | `cli` | the binary, with `csv`, `disk`, `cookies`, `cache`, `warc`, `readability`, `language` and `toml` |
+//! | `sqlite`, `postgres` | feeds to tables of SQLite and PostgreSQL |
+//! | `cli` | the binary, with `csv`, `sqlite`, `disk`, `cookies`, `cache`, `warc`, `readability`, `language` and `toml` |
 //! | `warc` | archives of what was on the wire, in the WARC format: [`Crawler::archive`] |
 //! | `cookies`, `cache` | cookies and sessions, and a cache of responses on disk |
 //! | `xpath`, `jmespath` | XPath 1.0 on pages, `Response::xpath`; JMESPath queries of JSON, `Response::jmes` |

@@ -4,6 +4,7 @@
 #![cfg(all(feature = "csv", feature = "disk"))]
 
 mod crawls;
+mod kills;
 mod recorder;
 
 use std::{
@@ -24,13 +25,14 @@ use actix_crawler::{
     prelude::*,
 };
 use crawls::{block_on, crawl_with, end_of, run};
+use kills::{kill_when, run_well_and_kill};
 use recorder::{Answer, Recorder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Reads the files that are its arguments by Python's own modules, and prints a list of items for each, in JSON.
 const READER: &str = r#"
-import csv, gzip, io, json, sys
+import csv, gzip, io, json, sqlite3, sys
 import xml.etree.ElementTree as ET
 csv.field_size_limit(1 << 30)
 
@@ -41,7 +43,13 @@ def value(element):
     if all(child.tag == "value" for child in element): return [value(child) for child in element]
     return {child.get("name", child.tag): value(child) for child in element}
 
+def rows(path):
+    database = sqlite3.connect(f"file:{path}?mode=rw", uri=True)
+    database.row_factory = sqlite3.Row
+    return [dict(row) for row in database.execute("SELECT * FROM items ORDER BY rowid")]
+
 def items(path):
+    if path.endswith(".sqlite"): return rows(path)
     data = open(path, "rb").read()
     name = path
     if name.endswith(".gz"):
@@ -170,8 +178,14 @@ fn page(page: &Response) -> Result<Parsed<Page>> {
     Ok(Parsed::of([Page { url: page.url().path().to_owned(), text }]).follow(page.links()))
 }
 
-const FEEDS: [&str; 7] =
+const FILES: [&str; 7] =
     ["items.jsonl", "items.json", "items.csv", "items.xml", "items.jsonl.gz", "items.json.gz", "items.csv.gz"];
+
+/// All feeds, with the database if there is one.
+fn feeds() -> Vec<&'static str> {
+    let databases = if cfg!(feature = "sqlite") { &["items.sqlite"][..] } else { &[] };
+    [&FILES, databases].concat()
+}
 
 /// The process that is killed. Its crawl writes all feeds at once.
 #[test]
@@ -185,7 +199,7 @@ fn child() {
         .per_domain(6)
         .threads(1)
         .state(dir.join("state"));
-    let crawler = FEEDS.iter().fold(crawler, |crawler, name| crawler.pipeline(Feed::to(dir.join(name))));
+    let crawler = feeds().iter().fold(crawler, |crawler, name| crawler.pipeline(Feed::to(dir.join(name))));
     let crawler = crawler
         .pipeline(Feed::to(dir.join("rolled/{spider}-{batch}.jsonl")).roll(Roll::items(7)))
         .pipeline(Steps::of::<Page>().unique_by(|page| page.url.clone()).to(Feed::to(dir.join("unique.jsonl"))));
@@ -215,22 +229,7 @@ fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_wa
     // The more, the sooner, or the crawl is over before.
     let latest = (4_500 / most.max(1) as u64).max(200);
     let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
-    let mut kills = 0;
-    loop {
-        let mut child = spawn(&site, dir.path());
-        if kills < most {
-            thread::sleep(Duration::from_millis(fastrand::u64(100..latest)));
-            if child.try_wait().unwrap().is_none() {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills += 1;
-                continue;
-            }
-        }
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        break;
-    }
+    let kills = run_well_and_kill(most, 100..latest, || spawn(&site, dir.path()));
     let fetched = {
         let mut fetched = BTreeMap::new();
         for asked in site.asked() {
@@ -238,14 +237,14 @@ fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_wa
         }
         fetched
     };
-    let mut paths = names(dir.path(), &FEEDS);
+    let mut paths = names(dir.path(), &feeds());
     let mut rolled: Vec<_> =
         fs::read_dir(dir.path().join("rolled")).unwrap().map(|entry| entry.unwrap().path()).collect();
     rolled.sort();
     paths.push(dir.path().join("unique.jsonl"));
     paths.extend(rolled.iter().cloned());
     let mut read = read(&paths);
-    let batches = read.split_off(FEEDS.len() + 1);
+    let batches = read.split_off(feeds().len() + 1);
     assert!(batches.iter().all(|items| items.len() <= 7), "a file has at most as many as were asked for");
     read.push(batches.concat());
     let mut again = Vec::new();
@@ -272,13 +271,13 @@ fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_wa
 #[test]
 fn whoever_reads_while_it_is_written_sees_whole_records() {
     let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
-    let paths = names(dir.path(), &FEEDS);
+    let paths = names(dir.path(), &FILES);
     let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0").per_domain(6);
     let crawler = paths.iter().fold(crawler, |crawler, path| crawler.pipeline(Feed::to(&**path)));
     let is_over = AtomicBool::new(false);
     let looks = thread::scope(|scope| {
         let looking = scope.spawn(|| {
-            let mut looks = [0; FEEDS.len()];
+            let mut looks = [0; FILES.len()];
             while !is_over.load(Ordering::SeqCst) {
                 for (path, looks) in paths.iter().zip(&mut looks) {
                     if path.metadata().is_ok_and(|metadata| metadata.len() > 0) {
@@ -340,13 +339,7 @@ fn is_whole(path: &Path) -> bool {
 fn a_disk_that_is_full_ends_the_crawl_and_every_file_stays_whole() {
     let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
     // The state is there before the disk is full.
-    let mut first = spawn(&site, dir.path());
-    while site.count() < 5 {
-        assert!(first.try_wait().unwrap().is_none());
-        thread::sleep(Duration::from_millis(1));
-    }
-    first.kill().unwrap();
-    first.wait().unwrap();
+    kill_when(spawn(&site, dir.path()), || site.count() >= 5);
     // No file may grow beyond 60 KiB.
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 120; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
@@ -356,10 +349,10 @@ fn a_disk_that_is_full_ends_the_crawl_and_every_file_stays_whole() {
     let report: Value = serde_json::from_slice(&fs::read(dir.path().join("report.json")).unwrap()).unwrap();
     assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"failed".into(), &true.into()), "{report}");
     assert!(report["failure"].as_str().unwrap().contains("cannot be written"), "{report}");
-    read(&names(dir.path(), &FEEDS));
+    read(&names(dir.path(), &feeds()));
     let rest = spawn(&site, dir.path()).wait_with_output().unwrap();
     assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
-    for items in read(&names(dir.path(), &FEEDS)) {
+    for items in read(&names(dir.path(), &feeds())) {
         assert_eq!(times(&items).len(), PAGES);
     }
 }
@@ -372,6 +365,12 @@ fn a_file_that_must_not_be_written_is_refused_before_anything_is_fetched() {
         ("items.xlsx", "`.xlsx`"),
         ("{tiem}.csv", "{time}"),
         ("s3://bucket/items.csv", "object-store"),
+        #[cfg(not(feature = "sqlite"))]
+        ("items.sqlite", "the feature `sqlite`"),
+        #[cfg(not(feature = "postgres"))]
+        ("postgres://me:sekret@db.test/shop", "the feature `postgres`"),
+        #[cfg(feature = "sqlite")]
+        ("missing/items.sqlite", "missing"),
     ] {
         let to = if to.contains("://") { PathBuf::from(to) } else { dir.path().join(to) };
         let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0");

@@ -318,8 +318,10 @@ pub struct CrawlOptions {
     #[arg(long, value_name = "TYPE=COMMAND", help_heading = "Output")]
     pub convert: Vec<Converter>,
     /// Write pages to this file, as its ending says: .jsonl, .json, .csv or .xml, with .gz or .zst after it if it is to be
-    /// compressed; {domain}, {time} and {spider} in the name are filled in. Or, if it ends with a slash, each to a file of
-    /// Markdown in this folder, with an llms.txt that lists them; `-` is stdout, as JSON Lines; may be repeated [default: -]
+    /// compressed; {domain}, {time} and {spider} in the name are filled in. Or to the table `items` of a database: .sqlite or
+    /// .db, or, if this program has the feature `postgres`, a URL like postgres://user@host/database with the password in
+    /// PGPASSWORD. Or, if it ends with a slash, each to a file of Markdown in this folder, with an llms.txt that lists them;
+    /// `-` is stdout, as JSON Lines; may be repeated [default: -]
     #[arg(short, long, value_name = "FILE|FOLDER/|-", help_heading = "Output")]
     pub output: Vec<PathBuf>,
     /// Put a ' before CSV texts that a spreadsheet would take for a formula, as those that begin with = + - @

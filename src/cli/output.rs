@@ -35,7 +35,8 @@ impl PageOutputs {
 
     /// Returns the files and folders.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.iter().map(Feed::destination).filter(|path| path.as_os_str() != "-")
+        let files = self.0.iter().filter(|feed| format_of(feed) != Some(Format::Postgres));
+        files.map(Feed::destination).filter(|path| path.as_os_str() != "-")
     }
 
     /// Checks their names, before anything is opened.
@@ -59,17 +60,18 @@ impl PageOutputs {
 
     /// Tells whether one of them is CSV.
     pub fn has_csv(&self) -> bool {
-        self.0.iter().any(|feed| !is_folder(feed.destination()) && is_csv(feed))
+        self.0.iter().any(|feed| !is_folder(feed.destination()) && format_of(feed) == Some(Format::Csv))
     }
 
-    /// Adds them to a crawl as its pipelines. With a state, pages are added to what is there. The columns of CSV are those
-    /// of the spider's fields, unless the file names others.
+    /// Adds them to a crawl as its pipelines. With a state, pages are added to what is there. The columns of
+    /// CSV and of tables are those of the spider's fields, unless the file names others.
     pub fn of(self, crawler: Crawler<PageSpider>, settings: &Settings, columns: &[String]) -> Crawler<PageSpider> {
         self.0.into_iter().fold(crawler, |crawler, mut feed| {
             if is_folder(feed.destination()) {
                 return crawler.pipeline(MarkdownFolder::create(feed.destination()));
             }
-            if is_csv(&feed) && !feed.has_fields() {
+            let has_columns = matches!(format_of(&feed), Some(Format::Csv | Format::Sqlite | Format::Postgres));
+            if has_columns && !feed.has_fields() {
                 feed = feed.fields(columns.iter().cloned());
             }
             if settings.state.is_some() {
@@ -80,8 +82,8 @@ impl PageOutputs {
     }
 }
 
-fn is_csv(feed: &Feed) -> bool {
-    feed.written_as().is_ok_and(|format| format == Format::Csv)
+fn format_of(feed: &Feed) -> Option<Format> {
+    feed.written_as().ok()
 }
 
 /// Ends quietly if the reader of the output has closed it, as in `… | head`.

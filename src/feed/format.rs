@@ -29,9 +29,13 @@ pub enum Format {
     /// `null="true"`; text with characters that XML forbids is JSON, with the attribute `encoding="json"`.
     #[serde(rename = "xml")]
     Xml,
-    /// `.sqlite`, `.db`: a table.
+    /// `.sqlite`, `.db`: a table of a SQLite database, with columns as those of CSV. Needs the feature `sqlite`.
     #[serde(rename = "sqlite")]
     Sqlite,
+    /// `postgres://user@host/database`: a table of a PostgreSQL database, with columns as those of CSV. Needs the feature
+    /// `postgres`.
+    #[serde(rename = "postgres")]
+    Postgres,
     /// `.parquet`: columns in row groups.
     #[serde(rename = "parquet")]
     Parquet,

@@ -3,7 +3,7 @@
 //! A [`Feed`] is plain data: a name says where records go and how. Each destination is a [`Sink`], which may be your own;
 //! what it must keep is tested by [`laws`]. A feed is a pipeline: [`Crawler::pipeline`](crate::Crawler::pipeline) takes it.
 
-#[cfg(feature = "csv")]
+#[cfg(any(feature = "csv", feature = "sqlite", feature = "postgres"))]
 pub(crate) mod columns;
 pub(crate) mod files;
 mod format;
@@ -11,15 +11,27 @@ pub mod laws;
 mod named;
 mod names;
 mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(not(feature = "postgres"))]
+#[path = "no_postgres.rs"]
+mod postgres;
 mod record;
 mod roll;
 mod sink;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(not(feature = "sqlite"))]
+#[path = "no_sqlite.rs"]
+mod sqlite;
+mod table;
 mod target;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -52,7 +64,7 @@ use crate::error::Error;
 ///     .pipeline(Feed::to("prices.csv").fields(["ean", "price"]));
 /// # }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Feed {
     /// A path, `-` for stdout, or a URL.
@@ -72,6 +84,12 @@ pub struct Feed {
     /// What fields must be for an item to be written, as text.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     only: BTreeMap<String, String>,
+    /// The table of a database; `items` without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<String>,
+    /// The fields by which a row of a database is found again, so that an item replaces the one before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    key: Vec<String>,
     /// When it goes on in a new file.
     roll: Roll,
     /// How many items are committed together at the most, and how long the first waits for that.
@@ -130,6 +148,28 @@ impl Feed {
     #[must_use]
     pub fn types<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.types = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the table of a database; `items` without it. In PostgreSQL `shop.items` is the table `items` of the schema `shop`.
+    ///
+    /// ```
+    /// use actix_crawler::feed::Feed;
+    ///
+    /// let feed = Feed::to("shop.sqlite").table("products").key(["ean"]);
+    /// assert!(Feed::to("shop.csv").table("products").check().is_err(), "a file of text has no tables");
+    /// ```
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = Some(name.into());
+        self
+    }
+
+    /// Sets the fields by which a row of a database is found again: an item with the same values in them replaces the columns
+    /// of this feed in that row, and changes no others. An item that lacks one of them, or has null in it, is refused.
+    #[must_use]
+    pub fn key<T: Into<String>>(mut self, fields: impl IntoIterator<Item = T>) -> Self {
+        self.key = fields.into_iter().map(Into::into).collect();
         self
     }
 
@@ -195,36 +235,43 @@ impl Feed {
     pub fn written_as(&self) -> crate::Result<Format> {
         match self.format {
             Some(format) => Ok(format),
+            None if !self.is_path && target::is_postgres(&self.to) => Ok(Format::Postgres),
             None => Format::of(Compression::of(&self.to.to_string_lossy()).0),
         }
     }
 
     /// Returns the compression, if there is one.
     pub fn compressed_by(&self) -> Option<Compression> {
-        self.compression.or_else(|| Compression::of(&self.to.to_string_lossy()).1)
+        let of_name = || match self.written_as() {
+            Ok(Format::Postgres) => None,
+            _ => Compression::of(&self.to.to_string_lossy()).1,
+        };
+        self.compression.or_else(of_name)
     }
 
     /// Checks what can be checked without opening anything.
     ///
     /// # Errors
-    /// The name has something unknown in braces or an unknown ending, or new files would have the name of the one before.
+    /// The name has something unknown in braces or an unknown ending, new files would have the name of the one before, or a
+    /// setting is not for such a feed.
     pub fn check(&self) -> crate::Result<()> {
         if self.to.as_os_str().is_empty() {
             return Err(Error::setting("to", "it is empty; write where the feed goes, as in to = \"items.jsonl\""));
         }
-        self.written_as()?;
+        self.check_table()?;
         let names = self.names()?;
         let numbers = names.as_ref().is_some_and(|names| names.has(Placeholder::Batch) || names.has(Placeholder::Time));
         if self.roll.is_set() && !numbers {
             let why = "it goes on in new files, which need names of their own; write {batch} or {time} in it";
-            return Err(Error::setting(self.to.display().to_string(), why));
+            return Err(Error::setting(target::shown(&self.to), why));
         }
         target::Target::of(&self.to).map(drop)
     }
 
     /// Returns the names of its files, if there may be several.
     fn names(&self) -> crate::Result<Option<Names>> {
-        let name = self.to.to_str().filter(|name| !self.is_path && name.contains(['{', '}']));
+        let is_file = !self.is_path && !target::is_postgres(&self.to);
+        let name = self.to.to_str().filter(|name| is_file && name.contains(['{', '}']));
         name.map(Names::of).transpose()
     }
 
@@ -257,6 +304,26 @@ impl Feed {
             Some(_) => Batch::of(1_000, Duration::from_millis(250)),
             None => Batch::default(),
         }
+    }
+}
+
+/// Shows no password of a database.
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { to, format, compression, fields, types, only, table, key, roll, batch, append, .. } = self;
+        f.debug_struct("Feed")
+            .field("to", &target::shown(to))
+            .field("format", format)
+            .field("compression", compression)
+            .field("fields", fields)
+            .field("types", types)
+            .field("only", only)
+            .field("table", table)
+            .field("key", key)
+            .field("roll", roll)
+            .field("batch", batch)
+            .field("append", append)
+            .finish_non_exhaustive()
     }
 }
 

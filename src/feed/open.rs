@@ -10,6 +10,7 @@ use super::{
     },
     named::Named,
     names::{Names, Values},
+    postgres, sqlite,
     target::Target,
 };
 use crate::error::Error;
@@ -72,13 +73,21 @@ impl Feed {
     }
 
     fn open_at(&self, target: &Target, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
+        let format = self.written_as()?;
+        match (target, format) {
+            (Target::Postgres(url), _) => return postgres::open(url, self.table_at(target), opening),
+            (Target::File(path), Format::Sqlite) => {
+                return sqlite::open(path, self.table_at(target), opening, syncs);
+            }
+            _ => {}
+        }
         let codec = match self.compressed_by() {
             None => Codec::Plain,
             Some(Compression::Gzip) => Codec::Gzip,
             Some(Compression::Zstd) => Codec::Zstd,
         };
         let text = Text { target, codec, opening, syncs };
-        match self.written_as()? {
+        match format {
             Format::JsonLines => text.open(JsonLinesLayout),
             Format::Json => text.open(JsonArrayLayout::default()),
             Format::Xml => text.open(XmlLayout),
@@ -86,9 +95,9 @@ impl Feed {
                 let given = self.columns.clone().or_else(|| (!self.fields.is_empty()).then(|| self.fields.clone()));
                 text.open(CsvLayout::new(target.to_string(), given, self.escape_formulas))
             }
-            format @ (Format::Sqlite | Format::Parquet) => {
-                let feature = if format == Format::Sqlite { "sqlite" } else { "parquet" };
-                Err(Error::setting(target.to_string(), format!("it needs the feature `{feature}`")))
+            Format::Parquet => Err(Error::setting(target.to_string(), "it needs the feature `parquet`")),
+            Format::Sqlite | Format::Postgres => {
+                Err(Error::setting(target.to_string(), "there is no database; write to shop.sqlite or postgres://…"))
             }
         }
     }
@@ -107,6 +116,9 @@ impl Text<'_> {
         Ok(match self.target {
             Target::Stdout => Box::new(TextSink::stdout(layout, self.codec, self.opening)?),
             Target::File(path) => Box::new(self.file(path, layout)?),
+            Target::Postgres(_) => {
+                return Err(Error::setting(self.target.to_string(), "a table has no format; leave `format` out"));
+            }
         })
     }
 

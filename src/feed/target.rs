@@ -10,10 +10,12 @@ use url::Url;
 use crate::error::Error;
 
 /// Where a feed goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     Stdout,
     File(PathBuf),
+    /// A database, with the password that may be in its URL.
+    Postgres(String),
 }
 
 impl fmt::Display for Target {
@@ -21,6 +23,7 @@ impl fmt::Display for Target {
         match self {
             Self::Stdout => f.write_str("stdout"),
             Self::File(path) => path.display().fmt(f),
+            Self::Postgres(url) => f.write_str(&database(url)),
         }
     }
 }
@@ -44,11 +47,40 @@ impl Target {
                 None => refuse("it names no file of this machine; write file:///folder/items.jsonl".to_owned()),
             },
             "s3" | "gs" | "az" => refuse("a bucket needs the feature `object-store`".to_owned()),
-            "postgres" | "postgresql" => refuse("a table of PostgreSQL needs the feature `postgres`".to_owned()),
+            "postgres" | "postgresql" => Ok(Self::Postgres(text.to_owned())),
             scheme => refuse(format!(
                 "nothing can be written to {scheme}://; write a path, `-`, or a URL with file, s3, gs, az or postgres"
             )),
         }
+    }
+}
+
+/// Tells whether a name is the URL of a PostgreSQL database.
+pub(super) fn is_postgres(name: &Path) -> bool {
+    let scheme = name.to_str().and_then(scheme_of);
+    scheme.is_some_and(|scheme| ["postgres", "postgresql"].iter().any(|known| known.eq_ignore_ascii_case(scheme)))
+}
+
+/// Returns a name as it may be shown: without the user and the password of a database.
+pub(super) fn shown(name: &Path) -> String {
+    match name.to_str() {
+        Some(url) if is_postgres(name) => database(url),
+        _ => name.display().to_string(),
+    }
+}
+
+/// Returns server and database of a URL, without user, password and options.
+fn database(url: &str) -> String {
+    // What is not surely free of a password is left out: a sign that is not escaped may be a part of one.
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (server, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let is_plain = server.matches('@').count() <= 1 && !tail.contains('@');
+    match Url::parse(url) {
+        Ok(url) if is_plain && url.has_host() => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("postgres://{}{port}{}", url.host_str().unwrap_or_default(), url.path())
+        }
+        _ => "postgres://…".to_owned(),
     }
 }
 
@@ -57,4 +89,28 @@ fn scheme_of(text: &str) -> Option<&str> {
     let (scheme, _) = text.split_once("://")?;
     let is_scheme = scheme.chars().all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '+' | '-' | '.'));
     (scheme.starts_with(|sign: char| sign.is_ascii_alphabetic()) && is_scheme).then_some(scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_of_a_database_is_shown() {
+        for (url, expected) in [
+            ("postgres://me:sekret@db.example:5433/shop", "postgres://db.example:5433/shop"),
+            ("postgresql://db/shop?password=sekret&user=me", "postgres://db/shop"),
+            ("postgres://me:se?kret@db/shop", "postgres://…"),
+            ("postgres://me:se@kret@db/shop", "postgres://…"),
+            ("postgres://me:5/kret@db/shop", "postgres://…"),
+            ("postgres://db/shop?password=sek@ret", "postgres://…"),
+            ("POSTGRES://me:sekret@[::1]/shop", "postgres://[::1]/shop"),
+            ("postgres:///shop?host=/run/postgresql&password=sekret", "postgres://…"),
+        ] {
+            let target = Target::of(Path::new(url)).ok().unwrap();
+            assert_eq!(target.to_string(), expected);
+            let feed = format!("{:?}", crate::feed::Feed::to(url));
+            assert!(feed.contains(expected) && !feed.contains("kret"), "{feed}");
+        }
+    }
 }

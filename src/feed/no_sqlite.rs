@@ -1,0 +1,17 @@
+//! SQLite without the feature `sqlite`: refused. Knows no file system.
+
+use std::path::Path;
+
+use super::{Opening, Sink, table::Table};
+use crate::error::Error;
+
+/// Why there is none.
+pub(super) const MISSING: Option<&str> = Some("it needs the feature `sqlite`");
+
+/// Refuses to open it.
+///
+/// # Errors
+/// Always.
+pub(super) fn open(_: &Path, table: Table, _: Opening, _: bool) -> Result<Box<dyn Sink>, Error> {
+    Err(Error::setting(table.at(), MISSING.unwrap_or_default()))
+}

@@ -1,0 +1,112 @@
+//! Postgres: a feed to a table of a PostgreSQL database. Knows no SQL (`schema`), and not how a commit survives the loss of
+//! its connection (`store`).
+
+mod address;
+mod background;
+mod cell;
+mod failed;
+mod kind;
+mod marks;
+mod schema;
+mod store;
+mod tls;
+
+use self::{address::Address, background::Background, failed::Failed, store::Store, tls::Tls};
+use super::{
+    Opening, Record, Sink, SinkError, Value,
+    table::{Placing, Table},
+};
+use crate::error::Error;
+
+/// Why there is none.
+pub(super) const MISSING: Option<&str> = None;
+
+/// The longest name of a column in bytes; the server would cut off the rest.
+const MAX_NAME: usize = 63;
+
+/// Opens the table.
+///
+/// # Errors
+/// The server cannot be reached, or the table cannot be used.
+pub(super) fn open(url: &str, table: Table, opening: Opening) -> Result<Box<dyn Sink>, Error> {
+    let address = Address::of(url, &table)?;
+    let tls = Tls::new(&address.trust)?;
+    let background = Background::new().map_err(Error::Start)?;
+    if let Some(name) = table.given.iter().flatten().find(|name| !is_name(name)) {
+        return Err(table.wrong(not_a_name(name)));
+    }
+    let mut placing = Placing::new(table.clone());
+    let mut store = Store::new(table, address.config, tls);
+    let found = background.block_on(store.open(opening))?;
+    if let Some(existing) = found {
+        placing.exists(existing, opening)?;
+    }
+    Ok(Box::new(PostgresSink { background, store, placing, pending: Vec::new() }))
+}
+
+/// The rows of a table. Those since the last commit are in memory.
+struct PostgresSink {
+    background: Background,
+    store: Store,
+    placing: Placing,
+    pending: Vec<Vec<Value>>,
+}
+
+impl PostgresSink {
+    fn row(&mut self, record: &Record) -> Result<Vec<Value>, SinkError> {
+        let cells: Vec<_> = self.placing.place(record)?.into_iter().cloned().collect();
+        let (names, at) = (self.placing.names().unwrap_or_default(), self.placing.table().at());
+        for (name, value) in names.iter().zip(&cells) {
+            if !is_name(name) {
+                return Err(SinkError::refused(format!("{at}: {}", not_a_name(name))));
+            }
+            if cell::has_nul(value) {
+                let why = "has a NUL character, which PostgreSQL cannot store; take it out, or drop such items";
+                return Err(SinkError::refused(format!("{at}: `{name}` {why}")));
+            }
+        }
+        Ok(cells)
+    }
+}
+
+impl Sink for PostgresSink {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        let was_set = self.placing.names().is_some();
+        match self.row(record) {
+            Ok(row) => {
+                self.pending.push(row);
+                Ok(())
+            }
+            Err(error) => {
+                if !was_set {
+                    self.placing.forget();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        let Some(names) = self.placing.names().filter(|_| !self.pending.is_empty()) else { return Ok(()) };
+        let stored = self.background.block_on(self.store.commit(names, &self.pending));
+        self.pending.clear();
+        if stored.is_err() && !self.store.exists() {
+            self.placing.forget();
+        }
+        stored
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.commit()?;
+        self.background.block_on(self.store.close());
+        Ok(())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && !name.contains('\0')
+}
+
+fn not_a_name(name: &str) -> String {
+    format!("`{name}` is no name of a column: it may have {MAX_NAME} bytes; name the `fields`, or rename this one")
+}

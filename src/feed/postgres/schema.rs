@@ -1,0 +1,246 @@
+//! Schema: the table as PostgreSQL has it: found, made, and dropped. Knows no records.
+
+use tokio_postgres::{Client, Error as SqlError, types::Type};
+
+use super::{Failed, kind::Kind};
+use crate::feed::table::{Existing, MADE_BY_FEED, Table};
+
+/// A column.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub name: String,
+    pub class: Class,
+    /// Its type for people, as `character varying(3)`.
+    pub shown: String,
+    /// Its type for a cast, without a length: a cast to a length would cut off what is longer.
+    pub cast: String,
+    /// Whether a feed has made it.
+    pub is_of_feed: bool,
+    fills_itself: bool,
+}
+
+/// What decides how values are written for a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Integer,
+    Numeric,
+    Float,
+    Boolean,
+    Text,
+    Bytes,
+    Json,
+    Array,
+    Other,
+}
+
+impl Column {
+    /// Returns a column that a feed makes.
+    pub fn made(name: &str, kind: Kind) -> Self {
+        let (class, cast) = match kind {
+            Kind::Bigint => (Class::Integer, "int8"),
+            Kind::Numeric => (Class::Numeric, "numeric"),
+            Kind::Double => (Class::Float, "float8"),
+            Kind::Text => (Class::Text, "text"),
+            Kind::Boolean => (Class::Boolean, "bool"),
+            Kind::Jsonb => (Class::Json, "jsonb"),
+            Kind::Bytea => (Class::Bytes, "bytea"),
+        };
+        Self {
+            name: name.to_owned(),
+            class,
+            shown: kind.name().to_owned(),
+            cast: format!("pg_catalog.{cast}"),
+            is_of_feed: true,
+            fills_itself: false,
+        }
+    }
+
+    /// Returns it as something that there is.
+    pub fn existing(&self) -> Existing {
+        Existing { name: self.name.clone(), fills_itself: self.fills_itself }
+    }
+}
+
+/// A table that is there.
+pub(super) struct Found {
+    pub columns: Vec<Column>,
+    is_of_feed: bool,
+}
+
+const COLUMNS: &str = "\
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), quote_ident(n.nspname) || '.' || quote_ident(t.typname), \
+        b.typname::text, t.typcategory = 'A', \
+        a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '', \
+        coalesce(obj_description(a.attrelid, 'pg_class') = $2, false) \
+    FROM pg_attribute a \
+    JOIN pg_type t ON t.oid = a.atttypid \
+    JOIN pg_type b ON b.oid = CASE WHEN t.typbasetype = 0 THEN t.oid ELSE t.typbasetype END \
+    JOIN pg_namespace n ON n.oid = t.typnamespace \
+    WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+/// Looks for the table.
+///
+/// # Errors
+/// The server says so.
+pub(super) async fn find(client: &Client, table: &Table) -> Result<Option<Found>, SqlError> {
+    let (name, mark) = (quoted_table(table), MADE_BY_FEED);
+    let rows = client.query_typed(COLUMNS, &[(&name, Type::TEXT), (&mark, Type::TEXT)]).await?;
+    let mut is_of_feed = false;
+    let mut columns = Vec::with_capacity(rows.len());
+    for row in rows {
+        is_of_feed = row.try_get(6)?;
+        let (base, is_array): (String, bool) = (row.try_get(3)?, row.try_get(4)?);
+        columns.push(Column {
+            name: row.try_get(0)?,
+            class: class_of(&base, is_array),
+            shown: row.try_get(1)?,
+            cast: row.try_get(2)?,
+            is_of_feed,
+            fills_itself: row.try_get(5)?,
+        });
+    }
+    Ok((!columns.is_empty()).then_some(Found { columns, is_of_feed }))
+}
+
+fn class_of(base: &str, is_array: bool) -> Class {
+    match base {
+        _ if is_array => Class::Array,
+        "int2" | "int4" | "int8" => Class::Integer,
+        "numeric" => Class::Numeric,
+        "float4" | "float8" => Class::Float,
+        "bool" => Class::Boolean,
+        "text" | "varchar" | "bpchar" => Class::Text,
+        "bytea" => Class::Bytes,
+        "json" | "jsonb" => Class::Json,
+        _ => Class::Other,
+    }
+}
+
+impl Found {
+    /// Drops it, for a crawl that begins anew.
+    ///
+    /// # Errors
+    /// No feed has made it, or something depends on it.
+    pub async fn drop(&self, client: &Client, table: &Table) -> Result<(), Failed> {
+        if !self.is_of_feed {
+            return Err(Failed::Setting(table.wrong(
+                "a new crawl would drop it, and no feed has made it; add to it with `append`, name another `table`, or \
+                 drop it yourself",
+            )));
+        }
+        Ok(client.batch_execute(&format!("DROP TABLE {}", quoted_table(table))).await?)
+    }
+}
+
+/// Checks that rows can be found by the key.
+///
+/// # Errors
+/// The table has no unique index of it.
+pub(super) async fn check_key(client: &Client, table: &Table) -> Result<(), Failed> {
+    if table.key.is_empty() {
+        return Ok(());
+    }
+    let (name, key) = (quoted_table(table), list(table.key.iter()));
+    // Nothing is inserted; the plan already needs the index.
+    let plan = format!("EXPLAIN INSERT INTO {name} ({key}) SELECT {key} FROM {name} ON CONFLICT ({key}) DO NOTHING");
+    match client.batch_execute(&plan).await {
+        Err(error) if error.code().is_some_and(|code| code.code() == "42P10") => {
+            Err(Failed::Setting(table.wrong(format!(
+                "rows cannot be found by the key; add an index, as CREATE UNIQUE INDEX ON {name} ({key}), or leave \
+                 `key` out"
+            ))))
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Checks that the table could be made.
+///
+/// # Errors
+/// It cannot be.
+pub(super) async fn check_creation(client: &Client, table: &Table) -> Result<(), Failed> {
+    let schema = table.name.split_once('.').map(|(schema, _)| quoted(schema));
+    let sql = "SELECT coalesce(has_schema_privilege(coalesce(to_regnamespace($1)::oid, \
+        to_regnamespace(quote_ident(current_schema()))::oid), 'CREATE'), false), \
+        $1 IS NULL OR to_regnamespace($1) IS NOT NULL, pg_is_in_recovery()";
+    let row = client.query_typed_one(sql, &[(&schema, Type::TEXT)]).await?;
+    let (may, is_there, is_standby): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let wrong = |why: &str| Err(Failed::Setting(table.wrong(why)));
+    if is_standby {
+        return wrong("the server is a standby and cannot be written; name the primary one");
+    }
+    if !is_there {
+        return wrong("there is no such schema; create it, or name another `table`");
+    }
+    if !may {
+        return wrong(
+            "the user may not make a table there; grant CREATE on the schema, or make the table and use `append`",
+        );
+    }
+    Ok(())
+}
+
+/// Returns the statements that make the table, with columns of these types.
+pub(super) fn create(table: &Table, columns: &[Column]) -> String {
+    let name = quoted_table(table);
+    let mut parts: Vec<_> = columns.iter().map(|column| format!("{} {}", quoted(&column.name), column.shown)).collect();
+    if !table.key.is_empty() {
+        parts.push(format!("PRIMARY KEY ({})", list(table.key.iter())));
+    }
+    format!("CREATE TABLE {name} ({}); COMMENT ON TABLE {name} IS '{MADE_BY_FEED}'", parts.join(", "))
+}
+
+/// Returns the statement that gives a column without values a type.
+pub(super) fn retype(table: &Table, column: &Column) -> String {
+    let name = quoted(&column.name);
+    format!("ALTER TABLE {} ALTER COLUMN {name} TYPE {} USING NULL", quoted_table(table), column.shown)
+}
+
+/// Returns the question whether a column has any value.
+pub(super) fn has_values(table: &Table, column: &str) -> String {
+    format!("SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)", quoted_table(table), quoted(column))
+}
+
+/// Returns the statement that takes rows by COPY.
+pub(super) fn copy(table: &Table, columns: &[Column]) -> String {
+    format!("COPY {} ({}) FROM STDIN", quoted_table(table), list(columns.iter().map(|column| &column.name)))
+}
+
+/// Returns the statement that takes rows as a list of texts for each column, and replaces those with the same key.
+pub(super) fn upsert(table: &Table, columns: &[Column]) -> String {
+    let names = list(columns.iter().map(|column| &column.name));
+    let holes: Vec<_> = (1..=columns.len()).map(|number| format!("${number}")).collect();
+    let cast = |column: &Column| format!("{}::{}", quoted(&column.name), column.cast);
+    let values: Vec<_> = columns.iter().map(cast).collect();
+    let others = columns.iter().filter(|column| !table.key.contains(&column.name));
+    let set: Vec<_> = others.map(|column| format!("{0} = excluded.{0}", quoted(&column.name))).collect();
+    let action = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
+    format!(
+        "INSERT INTO {} ({names}) SELECT {} FROM unnest({}) AS item ({names}) ON CONFLICT ({}) DO {action}",
+        quoted_table(table),
+        values.join(", "),
+        holes.join(", "),
+        list(table.key.iter()),
+    )
+}
+
+/// Returns the name of a table beside this one.
+pub(super) fn beside(table: &Table, name: &str) -> String {
+    match table.name.split_once('.') {
+        Some((schema, _)) => format!("{}.{}", quoted(schema), quoted(name)),
+        None => quoted(name),
+    }
+}
+
+fn quoted_table(table: &Table) -> String {
+    let name = table.name.split_once('.').map_or(&*table.name, |(_, name)| name);
+    beside(table, name)
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    names.map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,311 @@
+//! Store: the connection to a database, and commits that survive its loss. Does not know what a record is.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt as _;
+use hashbrown::HashSet;
+use tokio::{task::JoinHandle, time::sleep};
+use tokio_postgres::{
+    Client, Config, Transaction,
+    types::{ToSql, Type},
+};
+
+use super::{
+    cell,
+    failed::{Failed, Remedy},
+    kind::Kind,
+    marks::Marks,
+    schema::{self, Class, Column},
+    tls::Tls,
+};
+use crate::{
+    error::Error,
+    feed::{
+        Opening, SinkError, Value,
+        table::{Existing, Table},
+    },
+};
+
+/// How long is waited before each further try, in milliseconds: a minute in all, as a server that restarts takes at the
+/// most. A pipeline has five for an item.
+const WAITS: [u64; 17] =
+    [0, 50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 7_500, 7_500, 7_500];
+
+/// The table in its database.
+pub(super) struct Store {
+    table: Table,
+    config: Config,
+    tls: Tls,
+    live: Option<Live>,
+    /// Those of the table; `None` while there is none.
+    columns: Option<Vec<Column>>,
+    /// Columns of text that have values of other types: none of them is without any value.
+    mixed: HashSet<String>,
+    marks: Option<Marks>,
+    /// The number of the last commit.
+    commits: i64,
+}
+
+/// A connection.
+struct Live {
+    client: Client,
+    connection: JoinHandle<()>,
+}
+
+/// How far a commit has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Nothing of it is there.
+    Nothing,
+    /// It may be there or not.
+    Unknown,
+}
+
+impl Store {
+    /// Creates a store that is not connected yet.
+    pub fn new(table: Table, config: Config, tls: Tls) -> Self {
+        Self { table, config, tls, live: None, columns: None, mixed: HashSet::new(), marks: None, commits: 0 }
+    }
+
+    /// Connects, and looks at the table. Returns its columns if it is there and stays.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or the table cannot be used.
+    pub async fn open(&mut self, opening: Opening) -> Result<Option<Vec<Existing>>, Error> {
+        self.look(opening).await.map_err(|failed| failed.into_error(&self.table))?;
+        Ok(self.columns.as_ref().map(|columns| columns.iter().map(Column::existing).collect()))
+    }
+
+    async fn look(&mut self, opening: Opening) -> Result<(), Failed> {
+        let table = self.table.clone();
+        let client = &self.connected().await?.client;
+        let found = schema::find(client, &table).await?;
+        let columns = match found {
+            Some(found) if opening.keeps() => {
+                let lacks = |name: &&String| !found.columns.iter().any(|column| column.name == **name);
+                // A key without a column is told of by who places the fields.
+                if !table.key.iter().any(|name| lacks(&name)) {
+                    schema::check_key(client, &table).await?;
+                }
+                Some(found.columns)
+            }
+            found => {
+                if let Some(found) = found {
+                    found.drop(client, &table).await?;
+                }
+                schema::check_creation(client, &table).await?;
+                None
+            }
+        };
+        // With a key, a commit that is repeated changes nothing.
+        let marks = if table.key.is_empty() { Marks::begin(client, &table).await? } else { None };
+        (self.columns, self.marks) = (columns, marks);
+        Ok(())
+    }
+
+    /// Tells whether the table is there.
+    pub fn exists(&self) -> bool {
+        self.columns.is_some()
+    }
+
+    /// Writes rows in one transaction. If the server goes away meanwhile, it is waited for.
+    ///
+    /// # Errors
+    /// [`SinkError::Refused`] if a row does not fit; else nothing more can be written.
+    pub async fn commit(&mut self, names: &[String], rows: &[Vec<Value>]) -> Result<(), SinkError> {
+        self.commits += 1;
+        let mut progress = Progress::Nothing;
+        let mut waits = WAITS.iter();
+        loop {
+            let Err(failed) = self.attempt(names, rows, &mut progress).await else { return Ok(()) };
+            let (remedy, at) = (failed.remedy(), self.table.at());
+            let why = failed.why();
+            match remedy {
+                Remedy::Refuse => return Err(SinkError::refused(format!("{at}: {why}"))),
+                Remedy::End => return Err(SinkError::broken(format!("{at} cannot be written: {why}"))),
+                Remedy::Reconnect => self.live = None,
+                Remedy::Retry => {}
+            }
+            if progress == Progress::Unknown && self.table.key.is_empty() && self.marks.is_none() {
+                return Err(SinkError::broken(format!(
+                    "{at} was lost during a commit, and whether its rows are there is not known: {why}; set a `key`, or \
+                     let the user make tables, and this is found out"
+                )));
+            }
+            let Some(wait) = waits.next() else {
+                return Err(SinkError::broken(format!("{at} cannot be written: {why}; it was tried for a minute")));
+            };
+            tracing::warn!(at, why, "the database is tried again");
+            sleep(Duration::from_millis(*wait)).await;
+        }
+    }
+
+    async fn attempt(&mut self, names: &[String], rows: &[Vec<Value>], progress: &mut Progress) -> Result<(), Failed> {
+        self.connected().await?;
+        let Self { live: Some(Live { client, .. }), table, columns, mixed, marks, commits, .. } = self else {
+            return Ok(());
+        };
+        if columns.is_none()
+            && let Some(found) = schema::find(client, table).await?
+        {
+            // The commit of which nothing was heard has made it, or someone else.
+            *columns = Some(found.columns);
+        }
+        let transaction = client.transaction().await?;
+        let written = async {
+            if let Some(marks) = marks
+                && !marks.note(&transaction, *commits).await?
+            {
+                return Ok(None);
+            }
+            let written = columns_of(&transaction, table, columns.as_deref(), mixed, names, rows).await?;
+            write(&transaction, table, &written, rows).await?;
+            Ok(Some(written))
+        };
+        let written: Result<_, Failed> = written.await;
+        match written {
+            Ok(Some(written)) => {
+                *progress = Progress::Unknown;
+                transaction.commit().await.inspect_err(|error| {
+                    if error.code().is_some() {
+                        *progress = Progress::Nothing;
+                    }
+                })?;
+                let columns = columns.get_or_insert_default();
+                for column in written {
+                    match columns.iter_mut().find(|known| known.name == column.name) {
+                        Some(known) => *known = column,
+                        None => columns.push(column),
+                    }
+                }
+                Ok(())
+            }
+            Ok(None) => Ok(transaction.rollback().await?),
+            Err(failed) => {
+                // Awaited, so that the server holds no locks until the next commit.
+                transaction.rollback().await?;
+                Err(failed)
+            }
+        }
+    }
+
+    /// Takes leave of the server. What was committed is there in any case.
+    pub async fn close(&mut self) {
+        let Some(Live { client, connection }) = self.live.take() else { return };
+        if let Some(marks) = self.marks.take()
+            && let Err(error) = marks.end(&client).await
+        {
+            tracing::debug!(%error, at = self.table.at(), "the row of a feed stays");
+        }
+        drop(client);
+        if connection.await.is_err() {
+            tracing::debug!(at = self.table.at(), "the connection has panicked");
+        }
+    }
+
+    async fn connected(&mut self) -> Result<&mut Live, Failed> {
+        if self.live.as_ref().is_some_and(|live| live.client.is_closed()) {
+            self.live = None;
+        }
+        if self.live.is_none() {
+            let (client, connection) = self.config.connect(self.tls.clone()).await?;
+            let at = self.table.at().to_owned();
+            let connection = tokio::spawn(async move {
+                // Whoever uses it hears of it too.
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, at, "the connection has ended");
+                }
+            });
+            self.live = Some(Live { client, connection });
+        }
+        match &mut self.live {
+            Some(live) => Ok(live),
+            None => unreachable!("it was made above"),
+        }
+    }
+}
+
+/// Returns the columns that are written, in their order; makes the table, and gives a type to columns that had no values.
+async fn columns_of(
+    transaction: &Transaction<'_>,
+    table: &Table,
+    known: Option<&[Column]>,
+    mixed: &mut HashSet<String>,
+    names: &[String],
+    rows: &[Vec<Value>],
+) -> Result<Vec<Column>, Failed> {
+    let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
+    let Some(known) = known else {
+        let made = |(index, name): (usize, &String)| Column::made(name, Kind::of_all(cells(index)));
+        let columns: Vec<_> = names.iter().enumerate().map(made).collect();
+        return match transaction.batch_execute(&schema::create(table, &columns)).await {
+            Ok(()) => Ok(columns),
+            // 23505: of the catalog.
+            Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42P07" | "23505")) => {
+                Err(Failed::MadeMeanwhile)
+            }
+            Err(error) => Err(error.into()),
+        };
+    };
+    let mut columns = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let column = known.iter().find(|column| column.name == *name).cloned();
+        let mut column = column.ok_or_else(|| Failed::Misfit(format!("there is no column `{name}`")))?;
+        let kind = Kind::of_all(cells(index).filter(|value| **value != Value::Null));
+        let has_text = cells(index).any(|value| matches!(value, Value::Text(_)));
+        if column.is_of_feed && column.class == Class::Text && !has_text && kind != Kind::Text && !mixed.contains(name)
+        {
+            if transaction.query_typed_one(&schema::has_values(table, name), &[]).await?.try_get(0)? {
+                mixed.insert(name.clone());
+            } else {
+                column = Column::made(name, kind);
+                transaction.batch_execute(&schema::retype(table, &column)).await?;
+            }
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+async fn write(
+    transaction: &Transaction<'_>,
+    table: &Table,
+    columns: &[Column],
+    rows: &[Vec<Value>],
+) -> Result<(), Failed> {
+    let text = |(value, column): (&Value, &Column)| {
+        cell::text(value, column).map_err(|why| Failed::Misfit(format!("the column `{}` {why}", column.name)))
+    };
+    let row = |row: &Vec<Value>| row.iter().zip(columns).map(text).collect::<Result<Vec<_>, _>>();
+    let rows = rows.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    if table.key.is_empty() {
+        let mut lines = Vec::new();
+        for row in &rows {
+            cell::copy_row(row.iter().map(Option::as_deref), &mut lines);
+        }
+        let copying = transaction.copy_in(&schema::copy(table, columns)).await?;
+        let mut copying = std::pin::pin!(copying);
+        copying.send(Bytes::from(lines)).await?;
+        copying.finish().await?;
+        return Ok(());
+    }
+    let is_of_key: Vec<_> = columns.iter().map(|column| table.key.contains(&column.name)).collect();
+    let key = |row: &[Option<String>]| {
+        let parts = row.iter().zip(&is_of_key).filter(|(_, is_of_key)| **is_of_key);
+        parts.map(|(part, _)| part.clone()).collect::<Vec<_>>()
+    };
+    // The last of each key: a statement replaces no row twice.
+    let mut seen = HashSet::new();
+    let mut last: Vec<_> = rows.into_iter().rev().filter(|row| seen.insert(key(row))).collect();
+    last.reverse();
+    let mut lists: Vec<Vec<Option<String>>> = vec![Vec::with_capacity(last.len()); columns.len()];
+    for row in last {
+        for (list, text) in lists.iter_mut().zip(row) {
+            list.push(text);
+        }
+    }
+    let parameters: Vec<_> = lists.iter().map(|list| (list as &(dyn ToSql + Sync), Type::TEXT_ARRAY)).collect();
+    transaction.execute_typed(&schema::upsert(table, columns), &parameters).await?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Placing: which columns the rows of a table have, and the place of each item's fields in them. Knows no database.
+
+use super::{Opening, Table};
+use crate::{
+    error::Error,
+    feed::{Record, SinkError, Value, columns::Columns},
+};
+
+/// A column that a table has.
+#[derive(Clone, Debug)]
+pub(in crate::feed) struct Existing {
+    /// Its name.
+    pub name: String,
+    /// Whether the database fills it, as it does with a default: it is left to it unless an item has such a field.
+    pub fills_itself: bool,
+}
+
+/// The columns of the rows that are written, and of the table that is there.
+#[derive(Debug)]
+pub(in crate::feed) struct Placing {
+    table: Table,
+    columns: Option<Columns>,
+    existing: Option<Vec<Existing>>,
+    /// Whether an earlier run has made the table.
+    is_older: bool,
+}
+
+impl Placing {
+    /// Begins with what the description says. The table is not there, or goes.
+    pub fn new(table: Table) -> Self {
+        let columns = table.given.clone().map(Columns::new);
+        Self { table, columns, existing: None, is_older: false }
+    }
+
+    /// Goes on with a table that is there.
+    ///
+    /// # Errors
+    /// It lacks a column.
+    pub fn exists(&mut self, existing: Vec<Existing>, opening: Opening) -> Result<(), Error> {
+        let wanted = self.table.given.iter().flatten().chain(&self.table.key);
+        if let Some(missing) = wanted.into_iter().find(|name| !existing.iter().any(|column| column.name == **name)) {
+            return Err(self.table.wrong(format!(
+                "it is added to and has no column `{missing}`; write to another table, name columns that it has, or add this one"
+            )));
+        }
+        self.is_older = opening == Opening::Resumed;
+        self.existing = Some(existing);
+        Ok(())
+    }
+
+    /// Returns the table's description.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Returns the names of the columns that are written; `None` before the first item, unless they are given.
+    pub fn names(&self) -> Option<&[String]> {
+        self.columns.as_ref().map(Columns::names)
+    }
+
+    /// Returns the value for each column. The first record sets the columns, unless they are given.
+    ///
+    /// # Errors
+    /// The record has a field without a column, or lacks one of the key.
+    pub fn place<'r>(&mut self, record: &'r Record) -> Result<Vec<&'r Value>, SinkError> {
+        if let Some(columns) = &self.columns {
+            return self.placed(columns, record);
+        }
+        let columns = self.columns_of(record)?;
+        let cells = self.placed(&columns, record)?;
+        self.columns = Some(columns);
+        Ok(cells)
+    }
+
+    /// Forgets the columns of records that were not written, and that no table has.
+    pub fn forget(&mut self) {
+        self.columns = self.table.given.clone().map(Columns::new);
+    }
+
+    fn placed<'r>(&self, columns: &Columns, record: &'r Record) -> Result<Vec<&'r Value>, SinkError> {
+        if record.fields().is_none() {
+            return Err(SinkError::refused(format!(
+                "{}: an item without named fields has no columns; make it a struct or a map",
+                self.table.at()
+            )));
+        }
+        let cells = columns.place(record, self.table.at())?;
+        for name in &self.table.key {
+            let place = columns.names().iter().position(|column| column == name);
+            if place.and_then(|place| cells.get(place)).is_none_or(|value| **value == Value::Null) {
+                return Err(SinkError::refused(format!(
+                    "{}: an item has no `{name}`, which is of the key; drop such items before, or leave `key` out",
+                    self.table.at()
+                )));
+            }
+        }
+        Ok(cells)
+    }
+
+    fn columns_of(&self, record: &Record) -> Result<Columns, SinkError> {
+        let of_record = Columns::of(record);
+        let Some(existing) = &self.existing else {
+            if of_record.names().is_empty() || of_record.names().iter().any(String::is_empty) {
+                let why = "an item that has no fields, or one without a name, makes no table; name the `fields`";
+                return Err(SinkError::refused(format!("{}: {why}", self.table.at())));
+            }
+            return Ok(of_record);
+        };
+        let is_named = |column: &&Existing| !column.fills_itself || of_record.names().contains(&column.name);
+        let names = existing.iter().filter(is_named).map(|column| column.name.clone()).collect();
+        Ok(if self.is_older { Columns::older(names) } else { Columns::new(names) })
+    }
+}
