@@ -414,13 +414,52 @@ fn json_and_state_are_typed() {
     assert_eq!(response.state::<u32>().unwrap(), None);
 }
 
+/// HTML §13.2.6.4.7 and 20: a frame in a body is ignored, a frameset replaces a body without content, and within it there is
+/// nothing else.
+#[test]
+fn a_frameset_has_frames_only_and_a_body_has_none() {
+    let links = |html: &str| {
+        let page = page(html);
+        let set = LinkSet::from([LinkElement::A, LinkElement::Frame, LinkElement::Next]);
+        let links: Vec<_> =
+            page.links().of(set).map(|link| link.url().path().trim_start_matches("/docs/").to_owned()).collect();
+        let tree = page.links().of(set).within("html").unwrap().count();
+        assert_eq!(tree, links.len(), "{html}");
+        links
+    };
+    for (html, expected) in [
+        ("<body><a href=a>x</a><frame src=f>", &["a"] as &[_]),
+        ("<p>text</p><frameset><frame src=f><a href=a>x</a></frameset>", &["a"]),
+        (
+            "<head><link rel=next href=n></head><frameset><frame src=f><a href=a>x</a><frame src=g></frameset>",
+            &["n", "f", "g"],
+        ),
+        ("<p><a href=a></a><link rel=next href=n><frameset><frame src=a></frameset><frame src=g>", &["a"]),
+        (
+            "<frameset><frameset><frame src=f></frameset><script><frame src=g></script></frameset><a href=a>",
+            &["f", "g"],
+        ),
+        ("<frameset><frame src=f><noframes><a href=a><frame src=g></noframes></frameset>", &["f"]),
+        ("<svg><frameset></svg><a href=a>x</a><frame src=f>", &["a"]),
+    ] {
+        assert_eq!(links(html), expected, "{html}");
+    }
+    assert!(links("<a href=a><frameset>words</a>").is_empty());
+    let page = Response::html("https://e.org/", "x<a href=a><frameset>two words</a>");
+    assert_eq!(page.links().next().unwrap().text(), "two words");
+}
+
 proptest! {
     #[test]
     fn the_links_of_any_soup_are_those_of_its_tree(pieces in soup()) {
         let page = page(&pieces.concat());
-        let scanned: std::collections::BTreeSet<_> = links_of(&page).into_iter().map(str::to_owned).collect();
-        let tree = page.links().within("html").unwrap().map(|link| link.url().to_string()).collect();
-        prop_assert_eq!(scanned, tree);
+        let links = || page.links().of([LinkElement::A, LinkElement::Area, LinkElement::Frame]);
+        let scanned: std::collections::BTreeSet<_> = links().map(|link| link.url().to_string()).collect();
+        let tree = links().within("html").unwrap().map(|link| link.url().to_string()).collect();
+        prop_assert_eq!(&scanned, &tree);
+        let of_elements = page.select("a[href], area[href], frame[src]").unwrap().into_iter();
+        let of_elements = of_elements.filter_map(|element| element.url()).map(|url| url.to_string()).collect();
+        prop_assert_eq!(&scanned, &of_elements);
     }
 
     #[test]
@@ -430,7 +469,7 @@ proptest! {
     }
 }
 
-/// Pieces of HTML in no order, but for framesets, in which a tree has no links, and drawings that nothing closes.
+/// Pieces of HTML in no order, but for drawings that nothing closes.
 fn soup() -> impl Strategy<Value = Vec<String>> {
     let element = prop::sample::select(vec![
         "p",
@@ -460,10 +499,14 @@ fn soup() -> impl Strategy<Value = Vec<String>> {
         "object",
         "ruby",
         "plaintext",
+        "frameset",
+        "noframes",
     ]);
     let piece = prop_oneof![
         4 => (0..9_u8).prop_map(|n| format!("<a href={n}>")),
         1 => (0..9_u8).prop_map(|n| format!("<area href={n}>")),
+        1 => (0..9_u8).prop_map(|n| format!("<frame src=f{n}>")),
+        1 => Just("<frameset>".to_owned()),
         4 => element.clone().prop_map(|name| format!("<{name}>")),
         3 => element.prop_map(|name| format!("</{name}>")),
         2 => prop::sample::select(vec!["</a>", "x", " ", "<!--", "-->", "<!", "\0", "&lt", "<a title='", "'>"])

@@ -5,8 +5,8 @@
 //! kept, which gives the same result for every page whose SVG is closed.
 
 use super::{
-    namespaces::{Namespace, Namespaces},
-    tokens::{ContentModel, Tag, Token, Tokens},
+    namespaces::Namespace,
+    tokens::{ContentModel, Tag},
 };
 
 /// The syntax by which a page is parsed.
@@ -28,96 +28,9 @@ pub enum Syntax {
     Xml,
 }
 
-/// The tokens of a whole page, with the context kept while reading.
-///
-/// Tags of HTML elements are self-closing in XML only; HTML ignores the slash.
-#[derive(Clone, Debug)]
-pub(super) struct PageTokens<'a> {
-    tokens: Tokens<'a>,
-    syntax: Syntax,
-    /// Of a page in HTML.
-    context: Context<'a>,
-    /// Of a page in XML.
-    namespaces: Namespaces<'a>,
-    namespace: Namespace,
-}
-
-impl<'a> PageTokens<'a> {
-    /// Starts at the beginning of `page`.
-    pub fn new(page: &'a str, syntax: Syntax) -> Self {
-        let mut tokens = Tokens::new(page);
-        tokens.allow_cdata(syntax == Syntax::Xml);
-        Self {
-            tokens,
-            syntax,
-            context: Context::default(),
-            namespaces: Namespaces::default(),
-            namespace: Namespace::Xhtml,
-        }
-    }
-
-    /// Returns the length of what is still to be read, in bytes.
-    #[inline]
-    pub fn unread(&self) -> usize {
-        self.tokens.unread()
-    }
-
-    /// Tells whether the last token is within SVG or MathML.
-    pub fn in_foreign(&self) -> bool {
-        self.context.is_foreign()
-    }
-
-    /// Returns the namespace of the last start tag's element.
-    pub fn namespace(&self) -> Namespace {
-        self.namespace
-    }
-
-    /// Handles a start tag in XML, where the text after it is always markup. Kept out of the loop over HTML, which
-    /// would be slower with it.
-    #[cold]
-    #[inline(never)]
-    fn start_in_xml(&mut self, mut tag: Tag<'a>) -> Tag<'a> {
-        (self.namespace, tag.name) = self.namespaces.start(&tag);
-        tag
-    }
-
-    /// As [`start_in_xml`](Self::start_in_xml), for an end tag.
-    #[cold]
-    #[inline(never)]
-    fn end_in_xml(&mut self, mut tag: Tag<'a>) -> Tag<'a> {
-        tag.name = self.namespaces.end(&tag);
-        tag
-    }
-}
-
-impl<'a> Iterator for PageTokens<'a> {
-    type Item = Token<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Token<'a>> {
-        let token = match self.tokens.next()? {
-            Token::Start(tag) if self.syntax == Syntax::Xml => return Some(Token::Start(self.start_in_xml(tag))),
-            Token::Start(tag) => {
-                let (tag, content, namespace) = self.context.start(tag);
-                self.tokens.expect(content, tag);
-                self.namespace = namespace;
-                Token::Start(tag)
-            }
-            Token::End(tag) if self.syntax == Syntax::Xml => return Some(Token::End(self.end_in_xml(tag))),
-            Token::End(tag) => {
-                self.context.end(tag);
-                Token::End(tag)
-            }
-            other => return Some(other),
-        };
-        self.tokens.allow_cdata(self.context.is_foreign());
-        Some(token)
-    }
-}
-
 /// The borders between HTML and foreign content around the current position, outermost first.
 #[derive(Clone, Debug, Default)]
-struct Context<'a> {
+pub(super) struct Context<'a> {
     borders: Vec<Border<'a>>,
 }
 
@@ -132,13 +45,14 @@ enum Border<'a> {
 }
 
 impl<'a> Context<'a> {
-    fn is_foreign(&self) -> bool {
+    /// Tells whether the current position is within SVG or MathML.
+    pub fn is_foreign(&self) -> bool {
         matches!(self.borders.last(), Some(Border::Svg | Border::MathMl | Border::Annotation))
     }
 
     /// Handles a start tag. Returns its meaning here, how the element's text is parsed, and its namespace.
     #[inline]
-    fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, ContentModel, Namespace) {
+    pub fn start(&mut self, mut tag: Tag<'a>) -> (Tag<'a>, ContentModel, Namespace) {
         if self.is_foreign() && leaves_foreign(&tag) {
             self.leave_foreign();
         }
@@ -178,8 +92,9 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Handles an end tag.
     #[inline]
-    fn end(&mut self, tag: Tag<'a>) {
+    pub fn end(&mut self, tag: Tag<'a>) {
         if self.borders.is_empty() {
             return;
         }

@@ -4,12 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{
-    context::{PageTokens, Syntax},
-    guess::guess,
-    prefix::prefix,
-    tokens::Token,
-};
+use super::{context::Syntax, guess::guess, page_tokens::PageTokens, prefix::prefix, tokens::Token};
 
 /// The language of a page, and what says so. As text, its tag.
 ///

@@ -42,6 +42,7 @@ mod namespaces;
 mod near_duplicates;
 mod number;
 mod page_facts;
+mod page_tokens;
 mod prefix;
 mod prescan;
 mod reference;

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::context::{PageTokens, Syntax};
+use super::context::Syntax;
+use super::page_tokens::PageTokens;
 use super::prefix::prefix;
 use super::tokens::{Tag, Token};
 
@@ -28,7 +29,7 @@ const MAX_LINK: usize = 16 << 10;
 /// Returns the text of the link whose tag is at the start of `page`, on one line: of an `a` its content, of others their
 /// `alt`. An `a` that is not closed ends where another begins.
 pub(crate) fn text_of_link(page: &str, syntax: Syntax) -> String {
-    let mut tokens = PageTokens::new(prefix(page, MAX_LINK), syntax);
+    let mut tokens = PageTokens::within(prefix(page, MAX_LINK), syntax);
     let Some(Token::Start(link)) = tokens.next() else { return String::new() };
     // In XML a name may have a prefix.
     if !link.name.rsplit(':').next().is_some_and(|name| name.eq_ignore_ascii_case("a")) {
@@ -84,7 +85,7 @@ pub(super) const HIDDEN: &[&str] =
     &["script", "style", "noscript", "template", "title", "iframe", "noembed", "noframes"];
 
 /// Elements that begin and end a line.
-const BLOCKS: &[&str] = &[
+pub(super) const BLOCKS: &[&str] = &[
     "address",
     "article",
     "aside",

@@ -62,14 +62,35 @@ pub enum Cut {
 /// Both syntaxes use the tree building rules of HTML. In XML, elements may be self-closing, and those of XHTML, SVG and MathML
 /// may have a prefix.
 pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, Option<Cut>) {
-    let is_xml = syntax == Syntax::Xml;
-    let mut builder = Builder::new(page.len().clamp(MIN_NODES, MAX_NODES));
-    let mut tokens = Tokens::new(page);
-    tokens.allow_cdata(is_xml);
-    let mut namespaces = Namespaces::default();
-    while let Some(token) = tokens.next() {
+    let mut building = Building::of(page, syntax);
+    while building.step() {}
+    building.builder.finish()
+}
+
+/// A tree being built of the tokens of a page.
+struct Building<'a> {
+    tokens: Tokens<'a>,
+    namespaces: Namespaces<'a>,
+    builder: Builder,
+    is_xml: bool,
+}
+
+impl<'a> Building<'a> {
+    fn of(page: &'a str, syntax: Syntax) -> Self {
+        let is_xml = syntax == Syntax::Xml;
+        let mut tokens = Tokens::new(page);
+        tokens.allow_cdata(is_xml);
+        let builder = Builder::new(page.len().clamp(MIN_NODES, MAX_NODES));
+        Self { tokens, namespaces: Namespaces::default(), builder, is_xml }
+    }
+
+    /// Adds the next token; tells whether there was one, and room for it.
+    fn step(&mut self) -> bool {
+        let Self { tokens, namespaces, builder, is_xml } = self;
+        let is_xml = *is_xml;
+        let Some(token) = tokens.next() else { return false };
         if builder.is_full() {
-            break;
+            return false;
         }
         match token {
             Token::Doctype(inside) => builder.doctype(inside),
@@ -92,8 +113,28 @@ pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, Option<Cut>) {
             Token::Comment(text) => builder.comment(text),
         }
         tokens.allow_cdata(is_xml || builder.tree.adjusted_current_node_present_but_not_in_html_namespace());
+        true
     }
-    builder.finish()
+}
+
+/// Tells whether a frameset that begins at the end of a page replaces its body, and where the body began; the end of the page
+/// if there was none.
+///
+/// The standard decides that by the tree ("A start tag whose tag name is frameset", §13.2.6.4.7).
+pub(super) fn body_before_frameset(page: &str, syntax: Syntax) -> Option<usize> {
+    let mut building = Building::of(page, syntax);
+    let mut body = None;
+    loop {
+        let at = page.len() - building.tokens.unread();
+        if !building.step() {
+            break;
+        }
+        if body.is_none() && building.builder.last_of_root().is_some_and(|name| name == "body") {
+            body = Some(at);
+        }
+    }
+    let is_frameset = building.builder.last_of_root().is_some_and(|name| name == "frameset");
+    is_frameset.then(|| body.unwrap_or(page.len()))
 }
 
 struct Builder {
@@ -191,6 +232,13 @@ impl Builder {
 
     fn nodes(&self) -> usize {
         self.tree.sink.0.borrow().tree.values().len()
+    }
+
+    /// Returns the name of the last element in the root.
+    fn last_of_root(&self) -> Option<String> {
+        let html = self.tree.sink.0.borrow();
+        let root = html.tree.root().children().find(|node| node.value().is_element())?;
+        root.last_child()?.value().as_element().map(|last| last.name().to_owned())
     }
 
     fn is_full(&mut self) -> bool {

@@ -11,10 +11,7 @@ use url::Url;
 use self::reader::Reader;
 pub(crate) use self::sources::{NOFOLLOW, has_word, references};
 use super::{
-    context::{PageTokens, Syntax},
-    meta_robots::MetaRobots,
-    reference::query_charset,
-    refresh::Refresh,
+    context::Syntax, meta_robots::MetaRobots, page_tokens::PageTokens, reference::query_charset, refresh::Refresh,
     tokens::Token,
 };
 
@@ -305,7 +302,7 @@ impl Scanner {
     ///
     /// Never fails: of broken markup it reads what a browser would. Takes time linear in the page's length; what it
     /// returns is bounded by [`Scanner::max_links`], [`Scanner::max_url_length`] and [`MAX_TITLE_LENGTH`]. Links in comments and
-    /// scripts do not count; those in `noscript` and `template` do.
+    /// scripts do not count; those in `noscript` and `template` do. Beside a frameset, only frames and the page's head do.
     pub fn scan(&self, page: &str, url: &Url) -> Scan {
         let mut reader = Reader::new(self);
         let mut tokens = PageTokens::new(page, self.syntax);
@@ -313,7 +310,12 @@ impl Scanner {
             let unread = tokens.unread();
             let Some(token) = tokens.next() else { break };
             match token {
-                Token::Start(tag) => reader.start(&tag, tokens.namespace(), page.len() - unread),
+                Token::Start(tag) => {
+                    reader.start(&tag, tokens.namespace(), page.len() - unread);
+                    if let Some(body) = tokens.take_replaced_body() {
+                        reader.begin_frames(body);
+                    }
+                }
                 Token::Text(text) if reader.in_title() => reader.title(text),
                 Token::End(tag) => reader.end(&tag),
                 Token::Text(_) | Token::Doctype(_) | Token::Comment(_) => {}

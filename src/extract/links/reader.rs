@@ -32,6 +32,8 @@ pub(super) struct Reader<'a> {
     /// Where the last tag stands in the page.
     at: usize,
     in_title: bool,
+    /// Whether the page is a frameset.
+    in_frames: bool,
     inert: Inert,
     title: Option<String>,
     base: Option<Cow<'a, str>>,
@@ -74,6 +76,7 @@ impl<'a> Reader<'a> {
             has_resources: RESOURCES.iter().any(|element| scanner.elements.contains(*element)),
             at: 0,
             in_title: false,
+            in_frames: false,
             inert: Inert::default(),
             title: None,
             base: None,
@@ -110,7 +113,8 @@ impl<'a> Reader<'a> {
             5 if tag.is("title") => {
                 self.in_title = self.title.is_none() && !tag.self_closing && self.inert.templates == 0;
             }
-            5 if tag.is("frame") => self.link(tag, LinkElement::Frame, "src"),
+            // Outside a frameset it is ignored (HTML §13.2.6.4.7).
+            5 if self.in_frames && tag.is("frame") => self.link(tag, LinkElement::Frame, "src"),
             6 if tag.is("iframe") => self.link(tag, LinkElement::Iframe, "src"),
             length => {
                 if self.has_resources {
@@ -119,6 +123,19 @@ impl<'a> Reader<'a> {
                 if matches!(length, 5 | 6 | 8) && !tag.self_closing {
                     self.open_inert(tag);
                 }
+            }
+        }
+    }
+
+    /// Forgets the links of a body that a frameset has replaced; it began at byte `body`.
+    #[cold]
+    pub fn begin_frames(&mut self, body: usize) {
+        self.in_frames = true;
+        self.to_base = self.to_base.take().filter(|link| link.at < body);
+        let links = std::mem::replace(&mut self.links, EachOnce::by(|link| &link.href));
+        for link in links.list.into_iter().filter(|link| link.at < body) {
+            if let Err(new) = self.links.find(&link.href) {
+                self.links.push(new, link);
             }
         }
     }
