@@ -44,7 +44,7 @@ pub enum Count {
     /// where visits of too many others are.
     Recrawl(&'static str),
     /// Sitemap files by how they ended: `read`, `missing` (where nobody had named one), `redirect`, `failed`; and
-    /// `urls`, the pages that they list.
+    /// `urls`, the pages that they list, and `unreadable`, their entries without a URL that can be read.
     Sitemaps(&'static str),
     /// Sitemap files that failed for good, by their last outcome.
     FailedSitemap(&'static str),

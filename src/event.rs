@@ -118,6 +118,8 @@ pub enum Event<'a> {
         pages: u64,
         /// How many further files it lists.
         files: u64,
+        /// How many of its entries have no URL that can be read.
+        unreadable: u64,
     },
     /// A robots file is now known, or known to be unreachable. This applies to each origin that waited for it.
     RobotsFile {

@@ -178,6 +178,31 @@ fn what_is_left_out_is_counted_with_its_reason() {
 }
 
 #[test]
+fn what_is_broken_within_a_sitemap_costs_no_page_after_it_and_is_counted() {
+    let long = "x".repeat(1 << 21);
+    let broken = format!(
+        "<urlset><url><loc>/caf&eacute;</loc></url><url><loc>{long}</loc></url><!--{long}--><url><loc></loc></url>{}<!x>\
+         <url {long}='{long}'><loc>/b</loc></url><url><loc>http://[</loc></url>{}<url><loc>/c</loc></url></urlset>",
+        "<deep>".repeat(1_000),
+        "</wide>".repeat(1_000)
+    );
+    let site = Recorder::start(move |asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::ok("Sitemap: /maps.xml"),
+        "/maps.xml" => Answer::ok(broken.clone()),
+        _ => Answer::ok("page"),
+    });
+    let report = run(crawl(&site, read_all()).seed(HOME));
+    assert_eq!(
+        asked(&site),
+        ["/", "/b", "/c", "/caf%C3%A9", "/maps.xml", "/sitemap.xml"].map(|path| format!("http://one.test{path}")),
+        "{report}"
+    );
+    assert_eq!((count(&report, "sitemaps/urls"), count(&report, "sitemaps/unreadable")), (3, 2), "{report}");
+    assert_eq!((count(&report, "drop/scope/url_length"), report.failed()), (1, 0), "{report}");
+    assert!(report.to_string().contains("unreadable in sitemaps"), "{report}");
+}
+
+#[test]
 fn a_domain_with_endless_sitemaps_is_read_up_to_the_bound() {
     let site = Recorder::start(|asked| match asked.path.as_str() {
         "/robots.txt" => Answer::ok("Sitemap: /0.xml"),

@@ -128,6 +128,10 @@ fn summary(report: &Report) -> Vec<String> {
             lines.push(format!("{count} left out: {reason}"));
         }
     }
+    let unreadable = stats.get("sitemaps/unreadable");
+    if unreadable > 0 {
+        lines.push(format!("{unreadable} left out: no URL that can be read"));
+    }
     lines
 }
 

@@ -164,8 +164,11 @@ impl Accounts {
                     self.add(Count::DomainGivenUp, 1);
                 }
             }
-            Event::SitemapRead { pages, .. } => {
+            Event::SitemapRead { pages, unreadable, .. } => {
                 self.add(Count::Sitemaps("urls"), i64::try_from(pages).unwrap_or(i64::MAX));
+                if unreadable > 0 {
+                    self.add(Count::Sitemaps("unreadable"), i64::try_from(unreadable).unwrap_or(i64::MAX));
+                }
             }
             Event::RobotsFile { end, .. } => match end {
                 RobotsEnd::Fetched => self.add(Count::RobotsFetched, 1),

@@ -286,8 +286,8 @@ impl Intake {
             Extracted::Page { skipped: Skipped { too_long, over_limit, .. }, .. } => {
                 vec![(DropReason::Length, too_long as u64), (DropReason::LinksPerPage, over_limit as u64)]
             }
-            Extracted::Sitemap { pages, files, left_out } => {
-                turn.accounts.note(&Event::SitemapRead { domain, file: page, pages, files });
+            Extracted::Sitemap { pages, files, unreadable, left_out } => {
+                turn.accounts.note(&Event::SitemapRead { domain, file: page, pages, files, unreadable });
                 left_out
             }
             Extracted::Nothing | Extracted::RobotsTxt(_) => return,

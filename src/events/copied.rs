@@ -74,7 +74,7 @@ impl Happened {
                 let wait = until.saturating_duration_since(clock::now());
                 Self::Cooled { domain: domain.clone(), why: why.to_string(), wait, gives_up }
             }
-            Event::SitemapRead { domain, file, pages, files } => {
+            Event::SitemapRead { domain, file, pages, files, .. } => {
                 Self::SitemapRead { url: url(file), domain: domain.clone(), pages, files }
             }
             Event::RobotsFile { url, end } => Self::RobotsFile {

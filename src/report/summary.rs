@@ -123,6 +123,7 @@ impl Report {
             ("sitemaps read", Count::Sitemaps("read")),
             ("sitemaps not to be read", Count::Sitemaps("failed")),
             ("pages listed in sitemaps", Count::Sitemaps("urls")),
+            ("unreadable in sitemaps", Count::Sitemaps("unreadable")),
             ("files downloaded", Count::Files("downloaded")),
             ("files not modified", Count::Files("not_modified")),
             ("files there already", Count::Files("not_requested")),

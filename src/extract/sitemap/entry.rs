@@ -277,7 +277,7 @@ pub struct SkippedEntries {
     /// Dates, frequencies, priorities and numbers that are invalid. Their entries are kept without them.
     pub bad_fields: usize,
     /// Translations, images, videos and tags of one entry beyond the first 1,000 of each, or beyond 1 MiB of text, and
-    /// texts cut at 2,048 bytes. Their entries are kept.
+    /// texts cut at 2,048 bytes, and tags of more than 1 MiB, whose attributes are not read. Their entries are kept.
     pub cut_fields: usize,
 }
 

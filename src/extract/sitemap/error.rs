@@ -28,18 +28,6 @@ pub enum SitemapError {
         /// The limit.
         max_bytes: u64,
     },
-    /// One text, tag or comment is longer than 1 MiB.
-    #[error("one text or tag of the sitemap is longer than {max_bytes} bytes")]
-    TokenTooLong {
-        /// The limit.
-        max_bytes: usize,
-    },
-    /// Elements are nested deeper than 256.
-    #[error("the sitemap nests more than {max_depth} elements")]
-    TooDeep {
-        /// The limit.
-        max_depth: usize,
-    },
     /// The file declares entities. No sitemap needs them, and they can expand a small file enormously.
     #[error("the sitemap declares entities")]
     Entities,

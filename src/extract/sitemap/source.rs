@@ -3,13 +3,17 @@
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
-use super::{error::SitemapError, gzip::Gunzip};
+use super::{
+    error::SitemapError,
+    gzip::Gunzip,
+    token::{Rest, SkipEnd, TokenKind},
+};
 use crate::extract::prescan;
 use encoding_rs::{Decoder, Encoding, UTF_8};
 
-/// The longest text, tag, comment or CDATA section. Feeds contain whole articles in one; 1 MiB exceeds them, and a
-/// hostile file can make us hold at most two of this size.
-pub(super) const MAX_TOKEN: usize = 1 << 20;
+/// The longest text, tag, comment or CDATA section that is read as a whole; of a longer one the rest is skipped. Feeds contain
+/// whole articles in one; 1 MiB exceeds them, and a hostile file can make us hold at most two of this size.
+const MAX_TOKEN: usize = 1 << 20;
 
 /// The number of bytes decoded at a time.
 const PIECE: usize = 16 << 10;
@@ -29,7 +33,15 @@ pub(super) struct Utf8<'a> {
     max_bytes: u64,
     bytes_left: u64,
     token_left: usize,
-    fault: Option<SitemapError>,
+    fault: Option<Fault>,
+}
+
+/// Why reading stopped.
+pub(super) enum Fault {
+    /// The rest of the text or tag is to be skipped.
+    LongToken,
+    /// Nothing more can be read.
+    Fatal(SitemapError),
 }
 
 impl<'a> Utf8<'a> {
@@ -55,6 +67,22 @@ impl<'a> Utf8<'a> {
             max_bytes,
             bytes_left: max_bytes,
             token_left: MAX_TOKEN,
+            fault: None,
+        }
+    }
+
+    /// Creates a text without content.
+    pub fn empty() -> Self {
+        Self {
+            bytes: Box::new(io::empty()),
+            piece: Vec::new(),
+            decoder: UTF_8.new_decoder(),
+            text: Vec::new(),
+            at: 0,
+            ended: true,
+            max_bytes: 0,
+            bytes_left: 0,
+            token_left: 0,
             fault: None,
         }
     }
@@ -87,17 +115,42 @@ impl<'a> Utf8<'a> {
         self.token_left = MAX_TOKEN;
     }
 
-    /// Returns why reading failed; our own bound if that was the cause.
+    /// Returns why reading failed.
     pub fn error(&mut self, error: &io::Error) -> SitemapError {
-        self.fault.take().unwrap_or_else(|| SitemapError::Read(error.to_string()))
+        match self.fault.take() {
+            Some(Fault::Fatal(error)) => error,
+            Some(Fault::LongToken) | None => SitemapError::Read(error.to_string()),
+        }
     }
 
     /// Returns the bound that was exceeded, if any.
-    pub fn take_fault(&mut self) -> Option<SitemapError> {
+    pub fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()
     }
 
-    fn fail(&mut self, fault: SitemapError) -> io::Error {
+    /// Skips the rest of a text or tag of which this much was read.
+    ///
+    /// # Errors
+    /// The text ends first, or cannot be read.
+    pub fn skip_rest(&mut self, beginning: &str, kind: TokenKind) -> Result<SkipEnd, SitemapError> {
+        let mut rest = Rest::of(beginning.as_bytes(), kind);
+        loop {
+            self.begin_token();
+            let there = match self.fill_buf() {
+                Ok([]) if kind == TokenKind::Text => return Ok(SkipEnd::Plain),
+                Ok([]) => return Err(SitemapError::Truncated),
+                Ok(there) => there,
+                Err(error) => return Err(self.error(&error)),
+            };
+            let (length, end) = (there.len(), rest.find_end(there));
+            self.consume(end.unwrap_or(length));
+            if end.is_some() {
+                return Ok(rest.end());
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) -> io::Error {
         self.fault = Some(fault);
         io::Error::other("a bound of the sitemap")
     }
@@ -109,12 +162,12 @@ impl<'a> Utf8<'a> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => {
                 let fault = SitemapError::Read(error.to_string());
-                return Err(self.fail(fault));
+                return Err(self.fail(Fault::Fatal(fault)));
             }
         };
         let Some(left) = self.bytes_left.checked_sub(read as u64) else {
             let max_bytes = self.max_bytes;
-            return Err(self.fail(SitemapError::TooLarge { max_bytes }));
+            return Err(self.fail(Fault::Fatal(SitemapError::TooLarge { max_bytes })));
         };
         self.bytes_left = left;
         self.ended = read == 0;
@@ -136,7 +189,7 @@ impl BufRead for Utf8<'_> {
         }
         let there = self.text.len().saturating_sub(self.at);
         if there > 0 && self.token_left == 0 {
-            return Err(self.fail(SitemapError::TokenTooLong { max_bytes: MAX_TOKEN }));
+            return Err(self.fail(Fault::LongToken));
         }
         let end = self.at + there.min(self.token_left);
         Ok(self.text.get(self.at..end).unwrap_or_default())

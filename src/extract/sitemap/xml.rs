@@ -3,6 +3,7 @@
 
 use quick_xml::{
     Error, Reader,
+    errors::SyntaxError,
     events::{BytesRef, BytesStart, Event},
 };
 use url::Url;
@@ -13,13 +14,14 @@ use super::{
     entry::{SitemapEntry, SkippedEntries, Target},
     error::SitemapError,
     field::{Field, Part, feed_field, field},
-    source::Utf8,
+    source::{Fault, Utf8},
+    token::{SkipEnd, TokenKind},
 };
 use crate::extract::prefix::prefix;
 
-/// The deepest nesting. Sitemaps have five levels, an article within Atom's XHTML a few dozen; quick-xml stores the
-/// names of all open elements.
-const MAX_DEPTH: usize = 256;
+/// The most open elements whose names quick-xml stores, which we do not need: sitemaps have five levels, an article within
+/// Atom's XHTML a few dozen. With more it is begun anew, and forgets them.
+const MAX_OPEN: usize = 4_096;
 
 /// The longest text of a field, in bytes: as long as a URL may be.
 pub(super) const MAX_TEXT: usize = 2_048;
@@ -33,6 +35,8 @@ pub(super) struct XmlEntries<'a> {
     buffer: Vec<u8>,
     kind: Option<SitemapKind>,
     depth: usize,
+    /// How many names quick-xml may have stored.
+    open: usize,
     draft: Option<Draft>,
     /// The field whose text is being read, and the text so far.
     field: Option<(Field, String)>,
@@ -48,17 +52,26 @@ enum Step {
 
 impl<'a> XmlEntries<'a> {
     pub fn new(text: Utf8<'a>) -> Self {
-        let mut xml = Reader::from_reader(text);
-        let config = xml.config_mut();
-        // As browsers and other readers do; we check only depth and names.
-        config.allow_dangling_amp = true;
-        config.allow_unmatched_ends = true;
-        config.check_end_names = false;
-        Self { xml, buffer: Vec::new(), kind: None, depth: 0, draft: None, field: None, ended: false }
+        Self {
+            xml: reader_of(text),
+            buffer: Vec::new(),
+            kind: None,
+            depth: 0,
+            open: 0,
+            draft: None,
+            field: None,
+            ended: false,
+        }
     }
 
     pub fn kind(&self) -> Option<SitemapKind> {
         self.kind
+    }
+
+    /// Returns how many names of elements are stored at most.
+    #[cfg(test)]
+    pub fn open(&self) -> usize {
+        self.open
     }
 
     /// Reads to the end of the next entry with a URL.
@@ -87,21 +100,77 @@ impl<'a> XmlEntries<'a> {
         buffer.clear();
         buffer.shrink_to(USUAL_EVENT);
         self.xml.get_mut().begin_token();
-        let step = match self.xml.read_event_into(&mut buffer) {
-            Err(error) => Err(self.error(error)),
-            Ok(event) => self.event(event, base, skipped),
+        let read = match self.xml.read_event_into(&mut buffer) {
+            Ok(event) => Ok(self.event(event, base, skipped)),
+            Err(error) => Err(error),
+        };
+        let step = match read {
+            Ok(step) => step,
+            Err(error) => match self.xml.get_mut().take_fault() {
+                Some(Fault::LongToken) => self.long_token(&buffer, base, skipped),
+                Some(Fault::Fatal(error)) => Err(error),
+                None => self.pass_over(error),
+            },
         };
         self.buffer = buffer;
+        if self.open > MAX_OPEN {
+            self.begin_anew();
+        }
         step
+    }
+
+    /// Handles the beginning of a text or tag that is too long, and skips the rest of it.
+    fn long_token(&mut self, token: &[u8], base: &Url, skipped: &mut SkippedEntries) -> Result<Step, SitemapError> {
+        let token = String::from_utf8_lossy(token);
+        let kind = TokenKind::of(&token);
+        let end = self.xml.get_mut().skip_rest(&token, kind)?;
+        self.begin_anew();
+        match kind {
+            TokenKind::Text => self.text(&token, skipped),
+            TokenKind::Cdata => self.text(token.strip_prefix("<![CDATA[").unwrap_or(&token), skipped),
+            TokenKind::Comment | TokenKind::Instruction => {}
+            // What it declares is not known.
+            TokenKind::Declaration => return Err(SitemapError::Entities),
+            TokenKind::Start => {
+                // Its attributes are lost, which may be fields of an entry.
+                skipped.cut_fields += usize::from(self.draft.is_some());
+                let tag = BytesStart::new(name_in(&token));
+                let event = if end == SkipEnd::SelfClosing { Event::Empty(tag) } else { Event::Start(tag) };
+                return self.event(event, base, skipped);
+            }
+            TokenKind::End => return Ok(self.end(local(name_in(&token)), base, skipped)),
+        }
+        Ok(Step::On)
+    }
+
+    /// Continues after markup that XML does not know; other errors end the file.
+    fn pass_over(&mut self, error: Error) -> Result<Step, SitemapError> {
+        match error {
+            Error::IllFormed(_) => Ok(Step::On),
+            Error::Syntax(SyntaxError::InvalidBangMarkup) => {
+                self.xml.get_mut().skip_rest("<!", TokenKind::Start)?;
+                self.begin_anew();
+                Ok(Step::On)
+            }
+            Error::Io(error) => Err(SitemapError::Read(error.to_string())),
+            // quick-xml reports another syntax error only for unclosed markup.
+            Error::Syntax(_) => Err(SitemapError::Truncated),
+            other => Err(SitemapError::Xml(other.to_string())),
+        }
+    }
+
+    /// Goes on with a new parser, which knows no open elements.
+    fn begin_anew(&mut self) {
+        let old = std::mem::replace(&mut self.xml, reader_of(Utf8::empty()));
+        self.xml = reader_of(old.into_inner());
+        self.open = 0;
     }
 
     fn event(&mut self, event: Event<'_>, base: &Url, skipped: &mut SkippedEntries) -> Result<Step, SitemapError> {
         match event {
             Event::Start(tag) => {
                 self.depth += 1;
-                if self.depth > MAX_DEPTH {
-                    return Err(SitemapError::TooDeep { max_depth: MAX_DEPTH });
-                }
+                self.open += 1;
                 self.start(&tag, base, skipped)?;
             }
             Event::Empty(tag) => {
@@ -109,7 +178,10 @@ impl<'a> XmlEntries<'a> {
                 self.start(&tag, base, skipped)?;
                 return Ok(self.end(tag.local_name().as_ref(), base, skipped));
             }
-            Event::End(tag) => return Ok(self.end(tag.local_name().as_ref(), base, skipped)),
+            Event::End(tag) => {
+                self.open = self.open.saturating_sub(1);
+                return Ok(self.end(tag.local_name().as_ref(), base, skipped));
+            }
             Event::Text(text) => self.text(&text, skipped),
             Event::CData(text) => self.text(&text, skipped),
             Event::GeneralRef(reference) => self.reference(&reference, skipped),
@@ -136,8 +208,11 @@ impl<'a> XmlEntries<'a> {
             return Ok(());
         };
         if let Some(target) = entry_element(kind, name) {
-            // An entry that was not closed may be incomplete.
-            skipped.unreadable += usize::from(self.draft.is_some());
+            if let Some(unclosed) = &self.draft {
+                // An entry that was not closed may be incomplete. This one is beside it.
+                skipped.unreadable += 1;
+                self.depth = unclosed.depth;
+            }
             self.draft = Some(Draft::new(self.depth, base, target));
             return Ok(());
         }
@@ -176,14 +251,20 @@ impl<'a> XmlEntries<'a> {
         }
         let is_entry_end = self.kind.is_some_and(|kind| entry_element(kind, name).is_some());
         if is_entry_end && let Some(draft) = self.draft.take() {
+            // It also closes what was not closed in it.
+            self.depth = draft.depth.saturating_sub(1);
             return Step::Done(Box::new(draft));
         }
         if let Some(draft) = &mut self.draft {
             draft.end_part(name, skipped);
+            return Step::On;
         }
-        // Content after the root element is not part of the document.
-        let is_root_end = self.kind.is_some() && self.depth == 0;
-        if is_root_end { Step::End } else { Step::On }
+        // Content after the root element is not part of the document. A surplus end tag is no end of the root.
+        if self.kind.is_some() && kind_of(name).ok() == self.kind {
+            return Step::End;
+        }
+        self.depth = self.depth.max(usize::from(self.kind.is_some()));
+        Step::On
     }
 
     fn text(&mut self, text: &str, skipped: &mut SkippedEntries) {
@@ -197,7 +278,8 @@ impl<'a> XmlEntries<'a> {
         field.push_str(start);
     }
 
-    /// Adds the replacement of `&name;`; a name that XML does not define is text.
+    /// Adds the replacement of `&name;`. XML defines five names; those of HTML, such as `&eacute;`, are read as in HTML, since
+    /// sites write their URLs by functions for web pages. Other names are text.
     fn reference(&mut self, reference: &BytesRef<'_>, skipped: &mut SkippedEntries) {
         let named = match &**reference {
             "amp" => Some('&'),
@@ -209,21 +291,30 @@ impl<'a> XmlEntries<'a> {
         };
         match named {
             Some(character) => self.text(character.encode_utf8(&mut [0; 4]), skipped),
-            None => self.text(&format!("&{};", &**reference), skipped),
+            None => self.text(&htmlize::unescape(format!("&{};", &**reference)), skipped),
         }
     }
+}
 
-    fn error(&mut self, error: Error) -> SitemapError {
-        if let Some(fault) = self.xml.get_mut().take_fault() {
-            return fault;
-        }
-        match error {
-            Error::Io(error) => SitemapError::Read(error.to_string()),
-            // quick-xml reports a syntax error only for unclosed markup.
-            Error::Syntax(_) => SitemapError::Truncated,
-            other => SitemapError::Xml(other.to_string()),
-        }
-    }
+fn reader_of(text: Utf8<'_>) -> Reader<Utf8<'_>> {
+    let mut xml = Reader::from_reader(text);
+    let config = xml.config_mut();
+    // As browsers and other readers do; we check only names.
+    config.allow_dangling_amp = true;
+    config.allow_unmatched_ends = true;
+    config.check_end_names = false;
+    xml
+}
+
+/// Returns the name in the beginning of a tag.
+fn name_in(tag: &str) -> &str {
+    let name = tag.trim_start_matches(['<', '/']);
+    let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>');
+    prefix(name.split(ends).next().unwrap_or_default(), MAX_TEXT)
+}
+
+fn local(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |(_, local)| local)
 }
 
 /// Returns the kind of a file by its root element.

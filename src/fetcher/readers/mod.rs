@@ -82,6 +82,8 @@ pub enum Extracted {
         pages: u64,
         /// How many sitemaps it lists.
         files: u64,
+        /// How many of its entries have no URL that can be read.
+        unreadable: u64,
         /// How many of them were left out, by reason.
         left_out: Vec<(DropReason, u64)>,
     },

@@ -249,7 +249,12 @@ impl Listing {
             Err(error) => Outcome::Parse(error.to_string()),
         };
         let left_out = self.left_out.into_iter().filter(|(_, entries)| *entries > 0).collect();
-        let content = Extracted::Sitemap { pages: self.pages, files: self.files, left_out };
+        let content = Extracted::Sitemap {
+            pages: self.pages,
+            files: self.files,
+            unreadable: skipped.unreadable as u64,
+            left_out,
+        };
         Reading { content, ..outcome.into() }
     }
 }
