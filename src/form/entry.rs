@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use encoding_rs::Encoding;
 
-use super::control::{ControlKind, FormControl};
+use super::{
+    control::{ControlKind, FormControl},
+    lines::wrapped,
+};
 
 /// One name with its value.
 #[derive(Clone, Debug)]
@@ -140,7 +143,10 @@ fn add(control: &FormControl, point: Option<(u32, u32)>, encoding: &'static Enco
         ControlKind::Text { is_hidden: true, .. } if name.eq_ignore_ascii_case("_charset_") => {
             push(name, Value::Text(encoding.name().to_owned()));
         }
-        ControlKind::Text { .. } | ControlKind::Textarea => push(name, Value::Text(control.value.clone())),
+        ControlKind::Textarea { wraps_at: Some(columns) } => push(name, Value::Text(wrapped(&control.value, *columns))),
+        ControlKind::Text { .. } | ControlKind::Textarea { wraps_at: None } => {
+            push(name, Value::Text(control.value.clone()));
+        }
     }
     if let Some(direction) = &control.direction {
         push(&direction.name, Value::Text(direction.value.to_owned()));

@@ -1,7 +1,7 @@
 //! Value: the value of an input after setting a text, by its type ("value sanitization algorithm", HTML §4.10.5.1).
 //! Knows no form.
 
-use cssparser::color::{parse_hash_color, parse_named_color};
+use super::color;
 
 /// The types of `<input>` with a text value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl TextType {
             Self::DateTimeLocal => local_date_time(text).unwrap_or_default(),
             Self::Number => only_if(is_number(text)),
             Self::Range => range(text, bounds),
-            Self::Color => color(text),
+            Self::Color => color::as_hex(&trimmed(text)),
         }
     }
 }
@@ -165,16 +165,6 @@ fn range(text: &str, Bounds { min, max, step, base }: Bounds) -> String {
     // Browsers calculate in decimal numbers: 0.1 + 0.2 is 0.3.
     let rounded = (value * 1e10).round() / 1e10;
     if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
-}
-
-/// Returns a colour as `#rrggbb`, without its opacity (§4.10.5.1.14). Of the colours of CSS, those by number and by name are
-/// known, and functions such as `rgb()` are not.
-fn color(text: &str) -> String {
-    let text = trimmed(text);
-    let by_number = text.strip_prefix('#').and_then(|hex| parse_hash_color(hex.as_bytes()).ok());
-    let color = by_number.map(|(red, green, blue, _)| (red, green, blue)).or_else(|| parse_named_color(&text).ok());
-    let (red, green, blue) = color.unwrap_or_default();
-    format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
 /// Parses a number with exactly so many digits.

@@ -1,0 +1,286 @@
+//! Color: a CSS colour as `<input type=color>` sends it, in eight bits of sRGB (HTML §4.10.5.1.14, CSS Color 4). Knows no
+//! form.
+
+use cssparser::{
+    ParseError, Parser, Token,
+    color::{parse_hash_color, parse_named_color},
+    match_ignore_ascii_case,
+};
+
+use super::srgb::{hsl, hwb, in_space, of_lab, of_oklab, polar};
+
+/// Returns a colour as `#rrggbb`, without its opacity; black if it is none.
+///
+/// Known are the colours by number and by name, and the functions `rgb`, `hsl`, `hwb`, `lab`, `lch`, `oklab`, `oklch` and
+/// `color`. Those of the system, such as `Canvas`, depend on it; `color-mix()` and colours relative to others are black in
+/// Chromium too. So is what the attributes `alpha` and `colorspace` ask for: it sends neither.
+pub(super) fn as_hex(text: &str) -> String {
+    let [red, green, blue] = parse(text).unwrap_or_default();
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+fn parse(text: &str) -> Option<[u8; 3]> {
+    if let Some(hex) = text.strip_prefix('#') {
+        return parse_hash_color(hex.as_bytes()).ok().map(|(red, green, blue, _)| [red, green, blue]);
+    }
+    if let Ok((red, green, blue)) = parse_named_color(text) {
+        return Some([red, green, blue]);
+    }
+    let mut parser = Parser::new(text);
+    let name = parser.expect_function().ok()?.clone();
+    let color = parser.parse_nested_block(|inside| Ok::<_, ParseError<()>>(function(&name, inside))).ok()??;
+    parser.is_exhausted().then(|| color.map(byte))
+}
+
+/// Returns the colour of a function, in sRGB from 0 to 1; parts may lie outside.
+fn function(name: &str, inside: &mut Parser<'_>) -> Option<[f64; 3]> {
+    let space =
+        if name.eq_ignore_ascii_case("color") { Some(inside.expect_ident().ok()?.to_ascii_lowercase()) } else { None };
+    let parts = Parts::read(inside).ok()?;
+    match_ignore_ascii_case! { name,
+        "rgb" | "rgba" => {
+            parts.is_legacy_of(|parts| parts.iter().all(|part| part.is_percent()) || parts.iter().all(|part| part.is_number()))?;
+            Some(parts.map([255.0; 3]).map(|part| part / 255.0))
+        },
+        "hsl" | "hsla" => {
+            parts.is_legacy_of(|[_, saturation, lightness]| saturation.is_percent() && lightness.is_percent())?;
+            let [_, saturation, lightness] = parts.map([1.0, 100.0, 100.0]);
+            Some(hsl(parts.hue(0)?, (saturation / 100.0).max(0.0), lightness / 100.0))
+        },
+        "hwb" => {
+            parts.is_modern()?;
+            let [_, white, black] = parts.map([1.0, 100.0, 100.0]);
+            Some(hwb(parts.hue(0)?, white / 100.0, black / 100.0))
+        },
+        "lab" => {
+            parts.is_modern()?;
+            Some(of_lab(parts.map([100.0, 125.0, 125.0])))
+        },
+        "lch" => {
+            parts.is_modern()?;
+            let [lightness, chroma, _] = parts.map([100.0, 150.0, 1.0]);
+            Some(of_lab(polar(lightness, chroma, parts.hue(2)?)))
+        },
+        "oklab" => {
+            parts.is_modern()?;
+            Some(of_oklab(parts.map([1.0, 0.4, 0.4])))
+        },
+        "oklch" => {
+            parts.is_modern()?;
+            let [lightness, chroma, _] = parts.map([1.0, 0.4, 1.0]);
+            Some(of_oklab(polar(lightness, chroma, parts.hue(2)?)))
+        },
+        "color" => {
+            parts.is_modern()?;
+            in_space(&space?, parts.map([1.0; 3]))
+        },
+        _ => None,
+    }
+}
+
+/// One part of a colour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Number(f64),
+    /// From 0 to 1.
+    Percent(f64),
+    /// In degrees.
+    Angle(f64),
+    None,
+}
+
+impl Part {
+    fn read(inside: &mut Parser<'_>) -> Result<Self, ()> {
+        let token = inside.next().map_err(drop)?.clone();
+        Ok(match token {
+            Token::Number { value, .. } => Self::Number(finite(value)),
+            Token::Percentage { unit_value, .. } => Self::Percent(finite(unit_value)),
+            Token::Ident(word) if word.eq_ignore_ascii_case("none") => Self::None,
+            Token::Dimension { value, unit, .. } => {
+                let degrees = match_ignore_ascii_case! { &unit,
+                    "deg" => 1.0,
+                    "grad" => 0.9,
+                    "rad" => 180.0 / std::f64::consts::PI,
+                    "turn" => 360.0,
+                    _ => return Err(()),
+                };
+                Self::Angle(finite(value) * degrees)
+            }
+            _ => return Err(()),
+        })
+    }
+
+    fn is_percent(self) -> bool {
+        matches!(self, Self::Percent(_))
+    }
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::Number(_))
+    }
+}
+
+/// Infinity, which a number too long for it becomes, is cut off wherever it matters; of an angle nothing is left.
+fn finite(value: f32) -> f64 {
+    if value.is_finite() { f64::from(value) } else { f64::from(f32::MAX.copysign(value)) }
+}
+
+/// The three parts of a colour, whose opacity is read and dropped.
+struct Parts {
+    parts: [Part; 3],
+    /// With commas between them.
+    is_legacy: bool,
+}
+
+impl Parts {
+    fn read(inside: &mut Parser<'_>) -> Result<Self, ()> {
+        let comma = |inside: &mut Parser<'_>| inside.try_parse(|inside| inside.expect_comma().map_err(drop)).is_ok();
+        let first = Part::read(inside)?;
+        let is_legacy = comma(inside);
+        let second = Part::read(inside)?;
+        if comma(inside) != is_legacy {
+            return Err(());
+        }
+        let parts = [first, second, Part::read(inside)?];
+        if !inside.is_exhausted() {
+            let has_opacity = if is_legacy { comma(inside) } else { inside.expect_delim('/').is_ok() };
+            let opacity = Part::read(inside)?;
+            if !has_opacity || matches!(opacity, Part::Angle(_)) || !inside.is_exhausted() {
+                return Err(());
+            }
+        }
+        Ok(Self { parts, is_legacy })
+    }
+
+    /// Returns the numbers, where 100 % are these. A missing one is zero.
+    fn map(&self, whole: [f64; 3]) -> [f64; 3] {
+        let [first, second, third] = self.parts;
+        let [of_first, of_second, of_third] = whole;
+        let number = |part: Part, whole: f64| match part {
+            Part::Number(number) | Part::Angle(number) => number,
+            Part::Percent(percent) => percent * whole,
+            Part::None => 0.0,
+        };
+        [number(first, of_first), number(second, of_second), number(third, of_third)]
+    }
+
+    /// Returns a part in degrees; `None` if it is a percentage.
+    fn hue(&self, at: usize) -> Option<f64> {
+        match self.parts.get(at)? {
+            Part::Number(degrees) | Part::Angle(degrees) => Some(degrees.rem_euclid(360.0)),
+            Part::Percent(_) => None,
+            Part::None => Some(0.0),
+        }
+    }
+
+    fn is_modern(&self) -> Option<()> {
+        (!self.is_legacy).then_some(())
+    }
+
+    /// Tells whether it is well formed: with commas its parts are never missing, and as asked.
+    fn is_legacy_of(&self, is_asked: impl Fn([Part; 3]) -> bool) -> Option<()> {
+        (!self.is_legacy || (!self.parts.contains(&Part::None) && is_asked(self.parts))).then_some(())
+    }
+}
+
+fn byte(part: f64) -> u8 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 255")]
+    let byte = (part.clamp(0.0, 1.0) * 255.0).round() as u8;
+    byte
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each as Chromium 156 has it in `input.value`.
+    #[test]
+    fn colours_are_those_of_a_browser() {
+        for (text, expected) in [
+            ("rgb(255, 0, 0)", "#ff0000"),
+            ("rgb(255 0 0)", "#ff0000"),
+            ("rgb(100% 50% 0%)", "#ff8000"),
+            ("rgba(1,2,3,.5)", "#010203"),
+            ("rgb(1 2 3 / 50%)", "#010203"),
+            ("rgb(300 -5 12.5)", "#ff000d"),
+            ("rgb(12.5 13.5 0.4)", "#0d0e00"),
+            ("hsl(120,100%,50%)", "#00ff00"),
+            ("hsl(120deg 100% 25%)", "#008000"),
+            ("hsl(0.5turn 50% 50% / .3)", "#40bfbf"),
+            ("hsl(none 50% 50%)", "#bf4040"),
+            ("hwb(90 10% 20%)", "#73cc1a"),
+            ("hwb(0 80% 80%)", "#808080"),
+            ("lab(50% 40 59.5)", "#bf5700"),
+            ("lab(50 40 59.5)", "#bf5700"),
+            ("lch(52.2% 72.2 50)", "#cd561a"),
+            ("oklab(40.1% 0.1143 0.045)", "#7d2429"),
+            ("oklch(60% 0.15 50)", "#c46016"),
+            ("oklch(70% 0.4 150)", "#00d600"),
+            ("color(srgb 1 0.5 0)", "#ff8000"),
+            ("color(display-p3 1 0 0)", "#ff0000"),
+            ("color(display-p3 0 1 0)", "#00ff00"),
+            ("color(srgb-linear 0.5 0.5 0.5)", "#bcbcbc"),
+            ("color(rec2020 0.25 0.5 0.75)", "#0090cc"),
+            ("color(a98-rgb 0.25 0.6 0.75)", "#009ac2"),
+            ("color(prophoto-rgb 0.25 0.5 0.75)", "#009cd2"),
+            ("color(xyz 0.3 0.3 0.3)", "#a2918f"),
+            ("color(xyz-d50 0.3 0.3 0.3)", "#9793a5"),
+            ("color(xyz-d65 0.3 0.3 0.3)", "#a2918f"),
+            ("currentcolor", "#000000"),
+            ("transparent", "#000000"),
+            ("CanvasText", "#000000"),
+            ("accentcolor", "#000000"),
+            ("inherit", "#000000"),
+            ("color-mix(in srgb, red, blue)", "#000000"),
+            ("color-mix(in oklab, red, blue)", "#000000"),
+            ("rgb(from red r g b)", "#000000"),
+            ("#12345678", "#123456"),
+            ("#abc8", "#aabbcc"),
+            ("RED", "#ff0000"),
+            ("rgb(1,2)", "#000000"),
+            ("rgb(1 2 3 4)", "#000000"),
+            ("rgb(1,2,3 / 4)", "#000000"),
+            ("rgb(1 2 3", "#010203"),
+            ("rgb( 1 , 2 , 3 )", "#010203"),
+            ("rgb(/**/1 2 3)", "#010203"),
+            ("rgb(none 0 0)", "#000000"),
+            ("rgb(1,2%,3)", "#000000"),
+            ("rgb(1 2% 3)", "#010503"),
+            ("light-dark(red, blue)", "#000000"),
+            ("hsl(120 100 50)", "#00ff00"),
+            ("color(srgb 2 0 0)", "#ff0000"),
+            ("color(srgb none 1 50%)", "#00ff80"),
+            ("device-cmyk(0 1 1 0)", "#000000"),
+            ("rgb(1e2 0 0)", "#640000"),
+            ("hsl(1e1000 50% 50%)", "#bf4040"),
+            ("color(foo 1 1 1)", "#000000"),
+            ("RGB(1 2 3)", "#010203"),
+            ("contrast-color(red)", "#000000"),
+            ("var(--x)", "#000000"),
+            ("red;", "#000000"),
+            ("rgb(+1 2 3)", "#010203"),
+            ("hsl(-120 100% 50%)", "#0000ff"),
+            ("hsl(120 150% 50%)", "#00ff00"),
+            ("hsl(120,100%,150%)", "#ffffff"),
+            ("lab(150% 0 0)", "#ffffff"),
+            ("oklch(1.5 0 0)", "#ffffff"),
+            ("color(display-p3 0.25 0.5 0.75 / 0.5)", "#2081c5"),
+        ] {
+            assert_eq!(as_hex(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_colour(
+            text in "(rgba?|hsla?|hwb|lab|lch|oklab|oklch|color)\\((srgb |xyz |rec2020 |prophoto-rgb )?([0-9e.+%-]{1,9}|none|, |/ |[0-9]+turn| ){0,12}\\)?",
+            other in "\\PC{0,20}",
+        ) {
+            for text in [text, other] {
+                let hex = as_hex(&text);
+                prop_assert!(hex.len() == 7 && hex[1..].bytes().all(|byte| byte.is_ascii_hexdigit()), "{hex}");
+            }
+        }
+    }
+}
