@@ -19,9 +19,13 @@ pub struct Clues<'a> {
     pub tld: Option<&'a str>,
 }
 
-/// The number of bytes for the detector, from the first that is not ASCII. Its result is stable after a few KiB of any
-/// language, and this many take about a millisecond.
+/// The number of bytes for the detector. Its result is stable after a few KiB of any language, and this many take about a
+/// millisecond.
 const DETECTED: usize = 16 << 10;
+
+/// The ASCII before and after other bytes that the detector gets, too: it is part of the words, and in some charsets of the
+/// characters. Longer runs, such as scripts between a `©` and the text, would use up what it gets.
+const AROUND: usize = 64;
 
 /// Decodes a page and returns the name of its encoding: by byte order mark, header, `<meta>` or XML declaration, in
 /// this order. Without any of them it is UTF-8 if that is valid, and otherwise the detector's guess. Unknown names are
@@ -55,13 +59,50 @@ fn utf8(bytes: &[u8]) -> Option<&str> {
 }
 
 fn detected(bytes: &[u8], tld: Option<&str>) -> &'static Encoding {
-    let end = bytes.len().min(Encoding::ascii_valid_up_to(bytes).saturating_add(DETECTED));
     // Browsers do not detect ISO-2022-JP and UTF-8 because of scripts, which spiders do not run.
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(bytes.get(..end).unwrap_or(bytes), end == bytes.len());
+    if bytes.is_ascii() {
+        // Escapes, if anything, tell ISO-2022-JP.
+        let start = memchr(0x1b, bytes).unwrap_or_default();
+        detector.feed(bytes.get(start..).map_or(bytes, |from| from.get(..DETECTED).unwrap_or(from)), false);
+    } else {
+        feed_what_is_not_ascii(&mut detector, bytes);
+    }
     // The detector panics on invalid labels.
     let is_label = |tld: &&str| tld.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     detector.guess(tld.filter(is_label).map(str::as_bytes), Utf8Detection::Allow)
+}
+
+/// Feeds the runs of bytes that are not ASCII, with what is around them.
+fn feed_what_is_not_ascii(detector: &mut EncodingDetector, bytes: &[u8]) {
+    let (mut rest, mut left) = (bytes, DETECTED);
+    let mut feed = |piece: &[u8], left: &mut usize| {
+        let piece = piece.get(..*left).unwrap_or(piece);
+        *left -= piece.len();
+        detector.feed(piece, false);
+    };
+    let mut is_first = true;
+    while left > 0 && !rest.is_empty() {
+        let (ascii, other) = rest.split_at(Encoding::ascii_valid_up_to(rest));
+        let before = ascii.get(ascii.len().saturating_sub(AROUND)..).unwrap_or(ascii);
+        match ascii.get(..AROUND) {
+            Some(after) if ascii.len() > 2 * AROUND => {
+                if !is_first {
+                    feed(after, &mut left);
+                    feed(b"\n", &mut left);
+                }
+                if !other.is_empty() {
+                    feed(before, &mut left);
+                }
+            }
+            _ => feed(ascii, &mut left),
+        }
+        let length = other.iter().position(u8::is_ascii).unwrap_or(other.len());
+        let (word, after) = other.split_at(length);
+        feed(word, &mut left);
+        rest = after;
+        is_first = false;
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +201,22 @@ mod tests {
         let (text, name) = decode(&page, HTML);
         assert_eq!(name, "UTF-8");
         assert_eq!(text.matches('\u{fffd}').count(), 1);
+    }
+
+    /// A sign in a script at the top says nothing of the text far below it.
+    #[test]
+    fn what_is_detected_is_the_text_however_much_ascii_is_around_it() {
+        for (sign, text, encoding) in
+            [("©", RUSSIAN, WINDOWS_1251), ("・", JAPANESE, SHIFT_JIS), ("·", CHINESE, GBK), ("·", KOREAN, EUC_KR)]
+        {
+            let script = format!("<script>/* {} */</script>", "var a = b; ".repeat(5_000));
+            let parts = [&encoded(sign, encoding), script.as_bytes(), &encoded(text, encoding), script.as_bytes()];
+            assert_eq!(decode(&parts.concat(), HTML).1, encoding.name());
+            // With the text alone the guess is the same.
+            assert_eq!(decode(&encoded(text, encoding), HTML).1, encoding.name());
+        }
+        let escapes = [" ".repeat(50_000).as_bytes(), &encoded(JAPANESE, ISO_2022_JP)].concat();
+        assert_eq!(decode(&escapes, HTML).1, "ISO-2022-JP");
     }
 
     #[test]

@@ -51,8 +51,12 @@ impl Response {
         }
     }
 
-    /// Returns the body as text, or the HTML that it was converted to. The charset is given by a byte order mark, the header, `<meta>` or detection, in this
-    /// order. A UTF-8 body is not copied.
+    /// Returns the body as text, or the HTML that it was converted to. A UTF-8 body is not copied.
+    ///
+    /// The charset is given by a byte order mark, the header, `<meta>` or the XML declaration, in this order, as in browsers. A
+    /// body that declares none is UTF-8 if all of it is. Otherwise it is guessed from the bytes and the host's top-level domain
+    /// with `chardetng`, as Firefox does: that is right for most texts of some sentences in the charsets of the web. Chromium
+    /// guesses with another detector, and so differently where the bytes say little.
     pub fn body_text(&self) -> &str {
         &self.decoded().text
     }
@@ -68,7 +72,8 @@ impl Response {
                 return BodyText { text: html.clone(), encoding: "UTF-8" };
             }
             let content_type = self.content_type();
-            let tld = self.url().domain().and_then(|host| host.rsplit('.').next());
+            let host = self.url().domain().map(|host| host.strip_suffix('.').unwrap_or(host));
+            let tld = host.and_then(|host| host.rsplit_once('.')).map(|(_, tld)| tld);
             let clues = Clues { header: content_type.charset.as_deref(), is_html: content_type.is_html(), tld };
             let (text, encoding) = charset::decode(&self.body, clues);
             let text = match text {
