@@ -14,9 +14,14 @@
 //! # }
 //! ```
 
+#[cfg(feature = "readability")]
+use std::collections::HashSet;
+
 use scraper::{ElementRef, Html, Node, Selector};
 
 pub use super::dom::Cut;
+#[cfg(feature = "readability")]
+use super::walk::NodeId;
 use super::{
     address::Address,
     context::Syntax,
@@ -313,6 +318,12 @@ impl<'a> Element<'a> {
     /// Returns the element as HTML.
     pub fn html(&self) -> String {
         serialize::outer(*self.node)
+    }
+
+    /// Returns the element as HTML, without some elements in it.
+    #[cfg(feature = "readability")]
+    pub(super) fn html_without(&self, left_out: &HashSet<NodeId>) -> String {
+        serialize::outer_without(*self.node, left_out)
     }
 
     /// Returns the element's content as HTML.

@@ -1,12 +1,14 @@
 //! Serialize: writes a part of a page's tree as HTML (HTML standard, §13.3). Takes time linear in what it writes: html5ever's
 //! own searches the rest of a text at each `&` in it, so that a megabyte of them takes minutes.
 
+use std::collections::HashSet;
+
 use html5ever::{QualName, ns};
 use scraper::Node;
 
 use super::{
     dom::VOID,
-    walk::{Step, TreeNode, Walk},
+    walk::{NodeId, Step, TreeNode, Walk},
 };
 
 /// Elements whose text is written as it is; a parser reads no references in it. In `noscript` it does, without scripts.
@@ -14,22 +16,33 @@ const RAW: [&str; 7] = ["style", "script", "xmp", "iframe", "noembed", "noframes
 
 /// Returns an element with its tags.
 pub(super) fn outer(element: TreeNode<'_>) -> String {
+    outer_without(element, &HashSet::new())
+}
+
+/// Returns an element with its tags, without some elements in it.
+pub(super) fn outer_without(element: TreeNode<'_>, left_out: &HashSet<NodeId>) -> String {
     let mut html = String::new();
-    write(element, true, &mut html);
+    write(element, true, left_out, &mut html);
     html
 }
 
 /// Returns the content of an element.
 pub(super) fn inner(element: TreeNode<'_>) -> String {
     let mut html = String::new();
-    write(element, false, &mut html);
+    write(element, false, &HashSet::new(), &mut html);
     html
 }
 
-fn write(top: TreeNode<'_>, with_top: bool, html: &mut String) {
+fn write(top: TreeNode<'_>, with_top: bool, left_out: &HashSet<NodeId>, html: &mut String) {
     let mut walk = Walk::over(top);
     while let Some(step) = walk.next() {
         let (Step::Open(node) | Step::Close(node)) = step;
+        if !left_out.is_empty() && left_out.contains(&node.id()) {
+            if matches!(step, Step::Open(_)) {
+                walk.skip_content();
+            }
+            continue;
+        }
         let is_written = with_top || node != top;
         match (step, node.value()) {
             (Step::Open(_), Node::Element(element)) => {

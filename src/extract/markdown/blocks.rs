@@ -27,15 +27,22 @@ struct Container {
     prefix: String,
     /// Whether it follows the previous block without an empty line.
     is_tight: bool,
-    is_item: bool,
+    kind: ContainerKind,
     /// Whether one of its lines has been written.
     is_begun: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ContainerKind {
+    Quote,
+    Item,
+    Description,
 }
 
 impl Blocks {
     /// Tells whether this is within a list item.
     pub fn in_item(&self) -> bool {
-        self.containers.iter().any(|container| container.is_item)
+        self.containers.iter().any(|container| container.kind != ContainerKind::Quote)
     }
 
     pub fn open_quote(&mut self, node: NodeId) {
@@ -44,15 +51,19 @@ impl Blocks {
             marker: None,
             prefix: "> ".to_owned(),
             is_tight: false,
-            is_item: false,
+            kind: ContainerKind::Quote,
             is_begun: false,
         });
     }
 
     /// Begins an item whose first line begins with `marker`.
     pub fn open_item(&mut self, node: NodeId, marker: String, is_tight: bool) {
-        let prefix = " ".repeat(marker.len());
-        self.open(Container { node, marker: Some(marker), prefix, is_tight, is_item: true, is_begun: false });
+        let kind = if marker == DESCRIPTION { ContainerKind::Description } else { ContainerKind::Item };
+        // Where descriptions are no part of the dialect, four spaces begin code: so those within each other add them only once.
+        let is_nested =
+            kind == ContainerKind::Description && self.containers.last().is_some_and(|last| last.kind == kind);
+        let prefix = if is_nested { String::new() } else { " ".repeat(marker.len()) };
+        self.open(Container { node, marker: Some(marker), prefix, is_tight, kind, is_begun: false });
     }
 
     fn open(&mut self, container: Container) {

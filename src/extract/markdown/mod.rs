@@ -2,19 +2,25 @@
 //! decide which part of a page is its main content.
 
 mod blocks;
+mod code;
+mod elements;
 pub(super) mod escape;
 mod inline;
+mod links;
+mod lists;
 mod table;
 mod writer;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt};
 
 use url::Url;
 
 use self::writer::Writer;
 use super::{
+    css::Selects,
     select::{Document, Element},
     selector_error::SelectorError,
+    walk::NodeId,
 };
 
 /// The longest Markdown, in bytes. A small page could otherwise produce much more, for instance by a long link around
@@ -46,14 +52,13 @@ pub const MAX_MARKDOWN: usize = 16 << 20;
 #[derive(Clone, Debug)]
 pub struct Markdown<'a> {
     element: Element<'a>,
-    /// What is converted in place of the element, if that was asked for.
-    main: Option<MainPart>,
+    /// Whether only the main content is converted.
+    main_only: bool,
+    /// Elements that are not.
+    left_out: HashSet<NodeId>,
     base: &'a Url,
     kept: Kept,
 }
-
-/// The main content that was asked for; `None` if none stands out.
-type MainPart = Option<Arc<Document>>;
 
 /// Which elements are written with their URL.
 #[derive(Clone, Copy, Debug)]
@@ -94,20 +99,38 @@ impl<'a> Markdown<'a> {
 
     /// Converts one element.
     pub fn of_element(element: Element<'a>, base: &'a Url) -> Self {
-        Self { element, main: None, base, kept: Kept { links: true, images: true } }
+        Self { element, main_only: false, left_out: HashSet::new(), base, kept: Kept { links: true, images: true } }
     }
 
     /// Restricts the conversion to the first matching element.
     ///
     /// # Errors
     /// Nothing matches, or the selector is invalid.
-    pub fn within(self, css: &str) -> Result<Self, SelectorError> {
-        Ok(Self { element: self.element.first(css)?, main: None, ..self })
+    pub fn within(self, css: impl Selects) -> Result<Self, SelectorError> {
+        Ok(Self { element: self.element.first(css)?, ..self })
+    }
+
+    /// Leaves out the elements that match, with all that is in them. It may be called several times, and main content is
+    /// chosen from what they leave.
+    ///
+    /// ```
+    /// use actix_crawler::prelude::*;
+    ///
+    /// let page = Response::html("https://e.org/", "<p>One <sup class=note>1</sup><div class=ad>Buy!</div><p>Two");
+    /// assert_eq!(page.markdown().without(".ad, .note")?.to_string(), "One\n\nTwo\n");
+    /// # Ok::<(), actix_crawler::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The selector is invalid.
+    pub fn without(mut self, css: impl Selects) -> Result<Self, SelectorError> {
+        self.left_out.extend(self.element.select(css)?.iter().map(|element| element.node().id()));
+        Ok(self)
     }
 
     /// Restricts the conversion to the main content, without navigation, banners and footers: the whole is converted where no
     /// part of it with at least a quarter of the text stands out. What it is says
-    /// [`Response::main_content`](crate::Response::main_content). The page's one heading of the first level stands above it. Follows [`Markdown::within`], which would undo it.
+    /// [`Response::main_content`](crate::Response::main_content). The page's one heading of the first level stands above it.
     ///
     /// ```
     /// use actix_crawler::prelude::*;
@@ -122,8 +145,7 @@ impl<'a> Markdown<'a> {
     #[cfg(feature = "readability")]
     #[must_use]
     pub fn main(self) -> Self {
-        let main = super::main_content(self.element).map(Arc::new);
-        Self { main: Some(main), ..self }
+        Self { main_only: true, ..self }
     }
 
     /// Writes only the text of links.
@@ -138,27 +160,46 @@ impl<'a> Markdown<'a> {
         Self { kept: Kept { images: false, ..self.kept }, ..self }
     }
 
-    /// Returns the one heading of the first level, if the main content has it no more: it often stands above it.
-    fn title_beyond(&self, main: &Document) -> Option<Element<'a>> {
-        let titles = self.element.select("h1").ok()?;
-        let [title] = titles[..] else { return None };
-        let text = title.text();
-        let headings = main.texts_of("h1, h2").ok()?;
-        (!text.is_empty() && !headings.contains(&text)).then_some(title)
-    }
-
     /// Converts it. [`ToString`] returns the text alone. Takes time linear in the page and the result.
     pub fn write(&self) -> WrittenMarkdown {
-        let writer = || Writer::new(self.element.address().with_base(self.base), self.kept);
-        let Some(main) = self.main.as_ref().and_then(Option::as_deref) else {
-            return WrittenMarkdown { without_main: self.main.is_some(), ..writer().write(self.element) };
-        };
-        let mut written = writer().write(main.root());
-        if let Some(title) = self.title_beyond(main) {
-            written.text.insert_str(0, &(writer().write(title).text + "\n"));
-        }
-        written
+        let written = if self.main_only { self.write_main() } else { None };
+        written.unwrap_or_else(|| WrittenMarkdown {
+            without_main: self.main_only,
+            ..self.writer(self.left_out.clone()).write(self.element)
+        })
     }
+
+    fn writer(&self, left_out: HashSet<NodeId>) -> Writer {
+        Writer::new(self.element.address().with_base(self.base), self.kept, left_out)
+    }
+
+    /// Converts the main content; `None` if none stands out.
+    #[cfg(feature = "readability")]
+    fn write_main(&self) -> Option<WrittenMarkdown> {
+        let rest = (!self.left_out.is_empty()).then(|| Document::parse(&self.element.html_without(&self.left_out)));
+        let top = rest.as_ref().map_or(self.element, Document::root);
+        let main = super::main_content(top)?;
+        let mut written = self.writer(HashSet::new()).write(main.root());
+        if let Some(title) = title_beyond(top, &main) {
+            written.text.insert_str(0, &(self.writer(HashSet::new()).write(title).text + "\n"));
+        }
+        Some(written)
+    }
+
+    #[cfg(not(feature = "readability"))]
+    fn write_main(&self) -> Option<WrittenMarkdown> {
+        None
+    }
+}
+
+/// Returns the one heading of the first level, if the main content has it no more: it often stands above it.
+#[cfg(feature = "readability")]
+fn title_beyond<'a>(top: Element<'a>, main: &Document) -> Option<Element<'a>> {
+    let titles = top.select("h1").ok()?;
+    let [title] = titles[..] else { return None };
+    let text = title.text();
+    let headings = main.texts_of("h1, h2").ok()?;
+    (!text.is_empty() && !headings.contains(&text)).then_some(title)
 }
 
 impl fmt::Display for Markdown<'_> {

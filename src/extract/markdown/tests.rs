@@ -258,3 +258,30 @@ fn the_title_of_a_page_stands_above_its_main_content_once() {
         assert!(written.text.contains("\n## Part\n\nOnce") && !written.text.contains("Home"), "{}", written.text);
     }
 }
+
+#[test]
+fn what_a_selector_names_is_left_out_also_of_the_main_content() {
+    let story = "<p class=s>Once upon a time, a crawler asked politely, waited, and was answered.</p>".repeat(20);
+    let ad = "<div class=ad><h2>Buy</h2><ul><li>now</ul></div>";
+    let html =
+        format!("<nav>Home</nav><article>{story}{ad}<p id=last>The <i class=ad>very </i>end, at last.</p></article>");
+    let (document, base) = (Document::parse(&html), "https://e.org/".parse().unwrap());
+    let markdown = || Markdown::of(&document, &base);
+    let whole = markdown().without(".ad").unwrap().without("nav, .s").unwrap().to_string();
+    assert_eq!(whole, "The end, at last.\n");
+    let main = markdown().main().without(".ad").unwrap().write();
+    assert!(main.text.ends_with("The end, at last.\n") && !main.text.contains("Buy"), "{}", main.text);
+    assert!(!main.without_main && !main.text.contains("Home"));
+    assert_eq!(markdown().within("#last").unwrap().to_string(), "The *very* end, at last.\n");
+    assert!(markdown().without("p[").is_err());
+}
+
+/// As in Python's documentation, where methods are described within classes. In CommonMark, which has no descriptions, four
+/// spaces begin code, and a fence that is indented so is text.
+#[test]
+fn descriptions_within_descriptions_are_no_code_and_code_in_them_is() {
+    golden(
+        "<dl><dt>class<dd><p>One.<dl><dt>method<dd><p>Two.<p>Three.<pre>code</pre><ul><li>a<pre>b</pre></ul></dl><p>Four.</dl>",
+        "class\n: One.\n\n  method\n  : Two.\n\n  Three.\n\n  ```\n  code\n  ```\n  - a\n\n    ```\n    b\n    ```\n\n  Four.\n",
+    );
+}

@@ -1,67 +1,50 @@
 //! Writer: walks the page and converts each element to Markdown. Knows the elements of HTML, not how blocks and lines
 //! are written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Kept, MAX_MARKDOWN, WrittenMarkdown,
     blocks::{Blocks, DESCRIPTION},
+    elements::{inside, is_block, is_unseen},
     escape,
     inline::{Inline, SpanKind},
+    lists::List,
     table::{Table, data_tables},
 };
 use crate::extract::{
     address::Address,
-    links::MAX_URL_LENGTH,
     prefix::prefix,
     select::Element,
-    text::{HIDDEN, Prose},
+    text::HIDDEN,
     walk::{NodeId, Step, Walk},
 };
 
-/// Marks by which sites link to a heading, next to the heading.
-const PERMALINKS: [&str; 5] = ["", "¶", "#", "§", "🔗"];
-
-/// The most nodes examined to recognize such a mark.
-const MAX_PERMALINK_NODES: usize = 12;
-
-/// The most elements around code that are searched for its language.
-const MAX_LANGUAGE_ANCESTORS: usize = 3;
-
-/// The longest class attribute that is searched for a language, in bytes.
-const MAX_CLASSES: usize = 1 << 10;
-
 pub(super) struct Writer {
-    address: Address,
-    kept: Kept,
-    blocks: Blocks,
-    inline: Inline,
-    heading: Option<usize>,
-    lists: Vec<List>,
+    pub(super) address: Address,
+    pub(super) kept: Kept,
+    /// Elements that are not written.
+    left_out: HashSet<NodeId>,
+    pub(super) blocks: Blocks,
+    pub(super) inline: Inline,
+    pub(super) heading: Option<usize>,
+    pub(super) lists: Vec<List>,
     /// The last list that ended, and the length of the text then: a list that follows directly uses another marker.
-    last_list: Option<(List, usize)>,
+    pub(super) last_list: Option<(List, usize)>,
     /// The data tables.
     data_tables: HashMap<NodeId, bool>,
     table: Option<Table>,
     in_table_head: bool,
-    in_cell: bool,
-    without_url: usize,
-}
-
-#[derive(Clone, Copy)]
-struct List {
-    node: NodeId,
-    is_ordered: bool,
-    next: i64,
-    has_other_marker: bool,
-    is_begun: bool,
+    pub(super) in_cell: bool,
+    pub(super) without_url: usize,
 }
 
 impl Writer {
-    pub fn new(address: Address, kept: Kept) -> Self {
+    pub fn new(address: Address, kept: Kept, left_out: HashSet<NodeId>) -> Self {
         Self {
             address,
             kept,
+            left_out,
             blocks: Blocks::default(),
             inline: Inline::new(),
             heading: None,
@@ -114,7 +97,7 @@ impl Writer {
     fn open(&mut self, element: Element<'_>) -> bool {
         let node = element.node().id();
         let name = element.name();
-        if HIDDEN.contains(&name) || is_unseen(element) {
+        if HIDDEN.contains(&name) || is_unseen(element) || self.left_out.contains(&node) {
             return false;
         }
         match name {
@@ -223,7 +206,7 @@ impl Writer {
     }
 
     /// Ends the current paragraph; within a cell, its line.
-    fn boundary(&mut self) {
+    pub(super) fn boundary(&mut self) {
         if self.in_cell { self.inline.fresh_line() } else { self.flush() }
     }
 
@@ -246,156 +229,12 @@ impl Writer {
         self.blocks.block(&lines);
     }
 
-    fn open_list(&mut self, element: Element<'_>) {
-        let node = element.node().id();
-        let is_ordered = element.name() == "ol";
-        let start = element.attr("start").and_then(|start| start.trim().parse().ok());
-        // CommonMark has no negative numbers, and none with more than nine digits.
-        let next = start.unwrap_or(1_i64).clamp(0, 900_000_000);
-        let follows =
-            self.last_list.filter(|(list, end)| *end == self.blocks.out.len() && list.is_ordered == is_ordered);
-        let has_other_marker = follows.is_some_and(|(list, _)| !list.has_other_marker);
-        self.lists.push(List { node, is_ordered, next, has_other_marker, is_begun: false });
-    }
-
-    fn open_item(&mut self, element: Element<'_>) {
-        let value = element.attr("value").and_then(|value| value.trim().parse::<i64>().ok());
-        let in_item = self.blocks.in_item();
-        let (marker, is_tight) = match self.lists.last_mut() {
-            None => ("- ".to_owned(), in_item),
-            Some(list) => {
-                let number = value.map_or(list.next, |value| value.clamp(0, 900_000_000));
-                list.next = number.saturating_add(1);
-                let is_tight = std::mem::replace(&mut list.is_begun, true) || in_item;
-                let marker = match (list.is_ordered, list.has_other_marker) {
-                    (true, false) => format!("{number}. "),
-                    (true, true) => format!("{number}) "),
-                    (false, false) => "- ".to_owned(),
-                    (false, true) => "* ".to_owned(),
-                };
-                (marker, is_tight)
-            }
-        };
-        self.blocks.open_item(element.node().id(), marker, is_tight);
-    }
-
     fn open_table(&mut self, node: NodeId) {
         self.boundary();
         if self.data_tables.get(&node) == Some(&true) && !self.in_cell {
             self.table = Some(Table::default());
             self.in_table_head = false;
         }
-    }
-
-    fn open_link(&mut self, element: Element<'_>) -> bool {
-        let Some(href) = element.attr("href") else { return true };
-        if self.heading.is_some() && is_permalink(element) {
-            return false;
-        }
-        if let Some(close) = self.end_of_link(element, href) {
-            self.inline.open(element.node().id(), SpanKind::Link, "[", close);
-        }
-        true
-    }
-
-    /// Returns how a link ends; `None` if it is written as text.
-    fn end_of_link(&mut self, element: Element<'_>, href: &str) -> Option<String> {
-        let url = if self.kept.links { self.resolve(href)? } else { return None };
-        Some(format!("]({}{})", escape::destination(&url), title_of(element)))
-    }
-
-    fn image(&mut self, element: Element<'_>) {
-        if !self.kept.images {
-            return;
-        }
-        // Lazily loaded images have their URL in another attribute, and a placeholder in `src`.
-        let is_real = |source: &&str| !source.trim().is_empty() && !source.trim_start().starts_with("data:");
-        let source = ["src", "data-src"].iter().filter_map(|name| element.attr(name)).find(is_real);
-        let mut alt = Prose::default();
-        alt.push(element.attr("alt").unwrap_or_default());
-        let mut text = String::new();
-        escape::inline(&alt.one_line(), true, &mut text);
-        match source.and_then(|source| self.resolve(source)) {
-            Some(url) => {
-                let title = title_of(element);
-                self.inline.raw(&format!("![{text}]({}{title})", escape::destination(&url)));
-            }
-            None if !text.is_empty() => self.inline.raw(&text),
-            None => {}
-        }
-    }
-
-    /// Returns an absolute URL, if the reference is an address.
-    fn resolve(&mut self, reference: &str) -> Option<String> {
-        let url = self.address.resolve(reference.trim()).ok();
-        let is_address = |url: &url::Url| !matches!(url.scheme(), "javascript" | "data" | "about" | "blob");
-        let url = url.filter(is_address).map(String::from).filter(|url| url.len() <= MAX_URL_LENGTH);
-        self.without_url += usize::from(url.is_none());
-        url
-    }
-
-    /// Writes inline code. In Markdown it cannot have links, so that a link within it is one around its part of the code.
-    fn code(&mut self, element: Element<'_>) {
-        let mut piece = String::new();
-        let mut open = None;
-        for step in Walk::over(*element.node()) {
-            match step {
-                Step::Open(node) => {
-                    if let Some(text) = node.value().as_text() {
-                        piece.push_str(text);
-                    } else if let Some(link) = Element::of(node).filter(|inside| inside.name() == "a")
-                        && let Some(href) = link.attr("href")
-                        && self.inline.has_room_for(SpanKind::Link)
-                        && let Some(close) = self.end_of_link(link, href)
-                    {
-                        self.code_piece(&std::mem::take(&mut piece));
-                        self.inline.open(node.id(), SpanKind::Link, "[", close);
-                        open = Some(node.id());
-                    }
-                }
-                Step::Close(node) if open == Some(node.id()) => {
-                    self.code_piece(&std::mem::take(&mut piece));
-                    self.inline.close(node.id());
-                    open = None;
-                }
-                Step::Close(_) => {}
-            }
-        }
-        self.code_piece(&piece);
-    }
-
-    fn code_piece(&mut self, text: &str) {
-        let mut code = Prose::default();
-        code.push(text);
-        let code = code.one_line();
-        if text.starts_with(char::is_whitespace) {
-            self.inline.space();
-        }
-        if !code.is_empty() {
-            self.inline.raw(&escape::code(&code));
-        }
-        if text.ends_with(char::is_whitespace) {
-            self.inline.space();
-        }
-    }
-
-    fn preformatted(&mut self, element: Element<'_>) {
-        self.boundary();
-        let text = text_with_breaks(element);
-        if self.in_cell {
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                self.inline.fresh_line();
-                self.inline.raw(&escape::code(line.trim_end()));
-            }
-            return;
-        }
-        let text = text.trim_end();
-        if text.trim().is_empty() {
-            return;
-        }
-        let fence = "`".repeat(escape::longest_run(text, '`').max(2) + 1);
-        let language = language_of(element).unwrap_or_default();
-        self.blocks.block(&format!("{fence}{language}\n{}\n{fence}", text.trim_start_matches('\n')));
     }
 
     /// Writes a formula that contains its TeX; for others the text is read.
@@ -408,128 +247,4 @@ impl Writer {
         self.inline.raw(&format!("{mark}{}{mark}", tex.trim().replace(['\r', '\n'], " ")));
         false
     }
-}
-
-/// Returns the first child element of this name.
-fn inside<'a>(element: Element<'a>, name: &str) -> Option<Element<'a>> {
-    let found = element.node().child_elements().find(|child| child.value().name() == name)?;
-    Element::of(*found)
-}
-
-/// Tells whether this element is invisible, or repeats visible content.
-fn is_unseen(element: Element<'_>) -> bool {
-    let is_hidden = element.attr("hidden").is_some_and(|hidden| !hidden.eq_ignore_ascii_case("until-found"));
-    // KaTeX writes each formula twice: as MathML, and for display.
-    let is_drawn_formula = element.attr("class").is_some_and(|class| class.contains("katex-html"));
-    is_hidden || is_drawn_formula
-}
-
-/// Tells whether an element is a link next to a heading that points to the heading.
-fn is_permalink(element: Element<'_>) -> bool {
-    let mut text = String::new();
-    for (nth, step) in Walk::over(*element.node()).enumerate() {
-        let Step::Open(node) = step else { continue };
-        if nth > MAX_PERMALINK_NODES || Element::of(node).is_some_and(|inside| inside.name() == "img") {
-            return false;
-        }
-        if let Some(piece) = node.value().as_text() {
-            if piece.len() > 16 {
-                return false;
-            }
-            text.push_str(piece.trim());
-        }
-    }
-    PERMALINKS.contains(&text.as_str())
-}
-
-fn title_of(element: Element<'_>) -> String {
-    let mut title = Prose::default();
-    title.push(element.attr("title").unwrap_or_default());
-    let title = title.one_line();
-    if title.is_empty() { title } else { format!(" \"{}\"", title.replace('\\', "\\\\").replace('"', "\\\"")) }
-}
-
-/// Returns the text of an element unchanged, with `<br>` as a line end.
-fn text_with_breaks(element: Element<'_>) -> String {
-    let mut text = String::new();
-    for step in Walk::over(*element.node()) {
-        let Step::Open(node) = step else { continue };
-        if let Some(piece) = node.value().as_text() {
-            text.push_str(piece);
-        } else if Element::of(node).is_some_and(|inside| inside.name() == "br") {
-            text.push('\n');
-        }
-    }
-    text.replace("\r\n", "\n").replace('\r', "\n")
-}
-
-/// Returns the language of code, given by a class `language-x` or `lang-x` of it or of the `<code>` in it, by
-/// `highlight-x` of an element around it, or by `data-lang`.
-fn language_of(element: Element<'_>) -> Option<String> {
-    let code = inside(element, "code");
-    let around = element.node().ancestors().take(MAX_LANGUAGE_ANCESTORS).filter_map(Element::of);
-    let language = code.into_iter().chain([element]).chain(around).find_map(|element| {
-        let by_attribute = ["data-lang", "data-language"].iter().find_map(|name| element.attr(name));
-        let classes = element.attr("class").filter(|classes| classes.len() <= MAX_CLASSES).unwrap_or_default();
-        let classes = classes.split_ascii_whitespace();
-        let mut by_class = classes.filter_map(|class| {
-            let prefixes = ["language-", "lang-", "highlight-source-", "highlight-"];
-            prefixes.iter().find_map(|prefix| class.strip_prefix(prefix))
-        });
-        by_attribute.or_else(|| by_class.next())
-    })?;
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '#' | '_' | '.');
-    let is_language = !language.is_empty() && language.len() <= 32 && language.chars().all(is_name);
-    is_language
-        .then(|| language.to_ascii_lowercase())
-        .filter(|language| !matches!(language.as_str(), "none" | "default"))
-}
-
-/// Tells whether an element is a block, which separates the text before, in and after it.
-fn is_block(name: &str) -> bool {
-    matches!(
-        name,
-        "address"
-            | "article"
-            | "aside"
-            | "blockquote"
-            | "body"
-            | "caption"
-            | "center"
-            | "dd"
-            | "details"
-            | "dialog"
-            | "dir"
-            | "div"
-            | "dl"
-            | "dt"
-            | "fieldset"
-            | "figcaption"
-            | "figure"
-            | "footer"
-            | "form"
-            | "header"
-            | "hgroup"
-            | "html"
-            | "legend"
-            | "li"
-            | "main"
-            | "menu"
-            | "nav"
-            | "ol"
-            | "optgroup"
-            | "option"
-            | "p"
-            | "search"
-            | "section"
-            | "summary"
-            | "table"
-            | "tbody"
-            | "td"
-            | "tfoot"
-            | "th"
-            | "thead"
-            | "tr"
-            | "ul"
-    )
 }
