@@ -48,7 +48,7 @@ pub(crate) fn first_of(root: Element<'_>, kind: &str) -> Option<Value> {
 }
 
 /// Parses a block. CDATA marks and a semicolon around it are removed, comments of HTML around it and those of JavaScript
-/// anywhere, and line ends within strings, which JSON forbids, become spaces.
+/// anywhere, and commas before a closing bracket; and line ends within strings, which JSON forbids, become spaces.
 fn read(text: &str) -> Option<Value> {
     let mut text = text.trim().trim_start_matches('\u{feff}');
     for (begin, end) in [("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("/*<![CDATA[*/", "/*]]>*/"), ("<![CDATA[", "]]>")]
@@ -60,15 +60,15 @@ fn read(text: &str) -> Option<Value> {
     let text = text.trim_end_matches([';', ' ', '\n']);
     let strict = serde_json::from_str(text).ok();
     let on_one_line = |text: &str| serde_json::from_str(&text.replace(|c: char| c < ' ', " ")).ok();
-    strict.or_else(|| on_one_line(text)).or_else(|| on_one_line(&without_comments(text)))
+    strict.or_else(|| on_one_line(text)).or_else(|| on_one_line(&without_comments_and_commas(text)))
 }
 
-/// Removes `/* … */` and `// …` outside of strings.
-fn without_comments(text: &str) -> String {
+/// Removes `/* … */`, `// …` and the last comma of lists, outside of strings.
+fn without_comments_and_commas(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     let mut in_string = false;
-    while let Some(at) = rest.find(['"', '\\', '/']) {
+    while let Some(at) = rest.find(['"', '\\', '/', ']', '}']) {
         let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
         kept.push_str(before);
         let end = match from.as_bytes() {
@@ -78,6 +78,13 @@ fn without_comments(text: &str) -> String {
                 let escaped = from.chars().take(2).map(char::len_utf8).sum();
                 kept.push_str(from.get(..escaped).unwrap_or_default());
                 escaped
+            }
+            [bracket @ (b']' | b'}'), ..] if !in_string => {
+                let list = kept.trim_end();
+                let length = list.strip_suffix(',').map_or(kept.len(), str::len);
+                kept.truncate(length);
+                kept.push(char::from(*bracket));
+                1
             }
             [first, ..] => {
                 in_string ^= *first == b'"';

@@ -1,5 +1,5 @@
-//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix` (RDFa Lite 1.1). Returns items, not
-//! triples.
+//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix`, with `href`, `src` and `content` (RDFa Lite 1.1).
+//! Returns items, not triples.
 
 use super::{
     SkippedMetadata, cut,
@@ -35,7 +35,15 @@ struct Frame<'a> {
     node: NodeId,
     vocab: Option<&'a str>,
     prefixes: Vec<(&'a str, &'a str)>,
-    item: Option<usize>,
+    subject: Option<Subject<'a>>,
+}
+
+/// What the properties in an element belong to.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Item(usize),
+    /// What a link or an image refers to. It becomes an item with its first property.
+    Reference(&'a str),
 }
 
 /// Returns the top-level items of a page.
@@ -60,10 +68,10 @@ pub(super) fn rdfa(root: Element<'_>, base: &Address, skipped: &mut SkippedMetad
             }
         }
     }
-    // A `resource` without content is a reference.
-    draft.finish().into_iter().filter(|item| !item.types.is_empty() || !item.properties.is_empty()).collect()
+    draft.finish()
 }
 
+/// Follows RDFa Core 1.1 §7.5, where each element has one subject: what it refers to, if it is no property itself.
 fn open<'a>(
     element: Element<'a>,
     base: &Address,
@@ -71,47 +79,78 @@ fn open<'a>(
     frames: &mut Vec<Frame<'a>>,
     skipped: &mut SkippedMetadata,
 ) {
+    let attribute = |name: &str| element.attr(name);
     let [vocab, prefixes, types, property, resource] =
-        ["vocab", "prefix", "typeof", "property", "resource"].map(|name| element.attr(name));
+        ["vocab", "prefix", "typeof", "property", "resource"].map(attribute);
+    let reference = resource.or_else(|| attribute("href")).or_else(|| attribute("src"));
     let prefixes = declared(prefixes.unwrap_or_default());
-    let mut frame = Frame { node: element.node().id(), vocab, prefixes, item: None };
-    let around = frames.iter().rev().find_map(|frame| frame.item);
+    let mut frame = Frame { node: element.node().id(), vocab, prefixes, subject: None };
     let names: Vec<_> = property.unwrap_or_default().split_ascii_whitespace().take(10).collect();
-    if types.is_some() || (resource.is_some() && property.is_none()) {
-        let id = resource.map(str::trim).filter(|id| !id.is_empty());
-        let types = types.unwrap_or_default().split_ascii_whitespace().take(10);
-        let item = Item {
-            types: types.map(|name| cut(&expanded(name, &frame, frames), skipped)).collect(),
-            id: id.map(|id| base.resolve(id).map_or_else(|_| cut(id, skipped), Into::into)),
-            properties: Vec::new(),
-        };
-        let parent = around.filter(|_| !names.is_empty());
-        frame.item = draft.add(parent, &names, item, skipped);
-    } else if let Some(item) = around.filter(|_| !names.is_empty()) {
-        let value = value_of(element, resource, base, draft, skipped);
-        for name in names {
-            draft.property(item, name, value.clone(), skipped);
-        }
+    let content = attribute("content");
+    let is_value = !names.is_empty() && content.is_none();
+    if let Some(types) = types {
+        let types = types.split_ascii_whitespace().take(10);
+        let types = types.map(|name| cut(&expanded(name, &frame, frames), skipped)).collect();
+        let item =
+            Item { types, id: reference.and_then(|reference| id_of(reference, base, skipped)), properties: Vec::new() };
+        let parent = if is_value { subject(frames, base, draft, skipped) } else { None };
+        frame.subject = draft.add(parent, &names, item, skipped).map(Subject::Item);
+    } else if let Some(reference) = reference.filter(|_| !is_value && (resource.is_some() || is_within_item(frames))) {
+        frame.subject = Some(Subject::Reference(reference));
     }
-    if frame.vocab.is_some() || !frame.prefixes.is_empty() || frame.item.is_some() {
+    let has_subject = frame.subject.is_some();
+    if frame.vocab.is_some() || !frame.prefixes.is_empty() || has_subject {
         frames.push(frame);
+    }
+    // An item is the value of its property already.
+    if names.is_empty() || (is_value && has_subject) {
+        return;
+    }
+    let Some(item) = subject(frames, base, draft, skipped) else { return };
+    let value = match (content, reference) {
+        (Some(content), _) => ItemValue::Text(cut(content.trim(), skipped)),
+        (None, Some(reference)) => match join(base, reference, skipped) {
+            Some(url) => ItemValue::Url(url),
+            None => ItemValue::Text(cut(reference, skipped)),
+        },
+        (None, None) => {
+            // A link without a target has its text.
+            let has_own = matches!(element.name(), "data" | "meter" | "object" | "time");
+            let own = if has_own { own_value(element, base, skipped) } else { None };
+            own.unwrap_or_else(|| ItemValue::Text(draft.text(element, skipped)))
+        }
+    };
+    for name in names {
+        draft.property(item, name, value.clone(), skipped);
     }
 }
 
-fn value_of(
-    element: Element<'_>,
-    resource: Option<&str>,
+fn is_within_item(frames: &[Frame<'_>]) -> bool {
+    frames.iter().any(|frame| frame.subject.is_some())
+}
+
+/// Returns the item that the properties here belong to. What is outside of any item says something of the page, and is left
+/// out.
+fn subject(
+    frames: &mut [Frame<'_>],
     base: &Address,
     draft: &mut Draft,
     skipped: &mut SkippedMetadata,
-) -> ItemValue {
-    if let Some(content) = element.attr("content") {
-        return ItemValue::Text(cut(content.trim(), skipped));
+) -> Option<usize> {
+    let around = frames.iter_mut().rev().find_map(|frame| frame.subject.as_mut())?;
+    if let Subject::Reference(reference) = *around {
+        let item = Item { types: Vec::new(), id: id_of(reference, base, skipped), properties: Vec::new() };
+        *around = Subject::Item(draft.add(None, &[], item, skipped)?);
     }
-    if let Some(url) = resource.and_then(|resource| join(base, resource, skipped)) {
-        return ItemValue::Url(url);
+    match *around {
+        Subject::Item(item) => Some(item),
+        Subject::Reference(_) => None,
     }
-    own_value(element, base, skipped).unwrap_or_else(|| ItemValue::Text(draft.text(element, skipped)))
+}
+
+fn id_of(reference: &str, base: &Address, skipped: &mut SkippedMetadata) -> Option<String> {
+    let id = Some(reference.trim()).filter(|id| !id.is_empty())?;
+    Some(base.resolve(id).map_or_else(|_| cut(id, skipped), Into::into))
 }
 
 /// Expands a type by its prefix, or else by the vocabulary.

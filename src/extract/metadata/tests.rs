@@ -147,15 +147,56 @@ fn rdfa_lite_is_read_as_its_recommendation_says() {
     assert_eq!(metadata.rdfa[0].text("preferredAnimal"), Some("Liger"));
 }
 
-/// extruct, which many read JSON-LD with, passes over the same comments.
+/// RDFa Core 1.1 §7.5, and the same as extruct (pyRdfa) has: a link or an image that is no value itself is the subject of what
+/// it contains, and one that is an item names it.
 #[test]
-fn json_ld_may_have_the_comments_of_a_script() {
+fn properties_belong_to_what_the_elements_around_them_refer_to() {
+    let page = |inside: &str| as_json(&read(&format!("<div vocab=v: typeof=A>{inside}</div>")).rdfa);
+    let a = |properties: serde_json::Value| json!({"types": ["v:A"], "id": null, "properties": properties});
+    let of = |types: serde_json::Value| json!({"types": types, "id": "http://r.org/", "properties": [{"name": "c", "value": "v"}]});
+    let c = "<span property=c>v</span>";
+    for (inside, expected) in [
+        (
+            format!("<p property=b resource=http://r.org/>{c}</p>"),
+            json!([a(json!([{"name": "b", "value": "http://r.org/"}, {"name": "c", "value": "v"}]))]),
+        ),
+        (format!("<p resource=http://r.org/>{c}</p>"), json!([a(json!([])), of(json!([]))])),
+        (format!("<a href=http://r.org/>{c}</a>"), json!([a(json!([])), of(json!([]))])),
+        (
+            format!("<a property=b href=http://r.org/ typeof=B>{c}</a>"),
+            json!([a(json!([{"name": "b", "value": of(json!(["v:B"]))}]))]),
+        ),
+        (format!("<a href=http://r.org/ typeof=B>{c}</a>"), json!([a(json!([])), of(json!(["v:B"]))])),
+        (
+            format!("<p property=b typeof=B content=x>{c}</p>"),
+            json!([
+                a(json!([])),
+                {"types": ["v:B"], "id": null, "properties": [{"name": "b", "value": "x"}, {"name": "c", "value": "v"}]}
+            ]),
+        ),
+        ("<a href=/x>text</a><img src=/y>".to_owned(), json!([a(json!([]))])),
+        (
+            "<a property=b>text</a><meta property=c><a property=d href=''>x</a>".to_owned(),
+            json!([a(json!([
+                {"name": "b", "value": "text"}, {"name": "c", "value": ""}, {"name": "d", "value": "https://e.org/dir/page"}
+            ]))]),
+        ),
+    ] {
+        assert_eq!(page(&inside), expected, "{inside}");
+    }
+}
+
+/// extruct, which many read JSON-LD with, passes over the same comments and commas.
+#[test]
+fn json_ld_may_have_the_comments_and_commas_of_a_script() {
     for script in [
         "/* c */ {\"@type\": \"A\", \"n\": \"b\"}",
         "{ // one\n\"@type\": \"A\", /* two */ \"n\": \"b\" } // end",
         "/*<![CDATA[*/ {\"@type\": \"A\", \"n\": \"b\"} /*]]>*/",
         "//<![CDATA[\n{\"@type\": \"A\", \"n\": \"b\"}\n//]]>",
         "<!-- {\"@type\": \"A\", \"n\": \"b\"} -->",
+        "{\"@type\": [\"A\", ], \"n\": \"b\",\n}",
+        "[{\"x\": \",]\", \"@type\": \"A\", \"n\": \"b\", /* c */ }, // last\n]",
     ] {
         let metadata = read(&format!("<script type=application/ld+json>{script}</script>"));
         assert_eq!(metadata.json_ld("A").first().map(|found| &found["n"]), Some(&json!("b")), "{script}");
@@ -163,7 +204,7 @@ fn json_ld_may_have_the_comments_of_a_script() {
     let urls = "/**/{\"@type\": \"A\", \"u\": \"http://e.org/*x*/\\\"//\"}";
     let metadata = read(&format!("<script type=application/ld+json>{urls}</script>"));
     assert_eq!(metadata.json_ld("A")[0]["u"], "http://e.org/*x*/\"//", "within strings they are text");
-    for broken in ["/*", "{\"a\": /", "//", "\"\\", "{\"\\\\\""] {
+    for broken in ["/*", "{\"a\": /", "//", "\"\\", "{\"\\\\\"", "[1,,]", ",]"] {
         let metadata = read(&format!("<script type=application/ld+json>{broken}</script>"));
         assert_eq!(metadata.skipped.broken_json, 1, "{broken}");
     }
