@@ -1,7 +1,7 @@
 //! Feed: the entries of RSS, Atom and JSON Feed, by the crate feed-rs, which is kept from hostile files. Works on decoded
 //! text, and knows no network.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, time::SystemTime};
 
 use feed_rs::{model, parser};
 use quick_xml::{Reader, events::Event};
@@ -112,12 +112,8 @@ impl Feed {
     /// # Errors
     /// It is none, or a hostile one.
     pub fn parse(text: &str, base: &Url) -> Result<Self, FeedError> {
-        // A second declaration of a charset would mislead: the text is decoded.
         let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        let text = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")).map_or(text, |(_, rest)| rest);
-        if text.starts_with('<') {
-            check(text)?;
-        }
+        let text = if text.starts_with('{') { Cow::Borrowed(text) } else { undeclared(text)? };
         let feed = parser::Builder::new().base_uri(Some(base)).build().parse(text.as_bytes());
         let feed = feed.map_err(|error| FeedError::NotAFeed(error.to_string()))?;
         let kind = match feed.feed_type {
@@ -190,14 +186,16 @@ fn permalink(id: &str, kind: FeedKind) -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-/// Refuses what costs a parser more than its length.
-fn check(text: &str) -> Result<(), FeedError> {
+/// Refuses what costs a parser more than its length. Returns the text without its XML declarations: their charset would mislead,
+/// since the text is decoded, and feed-rs panics at one that is not at the beginning.
+fn undeclared(text: &str) -> Result<Cow<'_, str>, FeedError> {
     let mut xml = Reader::from_str(text);
     let config = xml.config_mut();
     config.allow_dangling_amp = true;
     config.allow_unmatched_ends = true;
     config.check_end_names = false;
     let mut depth = 0_usize;
+    let (mut kept, mut rest_from) = (String::new(), 0);
     loop {
         match xml.read_event() {
             Ok(Event::Start(_)) if depth == MAX_DEPTH => return Err(FeedError::TooDeep { max_depth: MAX_DEPTH }),
@@ -206,11 +204,19 @@ fn check(text: &str) -> Result<(), FeedError> {
             Ok(Event::DocType(doctype)) if doctype.to_ascii_uppercase().contains("<!ENTITY") => {
                 return Err(FeedError::Entities);
             }
+            Ok(Event::Decl(_)) => {
+                let end = usize::try_from(xml.buffer_position()).unwrap_or(text.len());
+                let before = text.get(rest_from..end).unwrap_or_default();
+                kept.push_str(before.rsplit_once("<?").map_or(before, |(before, _)| before));
+                rest_from = end;
+            }
             // Broken markup is the parser's to judge.
-            Ok(Event::Eof) | Err(_) => return Ok(()),
+            Ok(Event::Eof) | Err(_) => break,
             Ok(_) => {}
         }
     }
+    let rest = text.get(rest_from..).unwrap_or_default();
+    Ok(if kept.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(kept + rest) })
 }
 
 #[cfg(test)]
@@ -273,6 +279,21 @@ mod tests {
             assert_eq!(url(none), None, "{none}");
         }
         assert_eq!(url("<link>///o.org/b</link>").as_deref(), Some("https://o.org/b"));
+    }
+
+    /// It is not where XML allows it, and names a charset that the text has no more.
+    #[test]
+    fn a_declaration_that_is_not_at_the_beginning_is_passed_over() {
+        let decl = "<?xml version='1.0' encoding='gbk'?>";
+        for feed in [
+            format!("<!-- c -->{decl}<rss version='2.0'><channel><title>Чай</title></channel></rss>"),
+            format!("{decl}{decl}<rss version='2.0'><channel>{decl}<title>Чай</title></channel></rss>"),
+            format!("<rss version='2.0'>{}<channel><title>Чай</title>{decl}</channel></rss>", " ".repeat(20_000)),
+        ] {
+            assert_eq!(parse(&feed).unwrap().title.as_deref(), Some("Чай"), "{feed}");
+        }
+        let code = format!("<rss version='2.0'><channel><title><![CDATA[{decl}]]></title></channel></rss>");
+        assert_eq!(parse(&code).unwrap().title.as_deref(), Some(decl));
     }
 
     #[test]
