@@ -73,7 +73,10 @@ pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
         None => false,
     }
 }
@@ -109,6 +112,8 @@ mod tests {
             ("http://[::1]/", true),
             ("http://localhost:8080/", true),
             ("http://a.localhost/", true),
+            ("http://localhost./", true),
+            ("http://a.localhost.:80/", true),
             ("http://10.0.0.1/", false),
             ("http://example.org/", false),
         ] {
