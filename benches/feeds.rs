@@ -1,11 +1,12 @@
-//! Feeds: the time for an item of 20,000 in each format, on one thread. Run as `cargo bench --all-features --bench feeds`; with
-//! the URL of a database in `FEEDS_POSTGRES`, of PostgreSQL too.
+//! Feeds: the time for an item of 20,000 in each format, and this process's part of the processor in it. Run as
+//! `cargo bench --all-features --bench feeds`; with the URL of a database in `FEEDS_POSTGRES`, of PostgreSQL too.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures and prints")]
 
 use std::time::Instant;
 
 use actix_crawler::feed::{Feed, Opening, Record, Sink};
+use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
 const ITEMS: u32 = 20_000;
@@ -45,7 +46,7 @@ fn product(n: u32) -> Product {
 fn main() {
     let dir = tempfile::tempdir().unwrap();
     let products: Vec<_> = (0..ITEMS).map(product).collect();
-    println!("{:<14} {:>9} {:>9} {:>10}", "format", "us/item", "of jsonl", "bytes/item");
+    println!("{:<14} {:>9} {:>9} {:>9} {:>10}", "format", "us/item", "cpu us", "of jsonl", "bytes/item");
     let mut of_lines = None;
     let mut names = vec!["a.jsonl", "b.jsonl", "c.json", "d.csv", "e.xml", "f.jsonl.gz", "g.jsonl.zst", "h.csv.gz"];
     if cfg!(feature = "sqlite") {
@@ -62,7 +63,7 @@ fn main() {
         };
         let feed = if name.contains("keyed") { feed.key(["url"]) } else { feed };
         let mut sink = feed.open(Opening::Fresh).unwrap();
-        let begun = Instant::now();
+        let (begun, used) = (Instant::now(), cpu());
         for (n, product) in (1_u32..).zip(&products) {
             sink.write(&Record::of(product, "https://shop.example/").unwrap()).unwrap();
             if n.is_multiple_of(commit) {
@@ -72,8 +73,16 @@ fn main() {
         sink.close().unwrap();
         let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(ITEMS);
         let bytes = path.metadata().map_or(0, |metadata| metadata.len()) / u64::from(ITEMS);
+        let cpu = (cpu() - used) / f64::from(ITEMS);
         // The first run warms up.
-        let lines = *of_lines.insert(of_lines.filter(|_| name != "b.jsonl").unwrap_or(each));
-        println!("{name:<14} {each:>9.2} {:>9.2} {bytes:>10}", each / lines);
+        let lines = *of_lines.insert(of_lines.filter(|_| name != "b.jsonl").unwrap_or(cpu));
+        println!("{name:<14} {each:>9.2} {cpu:>9.2} {:>9.2} {bytes:>10}", cpu / lines);
     }
+}
+
+/// The time on processors so far, in microseconds.
+fn cpu() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+    let times = [usage.user_time(), usage.system_time()];
+    times.iter().map(|time| time.tv_sec() as f64 * 1e6 + time.tv_usec() as f64).sum()
 }

@@ -78,7 +78,7 @@ fn the_file_has_the_same_rules_and_a_rule_of_no_field_is_refused_before_anything
 fn several_outputs_get_the_same_pages_each_as_its_ending_says() {
     let (site, folder) = (shop(), tempfile::tempdir().unwrap());
     let to = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let more = ["-o", &to("a.json"), "-o", &to("b.csv.gz"), "-o", &to("{domain}.xml"), "-o", "-"];
+    let more = ["-o", &to("a.json"), "-o", &to("b.csv.gz"), "-o", &to("{domain}.xml"), "-o", &to("d.db"), "-o", "-"];
     let output = crawl(&site, &more);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout).lines().count(), 3);
@@ -86,6 +86,11 @@ fn several_outputs_get_the_same_pages_each_as_its_ending_says() {
     assert_eq!(array.len(), 3);
     let mut csv = csv::Reader::from_reader(flate2::read::MultiGzDecoder::new(fs::File::open(to("b.csv.gz")).unwrap()));
     assert_eq!(csv.records().count(), 3);
+    let database = rusqlite::Connection::open(to("d.db")).unwrap();
+    let titles = database.query_row("SELECT count(*), count(DISTINCT url), count(title) FROM items", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    assert_eq!(titles.unwrap(), (3, 3, 0), "the spider's fields are columns, also where no page has them");
     assert!(fs::read_to_string(to("127.0.0.1.xml")).unwrap().ends_with("</items>\n"));
 
     let before = site.count();

@@ -332,6 +332,8 @@ fn two_feeds_share_a_database_with_each_other_and_with_other_programs() {
         .per_domain(9)
         .pipeline(Feed::to(&*path).table("a"))
         .pipeline(Feed::to(&*path).table("b").key(["path"]))
+        .pipeline(Feed::to(&*path).table("c").only(|item: &Value| item["path"].as_str() < Some("/2")))
+        .pipeline(Feed::to(&*path).table("c").only(|item: &Value| item["path"].as_str() >= Some("/2")))
         .pipeline(Feed::to(dir.path().join("{domain}.db")));
     // Another program writes too, and is waited for.
     let other = rusqlite::Connection::open(&path).unwrap();
@@ -342,7 +344,8 @@ fn two_feeds_share_a_database_with_each_other_and_with_other_programs() {
     other.execute_batch("COMMIT").unwrap();
     let report = crawls::block_on(crawls::end_of(&handle));
     assert_eq!((report.pages(), report.failed()), (40, 0), "{report}");
-    let counts = "SELECT (SELECT count(*) FROM a), (SELECT count(DISTINCT path) FROM b), (SELECT count(*) FROM own)";
-    assert_eq!(read(&path, counts), json!([[40, 40, 1]]));
+    let counts = "SELECT (SELECT count(*) FROM a), (SELECT count(DISTINCT path) FROM b), \
+                  (SELECT count(*) FROM c), (SELECT count(*) FROM own)";
+    assert_eq!(read(&path, counts), json!([[40, 40, 40, 1]]));
     assert_eq!(read(&dir.path().join("a.test.db"), "SELECT count(*) FROM items"), json!([[40]]));
 }

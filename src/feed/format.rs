@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, masked::masked};
 
 /// How records are written. The ending of a feed's name says it, unless [`Feed::format`](super::Feed::format) does.
 ///
@@ -107,7 +107,7 @@ impl Format {
                 "no format has the ending `.{ending}`; write one of {}, with .gz or .zst after it where it is to be compressed, or name the format",
                 known.join(", ")
             );
-            Error::setting(name, why)
+            Error::setting(masked(name), why)
         })
     }
 }

@@ -8,7 +8,7 @@ mod placing;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) use self::placing::{Existing, Placing};
 use super::{
-    Feed, Format, Opening, postgres, sqlite,
+    Feed, Format, postgres, sqlite,
     target::{self, Target},
 };
 use crate::error::Error;

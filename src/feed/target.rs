@@ -7,7 +7,7 @@ use std::{
 
 use url::Url;
 
-use crate::error::Error;
+use crate::{error::Error, masked::masked};
 
 /// Where a feed goes.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Target {
         let Some((text, scheme)) = name.to_str().and_then(|text| Some((text, scheme_of(text)?))) else {
             return Ok(Self::File(name.to_owned()));
         };
-        let refuse = |why: String| Err(Error::setting(text, why));
+        let refuse = |why: String| Err(Error::setting(masked(text), why));
         match scheme.to_ascii_lowercase().as_str() {
             "file" => match Url::parse(text).ok().and_then(|url| url.to_file_path().ok()) {
                 Some(path) => Ok(Self::File(path)),

@@ -87,7 +87,10 @@ impl Sink for PostgresSink {
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
-        let Some(names) = self.placing.names().filter(|_| !self.pending.is_empty()) else { return Ok(()) };
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let names = self.placing.names().unwrap_or_default();
         let stored = self.background.block_on(self.store.commit(names, &self.pending));
         self.pending.clear();
         if stored.is_err() && !self.store.exists() {

@@ -20,6 +20,7 @@ use super::{
     tls::Tls,
 };
 use crate::{
+    clock,
     error::Error,
     feed::{
         Opening, SinkError, Value,
@@ -27,8 +28,10 @@ use crate::{
     },
 };
 
-/// How long is waited before each further try, in milliseconds: a minute in all, as a server that restarts takes at the
-/// most. A pipeline has five for an item.
+/// How long a server that is away is waited for: as long as one takes to restart. A pipeline has five minutes for an item.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The waits before each further try, in milliseconds; together as long.
 const WAITS: [u64; 17] =
     [0, 50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 7_500, 7_500, 7_500];
 
@@ -78,28 +81,28 @@ impl Store {
     }
 
     async fn look(&mut self, opening: Opening) -> Result<(), Failed> {
-        let table = self.table.clone();
-        let client = &self.connected().await?.client;
-        let found = schema::find(client, &table).await?;
+        let Self { table, config, tls, live, .. } = &mut *self;
+        let client = &connected(live, config, tls, table).await?.client;
+        let found = schema::find(client, table).await?;
         let columns = match found {
             Some(found) if opening.keeps() => {
                 let lacks = |name: &&String| !found.columns.iter().any(|column| column.name == **name);
                 // A key without a column is told of by who places the fields.
                 if !table.key.iter().any(|name| lacks(&name)) {
-                    schema::check_key(client, &table).await?;
+                    schema::check_key(client, table).await?;
                 }
                 Some(found.columns)
             }
             found => {
                 if let Some(found) = found {
-                    found.drop(client, &table).await?;
+                    found.drop(client, table).await?;
                 }
-                schema::check_creation(client, &table).await?;
+                schema::check_creation(client, table).await?;
                 None
             }
         };
         // With a key, a commit that is repeated changes nothing.
-        let marks = if table.key.is_empty() { Marks::begin(client, &table).await? } else { None };
+        let marks = if table.key.is_empty() { Marks::begin(client, table).await? } else { None };
         (self.columns, self.marks) = (columns, marks);
         Ok(())
     }
@@ -117,6 +120,7 @@ impl Store {
         self.commits += 1;
         let mut progress = Progress::Nothing;
         let mut waits = WAITS.iter();
+        let begun = clock::now();
         loop {
             let Err(failed) = self.attempt(names, rows, &mut progress).await else { return Ok(()) };
             let (remedy, at) = (failed.remedy(), self.table.at());
@@ -133,7 +137,8 @@ impl Store {
                      let the user make tables, and this is found out"
                 )));
             }
-            let Some(wait) = waits.next() else {
+            let is_late = clock::now().saturating_duration_since(begun) > PATIENCE;
+            let Some(wait) = waits.next().filter(|_| !is_late) else {
                 return Err(SinkError::broken(format!("{at} cannot be written: {why}; it was tried for a minute")));
             };
             tracing::warn!(at, why, "the database is tried again");
@@ -142,10 +147,8 @@ impl Store {
     }
 
     async fn attempt(&mut self, names: &[String], rows: &[Vec<Value>], progress: &mut Progress) -> Result<(), Failed> {
-        self.connected().await?;
-        let Self { live: Some(Live { client, .. }), table, columns, mixed, marks, commits, .. } = self else {
-            return Ok(());
-        };
+        let Self { table, config, tls, live, columns, mixed, marks, commits } = self;
+        let client = &mut connected(live, config, tls, table).await?.client;
         if columns.is_none()
             && let Some(found) = schema::find(client, table).await?
         {
@@ -203,27 +206,29 @@ impl Store {
             tracing::debug!(at = self.table.at(), "the connection has panicked");
         }
     }
+}
 
-    async fn connected(&mut self) -> Result<&mut Live, Failed> {
-        if self.live.as_ref().is_some_and(|live| live.client.is_closed()) {
-            self.live = None;
-        }
-        if self.live.is_none() {
-            let (client, connection) = self.config.connect(self.tls.clone()).await?;
-            let at = self.table.at().to_owned();
-            let connection = tokio::spawn(async move {
-                // Whoever uses it hears of it too.
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, at, "the connection has ended");
-                }
-            });
-            self.live = Some(Live { client, connection });
-        }
-        match &mut self.live {
-            Some(live) => Ok(live),
-            None => unreachable!("it was made above"),
-        }
-    }
+/// Returns the connection, a new one if there is none.
+async fn connected<'l>(
+    live: &'l mut Option<Live>,
+    config: &Config,
+    tls: &Tls,
+    table: &Table,
+) -> Result<&'l mut Live, Failed> {
+    let current = if let Some(current) = live.take().filter(|live| !live.client.is_closed()) {
+        current
+    } else {
+        let (client, connection) = config.connect(tls.clone()).await?;
+        let at = table.at().to_owned();
+        let connection = tokio::spawn(async move {
+            // Whoever uses it hears of it too.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, at, "the connection has ended");
+            }
+        });
+        Live { client, connection }
+    };
+    Ok(live.insert(current))
 }
 
 /// Returns the columns that are written, in their order; makes the table, and gives a type to columns that had no values.

@@ -108,9 +108,10 @@ impl SqliteSink {
 
     /// Writes what is pending, in one transaction.
     fn store(&mut self) -> Result<(), SqlError> {
-        let Some(names) = self.placing.names() else { return Ok(()) };
+        let names = self.placing.names().unwrap_or_default();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if !self.exists {
+        // Another feed may have made it meanwhile.
+        if !self.exists && !schema::is_there(&transaction, self.placing.table())? {
             transaction.execute_batch(&create(self.placing.table(), names))?;
         }
         {

@@ -52,6 +52,14 @@ pub(super) fn find(connection: &Connection, table: &Table) -> Result<Option<Foun
     Ok(Some(Found { is_of_feed: sql.contains(MADE_BY_FEED), columns: columns.collect() }))
 }
 
+/// Tells whether the table is there.
+///
+/// # Errors
+/// The database cannot be read.
+pub(super) fn is_there(connection: &Connection, table: &Table) -> rusqlite::Result<bool> {
+    connection.table_exists(None, &*table.name)
+}
+
 impl Found {
     /// Returns its columns.
     pub fn existing(&self) -> Vec<Existing> {

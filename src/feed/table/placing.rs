@@ -1,9 +1,9 @@
 //! Placing: which columns the rows of a table have, and the place of each item's fields in them. Knows no database.
 
-use super::{Opening, Table};
+use super::Table;
 use crate::{
     error::Error,
-    feed::{Record, SinkError, Value, columns::Columns},
+    feed::{Opening, Record, SinkError, Value, columns::Columns},
 };
 
 /// A column that a table has.
