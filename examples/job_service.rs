@@ -3,16 +3,25 @@
 //! | request | what it does |
 //! |---|---|
 //! | `POST /alice/shop`, a URL in each line of the body | begins the job, or feeds it; tells of each URL what became of it |
-//! | `GET /alice/shop` | tells how far it is |
+//! | `GET /alice/shop` | tells how far it is, and the first URL that failed for each reason |
 //! | `DELETE /alice/shop` | cancels it, and removes what it has stored |
 //!
 //! Run: `cargo run --example job_service -- FOLDER 127.0.0.1:8080`. Stop it with ctrl-c or SIGTERM: requests in flight end,
 //! and the jobs go on with the next start.
 #![allow(clippy::print_stdout, reason = "examples talk to people")]
 
-use std::{collections::HashMap, fs, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    net::TcpListener,
+    path::PathBuf,
+    time::Duration,
+};
 
-use actix_crawler::prelude::*;
+use actix_crawler::{
+    prelude::*,
+    stats::{FirstFailure, Progress},
+};
 use actix_web::{
     App, HttpResponse, HttpServer,
     error::{ErrorBadRequest, ErrorInternalServerError, ErrorNotFound},
@@ -40,6 +49,14 @@ struct Page {
 fn pages(page: &Response) -> Result<Parsed<Page>> {
     let title = page.title().map(str::to_owned);
     Ok(Parsed::of([Page { url: page.url().to_string(), title }]).follow(page.links().followable()))
+}
+
+/// How far a job is, and why pages have failed.
+#[derive(Serialize)]
+struct Standing {
+    #[serde(flatten)]
+    progress: Progress,
+    first_failures: BTreeMap<String, FirstFailure>,
 }
 
 /// A tenant and the name of its job. Both are names of folders.
@@ -99,7 +116,11 @@ async fn get(jobs: Data<Jobs>, name: Path<Name>) -> actix_web::Result<HttpRespon
     let crawl = jobs.running(&name).await?;
     match crawl.report() {
         Some(report) => Ok(HttpResponse::Ok().json(&*report)),
-        None => Ok(HttpResponse::Ok().json(crawl.progress().await.map_err(ErrorInternalServerError)?)),
+        None => {
+            let progress = crawl.progress().await.map_err(ErrorInternalServerError)?;
+            let first_failures = crawl.first_failures().await.map_err(ErrorInternalServerError)?;
+            Ok(HttpResponse::Ok().json(Standing { progress, first_failures }))
+        }
     }
 }
 

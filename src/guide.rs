@@ -8,6 +8,7 @@
 //! |---|---|
 //! | read what a page says | [`read_pages`] |
 //! | follow a list to its end | [`paginate`] |
+//! | choose which page goes next, and how far to go | [`order`] |
 //! | pass data from a page to the next | [`pass_data`] |
 //! | log in, and stay logged in | [`log_in`] |
 //! | use a site's sitemap | [`sitemaps`] |
@@ -34,6 +35,6 @@ macro_rules! chapters {
 }
 
 chapters! {
-    read_pages paginate pass_data log_in sitemaps feeds download archive sign_requests rotate_proxies failures resume
+    read_pages paginate order pass_data log_in sitemaps feeds download archive sign_requests rotate_proxies failures resume
     test_a_spider call_an_api embed share_limits coming_from_elsewhere
 }

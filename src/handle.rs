@@ -7,6 +7,7 @@ mod watch;
 
 use std::{
     any::Any,
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -21,7 +22,7 @@ pub use self::domain_handle::DomainHandle;
 
 use crate::{
     engine::{
-        Control, GetProgress, GetStats, MAX_QUESTIONS, Scheduler, Seed,
+        Control, GetFirstFailures, GetProgress, GetStats, MAX_QUESTIONS, Scheduler, Seed,
         ending::{ABORT_WITHIN, Ending},
     },
     error::{Error, Result},
@@ -33,7 +34,7 @@ use crate::{
     request::Request,
     seeded::Seeded,
     sessions::SessionPool,
-    stats::{Progress, Stats},
+    stats::{FirstFailure, Progress, Stats},
     submissions::Submissions,
 };
 
@@ -169,6 +170,16 @@ impl CrawlHandle {
     /// The crawl has ended; its report has the last numbers.
     pub async fn progress(&self) -> Result<Progress> {
         self.ask(GetProgress).await
+    }
+
+    /// Returns the first URL that failed for each reason, such as `status/404` or `parse`, with what was wrong: what a service
+    /// shows beside [`CrawlHandle::progress`]. Each failure is in the [crawl log](crate::Crawler::log) and in
+    /// [`CrawlHandle::events`], and [`CrawlHandle::explain`] says where one URL stands.
+    ///
+    /// # Errors
+    /// The crawl has ended; its report has them.
+    pub async fn first_failures(&self) -> Result<BTreeMap<String, FirstFailure>> {
+        self.ask(GetFirstFailures).await
     }
 
     /// Returns all stats, with the evidence of up to 100,000 domains. The scheduler copies up to 20 MB, so use

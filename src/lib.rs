@@ -249,6 +249,6 @@ pub mod prelude {
     pub use crate::extract::Extract;
     pub use crate::{
         Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
-        Response, Result, Retry, Scraped, Spider, ThrottledClient, Within, feed::Feed, pipeline::Steps,
+        Response, Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within, feed::Feed, pipeline::Steps,
     };
 }

@@ -8,7 +8,7 @@ use super::Crawler;
 use crate::{conversion::Converted, pipeline::Pipeline, spider::Spider, validation::Validate};
 
 impl<S: Spider> Crawler<S> {
-    /// Judges items before they go to the pipelines: by a [`Schema`](crate::validation::Schema), a function, or a
+    /// Judges items before their files are requested, and before they go to the pipelines: by a [`Schema`](crate::validation::Schema), a function, or a
     /// [`Validate`] of your own; with several, each judges every item.
     ///
     /// Invalid items are left out, unless the schema keeps them, and counted as `items/invalid`. The report has each

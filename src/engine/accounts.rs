@@ -383,6 +383,12 @@ impl Accounts {
         }
     }
 
+    /// Returns the first URL that failed for each reason.
+    pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
+        let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
+        self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect()
+    }
+
     /// Returns all numbers. `live` is the evidence of each domain that has a state.
     pub fn stats(&self, standing: &Standing, live: impl Iterator<Item = (Domain, Evidence)>) -> Stats {
         let mut stats = self.stats.clone();
@@ -392,9 +398,7 @@ impl Accounts {
         stats.outage = standing.outage;
         stats.counts = self.spelt_counts();
         stats.counts.entry(Count::FetcherReplaced.to_string()).or_default();
-        let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
-        stats.first_failures =
-            self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect();
+        stats.first_failures = self.first_failures();
         stats.redirects_to_seen = self.redirects_to_seen.top(MAX_TARGETS_TOLD);
         for (domain, evidence) in live {
             if let Some(of_domain) = stats.domain(&domain) {

@@ -4,6 +4,7 @@
 mod explain;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -43,7 +44,7 @@ use crate::{
     },
     politeness::Politeness,
     retry::Retry,
-    stats::{Progress, Stats},
+    stats::{FirstFailure, Progress, Stats},
     submissions::{SubmissionEnds, Submissions},
 };
 
@@ -480,6 +481,11 @@ impl Crawl {
     pub fn progress(&mut self, elapsed: Duration, now: Instant) -> Progress {
         let standing = self.standing(elapsed, now);
         self.accounts.progress(&standing)
+    }
+
+    /// Returns the first URL that failed for each reason.
+    pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
+        self.accounts.first_failures()
     }
 
     /// Returns the stats, with the evidence of every domain.

@@ -1,7 +1,7 @@
 //! Messages: what the scheduler receives: from handles, from fetchers, and from guards and stores that cannot wait for
 //! an answer.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use actix::{Addr, AsyncContext, Context, Handler, Message, MessageResult};
 
@@ -14,7 +14,7 @@ use crate::{
     frontier::{Leased, Returned, candidate::Candidate, durable::Listener},
     permit::Released,
     report::Ended,
-    stats::{Progress, Stats},
+    stats::{FirstFailure, Progress, Stats},
 };
 
 /// Sent by guards and stores, without waiting for an answer.
@@ -211,6 +211,21 @@ impl Handler<GetProgress> for Scheduler {
 
     fn handle(&mut self, _: GetProgress, context: &mut Context<Self>) -> Self::Result {
         MessageResult(self.look(context, Self::progress, Ending::known))
+    }
+}
+
+/// Requests the first URL that failed for each reason.
+pub struct GetFirstFailures;
+
+impl Message for GetFirstFailures {
+    type Result = BTreeMap<String, FirstFailure>;
+}
+
+impl Handler<GetFirstFailures> for Scheduler {
+    type Result = MessageResult<GetFirstFailures>;
+
+    fn handle(&mut self, _: GetFirstFailures, context: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.look(context, Self::first_failures, |_| BTreeMap::new()))
     }
 }
 

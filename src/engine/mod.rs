@@ -48,7 +48,7 @@ pub mod log_line;
 pub use self::{
     granter::FileWaits,
     held::Hold,
-    messages::{Control, GetProgress, GetStats, Notices, Seed},
+    messages::{Control, GetFirstFailures, GetProgress, GetStats, Notices, Seed},
     question::{MAX_QUESTIONS, Question},
     scheduler::{ClosePipelines, LogLines, Scheduler, SchedulerParts},
     tuning::{Change, GetScope, Tune},

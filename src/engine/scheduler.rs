@@ -2,6 +2,7 @@
 //! sends its results; decides nothing itself.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -26,7 +27,7 @@ use crate::{
     frontier::durable::Closed,
     panic_message::message_of,
     report::{Ended, Report},
-    stats::{Progress, Stats},
+    stats::{FirstFailure, Progress, Stats},
     transport::response_store::ResponseStore,
 };
 
@@ -338,6 +339,10 @@ impl Scheduler {
     pub(super) fn progress(&mut self) -> Progress {
         let now = clock::now();
         self.crawl.progress(self.elapsed(now), now)
+    }
+
+    pub(super) fn first_failures(&mut self) -> BTreeMap<String, FirstFailure> {
+        self.crawl.first_failures()
     }
 
     pub(super) fn stats(&mut self) -> Stats {

@@ -184,7 +184,7 @@ impl Report {
     /// Shows why items are invalid, and the fields that not every item has.
     fn fmt_validation(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Validation { items, invalid, reasons, fields, .. }) = &self.validation else { return Ok(()) };
-        writeln!(f, "{}, {} invalid", Counted(*items, "item"), Grouped(*invalid))?;
+        writeln!(f, "{} in this run, {} invalid", Counted(*items, "item"), Grouped(*invalid))?;
         for reason in reasons.iter().take(MAX_REASONS_SHOWN) {
             let (what, url) = (reason.to_string(), Escaped(&reason.url));
             write!(f, "  {:<26} {:>10}  {url}", Escaped(&what).to_string(), Grouped(reason.items))?;

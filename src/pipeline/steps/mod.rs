@@ -43,6 +43,9 @@ use crate::{
 /// # }
 /// ```
 ///
+/// Items that have files come here when their files are there; [`Crawler::validate`](crate::Crawler::validate) judges before those
+/// are requested.
+///
 /// An item is acknowledged when all pipelines behind the steps have acknowledged what was made of it, or when a step has
 /// left it out: that is counted as `items/dropped`, and by its reason as `items/dropped/no_price`. A panic in a step fails
 /// the item's page.
