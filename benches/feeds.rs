@@ -48,7 +48,8 @@ fn main() {
     let products: Vec<_> = (0..ITEMS).map(product).collect();
     println!("{:<14} {:>9} {:>9} {:>9} {:>10}", "format", "us/item", "cpu us", "of jsonl", "bytes/item");
     let mut of_lines = None;
-    let mut names = vec!["a.jsonl", "b.jsonl", "c.json", "d.csv", "e.xml", "f.jsonl.gz", "g.jsonl.zst", "h.csv.gz"];
+    let mut names =
+        vec!["a.jsonl", "b.jsonl", "c.json", "d.csv", "e.xml", "f.jsonl.gz", "g.jsonl.zst", "h.csv.gz", "k.parquet"];
     if cfg!(feature = "sqlite") {
         names.extend(["i.sqlite", "j-keyed.sqlite"]);
     }

@@ -88,6 +88,8 @@
 //! | `csv`, `derive`, `disk` | on by default: feeds in CSV, [`#[derive(Extract)]`](derive@extract::Extract), and the frontier on disk |
 //! | `sqlite`, `postgres` | feeds to tables of SQLite and PostgreSQL |
 //! | `cli` | the binary, with `csv`, `sqlite`, `disk`, `cookies`, `cache`, `warc`, `readability`, `language` and `toml` |
+//! | `parquet` | feeds in the Parquet format |
+//! | `object-store` | feeds to S3, Google Cloud Storage and Azure, and what has their interfaces |
 //! | `warc` | archives of what was on the wire, in the WARC format: [`Crawler::archive`] |
 //! | `cookies`, `cache` | cookies and sessions, and a cache of responses on disk |
 //! | `xpath`, `jmespath` | XPath 1.0 on pages, `Response::xpath`; JMESPath queries of JSON, `Response::jmes` |
@@ -174,14 +176,14 @@ mod count;
 pub mod stats;
 pub mod report;
 pub mod explain;
-// where requests wait, and where items go
+// where requests wait
 pub mod frontier;
-pub mod feed;
-pub mod pipeline;
 mod submissions;
-// how bytes get here, and the actors
+// how bytes get here, where items go, and the actors
 pub mod warc;
 pub mod transport;
+pub mod feed;
+pub mod pipeline;
 pub mod middleware;
 pub mod settings;
 mod file_store;

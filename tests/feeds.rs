@@ -1,10 +1,11 @@
 //! Feeds as other programs read them: what stands in the files, whole at every moment, over kills, on a full disk, and in as
 //! many files as were asked for.
 
-#![cfg(all(feature = "csv", feature = "disk"))]
+#![cfg(all(feature = "csv", feature = "disk", feature = "parquet"))]
 
 mod crawls;
 mod kills;
+mod parquet_file;
 mod recorder;
 
 use std::{
@@ -63,12 +64,16 @@ def items(path):
 print(json.dumps([items(path) for path in sys.argv[1:]]))
 "#;
 
-/// What Python reads in files.
+/// What Python reads in files, and Parquet's own library in those of Parquet.
 fn read(paths: &[PathBuf]) -> Vec<Vec<Value>> {
+    let is_parquet = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
     let mut python = Command::new("python3");
-    let output = python.args(["-c", READER]).args(paths).output().expect("python3 is needed for this test");
+    let of_python = paths.iter().filter(|path| !is_parquet(path));
+    let output = python.args(["-c", READER]).args(of_python).output().expect("python3 is needed for this test");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    let mut of_python = serde_json::from_slice::<Vec<Vec<Value>>>(&output.stdout).unwrap().into_iter();
+    let read = |path| if is_parquet(&path) { parquet_file::rows(path) } else { of_python.next().unwrap() };
+    paths.iter().map(read).collect()
 }
 
 fn names(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
@@ -158,6 +163,68 @@ fn values_survive_in_every_format_as_other_programs_read_it() {
     }
 }
 
+#[test]
+fn types_survive_in_parquet() {
+    #[derive(Clone, Serialize)]
+    struct Item {
+        odd: u64,
+        least: i64,
+        float: f32,
+        sum: f64,
+        nan: f64,
+        date: &'static str,
+        null: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missing: Option<u8>,
+        text: &'static str,
+        long: String,
+        list: Vec<Option<&'static str>>,
+        none: Vec<u8>,
+        offers: Vec<Nested>,
+        nested: Nested,
+    }
+    let nested = Nested { amount: 1e21, currency: "€" };
+    let item = Item {
+        odd: (1 << 53) + 1,
+        least: i64::MIN,
+        float: 0.1,
+        sum: 0.1 + 0.2,
+        nan: f64::NAN,
+        date: "2026-11-29T12:00:00Z",
+        null: None,
+        missing: None,
+        text: TEXT,
+        long: "long \"\n".repeat(150_000),
+        list: vec![Some("one"), None, Some("two\nlines")],
+        none: vec![],
+        offers: vec![nested.clone()],
+        nested,
+    };
+    let some = Item { null: Some(1), missing: Some(2), ..item.clone() };
+    let spider = {
+        let items = [item.clone(), some];
+        move |_: &Response| Ok(Parsed::of(items.clone()))
+    };
+    let (site, dir) = (Recorder::start(|_| Answer::ok("")), tempfile::tempdir().unwrap());
+    let path = dir.path().join("items.parquet");
+    let crawler = crawl_with(spider, &site, Settings::default()).seed("http://a.test/");
+    let report = run(crawler.pipeline(Feed::to(&*path)));
+    assert_eq!((report.failed(), report.stats.items), (0, 2), "{report}");
+    let mut expected = json!({
+        "odd": item.odd, "least": i64::MIN, "float": 0.1, "sum": 0.1 + 0.2, "nan": "NaN", "date": item.date, "null": null,
+        "missing": null, "text": TEXT, "long": item.long, "list": ["one", null, "two\nlines"], "none": [],
+        "offers": r#"[{"amount":1e+21,"currency":"€"}]"#, "nested.amount": 1e21, "nested.currency": "€",
+    });
+    for row in parquet_file::rows(&path) {
+        for (name, value) in expected.as_object().unwrap() {
+            assert!(row[name] == *value, "{name}");
+        }
+        assert_eq!(row.as_object().unwrap().len(), 15);
+        expected["null"] = 1.into();
+        expected["missing"] = 2.into();
+    }
+}
+
 /// The item of the crawls that are killed.
 #[derive(Serialize, Deserialize)]
 struct Page {
@@ -187,6 +254,9 @@ fn feeds() -> Vec<&'static str> {
     [&FILES, databases].concat()
 }
 
+/// Those that are read at the end: they are whole only then.
+const AT_END: [&str; 2] = ["items.parquet", "unique.jsonl"];
+
 /// The process that is killed. Its crawl writes all feeds at once.
 #[test]
 fn child() {
@@ -202,6 +272,8 @@ fn child() {
     let crawler = feeds().iter().fold(crawler, |crawler, name| crawler.pipeline(Feed::to(dir.join(name))));
     let crawler = crawler
         .pipeline(Feed::to(dir.join("rolled/{spider}-{batch}.jsonl")).roll(Roll::items(7)))
+        .pipeline(Feed::to(dir.join("columns/{spider}-{batch}.parquet")).roll(Roll::items(7)))
+        .pipeline(Feed::to(dir.join("items.parquet")))
         .pipeline(Steps::of::<Page>().unique_by(|page| page.url.clone()).to(Feed::to(dir.join("unique.jsonl"))));
     let report = crawler.run_blocking().unwrap();
     fs::write(dir.join("report.json"), serde_json::to_vec(&*report).unwrap()).unwrap();
@@ -238,17 +310,20 @@ fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_wa
         fetched
     };
     let mut paths = names(dir.path(), &feeds());
-    let mut rolled: Vec<_> =
-        fs::read_dir(dir.path().join("rolled")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    rolled.sort();
-    paths.push(dir.path().join("unique.jsonl"));
-    paths.extend(rolled.iter().cloned());
-    let mut read = read(&paths);
-    let batches = read.split_off(feeds().len() + 1);
-    assert!(batches.iter().all(|items| items.len() <= 7), "a file has at most as many as were asked for");
-    read.push(batches.concat());
+    paths.extend(names(dir.path(), &AT_END));
+    let mut read_all = read(&paths);
+    for (folder, first) in [("rolled", "feeds-00001.jsonl"), ("columns", "feeds-00001.parquet")] {
+        let folder = dir.path().join(folder);
+        let mut rolled: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        rolled.sort();
+        assert!(rolled[0].ends_with(first), "{rolled:?}");
+        let batches = read(&rolled);
+        assert!(batches.iter().all(|items| items.len() <= 7), "a file has at most as many as were asked for");
+        read_all.push(batches.concat());
+        paths.push(folder);
+    }
     let mut again = Vec::new();
-    for (path, items) in paths.iter().zip(&read) {
+    for (path, items) in paths.iter().zip(&read_all) {
         let times = times(items);
         assert_eq!(times.len(), PAGES, "every page is in {} after {kills} kills", path.display());
         for (page, times) in &times {
@@ -260,8 +335,6 @@ fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_wa
         }
         again.push(items.len() - PAGES);
     }
-    let rolled = rolled.first().unwrap().file_name().unwrap().to_owned();
-    assert_eq!(rolled, "feeds-00001.jsonl");
     println!(
         "{kills} kills, {} pages fetched again, items written again in each feed: {again:?}",
         site.count() - PAGES
@@ -352,7 +425,7 @@ fn a_disk_that_is_full_ends_the_crawl_and_every_file_stays_whole() {
     read(&names(dir.path(), &feeds()));
     let rest = spawn(&site, dir.path()).wait_with_output().unwrap();
     assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
-    for items in read(&names(dir.path(), &feeds())) {
+    for items in read(&names(dir.path(), &[&feeds()[..], &AT_END].concat())) {
         assert_eq!(times(&items).len(), PAGES);
     }
 }
@@ -364,7 +437,8 @@ fn a_file_that_must_not_be_written_is_refused_before_anything_is_fetched() {
         ("missing/items.jsonl", "No such file"),
         ("items.xlsx", "`.xlsx`"),
         ("{tiem}.csv", "{time}"),
-        ("s3://bucket/items.csv", "object-store"),
+        ("s4://bucket/items.csv", "with file, s3, gs, az or postgres"),
+        ("items.parquet.gz", "within itself"),
         #[cfg(not(feature = "sqlite"))]
         ("items.sqlite", "the feature `sqlite`"),
         #[cfg(not(feature = "postgres"))]

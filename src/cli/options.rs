@@ -320,8 +320,9 @@ pub struct CrawlOptions {
     /// Write pages to this file, as its ending says: .jsonl, .json, .csv or .xml, with .gz or .zst after it if it is to be
     /// compressed; {domain}, {time} and {spider} in the name are filled in. Or to the table `items` of a database: .sqlite or
     /// .db, or, if this program has the feature `postgres`, a URL like postgres://user@host/database with the password in
-    /// PGPASSWORD. Or, if it ends with a slash, each to a file of Markdown in this folder, with an llms.txt that lists them;
-    /// `-` is stdout, as JSON Lines; may be repeated [default: -]
+    /// PGPASSWORD. With the feature `parquet` also to .parquet, and with `object-store` to objects of a bucket, as
+    /// s3://bucket/{domain}.jsonl. Or, if it ends with a slash, each to a file of Markdown in this folder, with an llms.txt
+    /// that lists them; `-` is stdout, as JSON Lines; may be repeated [default: -]
     #[arg(short, long, value_name = "FILE|FOLDER/|-", help_heading = "Output")]
     pub output: Vec<PathBuf>,
     /// Put a ' before CSV texts that a spreadsheet would take for a formula, as those that begin with = + - @

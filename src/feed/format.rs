@@ -36,7 +36,14 @@ pub enum Format {
     /// `postgres`.
     #[serde(rename = "postgres")]
     Postgres,
-    /// `.parquet`: columns in row groups.
+    /// `.parquet`: columns of types in row groups, compressed by Zstandard, for DuckDB, pandas and others. The file is there
+    /// when the feed closes or goes on in a new one. Needs the feature `parquet`.
+    ///
+    /// Fields within fields have columns of their own, as in CSV. The columns are those of
+    /// [`Feed::fields`](super::Feed::fields), or those of all items: an item may add some. A column has one type, that of its
+    /// values: `BOOLEAN`, `INT64`, `DOUBLE`, `STRING`, or `BYTE_ARRAY` of bytes, or a `LIST` of one of these. Lists of what
+    /// has fields, and of several types, are `JSON`. Whole numbers become `DOUBLE` if some have a fraction and all are within
+    /// 2^53. An item with a value that does not fit is refused, by the names of the column and of both types.
     #[serde(rename = "parquet")]
     Parquet,
 }

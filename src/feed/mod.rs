@@ -3,13 +3,25 @@
 //! A [`Feed`] is plain data: a name says where records go and how. Each destination is a [`Sink`], which may be your own;
 //! what it must keep is tested by [`laws`]. A feed is a pipeline: [`Crawler::pipeline`](crate::Crawler::pipeline) takes it.
 
+#[cfg(feature = "object-store")]
+mod bucket;
+#[cfg(not(feature = "object-store"))]
+#[path = "no_bucket.rs"]
+mod bucket;
 #[cfg(any(feature = "csv", feature = "sqlite", feature = "postgres"))]
 pub(crate) mod columns;
 pub(crate) mod files;
 mod format;
 pub mod laws;
+#[cfg(any(feature = "parquet", feature = "object-store"))]
+mod lock;
 mod named;
 mod names;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
+mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod open;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -28,6 +40,7 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::{
     collections::BTreeMap,
@@ -45,7 +58,7 @@ pub use self::{
     roll::Roll,
     sink::{Batch, Opening, Sink, SinkError},
 };
-use crate::error::Error;
+use crate::{duration_text, error::Error};
 
 /// Where items go, and how they are written.
 ///
@@ -95,6 +108,12 @@ pub struct Feed {
     /// How many items are committed together at the most, and how long the first waits for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<Batch>,
+    /// The folder in which objects are gathered until they are uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<PathBuf>,
+    /// How long the upload of an object is tried.
+    #[serde(with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
+    upload_within: Option<Duration>,
     /// Whether records are added to what an earlier crawl has written.
     append: bool,
     /// Whether CSV texts that a spreadsheet would evaluate as formulas are escaped.
@@ -259,13 +278,23 @@ impl Feed {
             return Err(Error::setting("to", "it is empty; write where the feed goes, as in to = \"items.jsonl\""));
         }
         self.check_table()?;
+        let format = self.written_as()?;
+        if format == Format::Parquet && self.compressed_by().is_some() {
+            let why = "Parquet is compressed within itself; leave out the ending .gz or .zst";
+            return Err(Error::setting(target::shown(&self.to), why));
+        }
         let names = self.names()?;
         let numbers = names.as_ref().is_some_and(|names| names.has(Placeholder::Batch) || names.has(Placeholder::Time));
         if self.roll.is_set() && !numbers {
             let why = "it goes on in new files, which need names of their own; write {batch} or {time} in it";
             return Err(Error::setting(target::shown(&self.to), why));
         }
-        target::Target::of(&self.to).map(drop)
+        target::Target::of(&self.to)?;
+        if !self.is_uploaded() && (self.spool.is_some() || self.upload_within.is_some()) {
+            let why = "nothing is uploaded to it, so it has neither a spool nor a time for uploads";
+            return Err(Error::setting(self.to.display().to_string(), why));
+        }
+        Ok(())
     }
 
     /// Returns the names of its files, if there may be several.
@@ -284,6 +313,16 @@ impl Feed {
         };
         (self.types.is_empty() || is_of_type())
             && self.only.iter().all(|(path, text)| record.get(path).is_some_and(|value| value.to_cell() == *text))
+    }
+
+    /// Tells whether its files are whole only when they are closed, so that this is done once for each.
+    pub(super) fn is_whole_at_end(&self) -> bool {
+        self.is_uploaded() || matches!(self.written_as(), Ok(Format::Parquet))
+    }
+
+    /// Tells whether a file is not whole yet, as one that a kill has left.
+    pub(super) fn is_unfinished(&self, path: &Path) -> bool {
+        matches!(self.written_as(), Ok(Format::Parquet)) && parquet::is_unfinished(path)
     }
 
     /// Returns how many files it has open at the most.

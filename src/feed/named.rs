@@ -1,19 +1,27 @@
 //! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in the
 //! files.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     Feed, Opening, Record, Sink, SinkError,
+    bucket::Bucket,
     names::{Existing, Names, Placeholder, Values, file_name},
 };
 use crate::{clock, domain::registrable, error::Error};
 
 /// The most files that are open at once; those used least recently are closed, and opened again when more comes for them.
 pub(crate) const MAX_OPEN_FILES: usize = 64;
+
+/// What times in names tell apart.
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The files of a feed.
 pub(super) struct Named {
@@ -22,6 +30,10 @@ pub(super) struct Named {
     spider: String,
     opening: Opening,
     syncs: bool,
+    /// The bucket to which they are uploaded, if they are.
+    bucket: Option<Arc<Bucket>>,
+    /// The time in the last name that has one.
+    last_time: SystemTime,
     /// Those that are open.
     open: Vec<Open>,
     /// What is known of each domain's current file; of all together without `{domain}`. About 100 bytes for each.
@@ -43,6 +55,8 @@ struct Known {
     begun: Instant,
     /// Whether this run has begun it: what is in it is its own, and not torn.
     is_ours: bool,
+    /// Whether it is not open, and not whole.
+    is_resting: bool,
 }
 
 impl Named {
@@ -50,15 +64,28 @@ impl Named {
     ///
     /// # Errors
     /// Files of an earlier crawl would be mixed with those of a new one, or they cannot be read.
-    pub fn new(feed: Feed, names: Names, spider: &str, opening: Opening, syncs: bool) -> Result<Self, Error> {
+    pub fn new(
+        feed: Feed,
+        names: Names,
+        spider: &str,
+        opening: Opening,
+        syncs: bool,
+        bucket: Option<Arc<Bucket>>,
+    ) -> Result<Self, Error> {
         let at = feed.destination().to_owned();
-        let existing = names.existing(spider).map_err(|source| Error::file(&at, source))?;
+        let existing = match &bucket {
+            Some(bucket) => bucket.existing(&names, spider),
+            None => names.existing(spider),
+        };
+        let existing = existing.map_err(|source| Error::file(&at, source))?;
         let mut files = Self {
             feed,
             names,
             spider: spider.to_owned(),
             opening,
             syncs,
+            bucket,
+            last_time: SystemTime::UNIX_EPOCH,
             open: Vec::new(),
             known: HashMap::new(),
             uses: 0,
@@ -74,9 +101,12 @@ impl Named {
         }
         match existing.first() {
             Some(first) if mixes && !files.names.has(Placeholder::Time) => {
+                let first = match &files.bucket {
+                    Some(bucket) => bucket.url(&first.path),
+                    None => first.path.display().to_string(),
+                };
                 let why = format!(
-                    "files of an earlier crawl are there, as {}; move them away, write {{time}} in the name, or add to them with `append`",
-                    first.path.display()
+                    "files of an earlier crawl are there, as {first}; move them away, write {{time}} in the name, or add to them with `append`"
                 );
                 Err(Error::setting(at.display().to_string(), why))
             }
@@ -88,8 +118,13 @@ impl Named {
     fn go_on(&mut self, existing: Vec<Existing>) -> Result<(), Error> {
         let has_domains = self.names.has(Placeholder::Domain);
         let torn = if has_domains { MAX_OPEN_FILES } else { 1 };
-        for file in existing.iter().take(torn) {
-            let mut sink = self.feed.open_file(&file.path, self.opening, self.syncs)?;
+        for (number, file) in existing.iter().enumerate() {
+            // What is in a bucket is whole.
+            let is_torn = number < torn && self.bucket.is_none();
+            if !is_torn && !self.is_unfinished(&file.path) {
+                continue;
+            }
+            let mut sink = self.open_file(&file.path, self.opening)?;
             sink.close().map_err(|error| Error::setting(file.path.display().to_string(), error.to_string()))?;
         }
         if self.numbers() {
@@ -100,11 +135,23 @@ impl Named {
                     items: 0,
                     begun: clock::now(),
                     is_ours: false,
+                    is_resting: false,
                 });
                 known.batch = known.batch.max(file.batch);
             }
         }
         Ok(())
+    }
+
+    fn open_file(&self, path: &Path, opening: Opening) -> Result<Box<dyn Sink>, Error> {
+        match &self.bucket {
+            Some(bucket) => bucket.open_file(&self.feed, path, opening, self.syncs),
+            None => self.feed.open_file(path, opening, self.syncs),
+        }
+    }
+
+    fn is_unfinished(&self, path: &Path) -> bool {
+        (self.bucket.is_some() && path.exists()) || self.feed.is_unfinished(path)
     }
 
     fn numbers(&self) -> bool {
@@ -122,8 +169,11 @@ impl Named {
             let bytes = || place.and_then(|at| self.open.get(at)).map_or(0, |open| open.sink.bytes());
             self.feed.roll.is_due(known.items, bytes, now.saturating_duration_since(known.begun))
         });
-        if is_due && let Some(at) = place.take() {
-            self.close(at)?;
+        if is_due {
+            match place.take() {
+                Some(at) => self.close(at)?,
+                None => self.finish(key)?,
+            }
         }
         if let Some(at) = place {
             return Ok(at);
@@ -131,11 +181,14 @@ impl Named {
         if self.open.len() >= MAX_OPEN_FILES
             && let Some((oldest, _)) = self.open.iter().enumerate().min_by_key(|(_, open)| open.last_use)
         {
-            self.close(oldest)?;
+            self.rest(oldest)?;
         }
         let (path, opening) = self.file(key, &domain, is_due, now);
         make_folder(&path).map_err(|error| SinkError::broken(format!("{path} cannot be written: {error}")))?;
-        let sink = self.feed.open_file(Path::new(&*path), opening, self.syncs).map_err(SinkError::broken)?;
+        let sink = self.open_file(Path::new(&*path), opening).map_err(SinkError::broken)?;
+        if let Some(known) = self.known.get_mut(&key) {
+            known.is_resting = false;
+        }
         self.open.push(Open { key, sink, last_use: self.uses, is_changed: false });
         Ok(self.open.len() - 1)
     }
@@ -150,22 +203,44 @@ impl Named {
             _ => {}
         }
         let batch = self.known.get(&key).map_or(0, |known| known.batch) + u64::from(numbers);
-        let mut time = clock::wall();
+        // Two files may be begun within a millisecond.
+        let mut time = clock::wall().max(self.last_time + MILLISECOND);
         let fill = |time| self.names.fill(&Values { time, batch, domain, spider: &self.spider });
         let mut path = fill(time);
-        // Two files may be begun within a millisecond.
-        while !continues && Path::new(&path).exists() && self.names.has(Placeholder::Time) {
-            time += std::time::Duration::from_millis(1);
+        let is_there = |path: &Path| path.exists() || self.is_unfinished(path);
+        while !continues && is_there(Path::new(&path)) && self.names.has(Placeholder::Time) {
+            time += MILLISECOND;
             path = fill(time);
         }
+        self.last_time = time;
         let path: Box<str> = path.into();
-        let known = Known { path: path.clone(), batch, items: 0, begun: now, is_ours: true };
+        let known = Known { path: path.clone(), batch, items: 0, begun: now, is_ours: true, is_resting: false };
         self.known.insert(key, known);
         (path, if continues { self.opening } else { Opening::Fresh })
     }
 
     fn close(&mut self, at: usize) -> Result<(), SinkError> {
         self.open.swap_remove(at).sink.close()
+    }
+
+    /// Closes a file to save open ones. One that is made whole when it is closed is made so once.
+    fn rest(&mut self, at: usize) -> Result<(), SinkError> {
+        if !self.feed.is_whole_at_end() {
+            return self.close(at);
+        }
+        let mut open = self.open.swap_remove(at);
+        if let Some(known) = self.known.get_mut(&open.key) {
+            known.is_resting = true;
+        }
+        open.sink.commit()
+    }
+
+    /// Makes a file whole that was closed to save open ones.
+    fn finish(&mut self, key: u128) -> Result<(), SinkError> {
+        let Some(known) = self.known.get_mut(&key).filter(|known| known.is_resting) else { return Ok(()) };
+        known.is_resting = false;
+        let path = known.path.clone();
+        self.open_file(Path::new(&*path), Opening::Restarted).map_err(SinkError::broken)?.close()
     }
 }
 
@@ -192,7 +267,9 @@ impl Sink for Named {
 
     fn close(&mut self) -> Result<(), SinkError> {
         // All are closed, whatever one of them says.
-        let closed: Vec<_> = self.open.drain(..).map(|mut open| open.sink.close()).collect();
+        let mut closed: Vec<_> = self.open.drain(..).map(|mut open| open.sink.close()).collect();
+        let resting: Vec<_> = self.known.iter().filter(|(_, known)| known.is_resting).map(|(key, _)| *key).collect();
+        closed.extend(resting.into_iter().map(|key| self.finish(key)));
         closed.into_iter().collect()
     }
 

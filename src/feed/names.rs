@@ -118,18 +118,33 @@ impl Names {
     /// # Errors
     /// A folder cannot be read.
     pub fn existing(&self, spider: &str) -> io::Result<Vec<Existing>> {
-        let mut pattern = String::from("^");
-        let (mut fixed, mut is_fixed, mut seen) = (String::new(), true, Vec::new());
+        let (pattern, fixed) = (self.pattern(spider)?, self.fixed());
+        let root = fixed.rsplit_once(std::path::is_separator).map_or("", |(folder, _)| folder);
+        let root = if root.is_empty() && fixed.starts_with('/') { "/" } else { root };
+        let depth =
+            self.shape().matches(std::path::is_separator).count() - root.matches(std::path::is_separator).count();
+        let mut found = Vec::new();
+        walk(Path::new(root), depth, &mut |path, modified| found.extend(pattern.existing(path, modified)))?;
+        found.sort_by_key(|existing| std::cmp::Reverse(existing.modified));
+        Ok(found)
+    }
+
+    /// Returns what such names begin with.
+    pub fn fixed(&self) -> String {
+        let text = |part: &Part| if let Part::Text(text) = part { Some(text.clone()) } else { None };
+        self.0.iter().map_while(text).collect()
+    }
+
+    /// Returns the pattern of such names.
+    ///
+    /// # Errors
+    /// They are too long for one.
+    pub fn pattern(&self, spider: &str) -> io::Result<Pattern> {
+        let (mut pattern, mut seen) = (String::from("^"), Vec::new());
         for part in &self.0 {
             match part {
-                Part::Text(text) => {
-                    pattern.push_str(&regex::escape(text));
-                    if is_fixed {
-                        fixed.push_str(text);
-                    }
-                }
+                Part::Text(text) => pattern.push_str(&regex::escape(text)),
                 Part::Filled(placeholder) => {
-                    is_fixed = false;
                     let (name, what) = match placeholder {
                         Placeholder::Time => ("time", r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}".to_owned()),
                         Placeholder::Batch => ("batch", r"\d{5,18}".to_owned()),
@@ -144,26 +159,26 @@ impl Names {
             }
         }
         pattern.push('$');
-        let pattern = Regex::new(&pattern).map_err(io::Error::other)?;
-        let root = fixed.rsplit_once(std::path::is_separator).map_or("", |(folder, _)| folder);
-        let root = if root.is_empty() && fixed.starts_with('/') { "/" } else { root };
-        let depth =
-            self.shape().matches(std::path::is_separator).count() - root.matches(std::path::is_separator).count();
-        let mut found = Vec::new();
-        walk(Path::new(root), depth, &mut |path, modified| {
-            let Some(captures) = path.to_str().and_then(|text| pattern.captures(text)) else { return };
-            let of = |name: &str| captures.name(name).map_or("", |found| found.as_str());
-            let (domain, batch) = (of("domain").to_owned(), of("batch").parse().unwrap_or(0));
-            found.push(Existing { path: path.to_owned(), domain, batch, modified });
-        })?;
-        found.sort_by_key(|existing| std::cmp::Reverse(existing.modified));
-        Ok(found)
+        Regex::new(&pattern).map(Pattern).map_err(io::Error::other)
     }
 
     /// Returns the text alone.
     fn shape(&self) -> String {
         let text = |part: &Part| if let Part::Text(text) = part { text.clone() } else { String::new() };
         self.0.iter().map(text).collect()
+    }
+}
+
+/// What the names of a feed's files are like.
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    /// Returns what the name of a file says; `None` if it is another's.
+    pub fn existing(&self, path: &Path, modified: SystemTime) -> Option<Existing> {
+        let captures = self.0.captures(path.to_str()?)?;
+        let of = |name: &str| captures.name(name).map_or("", |found| found.as_str());
+        let (domain, batch) = (of("domain").to_owned(), of("batch").parse().unwrap_or(0));
+        Some(Existing { path: path.to_owned(), domain, batch, modified })
     }
 }
 
@@ -176,8 +191,14 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) 
     for entry in listed {
         let entry = entry?;
         let (path, metadata) = (folder.join(entry.file_name()), entry.metadata()?);
-        if metadata.is_dir() && depth > 0 {
-            walk(&path, depth - 1, visit)?;
+        if metadata.is_dir() {
+            // What is gathered for a file that is not whole yet.
+            if path.extension().is_some_and(|ending| ending == "part") {
+                visit(&path.with_extension(""), metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+            }
+            if depth > 0 {
+                walk(&path, depth - 1, visit)?;
+            }
         } else if metadata.is_file() {
             visit(&path, metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
         }

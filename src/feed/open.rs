@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::{
     Compression, Feed, Format, Opening, Sink,
+    bucket::Bucket,
     files::{
         codec::Codec, csv::CsvLayout, json_array::JsonArrayLayout, json_lines::JsonLinesLayout, layout::Layout,
         text_sink::TextSink, xml::XmlLayout,
     },
     named::Named,
     names::{Names, Values},
-    postgres, sqlite,
+    parquet, postgres, sqlite,
     target::Target,
 };
 use crate::error::Error;
@@ -48,7 +49,17 @@ impl Feed {
         let sink: Box<dyn Sink> = match (self.names()?, self.target()?) {
             (Some(names), Target::File(path)) if names.are_filled() => {
                 let names = if path == self.to { names } else { Names::of(&path.to_string_lossy())? };
-                Box::new(Named::new(self.clone(), names, spider, opening, syncs)?)
+                Box::new(Named::new(self.clone(), names, spider, opening, syncs, None)?)
+            }
+            (_, Target::Bucket(location)) => {
+                let bucket = Bucket::open(&location, &self.spool_folder()?, self.upload_time())?;
+                let names = bucket.names(&location.key)?;
+                if names.are_filled() {
+                    Box::new(Named::new(self.clone(), names, spider, opening, syncs, Some(bucket))?)
+                } else {
+                    let values = Values { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider };
+                    bucket.open_file(self, Path::new(&names.fill(&values)), opening, syncs)?
+                }
             }
             (Some(names), Target::File(path)) if path == self.to => {
                 let values = Values { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider };
@@ -95,7 +106,13 @@ impl Feed {
                 let given = self.columns.clone().or_else(|| (!self.fields.is_empty()).then(|| self.fields.clone()));
                 text.open(CsvLayout::new(target.to_string(), given, self.escape_formulas))
             }
-            Format::Parquet => Err(Error::setting(target.to_string(), "it needs the feature `parquet`")),
+            Format::Parquet => match target {
+                Target::File(path) => parquet::open(path, &self.fields, opening, syncs),
+                _ => Err(Error::setting(
+                    target.to_string(),
+                    "a Parquet file is written at its end, so it cannot go to stdout",
+                )),
+            },
             Format::Sqlite | Format::Postgres => {
                 Err(Error::setting(target.to_string(), "there is no database; write to shop.sqlite or postgres://…"))
             }
@@ -114,7 +131,8 @@ struct Text<'t> {
 impl Text<'_> {
     fn open<L: Layout>(self, layout: L) -> Result<Box<dyn Sink>, Error> {
         Ok(match self.target {
-            Target::Stdout => Box::new(TextSink::stdout(layout, self.codec, self.opening)?),
+            // Whatever goes to a bucket goes to a file first.
+            Target::Stdout | Target::Bucket(_) => Box::new(TextSink::stdout(layout, self.codec, self.opening)?),
             Target::File(path) => Box::new(self.file(path, layout)?),
             Target::Postgres(_) => {
                 return Err(Error::setting(self.target.to_string(), "a table has no format; leave `format` out"));

@@ -16,6 +16,44 @@ pub(crate) enum Target {
     File(PathBuf),
     /// A database, with the password that may be in its URL.
     Postgres(String),
+    Bucket(Location),
+}
+
+/// The place of an object, or of several by its placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub scheme: Scheme,
+    pub bucket: String,
+    pub key: String,
+}
+
+/// The stores in which objects are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// S3, and what has its interface.
+    S3,
+    /// Google Cloud Storage.
+    Gs,
+    /// Azure's Blob Storage.
+    Az,
+}
+
+impl Scheme {
+    /// Returns it as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Gs => "gs",
+            Self::Az => "az",
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, bucket, key } = self;
+        write!(f, "{}://{bucket}/{key}", scheme.as_str())
+    }
 }
 
 impl fmt::Display for Target {
@@ -24,6 +62,7 @@ impl fmt::Display for Target {
             Self::Stdout => f.write_str("stdout"),
             Self::File(path) => path.display().fmt(f),
             Self::Postgres(url) => f.write_str(&database(url)),
+            Self::Bucket(location) => location.fmt(f),
         }
     }
 }
@@ -46,12 +85,30 @@ impl Target {
                 Some(path) => Ok(Self::File(path)),
                 None => refuse("it names no file of this machine; write file:///folder/items.jsonl".to_owned()),
             },
-            "s3" | "gs" | "az" => refuse("a bucket needs the feature `object-store`".to_owned()),
+            "s3" | "gs" | "az" if !cfg!(feature = "object-store") => {
+                refuse("a bucket needs the feature `object-store`".to_owned())
+            }
+            "s3" => Location::of(Scheme::S3, text),
+            "gs" => Location::of(Scheme::Gs, text),
+            "az" => Location::of(Scheme::Az, text),
             "postgres" | "postgresql" => Ok(Self::Postgres(text.to_owned())),
             scheme => refuse(format!(
                 "nothing can be written to {scheme}://; write a path, `-`, or a URL with file, s3, gs, az or postgres"
             )),
         }
+    }
+}
+
+impl Location {
+    fn of(scheme: Scheme, text: &str) -> Result<Target, Error> {
+        let (_, rest) = text.split_once("://").unwrap_or_default();
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_key = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if bucket.is_empty() || bucket.contains(['{', '}', '@', ':']) || !is_key {
+            let why = format!("it names no object of a bucket; write {}://bucket/items.jsonl", scheme.as_str());
+            return Err(Error::setting(text, why));
+        }
+        Ok(Target::Bucket(Self { scheme, bucket: bucket.to_owned(), key: key.to_owned() }))
     }
 }
 

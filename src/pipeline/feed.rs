@@ -29,6 +29,7 @@ where
     I: Serialize + Send + Sync + 'static,
     T: Fn(&I) -> bool + Send + 'static,
 {
+    let feed = feed.gathered_in(start.state_folder());
     let sink = feed.open_for(start.spider(), start.opening(), start.has_state())?;
     let records = {
         let feed = feed.clone();

@@ -15,7 +15,12 @@ mod own_sink;
 mod steps;
 mod supervisor;
 
-use std::{borrow::Cow, ops::Deref, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use actix::{Actor, ArbiterHandle, Context, Handler, Message, Recipient};
 use thiserror::Error as ThisError;
@@ -379,6 +384,11 @@ impl Start {
     /// Returns the crawl's name: the product in its User-Agent, as `quotesbot`.
     pub fn spider(&self) -> &str {
         &self.crawl.spider
+    }
+
+    /// Returns the folder of the crawl's state.
+    pub(crate) fn state_folder(&self) -> Option<&Path> {
+        self.crawl.state.as_ref().map(|(folder, _)| &**folder)
     }
 
     /// Returns the file of a name in the folder of the crawl's state, which is this pipeline's own.

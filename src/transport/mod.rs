@@ -4,6 +4,8 @@ pub(crate) mod address;
 pub(crate) mod alarm;
 mod basic;
 pub(crate) mod body;
+#[cfg(feature = "object-store")]
+pub(crate) mod bucket;
 pub(crate) mod body_sink;
 mod connection;
 mod connector;

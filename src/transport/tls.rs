@@ -138,6 +138,12 @@ impl Tls {
         Ok(Self { plain, with_certificate })
     }
 
+    /// Returns the configuration without a certificate of our own.
+    #[cfg(feature = "object-store")]
+    pub fn direct(&self) -> Arc<ClientConfig> {
+        self.plain.direct.clone()
+    }
+
     /// Negotiates TLS with `host` over a stream that leads there.
     ///
     /// # Errors

@@ -171,7 +171,7 @@ impl<L: Layout> Sink for TextSink<L> {
 }
 
 /// Puts the name of a new file on the disk, as is done for its content.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(in crate::feed) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -1,0 +1,52 @@
+//! ObjectSink: a sink in a file of the spool, which is uploaded when it is closed. Does not know how.
+
+use std::{fs, io, path::PathBuf, sync::Arc};
+
+use super::Bucket;
+use crate::feed::{Record, Sink, SinkError, lock::Lock};
+
+pub(super) struct ObjectSink {
+    sink: Box<dyn Sink>,
+    /// As long as it is uploaded, nobody adds to the file: it would be removed with what was added.
+    lock: Option<Lock>,
+    bucket: Arc<Bucket>,
+    file: PathBuf,
+}
+
+impl ObjectSink {
+    pub fn new(sink: Box<dyn Sink>, lock: Lock, bucket: Arc<Bucket>, file: PathBuf) -> Self {
+        Self { sink, lock: Some(lock), bucket, file }
+    }
+}
+
+impl Sink for ObjectSink {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        self.sink.write(record)
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        self.sink.commit()
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.sink.close()?;
+        let file = self.file.display();
+        // A Parquet file without columns is none.
+        if self.file.exists() {
+            self.bucket.upload(&self.file).map_err(|why| {
+                SinkError::broken(format!(
+                    "{why}; nothing is lost: its records are in {file}, and a resumed crawl uploads them"
+                ))
+            })?;
+        }
+        let removed = match fs::remove_file(&self.file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.lock.take().map_or(Ok(()), Lock::remove),
+        };
+        removed.map_err(|error| SinkError::broken(format!("{file} is uploaded and cannot be removed: {error}")))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.sink.bytes()
+    }
+}

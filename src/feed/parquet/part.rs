@@ -1,0 +1,166 @@
+//! Part: the folder beside a Parquet file in which its rows are gathered, until it is whole. Does not know what is in them.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::feed::{files::text_sink::sync_folder, lock::Lock};
+
+/// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the rows
+/// that are not in one yet. A journal whose number a row group has was made that row group.
+pub(super) struct Part {
+    folder: PathBuf,
+    /// Which folder it is, of all that there were: a whole file says which it was made of.
+    id: String,
+    /// Its file has the id. Without it, nothing else in the folder counts. `None` once it is removed.
+    lock: Option<Lock>,
+    /// Whether what is in it is on the disk itself.
+    syncs: bool,
+    groups: Vec<u64>,
+    /// The number of the journal.
+    journal: u64,
+}
+
+const LOCK: &str = "lock";
+const GROUP: &str = "parquet";
+const JOURNAL: &str = "rows";
+
+impl Part {
+    /// Returns the folder for a file.
+    pub fn folder_of(file: &Path) -> PathBuf {
+        let mut name = file.as_os_str().to_owned();
+        name.push(".part");
+        name.into()
+    }
+
+    /// Takes the folder of a file, making it if it is not there. `made_of` is the one that the file says it was made of:
+    /// nothing of it is needed any more.
+    ///
+    /// # Errors
+    /// Another writes to it, or it cannot be written.
+    pub fn take(file: &Path, keeps: bool, made_of: Option<&str>, syncs: bool) -> io::Result<Self> {
+        let folder = Self::folder_of(file);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let mut lock = Lock::take(&folder.join(LOCK))?;
+        let mut id = String::new();
+        lock.file().read_to_string(&mut id)?;
+        let is_over = !keeps || id.is_empty() || Some(&*id) == made_of;
+        let mut part = Self { folder, id, lock: None, syncs, groups: Vec::new(), journal: 1 };
+        if is_over {
+            part.empty()?;
+            part.id = format!("{:032x}", fastrand::u128(..));
+            let file = lock.file();
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(part.id.as_bytes())?;
+            if syncs {
+                file.sync_all()?;
+                sync_folder(&part.folder)?;
+            }
+        }
+        part.lock = Some(lock);
+        part.look()?;
+        Ok(part)
+    }
+
+    fn look(&mut self) -> io::Result<()> {
+        let mut journals = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+            match (number, path.extension().and_then(|ending| ending.to_str())) {
+                (Some(number), Some(GROUP)) => self.groups.push(number),
+                (Some(number), Some(JOURNAL)) => journals.push(number),
+                _ => {}
+            }
+        }
+        self.groups.sort_unstable();
+        let last = self.groups.last().copied().unwrap_or(0);
+        for journal in journals.iter().filter(|journal| **journal <= last) {
+            // A kill came before it was removed.
+            fs::remove_file(self.journal_numbered(*journal))?;
+        }
+        self.journal = last + 1;
+        Ok(())
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns the journal's path.
+    pub fn journal(&self) -> PathBuf {
+        self.journal_numbered(self.journal)
+    }
+
+    fn journal_numbered(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number}.{JOURNAL}"))
+    }
+
+    /// Returns the row groups' paths, in their order.
+    pub fn groups(&self) -> impl Iterator<Item = PathBuf> {
+        self.groups.iter().map(|number| self.folder.join(format!("{number}.{GROUP}")))
+    }
+
+    pub fn has_groups(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// Writes the row group of the journal, and goes on to the next journal.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn add_group(&mut self, write: impl FnOnce(File) -> io::Result<File>) -> io::Result<()> {
+        let journal = self.journal();
+        self.write(&self.folder.join(format!("{}.{GROUP}", self.journal)), self.syncs, write)?;
+        self.groups.push(self.journal);
+        self.journal += 1;
+        fs::remove_file(journal)
+    }
+
+    /// Writes the whole file, or leaves it as it is.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_whole(&self, path: &Path, write: impl FnOnce(File) -> io::Result<File>) -> io::Result<()> {
+        self.write(path, true, write)
+    }
+
+    fn write(&self, path: &Path, syncs: bool, write: impl FnOnce(File) -> io::Result<File>) -> io::Result<()> {
+        let unfinished = self.folder.join("unfinished");
+        let file = write(File::create(&unfinished)?)?;
+        if syncs {
+            file.sync_all()?;
+        }
+        fs::rename(&unfinished, path)?;
+        if syncs { sync_folder(path) } else { Ok(()) }
+    }
+
+    /// Removes the folder.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&mut self) -> io::Result<()> {
+        self.empty()?;
+        if let Some(lock) = self.lock.take() {
+            lock.remove()?;
+        }
+        fs::remove_dir(&self.folder)
+    }
+
+    /// Removes all but the lock.
+    fn empty(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name() != LOCK {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
