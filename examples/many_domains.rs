@@ -6,21 +6,10 @@
 
 use std::{
     num::NonZeroU32,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Context, Handler};
-use actix_crawler::{
-    DomainKey, Politeness, Recrawl, Request, Retry, RobotsPolicy, Scope, Within,
-    frontier::{Leased, MemoryFrontier},
-    identity::CanonicalUrl,
-    internals,
-    internals::{
-        Admission, Budget, Candidate, Crawl, CrawlParts, Granted, OwnArbiter, Pool, Returned, RobotsFiles, SeenCache,
-        SitemapFiles,
-    },
-};
+use actix_crawler::{Request, internals::Engine};
 
 const URLS_PER_DOMAIN: u32 = 10;
 
@@ -34,62 +23,17 @@ fn main() {
 fn measure(domains: u32) {
     let urls = if domains < 1_000_000 { URLS_PER_DOMAIN } else { 1 };
     let (before, now) = (resident(), Instant::now());
-    let mut crawl = crawl();
+    let mut engine = Engine::new(NonZeroU32::MAX, now);
     for n in 0..domains {
         let of_domain = (0..urls).filter_map(|page| Request::parse(&format!("http://d{n}.test/{page}")).ok());
-        crawl.seed(of_domain.map(|request| Candidate::new(request, &CanonicalUrl::default())).collect(), None, now);
+        engine.admit(of_domain, now);
     }
     let bytes = resident().saturating_sub(before) / u64::from(domains);
     let cpu = Instant::now();
     // Each tick grants one permit to each domain: the default is one request in flight.
-    crawl.turn(now);
+    engine.grant(now);
     let micros = cpu.elapsed().as_secs_f64() * 1e6 / f64::from(domains);
     println!("{domains:>9}  {bytes:>13}  {micros:>11.2}   ({urls} URLs a domain)");
-}
-
-/// A crawl whose fetchers drop what they are given.
-fn crawl() -> Crawl {
-    let politeness = Arc::new(Politeness {
-        concurrency: NonZeroU32::MAX,
-        robots: RobotsPolicy::Ignore,
-        domain_key: DomainKey::Host,
-        ..Politeness::default()
-    });
-    let hire = Box::new(|| {
-        let arbiter = OwnArbiter::new();
-        let hole = Hole::start_in_arbiter(&arbiter.handle(), |_| Hole);
-        (arbiter, hole.recipient())
-    });
-    let scope = Scope { within: Within::Any, ..Scope::default() };
-    Crawl::new(CrawlParts {
-        retry: Retry::default(),
-        frontier: Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())),
-        admission: Admission::new(scope, DomainKey::Host, Arc::new(SeenCache::new(&Recrawl::default()))),
-        budget: Budget::new(None, None),
-        domains: internals::domains(politeness.clone()),
-        robots: RobotsFiles::new("bench"),
-        sitemaps: SitemapFiles::default(),
-        pool: Pool::new(1, hire),
-        returned: Arc::new(Hole),
-        log: false,
-        streams: Arc::default(),
-        politeness: tokio::sync::watch::Sender::new(politeness),
-    })
-}
-
-struct Hole;
-
-impl Actor for Hole {
-    type Context = Context<Self>;
-}
-
-impl Handler<Granted> for Hole {
-    type Result = ();
-    fn handle(&mut self, _: Granted, _: &mut Self::Context) {}
-}
-
-impl Returned for Hole {
-    fn returned(&self, _: Leased) {}
 }
 
 /// Resident memory of this process in bytes, from /proc/self/statm in pages of 4 KiB.

@@ -1,6 +1,8 @@
 //! Internals: what benches, fuzz targets, the examples that measure and the binary reach inside for. No part of the public
 //! face: it may change with any version.
 
+mod engine;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -10,6 +12,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use url::Host;
 
+pub use self::engine::Engine;
 use crate::{
     conduct::Terms,
     conducts::Conducts,
@@ -31,21 +34,11 @@ pub use crate::{
     conduct::refusal,
     crawl_log::lookup::explain as explain_by_log,
     duration_text::parse as parse_duration,
-    engine::{
-        budget::Budget,
-        crawl::{Crawl, CrawlParts},
-        robots_files::RobotsFiles,
-        signals::Signals,
-        sitemap_files::SitemapFiles,
-    },
-    event::Event,
-    events::streams::Streams,
-    fetcher::{Granted, pool::Pool},
-    frontier::{admission::Admission, candidate::Candidate, lease::Returned, seen_cache::SeenCache},
+    engine::signals::Signals,
+    frontier::{candidate::Candidate, seen_cache::SeenCache},
     input_file::{read_line, read_text, read_whole},
     limits::Limits,
     origin_header::belongs_to_origin,
-    own_arbiter::OwnArbiter,
     report::{
         escaped::escape_json,
         numbers::{Counted, Grouped},

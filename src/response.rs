@@ -31,7 +31,10 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use self::page_links::{Links, PageLink};
-use self::{body::BodyText, links::FurtherScan};
+use self::{
+    body::{BodyText, Media},
+    links::FurtherScan,
+};
 use crate::{
     error::Result,
     extract::{Document, Scan, Scanner},
@@ -68,6 +71,7 @@ pub struct Response {
     scanner: Scanner,
     /// Whether the links were asked for: what was left out of them is missed only then.
     links_asked: Cell<bool>,
+    media: OnceCell<Media>,
     body_text: OnceCell<BodyText>,
     scan: OnceCell<Scan>,
     further_scans: OnceCell<Box<FurtherScan>>,
@@ -96,6 +100,7 @@ impl Response {
             session: None,
             scanner: Scanner::default(),
             links_asked: Cell::new(false),
+            media: OnceCell::new(),
             body_text: OnceCell::new(),
             scan: OnceCell::new(),
             further_scans: OnceCell::new(),

@@ -16,6 +16,7 @@ use crate::{
         stack::FetchStack,
     },
     file_store::FileStore,
+    files::FileFields,
     frontier::candidate::SeedMaker,
     middleware::with_headers,
     order::Order,
@@ -53,8 +54,10 @@ pub(super) struct Plan<S: Spider> {
     /// Where exchanges are archived.
     pub archive: Option<Archive>,
     pub pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
-    /// The folder for files, and which fields of items have them.
-    pub files: TeamFiles<S::Item>,
+    /// The folder for files, and who waits for them.
+    pub files: TeamFiles,
+    /// The fields of items that have files.
+    pub file_fields: FileFields<S::Item>,
     pub conducts: Conducts,
     /// Those who watch.
     pub streams: Arc<Streams>,
@@ -158,7 +161,8 @@ impl<S: Spider> Crawler<S> {
             responses,
             archive,
             pipelines,
-            files: TeamFiles { store, desk: Arc::default(), fields: file_fields },
+            files: TeamFiles { store, desk: Arc::default() },
+            file_fields,
             conducts,
             streams: Arc::default(),
             capacity,

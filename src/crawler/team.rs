@@ -8,65 +8,46 @@ use tokio::sync::watch;
 use super::wiring::Pipelines;
 use crate::{
     conducts::Conducts,
-    conversion::Conversions,
     engine::Scheduler,
-    extract::Scanner,
     fetcher::{
-        Fetched, Fetcher, FilesAsked, Listed, VisitContext, item_files::FilesContext, offload::Offload,
-        permits::DomainPermits, pool::Hire, readers::sitemap::SitemapSettings, redirect::RedirectRules,
+        Fetched, Fetcher, FilesAsked, Listed, VisitContext,
+        item_files::FilesContext,
+        offload::Offload,
+        permits::DomainPermits,
+        pool::Hire,
+        readers::{page::PageRules, sitemap::SitemapSettings},
         stack::FetchStack,
     },
     file_store::{FileStore, desk::FileDesk},
-    files::FileFields,
-    frontier::seen_cache::SeenCache,
-    identity::Identity,
-    order::BestFirst,
     own_arbiter::OwnArbiter,
     politeness::Politeness,
     retry::Retry,
     spider::Spider,
     submissions::Submissions,
-    transport::body::BodyLimits,
-    validation::Validators,
 };
 
 /// What every fetcher of the crawl shares.
 pub(super) struct Team<S: Spider> {
-    pub spider: Arc<S>,
+    pub rules: Arc<PageRules<S>>,
     pub pipelines: Pipelines<S>,
-    pub validators: Arc<Validators<S::Item>>,
-    pub conversions: Conversions,
     pub offload: Offload,
     pub fetch: FetchStack,
-    pub body_limits: BodyLimits,
-    pub redirects: RedirectRules,
-    pub scanner: Scanner,
     pub retry: Retry,
-    pub seen_cache: Arc<SeenCache>,
-    pub best_first: Option<BestFirst>,
     pub conducts: Conducts,
     pub politeness: watch::Receiver<Arc<Politeness>>,
     pub robots_token: Arc<str>,
-    pub keeps_visits: bool,
     pub submissions: Arc<Submissions<S::Item>>,
     pub sitemaps: Arc<SitemapSettings>,
-    pub files: TeamFiles<S::Item>,
+    pub files: TeamFiles,
 }
 
 /// What the fetchers need for files.
-pub(super) struct TeamFiles<I> {
+#[derive(Clone)]
+pub(super) struct TeamFiles {
     /// The folder, if there is one.
     pub store: Option<FileStore>,
     /// Who waits for what.
     pub desk: Arc<FileDesk>,
-    /// The fields of items that have files.
-    pub fields: FileFields<I>,
-}
-
-impl<I> Clone for TeamFiles<I> {
-    fn clone(&self) -> Self {
-        Self { store: self.store.clone(), desk: self.desk.clone(), fields: self.fields.clone() }
-    }
 }
 
 /// Who hears from the fetchers: the scheduler.
@@ -90,22 +71,14 @@ impl Reports {
 impl<S: Spider> Clone for Team<S> {
     fn clone(&self) -> Self {
         Self {
-            spider: self.spider.clone(),
+            rules: self.rules.clone(),
             pipelines: self.pipelines.clone(),
-            validators: self.validators.clone(),
-            conversions: self.conversions.clone(),
             offload: self.offload.clone(),
             fetch: self.fetch.clone(),
-            body_limits: self.body_limits,
-            redirects: self.redirects.clone(),
-            scanner: self.scanner.clone(),
             retry: self.retry.clone(),
-            seen_cache: self.seen_cache.clone(),
-            best_first: self.best_first.clone(),
             conducts: self.conducts.clone(),
             politeness: self.politeness.clone(),
             robots_token: self.robots_token.clone(),
-            keeps_visits: self.keeps_visits,
             submissions: self.submissions.clone(),
             sitemaps: self.sitemaps.clone(),
             files: self.files.clone(),
@@ -114,31 +87,23 @@ impl<S: Spider> Clone for Team<S> {
 }
 
 /// Returns the function that starts a fetcher on its own arbiter, first and after a panic.
-pub(super) fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, reports: Reports) -> Hire {
+pub(super) fn fetchers<S: Spider>(team: Team<S>, reports: Reports) -> Hire {
     Box::new(move || {
-        let (team, identity, reports) = (team.clone(), identity.clone(), reports.clone());
+        let (team, reports) = (team.clone(), reports.clone());
         let arbiter = OwnArbiter::new();
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let Team {
-                spider,
+                rules,
                 pipelines,
-                validators,
-                conversions,
                 offload,
                 fetch,
-                body_limits,
-                redirects,
-                scanner,
                 retry,
-                seen_cache,
-                best_first,
                 conducts,
                 politeness,
                 robots_token,
-                keeps_visits,
                 submissions,
                 sitemaps,
-                files: TeamFiles { store, desk, fields },
+                files: TeamFiles { store, desk },
             } = team;
             let Reports { fetched, listed, files_asked } = reports;
             let fetch = fetch.build();
@@ -147,23 +112,14 @@ pub(super) fn fetchers<S: Spider>(team: Team<S>, identity: Arc<dyn Identity>, re
             let context = VisitContext {
                 fetch,
                 permits,
-                spider,
+                rules,
                 pipelines,
-                validators,
-                conversions,
                 offload,
-                identity,
-                seen_cache,
-                best_first,
-                body_limits,
-                redirects,
-                scanner,
                 retry,
                 robots_token,
-                keeps_visits,
                 sitemaps,
                 submissions,
-                files: FilesContext { store, desk, fields, asked: files_asked },
+                files: FilesContext { store, desk, asked: files_asked },
                 listed,
             };
             Fetcher::new(context, fetched)

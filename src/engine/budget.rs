@@ -52,6 +52,7 @@ impl Budget {
     }
 
     /// Also limits the requests: every request for a page counts, whatever its outcome.
+    #[cfg(test)]
     #[must_use]
     pub fn with_max_requests(mut self, max_requests: Option<u64>) -> Self {
         self.max_requests = max_requests;

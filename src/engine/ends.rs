@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
-use hashbrown::HashMap;
+use hashbrown::{HashTable, hash_table::Entry};
 use http::Method;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -16,27 +16,33 @@ use crate::{
 
 /// The latest ends of requests as links make them: `GET`, and without a body. A URL has one, the last.
 pub struct Ends {
-    known: HashMap<u64, (u64, Ended)>,
-    /// The URLs in the order of their ends, each with the number of its end; the last one of a URL counts.
-    order: VecDeque<(u64, u64)>,
-    next: u64,
+    /// In their order.
+    ended: VecDeque<Ended>,
+    /// The number of the oldest, counted from the first of all.
+    oldest: u32,
+    /// The numbers of the last end of each URL, by its key.
+    last: HashTable<u32>,
     /// Unlike in every process, so that no site can make URLs whose hashes are the same.
     seed: u64,
 }
 
 struct Ended {
+    /// The hash of the URL.
+    key: u64,
     how: How,
+    /// Empty for a dropped one, whose reason says it all.
+    word: &'static str,
     detail: Option<Box<str>>,
     attempts: u32,
     at: SystemTime,
     found_on: Option<Arc<str>>,
 }
 
-/// How a URL ended, in one word.
+/// How a URL ended.
 #[derive(Clone, Copy)]
 enum How {
-    Done(&'static str),
-    Failed(&'static str),
+    Done,
+    Failed,
     Dropped(DropReason),
 }
 
@@ -46,7 +52,7 @@ pub struct Arriving {
     found_on: Option<Arc<str>>,
 }
 
-/// The most ends that are remembered, some 10 MB: what a fast crawl does in some seconds, and a polite one in hours. All
+/// The most ends that are remembered, some 6 MB and the URLs of the pages on which they were found: what a fast crawl does in some seconds, and a polite one in hours. All
 /// of them are in the crawl log.
 const MAX_ENDS: usize = 65_536;
 
@@ -55,7 +61,7 @@ const MAX_DETAIL: usize = 200;
 
 impl Default for Ends {
     fn default() -> Self {
-        Self { known: HashMap::new(), order: VecDeque::new(), next: 0, seed: fastrand::u64(..) }
+        Self { ended: VecDeque::new(), oldest: 0, last: HashTable::new(), seed: fastrand::u64(..) }
     }
 }
 
@@ -64,10 +70,18 @@ impl Ends {
     pub fn note(&mut self, event: &Event<'_>) {
         match *event {
             Event::Dropped { what: Some((_, request)), reason, was_queued: true } => {
-                self.end(request, How::Dropped(reason), 0, String::new());
+                self.end(request, |page| Ended::dropped(page, reason));
             }
             Event::Failed { request, reason, detail, .. } => {
-                self.end(request, How::Failed(reason), 0, detail.to_owned());
+                self.end(request, |Arriving { key, found_on }| Ended {
+                    key,
+                    how: How::Failed,
+                    word: reason,
+                    detail: kept(detail.to_owned()),
+                    attempts: 0,
+                    at: clock::wall(),
+                    found_on,
+                });
             }
             Event::RequestEnded(ended) if ended.fate == Fate::Final => self.request_ended(&ended),
             _ => {}
@@ -75,11 +89,22 @@ impl Ends {
     }
 
     fn request_ended(&mut self, ended: &RequestEnded<'_>) {
-        let how = match ended.outcome {
-            Outcome::Ok | Outcome::Redirect { .. } => How::Done(ended.outcome.key()),
-            outcome => outcome.dropped().map_or(How::Failed(outcome.key()), How::Dropped),
+        let RequestEnded { outcome, attempt, time, .. } = *ended;
+        let (how, word) = match (outcome, outcome.dropped()) {
+            (Outcome::Ok | Outcome::Redirect { .. }, _) => (How::Done, outcome.key()),
+            (_, None) => (How::Failed, outcome.key()),
+            (_, Some(reason)) => (How::Dropped(reason), ""),
         };
-        self.end(ended.request, how, ended.attempt, ended.outcome.detail());
+        let detail = outcome.detail();
+        self.end(ended.request, |Arriving { key, found_on }| Ended {
+            key,
+            how,
+            word,
+            detail: kept(detail),
+            attempts: attempt,
+            at: time,
+            found_on,
+        });
     }
 
     /// Takes note of a page before admission takes its request. A link that is dropped there is told by
@@ -94,47 +119,63 @@ impl Ends {
 
     /// Takes note of a page that was dropped where it was found.
     pub fn dropped(&mut self, page: Arriving, reason: DropReason) {
-        self.keep(page, How::Dropped(reason), 0, String::new());
+        self.keep(Ended::dropped(page, reason));
     }
 
-    fn end(&mut self, request: &Request, how: How, attempts: u32, detail: String) {
+    fn end(&mut self, request: &Request, how: impl FnOnce(Arriving) -> Ended) {
         if let Some(page) = self.arriving(request) {
-            self.keep(page, how, attempts, detail);
+            self.keep(how(page));
         }
     }
 
-    fn keep(&mut self, Arriving { key, found_on }: Arriving, how: How, attempts: u32, mut detail: String) {
-        if detail.len() > MAX_DETAIL {
-            let signs = detail.char_indices().map(|(at, _)| at);
-            let end = signs.take_while(|at| *at <= MAX_DETAIL).last().unwrap_or(0);
-            detail.truncate(end);
-            detail.push('…');
+    fn keep(&mut self, ended: Ended) {
+        if self.ended.len() >= MAX_ENDS {
+            self.forget_oldest();
         }
-        let detail = (!detail.is_empty()).then(|| detail.into());
-        self.next += 1;
-        self.known.insert(key, (self.next, Ended { how, detail, attempts, at: clock::wall(), found_on }));
-        self.order.push_back((key, self.next));
-        if self.order.len() > MAX_ENDS
-            && let Some((oldest, number)) = self.order.pop_front()
-            && self.known.get(&oldest).is_some_and(|(last, _)| *last == number)
+        let key = ended.key;
+        // The bound is far below 2^32, so numbers may begin again at 0.
+        #[allow(clippy::cast_possible_truncation, reason = "the low bits are asked for")]
+        let number = self.oldest.wrapping_add(self.ended.len() as u32);
+        self.ended.push_back(ended);
+        let (kept, oldest) = (&self.ended, self.oldest);
+        let key_of = |number: &u32| at(kept, oldest, *number).map_or(0, |ended| ended.key);
+        match self.last.entry(key, |number| key_of(number) == key, key_of) {
+            Entry::Occupied(mut known) => *known.get_mut() = number,
+            Entry::Vacant(place) => drop(place.insert(number)),
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let number = self.oldest;
+        if let Some(oldest) = self.ended.front()
+            && let Ok(last) = self.last.find_entry(oldest.key, |last| *last == number)
         {
-            self.known.remove(&oldest);
+            last.remove();
         }
+        self.ended.pop_front();
+        self.oldest = self.oldest.wrapping_add(1);
     }
 
     /// Returns how a URL ended, if that is remembered.
     pub fn of(&self, url: &str) -> Option<Whereabouts> {
-        let (_, ended) = self.known.get(&self.key(url))?;
-        let detail = ended.detail.as_deref().unwrap_or_default().to_owned();
+        let key = self.key(url);
+        let of_number = |number: u32| at(&self.ended, self.oldest, number);
+        let is_it = |number: &u32| of_number(*number).is_some_and(|ended| ended.key == key);
+        let ended = of_number(*self.last.find(key, is_it)?)?;
         let outcome = match ended.how {
-            How::Done(word) | How::Failed(word) => word.to_owned(),
+            How::Done | How::Failed => ended.word.to_owned(),
             How::Dropped(reason) => reason.to_string(),
         };
-        let end =
-            End { outcome, detail, attempts: ended.attempts, at: Some(ended.at), found_on: ended.found_on.clone() };
+        let end = End {
+            outcome,
+            detail: ended.detail.as_deref().unwrap_or_default().to_owned(),
+            attempts: ended.attempts,
+            at: Some(ended.at),
+            found_on: ended.found_on.clone(),
+        };
         Some(match ended.how {
-            How::Done(_) => Whereabouts::Done(end),
-            How::Failed(_) => Whereabouts::Failed(end),
+            How::Done => Whereabouts::Done(end),
+            How::Failed => Whereabouts::Failed(end),
             How::Dropped(_) => Whereabouts::Dropped(end),
         })
     }
@@ -142,6 +183,28 @@ impl Ends {
     fn key(&self, url: &str) -> u64 {
         xxh3_64_with_seed(url.as_bytes(), self.seed)
     }
+}
+
+impl Ended {
+    fn dropped(Arriving { key, found_on }: Arriving, reason: DropReason) -> Self {
+        Self { key, how: How::Dropped(reason), word: "", detail: None, attempts: 0, at: clock::wall(), found_on }
+    }
+}
+
+/// Returns the end of this number.
+fn at(ended: &VecDeque<Ended>, oldest: u32, number: u32) -> Option<&Ended> {
+    ended.get(number.wrapping_sub(oldest) as usize)
+}
+
+/// Returns what is remembered of a detail.
+fn kept(mut detail: String) -> Option<Box<str>> {
+    if detail.len() > MAX_DETAIL {
+        let signs = detail.char_indices().map(|(at, _)| at);
+        let end = signs.take_while(|at| *at <= MAX_DETAIL).last().unwrap_or(0);
+        detail.truncate(end);
+        detail.push('…');
+    }
+    (!detail.is_empty()).then(|| detail.into())
 }
 
 #[cfg(test)]
@@ -177,7 +240,7 @@ mod tests {
         assert!(ends.of(&url(1)).is_some());
         dropped(&mut ends, MAX_ENDS + 1);
         assert!(ends.of(&url(1)).is_none() && ends.of(&url(2)).is_some());
-        assert_eq!((ends.order.len(), ends.known.len()), (MAX_ENDS, MAX_ENDS));
+        assert_eq!((ends.ended.len(), ends.last.len()), (MAX_ENDS, MAX_ENDS));
     }
 
     /// Regression: a form that had failed was taken for the page of its URL.

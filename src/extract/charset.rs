@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+use bytestring::ByteString;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8};
 use memchr::memchr;
@@ -11,8 +13,8 @@ use super::prescan;
 /// Hints for the charset of a page, in addition to its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clues<'a> {
-    /// The charset in the header.
-    pub header: Option<&'a str>,
+    /// The charset in the header, by [`named`].
+    pub header: Option<&'static Encoding>,
     /// Whether it is HTML, where `<meta>` can specify one.
     pub is_html: bool,
     /// The last label of the host name, in lower case: the detector's guess depends on it (`.ru`, `.jp`).
@@ -30,32 +32,42 @@ const AROUND: usize = 64;
 /// Decodes a page and returns the name of its encoding: by byte order mark, header, `<meta>` or XML declaration, in
 /// this order. Without any of them it is UTF-8 if that is valid, and otherwise the detector's guess. Unknown names are
 /// ignored, and invalid bytes become U+FFFD.
-pub fn decode<'a>(bytes: &'a [u8], clues: Clues<'_>) -> (Cow<'a, str>, &'static str) {
-    let (encoding, bytes) = match Encoding::for_bom(bytes) {
-        Some((encoding, length)) => (encoding, bytes.get(length..).unwrap_or_default()),
-        None => match declared(bytes, clues) {
-            Some(encoding) => (encoding, bytes),
-            None => match utf8(bytes) {
-                Some(text) => return (Cow::Borrowed(text), UTF_8.name()),
-                None => (detected(bytes, clues.tld), bytes),
-            },
-        },
+///
+/// Text that is UTF-8 already is the body itself, and read once.
+pub fn decode(body: &Bytes, clues: Clues<'_>) -> (ByteString, &'static str) {
+    let (encoding, bytes) = match Encoding::for_bom(body) {
+        Some((encoding, length)) => (Some(encoding), body.slice(length..)),
+        None => (declared(body, clues), body.clone()),
     };
-    let (text, _) = encoding.decode_without_bom_handling(bytes);
+    if encoding.is_none_or(|encoding| encoding == UTF_8)
+        && let Ok(text) = ByteString::try_from(bytes.clone())
+        && (encoding.is_some() || !may_be_iso_2022_jp(&text))
+    {
+        return (text, UTF_8.name());
+    }
+    let encoding = encoding.unwrap_or_else(|| detected(&bytes, clues.tld));
+    let text = match encoding.decode_without_bom_handling(&bytes).0 {
+        // Never empty unless the body is, since it is text.
+        Cow::Borrowed(text) => ByteString::try_from(bytes.slice_ref(text.as_bytes())).unwrap_or_default(),
+        Cow::Owned(text) => text.into(),
+    };
     (text, encoding.name())
+}
+
+/// Returns the encoding of a charset in a header; `None` for an unknown name.
+pub fn named(label: &str) -> Option<&'static Encoding> {
+    prescan::named(label.as_bytes())
 }
 
 /// Returns the encoding given by the header or the page.
 fn declared(bytes: &[u8], clues: Clues<'_>) -> Option<&'static Encoding> {
-    let by_header = clues.header.and_then(|label| prescan::named(label.as_bytes()));
     let by_meta = || if clues.is_html { prescan::meta(bytes) } else { None };
-    by_header.or_else(by_meta).or_else(|| prescan::xml_declaration(bytes))
+    clues.header.or_else(by_meta).or_else(|| prescan::xml_declaration(bytes))
 }
 
-/// Returns the text if it is UTF-8 without escapes of ISO-2022-JP.
-fn utf8(bytes: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    (memchr(0x1b, bytes).is_none() || !text.is_ascii()).then_some(text)
+/// Tells whether a text has escapes of ISO-2022-JP, whose bytes are ASCII.
+fn may_be_iso_2022_jp(text: &str) -> bool {
+    memchr(0x1b, text.as_bytes()).is_some() && text.is_ascii()
 }
 
 fn detected(bytes: &[u8], tld: Option<&str>) -> &'static Encoding {
@@ -120,8 +132,13 @@ mod tests {
 
     const HTML: Clues<'static> = Clues { header: None, is_html: true, tld: None };
 
-    fn with_header(label: &str) -> Clues<'_> {
-        Clues { header: Some(label), ..HTML }
+    fn decode(bytes: &[u8], clues: Clues<'_>) -> (String, &'static str) {
+        let (text, name) = super::decode(&Bytes::copy_from_slice(bytes), clues);
+        (text.to_string(), name)
+    }
+
+    fn with_header(label: &str) -> Clues<'static> {
+        Clues { header: named(label), ..HTML }
     }
 
     fn encoded(text: &str, encoding: &'static Encoding) -> Vec<u8> {
@@ -163,8 +180,9 @@ mod tests {
             ("\u{feff}маркер", with_header("windows-1251")),
             ("an escape \u{1b}[1m and é", HTML),
         ] {
-            let (text, name) = decode(bytes.as_bytes(), clues);
-            assert!(matches!(text, Cow::Borrowed(_)), "{bytes}");
+            let body = Bytes::copy_from_slice(bytes.as_bytes());
+            let (text, name) = super::decode(&body, clues);
+            assert_eq!(text.as_ptr(), body[body.len() - text.len()..].as_ptr(), "a copy of {bytes}");
             assert_eq!((&*text, name), (bytes.trim_start_matches('\u{feff}'), "UTF-8"));
         }
     }
@@ -246,9 +264,9 @@ mod tests {
             label in "(utf-?8|utf-16(le|be)?|gb(k|2312|18030)|big5|shift_jis|euc-(jp|kr)|iso-2022-jp|windows-125[0-8]|x-user-defined|replacement|[a-z0-9-]{0,8})",
             is_html: bool,
         ) {
-            let clues = Clues { header: Some(&label), is_html, tld: Some("ru") };
+            let clues = Clues { header: named(&label), is_html, tld: Some("ru") };
             let (text, _) = decode(&bytes, clues);
-            let (again, name) = decode(text.as_bytes(), Clues { header: Some("utf-8"), ..Clues::default() });
+            let (again, name) = decode(text.as_bytes(), Clues { header: named("utf-8"), ..Clues::default() });
             let plain = text.trim_start_matches('\u{feff}');
             proptest::prop_assert_eq!(again.trim_start_matches('\u{feff}'), plain);
             proptest::prop_assert_eq!(name, "UTF-8");

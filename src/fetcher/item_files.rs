@@ -29,13 +29,11 @@ impl Message for FilesAsked {
 }
 
 /// What the pages of one arbiter need for their files.
-pub struct FilesContext<I: 'static> {
+pub struct FilesContext {
     /// The folder, if there is one.
     pub store: Option<FileStore>,
     /// Who waits for what.
     pub desk: Arc<FileDesk>,
-    /// The fields of items that have files.
-    pub fields: FileFields<I>,
     /// Who queues the requests.
     pub asked: Recipient<FilesAsked>,
 }
@@ -88,7 +86,7 @@ pub async fn attach<S: Spider>(
     if of_items == 0 {
         return Ok((items, counts));
     }
-    let fields = context.files.fields.clone();
+    let fields = context.rules.files.clone();
     let work = move || {
         let mut incomplete = 0;
         let mut ended = ended.into_iter();
@@ -151,7 +149,7 @@ async fn fetch<S: Spider>(
                 let entry = desk.wanted(id).and_then(|(_, entry)| entry);
                 let mut request = request(wanted, entry.as_ref(), page);
                 request.submit_as(id);
-                requests.push(Candidate::new(request, &*context.identity));
+                requests.push(Candidate::new(request, &*context.rules.identity));
                 Err(answer)
             }
             Asked::Closed => return Err(Outcome::Unsent),

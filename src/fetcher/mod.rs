@@ -25,26 +25,13 @@ use self::{
     item_files::FilesContext,
     offload::Offload,
     permits::DomainPermits,
-    readers::sitemap::SitemapSettings,
-    redirect::RedirectRules,
+    readers::{page::PageRules, sitemap::SitemapSettings},
     visit::{Told, Visit},
 };
 pub use self::{item_files::FilesAsked, readers::sitemap::Listed};
 use crate::{
-    conversion::Conversions,
-    extract::Scanner,
-    frontier::{Lease, seen_cache::SeenCache},
-    identity::Identity,
-    order::BestFirst,
-    outcome::Outcome,
-    panic_message::message_of,
-    permit::Permit,
-    pipeline::Supervisor,
-    retry::Retry,
-    spider::Spider,
-    submissions::Submissions,
-    transport::body::BodyLimits,
-    validation::Validators,
+    frontier::Lease, outcome::Outcome, panic_message::message_of, permit::Permit, pipeline::Supervisor, retry::Retry,
+    spider::Spider, submissions::Submissions,
 };
 
 /// A permit and the request it is for.
@@ -92,33 +79,20 @@ impl Message for Fetched {
 pub struct VisitContext<S: Spider> {
     pub(crate) fetch: Box<dyn Fetch>,
     pub(crate) permits: DomainPermits,
-    pub(crate) spider: Arc<S>,
+    /// How pages are read.
+    pub(crate) rules: Arc<PageRules<S>>,
     pub(crate) pipelines: Arc<[Supervisor<S::Item>]>,
-    /// What judges items before they go there.
-    pub(crate) validators: Arc<Validators<S::Item>>,
-    /// What makes pages of other documents.
-    pub(crate) conversions: Conversions,
     pub(crate) offload: Offload,
-    pub(crate) identity: Arc<dyn Identity>,
-    pub(crate) seen_cache: Arc<SeenCache>,
-    /// How good the found requests are, by a function of the user's.
-    pub(crate) best_first: Option<BestFirst>,
-    pub(crate) body_limits: BodyLimits,
-    pub(crate) redirects: RedirectRules,
-    /// How the links of pages are read, but for what each page says itself.
-    pub(crate) scanner: Scanner,
     /// When a request is made again: the engine decides by the same.
     pub(crate) retry: Retry,
     /// The product token that robots files address this crawler by.
     pub(crate) robots_token: Arc<str>,
-    /// Whether the engine compares pages with their earlier versions.
-    pub(crate) keeps_visits: bool,
     /// What is taken from sitemaps.
     pub(crate) sitemaps: Arc<SitemapSettings>,
     /// Who waits for pages.
     pub(crate) submissions: Arc<Submissions<S::Item>>,
     /// The folder for files, and who waits for them.
-    pub(crate) files: FilesContext<S::Item>,
+    pub(crate) files: FilesContext,
     /// Who admits what a sitemap lists.
     pub(crate) listed: Recipient<Listed>,
 }

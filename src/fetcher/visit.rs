@@ -86,7 +86,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     let stream = sink.as_ref().zip(settings).map(|(sink, settings)| Streaming {
         sink,
         max_time: settings.max_time,
-        max_whole: context.body_limits.max_bytes,
+        max_whole: context.rules.body_limits.max_bytes,
     });
     let how = FetchContext { extent, may_repeat, attempt, session: None, stream, permits: &context.permits };
     let tenancy = permit.tenancy();
@@ -144,10 +144,10 @@ async fn read<S: Spider>(
         && !request.keeps_redirects
     {
         let hop = Hop { status, to: &to, cookies_changed: answer.cookies_changed, pooled: answer.pooled() };
-        let identity = &*context.identity;
+        let identity = &*context.rules.identity;
         let next = match request.kind() {
             Kind::Page | Kind::Sitemap(_) | Kind::File => {
-                redirect::follow(request, hop, identity, &context.redirects.secret_headers).map(Some)
+                redirect::follow(request, hop, identity, &context.rules.redirects.secret_headers).map(Some)
             }
             // The engine follows it, since other origins may wait for the same file.
             Kind::RobotsTxt => Ok(None),

@@ -52,7 +52,8 @@ type Starting<I> = oneshot::Receiver<Result<Generation<I>, Error>>;
 
 struct Generation<I: Send + Sync + 'static> {
     number: u64,
-    running: Running<I>,
+    /// Shared by the items that are being delivered: a clone of an address costs several allocations.
+    running: Arc<Running<I>>,
     arbiter: OwnArbiter,
 }
 
@@ -193,7 +194,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             let is_late = clock::now().saturating_duration_since(begun) >= self.timeout / FLUSH_BY;
             // The pipeline may have been restarted meanwhile.
             if (is_idle || is_late)
-                && let (_, Running { flush: Some(flush), .. }) = self.current()
+                && let Some(flush) = &self.current().1.flush
             {
                 // If the mailbox is full, the next round tries again; if it is closed, the item's wait ends.
                 let _ = flush.try_send(Flush);
@@ -221,7 +222,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    fn current(&self) -> (u64, Running<I>) {
+    fn current(&self) -> (u64, Arc<Running<I>>) {
         let generation = self.lock();
         (generation.number, generation.running.clone())
     }
@@ -280,7 +281,7 @@ impl<I: Send + Sync + 'static> Generation<I> {
         let started = catch_unwind(AssertUnwindSafe(|| recipe.start(&start)));
         let started = started.unwrap_or_else(|_| Err(Error::setting("pipeline", "it panicked when it was started")));
         match started {
-            Ok(running) => Ok(Self { number, running, arbiter }),
+            Ok(running) => Ok(Self { number, running: running.into(), arbiter }),
             Err(error) => {
                 arbiter.stop();
                 Err(error)

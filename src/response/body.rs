@@ -1,8 +1,7 @@
 //! Body: the body of a page as text, and what kind of text it is. Knows no elements.
 
-use std::borrow::Cow;
-
 use bytestring::ByteString;
+use encoding_rs::Encoding;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 
@@ -24,6 +23,34 @@ pub(super) struct BodyText {
     encoding: &'static str,
 }
 
+/// What the content type says of how a page is read.
+#[derive(Clone, Copy)]
+pub(super) struct Media {
+    kind: MediaKind,
+    charset: Option<&'static Encoding>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MediaKind {
+    Html,
+    Xhtml,
+    /// XML, which may be in the XHTML namespace.
+    Xml,
+    Other,
+}
+
+impl Media {
+    fn of(content_type: &ContentType<'_>) -> Self {
+        let kind = match &*content_type.essence {
+            "text/html" => MediaKind::Html,
+            "application/xhtml+xml" => MediaKind::Xhtml,
+            _ if content_type.is_xml() => MediaKind::Xml,
+            _ => MediaKind::Other,
+        };
+        Self { kind, charset: content_type.charset.as_deref().and_then(charset::named) }
+    }
+}
+
 impl Response {
     /// Returns the content type, from the header or else guessed from the body.
     pub fn content_type(&self) -> ContentType<'_> {
@@ -42,13 +69,16 @@ impl Response {
         if self.converted.is_some() {
             return Some(Syntax::Html);
         }
-        let content_type = self.content_type();
-        match &*content_type.essence {
-            "text/html" => Some(Syntax::Html),
-            "application/xhtml+xml" => Some(Syntax::Xml),
-            _ if content_type.is_xml() && extract::is_xhtml(self.body_text()) => Some(Syntax::Xml),
-            _ => None,
+        match self.media().kind {
+            MediaKind::Html => Some(Syntax::Html),
+            MediaKind::Xhtml => Some(Syntax::Xml),
+            MediaKind::Xml => extract::is_xhtml(self.body_text()).then_some(Syntax::Xml),
+            MediaKind::Other => None,
         }
+    }
+
+    fn media(&self) -> Media {
+        *self.media.get_or_init(|| Media::of(&self.content_type()))
     }
 
     /// Returns the body as text, or the HTML that it was converted to. A UTF-8 body is not copied.
@@ -71,15 +101,12 @@ impl Response {
             if let Some(html) = &self.converted {
                 return BodyText { text: html.clone(), encoding: "UTF-8" };
             }
-            let content_type = self.content_type();
+            let Media { kind, charset } = self.media();
             let host = self.url().domain().map(|host| host.strip_suffix('.').unwrap_or(host));
             let tld = host.and_then(|host| host.rsplit_once('.')).map(|(_, tld)| tld);
-            let clues = Clues { header: content_type.charset.as_deref(), is_html: content_type.is_html(), tld };
+            let is_html = matches!(kind, MediaKind::Html | MediaKind::Xhtml);
+            let clues = Clues { header: charset, is_html, tld };
             let (text, encoding) = charset::decode(&self.body, clues);
-            let text = match text {
-                Cow::Borrowed(text) => ByteString::try_from(self.body.slice_ref(text.as_bytes())).unwrap_or_default(),
-                Cow::Owned(text) => text.into(),
-            };
             BodyText { text, encoding }
         })
     }

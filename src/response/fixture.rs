@@ -81,7 +81,9 @@ impl Response {
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("the name of a fixture's header is valid");
         self.headers.insert(name, HeaderValue::from_str(value).expect("the value of a fixture's header is valid"));
-        self
+        // The header may say how the page is read.
+        let (media, body_text, scan, document) = Default::default();
+        Self { media, body_text, scan, document, ..self }
     }
 
     /// Sets the typed state that the page's request carries.

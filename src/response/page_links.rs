@@ -1,6 +1,6 @@
 //! Links: those of a page, and the choice among them. Knows no scope and no spider.
 
-use std::{borrow::Cow, collections::HashMap, fmt, iter::FusedIterator, vec};
+use std::{borrow::Cow, collections::HashMap, fmt, iter::FusedIterator, slice, vec};
 
 use url::Url;
 
@@ -40,7 +40,15 @@ use crate::{
 pub struct Links<'a> {
     page: &'a Response,
     set: LinkSet,
-    chosen: vec::IntoIter<PageLink<'a>>,
+    chosen: Chosen<'a>,
+}
+
+/// The links that are kept.
+#[derive(Clone)]
+enum Chosen<'a> {
+    /// All of a scan.
+    All(slice::Iter<'a, Link>, Syntax),
+    Some(vec::IntoIter<PageLink<'a>>),
 }
 
 impl<'a> Links<'a> {
@@ -50,16 +58,12 @@ impl<'a> Links<'a> {
 
     fn of_set(page: &'a Response, set: LinkSet) -> Self {
         let syntax = page.syntax().unwrap_or_default();
-        let scan = page.scan_for(set);
-        let links: Vec<_> = scan
-            .links
-            .iter()
-            .map(|link| {
-                let source = link.at.and_then(|at| page.body_text().get(at..)).unwrap_or_default();
-                PageLink { link, nofollow: link.nofollow, place: Place::Tag(source, syntax) }
-            })
-            .collect();
-        Self { page, set, chosen: links.into_iter() }
+        Self { page, set, chosen: Chosen::All(page.scan_for(set).links.iter(), syntax) }
+    }
+
+    fn scanned(page: &'a Response, link: &'a Link, syntax: Syntax) -> PageLink<'a> {
+        let source = link.at.and_then(|at| page.body_text().get(at..)).unwrap_or_default();
+        PageLink { link, nofollow: link.nofollow, place: Place::Tag(source, syntax) }
     }
 
     /// Takes the links of these elements, in place of those that the crawl follows: `a`, `area`, and where the page sends
@@ -75,7 +79,7 @@ impl<'a> Links<'a> {
     /// The selector is invalid.
     pub fn within(self, css: impl Selects) -> Result<Self> {
         // Only what was found by the scan, which is bounded.
-        let mut places: Places<'a> = self.chosen.as_slice().iter().map(|link| (link.url().as_str(), None)).collect();
+        let mut places: Places<'a> = self.clone().map(|link| (link.url().as_str(), None)).collect();
         let mut last: Option<Element<'a>> = None;
         for area in self.page.select(css)? {
             if !last.is_some_and(|last| area.is_within(last)) {
@@ -138,8 +142,8 @@ impl<'a> Links<'a> {
     }
 
     fn retain(mut self, mut keep: impl FnMut(&mut PageLink<'a>) -> bool) -> Self {
-        let kept: Vec<_> = self.chosen.filter_map(|mut link| keep(&mut link).then_some(link)).collect();
-        self.chosen = kept.into_iter();
+        let kept: Vec<_> = self.by_ref().filter_map(|mut link| keep(&mut link).then_some(link)).collect();
+        self.chosen = Chosen::Some(kept.into_iter());
         self
     }
 }
@@ -151,17 +155,26 @@ impl<'a> Iterator for Links<'a> {
     type Item = PageLink<'a>;
 
     fn next(&mut self) -> Option<PageLink<'a>> {
-        self.chosen.next()
+        match &mut self.chosen {
+            Chosen::All(links, syntax) => links.next().map(|link| Self::scanned(self.page, link, *syntax)),
+            Chosen::Some(links) => links.next(),
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.chosen.size_hint()
+        match &self.chosen {
+            Chosen::All(links, _) => links.size_hint(),
+            Chosen::Some(links) => links.size_hint(),
+        }
     }
 }
 
 impl DoubleEndedIterator for Links<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.chosen.next_back()
+        match &mut self.chosen {
+            Chosen::All(links, syntax) => links.next_back().map(|link| Self::scanned(self.page, link, *syntax)),
+            Chosen::Some(links) => links.next_back(),
+        }
     }
 }
 

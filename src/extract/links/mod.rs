@@ -5,6 +5,8 @@ mod each_once;
 mod reader;
 mod sources;
 
+use std::sync::Arc;
+
 use encoding_rs::{Encoding, UTF_8};
 use url::Url;
 
@@ -213,7 +215,7 @@ pub fn scan(html: &str, url: &Url) -> Scan {
 #[derive(Clone, Debug)]
 pub struct Scanner {
     elements: LinkSet,
-    robot: Option<String>,
+    robot: Option<Arc<str>>,
     max_links: usize,
     max_url_length: usize,
     charset: &'static Encoding,
@@ -254,7 +256,7 @@ impl Scanner {
     /// Also obeys `<meta name=ROBOT>` and the rules for it in `X-Robots-Tag`; `name` is a robots.txt product token.
     #[must_use]
     pub fn robot(mut self, name: impl Into<String>) -> Self {
-        self.robot = Some(name.into());
+        self.robot = Some(name.into().into());
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Extracted, Reading,
-    page::{ParsedPage, Rules, deliver},
+    page::{ParsedPage, deliver},
 };
 use crate::{
     count::Count,
@@ -18,10 +18,10 @@ use crate::{
 /// Calls [`Spider::failed`] off the network's thread. The request keeps its outcome, with the items and links of the
 /// spider; only a pipeline whose output is gone changes it.
 pub async fn tell<S: Spider>(mut reading: Reading, request: &Arc<Request>, context: &VisitContext<S>) -> Reading {
-    let (spider, rules) = (context.spider.clone(), Rules::of(context));
+    let rules = context.rules.clone();
     let (outcome, of_request) = (reading.outcome.clone(), request.clone());
     let work = move || {
-        let mut parsed = spider.failed(&of_request, &outcome);
+        let mut parsed = rules.spider.failed(&of_request, &outcome);
         if of_request.dont_filter && is_without_request(&outcome) {
             // Two dead hosts that lead to each other would go round, with no request between that takes its time.
             parsed.requests.iter_mut().for_each(|request| request.dont_filter = false);

@@ -83,7 +83,7 @@ impl Receiving {
             offload: context.offload.clone(),
             store: store.clone(),
             wanted: wanted.clone(),
-            limits: context.body_limits,
+            limits: context.rules.body_limits,
             state: State::None,
             next: BytesMut::new(),
             ignored: 0,

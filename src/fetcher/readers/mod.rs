@@ -109,7 +109,7 @@ impl Reading {
 /// Returns how much of a body to read for a kind of request.
 pub fn extent<S: Spider>(kind: Kind, context: &VisitContext<S>) -> Extent {
     match kind {
-        Kind::Page => page::extent(context.body_limits),
+        Kind::Page => page::extent(context.rules.body_limits),
         Kind::RobotsTxt => robots_txt::EXTENT,
         Kind::Sitemap(_) => sitemap::extent(&context.sitemaps.settings),
         Kind::File => file::extent(context.files.store.as_ref().map_or(0, |store| store.settings().max_size)),

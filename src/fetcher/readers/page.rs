@@ -7,8 +7,9 @@ use futures_util::future::try_join_all;
 
 use super::{Extracted, Reading, TimedResponse};
 use crate::{
+    conversion::Conversions,
     count::Count,
-    extract::{Refresh, Skipped},
+    extract::{Refresh, Scanner, Skipped},
     fetcher::{
         VisitContext,
         item_files::{self, WantedFiles},
@@ -70,7 +71,7 @@ pub(super) struct ParsedPage<I> {
 
 impl<I: 'static> ParsedPage<I> {
     /// Takes in what a spider has made of a request.
-    pub(super) fn of(parsed: Parsed<I>, request: &Request, rules: &Rules<I>) -> Self {
+    pub(super) fn of<S: Spider<Item = I>>(parsed: Parsed<I>, request: &Request, rules: &PageRules<S>) -> Self {
         let Parsed { mut items, requests, downloads, counts, again, refuses_session, stop } = parsed;
         let refused = refuses_session.then_some(Count::SessionRefused);
         let counts = counts.into_iter().map(Count::Spider).chain(refused).collect();
@@ -82,26 +83,25 @@ impl<I: 'static> ParsedPage<I> {
     }
 }
 
-/// What the items and requests of a spider are put through.
-pub(super) struct Rules<I: 'static> {
-    identity: Arc<dyn Identity>,
-    seen_cache: Arc<SeenCache>,
-    validators: Arc<Validators<I>>,
-    best_first: Option<BestFirst>,
-    files: FileFields<I>,
-}
-
-impl<I: 'static> Rules<I> {
-    pub(super) fn of<S: Spider<Item = I>>(context: &VisitContext<S>) -> Self {
-        let VisitContext { identity, seen_cache, validators, best_first, .. } = context;
-        Self {
-            identity: identity.clone(),
-            seen_cache: seen_cache.clone(),
-            validators: validators.clone(),
-            best_first: best_first.clone(),
-            files: context.files.fields.clone(),
-        }
-    }
+/// How the pages of a crawl are read. Each page that is parsed holds a clone of the one `Arc`.
+pub struct PageRules<S: Spider> {
+    pub(crate) spider: Arc<S>,
+    pub(crate) identity: Arc<dyn Identity>,
+    pub(crate) seen_cache: Arc<SeenCache>,
+    /// How good the found requests are, by a function of the user's.
+    pub(crate) best_first: Option<BestFirst>,
+    /// What judges items before they go to the pipelines.
+    pub(crate) validators: Arc<Validators<S::Item>>,
+    /// The fields of items that have files.
+    pub(crate) files: FileFields<S::Item>,
+    /// What makes pages of other documents.
+    pub(crate) conversions: Conversions,
+    /// How the links of pages are read, but for what each page says itself.
+    pub(crate) scanner: Scanner,
+    pub(crate) redirects: RedirectRules,
+    pub(crate) body_limits: BodyLimits,
+    /// Whether the engine compares pages with their earlier versions.
+    pub(crate) keeps_visits: bool,
 }
 
 /// Decodes and parses on another thread, where the spider's code can harm no other page.
@@ -110,30 +110,29 @@ async fn parse<S: Spider>(
     request: Arc<Request>,
     context: &VisitContext<S>,
 ) -> Result<PageOrRedirect<S::Item>, Outcome> {
-    let (spider, limits, rules) = (context.spider.clone(), context.body_limits, Rules::of(context));
-    let (scanner, conversions) = (context.scanner.clone(), context.conversions.clone());
-    let keeps_visits = context.keeps_visits;
-    let (redirects, cookies_changed) = (context.redirects.clone(), answer.cookies_changed);
+    let (rules, cookies_changed) = (context.rules.clone(), answer.cookies_changed);
     // The memory reservation is held while the parse is awaited, and released when that wait times out, although a
     // parse that never returns keeps the body.
     let _reservation = answer.response.release_memory();
     let work = move || {
+        let PageRules { spider, conversions, redirects, body_limits, .. } = &*rules;
         let is_asked_for = request.keeps_redirects && matches!(answer.response.status, 300..=399);
         if !is_asked_for && !spider.accepts(answer.response.status) {
             return Err(Outcome::Status(answer.response.status));
         }
-        let session = answer.session.clone();
-        let page = answer.decode(request, limits).map_err(Outcome::Fetch)?.with_scanner(scanner).with_session(session);
-        if let Some(redirect) = redirect_of(&page, &redirects, cookies_changed, &*rules.identity) {
+        let session = answer.session.take();
+        let page = answer.decode(request, *body_limits).map_err(Outcome::Fetch)?;
+        let page = page.with_scanner(rules.scanner.clone()).with_session(session);
+        if let Some(redirect) = redirect_of(&page, redirects, cookies_changed, &*rules.identity) {
             return Ok(PageOrRedirect::Redirect(redirect));
         }
-        let page = conversions.apply(page, limits.max_bytes).map_err(Outcome::Parse)?;
+        let page = conversions.apply(page, body_limits.max_bytes).map_err(Outcome::Parse)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
         if let (true, Some((_, why)), Some(session)) = (parsed.refuses_session, parsed.retries(), page.session()) {
             session.refused(why);
         }
         let parsed = ParsedPage::of(parsed, page.request(), &rules);
-        let version = keeps_visits.then(|| page.version());
+        let version = rules.keeps_visits.then(|| page.version());
         Ok(PageOrRedirect::ParsedPage(ParsedPage { skipped: page.skipped_of_asked(), version, ..parsed }))
     };
     match context.offload.run(work).await {
@@ -234,7 +233,7 @@ async fn deliver_items<S: Spider>(
     counts.append(&mut of_files);
     let ParsedPage { found, skipped, version, found_in_items, .. } = page;
     counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
-    context.validators.add(found_in_items);
+    context.rules.validators.add(found_in_items);
     Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() }
 }
 

@@ -19,7 +19,7 @@ pub async fn read<S: Spider>(mut response: RawResponse, context: &VisitContext<S
     if !matches!(response.status, 200..=299) {
         return Outcome::Status(response.status).into();
     }
-    let (limits, token) = (context.body_limits, context.robots_token.clone());
+    let (limits, token) = (context.rules.body_limits, context.robots_token.clone());
     let _reservation = response.release_memory();
     let work = move || Ok(RobotsFile::read(&text_of(&response, limits)?, &token));
     match context.offload.run(work).await {

@@ -11,7 +11,7 @@ use actix::{Message, Recipient};
 use http::header::CONTENT_TYPE;
 use tokio::sync::oneshot;
 
-use super::{Extracted, Reading, TimedResponse};
+use super::{Extracted, Reading, TimedResponse, page::PageRules};
 use crate::{
     clock,
     count::Count,
@@ -20,9 +20,7 @@ use crate::{
         sitemap::{SitemapEntry, SitemapError, SitemapKind, SitemapReader, Target},
     },
     fetcher::{VisitContext, offload::NoResult},
-    frontier::{candidate::Candidate, seen_cache::SeenCache},
-    identity::Identity,
-    order::BestFirst,
+    frontier::candidate::Candidate,
     outcome::{DropReason, FetchError, Outcome},
     request::Request,
     sitemap_file::SitemapFile,
@@ -119,14 +117,12 @@ fn missing(outcome: Outcome) -> Reading {
 }
 
 /// A sitemap that is being read.
-struct Listing {
+struct Listing<S: Spider> {
     entries: SitemapReader<'static>,
     request: Arc<Request>,
     file: SitemapFile,
     sitemaps: Arc<SitemapSettings>,
-    identity: Arc<dyn Identity>,
-    seen_cache: Arc<SeenCache>,
-    best_first: Option<BestFirst>,
+    rules: Arc<PageRules<S>>,
     now: SystemTime,
     /// Whether the file is longer than what was read of it.
     is_cut: bool,
@@ -137,8 +133,8 @@ struct Listing {
     end: Option<Result<(), SitemapError>>,
 }
 
-impl Listing {
-    fn open<S: Spider>(
+impl<S: Spider> Listing<S> {
+    fn open(
         response: &RawResponse,
         request: &Arc<Request>,
         file: SitemapFile,
@@ -146,7 +142,7 @@ impl Listing {
     ) -> Result<Self, FetchError> {
         let settings = &context.sitemaps.settings;
         // What a whole body may take together does not apply to one that is read in pieces, some of which wait.
-        let limits = BodyLimits { max_bytes: settings.max_bytes, max_time: Duration::MAX, ..context.body_limits };
+        let limits = BodyLimits { max_bytes: settings.max_bytes, max_time: Duration::MAX, ..context.rules.body_limits };
         let entries = SitemapReader::new(response.reader(limits)?, &request.url).limits(settings.limits());
         let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let entries = match ContentType::of(content_type, b"").charset {
@@ -158,9 +154,7 @@ impl Listing {
             request: request.clone(),
             file,
             sitemaps: context.sitemaps.clone(),
-            identity: context.identity.clone(),
-            seen_cache: context.seen_cache.clone(),
-            best_first: context.best_first.clone(),
+            rules: context.rules.clone(),
             now: clock::wall(),
             is_cut: response.is_cut,
             pages: 0,
@@ -189,9 +183,9 @@ impl Listing {
                 },
             }
         }
-        let best_first = self.best_first.as_ref();
-        let mut found = Candidate::listed_in(&self.request, pages, &*self.identity, &self.seen_cache, best_first);
-        found.extend(files.into_iter().map(|file| Candidate::new(file, &*self.identity)));
+        let PageRules { identity, seen_cache, best_first, .. } = &*self.rules;
+        let mut found = Candidate::listed_in(&self.request, pages, &**identity, seen_cache, best_first.as_ref());
+        found.extend(files.into_iter().map(|file| Candidate::new(file, &**identity)));
         found
     }
 
