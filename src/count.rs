@@ -83,6 +83,9 @@ pub enum Count {
     ItemDropped,
     /// Those of them that were left out for this reason.
     ItemDroppedAs(&'static str),
+    /// Items that a feed did not get, since it is of others ([`Feed::only`](crate::feed::Feed::only),
+    /// [`Feed::types`](crate::feed::Feed::types)); each feed counts.
+    ItemNotForFeed,
     /// Items that were found invalid and left out.
     ItemInvalid,
     /// Responses that are missing in the recording, since they could not be written.
@@ -136,6 +139,7 @@ impl fmt::Display for Count {
             Self::Spider(name) => write!(f, "spider/{name}"),
             Self::ItemDropped => f.write_str("items/dropped"),
             Self::ItemDroppedAs(reason) => write!(f, "items/dropped/{reason}"),
+            Self::ItemNotForFeed => f.write_str("items/not_for_feed"),
             Self::ItemInvalid => f.write_str("items/invalid"),
             Self::NotRecorded => f.write_str("responses/not_recorded"),
             Self::NotCached => f.write_str("responses/not_cached"),

@@ -45,6 +45,7 @@ pub use crate::{
     },
     settings::wrong_value::MAX_THREADS,
     transport::{
+        archived_body::{NotCopied, copy_all, copy_body},
         body::{BodyDecoder, codings},
         open_files::check as check_open_files,
         wire::{Head, ResponseDecoder, WireError, WireLimits},

@@ -512,6 +512,22 @@ fn files_roll_by_number_and_size_and_each_domain_has_its_own() {
     assert!(refused.contains("00007.json") || refused.contains("00001.json"), "{refused}");
 }
 
+/// A misspelt field once left a feed empty without a word.
+#[test]
+fn what_a_feed_leaves_to_others_is_counted() {
+    let (site, dir) = (Recorder::start(|_| Answer::ok("")), tempfile::tempdir().unwrap());
+    let spider = |page: &Response| Ok(Parsed::of([json!({"url": page.url().path(), "kind": "page"})]));
+    let [all, some, none] = ["all.jsonl", "some.jsonl", "none.jsonl"].map(|name| dir.path().join(name));
+    let crawler = crawl_with(spider, &site, Settings::default()).seeds((0..9).map(|n| format!("http://a.test/{n}")));
+    let is_three = |item: &Value| item["url"] == "/3";
+    let report = run(crawler.pipeline(Feed::to(&*all)).pipeline(Feed::to(&*some).only(is_three)).pipeline(
+        Steps::of::<Value>().unique_by(|item| item["url"].to_string()).to(Feed::to(&*none).only(|_: &Value| false)),
+    ));
+    let lines = [&all, &some, &none].map(|path| fs::read_to_string(path).unwrap().lines().count());
+    assert_eq!((lines, report.stats.items), ([9, 1, 0], 9), "{report}");
+    assert_eq!(report.stats.get("items/not_for_feed"), 8 + 9, "{report}");
+}
+
 #[test]
 fn an_item_of_another_shape_is_refused_by_name_and_the_others_are_written() {
     let (site, dir) = (Recorder::start(|_| Answer::ok("")), tempfile::tempdir().unwrap());

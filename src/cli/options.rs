@@ -586,9 +586,12 @@ pub enum WarcTask {
         /// The URL as it was asked for, or the offset that `list` tells
         #[arg(value_name = "URL|OFFSET")]
         what: String,
-        /// Write the whole block, with the head of the message
-        #[arg(long)]
+        /// Write the whole block, with the head of the message, as it is stored
+        #[arg(long, conflicts_with = "encoded")]
         whole: bool,
+        /// Write the body as it is stored, without undoing its Content-Encoding and its chunks
+        #[arg(long)]
+        encoded: bool,
         /// Write to this file [default: stdout]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,

@@ -2,13 +2,13 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, Read, Write},
+    io::{self, Write},
     path::Path,
 };
 
 use actix_crawler::{
     Error,
-    internals::Counted,
+    internals::{Counted, NotCopied, copy_all, copy_body},
     warc::{Entry, Reader, Record, index_of, verify, write_index},
 };
 
@@ -26,7 +26,14 @@ use super::{
 pub fn run(options: &WarcOptions) -> Result<Exit, Failure> {
     match &options.task {
         WarcTask::List { files } => files.iter().try_for_each(|file| list(file)).map(|()| Exit::Well),
-        WarcTask::Extract { file, what, whole, output } => extract(file, what, *whole, output.as_deref()),
+        WarcTask::Extract { file, what, whole, encoded, output } => {
+            let part = match (whole, encoded) {
+                (true, _) => Part::Block,
+                (false, true) => Part::Encoded,
+                (false, false) => Part::Body,
+            };
+            extract(file, what, part, output.as_deref())
+        }
         WarcTask::Verify { files } => {
             let mut problems = 0;
             for file in files {
@@ -67,41 +74,75 @@ fn list(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes what the record of a URL, or at an offset, contains: of a response the body.
-fn extract(file: &Path, what: &str, whole: bool, output: Option<&Path>) -> Result<Exit, Failure> {
+/// What is written of a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The body of a message, decoded.
+    Body,
+    /// The same as it is stored.
+    Encoded,
+    Block,
+}
+
+/// Writes what the record of a URL, or at an offset, contains.
+fn extract(file: &Path, what: &str, part: Part, output: Option<&Path>) -> Result<Exit, Failure> {
     let (mut record, mut reader) = find(file, what)?;
-    if record.kind() == "revisit" && !whole {
+    if record.kind() == "revisit" && part != Part::Block {
         (record, reader) = original_of(file, &record)?;
     }
-    let unreadable =
-        |error: io::Error| Failure::not_run(format!("{}, offset {}: {error}", file.display(), record.offset()));
     let is_http = record.field("Content-Type").is_some_and(|media_type| media_type.starts_with("application/http"));
-    if is_http && !whole {
-        skip_head(&mut reader).map_err(unreadable)?;
-    }
+    let part = if is_http { part } else { Part::Block };
     let copied = match output {
         Some(path) => {
-            let written = File::create(path).and_then(|mut file| io::copy(&mut reader, &mut file));
-            return written.map(|_| Exit::Well).map_err(|error| Failure::unwritable("--output", path, &error));
+            let mut to = File::create(path).map_err(|error| Failure::unwritable("--output", path, &error))?;
+            copy(&mut reader, part, &mut to)
         }
         None if terminal::is_terminal(None) => {
-            let mut bytes = Vec::new();
-            reader.take(MAX_ON_TERMINAL).read_to_end(&mut bytes).map_err(unreadable)?;
-            return print(&bytes).map(|()| Exit::Well);
+            let mut shown = Shown(Vec::new());
+            let copied = copy(&mut reader, part, &mut shown);
+            print(&shown.0)?;
+            match copied {
+                Err(NotCopied::Unwritable(_)) => Ok(0),
+                copied => copied,
+            }
         }
-        None => {
-            let mut stdout = io::stdout().lock();
-            io::copy(&mut reader, &mut stdout).and_then(|_| stdout.flush())
-        }
+        None => copy(&mut reader, part, &mut io::stdout().lock()),
     };
-    copied.map(|()| Exit::Well).map_err(|error| Failure::unprintable(&error))
+    copied.map(|_| Exit::Well).map_err(|error| match (error, output) {
+        (NotCopied::Unreadable(error), _) => {
+            let hint = if part == Part::Body { "; --encoded writes it as it is stored" } else { "" };
+            Failure::not_run(format!("{}, offset {}: {error}{hint}", file.display(), record.offset()))
+        }
+        (NotCopied::Unwritable(error), Some(path)) => Failure::unwritable("--output", path, &error),
+        (NotCopied::Unwritable(error), None) => Failure::unprintable(&error),
+    })
+}
+
+fn copy(reader: &mut Reader, part: Part, to: &mut impl Write) -> Result<u64, NotCopied> {
+    match part {
+        Part::Body => copy_body(reader, to, true),
+        Part::Encoded => copy_body(reader, to, false),
+        Part::Block => copy_all(reader, to),
+    }
+}
+
+/// The beginning of an output, as much as is shown on a terminal.
+struct Shown(Vec<u8>);
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(MAX_ON_TERMINAL - self.0.len());
+        self.0.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// More than anybody reads on a terminal.
-const MAX_ON_TERMINAL: u64 = 1 << 20;
-
-/// The longest head of a message that is left out.
-const MAX_HEAD: u64 = 1 << 20;
+const MAX_ON_TERMINAL: usize = 1 << 20;
 
 /// Opens the record at an offset, or the latest response of a URL.
 fn find(file: &Path, what: &str) -> Result<(Record, Reader), Failure> {
@@ -135,15 +176,6 @@ fn original_of(file: &Path, revisit: &Record) -> Result<(Record, Reader), Failur
     let is_it = |entry: &&Entry| entry.digest.as_deref() == digest && entry.mime.as_deref() != Some("warc/revisit");
     let entry = entries.iter().find(is_it).filter(|_| digest.is_some()).ok_or_else(elsewhere)?;
     open(file, entry.offset)?.ok_or_else(elsewhere)
-}
-
-fn skip_head(reader: &mut Reader) -> io::Result<()> {
-    let mut reader = reader.take(MAX_HEAD);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line)? > 0 && !matches!(&*line, b"\n" | b"\r\n") {
-        line.clear();
-    }
-    Ok(())
 }
 
 /// Prints what is wrong with a file, and how much was compared. Returns the number of problems.

@@ -76,8 +76,8 @@ struct Calls<I>(Arc<Call<I>>);
 impl<I: Send + Sync + 'static> Commits<I> for Calls<I> {
     type Held = Arc<I>;
 
-    fn take(&mut self, scraped: Scraped<I>) -> Result<Option<Arc<I>>, PipelineError> {
-        Ok(Some(scraped.item))
+    fn take(&mut self, scraped: Scraped<I>) -> Result<Arc<I>, PipelineError> {
+        Ok(scraped.item)
     }
 
     fn commit(&mut self, held: &[Arc<I>]) -> Result<(), PipelineError> {

@@ -15,11 +15,11 @@ pub(super) trait Commits<I>: Send + 'static {
     /// What is kept of an item until it is committed.
     type Held: Send + 'static;
 
-    /// Takes an item for the next commit; `None` if there is nothing to commit of it.
+    /// Takes an item for the next commit.
     ///
     /// # Errors
     /// It is not taken; those before it stay.
-    fn take(&mut self, scraped: Scraped<I>) -> Result<Option<Self::Held>, PipelineError>;
+    fn take(&mut self, scraped: Scraped<I>) -> Result<Self::Held, PipelineError>;
 
     /// Commits what was taken since the last commit.
     ///
@@ -104,8 +104,7 @@ impl<I: Send + Sync + 'static, C: Commits<I>> Handler<Scraped<I>> for Committing
 
     fn handle(&mut self, scraped: Scraped<I>, context: &mut Self::Context) -> Self::Result {
         let held = match self.commits.take(scraped) {
-            Ok(Some(held)) => held,
-            Ok(None) => return ready(Ok(())).boxed_local(),
+            Ok(held) => held,
             Err(error) => return ready(Err(error)).boxed_local(),
         };
         let (reply, committed) = channel();

@@ -39,7 +39,8 @@ where
 }
 
 impl Feed {
-    /// Writes some items alone: those for which the function says so. The others are acknowledged, and count as items.
+    /// Writes some items alone: those for which the function says so. The others are acknowledged, and count as
+    /// items; `items/not_for_feed` says how many they are.
     ///
     /// ```
     /// use actix_crawler::{feed::Feed, prelude::*};

@@ -159,6 +159,10 @@ pub enum PipelineError {
     /// reason that is fixed is also counted by itself: see [`PipelineError::dropped_as`].
     #[error("{0}")]
     Dropped(Cow<'static, str>),
+    /// The item is not for this pipeline, as [`Feed::only`](crate::feed::Feed::only) says, and the pipeline has done nothing
+    /// with it. Item and page are fine; it is counted as `items/not_for_feed`.
+    #[error("it is not for this pipeline")]
+    NotForThis,
     /// The pipeline's output is gone, for this item and all further ones. The crawl stops as failed with this reason;
     /// pages with unacknowledged items stay queued.
     #[error("{0}")]

@@ -103,16 +103,16 @@ where
 {
     type Held = Record;
 
-    fn take(&mut self, scraped: Scraped<I>) -> Result<Option<Record>, PipelineError> {
+    fn take(&mut self, scraped: Scraped<I>) -> Result<Record, PipelineError> {
         if !(self.takes)(&scraped.item) {
-            return Ok(None);
+            return Err(PipelineError::NotForThis);
         }
         let record = Record::of(&*scraped.item, scraped.url.clone())?;
         if !(self.records)(&record) {
-            return Ok(None);
+            return Err(PipelineError::NotForThis);
         }
         self.sink.write(&record)?;
-        Ok(Some(record))
+        Ok(record)
     }
 
     fn commit(&mut self, _: &[Record]) -> Result<(), PipelineError> {

@@ -131,6 +131,7 @@ impl Report {
             ("items that lack a file", Count::ItemIncomplete),
             ("fetchers lost", Count::FetcherLost),
             ("items left out", Count::ItemDropped),
+            ("items not for a feed", Count::ItemNotForFeed),
             ("invalid items left out", Count::ItemInvalid),
             ("responses not recorded", Count::NotRecorded),
             ("responses not cached", Count::NotCached),

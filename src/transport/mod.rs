@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod alarm;
+pub(crate) mod archived_body;
 mod basic;
 pub(crate) mod body;
 #[cfg(feature = "object-store")]

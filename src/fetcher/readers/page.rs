@@ -212,12 +212,10 @@ async fn deliver_items<S: Spider>(
         match try_join_all(deliveries).await {
             Ok(taken) => {
                 let mut of_items = taken.chunks(context.pipelines.len().max(1));
-                scraped.retain(|_| {
-                    of_items.next().is_none_or(|taken| taken.iter().all(|taken| matches!(taken, Taken::Whole)))
-                });
+                scraped.retain(|_| !of_items.next().is_some_and(|taken| taken.iter().any(Taken::is_left_out)));
                 dropped = count - scraped.len();
                 counts.resize(dropped, Count::ItemDropped);
-                reasons.extend(taken.iter().filter_map(Taken::reason).map(Count::ItemDroppedAs));
+                reasons.extend(taken.iter().filter_map(Taken::counts));
                 if let Some(id) = submission {
                     let items = scraped.into_iter().map(|scraped| scraped.item).collect();
                     context.submissions.keep(id, url, items);
@@ -240,15 +238,22 @@ async fn deliver_items<S: Spider>(
 /// What a pipeline did with an item.
 enum Taken {
     Whole,
+    /// It is for other pipelines.
+    NotForThis,
     /// It left the item out, for this reason if that is counted by itself.
     LeftOut(Option<&'static str>),
 }
 
 impl Taken {
-    fn reason(&self) -> Option<&'static str> {
+    fn is_left_out(&self) -> bool {
+        matches!(self, Self::LeftOut(_))
+    }
+
+    fn counts(&self) -> Option<Count> {
         match self {
             Self::Whole => None,
-            Self::LeftOut(reason) => *reason,
+            Self::NotForThis => Some(Count::ItemNotForFeed),
+            Self::LeftOut(reason) => reason.map(Count::ItemDroppedAs),
         }
     }
 }
@@ -257,6 +262,7 @@ impl Taken {
 async fn take<I: Send + Sync + 'static>(pipeline: &Supervisor<I>, scraped: Scraped<I>) -> Result<Taken, PipelineError> {
     match pipeline.deliver(scraped).await {
         Ok(()) => Ok(Taken::Whole),
+        Err(PipelineError::NotForThis) => Ok(Taken::NotForThis),
         Err(PipelineError::Dropped(why)) => {
             tracing::debug!(%why, "an item was left out");
             Ok(Taken::LeftOut(match why {

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::{
     super::{CrawlEnded, Flush, PipelineError, Running, Scraped},
     Run, Step,
+    unique::Claim,
 };
 
 /// Takes items through steps.
@@ -68,9 +69,10 @@ impl<O: Send + Sync + 'static> Outs<O> {
 fn badness(answer: &Result<(), PipelineError>) -> u8 {
     match answer {
         Ok(()) => 0,
-        Err(PipelineError::Dropped(_)) => 1,
-        Err(error) if error.stops_the_crawl() => 3,
-        Err(_) => 2,
+        Err(PipelineError::NotForThis) => 1,
+        Err(PipelineError::Dropped(_)) => 2,
+        Err(error) if error.stops_the_crawl() => 4,
+        Err(_) => 3,
     }
 }
 
@@ -100,9 +102,11 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Handler<Scraped<I>> for
 
     fn handle(&mut self, scraped: Scraped<I>, context: &mut Self::Context) -> Self::Result {
         let (run, outs, chain) = (self.run.clone(), self.outs.clone(), context.address());
+        // Here, and not in the future below: futures are polled in any order, and of two items with one key the first counts.
+        let first = step(&*run, &scraped.item);
         // A future of the actor: it ends with it, and so do the claims of its keys.
         let passing = async move {
-            if let Some(answer) = pass(&*run, &outs, scraped).await {
+            if let Some(answer) = pass(&*run, &outs, first, scraped).await {
                 return answer;
             }
             // Without an answer the item is sent again, to the next chain. One message for each item at most.
@@ -113,25 +117,35 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Handler<Scraped<I>> for
     }
 }
 
+/// Takes an item through the steps. While it waits for another, it has claimed nothing, so two never wait for each other.
+fn step<I, O>(run: &Run<I, O>, item: &Arc<I>) -> (Step<O>, Vec<Claim>) {
+    let mut claims = Vec::new();
+    let step = run(item, &mut claims);
+    if matches!(step, Step::Wait(_)) {
+        claims.clear();
+    }
+    (step, claims)
+}
+
 async fn pass<I, O: Send + Sync + 'static>(
     run: &Run<I, O>,
     outs: &Outs<O>,
+    mut stepped: (Step<O>, Vec<Claim>),
     scraped: Scraped<I>,
 ) -> Option<Result<(), PipelineError>> {
-    let mut claims = Vec::new();
-    let item = loop {
-        match run(&scraped.item, &mut claims) {
-            Step::Pass(item) => break item,
-            Step::Drop(why) => return Some(Err(why)),
-            Step::Wait(mut end) => {
-                // Nothing is claimed while it waits, so two items never wait for each other.
-                claims.clear();
+    let (item, claims) = loop {
+        match stepped {
+            (Step::Pass(item), claims) => break (item, claims),
+            (Step::Drop(why), _) => return Some(Err(why)),
+            (Step::Wait(mut end), _) => {
+                // The sender ends with the claim, which is what it waits for.
                 let _ = end.changed().await;
+                stepped = step(run, &scraped.item);
             }
         }
     };
     let answer = outs.deliver(Scraped { item, url: scraped.url }).await?;
-    if matches!(answer, Ok(()) | Err(PipelineError::Dropped(_))) {
+    if matches!(answer, Ok(()) | Err(PipelineError::NotForThis | PipelineError::Dropped(_))) {
         for claim in claims {
             if let Err(error) = claim.keep() {
                 return Some(Err(error));
