@@ -160,15 +160,13 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let validators = Arc::new(Validators::new(validators));
     let ending = Ending::new(warnings, state, validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
-    let submissions = Arc::new(Submissions::default());
-    let desk = files.desk.clone();
+    let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
     let scheduler = Scheduler::create({
         let (pipelines, ending) = (pipelines.clone(), ending.clone());
         let (seed_maker, streams, submissions) = (seed_maker.clone(), streams.clone(), submissions.clone());
         move |context| {
             let SeedMaker { identity, best_first } = seed_maker.clone();
-            let notices = Arc::new(Notices(context.address()));
-            let politeness = Arc::new(settings.politeness.clone());
+            let (notices, politeness) = (Arc::new(Notices(context.address())), Arc::new(settings.politeness.clone()));
             let (tells_politeness, told) = watch::channel(politeness.clone());
             let seen_cache = Arc::new(SeenCache::new(&settings.recrawl));
             let hire = fetchers(
@@ -199,9 +197,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                 },
                 Reports::to(&context.address()),
             );
-            if let Some(store) = frontier.durable() {
-                store.listen(notices.clone());
-            }
+            listen(&mut *frontier, &notices);
             let mut crawl = Crawl::new(CrawlParts {
                 retry: settings.retry.clone(),
                 frontier,
@@ -229,6 +225,13 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         signals::heed(scheduler.clone(), ending.clone()).await;
     }
     Ok((CrawlHandle::new(scheduler, ending, seed_maker, streams, submissions, sessions), threads))
+}
+
+/// Lets a durable frontier tell the scheduler what it has written and found.
+fn listen(frontier: &mut dyn Frontier, notices: &Arc<Notices>) {
+    if let Some(store) = frontier.durable() {
+        store.listen(notices.clone());
+    }
 }
 
 fn started<S: Spider>(

@@ -163,7 +163,7 @@ mod tests {
             assert_eq!(decode(&bytes, with_header(name)), (text.into(), name));
             assert_eq!(decode(&bytes, HTML), (text.into(), name), "by its looks");
             let page = [format!("<meta charset={name}>").as_bytes(), &bytes].concat();
-            assert_eq!(decode(&page, HTML), (format!("<meta charset={name}>{text}").into(), name));
+            assert_eq!(decode(&page, HTML), (format!("<meta charset={name}>{text}"), name));
             let as_text = decode(&page, Clues::default()).0;
             assert!(as_text.ends_with(text), "a meta is one in HTML only, and here it tells the truth anyway");
         }
