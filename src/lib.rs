@@ -129,6 +129,7 @@ mod duration_text;
 mod serialized;
 mod panic_message;
 mod input_file;
+mod linked_file;
 pub mod extract;
 mod local_fault;
 mod outcome;

@@ -74,6 +74,35 @@ fn the_file_has_the_same_rules_and_a_rule_of_no_field_is_refused_before_anything
     assert_eq!(site.count(), before);
 }
 
+/// Each left an empty file or an empty column, and said nothing.
+#[test]
+fn a_feed_that_names_what_no_page_has_is_refused_before_anything_is_fetched() {
+    let (site, folder) = (shop(), tempfile::tempdir().unwrap());
+    let (config, to) = (folder.path().join("crawl.toml"), folder.path().join("a-{batch}.csv"));
+    for (feed, why) in [
+        ("fields = ['url', 'titel']", "no field `titel`; there are url, status"),
+        ("fields = ['url', 'url']", "`url` is twice"),
+        ("only = { lang = 'en' }", "no field `lang`"),
+        ("types = ['Page']", "`types` names `Page`"),
+        ("roll = { items = 0 }", "`roll.items` is 0"),
+        ("batch = { items = 0 }", "`batch.items` is 0"),
+    ] {
+        fs::write(&config, format!("[[feeds]]\nto = '{}'\n{feed}\n", to.display())).unwrap();
+        let output = crawl(&site, &["--config", config.to_str().unwrap()]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    let output = crawl(&site, &["-o", "-", "-o", "-"]);
+    assert!(text(&output.stderr).contains("two outputs cannot both be stdout"), "{}", text(&output.stderr));
+    assert_eq!((site.count(), fs::read_dir(folder.path()).unwrap().count()), (0, 1), "nothing was fetched or written");
+    // What is asked for, or within a field, is there.
+    let feeds = "[[feeds]]\nto = '-'\nfields = ['url', 'name', 'language']\nonly = { name = 'Two' }\n";
+    fs::write(&config, feeds).unwrap();
+    let output = crawl(&site, &[&SELECT[..], &["--language", "--config", config.to_str().unwrap()]].concat());
+    assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 1), "{}", text(&output.stderr));
+}
+
 #[test]
 fn several_outputs_get_the_same_pages_each_as_its_ending_says() {
     let (site, folder) = (shop(), tempfile::tempdir().unwrap());

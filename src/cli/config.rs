@@ -219,6 +219,7 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
             return Err(Failure::usage(format!("--files-css {query} {why}")));
         }
     }
+    outputs.check_fields(&spider.columns())?;
     let validate = std::mem::take(&mut settings.pages.validate);
     settings.pages.validate = options.validation.over(validate, &spider.columns())?;
     let identity = options.identity.or(settings.contact.take(), settings.user_agent.take());

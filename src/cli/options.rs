@@ -387,6 +387,9 @@ pub struct PollOptions {
     /// Keep the cookies that servers set, and send them back [default: ignore them]
     #[arg(long, help_heading = "Network")]
     pub cookies: bool,
+    /// Archive each request and response as it was on the wire in this directory, in WARC files
+    #[arg(long, value_name = "DIR", help_heading = "Network")]
+    pub warc: Option<PathBuf>,
 
     /// Write the answers to this file, as JSON Lines; `-` is stdout [default: -]
     #[arg(short, long, value_name = "FILE.jsonl|-", help_heading = "Output")]

@@ -42,10 +42,21 @@ impl PageOutputs {
     /// Checks their names, before anything is opened.
     ///
     /// # Errors
-    /// A name says something unknown.
+    /// A name says something unknown, or two outputs would be one.
     pub fn check(&self) -> Result<(), Failure> {
+        if self.0.iter().filter(|feed| feed.destination().as_os_str() == "-").count() > 1 {
+            return Err(Failure::usage("two outputs cannot both be stdout; name a file for one"));
+        }
         let mut files = self.0.iter().filter(|feed| !is_folder(feed.destination()));
         Ok(files.try_for_each(Feed::check)?)
+    }
+
+    /// Checks that pages have the fields that they name.
+    ///
+    /// # Errors
+    /// Names the one that pages do not have.
+    pub fn check_fields(&self, fields: &[String]) -> Result<(), Failure> {
+        Ok(self.0.iter().try_for_each(|feed| feed.check_for(fields))?)
     }
 
     /// Tells whether stdout is one of them.

@@ -9,7 +9,7 @@ mod tally;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use actix_crawler::{
-    Error, Politeness, Retry, ThrottledClient, client::Response, transport::TransportSettings, user_agent,
+    Error, Politeness, Retry, ThrottledClient, client::Response, transport::TransportSettings, user_agent, warc::Warc,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use url::Url;
@@ -45,6 +45,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     let mut transport = options.network.over(TransportSettings::default())?;
     transport.cookies = options.cookies;
     transport.secret_headers = options.secret_header.clone();
+    transport.archive = options.warc.clone().map(Warc::to);
     refuse_private(&urls, &transport.guard)?;
     watch::end_at_the_second_signal()?;
     refuse_shared(options)?;
@@ -56,7 +57,9 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     refuse_stdout("--summary", options.summary.as_deref())?;
     let file = options.summary.clone().map(SummaryFile::open).transpose()?;
     block_on(async {
-        let (summary, interrupted) = poll(options, &client, input, &mut answers).await?;
+        let polled = poll(options, &client, input, &mut answers).await;
+        client.close_archive().await?;
+        let (summary, interrupted) = polled?;
         if let Some(file) = file {
             file.write(&summary)?;
         }
@@ -78,6 +81,7 @@ fn refuse_shared(options: &PollOptions) -> Result<(), Failure> {
     named.written("-o", options.output.as_deref());
     named.written("--summary", options.summary.as_deref());
     named.written("--save-dir", options.save_dir.as_deref());
+    named.written("--warc", options.warc.as_deref());
     named.check()
 }
 

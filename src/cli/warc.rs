@@ -151,7 +151,7 @@ fn find(file: &Path, what: &str) -> Result<(Record, Reader), Failure> {
         Ok(offset) => offset,
         Err(_) => {
             let entries = index_of(file)?;
-            entries.iter().rfind(|entry| entry.url == what).ok_or_else(none)?.offset
+            entries.iter().rfind(|entry| entry.is_of(what)).ok_or_else(none)?.offset
         }
     };
     open(file, offset)?.ok_or_else(none)

@@ -271,6 +271,7 @@ impl ClientBuilder {
         };
         self.headers.check_with(&rules.secret_headers)?;
         let middleware = with_headers(self.headers, self.middleware);
+        let archive = transport.archive().cloned();
         let fetch = FetchStack::http(transport, user_agent::header(&self.user_agent)?);
         let (fetch, hooks) = if middleware.is_empty() {
             (fetch, None)
@@ -292,6 +293,7 @@ impl ClientBuilder {
             accept: self.accept,
             numbers: AtomicU64::new(0),
             sessions,
+            archive,
             _look_ups: look_ups,
             _hooks: hooks,
         };

@@ -49,8 +49,16 @@ use self::{
 };
 pub use crate::fetcher::http::ACCEPT_PAGES;
 use crate::{
-    capacity::Place, domain::Domain, error::Result, fetcher::offload::OffloadThreads, permit::Permit, rate::Rate,
-    sessions::SessionPool, throttle::Evidence, transport::body::BodyLimits,
+    capacity::Place,
+    domain::Domain,
+    error::{Error, Result},
+    fetcher::offload::OffloadThreads,
+    permit::Permit,
+    rate::Rate,
+    sessions::SessionPool,
+    throttle::Evidence,
+    transport::body::BodyLimits,
+    warc::Archive,
 };
 
 /// An HTTP client in which every request waits for its permit. Clones share one exact limit, on any threads.
@@ -90,7 +98,8 @@ struct Shared {
     numbers: AtomicU64,
     /// The sessions that requests are sent in; none where no cookies are kept.
     sessions: Option<SessionPool>,
-    /// The threads for name look-ups.
+    archive: Option<Archive>,
+    /// The threads for name look-ups, and for writing the archive.
     _look_ups: LookUps,
     /// Where blocking middleware runs; none without one.
     _hooks: Option<OffloadThreads>,
@@ -171,6 +180,20 @@ impl ThrottledClient {
     /// Returns the sessions of this client, to look at them and to save them; `None` where it keeps no cookies.
     pub fn sessions(&self) -> Option<&SessionPool> {
         self.shared.sessions.as_ref()
+    }
+
+    /// Ends the archive, if there is [one](ClientBuilder::archive): waits until its last file has its index and its name. A
+    /// program that ends right after its last request calls it; else the next with the same folder does that. What is
+    /// requested later fails.
+    ///
+    /// # Errors
+    /// A file has no index. Its records are written all the same.
+    pub async fn close_archive(&self) -> Result<()> {
+        let complaints = match &self.shared.archive {
+            Some(archive) => archive.close().await,
+            None => Vec::new(),
+        };
+        if complaints.is_empty() { Ok(()) } else { Err(Error::Output(complaints.join("; "))) }
     }
 
     /// Returns the evidence of this client's requests to a domain, measured at the moment of writing; `None` if it sent

@@ -53,7 +53,8 @@ impl ClientBuilder {
 
     /// Archives each request and response as [`Crawler::archive`](crate::Crawler::archive) does. A request whose record
     /// cannot be written fails with [`Error::Output`](crate::Error::Output). The last file gets its index when the last clone
-    /// of the client is gone. Needs the feature `warc`.
+    /// of the client is gone, or with [`ThrottledClient::close_archive`](crate::ThrottledClient::close_archive). Needs the
+    /// feature `warc`.
     pub fn archive(mut self, archive: Warc) -> Self {
         self.transport.archive = Some(archive);
         self

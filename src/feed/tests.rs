@@ -141,6 +141,132 @@ fn every_file_keeps_the_laws_of_sinks_wherever_a_kill_tears_it() {
     }
 }
 
+/// A feed in several files, read in their order.
+struct InFiles {
+    feed: Feed,
+    dir: PathBuf,
+    read: ReadRows,
+}
+
+impl InFiles {
+    fn paths(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<_> = fs::read_dir(&self.dir).unwrap().map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        paths
+    }
+}
+
+impl Subject for InFiles {
+    fn open(&mut self, opening: Opening) -> Result<Box<dyn Sink>> {
+        if opening == Opening::Fresh {
+            // A new crawl does not mix its files with those of an earlier one, and says so.
+            assert_eq!(self.feed.open_for("bot", opening, false).is_err(), !self.paths().is_empty());
+            self.paths().iter().for_each(|path| fs::remove_file(path).unwrap());
+        }
+        self.feed.open_for("bot", opening, false)
+    }
+
+    fn read(&mut self) -> Vec<Row> {
+        self.paths().iter().flat_map(|path| (self.read)(&content(path))).collect()
+    }
+
+    fn tear(&mut self, part: f64) {
+        let Some(path) = self.paths().pop() else { return };
+        let feed = Feed { to: path.clone(), ..self.feed.clone() }.roll(Roll::default());
+        InFile { feed, path, read: self.read }.tear(part);
+    }
+}
+
+#[test]
+fn a_feed_of_several_files_keeps_the_laws_of_sinks_too() {
+    let formats: &[(&str, ReadRows)] = &[
+        ("jsonl", lines),
+        ("json", array),
+        #[cfg(feature = "csv")]
+        ("csv", csv),
+        ("xml", xml),
+        ("jsonl.gz", lines),
+    ];
+    for (format, read) in formats {
+        for (name, roll) in
+            [("{batch}", Roll::items(3)), ("{batch}", Roll::bytes(200)), ("{domain}-{batch}", Roll::items(1))]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let feed = Feed::to(dir.path().join(format!("{name}.{format}"))).fields(["n", "text"]).roll(roll);
+            check(&mut InFiles { feed, dir: dir.path().to_owned(), read: *read }, 30);
+        }
+    }
+}
+
+#[test]
+fn what_no_feed_can_work_with_is_refused_before_it_is_opened() {
+    let feed = || Feed::to("a-{batch}.csv");
+    for (feed, why) in [
+        (feed().roll(Roll::items(0)), "`roll.items` is 0"),
+        (feed().roll(Roll::bytes(0)), "`roll.bytes` is 0"),
+        (feed().roll(Roll::every(std::time::Duration::ZERO)), "`roll.every` is 0"),
+        (feed().batch(Batch { items: 0, ..Batch::default() }), "`batch.items` is 0"),
+        (feed().fields(["a", "b", "a"]), "`a` is twice"),
+        (feed().fields(["a", ""]), "has no name"),
+    ] {
+        let refused = feed.check().unwrap_err().to_string();
+        assert!(refused.starts_with("a-{batch}.csv") && refused.contains(why), "{refused}");
+    }
+    let known = ["url", "price"].map(str::to_owned);
+    assert!(feed().fields(["url", "price.amount"]).check_for(&known).is_ok());
+    for (feed, why) in [
+        (feed().fields(["url", "prices"]), "no field `prices`; there are url, price"),
+        (feed().types(["Product"]), "`types` names `Product`"),
+        (Feed { only: [("lang".to_owned(), "en".to_owned())].into(), ..feed() }, "no field `lang`"),
+    ] {
+        let refused = feed.check_for(&known).unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+}
+
+/// Two crawls into one array once tore it, and the second emptied the lines of the first.
+#[test]
+fn a_file_has_one_writer_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.jsonl", "a.json", "a.csv", "a.xml", "a.jsonl.gz"] {
+        let feed = Feed::to(dir.path().join(name)).fields(["n"]);
+        let row = record(&json!({"n": 1}));
+        let mut first = feed.open_for("bot", Opening::Fresh, false).unwrap();
+        first.write(&row).unwrap();
+        first.commit().unwrap();
+        let there = content(&dir.path().join(name));
+        for opening in [Opening::Fresh, Opening::Resumed] {
+            let refused = feed.open_for("bot", opening, false).err().unwrap().to_string();
+            assert!(refused.contains("another feed or crawl"), "{refused}");
+        }
+        assert_eq!(content(&dir.path().join(name)), there);
+        assert!(feed.open_for("bot", Opening::Restarted, false).is_ok(), "the first may hang for ever");
+        first.close().unwrap();
+        assert!(feed.open_for("bot", Opening::Resumed, false).is_ok());
+    }
+}
+
+/// A crawl once finished well whose file was gone.
+#[cfg(unix)]
+#[test]
+fn what_is_written_to_a_removed_file_is_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.jsonl", "a.json", "a.csv", "a.xml", "a.jsonl.gz"] {
+        let path = dir.path().join(name);
+        let mut sink = Feed::to(&*path).open_for("bot", Opening::Fresh, false).unwrap();
+        sink.write(&record(&json!({"n": 1}))).unwrap();
+        sink.commit().unwrap();
+        fs::remove_file(&path).unwrap();
+        sink.write(&record(&json!({"n": 2}))).unwrap();
+        let error = sink.commit().unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("it was removed"), "{error}");
+        assert!(sink.close().is_err());
+        let mut sink = Feed::to(&*path).open_for("bot", Opening::Fresh, false).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(sink.close().is_err(), "it is looked for at the end, too");
+    }
+}
+
 #[test]
 fn the_ending_says_the_format_and_an_unknown_one_is_refused_with_those_that_are_known() {
     let of = |name: &str| Feed::to(name).written_as();

@@ -19,6 +19,7 @@ use super::{
     index::{Entry, index_of, read_beside},
     reader::Reader,
     record::Record,
+    url_key::canonical,
 };
 use crate::error::Result;
 
@@ -78,7 +79,7 @@ impl Collection {
             let entries = read_beside(path).map_or_else(|| index_of(path), Ok)?;
             for entry in entries.iter().filter(|entry| entry.method.is_none()) {
                 let place = Place { file, offset: entry.offset };
-                let key = xxh3_128(entry.url.as_bytes());
+                let key = xxh3_128(canonical(&entry.url).as_bytes());
                 if is_refusal(entry) {
                     by_url.entry(key).or_insert(place);
                 } else {
@@ -103,7 +104,7 @@ impl Collection {
     /// # Errors
     /// Its record cannot be read.
     pub async fn find(&self, url: &str) -> Result<Option<Opened>, String> {
-        let Some(place) = self.found.by_url.get(&xxh3_128(url.as_bytes())).copied() else { return Ok(None) };
+        let Some(place) = self.found.by_url.get(&xxh3_128(canonical(url).as_bytes())).copied() else { return Ok(None) };
         let (found, url) = (self.found.clone(), url.to_owned());
         let opened = self.threads.spawn_blocking(move || found.open(place, &url)).await;
         opened.map_err(|lost| lost.to_string())?.map_err(|error| error.to_string())
@@ -141,7 +142,7 @@ fn is_refusal(entry: &Entry) -> bool {
 impl Found {
     fn open(&self, place: Place, url: &str) -> Result<Option<Opened>> {
         let Some((record, reader)) = self.record_at(place)? else { return Ok(None) };
-        if record.url() != Some(url) {
+        if record.url().map(canonical) != Some(canonical(url)) {
             return Ok(None);
         }
         if record.kind() != "revisit" {

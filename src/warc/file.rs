@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{index::write_index_as, reader::Reader};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    linked_file::{is_removed, removed},
+};
 
 /// What the name of a file ends with while it is written.
 const OPEN: &str = ".open";
@@ -66,6 +69,9 @@ impl WarcFile {
         if self.torn {
             self.file.set_len(self.length)?;
             self.torn = false;
+        }
+        if is_removed(&self.file)? {
+            return Err(removed());
         }
         match self.file.write_all(records) {
             Ok(()) => {

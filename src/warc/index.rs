@@ -9,7 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{http_head, reader::Reader, record::Record, url_key::url_key};
+use super::{
+    http_head,
+    reader::Reader,
+    record::Record,
+    url_key::{canonical, url_key},
+};
 use crate::error::{Error, Result};
 
 /// A line of an index: one response.
@@ -53,12 +58,20 @@ const MAX_DISTANCE: usize = 16;
 /// # Errors
 /// The file cannot be read, or is damaged.
 pub fn index_of(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
+    let path = path.as_ref();
     let mut reader = Reader::open(path)?;
     let mut entries: Vec<Entry> = Vec::new();
+    let mut before_it = None;
     // Requests whose response has not come yet, by the two ids by which it may name them.
     let mut before: VecDeque<([String; 2], String)> = VecDeque::new();
     while let Some(record) = reader.next_record()? {
+        let is_first_of_member = before_it.replace(record.offset()) != Some(record.offset());
         match record.kind() {
+            "response" | "revisit" | "resource" if !is_first_of_member => {
+                let why = "its records are compressed together, so none can be found by its place; write it again with a \
+                           gzip member for each, as with `warcio recompress OLD NEW`";
+                return Err(Error::Archive { path: path.to_owned(), offset: record.offset(), why: why.to_owned() });
+            }
             "request" => {
                 let head = http_head::read(&mut reader).unwrap_or_default();
                 let Some(method) = http_head::word(&head, 0).filter(|method| method != "GET") else { continue };
@@ -135,7 +148,9 @@ pub(super) fn read_beside(path: &Path) -> Option<Vec<Entry>> {
     if written(&index).ok()? < written(path).ok()? {
         return None;
     }
-    fs::read_to_string(index).ok()?.lines().map(Entry::parse).collect()
+    let name = path.file_name()?.to_str()?;
+    // `a.warc` and `a.warc.gz` would have the same.
+    fs::read_to_string(index).ok()?.lines().map(|line| Entry::parse(line, name)).collect()
 }
 
 fn id_in(record: &Record, name: &str) -> String {
@@ -171,6 +186,11 @@ fn entry(record: &Record, reader: &mut Reader) -> Entry {
 }
 
 impl Entry {
+    /// Tells whether it is of a URL, however its writer spelt that.
+    pub fn is_of(&self, url: &str) -> bool {
+        self.url == url || canonical(&self.url) == canonical(url)
+    }
+
     /// Returns the line of CDXJ with its line end. `file_name` is that of the file.
     pub fn line(&self, file_name: &str) -> String {
         let (length, offset) = (self.length.to_string(), self.offset.to_string());
@@ -190,7 +210,8 @@ impl Entry {
         format!("{} {} {{{}}}\n", self.key, self.timestamp, written.collect::<Vec<_>>().join(", "))
     }
 
-    fn parse(line: &str) -> Option<Self> {
+    /// Reads a line about a file of this name.
+    fn parse(line: &str, file_name: &str) -> Option<Self> {
         let (key, rest) = line.split_once(' ')?;
         let (timestamp, json) = rest.split_once(' ')?;
         let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).ok()?;
@@ -199,6 +220,9 @@ impl Entry {
             serde_json::Value::String(digits) => digits.parse().ok(),
             value => value.as_u64(),
         };
+        if fields.get("filename").and_then(|value| value.as_str()) != Some(file_name) {
+            return None;
+        }
         Some(Self {
             key: key.to_owned(),
             timestamp: timestamp.to_owned(),

@@ -18,6 +18,11 @@ const MAX_FIELDS: usize = 1_000;
 /// What is wrong with a file whose writer was stopped in the middle of a record.
 pub(super) const ENDS_TOO_EARLY: &str = "the file ends within a record";
 
+/// What a record begins with.
+const BEGINNING: &[u8] = b"WARC/";
+
+const NO_RECORD: &str = "it is no WARC record: a record begins with WARC/";
+
 /// The most bytes of empty lines between two records; the standard has four.
 const MAX_BLANK: usize = 64;
 
@@ -133,24 +138,35 @@ impl Reader {
     }
 
     fn begin(&mut self) -> io::Result<Option<Record>> {
-        if self.state == State::BetweenMembers || !self.stream.is_compressed() {
-            self.member = None;
-            self.member = self.stream.begin()?;
-        }
-        let Some(offset) = self.member else { return Ok(None) };
-        self.state = State::InRecord;
-        self.skip_blank()?;
-        if self.stream.fill_buf()?.is_empty() {
+        let Some(offset) = self.begin_member()? else { return Ok(None) };
+        let fields = self.header()?;
+        let length = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let (_, length) = length.ok_or_else(|| invalid("a record without a Content-Length"))?;
+        self.left = length.parse().map_err(|_| invalid("a record whose Content-Length is no length"))?;
+        Ok(Some(Record { fields, offset, length: self.left }))
+    }
+
+    /// Finds the next member with something in it, or stays within the current one. Returns where it begins; `None` at the
+    /// end of the file.
+    fn begin_member(&mut self) -> io::Result<Option<u64>> {
+        loop {
+            if self.state == State::BetweenMembers || !self.stream.is_compressed() {
+                self.member = None;
+                self.member = self.stream.begin()?;
+            }
+            let Some(offset) = self.member else { return Ok(None) };
+            self.state = State::InRecord;
+            self.skip_blank()?;
+            if !self.stream.fill_buf()?.is_empty() {
+                return Ok(Some(offset));
+            }
             // A member without a record, or blank lines at the end.
             self.state = State::BetweenMembers;
             self.whole = self.stream.position();
-            return if self.stream.is_compressed() { self.begin() } else { Ok(None) };
+            if !self.stream.is_compressed() {
+                return Ok(None);
+            }
         }
-        let fields = self.header()?;
-        let length = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let length = length.and_then(|(_, length)| length.parse::<u64>().ok());
-        self.left = length.ok_or_else(|| invalid("a record without a Content-Length"))?;
-        Ok(Some(Record { fields, offset, length: self.left }))
     }
 
     fn skip_blank(&mut self) -> io::Result<()> {
@@ -163,7 +179,19 @@ impl Reader {
         Err(invalid("empty lines without end between two records"))
     }
 
+    /// Tells what begins here, if it is clear that it is no record.
+    fn refuse_others(&mut self) -> io::Result<()> {
+        let begin = self.stream.fill_buf()?;
+        if begin.starts_with(b"filedesc:") {
+            let why = "it is an ARC file, the format before WARC; make one of it, as with `warcio recompress OLD NEW`";
+            return Err(invalid(why));
+        }
+        let length = begin.len().min(BEGINNING.len());
+        if begin.get(..length) == BEGINNING.get(..length) { Ok(()) } else { Err(invalid(NO_RECORD)) }
+    }
+
     fn header(&mut self) -> io::Result<Vec<(String, String)>> {
+        self.refuse_others()?;
         let mut from = (&mut self.stream).take(MAX_HEADER);
         let mut line = Vec::new();
         let mut next = |line: &mut Vec<u8>| {
@@ -179,8 +207,8 @@ impl Reader {
             }
         };
         next(&mut line)?;
-        if !line.starts_with(b"WARC/") {
-            return Err(invalid("it is no WARC record: a record begins with WARC/"));
+        if !line.starts_with(BEGINNING) {
+            return Err(invalid(NO_RECORD));
         }
         let mut fields: Vec<(String, String)> = Vec::with_capacity(12);
         loop {

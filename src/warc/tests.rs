@@ -256,9 +256,51 @@ fn files_of_other_writers_are_read() {
     assert_eq!(read(&gzip(format!("{one}{two}").as_bytes())), both, "both in one member");
     assert_eq!(read(&[gzip(one.as_bytes()), gzip(b""), gzip(two.as_bytes())].concat()), both, "an empty member");
     assert_eq!(read(format!("\r\n{one}\n\n{two}").as_bytes()), both, "lines between them");
+    // Each once took a frame of the stack.
+    assert_eq!(read(&[gzip(one.as_bytes()), gzip(b"").repeat(100_000), gzip(two.as_bytes())].concat()), both);
     let folded = "WARC/0.18\nContent-Length : 1\nX: a\n b\n\nx";
     assert_eq!(read(folded.as_bytes()), Ok(vec!["x".to_owned()]));
     assert_eq!(read(b""), Ok(Vec::new()));
+}
+
+/// Their offsets are one, so the first record was taken for each.
+#[test]
+fn records_that_are_compressed_together_are_listed_but_not_indexed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.warc.gz");
+    let response =
+        "WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://e.org/\r\nContent-Length: 0\r\n\r\n\r\n\r\n";
+    fs::write(&path, gzip(format!("{}{response}", record_of("info")).as_bytes())).unwrap();
+    assert_eq!(records(&path).len(), 2);
+    let refused = index_of(&path).unwrap_err().to_string();
+    assert!(refused.contains("recompress"), "{refused}");
+    fs::write(&path, [gzip(record_of("info").as_bytes()), gzip(response.as_bytes())].concat()).unwrap();
+    assert_eq!(index_of(&path).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_url_is_found_however_another_writer_has_spelt_it_and_in_its_own_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let response = |url: &str, body: &str| {
+        let block = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
+        let head =
+            format!("WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: {url}\r\nContent-Length: {}", block.len());
+        format!("{head}\r\n\r\n{block}\r\n\r\n")
+    };
+    let plain = response("HTTP://E.org", "home") + &response("http://e.org/a b?q=é#part", "odd");
+    fs::write(dir.path().join("a.warc"), plain).unwrap();
+    fs::write(dir.path().join("a.warc.gz"), gzip(response("http://e.org/other", "other").as_bytes())).unwrap();
+    // The index beside both is of one of them.
+    write_index(dir.path().join("a.warc.gz")).unwrap();
+    let entries = index_of(dir.path().join("a.warc")).unwrap();
+    assert!(entries.iter().any(|entry| entry.is_of("http://e.org/a%20b?q=%C3%A9")), "{entries:?}");
+    let replay = Collection::open(dir.path(), &Handle::current()).unwrap().unwrap();
+    for (url, body) in
+        [("http://e.org/", "home"), ("http://e.org/a%20b?q=%C3%A9", "odd"), ("http://e.org/other", "other")]
+    {
+        let opened = replay.find(url).await.unwrap().unwrap_or_else(|| panic!("{url}"));
+        assert!(replay.read(opened).await.unwrap().block.ends_with(body.as_bytes()), "{url}");
+    }
 }
 
 #[test]
@@ -268,10 +310,12 @@ fn what_is_no_archive_is_refused_with_its_place_and_within_bounds() {
     *wrong_checksum.iter_mut().rev().nth(6).unwrap() ^= 1;
     let endless = |line: &str| format!("WARC/1.0\r\n{}", line.repeat((2 << 20) / line.len()));
     for (bytes, why) in [
-        (b"<html>".to_vec(), "ends within a record"),
+        (b"<html>".to_vec(), "begins with WARC/"),
+        (b"WAR".to_vec(), "ends within a record"),
+        (b"filedesc://a.arc 0.0.0.0 20200101000000 text/plain 76\n".to_vec(), "an ARC file"),
         (b"<html>\n".to_vec(), "begins with WARC/"),
         (b"WARC/1.0\r\nWARC-Type: resource\r\n\r\n".to_vec(), "without a Content-Length"),
-        (b"WARC/1.0\r\nContent-Length: -1\r\n\r\n".to_vec(), "without a Content-Length"),
+        (b"WARC/1.0\r\nContent-Length: -1\r\n\r\n".to_vec(), "Content-Length is no length"),
         (b"WARC/1.0\r\nnothing\r\n\r\n".to_vec(), "without a colon"),
         (b"WARC/1.0\r\nContent-Length: 18446744073709551615\r\n\r\nblock".to_vec(), "ends within a record"),
         (endless("a: b\r\n").into_bytes(), "more than 1000 fields"),

@@ -1,10 +1,11 @@
 //! UrlKey: under which key web archives sort and look up a URL (SURT): without its scheme, its host reversed, and all that
 //! servers commonly ignore made alike. As the Python package `surt` makes it.
 
-use std::{fmt::Write, sync::LazyLock};
+use std::{borrow::Cow, fmt::Write, sync::LazyLock};
 
 use percent_encoding::percent_decode;
 use regex::{Captures, Regex};
+use url::Url;
 
 /// Characters that are not escaped, beside letters and digits.
 const PLAIN: &[u8] = b"!\"$&'()*+,-./:;<=>?@[\\]^_`{|}~";
@@ -31,6 +32,13 @@ static QUERY_SESSIONS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// The patterns are constants that a test compiles.
 fn compiled(patterns: &[&str]) -> Vec<Regex> {
     patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
+}
+
+/// Returns a URL as the crawler writes it; what is none stays.
+pub(super) fn canonical(url: &str) -> Cow<'_, str> {
+    let Ok(mut parsed) = Url::parse(url) else { return Cow::Borrowed(url) };
+    parsed.set_fragment(None);
+    if parsed.as_str() == url { Cow::Borrowed(url) } else { Cow::Owned(parsed.into()) }
 }
 
 /// Returns the key of a URL; one that is not of HTTP is its own.

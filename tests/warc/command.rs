@@ -167,3 +167,15 @@ fn the_command_line_lists_extracts_verifies_and_indexes_archives() {
     let output = run(&["warc", "verify", file_name]);
     assert!(text(&output).contains("the file ends within a record"), "{output:?}");
 }
+
+#[test]
+fn poll_archives_what_it_asks_and_closes_the_file() {
+    let (site, dir) = (site(), tempfile::tempdir().unwrap());
+    let archive = dir.path().join("archive");
+    let urls = [site.url("/gzip"), site.url("/old")];
+    let options = ["poll", "--allow-private", "--rate", "unlimited", "--warc", archive.to_str().unwrap()];
+    let output = run(&[&options[..], &[&urls[0], &urls[1]]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(archived_in(&archive), BTreeSet::from(urls));
+    assert_eq!(files(&archive).len(), 2, "the file and its index");
+}

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::feed::SinkError;
+use crate::{
+    feed::SinkError,
+    linked_file::{is_removed, removed},
+};
 
 /// The output for records. A partly written record is removed, so that the next one does not follow it on the same
 /// line.
@@ -20,6 +23,8 @@ pub(crate) struct Records {
     /// Whether what is added must be on the disk before it counts.
     syncs: bool,
     bytes: u64,
+    /// Whether it had a name when it was opened: it must keep one.
+    is_named: bool,
 }
 
 enum Output {
@@ -37,13 +42,21 @@ struct Closing {
 
 impl Records {
     pub fn stdout() -> Self {
-        Self { output: Output::Stdout(io::stdout()), torn: false, closing: None, syncs: false, bytes: 0 }
+        Self {
+            output: Output::Stdout(io::stdout()),
+            torn: false,
+            closing: None,
+            syncs: false,
+            bytes: 0,
+            is_named: false,
+        }
     }
 
     /// Appends to a file, which is open for appending.
     pub fn file(path: &Path, file: File) -> Self {
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        Self { output: Output::File(file, path.to_owned()), torn: false, closing: None, syncs: false, bytes }
+        let is_named = !is_removed(&file).unwrap_or(true);
+        Self { output: Output::File(file, path.to_owned()), torn: false, closing: None, syncs: false, bytes, is_named }
     }
 
     /// Writes from now on at `at`, and `text` after it, each time. The file is regular, and open for writing anywhere.
@@ -104,7 +117,25 @@ impl Records {
     /// That cannot be done.
     pub fn sync(&self) -> Result<(), SinkError> {
         match &self.output {
-            Output::File(file, _) if self.is_regular() => file.sync_data().map_err(|error| self.broken(&error)),
+            Output::File(file, _) if self.is_regular() => {
+                file.sync_data().and_then(|()| self.is_there()).map_err(|error| self.broken(&error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets others write to it.
+    pub fn unlock(&self) {
+        if let Output::File(file, _) = &self.output {
+            // Where that fails, it ends with the file, a moment later.
+            drop(file.unlock());
+        }
+    }
+
+    /// What was written to a file that was removed is lost: whoever it was acknowledged to must know.
+    fn is_there(&self) -> io::Result<()> {
+        match &self.output {
+            Output::File(file, _) if self.is_named && is_removed(file)? => Err(removed()),
             _ => Ok(()),
         }
     }
@@ -126,9 +157,10 @@ impl Records {
             _ => self.append(record)?,
         }
         match &self.output {
-            Output::File(file, _) if self.syncs => file.sync_data(),
-            _ => Ok(()),
+            Output::File(file, _) if self.syncs => file.sync_data()?,
+            _ => {}
         }
+        self.is_there()
     }
 
     fn append(&mut self, record: &[u8]) -> io::Result<()> {

@@ -1,9 +1,11 @@
 //! TextSink: a sink for one file of text, plain or compressed. Does not know the format (`Layout`).
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Seek as _, SeekFrom},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use super::{
@@ -12,6 +14,7 @@ use super::{
     records::{Records, create_lines},
 };
 use crate::{
+    clock,
     error::Error,
     feed::{Opening, Record, Sink, SinkError},
     report::escaped::escape_json,
@@ -74,6 +77,10 @@ impl<L: Layout> TextSink<L> {
             .write(true)
             .open(path)
             .map_err(wrong)?;
+        if !lock(&file) && opening != Opening::Restarted {
+            let why = "another feed or crawl writes to it; name another file";
+            return Err(Error::setting(path.display().to_string(), why));
+        }
         let mut end = 0;
         if opening.keeps() {
             end = match codec {
@@ -137,6 +144,17 @@ impl<L: Layout> TextSink<L> {
     }
 }
 
+impl<L: Layout> TextSink<L> {
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.flush()?;
+        if self.closes_late && !self.layout.closing().is_empty() {
+            let closing = self.codec.member(&self.layout.closing()).map_err(SinkError::broken)?;
+            return self.records.add(&closing);
+        }
+        if self.closes_late { Ok(()) } else { self.records.sync() }
+    }
+}
+
 impl<L: Layout> Sink for TextSink<L> {
     fn write(&mut self, record: &Record) -> Result<(), SinkError> {
         let before = self.pending.len();
@@ -157,18 +175,37 @@ impl<L: Layout> Sink for TextSink<L> {
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
-        self.flush()?;
-        if self.closes_late && !self.layout.closing().is_empty() {
-            let closing = self.codec.member(&self.layout.closing()).map_err(SinkError::broken)?;
-            return self.records.add(&closing);
-        }
-        if self.closes_late { Ok(()) } else { self.records.sync() }
+        let closed = self.finish();
+        self.records.unlock();
+        closed
     }
 
     fn bytes(&self) -> u64 {
         self.records.bytes() + self.pending.len() as u64
     }
 }
+
+/// Makes a file this writer's alone, until it is closed. False if another has it; a file system without locks keeps nobody
+/// away.
+fn lock(file: &File) -> bool {
+    let begin = clock::now();
+    loop {
+        match file.try_lock() {
+            // One that has been given up closes its file a moment later.
+            Err(TryLockError::WouldBlock) if clock::now().saturating_duration_since(begin) < LOCK_WAIT => {
+                thread::sleep(LOCK_STEP);
+            }
+            Err(TryLockError::WouldBlock) => return false,
+            _ => return true,
+        }
+    }
+}
+
+/// How long an earlier writer may take to close its file: it has ended, and its thread may not have.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// How often is looked whether it has.
+const LOCK_STEP: Duration = Duration::from_millis(10);
 
 /// Puts the name of a new file on the disk, as is done for its content.
 pub(in crate::feed) fn sync_folder(path: &Path) -> io::Result<()> {

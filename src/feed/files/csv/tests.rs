@@ -39,6 +39,34 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
+/// Regression: the header had one name twice, and the next item's field stood in the column of another.
+#[test]
+fn fields_that_would_share_a_column_are_refused_by_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("items.csv");
+    let mut writer = fresh(&csv(&path));
+    let twice = json!({"a": {"b": 1}, "a.b": 2});
+    assert!(matches!(writer.add(&twice), Err(SinkError::Refused(why)) if why.contains("`a.b`")));
+    writer.add(&json!({"a.b": 3})).unwrap();
+    assert!(matches!(writer.add(&twice), Err(SinkError::Refused(_))));
+    assert_eq!(read(&path), "a.b\n3\n");
+}
+
+/// Regression: an untagged enum's text became a cell below the one column of its struct.
+#[test]
+fn a_cell_without_a_name_never_stands_below_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("items.csv");
+    let mut writer = fresh(&csv(&path));
+    writer.add(&json!({"price": 1})).unwrap();
+    assert!(matches!(writer.add("text"), Err(SinkError::Refused(why)) if why.contains("named columns")));
+    assert_eq!(read(&path), "price\n1\n");
+    // Names that were given are those of the elements of a tuple, in their order.
+    let mut writer = fresh(&columns(&path, ["one", "two"]));
+    writer.add(&(1, "b")).unwrap();
+    assert_eq!(read(&path), "one,two\n1,b\n");
+}
+
 #[derive(Serialize)]
 struct Item {
     name: &'static str,
