@@ -77,7 +77,7 @@ impl Columns {
             let is_here = self.names.get(index).is_some_and(|column| column == name);
             let place = if is_here { Some(index) } else { self.names.iter().position(|column| column == name) };
             match place.and_then(|place| cells.get_mut(place)) {
-                Some(cell) if ptr::eq(*cell, &MISSING) => *cell = value,
+                Some(cell) if ptr::eq(*cell, &raw const MISSING) => *cell = value,
                 // As of {"price": {"amount": 3}, "price.amount": 4}.
                 Some(_) => return Err(SinkError::refused(format!("two fields of an item are named `{name}` in {at}"))),
                 // A struct that is not there has no fields.

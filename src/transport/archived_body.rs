@@ -159,10 +159,10 @@ impl<T: Write> Body<'_, T> {
         }
         for piece in bytes.chunks(DECODED_AT_ONCE) {
             let Some(decoder) = &mut self.decoder else { break };
-            let end = decoder.write(piece);
+            let result = decoder.write(piece);
             let made = decoder.take();
             self.write(&made)?;
-            end.map_err(undecodable)?;
+            result.map_err(undecodable)?;
         }
         Ok(())
     }
