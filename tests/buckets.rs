@@ -215,7 +215,7 @@ fn a_bucket_has_every_page_in_whole_objects_after_kills_and_while_it_is_busy() {
         assert_eq!(items, text.matches("\"url\":").count(), "{key} was whole when it was uploaded");
         assert!(items <= 7 || key == "all.jsonl", "{key} has {items}");
     }
-    assert_eq!(files(&dir.path().join("state/spool")), [PathBuf::new(); 0], "all is uploaded");
+    assert!(files(&dir.path().join("state/spool")).is_empty(), "all is uploaded");
 }
 
 #[test]
