@@ -31,7 +31,7 @@ use actix_crawler::{
     prelude::*,
 };
 use crawls::{block_on, crawl_with, end_of, run};
-use kills::run_well_and_kill;
+use kills::{ended_well, run_and_kill_on_its_way};
 use postgres_server::{PASSWORD, PostgresServer};
 use recorder::{Answer, Recorder};
 use serde::Serialize;
@@ -491,8 +491,9 @@ fn every_item_is_there_after_kills_and_none_more_often_than_its_page_was_fetched
     let most = std::env::var("FEEDS_KILLS").ok().map_or(5, |kills| kills.parse().unwrap());
     let (server, site, dir) = (PostgresServer::shared(), Recorder::start(tree), tempfile::tempdir().unwrap());
     let url = server.database("killed");
-    let latest = (3_000 / most.max(1) as u64).max(200);
-    let kills = run_well_and_kill(most, 100..latest, || spawn(&site, dir.path(), &url));
+    // The more, the sooner, or the crawl is over before.
+    let some = 1..(2 * PAGES / (most + 1)).max(2);
+    let kills = ended_well(run_and_kill_on_its_way(most, some, || site.count(), || spawn(&site, dir.path(), &url)));
     let times = |path: &str| site.asked().iter().filter(|asked| asked.path == path).count();
     for (table, is_once) in [("copied", false), ("kept", true)] {
         let counts =

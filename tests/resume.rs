@@ -24,7 +24,7 @@ use actix_crawler::{
     prelude::*,
 };
 use closing::until_closed;
-use kills::{kill_when, run_well_and_kill};
+use kills::{ended_well, kill_when, run_and_kill};
 use recorder::{Answer, Asked, Recorder};
 use tokio::sync::oneshot;
 
@@ -245,7 +245,7 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
     const KILLS: usize = 20;
     let spacing = Duration::from_millis(150);
     let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
-    let kills = run_well_and_kill(KILLS, 30..700, || spawn(&site, dir.path(), spacing));
+    let kills = ended_well(run_and_kill(KILLS, 30..700, || spawn(&site, dir.path(), spacing)));
     let (report, items, pages) = (report(dir.path()), items(dir.path()), site.pages());
     assert_eq!(report["ended"], "finished", "{report}");
     assert_eq!(report["ledger_adds_up"], true, "{report}");
@@ -267,10 +267,10 @@ fn a_crawl_that_is_killed_again_and_again_loses_nothing_and_hurries_nobody() {
 fn a_pipeline_that_commits_a_hundred_rows_at_a_time_loses_none_over_kills() {
     let spacing = Duration::from_millis(20);
     let (site, dir) = (Site::start(25), tempfile::tempdir().unwrap());
-    let kills = run_well_and_kill(8, 100..600, || {
+    let kills = ended_well(run_and_kill(8, 100..600, || {
         let mut command = spawn_command(&site, dir.path(), spacing);
         command.env("RESUME_BATCH", "100").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-    });
+    }));
     assert!(kills >= 2, "{kills}");
     let (report, pages) = (report(dir.path()), site.pages());
     assert_eq!((&report["ended"], &report["ledger"]["done"]), (&"finished".into(), &pages.len().into()), "{report}");
@@ -288,10 +288,10 @@ fn what_robots_files_disallow_is_heard_of_over_kills_and_what_is_settled_not_aga
         _ => Answer::status(404),
     });
     let (site, dir) = (Site { recorders: vec![recorder] }, tempfile::tempdir().unwrap());
-    let kills = run_well_and_kill(12, 100..500, || {
+    let kills = ended_well(run_and_kill(12, 100..500, || {
         let mut command = spawn_command(&site, dir.path(), Duration::from_millis(10));
         command.env("RESUME_FAILURES", "1").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-    });
+    }));
     let (report, items) = (report(dir.path()), items(dir.path()));
     assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
     assert_eq!((&report["ledger"]["done"], &report["ledger"]["dropped"]), (&1.into(), &HIDDEN.into()), "{report}");

@@ -12,11 +12,33 @@ use std::{
 /// Runs a crawl to its end in as many processes as it takes, of which up to `most` are killed after some milliseconds.
 /// Returns how many were, and how the last ended, which is for the caller to judge.
 pub fn run_and_kill(most: usize, after_ms: Range<u64>, spawn: impl Fn() -> Child) -> (usize, Output) {
+    let wait = |_: &mut Child| thread::sleep(Duration::from_millis(fastrand::u64(after_ms.clone())));
+    run_and_kill_after(most, wait, spawn)
+}
+
+/// The same, where each is killed when it has got on by some requests, as `count` has them, and a moment later.
+pub fn run_and_kill_on_its_way(
+    most: usize,
+    some: Range<usize>,
+    count: impl Fn() -> usize,
+    spawn: impl Fn() -> Child,
+) -> (usize, Output) {
+    let wait = |child: &mut Child| {
+        let until = count() + fastrand::usize(some.clone());
+        while count() < until && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(fastrand::u64(0..20)));
+    };
+    run_and_kill_after(most, wait, spawn)
+}
+
+fn run_and_kill_after(most: usize, wait: impl Fn(&mut Child), spawn: impl Fn() -> Child) -> (usize, Output) {
     let mut kills = 0;
     loop {
         let mut child = spawn();
         if kills < most {
-            thread::sleep(Duration::from_millis(fastrand::u64(after_ms.clone())));
+            wait(&mut child);
             if child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
                 child.wait().unwrap();
@@ -28,9 +50,8 @@ pub fn run_and_kill(most: usize, after_ms: Range<u64>, spawn: impl Fn() -> Child
     }
 }
 
-/// The same for processes that must end well. Returns how many were killed.
-pub fn run_well_and_kill(most: usize, after_ms: Range<u64>, spawn: impl Fn() -> Child) -> usize {
-    let (kills, output) = run_and_kill(most, after_ms, spawn);
+/// Returns how many were killed, of processes of which the last must end well.
+pub fn ended_well((kills, output): (usize, Output)) -> usize {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     kills
 }
