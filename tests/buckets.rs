@@ -148,8 +148,9 @@ fn child() {
         .threads(1)
         .state(dir.join("state"));
     let feeds = std::env::var("BUCKETS_FEEDS").unwrap();
+    let within = std::env::var("BUCKETS_WITHIN").map_or(30_u64, |within| within.parse().unwrap());
     let crawler = feeds.split(' ').fold(crawler, |crawler, to| {
-        let feed = Feed::to(to).upload_within(Duration::from_secs(1));
+        let feed = Feed::to(to).upload_within(Duration::from_secs(within));
         crawler.pipeline(if to.contains("{batch}") { feed.roll(Roll::items(7)) } else { feed })
     });
     let report = match crawler.run_blocking() {
@@ -201,7 +202,7 @@ fn a_bucket_has_every_page_in_whole_objects_after_kills_and_while_it_is_busy() {
     let (site, dir, (store, server)) = (site(), tempfile::tempdir().unwrap(), S3::start());
     let feeds = ["s3://shop/all.jsonl", "s3://shop/rolled/{spider}-{batch}.jsonl"];
     let (kills, output) = run_and_kill(most, 100..latest, || {
-        store.busy.fetch_add(2, Ordering::SeqCst);
+        store.busy.store(2, Ordering::SeqCst);
         command(&server, &site, dir.path(), &feeds).spawn().unwrap()
     });
     let report = report(&output, dir.path());
@@ -222,8 +223,12 @@ fn a_bucket_has_every_page_in_whole_objects_after_kills_and_while_it_is_busy() {
 fn a_store_that_stays_busy_ends_the_crawl_and_the_next_one_uploads_what_is_there() {
     let (site, dir, (store, server)) = (site(), tempfile::tempdir().unwrap(), S3::start());
     store.busy.store(usize::MAX, Ordering::SeqCst);
-    let crawl = || run(command(&server, &site, dir.path(), &["s3://shop/all.jsonl"]), dir.path());
-    let report = crawl();
+    let crawl = |within: &str| {
+        let mut child = command(&server, &site, dir.path(), &["s3://shop/all.jsonl"]);
+        set(&mut child, "BUCKETS_WITHIN", within);
+        run(child, dir.path())
+    };
+    let report = crawl("1");
     assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
     let why = report["complaints"][0].as_str().unwrap();
     let spool = dir.path().join("state/spool/s3/shop/all.jsonl");
@@ -234,7 +239,7 @@ fn a_store_that_stays_busy_ends_the_crawl_and_the_next_one_uploads_what_is_there
     assert!(store.objects.lock().unwrap().is_empty());
     let fetched = site.count();
     store.busy.store(3, Ordering::SeqCst);
-    let report = crawl();
+    let report = crawl("30");
     assert_eq!((&report["ended"], &report["complaints"]), (&"finished".into(), &json!([])), "{report}");
     assert_eq!((pages(&store.items("all")), site.count()), (PAGES, fetched), "nothing is fetched again");
     assert!(!spool.exists());

@@ -106,7 +106,9 @@ impl Location {
         let is_key = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
         if bucket.is_empty() || bucket.contains(['{', '}', '@', ':']) || !is_key {
             let why = format!("it names no object of a bucket; write {}://bucket/items.jsonl", scheme.as_str());
-            return Err(Error::setting(text, why));
+            // Credentials do not belong there, and are not shown.
+            let shown = if rest.contains('@') { format!("{}://…", scheme.as_str()) } else { text.to_owned() };
+            return Err(Error::setting(shown, why));
         }
         Ok(Target::Bucket(Self { scheme, bucket: bucket.to_owned(), key: key.to_owned() }))
     }
