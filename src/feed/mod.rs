@@ -52,7 +52,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::names::Names;
+use self::names::{Names, Placeholder};
 pub use self::{
     format::{Compression, Format},
     record::{Flat, LIST_SEPARATOR, Name, Record, Value},

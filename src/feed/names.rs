@@ -125,7 +125,10 @@ impl Names {
             self.shape().matches(std::path::is_separator).count() - root.matches(std::path::is_separator).count();
         let mut found = Vec::new();
         walk(Path::new(root), depth, &mut |path, modified| found.extend(pattern.existing(path, modified)))?;
-        found.sort_by_key(|existing| std::cmp::Reverse(existing.modified));
+        // Within a tick of the clock of the disk, the number and the time in the name tell.
+        found.sort_by(|one, other| {
+            (other.modified, other.batch, &other.path).cmp(&(one.modified, one.batch, &one.path))
+        });
         Ok(found)
     }
 

@@ -228,7 +228,8 @@ fn what_no_feed_can_work_with_is_refused_before_it_is_opened() {
 #[test]
 fn a_file_has_one_writer_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["a.jsonl", "a.json", "a.csv", "a.xml", "a.jsonl.gz"] {
+    // Each refusal waits a second for a writer that is ending.
+    for name in ["a.jsonl", "a.json.gz"] {
         let feed = Feed::to(dir.path().join(name)).fields(["n"]);
         let row = record(&json!({"n": 1}));
         let mut first = feed.open_for("bot", Opening::Fresh, false).unwrap();

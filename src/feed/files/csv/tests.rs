@@ -61,6 +61,7 @@ fn a_cell_without_a_name_never_stands_below_one() {
     writer.add(&json!({"price": 1})).unwrap();
     assert!(matches!(writer.add("text"), Err(SinkError::Refused(why)) if why.contains("named columns")));
     assert_eq!(read(&path), "price\n1\n");
+    drop(writer);
     // Names that were given are those of the elements of a tuple, in their order.
     let mut writer = fresh(&columns(&path, ["one", "two"]));
     writer.add(&(1, "b")).unwrap();
@@ -102,6 +103,7 @@ fn every_cell_stands_under_its_name_or_the_item_is_refused() {
     let refused = writer.add(&Shape::Other { more: 1 }).unwrap_err();
     assert!(matches!(&refused, SinkError::Refused(why) if why.contains("no column `more`")), "{refused}");
     assert_eq!(read(&path), "text,author\nt,a\n,b\n");
+    drop(writer);
     let mut writer = fresh(&columns(&path, ["more", "author", "text"]));
     writer.add(&Shape::Other { more: 1 }).unwrap();
     writer.add(&Shape::Quote { text: "t", author: "a" }).unwrap();
@@ -157,6 +159,7 @@ fn a_resumed_file_keeps_its_columns_or_the_crawl_does_not_start() {
     let broken = writer.add(&json!({"name": "d", "more": 1})).unwrap_err();
     assert!(matches!(broken, SinkError::Broken(_)), "its page would be lost: {broken}");
     assert_eq!(read(&path), "n,name\n1,a\n3.0,c\n", "the torn record is cut off whole");
+    drop(writer);
     fresh(&csv(&path));
     assert_eq!(read(&path), "", "a new crawl begins anew");
 }
