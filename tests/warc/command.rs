@@ -138,7 +138,7 @@ fn the_command_line_lists_extracts_verifies_and_indexes_archives() {
         assert_eq!(text(&run(&["warc", "extract", file_name, &what])), "<p>until the end");
         assert!(text(&run(&["warc", "extract", "--whole", file_name, &what])).starts_with("HTTP/1.0 200 Fine\r\n"));
     }
-    let zipped = |options: &[&str]| run(&[&["warc", "extract"], options, &[file_name, &site.url("/gzip")]].concat());
+    let zipped = |options: &[&str]| run(&[&["warc", "extract"][..], options, &[file_name, &site.url("/gzip")]].concat());
     assert_eq!(text(&zipped(&[])), "<p>zipped", "as its reader sees it");
     assert_eq!(zipped(&["--encoded"]).stdout, gzip("<p>zipped"), "as it is stored");
     let twin = [1, 2].map(|n| text(&run(&["warc", "extract", file_name, &site.url(&format!("/twin/{n}"))])));
@@ -174,7 +174,7 @@ fn poll_archives_what_it_asks_and_closes_the_file() {
     let archive = dir.path().join("archive");
     let urls = [site.url("/gzip"), site.url("/old")];
     let options = ["poll", "--allow-private", "--rate", "unlimited", "--warc", archive.to_str().unwrap()];
-    let output = run(&[&options[..], &[&urls[0], &urls[1]]].concat());
+    let output = run(&[&options[..], &[urls[0].as_str(), urls[1].as_str()]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(archived_in(&archive), BTreeSet::from(urls));
     assert_eq!(files(&archive).len(), 2, "the file and its index");
