@@ -138,7 +138,8 @@ fn the_command_line_lists_extracts_verifies_and_indexes_archives() {
         assert_eq!(text(&run(&["warc", "extract", file_name, &what])), "<p>until the end");
         assert!(text(&run(&["warc", "extract", "--whole", file_name, &what])).starts_with("HTTP/1.0 200 Fine\r\n"));
     }
-    let zipped = |options: &[&str]| run(&[&["warc", "extract"][..], options, &[file_name, &site.url("/gzip")]].concat());
+    let zipped =
+        |options: &[&str]| run(&[&["warc", "extract"][..], options, &[file_name, &site.url("/gzip")]].concat());
     assert_eq!(text(&zipped(&[])), "<p>zipped", "as its reader sees it");
     assert_eq!(zipped(&["--encoded"]).stdout, gzip("<p>zipped"), "as it is stored");
     let twin = [1, 2].map(|n| text(&run(&["warc", "extract", file_name, &site.url(&format!("/twin/{n}"))])));
