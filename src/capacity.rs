@@ -17,7 +17,7 @@ use crate::{
 /// A bound that several crawls and clients keep together: on their requests in flight, and on the memory of the bodies that
 /// they receive.
 ///
-/// It comes on top of the limits that each has. Robots files, redirects and retries count as any request does, each until
+/// It comes on top of the limits that each has. Robots files, log-ins, redirects and retries count as any request does, each until
 /// its last byte, and a robots file until it has been read. Those who have to wait take turns, so that one with much to do
 /// does not keep out another.
 ///

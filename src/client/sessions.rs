@@ -52,9 +52,6 @@ impl ClientBuilder {
         self.transport = TransportSettings { response_store: None, archive: None, cookies: false, ..transport };
         self.sessions = Sessions::default();
         (self.log_in, self.threads, self.judges_responses) = (None, 1, false);
-        // One log-in runs for each session at a time. Requests that wait for it are granted and give their places back again
-        // and again: it would have to take its turn with them.
-        self.capacity = None;
         // The sessions' own layer would let a log-in wait for itself.
         self.build_checked()
     }

@@ -126,8 +126,9 @@ impl<S: Spider> Crawler<S> {
         // Before any thread is started: the runtime of one that gets no files panics.
         settings.fit_open_files(pipelines.len(), pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum())?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
-        let log_in =
-            log_in.map(|log_in| who_logs_in(log_in, &user_agent, &settings, &conducts, &middleware)).transpose()?;
+        let log_in = log_in
+            .map(|log_in| who_logs_in(log_in, &user_agent, &settings, (&conducts, capacity.as_ref()), &middleware))
+            .transpose()?;
         let sessions = settings.open_sessions(log_in.is_some(), offload.threads())?;
         let transport = SharedTransport::new(settings.transport.clone(), offload.threads())?.sharing(capacity.as_ref());
         let (warnings, responses) = (transport.warnings(), transport.response_store().cloned());

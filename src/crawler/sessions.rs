@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use super::{Crawler, Settings};
 use crate::{
+    capacity::Capacity,
     client::{LogInByFunction, LogInFunction, Login, ThrottledClient, log_in_function},
     conducts::Conducts,
     error::Result,
@@ -43,7 +44,7 @@ pub(super) fn who_logs_in(
     log_in: LogInFunction,
     user_agent: &str,
     settings: &Settings,
-    conducts: &Conducts,
+    (conducts, capacity): (&Conducts, Option<&Capacity>),
     middleware: &[AnyMiddleware],
 ) -> Result<Arc<dyn LogIn>> {
     let like = ThrottledClient::builder(user_agent)
@@ -53,6 +54,10 @@ pub(super) fn who_logs_in(
         .headers(settings.headers.clone())
         .all_middleware(middleware.to_vec())
         .conducts(conducts);
+    let like = match capacity {
+        Some(capacity) => like.capacity(capacity),
+        None => like,
+    };
     Ok(Arc::new(LogInByFunction::new(log_in, like)?))
 }
 
