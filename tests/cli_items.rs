@@ -161,6 +161,107 @@ fn feeds_of_a_file_are_written_unless_an_output_is_named() {
     );
 }
 
+/// A shop with two categories and three products, of which the last has no price.
+fn shop_with_categories() -> Recorder {
+    Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::ok("<a href=/category/1>1</a><a href=/category/2>2</a>"),
+        "/category/1" => Answer::ok("<a href=/product/1>a</a><a href=/product/2>b</a>"),
+        "/category/2" => Answer::ok("<a href=/product/3>c</a><img src=/logo.gif>"),
+        "/product/1" => Answer::ok("<h1>One</h1><b class=price title=net>3,50 €</b><i>EAN: 4006</i>"),
+        "/product/2" => Answer::ok("<h1>Two</h1><b class=price title=gross>12 €</b><i>EAN: 4007</i>"),
+        "/product/3" => Answer::ok("<h1>Three</h1>"),
+        _ => Answer::status(404),
+    })
+}
+
+#[test]
+fn pages_that_are_no_items_are_followed_alone_and_are_not_invalid() {
+    let (site, folder) = (shop_with_categories(), tempfile::tempdir().unwrap());
+    let to = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let more = ["--select", "price=.price", "--require", "price", "--summary", &to("summary.json")];
+    let written = |output: &Output| {
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let lines = text(&output.stdout);
+        let urls = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["url"].clone());
+        let mut paths: Vec<_> =
+            urls.map(|url| url.as_str().unwrap().strip_prefix(&site.url("")).unwrap().to_owned()).collect();
+        paths.sort();
+        let summary: Value = serde_json::from_slice(&fs::read(to("summary.json")).unwrap()).unwrap();
+        (paths, summary["validation"]["invalid"].clone())
+    };
+    let products = (vec!["/product/1".to_owned(), "/product/2".to_owned()], Value::from(1));
+    assert_eq!(written(&crawl(&site, &[&more[..], &["--items", "/product/"]].concat())), products);
+    let both = ["--items", "/product/[12]", "--items", "/product/3"];
+    assert_eq!(written(&crawl(&site, &[&more[..], &both].concat())), products);
+
+    fs::write(to("crawl.toml"), "[pages]\nitems = ['/product/']\n").unwrap();
+    let config = to("crawl.toml");
+    let from_file = [&more[..], &["--config", &config]].concat();
+    assert_eq!(written(&crawl(&site, &from_file)), products);
+    let (paths, invalid) = written(&crawl(&site, &[&from_file[..], &["--items", "."]].concat()));
+    assert_eq!((paths, invalid), (products.0, 4.into()), "an option replaces those of the file");
+
+    // What is no item has no files.
+    let output = crawl(&site, &["--items", "/product/", "--files", &to("files")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(site.asked().iter().all(|asked| asked.path != "/logo.gif"));
+    fs::write(to("crawl.toml"), "[pages]\nitems = ['(']\n").unwrap();
+    let output = crawl(&site, &["--config", &config]);
+    assert!(text(&output.stderr).contains("pages.items") && text(&output.stderr).contains("line 2"), "{output:?}");
+}
+
+#[test]
+fn fields_are_chosen_in_their_order_for_every_output() {
+    let (site, folder) = (shop_with_categories(), tempfile::tempdir().unwrap());
+    let to = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let select = [
+        "--items",
+        "product/[12]",
+        "--select",
+        "name=h1",
+        "--select",
+        "price=.price | number",
+        "--select",
+        "net=b@title",
+    ];
+    let ean = ["--select", r"ean=i | re EAN: (\d+)"];
+    let feeds = format!("[[feeds]]\nto = '{}'\nfields = ['title']\n", to("feed.csv"));
+    fs::write(to("crawl.toml"), feeds).unwrap();
+    let fields = ["--fields", "name,price, net", "--fields", "ean"];
+    let output =
+        crawl(&site, &[&select[..], &ean, &fields, &["-o", &to("a.csv"), "-o", "-", "-o", &to("md/")]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let table = ["One,3.5,net,4006", "Two,12,gross,4007", "name,price,net,ean"];
+    assert_eq!(sorted(&fs::read_to_string(to("a.csv")).unwrap()), table);
+    let lines = [
+        r#"{"name":["One"],"price":[3.5],"net":["net"],"ean":["4006"]}"#,
+        r#"{"name":["Two"],"price":[12],"net":["gross"],"ean":["4007"]}"#,
+    ];
+    assert_eq!(sorted(&text(&output.stdout)), lines);
+    let output = crawl(&site, &[&select[..], &["--config", &to("crawl.toml"), "--fields", "name"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(sorted(&fs::read_to_string(to("feed.csv")).unwrap()), ["One", "Two", "name"]);
+
+    let before = site.count();
+    for (wrong, more, words) in [
+        ("url,prise", "-", ["`prise`", "--select prise=CSS", "url, status", "name, price"]),
+        ("url,name,url", "-", ["`url` twice", "--fields", "", ""]),
+        ("url", &*to("md2/"), ["--fields is for files", "Markdown", "", ""]),
+    ] {
+        let output = crawl(&site, &[&select[..], &["-o", more, "--fields", wrong]].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        for word in words {
+            assert!(text(&output.stderr).contains(word), "{word}: {}", text(&output.stderr));
+        }
+    }
+    assert_eq!(site.count(), before);
+}
+
 const STORY: &str = "<p>Once upon a time, a crawler asked politely for a page, waited, and was answered at last.</p>";
 
 /// Two pages with a main part, a document, an image, and a list for language models.

@@ -20,11 +20,11 @@ use super::{
     convert::Converter,
     exit::Failure,
     named_files::NamedFiles,
-    options::{CrawlOptions, IdentityOptions, Network},
+    options::{CrawlOptions, Network},
     output::PageOutputs,
     page::{PageSpider, Part},
     seeds,
-    values::Select,
+    select::Select,
 };
 
 /// All that `crawl` needs, checked as far as possible without the network.
@@ -131,23 +131,23 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     }
     override_politeness(&mut settings, &options);
     override_pages(&mut settings.pages, &options);
-    put(&mut settings.order, options.order);
-    put(&mut settings.retry.attempts, options.retries.map(|retries| retries.saturating_add(1)));
+    put(&mut settings.order, options.pages.order);
+    put(&mut settings.retry.attempts, options.pace.retries.map(|retries| retries.saturating_add(1)));
     let recrawl = &mut settings.recrawl;
-    recrawl.seeds |= options.seeds_again;
-    recrawl.revisit_after = options.revisit_after.or(recrawl.revisit_after);
-    recrawl.by_lastmod |= options.revisit_modified;
+    recrawl.seeds |= options.pages.seeds_again;
+    recrawl.revisit_after = options.pages.revisit_after.or(recrawl.revisit_after);
+    recrawl.by_lastmod |= options.pages.revisit_modified;
     let sitemaps = &mut settings.sitemaps;
-    sitemaps.read |= options.sitemaps || options.since.is_some() || options.revisit_modified;
-    sitemaps.since = options.since.or(sitemaps.since);
+    sitemaps.read |= options.pages.sitemaps || options.pages.since.is_some() || options.pages.revisit_modified;
+    sitemaps.since = options.pages.since.or(sitemaps.since);
     let scope = &mut settings.scope;
-    put(&mut scope.within, options.scope);
-    scope.max_depth = options.depth.or(scope.max_depth);
-    scope.max_pages = options.max_pages.or(scope.max_pages);
-    scope.max_requests = options.max_requests.or(scope.max_requests);
-    scope.max_pages_per_domain = options.max_pages_per_domain.or(scope.max_pages_per_domain);
-    scope.allow.extend(options.allow);
-    scope.deny.extend(options.deny);
+    put(&mut scope.within, options.pages.scope);
+    scope.max_depth = options.pages.depth.or(scope.max_depth);
+    scope.max_pages = options.pages.max_pages.or(scope.max_pages);
+    scope.max_requests = options.pages.max_requests.or(scope.max_requests);
+    scope.max_pages_per_domain = options.pages.max_pages_per_domain.or(scope.max_pages_per_domain);
+    scope.allow.extend(options.pages.allow);
+    scope.deny.extend(options.pages.deny);
     settings.transport = options.network.over(settings.transport)?;
     settings.transport.cookies |= options.cookies;
     let stores =
@@ -168,19 +168,19 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     settings.headers.check()?;
     put(&mut settings.threads, options.threads.map(usize::from));
     settings.threads = settings.threads.max(1);
-    put(&mut settings.max_queued, options.max_queued);
-    settings.max_queued_per_domain = options.max_queued_per_domain.or(settings.max_queued_per_domain);
-    put(&mut settings.max_queued_bytes, options.max_queued_bytes);
-    let max_links = options.max_links_per_page.map(|links| usize::try_from(links).unwrap_or(usize::MAX));
+    put(&mut settings.max_queued, options.pages.max_queued);
+    settings.max_queued_per_domain = options.pages.max_queued_per_domain.or(settings.max_queued_per_domain);
+    put(&mut settings.max_queued_bytes, options.pages.max_queued_bytes);
+    let max_links = options.pages.max_links_per_page.map(|links| usize::try_from(links).unwrap_or(usize::MAX));
     put(&mut settings.max_links_per_page, max_links);
-    put(&mut settings.follow_refresh, options.refresh);
-    settings.state = options.state.or(settings.state);
-    settings.log = options.log.or(settings.log);
-    settings.files.dir = options.files.or(settings.files.dir);
-    if settings.files.dir.is_none() && !options.files_css.is_empty() {
+    put(&mut settings.follow_refresh, options.pages.refresh);
+    settings.state = options.output.state.or(settings.state);
+    settings.log = options.output.log.or(settings.log);
+    settings.files.dir = options.output.files.or(settings.files.dir);
+    if settings.files.dir.is_none() && !options.output.files_css.is_empty() {
         return Err(Failure::usage("--files-css says which files to download, and --files where to; give it too"));
     }
-    let outputs = PageOutputs::new(options.output, &mut settings);
+    let outputs = PageOutputs::new(options.output.output, &mut settings);
     let summary = &settings.pages.summary;
     for (option, path) in [("--log", &settings.log), ("--summary", summary)] {
         refuse_stdout(option, path.as_deref())?;
@@ -199,26 +199,27 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     named.check()?;
     outputs.check()?;
 
-    for (index, Select { name, .. }) in options.select.iter().enumerate() {
-        if options.select.iter().take(index).any(|other| other.name == *name) {
+    for (index, Select { name, .. }) in options.output.select.iter().enumerate() {
+        if options.output.select.iter().take(index).any(|other| other.name == *name) {
             return Err(Failure::usage(format!("--select {name} is given twice; give each selector its own name")));
         }
     }
     let mut select = selects(&settings.pages.select)?;
-    select.retain(|from_file| options.select.iter().all(|given| given.name != from_file.name));
-    select.extend(options.select);
+    select.retain(|from_file| options.output.select.iter().all(|given| given.name != from_file.name));
+    select.extend(options.output.select);
     // Of several for one type the first is used.
-    let mut convert = options.convert;
+    let mut convert = options.output.convert;
     convert.extend(converters(&settings.pages.convert)?);
     let spider = page_spider(select, &settings, Some(&outputs));
     for query in &spider.files {
         let select =
             Select::new("files", query).map_err(|why| Failure::usage(format!("--files-css {query}: {why}")))?;
-        if select.attribute.is_some() {
-            let why = "takes the href or the src of the elements; leave the @ and its attribute out";
+        if !select.is_plain() {
+            let why = "takes the href or the src of the elements; leave out what is after their selector";
             return Err(Failure::usage(format!("--files-css {query} {why}")));
         }
     }
+    let outputs = outputs.with_fields(options.output.fields, &spider.columns())?;
     outputs.check_fields(&spider.columns())?;
     let validate = std::mem::take(&mut settings.pages.validate);
     settings.pages.validate = options.validation.over(validate, &spider.columns())?;
@@ -229,6 +230,7 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
 fn page_spider(select: Vec<Select>, settings: &Settings, outputs: Option<&PageOutputs>) -> PageSpider {
     let pages = &settings.pages;
     PageSpider {
+        items: pages.items.clone(),
         select,
         respect_nofollow: pages.respect_nofollow,
         simhash: pages.simhash,
@@ -268,37 +270,40 @@ fn selects(of_settings: &BTreeMap<String, String>) -> Result<Vec<Select>, Failur
 }
 
 fn override_pages(pages: &mut PageSettings, options: &CrawlOptions) {
-    pages.summary = options.summary.clone().or(pages.summary.take());
-    pages.escape_formulas |= options.escape_formulas;
-    pages.respect_nofollow |= options.respect_nofollow;
-    pages.skip_near_duplicates |= options.skip_near_duplicates;
-    if !options.files_css.is_empty() {
-        pages.files.clone_from(&options.files_css);
+    pages.summary = options.output.summary.clone().or(pages.summary.take());
+    pages.escape_formulas |= options.output.escape_formulas;
+    pages.respect_nofollow |= options.pages.respect_nofollow;
+    pages.skip_near_duplicates |= options.pages.skip_near_duplicates;
+    if !options.output.files_css.is_empty() {
+        pages.files.clone_from(&options.output.files_css);
     }
-    pages.simhash |= options.simhash;
-    pages.language |= options.language;
-    pages.markdown = options.markdown.map(PagePart::from).or(pages.markdown);
+    if !options.output.items.is_empty() {
+        pages.items.clone_from(&options.output.items);
+    }
+    pages.simhash |= options.output.simhash;
+    pages.language |= options.output.language;
+    pages.markdown = options.output.markdown.map(PagePart::from).or(pages.markdown);
 }
 
 fn override_politeness(settings: &mut Settings, options: &CrawlOptions) {
     let politeness = &mut settings.politeness;
-    let has_pace = options.rate.is_some() || options.delay.is_some();
+    let has_pace = options.pace.rate.is_some() || options.pace.delay.is_some();
     if has_pace {
         // The pace on the command line replaces all of the file's, otherwise the strictest would hold.
-        (politeness.rate, politeness.spacing, politeness.rest) = (options.rate, options.delay, None);
+        (politeness.rate, politeness.spacing, politeness.rest) = (options.pace.rate, options.pace.delay, None);
     }
-    put(&mut politeness.per_domain, options.per_domain);
-    put(&mut politeness.concurrency, options.concurrency);
-    put(&mut politeness.robots, options.robots);
+    put(&mut politeness.per_domain, options.pace.per_domain);
+    put(&mut politeness.concurrency, options.pace.concurrency);
+    put(&mut politeness.robots, options.pace.robots);
     for domain in settings.domains.values_mut() {
         // Otherwise the file's settings of a domain would win over the command line's for all.
         if has_pace {
             (domain.rate, domain.spacing, domain.rest) = (None, None, None);
         }
-        domain.per_domain = domain.per_domain.filter(|_| options.per_domain.is_none());
-        domain.robots = domain.robots.filter(|_| options.robots.is_none());
-        domain.max_pages = domain.max_pages.filter(|_| options.max_pages_per_domain.is_none());
-        domain.max_queued = domain.max_queued.filter(|_| options.max_queued_per_domain.is_none());
+        domain.per_domain = domain.per_domain.filter(|_| options.pace.per_domain.is_none());
+        domain.robots = domain.robots.filter(|_| options.pace.robots.is_none());
+        domain.max_pages = domain.max_pages.filter(|_| options.pages.max_pages_per_domain.is_none());
+        domain.max_queued = domain.max_queued.filter(|_| options.pages.max_queued_per_domain.is_none());
     }
 }
 
@@ -337,42 +342,6 @@ impl Network {
             })?;
         }
         Ok(transport)
-    }
-}
-
-impl IdentityOptions {
-    /// Uses the file's values where no option is given.
-    fn or(self, contact: Option<String>, user_agent: Option<String>) -> Self {
-        if self.contact.is_some() || self.user_agent.is_some() { self } else { Self { contact, user_agent } }
-    }
-
-    /// Returns the User-Agent.
-    ///
-    /// # Errors
-    /// There is no contact, and not every URL is on this machine.
-    pub fn user_agent(&self, urls: &[Url]) -> Result<String, Failure> {
-        let Self { contact, user_agent } = self.clone();
-        let whole = Settings { contact, user_agent, ..Settings::default() }.composed_user_agent();
-        let at_home = urls.iter().all(user_agent::is_loopback);
-        match (&self.user_agent, &self.contact) {
-            (Some(given), _) => {
-                if !at_home {
-                    user_agent::check(given)?;
-                }
-                Ok(whole)
-            }
-            (None, Some(contact)) => user_agent::check(&whole).map(|()| whole).map_err(|_| {
-                Failure::usage(format!(
-                    "--contact `{contact}` is neither a URL nor a mail address; \
-                         write it like https://example.org/bot or me@example.org"
-                ))
-            }),
-            (None, None) if at_home => Ok(whole),
-            (None, None) => Err(Failure::usage(
-                "no contact: whoever owns a site must be able to reach who crawls it; \
-                 add --contact https://example.org/bot or --contact me@example.org, with an address of yours",
-            )),
-        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 /// The crawl cannot start, or cannot finish.
 pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
     let settings = config::read(options.config.as_deref())?;
-    let mode = options.progress;
+    let mode = options.output.progress;
     block_on(crawl(config::with(settings, options)?, mode))
 }
 

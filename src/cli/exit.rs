@@ -213,6 +213,12 @@ impl Failure {
     /// An output cannot be written.
     pub fn unwritable(option: &str, path: &Path, source: &io::Error) -> Self {
         let name = path.display();
+        if let Some(folder) = missing_folder(path, source) {
+            let folder = folder.display();
+            return Self::not_run(format!(
+                "{option} {name} cannot be written: the folder {folder} is not there; make it, or name a file elsewhere"
+            ));
+        }
         Self::not_run(match WANT_FOLDERS.contains(&option) {
             true if path.is_file() => format!("{option} {name} is a file; name a directory"),
             true => format!("{option} {name} cannot be used: {source}; name a directory that can"),
@@ -266,6 +272,12 @@ impl Failure {
         }
         error.into()
     }
+}
+
+/// Returns the folder of a file, if the file cannot be written since there is none.
+fn missing_folder<'p>(path: &'p Path, source: &io::Error) -> Option<&'p Path> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.filter(|folder| source.kind() == io::ErrorKind::NotFound && !folder.exists())
 }
 
 /// Options that name directories.

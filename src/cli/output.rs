@@ -33,6 +33,34 @@ impl PageOutputs {
         Self(feeds)
     }
 
+    /// Writes these fields alone, in this order, if there are any: in each output that is no folder.
+    ///
+    /// # Errors
+    /// Pages do not have one of them, one is named twice, or all outputs are folders.
+    pub fn with_fields(self, fields: Vec<String>, columns: &[String]) -> Result<Self, Failure> {
+        if fields.is_empty() {
+            return Ok(self);
+        }
+        let fields: Vec<_> = fields.iter().map(|name| name.trim()).collect();
+        if let Some(name) = fields.iter().find(|name| !columns.iter().any(|column| column == *name)) {
+            return Err(Failure::usage(format!(
+                "--fields names `{name}`, which pages do not have; add --select {name}=CSS, or name some of {}",
+                columns.join(", ")
+            )));
+        }
+        if let Some((_, name)) =
+            fields.iter().enumerate().find(|(at, name)| fields.iter().take(*at).any(|one| one == *name))
+        {
+            return Err(Failure::usage(format!("--fields names `{name}` twice; name each field once")));
+        }
+        if self.0.iter().all(|feed| is_folder(feed.destination())) {
+            return Err(Failure::usage("--fields is for files, and all pages go to folders of Markdown; leave it out"));
+        }
+        let selected =
+            |feed: Feed| if is_folder(feed.destination()) { feed } else { feed.fields(fields.iter().copied()) };
+        Ok(Self(self.0.into_iter().map(selected).collect()))
+    }
+
     /// Returns the files and folders.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         let files = self.0.iter().filter(|feed| format_of(feed) != Some(Format::Postgres));

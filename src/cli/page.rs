@@ -3,21 +3,22 @@
 use std::time::Duration;
 
 use actix_crawler::{
-    Error, PageChange, Parsed, Response, Result, Spider,
-    extract::Element,
+    PageChange, Parsed, Response, Result, Spider,
     files::File,
     pipeline::{HasMarkdown, MarkdownPage},
-    settings::PagePart,
+    settings::{PagePart, Pattern},
 };
 use clap::ValueEnum;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::values::Select;
+use super::select::Select;
 
-/// Follows every link, and makes an item of each page, whatever its content type.
+/// Follows every link, and makes an item of each page that is to be one, whatever its content type.
 #[derive(Debug, Default)]
 pub struct PageSpider {
+    /// Which pages become items, by their URLs: all, or those that match one of these.
+    pub items: Vec<Pattern>,
     /// The fields selected from each page.
     pub select: Vec<Select>,
     /// Whether links marked `nofollow` are skipped.
@@ -135,7 +136,7 @@ impl Spider for PageSpider {
     type Item = PageItem;
 
     fn parse(&self, page: &Response) -> Result<Parsed<PageItem>> {
-        let parsed = Parsed::new().item(self.line(page)?);
+        let parsed = if self.is_item(page) { Parsed::new().item(self.line(page)?) } else { Parsed::new() };
         if is_llms_txt(page) {
             return Ok(parsed.follow(page.llms_txt().links.into_iter().map(|link| link.url)));
         }
@@ -144,6 +145,10 @@ impl Spider for PageSpider {
 }
 
 impl PageSpider {
+    fn is_item(&self, page: &Response) -> bool {
+        self.items.is_empty() || self.items.iter().any(|pattern| pattern.is_match(page.url().as_str()))
+    }
+
     fn line(&self, page: &Response) -> Result<PageItem> {
         let own: [Value; FIELDS.len()] = [
             page.url().as_str().into(),
@@ -168,10 +173,10 @@ impl PageSpider {
             fields.push((name.to_owned(), value.into()));
         }
         for select in &self.select {
-            let texts = texts(select, page)?;
+            let values = select.values(page)?;
             match fields.iter_mut().find(|(name, _)| *name == select.name) {
-                Some((_, value)) => *value = texts.into(),
-                None => fields.push((select.name.clone(), texts.into())),
+                Some((_, value)) => *value = values.into(),
+                None => fields.push((select.name.clone(), values.into())),
             }
         }
         let text = self.as_files.then(|| markdown_of(page, self.markdown.unwrap_or_default())).flatten();
@@ -246,32 +251,6 @@ impl HasMarkdown for PageItem {
     }
 }
 
-fn texts(select: &Select, page: &Response) -> Result<Vec<String>> {
-    if !page.is_html() {
-        return Ok(Vec::new());
-    }
-    let elements = page.select(&select.css)?;
-    if let Some(name) = &select.attribute {
-        return Ok(elements.iter().filter_map(|element| element.attr(name)).map(str::to_owned).collect());
-    }
-    let mut room = MAX_TIMES * page.body_text().len();
-    let text = |element: &Element<'_>| {
-        let text = element.text();
-        room = room.checked_sub(text.len()).ok_or_else(|| {
-            let why = format!(
-                "the selected elements are nested, and their texts are over {MAX_TIMES} times as long as the page"
-            );
-            Error::setting(format!("--select {}={}", select.name, select.css), why + "; select the inner ones")
-        })?;
-        Ok(text)
-    };
-    elements.iter().map(text).collect()
-}
-
-/// The longest selected texts, as a multiple of their page's length: more than nested elements of real pages need, and
-/// far less than 500 nested elements of a hostile page produce.
-const MAX_TIMES: usize = 4;
-
 /// Rounds to microseconds.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e6
@@ -326,15 +305,6 @@ mod tests {
     }
 
     #[test]
-    fn elements_within_each_other_do_not_repeat_a_page_without_end() {
-        let nested = |times: usize| format!("{}{}", "<div>".repeat(times), "text ".repeat(1_000));
-        let select = Select { name: "t".into(), css: "div".into(), attribute: None };
-        let texts_of = |times| texts(&select, &Response::html("http://e.org/", nested(times)));
-        assert_eq!(texts_of(3).unwrap().len(), 3);
-        assert!(texts_of(100).unwrap_err().to_string().contains("select the inner ones"));
-    }
-
-    #[test]
     fn a_selection_takes_the_place_of_the_field_with_its_name() {
         assert_eq!(line(&["title=h1"])["title"], serde_json::json!(["All"]));
         assert_eq!(spider(&["title=h1", "who=.a"], false).columns().len(), FIELDS.len() + 1);
@@ -354,6 +324,15 @@ mod tests {
         let page = Response::html("http://e.org/", QUOTES);
         let followed = |respect| spider(&[], respect).parse(&page).unwrap().requests().len();
         assert_eq!((followed(false), followed(true)), (2, 1));
+    }
+
+    #[test]
+    fn a_page_that_is_no_item_is_followed_alone() {
+        let spider = PageSpider { items: vec!["/product/".parse().unwrap()], ..PageSpider::default() };
+        let parsed = |url| spider.parse(&Response::html(url, QUOTES)).unwrap();
+        let (product, category) = (parsed("http://e.org/product/1"), parsed("http://e.org/category/1"));
+        assert_eq!((product.items().len(), category.items().len()), (1, 0));
+        assert_eq!((product.requests().len(), category.requests().len()), (2, 2));
     }
 
     #[test]

@@ -9,14 +9,14 @@ use std::{
 
 use actix_crawler::{
     Error, Rate,
-    extract::{Document, sitemap::W3cDate},
+    extract::sitemap::W3cDate,
     internals::{MAX_THREADS, parse_duration},
     settings::Pattern,
     transport::{Credentials, IpNet, OriginCredentials},
     validation::Share,
 };
 use http::Method;
-use serde::{Deserialize, Serialize};
+use regex::Regex;
 
 /// Parses `2/s`, `30/m`, `1/10s` or `unlimited`.
 pub fn rate(text: &str) -> Result<Rate, String> {
@@ -25,15 +25,20 @@ pub fn rate(text: &str) -> Result<Rate, String> {
 
 /// Parses a regular expression.
 pub fn pattern(text: &str) -> Result<Pattern, String> {
+    text.parse().map_err(|error| no_pattern(&why(error)))
+}
+
+/// Parses a regular expression of which groups are read.
+pub fn regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| no_pattern(&error.to_string()))
+}
+
+fn no_pattern(why: &str) -> String {
     // The parser's message spans several lines; the last one says what is wrong.
-    let refuse = |error| {
-        let why = why(error);
-        let last = why.lines().last().unwrap_or_default().trim_start_matches("error:").trim();
-        format!(
-            r"{last}; write a regular expression, such as /blog/ or \.html$, with \ before a sign that is meant as it is"
-        )
-    };
-    text.parse().map_err(refuse)
+    let last = why.lines().last().unwrap_or_default().trim_start_matches("error:").trim();
+    format!(
+        r"{last}; write a regular expression, such as /blog/ or \.html$, with \ before a sign that is meant as it is"
+    )
 }
 
 /// Parses `1s`, `250ms`, `2m`, or seconds.
@@ -144,54 +149,6 @@ pub fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// A field that `--select NAME=CSS` or `--select NAME=CSS@ATTRIBUTE` adds to each page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Select {
-    /// The name of the field.
-    pub name: String,
-    /// The selector.
-    pub css: String,
-    /// The attribute; `None` for the element's text.
-    pub attribute: Option<String>,
-}
-
-impl Select {
-    /// Checks a name and a selector.
-    ///
-    /// # Errors
-    /// Says what is wrong with the name or the selector.
-    pub fn new(name: &str, query: &str) -> Result<Self, String> {
-        if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
-            return Err(format!("`{name}` is no name; use letters, digits, _, - and ."));
-        }
-        if name == "url" {
-            return Err("`url` is the page's own URL, by which its line is known; write another name, as link=a@href"
-                .to_owned());
-        }
-        let (css, attribute) = match query.rsplit_once('@') {
-            Some((css, attribute)) if is_attribute(attribute) => (css, Some(attribute.to_ascii_lowercase())),
-            _ => (query, None),
-        };
-        let selected = Document::parse("").select(css).map(|_| ());
-        selected.map_err(|error| error.to_string())?;
-        Ok(Self { name: name.to_owned(), css: css.to_owned(), attribute })
-    }
-}
-
-impl FromStr for Select {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("`{text}` has no name; write it like author=.author or next=a.next@href");
-        let (name, query) = text.split_once('=').ok_or_else(refuse)?;
-        Self::new(name.trim(), query.trim())
-    }
-}
-
-fn is_attribute(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:".contains(&byte))
-}
-
 /// Returns the reason without the setting's name, since clap shows the option's.
 fn why(error: Error) -> String {
     match error {
@@ -203,25 +160,6 @@ fn why(error: Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_at_sign_separates_the_attribute_only_where_one_follows() {
-        let select = |text: &str| {
-            let select: Select = text.parse().unwrap();
-            (select.css, select.attribute)
-        };
-        assert_eq!(select("next=a.next@href"), ("a.next".into(), Some("href".into())));
-        assert_eq!(select("price=.price"), (".price".into(), None));
-        assert_eq!(select(r#"mail=a[href*="@example"]"#), (r#"a[href*="@example"]"#.into(), None));
-    }
-
-    #[test]
-    fn a_wrong_selection_says_how_to_write_it() {
-        for text in ["h1", "=h1", "a b=h1", "x=", "x=h1[", "x=::nothing", "url=h1"] {
-            assert!(text.parse::<Select>().is_err(), "{text}");
-        }
-        assert!("h1".parse::<Select>().unwrap_err().contains("author=.author"));
-    }
 
     #[test]
     fn a_password_may_have_any_sign_in_it() {

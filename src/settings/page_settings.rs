@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::validation::Schema;
+use crate::{scope::Pattern, validation::Schema};
 
 /// What `actix-crawler crawl` writes of each page, and where; the table `[pages]` of a file. A program has a spider and
 /// pipelines of its own for that, and may ask for these settings too.
@@ -25,7 +25,11 @@ pub struct PageSettings {
     pub output: Option<PathBuf>,
     /// Whether CSV texts that a spreadsheet would evaluate as formulas are escaped.
     pub escape_formulas: bool,
-    /// Fields by name, each with its CSS selector, or `CSS@ATTRIBUTE`.
+    /// Which pages are written, by their URLs: those that match one of these, or all if there are none. The links of the others
+    /// are followed too.
+    pub items: Vec<Pattern>,
+    /// Fields by name, each with its CSS selector, or `CSS@ATTRIBUTE`; of each text `CSS | number` reads the number, and
+    /// `CSS | re REGEX` what matches, or the first group of it.
     pub select: BTreeMap<String, String>,
     /// Which files of each page are downloaded to `files.dir`: the `href` or `src` of what these CSS selectors find; its images
     /// if there are none.
