@@ -8,6 +8,7 @@ use super::reference::{query_charset, resolve_from};
 /// The URL of a page, the base of its references, and the charset of their queries.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
+    #[cfg_attr(not(feature = "derive"), expect(dead_code, reason = "structs that read themselves ask for it"))]
     page: Option<Url>,
     base: Option<Url>,
     charset: &'static Encoding,
@@ -23,6 +24,7 @@ impl Address {
     }
 
     /// Returns the URL of the page, if it is known.
+    #[cfg(feature = "derive")]
     pub(super) fn page(&self) -> Option<&Url> {
         self.page.as_ref()
     }

@@ -259,6 +259,7 @@ fn the_title_of_a_page_stands_above_its_main_content_once() {
     }
 }
 
+#[cfg(feature = "readability")]
 #[test]
 fn what_a_selector_names_is_left_out_also_of_the_main_content() {
     let story = "<p class=s>Once upon a time, a crawler asked politely, waited, and was answered.</p>".repeat(20);
