@@ -120,7 +120,7 @@ fn documented() -> String {
         line.contains(" = ") && !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
     };
     let set = |line: &str| match line.strip_prefix("# ") {
-        Some(key) if is_key(key) => format!("{key}\n"),
+        Some(key) if is_key(key) || key.starts_with("[[") => format!("{key}\n"),
         _ => format!("{line}\n"),
     };
     block.lines().map(set).collect()
