@@ -57,7 +57,9 @@ pub(super) fn find(connection: &Connection, table: &Table) -> Result<Option<Foun
 /// # Errors
 /// The database cannot be read.
 pub(super) fn is_there(connection: &Connection, table: &Table) -> rusqlite::Result<bool> {
-    connection.table_exists(None, &*table.name)
+    // Asked by a statement: `table_exists` answers from what the connection knew of the schema, and another may have made it.
+    let there = "SELECT count(*) FROM sqlite_master WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')";
+    connection.query_row(there, [&table.name], |row| row.get::<_, u32>(0)).map(|count| count > 0)
 }
 
 impl Found {
