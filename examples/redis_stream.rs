@@ -104,7 +104,8 @@ fn main() -> Result<()> {
 /// Page `n` of twenty, with a link to the next.
 fn page(path: &str) -> Option<String> {
     let page: u32 = path.trim_start_matches('/').parse().ok().filter(|page| (1..=20).contains(page))?;
-    Some(format!("<title>Page {page}</title><a href=/{}>next</a>", page + 1))
+    let next = if page < 20 { format!("<a href=/{}>next</a>", page + 1) } else { String::new() };
+    Some(format!("<title>Page {page}</title>{next}"))
 }
 
 #[cfg(test)]
