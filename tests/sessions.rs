@@ -475,32 +475,40 @@ fn a_log_in_at_the_domain_of_its_requests_is_never_waited_for_with_their_permit(
     assert_eq!(report.sessions["default"].log_ins, 1, "{report}");
 }
 
-/// With one place for all, a log-in and the page that waits for it take turns.
+/// With one place for all, another crawl has a request in flight at nearly every moment: a log-in without a place would be a
+/// second one.
 #[test]
 fn a_log_in_takes_a_place_of_the_capacity_that_its_crawl_shares() {
     const LATENCY: Duration = Duration::from_millis(4);
     let (log_ins, left) = (AtomicU32::new(0), AtomicU32::new(0));
     let site = Recorder::start(move |asked| {
-        let answer = match (asked.path.as_str(), sid(asked).parse() == Ok(log_ins.load(SeqCst))) {
-            ("/login", _) if asked.method == "POST" => {
+        let is_logged_in = sid(asked).parse() == Ok(log_ins.load(SeqCst));
+        let answer = match (asked.host.as_str(), asked.path.as_str()) {
+            ("one.test", "/login") if asked.method == "POST" => {
                 left.store(40, SeqCst);
                 Answer::ok("").header("set-cookie", format!("sid={}; Path=/", log_ins.fetch_add(1, SeqCst) + 1))
             }
-            ("/login", _) => Answer::ok(""),
-            (_, true) if left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() => Answer::ok(""),
+            ("one.test", "/login") | ("two.test", _) => Answer::ok(""),
+            _ if is_logged_in && left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() => {
+                Answer::ok("")
+            }
             _ => Answer::status(401),
         };
         answer.after(LATENCY)
     });
     let capacity = Capacity::of_requests(1);
-    let crawler = crawl_with(links as Links, &site, quick(9))
+    let pages = |host: &str| (0..200).map(|n| format!("http://{host}/page/{n}")).collect::<Vec<_>>();
+    let with_log_ins = crawl_with(links as Links, &site, quick(9))
         .capacity(&capacity)
         .sessions(Sessions::new().blocked_by([401]))
         .log_in(sign_in)
-        .per_domain(4);
-    let seeds = (0..200).map(|n| format!("http://one.test/page/{n}"));
-    let report = run(crawler.seeds(seeds).concurrency(4));
-    assert!(report.pages() >= 200 && report.failed() == 0, "{report}");
+        .per_domain(4)
+        .seeds(pages("one.test"));
+    let other = crawl_with(links as Links, &site, quick(9)).capacity(&capacity).per_domain(4).seeds(pages("two.test"));
+    let other = other.start().unwrap();
+    let report = run(with_log_ins);
+    assert_eq!(block_on(end_of(&other)).pages(), 200);
+    assert!(report.pages() == 200 && report.failed() == 0, "{report}");
     assert!(report.sessions["default"].log_ins >= 5, "{report}");
     assert!(site.arrivals().smallest_gap() >= LATENCY, "one at a time: {:?}", site.arrivals().smallest_gap());
 }
