@@ -8,42 +8,39 @@ mod committing;
 #[cfg(feature = "csv")]
 mod csv;
 mod each;
+mod error;
 mod feed;
 mod json_lines;
 mod markdown_folder;
 mod own_sink;
+mod running;
+mod start;
 mod steps;
 mod supervisor;
 
-use std::{
-    borrow::Cow,
-    ops::Deref,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ops::Deref, sync::Arc};
 
-use actix::{Actor, ArbiterHandle, Context, Handler, Message, Recipient};
-use thiserror::Error as ThisError;
+use actix::{Actor, Context, Handler, Message};
 
 #[cfg(feature = "csv")]
 pub use self::csv::Csv;
-pub(crate) use self::supervisor::Supervisor;
 pub use self::{
     batched::Batched,
     batching::Batching,
     collect::Collect,
     each::Each,
+    error::PipelineError,
     feed::Only,
     json_lines::JsonLines,
     markdown_folder::{HasMarkdown, MarkdownFolder, MarkdownPage},
     own_sink::OwnSink,
+    running::Running,
+    start::Start,
     steps::{Steps, StepsTo},
 };
+pub(crate) use self::{start::CrawlStart, supervisor::Supervisor};
+use crate::error::Error;
 pub use crate::feed::files::records::{append_lines, create_lines};
-use crate::{
-    error::Error,
-    feed::{Opening, SinkError},
-};
 
 /// An item sent from a page to a pipeline. The reply is the acknowledgement: a page is done only when all its items are
 /// acknowledged, and unacknowledged items delay further requests.
@@ -140,103 +137,6 @@ impl Message for Flush {
     type Result = ();
 }
 
-/// Why an item was not accepted.
-///
-/// ```
-/// use actix_crawler::PipelineError;
-///
-/// let refused = PipelineError::refused("the price is missing");
-/// assert!(!refused.stops_the_crawl());
-/// assert!(PipelineError::broken("no space left on device").stops_the_crawl());
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
-#[non_exhaustive]
-pub enum PipelineError {
-    /// The pipeline refuses this item. Its page counts as failed, and the crawl goes on.
-    #[error("{0}")]
-    Refused(String),
-    /// The pipeline leaves this item out, such as a duplicate. It is counted as `items/dropped`, and its page is fine. A
-    /// reason that is fixed is also counted by itself: see [`PipelineError::dropped_as`].
-    #[error("{0}")]
-    Dropped(Cow<'static, str>),
-    /// The item is not for this pipeline, as [`Feed::only`](crate::feed::Feed::only) says, and the pipeline has done nothing
-    /// with it. Item and page are fine; it is counted as `items/not_for_feed`.
-    #[error("it is not for this pipeline")]
-    NotForThis,
-    /// The pipeline's output is gone, for this item and all further ones. The crawl stops as failed with this reason;
-    /// pages with unacknowledged items stay queued.
-    #[error("{0}")]
-    Broken(String),
-    /// The reader of the output has closed it, as in `…
-    /// head`. The crawl stops as for [`PipelineError::Broken`].
-    #[error("whoever read the output has closed it")]
-    ReaderGone,
-    /// The pipeline panicked on this item. Its page counts as failed.
-    #[error("the pipeline panicked")]
-    Panicked,
-    /// The pipeline did not answer in time. The item's page counts as failed.
-    #[error("the pipeline did not answer within {}", humantime::format_duration(*.0))]
-    Silent(std::time::Duration),
-}
-
-impl PipelineError {
-    /// Creates the refusal of one item, with a reason.
-    pub fn refused(why: impl std::fmt::Display) -> Self {
-        Self::Refused(why.to_string())
-    }
-
-    /// Leaves one item out, and counts it, without harm to its page:
-    ///
-    /// ```
-    /// use std::collections::HashSet;
-    ///
-    /// use actix::{Actor, Context, Handler};
-    /// use actix_crawler::prelude::*;
-    ///
-    /// #[derive(Default)]
-    /// struct Distinct(HashSet<String>);
-    /// # impl Actor for Distinct {
-    /// #     type Context = Context<Self>;
-    /// # }
-    ///
-    /// impl Handler<Scraped<String>> for Distinct {
-    ///     type Result = Result<(), PipelineError>;
-    ///
-    ///     fn handle(&mut self, title: Scraped<String>, _: &mut Self::Context) -> Self::Result {
-    ///         if self.0.insert(title.to_string()) { Ok(()) } else { Err(PipelineError::dropped("it was seen before")) }
-    ///     }
-    /// }
-    /// ```
-    pub fn dropped(why: impl std::fmt::Display) -> Self {
-        Self::Dropped(Cow::Owned(why.to_string()))
-    }
-
-    /// Leaves one item out, as [`PipelineError::dropped`] does, and also counts it by its reason: `items/dropped/<reason>`.
-    pub fn dropped_as(reason: &'static str) -> Self {
-        Self::Dropped(Cow::Borrowed(reason))
-    }
-
-    /// Creates the error that the pipeline's output is gone, with a reason.
-    pub fn broken(why: impl std::fmt::Display) -> Self {
-        Self::Broken(why.to_string())
-    }
-
-    /// Tells whether the crawl stops, because no later item can be accepted either.
-    pub fn stops_the_crawl(&self) -> bool {
-        matches!(self, Self::Broken(_) | Self::ReaderGone)
-    }
-}
-
-impl From<SinkError> for PipelineError {
-    fn from(error: SinkError) -> Self {
-        match error {
-            SinkError::Refused(why) => Self::Refused(why),
-            SinkError::Broken(why) => Self::Broken(why),
-            SinkError::ReaderGone => Self::ReaderGone,
-        }
-    }
-}
-
 /// The default for the most unacknowledged items of a pipeline: the capacity of an actor's mailbox.
 pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
 
@@ -311,157 +211,6 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     /// Returns how many files it has open at once, at the most; 1 by default.
     fn max_open_files(&self) -> usize {
         1
-    }
-}
-
-/// The circumstances of a pipeline's start.
-///
-/// ```
-/// use actix_crawler::pipeline::Start;
-///
-/// /// Whether what is in the file is kept.
-/// fn keeps(start: &Start) -> bool {
-///     start.resumes() || start.restarts() > 0
-/// }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Start {
-    arbiter: ArbiterHandle,
-    crawl: CrawlStart,
-    restarts: u64,
-}
-
-/// What all pipelines of a crawl are told of it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CrawlStart {
-    /// Whether it resumes a stored state.
-    pub resumes: bool,
-    /// Whether it has a state.
-    pub has_state: bool,
-    /// The name in its User-Agent.
-    pub spider: Arc<str>,
-    /// The folder of its state, and the number of the pipeline in it.
-    pub state: Option<(PathBuf, usize)>,
-}
-
-impl Start {
-    /// Creates the start of a new crawl's pipeline on `arbiter`.
-    pub fn new(arbiter: ArbiterHandle) -> Self {
-        Self { arbiter, crawl: CrawlStart::default(), restarts: 0 }
-    }
-
-    /// Creates the start of a pipeline of this crawl.
-    pub(crate) fn of(arbiter: ArbiterHandle, crawl: CrawlStart) -> Self {
-        Self { arbiter, crawl, restarts: 0 }
-    }
-
-    /// Sets whether the crawl resumes a stored state.
-    #[must_use]
-    pub fn resuming(mut self, resumes: bool) -> Self {
-        self.crawl.resumes = resumes;
-        self.crawl.has_state |= resumes;
-        self
-    }
-
-    /// Sets how often the pipeline was started before in this crawl.
-    #[must_use]
-    pub fn restarted(mut self, restarts: u64) -> Self {
-        self.restarts = restarts;
-        self
-    }
-
-    /// Returns the arbiter for the actor, which no other actor uses.
-    pub fn arbiter(&self) -> &ArbiterHandle {
-        &self.arbiter
-    }
-
-    /// Tells whether the crawl resumes a stored state: the output of the earlier process is then kept.
-    pub fn resumes(&self) -> bool {
-        self.crawl.resumes
-    }
-
-    /// Tells whether the crawl has a state: what is acknowledged is not fetched again, also after a power failure.
-    pub fn has_state(&self) -> bool {
-        self.crawl.has_state
-    }
-
-    /// Returns the crawl's name: the product in its User-Agent, as `quotesbot`.
-    pub fn spider(&self) -> &str {
-        &self.crawl.spider
-    }
-
-    /// Returns the folder of the crawl's state.
-    pub(crate) fn state_folder(&self) -> Option<&Path> {
-        self.crawl.state.as_ref().map(|(folder, _)| &**folder)
-    }
-
-    /// Returns the file of a name in the folder of the crawl's state, which is this pipeline's own.
-    pub(crate) fn file_in_state(&self, name: &str) -> Option<PathBuf> {
-        let (folder, number) = self.crawl.state.as_ref()?;
-        Some(folder.join(format!("pipeline-{number}-{name}")))
-    }
-
-    /// Returns how a sink is opened now.
-    pub fn opening(&self) -> Opening {
-        match (self.restarts, self.crawl.resumes) {
-            (0, false) => Opening::Fresh,
-            (0, true) => Opening::Resumed,
-            _ => Opening::Restarted,
-        }
-    }
-
-    /// Returns how often the pipeline was started before in this crawl: more than 0 after a panic or a time-out.
-    pub fn restarts(&self) -> u64 {
-        self.restarts
-    }
-}
-
-/// A running pipeline actor.
-///
-/// ```
-/// use actix::{Actor, Handler};
-/// use actix_crawler::{pipeline::{Running, Start}, prelude::*};
-///
-/// fn start<A>(start: &Start, make: fn() -> A) -> Running<String>
-/// where
-///     A: Actor<Context = actix::Context<A>> + Handler<Scraped<String>> + Handler<CrawlEnded>,
-/// {
-///     Running::start(start, make)
-/// }
-/// ```
-pub struct Running<I: Send + Sync + 'static> {
-    /// Receives items.
-    pub scraped: Recipient<Scraped<I>>,
-    /// Receives the end of the crawl.
-    pub ended: Recipient<CrawlEnded>,
-    /// Receives requests to commit; `None` if the actor holds nothing back, or has its own timer.
-    pub flush: Option<Recipient<Flush>>,
-}
-
-impl<I: Send + Sync + 'static> Clone for Running<I> {
-    fn clone(&self) -> Self {
-        Self { scraped: self.scraped.clone(), ended: self.ended.clone(), flush: self.flush.clone() }
-    }
-}
-
-impl<I: Send + Sync + 'static> Running<I> {
-    /// Starts the actor created by `make` on the arbiter of `start`.
-    pub fn start<A>(start: &Start, make: impl FnOnce() -> A + Send + 'static) -> Self
-    where
-        A: Actor<Context = Context<A>> + Handler<Scraped<I>> + Handler<CrawlEnded>,
-    {
-        let address = A::start_in_arbiter(start.arbiter(), |_| make());
-        Self { scraped: address.clone().recipient(), ended: address.recipient(), flush: None }
-    }
-
-    /// Like [`Running::start`], for an actor that acknowledges several items together.
-    pub fn start_batching<A>(start: &Start, make: impl FnOnce() -> A + Send + 'static) -> Self
-    where
-        A: Actor<Context = Context<A>> + Handler<Scraped<I>> + Handler<CrawlEnded> + Handler<Flush>,
-    {
-        let address = A::start_in_arbiter(start.arbiter(), |_| make());
-        let flush = Some(address.clone().recipient());
-        Self { scraped: address.clone().recipient(), ended: address.recipient(), flush }
     }
 }
 
