@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use url::Url;
 
 use crate::{
+    by_domain::domain_name,
     domain::registrable,
+    identity::CanonicalUrl,
     outcome::DropReason,
     request::{Kind, Request},
     scope::{Scope, Within},
@@ -19,6 +21,8 @@ pub struct Boundary {
     /// The hosts and domains that the scope names.
     named_hosts: HashSet<String>,
     named_domains: HashSet<String>,
+    /// The path prefixes.
+    paths: Vec<String>,
     /// Those of the seeds.
     hosts: HashSet<String>,
     domains: HashSet<String>,
@@ -31,8 +35,9 @@ impl Boundary {
     pub fn new(scope: Scope) -> Self {
         let (hosts, domains, last_inside) = Default::default();
         Self {
-            named_hosts: lower(&scope.hosts),
-            named_domains: lower(&scope.domains),
+            named_hosts: scope.hosts.iter().map(|host| host_in_urls(host)).collect(),
+            named_domains: scope.domains.iter().map(|domain| name_in_urls(domain)).collect(),
+            paths: scope.paths.iter().map(|prefix| path_in_urls(prefix)).collect(),
             hosts,
             domains,
             scope,
@@ -113,10 +118,8 @@ impl Boundary {
     fn check_path(&self, request: &Request) -> Result<(), DropReason> {
         let (scope, url) = (&self.scope, request.url.as_str());
         let is_seed = request.depth == 0;
-        if !scope.paths.is_empty()
-            && !scope.paths.iter().any(|prefix| request.url.path().starts_with(prefix))
-            && !is_seed
-        {
+        let is_under = |prefix: &String| request.url.path().starts_with(prefix);
+        if !self.paths.is_empty() && !self.paths.iter().any(is_under) && !is_seed {
             return Err(DropReason::Path);
         }
         let allowed = is_seed || scope.allow.is_empty() || scope.allow.iter().any(|rule| rule.is_match(url));
@@ -141,8 +144,23 @@ impl Boundary {
     }
 }
 
-fn lower(names: &[String]) -> HashSet<String> {
-    names.iter().map(|name| name.to_ascii_lowercase()).collect()
+/// Returns a name as it stands in canonical URLs: `xn--bcher-kva.example` for `Bücher.example`.
+fn name_in_urls(name: &str) -> String {
+    domain_name("", name).unwrap_or_else(|_| name.to_ascii_lowercase())
+}
+
+/// The same of a host, which may be an IPv6 address.
+fn host_in_urls(host: &str) -> String {
+    let name = name_in_urls(host);
+    if name.contains(':') { format!("[{name}]") } else { name }
+}
+
+/// Returns a path prefix as it stands in canonical URLs: `/caf%C3%A9` for `/café`.
+fn path_in_urls(prefix: &str) -> String {
+    let Ok(mut url) = Url::parse("http://h/") else { return prefix.to_owned() };
+    url.set_path(prefix);
+    CanonicalUrl::default().apply(&mut url);
+    url.path().to_owned()
 }
 
 /// Returns how often the most repeated group of consecutive segments occurs.
@@ -186,6 +204,18 @@ mod tests {
             assert_eq!(inside("https://docs.example.org/"), sibling, "{within}");
             assert_eq!(inside("https://other.org/"), foreign, "{within}");
         }
+    }
+
+    #[test]
+    fn names_and_paths_hold_as_a_reader_writes_them() {
+        let mut widened = boundary(
+            r#"{"within": "host", "hosts": ["Bücher.example", "::1"], "domains": ["straße.de."], "paths": ["/café", "/%7e"]}"#,
+            "https://www.example.org/",
+        );
+        for url in ["https://bücher.example/café/1", "http://[::1]:8080/~me", "https://a.straße.de/caf%c3%a9"] {
+            assert_eq!(check(&mut widened, url, 1), Ok(()), "{url}");
+        }
+        assert_eq!(check(&mut widened, "https://bücher.example/cafe", 1), Err(DropReason::Path));
     }
 
     #[test]

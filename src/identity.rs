@@ -239,7 +239,8 @@ fn normalise_percent(text: &str) -> String {
         match (first, tail) {
             (b'%', &[high, low, ref after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 let value = (hex(high) << 4) | hex(low);
-                if value.is_ascii_alphanumeric() || matches!(value, b'-' | b'_' | b'~') {
+                let is_unreserved = value.is_ascii_alphanumeric() || matches!(value, b'-' | b'_' | b'~');
+                if is_unreserved && !follows_stray_percent(&normal) {
                     normal.push(value);
                 } else {
                     // An encoded `.` stays encoded: `%2E%2E` would become a dot segment.
@@ -257,6 +258,16 @@ fn normalise_percent(text: &str) -> String {
     String::from_utf8(normal).unwrap_or_else(|_| text.to_owned())
 }
 
+/// Tells whether a `%` that encodes nothing is so near that a decoded digit would make it an encoding: `%%341` is not
+/// `%41`. Every encoding ends with three characters of its own, so only a stray `%` is one of the last two.
+fn follows_stray_percent(normal: &[u8]) -> bool {
+    match normal {
+        [.., b'%'] => true,
+        [.., b'%', last] => last.is_ascii_hexdigit(),
+        _ => false,
+    }
+}
+
 fn hex(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
@@ -268,10 +279,11 @@ fn hex(digit: u8) -> u8 {
 /// Changes `example.org.` to `example.org`: the dot only marks the name as absolute (RFC 3986 §3.2.2), as every name in
 /// a URL is.
 pub(crate) fn strip_trailing_dot(url: &mut Url) {
-    let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).filter(|name| !name.is_empty()) else {
+    let Some(domain) = url.domain().filter(|name| name.ends_with('.')) else { return };
+    let name = domain.trim_end_matches('.').to_owned();
+    if name.is_empty() {
         return;
-    };
-    let name = name.to_owned();
+    }
     // Fails only if the host is not a name; it then stays unchanged.
     let _stripped = url.set_host(Some(&name));
 }
@@ -311,6 +323,13 @@ mod tests {
             ("https://example.com/%e4%7euser", "https://example.com/%E4~user"),
             ("https://example.com/a%2fb?q=%c3%a9", "https://example.com/a%2Fb?q=%C3%A9"),
             ("https://example.com/a%2", "https://example.com/a%2"),
+            // What is decoded never makes an encoding together with a `%` that stands before it.
+            ("https://example.com/%%341", "https://example.com/%%341"),
+            ("https://example.com/a%2%30b", "https://example.com/a%2%30b"),
+            ("https://example.com/%2%46etc", "https://example.com/%2%46etc"),
+            ("https://example.com/x/%%32e%%32e/y", "https://example.com/x/%%32e%%32e/y"),
+            ("https://example.com/%25%341", "https://example.com/%2541"),
+            ("https://example.com../a", "https://example.com/a"),
             ("https://example.com/?b=1&a=2", "https://example.com/?b=1&a=2"),
             ("https://example.com/?utm_source=x", "https://example.com/?utm_source=x"),
         ] {
@@ -346,7 +365,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn canonical_is_a_fixed_point(text in "https?://[a-z]{1,8}\\.com/[ -~]{0,40}") {
+        fn canonical_is_a_fixed_point(
+            text in "https?://[a-z]{1,8}\\.com\\.{0,2}/([ -~]{0,40}|(%|%%|%2|%3|[0-9A-Fa-f.]|/){0,12})",
+        ) {
             if let Ok(mut url) = Url::parse(&text) {
                 CanonicalUrl::default().apply(&mut url);
                 let once = url.clone();

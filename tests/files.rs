@@ -133,6 +133,48 @@ fn an_item_comes_when_its_files_have_ended_and_says_which_of_a_thousand_failed()
     assert!(text.contains("files downloaded") && text.contains("items that lack a file"), "{text}");
 }
 
+#[derive(Clone, Debug, Serialize)]
+struct Book {
+    name: String,
+    cover: File,
+}
+
+/// Regression: the columns were those of the first item, and a file that failed had others than one that came.
+#[cfg(all(feature = "csv", feature = "sqlite"))]
+#[test]
+fn items_with_one_file_each_are_rows_whether_it_came_or_not() {
+    let site = Recorder::start(|asked| match &*asked.path {
+        "/lost.svg" => Answer::status(404),
+        path if path.ends_with(".svg") => svg(path),
+        path => page(&path[1..], [format!("{path}.svg")]),
+    });
+    let book = |page: &Response| {
+        let cover = File::at(page.urls_of("img")?.remove(0));
+        let name = page.url().path()[1..].to_owned();
+        // One is named, and one is not.
+        let cover = if name == "lost" { cover } else { cover.named(format!("{name}.svg")) };
+        Ok(Parsed::new().item(Book { name, cover }))
+    };
+    for order in [["came", "lost"], ["lost", "came"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let (csv, sqlite) = (dir.path().join("books.csv"), dir.path().join("books.sqlite"));
+        let settings = Settings { files: Files::to(dir.path().join("files")), ..Settings::default() };
+        let crawler = crawl_with(book, &site, settings)
+            .files_of(|book: &mut Book| &mut book.cover)
+            .pipeline(actix_crawler::feed::Feed::to(&csv))
+            .pipeline(actix_crawler::feed::Feed::to(&sqlite))
+            .concurrency(1)
+            .per_domain(1)
+            .seeds(order.map(|name| format!("http://one.test/{name}")));
+        let report = run(crawler);
+        assert_eq!((report.pages(), report.stats.ledger.failed), (2, 1), "only the file failed: {report}");
+        let rows = fs::read_to_string(&csv).unwrap();
+        let names: Vec<_> = rows.lines().map(|row| row.split(',').next().unwrap()).collect();
+        assert_eq!(names, ["name", order[0], order[1]], "{rows}");
+        assert!(rows.contains(",status: 404"), "{rows}");
+    }
+}
+
 /// With one page in flight, one file at a time, and a budget of a single page: whoever waits never waits for itself.
 #[test]
 fn pages_that_wait_for_files_hold_up_neither_them_nor_each_other() {

@@ -179,6 +179,27 @@ fn a_user_brings_an_identity_and_a_frontier() {
     assert_eq!((report.pages(), opened.load(std::sync::atomic::Ordering::SeqCst)), (3, 1));
 }
 
+/// Regression: the log was emptied, since only a state's folder counted as one.
+#[cfg(feature = "disk")]
+#[test]
+fn the_log_of_a_durable_frontier_of_ones_own_goes_on() {
+    let recorder = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page(["/a", "/b"]),
+        _ => Answer::page([""; 0]),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("crawl.log");
+    for pages in [1, 9] {
+        let store = folder.path().join("store");
+        let crawler =
+            crawler(&recorder).frontier(move |opening| actix_crawler::frontier::stores::fjall::open(&store, opening));
+        crawler.log(&log).max_pages(pages).run_blocking().unwrap();
+    }
+    let log = std::fs::read_to_string(&log).unwrap();
+    let done = |path: &str| log.lines().filter(|line| line.contains(&format!("{path}\""))).count();
+    assert_eq!([done("/"), done("/a"), done("/b")], [1, 1, 1], "{log}");
+}
+
 #[test]
 fn the_laws_are_a_helper_for_tests_of_other_crates() {
     laws::check(|recrawl, now| MemoryFrontier::new(recrawl.clone(), now));

@@ -13,8 +13,9 @@ use crate::{
 };
 
 impl<S: Spider> Crawler<S> {
-    /// Uses your own frontier, opened by this function when the crawl starts, instead of [`Crawler::state`]. Test it
-    /// with [`laws::check`](crate::frontier::laws::check).
+    /// Uses your own frontier, opened by this function when the crawl starts, instead of that of [`Crawler::state`]. Test it
+    /// with [`laws::check`](crate::frontier::laws::check). If it is durable, log and pipelines go on where they ended; the
+    /// folder of a state then has only what pipelines keep there.
     ///
     /// ```
     /// use actix_crawler::{frontier::MemoryFrontier, prelude::*};

@@ -3,7 +3,6 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -153,12 +152,13 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     } = plan;
     // Opened before any output: whether outputs are emptied depends on it, and another process may hold the state.
     let (mut frontier, resumed) = open_frontier(&settings, &seed_maker, &seeds, open)?;
-    let bounds = queue_bounds(&settings, frontier.durable().is_some());
+    let has_state = frontier.durable().is_some();
+    // Code of a user's own judges them: what panics there leaves the outputs as they were.
+    let seeds = candidates(seeds, &settings, &seed_maker);
     let pipelines = started::<S>(pipelines, &resumed, &mut *frontier, (&user_agent, &settings))?;
-    let log = settings.log.as_deref().map(|path| CrawlLog::start(path, settings.state.is_some())).transpose()?;
-    let state = settings.state.clone().map(|dir| state_report(dir, &resumed));
+    let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let validators = Arc::new(Validators::new(validators));
-    let ending = Ending::new(warnings, state, validators.found(), sessions.clone());
+    let ending = Ending::new(warnings, state_report(&settings, &resumed), validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
     let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
     let scheduler = Scheduler::create({
@@ -209,13 +209,13 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                 returned: notices,
                 log: log.is_some(),
                 streams,
-                admission: admission(&settings, &domains, bounds, seen_cache, &identity),
+                admission: admission(&settings, &domains, queue_bounds(&settings, has_state), seen_cache, &identity),
                 politeness: tells_politeness,
             });
             tell_who_waits(&mut crawl, submissions, desk, settings.files.max_waiting_pages);
             crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
             crawl.resume(resumed, clock::now(), clock::wall());
-            crawl.seed(candidates(seeds, &settings, &seed_maker), None, clock::now());
+            crawl.seed(seeds, None, clock::now());
             let (stay_open, max_time, close_pipelines) =
                 (settings.stay_open, settings.max_time, closing::<S>(pipelines, archive));
             Scheduler::new(crawl, SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending })
@@ -259,14 +259,14 @@ fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, files: Arc<
     crawl.wait_for_files(FileWaits { desk: files, max_pages });
 }
 
-fn state_report(dir: PathBuf, resumed: &Resumed) -> StateReport {
+fn state_report(settings: &Settings, resumed: &Resumed) -> Option<StateReport> {
     let before = resumed.checkpoint.as_ref();
-    StateReport {
-        dir,
+    Some(StateReport {
+        dir: settings.state.clone()?,
         resumed: before.is_some(),
         requests_before: before.map_or(0, |checkpoint| requests_in(&checkpoint.counts)),
         changed: resumed.changed.clone(),
-    }
+    })
 }
 
 /// Opens the caller's own frontier, or one in the configured directory, or one in memory.

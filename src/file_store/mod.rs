@@ -167,7 +167,6 @@ impl Entry {
     /// Returns the file of the entry.
     pub fn file(&self, status: FileStatus) -> File {
         let mut file = File::at(self.url.clone());
-        file.name.clone_from(&self.name);
         file.status = status;
         file.path = Some(self.path.clone());
         file.checksum = Some(self.checksum.clone());
@@ -186,7 +185,7 @@ impl Wanted {
     /// Returns the file, which could not be had.
     pub fn failed(&self, why: String) -> File {
         let mut file = File::at(self.url.clone());
-        (file.name, file.status, file.error) = (self.name.clone(), FileStatus::Failed, Some(why));
+        (file.status, file.error) = (FileStatus::Failed, Some(why));
         file
     }
 }

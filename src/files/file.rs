@@ -11,7 +11,8 @@ use crate::extract::FromText;
 ///
 /// As a field of an item it is filled in before the item goes to the pipelines; see
 /// [`Crawler::files_of`](crate::Crawler::files_of). In JSON it has the names that it has in Scrapy: `url`, `path`, `checksum`
-/// and `status`.
+/// and `status`; beside them `size`, `type` and `error`. All of them are always there, so that a table has the same columns
+/// whether a file came or not.
 ///
 /// ```
 /// use actix_crawler::files::{File, FileStatus};
@@ -33,15 +34,15 @@ pub struct File {
     /// What became of it.
     pub status: FileStatus,
     /// Its length in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub size: Option<u64>,
     /// Its type, such as `image/png`: by its first bytes if they tell, else as the server says.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "type")]
     pub media_type: Option<String>,
     /// Why it could not be had, as in the crawl log: `status: 404`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub error: Option<String>,
-    /// The name that it is to have.
+    /// The name that it is to have; none any more when something has become of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
 }
@@ -120,9 +121,11 @@ mod tests {
     #[test]
     fn a_file_is_written_with_the_names_of_scrapy_and_read_back() {
         let mut file = File::at("https://e.org/a.png#top".parse().unwrap());
-        let wanted = r#"{"url":"https://e.org/a.png","path":null,"checksum":null,"status":"wanted"}"#;
+        let wanted = r#"{"url":"https://e.org/a.png","path":null,"checksum":null,"status":"wanted","size":null,"type":null,"error":null}"#;
         assert_eq!(serde_json::to_string(&file).unwrap(), wanted);
         assert_eq!(serde_json::from_str::<File>(wanted).unwrap(), file);
+        let of_scrapy = r#"{"url":"https://e.org/a.png","path":null,"checksum":null,"status":"wanted"}"#;
+        assert_eq!(serde_json::from_str::<File>(of_scrapy).unwrap(), file);
         (file.status, file.error) = (FileStatus::Failed, Some("status: 404".into()));
         let read: File = serde_json::from_str(&serde_json::to_string(&file).unwrap()).unwrap();
         assert_eq!(read, file);

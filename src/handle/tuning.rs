@@ -80,8 +80,9 @@ impl CrawlHandle {
     /// too deep at once; what was dropped at its turn stays dropped. The hosts of seeds still belong to it.
     ///
     /// # Errors
-    /// The crawl has ended, or the new scope canonicalizes URLs in another way.
+    /// The crawl has ended, the new scope canonicalizes URLs in another way, or it names what no URL can have.
     pub async fn set_scope(&self, scope: Scope) -> Result<()> {
+        scope.check()?;
         self.change(Change::Scope(scope.into())).await
     }
 

@@ -49,6 +49,9 @@ impl Settings {
         }
         self.find_names(&mut found);
         self.find_limits(&mut found);
+        for (list, index, why) in self.scope.wrong() {
+            found.add(Key::of("scope").and(list).index(index), why);
+        }
         self.find_paths(&mut found);
         self.find_politeness(&mut found);
         self.find_domains(&mut found);

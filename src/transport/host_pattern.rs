@@ -1,6 +1,6 @@
 //! HostPattern: the hosts to which a transport setting applies. Does not know the settings.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ impl HostPattern {
 
     /// Tells whether it matches a host, written as in a URL.
     pub fn matches(&self, host: &str) -> bool {
-        let (name, pattern) = (Domain::new(bare(host)), Domain::new(bare(&self.0)));
+        let (name, pattern) = (Domain::new(bare(host)), Domain::new(bare(&in_ascii(&self.0))));
         match pattern.as_str().strip_prefix('*') {
             Some("") => true,
             Some(suffix) => name.as_str() == suffix.trim_start_matches('.') || name.as_str().ends_with(suffix),
@@ -61,6 +61,19 @@ impl HostPattern {
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Returns a pattern as it stands in URLs: `*.xn--bcher-kva.example` for `*.bücher.example`.
+fn in_ascii(pattern: &str) -> Cow<'_, str> {
+    if pattern.is_ascii() {
+        return pattern.into();
+    }
+    let name = pattern.trim_start_matches(['*', '.']);
+    let star = pattern.strip_suffix(name).unwrap_or_default();
+    match url::Host::parse(name) {
+        Ok(host) => format!("{star}{host}").into(),
+        Err(_) => pattern.into(),
     }
 }
 
@@ -94,6 +107,9 @@ mod tests {
             ("127.0.0.1", "127.0.0.1", true),
             ("127.0.0.1", "127.0.0.11", false),
             ("::1", "[::1]", true),
+            ("Bücher.example", "xn--bcher-kva.example", true),
+            ("*.a.bücher.example", "x.a.xn--bcher-kva.example", true),
+            ("*.a.bücher.example", "b.xn--bcher-kva.example", false),
         ] {
             assert_eq!(HostPattern::new(pattern).matches(host), expected, "{pattern} {host}");
         }

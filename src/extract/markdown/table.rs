@@ -10,6 +10,9 @@ use crate::extract::{
 /// The most columns that a cell can span, and that a table can have.
 const MAX_COLUMNS: usize = 200;
 
+/// The most cells of a table, with the empty ones that spans make: a page of 1 MB can span 25 million.
+const MAX_CELLS: usize = 100_000;
+
 /// What is known of a table so far.
 #[derive(Default)]
 struct Seen {
@@ -76,6 +79,8 @@ pub(super) struct Table {
     /// How many more rows the cell above each column spans.
     spans: Vec<usize>,
     alignments: Vec<Alignment>,
+    /// The cells of all rows.
+    cells: usize,
 }
 
 struct Row {
@@ -100,13 +105,18 @@ impl Table {
         self.rows.push(Row { cells: Vec::new(), in_head, has_only_headers: true });
     }
 
-    /// Adds a cell to the last row, and the empty ones for its spans.
-    pub fn cell(&mut self, element: Element<'_>, text: &str) {
+    /// Adds a cell to the last row, and the empty ones for its spans. Tells whether there was room for it.
+    #[must_use]
+    pub fn cell(&mut self, element: Element<'_>, text: &str) -> bool {
         if self.rows.is_empty() {
             self.row(false);
         }
         let is_first_row = self.rows.len() == 1;
-        let Some(row) = self.rows.last_mut() else { return };
+        let Some(row) = self.rows.last_mut() else { return false };
+        let before = row.cells.len();
+        if self.cells >= MAX_CELLS {
+            return false;
+        }
         // Columns spanned by a cell above are empty here.
         while let Some(span) = self.spans.get_mut(row.cells.len()).filter(|span| **span > 0) {
             *span -= 1;
@@ -119,7 +129,7 @@ impl Table {
         for nth in 0..columns {
             let column = row.cells.len();
             if column >= MAX_COLUMNS {
-                return;
+                break;
             }
             row.cells.push(if nth == 0 { text.replace('|', "\\|") } else { String::new() });
             if below > 0 {
@@ -132,6 +142,8 @@ impl Table {
                 self.alignments.push(alignment_of(element));
             }
         }
+        self.cells += row.cells.len() - before;
+        true
     }
 
     /// Writes the table. Its first row is the head if it is a head row; otherwise the head is empty, since GFM requires

@@ -208,6 +208,18 @@ fn hostile_pages_take_linear_time() {
     assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }
 
+/// Regression: each of 125,000 rows was filled with 200 cells, which took 770 MB for a page of 1 MB.
+#[test]
+fn a_table_whose_cells_span_columns_and_rows_is_cut_at_its_bound() {
+    let spanned = format!("<tr><td rowspan=1000 colspan=199>a<td>b{}", "<tr><td>c".repeat(999));
+    let cut = written(&format!("<table>{}</table>", spanned.repeat(2).replacen("<td>b", "<td>b<td>b", 1)));
+    assert!(cut.is_cut, "{} bytes", cut.text.len());
+    let rows = cut.text.lines().count();
+    assert!((500..1_010).contains(&rows), "{rows} rows of 200 cells");
+    let whole = written("<table><tr><td rowspan=1000 colspan=199>a<td>b<tr><td>c<td>d</table>");
+    assert!(!whole.is_cut && whole.text.lines().count() > 2, "{}", whole.text);
+}
+
 #[test]
 fn links_within_code_are_links_of_code() {
     golden("<p>See <code><a href=k>Key</a></code>.", "See [`Key`](https://e.org/dir/k).\n");

@@ -37,6 +37,8 @@ pub(super) struct Writer {
     in_table_head: bool,
     pub(super) in_cell: bool,
     pub(super) without_url: usize,
+    /// Whether something is left out, since a bound is reached.
+    is_cut: bool,
 }
 
 impl Writer {
@@ -55,16 +57,16 @@ impl Writer {
             in_table_head: false,
             in_cell: false,
             without_url: 0,
+            is_cut: false,
         }
     }
 
     pub fn write(mut self, top: Element<'_>) -> WrittenMarkdown {
         self.data_tables = data_tables(top);
-        let mut is_cut = false;
         let mut walk = Walk::over(*top.node());
         while let Some(step) = walk.next() {
             if self.blocks.out.len() + self.inline.length() > MAX_MARKDOWN {
-                is_cut = true;
+                self.is_cut = true;
                 break;
             }
             match step {
@@ -87,10 +89,10 @@ impl Writer {
         self.flush();
         let Blocks { mut out, too_deep, .. } = self.blocks;
         if out.len() > MAX_MARKDOWN {
-            is_cut = true;
+            self.is_cut = true;
             out.truncate(prefix(&out, MAX_MARKDOWN).len());
         }
-        WrittenMarkdown { text: out, too_deep, is_cut, without_url: self.without_url, without_main: false }
+        WrittenMarkdown { text: out, too_deep, is_cut: self.is_cut, without_url: self.without_url, without_main: false }
     }
 
     /// Handles the start of an element; tells whether its content is read.
@@ -181,7 +183,7 @@ impl Writer {
                 self.in_cell = false;
                 self.inline.break_lines_with(Inline::HARD_BREAK);
                 if let Some(table) = &mut self.table {
-                    table.cell(element, &text);
+                    self.is_cut |= !table.cell(element, &text);
                 }
             }
             "td" | "th" => self.boundary(),

@@ -16,6 +16,10 @@ use crate::extract::{
 /// The most items of one page, nested ones included.
 const MAX_ITEMS: usize = 10_000;
 
+/// The most parts that items take in by `itemref`: ten thousand items that each name hundreds would need hundreds of
+/// megabytes.
+const MAX_REFERENCES: usize = 20_000;
+
 /// The most properties of one page.
 const MAX_PROPERTIES: usize = 50_000;
 
@@ -154,6 +158,7 @@ pub(super) struct Draft {
     properties: usize,
     bytes: usize,
     visits: usize,
+    references: usize,
 }
 
 struct DraftItem {
@@ -222,6 +227,12 @@ impl Draft {
     pub fn visit(&mut self) -> bool {
         self.visits += 1;
         self.visits <= MAX_VISITS
+    }
+
+    /// Counts a part that an item takes in by `itemref`; tells whether more are allowed.
+    pub fn refer(&mut self) -> bool {
+        self.references += 1;
+        self.references <= MAX_REFERENCES
     }
 
     /// Returns the text within an element on one line, without scripts and styles.

@@ -38,7 +38,7 @@ pub(super) fn microdata(root: Element<'_>, base: &Address, skipped: &mut Skipped
     let by_id = referred(root, &elements);
     for element in elements.into_iter().filter(|element| element.attr("itemprop").is_none()) {
         if let Some(item) = draft.add(None, &[], item_of(element, base, skipped), skipped) {
-            parts.extend(parts_of(item, element, &by_id, Vec::new()));
+            parts.extend(parts_of(item, element, &by_id, Vec::new(), &mut draft, skipped));
         }
     }
     // Parts are taken from the end, so that an item's properties are in the page's order and nested items are read
@@ -91,14 +91,22 @@ fn parts_of<'a>(
     element: Element<'a>,
     by_id: &HashMap<&'a str, Element<'a>>,
     mut around: Vec<NodeId>,
+    draft: &mut Draft,
+    skipped: &mut SkippedMetadata,
 ) -> Vec<Option<Part<'a>>> {
     around.push(element.node().id());
     let own = Part { item, top: element, with_top: false, around: around.clone() };
     let names = element.attr("itemref").unwrap_or_default().split_ascii_whitespace();
     let mut seen = HashSet::new();
-    let others = names.filter(|name| seen.insert(*name)).filter_map(|name| by_id.get(name).copied());
-    let others = others.map(|top| Part { item, top, with_top: true, around: around.clone() });
-    std::iter::once(own).chain(others).map(Some).collect()
+    let mut parts = vec![Some(own)];
+    for top in names.filter(|name| seen.insert(*name)).filter_map(|name| by_id.get(name).copied()) {
+        if !draft.refer() {
+            skipped.over_limit += 1;
+            break;
+        }
+        parts.push(Some(Part { item, top, with_top: true, around: around.clone() }));
+    }
+    parts
 }
 
 /// Reads the properties in a part; tells whether more are allowed.
@@ -127,7 +135,7 @@ fn read_part<'a>(
                 continue;
             }
             if let Some(item) = draft.add(Some(part.item), &names, item_of(element, base, skipped), skipped) {
-                found.extend(parts_of(item, element, by_id, part.around.clone()));
+                found.extend(parts_of(item, element, by_id, part.around.clone(), draft, skipped));
             }
         } else if !names.is_empty() {
             let value = own_value(element, base, skipped);

@@ -226,6 +226,17 @@ fn every_limit_is_counted() {
     assert_eq!(metadata.skipped.broken_json, 1);
 }
 
+/// Regression: 10,000 items that refer to 333 elements each took 400 MB before any bound was asked.
+#[test]
+fn what_items_refer_to_is_bounded_over_the_whole_page() {
+    let named: String = (0..300).map(|n| format!("<i id=i{n} itemprop=a>x</i>")).collect();
+    let items = format!("<p itemscope itemref='{}'>", ids(300)).repeat(100);
+    let metadata = read(&(named + &items));
+    let properties: usize = metadata.microdata.iter().map(|item| item.properties.len()).sum();
+    assert_eq!((metadata.microdata.len(), properties), (100, 20_000));
+    assert_eq!(metadata.skipped.over_limit, 34, "items that are not whole");
+}
+
 #[test]
 fn hostile_pages_take_linear_time() {
     let start = Instant::now();
