@@ -15,7 +15,8 @@ use std::{
 };
 
 use actix_crawler::{
-    Domain, Ended, Report,
+    Domain, Ended, Report, Settings,
+    files::Files,
     frontier::{
         Drained, Frontier, LeaseId, MemoryFrontier, Next, Offered,
         durable::{Opened, Opening},
@@ -272,6 +273,41 @@ fn an_identity_that_panics_fails_its_page_its_seed_or_ends_the_crawl_and_says_so
     assert_eq!(report.ended, Ended::Failed, "{report}");
     assert!(report.failure.as_deref().is_some_and(|why| why.contains("panicked: no print of")), "{report}");
     assert!(report.ledger_adds_up, "{report}");
+}
+
+/// Regression: the desk had been asked for the other file too, which nobody requested, and two pages waited for it for ever.
+#[test]
+fn an_identity_that_panics_on_a_file_fails_its_page_and_no_page_waits_for_ever() {
+    #[derive(Debug)]
+    struct NoBadFile;
+    impl Identity for NoBadFile {
+        fn name(&self) -> &str {
+            "no-bad-file/1"
+        }
+
+        fn canonicalize(&self, url: &mut Url) {
+            CanonicalUrl::default().canonicalize(url);
+        }
+
+        fn fingerprint(&self, method: &http::Method, url: &Url, body: &[u8]) -> Fingerprint {
+            assert!(url.path() != "/bad.svg", "no print of {url}");
+            Fingerprint::of(method, url, body)
+        }
+    }
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/good.svg" => Answer::ok("<svg xmlns='http://www.w3.org/2000/svg'/>").header("content-type", "image/svg+xml"),
+        _ => Answer::ok(""),
+    });
+    let spider = |page: &Response| {
+        let files = if page.url().path() == "/2" { vec!["/good.svg"] } else { vec!["/good.svg", "/bad.svg"] };
+        Ok(Parsed::<()>::new().download(files.into_iter().map(|file| page.url().join(file).unwrap())))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { files: Files::to(folder.path()), ..Settings::default() };
+    let crawler = crawls::crawl_with(spider, &site, settings).identity(NoBadFile);
+    let report = crawls::run(crawler.seeds(["http://one.test/1", "http://one.test/2"]));
+    assert_eq!((report.pages(), report.failed()), (1, 1), "{report}");
+    assert_eq!(report.stats.get("files/downloaded"), 1, "{report}");
 }
 
 /// A state is left as it was last stored, and the crawl goes on from there.

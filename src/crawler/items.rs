@@ -5,7 +5,12 @@ use std::fmt::Display;
 use serde::Serialize;
 
 use super::Crawler;
-use crate::{conversion::Converted, pipeline::Pipeline, spider::Spider, validation::Validate};
+use crate::{
+    conversion::Converted,
+    pipeline::{Pipeline, Steps},
+    spider::Spider,
+    validation::Validate,
+};
 
 impl<S: Spider> Crawler<S> {
     /// Judges items before their files are requested, and before they go to the pipelines: by a [`Schema`](crate::validation::Schema), a function, or a
@@ -28,6 +33,37 @@ impl<S: Spider> Crawler<S> {
     #[must_use]
     pub fn validate(mut self, validator: impl Validate<S::Item>) -> Self {
         self.validators.push(Box::new(validator));
+        self
+    }
+
+    /// Takes all items through steps before anything else is done with them: what they leave out costs no request for a file,
+    /// and comes to no pipeline. Steps that are added again come after those that are there; all of them come after
+    /// [`Crawler::validate`].
+    ///
+    /// They run where the spider's `parse` does. What they leave out is counted as [`Steps`] says, and its page is fine. A key
+    /// counts from when all pipelines have acknowledged its item; until then a page with another item of that key waits. So a
+    /// page that is fetched again, after a kill for instance, brings its item again, unless that was acknowledged.
+    ///
+    /// ```
+    /// use actix_crawler::{files::File, prelude::*};
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Product { ean: Option<String>, cents: Option<u64>, images: Vec<File> }
+    ///
+    /// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<Product>>>) {
+    /// let crawler = crawler
+    ///     .steps(
+    ///         Steps::of::<Product>()
+    ///             .unique_by(|product| product.ean.clone())
+    ///             .drop_if("no_price", |product| product.cents.is_none()),
+    ///     )
+    ///     .files("images")
+    ///     .files_of(|product: &mut Product| &mut product.images);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn steps(mut self, steps: Steps<S::Item>) -> Self {
+        self.steps.add(steps);
         self
     }
 

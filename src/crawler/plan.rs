@@ -20,7 +20,7 @@ use crate::{
     frontier::candidate::SeedMaker,
     middleware::with_headers,
     order::Order,
-    pipeline::Pipeline,
+    pipeline::{Pipeline, StepsAhead},
     request::Request,
     sessions::SessionPool,
     settings::{NamedDomains, Settings},
@@ -49,6 +49,7 @@ pub(super) struct Plan<S: Spider> {
     pub warnings: Vec<String>,
     pub conversions: Conversions,
     pub validators: Vec<Box<dyn Validate<S::Item>>>,
+    pub steps: StepsAhead<S::Item>,
     /// Where responses are stored.
     pub responses: Option<ResponseStore>,
     /// Where exchanges are archived.
@@ -85,6 +86,7 @@ impl<S: Spider> Crawler<S> {
             sitemap_rule,
             conversions,
             validators,
+            steps,
             best_first,
             pipelines,
             file_fields,
@@ -124,7 +126,9 @@ impl<S: Spider> Crawler<S> {
         }
         let said = user_agent::header(&user_agent)?;
         // Before any thread is started: the runtime of one that gets no files panics.
-        settings.fit_open_files(pipelines.len(), pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum())?;
+        let item_files =
+            pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum::<usize>() + steps.max_open_files();
+        settings.fit_open_files(pipelines.len(), item_files)?;
         let (threads, offload) = OffloadThreads::new(settings.threads, settings.parse_timeout)?;
         let log_in = log_in
             .map(|log_in| who_logs_in(log_in, &user_agent, &settings, (&conducts, capacity.as_ref()), &middleware))
@@ -159,6 +163,7 @@ impl<S: Spider> Crawler<S> {
             warnings,
             conversions,
             validators,
+            steps,
             responses,
             archive,
             pipelines,

@@ -53,7 +53,7 @@ use crate::{
     identity::Identity,
     niceness::give_way,
     panic_message::message_of,
-    pipeline::{CrawlStart, Pipeline, Supervisor},
+    pipeline::{CrawlStart, Pipeline, StepsAhead, Supervisor},
     politeness::Politeness,
     report::StateReport,
     request::Request,
@@ -139,6 +139,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         warnings,
         conversions,
         validators,
+        steps,
         responses,
         archive,
         pipelines,
@@ -155,7 +156,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let has_state = frontier.durable().is_some();
     // Code of a user's own judges them: what panics there leaves the outputs as they were.
     let seeds = candidates(seeds, &settings, &seed_maker);
-    let pipelines = started::<S>(pipelines, &resumed, &mut *frontier, (&user_agent, &settings))?;
+    let pipelines = started::<S>(pipelines, &steps, &resumed, &mut *frontier, (&user_agent, &settings))?;
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let validators = Arc::new(Validators::new(validators));
     let ending = Ending::new(warnings, state_report(&settings, &resumed), validators.found(), sessions.clone());
@@ -177,6 +178,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                         seen_cache: seen_cache.clone(),
                         best_first,
                         validators,
+                        steps,
                         files: file_fields,
                         conversions,
                         scanner: scanner(&settings).robot(product_token(&user_agent)),
@@ -236,15 +238,18 @@ fn listen(frontier: &mut dyn Frontier, notices: &Arc<Notices>) {
 
 fn started<S: Spider>(
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
+    steps: &StepsAhead<S::Item>,
     resumed: &Resumed,
     frontier: &mut dyn Frontier,
     (user_agent, settings): (&str, &Settings),
 ) -> Result<Pipelines<S>> {
     let has_state = frontier.durable().is_some();
     let folder = settings.state.as_ref().filter(|folder| has_state && folder.is_dir());
+    let resumes = resumed.checkpoint.is_some();
+    steps.open(folder.map(PathBuf::as_path), resumes)?;
     let start = |(number, recipe)| {
         let crawl = CrawlStart {
-            resumes: resumed.checkpoint.is_some(),
+            resumes,
             has_state,
             spider: product_token(user_agent).into(),
             state: folder.map(|folder| (folder.clone(), number)),

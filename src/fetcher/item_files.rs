@@ -1,7 +1,7 @@
 //! ItemFiles: lets a page wait until its files have ended, and gives each item what became of its own. Knows no permits, no
 //! network and no disk: it asks the desk, and the engine.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{future::Future, sync::Arc, time::SystemTime};
 
 use actix::{Message, Recipient};
 use futures_util::future::join_all;
@@ -38,6 +38,19 @@ pub struct FilesContext {
     pub asked: Recipient<FilesAsked>,
 }
 
+impl FilesContext {
+    /// Lets a page wait for files, of its own or of another page, until `ended`. While it waits, it holds no place in flight.
+    ///
+    /// # Errors
+    /// The page goes back: the crawl has ended.
+    pub async fn wait<T>(&self, requests: Vec<Candidate>, ended: impl Future<Output = T>) -> Result<T, Outcome> {
+        let _waiting = self.desk.wait();
+        // Also without a request of its own: while this page waits, another may be granted.
+        self.asked.send(FilesAsked(requests)).await.map_err(|_| Outcome::Unsent)?;
+        Ok(ended.await)
+    }
+}
+
 /// The files that the items of a page want, in the order of the items and of their fields, and then those of the page.
 pub struct WantedFiles {
     files: Vec<File>,
@@ -47,7 +60,7 @@ pub struct WantedFiles {
 
 impl WantedFiles {
     /// Collects the files of items, with code of a user's own.
-    pub fn of<I>(items: &mut [I], downloads: Vec<File>, fields: &FileFields<I>) -> Self {
+    pub fn of<'a, I: 'a>(items: impl Iterator<Item = &'a mut I>, downloads: Vec<File>, fields: &FileFields<I>) -> Self {
         let mut files = Vec::new();
         fields.each(items, &mut |file| {
             if file.status == FileStatus::Wanted {
@@ -92,7 +105,7 @@ pub async fn attach<S: Spider>(
         let mut ended = ended.into_iter();
         for item in &mut items {
             let mut lacks = false;
-            fields.each(std::slice::from_mut(item), &mut |file| {
+            fields.each(std::iter::once(item), &mut |file| {
                 if file.status == FileStatus::Wanted
                     && let Some(end) = ended.next()
                 {
@@ -109,11 +122,7 @@ pub async fn attach<S: Spider>(
             counts.resize(counts.len() + incomplete, Count::ItemIncomplete);
             Ok((items, counts))
         }
-        Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message)),
-        Err(NoResult::Ended) => Err(Outcome::Unsent),
-        Err(NoResult::TimedOut(limit)) => {
-            Err(Outcome::Parse(format!("files_of did not return within {}", humantime::format_duration(limit))))
-        }
+        Err(lost) => Err(lost.outcome("files_of did not return")),
     }
 }
 
@@ -131,25 +140,34 @@ async fn fetch<S: Spider>(
     let unknown = wanted.iter().zip(&joined).filter(|(_, asked)| asked.is_none()).map(|(wanted, _)| wanted.clone());
     let mut known = look_up(unknown.collect(), store.clone(), context).await?.into_iter();
     let (mut requests, mut counts, mut asked_for) = (Vec::new(), Vec::new(), Vec::with_capacity(files.len()));
-    for (wanted, joined) in wanted.iter().zip(joined) {
-        let asked = match joined {
-            Some(asked) => asked,
-            None => match known.next().flatten() {
-                Some((entry, true)) => {
-                    counts.push(Count::Files("not_requested"));
-                    Asked::Ended(entry.file(FileStatus::Uptodate).into())
-                }
-                stale => desk.ask(wanted, stale.map(|(entry, _)| entry), now),
-            },
+    // All of them before the desk is asked for one: an identity of a user's own may panic, and then nobody may wait for what
+    // is never requested.
+    let prepared = wanted.iter().zip(joined).map(|(wanted, joined)| match joined {
+        Some(asked) => Prepared::Asked(asked),
+        None => match known.next().flatten() {
+            Some((entry, true)) => Prepared::Known(entry),
+            stale => {
+                let entry = stale.map(|(entry, _)| entry);
+                let request = request(wanted, entry.as_ref(), page);
+                Prepared::Missing(Candidate::new(request, &*context.rules.identity), entry)
+            }
+        },
+    });
+    let prepared: Vec<_> = prepared.collect();
+    for (wanted, prepared) in wanted.iter().zip(prepared) {
+        let (asked, candidate) = match prepared {
+            Prepared::Asked(asked) => (asked, None),
+            Prepared::Known(entry) => {
+                counts.push(Count::Files("not_requested"));
+                (Asked::Ended(entry.file(FileStatus::Uptodate).into()), None)
+            }
+            Prepared::Missing(candidate, entry) => (desk.ask(wanted, entry, now), Some(candidate)),
         };
         asked_for.push(match asked {
             Asked::Ended(file) => Ok(*file),
             Asked::Waits(answer) => Err(answer),
             Asked::New(id, answer) => {
-                let entry = desk.wanted(id).and_then(|(_, entry)| entry);
-                let mut request = request(wanted, entry.as_ref(), page);
-                request.submit_as(id);
-                requests.push(Candidate::new(request, &*context.rules.identity));
+                requests.extend(candidate.map(|candidate| candidate.submitted_as(id)));
                 Err(answer)
             }
             Asked::Closed => return Err(Outcome::Unsent),
@@ -158,18 +176,25 @@ async fn fetch<S: Spider>(
     if asked_for.iter().all(Result::is_ok) {
         return Ok((asked_for.into_iter().filter_map(Result::ok).collect(), counts));
     }
-    let _waiting = desk.wait();
-    // Also without a request of its own: while this page waits, another may be granted.
-    context.files.asked.send(FilesAsked(requests)).await.map_err(|_| Outcome::Unsent)?;
     let ends = asked_for.into_iter().map(|asked| async {
         match asked {
             Ok(file) => Some(file),
             Err(answer) => answer.await.ok(),
         }
     });
-    let ended: Option<Vec<_>> = join_all(ends).await.into_iter().collect();
+    let ended: Option<Vec<_>> = context.files.wait(requests, join_all(ends)).await?.into_iter().collect();
     // One that will not be answered belongs to a crawl that stops.
     ended.map(|ended| (ended, counts)).ok_or(Outcome::Unsent)
+}
+
+/// A file before the desk is asked for it.
+enum Prepared {
+    /// Nothing is left to ask.
+    Asked(Asked),
+    /// It is in the folder, and young enough.
+    Known(Entry),
+    /// It is to be requested, with what is known of it.
+    Missing(Candidate, Option<Entry>),
 }
 
 /// Looks in the folder for what was downloaded before.

@@ -10,6 +10,7 @@ pub(crate) mod permits;
 pub(crate) mod stack;
 pub(crate) mod receipt;
 pub(crate) mod redirect;
+pub(crate) mod delivery;
 pub mod item_files;
 pub mod offload;
 pub mod pool;

@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{clock, error::Error, panic_message::message_of};
+use crate::{clock, error::Error, outcome::Outcome, panic_message::message_of};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
 #[derive(Clone)]
@@ -44,6 +44,18 @@ pub enum NoResult {
     TimedOut(Duration),
     /// It was dropped before it began: the crawl has ended.
     Ended,
+}
+
+impl NoResult {
+    /// Returns how a request ends by it. `what` says what did not happen in time: `parse did not return`.
+    pub fn outcome(self, what: &str) -> Outcome {
+        match self {
+            Self::Panicked(message) => Outcome::Panic(message),
+            // It is fetched again by the crawl that goes on.
+            Self::Ended => Outcome::Unsent,
+            Self::TimedOut(limit) => Outcome::Parse(format!("{what} within {}", humantime::format_duration(limit))),
+        }
+    }
 }
 
 /// The most stuck threads, whose work has not returned in time. Beyond it stuck threads are not replaced; when all

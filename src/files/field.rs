@@ -75,7 +75,10 @@ impl<I> FileFields<I> {
     }
 
     /// Shows each file of some items, with code of a user's own.
-    pub fn each(&self, items: &mut [I], see: &mut dyn FnMut(&mut File)) {
+    pub fn each<'a>(&self, items: impl Iterator<Item = &'a mut I>, see: &mut dyn FnMut(&mut File))
+    where
+        I: 'a,
+    {
         if self.is_empty() {
             return;
         }

@@ -9,7 +9,7 @@ use super::seen_cache::SeenCache;
 use crate::{
     identity::{Fingerprint, Identity},
     order::BestFirst,
-    request::{Kind, Request},
+    request::{Kind, Request, SubmissionId},
     sessions::is_pooled,
 };
 
@@ -30,6 +30,13 @@ impl Candidate {
             identity.canonicalize(&mut request.url);
         }
         Self { fingerprint: fingerprint(&request, identity), request, unchanged_for: None }
+    }
+
+    /// Sets who waits for it.
+    #[must_use]
+    pub fn submitted_as(mut self, id: SubmissionId) -> Self {
+        self.request.submit_as(id);
+        self
     }
 
     /// Makes candidates of the pages that a sitemap lists, each with the time for which it is known to be unchanged.

@@ -38,7 +38,11 @@ pub use self::{
     start::Start,
     steps::{Steps, StepsTo},
 };
-pub(crate) use self::{start::CrawlStart, supervisor::Supervisor};
+pub(crate) use self::{
+    start::CrawlStart,
+    steps::{Claims, EndOfClaim, Stepped, StepsAhead},
+    supervisor::Supervisor,
+};
 use crate::error::Error;
 pub use crate::feed::files::records::{append_lines, create_lines};
 

@@ -1,9 +1,7 @@
-//! Page: parses an answer off the network's thread, hands its items to the pipelines and waits until each is
-//! acknowledged, and returns its links. A page that sends its readers on is a redirect. Knows no permits and no network.
+//! Page: parses an answer off the network's thread, has its items delivered, and returns its links. A page that sends its
+//! readers on is a redirect. Knows no permits, no network and no pipelines.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
-
-use futures_util::future::try_join_all;
+use std::{sync::Arc, time::Duration};
 
 use super::{Extracted, Reading, TimedResponse};
 use crate::{
@@ -12,8 +10,7 @@ use crate::{
     extract::{Refresh, Scanner, Skipped},
     fetcher::{
         VisitContext,
-        item_files::{self, WantedFiles},
-        offload::NoResult,
+        delivery::{self, Delivered, Ready},
         redirect::{self, Hop, MAX_REFRESH_DELAY, NotFollowed, RedirectRules},
     },
     files::FileFields,
@@ -22,7 +19,7 @@ use crate::{
     order::BestFirst,
     outcome::{FetchError, Outcome, RedirectBy},
     page_visit::PageVersion,
-    pipeline::{PipelineError, Scraped, Supervisor},
+    pipeline::{PipelineError, StepsAhead},
     request::Request,
     response::Response,
     sessions::Session,
@@ -55,31 +52,34 @@ enum PageOrRedirect<I> {
 
 /// A parsed page, ready to leave the parsing thread.
 pub(super) struct ParsedPage<I> {
-    items: Vec<I>,
+    /// Its items after the first steps, or why one was refused there.
+    items: Result<Ready<I>, PipelineError>,
     found: Vec<Candidate>,
     skipped: Skipped,
     version: Option<PageVersion>,
     /// What was found in the items.
     found_in_items: Tally,
     counts: Vec<Count>,
-    /// The files that it waits for.
-    files: WantedFiles,
     /// After which wait the page is to be asked for again, and why.
     pub(super) again: Option<(Duration, String)>,
     stop: Option<String>,
 }
 
-impl<I: 'static> ParsedPage<I> {
+impl<I: Send + Sync + 'static> ParsedPage<I> {
     /// Takes in what a spider has made of a request.
     pub(super) fn of<S: Spider<Item = I>>(parsed: Parsed<I>, request: &Request, rules: &PageRules<S>) -> Self {
         let Parsed { mut items, requests, downloads, counts, again, refuses_session, stop } = parsed;
         let refused = refuses_session.then_some(Count::SessionRefused);
         let counts = counts.into_iter().map(Count::Spider).chain(refused).collect();
+        if again.is_some() {
+            // They come with the next answer.
+            items.clear();
+        }
         let found_in_items = rules.validators.judge(&mut items, request.url.as_str());
         let found =
             Candidate::found_on(request, requests, &*rules.identity, &rules.seen_cache, rules.best_first.as_ref());
-        let files = WantedFiles::of(&mut items, downloads, &rules.files);
-        Self { items, found, skipped: Skipped::default(), version: None, found_in_items, counts, files, again, stop }
+        let items = Ready::of(items, downloads, rules);
+        Self { items, found, skipped: Skipped::default(), version: None, found_in_items, counts, again, stop }
     }
 }
 
@@ -92,6 +92,8 @@ pub struct PageRules<S: Spider> {
     pub(crate) best_first: Option<BestFirst>,
     /// What judges items before they go to the pipelines.
     pub(crate) validators: Arc<Validators<S::Item>>,
+    /// What they go through before their files are requested.
+    pub(crate) steps: StepsAhead<S::Item>,
     /// The fields of items that have files.
     pub(crate) files: FileFields<S::Item>,
     /// What makes pages of other documents.
@@ -137,12 +139,7 @@ async fn parse<S: Spider>(
     };
     match context.offload.run(work).await {
         Ok(parsed) => parsed,
-        Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message)),
-        // It is fetched again by the crawl that goes on.
-        Err(NoResult::Ended) => Err(Outcome::Unsent),
-        Err(NoResult::TimedOut(limit)) => {
-            Err(Outcome::Parse(format!("parse did not return within {}", humantime::format_duration(limit))))
-        }
+        Err(lost) => Err(lost.outcome("parse did not return")),
     }
 }
 
@@ -172,7 +169,7 @@ fn redirect_of(
     }
 }
 
-/// Sends the items to every pipeline and waits until each is acknowledged, unless the page is to be asked for again.
+/// Delivers the items, unless the page is to be asked for again.
 pub(super) async fn deliver<S: Spider>(
     mut page: ParsedPage<S::Item>,
     request: &Request,
@@ -181,97 +178,22 @@ pub(super) async fn deliver<S: Spider>(
     let (mut counts, stop) = (std::mem::take(&mut page.counts), page.stop.take());
     let mut reading = match page.again.take() {
         Some((after, why)) => Outcome::Retry { by: "spider", why, after }.into(),
-        None => deliver_items(page, request, context).await,
+        None => deliver_items(page, request, context).await.unwrap_or_else(Reading::from),
     };
     counts.append(&mut reading.counts);
     Reading { counts, stop, ..reading }
 }
 
 async fn deliver_items<S: Spider>(
-    mut page: ParsedPage<S::Item>,
+    page: ParsedPage<S::Item>,
     request: &Request,
     context: &VisitContext<S>,
-) -> Reading {
-    let mut of_files = match item_files::attach(std::mem::take(&mut page.items), page.files, request, context).await {
-        Ok((items, counts)) => {
-            page.items = items;
-            counts
-        }
-        Err(outcome) => return outcome.into(),
-    };
-    let count = page.items.len();
-    let submission = request.submission().filter(|id| context.submissions.has(*id));
-    let (mut counts, mut reasons) = (Vec::new(), Vec::new());
-    let mut dropped = 0;
-    if submission.is_some() || count > 0 && !context.pipelines.is_empty() {
-        let url: Arc<str> = request.url.as_str().into();
-        let scraped = page.items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() });
-        let mut scraped: Vec<_> = scraped.collect();
-        let deliveries =
-            scraped.iter().flat_map(|scraped| context.pipelines.iter().map(|pipeline| take(pipeline, scraped.clone())));
-        match try_join_all(deliveries).await {
-            Ok(taken) => {
-                let mut of_items = taken.chunks(context.pipelines.len().max(1));
-                scraped.retain(|_| !of_items.next().is_some_and(|taken| taken.iter().any(Taken::is_left_out)));
-                dropped = count - scraped.len();
-                counts.resize(dropped, Count::ItemDropped);
-                reasons.extend(taken.iter().filter_map(Taken::counts));
-                if let Some(id) = submission {
-                    let items = scraped.into_iter().map(|scraped| scraped.item).collect();
-                    context.submissions.keep(id, url, items);
-                }
-            }
-            Err(broken) if broken.stops_the_crawl() => return Outcome::Broken(broken.to_string()).into(),
-            Err(panicked @ PipelineError::Panicked) => return Outcome::Panic(panicked.to_string()).into(),
-            Err(refused) => return Outcome::Pipeline(refused.to_string()).into(),
-        }
-    }
-    let items = (count - dropped) as u64;
-    counts.append(&mut reasons);
-    counts.append(&mut of_files);
-    let ParsedPage { found, skipped, version, found_in_items, .. } = page;
+) -> Result<Reading, Outcome> {
+    let ParsedPage { items, found, skipped, version, found_in_items, .. } = page;
+    let Delivered { items, mut counts } = delivery::deliver(items?, request, context).await?;
     counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
     context.rules.validators.add(found_in_items);
-    Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() }
-}
-
-/// What a pipeline did with an item.
-enum Taken {
-    Whole,
-    /// It is for other pipelines.
-    NotForThis,
-    /// It left the item out, for this reason if that is counted by itself.
-    LeftOut(Option<&'static str>),
-}
-
-impl Taken {
-    fn is_left_out(&self) -> bool {
-        matches!(self, Self::LeftOut(_))
-    }
-
-    fn counts(&self) -> Option<Count> {
-        match self {
-            Self::Whole => None,
-            Self::NotForThis => Some(Count::ItemNotForFeed),
-            Self::LeftOut(reason) => reason.map(Count::ItemDroppedAs),
-        }
-    }
-}
-
-/// Hands an item to a pipeline. One that the pipeline leaves out is no error.
-async fn take<I: Send + Sync + 'static>(pipeline: &Supervisor<I>, scraped: Scraped<I>) -> Result<Taken, PipelineError> {
-    match pipeline.deliver(scraped).await {
-        Ok(()) => Ok(Taken::Whole),
-        Err(PipelineError::NotForThis) => Ok(Taken::NotForThis),
-        Err(PipelineError::Dropped(why)) => {
-            tracing::debug!(%why, "an item was left out");
-            Ok(Taken::LeftOut(match why {
-                Cow::Borrowed(reason) => Some(reason),
-                Cow::Owned(_) => None,
-            }))
-        }
-        Err(error) => Err(error),
-    }
+    Ok(Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() })
 }
 
 impl TimedResponse {

@@ -3,7 +3,7 @@
 
 use super::{Extracted, Reading};
 use crate::{
-    fetcher::{VisitContext, offload::NoResult},
+    fetcher::VisitContext,
     outcome::{FetchError, Outcome},
     robots::{MAX_BYTES, RobotsFile},
     spider::Spider,
@@ -25,12 +25,7 @@ pub async fn read<S: Spider>(mut response: RawResponse, context: &VisitContext<S
     match context.offload.run(work).await {
         Ok(Ok(file)) => Reading { content: Extracted::RobotsTxt(file), ..Outcome::Ok.into() },
         Ok(Err(error)) => Outcome::Fetch(error).into(),
-        Err(NoResult::Panicked(message)) => Outcome::Panic(message).into(),
-        Err(NoResult::Ended) => Outcome::Unsent.into(),
-        Err(NoResult::TimedOut(limit)) => {
-            let limit = humantime::format_duration(limit);
-            Outcome::Parse(format!("the robots file was not read within {limit}")).into()
-        }
+        Err(lost) => lost.outcome("the robots file was not read").into(),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         ContentType,
         sitemap::{SitemapEntry, SitemapError, SitemapKind, SitemapReader, Target},
     },
-    fetcher::{VisitContext, offload::NoResult},
+    fetcher::VisitContext,
     frontier::candidate::Candidate,
     outcome::{DropReason, FetchError, Outcome},
     request::Request,
@@ -88,12 +88,7 @@ pub async fn read<S: Spider>(
                 listing = read_on;
                 found
             }
-            Err(NoResult::Panicked(message)) => return Outcome::Panic(message).into(),
-            Err(NoResult::Ended) => return Outcome::Unsent.into(),
-            Err(NoResult::TimedOut(limit)) => {
-                let limit = humantime::format_duration(limit);
-                return Outcome::Parse(format!("{BATCH} entries of the sitemap were not read within {limit}")).into();
-            }
+            Err(lost) => return lost.outcome(&format!("{BATCH} entries of the sitemap were not read")).into(),
         };
         if !found.is_empty() && admit(&context.listed, found).await.is_none() {
             // The crawl can store nothing any more. The file is read again by the one that goes on.

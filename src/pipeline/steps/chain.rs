@@ -11,8 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     super::{CrawlEnded, Flush, PipelineError, Running, Scraped},
-    Run, Step,
-    unique::Claim,
+    Claims, Run, Step, step,
 };
 
 /// Takes items through steps.
@@ -117,20 +116,10 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Handler<Scraped<I>> for
     }
 }
 
-/// Takes an item through the steps. While it waits for another, it has claimed nothing, so two never wait for each other.
-fn step<I, O>(run: &Run<I, O>, item: &Arc<I>) -> (Step<O>, Vec<Claim>) {
-    let mut claims = Vec::new();
-    let step = run(item, &mut claims);
-    if matches!(step, Step::Wait(_)) {
-        claims.clear();
-    }
-    (step, claims)
-}
-
 async fn pass<I, O: Send + Sync + 'static>(
     run: &Run<I, O>,
     outs: &Outs<O>,
-    mut stepped: (Step<O>, Vec<Claim>),
+    mut stepped: (Step<O>, Claims),
     scraped: Scraped<I>,
 ) -> Option<Result<(), PipelineError>> {
     let (item, claims) = loop {
@@ -138,19 +127,16 @@ async fn pass<I, O: Send + Sync + 'static>(
             (Step::Pass(item), claims) => break (item, claims),
             (Step::Drop(why), _) => return Some(Err(why)),
             (Step::Wait(mut end), _) => {
-                // The sender ends with the claim, which is what it waits for.
-                let _ = end.changed().await;
+                end.come().await;
                 stepped = step(run, &scraped.item);
             }
         }
     };
     let answer = outs.deliver(Scraped { item, url: scraped.url }).await?;
-    if matches!(answer, Ok(()) | Err(PipelineError::NotForThis | PipelineError::Dropped(_))) {
-        for claim in claims {
-            if let Err(error) = claim.keep() {
-                return Some(Err(error));
-            }
-        }
+    if matches!(answer, Ok(()) | Err(PipelineError::NotForThis | PipelineError::Dropped(_)))
+        && let Err(error) = claims.keep()
+    {
+        return Some(Err(error));
     }
     Some(answer)
 }

@@ -1,6 +1,7 @@
 //! Steps: what happens to items before a pipeline gets them, in the order in which it is written. Knows no pages and no
 //! formats.
 
+mod ahead;
 mod chain;
 #[cfg(test)]
 mod tests;
@@ -10,9 +11,13 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
+pub(crate) use self::{
+    ahead::{Stepped, StepsAhead},
+    unique::{Claims, EndOfClaim},
+};
 use self::{
     chain::{Chain, Outs},
-    unique::{Claim, Claimed, Keys},
+    unique::{Claimed, Keys},
 };
 use super::{Pipeline, PipelineError, Running, Start};
 use crate::{
@@ -43,8 +48,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Items that have files come here when their files are there; [`Crawler::validate`](crate::Crawler::validate) judges before those
-/// are requested.
+/// Such steps stand before some pipelines, and get items whose files are there already. Those of
+/// [`Crawler::steps`](crate::Crawler::steps) stand before everything: what they leave out costs no request for a file.
 ///
 /// An item is acknowledged when all pipelines behind the steps have acknowledged what was made of it, or when a step has
 /// left it out: that is counted as `items/dropped`, and by its reason as `items/dropped/no_price`. A panic in a step fails
@@ -56,14 +61,24 @@ pub struct Steps<I, O = I> {
 }
 
 /// Takes an item through the steps; the keys that it claims on the way are noted.
-type Run<I, O> = dyn Fn(&Arc<I>, &mut Vec<Claim>) -> Step<O> + Send + Sync;
+type Run<I, O> = dyn Fn(&Arc<I>, &mut Claims) -> Step<O> + Send + Sync;
 
 /// What the steps say of an item.
 enum Step<O> {
     Pass(Arc<O>),
     /// Another item has the same key, and it is not known yet whether that is acknowledged.
-    Wait(tokio::sync::watch::Receiver<()>),
+    Wait(EndOfClaim),
     Drop(PipelineError),
+}
+
+/// Takes an item through steps. While it waits for another, it has claimed nothing, so two never wait for each other.
+fn step<I, O>(run: &Run<I, O>, item: &Arc<I>) -> (Step<O>, Claims) {
+    let mut claims = Claims::default();
+    let step = run(item, &mut claims);
+    if matches!(step, Step::Wait(_)) {
+        claims = Claims::default();
+    }
+    (step, claims)
 }
 
 impl Steps<(), ()> {
@@ -75,12 +90,9 @@ impl Steps<(), ()> {
 
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
     /// Adds a step.
-    fn then<P: 'static>(
-        self,
-        step: impl Fn(Arc<O>, &mut Vec<Claim>) -> Step<P> + Send + Sync + 'static,
-    ) -> Steps<I, P> {
+    fn then<P: 'static>(self, step: impl Fn(Arc<O>, &mut Claims) -> Step<P> + Send + Sync + 'static) -> Steps<I, P> {
         let before = self.run;
-        let run = move |item: &Arc<I>, claims: &mut Vec<Claim>| match before(item, claims) {
+        let run = move |item: &Arc<I>, claims: &mut Claims| match before(item, claims) {
             Step::Pass(item) => step(item, claims),
             Step::Wait(end) => Step::Wait(end),
             Step::Drop(why) => Step::Drop(why),
@@ -106,7 +118,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
             match keys.claim(record.value()) {
                 Claimed::Keyless => Step::Pass(item),
                 Claimed::Now(claim) => {
-                    claims.push(claim);
+                    claims.add(claim);
                     Step::Pass(item)
                 }
                 Claimed::Known => Step::Drop(PipelineError::dropped_as("duplicate")),
@@ -138,6 +150,13 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
             Ok(other) => Step::Pass(Arc::new(other)),
             Err(error) => Step::Drop(error),
         })
+    }
+
+    /// Adds the steps of another.
+    fn and<P: Send + Sync + 'static>(mut self, mut more: Steps<O, P>) -> Steps<I, P> {
+        self.keys.append(&mut more.keys);
+        let run = more.run;
+        self.then(move |item, claims| run(&item, claims))
     }
 
     /// Ends the steps with a pipeline.
@@ -187,7 +206,11 @@ impl<I, O> fmt::Debug for StepsTo<I, O> {
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I> for StepsTo<I, O> {
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         for (number, keys) in self.keys.iter().enumerate() {
-            keys.open(start, number)?;
+            if start.restarts() > 0 {
+                keys.begin_again();
+            } else {
+                keys.open(start.file_in_state(&format!("unique-{number}")), start.resumes())?;
+            }
         }
         let outs = self.outs.iter().map(|out| Ok((out.start(start)?, out.max_unacknowledged())));
         let outs = Outs::new(outs.collect::<Result<Vec<_>>>()?);

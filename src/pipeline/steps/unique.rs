@@ -11,7 +11,7 @@ use hashbrown::{HashMap, HashSet};
 use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::super::{PipelineError, Start};
+use super::super::PipelineError;
 use crate::{
     error::{Error, Result},
     feed::Value,
@@ -39,7 +39,7 @@ const MOST: usize = 1_000_000;
 const LENGTH: usize = 16;
 
 /// A key that an item has claimed. If the claim is dropped, the item was not acknowledged, and another may have the key.
-pub(super) struct Claim {
+pub(crate) struct Claim {
     keys: Arc<Keys>,
     key: u128,
     start: u64,
@@ -55,27 +55,64 @@ pub(super) enum Claimed {
     /// An acknowledged item has it.
     Known,
     /// An item on its way has it.
-    Pending(watch::Receiver<()>),
+    Pending(EndOfClaim),
+}
+
+/// Comes when a claim is kept or dropped.
+pub(crate) struct EndOfClaim(watch::Receiver<()>);
+
+impl EndOfClaim {
+    /// Waits for it.
+    pub async fn come(&mut self) {
+        // The sender sends nothing: it ends with the claim.
+        let _ = self.0.changed().await;
+    }
+
+    /// Tells whether it has come.
+    pub fn has_come(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}
+
+/// The keys that one item has claimed.
+#[derive(Default)]
+pub(crate) struct Claims(Vec<Claim>);
+
+impl Claims {
+    pub fn add(&mut self, claim: Claim) {
+        self.0.push(claim);
+    }
+
+    /// Keeps the keys: their item was acknowledged.
+    ///
+    /// # Errors
+    /// They cannot be stored.
+    pub fn keep(self) -> Result<(), PipelineError> {
+        self.0.into_iter().try_for_each(Claim::keep)
+    }
 }
 
 impl Keys {
-    /// Begins without keys, or with those of earlier runs.
+    /// Begins without keys, or with those of earlier runs, if there is a file for them.
     ///
     /// # Errors
     /// They cannot be read or stored.
-    pub fn open(&self, start: &Start, number: usize) -> Result<()> {
+    pub fn open(&self, file: Option<PathBuf>, resumes: bool) -> Result<()> {
+        self.begin_again();
         let mut known = self.lock();
-        known.start += 1;
-        known.pending.clear();
-        if start.restarts() > 0 {
-            return Ok(());
-        }
         (known.younger, known.older, known.stored) = Default::default();
-        let Some(path) = start.file_in_state(&format!("unique-{number}")) else { return Ok(()) };
-        if start.resumes() {
+        let Some(path) = file else { return Ok(()) };
+        if resumes {
             known.load(&path).map_err(|source| Error::file(&path, source))?;
         }
         known.store(path)
+    }
+
+    /// Forgets the claims: the items that made them are sent again.
+    pub fn begin_again(&self) {
+        let mut known = self.lock();
+        known.start += 1;
+        known.pending.clear();
     }
 
     /// Claims a key for an item.
@@ -89,7 +126,7 @@ impl Keys {
             return Claimed::Known;
         }
         if let Some(pending) = known.pending.get(&key) {
-            return Claimed::Pending(pending.clone());
+            return Claimed::Pending(EndOfClaim(pending.clone()));
         }
         let (end, ended) = watch::channel(());
         known.pending.insert(key, ended);
@@ -102,11 +139,7 @@ impl Keys {
 }
 
 impl Claim {
-    /// Keeps the key: its item was acknowledged.
-    ///
-    /// # Errors
-    /// It cannot be stored.
-    pub fn keep(self) -> Result<(), PipelineError> {
+    fn keep(self) -> Result<(), PipelineError> {
         self.keys.lock().add(self.key)
     }
 }

@@ -1,0 +1,189 @@
+//! Delivery: takes the items of a page to the pipelines when their files are there, and waits until each is acknowledged. Knows
+//! no permits and no network.
+
+use std::{borrow::Cow, sync::Arc};
+
+use futures_util::future::{join_all, try_join_all};
+
+use super::{
+    VisitContext,
+    item_files::{self, WantedFiles},
+    readers::page::PageRules,
+};
+use crate::{
+    count::Count,
+    files::File,
+    outcome::Outcome,
+    pipeline::{Claims, EndOfClaim, PipelineError, Scraped, Stepped, Supervisor},
+    request::Request,
+    spider::Spider,
+};
+
+/// Items that have gone through the steps of the crawl, and the files that they and their page want.
+pub struct Ready<I> {
+    items: Stepped<I>,
+    files: WantedFiles,
+}
+
+impl<I: Send + Sync + 'static> Ready<I> {
+    /// Takes items through the steps, and asks those that pass for their files, both with code of a user's own.
+    ///
+    /// # Errors
+    /// A step refuses an item, or ends the crawl.
+    pub fn of<S: Spider<Item = I>>(
+        items: Vec<I>,
+        downloads: Vec<File>,
+        rules: &PageRules<S>,
+    ) -> Result<Self, PipelineError> {
+        let mut items = rules.steps.take(items)?;
+        let files = WantedFiles::of(items.passed.iter_mut().map(|(item, _)| item), downloads, &rules.files);
+        Ok(Self { items, files })
+    }
+}
+
+/// What was delivered.
+#[derive(Default)]
+pub struct Delivered {
+    /// The number of items that were acknowledged.
+    pub items: u64,
+    /// What is to be counted.
+    pub counts: Vec<Count>,
+}
+
+/// Delivers the items of a page.
+///
+/// Those whose key an item on its way has come in a later round: until then the page holds no keys, so two pages never wait for
+/// each other.
+///
+/// # Errors
+/// The page ends with this outcome.
+pub async fn deliver<S: Spider>(
+    mut ready: Ready<S::Item>,
+    request: &Request,
+    context: &VisitContext<S>,
+) -> Result<Delivered, Outcome> {
+    let submission = request.submission().filter(|id| context.submissions.has(*id));
+    let url: Arc<str> = request.url.as_str().into();
+    let (mut delivered, mut whole) = (Delivered::default(), Vec::new());
+    loop {
+        let Ready { items: Stepped { passed, waiting, left_out }, files } = ready;
+        left_out.into_iter().for_each(|why| delivered.leave_out(reason(why)));
+        let (items, claims): (Vec<_>, Vec<_>) = passed.into_iter().unzip();
+        let (items, mut counts) = item_files::attach(items, files, request, context).await?;
+        delivered.counts.append(&mut counts);
+        let scraped: Vec<_> =
+            items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() }).collect();
+        let deliveries = scraped.iter().zip(claims).map(|(scraped, claims)| take(scraped, claims, &context.pipelines));
+        let taken = try_join_all(deliveries).await?;
+        for (scraped, taken) in scraped.into_iter().zip(taken) {
+            if delivered.count(&taken) && submission.is_some() {
+                whole.push(scraped.item);
+            }
+        }
+        if waiting.is_empty() {
+            break;
+        }
+        ready = wait(waiting, context).await?;
+    }
+    if let Some(id) = submission {
+        context.submissions.keep(id, url, whole);
+    }
+    Ok(delivered)
+}
+
+/// Waits for the items on their way that have the keys of these, and takes these through the steps again.
+async fn wait<S: Spider>(
+    waiting: Vec<(S::Item, EndOfClaim)>,
+    context: &VisitContext<S>,
+) -> Result<Ready<S::Item>, Outcome> {
+    let (items, mut ends): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    if !ends.iter().all(EndOfClaim::has_come) {
+        context.files.wait(Vec::new(), join_all(ends.iter_mut().map(EndOfClaim::come))).await?;
+    }
+    let rules = context.rules.clone();
+    let again = context.offload.run(move || Ready::of(items, Vec::new(), &rules)).await;
+    Ok(again.map_err(|lost| lost.outcome("a step did not return"))??)
+}
+
+impl Delivered {
+    /// Counts an item by what the pipelines did with it. Tells whether none left it out.
+    fn count(&mut self, taken: &[Taken]) -> bool {
+        self.counts
+            .extend(taken.iter().filter(|taken| matches!(taken, Taken::NotForThis)).map(|_| Count::ItemNotForFeed));
+        let mut reasons = taken.iter().filter_map(Taken::left_out).peekable();
+        let is_whole = reasons.peek().is_none();
+        if is_whole {
+            self.items += 1;
+        } else {
+            self.counts.push(Count::ItemDropped);
+        }
+        self.counts.extend(reasons.flatten().map(Count::ItemDroppedAs));
+        is_whole
+    }
+
+    /// Counts an item that the steps left out, for this reason if that is counted by itself.
+    fn leave_out(&mut self, reason: Option<&'static str>) {
+        self.count(&[Taken::LeftOut(reason)]);
+    }
+}
+
+/// What a pipeline did with an item.
+enum Taken {
+    Whole,
+    /// It is for other pipelines.
+    NotForThis,
+    /// It left the item out, for this reason if that is counted by itself.
+    LeftOut(Option<&'static str>),
+}
+
+impl Taken {
+    fn left_out(&self) -> Option<Option<&'static str>> {
+        match self {
+            Self::Whole | Self::NotForThis => None,
+            Self::LeftOut(reason) => Some(*reason),
+        }
+    }
+}
+
+/// Hands an item to all pipelines, and keeps its keys when all have acknowledged it.
+async fn take<I: Send + Sync + 'static>(
+    scraped: &Scraped<I>,
+    claims: Claims,
+    pipelines: &[Supervisor<I>],
+) -> Result<Vec<Taken>, PipelineError> {
+    let taken = try_join_all(pipelines.iter().map(|pipeline| take_one(scraped.clone(), pipeline))).await?;
+    claims.keep()?;
+    Ok(taken)
+}
+
+/// Hands an item to one pipeline. To leave it out is no error.
+async fn take_one<I: Send + Sync + 'static>(
+    scraped: Scraped<I>,
+    pipeline: &Supervisor<I>,
+) -> Result<Taken, PipelineError> {
+    match pipeline.deliver(scraped).await {
+        Ok(()) => Ok(Taken::Whole),
+        Err(PipelineError::NotForThis) => Ok(Taken::NotForThis),
+        Err(why @ PipelineError::Dropped(_)) => Ok(Taken::LeftOut(reason(why))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the reason that is counted by itself.
+fn reason(left_out: PipelineError) -> Option<&'static str> {
+    tracing::debug!(why = %left_out, "an item was left out");
+    match left_out {
+        PipelineError::Dropped(Cow::Borrowed(reason)) => Some(reason),
+        _ => None,
+    }
+}
+
+impl From<PipelineError> for Outcome {
+    fn from(error: PipelineError) -> Self {
+        match error {
+            broken if broken.stops_the_crawl() => Self::Broken(broken.to_string()),
+            panicked @ PipelineError::Panicked => Self::Panic(panicked.to_string()),
+            refused => Self::Pipeline(refused.to_string()),
+        }
+    }
+}
