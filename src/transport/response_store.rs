@@ -2,6 +2,7 @@
 //! not decide whether a stored response may be used.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -73,6 +74,12 @@ pub enum Purpose {
     Replay,
 }
 
+/// The length of a key's name, in hexadecimal digits.
+const KEY_LENGTH: usize = 32;
+
+/// As many of its digits name the folder.
+const PART_LENGTH: usize = 2;
+
 /// The key of a response in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoreKey(u128);
@@ -117,8 +124,8 @@ impl StoreKey {
 
     /// Spreads the files over 256 folders, since folders with many files are slow.
     fn path(self, dir: &Path) -> PathBuf {
-        let name = format!("{:032x}", self.0);
-        let (part, rest) = name.split_at(2);
+        let name = format!("{:0KEY_LENGTH$x}", self.0);
+        let (part, rest) = name.split_at(PART_LENGTH);
         dir.join(part).join(rest)
     }
 }
@@ -260,8 +267,11 @@ impl ResponseStore {
             if left <= most {
                 break;
             }
-            fs::remove_file(&file.path)?;
-            left -= file.length;
+            match fs::remove_file(&file.path) {
+                // Another crawl may have removed it.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => left -= file.length,
+            }
             self.forget(file.length);
         }
         Ok(())
@@ -280,21 +290,37 @@ struct File {
     written: SystemTime,
 }
 
+/// Lists the stored responses. The folder may be one with files of the user's own: what has no name of a response is neither
+/// counted nor removed.
 fn files(dir: &Path) -> io::Result<Vec<File>> {
     let mut files = Vec::new();
     for part in fs::read_dir(dir)? {
         let part = part?.path();
-        if !part.is_dir() {
+        if !part.file_name().is_some_and(|name| is_hexadecimal(name, PART_LENGTH)) || !part.is_dir() {
             continue;
         }
         for file in fs::read_dir(part)? {
-            let file = file?;
-            // Another crawl may have renamed or removed it.
-            let Ok(metadata) = file.metadata() else { continue };
-            files.push(File { path: file.path(), length: metadata.len(), written: metadata.modified()? });
+            let path = file?.path();
+            let is_of_key = path.file_stem().is_some_and(|stem| is_hexadecimal(stem, KEY_LENGTH - PART_LENGTH));
+            // One that was not renamed, since its writer was killed, has a random number as its extension.
+            if !is_of_key || !path.extension().is_none_or(|number| is_hexadecimal(number, number.len())) {
+                continue;
+            }
+            match fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_file() => {
+                    files.push(File { path, length: metadata.len(), written: metadata.modified()? });
+                }
+                // Another crawl may have renamed or removed it.
+                _ => {}
+            }
         }
     }
     Ok(files)
+}
+
+fn is_hexadecimal(name: &OsStr, length: usize) -> bool {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.to_str().is_some_and(|name| name.len() == length && name.bytes().all(is_digit))
 }
 
 #[cfg(test)]
@@ -340,6 +366,32 @@ mod tests {
             assert!(failure.contains("may have 100000 bytes (max_bytes)") || purpose == Purpose::Cache, "{failure}");
             assert_eq!(store.warning(), None);
         }
+    }
+
+    /// A cache in a folder of pictures once removed the oldest of them.
+    #[tokio::test]
+    async fn a_full_cache_removes_nothing_that_it_has_not_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let key_name = "0".repeat(KEY_LENGTH - PART_LENGTH);
+        let own = ["photos/old.jpg", "ab/notes.txt", &format!("photos/{key_name}"), &format!("ab/{key_name}.jpg")];
+        for name in own {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, [b'x'; 50_000]).unwrap();
+            fs::File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
+        // What a killed writer has left counts, and goes first.
+        let left = dir.path().join("ab").join(format!("{key_name}.1f"));
+        fs::write(&left, [b'x'; 50_000]).unwrap();
+        fs::File::open(&left).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let store = store(dir.path(), 100_000, Purpose::Cache);
+        for n in 0..20 {
+            let url = format!("https://e.org/{n}");
+            assert!(store.write(key(&url), stored(&url, &[b'x'; 9_000])).await);
+        }
+        assert!(own.iter().all(|name| dir.path().join(name).exists()) && !left.exists());
+        let stored: u64 = files(dir.path()).unwrap().iter().map(|file| file.length).sum();
+        assert!((50_000..=100_000).contains(&stored), "{stored}");
     }
 
     #[tokio::test]
