@@ -1,6 +1,10 @@
 //! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in the
 //! files.
 
+mod pending;
+#[cfg(test)]
+mod tests;
+
 use std::{
     path::Path,
     sync::Arc,
@@ -10,6 +14,7 @@ use std::{
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
+use self::pending::Pending;
 use super::{
     Feed, Opening, Record, Sink, SinkError,
     bucket::Bucket,
@@ -36,6 +41,7 @@ pub(super) struct Named {
     last_time: SystemTime,
     /// Those that are open.
     open: Vec<Open>,
+    pending: Pending,
     /// What is known of each domain's current file; of all together without `{domain}`. About 100 bytes for each.
     known: HashMap<u128, Known>,
     uses: u64,
@@ -43,6 +49,8 @@ pub(super) struct Named {
 
 struct Open {
     key: u128,
+    /// Its number: a file may be opened again within a commit.
+    opening: u64,
     sink: Box<dyn Sink>,
     last_use: u64,
     is_changed: bool,
@@ -87,6 +95,7 @@ impl Named {
             bucket,
             last_time: SystemTime::UNIX_EPOCH,
             open: Vec::new(),
+            pending: Pending::default(),
             known: HashMap::new(),
             uses: 0,
         };
@@ -189,7 +198,7 @@ impl Named {
         if let Some(known) = self.known.get_mut(&key) {
             known.is_resting = false;
         }
-        self.open.push(Open { key, sink, last_use: self.uses, is_changed: false });
+        self.open.push(Open { key, opening: self.uses, sink, last_use: self.uses, is_changed: false });
         Ok(self.open.len() - 1)
     }
 
@@ -220,7 +229,15 @@ impl Named {
     }
 
     fn close(&mut self, at: usize) -> Result<(), SinkError> {
-        self.open.swap_remove(at).sink.close()
+        let open = self.open.swap_remove(at);
+        self.end(open)
+    }
+
+    /// Closes a file. What it refuses is told of by the next commit.
+    fn end(&mut self, mut open: Open) -> Result<(), SinkError> {
+        let committed = if open.is_changed { open.sink.commit() } else { Ok(()) };
+        self.pending.note(open.opening, committed)?;
+        self.pending.note(open.opening, open.sink.close())
     }
 
     /// Closes a file to save open ones. One that is made whole when it is closed is made so once.
@@ -232,7 +249,7 @@ impl Named {
         if let Some(known) = self.known.get_mut(&open.key) {
             known.is_resting = true;
         }
-        open.sink.commit()
+        self.pending.note(open.opening, open.sink.commit())
     }
 
     /// Makes a file whole that was closed to save open ones.
@@ -240,17 +257,22 @@ impl Named {
         let Some(known) = self.known.get_mut(&key).filter(|known| known.is_resting) else { return Ok(()) };
         known.is_resting = false;
         let path = known.path.clone();
-        self.open_file(Path::new(&*path), Opening::Restarted).map_err(SinkError::broken)?.close()
+        let opened = self.open_file(Path::new(&*path), Opening::Restarted).map_err(SinkError::broken);
+        // All that is in it was committed: it cannot be refused any more.
+        let closed = opened.and_then(|mut sink| sink.close().map_err(SinkError::broken));
+        self.pending.note(self.uses, closed)
     }
 }
 
 impl Sink for Named {
     fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        self.pending.check()?;
         let place = self.place(record)?;
         let Some(open) = self.open.get_mut(place) else { return Ok(()) };
         open.sink.write(record)?;
         open.last_use = self.uses;
         open.is_changed = true;
+        self.pending.add(open.opening);
         if let Some(known) = self.known.get_mut(&open.key) {
             known.items += 1;
         }
@@ -258,19 +280,25 @@ impl Sink for Named {
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
+        self.pending.check()?;
         for open in self.open.iter_mut().filter(|open| open.is_changed) {
-            open.sink.commit()?;
+            self.pending.note(open.opening, open.sink.commit())?;
             open.is_changed = false;
         }
-        Ok(())
+        self.pending.commit()
+    }
+
+    fn stored(&mut self) -> Vec<bool> {
+        self.pending.stored()
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
         // All are closed, whatever one of them says.
-        let mut closed: Vec<_> = self.open.drain(..).map(|mut open| open.sink.close()).collect();
+        let open: Vec<_> = self.open.drain(..).collect();
+        let mut closed: Vec<_> = open.into_iter().map(|open| self.end(open)).collect();
         let resting: Vec<_> = self.known.iter().filter(|(_, known)| known.is_resting).map(|(key, _)| *key).collect();
         closed.extend(resting.into_iter().map(|key| self.finish(key)));
-        closed.into_iter().collect()
+        closed.into_iter().collect::<Result<(), _>>().and(self.pending.commit())
     }
 
     fn bytes(&self) -> u64 {

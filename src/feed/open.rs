@@ -160,6 +160,10 @@ impl Sink for Selecting {
         self.sink.commit()
     }
 
+    fn stored(&mut self) -> Vec<bool> {
+        self.sink.stored()
+    }
+
     fn close(&mut self) -> Result<(), super::SinkError> {
         self.sink.close()
     }

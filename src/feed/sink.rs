@@ -56,9 +56,15 @@ pub trait Sink: Send + 'static {
     /// again: what durable means is for each sink to say.
     ///
     /// # Errors
-    /// None of them is durable. After [`SinkError::Refused`] the sink has forgotten them, and gets each again with a commit
-    /// of its own, so that only those are refused that cannot be taken.
+    /// None of them is durable, but for those that [`Sink::stored`] names. After [`SinkError::Refused`] the sink has forgotten
+    /// the others, and gets each again with a commit of its own, so that only those are refused that cannot be taken.
     fn commit(&mut self) -> Result<(), SinkError>;
+
+    /// Tells which records are durable although their commit was refused, in the order of their writing: a sink of several
+    /// files commits one after the other. Asked right after that commit; by default none is.
+    fn stored(&mut self) -> Vec<bool> {
+        Vec::new()
+    }
 
     /// Commits and ends: a file gets its end, a connection is closed. Nothing is called after it.
     ///
@@ -82,6 +88,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn commit(&mut self) -> Result<(), SinkError> {
         (**self).commit()
+    }
+
+    fn stored(&mut self) -> Vec<bool> {
+        (**self).stored()
     }
 
     fn close(&mut self) -> Result<(), SinkError> {

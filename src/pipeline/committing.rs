@@ -24,8 +24,13 @@ pub(super) trait Commits<I>: Send + 'static {
     /// Commits what was taken since the last commit.
     ///
     /// # Errors
-    /// None of it is committed.
+    /// None of it is committed, but for what [`Commits::committed`] names.
     fn commit(&mut self, held: &[Self::Held]) -> Result<(), PipelineError>;
+
+    /// Tells what of a commit that was refused is committed all the same, in its order.
+    fn committed(&mut self) -> Vec<bool> {
+        Vec::new()
+    }
 
     /// Takes and commits one item, after a commit that was refused.
     ///
@@ -80,8 +85,13 @@ impl<I: 'static, C: Commits<I>> Committing<I, C> {
         }
         let reply = self.commits.commit(&held);
         let is_refused = matches!(reply, Err(PipelineError::Refused(_))) && held.len() > 1;
-        for (held, waiting) in held.iter().zip(replies) {
-            let reply = if is_refused { self.commits.commit_alone(held) } else { reply.clone() };
+        let committed = if is_refused { self.commits.committed() } else { Vec::new() };
+        for (index, (held, waiting)) in held.iter().zip(replies).enumerate() {
+            let reply = match committed.get(index) {
+                Some(true) => Ok(()),
+                _ if is_refused => self.commits.commit_alone(held),
+                _ => reply.clone(),
+            };
             // Whoever waited may have given up.
             let _ = waiting.send(reply);
         }

@@ -1,5 +1,8 @@
 //! Feed, as a pipeline. Does not know where a feed goes, nor how it is written.
 
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
+
 use std::{fmt, sync::Arc};
 
 use serde::Serialize;

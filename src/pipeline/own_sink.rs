@@ -119,6 +119,10 @@ where
         Ok(self.sink.commit()?)
     }
 
+    fn committed(&mut self) -> Vec<bool> {
+        self.sink.stored()
+    }
+
     fn commit_alone(&mut self, record: &Record) -> Result<(), PipelineError> {
         self.sink.write(record)?;
         Ok(self.sink.commit()?)
