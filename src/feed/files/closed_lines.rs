@@ -6,7 +6,7 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom},
 };
 
-/// Returns where the records end, without the closing. `whole` is given a line, without its end and whether it is the first
+/// Returns where the records end, without the closing. `beginning` stands before the first. `whole` is given a line, without its end and whether it is the first
 /// of the file, and returns how much of it is whole; `None` if nothing is.
 ///
 /// A kill tears one write: what it wrote is a part of what was to stand there, over the closing and after it. So there is at
@@ -16,6 +16,7 @@ use std::{
 /// The file cannot be read, or was not written like this.
 pub(super) fn end_of_closed_lines(
     file: &mut File,
+    beginning: &[u8],
     closing: &[u8],
     whole: impl Fn(&[u8], bool) -> Option<usize>,
 ) -> io::Result<u64> {
@@ -36,8 +37,9 @@ pub(super) fn end_of_closed_lines(
             return Ok(begin + whole as u64);
         }
         if begin == 0 {
-            // Torn in its first write.
-            return if length < LONGEST_BEGINNING { Ok(0) } else { Err(foreign()) };
+            let is_short = length <= LONGEST_BEGINNING;
+            let is_torn = is_short && is_beginning(&read(file, 0, length)?, &[beginning, closing].concat());
+            return if is_torn { Ok(0) } else { Err(foreign()) };
         }
         end = begin - 1;
     }
@@ -47,8 +49,16 @@ pub(super) fn end_of_closed_lines(
 /// The most lines at the end that a kill can leave: the remainder of the closing has two ends of lines.
 const MOST_TORN: usize = 4;
 
-/// A file with less before its first record was torn in its first write.
-const LONGEST_BEGINNING: u64 = 64;
+/// A file without records is no longer than that.
+const LONGEST_BEGINNING: u64 = 256;
+
+/// Tells whether a file has the beginning of what stands in one without records: it was torn in its first write, or another
+/// program has spaced it in its own way. A power failure leaves zeros.
+fn is_beginning(content: &[u8], empty: &[u8]) -> bool {
+    let is_text = |byte: &&u8| !byte.is_ascii_whitespace() && **byte != 0;
+    let mut empty = empty.iter().filter(is_text);
+    content.iter().filter(is_text).all(|byte| empty.next() == Some(byte))
+}
 
 /// A longer line is taken for damage.
 const LONGEST_LINE: usize = 1 << 30;

@@ -59,6 +59,30 @@ impl Codec {
         })
     }
 
+    /// Returns what each member begins with.
+    fn magic(self) -> &'static [u8] {
+        match self {
+            Self::Plain => &[],
+            Self::Gzip => &[0x1f, 0x8b],
+            Self::Zstd => &[0x28, 0xb5, 0x2f, 0xfd],
+        }
+    }
+
+    /// Refuses a file that is compressed, where text is to be added.
+    ///
+    /// # Errors
+    /// It is, or it cannot be read.
+    pub fn refuse_compressed(file: &mut File) -> io::Result<()> {
+        let begin = bytes_at(file, 0)?;
+        match [Self::Gzip, Self::Zstd].into_iter().find(|codec| begin.starts_with(codec.magic())) {
+            None => Ok(()),
+            Some(codec) => {
+                let how = if codec == Self::Gzip { "gz" } else { "zst" };
+                Err(foreign(&format!("it is compressed; set the compression `{how}`, or write to another file")))
+            }
+        }
+    }
+
     /// Finds where the whole members end, without one that holds just the closing. Reads the whole file.
     ///
     /// # Errors
@@ -71,8 +95,15 @@ impl Codec {
             Self::Gzip => gzip_members(&*file)?,
             Self::Zstd => zstd_members(&*file)?,
         };
-        if found.end == 0 && length > LONGEST_BEGINNING {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not compressed as its name says"));
+        // A member of which a kill has left a part, or a power failure the room alone; or what a shorter one was written over.
+        let (torn, rest) = (bytes_at(file, found.end)?, length - found.end);
+        let is_part = torn.starts_with(self.magic()) || self.magic().starts_with(&torn) || torn.iter().all(|b| *b == 0);
+        let is_closing = found.end > 0 && !closing.is_empty() && rest <= self.member(closing)?.len() as u64;
+        if rest > LONGEST_TORN || !(is_part || is_closing) {
+            return Err(foreign(match found.end {
+                0 => "it is not compressed in this way; write to another file",
+                _ => "not all of it was written here, so nothing is added; write to another file",
+            }));
         }
         match found.last {
             Some(last) if !closing.is_empty() && last.text == closing => Ok(last.begin),
@@ -81,8 +112,20 @@ impl Codec {
     }
 }
 
-/// A file of this size without a whole member was not begun here, or was torn in its first commit.
-const LONGEST_BEGINNING: u64 = 64 << 20;
+/// More than that, no kill leaves of a commit.
+const LONGEST_TORN: u64 = 64 << 20;
+
+/// Returns the first bytes after a place, as many as say what stands there.
+fn bytes_at(file: &mut File, at: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(at))?;
+    Read::take(file, 4).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn foreign(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
+}
 
 /// As much of a member is kept: all of a closing and a byte more.
 const KEPT: usize = super::layout::MAX_CLOSING + 1;

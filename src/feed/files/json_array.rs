@@ -33,7 +33,7 @@ impl Layout for JsonArrayLayout {
     }
 
     fn end_of_records(&self, file: &mut File) -> io::Result<u64> {
-        end_of_closed_lines(file, &self.closing(), |line, is_first| {
+        end_of_closed_lines(file, &self.beginning(), &self.closing(), |line, is_first| {
             if is_first && line == b"[" {
                 return Some(1);
             }

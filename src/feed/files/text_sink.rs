@@ -84,7 +84,7 @@ impl<L: Layout> TextSink<L> {
         let mut end = 0;
         if opening.keeps() {
             end = match codec {
-                Codec::Plain => layout.end_of_records(&mut file),
+                Codec::Plain => Codec::refuse_compressed(&mut file).and_then(|()| layout.end_of_records(&mut file)),
                 _ => codec.end_of_members(&mut file, &closing),
             }
             .map_err(misfit)?;
