@@ -17,7 +17,7 @@ use std::{
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
     Ended, Settings,
-    pipeline::{Batching, Flush},
+    pipeline::{Batching, Each, Flush, Pipeline, Running, Start},
     prelude::*,
 };
 use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
@@ -191,6 +191,30 @@ fn an_output_that_is_gone_stops_the_crawl_and_costs_no_page() {
     assert!(report.pages() <= 10 && report.failed() == 0, "the pages stay queued: {report}");
     assert!(begin.elapsed() < Duration::from_secs(10), "what is in flight is not waited for: {:?}", begin.elapsed());
     assert!(report.to_string().contains("the database has left"));
+}
+
+/// Panics over the first items, and cannot be opened a second time.
+struct OpensOnce;
+
+impl Pipeline<String> for OpensOnce {
+    fn start(&self, start: &Start) -> Result<Running<String>, Error> {
+        if start.restarts() > 0 {
+            return Err(Error::setting("shop", "the server is away"));
+        }
+        Each::new(|_: &String| panic!("no such item")).start(start)
+    }
+}
+
+/// Its pages were once settled as failed, as fast as they came.
+#[test]
+fn an_output_that_cannot_be_opened_again_stops_the_crawl_and_its_pages_stay_queued() {
+    let site = Recorder::start(|_| Answer::ok("").after(5 * MS));
+    let handle = crawl(&site).per_domain(4).seeds(seeds(200)).pipeline(OpensOnce).start().unwrap();
+    let report = block_on(end_of(&handle));
+    assert_eq!(report.ended, Ended::Failed, "{report}");
+    let why = report.failure.as_deref().unwrap_or_default();
+    assert!(why.contains("could not be started again") && why.contains("the server is away"), "{report}");
+    assert_eq!((report.pages(), report.failed()), (0, 0), "the pages stay queued: {report}");
 }
 
 #[cfg(feature = "disk")]

@@ -200,7 +200,7 @@ pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     ///
     /// # Errors
     /// Its output cannot be opened, or does not fit what the pipeline would write. At the start of the crawl, nothing
-    /// has been fetched then.
+    /// has been fetched then; when the pipeline is started again, the crawl ends as failed, and its pages stay queued.
     fn start(&self, start: &Start) -> Result<Running<I>, Error>;
 
     /// Returns the most unacknowledged items; at least 1. Further items are held back.

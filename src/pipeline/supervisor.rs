@@ -48,7 +48,15 @@ pub(crate) struct Supervisor<I: Send + Sync + 'static> {
 
 /// A start that has not returned yet. Later items wait for the same one, so a start that blocks occupies one thread
 /// only.
-type Starting<I> = oneshot::Receiver<Result<Generation<I>, Error>>;
+type Starting<I> = oneshot::Receiver<Result<Generation<I>, NotStarted>>;
+
+/// Why there is no new generation.
+enum NotStarted {
+    /// The factory panicked: foreign code at fault, as over an item.
+    Panicked,
+    /// Its output cannot be opened.
+    Failed(Error),
+}
 
 struct Generation<I: Send + Sync + 'static> {
     number: u64,
@@ -83,8 +91,12 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
     /// The pipeline cannot be started.
     pub fn start(recipe: Box<dyn Pipeline<I>>, crawl: CrawlStart, timeout: Duration) -> Result<Self, Error> {
         let max_unacknowledged = recipe.max_unacknowledged().clamp(1, Semaphore::MAX_PERMITS);
+        let first = Generation::start(&*recipe, crawl.clone(), 0).map_err(|not_started| match not_started {
+            NotStarted::Panicked => Error::setting("pipeline", "it panicked when it was started"),
+            NotStarted::Failed(error) => error,
+        })?;
         Ok(Self {
-            current: Mutex::new(Generation::start(&*recipe, crawl.clone(), 0)?),
+            current: Mutex::new(first),
             recipe: recipe.into(),
             crawl,
             unacknowledged: Semaphore::new(max_unacknowledged),
@@ -135,14 +147,25 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
                 Err(NoAnswer::Closed) => dead = number,
                 Err(NoAnswer::Silent) => {
                     self.silences.fetch_add(1, Ordering::Relaxed);
-                    // The next item finds out whether the restart succeeded.
-                    let _ = self.restart(number, &mut alone).await;
-                    return Err(PipelineError::Silent(self.timeout));
+                    return Err(self.restart_after(number, &mut alone, PipelineError::Silent(self.timeout)).await);
                 }
             }
         }
-        let _ = self.restart(dead, &mut alone).await;
-        Err(PipelineError::Panicked)
+        Err(self.restart_after(dead, &mut alone, PipelineError::Panicked).await)
+    }
+
+    /// Restarts the pipeline after an item that is given up. Returns why the item is: another reason if its output cannot be
+    /// opened again. The next item finds out whether a restart that takes long has succeeded.
+    async fn restart_after(
+        &self,
+        dead: u64,
+        starting: &mut Option<Starting<I>>,
+        given_up: PipelineError,
+    ) -> PipelineError {
+        match self.restart(dead, starting).await {
+            Err(broken) if broken.stops_the_crawl() => broken,
+            _ => given_up,
+        }
     }
 
     /// Sends an item and waits for the reply; flushes a batching pipeline when no other item comes.
@@ -229,6 +252,9 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
 
     /// Replaces generation `dead`, unless that has been done. The new one gets its own arbiter, since the old one's may
     /// be blocked for ever.
+    ///
+    /// # Errors
+    /// Its output cannot be opened again, for this item and all further ones; or the start takes too long.
     async fn restart(&self, dead: u64, starting: &mut Option<Starting<I>>) -> Result<(), PipelineError> {
         if self.lock().number != dead {
             return Ok(());
@@ -247,7 +273,10 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
                 dead.arbiter.stop();
                 self.restarts.fetch_add(1, Ordering::Relaxed);
             }
-            Ok(Err(error)) => tracing::error!(%error, "a pipeline could not be started again"),
+            Ok(Err(NotStarted::Panicked)) => tracing::error!("a pipeline panicked when it was started again"),
+            Ok(Err(NotStarted::Failed(error))) => {
+                return Err(PipelineError::broken(format!("a pipeline could not be started again: {error}")));
+            }
             // The crawl has ended, and its threads with it.
             Err(_) => {}
         }
@@ -275,18 +304,17 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
 }
 
 impl<I: Send + Sync + 'static> Generation<I> {
-    fn start(recipe: &dyn Pipeline<I>, crawl: CrawlStart, number: u64) -> Result<Self, Error> {
+    fn start(recipe: &dyn Pipeline<I>, crawl: CrawlStart, number: u64) -> Result<Self, NotStarted> {
         let arbiter = OwnArbiter::new();
         let start = Start::of(arbiter.handle(), crawl).restarted(number);
         let started = catch_unwind(AssertUnwindSafe(|| recipe.start(&start)));
-        let started = started.unwrap_or_else(|_| Err(Error::setting("pipeline", "it panicked when it was started")));
-        match started {
-            Ok(running) => Ok(Self { number, running: running.into(), arbiter }),
-            Err(error) => {
-                arbiter.stop();
-                Err(error)
-            }
-        }
+        let not_started = match started {
+            Ok(Ok(running)) => return Ok(Self { number, running: running.into(), arbiter }),
+            Ok(Err(error)) => NotStarted::Failed(error),
+            Err(_) => NotStarted::Panicked,
+        };
+        arbiter.stop();
+        Err(not_started)
     }
 }
 
