@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, is_separator},
     time::SystemTime,
 };
 
@@ -118,18 +118,22 @@ impl Names {
     /// # Errors
     /// A folder cannot be read.
     pub fn existing(&self, spider: &str) -> io::Result<Vec<Existing>> {
-        let (pattern, fixed) = (self.pattern(spider)?, self.fixed());
-        let root = fixed.rsplit_once(std::path::is_separator).map_or("", |(folder, _)| folder);
-        let root = if root.is_empty() && fixed.starts_with('/') { "/" } else { root };
-        let depth =
-            self.shape().matches(std::path::is_separator).count() - root.matches(std::path::is_separator).count();
+        let (pattern, (root, depth)) = (self.pattern(spider)?, self.root());
         let mut found = Vec::new();
-        walk(Path::new(root), depth, &mut |path, modified| found.extend(pattern.existing(path, modified)))?;
+        walk(Path::new(&root), depth, &mut |path, modified| found.extend(pattern.existing(path, modified)))?;
         // Within a tick of the clock of the disk, the number and the time in the name tell.
         found.sort_by(|one, other| {
             (other.modified, other.batch, &other.path).cmp(&(one.modified, one.batch, &one.path))
         });
         Ok(found)
+    }
+
+    /// Returns the folder that all such names are in, and how many folders deeper their files are.
+    fn root(&self) -> (String, usize) {
+        let (fixed, shape) = (self.fixed(), self.shape());
+        let end = fixed.rfind(is_separator).map_or(0, |at| at + 1);
+        let (root, below) = shape.split_at(end);
+        (root.to_owned(), below.matches(is_separator).count())
     }
 
     /// Returns what such names begin with.
@@ -185,7 +189,8 @@ impl Pattern {
     }
 }
 
-/// Visits the files in a folder, down to a depth.
+/// Visits the files in a folder, down to a depth. What is removed meanwhile is none, and what may not be read below it is none
+/// of the feed's.
 fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) -> io::Result<()> {
     let listed = match fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -193,14 +198,15 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) 
     };
     for entry in listed {
         let entry = entry?;
-        let (path, metadata) = (folder.join(entry.file_name()), entry.metadata()?);
+        let path = folder.join(entry.file_name());
+        let Some(metadata) = if_there(entry.metadata())? else { continue };
         if metadata.is_dir() {
             // What is gathered for a file that is not whole yet.
             if path.extension().is_some_and(|ending| ending == "part") {
                 visit(&path.with_extension(""), metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
             }
             if depth > 0 {
-                walk(&path, depth - 1, visit)?;
+                if_there(walk(&path, depth - 1, visit))?;
             }
         } else if metadata.is_file() {
             visit(&path, metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
@@ -209,12 +215,19 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) 
     Ok(())
 }
 
+fn if_there<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(None),
+        looked => looked.map(Some),
+    }
+}
+
 /// Writes a time as names of files may have it everywhere: without colons.
 fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string().trim_end_matches('Z').replace(':', "-")
 }
 
-/// Makes a name of a domain that is one file's, whatever is in it.
+/// Makes a domain's name a valid file name.
 pub(super) fn file_name(domain: &str) -> String {
     let fit = |sign: char| if sign.is_alphanumeric() || matches!(sign, '.' | '-' | '_') { sign } else { '_' };
     let name: String = domain.chars().map(fit).collect();
@@ -243,6 +256,55 @@ mod tests {
         assert_eq!((found.len(), found[0].batch, &*found[0].domain), (1, 7, "a.org_80"));
         assert_eq!(found[0].path, Path::new(&name));
         assert!(names.existing("another").unwrap().is_empty());
+    }
+
+    #[test]
+    fn files_are_looked_for_as_deep_as_their_names_are() {
+        for (name, root, depth) in [
+            ("/tmp/{domain}.jsonl", "/tmp/", 0),
+            ("/{domain}.jsonl", "/", 0),
+            ("out/{batch}.csv", "out/", 0),
+            ("out//{batch}.csv", "out//", 0),
+            ("{domain}.csv", "", 0),
+            ("out/{domain}/x.csv", "out/", 1),
+            ("out/a{domain}/{batch}/x.csv", "out/", 2),
+        ] {
+            assert_eq!(Names::of(name).unwrap().root(), (root.to_owned(), depth), "{name}");
+        }
+    }
+
+    /// A feed in `/tmp` once did not start, since it looked into the folders of others.
+    #[test]
+    fn what_is_beside_a_feeds_files_is_not_looked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("other");
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("x.csv"), "").unwrap();
+        fs::write(dir.path().join("00001.csv"), "").unwrap();
+        let names = Names::of(&format!("{}/{{batch}}.csv", dir.path().display())).unwrap();
+        let (root, depth) = names.root();
+        let mut seen = Vec::new();
+        walk(Path::new(&root), depth, &mut |path, _| seen.push(path.to_owned())).unwrap();
+        assert_eq!(seen, [dir.path().join("00001.csv")]);
+        assert_eq!(names.existing("bot").unwrap()[0].batch, 1);
+    }
+
+    /// Root may read everything: then it is there, and nothing of the feed's.
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_may_not_be_read_is_passed_over() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["a.org", "b.org"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+            fs::write(dir.path().join(folder).join("x.csv"), "").unwrap();
+        }
+        let may_not = |mode| fs::set_permissions(dir.path().join("a.org"), fs::Permissions::from_mode(mode)).unwrap();
+        may_not(0);
+        let names = Names::of(&format!("{}/{{domain}}/x.csv", dir.path().display())).unwrap();
+        let found = names.existing("bot");
+        may_not(0o755);
+        assert!(found.unwrap().iter().any(|file| file.domain == "b.org"));
     }
 
     #[test]
