@@ -247,12 +247,12 @@ fn started<S: Spider>(
     let folder = settings.state.as_ref().filter(|folder| has_state && folder.is_dir());
     let resumes = resumed.checkpoint.is_some();
     steps.open(folder.map(PathBuf::as_path), resumes)?;
-    let start = |(number, recipe)| {
+    let start = |(number, recipe): (usize, _)| {
         let crawl = CrawlStart {
             resumes,
             has_state,
             spider: product_token(user_agent).into(),
-            state: folder.map(|folder| (folder.clone(), number)),
+            state: folder.map(|folder| (folder.clone(), number.to_string())),
         };
         Supervisor::start(recipe, crawl, settings.pipeline_timeout)
     };

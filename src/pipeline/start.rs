@@ -35,8 +35,8 @@ pub(crate) struct CrawlStart {
     pub has_state: bool,
     /// The name in its User-Agent.
     pub spider: Arc<str>,
-    /// The folder of its state, and the number of the pipeline in it.
-    pub state: Option<(PathBuf, usize)>,
+    /// The folder of its state, and the pipeline's place in it: its number, and behind steps those of the pipelines before it.
+    pub state: Option<(PathBuf, String)>,
 }
 
 impl Start {
@@ -92,8 +92,17 @@ impl Start {
 
     /// Returns the file of a name in the folder of the crawl's state, which is this pipeline's own.
     pub(crate) fn file_in_state(&self, name: &str) -> Option<PathBuf> {
-        let (folder, number) = self.crawl.state.as_ref()?;
-        Some(folder.join(format!("pipeline-{number}-{name}")))
+        let (folder, place) = self.crawl.state.as_ref()?;
+        Some(folder.join(format!("pipeline-{place}-{name}")))
+    }
+
+    /// Returns the start of a pipeline behind this one, by its number there.
+    pub(crate) fn behind(&self, number: usize) -> Self {
+        let mut start = self.clone();
+        if let Some((_, place)) = &mut start.crawl.state {
+            *place = format!("{place}-{number}");
+        }
+        start
     }
 
     /// Returns how a sink is opened now.

@@ -110,7 +110,7 @@ fn keys_are_known_in_a_later_run_with_the_state() {
     let dir = tempfile::tempdir().unwrap();
     let run = |resumes, items: &[u32]| {
         let collect = Collect::new();
-        let state = Some((dir.path().to_owned(), 0));
+        let state = Some((dir.path().to_owned(), "0".to_owned()));
         let crawl = CrawlStart { resumes, has_state: true, state, ..CrawlStart::default() };
         deliver(Steps::of::<u32>().unique_by(|n| *n).to(collect.clone()), crawl, items);
         let mut taken = collect.take();
@@ -126,6 +126,24 @@ fn keys_are_known_in_a_later_run_with_the_state() {
     assert_eq!(run(true, &[1, 2, 3]), [3]);
     assert_eq!(run(true, &[3, 4]), [4]);
     assert_eq!(run(false, &[1, 4]), [1, 4], "a new crawl begins anew");
+}
+
+/// They shared one file once: what the first had left out was a duplicate for the second.
+#[test]
+fn steps_behind_steps_have_keys_of_their_own_in_a_later_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |resumes, items: &[u32]| {
+        let (even, all) = (Collect::new(), Collect::new());
+        let steps = Steps::of::<u32>()
+            .to(Steps::of::<u32>().drop_if("odd", |n| n % 2 == 1).unique_by(|n| n / 10).to(even.clone()))
+            .to(Steps::of::<u32>().unique_by(|n| n / 10).to(all.clone()));
+        let state = Some((dir.path().to_owned(), "0".to_owned()));
+        deliver(steps, CrawlStart { resumes, has_state: true, state, ..CrawlStart::default() }, items);
+        (even.take(), all.take())
+    };
+    assert_eq!(run(false, &[1]), (vec![], vec![1]));
+    assert_eq!(run(true, &[2]), (vec![2], vec![]), "each knows what it has taken");
+    assert_eq!(run(true, &[4]), (vec![], vec![]));
 }
 
 #[test]
