@@ -405,3 +405,43 @@ fn files_of_each_page_are_downloaded_to_a_folder_and_its_line_says_what_became_o
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("--files where to"), "{}", text(&output.stderr));
 }
+
+/// Regression: the converter, a process of the same terminal, was ended by Ctrl-C too, and its page had failed for good.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_at_the_terminal_lets_a_document_in_flight_be_converted() {
+    use std::os::unix::process::CommandExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (script, begun) = (folder.path().join("slow"), folder.path().join("begun"));
+    fs::write(&script, format!("touch {}\nsleep 1\ncat\n", begun.display())).unwrap();
+    let site = Recorder::start(|_| Answer::ok("A document").header("content-type", "application/x-doc"));
+    let (url, convert) = (site.url("/"), format!("application/x-doc=sh {}", script.display()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+    command.args([
+        "crawl",
+        &url,
+        "--allow-private",
+        "--robots",
+        "ignore",
+        "--convert",
+        &convert,
+        "--progress",
+        "never",
+    ]);
+    // A group of its own is what a shell gives a command, and what the terminal interrupts.
+    command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let child = command.spawn().unwrap();
+    for _ in 0..1_000 {
+        if begun.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("stopping: "), "{said}");
+    assert_eq!(text(&output.stdout).lines().count(), 1, "{said}");
+}

@@ -1,16 +1,21 @@
 //! Convert: a program that makes text or HTML of a document: it reads the document on stdin and writes on stdout. Knows no
 //! crawl.
 
+mod program;
+
 use std::{
     io::{self, Read as _, Write as _},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     str::FromStr,
-    sync::{Mutex, PoisonError, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
 
 use actix_crawler::Converted;
+
+use self::program::Program;
+pub use self::program::end_all;
 
 /// The program for a content type, as `application/pdf=pdftotext - -`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +26,8 @@ pub struct Converter {
     arguments: Vec<String>,
 }
 
-/// The longest that a program may take: less than the longest time for a page, so that it is stopped and leaves nothing
-/// behind.
+/// The longest that a program may take: less than the longest time for a page, so that it is stopped, with all that it has
+/// started.
 const TIME_LIMIT: Duration = Duration::from_secs(25);
 
 /// The most that is read of what a program writes, in bytes.
@@ -58,31 +63,34 @@ impl Converter {
     pub fn convert(&self, document: &[u8]) -> Result<Converted, String> {
         let output = self.run(document, TIME_LIMIT).map_err(|why| format!("{} {why}", self.program))?;
         let text = String::from_utf8_lossy(&output).into_owned();
-        let beginning = text.trim_start().get(..9).unwrap_or_default().to_ascii_lowercase();
-        let is_html = beginning.starts_with("<!doctype") || beginning.starts_with("<html");
+        let begins_with = |word: &str| {
+            let beginning = text.trim_start().as_bytes().get(..word.len());
+            beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let is_html = begins_with("<!doctype") || begins_with("<html");
         Ok(if is_html { Converted::Html(text) } else { Converted::Text(text) })
     }
 
     fn run(&self, document: &[u8], time_limit: Duration) -> Result<Vec<u8>, String> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let started =
+            Program::start(&mut command, |child| (child.stdin.take(), child.stdout.take(), child.stderr.take()));
+        let (program, (stdin, stdout, stderr)) = started.map_err(|error| format!("cannot be started: {error}"))?;
         let (said_to, said) = mpsc::channel();
         // Not waited for, and it sends to nobody then: a process that the program has left behind may keep stderr open.
         let hear = move || drop(said_to.send(stderr.map(beginning_of).unwrap_or_default()));
         let hearing = thread::Builder::new().name("convert-stderr".to_owned()).spawn(hear);
         hearing.map_err(|error| format!("cannot be heard: {error}"))?;
-        let child = Mutex::new(child);
         let (ended_to, ended) = mpsc::channel::<()>();
         thread::scope(|scope| {
             // A program may end without reading everything, and then writing to it fails; its exit status tells.
             scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(document)));
-            let of_watch = &child;
+            let program = &program;
             let watch = scope.spawn(move || {
                 let is_late = ended.recv_timeout(time_limit) == Err(mpsc::RecvTimeoutError::Timeout);
                 if is_late {
-                    kill(of_watch);
+                    program.kill();
                 }
                 is_late
             });
@@ -90,11 +98,12 @@ impl Converter {
             let read = stdout.map(|stdout| stdout.take(MAX_OUTPUT + 1).read_to_end(&mut output));
             let is_too_long = output.len() as u64 > MAX_OUTPUT;
             if is_too_long {
-                kill(&child);
+                program.kill();
             }
+            // It may have closed its output, and run on.
+            let status = program.wait();
             drop(ended_to);
             let is_late = watch.join().unwrap_or(true);
-            let status = child.lock().unwrap_or_else(PoisonError::into_inner).wait();
             match (read.transpose(), status) {
                 _ if is_late => Err(format!("did not end within {}", humantime::format_duration(time_limit))),
                 _ if is_too_long => Err(format!("wrote more than {MAX_OUTPUT} bytes")),
@@ -121,11 +130,6 @@ fn beginning_of(mut said: impl io::Read) -> String {
     words.join(" ")
 }
 
-fn kill(child: &Mutex<Child>) {
-    // It may have ended by itself.
-    let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
-}
-
 impl FromStr for Converter {
     type Err = String;
 
@@ -150,6 +154,9 @@ mod tests {
         assert_eq!(converter("cat").convert(long.as_bytes()), Ok(Converted::Text(long)));
         let html = "\n<!DOCTYPE html><p>x";
         assert_eq!(converter("cat").convert(html.as_bytes()), Ok(Converted::Html(html.into())));
+        // Its ninth byte is within a character.
+        let html = "<HTML>\u{e4}\u{e4}<p>x";
+        assert_eq!(converter("cat").convert(html.as_bytes()), Ok(Converted::Html(html.into())));
         assert_eq!(converter("echo a b").convert(&vec![b'x'; 1 << 20]), Ok(Converted::Text("a b\n".into())));
     }
 
@@ -162,6 +169,24 @@ mod tests {
         let late = converter("sleep 600").run(b"", Duration::from_millis(50)).unwrap_err();
         assert!(late.contains("did not end within 50ms"), "{late}");
         assert!(converter("cat /dev/zero").convert(b"").unwrap_err().contains("more than"));
+    }
+
+    /// It held a thread until the program had ended that the script had started.
+    #[test]
+    fn a_script_that_leaves_a_program_behind_is_ended_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, script) in [
+            ("waits", "#!/bin/sh\nsleep 600\necho\n"),
+            ("ends", "#!/bin/sh\nsleep 600 &\n"),
+            ("closes", "#!/bin/sh\nexec >&- 2>&-\nsleep 600\n"),
+        ] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, script).unwrap();
+            let begin = std::time::Instant::now();
+            let late = converter(&format!("sh {}", path.display())).run(b"", Duration::from_millis(300)).unwrap_err();
+            assert!(late.contains("did not end within 300ms"), "{name}: {late}");
+            assert!(begin.elapsed() < Duration::from_secs(5), "{name}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     block_on,
     config::{self, CheckedConfig, option_of},
     console::{print, tell},
+    convert,
     exit::{Exit, Failure, in_options},
     now,
     options::{CrawlOptions, ProgressMode},
@@ -24,11 +25,14 @@ use super::{
 pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
     let settings = config::read(options.config.as_deref())?;
     let mode = options.output.progress;
-    block_on(crawl(config::with(settings, options)?, mode))
+    let done = block_on(crawl(config::with(settings, options)?, mode));
+    // Those of pages that were given up.
+    convert::end_all();
+    done
 }
 
 async fn crawl(config: CheckedConfig, mode: ProgressMode) -> Result<Exit, Failure> {
-    let CheckedConfig { seeds, user_agent, settings, spider, convert, outputs } = config;
+    let CheckedConfig { seeds, user_agent, settings, spider, convert: converters, outputs } = config;
     let PageSettings { validate, skip_near_duplicates, summary, .. } = settings.pages.clone();
     let judges = !spider.select.is_empty() || !validate.fields.is_empty();
     let to_stdout = outputs.has_stdout();
@@ -50,7 +54,7 @@ async fn crawl(config: CheckedConfig, mode: ProgressMode) -> Result<Exit, Failur
     let has_files = settings.files.dir.is_some();
     let crawler = outputs.of(Crawler::new(spider, user_agent).settings(settings.clone()), &settings, &columns);
     let crawler = if has_files { crawler.files_of(|page: &mut PageItem| &mut page.files) } else { crawler };
-    let crawler = convert.into_iter().fold(crawler, |crawler, converter| {
+    let crawler = converters.into_iter().fold(crawler, |crawler, converter| {
         crawler.convert(&converter.content_type.clone(), move |document: &[u8]| converter.convert(document))
     });
     let crawler = if judges { crawler.validate(validate) } else { crawler };
