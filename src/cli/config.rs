@@ -1,5 +1,8 @@
 //! Config: the settings of a crawl, overridden by command line options.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -153,9 +156,14 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     let stores =
         [(options.cache, Purpose::Cache), (options.record, Purpose::Record), (options.replay, Purpose::Replay)];
     for (dir, purpose) in stores {
-        put(&mut settings.transport.response_store, dir.map(|dir| Some(ResponseStoreSettings::new(dir, purpose))));
+        let Some(dir) = dir else { continue };
+        let new = ResponseStoreSettings::new(dir.clone(), purpose);
+        let store = settings.transport.response_store.get_or_insert(new);
+        (store.dir, store.purpose) = (dir, purpose);
     }
-    put(&mut settings.transport.archive, options.warc.map(|dir| Some(Warc::to(dir))));
+    if let Some(dir) = options.warc {
+        settings.transport.archive.get_or_insert_with(|| Warc::to(dir.clone())).dir = dir;
+    }
     refuse_private(&seeds, &settings.transport.guard)?;
     settings.headers = options.header.into_iter().fold(settings.headers, |headers, (name, value)| {
         let is_named = settings.transport.secret_headers.iter().any(|secret| secret.eq_ignore_ascii_case(&name));

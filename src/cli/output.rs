@@ -20,11 +20,16 @@ pub fn is_folder(path: &Path) -> bool {
 pub struct PageOutputs(Vec<Feed>);
 
 impl PageOutputs {
-    /// Takes the outputs of the options, or else those of the file; without any, pages go to stdout.
+    /// Takes the outputs of the options, or else those of the file; without any, pages go to stdout. One that both name is as
+    /// the file describes it.
     pub fn new(given: Vec<PathBuf>, settings: &mut Settings) -> Self {
         let (output, mut feeds) = (settings.pages.output.take(), std::mem::take(&mut settings.feeds));
         if !given.is_empty() {
-            return Self(given.into_iter().map(Feed::from).collect());
+            let described = |to: PathBuf| {
+                let feed = feeds.iter().position(|feed| feed.destination() == to);
+                feed.map_or_else(|| Feed::from(to), |at| feeds.swap_remove(at))
+            };
+            return Self(given.into_iter().map(described).collect());
         }
         feeds.splice(0..0, output.map(Feed::from));
         if feeds.is_empty() {
