@@ -317,6 +317,31 @@ fn given_fields_are_all_that_is_written_and_in_their_order() {
     }
 }
 
+/// Parquet once kept the last of them.
+#[test]
+fn two_fields_of_one_name_are_refused_in_every_format_with_columns() {
+    let twice = json!({"price": {"amount": 3}, "price.amount": 4});
+    for name in [
+        #[cfg(feature = "csv")]
+        "a.csv",
+        #[cfg(feature = "sqlite")]
+        "a.sqlite",
+        #[cfg(feature = "parquet")]
+        "a.parquet",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = Feed::to(dir.path().join(name)).open(Opening::Fresh).unwrap();
+        // The column is new at first, and known then.
+        for _ in 0..2 {
+            let refused = sink.write(&record(&twice)).unwrap_err();
+            assert!(matches!(&refused, SinkError::Refused(why) if why.contains("`price.amount`")), "{name}: {refused}");
+            sink.write(&record(&json!({"price": {"amount": 3}}))).unwrap();
+            sink.commit().unwrap();
+        }
+        sink.close().unwrap();
+    }
+}
+
 #[test]
 fn a_file_that_was_not_written_here_is_never_cut() {
     let dir = tempfile::tempdir().unwrap();

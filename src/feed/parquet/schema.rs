@@ -1,6 +1,6 @@
 //! Schema: the columns of a Parquet file, which grow with its records. Knows no files.
 
-use std::sync::Arc;
+use std::{ptr, sync::Arc};
 
 use ::parquet::{
     errors::Result as ParquetResult,
@@ -99,8 +99,10 @@ impl Schema {
                     {
                         column.kind = joined;
                     }
-                    if let Some(cell) = placed.cells.get_mut(place) {
-                        *cell = value;
+                    match placed.cells.get_mut(place) {
+                        Some(cell) if ptr::eq(*cell, &raw const MISSING) => *cell = value,
+                        // As of {"price": {"amount": 3}, "price.amount": 4}.
+                        _ => return Err(refuse("is that of two fields of an item".to_owned())),
                     }
                 }
                 // A struct that is not there has no fields.
@@ -123,7 +125,7 @@ impl Schema {
         self.columns.iter().any(is_below)
     }
 
-    /// Returns the columns of a whole file: without those of a struct that was null before its fields came. `named` ones stay.
+    /// Leaves out the placeholder column of a struct whose fields have columns now, unless it was named.
     pub fn visible(&self, named: &[String]) -> Self {
         let is_visible = |column: &&Column| {
             column.kind != Kind::UNKNOWN || named.contains(&column.name) || !self.has_below(&column.name)
