@@ -4,6 +4,7 @@ mod answers;
 mod poll_request;
 mod input;
 mod progress_view;
+mod starts;
 mod tally;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -49,6 +50,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     refuse_private(&urls, &transport.guard)?;
     watch::end_at_the_second_signal()?;
     refuse_shared(options)?;
+    let tally = Tally::new(options.rate, transport.deadlines.whole);
     let client = client(options, transport, &urls)?;
     if let Some(folder) = &options.save_dir {
         fs::create_dir_all(folder).map_err(|error| Failure::unwritable("--save-dir", folder, &error))?;
@@ -57,7 +59,7 @@ pub fn run(options: &PollOptions) -> Result<Exit, Failure> {
     refuse_stdout("--summary", options.summary.as_deref())?;
     let file = options.summary.clone().map(SummaryFile::open).transpose()?;
     block_on(async {
-        let polled = poll(options, &client, input, &mut answers).await;
+        let polled = poll(options, &client, input, tally, &mut answers).await;
         client.close_archive().await?;
         let (summary, interrupted) = polled?;
         if let Some(file) = file {
@@ -114,6 +116,7 @@ async fn poll(
     options: &PollOptions,
     client: &ThrottledClient,
     input: Input,
+    mut tally: Tally,
     answers: &mut Answers<'_>,
 ) -> Result<(tally::PollSummary, bool), Failure> {
     let mut signals = watch::listen()?;
@@ -125,7 +128,6 @@ async fn poll(
     // Responses that came before earlier ones in the output order.
     let mut early = BTreeMap::new();
     let (mut taken, mut wanted) = (0, 0);
-    let mut tally = Tally::default();
     let mut is_open = true;
     let interrupted = loop {
         if !is_open && running.is_empty() {
@@ -171,7 +173,7 @@ async fn poll(
     if taken == 0 && !interrupted {
         return Err(Failure::usage("the input has no requests; write one URL or JSON object a line"));
     }
-    let summary = tally.summary(options.rate);
+    let summary = tally.summary();
     tell(summary.text(taken));
     Ok((summary, interrupted))
 }

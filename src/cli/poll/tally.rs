@@ -1,17 +1,13 @@
 //! Tally: the counts of a poll, and its summary.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use actix_crawler::{Error, Rate};
 use serde::Serialize;
 
-use super::{Done, NotSent};
+use super::{Done, NotSent, starts::Starts};
 
 /// The counts of a poll.
-#[derive(Default)]
 pub struct Tally {
     /// Requests that have ended.
     pub done: u64,
@@ -21,7 +17,8 @@ pub struct Tally {
     /// Responses with a status from 400, by status.
     errors: BTreeMap<u16, u64>,
     attempts: u64,
-    starts: Vec<Instant>,
+    window: Duration,
+    starts: Starts,
 }
 
 /// The summary of a poll.
@@ -47,6 +44,13 @@ pub struct PollSummary {
 }
 
 impl Tally {
+    /// Counts nothing yet; `rate` is the requested one, and no answer takes longer than `longest_answer`.
+    pub fn new(rate: Option<Rate>, longest_answer: Duration) -> Self {
+        let window = rate.and_then(|rate| rate.window()).map_or(Duration::from_secs(1), |window| window.per);
+        let starts = Starts::new(window, longest_answer);
+        Self { done: 0, failed: 0, answered: 0, errors: BTreeMap::new(), attempts: 0, window, starts }
+    }
+
     /// Counts a completed request.
     pub fn count(&mut self, done: &Done) {
         self.done += 1;
@@ -58,7 +62,7 @@ impl Tally {
                     *self.errors.entry(response.status()).or_default() += 1;
                 }
                 self.attempts += u64::from(response.attempts());
-                self.starts.push(response.started());
+                self.starts.add(response.started());
             }
             Err(unasked) => {
                 self.failed += 1;
@@ -69,28 +73,12 @@ impl Tally {
         }
     }
 
-    /// Makes the summary; `rate` is the requested one.
-    pub fn summary(mut self, rate: Option<Rate>) -> PollSummary {
-        self.starts.sort_unstable();
-        let window = rate.and_then(|rate| rate.window()).map_or(Duration::from_secs(1), |window| window.per);
-        let mut oldest = self.starts.iter();
-        let mut within = 0;
-        let fullest = self.starts.iter().map(|at| {
-            within += 1;
-            while oldest.as_slice().first().is_some_and(|first| *at - *first >= window) {
-                oldest.next();
-                within -= 1;
-            }
-            within
-        });
-        let fullest_window = fullest.max().unwrap_or(0);
-        let gaps = self.starts.iter().zip(self.starts.iter().skip(1)).map(|(one, next)| *next - *one);
-        let span = match (self.starts.first(), self.starts.last()) {
-            (Some(first), Some(last)) => (*last - *first).as_secs_f64(),
-            _ => 0.0,
-        };
+    /// Makes the summary.
+    pub fn summary(mut self) -> PollSummary {
+        self.starts.end();
+        let span = self.starts.span().as_secs_f64();
         #[allow(clippy::cast_precision_loss, reason = "for people to read")]
-        let intervals = self.starts.len().saturating_sub(1) as f64;
+        let intervals = self.starts.count.saturating_sub(1) as f64;
         PollSummary {
             requests: self.done,
             answered: self.answered,
@@ -98,9 +86,9 @@ impl Tally {
             error_statuses: self.errors,
             attempts: self.attempts,
             rate: (span > 0.0).then(|| intervals / span),
-            fullest_window,
-            window: window.as_secs_f64(),
-            smallest_gap: gaps.min().map(|gap| gap.as_secs_f64()),
+            fullest_window: self.starts.fullest,
+            window: self.window.as_secs_f64(),
+            smallest_gap: self.starts.smallest_gap.map(|gap| gap.as_secs_f64()),
             elapsed: span,
         }
     }
