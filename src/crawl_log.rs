@@ -3,7 +3,6 @@
 pub mod lookup;
 
 use std::{
-    fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -13,6 +12,7 @@ use actix::{Actor, Context, Handler, Recipient};
 use crate::{
     engine::LogLines,
     error::{self, Error},
+    linked_file::LinkedFile,
     own_arbiter::OwnArbiter,
     pipeline::{append_lines, create_lines},
 };
@@ -20,7 +20,7 @@ use crate::{
 /// The actor that writes the crawl log, as JSON Lines.
 pub struct CrawlLog {
     path: PathBuf,
-    output: BufWriter<File>,
+    output: BufWriter<LinkedFile>,
     /// Its own thread, so that a slow disk delays nothing else.
     arbiter: OwnArbiter,
 }
@@ -36,7 +36,8 @@ impl CrawlLog {
         let path = path.to_owned();
         let arbiter = OwnArbiter::new();
         let handle = arbiter.handle();
-        let make = move |_: &mut Context<Self>| Self { path, output: BufWriter::new(file), arbiter };
+        let output = BufWriter::new(LinkedFile::of(file));
+        let make = move |_: &mut Context<Self>| Self { path, output, arbiter };
         Ok(Self::start_in_arbiter(&handle, make).recipient())
     }
 }

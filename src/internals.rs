@@ -38,6 +38,7 @@ pub use crate::{
     frontier::{candidate::Candidate, seen_cache::SeenCache},
     input_file::{read_line, read_text, read_whole},
     limits::Limits,
+    linked_file::LinkedFile,
     origin_header::belongs_to_origin,
     report::{
         escaped::escape_json,

@@ -1,6 +1,35 @@
-//! LinkedFile: whether an open file still has a name. Knows nothing of what is in it.
+//! LinkedFile: a file that must keep its name while it is written. Knows nothing of what is in it.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io::{self, Write},
+};
+
+/// A file that is written. A flush fails once it was removed, since what is written to it then is lost.
+pub struct LinkedFile {
+    file: File,
+    /// Whether it had a name when it was opened.
+    is_named: bool,
+}
+
+impl LinkedFile {
+    /// Takes an open file.
+    pub fn of(file: File) -> Self {
+        let is_named = !is_removed(&file).unwrap_or(true);
+        Self { file, is_named }
+    }
+}
+
+impl Write for LinkedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if self.is_named && is_removed(&self.file)? { Err(removed()) } else { Ok(()) }
+    }
+}
 
 /// Tells whether a file was removed while it is open: what is written to it is lost when it is closed. Outside Unix an open
 /// file cannot be removed.

@@ -279,3 +279,19 @@ fn a_byte_order_mark_belongs_to_no_url() {
     let output = poll(&["-", "--rate", "unlimited", "--allow-private"], &format!("\u{feff}{}\n", api.url("/a")));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
+
+/// It was once lost without a word.
+#[cfg(unix)]
+#[test]
+fn an_output_that_is_removed_while_it_is_written_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("answers.jsonl");
+    let removed = output.clone();
+    let api = Recorder::start(move |_| {
+        drop(std::fs::remove_file(&removed));
+        Answer::ok("ok")
+    });
+    let ended = poll(&[&api.url("/"), "--allow-private", "-o", output.to_str().unwrap()], "");
+    let said = stderr(&ended);
+    assert!(!ended.status.success() && said.contains("answers.jsonl") && said.contains("was removed"), "{said}");
+}

@@ -6,7 +6,7 @@ mod recorder;
 use std::collections::BTreeMap;
 
 use actix_crawler::{Retry, Scope, Settings, prelude::*, settings::Traps};
-use crawls::{Line, MS, crawl, crawl_with, links, run, run_logged};
+use crawls::{Line, MS, block_on, crawl, crawl_with, end_of, links, run, run_logged};
 use recorder::{Answer, Recorder};
 
 /// How often each outcome, with its details, was the end of a URL.
@@ -306,4 +306,23 @@ fn links_below_a_base_that_is_too_long_are_counted() {
     let report = run(crawl(&site).seed("http://one.test/"));
     assert_eq!(site.sorted_urls(), ["http://one.test/", "http://one.test/top", "http://two.test/"]);
     assert_eq!(report.stats.get("drop/scope/url_length"), 2, "{report}");
+}
+
+/// It was once lost without a word.
+#[cfg(unix)]
+#[test]
+fn a_log_that_is_removed_while_the_crawl_runs_is_an_error_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let removed = log.clone();
+    let site = Recorder::start(move |_| {
+        drop(std::fs::remove_file(&removed));
+        Answer::ok("")
+    });
+    let handle = crawl(&site).seed("http://one.test/").log(&log).start().unwrap();
+    let report = block_on(end_of(&handle));
+    assert!(
+        report.complaints.iter().any(|said| said.contains("log.jsonl") && said.contains("was removed")),
+        "{report}"
+    );
 }

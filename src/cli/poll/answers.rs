@@ -8,7 +8,11 @@ use std::{
     time::SystemTime,
 };
 
-use actix_crawler::{Error, client::Response, internals::escape_json};
+use actix_crawler::{
+    Error,
+    client::Response,
+    internals::{LinkedFile, escape_json},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -71,7 +75,10 @@ impl<'a> Answers<'a> {
         let path = options.output.as_deref().filter(|path| path.as_os_str() != "-");
         let to: Box<dyn Write> = match path {
             None => Box::new(io::stdout()),
-            Some(path) => Box::new(File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?),
+            Some(path) => {
+                let file = File::create(path).map_err(|error| Failure::unwritable("-o", path, &error))?;
+                Box::new(LinkedFile::of(file))
+            }
         };
         let (save_dir, keep) = (options.save_dir.as_deref(), options.keep_header.as_slice());
         let on_terminal = terminal::is_terminal(path);
