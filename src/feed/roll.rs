@@ -22,7 +22,7 @@ pub struct Roll {
     /// The most items in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// The size after which a file is the last's, in bytes: it ends with the record by which it exceeds this.
+    /// A file that has reached this size gets no further record, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// The age after which a file gets no more items. It is closed when the next comes, or the crawl ends.

@@ -23,7 +23,7 @@ pub(crate) struct Records {
     /// Whether what is added must be on the disk before it counts.
     syncs: bool,
     bytes: u64,
-    /// Whether it had a name when it was opened: it must keep one.
+    /// Whether it had a name when it was opened. If its name disappears, what is written is lost.
     is_named: bool,
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Returns the type of a value; `None` for null, which has any.
+    /// Returns the type of a value; `None` for null, which fits every type.
     pub fn of(value: &Value) -> Option<Self> {
         match value {
             Value::Null => None,

@@ -43,7 +43,7 @@ pub(super) struct Store {
     live: Option<Live>,
     /// Those of the table; `None` while there is none.
     columns: Option<Vec<Column>>,
-    /// Columns of text that have values of other types: none of them is without any value.
+    /// Text columns known to hold values; they are not retyped.
     mixed: HashSet<String>,
     marks: Option<Marks>,
     /// The number of the last commit.

@@ -27,7 +27,7 @@ struct Known {
     younger: HashSet<u128>,
     older: HashSet<u128>,
     pending: HashMap<u128, watch::Receiver<()>>,
-    /// Counts the starts of the pipeline: what was claimed before one is nobody's.
+    /// Counts the starts of the pipeline. Claims of an earlier start no longer count.
     start: u64,
     stored: Option<(File, PathBuf)>,
 }

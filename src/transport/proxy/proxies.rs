@@ -102,7 +102,7 @@ impl Proxies {
     pub fn choose(&self, url: &Url, own: Option<&str>, now: Instant) -> Result<Option<Arc<Proxy>>, FetchError> {
         if let Some(own) = own {
             let read = ProxyUrl::new(own).parse();
-            let proxy = read.map_err(|why| FetchError::Request(format!("the request's proxy is none: {why}")))?;
+            let proxy = read.map_err(|why| FetchError::Request(format!("the request's proxy is not valid: {why}")))?;
             return Ok(proxy.map(Arc::new));
         }
         let Some(rotation) = self.rotation(url) else { return Ok(self.environment.proxy(url).cloned()) };
