@@ -4,7 +4,7 @@ use std::ptr;
 
 use hashbrown::HashSet;
 
-use super::{Flat, Record, SinkError, Value};
+use super::{Flat, Record, SinkError, Value, record::is_within};
 
 /// The columns of a table or of a file that has such. They never change: a field without a column is refused by its name,
 /// and no cell ever stands in the column of another.
@@ -81,7 +81,7 @@ impl Columns {
                 // As of {"price": {"amount": 3}, "price.amount": 4}.
                 Some(_) => return Err(SinkError::refused(format!("two fields of an item are named `{name}` in {at}"))),
                 // A struct that is not there has no fields.
-                None if **value == Value::Null && self.has_below(name) => {}
+                None if **value == Value::Null && self.names.iter().any(|column| is_within(column, name)) => {}
                 None => {
                     let why = format!("{at} has no column `{name}`; name all columns before the first item");
                     return Err(if self.are_older { SinkError::broken(why) } else { SinkError::refused(why) });
@@ -89,10 +89,5 @@ impl Columns {
             }
         }
         Ok(cells)
-    }
-
-    fn has_below(&self, name: &str) -> bool {
-        let is_below = |column: &String| column.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
-        self.names.iter().any(is_below)
     }
 }

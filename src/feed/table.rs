@@ -3,10 +3,17 @@
 #![cfg_attr(not(any(feature = "sqlite", feature = "postgres")), allow(dead_code, reason = "there is no database"))]
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod float;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod placing;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) mod sql;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) use self::placing::{Existing, Placing};
+pub(super) use self::{
+    float::is_exact,
+    placing::{Existing, Placing},
+};
 use super::{
     Feed, Format, postgres, sqlite,
     target::{self, Target},

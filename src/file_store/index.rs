@@ -11,7 +11,8 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Wanted, part, part::hex};
+use super::{Wanted, part};
+use crate::hexadecimal::hexadecimal;
 
 /// What is known of a file that was downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub(super) fn write(dir: &Path, wanted: &Wanted, entry: &Entry) -> io::Result<()
 
 fn path(dir: &Path, wanted: &Wanted) -> PathBuf {
     let key = format!("{}\n{}", wanted.url, wanted.name.as_deref().unwrap_or_default());
-    let key = hex(digest(&SHA256, key.as_bytes()).as_ref());
+    let key = hexadecimal(digest(&SHA256, key.as_bytes()).as_ref());
     let (folder, rest) = key.split_at(2);
     dir.join(".index").join(folder).join(format!("{}.json", rest.get(..30).unwrap_or(rest)))
 }

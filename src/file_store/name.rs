@@ -3,7 +3,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{Wanted, part::hex};
+use super::Wanted;
+use crate::hexadecimal::hexadecimal;
 
 /// The longest part of a path in bytes: file systems allow 255, and a name may be made longer to keep it apart.
 const MAX_PART: usize = 200;
@@ -82,7 +83,7 @@ fn safe(raw: &str) -> String {
 /// Ends a path that was cut off, so that different ones stay different.
 fn with_hash(path: &str, raw: &str) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, raw.as_bytes());
-    let hash = hex(hash.as_ref().get(..8).unwrap_or_default());
+    let hash = hexadecimal(hash.as_ref().get(..8).unwrap_or_default());
     format!("{path}-{hash}")
 }
 

@@ -1,13 +1,14 @@
 //! Part: a file while it is being written. It is removed unless it gets its name, also after a kill by the next crawl.
 
 use std::{
-    fmt::Write as _,
     fs, io,
     io::{Read, Write},
     path::{Path, PathBuf},
 };
 
 use ring::digest::{Context, SHA256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// The folder for them, within the folder of files and so on the same file system.
 pub const DIR: &str = ".part";
@@ -82,17 +83,8 @@ pub fn hash_of(path: &Path) -> io::Result<String> {
     let mut piece = vec![0; 64 << 10];
     loop {
         match file.read(&mut piece)? {
-            0 => return Ok(hex(context.finish().as_ref())),
+            0 => return Ok(hexadecimal(context.finish().as_ref())),
             read => context.update(piece.get(..read).unwrap_or_default()),
         }
     }
-}
-
-/// Returns bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -17,10 +17,11 @@ use super::{
     Entry, FileStore, Wanted, Whole, index,
     media_type::{self, LOOKED_AT},
     milliseconds, name,
-    part::{self, Part, hex},
+    part::{self, Part},
 };
 use crate::{
     files::{File, FileStatus},
+    hexadecimal::hexadecimal,
     outcome::FetchError,
     transport::body::{self, BodyDecoder, BodyLimits, Coding},
 };
@@ -135,7 +136,7 @@ impl FileWriter {
             Some(part) => part,
             None => Part::create(&self.store.0.dir.join(part::DIR)).map_err(NotWritten::Disk)?,
         };
-        let hash = hex(self.digest.finish().as_ref());
+        let hash = hexadecimal(self.digest.finish().as_ref());
         // Many servers say of all that they do not know that it is text.
         let of_type = self.media_type.as_deref().and_then(media_type::ending).unwrap_or_default();
         let extension = if self.is_sniffed || !name::has_ending(&self.wanted) { of_type } else { "" };

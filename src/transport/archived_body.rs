@@ -13,6 +13,7 @@ use super::{
     body::{self, BodyDecoder, BodyLimits},
     wire::{ResponseDecoder, WireLimits},
 };
+use crate::http_head;
 
 /// Why a body was not copied whole.
 #[derive(Debug)]
@@ -22,9 +23,6 @@ pub enum NotCopied {
     /// The destination does not take it.
     Unwritable(io::Error),
 }
-
-/// The longest head of a message: four times what the crawler itself accepts.
-const MAX_HEAD: u64 = 1 << 20;
 
 /// How much coded input is decoded at once: within the largest ratio it makes a thousand times as much.
 const DECODED_AT_ONCE: usize = 4 << 10;
@@ -63,7 +61,6 @@ fn undecodable(error: impl fmt::Display) -> NotCopied {
 }
 
 /// What a head says of codings.
-#[derive(Default)]
 struct Head {
     is_chunked: bool,
     content: Vec<Vec<u8>>,
@@ -71,26 +68,12 @@ struct Head {
 
 impl Head {
     fn read(from: &mut impl BufRead) -> io::Result<Self> {
-        let mut head = Self::default();
-        let mut from = from.take(MAX_HEAD);
-        let mut line = Vec::new();
-        while from.read_until(b'\n', &mut line)? > 0 && !matches!(&*line, b"\n" | b"\r\n") {
-            if let Some(colon) = line.iter().position(|byte| *byte == b':')
-                && let Some((name, value)) = line.split_at_checked(colon)
-            {
-                let value = value.get(1..).unwrap_or_default().trim_ascii();
-                if name.eq_ignore_ascii_case(b"content-encoding") {
-                    head.content.push(value.to_vec());
-                } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-                    head.is_chunked |= value.to_ascii_lowercase().ends_with(b"chunked");
-                }
-            }
-            line.clear();
-        }
-        if from.limit() == 0 {
-            return Err(io::Error::new(ErrorKind::InvalidData, "an HTTP head of more than a MiB"));
-        }
-        Ok(head)
+        let head = http_head::read(from)?;
+        Ok(Self {
+            is_chunked: http_head::fields(&head, "transfer-encoding")
+                .any(|value| value.to_ascii_lowercase().ends_with(b"chunked")),
+            content: http_head::fields(&head, "content-encoding").map(<[u8]>::to_vec).collect(),
+        })
     }
 }
 

@@ -15,13 +15,13 @@ use super::{
     Exchange, Warc,
     digest::sha256,
     file::{WarcFile, repair_all},
-    http_head,
     payloads::{Original, Payloads},
     record::{Record, new_id},
 };
 use crate::{
     clock,
     error::{Error, Result},
+    http_head,
 };
 
 /// The profile of records whose payload is that of an earlier one (ISO 28500:2017 §6.7.2).

@@ -15,13 +15,12 @@ use tokio::runtime::Handle;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    http_head,
     index::{Entry, index_of, read_beside},
     reader::Reader,
     record::Record,
     url_key::canonical,
 };
-use crate::error::Result;
+use crate::{error::Result, http_head};
 
 /// The archived responses of a folder. Takes about 60 bytes of memory for each.
 #[derive(Clone)]

@@ -1,8 +1,8 @@
 //! Digest: the checksums of blocks and payloads, as `sha256:` and hexadecimal digits. Knows no records.
 
-use std::fmt::Write;
-
 use ring::digest::{self, Algorithm, Context};
+
+use crate::hexadecimal::hexadecimal;
 
 /// The checksum under way of one algorithm.
 pub(super) struct Digester(Context);
@@ -16,7 +16,7 @@ pub(super) fn sha256(pieces: &[&[u8]]) -> String {
     for piece in pieces {
         context.update(piece);
     }
-    format!("sha256:{}", hex(context.finish().as_ref()))
+    format!("sha256:{}", hexadecimal(context.finish().as_ref()))
 }
 
 impl Digester {
@@ -41,16 +41,9 @@ impl Digester {
     pub fn is(self, declared: &str) -> bool {
         let digest = self.0.finish();
         let value = declared.split_once(':').map_or("", |(_, value)| value).trim_end_matches('=');
-        value.eq_ignore_ascii_case(&hex(digest.as_ref())) || value.eq_ignore_ascii_case(&base32(digest.as_ref()))
+        value.eq_ignore_ascii_case(&hexadecimal(digest.as_ref()))
+            || value.eq_ignore_ascii_case(&base32(digest.as_ref()))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn base32(bytes: &[u8]) -> String {

@@ -10,12 +10,14 @@ use std::{
 };
 
 use super::{
-    http_head,
     reader::Reader,
     record::Record,
     url_key::{canonical, url_key},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    http_head,
+};
 
 /// A line of an index: one response.
 ///

@@ -29,8 +29,6 @@ mod exchange;
 #[cfg(feature = "warc")]
 mod file;
 #[cfg(feature = "warc")]
-mod http_head;
-#[cfg(feature = "warc")]
 mod index;
 #[cfg(feature = "warc")]
 mod payloads;

@@ -2,8 +2,8 @@
 
 use std::{io::Read, path::Path};
 
-use super::{digest::Digester, http_head, reader::Reader, record::Record};
-use crate::error::Result;
+use super::{digest::Digester, reader::Reader, record::Record};
+use crate::{error::Result, http_head};
 
 /// What [`verify`] has found.
 ///

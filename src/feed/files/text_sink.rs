@@ -17,6 +17,7 @@ use crate::{
     clock,
     error::Error,
     feed::{Opening, Record, Sink, SinkError},
+    linked_file::sync_name,
     report::escaped::escape_json,
 };
 
@@ -106,7 +107,7 @@ impl<L: Layout> TextSink<L> {
         };
         records.write_first(&begin).map_err(wrong)?;
         if syncs && is_new {
-            sync_folder(path).map_err(wrong)?;
+            sync_name(path).map_err(wrong)?;
         }
         Ok(Self::new(layout, codec, records, false))
     }
@@ -206,9 +207,3 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// How often is looked whether it has.
 const LOCK_STEP: Duration = Duration::from_millis(10);
-
-/// Puts the name of a new file on the disk, as is done for its content.
-pub(in crate::feed) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}

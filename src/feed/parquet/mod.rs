@@ -26,12 +26,9 @@ use self::{
 };
 use super::{
     Opening, Record, Sink, SinkError,
-    files::{
-        records::{Records, append_lines},
-        text_sink::sync_folder,
-    },
+    files::records::{Records, append_lines},
 };
-use crate::error::Error;
+use crate::{error::Error, linked_file::sync_name};
 
 /// How much becomes a row group: enough that readers skip few and compress well, and little enough for memory.
 #[derive(Clone, Copy, Debug)]
@@ -195,7 +192,7 @@ fn journal(part: &Part, schema: &mut Schema, syncs: bool) -> io::Result<(Records
     let path = part.journal();
     let file = append_lines(&path)?;
     if syncs {
-        sync_folder(&path)?;
+        sync_name(&path)?;
     }
     let (mut rows, mut line) = (0, Vec::new());
     let mut lines = io::BufReader::with_capacity(1 << 16, fs::File::open(&path)?);

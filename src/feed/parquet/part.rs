@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::feed::{files::text_sink::sync_folder, lock::Lock};
+use crate::{feed::lock::Lock, linked_file::sync_name};
 
 /// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the rows
 /// that are not in one yet. A journal whose number a row group has was made that row group.
@@ -60,7 +60,7 @@ impl Part {
             file.write_all(part.id.as_bytes())?;
             if syncs {
                 file.sync_all()?;
-                sync_folder(&part.folder)?;
+                sync_name(&part.folder)?;
             }
         }
         part.lock = Some(lock);
@@ -138,7 +138,7 @@ impl Part {
             file.sync_all()?;
         }
         fs::rename(&unfinished, path)?;
-        if syncs { sync_folder(path) } else { Ok(()) }
+        if syncs { sync_name(path) } else { Ok(()) }
     }
 
     /// Removes the folder.

@@ -10,7 +10,7 @@ use ::parquet::{
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Scalar};
-use crate::feed::{Flat, Record, SinkError, Value};
+use crate::feed::{Flat, Record, SinkError, Value, record::is_within};
 
 /// The columns, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,8 +121,7 @@ impl Schema {
     }
 
     fn has_below(&self, name: &str) -> bool {
-        let is_below = |column: &Column| column.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
-        self.columns.iter().any(is_below)
+        self.columns.iter().any(|column| is_within(&column.name, name))
     }
 
     /// Leaves out the placeholder column of a struct whose fields have columns now, unless it was named.

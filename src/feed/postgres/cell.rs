@@ -1,7 +1,7 @@
 //! Cell: a value as the text that a column of PostgreSQL reads. Knows no table.
 
 use super::schema::{Class, Column};
-use crate::feed::Value;
+use crate::feed::{Value, table::is_exact};
 
 /// Returns the text of a value for a column; `None` for null.
 ///
@@ -35,12 +35,6 @@ pub(super) fn text(value: &Value, column: &Column) -> Result<Option<String>, Str
 
 /// Up to this, a float is a whole number exactly.
 const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
-
-fn is_exact(value: i128) -> bool {
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "that is the question")]
-    let float = (value as f64) as i128;
-    float == value
-}
 
 fn plain(value: &Value) -> String {
     match value {

@@ -3,7 +3,10 @@
 use tokio_postgres::{Client, Error as SqlError, types::Type};
 
 use super::{Failed, kind::Kind};
-use crate::feed::table::{Existing, MADE_BY_FEED, Table};
+use crate::feed::table::{
+    Existing, MADE_BY_FEED, Table,
+    sql::{list, quoted, replacing},
+};
 
 /// A column.
 #[derive(Clone, Debug)]
@@ -140,7 +143,7 @@ pub(super) async fn check_key(client: &Client, table: &Table) -> Result<(), Fail
     if table.key.is_empty() {
         return Ok(());
     }
-    let (name, key) = (quoted_table(table), list(table.key.iter()));
+    let (name, key) = (quoted_table(table), list(&table.key));
     // Nothing is inserted; the plan already needs the index.
     let plan = format!("EXPLAIN INSERT INTO {name} ({key}) SELECT {key} FROM {name} ON CONFLICT ({key}) DO NOTHING");
     match client.batch_execute(&plan).await {
@@ -185,7 +188,7 @@ pub(super) fn create(table: &Table, columns: &[Column]) -> String {
     let name = quoted_table(table);
     let mut parts: Vec<_> = columns.iter().map(|column| format!("{} {}", quoted(&column.name), column.shown)).collect();
     if !table.key.is_empty() {
-        parts.push(format!("PRIMARY KEY ({})", list(table.key.iter())));
+        parts.push(format!("PRIMARY KEY ({})", list(&table.key)));
     }
     format!("CREATE TABLE {name} ({}); COMMENT ON TABLE {name} IS '{MADE_BY_FEED}'", parts.join(", "))
 }
@@ -212,15 +215,12 @@ pub(super) fn upsert(table: &Table, columns: &[Column]) -> String {
     let holes: Vec<_> = (1..=columns.len()).map(|number| format!("${number}")).collect();
     let cast = |column: &Column| format!("{}::{}", quoted(&column.name), column.cast);
     let values: Vec<_> = columns.iter().map(cast).collect();
-    let others = columns.iter().filter(|column| !table.key.contains(&column.name));
-    let set: Vec<_> = others.map(|column| format!("{0} = excluded.{0}", quoted(&column.name))).collect();
-    let action = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
     format!(
-        "INSERT INTO {} ({names}) SELECT {} FROM unnest({}) AS item ({names}) ON CONFLICT ({}) DO {action}",
+        "INSERT INTO {} ({names}) SELECT {} FROM unnest({}) AS item ({names}) {}",
         quoted_table(table),
         values.join(", "),
         holes.join(", "),
-        list(table.key.iter()),
+        replacing(table, columns.iter().map(|column| &column.name)),
     )
 }
 
@@ -235,12 +235,4 @@ pub(super) fn beside(table: &Table, name: &str) -> String {
 fn quoted_table(table: &Table) -> String {
     let name = table.name.split_once('.').map_or(&*table.name, |(_, name)| name);
     beside(table, name)
-}
-
-fn list<'n>(names: impl Iterator<Item = &'n String>) -> String {
-    names.map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -1,8 +1,9 @@
 //! Flat: a record as named cells, for formats that have columns. Knows no format.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 use super::{Record, Value};
+use crate::hexadecimal::hexadecimal;
 
 /// Separates the values of a list in one cell.
 pub const LIST_SEPARATOR: &str = " | ";
@@ -50,6 +51,12 @@ impl<'r> Flat<'r> {
     }
 }
 
+/// Tells whether a cell is of a field within another, as `price.amount` is of one within `price`.
+#[cfg(any(feature = "csv", feature = "sqlite", feature = "postgres", feature = "parquet"))]
+pub(crate) fn is_within(cell: &str, field: &str) -> bool {
+    cell.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'))
+}
+
 fn flatten<'r>(
     name: Cow<'r, str>,
     value: &'r Value,
@@ -84,12 +91,4 @@ impl Value {
             Self::List(_) | Self::Fields(_) => Cow::Owned(self.to_json()),
         }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -10,6 +10,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+#[cfg(any(feature = "csv", feature = "sqlite", feature = "postgres", feature = "parquet"))]
+pub(crate) use self::flat::is_within;
 pub use self::flat::{Flat, LIST_SEPARATOR};
 use super::SinkError;
 

@@ -3,7 +3,10 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Why, value::Affinity};
-use crate::feed::table::{Existing, MADE_BY_FEED, Table};
+use crate::feed::table::{
+    Existing, MADE_BY_FEED, Table,
+    sql::{list, quoted, replacing},
+};
 
 /// A table that is there.
 pub(super) struct Found {
@@ -137,16 +140,5 @@ pub(super) fn insert(table: &Table, names: &[String]) -> String {
     if table.key.is_empty() {
         return insert;
     }
-    let others = names.iter().filter(|name| !table.key.contains(name));
-    let set: Vec<_> = others.map(|name| format!("{0} = excluded.{0}", quoted(name))).collect();
-    let action = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
-    format!("{insert} ON CONFLICT ({}) DO {action}", list(&table.key))
-}
-
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    format!("{insert} {}", replacing(table, names))
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::types;
 
-use crate::feed::Value;
+use crate::feed::{Value, table::is_exact};
 
 /// Returns a value as SQLite has it. A boolean is 0 or 1; a whole number beyond 64 bits is text, and so are lists and maps,
 /// as JSON. What is not a number is null, and the infinite stays so.
@@ -60,7 +60,7 @@ impl Affinity {
             (Self::Text, types::Value::Integer(value)) => Ok(types::Value::Text(value.to_string())),
             (Self::Text, types::Value::Real(value)) => Ok(types::Value::Text(format!("{value:?}"))),
             (Self::Numeric | Self::Real, types::Value::Text(text)) => self.fit_text(text),
-            (Self::Real, types::Value::Integer(value)) if !is_exact(value) => {
+            (Self::Real, types::Value::Integer(value)) if !is_exact(value.into()) => {
                 Err(format!("has the type of floats, which do not have {value}"))
             }
             (_, value) => Ok(value),
@@ -73,7 +73,7 @@ impl Affinity {
         let looks_like_one = trimmed.starts_with(|sign: char| sign.is_ascii_digit() || matches!(sign, '+' | '-' | '.'))
             && trimmed.parse::<f64>().is_ok();
         let stays = match text.parse::<i64>() {
-            Ok(value) => value.to_string() == text && (self == Self::Numeric || is_exact(value)),
+            Ok(value) => value.to_string() == text && (self == Self::Numeric || is_exact(value.into())),
             Err(_) => text.parse::<f64>().is_ok_and(|value| {
                 // A column of integers makes one of 3.0.
                 value.is_finite() && format!("{value:?}") == text && (self == Self::Real || value.fract() != 0.0)
@@ -85,13 +85,6 @@ impl Affinity {
         }
         Ok(types::Value::Text(text))
     }
-}
-
-/// Tells whether a float is exactly this integer.
-fn is_exact(value: i64) -> bool {
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "that is the question")]
-    let float = (value as f64) as i128;
-    float == i128::from(value)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! HttpHead: the head of an HTTP message within a block, as bytes. Knows just enough of it for an index.
+//! HttpHead: the head of an HTTP message as an archive keeps it, as bytes. Knows just enough of it for an index and for a body.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,7 +9,7 @@ const MAX_HEAD: u64 = 1 << 20;
 ///
 /// # Errors
 /// It is longer than a MiB, or cannot be read.
-pub(super) fn read(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
+pub(crate) fn read(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     let mut from = from.take(MAX_HEAD);
     loop {
@@ -27,17 +27,24 @@ pub(super) fn read(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
 }
 
 /// Returns the word at a place of the first line, counted from 0.
-pub(super) fn word(head: &[u8], place: usize) -> Option<String> {
+#[cfg(feature = "warc")]
+pub(crate) fn word(head: &[u8], place: usize) -> Option<String> {
     let line = head.split(|byte| *byte == b'\n').next()?;
     String::from_utf8_lossy(line).split_whitespace().nth(place).map(str::to_owned)
 }
 
 /// Returns the value of a field; of several the first.
-pub(super) fn field(head: &[u8], name: &str) -> Option<String> {
-    head.split(|byte| *byte == b'\n').skip(1).find_map(|line| {
+#[cfg(feature = "warc")]
+pub(crate) fn field(head: &[u8], name: &str) -> Option<String> {
+    fields(head, name).next().map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// Returns the values of all fields of a name.
+pub(crate) fn fields<'h>(head: &'h [u8], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+    head.split(|byte| *byte == b'\n').skip(1).filter_map(move |line| {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (known, value) = line.split_at_checked(colon)?;
         let is_it = known.trim_ascii().eq_ignore_ascii_case(name.as_bytes());
-        is_it.then(|| String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii()).into_owned())
+        is_it.then(|| value.get(1..).unwrap_or_default().trim_ascii())
     })
 }
