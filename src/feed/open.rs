@@ -99,7 +99,7 @@ impl Feed {
         };
         let text = Text { target, codec, opening, syncs };
         match format {
-            Format::JsonLines => text.open(JsonLinesLayout),
+            Format::JsonLines => text.open(JsonLinesLayout::default()),
             Format::Json => text.open(JsonArrayLayout::default()),
             Format::Xml => text.open(XmlLayout),
             Format::Csv => {

@@ -1,5 +1,7 @@
 //! Feeds in files: the laws of sinks in each format, what is in the files, and what is refused.
 
+mod foreign;
+
 use std::{
     fs,
     io::Read as _,
@@ -9,7 +11,6 @@ use std::{
 use serde_json::json;
 
 use super::{
-    files::codec::Codec,
     laws::{Row, Subject, check},
     *,
 };
@@ -340,58 +341,6 @@ fn two_fields_of_one_name_are_refused_in_every_format_with_columns() {
         }
         sink.close().unwrap();
     }
-}
-
-#[test]
-fn a_file_that_was_not_written_here_is_never_cut() {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, foreign) in [
-        ("a.json", "{\n  \"a\": [\n    1,\n    2,\n    3,\n    4\n  ]\n}\n"),
-        ("b.json", "{\"a\":1}\n"),
-        ("c.xml", "<?xml version=\"1.0\"?>\n<other>\n<a/>\n<b/>\n<c/>\n<d/>\n</other>\n"),
-        ("d.xml", "<?xml version=\"1.0\"?>\n<other>\n</items>\n"),
-    ] {
-        let path = dir.path().join(name);
-        fs::write(&path, foreign).unwrap();
-        let refused = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).err();
-        assert!(refused.is_some_and(|error| error.to_string().contains("write to another file")), "{name}");
-        assert_eq!(content(&path), foreign);
-    }
-    let gzip = Codec::Gzip.member(b"{\"a\":1}\n{\"a\":\n2}\n").unwrap();
-    let lines = "{\"a\":1}\n".repeat(100).into_bytes();
-    let and_lines = [gzip.clone(), lines.clone()].concat();
-    for (name, foreign, compression) in [
-        ("e.jsonl", &lines, Some(Compression::Gzip)),
-        ("f.jsonl.gz", &lines, None),
-        ("g.jsonl.gz", &and_lines, None),
-        ("h.json", &b"[1]\n".to_vec(), Some(Compression::Zstd)),
-        ("i.jsonl", &gzip, None),
-        ("j.json", &gzip, None),
-        ("k.jsonl", &Codec::Zstd.member(b"x\n").unwrap(), None),
-        ("l.jsonl.zst", &gzip, None),
-        ("m.json", &b"[{\"a\":1}]".to_vec(), None),
-        ("n.xml", &b"<items><item/></items>\n".to_vec(), None),
-    ] {
-        let path = dir.path().join(name);
-        fs::write(&path, foreign).unwrap();
-        let feed = Feed::to(&*path).append();
-        let feed = if let Some(compression) = compression { feed.compression(compression) } else { feed };
-        let refused = feed.open_for("bot", Opening::Fresh, false).err().map(|error| error.to_string());
-        assert!(refused.is_some_and(|error| error.contains("write to another file")), "{name}");
-        assert_eq!(fs::read(&path).unwrap(), *foreign, "{name}");
-    }
-    // Whoever wrote this array, it is one.
-    for (name, empty) in [("empty.json", "[]"), ("spaces.json", " [ ]\n"), ("empty.xml", "")] {
-        let path = dir.path().join(name);
-        fs::write(&path, empty).unwrap();
-        assert!(Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).is_ok(), "{name}");
-    }
-    let path = dir.path().join("array.json");
-    fs::write(&path, "[\n  1,\n  2\n]\n").unwrap();
-    let mut sink = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).unwrap();
-    sink.write(&record(&3)).unwrap();
-    sink.close().unwrap();
-    assert_eq!(serde_json::from_str::<Vec<u8>>(&content(&path)).unwrap(), [1, 2, 3]);
 }
 
 /// A disk that takes a part of a write and no more, as a full one does.

@@ -32,7 +32,7 @@ impl Layout for JsonArrayLayout {
         Ok(())
     }
 
-    fn end_of_records(&self, file: &mut File) -> io::Result<u64> {
+    fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
         end_of_closed_lines(file, &self.beginning(), &self.closing(), |line, is_first| {
             if is_first && line == b"[" {
                 return Some(1);

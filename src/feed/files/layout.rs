@@ -29,7 +29,7 @@ pub(crate) trait Layout: Send + 'static {
     ///
     /// # Errors
     /// The file cannot be read, or was not written in this layout.
-    fn end_of_records(&self, file: &mut File) -> io::Result<u64>;
+    fn end_of_records(&mut self, file: &mut File) -> io::Result<u64>;
 
     /// Goes on after what is in a file: reads as much of its beginning as is needed to know how.
     ///

@@ -25,7 +25,7 @@ impl Layout for CsvLayout {
         Err(SinkError::broken(WHY))
     }
 
-    fn end_of_records(&self, _: &mut File) -> io::Result<u64> {
+    fn end_of_records(&mut self, _: &mut File) -> io::Result<u64> {
         Err(io::Error::new(io::ErrorKind::Unsupported, WHY))
     }
 

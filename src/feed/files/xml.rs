@@ -30,7 +30,7 @@ impl Layout for XmlLayout {
         Ok(())
     }
 
-    fn end_of_records(&self, file: &mut File) -> io::Result<u64> {
+    fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
         end_of_closed_lines(file, BEGINNING, &self.closing(), |line, _| {
             let is_whole = line.ends_with(ITEM_END) || line == NULL_ITEM || line == b"<items>";
             is_whole.then_some(line.len())

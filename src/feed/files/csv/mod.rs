@@ -72,7 +72,7 @@ impl Layout for CsvLayout {
         Ok(())
     }
 
-    fn end_of_records(&self, file: &mut File) -> io::Result<u64> {
+    fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
         file::end_of_records(file)
     }
 

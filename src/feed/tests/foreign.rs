@@ -1,0 +1,91 @@
+//! Files that are there and were not written here: what is added to, and what is refused and left as it is.
+
+use std::fs;
+
+use super::{
+    super::{files::codec::Codec, *},
+    content, record,
+};
+
+#[test]
+fn a_file_that_was_not_written_here_is_never_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, foreign) in [
+        ("a.json", "{\n  \"a\": [\n    1,\n    2,\n    3,\n    4\n  ]\n}\n"),
+        ("b.json", "{\"a\":1}\n"),
+        ("c.xml", "<?xml version=\"1.0\"?>\n<other>\n<a/>\n<b/>\n<c/>\n<d/>\n</other>\n"),
+        ("d.xml", "<?xml version=\"1.0\"?>\n<other>\n</items>\n"),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, foreign).unwrap();
+        let refused = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).err();
+        assert!(refused.is_some_and(|error| error.to_string().contains("write to another file")), "{name}");
+        assert_eq!(content(&path), foreign);
+    }
+    let gzip = Codec::Gzip.member(b"{\"a\":1}\n{\"a\":\n2}\n").unwrap();
+    let lines = "{\"a\":1}\n".repeat(100).into_bytes();
+    let and_lines = [gzip.clone(), lines.clone()].concat();
+    for (name, foreign, compression) in [
+        ("e.jsonl", &lines, Some(Compression::Gzip)),
+        ("f.jsonl.gz", &lines, None),
+        ("g.jsonl.gz", &and_lines, None),
+        ("h.json", &b"[1]\n".to_vec(), Some(Compression::Zstd)),
+        ("i.jsonl", &gzip, None),
+        ("j.json", &gzip, None),
+        ("k.jsonl", &Codec::Zstd.member(b"x\n").unwrap(), None),
+        ("l.jsonl.zst", &gzip, None),
+        ("m.json", &b"[{\"a\":1}]".to_vec(), None),
+        ("n.xml", &b"<items><item/></items>\n".to_vec(), None),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, foreign).unwrap();
+        let feed = Feed::to(&*path).append();
+        let feed = if let Some(compression) = compression { feed.compression(compression) } else { feed };
+        let refused = feed.open_for("bot", Opening::Fresh, false).err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|error| error.contains("write to another file")), "{name}");
+        assert_eq!(fs::read(&path).unwrap(), *foreign, "{name}");
+    }
+    // Whoever wrote this array, it is one.
+    for (name, empty) in [("empty.json", "[]"), ("spaces.json", " [ ]\n"), ("empty.xml", "")] {
+        let path = dir.path().join(name);
+        fs::write(&path, empty).unwrap();
+        assert!(Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).is_ok(), "{name}");
+    }
+    let path = dir.path().join("array.json");
+    fs::write(&path, "[\n  1,\n  2\n]\n").unwrap();
+    let mut sink = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).unwrap();
+    sink.write(&record(&3)).unwrap();
+    sink.close().unwrap();
+    assert_eq!(serde_json::from_str::<Vec<u8>>(&content(&path)).unwrap(), [1, 2, 3]);
+}
+
+/// A file of one line without an end was once emptied.
+#[test]
+fn a_last_line_that_another_program_has_not_ended_is_kept_if_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.jsonl");
+    let long = format!("[{}1]", "1,".repeat(100_000));
+    for (before, kept) in [
+        ("{\"a\":1}", "{\"a\":1}\n"),
+        ("1\n[2]", "1\n[2]\n"),
+        (&long, &format!("{long}\n")),
+        ("\"text\"", "\"text\"\n"),
+        // What a kill leaves.
+        ("1\n{\"a\":", "1\n"),
+        ("1\n12", "1\n"),
+        ("1\n\0\0", "1\n"),
+    ] {
+        fs::write(&path, before).unwrap();
+        let mut sink = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).unwrap();
+        (3..5).for_each(|n| sink.write(&record(&n)).unwrap());
+        sink.close().unwrap();
+        assert_eq!(content(&path), format!("{kept}3\n4\n"));
+    }
+    for foreign in ["[\n  1\n  ]", "some text", "<a/>"] {
+        let text = format!("{foreign}\n  }}");
+        fs::write(&path, &text).unwrap();
+        let refused = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).err();
+        assert!(refused.is_some_and(|error| error.to_string().contains("write to another file")), "{foreign}");
+        assert_eq!(content(&path), text);
+    }
+}
