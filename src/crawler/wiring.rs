@@ -245,11 +245,11 @@ fn started<S: Spider>(
 ) -> Result<Pipelines<S>> {
     let has_state = frontier.durable().is_some();
     let folder = settings.state.as_ref().filter(|folder| has_state && folder.is_dir());
-    let resumes = resumed.checkpoint.is_some();
-    steps.open(folder.map(PathBuf::as_path), resumes)?;
+    let goes_on = resumed.checkpoint.is_some();
+    steps.open(folder.map(|folder| &**folder), goes_on)?;
     let start = |(number, recipe): (usize, _)| {
         let crawl = CrawlStart {
-            resumes,
+            resumes: goes_on,
             has_state,
             spider: product_token(user_agent).into(),
             state: folder.map(|folder| (folder.clone(), number.to_string())),
