@@ -37,12 +37,12 @@ pub struct Report {
     pub stats: Stats,
     /// Whether the ledger accounts for every URL.
     pub ledger_adds_up: bool,
-    /// Errors of pipelines when they were closed.
+    /// What else went wrong with pipelines: how often one was restarted, further ones that could not be closed.
     pub complaints: Vec<String>,
     /// Warnings about settings, such as unchecked certificates, and about a cache that could not be written.
     pub warnings: Vec<String>,
-    /// Why the crawl failed: its state, its log, its recording or a pipeline's output could no longer be written, or its own
-    /// frontier, identity or domain key panicked.
+    /// Why the crawl failed: its state, its log, its recording or a pipeline's output could no longer be written, a pipeline
+    /// could not be closed at the end, or its own frontier, identity or domain key panicked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// Why the crawl was stopped: by the spider ([`Parsed::stop`](crate::spider::Parsed::stop)), a signal, or its
@@ -103,8 +103,8 @@ pub enum Ended {
     /// It was aborted: requests in flight are counted as leased.
     Aborted,
     /// Its state could no longer be stored, a pipeline's output is gone, or its own frontier, identity or domain key
-    /// panicked; what was stored before is safe and can be resumed. Or it finished, but its log or
-    /// its recording lacks what could not be written.
+    /// panicked; what was stored before is safe and can be resumed. Or it finished, but a pipeline
+    /// could not be closed, as one whose upload failed, or its log or its recording lacks what could not be written.
     Failed,
 }
 

@@ -15,11 +15,11 @@ use std::{
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
-    DomainKey, Politeness, Report, Retry, Settings,
+    DomainKey, Ended, Politeness, Report, Retry, Settings,
     pipeline::{Pipeline, Running, Start},
     prelude::*,
 };
-use crawls::{Line, MS, crawl, crawl_with, links, run, run_logged};
+use crawls::{Line, MS, block_on, crawl, crawl_with, end_of, links, run, run_logged};
 use recorder::{Answer, Recorder};
 
 /// Longer than any test.
@@ -334,8 +334,9 @@ impl Pipeline<String> for StartsOnce {
 fn a_pipeline_that_cannot_be_started_again_fails_pages_and_does_not_hold_up_the_end() {
     let (site, begin) = (site(), Instant::now());
     let crawler = crawl_with(links, &site, short_timeouts()).per_domain(8).pipeline(StartsOnce(AtomicU32::new(0)));
-    let report = run(crawler.seed(SEED));
-    assert_eq!(report.pages() + report.failed(), 10, "{report}");
+    let handle = crawler.seed(SEED).start().unwrap();
+    let report = block_on(end_of(&handle));
+    assert_eq!((report.ended, report.pages() + report.failed()), (Ended::Failed, 10), "{report}");
     assert!(report.failed() >= 1 && report.failed() == report.stats.get("outcome/pipeline"), "{report}");
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
@@ -349,20 +350,24 @@ fn an_item_that_is_refused_fails_its_page_with_the_reason() {
 }
 
 #[test]
-fn a_pipeline_that_fails_at_the_end_is_complained_of_and_the_report_comes() {
-    for (does, complaint) in [(Bad::PanicsAtTheEnd, "panicked"), (Bad::NeverAnswersTheEnd, "did not answer")] {
-        let ((report, _), taken) = run_odd(does);
-        assert_eq!((report.pages(), report.failed(), taken), (10, 0, 10), "{report}");
-        assert!(report.complaints.iter().any(|said| said.contains(complaint)), "{report}");
-        assert!(report.to_string().contains(complaint));
+fn a_crawl_whose_pipeline_fails_at_the_end_has_failed_and_the_report_says_why() {
+    for (does, why) in [(Bad::PanicsAtTheEnd, "panicked"), (Bad::NeverAnswersTheEnd, "did not answer")] {
+        let (site, odd) = (site(), Odd::new(does));
+        let crawler = crawl_with(links, &site, short_timeouts()).per_domain(8).pipeline(move || odd.clone());
+        let handle = crawler.seed(SEED).start().unwrap();
+        let report = block_on(end_of(&handle));
+        assert_eq!((report.ended, report.pages(), report.failed()), (Ended::Failed, 10, 0), "{report}");
+        assert!(report.failure.as_ref().is_some_and(|said| said.contains(why)), "{report}");
+        assert!(report.to_string().contains(why) && report.check().is_err());
     }
 }
 
 #[test]
-fn a_pipeline_that_cannot_even_be_made_fails_pages_and_not_the_crawl() {
+fn a_pipeline_that_cannot_even_be_made_fails_pages_and_the_report_says_so() {
     let site = site();
     let make = || -> Odd { panic!("no pipeline today") };
-    let report = run(crawl_with(links, &site, short_timeouts()).per_domain(4).pipeline(make).seed(SEED));
-    assert_eq!((report.pages(), report.failed()), (0, 1), "{report}");
-    assert!(!report.complaints.is_empty(), "{report}");
+    let handle = crawl_with(links, &site, short_timeouts()).per_domain(4).pipeline(make).seed(SEED).start().unwrap();
+    let report = block_on(end_of(&handle));
+    assert_eq!((report.ended, report.pages(), report.failed()), (Ended::Failed, 0, 1), "{report}");
+    assert!(report.failure.is_some(), "{report}");
 }

@@ -22,7 +22,7 @@ use crate::{
     count::requests_in,
     crawl_log::CrawlLog,
     engine::{
-        ClosePipelines, FileWaits, Notices, Scheduler, SchedulerParts,
+        ClosePipelines, ClosedPipelines, FileWaits, Notices, Scheduler, SchedulerParts,
         budget::Budget,
         crawl::{Crawl, CrawlParts},
         domains::Domains,
@@ -381,13 +381,14 @@ fn closing<S: Spider>(pipelines: Pipelines<S>, archive: Option<Archive>) -> Clos
         Box::pin(async move {
             let closed = join_all(pipelines.iter().map(Supervisor::close)).await;
             let restarts: u64 = pipelines.iter().map(Supervisor::restarts).sum();
-            let complaints = closed.into_iter().filter_map(|closed| Some(closed.err()?.to_string()));
+            let mut failures = closed.into_iter().filter_map(|closed| Some(closed.err()?.to_string()));
+            let failure = failures.next();
             let restarted = (restarts > 0).then(|| format!("restarted {restarts} times after a panic or a timeout"));
             let unindexed = match archive {
                 Some(archive) => archive.close().await,
                 None => Vec::new(),
             };
-            complaints.chain(restarted).chain(unindexed).collect()
+            ClosedPipelines { failure, complaints: failures.chain(restarted).chain(unindexed).collect() }
         })
     })
 }

@@ -50,6 +50,6 @@ pub use self::{
     held::Hold,
     messages::{Control, GetFirstFailures, GetProgress, GetStats, Notices, Seed},
     question::{MAX_QUESTIONS, Question},
-    scheduler::{ClosePipelines, LogLines, Scheduler, SchedulerParts},
+    scheduler::{ClosePipelines, ClosedPipelines, LogLines, Scheduler, SchedulerParts},
     tuning::{Change, GetScope, Tune},
 };

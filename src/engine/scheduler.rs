@@ -51,8 +51,17 @@ pub struct Scheduler {
     panicked: Option<String>,
 }
 
-/// Closes the pipelines at the end of the crawl; returns their warnings.
-pub type ClosePipelines = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Vec<String>>>>>;
+/// Closes the pipelines at the end of the crawl.
+pub type ClosePipelines = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ClosedPipelines>>>>;
+
+/// How the pipelines were closed.
+#[derive(Default)]
+pub struct ClosedPipelines {
+    /// Why an output may lack something, or is not where it should be.
+    pub failure: Option<String>,
+    /// What else there is to say.
+    pub complaints: Vec<String>,
+}
 
 /// What the scheduler needs in addition to the crawl.
 pub struct SchedulerParts {
@@ -267,17 +276,18 @@ impl Scheduler {
         };
         let closed = closing.into_actor(self).then(|(closed, stored), scheduler, context: &mut Context<Self>| {
             let is_given_up = closed.is_none() || stored.is_none();
-            let (logged, mut complaints) = closed.unwrap_or_else(|| (Ok(Ok(())), vec![GIVEN_UP.to_owned()]));
+            let given_up = || ClosedPipelines { complaints: vec![GIVEN_UP.to_owned()], ..ClosedPipelines::default() };
+            let (logged, mut closed) = closed.unwrap_or_else(|| (Ok(Ok(())), given_up()));
             let is_stored = stored.is_some();
             // If the store's thread died, the reason was reported before.
             let failure = stored.and_then(|stored| stored.unwrap_or(Ok(())).err());
             if !is_stored {
-                complaints.push(STATE_GIVEN_UP.to_owned());
+                closed.complaints.push(STATE_GIVEN_UP.to_owned());
             } else if failure.is_none() {
                 scheduler.crawl.closed();
             }
             scheduler.note_log(logged);
-            scheduler.report(complaints, failure, is_given_up);
+            scheduler.report(closed, failure, is_given_up);
             context.stop();
             fut::ready(())
         });
@@ -301,11 +311,15 @@ impl Scheduler {
         })
     }
 
-    fn report(&mut self, complaints: Vec<String>, failure: Option<String>, is_given_up: bool) {
+    fn report(&mut self, closed: ClosedPipelines, failure: Option<String>, is_given_up: bool) {
         let failure = failure.or_else(|| self.panicked.clone());
         let failure = failure.or_else(|| self.crawl.failure().map(str::to_owned));
+        let failure = failure.or_else(|| closed.failure.clone());
         let failure = failure.or_else(|| self.log_failure.take());
         let failure = failure.or_else(|| self.responses.as_ref()?.failure());
+        // What broke the crawl off is not said twice.
+        let further = closed.failure.filter(|further| failure.as_ref() != Some(further));
+        let complaints = further.into_iter().chain(closed.complaints).collect();
         let ended = match self.ended {
             _ if failure.is_some() => Ended::Failed,
             _ if is_given_up => Ended::Aborted,
