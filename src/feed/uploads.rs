@@ -21,8 +21,8 @@ impl Feed {
     }
 
     /// Sets how long an object store that is busy or silent is asked again, for each request of an upload; by default two
-    /// minutes. Then the crawl fails, or complains at its end, and what is not uploaded stays in the spool. A pipeline's
-    /// time-out is the bound for an upload in all.
+    /// minutes. Then the crawl fails, also if that was all that was left to do, and what is not uploaded stays in the spool: the
+    /// next run with the crawl's state uploads it. A pipeline's time-out is the bound for an upload in all.
     #[must_use]
     pub fn upload_within(mut self, time: Duration) -> Self {
         self.upload_within = Some(time);

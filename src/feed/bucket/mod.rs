@@ -56,7 +56,8 @@ impl Bucket {
     /// It does not answer, is not there, or does not admit us.
     pub fn open(location: &Location, spool: &Path, within: Duration) -> Result<Arc<Self>, Error> {
         let wrong = |why: String| Error::setting(location.to_string(), why);
-        let store = |within| store::of(location, within).map_err(|error| wrong(masked(&error)));
+        let explained = |error| store::explained(&error, location.scheme);
+        let store = |within| store::of(location, within).map_err(|error| wrong(explained(error)));
         let bucket = Self::new(store(within)?, location, spool).map_err(|error| wrong(error.to_string()))?;
         let asked = Self { store: store(ANSWERS_WITHIN)?, runtime: bucket.runtime, ..bucket };
         // Of a name with braces, what stands before them.
@@ -64,8 +65,7 @@ impl Bucket {
         let folder = fixed.rsplit_once('/').map_or("", |(folder, _)| folder);
         let answered = asked.run(async |store| store.list(Some(&key(folder)?)).next().await.transpose());
         answered.map_err(|error| {
-            let said = masked(&error);
-            wrong(format!("the bucket cannot be listed, so nothing is fetched: {said}{}", store::advice(&said)))
+            wrong(format!("the bucket cannot be listed, so nothing is fetched: {}", explained(error)))
         })?;
         Ok(Arc::new(Self { store: store(within)?, ..asked }))
     }
@@ -121,7 +121,7 @@ impl Bucket {
             self.download(file).map_err(|why| Error::setting(self.url(file), why))?;
         }
         let sink = feed.open_file(file, opening, syncs)?;
-        Ok(Box::new(ObjectSink::new(sink, lock, self.clone(), file.to_owned())))
+        Ok(Box::new(ObjectSink::new(sink, lock, self.clone(), file.to_owned(), syncs)))
     }
 
     /// Finds the objects of these names, and the files of those that are not uploaded yet.

@@ -11,11 +11,13 @@ pub(super) struct ObjectSink {
     lock: Option<Lock>,
     bucket: Arc<Bucket>,
     file: PathBuf,
+    /// Whether the crawl has a state: then its next run finds the file.
+    goes_on: bool,
 }
 
 impl ObjectSink {
-    pub fn new(sink: Box<dyn Sink>, lock: Lock, bucket: Arc<Bucket>, file: PathBuf) -> Self {
-        Self { sink, lock: Some(lock), bucket, file }
+    pub fn new(sink: Box<dyn Sink>, lock: Lock, bucket: Arc<Bucket>, file: PathBuf, goes_on: bool) -> Self {
+        Self { sink, lock: Some(lock), bucket, file, goes_on }
     }
 }
 
@@ -34,9 +36,8 @@ impl Sink for ObjectSink {
         // A Parquet file without columns is none.
         if self.file.exists() {
             self.bucket.upload(&self.file).map_err(|why| {
-                SinkError::broken(format!(
-                    "{why}; nothing is lost: its records are in {file}, and a resumed crawl uploads them"
-                ))
+                let next = if self.goes_on { "the next run uploads them" } else { "upload that file yourself" };
+                SinkError::broken(format!("{why}; nothing is lost: its records are in {file}, and {next}"))
             })?;
         }
         let removed = match fs::remove_file(&self.file) {

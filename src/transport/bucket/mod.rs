@@ -36,7 +36,19 @@ use super::tls::{Tls, TlsSettings};
 
 /// Connects to the servers of object stores.
 #[derive(Debug)]
-pub(crate) struct BucketConnector;
+pub(crate) struct BucketConnector {
+    /// Whether the metadata service of this machine's cloud may be asked for credentials. Elsewhere its address is nobody's,
+    /// or somebody else's.
+    pub asks_machine: bool,
+}
+
+/// Why a request to the metadata service was not made.
+#[derive(Debug, thiserror::Error)]
+#[error("the metadata service of this machine is not asked for credentials")]
+pub(crate) struct MachineNotAsked;
+
+/// Where `object_store` looks for the metadata service by itself.
+const METADATA_SERVICES: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
 
 /// The longest that a connection may take, with TLS.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -54,6 +66,7 @@ impl HttpConnector for BucketConnector {
         let allows = options.get_config_value(&ClientConfigKey::AllowHttp);
         Ok(HttpClient::new(BucketClient {
             tls: tls.direct(),
+            asks_machine: self.asks_machine,
             allows_http: allows.is_some_and(|allows| allows == "true"),
             headers: options.get_default_headers().cloned().unwrap_or_default(),
             idle: Mutex::default(),
@@ -65,6 +78,7 @@ type Sender = SendRequest<HttpRequestBody>;
 
 struct BucketClient {
     tls: Arc<ClientConfig>,
+    asks_machine: bool,
     /// Without it a secret might go unencrypted.
     allows_http: bool,
     headers: HeaderMap,
@@ -113,6 +127,9 @@ impl HttpService for BucketClient {
     {
         Box::pin(async move {
             let (request, server) = self.prepared(request)?;
+            if !self.asks_machine && METADATA_SERVICES.contains(&&*server.host) {
+                return Err(HttpError::new(HttpErrorKind::Unknown, MachineNotAsked));
+            }
             let answer = async {
                 let mut sender = self.sender(&server).await?;
                 let response = sender.send_request(request).await.map_err(failed)?;
