@@ -118,6 +118,11 @@ fn told(text_of_file: &str) -> String {
 fn each_fault_of_meaning_is_told_with_its_line_and_its_whole_key() {
     for (text_of_file, words) in [
         ("\n[politeness]\njitter = -1\n", "line 3, `jitter = -1`: politeness.jitter: -1 is not between"),
+        (
+            "[pages.select]\nprice = '.price'\n[[feeds]]\nto = 'a.csv'\nfields = ['url', 'prize']\n",
+            "line 3, `[[feeds]]`: feeds[0]: items have no field `prize`; did you mean `price`? there are url, ",
+        ),
+        ("[[feeds]]\nto = 'a.sqlite'\nkey = ['ean']\n", "items have no field `ean`; there are url, "),
         ("[sitemaps]\nmin_priority = 2.0\n", "line 2, `min_priority = 2.0`: sitemaps.min_priority: "),
         (
             "[domains.'www.example.org']\nrobots = 'ignore'\n",

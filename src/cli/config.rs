@@ -76,6 +76,7 @@ pub fn faults(path: &Path) -> Result<Vec<Fault>, Failure> {
         faults.extend(source.faults_of_files(settings));
         faults.extend(source.fault_of_user_agent(settings));
         let names = fields(settings);
+        faults.extend(source.faults_of_feeds(settings, &names));
         for name in settings.pages.validate.fields.keys().filter(|name| !names.contains(name)) {
             let why =
                 format!("there is no such field; write it in [pages.select], or name one of {}", names.join(", "));

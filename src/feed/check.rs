@@ -1,7 +1,7 @@
 //! Check: what is wrong with a feed's description, before anything is opened. Knows no files.
 
 use super::{Feed, Format, Roll, names::Placeholder, target};
-use crate::error::Error;
+use crate::{error::Error, nearest::nearest};
 
 impl Feed {
     /// Checks what can be checked without opening anything.
@@ -81,7 +81,9 @@ impl Feed {
         };
         match self.fields.iter().chain(&self.key).chain(self.only.keys()).find(|name| !is_there(name)) {
             Some(unknown) => {
-                Err(self.wrong(format!("items have no field `{unknown}`; there are {}", fields.join(", "))))
+                let near = nearest(unknown, fields.iter().map(String::as_str));
+                let meant = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                Err(self.wrong(format!("items have no field `{unknown}`; {meant}there are {}", fields.join(", "))))
             }
             None => Ok(()),
         }

@@ -217,7 +217,7 @@ fn what_no_feed_can_work_with_is_refused_before_it_is_opened() {
     let known = ["url", "price"].map(str::to_owned);
     assert!(feed().fields(["url", "price.amount"]).check_for(&known).is_ok());
     for (feed, why) in [
-        (feed().fields(["url", "prices"]), "no field `prices`; there are url, price"),
+        (feed().fields(["url", "prices"]), "no field `prices`; did you mean `price`? there are url, price"),
         (feed().types(["Product"]), "`types` names `Product`"),
         (Feed { only: [("lang".to_owned(), "en".to_owned())].into(), ..feed() }, "no field `lang`"),
     ] {

@@ -86,6 +86,15 @@ impl Settings {
         found.0
     }
 
+    /// Returns the feeds that name fields which items of these do not have.
+    pub(crate) fn feeds_without(&self, fields: &[String]) -> Vec<WrongValue> {
+        let mut found = Found::default();
+        for (index, feed) in self.feeds.iter().enumerate() {
+            found.result(&Key::of("feeds").index(index), feed.check_for(fields));
+        }
+        found.0
+    }
+
     /// Returns a User-Agent without a contact, which is right for seeds on this machine only.
     pub(crate) fn wrong_user_agent(&self) -> Option<WrongValue> {
         let urls: Vec<_> = self.seeds.iter().filter_map(|seed| parse_url(seed).ok()).collect();

@@ -2,7 +2,8 @@
 
 use toml::de::DeValue;
 
-use super::{nearest::nearest, shape::Shape};
+use super::shape::Shape;
+use crate::nearest::nearest;
 
 /// Says what to write in place of a value of another kind; `None` if it is of the right one.
 pub fn wrong_kind(shape: &Shape, value: &DeValue<'_>) -> Option<String> {

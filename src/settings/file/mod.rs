@@ -2,7 +2,6 @@
 //! line.
 
 mod kind;
-mod nearest;
 mod reading;
 mod schema;
 mod shape;

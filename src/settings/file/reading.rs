@@ -11,12 +11,12 @@ use toml::{
 use super::{
     Fault, VARIABLES,
     kind::{out_of_range, wrong_kind},
-    nearest::nearest,
     shape::Shape,
     tree,
 };
 use crate::{
     masked::masked,
+    nearest::nearest,
     origin_header::belongs_to_origin,
     settings::{Settings, key::Key},
 };

@@ -62,6 +62,11 @@ impl Source {
         self.faults(settings.wrong_user_agent().into_iter().collect())
     }
 
+    /// Returns the feeds that name fields which items of these do not have.
+    pub fn faults_of_feeds(&self, settings: &Settings, fields: &[String]) -> Vec<Fault> {
+        self.faults(settings.feeds_without(fields))
+    }
+
     /// Returns what is wrong with the value of a key, given name by name.
     pub fn fault(&self, key: &[&str], why: String) -> Vec<Fault> {
         let key = key.iter().fold(Key::default(), |key, name| key.name(name));

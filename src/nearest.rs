@@ -1,4 +1,4 @@
-//! Nearest: the name that was probably meant. Knows no settings.
+//! Nearest: the name that was probably meant. Does not know what is named.
 
 /// The longest text that is compared, in bytes: twice as long as the longest name of a variable.
 const LONGEST: usize = 128;
