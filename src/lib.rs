@@ -130,6 +130,7 @@ mod serialized;
 mod panic_message;
 mod input_file;
 mod linked_file;
+mod synced_folder;
 mod nearest;
 pub mod extract;
 mod local_fault;

@@ -1,9 +1,8 @@
-//! LinkedFile: a file that must keep its name while it is written, and have it on the disk. Knows nothing of what is in it.
+//! LinkedFile: a file that must keep its name while it is written. Knows nothing of what is in it.
 
 use std::{
     fs::File,
     io::{self, Write},
-    path::Path,
 };
 
 /// A file that is written. A flush fails once it was removed, since what is written to it then is lost.
@@ -49,28 +48,4 @@ pub(crate) fn is_removed(file: &File) -> io::Result<bool> {
 /// The error of writing to a removed file.
 pub(crate) fn removed() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "it was removed while it was written")
-}
-
-/// Puts the name of a new file on the disk, as is done for its content.
-///
-/// # Errors
-/// The disk does not take it.
-pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
-    sync_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-}
-
-/// Puts the names of a folder's files on the disk. Outside Unix a folder cannot be opened as a file; the file system looks after
-/// its names itself.
-///
-/// # Errors
-/// The disk does not take them.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    match File::open(folder)?.sync_all() {
-        // Some file systems have no such thing.
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        synced => synced,
-    }
 }

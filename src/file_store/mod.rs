@@ -29,7 +29,7 @@ pub use self::{
 use crate::{
     error::{Error, Result},
     files::{File, FileStatus, Files},
-    linked_file::sync_folder,
+    synced_folder::{sync_folder, sync_name},
 };
 
 /// The folder, shared by all arbiters.
@@ -141,6 +141,11 @@ impl FileStore {
         }
     }
 
+    /// Returns the folder.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
     /// Makes the folder of a path, if it is not there.
     fn make_folder(&self, path: &str) -> io::Result<()> {
         let target = self.0.dir.join(path);
@@ -155,7 +160,7 @@ impl FileStore {
         let target = self.0.dir.join(&path);
         part.move_to(&target)?;
         // So that a file that an item names is there after the machine has lost its power.
-        sync_folder(target.parent().unwrap_or(&self.0.dir))?;
+        sync_name(&target)?;
         Ok(path)
     }
 

@@ -17,8 +17,8 @@ use crate::{
     clock,
     error::Error,
     feed::{Opening, Record, Sink, SinkError},
-    linked_file::sync_name,
     report::escaped::escape_json,
+    synced_folder::sync_name,
 };
 
 /// Writes records to a file or to stdout. What was added since the last commit is in memory.

@@ -28,7 +28,7 @@ use super::{
     Opening, Record, Sink, SinkError,
     files::records::{Records, append_lines},
 };
-use crate::{error::Error, linked_file::sync_name};
+use crate::{error::Error, synced_folder::sync_name};
 
 /// How much becomes a row group: enough that readers skip few and compress well, and little enough for memory.
 #[derive(Clone, Copy, Debug)]

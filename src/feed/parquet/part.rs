@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{feed::lock::Lock, linked_file::sync_name};
+use crate::{feed::lock::Lock, synced_folder::sync_name};
 
 /// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the rows
 /// that are not in one yet. A journal whose number a row group has was made that row group.

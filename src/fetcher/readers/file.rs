@@ -135,7 +135,8 @@ impl Receiving {
             State::Writing(writing) => writing.await?,
             State::Failed(outcome) => return Err(outcome),
         };
-        off_the_loop(&offload, move || writer.write(&rest).and_then(|()| writer.finish(clock::wall()))).await
+        off_the_loop(&offload, &self.store, move || writer.write(&rest).and_then(|()| writer.finish(clock::wall())))
+            .await
     }
 
     /// The server says that the file which is there is still the same.
@@ -143,7 +144,7 @@ impl Receiving {
         let file = known.file(FileStatus::Uptodate);
         let (store, wanted) = (self.store.clone(), self.wanted.clone());
         let work = move || store.renew(&wanted, &known, clock::wall()).map_err(NotWritten::Disk);
-        match off_the_loop(&context.offload, work).await {
+        match off_the_loop(&context.offload, &self.store, work).await {
             Ok(()) => {
                 self.keep(file, context);
                 Reading { counts: vec![Count::Files("not_modified")], ..Outcome::Ok.into() }
@@ -163,10 +164,10 @@ impl FileSink {
     /// Sends what has come to the disk.
     fn write(&mut self) {
         let State::Idle(mut writer) = std::mem::replace(&mut self.state, State::None) else { return };
-        let (piece, offload) = (self.next.split().freeze(), self.offload.clone());
+        let (piece, offload, store) = (self.next.split().freeze(), self.offload.clone(), self.store.clone());
         let writing = async move {
             let work = move || writer.write(&piece).map(|()| writer);
-            off_the_loop(&offload, work).await
+            off_the_loop(&offload, &store, work).await
         };
         self.state = State::Writing(writing.boxed_local());
     }
@@ -234,18 +235,20 @@ fn is_file(status: u16) -> bool {
 /// Writes off the network's thread. A disk that does not take a file ends the crawl, which can be resumed.
 async fn off_the_loop<T: Send + 'static>(
     offload: &Offload,
+    store: &FileStore,
     work: impl FnOnce() -> Result<T, NotWritten> + Send + 'static,
 ) -> Result<T, Outcome> {
+    let broken = |why: String| Outcome::Broken(format!("a file of {} cannot be written: {why}", store.dir().display()));
     match offload.run(work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(NotWritten::Type(what))) => Err(Outcome::FileType(what)),
         Ok(Err(NotWritten::Body(error))) => Err(Outcome::Fetch(error)),
-        Ok(Err(NotWritten::Disk(error))) => Err(Outcome::Broken(format!("a file cannot be written: {error}"))),
+        Ok(Err(NotWritten::Disk(error))) => Err(broken(error.to_string())),
         Err(NoResult::Ended) => Err(Outcome::Unsent),
         Err(NoResult::Panicked(message)) => Err(Outcome::Panic(message)),
         Err(NoResult::TimedOut(limit)) => {
             let limit = humantime::format_duration(limit);
-            Err(Outcome::Broken(format!("a file cannot be written: the disk has not taken it within {limit}")))
+            Err(broken(format!("the disk has not taken it within {limit}")))
         }
     }
 }

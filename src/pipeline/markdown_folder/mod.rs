@@ -15,7 +15,7 @@ use actix::{Actor, Context, Handler};
 
 pub use self::page::{HasMarkdown, MarkdownPage};
 use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, Start};
-use crate::error::Error;
+use crate::{error::Error, synced_folder::sync_name};
 
 /// Writes each page to a file of its own in a folder for its host: `example.org/docs-install-0f6a….md`. The name depends on
 /// the URL alone, so a later crawl gives the same page the same name. At the end, `llms.txt` in the folder lists the pages.
@@ -23,7 +23,7 @@ use crate::error::Error;
 /// The folder must be new or empty, unless the crawl resumes its state: then the pages of earlier runs are kept, and one
 /// that is fetched again replaces its file. No file that holds something else is ever replaced; its page fails. A file is
 /// there whole or not at all, and is passed to the operating system before its item is acknowledged, so a killed process
-/// loses none.
+/// loses none; if the crawl has a state, it is on the disk by then.
 ///
 /// ```
 /// use actix_crawler::{pipeline::{MarkdownFolder, MarkdownPage}, prelude::*};
@@ -66,13 +66,15 @@ impl MarkdownFolder {
 impl<I: HasMarkdown + Send + Sync + 'static> Pipeline<I> for MarkdownFolder {
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         self.open(start)?;
-        let dir = self.dir.clone();
-        Ok(Running::start(start, move || Writer { dir }))
+        let writer = Writer { dir: self.dir.clone(), syncs: start.has_state() };
+        Ok(Running::start(start, move || writer))
     }
 }
 
 struct Writer {
     dir: PathBuf,
+    /// Whether a file is on the disk itself when its item is acknowledged, as what the state says of its page is.
+    syncs: bool,
 }
 
 impl Actor for Writer {
@@ -95,7 +97,7 @@ impl Handler<CrawlEnded> for Writer {
 
     fn handle(&mut self, _: CrawlEnded, _: &mut Self::Context) -> Self::Result {
         let contents = contents::of(&self.dir).map_err(|error| unwritable(&self.dir, &error))?;
-        write_whole(&self.dir.join(contents::NAME), contents.as_bytes())
+        self.write_whole(&self.dir.join(contents::NAME), contents.as_bytes())
             .map_err(|error| unwritable(&self.dir.join(contents::NAME), &error))
     }
 }
@@ -106,7 +108,32 @@ impl Writer {
         if !is_free(&path, page).map_err(|error| unwritable(&path, &error))? {
             return Err(PipelineError::refused(format!("{} holds something else; move it away", path.display())));
         }
-        write_whole(&path, page.to_string().as_bytes()).map_err(|error| unwritable(&path, &error))
+        self.write_whole(&path, page.to_string().as_bytes()).map_err(|error| unwritable(&path, &error))
+    }
+
+    /// Writes a file beside its place and moves it there, so that nobody sees a part of it.
+    fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let is_new = !folder.is_dir();
+        fs::create_dir_all(folder)?;
+        if is_new && self.syncs {
+            sync_name(folder)?;
+        }
+        let part = folder.join(format!(".{}.part", name.to_string_lossy()));
+        let write = || {
+            let mut file = File::create(&part)?;
+            file.write_all(content)?;
+            if self.syncs { file.sync_all() } else { Ok(()) }
+        };
+        let written = write().and_then(|()| fs::rename(&part, path));
+        if written.is_err() {
+            // What is left of it is overwritten by the next attempt.
+            let _ = fs::remove_file(&part);
+        }
+        written?;
+        if self.syncs { sync_name(path) } else { Ok(()) }
     }
 }
 
@@ -120,22 +147,6 @@ fn is_free(path: &Path, page: &MarkdownPage) -> io::Result<bool> {
     let mut found = Vec::with_capacity(expected.len());
     file.take(expected.len() as u64).read_to_end(&mut found)?;
     Ok(found == expected.as_bytes())
-}
-
-/// Writes a file beside its place and moves it there, so that nobody sees a part of it.
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::NotFound.into());
-    };
-    fs::create_dir_all(folder)?;
-    let part = folder.join(format!(".{}.part", name.to_string_lossy()));
-    let written =
-        File::create(&part).and_then(|mut file| file.write_all(content)).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // What is left of it is overwritten by the next attempt.
-        let _ = fs::remove_file(&part);
-    }
-    written
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> PipelineError {

@@ -10,13 +10,13 @@ fn page(path: &str, title: &str) -> MarkdownPage {
 
 fn folder() -> (tempfile::TempDir, Writer) {
     let dir = tempfile::tempdir().unwrap();
-    let writer = Writer { dir: dir.path().to_owned() };
+    let writer = Writer { dir: dir.path().to_owned(), syncs: true };
     (dir, writer)
 }
 
 fn end(writer: &Writer) -> String {
     let contents = contents::of(&writer.dir).unwrap();
-    write_whole(&writer.dir.join(contents::NAME), contents.as_bytes()).unwrap();
+    writer.write_whole(&writer.dir.join(contents::NAME), contents.as_bytes()).unwrap();
     fs::read_to_string(writer.dir.join("llms.txt")).unwrap()
 }
 
