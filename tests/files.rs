@@ -4,6 +4,7 @@
 #![cfg_attr(not(feature = "disk"), allow(dead_code, unused_imports, reason = "some tests need a state"))]
 
 mod crawls;
+mod kills;
 mod nginx;
 mod recorder;
 
@@ -27,6 +28,7 @@ use actix_crawler::{
 };
 use crawls::{CONTACT, MS, block_on, crawl_with, end_of, read_log, run, until};
 use futures_util::StreamExt;
+use kills::{ended_well, kill_when, run_and_kill_on_its_way};
 use nginx::Nginx;
 use recorder::{Answer, Arrivals, Asked, Recorder};
 use serde::{Deserialize, Serialize};
@@ -664,32 +666,15 @@ fn a_crawl_with_files_that_is_killed_again_and_again_loses_no_file_and_no_item()
     }
     let most = kills();
     let (site, dir) = (Recorder::start(row), tempfile::tempdir().unwrap());
-    let mut kills = 0;
-    loop {
-        let mut crawling = spawn(&site.url("/0"), dir.path(), None);
-        if kills < most {
-            // Until it has done something, so that the crawl gets on.
-            let (before, began) = (site.count(), Instant::now());
-            let some = fastrand::usize(2..9);
-            while site.count() < before + some
-                && began.elapsed() < Duration::from_secs(20)
-                && crawling.try_wait().unwrap().is_none()
-            {
-                thread::sleep(MS);
-            }
-            thread::sleep(Duration::from_millis(fastrand::u64(0..20)));
-            if crawling.try_wait().unwrap().is_none() {
-                crawling.kill().unwrap();
-                crawling.wait().unwrap();
-                kills += 1;
-                check_items(dir.path(), &[]);
-                continue;
-            }
-        }
-        let output = crawling.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        break;
-    }
+    let kills = ended_well(run_and_kill_on_its_way(
+        most,
+        2..9,
+        || site.count(),
+        || {
+            check_items(dir.path(), &[]);
+            spawn(&site.url("/0"), dir.path(), None)
+        },
+    ));
     let report = report_of(dir.path());
     assert_eq!((&report["ended"], &report["ledger_adds_up"]), (&"finished".into(), &true.into()), "{report}");
     check_items(dir.path(), &(0..pages()).map(|page| format!("p{page}")).collect::<Vec<_>>());
@@ -731,13 +716,7 @@ fn check_items(dir: &Path, wanted: &[String]) {
 #[cfg(all(feature = "disk", target_os = "linux"))]
 fn a_full_disk_ends_the_crawl_with_files_and_costs_none() {
     let (site, dir) = (Recorder::start(row), tempfile::tempdir().unwrap());
-    let mut first = spawn(&site.url("/0"), dir.path(), None);
-    while site.count() < 4 {
-        assert!(first.try_wait().unwrap().is_none());
-        thread::sleep(MS);
-    }
-    first.kill().unwrap();
-    first.wait().unwrap();
+    kill_when(spawn(&site.url("/0"), dir.path(), None), || site.count() >= 4);
     // 60 KiB, and an image has 100.
     let full = spawn(&site.url("/0"), dir.path(), Some(120)).wait_with_output().unwrap();
     assert!(full.status.success(), "{}", String::from_utf8_lossy(&full.stderr));

@@ -52,38 +52,10 @@ struct PostgresSink {
     pending: Vec<Vec<Value>>,
 }
 
-impl PostgresSink {
-    fn row(&mut self, record: &Record) -> Result<Vec<Value>, SinkError> {
-        let cells: Vec<_> = self.placing.place(record)?.into_iter().cloned().collect();
-        let (names, at) = (self.placing.names().unwrap_or_default(), self.placing.table().at());
-        for (name, value) in names.iter().zip(&cells) {
-            if !is_name(name) {
-                return Err(SinkError::refused(format!("{at}: {}", not_a_name(name))));
-            }
-            if cell::has_nul(value) {
-                let why = "has a NUL character, which PostgreSQL cannot store; take it out, or drop such items";
-                return Err(SinkError::refused(format!("{at}: `{name}` {why}")));
-            }
-        }
-        Ok(cells)
-    }
-}
-
 impl Sink for PostgresSink {
     fn write(&mut self, record: &Record) -> Result<(), SinkError> {
-        let was_set = self.placing.names().is_some();
-        match self.row(record) {
-            Ok(row) => {
-                self.pending.push(row);
-                Ok(())
-            }
-            Err(error) => {
-                if !was_set {
-                    self.placing.forget();
-                }
-                Err(error)
-            }
-        }
+        self.pending.push(self.placing.row(record, row)?);
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {
@@ -104,6 +76,20 @@ impl Sink for PostgresSink {
         self.background.block_on(self.store.close());
         Ok(())
     }
+}
+
+fn row(placing: &Placing, cells: Vec<&Value>) -> Result<Vec<Value>, SinkError> {
+    let (names, at) = (placing.names().unwrap_or_default(), placing.table().at());
+    for (name, value) in names.iter().zip(&cells) {
+        if !is_name(name) {
+            return Err(SinkError::refused(format!("{at}: {}", not_a_name(name))));
+        }
+        if cell::has_nul(value) {
+            let why = "has a NUL character, which PostgreSQL cannot store; take it out, or drop such items";
+            return Err(SinkError::refused(format!("{at}: `{name}` {why}")));
+        }
+    }
+    Ok(cells.into_iter().cloned().collect())
 }
 
 fn is_name(name: &str) -> bool {

@@ -85,6 +85,15 @@ fn wrapped(variant: Option<&'static str>, value: Value) -> Value {
 /// More than this is not believed before it has come.
 const MOST_EXPECTED: usize = 1_024;
 
+/// Defines the methods for numbers that an `i128` holds.
+macro_rules! integers {
+    ($($name:ident($kind:ty)),* $(,)?) => {$(
+        fn $name(self, value: $kind) -> Result<Value, Unserializable> {
+            Ok(Value::Integer(value.into()))
+        }
+    )*};
+}
+
 impl ser::Serializer for Values<'_> {
     type Error = Unserializable;
     type Ok = Value;
@@ -100,40 +109,9 @@ impl ser::Serializer for Values<'_> {
         Ok(Value::Bool(value))
     }
 
-    fn serialize_i8(self, value: i8) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn serialize_i16(self, value: i16) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn serialize_i32(self, value: i32) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn serialize_i64(self, value: i64) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn serialize_i128(self, value: i128) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value))
-    }
-
-    fn serialize_u8(self, value: u8) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn serialize_u16(self, value: u16) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn serialize_u32(self, value: u32) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn serialize_u64(self, value: u64) -> Result<Value, Unserializable> {
-        Ok(Value::Integer(value.into()))
+    integers! {
+        serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64), serialize_i128(i128),
+        serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
     }
 
     fn serialize_u128(self, value: u128) -> Result<Value, Unserializable> {
@@ -281,56 +259,27 @@ impl Fields {
     }
 }
 
-impl ser::SerializeSeq for Elements {
-    type Error = Unserializable;
-    type Ok = Value;
+/// Implements each of serde's traits for what has elements: they differ by their names alone.
+macro_rules! elements {
+    ($($kind:ident::$add:ident),*) => {$(
+        impl ser::$kind for Elements {
+            type Error = Unserializable;
+            type Ok = Value;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
-        self.add(value)
-    }
+            fn $add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
+                self.add(value)
+            }
 
-    fn end(self) -> Result<Value, Unserializable> {
-        Ok(self.list())
-    }
+            fn end(self) -> Result<Value, Unserializable> {
+                Ok(self.list())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeTuple for Elements {
-    type Error = Unserializable;
-    type Ok = Value;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
-        self.add(value)
-    }
-
-    fn end(self) -> Result<Value, Unserializable> {
-        Ok(self.list())
-    }
-}
-
-impl ser::SerializeTupleStruct for Elements {
-    type Error = Unserializable;
-    type Ok = Value;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
-        self.add(value)
-    }
-
-    fn end(self) -> Result<Value, Unserializable> {
-        Ok(self.list())
-    }
-}
-
-impl ser::SerializeTupleVariant for Elements {
-    type Error = Unserializable;
-    type Ok = Value;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unserializable> {
-        self.add(value)
-    }
-
-    fn end(self) -> Result<Value, Unserializable> {
-        Ok(self.list())
-    }
+elements! {
+    SerializeSeq::serialize_element, SerializeTuple::serialize_element, SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field
 }
 
 impl ser::SerializeMap for Fields {
@@ -352,28 +301,26 @@ impl ser::SerializeMap for Fields {
     }
 }
 
-impl ser::SerializeStruct for Fields {
-    type Error = Unserializable;
-    type Ok = Value;
+/// The same for what has fields.
+macro_rules! fields {
+    ($($kind:ident),*) => {$(
+        impl ser::$kind for Fields {
+            type Error = Unserializable;
+            type Ok = Value;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unserializable> {
-        self.add(Name::Borrowed(name), value)
-    }
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), Unserializable> {
+                self.add(Name::Borrowed(name), value)
+            }
 
-    fn end(self) -> Result<Value, Unserializable> {
-        self.table()
-    }
+            fn end(self) -> Result<Value, Unserializable> {
+                self.table()
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeStructVariant for Fields {
-    type Error = Unserializable;
-    type Ok = Value;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unserializable> {
-        self.add(Name::Borrowed(name), value)
-    }
-
-    fn end(self) -> Result<Value, Unserializable> {
-        self.table()
-    }
-}
+fields! { SerializeStruct, SerializeStructVariant }

@@ -14,7 +14,7 @@ use self::{
     value::Affinity,
 };
 use super::{
-    Opening, Record, Sink, SinkError,
+    Opening, Record, Sink, SinkError, Value,
     table::{Placing, Table},
 };
 use crate::error::Error;
@@ -137,25 +137,25 @@ impl SqliteSink {
             _ => SinkError::broken(format!("{at} cannot be written: {error}")),
         }
     }
+}
 
-    fn row(&mut self, record: &Record) -> Result<Vec<types::Value>, SinkError> {
-        let cells = self.placing.place(record)?;
-        if self.affinities.is_empty() {
-            return Ok(cells.into_iter().map(value::of).collect());
-        }
-        let names = self.placing.names().unwrap_or_default().iter();
-        let affinity = |name: &String| self.affinities.iter().find(|(column, _)| column == name);
-        cells
-            .into_iter()
-            .zip(names)
-            .map(|(cell, name)| {
-                let affinity = affinity(name).map_or(Affinity::None, |(_, affinity)| *affinity);
-                affinity.fit(value::of(cell)).map_err(|why| {
-                    SinkError::refused(format!("{}: the column `{name}` {why}", self.placing.table().at()))
-                })
-            })
-            .collect()
+/// Makes a row, in which each value is as the table's columns would have it.
+fn row(
+    placing: &Placing,
+    affinities: &[(String, Affinity)],
+    cells: Vec<&Value>,
+) -> Result<Vec<types::Value>, SinkError> {
+    if affinities.is_empty() {
+        return Ok(cells.into_iter().map(value::of).collect());
     }
+    let names = placing.names().unwrap_or_default().iter();
+    let fit = |(cell, name): (&Value, &String)| {
+        let affinity = affinities.iter().find(|(column, _)| column == name);
+        let affinity = affinity.map_or(Affinity::None, |(_, affinity)| *affinity);
+        let refused = |why| SinkError::refused(format!("{}: the column `{name}` {why}", placing.table().at()));
+        affinity.fit(value::of(cell)).map_err(refused)
+    };
+    cells.into_iter().zip(names).map(fit).collect()
 }
 
 /// Has changes written ahead to a log beside the file, where that can be: readers then see what is committed, whatever
@@ -176,19 +176,9 @@ fn write_ahead(connection: &Connection) -> Result<Option<String>, SqlError> {
 
 impl Sink for SqliteSink {
     fn write(&mut self, record: &Record) -> Result<(), SinkError> {
-        let was_set = self.placing.names().is_some();
-        match self.row(record) {
-            Ok(row) => {
-                self.pending.push(row);
-                Ok(())
-            }
-            Err(error) => {
-                if !was_set {
-                    self.placing.forget();
-                }
-                Err(error)
-            }
-        }
+        let affinities = &self.affinities;
+        self.pending.push(self.placing.row(record, |placing, cells| row(placing, affinities, cells))?);
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<(), SinkError> {

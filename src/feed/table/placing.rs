@@ -58,11 +58,25 @@ impl Placing {
         self.columns.as_ref().map(Columns::names)
     }
 
-    /// Returns the value for each column. The first record sets the columns, unless they are given.
+    /// Makes a row of a record, from the value for each column. The first record sets the columns, unless they are given or
+    /// it is refused.
     ///
     /// # Errors
-    /// The record has a field without a column, or lacks one of the key.
-    pub fn place<'r>(&mut self, record: &'r Record) -> Result<Vec<&'r Value>, SinkError> {
+    /// The record has a field without a column, or lacks one of the key; or no row can be made of it.
+    pub fn row<R>(
+        &mut self,
+        record: &Record,
+        make: impl FnOnce(&Self, Vec<&Value>) -> Result<R, SinkError>,
+    ) -> Result<R, SinkError> {
+        let was_set = self.columns.is_some();
+        let row = self.place(record).and_then(|cells| make(self, cells));
+        if row.is_err() && !was_set {
+            self.forget();
+        }
+        row
+    }
+
+    fn place<'r>(&mut self, record: &'r Record) -> Result<Vec<&'r Value>, SinkError> {
         if let Some(columns) = &self.columns {
             return self.placed(columns, record);
         }
