@@ -21,6 +21,9 @@ const PIECE: usize = 16 << 10;
 /// The number of bytes in which gzip, a byte order mark and an XML declaration are detected.
 const HEAD: u64 = 1 << 10;
 
+/// What begins a comment if another dash follows.
+const NO_COMMENT: &[u8] = b"<!-";
+
 /// Text that is decoded as it is read.
 pub(super) struct Utf8<'a> {
     bytes: Box<dyn Read + Send + 'a>,
@@ -150,12 +153,30 @@ impl<'a> Utf8<'a> {
         }
     }
 
+    /// Tells whether what comes begins as a comment, and is none for want of the second dash. It would be read up to the end of
+    /// the next comment, or of the file.
+    ///
+    /// # Errors
+    /// The text cannot be read.
+    pub fn begins_like_a_comment(&mut self) -> Result<bool, SitemapError> {
+        loop {
+            let there = self.text.get(self.at..).unwrap_or_default();
+            let first = there.get(..NO_COMMENT.len()).unwrap_or(there);
+            if there.len() > NO_COMMENT.len() || self.ended || !NO_COMMENT.starts_with(first) {
+                return Ok(there.starts_with(NO_COMMENT) && !there.starts_with(b"<!--"));
+            }
+            if let Err(error) = self.decode() {
+                return Err(self.error(&error));
+            }
+        }
+    }
+
     fn fail(&mut self, fault: Fault) -> io::Error {
         self.fault = Some(fault);
         io::Error::other("a bound of the sitemap")
     }
 
-    /// Decodes another piece.
+    /// Decodes another piece, behind what has not been read yet.
     fn decode(&mut self) -> io::Result<()> {
         let read = match self.bytes.read(&mut self.piece) {
             Ok(read) => read,
@@ -173,11 +194,13 @@ impl<'a> Utf8<'a> {
         self.ended = read == 0;
         let piece = self.piece.get(..read).unwrap_or_default();
         let room = self.decoder.max_utf8_buffer_length(piece.len()).unwrap_or_default();
-        self.text.clear();
-        self.text.resize(room, 0);
-        let (_, _, written, _) = self.decoder.decode_to_utf8(piece, &mut self.text, self.ended);
-        self.text.truncate(written);
+        self.text.drain(..self.at.min(self.text.len()));
         self.at = 0;
+        let unread = self.text.len();
+        self.text.resize(unread + room, 0);
+        let to = self.text.get_mut(unread..).unwrap_or_default();
+        let (_, _, written, _) = self.decoder.decode_to_utf8(piece, to, self.ended);
+        self.text.truncate(unread + written);
         Ok(())
     }
 }

@@ -200,6 +200,19 @@ fn a_name_that_only_html_knows_is_its_character() {
 }
 
 #[test]
+fn what_begins_like_a_comment_costs_nothing_wherever_it_is_read_in_pieces() {
+    let entry = |name: &str| format!("<url><loc>https://e.org/{name}</loc></url>");
+    let before = format!("<urlset>{}", entry("a"));
+    for from in 0..8 {
+        // The first piece has 1 KiB.
+        let blank = " ".repeat((1 << 10) - before.len() - from);
+        let text = format!("{before}{blank}<!-x>{}<!-- a comment -->{}</urlset>", entry("b"), entry("c"));
+        let found = read(&text);
+        assert_eq!((found.urls().len(), &found.error), (3, &None), "{from}: {:?}", found.urls());
+    }
+}
+
+#[test]
 fn what_is_too_long_or_nests_too_deep_costs_at_most_its_entry() {
     let (a, b) = ("<url><loc>https://e.org/a</loc></url>", "<url><loc>https://e.org/b</loc></url>");
     let x = "x".repeat((1 << 20) + 5);
@@ -214,6 +227,9 @@ fn what_is_too_long_or_nests_too_deep_costs_at_most_its_entry() {
         (format!("{}{}", "<a>".repeat(300), "</a>".repeat(300)), 2, SkippedEntries::default()),
         ("</a>".repeat(300), 2, SkippedEntries::default()),
         ("<!a>".into(), 2, SkippedEntries::default()),
+        ("<!-a>".into(), 2, SkippedEntries::default()),
+        ("<!->".into(), 2, SkippedEntries::default()),
+        ("<!-a <b>".into(), 2, SkippedEntries::default()),
         // Within one.
         (format!("<url><loc>https://e.org/c</loc><t>{x}</t></url>"), 3, SkippedEntries::default()),
         (

@@ -100,6 +100,12 @@ impl<'a> XmlEntries<'a> {
         buffer.clear();
         buffer.shrink_to(USUAL_EVENT);
         self.xml.get_mut().begin_token();
+        if self.xml.get_mut().begins_like_a_comment()? {
+            // As browsers do, up to the next bracket.
+            self.xml.get_mut().skip_rest("", TokenKind::Declaration)?;
+            self.begin_anew();
+            return Ok(Step::On);
+        }
         let read = match self.xml.read_event_into(&mut buffer) {
             Ok(event) => Ok(self.event(event, base, skipped)),
             Err(error) => Err(error),
