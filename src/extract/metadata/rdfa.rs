@@ -1,5 +1,7 @@
-//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix`, with `href`, `src` and `content` (RDFa Lite 1.1).
-//! Returns items, not triples.
+//! RDFa Lite: items by `vocab`, `typeof`, `property`, `resource` and `prefix`, with `href`, `src` and `content` (RDFa Lite 1.1);
+//! and of RDFa Core `about`, and names with a prefix in place of URLs. Returns items, not triples.
+
+use std::borrow::Cow;
 
 use super::{
     SkippedMetadata, cut,
@@ -39,11 +41,10 @@ struct Frame<'a> {
 }
 
 /// What the properties in an element belong to.
-#[derive(Clone, Copy)]
 enum Subject<'a> {
     Item(usize),
     /// What a link or an image refers to. It becomes an item with its first property.
-    Reference(&'a str),
+    Reference(Cow<'a, str>),
 }
 
 /// Returns the top-level items of a page.
@@ -80,22 +81,28 @@ fn open<'a>(
     skipped: &mut SkippedMetadata,
 ) {
     let attribute = |name: &str| element.attr(name);
-    let [vocab, prefixes, types, property, resource] =
-        ["vocab", "prefix", "typeof", "property", "resource"].map(attribute);
-    let reference = resource.or_else(|| attribute("href")).or_else(|| attribute("src"));
+    let [vocab, prefixes, types, property] = ["vocab", "prefix", "typeof", "property"].map(attribute);
     let prefixes = declared(prefixes.unwrap_or_default());
     let mut frame = Frame { node: element.node().id(), vocab, prefixes, subject: None };
+    let referred = |text: &'a str| referred(text, &frame, frames);
+    // An attribute that names nothing is as if it were not there.
+    let [about, resource] = ["about", "resource"].map(|name| attribute(name).and_then(referred));
+    let is_resource = resource.is_some();
+    let reference = resource.or_else(|| attribute("href").or_else(|| attribute("src")).map(Cow::Borrowed));
     let names: Vec<_> = property.unwrap_or_default().split_ascii_whitespace().take(10).collect();
     let content = attribute("content");
-    let is_value = !names.is_empty() && content.is_none();
+    // With `about` the properties belong to what is told of here, and not to what surrounds it.
+    let is_value = !names.is_empty() && content.is_none() && about.is_none();
     if let Some(types) = types {
         let types = types.split_ascii_whitespace().take(10);
         let types = types.map(|name| cut(&expanded(name, &frame, frames), skipped)).collect();
-        let item =
-            Item { types, id: reference.and_then(|reference| id_of(reference, base, skipped)), properties: Vec::new() };
+        let id = about.as_ref().or(reference.as_ref()).and_then(|reference| id_of(reference, base, skipped));
+        let item = Item { types, id, properties: Vec::new() };
         let parent = if is_value { subject(frames, base, draft, skipped) } else { None };
         frame.subject = draft.add(parent, &names, item, skipped).map(Subject::Item);
-    } else if let Some(reference) = reference.filter(|_| !is_value && (resource.is_some() || is_within_item(frames))) {
+    } else if let Some(about) = about {
+        frame.subject = Some(Subject::Reference(about));
+    } else if let Some(reference) = reference.clone().filter(|_| !is_value && (is_resource || is_within_item(frames))) {
         frame.subject = Some(Subject::Reference(reference));
     }
     let has_subject = frame.subject.is_some();
@@ -109,9 +116,9 @@ fn open<'a>(
     let Some(item) = subject(frames, base, draft, skipped) else { return };
     let value = match (content, reference) {
         (Some(content), _) => ItemValue::Text(cut(content.trim(), skipped)),
-        (None, Some(reference)) => match join(base, reference, skipped) {
+        (None, Some(reference)) => match join(base, &reference, skipped) {
             Some(url) => ItemValue::Url(url),
-            None => ItemValue::Text(cut(reference, skipped)),
+            None => ItemValue::Text(cut(&reference, skipped)),
         },
         (None, None) => {
             // A link without a target has its text.
@@ -138,7 +145,7 @@ fn subject(
     skipped: &mut SkippedMetadata,
 ) -> Option<usize> {
     let around = frames.iter_mut().rev().find_map(|frame| frame.subject.as_mut())?;
-    if let Subject::Reference(reference) = *around {
+    if let Subject::Reference(reference) = around {
         let item = Item { types: Vec::new(), id: id_of(reference, base, skipped), properties: Vec::new() };
         *around = Subject::Item(draft.add(None, &[], item, skipped)?);
     }
@@ -150,20 +157,45 @@ fn subject(
 
 fn id_of(reference: &str, base: &Address, skipped: &mut SkippedMetadata) -> Option<String> {
     let id = Some(reference.trim()).filter(|id| !id.is_empty())?;
+    if id.starts_with("_:") {
+        // Of an item without a URL, which other places of the page name so.
+        return Some(cut(id, skipped));
+    }
     Some(base.resolve(id).map_or_else(|_| cut(id, skipped), Into::into))
 }
 
 /// Expands a type by its prefix, or else by the vocabulary.
 fn expanded(name: &str, own: &Frame<'_>, frames: &[Frame<'_>]) -> String {
-    let around = std::iter::once(own).chain(frames.iter().rev());
-    if let Some((prefix, local)) = name.split_once(':') {
-        let declaring = around.filter(|frame| !frame.prefixes.is_empty()).take(MAX_DECLARING);
-        let declared = declaring.flat_map(|frame| &frame.prefixes).chain(&PREFIXES);
-        let iri = declared.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(prefix)).map(|(_, iri)| *iri);
-        return iri.map_or_else(|| name.to_owned(), |iri| format!("{iri}{local}"));
+    if name.contains(':') {
+        return with_prefix(name, own, frames).unwrap_or_else(|| name.to_owned());
     }
-    let vocab = around.into_iter().find_map(|frame| frame.vocab).unwrap_or_default();
+    let vocab = around(own, frames).find_map(|frame| frame.vocab).unwrap_or_default();
     format!("{}{name}", vocab.trim())
+}
+
+/// Returns what `about` or `resource` refers to: a URL, or a name with a prefix, in brackets or not (RDFa Core 1.1 §7.4.3). In
+/// brackets it is nothing else.
+fn referred<'a>(text: &'a str, own: &Frame<'_>, frames: &[Frame<'_>]) -> Option<Cow<'a, str>> {
+    let text = text.trim();
+    match text.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(blank) if blank.starts_with("_:") => Some(Cow::Borrowed(blank)),
+        Some(name) => with_prefix(name, own, frames).map(Cow::Owned),
+        None => Some(with_prefix(text, own, frames).map_or(Cow::Borrowed(text), Cow::Owned)),
+    }
+}
+
+/// Expands a name with a prefix that is declared. What follows a prefix never begins with two slashes, so no URL has one.
+fn with_prefix(name: &str, own: &Frame<'_>, frames: &[Frame<'_>]) -> Option<String> {
+    let (prefix, local) = name.split_once(':').filter(|(_, local)| !local.starts_with("//"))?;
+    let declaring = around(own, frames).filter(|frame| !frame.prefixes.is_empty()).take(MAX_DECLARING);
+    let declared = declaring.flat_map(|frame| &frame.prefixes).chain(&PREFIXES);
+    let (_, iri) = declared.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(prefix))?;
+    Some(format!("{iri}{local}"))
+}
+
+/// Returns the elements around, innermost first.
+fn around<'f, 'a>(own: &'f Frame<'a>, frames: &'f [Frame<'a>]) -> impl Iterator<Item = &'f Frame<'a>> {
+    std::iter::once(own).chain(frames.iter().rev())
 }
 
 /// Parses `prefix="a: http://a/ b: http://b/"`.

@@ -174,6 +174,25 @@ fn properties_belong_to_what_the_elements_around_them_refer_to() {
                 {"types": ["v:B"], "id": null, "properties": [{"name": "b", "value": "x"}, {"name": "c", "value": "v"}]}
             ]),
         ),
+        (format!("<p about=http://r.org/>{c}</p>"), json!([a(json!([])), of(json!([]))])),
+        (format!("<p about=http://r.org/ typeof=B>{c}</p>"), json!([a(json!([])), of(json!(["v:B"]))])),
+        (format!("<p about='[r:]' prefix='r: http://r.org/'>{c}</p>"), json!([a(json!([])), of(json!([]))])),
+        ("<p about=r: property=c prefix='r: http://r.org/'>v</p>".to_owned(), json!([a(json!([])), of(json!([]))])),
+        (
+            format!("<p property=b about=http://r.org/ typeof=B>{c}</p>"),
+            json!([a(json!([])), {"types": ["v:B"], "id": "http://r.org/", "properties": [
+                {"name": "b", "value": "v"}, {"name": "c", "value": "v"}
+            ]}]),
+        ),
+        (format!("<p about='[nobody:x]'>{c}</p>"), json!([a(json!([{"name": "c", "value": "v"}]))])),
+        (
+            format!("<p resource='[_:x]'>{c}</p>"),
+            json!([a(json!([])), {"types": [], "id": "_:x", "properties": [{"name": "c", "value": "v"}]}]),
+        ),
+        (
+            "<p property=b resource=foaf:x></p>".to_owned(),
+            json!([a(json!([{"name": "b", "value": "http://xmlns.com/foaf/0.1/x"}]))]),
+        ),
         ("<a href=/x>text</a><img src=/y>".to_owned(), json!([a(json!([]))])),
         (
             "<a property=b>text</a><meta property=c><a property=d href=''>x</a>".to_owned(),
