@@ -3,6 +3,7 @@
 //! would do.
 
 mod color;
+mod color_part;
 mod control;
 mod encode;
 mod entry;
@@ -12,6 +13,7 @@ mod lines;
 mod owned;
 mod srgb;
 mod submit;
+mod system_colors;
 mod value;
 
 use std::{collections::HashSet, fmt};
