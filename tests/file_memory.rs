@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod peak;
+
 use std::{
     fs,
     io::{self, BufRead, BufReader, Write},
@@ -12,8 +14,8 @@ use std::{
 };
 
 use actix_crawler::{Conducts, Report, files::File, prelude::*};
+use peak::{MIB, Peak};
 
-const MIB: u64 = 1 << 20;
 const SIZE: u64 = 200_000_000;
 
 /// Serves a file of any size at the path that names it, without ever having it in memory.
@@ -65,23 +67,15 @@ fn crawl(origin: &str, size: u64, dir: &Path) -> Arc<Report> {
         .unwrap()
 }
 
-fn memory(key: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
-}
-
 #[test]
 fn a_file_of_200_mb_takes_less_than_8_mib() {
     let dir = tempfile::tempdir().unwrap();
     let origin = serve();
     // What every crawl takes.
     assert_eq!(crawl(&origin, 100_000, dir.path()).stats.get("files/downloaded"), 1);
-    let before = memory("VmRSS:");
-    // Begins a new peak (proc_pid_clear_refs(5)).
-    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let peak = Peak::begin();
     let report = crawl(&origin, SIZE, dir.path());
-    let taken = memory("VmHWM:").saturating_sub(before);
+    let taken = peak.taken();
     println!("{taken} bytes for a file of {SIZE}");
     assert_eq!(report.stats.get("files/downloaded"), 1, "{report}");
     assert_eq!(fs::metadata(dir.path().join(SIZE.to_string())).unwrap().len(), SIZE);

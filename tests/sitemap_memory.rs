@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod peak;
+
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
@@ -16,8 +18,7 @@ use std::{
 
 use actix_crawler::{Conducts, Report, prelude::*};
 use flate2::{Compression, write::GzEncoder};
-
-const MIB: u64 = 1 << 20;
+use peak::{MIB, Peak};
 
 /// The most URLs of one file, and the bytes of each that make it nearly 50 MiB.
 const URLS: u64 = 50_000;
@@ -85,12 +86,6 @@ fn crawl(url: &str) -> (Arc<Report>, u64) {
     (report, listed.load(Ordering::SeqCst))
 }
 
-fn memory(key: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
-}
-
 #[test]
 fn the_largest_sitemap_takes_less_than_8_mib() {
     let dir = tempfile::tempdir().unwrap();
@@ -100,11 +95,9 @@ fn the_largest_sitemap_takes_less_than_8_mib() {
     let origin = serve(file);
     // What every crawl takes.
     assert_eq!(crawl(&format!("{origin}/small.xml")).1, 1);
-    let before = memory("VmRSS:");
-    // Begins a new peak (proc_pid_clear_refs(5)).
-    fs::write("/proc/self/clear_refs", "5").unwrap();
+    let peak = Peak::begin();
     let (report, listed) = crawl(&format!("{origin}/large.xml.gz"));
-    let taken = memory("VmHWM:").saturating_sub(before);
+    let taken = peak.taken();
     println!("{taken} bytes for {} of XML, {on_the_wire} on the wire", URLS * ENTRY as u64);
     assert_eq!((listed, report.failed()), (URLS, 0), "{report}");
     assert!(taken < 8 * MIB, "{taken} bytes");
