@@ -14,6 +14,7 @@
 //! | use a site's sitemap | [`sitemaps`] |
 //! | write items to files | [`feeds`] |
 //! | download files | [`download`] |
+//! | crawl a whole shop | [`shop`] |
 //! | archive a site | [`archive`] |
 //! | sign requests, or set headers | [`sign_requests`] |
 //! | rotate proxies | [`rotate_proxies`] |
@@ -35,6 +36,6 @@ macro_rules! chapters {
 }
 
 chapters! {
-    read_pages paginate order pass_data log_in sitemaps feeds download archive sign_requests rotate_proxies failures resume
+    read_pages paginate order pass_data log_in sitemaps feeds download shop archive sign_requests rotate_proxies failures resume
     test_a_spider call_an_api embed share_limits coming_from_elsewhere
 }
