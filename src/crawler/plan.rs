@@ -11,16 +11,16 @@ use crate::{
     error::{Error, Result},
     events::Streams,
     fetcher::{
+        delivery::ItemRules,
         layers::{MiddlewareLayer, SessionLayer},
         offload::{Offload, OffloadThreads},
         stack::FetchStack,
     },
     file_store::FileStore,
-    files::FileFields,
     frontier::candidate::SeedMaker,
     middleware::with_headers,
     order::Order,
-    pipeline::{Pipeline, StepsAhead},
+    pipeline::Pipeline,
     request::Request,
     sessions::SessionPool,
     settings::{NamedDomains, Settings},
@@ -28,7 +28,7 @@ use crate::{
     spider::Spider,
     transport::{SharedTransport, credentials::OriginCredentials, open_files, response_store::ResponseStore},
     user_agent,
-    validation::Validate,
+    validation::Validators,
     warc::Archive,
 };
 
@@ -48,8 +48,7 @@ pub(super) struct Plan<S: Spider> {
     /// Warnings about the settings, for the report.
     pub warnings: Vec<String>,
     pub conversions: Conversions,
-    pub validators: Vec<Box<dyn Validate<S::Item>>>,
-    pub steps: StepsAhead<S::Item>,
+    pub items: ItemRules<S::Item>,
     /// Where responses are stored.
     pub responses: Option<ResponseStore>,
     /// Where exchanges are archived.
@@ -57,8 +56,6 @@ pub(super) struct Plan<S: Spider> {
     pub pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     /// The folder for files, and who waits for them.
     pub files: TeamFiles,
-    /// The fields of items that have files.
-    pub file_fields: FileFields<S::Item>,
     pub conducts: Conducts,
     /// Those who watch.
     pub streams: Arc<Streams>,
@@ -162,13 +159,11 @@ impl<S: Spider> Crawler<S> {
             sessions,
             warnings,
             conversions,
-            validators,
-            steps,
+            items: ItemRules { validators: Validators::new(validators), steps, files: file_fields },
             responses,
             archive,
             pipelines,
             files: TeamFiles { store, desk: Arc::default() },
-            file_fields,
             conducts,
             streams: Arc::default(),
             capacity,

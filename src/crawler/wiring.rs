@@ -61,7 +61,6 @@ use crate::{
     settings::{NamedDomains, Settings},
     spider::Spider,
     submissions::{SubmissionEnds, Submissions},
-    validation::Validators,
     warc::Archive,
 };
 
@@ -138,13 +137,11 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         sessions,
         warnings,
         conversions,
-        validators,
-        steps,
+        items,
         responses,
         archive,
         pipelines,
         files,
-        file_fields,
         conducts,
         streams,
         capacity,
@@ -156,10 +153,9 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let has_state = frontier.durable().is_some();
     // Code of a user's own judges them: what panics there leaves the outputs as they were.
     let seeds = candidates(seeds, &settings, &seed_maker);
-    let pipelines = started::<S>(pipelines, &steps, &resumed, &mut *frontier, (&user_agent, &settings))?;
+    let pipelines = started::<S>(pipelines, &items.steps, &resumed, &mut *frontier, (&user_agent, &settings))?;
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
-    let validators = Arc::new(Validators::new(validators));
-    let ending = Ending::new(warnings, state_report(&settings, &resumed), validators.found(), sessions.clone());
+    let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
     let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
     let scheduler = Scheduler::create({
@@ -177,9 +173,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                         identity: identity.clone(),
                         seen_cache: seen_cache.clone(),
                         best_first,
-                        validators,
-                        steps,
-                        files: file_fields,
+                        items,
                         conversions,
                         scanner: scanner(&settings).robot(product_token(&user_agent)),
                         redirects: redirect_rules(&settings),

@@ -8,16 +8,26 @@ use futures_util::future::{join_all, try_join_all};
 use super::{
     VisitContext,
     item_files::{self, WantedFiles},
-    readers::page::PageRules,
 };
 use crate::{
     count::Count,
-    files::File,
+    files::{File, FileFields},
     outcome::Outcome,
-    pipeline::{Claims, EndOfClaim, PipelineError, Scraped, Stepped, Supervisor},
+    pipeline::{Claims, EndOfClaim, PipelineError, Scraped, Stepped, StepsAhead, Supervisor},
     request::Request,
     spider::Spider,
+    validation::Validators,
 };
+
+/// What becomes of items before they go to the pipelines, in this order.
+pub struct ItemRules<I: 'static> {
+    /// What judges them.
+    pub validators: Validators<I>,
+    /// The steps of the crawl.
+    pub steps: StepsAhead<I>,
+    /// Their fields that have files.
+    pub files: FileFields<I>,
+}
 
 /// Items that have gone through the steps of the crawl, and the files that they and their page want.
 pub struct Ready<I> {
@@ -30,11 +40,7 @@ impl<I: Send + Sync + 'static> Ready<I> {
     ///
     /// # Errors
     /// A step refuses an item, or ends the crawl.
-    pub fn of<S: Spider<Item = I>>(
-        items: Vec<I>,
-        downloads: Vec<File>,
-        rules: &PageRules<S>,
-    ) -> Result<Self, PipelineError> {
+    pub fn of(items: Vec<I>, downloads: Vec<File>, rules: &ItemRules<I>) -> Result<Self, PipelineError> {
         let mut items = rules.steps.take(items)?;
         let files = WantedFiles::of(items.passed.iter_mut().map(|(item, _)| item), downloads, &rules.files);
         Ok(Self { items, files })
@@ -67,7 +73,9 @@ pub async fn deliver<S: Spider>(
     let (mut delivered, mut whole) = (Delivered::default(), Vec::new());
     loop {
         let Ready { items: Stepped { passed, waiting, left_out }, files } = ready;
-        left_out.into_iter().for_each(|why| delivered.leave_out(reason(why)));
+        for why in &left_out {
+            delivered.count(&[Taken::left_out(why)]);
+        }
         let (items, claims): (Vec<_>, Vec<_>) = passed.into_iter().unzip();
         let (items, mut counts) = item_files::attach(items, files, request, context).await?;
         delivered.counts.append(&mut counts);
@@ -101,29 +109,25 @@ async fn wait<S: Spider>(
         context.files.wait(Vec::new(), join_all(ends.iter_mut().map(EndOfClaim::come))).await?;
     }
     let rules = context.rules.clone();
-    let again = context.offload.run(move || Ready::of(items, Vec::new(), &rules)).await;
+    let again = context.offload.run(move || Ready::of(items, Vec::new(), &rules.items)).await;
     Ok(again.map_err(|lost| lost.outcome("a step did not return"))??)
 }
 
 impl Delivered {
     /// Counts an item by what the pipelines did with it. Tells whether none left it out.
     fn count(&mut self, taken: &[Taken]) -> bool {
-        self.counts
-            .extend(taken.iter().filter(|taken| matches!(taken, Taken::NotForThis)).map(|_| Count::ItemNotForFeed));
-        let mut reasons = taken.iter().filter_map(Taken::left_out).peekable();
-        let is_whole = reasons.peek().is_none();
+        let is_whole = !taken.iter().any(|taken| matches!(taken, Taken::LeftOut(_)));
         if is_whole {
             self.items += 1;
         } else {
             self.counts.push(Count::ItemDropped);
         }
-        self.counts.extend(reasons.flatten().map(Count::ItemDroppedAs));
+        self.counts.extend(taken.iter().filter_map(|taken| match taken {
+            Taken::Whole => None,
+            Taken::NotForThis => Some(Count::ItemNotForFeed),
+            Taken::LeftOut(reason) => reason.map(Count::ItemDroppedAs),
+        }));
         is_whole
-    }
-
-    /// Counts an item that the steps left out, for this reason if that is counted by itself.
-    fn leave_out(&mut self, reason: Option<&'static str>) {
-        self.count(&[Taken::LeftOut(reason)]);
     }
 }
 
@@ -137,11 +141,12 @@ enum Taken {
 }
 
 impl Taken {
-    fn left_out(&self) -> Option<Option<&'static str>> {
-        match self {
-            Self::Whole | Self::NotForThis => None,
-            Self::LeftOut(reason) => Some(*reason),
-        }
+    fn left_out(why: &PipelineError) -> Self {
+        tracing::debug!(%why, "an item was left out");
+        Self::LeftOut(match why {
+            PipelineError::Dropped(Cow::Borrowed(reason)) => Some(reason),
+            _ => None,
+        })
     }
 }
 
@@ -164,17 +169,8 @@ async fn take_one<I: Send + Sync + 'static>(
     match pipeline.deliver(scraped).await {
         Ok(()) => Ok(Taken::Whole),
         Err(PipelineError::NotForThis) => Ok(Taken::NotForThis),
-        Err(why @ PipelineError::Dropped(_)) => Ok(Taken::LeftOut(reason(why))),
+        Err(why @ PipelineError::Dropped(_)) => Ok(Taken::left_out(&why)),
         Err(error) => Err(error),
-    }
-}
-
-/// Returns the reason that is counted by itself.
-fn reason(left_out: PipelineError) -> Option<&'static str> {
-    tracing::debug!(why = %left_out, "an item was left out");
-    match left_out {
-        PipelineError::Dropped(Cow::Borrowed(reason)) => Some(reason),
-        _ => None,
     }
 }
 

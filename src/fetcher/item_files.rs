@@ -99,7 +99,7 @@ pub async fn attach<S: Spider>(
     if of_items == 0 {
         return Ok((items, counts));
     }
-    let fields = context.rules.files.clone();
+    let fields = context.rules.items.files.clone();
     let work = move || {
         let mut incomplete = 0;
         let mut ended = ended.into_iter();

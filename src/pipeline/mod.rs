@@ -193,7 +193,8 @@ pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
     message = "`{Self}` is no pipeline for items of the type `{I}`",
     label = "this does not take such items",
     note = "`Feed`, `JsonLines` and `Csv` take items that are `serde::Serialize`, `Collect` those that are `Clone`: is `#[derive(serde::Serialize)]` or `#[derive(Clone)]` missing on `{I}`?",
-    note = "or it is a function that makes an actor which handles `Scraped<{I}>` and `CrawlEnded`"
+    note = "or it is a function that makes an actor which handles `Scraped<{I}>` and `CrawlEnded`",
+    note = "`Steps` lead to a pipeline by `.to(…)`; without one, they are for `Crawler::steps`"
 )]
 pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
     /// Starts the actor on the arbiter of `start`.

@@ -10,22 +10,21 @@ use crate::{
     extract::{Refresh, Scanner, Skipped},
     fetcher::{
         VisitContext,
-        delivery::{self, Delivered, Ready},
+        delivery::{self, Delivered, ItemRules, Ready},
         redirect::{self, Hop, MAX_REFRESH_DELAY, NotFollowed, RedirectRules},
     },
-    files::FileFields,
     frontier::{candidate::Candidate, seen_cache::SeenCache},
     identity::Identity,
     order::BestFirst,
     outcome::{FetchError, Outcome, RedirectBy},
     page_visit::PageVersion,
-    pipeline::{PipelineError, StepsAhead},
+    pipeline::PipelineError,
     request::Request,
     response::Response,
     sessions::Session,
     spider::{Parsed, Spider},
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
-    validation::{Tally, Validators},
+    validation::Tally,
 };
 
 /// The whole body: a page larger than the limit fails.
@@ -75,10 +74,10 @@ impl<I: Send + Sync + 'static> ParsedPage<I> {
             // They come with the next answer.
             items.clear();
         }
-        let found_in_items = rules.validators.judge(&mut items, request.url.as_str());
+        let found_in_items = rules.items.validators.judge(&mut items, request.url.as_str());
         let found =
             Candidate::found_on(request, requests, &*rules.identity, &rules.seen_cache, rules.best_first.as_ref());
-        let items = Ready::of(items, downloads, rules);
+        let items = Ready::of(items, downloads, &rules.items);
         Self { items, found, skipped: Skipped::default(), version: None, found_in_items, counts, again, stop }
     }
 }
@@ -90,12 +89,8 @@ pub struct PageRules<S: Spider> {
     pub(crate) seen_cache: Arc<SeenCache>,
     /// How good the found requests are, by a function of the user's.
     pub(crate) best_first: Option<BestFirst>,
-    /// What judges items before they go to the pipelines.
-    pub(crate) validators: Arc<Validators<S::Item>>,
-    /// What they go through before their files are requested.
-    pub(crate) steps: StepsAhead<S::Item>,
-    /// The fields of items that have files.
-    pub(crate) files: FileFields<S::Item>,
+    /// What becomes of items before they go to the pipelines.
+    pub(crate) items: ItemRules<S::Item>,
     /// What makes pages of other documents.
     pub(crate) conversions: Conversions,
     /// How the links of pages are read, but for what each page says itself.
@@ -192,7 +187,7 @@ async fn deliver_items<S: Spider>(
     let ParsedPage { items, found, skipped, version, found_in_items, .. } = page;
     let Delivered { items, mut counts } = delivery::deliver(items?, request, context).await?;
     counts.extend((0..found_in_items.left_out()).map(|_| Count::ItemInvalid));
-    context.rules.validators.add(found_in_items);
+    context.rules.items.validators.add(found_in_items);
     Ok(Reading { content: Extracted::Page { found, items, skipped, version }, counts, ..Outcome::Ok.into() })
 }
 
