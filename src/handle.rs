@@ -106,8 +106,7 @@ impl CrawlHandle {
     /// The crawl has ended, the URL contains a password, or the crawl's own [`Identity`](crate::identity::Identity) or
     /// [`best_first`](crate::Crawler::best_first) panics on it.
     pub async fn request(&self, request: Request) -> Result<Seeded> {
-        let seeded = self.requests([request]).await?;
-        seeded.first().copied().ok_or(Error::Ended)
+        self.requests([request]).await?.pop().ok_or(Error::Ended)
     }
 
     /// Adds many seeds, which are stored a thousand at a time, and tells what became of each, in their order.

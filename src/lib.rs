@@ -135,7 +135,6 @@ mod nearest;
 pub mod extract;
 mod local_fault;
 mod outcome;
-mod seeded;
 mod error;
 mod domain;
 mod by_domain;
@@ -181,6 +180,7 @@ mod count;
 pub mod stats;
 pub mod report;
 pub mod explain;
+mod seeded;
 // where requests wait
 pub mod frontier;
 mod submissions;

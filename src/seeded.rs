@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::outcome::DropReason;
+use crate::{explain::End, outcome::DropReason};
 
 /// What became of a seed that a running crawl was given.
 ///
@@ -23,7 +23,7 @@ use crate::outcome::DropReason;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Seeded {
     /// It waits in the queue of its domain; where several machines share the crawl, on the one that owns the domain.
@@ -31,6 +31,10 @@ pub enum Seeded {
     /// It was queued before, by a seed or a link, and is not due again. [`Request::dont_filter`](crate::Request::dont_filter)
     /// queues it all the same.
     AlreadySeen,
+    /// It has failed for good before, as this says, and is not requested again;
+    /// [`Request::dont_filter`](crate::Request::dont_filter) queues it all the same. It is [`Seeded::AlreadySeen`] if its failure
+    /// is not known any more: that of the last 65,536 URLs that ended is, and with a state that of as many from earlier runs.
+    FailedBefore(End),
     /// It will not be fetched, for this reason.
     Dropped(DropReason),
 }

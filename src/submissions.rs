@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     domain::Domain,
+    explain::End,
     outcome::{DropReason, Outcome},
     panic_message::message_of,
     request::SubmissionId,
@@ -24,7 +25,7 @@ use crate::{
 /// fn first(submitted: &Submitted<f64>) -> Option<f64> {
 ///     match submitted {
 ///         Submitted::Page { items, .. } => items.first().map(|price| **price),
-///         Submitted::AlreadySeen | Submitted::Dropped(_) | Submitted::Failed(_) => None,
+///         Submitted::AlreadySeen | Submitted::FailedBefore(_) | Submitted::Dropped(_) | Submitted::Failed(_) => None,
 ///     }
 /// }
 /// ```
@@ -39,6 +40,10 @@ pub enum Submitted<I> {
     /// Its URL, or one that it redirects to, was queued before and is not due again.
     /// [`Request::dont_filter`](crate::Request::dont_filter) fetches both all the same.
     AlreadySeen,
+    /// Its URL, or one that it redirects to, has failed for good before, as this says: see
+    /// [`Seeded::FailedBefore`](crate::Seeded::FailedBefore). [`Request::dont_filter`](crate::Request::dont_filter) fetches it all the
+    /// same.
+    FailedBefore(End),
     /// It will not be fetched, for this reason: it is outside the scope, robots.txt disallows it, its domain was cancelled.
     Dropped(DropReason),
     /// It could not be had, with all its attempts, or a middleware left it out.
@@ -50,6 +55,7 @@ impl<I: fmt::Debug> fmt::Debug for Submitted<I> {
         match self {
             Self::Page { url, items } => f.debug_struct("Page").field("url", url).field("items", items).finish(),
             Self::AlreadySeen => f.write_str("AlreadySeen"),
+            Self::FailedBefore(end) => f.debug_tuple("FailedBefore").field(end).finish(),
             Self::Dropped(reason) => f.debug_tuple("Dropped").field(reason).finish(),
             Self::Failed(outcome) => f.debug_tuple("Failed").field(outcome).finish(),
         }
@@ -63,6 +69,8 @@ pub(crate) enum SubmissionEnd {
     Read,
     /// See [`Submitted::AlreadySeen`].
     AlreadySeen,
+    /// See [`Submitted::FailedBefore`].
+    FailedBefore(End),
     /// See [`Submitted::Dropped`].
     Dropped(DropReason),
     /// See [`Submitted::Failed`].
@@ -150,6 +158,7 @@ impl<I: Send + Sync> SubmissionEnds for Submissions<I> {
             let submitted = match end {
                 SubmissionEnd::Read => page.map(|(url, items)| Submitted::Page { url, items }),
                 SubmissionEnd::AlreadySeen => Some(Submitted::AlreadySeen),
+                SubmissionEnd::FailedBefore(end) => Some(Submitted::FailedBefore(end)),
                 SubmissionEnd::Dropped(reason) => Some(Submitted::Dropped(reason)),
                 SubmissionEnd::Failed(outcome) => Some(Submitted::Failed(outcome)),
                 SubmissionEnd::Elsewhere => None,

@@ -40,7 +40,7 @@ fn each_seed_is_told_what_became_of_it_also_if_a_link_to_it_was_dropped_before()
         until("both pages", async || handle.progress().await.unwrap().pages == 2).await;
         let urls = ["http://one.test/seen", "http://one.test/denied", "http://one.test/new", "http://one.test/new"];
         let denied = Seeded::Dropped(DropReason::Rule);
-        let told = [Seeded::AlreadySeen, denied, Seeded::Queued, Seeded::AlreadySeen];
+        let told = [Seeded::AlreadySeen, denied.clone(), Seeded::Queued, Seeded::AlreadySeen];
         assert_eq!(handle.seeds(urls).await.unwrap(), told);
         assert_eq!(handle.seed("http://one.test/denied").await.unwrap(), denied);
         assert!(handle.seeds(["http://one.test/3", "nonsense"]).await.is_err());

@@ -5,7 +5,7 @@ mod recorder;
 
 use std::time::Duration;
 
-use actix_crawler::{DropReason, Politeness, Retry, Scope, Settings, Submitted, Within, prelude::*};
+use actix_crawler::{DropReason, Politeness, Retry, Scope, Seeded, Settings, Submitted, Within, prelude::*};
 use crawls::{Links, MS, block_on, crawl, crawl_with, end_of, links, until};
 use futures_util::future::join_all;
 use recorder::{Answer, Recorder};
@@ -128,4 +128,51 @@ fn a_crawl_that_ends_first_says_so_and_who_stops_waiting_changes_nothing() {
         end_of(&handle).await;
         assert!(matches!(handle.submit::<String>(request("http://one.test/late")).await, Err(Error::Ended)));
     });
+}
+
+#[test]
+#[cfg(feature = "disk")]
+fn a_url_that_has_failed_says_how_to_whoever_seeds_or_submits_it_again_also_in_a_later_run() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page(["/linked", "/gone", "/flaky"]),
+        "/away" => Answer::redirect("/gone"),
+        "/flaky" => Answer::status(500),
+        "/gone" => Answer::status(404),
+        _ => Answer::ok(""),
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let retry = Retry { base: MS, ..Retry::attempts(3) };
+    let open = || {
+        let settings =
+            Settings { retry: retry.clone(), state: Some(directory.path().join("state")), ..Settings::default() };
+        crawl_with(links as Links, &site, settings).stay_open().start().unwrap()
+    };
+    for run in 1..=2 {
+        block_on(async {
+            let handle = open();
+            let first = handle.seed("http://one.test/").await.unwrap();
+            if run == 1 {
+                assert_eq!(first, Seeded::Queued);
+                until("all", async || handle.progress().await.unwrap().ledger.failed == 2).await;
+            }
+            let Seeded::FailedBefore(gone) = handle.seed("http://one.test/gone#part").await.unwrap() else { panic!() };
+            assert_eq!((&*gone.outcome, &*gone.detail), ("status", "404"));
+            assert_eq!(gone.found_on.as_deref(), Some("http://one.test/"));
+            let Submitted::FailedBefore(flaky) = submit(&handle, request("http://one.test/flaky")).await else {
+                panic!()
+            };
+            // An earlier run's attempts are not stored.
+            assert_eq!(flaky.attempts, if run == 1 { 3 } else { 0 }, "{flaky}");
+            assert!(flaky.to_string().starts_with("status, 500"), "{flaky}");
+            let away = submit(&handle, request(&format!("http://one.test/away?{run}"))).await;
+            assert!(matches!(&away, Submitted::FailedBefore(end) if end.detail == "404"), "{away:?}");
+            assert_eq!(handle.seed("http://one.test/linked").await.unwrap(), Seeded::AlreadySeen, "it was fetched");
+            let again = submit(&handle, request("http://one.test/gone").dont_filter()).await;
+            assert!(matches!(again, Submitted::Failed(Outcome::Status(404))), "{again:?}");
+            handle.close().await;
+            end_of(&handle).await;
+        });
+    }
+    let gone = site.paths().iter().filter(|path| *path == "/gone").count();
+    assert_eq!(gone, 3, "once when it was found, and when it was forced; nothing else has changed");
 }

@@ -192,6 +192,7 @@ impl Crawl {
         let pages = checkpoint.counts.get(&Count::Outcome("ok").to_string()).copied().unwrap_or(0);
         self.granter.budget.resume(pages, requests_in(&checkpoint.counts));
         self.accounts.resume(checkpoint);
+        self.accounts.ends.resume(resumed.failed);
         for url in &resumed.included {
             self.intake.include(url);
         }

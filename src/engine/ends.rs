@@ -1,6 +1,6 @@
 //! Ends: how the latest URLs ended, for whoever asks about one. Knows no queue and no reports.
 
-use std::{collections::VecDeque, sync::Arc, time::SystemTime};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::SystemTime};
 
 use hashbrown::{HashTable, hash_table::Entry};
 use http::Method;
@@ -10,6 +10,7 @@ use crate::{
     clock,
     event::{Event, Fate, RequestEnded},
     explain::{End, Whereabouts},
+    frontier::durable::DeadLetter,
     outcome::{DropReason, Outcome},
     request::{Kind, Request},
 };
@@ -31,10 +32,11 @@ struct Ended {
     key: u64,
     how: How,
     /// Empty for a dropped one, whose reason says it all.
-    word: &'static str,
+    word: Cow<'static, str>,
     detail: Option<Box<str>>,
     attempts: u32,
-    at: SystemTime,
+    /// `None` if it ended in an earlier process.
+    at: Option<SystemTime>,
     found_on: Option<Arc<str>>,
 }
 
@@ -52,7 +54,7 @@ pub struct Arriving {
     found_on: Option<Arc<str>>,
 }
 
-/// The most ends that are remembered, some 6 MB and the URLs of the pages on which they were found: what a fast crawl does in some seconds, and a polite one in hours. All
+/// The most ends that are remembered, some 7 MB and the URLs of the pages on which they were found: what a fast crawl does in some seconds, and a polite one in hours. All
 /// of them are in the crawl log.
 const MAX_ENDS: usize = 65_536;
 
@@ -76,10 +78,10 @@ impl Ends {
                 self.end(request, |Arriving { key, found_on }| Ended {
                     key,
                     how: How::Failed,
-                    word: reason,
+                    word: reason.into(),
                     detail: kept(detail.to_owned()),
                     attempts: 0,
-                    at: clock::wall(),
+                    at: Some(clock::wall()),
                     found_on,
                 });
             }
@@ -99,12 +101,27 @@ impl Ends {
         self.end(ended.request, |Arriving { key, found_on }| Ended {
             key,
             how,
-            word,
+            word: word.into(),
             detail: kept(detail),
             attempts: attempt,
-            at: time,
+            at: Some(time),
             found_on,
         });
+    }
+
+    /// Takes up what failed for good in earlier processes, before anything ends in this one.
+    pub fn resume(&mut self, failed: Vec<DeadLetter>) {
+        for DeadLetter { request, outcome, detail, .. } in failed {
+            self.end(&request, |Arriving { key, found_on }| Ended {
+                key,
+                how: How::Failed,
+                word: outcome.into(),
+                detail: kept(detail),
+                attempts: 0,
+                at: None,
+                found_on,
+            });
+        }
     }
 
     /// Takes note of a page before admission takes its request. A link that is dropped there is told by
@@ -158,19 +175,30 @@ impl Ends {
 
     /// Returns how a URL ended, if that is remembered.
     pub fn of(&self, url: &str) -> Option<Whereabouts> {
-        let key = self.key(url);
+        self.of_key(self.key(url))
+    }
+
+    /// Returns how a page failed that admission has seen before, if it did and that is remembered.
+    pub fn failure_of(&self, page: &Arriving) -> Option<End> {
+        match self.of_key(page.key)? {
+            Whereabouts::Failed(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    fn of_key(&self, key: u64) -> Option<Whereabouts> {
         let of_number = |number: u32| at(&self.ended, self.oldest, number);
         let is_it = |number: &u32| of_number(*number).is_some_and(|ended| ended.key == key);
         let ended = of_number(*self.last.find(key, is_it)?)?;
         let outcome = match ended.how {
-            How::Done | How::Failed => ended.word.to_owned(),
+            How::Done | How::Failed => ended.word.clone().into_owned(),
             How::Dropped(reason) => reason.to_string(),
         };
         let end = End {
             outcome,
             detail: ended.detail.as_deref().unwrap_or_default().to_owned(),
             attempts: ended.attempts,
-            at: Some(ended.at),
+            at: ended.at,
             found_on: ended.found_on.clone(),
         };
         Some(match ended.how {
@@ -187,7 +215,15 @@ impl Ends {
 
 impl Ended {
     fn dropped(Arriving { key, found_on }: Arriving, reason: DropReason) -> Self {
-        Self { key, how: How::Dropped(reason), word: "", detail: None, attempts: 0, at: clock::wall(), found_on }
+        Self {
+            key,
+            how: How::Dropped(reason),
+            word: Cow::Borrowed(""),
+            detail: None,
+            attempts: 0,
+            at: Some(clock::wall()),
+            found_on,
+        }
     }
 }
 

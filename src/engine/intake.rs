@@ -11,6 +11,7 @@ use crate::{
     domain::Domain,
     error::Result,
     event::{Event, Fate, RequestEnded},
+    explain::End,
     extract::Skipped,
     fetcher::{http::is_idempotent, readers::Extracted, visit::Visit},
     frontier::{
@@ -125,11 +126,15 @@ impl Intake {
         let submission = candidate.request().submission();
         turn.resting.queued(candidate.request());
         let admitted = self.admission.admit(&mut *turn.frontier, candidate, turn.now);
-        if let (Some(id), Some(end)) = (submission, end_of_submission(&admitted)) {
+        let failed = match (&admitted, &arriving) {
+            (Admitted::AlreadySeen, Some(page)) => turn.accounts.ends.failure_of(page),
+            _ => None,
+        };
+        if let (Some(id), Some(end)) = (submission, end_of_submission(&admitted, failed.as_ref())) {
             turn.submissions.ended(id, end);
         }
         match admitted {
-            Admitted::AlreadySeen => Seeded::AlreadySeen,
+            Admitted::AlreadySeen => failed.map_or(Seeded::AlreadySeen, Seeded::FailedBefore),
             Admitted::DroppedBefore(reason) => Seeded::Dropped(reason),
             // The node that owns the domain counts what was sent there.
             Admitted::Sent => Seeded::Queued,
@@ -404,10 +409,12 @@ impl Intake {
 }
 
 /// Returns how a submission ends that is not queued.
-fn end_of_submission(admitted: &Admitted) -> Option<SubmissionEnd> {
+fn end_of_submission(admitted: &Admitted, failed: Option<&End>) -> Option<SubmissionEnd> {
     match admitted {
         Admitted::Queued { .. } => None,
-        Admitted::AlreadySeen => Some(SubmissionEnd::AlreadySeen),
+        Admitted::AlreadySeen => {
+            Some(failed.map_or(SubmissionEnd::AlreadySeen, |end| SubmissionEnd::FailedBefore(end.clone())))
+        }
         Admitted::DroppedBefore(reason) | Admitted::Dropped(reason) => Some(SubmissionEnd::Dropped(*reason)),
         Admitted::Sent => Some(SubmissionEnd::Elsewhere),
     }

@@ -231,7 +231,7 @@ pub enum WaitsFor {
     NoCrawl,
 }
 
-/// How a URL ended.
+/// How a URL ended. Its text has no number of attempts: `status, 404, at 2026-02-03T04:05:06Z; found on https://example.org/`.
 ///
 /// ```
 /// use actix_crawler::explain::End;

@@ -99,6 +99,12 @@ impl Display for WaitsFor {
     }
 }
 
+impl Display for End {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.describe("", f)
+    }
+}
+
 impl End {
     fn describe(&self, verb: &str, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{verb}{}", self.outcome)?;

@@ -143,7 +143,9 @@ impl SubmissionEnds for FileDesk {
             SubmissionEnd::Read => file.unwrap_or_else(|| failed("it was lost".to_owned())),
             SubmissionEnd::Failed(outcome) => failed(outcome.to_string()),
             SubmissionEnd::Dropped(reason) => failed(reason.to_string()),
-            SubmissionEnd::AlreadySeen | SubmissionEnd::Elsewhere => failed(ELSEWHERE.to_owned()),
+            SubmissionEnd::AlreadySeen | SubmissionEnd::FailedBefore(_) | SubmissionEnd::Elsewhere => {
+                failed(ELSEWHERE.to_owned())
+            }
         };
         state.remember(wanted, file.clone());
         drop(state);

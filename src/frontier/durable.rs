@@ -334,6 +334,42 @@ impl Opening {
     }
 }
 
+/// A request that failed for good, and how.
+///
+/// ```
+/// use actix_crawler::{Domain, Request, frontier::durable::DeadLetter};
+///
+/// let dead = DeadLetter {
+///     domain: Domain::new("example.org"),
+///     request: Request::parse("https://example.org/gone")?.into(),
+///     outcome: "status".into(),
+///     detail: "404".into(),
+/// };
+/// assert_eq!(dead.count_key(), "failed/status/404");
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Its domain.
+    pub domain: Domain,
+    /// The request.
+    pub request: Arc<Request>,
+    /// The outcome in one word.
+    pub outcome: String,
+    /// Details of the outcome.
+    pub detail: String,
+}
+
+impl DeadLetter {
+    /// Returns the key under which its outcome is counted.
+    pub fn count_key(&self) -> String {
+        match self.outcome.as_str() {
+            "status" => format!("failed/status/{}", self.detail),
+            outcome => format!("failed/{outcome}"),
+        }
+    }
+}
+
 /// An opened frontier with what was stored.
 ///
 /// ```
@@ -383,6 +419,8 @@ pub struct Resumed {
     pub visits: Vec<(Fingerprint, PageVisit)>,
     /// The seeds that wait, with [`Recrawl::seeds`], as far as they were looked for: they are not queued a second time.
     pub waiting_seeds: Vec<Request>,
+    /// Requests that failed for good, as far as they were looked for.
+    pub failed: Vec<DeadLetter>,
     /// The settings that changed since the last process.
     pub changed: Vec<String>,
 }

@@ -34,6 +34,7 @@ impl CrawlHandle {
     /// match handle.submit::<String>(request).await? {
     ///     Submitted::Page { url, items } => println!("{url}: {items:?}"),
     ///     Submitted::AlreadySeen => println!("seen before"),
+    ///     Submitted::FailedBefore(end) => println!("failed {} times: {end}", end.attempts),
     ///     Submitted::Dropped(reason) => assert_eq!(reason, DropReason::Scheme),
     ///     Submitted::Failed(outcome) => println!("{}: {}", outcome.key(), outcome.detail()),
     /// }

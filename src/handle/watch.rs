@@ -45,7 +45,7 @@ impl CrawlHandle {
     /// `url` is the page's as a link would have it; a `GET` without a body is meant. The crawl's own
     /// [`Identity`](crate::identity::Identity) and [`best_first`](crate::Crawler::best_first) are called for it, as for a seed.
     ///
-    /// How pages ended is remembered for the last 65,536 of this process, and what was dropped where it was found for the first
+    /// How pages ended is remembered for the last 65,536 of this process, how they failed in earlier runs of its state for as many, and what was dropped where it was found for the first
     /// million. What waits is looked at up to 100,000 requests of its domain in memory, and with a state up to the few
     /// thousand that are in memory. The scheduler takes some milliseconds for a long queue, so do not ask for every page:
     /// [`CrawlHandle::events`] tells of all.

@@ -16,7 +16,7 @@ use crate::{
     domain::Domain,
     error::Result,
     frontier::{
-        durable::{DOMAIN_KEY, IDENTITY, ORDER, Opened, Opening, Resumed},
+        durable::{DOMAIN_KEY, DeadLetter, IDENTITY, ORDER, Opened, Opening, Resumed},
         visits::MAX_KNOWN,
     },
     identity::{self, Fingerprint},
@@ -59,6 +59,7 @@ pub(super) fn open_sized(
     let windows = contents.waiting.into_iter().map(|(domain, stored)| (domain, QueueWindow::stored(stored)));
     let queues: HashMap<Domain, QueueWindow> = windows.collect();
     let waiting_seeds = if recrawl.seeds { waiting_seeds(&store, sizes.looked_through)? } else { Vec::new() };
+    let failed = failed(&store)?;
     let depths = if has_max_depth { store.depths()? } else { Vec::new() };
     let visits = if recrawl.adaptive.is_some() { store.visits(MAX_KNOWN)? } else { Vec::new() };
     let frontier = WindowedFrontier {
@@ -88,6 +89,7 @@ pub(super) fn open_sized(
         depths,
         visits,
         waiting_seeds,
+        failed,
         changed,
     };
     Ok((frontier, resumed))
@@ -105,6 +107,19 @@ fn waiting_seeds(store: &impl Store, max: usize) -> Result<Vec<Request>> {
         if looked_at < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     Ok(seeds)
+}
+
+/// The most failed requests that are read when a crawl goes on: as many as it remembers ends.
+const MAX_FAILED: usize = 65_536;
+
+/// Returns requests that failed for good.
+fn failed(store: &impl Store) -> Result<Vec<DeadLetter>> {
+    let mut failed = Vec::new();
+    store.each_dead(&mut |_, dead| {
+        failed.push(dead);
+        if failed.len() < MAX_FAILED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(failed)
 }
 
 /// Returns the settings that changed since the last process, and stores the new ones. Without settings nothing is

@@ -1,7 +1,7 @@
 //! Store: the database interface that a windowed frontier needs. Knows no database: each driver is a file or folder in
 //! `frontier/stores`.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::entry::{Entry, Place};
+pub use crate::frontier::durable::DeadLetter;
 use crate::{
     domain::Domain,
     error::{Error, Result},
@@ -18,7 +19,6 @@ use crate::{
     },
     identity::Fingerprint,
     page_visit::PageVisit,
-    request::Request,
 };
 
 /// A database of queues, fingerprints and everything else that must outlive the process.
@@ -264,42 +264,6 @@ pub enum Change {
         /// The file.
         file: StoredRobotsFile,
     },
-}
-
-/// A request that failed for good, and how.
-///
-/// ```
-/// use actix_crawler::{Domain, Request, frontier::windowed::store::DeadLetter};
-///
-/// let dead = DeadLetter {
-///     domain: Domain::new("example.org"),
-///     request: Request::parse("https://example.org/gone")?.into(),
-///     outcome: "status".into(),
-///     detail: "404".into(),
-/// };
-/// assert_eq!(dead.count_key(), "failed/status/404");
-/// # Ok::<(), actix_crawler::Error>(())
-/// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// Its domain.
-    pub domain: Domain,
-    /// The request.
-    pub request: Arc<Request>,
-    /// The outcome in one word.
-    pub outcome: String,
-    /// Details of the outcome.
-    pub detail: String,
-}
-
-impl DeadLetter {
-    /// Returns the key under which its outcome is counted.
-    pub fn count_key(&self) -> String {
-        match self.outcome.as_str() {
-            "status" => format!("failed/status/{}", self.detail),
-            outcome => format!("failed/{outcome}"),
-        }
-    }
 }
 
 /// The counters that are stored with each batch.
