@@ -52,6 +52,7 @@
 //! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`DomainKey`], [`Conducts`], [`Capacity`], [`Permit`] |
 //! | choose what is fetched, in which order, and how often | [`Scope`], [`Within`], [`Order`], [`Retry`], [`Recrawl`] |
 //! | read documents that are no pages | [`Converted`] |
+//! | check links | [`LinkChecker`], [`BrokenLink`] |
 //! | take items | [`JsonLines`], [`Collect`], [`Scraped`], [`CrawlEnded`], [`PipelineError`] |
 //! | tell what went wrong | [`Error`], [`Outcome`], [`FetchError`], [`LocalFault`], [`DropReason`] |
 //!
@@ -155,6 +156,7 @@ mod response;
 mod conversion;
 pub mod form;
 mod spider;
+mod link_check;
 mod scope;
 mod sitemaps;
 mod boundary;
@@ -222,6 +224,7 @@ pub use self::{
     domain::{Domain, DomainKey},
     error::{Error, Result},
     handle::{CrawlHandle, DomainHandle},
+    link_check::{BrokenLink, LinkChecker},
     local_fault::LocalFault,
     order::Order,
     outcome::{DropReason, FetchError, Outcome, Phase, RedirectBy},
