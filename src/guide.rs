@@ -24,6 +24,8 @@
 //! | call an API at its limit | [`call_an_api`] |
 //! | crawl within a web service | [`embed`] |
 //! | share limits between crawls | [`share_limits`] |
+//! | crawl without a program | [`crawl_from_the_command_line`] |
+//! | call an API without a program | [`poll_from_the_command_line`] |
 //! | say it as in Scrapy, Colly or Crawlee | [`coming_from_elsewhere`] |
 
 macro_rules! chapters {
@@ -37,5 +39,6 @@ macro_rules! chapters {
 
 chapters! {
     read_pages paginate order pass_data log_in sitemaps feeds download shop archive sign_requests rotate_proxies failures resume
-    test_a_spider call_an_api embed share_limits coming_from_elsewhere
+    test_a_spider call_an_api embed share_limits crawl_from_the_command_line poll_from_the_command_line
+    coming_from_elsewhere
 }

@@ -32,9 +32,21 @@ fn an_option_of_another_tool_is_answered_with_what_it_is_called_here() {
         let error = refuses(&arguments, 2, &words);
         assert!(!error.contains("--require") && error.matches("; ").count() <= 2, "one answer: {error}");
     }
+    // One that a short option would take for its value.
+    refuses(&["crawl", "http://a.test", "-order", "breadth"], 2, &["'-order' found", "'--order'"]);
+    refuses(&["crawl", "http://a.test", "-header=a: b"], 2, &["'-header' found", "'--header'"]);
+    refuses(&["poll", "http://a.test", "-output", "x.jsonl"], 2, &["'-output' found", "'--output'"]);
     // A command without the option that is meant says nothing of it.
     assert!(!refuses(&["fetch", "http://a.test", "--resume"], 2, &["'--resume' found"]).contains("--state"));
     refuses(&["fetch", "http://a.test", "-save", "x"], 2, &["'-save' found", "exists: '--save'"]);
+}
+
+#[test]
+fn an_output_whose_name_says_no_format_is_told_the_endings_and_nothing_is_fetched() {
+    for (name, words) in [("rder", "-o rder has no ending"), ("out/pages", "write out/pages.jsonl, or .json, .csv")] {
+        refuses(&["crawl", "http://127.0.0.1:1/", "--allow-private", "-o", name], 2, &[words, "a folder of Markdown"]);
+        assert!(!std::path::Path::new(name).exists());
+    }
 }
 
 #[test]

@@ -73,6 +73,9 @@ impl Cli {
         let mark = |arg: Arg| if takes_one(&arg) { arg.allow_hyphen_values(true) } else { arg };
         let mut command = Self::command().mut_subcommands(|command| command.mut_args(mark));
         let given: Vec<OsString> = std::env::args_os().collect();
+        if let Some(error) = unknown::with_one_hyphen(&mut command, &given) {
+            return Err(error);
+        }
         let matches = command.try_get_matches_from_mut(&given);
         Self::from_arg_matches(&matches.map_err(|error| unknown::explained(error, &command, &given))?)
     }

@@ -78,6 +78,31 @@ pub fn explained(mut error: Error, command: &Command, given: &[OsString]) -> Err
     error
 }
 
+/// Returns an error about a long option with one hyphen that would be read as a short one with its value: `-order breadth` as
+/// `-o rder`.
+pub fn with_one_hyphen(command: &mut Command, given: &[OsString]) -> Option<Error> {
+    let at = given.iter().position(|given| command.find_subcommand(given).is_some())?;
+    let command = command.find_subcommand_mut(given.get(at)?)?;
+    let mut is_value = false;
+    for given in given.iter().skip(at + 1).map_while(|given| given.to_str().filter(|given| *given != "--")) {
+        let name = given.strip_prefix('-').and_then(|name| name.split('=').next()).filter(|name| name.len() > 1);
+        if let Some(name) = name.filter(|name| !is_value && has(command, name)) {
+            let why = format!("unexpected argument '-{name}' found; write it with two hyphens: '--{name}'");
+            return Some(command.error(ErrorKind::UnknownArgument, why));
+        }
+        is_value = takes_value(command, given);
+    }
+    None
+}
+
+/// Tells whether an argument is an option whose value comes next.
+fn takes_value(command: &Command, given: &str) -> bool {
+    command.get_arguments().filter(|option| option.get_action().takes_values()).any(|option| {
+        let is_long = option.get_long().is_some_and(|long| given.strip_prefix("--") == Some(long));
+        is_long || option.get_short().is_some_and(|short| given.strip_prefix('-') == Some(short.to_string().as_str()))
+    })
+}
+
 /// Returns an unknown option as it was written, and what to write.
 fn meant(unknown: &str, command: &Command, given: &[OsString]) -> Option<(String, String)> {
     if let Some(name) = unknown.strip_prefix("--") {
