@@ -1,0 +1,237 @@
+//! What is kept of the cookies that servers set, and what goes back.
+
+use super::{
+    jar::{MAX_HEADER_LENGTH, MAX_IN_A_JAR},
+    jars::MAX_COOKIES,
+    *,
+};
+
+fn url(text: &str) -> Url {
+    Url::parse(text).unwrap()
+}
+
+fn none() -> Arc<Cookies> {
+    Cookies::new(&Arc::default())
+}
+
+fn set(cookies: &Cookies, from: &str, values: &[&str]) -> bool {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append(SET_COOKIE, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    cookies.take_in(&url(from), None, &headers)
+}
+
+fn sent(cookies: &Cookies, to: &str) -> String {
+    cookies.header(&url(to), None).map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_cookie_goes_back_to_its_host_and_path_and_with_a_domain_to_all_below() {
+    let cookies = none();
+    set(&cookies, "https://a.e.org/x/y", &["host=1", "deep=2; Path=/x/y/z", "all=3; Domain=e.org; Path=/"]);
+    assert_eq!(sent(&cookies, "https://a.e.org/x/q"), "host=1; all=3");
+    assert_eq!(sent(&cookies, "https://a.e.org/x/y/z"), "deep=2; host=1; all=3");
+    assert_eq!(sent(&cookies, "https://b.e.org/x/q"), "all=3");
+    assert_eq!(sent(&cookies, "https://a.e.org/"), "all=3");
+    set(&cookies, "https://a.e.org/x/y", &["host=; Max-Age=0"]);
+    assert_eq!(sent(&cookies, "https://a.e.org/x/q"), "all=3");
+}
+
+/// RFC 6265 §5.4 step 2 and §5.3 step 11.3.
+#[test]
+fn cookies_of_one_path_go_in_the_order_they_were_created() {
+    let cookies = none();
+    set(&cookies, "https://e.org/", &["z=1", "a=1", "m=1; Path=/x", "b=1"]);
+    assert_eq!(sent(&cookies, "https://e.org/x"), "m=1; z=1; a=1; b=1");
+    set(&cookies, "https://e.org/", &["z=2"]);
+    assert_eq!(sent(&cookies, "https://e.org/"), "z=2; a=1; b=1", "one that is replaced keeps its place");
+    set(&cookies, "https://e.org/", &["z=; Max-Age=0"]);
+    set(&cookies, "https://e.org/", &["z=3"]);
+    assert_eq!(sent(&cookies, "https://e.org/"), "a=1; b=1; z=3", "one that was deleted is a new one");
+}
+
+/// Regression: these eleven valid forms of RFC 6265 §5.1.1 were ignored, so an expired session cookie was still
+/// sent.
+#[test]
+fn a_date_in_the_past_deletes_in_whatever_form_it_is_written() {
+    for date in [
+        "Thu, 1 Jan 1970 00:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:00 UTC",
+        "Thu, 01 Jan 1970 00:00:00 +0000",
+        "Thu, 01 Jan 1970 00:00:00",
+        "Thu, 01-Jan-1970 00:00:00 GMT",
+        "THU, 01 JAN 1970 00:00:00 GMT",
+        "Thu, 01 Jan 1970 0:00:00 GMT",
+        "Thu, 01 January 1970 00:00:00 GMT",
+        "Thu Jan 01 1970 00:00:00 GMT+0000 (Coordinated Universal Time)",
+        "\"Thu, 01 Jan 1970 00:00:00 GMT\"",
+        "Thu,01 Jan 1970 00:00:00 GMT",
+    ] {
+        let cookies = none();
+        set(&cookies, "https://e.org/", &["session=1; Path=/"]);
+        set(&cookies, "https://e.org/", &[&format!("session=; Path=/; Expires={date}")]);
+        assert_eq!(sent(&cookies, "https://e.org/"), "", "{date}");
+    }
+    let cookies = none();
+    set(&cookies, "https://e.org/", &["a=1; expires=Fri Dec 31 2100 1:2:3", "b=1; Expires=never; Path=/"]);
+    assert_eq!(sent(&cookies, "https://e.org/"), "a=1; b=1", "a date to come, and none at all");
+}
+
+/// A redirect that changes nothing and leads back is a loop.
+#[test]
+fn it_is_told_whether_anything_has_changed() {
+    let cookies = none();
+    for (value, has_changed) in [
+        ("a=1", true),
+        ("a=1", false),
+        ("a=1; Max-Age=60", false),
+        ("a=2", true),
+        ("b=1; Path=/x", true),
+        ("b=1; Max-Age=0", false),
+        ("a=; Max-Age=0", true),
+        ("a=; Max-Age=0", false),
+        ("c=1; Domain=other.org", false),
+        ("a=1", true),
+    ] {
+        assert_eq!(set(&cookies, "https://e.org/", &[value]), has_changed, "{value}");
+    }
+    assert!(!set(&cookies, "https://e.org/", &[]));
+}
+
+#[test]
+fn nobody_sets_cookies_for_others() {
+    let cookies = none();
+    let values = ["a=1; Domain=other.org", "b=1; Domain=co.uk", "c=1; Domain=github.io", "d=1; Domain=org"];
+    set(&cookies, "https://me.co.uk/", &values);
+    set(&cookies, "https://me.github.io/", &values);
+    for host in ["other.org", "me.co.uk", "you.co.uk", "me.github.io", "you.github.io"] {
+        assert_eq!(sent(&cookies, &format!("https://{host}/")), "", "{host}");
+    }
+    set(&cookies, "https://github.io/", &["own=1; Domain=github.io"]);
+    assert_eq!(sent(&cookies, "https://github.io/"), "own=1");
+    assert_eq!(sent(&cookies, "https://me.github.io/"), "");
+}
+
+#[test]
+fn ports_share_a_jar_and_proxies_have_jars_of_their_own() {
+    let cookies = none();
+    set(&cookies, "http://127.0.0.1:8001/", &["a=1"]);
+    assert_eq!(sent(&cookies, "http://127.0.0.1:8001/"), "a=1");
+    assert_eq!(sent(&cookies, "http://127.0.0.1:8002/"), "a=1", "RFC 6265 §8.5");
+    assert_eq!(cookies.header(&url("http://127.0.0.1:8001/"), Some(7)), None);
+}
+
+#[test]
+fn what_is_secure_is_neither_set_nor_replaced_nor_seen_over_plain_http() {
+    let cookies = none();
+    set(&cookies, "http://e.org/", &["plain=1; Secure", "__Host-x=1; Secure; Path=/", "__Secure-y=1"]);
+    assert_eq!(sent(&cookies, "https://e.org/"), "");
+    set(&cookies, "https://e.org/", &["s=1; Secure", "__Host-x=1; Secure; Path=/", "__Host-y=1; Secure; Path=/a"]);
+    set(&cookies, "http://e.org/", &["s=2"]);
+    assert_eq!(sent(&cookies, "https://e.org/"), "s=1; __Host-x=1");
+    assert_eq!(sent(&cookies, "http://e.org/"), "");
+    // Loopback is no exception here, although the crate treats it as one.
+    set(&cookies, "https://127.0.0.1/", &["s=1; Secure"]);
+    assert_eq!(sent(&cookies, "http://127.0.0.1/"), "");
+}
+
+#[test]
+fn there_are_never_more_than_the_bounds() {
+    let cookies = none();
+    for n in 0..200 {
+        set(&cookies, "http://e.org/", &[&format!("c{n}={}", "x".repeat(300))]);
+    }
+    set(&cookies, "http://e.org/", &[&format!("long={}", "x".repeat(5_000))]);
+    assert!(sent(&cookies, "http://e.org/").len() <= MAX_HEADER_LENGTH);
+    assert_eq!(cookies.count(), MAX_IN_A_JAR);
+    for n in 0..MAX_COOKIES + 100 {
+        set(&cookies, &format!("http://e{n}.org/"), &["a=1"]);
+        assert!(cookies.count() <= MAX_COOKIES);
+    }
+    assert_eq!(sent(&cookies, &format!("http://e{}.org/", MAX_COOKIES + 99)), "a=1", "what was used last is kept");
+    assert_eq!(sent(&cookies, "http://e.org/"), "", "what was not used for long is forgotten");
+}
+
+#[test]
+fn what_is_listed_can_be_given_again_in_the_same_order() {
+    let cookies = none();
+    let long = "Expires=Fri, 31 Dec 2100 01:02:03 GMT";
+    set(
+        &cookies,
+        "https://e.org/a/b",
+        &["z=1; Path=/; Secure", &format!("a=\"2\"; HttpOnly; {long}"), "gone=; Max-Age=0"],
+    );
+    set(&cookies, "https://www.other.org/", &["all=3; Domain=other.org"]);
+    let again = none();
+    for cookie in cookies.list() {
+        assert!(again.add(&cookie), "{cookie:?}");
+    }
+    assert_eq!(again.list(), cookies.list());
+    for to in ["https://e.org/a/x", "http://e.org/a/x", "https://www.e.org/a/x", "https://x.other.org/"] {
+        assert_eq!(sent(&again, to), sent(&cookies, to), "{to}");
+    }
+    assert_eq!(sent(&again, "https://e.org/a/x"), "a=\"2\"; z=1");
+}
+
+#[test]
+fn what_cannot_be_a_cookie_is_not_taken() {
+    let cookies = none();
+    let good = SessionCookie::new("a", "1", "e.org");
+    for wrong in [
+        SessionCookie { name: "a;b".to_owned(), ..good.clone() },
+        SessionCookie { name: "a=b".to_owned(), ..good.clone() },
+        SessionCookie { value: "1\r\nx: y".to_owned(), ..good.clone() },
+        SessionCookie { value: "1; Domain=org".to_owned(), ..good.clone() },
+        SessionCookie { path: "/;".to_owned(), ..good.clone() },
+        SessionCookie { domain: "e.org/path".to_owned(), ..good.clone() },
+        SessionCookie { domain: "me@e.org".to_owned(), ..good.clone() },
+        SessionCookie { domain: String::new(), ..good.clone() },
+        SessionCookie { domain: "co.uk".to_owned(), host_only: false, name: "__Host-x".to_owned(), ..good.clone() },
+        SessionCookie { expires: Some(0), ..good.clone() },
+    ] {
+        assert!(!cookies.add(&wrong), "{wrong:?}");
+    }
+    assert!(cookies.add(&good));
+    assert_eq!(sent(&cookies, "http://e.org/"), "a=1");
+}
+
+#[test]
+fn all_sessions_together_have_a_bound_and_one_that_ends_gives_its_room_back() {
+    let in_all = Arc::<AllCookies>::default();
+    let of_all = || in_all.count.load(Ordering::Relaxed);
+    let sessions: Vec<_> = (0..7).map(|_| Cookies::new(&in_all)).collect();
+    for (index, session) in sessions.iter().enumerate() {
+        for n in 0..9_000 {
+            set(session, &format!("http://e{index}x{n}.org/"), &["a=1"]);
+        }
+        assert_eq!(of_all(), sessions.iter().map(|session| session.count()).sum::<usize>());
+        assert!(of_all() <= MAX_IN_ALL, "session {index}");
+        assert_eq!(session.count(), 9_000, "who comes last has room");
+    }
+    let forgotten: Vec<_> = sessions.iter().map(|session| session.forgotten()).collect();
+    assert!(forgotten[0] > 0 && forgotten[6] == 0, "{forgotten:?}, the one that was used least recently first");
+    drop(sessions);
+    assert_eq!(of_all(), 0);
+}
+
+/// Regression: where other sessions had all that there may be, a new one got none, and was logged in again and again.
+#[test]
+fn a_new_session_has_room_for_its_first_cookies_whatever_others_have() {
+    let in_all = Arc::<AllCookies>::default();
+    let mut others: Vec<_> = (0..MAX_IN_ALL / MAX_COOKIES).map(|_| Cookies::new(&in_all)).collect();
+    for (index, session) in others.iter().enumerate() {
+        for n in 0..MAX_COOKIES {
+            set(session, &format!("http://e{index}x{n}.org/"), &["a=1"]);
+        }
+    }
+    assert_eq!(in_all.count.load(Ordering::Relaxed), MAX_IN_ALL);
+    // Those that are in use keep theirs.
+    let unused = others.remove(2);
+    assert!(others.iter().all(|session| session.header(&url("http://x.org/"), None).is_none()));
+    let new = Cookies::new(&in_all);
+    assert!(set(&new, "http://new.org/", &["a=1"]));
+    assert_eq!(sent(&new, "http://new.org/"), "a=1");
+    assert!(unused.forgotten() > 0 && others.iter().all(|session| session.forgotten() == 0));
+    assert!(in_all.count.load(Ordering::Relaxed) <= MAX_IN_ALL);
+}
