@@ -124,6 +124,8 @@
 
 // nouns: plain data, no actors, no I/O
 mod clock;
+#[cfg(test)]
+mod growth;
 mod niceness;
 mod own_arbiter;
 mod duration_text;
