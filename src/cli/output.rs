@@ -43,12 +43,11 @@ impl PageOutputs {
     pub fn new(given: Vec<PathBuf>, settings: &mut Settings) -> Result<Self, Failure> {
         let (output, mut feeds) = (settings.pages.output.take(), std::mem::take(&mut settings.feeds));
         if !given.is_empty() {
-            given.iter().try_for_each(|output| refuse_without_ending(output))?;
-            let described = |to: PathBuf| {
-                let feed = feeds.iter().position(|feed| feed.destination() == to);
-                feed.map_or_else(|| Feed::from(to), |at| feeds.swap_remove(at))
+            let described = |to: PathBuf| match feeds.iter().position(|feed| feed.destination() == to) {
+                Some(at) => Ok(feeds.swap_remove(at)),
+                None => refuse_without_ending(&to).map(|()| Feed::from(to)),
             };
-            return Ok(Self(given.into_iter().map(described).collect()));
+            return Ok(Self(given.into_iter().map(described).collect::<Result<_, _>>()?));
         }
         feeds.splice(0..0, output.map(Feed::from));
         if feeds.is_empty() {
