@@ -118,8 +118,7 @@ impl Response {
     /// Replaces what is read of the body by the HTML that the document was converted to.
     #[must_use]
     pub(crate) fn with_converted(self, html: String) -> Self {
-        let (body_text, scan, document) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { converted: Some(html.into()), body_text, scan, document, ..self }
+        Self { converted: Some(html.into()), ..self.forget_what_was_read() }
     }
 
     /// Sets the session that it was asked for in.
@@ -132,9 +131,14 @@ impl Response {
     /// Sets how links are read, but for the charset and the syntax, which the page has itself. By default as
     /// [`Scanner::default`] does.
     #[must_use]
-    pub fn with_scanner(mut self, scanner: Scanner) -> Self {
-        self.scanner = scanner;
-        self
+    pub fn with_scanner(self, scanner: Scanner) -> Self {
+        Self { scanner, ..self.forget_what_was_read() }
+    }
+
+    /// Empties what was read of the page before a change of what it is read by.
+    fn forget_what_was_read(self) -> Self {
+        let (links_asked, media, body_text, scan, further_scans, document) = Default::default();
+        Self { links_asked, media, body_text, scan, further_scans, document, ..self }
     }
 
     /// Returns the request, as it was queued.

@@ -82,8 +82,7 @@ impl Response {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("the name of a fixture's header is valid");
         self.headers.insert(name, HeaderValue::from_str(value).expect("the value of a fixture's header is valid"));
         // The header may say how the page is read.
-        let (media, body_text, scan, document) = Default::default();
-        Self { media, body_text, scan, document, ..self }
+        self.forget_what_was_read()
     }
 
     /// Sets the typed state that the page's request carries.
@@ -99,9 +98,9 @@ impl Response {
 
     /// Makes it the response to this request, with its URL, state, depth and parent.
     #[must_use]
-    pub fn with_request(mut self, request: Request) -> Self {
-        self.request = Arc::new(request);
-        self
+    pub fn with_request(self, request: Request) -> Self {
+        // Links are read relative to its URL.
+        Self { request: Arc::new(request), ..self.forget_what_was_read() }
     }
 
     pub(super) fn fixture(url: &str, content_type: &'static str, body: Bytes) -> Self {
@@ -109,5 +108,56 @@ impl Response {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self::new(Arc::new(request), 200, headers, body, SystemTime::UNIX_EPOCH, Duration::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extract::{LinkElement, Scanner};
+
+    /// Reads all that a page keeps once it was read.
+    fn read(page: Response) -> Response {
+        let _ = (page.body_text(), page.links().count(), page.links().of([LinkElement::Image]).count());
+        let _ = page.select("a").unwrap();
+        page
+    }
+
+    fn urls(page: &Response) -> Vec<String> {
+        let all = page.links().chain(page.links().of([LinkElement::Image]));
+        all.map(|link| link.url().to_string()).collect()
+    }
+
+    #[test]
+    fn a_fixture_that_is_changed_after_it_was_read_is_read_anew() {
+        let body = b"<meta name=bot content=nofollow><a href=a>\xe4</a><a href=b>b</a><img src=c>";
+        let page = || read(Response::bytes("https://e.org/1/", "text/html", &body[..]));
+        assert_eq!(urls(&page()), ["https://e.org/1/a", "https://e.org/1/b", "https://e.org/1/c"]);
+
+        let moved = page().with_request(Request::parse("https://e.org/2/").unwrap());
+        assert_eq!(urls(&moved), ["https://e.org/2/a", "https://e.org/2/b", "https://e.org/2/c"]);
+        let place = moved.select("a").unwrap()[0].url().map(|url| url.to_string());
+        assert_eq!(place.as_deref(), Some("https://e.org/2/a"));
+
+        let cut = page().with_scanner(Scanner::default().max_links(1).robot("bot"));
+        assert_eq!((cut.links().count(), cut.links().of([LinkElement::Image]).count()), (1, 1));
+        assert!(cut.robots().nofollow);
+
+        let greek = page().with_header("content-type", "text/html; charset=iso-8859-7");
+        assert_eq!((greek.text_of("a").unwrap(), greek.encoding()), ("δ".to_owned(), "ISO-8859-7"));
+        let text = page().with_header("content-type", "text/plain");
+        assert!(urls(&text).is_empty(), "{:?}", urls(&text));
+
+        let converted = page().with_converted("<a href=d>d</a>".to_owned());
+        assert_eq!(urls(&converted), ["https://e.org/1/d"]);
+    }
+
+    #[test]
+    fn links_of_a_changed_page_are_missed_only_where_they_are_asked_for() {
+        let many = Response::html("https://e.org/", "<a href=a>a</a><a href=b>b</a>");
+        let few = read(many).with_scanner(Scanner::default().max_links(1));
+        assert_eq!(few.skipped_of_asked().over_bounds(), 0);
+        let _ = few.links();
+        assert_eq!(few.skipped_of_asked().over_bounds(), 1);
     }
 }
