@@ -215,6 +215,9 @@ pub struct DomainStats {
     pub smallest_gap: Option<Duration>,
     /// The most requests in flight at once.
     pub most_in_flight: u32,
+    /// Further requests that the rate allowed in this process while one waited, because all places in flight
+    /// ([`per_domain`](crate::Politeness::per_domain)) were taken; 0 without a rate.
+    pub missed: u32,
     /// Successful pages.
     pub pages: u64,
     /// Refusals: 429, 503, and other statuses that asked for a wait.
@@ -228,11 +231,12 @@ pub struct DomainStats {
 impl DomainStats {
     /// Adds the measurements of a throttle.
     pub(crate) fn merge(&mut self, evidence: &Evidence) {
-        let mut mine =
-            Evidence { requests: self.requests, smallest_gap: self.smallest_gap, most_in_flight: self.most_in_flight };
-        mine.merge(evidence);
-        (self.requests, self.smallest_gap, self.most_in_flight) =
-            (mine.requests, mine.smallest_gap, mine.most_in_flight);
+        let Self { requests, smallest_gap, most_in_flight, missed, .. } = *self;
+        let mut sum = Evidence { requests, smallest_gap, most_in_flight, missed };
+        sum.merge(evidence);
+        let Evidence { requests, smallest_gap, most_in_flight, missed } = sum;
+        (self.requests, self.smallest_gap, self.most_in_flight, self.missed) =
+            (requests, smallest_gap, most_in_flight, missed);
     }
 }
 

@@ -73,6 +73,7 @@ fn the_report_of_a_small_crawl_has_these_keys_and_values() {
         },
         "domains": {
             "one.test": {
+                "missed": 0,
                 "most_in_flight": 1,
                 "pages": 3,
                 "refusals": 0,
@@ -81,6 +82,7 @@ fn the_report_of_a_small_crawl_has_these_keys_and_values() {
                 "smallest_gap_seconds": "some",
             },
             "two.test": {
+                "missed": 0,
                 "most_in_flight": 1,
                 "pages": 1,
                 "refusals": 1,

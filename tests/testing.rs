@@ -276,6 +276,49 @@ fn asserts_that_fail_say_what_happened_instead() {
     assert!(said(&|run| run.assert_spaced("other.example", S)).contains("fewer than two requests"));
 }
 
+/// The answers of a site that takes 0.75 s for each.
+fn slow_site(first: &str) -> Site {
+    let listed: String = (0..300).map(|page| format!("<a href=/{page}>x</a>")).collect();
+    let site = Site::new("https://example.org").latency(750 * MS).page("/list", listed).page("/alone", "");
+    site.page("/", format!("<a href={first}>x</a>")).respond("/", |arrival| {
+        let page: u32 = arrival.path()[1..].parse().unwrap_or(0);
+        let next = arrival.query("next").is_some().then(|| format!("<a href=/{}?next=1>next</a>", page + 1));
+        Answer::html(next.filter(|_| page < 30).unwrap_or_default())
+    })
+}
+
+/// A crawl of 300 pages at 50/s made 1.3 requests a second, and nothing said why.
+#[test]
+fn a_rate_that_one_request_at_a_time_cannot_reach_is_told() {
+    let run = |first: &str, crawler: Crawler<Links>| slow_site(first).crawl(crawler.ignore_robots()).unwrap();
+    let fast = || crawl("https://example.org/").rate(Rate::per_second(50));
+
+    let slow = run("/list", fast());
+    let [warning] = &slow.report().warnings[..] else { panic!("{}", slow.report()) };
+    for words in ["example.org", "rate of 50/s", "allows 1 request at once", "per_domain() of 38"] {
+        assert!(warning.contains(words), "it does not say {words}: {warning}");
+    }
+    assert!(slow.elapsed() > 302 * 750 * MS, "{:?}", slow.elapsed());
+
+    // With what the warning asks for it is reached.
+    let reached = run("/list", fast().per_domain(38));
+    assert!(reached.report().warnings.is_empty(), "{}", reached.report());
+    assert!(reached.elapsed() < 9 * S && reached.gaps("example.org").iter().all(|gap| *gap >= 19 * MS), "{reached}");
+
+    // Held by half of the places that it needs, and by a spacing instead of a rate; where nothing waits; and by default.
+    let half = run("/list", fast().per_domain(19));
+    assert!(half.report().warnings[0].contains("allows 19 requests at once"), "{}", half.report());
+    for (first, unhindered) in [
+        ("/list", crawl("https://example.org/").spacing(20 * MS)),
+        ("/list", crawl("https://example.org/").rate(Rate::per_second(1))),
+        ("/1?next=1", fast()),
+        ("/list", crawl("https://example.org/")),
+    ] {
+        let run = run(first, unhindered);
+        assert!(run.report().warnings.is_empty() && run.items().len() > 25, "{first}: {}", run.report());
+    }
+}
+
 #[test]
 fn what_is_saved_is_read_as_a_page_and_as_a_site() {
     let folder = tempfile::tempdir().unwrap();

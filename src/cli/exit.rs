@@ -312,6 +312,9 @@ pub fn in_options(text: &str) -> String {
         ("max_pages()", "--max-pages"),
         ("max_requests()", "--max-requests"),
         ("max_pages_per_domain()", "--max-pages-per-domain"),
+        // After the one that ends in it.
+        ("per_domain()", "--per-domain"),
+        ("concurrency()", "--concurrency"),
     ];
     names.iter().fold(text.to_owned(), |text, (method, option)| text.replace(method, option))
 }

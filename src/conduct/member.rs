@@ -9,7 +9,7 @@ use super::AskedSpacing;
 use crate::{
     adaptive::Adaptive,
     limits::Limits,
-    throttle::{Evidence, Throttle},
+    throttle::{Evidence, Refusal, Throttle},
 };
 
 /// Identifies a tenant within this process.
@@ -69,6 +69,18 @@ impl Member {
     pub fn new(tenant: TenantId, terms: Arc<Terms>, throttle: Throttle, now: Instant) -> Self {
         let adaptive = terms.adaptive.then(|| Box::new(Adaptive::from(terms.limits.rate, now)));
         Self { tenant: Some(tenant), terms, throttle, adaptive, evidence: Evidence::default(), out: 0, active: None }
+    }
+
+    /// Returns when a request of this tenant would be due by its own limits: see [`Throttle::look`].
+    ///
+    /// # Errors
+    /// The most requests are in flight; that it waits for one of them is noted.
+    pub fn look(&mut self, now: Instant) -> Result<Instant, Refusal> {
+        let looked = self.throttle.look(now);
+        if looked == Err(Refusal::Full) {
+            self.throttle.wait_for_place(now);
+        }
+        looked
     }
 
     /// Derives the throttle's limits from the terms, the rate that was found and the robots spacing.

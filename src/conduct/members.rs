@@ -101,7 +101,7 @@ impl Members {
     /// Plans one request of a tenant: see [`Conduct::grant`](super::Conduct::grant).
     pub fn grant(&mut self, tenant: TenantId, now: Instant, horizon: Instant) -> Result<Planned, Refusal> {
         let granted = if self.company.is_none() {
-            let due = self.first.throttle.look(now)?;
+            let due = self.first.look(now)?;
             if due > horizon {
                 return Err(Refusal::NotBefore(due));
             }
@@ -123,8 +123,9 @@ impl Members {
         company.turns.ask(tenant, now)?;
         let mut latest = now;
         let mut full = false;
-        for member in std::iter::once(&self.first).chain(&company.others) {
-            match member.throttle.look(now) {
+        for member in std::iter::once(&mut self.first).chain(&mut company.others) {
+            let is_own = member.tenant == Some(tenant);
+            match if is_own { member.look(now) } else { member.throttle.look(now) } {
                 Ok(due) => latest = latest.max(due),
                 Err(_) => full = true,
             }
@@ -164,7 +165,8 @@ impl Members {
     /// Ends a tenant's request. Returns the tenant that waited for the slot, if any.
     pub fn release(&mut self, tenant: TenantId, now: Instant, started: bool) -> Option<TenantId> {
         for member in self.iter_mut() {
-            member.throttle.release(now, started);
+            let missed = member.throttle.release(now, started);
+            member.evidence.missed = member.evidence.missed.saturating_add(missed);
             if member.tenant == Some(tenant) {
                 member.out = member.out.saturating_sub(1);
                 member.active = if started { Some(now) } else { member.active };

@@ -391,3 +391,41 @@ fn stricter_terms_count_starts_that_were_made_before_the_domain_was_forgotten() 
     let crawl = conduct(Terms::rate(Rate::per_second(50)), now).lessons(now);
     assert!(crawl.is_empty(now), "of whose terms never change, nothing is kept");
 }
+
+#[test]
+fn starts_are_missed_only_while_one_waits_for_a_place_that_its_own_limits_keep_from_it() {
+    let now = Instant::now();
+    let limits = |places| Limits { in_flight: NonZeroU32::new(places).unwrap(), ..Limits::rate(Rate::per_second(50)) };
+    let other = TenantId(1);
+    let mut conduct = conduct(Terms::of(limits(1)), now);
+    conduct.join(other, Terms::of(limits(8)), now);
+    let missed = |conduct: &Conduct| [ME, other].map(|tenant| conduct.evidence(tenant).missed);
+    let begin = |conduct: &mut Conduct, at| {
+        conduct.grant(ME, at, at).unwrap();
+        conduct.try_start(at).unwrap();
+        conduct.started(ME, at, 0.0);
+    };
+    // Nothing waits.
+    begin(&mut conduct, now);
+    conduct.release(ME, now + 750 * MS, true);
+    assert_eq!(missed(&conduct), [0, 0]);
+
+    // Both wait, but the second tenant's own limits leave it places. The first one's rate allows the first start after 20 ms.
+    begin(&mut conduct, now + S);
+    assert_eq!(conduct.grant(ME, now + S, now + S), Err(Refusal::Full));
+    assert!(conduct.grant(other, now + S, now + S).is_err());
+    conduct.release(ME, now + S + 130 * MS, true);
+    assert_eq!(missed(&conduct), [5, 0]);
+    // What is missed of an interval adds up: 5.5 starts each time.
+    begin(&mut conduct, now + 2 * S);
+    assert_eq!(conduct.grant(ME, now + 2 * S, now + 2 * S), Err(Refusal::Full));
+    conduct.release(ME, now + 2 * S + 130 * MS, true);
+    assert_eq!(missed(&conduct), [11, 0]);
+
+    // A domain that cools is not held up by its places.
+    begin(&mut conduct, now + 3 * S);
+    assert_eq!(conduct.grant(ME, now + 3 * S, now + 3 * S), Err(Refusal::Full));
+    hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now + 3 * S, now + 4 * S).unwrap();
+    conduct.release(ME, now + 4 * S, true);
+    assert_eq!(missed(&conduct), [11, 0]);
+}

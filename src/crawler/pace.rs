@@ -28,6 +28,18 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Limits the rate of starts at each domain, instead of the default second between two starts.
+    ///
+    /// A rate is a limit, and at most [`per_domain`](Self::per_domain) requests are in flight at once, one by default: where
+    /// an answer takes 0.75 s, one at a time makes 1.3 requests a second, whatever the rate allows. So give both to reach a
+    /// high rate; the report has a warning where the second was too small.
+    ///
+    /// ```
+    /// # use actix_crawler::prelude::*;
+    /// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) {
+    /// // 50 a second of answers that take up to a second each.
+    /// let crawler = crawler.rate(Rate::per_second(50)).per_domain(50);
+    /// # }
+    /// ```
     #[must_use]
     pub fn rate(mut self, rate: Rate) -> Self {
         self.settings.politeness.rate = Some(rate);
@@ -41,14 +53,14 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sets the most requests in flight at each domain; 0 is read as 1.
+    /// Sets the most requests in flight at each domain, one by default; 0 is read as 1. See also [`rate`](Self::rate).
     #[must_use]
     pub fn per_domain(mut self, in_flight: u32) -> Self {
         self.settings.politeness.per_domain = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);
         self
     }
 
-    /// Sets the most pages in flight in total; 0 is read as 1.
+    /// Sets the most pages in flight in total, 64 by default; 0 is read as 1.
     #[must_use]
     pub fn concurrency(mut self, in_flight: u32) -> Self {
         self.settings.politeness.concurrency = NonZeroU32::new(in_flight).unwrap_or(NonZeroU32::MIN);

@@ -419,6 +419,11 @@ impl Crawl {
         self.stop_reason.as_deref()
     }
 
+    /// Returns the settings of politeness in force.
+    pub fn politeness(&self) -> Arc<Politeness> {
+        self.politeness.borrow().clone()
+    }
+
     /// Returns the limit that holds back what waits, if earlier processes have used some of it.
     pub fn ended_by(&self) -> Option<String> {
         self.granter.budget.ended_by()

@@ -1,6 +1,6 @@
 //! EndWarnings: what the report of a finished crawl warns of that has little or nothing to show. Knows no queue.
 
-use crate::{report::Counted, stats::Stats};
+use crate::{politeness::Politeness, report::Counted, stats::Stats};
 
 /// The most reasons that are named.
 const MAX_REASONS: usize = 5;
@@ -23,10 +23,61 @@ pub fn of(stats: &Stats, ended_by: Option<String>) -> Vec<String> {
     held_back.into_iter().chain(dropped).collect()
 }
 
+/// The fewest requests to a domain by which its pace is judged.
+const JUDGED_FROM: u64 = 10;
+
+/// Returns the warning that a given rate was not reached, since the requests that may be in flight at once were too few:
+/// at one domain at least, more than a tenth of the starts were missed for that. Names the one that missed most.
+pub fn of_rates(stats: &Stats, politeness: &Politeness) -> Option<String> {
+    let slow = || {
+        let judged = stats.domains.iter().filter(|(_, domain)| domain.requests >= JUDGED_FROM);
+        judged.filter(|(_, domain)| u64::from(domain.missed) > domain.requests / 10)
+    };
+    let (domain, missed_most) = slow().max_by_key(|(_, domain)| domain.missed)?;
+    let limits = politeness.limits(domain);
+    let places = u64::from(limits.in_flight.get());
+    let needed = (places * (missed_most.requests + u64::from(missed_most.missed))).div_ceil(missed_most.requests);
+    let others = match slow().count() - 1 {
+        0 => String::new(),
+        others => format!("; so it is at {}", Counted(others as u64, "further domain")),
+    };
+    let concurrency = u64::from(politeness.concurrency.get());
+    let in_all = if needed > concurrency { format!(", with a concurrency() of {needed} too") } else { String::new() };
+    Some(format!(
+        "{domain} was asked less often than the rate of {} allows, because per_domain() allows {} at once: a \
+         per_domain() of {needed} reaches it{in_all}{others}",
+        limits.rate,
+        Counted(places, "request"),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Ledger;
+    use crate::{
+        domain::Domain,
+        rate::Rate,
+        stats::{DomainStats, Ledger},
+    };
+
+    #[test]
+    fn a_rate_that_was_missed_by_more_than_a_tenth_is_told_with_what_reaches_it() {
+        let told = |domains: &[(&str, u64, u32)]| {
+            let stats = |(name, requests, missed): &(&str, u64, u32)| {
+                (Domain::new(*name), DomainStats { requests: *requests, missed: *missed, ..DomainStats::default() })
+            };
+            let stats = Stats { domains: domains.iter().map(stats).collect(), ..Stats::default() };
+            of_rates(&stats, &Politeness { rate: Some(Rate::per_second(50)), ..Politeness::default() })
+        };
+        for reached in [&[("a.org", 100, 10)][..], &[("a.org", 9, 900)], &[]] {
+            assert_eq!(told(reached), None, "{reached:?}");
+        }
+        let warning = told(&[("a.org", 20, 19), ("b.org", 20, 730), ("c.org", 20, 0)]).unwrap();
+        let words = ["b.org", "rate of 50/s", "allows 1 request at once", "per_domain() of 38", "1 further domain"];
+        assert!(words.iter().all(|word| warning.contains(word)) && !warning.contains("concurrency"), "{warning}");
+        let warning = told(&[("a.org", 20, 1_980)]).unwrap();
+        assert!(warning.ends_with("a per_domain() of 100 reaches it, with a concurrency() of 100 too"), "{warning}");
+    }
 
     fn warnings(ledger: Ledger, ended_by: Option<&str>) -> Vec<String> {
         let counts = [("drop/scope/path".to_owned(), 2), ("drop/robots/disallowed".to_owned(), 1)].into();

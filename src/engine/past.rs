@@ -87,6 +87,7 @@ pub fn recall(
             requests: past.requests,
             smallest_gap: past.smallest_gap,
             most_in_flight: past.most_in_flight,
+            missed: 0,
         });
         (of_domain.pages, of_domain.refusals) = (past.pages, past.refusals);
     }

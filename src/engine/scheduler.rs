@@ -329,7 +329,8 @@ impl Scheduler {
         let stats = self.last_stats();
         let of_end = (ended == Ended::Finished).then(|| end_warnings::of(&stats, self.crawl.ended_by()));
         let of_responses = self.responses.as_ref().and_then(ResponseStore::warning);
-        let warnings = of_responses.into_iter().chain(of_end.into_iter().flatten()).collect();
+        let of_rates = end_warnings::of_rates(&stats, &self.crawl.politeness());
+        let warnings = of_responses.into_iter().chain(of_end.into_iter().flatten()).chain(of_rates).collect();
         let report = Report { warnings, failure, stop_reason, ..Report::new(stats, ended, complaints) };
         self.ending.publish(report);
     }

@@ -165,7 +165,7 @@ impl Report {
         let width = shown.clone().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(6);
         writeln!(f, "{:<width$}  requests     pages  smallest gap  at once  refused  robots.txt", "domain")?;
         for (name, domain) in shown {
-            let DomainStats { requests, pages, smallest_gap, most_in_flight, refusals, robots } = domain;
+            let DomainStats { requests, pages, smallest_gap, most_in_flight, refusals, robots, .. } = domain;
             let gap = smallest_gap.map_or_else(|| "-".to_owned(), |gap| Took(gap).to_string());
             let (requests, pages) = (Grouped(*requests), Grouped(*pages));
             let robots = robots.as_deref().unwrap_or("-");

@@ -70,7 +70,7 @@ impl DomainSettings {
         Self::default()
     }
 
-    /// Limits the rate of starts.
+    /// Limits the rate of starts; [`Crawler::rate`](crate::Crawler::rate) says what reaching it needs besides.
     #[must_use]
     pub fn rate(self, rate: Rate) -> Self {
         Self { rate: Some(rate), ..self }

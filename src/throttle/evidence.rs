@@ -19,6 +19,10 @@ pub struct Evidence {
     pub smallest_gap: Option<Duration>,
     /// The most requests in flight at once.
     pub most_in_flight: u32,
+    /// Further starts that the rate allowed while a request waited, because all places in flight were taken: more than one
+    /// in ten of `requests` means that [`per_domain`](crate::Politeness::per_domain) is too small for the rate. 0 without a
+    /// rate.
+    pub missed: u32,
 }
 
 impl Evidence {
@@ -40,5 +44,6 @@ impl Evidence {
             (a, b) => a.or(b),
         };
         self.most_in_flight = self.most_in_flight.max(other.most_in_flight);
+        self.missed = self.missed.saturating_add(other.missed);
     }
 }

@@ -7,6 +7,7 @@
 //! ([`Conduct`](crate::conduct::Conduct)).
 
 mod evidence;
+mod missed;
 mod past;
 mod spared;
 
@@ -112,7 +113,7 @@ impl Throttle {
         self.gap = with_margin(self.limits.spacing);
         let Some(starts) = starts else { return };
         let past = self.past.get_or_insert_default();
-        past.grid = None;
+        (past.grid, past.missed) = Default::default();
         match self.limits.rate.window() {
             Some(window) => past.fill(window, Starts { apart, ..starts }),
             None => past.starts.clear(),
@@ -247,14 +248,29 @@ impl Throttle {
         }
     }
 
-    /// Ends a planned request at `now`; `started` tells whether it was written.
-    pub(crate) fn release(&mut self, now: Instant, started: bool) {
+    /// Notes that a request waits until one of those in flight ends: a rate has to know what it missed.
+    pub(crate) fn wait_for_place(&mut self, now: Instant) {
+        if self.limits.rate.window().is_some() {
+            self.past.get_or_insert_default().missed.wait(now);
+        }
+    }
+
+    /// Ends a planned request at `now`; `started` tells whether it was written. Returns how many starts the rate has allowed
+    /// while another request waited for the place.
+    pub(crate) fn release(&mut self, now: Instant, started: bool) -> u32 {
+        let (earliest, window) = (self.earliest(), self.limits.rate.window());
+        let missed = self
+            .past
+            .as_mut()
+            .zip(window)
+            .map_or(0, |(past, window)| past.missed.place_is_free(now, earliest, window.interval().max(self.gap)));
         if started {
             self.running = self.running.saturating_sub(1);
             self.last_end = Some(now);
         } else {
             self.planned = self.planned.saturating_sub(1);
         }
+        missed
     }
 
     /// Turns a started request back into a granted one, for a second attempt under the same permit.

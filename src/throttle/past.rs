@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::missed::Missed;
 use crate::rate::Window;
 
 /// The starts of one domain.
@@ -16,6 +17,8 @@ pub(super) struct Past {
     pub grid: Option<Instant>,
     /// The starts made before the limits last changed.
     pub before: Option<Starts>,
+    /// The starts that were missed, where all places in flight were taken.
+    pub missed: Missed,
 }
 
 /// Starts that are not remembered one by one. They count as made as late as possible: the last at its instant, and each

@@ -54,7 +54,9 @@ impl World {
             let now = self.now;
             let released = ends.iter().filter(|at| **at <= now).count();
             ends.retain(|at| *at > now);
-            (0..released).for_each(|_| self.throttle.release(now, true));
+            for _ in 0..released {
+                self.throttle.release(now, true);
+            }
             while self.throttle.grant(now, now + 5 * MS).is_ok() {}
             while self.throttle.planned > 0 && self.throttle.try_start(self.now).is_ok() {
                 self.throttle.started(self.now, 0.5);

@@ -11,7 +11,8 @@ use super::super::values;
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "How politely")]
 pub struct PaceOptions {
-    /// The most requests to each domain in any window: 2/s, 30/m, 1/10s or unlimited [default: see --delay]
+    /// The most requests to each domain in any window: 2/s, 30/m, 1/10s or unlimited. No more than --per-domain are in
+    /// flight at once: 50/s with answers that take 0.75 s needs 50 [default: see --delay]
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
     pub rate: Option<Rate>,
     /// The least time between two requests to each domain, as `250ms` or `2m`; a bare number is seconds [default: 1s, or
