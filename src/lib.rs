@@ -213,7 +213,7 @@ pub mod testing;
 #[doc(hidden)]
 pub mod internals;
 // how to do what people do every day; programs that are tests
-#[cfg(all(any(doc, doctest), feature = "testing", feature = "cookies", feature = "warc"))]
+#[cfg(all(any(doc, doctest), feature = "testing", feature = "cookies", feature = "warc", feature = "sqlite"))]
 pub mod guide;
 
 #[doc(inline)]

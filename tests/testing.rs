@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_crawler::{
-    Ended, Politeness, Rate, Retry, Settings, ThrottledClient,
+    Ended, Politeness, Rate, Retry, Settings, ThrottledClient, client,
     prelude::*,
     testing::{Answer, Arrival, Crawled, Run, Site},
 };
@@ -274,6 +274,48 @@ fn asserts_that_fail_say_what_happened_instead() {
     assert!(said(&|run| run.assert_asked("/", 2)).contains("/ was asked for 1 times, expected 2"));
     assert!(said(&|run| run.assert_spaced("example.org", 2 * S)).contains("were 1.002s apart, less than 2s"));
     assert!(said(&|run| run.assert_spaced("other.example", S)).contains("fewer than two requests"));
+}
+
+/// An API whose answers take 0.8 s, with a page of three items for each number.
+#[test]
+fn the_answers_of_an_api_are_written_to_a_feed_as_they_come_at_its_exact_rate() {
+    let site = Site::new("https://api.example").latency(800 * MS).respond("/items/", |arrival| {
+        let page: u32 = arrival.path()["/items/".len()..].parse().unwrap();
+        match page {
+            7 => Answer::status(404),
+            8 => Answer::json(r#"[{"id": 24, "price": 1.5, "more": true}, {"id": 25, "price": 2.5}]"#),
+            _ => Answer::json(format!(
+                r#"[{{"id": {}, "price": 0.5}}, {{"id": {}, "price": 1.5}}]"#,
+                3 * page,
+                3 * page + 1
+            )),
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (file, missing) = (folder.path().join("items.csv"), folder.path().join("none/items.csv"));
+    let run = site.run(|| async {
+        let client = ThrottledClient::new(AGENT, Rate::per_second(50))?;
+        let pages = || (0..300).map(|page| client.get(format!("https://api.example/items/{page}")));
+        let read = |response: client::Response| async move { response.error_for_status()?.json::<serde_json::Value>() };
+        let refused = client.execute(pages(), read).write_to(Feed::to(&*missing)).await;
+        let written = client.execute(pages(), read).write_to(Feed::to(&*file)).await?;
+        let added = client.execute(pages().take(1), read).write_to(Feed::to(&*file).append()).await?;
+        Ok::<_, Error>((refused, written, added))
+    });
+    let run = run.unwrap();
+    let times: Vec<_> = run.arrivals().iter().map(Arrival::at).collect();
+    assert_eq!(times.len(), 301, "where nothing can be written, nothing is asked for");
+    assert!(times.windows(51).all(|window| window[50] - window[0] >= S), "{run}");
+    assert!(times[299] < 6_100 * MS, "{:?}", times[299]);
+
+    let (refused, written, added) = run.into_output().unwrap();
+    assert!(refused.unwrap_err().to_string().contains("none"));
+    assert_eq!((written.items, written.failed, added.items), (597, 2, 2));
+    let told = |place: usize| written.failures.iter().find(|(index, _)| *index == place).unwrap().1.to_string();
+    assert!(told(7).contains("answered 404") && told(8).contains("more"), "{} {}", told(7), told(8));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("id,price\n") && text.lines().count() == 600, "{text}");
+    assert!(text.contains("\n25,2.5\n") && !text.contains("\n24,"), "an item that is refused, beside one that is not");
 }
 
 /// The answers of a site that takes 0.75 s for each.

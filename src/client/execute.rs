@@ -23,7 +23,7 @@ const MAX_LOOK_AHEAD: usize = 32;
 /// Many requests, and a function that reads each response. Made by [`ThrottledClient::execute`].
 ///
 /// Awaited, it returns all results in the order of the requests. [`Execution::unordered`] and [`Execution::ordered`]
-/// return them one by one. A request that fails does not end the others, unless [`Execution::fail_fast`] says so.
+/// return them one by one, and [`Execution::write_to`] writes them to a file or a database. A request that fails does not end the others, unless [`Execution::fail_fast`] says so.
 ///
 /// ```
 #[doc = include_str!("example_api.md")]
@@ -242,7 +242,7 @@ where
 }
 
 /// A running execution. `R` starts a request; `Run` is the future of one.
-struct Begun<'a, I, F, R, Run> {
+pub(super) struct Begun<'a, I, F, R, Run> {
     client: ThrottledClient,
     requests: I,
     read: Arc<F>,
@@ -259,7 +259,8 @@ where
     R: Fn(usize, RequestBuilder, Arc<F>) -> Run,
     Run: Future<Output = Completion<T>>,
 {
-    fn new(execution: Execution<'a, I, F>, start: R) -> Self {
+    /// Begins an execution, in which `start` sends each request and reads its response.
+    pub fn new(execution: Execution<'a, I, F>, start: R) -> Self {
         let Execution { client, requests, read, progress: report } = execution;
         let total = match requests.size_hint() {
             (least, Some(most)) if least == most => Some(most as u64),
@@ -279,7 +280,7 @@ where
     }
 
     /// Returns the next result. `kept_back` results count as if in flight.
-    async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
+    pub async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
         let most = self.client.shared.queues.concurrency().saturating_add(MAX_LOOK_AHEAD);
         // At least one request must run; otherwise there would never be a next result.
         while self.running.is_empty() || self.running.len() + kept_back < most {

@@ -20,6 +20,7 @@ mod request;
 mod response;
 mod sessions;
 mod workers;
+mod written;
 
 use std::{
     fmt, io,
@@ -38,6 +39,7 @@ pub use self::{
     login::Login,
     request::RequestBuilder,
     response::Response,
+    written::Written,
 };
 use self::{
     builder::LookUps,

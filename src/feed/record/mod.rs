@@ -81,6 +81,21 @@ impl Record {
         Ok(Self { url: url.into(), value, variant })
     }
 
+    /// Makes a record of an item, or one of each item of a list.
+    ///
+    /// # Errors
+    /// As [`Record::of`].
+    pub(crate) fn each_of<I: Serialize + ?Sized>(items: &I, url: impl Into<Arc<str>>) -> Result<Vec<Self>, SinkError> {
+        let record = Self::of(items, url)?;
+        match record.value {
+            Value::List(items) => {
+                let of_item = |value| Self { url: record.url.clone(), value, variant: None };
+                Ok(items.into_iter().map(of_item).collect())
+            }
+            _ => Ok(vec![record]),
+        }
+    }
+
     /// Returns the URL of the item's page.
     pub fn url(&self) -> &str {
         &self.url
