@@ -64,9 +64,8 @@ pub trait Spider: Send + Sync + 'static {
     /// It also hears of URLs that end without a request of their own: those whose robots file could not be had, since the
     /// host is down or has no address, and those of a domain that is given up ([`Outcome::WithoutRequest`], with the word for
     /// what went wrong, such as `connect`, `dns` or `refused`); and what a robots file disallows ([`Outcome::Disallowed`]),
-    /// which the report counts as dropped. A request that it makes then with
-    /// [`dont_filter`](crate::Request::dont_filter) is filtered all the same if the URL that ended was not: two dead hosts
-    /// would otherwise be asked for in place of each other without end.
+    /// which the report counts as dropped. If such a URL had [`dont_filter`](crate::Request::dont_filter), the requests that
+    /// `failed` returns for it lose theirs: two dead hosts could otherwise stand in for each other without end.
     ///
     /// It does not hear of what the user leaves out, which is no failure: links outside the scope or seen before, requests of
     /// a domain that was cancelled, and what is beyond a budget. What still waits when the crawl is stopped stays queued; the

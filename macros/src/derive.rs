@@ -106,7 +106,7 @@ impl FieldCode {
         let (of, text) = (of.to_string(), name.to_string());
         let text = text.trim_start_matches("r#");
         let value_type = shape.value();
-        // At the type of the field, which is at fault where it cannot be read.
+        // The compiler points to the type of the field where that type cannot be read from a page.
         let (value, check) = match (&shape, &rule.parse) {
             (shape, Some(parse)) => (read_by(shape, rule.default.is_some(), &static_name, parse), quote!()),
             (shape, None) => {

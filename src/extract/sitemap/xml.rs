@@ -257,7 +257,7 @@ impl<'a> XmlEntries<'a> {
         }
         let is_entry_end = self.kind.is_some_and(|kind| entry_element(kind, name).is_some());
         if is_entry_end && let Some(draft) = self.draft.take() {
-            // It also closes what was not closed in it.
+            // The end of an entry also ends the elements within it that have no end tag.
             self.depth = draft.depth.saturating_sub(1);
             return Step::Done(Box::new(draft));
         }

@@ -263,7 +263,6 @@ impl Entry {
 impl<'a> Draft<'a> {
     /// `None` if the path cannot match anything: paths begin with a slash, which a star may match. An empty path has no
     /// meaning.
-    /// says nothing.
     fn new(rule: &Written<'a>) -> Option<Self> {
         let can_match = matches!(rule.path.first(), Some(b'/' | b'*'));
         can_match.then(|| Self { pattern: PathPattern::new(rule.path), rule: *rule })
