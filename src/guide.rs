@@ -2,7 +2,8 @@
 //! is a test of this crate.
 //!
 //! In the programs a [`Site`](crate::testing::Site) stands for the network: `site.crawl(crawler)` runs a whole crawl against
-//! pages in memory, in virtual time. In your program that line is `crawler.run_blocking()?`, or `crawler.run().await?`.
+//! pages in memory, in virtual time. In your program that line is `crawler.run_blocking()?`, or `crawler.run().await?`, with
+//! `seed` as it is. The line under each title names the features that its program needs beside those that are on by default.
 //!
 //! | how do I … | |
 //! |---|---|
@@ -21,7 +22,7 @@
 //! | retry, and hear of failures | [`failures`] |
 //! | go on after a crash, or visit again | [`resume`] |
 //! | test a spider | [`test_a_spider`] |
-//! | call an API at its limit | [`call_an_api`] |
+//! | call an API at its limit, into a database | [`call_an_api`] |
 //! | crawl within a web service | [`embed`] |
 //! | share limits between crawls | [`share_limits`] |
 //! | crawl without a program | [`crawl_from_the_command_line`] |

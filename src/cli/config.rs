@@ -131,7 +131,9 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
         seeds = parsed(&of_settings)?;
     }
     if seeds.is_empty() {
-        return Err(Failure::usage("no URL to begin with; give one, as in: actix-crawler crawl https://example.org/"));
+        return Err(Failure::usage(
+            "no URL to begin with; give one, as in: actix-crawler crawl https://example.org/ --contact me@example.org",
+        ));
     }
     override_politeness(&mut settings, &options);
     override_pages(&mut settings.pages, &options);

@@ -26,7 +26,7 @@
 //! There are also `Response::json_text`, `plain_text` and `bytes`; `with_status`, `with_header`, `with_state` and
 //! `with_request` change what the page is.
 //!
-//! A real page is saved by `actix-crawler fetch URL --save tests/pages/`, or by a crawl with
+//! A real page is saved by `actix-crawler fetch URL --contact me@example.org --save tests/pages/`, or by a crawl with
 //! [`Crawler::record`](crate::Crawler::record), and read by [`Response::saved`](crate::Response::saved).
 //!
 //! # A whole crawl

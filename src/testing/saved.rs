@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Response {
-    /// Reads a saved response: from `actix-crawler fetch URL --save FILE`, from
+    /// Reads a saved response: from `actix-crawler fetch URL --contact me@example.org --save FILE`, from
     /// [`client::Response::save`](crate::client::Response::save), or from a crawl that records.
     ///
     /// The file is one line of JSON with the URL, the status and the headers, and then the body, as it was received. Both

@@ -164,8 +164,8 @@ impl Site {
         Ok(self)
     }
 
-    /// Adds saved responses, each with its own URL: a file, or all files of a folder. `actix-crawler fetch URL --save PATH`
-    /// and [`client::Response::save`](crate::client::Response::save) save them, and so does a crawl that records.
+    /// Adds saved responses, each with its own URL: a file, or all files of a folder.
+    /// `actix-crawler fetch URL --contact me@example.org --save PATH` and [`client::Response::save`](crate::client::Response::save) save them, and so does a crawl that records.
     ///
     /// # Errors
     /// The file or the folder cannot be read, or a file is no saved response.
