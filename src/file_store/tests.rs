@@ -1,6 +1,6 @@
 //! Tests of the folder: what is in it after each way that a file can come.
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
 use http::{
     HeaderMap, HeaderValue,

@@ -303,7 +303,8 @@ fn files(dir: &Path) -> io::Result<Vec<File>> {
             let path = file?.path();
             let is_of_key = path.file_stem().is_some_and(|stem| is_hexadecimal(stem, KEY_LENGTH - PART_LENGTH));
             // One that was not renamed, since its writer was killed, has a random number as its extension.
-            if !is_of_key || !path.extension().is_none_or(|number| is_hexadecimal(number, number.len())) {
+            let is_ours = is_of_key && path.extension().is_none_or(|number| is_hexadecimal(number, number.len()));
+            if !is_ours {
                 continue;
             }
             match fs::symlink_metadata(&path) {

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_million_answers_in_any_order_are_summed_up_as_a_sorted_list_and_a_few_thousand_starts_are_held() {
-        let (mut random, begin) = (fastrand::Rng::with_seed(7), Instant::now());
+        let (mut random, begin) = (fastrand::Rng::with_seed(7), crate::cli::now());
         let mut starts = Vec::new();
         let mut at = Duration::ZERO;
         for _ in 0..1_000_000 {
@@ -130,7 +130,7 @@ mod tests {
         let mut starts = Starts::new(SECOND, SECOND);
         starts.end();
         assert_eq!((starts.count, starts.fullest, starts.smallest_gap, starts.span()), (0, 0, None, Duration::ZERO));
-        starts.add(Instant::now());
+        starts.add(crate::cli::now());
         starts.end();
         assert_eq!((starts.count, starts.fullest, starts.smallest_gap, starts.span()), (1, 1, None, Duration::ZERO));
     }
