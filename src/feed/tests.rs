@@ -322,14 +322,15 @@ fn given_fields_are_all_that_is_written_and_in_their_order() {
 #[test]
 fn two_fields_of_one_name_are_refused_in_every_format_with_columns() {
     let twice = json!({"price": {"amount": 3}, "price.amount": 4});
-    for name in [
+    let names: &[&str] = &[
         #[cfg(feature = "csv")]
         "a.csv",
         #[cfg(feature = "sqlite")]
         "a.sqlite",
         #[cfg(feature = "parquet")]
         "a.parquet",
-    ] {
+    ];
+    for name in names {
         let dir = tempfile::tempdir().unwrap();
         let mut sink = Feed::to(dir.path().join(name)).open(Opening::Fresh).unwrap();
         // The column is new at first, and known then.
