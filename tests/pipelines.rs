@@ -201,7 +201,7 @@ impl Pipeline<String> for OpensOnce {
         if start.restarts() > 0 {
             return Err(Error::setting("shop", "the server is away"));
         }
-        Each::new(|_: &String| panic!("no such item")).start(start)
+        Pipeline::start(&Each::new(|_: &String| panic!("no such item")), start)
     }
 }
 

@@ -212,10 +212,8 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I> for StepsTo
                 keys.open(start.file_in_state(&format!("unique-{number}")), start.resumes())?;
             }
         }
-        let started = |(number, out): (usize, &Box<dyn Pipeline<O>>)| {
-            Ok((out.start(&start.behind(number))?, out.max_unacknowledged()))
-        };
-        let outs = self.outs.iter().enumerate().map(started);
+        let outs = self.outs.iter().enumerate();
+        let outs = outs.map(|(number, out)| Ok((out.start(&start.behind(number))?, out.max_unacknowledged())));
         let outs = Outs::new(outs.collect::<Result<Vec<_>>>()?);
         Ok(Running::start_batching(start, {
             let run = self.run.clone();
