@@ -5,6 +5,7 @@
 
 mod kills;
 mod recorder;
+mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +24,7 @@ use actix_crawler::{
     prelude::*,
 };
 use kills::run_and_kill_on_its_way;
+use percent_encoding::percent_decode_str;
 use recorder::{Answer, Asked, Recorder};
 use serde_json::{Value, json};
 
@@ -62,9 +64,11 @@ impl S3 {
             let body = "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>key-of-nobody</AWSAccessKeyId></Error>";
             return Answer { status: 403, ..Answer::ok(body) };
         }
-        let Some(key) = path.strip_prefix("/shop").map(|key| key.trim_start_matches('/').replace("%2F", "/")) else {
+        let Some(key) = path.strip_prefix("/shop").map(|key| key.trim_start_matches('/')) else {
             return Answer { status: 404, ..Answer::ok("<Error><Code>NoSuchBucket</Code></Error>") };
         };
+        // Google's client writes `%2D` for `-`.
+        let key = percent_decode_str(key).decode_utf8().unwrap().into_owned();
         let is_busy = self.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if is_busy && asked.method != "GET" {
             return Answer { status: 503, ..Answer::ok("<Error><Code>SlowDown</Code></Error>") };
@@ -142,11 +146,7 @@ impl S3 {
 }
 
 fn site() -> Recorder {
-    Recorder::start(|asked| {
-        let Some(page) = asked.path.trim_start_matches('/').parse::<usize>().ok() else { return Answer::status(404) };
-        let next = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < PAGES);
-        Answer::page(next.map(|page| format!("/{page}"))).after(Duration::from_millis(fastrand::u64(0..20)))
-    })
+    Recorder::start(|asked| tree::answer(asked, PAGES, 0..20))
 }
 
 fn page(page: &Response) -> Result<Parsed<Value>> {
@@ -185,10 +185,15 @@ fn command(store: &Recorder, site: &Recorder, dir: &Path, feeds: &[&str]) -> Com
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "child", "--nocapture"]).stdout(Stdio::null()).stderr(Stdio::piped());
     command.env("BUCKETS_DIR", dir).env("BUCKETS_SEED", site.url("/0")).env("BUCKETS_FEEDS", feeds.join(" "));
+    name_stores(&mut command, store);
+    command
+}
+
+/// Says where stores are, and who asks.
+fn name_stores(command: &mut Command, store: &Recorder) {
     command.env("AWS_ENDPOINT", store.url("")).env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "eu-central-1");
     command.env("AWS_ACCESS_KEY_ID", "key-of-the-bucket").env("AWS_SECRET_ACCESS_KEY", SECRET);
     command.env("GOOGLE_BASE_URL", store.url("")).env("GOOGLE_ALLOW_HTTP", "true").env("GOOGLE_BEARER_TOKEN", SECRET);
-    command
 }
 
 fn set(command: &mut Command, name: &str, value: &str) {
@@ -327,6 +332,30 @@ fn the_role_of_the_machine_is_used_where_its_address_is_named() {
     let report = run(command, dir.path());
     assert_eq!(report["ended"], "finished", "{report}");
     assert_eq!(pages(&store.items("items")), PAGES);
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_command_exits_with_1_if_its_last_upload_fails_and_with_0_once_a_run_has_uploaded() {
+    let (site, dir, (store, server)) = (site(), tempfile::tempdir().unwrap(), S3::start());
+    let (config, state) = (dir.path().join("crawl.toml"), dir.path().join("state"));
+    fs::write(&config, "[[feeds]]\nto = 's3://shop/pages.jsonl'\nupload_within = '1s'\n").unwrap();
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_actix-crawler"));
+        command.args(["crawl", &site.url("/0"), "--allow-private", "--robots", "ignore", "--rate", "unlimited"]);
+        command.args(["--progress", "never", "--state", state.to_str().unwrap(), "--config", config.to_str().unwrap()]);
+        name_stores(&mut command, &server);
+        let output = command.output().unwrap();
+        (output.status.code(), [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat())
+    };
+    store.busy.store(usize::MAX, Ordering::SeqCst);
+    let (code, said) = run();
+    assert!(code == Some(1) && said.contains("error: s3://shop/pages.jsonl cannot be written"), "{code:?}: {said}");
+    let fetched = site.count();
+    store.busy.store(0, Ordering::SeqCst);
+    let (code, said) = run();
+    assert_eq!((code, site.count()), (Some(0), fetched), "{said}");
+    assert_eq!(pages(&store.items("pages")), PAGES);
 }
 
 #[test]
