@@ -5,9 +5,11 @@
 
 mod crawls;
 mod feed_reader;
+mod hard;
 mod kills;
 mod parquet_file;
 mod recorder;
+mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +19,6 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
 };
 
 use actix_crawler::{
@@ -28,6 +29,7 @@ use actix_crawler::{
 };
 use crawls::{block_on, crawl_with, end_of, run};
 use feed_reader::read;
+use hard::{Nested, TEXT, long};
 use kills::{ended_well, kill_when, run_and_kill_on_its_way};
 use recorder::{Answer, Recorder};
 use serde::{Deserialize, Serialize};
@@ -54,14 +56,6 @@ struct Hard {
     nested: Nested,
 }
 
-#[derive(Clone, Serialize)]
-struct Nested {
-    amount: f64,
-    currency: &'static str,
-}
-
-const TEXT: &str = "a \"quote\", a comma\r\nand\ta <tag> & ]]> \u{0}\u{1b} é 洪 🦀 \u{fffe} ' \\ \u{85}\u{2028}end";
-
 #[test]
 fn values_survive_in_every_format_as_other_programs_read_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -76,9 +70,9 @@ fn values_survive_in_every_format_as_other_programs_read_it() {
         null: None,
         missing: None,
         text: TEXT.to_owned(),
-        long: "long \"\n".repeat(150_000),
+        long: long(),
         list: vec!["one", "two\nlines"],
-        nested: Nested { amount: 1e21, currency: "€" },
+        nested: Nested::LARGE,
     };
     let spider = {
         let hard = hard.clone();
@@ -140,7 +134,7 @@ fn types_survive_in_parquet() {
         offers: Vec<Nested>,
         nested: Nested,
     }
-    let nested = Nested { amount: 1e21, currency: "€" };
+    let nested = Nested::LARGE;
     let item = Item {
         odd: (1 << 53) + 1,
         least: i64::MIN,
@@ -151,7 +145,7 @@ fn types_survive_in_parquet() {
         null: None,
         missing: None,
         text: TEXT,
-        long: "long \"\n".repeat(150_000),
+        long: long(),
         list: vec![Some("one"), None, Some("two\nlines")],
         none: vec![],
         offers: vec![nested.clone()],
@@ -191,10 +185,8 @@ struct Page {
 
 const PAGES: usize = 120;
 
-fn endless(asked: &recorder::Asked) -> Answer {
-    let Some(page) = asked.path.trim_start_matches('/').parse::<usize>().ok() else { return Answer::status(404) };
-    let next = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < PAGES).map(|page| format!("/{page}"));
-    Answer::page(next).after(Duration::from_millis(fastrand::u64(0..20)))
+fn site() -> Recorder {
+    Recorder::start(|asked| tree::answer(asked, PAGES, 0..20))
 }
 
 fn page(page: &Response) -> Result<Parsed<Page>> {
@@ -255,7 +247,7 @@ fn times(items: &[Value]) -> BTreeMap<String, usize> {
 fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_was_fetched() {
     // By hand with more: FEEDS_KILLS=30.
     let most = std::env::var("FEEDS_KILLS").ok().map_or(5, |kills| kills.parse().unwrap());
-    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let (site, dir) = (site(), tempfile::tempdir().unwrap());
     // The more, the sooner, or the crawl is over before.
     let some = 1..(2 * PAGES / (most + 1)).max(2);
     let kills = ended_well(run_and_kill_on_its_way(most, some, || site.count(), || spawn(&site, dir.path())));
@@ -300,7 +292,7 @@ fn every_feed_is_whole_after_kills_has_every_page_and_none_more_often_than_it_wa
 
 #[test]
 fn whoever_reads_while_it_is_written_sees_whole_records() {
-    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let (site, dir) = (site(), tempfile::tempdir().unwrap());
     let paths = names(dir.path(), &FILES);
     let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0").per_domain(6);
     let crawler = paths.iter().fold(crawler, |crawler, path| crawler.pipeline(Feed::to(&**path)));
@@ -367,7 +359,7 @@ fn is_whole(path: &Path) -> bool {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_full_ends_the_crawl_and_every_file_stays_whole() {
-    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let (site, dir) = (site(), tempfile::tempdir().unwrap());
     // The state is there before the disk is full.
     kill_when(spawn(&site, dir.path()), || site.count() >= 5);
     // No file may grow beyond 60 KiB.
@@ -389,7 +381,7 @@ fn a_disk_that_is_full_ends_the_crawl_and_every_file_stays_whole() {
 
 #[test]
 fn a_file_that_must_not_be_written_is_refused_before_anything_is_fetched() {
-    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let (site, dir) = (site(), tempfile::tempdir().unwrap());
     for (to, why) in [
         ("missing/items.jsonl", "No such file"),
         ("items.xlsx", "`.xlsx`"),
@@ -417,7 +409,7 @@ fn a_file_that_must_not_be_written_is_refused_before_anything_is_fetched() {
 
 #[test]
 fn feeds_of_the_settings_are_written_or_the_crawl_does_not_start() {
-    let (site, dir) = (Recorder::start(endless), tempfile::tempdir().unwrap());
+    let (site, dir) = (site(), tempfile::tempdir().unwrap());
     let to = dir.path().join("items.jsonl");
     let settings = Settings { feeds: vec![Feed::to(&*to)], ..Settings::default() };
     let crawler = || crawl_with(page, &site, settings.clone()).seed("http://a.test/0").max_pages(3);
@@ -503,7 +495,7 @@ fn an_item_of_another_shape_is_refused_by_name_and_the_others_are_written() {
 #[cfg(unix)]
 #[test]
 fn a_disk_that_goes_away_ends_the_crawl_with_its_reason() {
-    let site = Recorder::start(endless);
+    let site = site();
     let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0");
     let handle = crawler.pipeline(Feed::to("/dev/full").format(Format::Xml)).start();
     // Its beginning cannot be written.

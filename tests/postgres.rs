@@ -4,9 +4,11 @@
 #![cfg(all(feature = "postgres", feature = "disk"))]
 
 mod crawls;
+mod hard;
 mod kills;
 mod postgres_server;
 mod recorder;
+mod tree;
 
 use std::{
     fs,
@@ -31,6 +33,7 @@ use actix_crawler::{
     prelude::*,
 };
 use crawls::{block_on, crawl_with, end_of, run};
+use hard::{Nested, long};
 use kills::{ended_well, run_and_kill_on_its_way};
 use postgres_server::{PASSWORD, PostgresServer};
 use recorder::{Answer, Recorder};
@@ -119,12 +122,6 @@ struct Hard {
     nested: Nested,
 }
 
-#[derive(Clone, Serialize)]
-struct Nested {
-    amount: f64,
-    currency: &'static str,
-}
-
 #[test]
 fn values_keep_their_types_as_psql_reads_them() {
     let server = PostgresServer::shared();
@@ -142,9 +139,9 @@ fn values_keep_their_types_as_psql_reads_them() {
         missing: None,
         zeros: "007",
         text: TEXT,
-        long: "long \"\n".repeat(150_000),
+        long: long(),
         list: vec![Some("one"), None, Some("two\nlines")],
-        nested: Nested { amount: 1e21, currency: "€" },
+        nested: Nested::LARGE,
     };
     for (table, key) in [("copied", None), ("kept", Some("n"))] {
         let feed = Feed::to(&*url).table(table).key(key);
@@ -424,10 +421,8 @@ struct Page {
 
 const PAGES: usize = 100;
 
-fn tree(asked: &recorder::Asked) -> Answer {
-    let Some(page) = asked.path.trim_start_matches('/').parse::<usize>().ok() else { return Answer::status(404) };
-    let next = [2 * page + 1, 2 * page + 2].into_iter().filter(|page| *page < PAGES).map(|page| format!("/{page}"));
-    Answer::page(next).after(Duration::from_millis(fastrand::u64(5..25)))
+fn site() -> Recorder {
+    Recorder::start(|asked| tree::answer(asked, PAGES, 5..25))
 }
 
 fn page(page: &Response) -> Result<Parsed<Page>> {
@@ -437,7 +432,7 @@ fn page(page: &Response) -> Result<Parsed<Page>> {
 
 #[test]
 fn a_server_that_crashes_and_comes_back_costs_no_item() {
-    let (server, site) = (PostgresServer::start(), Recorder::start(tree));
+    let (server, site) = (PostgresServer::start(), site());
     let url = server.database("shop");
     let crawler = crawl_with(page, &site, Settings::default()).seed("http://a.test/0").per_domain(4);
     let crawler =
@@ -489,7 +484,7 @@ fn spawn(site: &Recorder, dir: &Path, url: &str) -> Child {
 fn every_item_is_there_after_kills_and_none_more_often_than_its_page_was_fetched() {
     // By hand with more: FEEDS_KILLS=30.
     let most = std::env::var("FEEDS_KILLS").ok().map_or(5, |kills| kills.parse().unwrap());
-    let (server, site, dir) = (PostgresServer::shared(), Recorder::start(tree), tempfile::tempdir().unwrap());
+    let (server, site, dir) = (PostgresServer::shared(), site(), tempfile::tempdir().unwrap());
     let url = server.database("killed");
     // The more, the sooner, or the crawl is over before.
     let some = 1..(2 * PAGES / (most + 1)).max(2);
@@ -511,7 +506,7 @@ fn every_item_is_there_after_kills_and_none_more_often_than_its_page_was_fetched
 
 #[test]
 fn settings_of_a_file_and_reports_show_no_password() {
-    let (server, site) = (PostgresServer::shared(), Recorder::start(tree));
+    let (server, site) = (PostgresServer::shared(), site());
     let url = server.database("settings");
     let feed = Feed::to(&*url);
     let settings = Settings { feeds: vec![feed], ..Settings::default() };

@@ -4,6 +4,7 @@
 #![cfg(feature = "sqlite")]
 
 mod crawls;
+mod hard;
 mod recorder;
 
 use std::{
@@ -20,6 +21,7 @@ use actix_crawler::{
     prelude::*,
 };
 use crawls::{crawl_with, run};
+use hard::{Nested, TEXT, long};
 use recorder::{Answer, Recorder};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -77,14 +79,6 @@ struct Hard {
     nested: Nested,
 }
 
-#[derive(Serialize)]
-struct Nested {
-    amount: f64,
-    currency: &'static str,
-}
-
-const TEXT: &str = "a \"quote\", a comma\r\nand\ta <tag> & ]]> \u{0}\u{1b} é 洪 🦀 \u{fffe} ' \\ \u{85}\u{2028}end";
-
 #[test]
 fn values_keep_their_types_as_python_reads_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -102,10 +96,10 @@ fn values_keep_their_types_as_python_reads_them() {
         missing: None,
         zeros: "007",
         text: TEXT.to_owned(),
-        long: "long \"\n".repeat(150_000),
+        long: long(),
         bytes: Bytes(vec![0, 255]),
         list: vec!["one", "two\nlines"],
-        nested: Nested { amount: 1e21, currency: "€" },
+        nested: Nested::LARGE,
     };
     let mut sink = Feed::to(&*path).open(Opening::Fresh).unwrap();
     add(&mut sink, &hard).unwrap();
