@@ -183,5 +183,8 @@ async fn run<T: Send + 'static>(offload: &Offload, work: impl FnOnce() -> T + Se
 }
 
 fn of_sink(error: SinkError) -> Error {
-    Error::Output(error.to_string())
+    match error {
+        SinkError::Refused(why) | SinkError::Broken(why) => Error::Output(why),
+        SinkError::ReaderGone => Error::Output(error.to_string()),
+    }
 }

@@ -125,7 +125,8 @@ impl Members {
         let mut full = false;
         for member in std::iter::once(&mut self.first).chain(&mut company.others) {
             let is_own = member.tenant == Some(tenant);
-            match if is_own { member.look(now) } else { member.throttle.look(now) } {
+            let looked = if is_own { member.look(now) } else { member.throttle.look(now) };
+            match looked {
                 Ok(due) => latest = latest.max(due),
                 Err(_) => full = true,
             }

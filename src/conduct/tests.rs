@@ -392,40 +392,51 @@ fn stricter_terms_count_starts_that_were_made_before_the_domain_was_forgotten() 
     assert!(crawl.is_empty(now), "of whose terms never change, nothing is kept");
 }
 
+/// At 50 a second, with so many requests in flight.
+fn fifty(places: u32) -> Terms {
+    Terms::of(Limits { in_flight: NonZeroU32::new(places).unwrap(), ..Limits::rate(Rate::per_second(50)) })
+}
+
+fn begin(conduct: &mut Conduct, tenant: TenantId, at: Instant) {
+    conduct.grant(tenant, at, at).unwrap();
+    conduct.try_start(at).unwrap();
+    conduct.started(tenant, at, 0.0);
+}
+
 #[test]
-fn starts_are_missed_only_while_one_waits_for_a_place_that_its_own_limits_keep_from_it() {
+fn starts_are_missed_only_while_one_waits_that_nothing_but_the_places_holds_up() {
+    let start = Instant::now();
+    let mut conduct = conduct(fifty(1), start);
+    let missed = |conduct: &Conduct| conduct.evidence(ME).missed;
+    begin(&mut conduct, ME, start);
+    conduct.release(ME, start + 750 * MS, true);
+    assert_eq!(missed(&conduct), 0, "none waited");
+    // The rate allows the next after 20 ms, and what is missed of an interval adds up: 5.5 each time.
+    for (second, expected) in [(1, 5), (2, 11)] {
+        let now = start + second * S;
+        begin(&mut conduct, ME, now);
+        assert_eq!(conduct.grant(ME, now, now), Err(Refusal::Full));
+        conduct.release(ME, now + 130 * MS, true);
+        assert_eq!(missed(&conduct), expected);
+    }
+    let now = start + 3 * S;
+    begin(&mut conduct, ME, now);
+    assert_eq!(conduct.grant(ME, now, now), Err(Refusal::Full));
+    hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now, now + S).unwrap();
+    conduct.release(ME, now + S, true);
+    assert_eq!(missed(&conduct), 11, "it cools");
+}
+
+#[test]
+fn starts_are_missed_by_the_tenant_whose_own_limits_give_too_few_places() {
     let now = Instant::now();
-    let limits = |places| Limits { in_flight: NonZeroU32::new(places).unwrap(), ..Limits::rate(Rate::per_second(50)) };
     let other = TenantId(1);
-    let mut conduct = conduct(Terms::of(limits(1)), now);
-    conduct.join(other, Terms::of(limits(8)), now);
-    let missed = |conduct: &Conduct| [ME, other].map(|tenant| conduct.evidence(tenant).missed);
-    let begin = |conduct: &mut Conduct, at| {
-        conduct.grant(ME, at, at).unwrap();
-        conduct.try_start(at).unwrap();
-        conduct.started(ME, at, 0.0);
-    };
-    // Nothing waits.
-    begin(&mut conduct, now);
-    conduct.release(ME, now + 750 * MS, true);
-    assert_eq!(missed(&conduct), [0, 0]);
-
-    // Both wait, but the second tenant's own limits leave it places. The first one's rate allows the first start after 20 ms.
-    begin(&mut conduct, now + S);
-    assert_eq!(conduct.grant(ME, now + S, now + S), Err(Refusal::Full));
-    assert!(conduct.grant(other, now + S, now + S).is_err());
-    conduct.release(ME, now + S + 130 * MS, true);
-    assert_eq!(missed(&conduct), [5, 0]);
-    // What is missed of an interval adds up: 5.5 starts each time.
-    begin(&mut conduct, now + 2 * S);
-    assert_eq!(conduct.grant(ME, now + 2 * S, now + 2 * S), Err(Refusal::Full));
-    conduct.release(ME, now + 2 * S + 130 * MS, true);
-    assert_eq!(missed(&conduct), [11, 0]);
-
-    // A domain that cools is not held up by its places.
-    begin(&mut conduct, now + 3 * S);
-    assert_eq!(conduct.grant(ME, now + 3 * S, now + 3 * S), Err(Refusal::Full));
-    hear(&mut conduct, 429, &headers(&[("retry-after", "7")]), now + 3 * S, now + 4 * S).unwrap();
-    conduct.release(ME, now + 4 * S, true);
-    assert_eq!(missed(&conduct), [11, 0]);
+    let mut conduct = conduct(fifty(1), now);
+    conduct.join(other, fifty(8), now);
+    for (tenant, at, expected) in [(ME, now, [5, 0]), (other, now + S, [5, 0])] {
+        begin(&mut conduct, tenant, at);
+        assert_eq!(conduct.grant(tenant, at, at), Err(Refusal::Full), "the first tenant's limits hold for both");
+        conduct.release(tenant, at + 130 * MS, true);
+        assert_eq!([ME, other].map(|tenant| conduct.evidence(tenant).missed), expected);
+    }
 }

@@ -80,11 +80,13 @@ pub fn explained(mut error: Error, command: &Command, given: &[OsString]) -> Err
 
 /// Returns an error about a long option with one hyphen that would be read as a short one with its value: `-order breadth` as
 /// `-o rder`.
-pub fn with_one_hyphen(command: &mut Command, given: &[OsString]) -> Option<Error> {
-    let at = given.iter().position(|given| command.find_subcommand(given).is_some())?;
-    let command = command.find_subcommand_mut(given.get(at)?)?;
+pub fn with_one_hyphen(mut command: &mut Command, given: &[OsString]) -> Option<Error> {
     let mut is_value = false;
-    for given in given.iter().skip(at + 1).map_while(|given| given.to_str().filter(|given| *given != "--")) {
+    for given in given.iter().skip(1).map_while(|given| given.to_str().filter(|given| *given != "--")) {
+        if !is_value && command.find_subcommand(given).is_some() {
+            command = command.find_subcommand_mut(given)?;
+            continue;
+        }
         let name = given.strip_prefix('-').and_then(|name| name.split('=').next()).filter(|name| name.len() > 1);
         if let Some(name) = name.filter(|name| !is_value && has(command, name)) {
             let why = format!("unexpected argument '-{name}' found; write it with two hyphens: '--{name}'");
