@@ -44,9 +44,13 @@ pub(super) fn resolve_from(base: &Url, reference: &str, charset: &'static Encodi
 pub(super) struct References<'a> {
     base: &'a Url,
     charset: &'static Encoding,
-    /// The base's root, if it is a page of the web.
+    /// The base with a long path, if it is a page of the web: a copy of it has room for most others, so that it needs no
+    /// second allocation.
     root: Option<Url>,
 }
+
+/// 64 bytes, which is as long as most paths.
+const ROOM: &str = "/room-for-the-path-that-takes-its-place-room-for-the-path-that-t";
 
 impl<'a> References<'a> {
     /// Resolves references from a page in `charset` whose base is this.
@@ -55,7 +59,7 @@ impl<'a> References<'a> {
             let mut root = base.clone();
             root.set_query(None);
             root.set_fragment(None);
-            root.set_path("/");
+            root.set_path(ROOM);
             root
         });
         Self { base, charset, root }
