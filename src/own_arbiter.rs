@@ -1,4 +1,4 @@
-//! OwnArbiter: the thread that an actor has to itself. Knows no actor.
+//! OwnArbiter: the thread that an actor has to itself, or shares with one that it works with all the time. Knows no actor.
 
 use actix::{Arbiter, ArbiterHandle};
 
@@ -16,9 +16,12 @@ impl OwnArbiter {
     /// Starts a thread.
     #[allow(clippy::new_without_default, reason = "it starts a thread")]
     pub fn new() -> Self {
-        let is_shared = clock::is_virtual();
-        let handle = if is_shared { Arbiter::current() } else { Arbiter::new().handle() };
-        Self { handle, is_shared }
+        if clock::is_virtual() { Self::shared() } else { Self { handle: Arbiter::new().handle(), is_shared: false } }
+    }
+
+    /// Takes the thread of the caller: a message to another thread costs a system call and a context switch.
+    pub fn shared() -> Self {
+        Self { handle: Arbiter::current(), is_shared: true }
     }
 
     /// Returns the handle to start actors with.

@@ -86,11 +86,12 @@ impl<S: Spider> Clone for Team<S> {
     }
 }
 
-/// Returns the function that starts a fetcher on its own arbiter, first and after a panic.
+/// Returns the function that starts a fetcher on its arbiter, first and after a panic. The first one has that of the
+/// scheduler, which calls the function: so in a crawl with few requests in flight they pass nothing between threads.
 pub(super) fn fetchers<S: Spider>(team: Team<S>, reports: Reports) -> Hire {
-    Box::new(move || {
+    Box::new(move |number| {
         let (team, reports) = (team.clone(), reports.clone());
-        let arbiter = OwnArbiter::new();
+        let arbiter = if number == 0 { OwnArbiter::shared() } else { OwnArbiter::new() };
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let Team {
                 rules,

@@ -9,12 +9,14 @@ use hashbrown::DefaultHashBuilder;
 use super::{Assignment, Grant, Granted};
 use crate::{frontier::Lease, outcome::Outcome, own_arbiter::OwnArbiter, permit::Permit, request::Kind};
 
-/// Starts a fetcher on a new arbiter.
-pub type Hire = Box<dyn Fn() -> (OwnArbiter, Recipient<Granted>) + Send>;
+/// Starts the fetcher of a number, counted from 0, on its arbiter.
+pub type Hire = Box<dyn Fn(usize) -> (OwnArbiter, Recipient<Granted>) + Send>;
 
 /// The supervised pool of fetchers.
 pub struct Pool {
     members: Vec<Member>,
+    /// How many of them get requests, from the first on.
+    in_use: usize,
     hire: Hire,
     hasher: DefaultHashBuilder,
 }
@@ -29,6 +31,10 @@ struct Member {
     file_seats: Arc<()>,
 }
 
+/// The most requests in progress that one fetcher has alone; each as many bring a further one into use. One thread serves
+/// thousands, and while there is one, nothing has to be passed between threads: the first is that of the scheduler.
+const SHARE: usize = 64;
+
 /// How many more requests than the least busy fetcher one may have before its domains move to another. A domain stays
 /// with one fetcher if possible, since each arbiter has its own connection pool.
 const IMBALANCE: usize = 8;
@@ -36,8 +42,8 @@ const IMBALANCE: usize = 8;
 impl Pool {
     /// Starts `size` fetchers.
     pub fn new(size: usize, hire: Hire) -> Self {
-        let members = (0..size.max(1)).map(|_| Member::hire(&hire)).collect();
-        Self { members, hire, hasher: DefaultHashBuilder::default() }
+        let members = (0..size.max(1)).map(|number| Member::hire(&hire, number)).collect();
+        Self { members, in_use: 1, hire, hasher: DefaultHashBuilder::default() }
     }
 
     /// Returns how many requests are in progress.
@@ -57,8 +63,9 @@ impl Pool {
 
     /// Adds a permit and its request to the next batch of a fetcher.
     pub fn assign(&mut self, permit: Permit, lease: Lease) {
-        let home = usize::try_from(self.hasher.hash_one(permit.domain())).unwrap_or(0) % self.members.len();
-        let idlest = (0..self.members.len()).min_by_key(|index| self.busy_of(*index)).unwrap_or(home);
+        self.widen();
+        let home = usize::try_from(self.hasher.hash_one(permit.domain())).unwrap_or(0) % self.in_use;
+        let idlest = (0..self.in_use).min_by_key(|index| self.busy_of(*index)).unwrap_or(home);
         let chosen = if self.busy_of(home) > self.busy_of(idlest) + IMBALANCE { idlest } else { home };
         if let Some(member) = self.members.get_mut(chosen) {
             let seat = member.seat(lease.request().kind());
@@ -68,7 +75,7 @@ impl Pool {
 
     /// Adds a failure to the next batch of a fetcher, which lets the spider hear of it. It is no request in progress.
     pub fn tell(&mut self, lease: Lease, outcome: Outcome) {
-        let chosen = usize::try_from(lease.id().0).unwrap_or(0) % self.members.len();
+        let chosen = usize::try_from(lease.id().0).unwrap_or(0) % self.in_use;
         if let Some(member) = self.members.get_mut(chosen) {
             member.batch.push(Assignment::Tell(lease, outcome));
         }
@@ -77,7 +84,7 @@ impl Pool {
     /// Sends the batches. Returns how many dead fetchers were replaced.
     pub fn flush(&mut self) -> u64 {
         let mut replaced = 0;
-        for member in &mut self.members {
+        for (number, member) in self.members.iter_mut().enumerate() {
             if member.batch.is_empty() {
                 continue;
             }
@@ -88,7 +95,7 @@ impl Pool {
                 Err(SendError::Closed(Granted(batch))) => {
                     tracing::error!("a fetcher died and is replaced");
                     member.arbiter.stop();
-                    *member = Member::hire(&self.hire);
+                    *member = Member::hire(&self.hire, number);
                     replaced += 1;
                     for mut assignment in batch {
                         if let Assignment::Send(grant) = &mut assignment {
@@ -107,14 +114,21 @@ impl Pool {
         self.members.iter().any(|member| !member.batch.is_empty())
     }
 
+    /// Brings further fetchers into use where there is much to do. None of them is left again, since each has connections of
+    /// its own to the domains that it gets.
+    fn widen(&mut self) {
+        let wanted = self.busy() / SHARE + 1;
+        self.in_use = self.in_use.max(wanted).min(self.members.len());
+    }
+
     fn busy_of(&self, index: usize) -> usize {
         self.members.get(index).map_or(usize::MAX, Member::busy)
     }
 }
 
 impl Member {
-    fn hire(hire: &Hire) -> Self {
-        let (arbiter, fetcher) = hire();
+    fn hire(hire: &Hire, number: usize) -> Self {
+        let (arbiter, fetcher) = hire(number);
         Self { arbiter, fetcher, batch: Vec::new(), seats: Arc::default(), file_seats: Arc::default() }
     }
 
@@ -134,5 +148,66 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.arbiter.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::{Actor, Context, Handler};
+
+    use super::*;
+    use crate::{
+        clock,
+        conduct::Terms,
+        conducts::Conducts,
+        domain::{Domain, DomainKey},
+        frontier::{LeaseId, Leased, Returned},
+        permit::Released,
+        rate::Rate,
+        request::Request,
+    };
+
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Granted> for Nobody {
+        type Result = ();
+
+        fn handle(&mut self, _: Granted, _: &mut Self::Context) {}
+    }
+
+    impl Released for Nobody {
+        fn released(&self, _: &Domain) {}
+    }
+
+    impl Returned for Nobody {
+        fn returned(&self, _: Leased) {}
+    }
+
+    #[test]
+    fn a_few_requests_share_a_thread_and_many_are_spread_over_all() {
+        actix_rt::System::new().block_on(async {
+            let hire = |_| (OwnArbiter::shared(), Nobody.start().recipient());
+            let mut pool = Pool::new(3, Box::new(hire));
+            let tenant = Conducts::new().tenant(&DomainKey::default());
+            let assign = |pool: &mut Pool, number: usize| {
+                let (now, host) = (clock::now(), format!("d{number}.org"));
+                let request = Arc::new(Request::parse(&format!("http://{host}/")).unwrap());
+                let terms = Terms::rate(Rate::UNLIMITED);
+                let permit = tenant.join(&Domain::new(&host), terms, Arc::new(Nobody), now).grant(now, now).unwrap();
+                let leased = Leased { id: LeaseId(number as u64), request, attempt: 1 };
+                pool.assign(permit, Lease::new(leased, Arc::new(Nobody)));
+            };
+            let busy = |pool: &Pool| pool.members.iter().map(Member::busy).collect::<Vec<_>>();
+            (0..SHARE).for_each(|number| assign(&mut pool, number));
+            assert_eq!(busy(&pool), [SHARE, 0, 0]);
+            (SHARE..12 * SHARE).for_each(|number| assign(&mut pool, number));
+            assert_eq!(pool.busy(), 12 * SHARE);
+            let busy = busy(&pool);
+            assert!(busy.iter().all(|busy| *busy > 3 * SHARE), "{busy:?}");
+        });
     }
 }

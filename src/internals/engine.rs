@@ -45,7 +45,7 @@ impl Engine {
         let fetcher = Nothing.start();
         let hire = {
             let fetcher = fetcher.clone();
-            Box::new(move || (OwnArbiter::new(), fetcher.clone().recipient()))
+            Box::new(move |_| (OwnArbiter::new(), fetcher.clone().recipient()))
         };
         let scope = Scope { within: Within::Any, ..Scope::default() };
         let crawl = Crawl::new(CrawlParts {

@@ -108,7 +108,7 @@ impl World {
         let system = actix_rt::System::new();
         let (sender, grants) = mpsc::channel();
         let politeness = Arc::new(politeness);
-        let hire = move || {
+        let hire = move |_| {
             let (arbiter, sender) = (OwnArbiter::new(), sender.clone());
             let hand = TestFetcher::start_in_arbiter(&arbiter.handle(), |_| TestFetcher(sender));
             (arbiter, hand.recipient())
