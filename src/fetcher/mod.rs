@@ -11,11 +11,18 @@ pub(crate) mod stack;
 pub(crate) mod receipt;
 pub(crate) mod redirect;
 pub(crate) mod delivery;
+pub(crate) mod turn_end;
 pub mod item_files;
 pub mod offload;
 pub mod pool;
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, rc::Rc, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+};
 
 use actix::{Actor, Context, Handler, MailboxError, Message, Recipient};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
@@ -27,6 +34,7 @@ use self::{
     offload::Offload,
     permits::DomainPermits,
     readers::{page::PageRules, sitemap::SitemapSettings},
+    turn_end::TurnEnd,
     visit::{Told, Visit},
 };
 pub use self::{item_files::FilesAsked, readers::sitemap::Listed};
@@ -84,6 +92,8 @@ pub struct VisitContext<S: Spider> {
     pub(crate) rules: Arc<PageRules<S>>,
     pub(crate) pipelines: Arc<[Supervisor<S::Item>]>,
     pub(crate) offload: Offload,
+    /// Where pages wait before they go to another thread.
+    pub(crate) turn_end: TurnEnd,
     /// When a request is made again: the engine decides by the same.
     pub(crate) retry: Retry,
     /// The product token that robots files address this crawler by.
@@ -155,7 +165,7 @@ async fn drive<S: Spider>(
                 Some(grant) => visits.push(run(grant, context.clone())),
                 None => open = false,
             },
-            Some(first) = visits.next(), if !visits.is_empty() => {
+            Some(first) = poll_fn(|cx| context.turn_end.poll(&mut visits, cx)), if !visits.is_empty() => {
                 ended.take(first);
                 while let Some(Some(more)) = visits.next().now_or_never() {
                     ended.take(more);

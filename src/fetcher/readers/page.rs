@@ -132,6 +132,7 @@ async fn parse<S: Spider>(
         let version = rules.keeps_visits.then(|| page.version());
         Ok(PageOrRedirect::ParsedPage(ParsedPage { skipped: page.skipped_of_asked(), version, ..parsed }))
     };
+    context.turn_end.come().await;
     match context.offload.run(work).await {
         Ok(parsed) => parsed,
         Err(lost) => Err(lost.outcome("parse did not return")),
