@@ -82,7 +82,9 @@ pub async fn deliver<S: Spider>(
         let scraped: Vec<_> =
             items.into_iter().map(|item| Scraped { item: Arc::new(item), url: url.clone() }).collect();
         let deliveries = scraped.iter().zip(claims).map(|(scraped, claims)| take(scraped, claims, &context.pipelines));
-        context.turn_end.come().await;
+        if !scraped.is_empty() && !context.pipelines.is_empty() {
+            context.turn_end.come().await;
+        }
         let taken = try_join_all(deliveries).await?;
         for (scraped, taken) in scraped.into_iter().zip(taken) {
             if delivered.count(&taken) && submission.is_some() {

@@ -1,16 +1,14 @@
 //! Offload: runs a spider's code on threads of its own, where it may panic, block or never return. Knows no pages.
 
+mod workers;
+
 use std::{
-    collections::VecDeque,
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc,
         mpsc::{self, RecvTimeoutError},
     },
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -19,6 +17,7 @@ use tokio::{
     time::timeout,
 };
 
+use self::workers::{Answer, Job, Stage, Workers};
 use crate::{clock, error::Error, outcome::Outcome, panic_message::message_of};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
@@ -58,13 +57,13 @@ impl NoResult {
     }
 }
 
-/// The most stuck threads, whose work has not returned in time. Beyond it stuck threads are not replaced; when all
-/// threads are stuck, further work times out at once until one of them returns.
-const MAX_STUCK: usize = 256;
-
 /// The most threads for DNS look-ups and files, which block for a limited time: one for each concurrent look-up, and
 /// some more.
 const MAX_BLOCKING: usize = 160;
+
+/// How long the caller of work waits before it first looks at it, and calls another thread to what still waits. Several
+/// times as long as most pages take to parse; the later looks are each twice as late.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
 
 impl OffloadThreads {
     /// Creates `at_once` threads. Work that takes longer than `time_limit` has no result.
@@ -107,22 +106,24 @@ impl Offload {
         }
         let (answer_to, mut answer) = oneshot::channel();
         let stage = self.begin(work, |result| drop(answer_to.send(result)));
-        let mut wait = self.time_limit;
+        let mut wait = FIRST_LOOK;
         loop {
-            match timeout(wait, &mut answer).await {
+            match timeout(wait.min(self.time_limit), &mut answer).await {
                 Ok(Ok(result)) => return result.map_err(NoResult::Panicked),
                 // The work was dropped.
                 Ok(Err(_)) if self.workers.are_closed() => return Err(NoResult::Ended),
                 Ok(Err(_)) => return Err(NoResult::TimedOut(self.time_limit)),
                 Err(_) => {}
             }
-            wait = match stage.worked_for() {
+            wait = (2 * wait).min(self.time_limit);
+            self.workers.hurry();
+            match stage.worked_for() {
                 None if self.workers.are_gone() => return Err(NoResult::TimedOut(self.time_limit)),
-                Some(worked) if worked < self.time_limit => self.time_limit.saturating_sub(worked),
+                Some(worked) if worked < self.time_limit => wait = wait.min(self.time_limit.saturating_sub(worked)),
                 Some(_) if self.workers.replace(&stage) => return Err(NoResult::TimedOut(self.time_limit)),
                 // It still waits in the queue, or has just ended.
-                _ => self.time_limit,
-            };
+                None | Some(_) => {}
+            }
         }
     }
 
@@ -147,16 +148,16 @@ impl Offload {
         answer_to: impl FnOnce(Result<T, String>) + Send + 'static,
     ) -> Arc<Stage> {
         let stage = Arc::new(Stage::default());
-        let worked = stage.clone();
-        self.workers.take_on(Box::new(move || {
-            worked.begin();
+        let work = move || -> Answer {
             let result = catch_unwind(AssertUnwindSafe(work));
-            // The caller may be gone; the result is then dropped here, and its `Drop` may panic too.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                answer_to(result.map_err(|panic| message_of(&*panic).to_owned()));
-            }));
-            worked.end()
-        }));
+            Box::new(move || {
+                // The caller may be gone; the result is then dropped here, and its `Drop` may panic too.
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    answer_to(result.map_err(|panic| message_of(&*panic).to_owned()));
+                }));
+            })
+        };
+        self.workers.take_on(Job { stage: stage.clone(), work: Box::new(work) });
         stage
     }
 
@@ -171,167 +172,13 @@ impl Offload {
     }
 }
 
-/// A piece of work. Returns whether it ended in time.
-type Work = Box<dyn FnOnce() -> bool + Send>;
-
-/// The threads and their queue, which has at most one piece for each page in flight. A busy thread takes the next piece
-/// without being woken, which saves a context switch compared with the runtime's blocking threads.
-struct Workers {
-    wanted: usize,
-    queue: Mutex<Queue>,
-    arrived: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Work>,
-    /// Threads that take work; at most `wanted`.
-    working: usize,
-    /// Those of them that sleep and have not been notified.
-    idle: usize,
-    /// Threads stuck in work whose time is up.
-    stuck: usize,
-    closed: bool,
-}
-
-impl Workers {
-    fn new(wanted: usize) -> Self {
-        Self { wanted, queue: Mutex::default(), arrived: Condvar::new() }
-    }
-
-    /// Starts threads until `wanted` of them take work, unless too many are stuck.
-    fn fill_up(self: &Arc<Self>) -> io::Result<()> {
-        let mut queue = self.queue();
-        while !queue.closed && queue.working < self.wanted && queue.stuck < MAX_STUCK {
-            let workers = self.clone();
-            thread::Builder::new().name("crawler-parse".to_owned()).spawn(move || workers.work())?;
-            queue.working += 1;
-        }
-        Ok(())
-    }
-
-    fn work(&self) {
-        let mut queue = self.queue();
-        while !queue.closed {
-            let Some(work) = queue.waiting.pop_front() else {
-                queue.idle = queue.working.min(queue.idle + 1);
-                queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            drop(queue);
-            let in_time = work();
-            queue = self.queue();
-            if !in_time && !queue.comes_back(self.wanted) {
-                return;
-            }
-        }
-    }
-
-    fn take_on(&self, work: Work) {
-        let mut queue = self.queue();
-        if !queue.closed {
-            queue.waiting.push_back(work);
-        }
-        let is_called = queue.idle > 0;
-        queue.idle = queue.idle.saturating_sub(1);
-        drop(queue);
-        if is_called {
-            self.arrived.notify_one();
-        }
-    }
-
-    /// Abandons work whose time is up, and starts a thread to replace the stuck one. Returns false if the work has
-    /// ended meanwhile.
-    fn replace(self: &Arc<Self>, stage: &Stage) -> bool {
-        let mut queue = self.queue();
-        // The queue stays locked until the thread is counted as stuck, since the thread may return at any moment.
-        if !stage.abandon() {
-            return false;
-        }
-        queue.stuck += 1;
-        queue.working -= 1;
-        drop(queue);
-        if let Err(error) = self.fill_up() {
-            tracing::error!(%error, "no thread in place of one that parses for ever");
-        }
-        true
-    }
-
-    /// Tells whether every thread is stuck and none can be started. All queued work is then abandoned.
-    fn are_gone(self: &Arc<Self>) -> bool {
-        // The reason was logged when the last thread got stuck.
-        let _ = self.fill_up();
-        let mut queue = self.queue();
-        if queue.working > 0 {
-            return false;
-        }
-        let given_up = std::mem::take(&mut queue.waiting);
-        drop(queue);
-        drop(given_up);
-        true
-    }
-
-    fn are_closed(&self) -> bool {
-        self.queue().closed
-    }
-
-    fn close(&self) {
-        let mut queue = self.queue();
-        queue.closed = true;
-        // Dropping the work tells its callers that there will be no result.
-        let dropped = std::mem::take(&mut queue.waiting);
-        drop(queue);
-        drop(dropped);
-        self.arrived.notify_all();
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queue {
-    /// Records that a stuck thread has returned. Tells whether it takes work again, or ends because it was replaced.
-    fn comes_back(&mut self, wanted: usize) -> bool {
-        self.stuck -= 1;
-        let stays = self.working < wanted;
-        self.working += usize::from(stays);
-        stays
-    }
-}
-
-/// The progress of a piece of work, shared by its thread and its caller.
-#[derive(Default)]
-struct Stage {
-    began: OnceLock<Instant>,
-    /// Set by the thread when the work ends, or by the caller when it abandons it; the first one wins.
-    settled: AtomicBool,
-}
-
-impl Stage {
-    fn begin(&self) {
-        // Set once, by the thread that runs the work.
-        let _ = self.began.set(clock::now());
-    }
-
-    /// Ends the work. Returns false if it was abandoned before.
-    fn end(&self) -> bool {
-        !self.settled.swap(true, Ordering::AcqRel)
-    }
-
-    /// Abandons the work. Returns false if it has ended before.
-    fn abandon(&self) -> bool {
-        !self.settled.swap(true, Ordering::AcqRel)
-    }
-
-    fn worked_for(&self) -> Option<Duration> {
-        self.began.get().map(|began| clock::now().saturating_duration_since(*began))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::thread;
+
+    use futures_util::future::join;
+
+    use super::{workers::MAX_STUCK, *};
 
     fn offload(at_once: usize, time_limit: u64) -> (OffloadThreads, Offload) {
         OffloadThreads::new(at_once, Duration::from_millis(time_limit)).unwrap()
@@ -385,6 +232,38 @@ mod tests {
         let slow = |offload: Offload| async move { offload.run(|| thread::sleep(Duration::from_millis(60))).await };
         let all = futures_util::future::join_all((0..4).map(|_| slow(offload.clone())));
         assert_eq!(wait_for(all), [Ok(()), Ok(()), Ok(()), Ok(())], "the last waits for 240 ms");
+    }
+
+    /// More threads are woken only for many pieces of work, or for one that has waited.
+    #[test]
+    fn work_does_not_wait_behind_work_that_takes_long_while_there_is_another_thread() {
+        let (_threads, offload) = offload(2, 60_000);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let slow = offload.run(move || held.recv().is_ok());
+        let next = async {
+            let done = offload.run(|| 7).await;
+            release.send(()).unwrap();
+            done
+        };
+        assert_eq!(wait_for(join(slow, next)), (Ok(true), Ok(7)));
+    }
+
+    /// The answers to short work go back together, but not with one that does not come.
+    #[test]
+    fn an_answer_does_not_wait_for_work_behind_it_that_takes_long() {
+        let (_threads, offload) = offload(1, 60_000);
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let first = offload.run(move || begun.recv().is_ok());
+        let short = async {
+            let done = offload.run(|| 7).await;
+            release.send(()).unwrap();
+            done
+        };
+        let slow = offload.run(move || held.recv().is_ok());
+        let all_queued = async { begin.send(()).unwrap() };
+        let (first, short, slow, ()) = wait_for(async { tokio::join!(first, short, slow, all_queued) });
+        assert_eq!((first, short, slow), (Ok(true), Ok(7), Ok(true)));
     }
 
     #[test]
