@@ -2,7 +2,8 @@
 //! the same loop through the crawler's transport, each request under a permit.
 //!
 //! You will see pages a second, CPU seconds for 1,000 pages and peak memory of each; the site runs in a process of its
-//! own, so none of its cost is counted: `cargo run --release --example bench [PAGES]`
+//! own, so none of its cost is counted: `cargo run --release --example bench [PAGES [TURNS]]`. With several turns, all three
+//! take turns, and the medians follow; CPU seconds vary less with what else the machine does than pages a second.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and reads clocks")]
 
 use std::{
@@ -29,22 +30,43 @@ struct Page {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let pages = arguments.get(1).and_then(|pages| pages.parse().ok()).unwrap_or(20_000);
+    let pages: u64 = arguments.get(1).and_then(|pages| pages.parse().ok()).unwrap_or(20_000);
     if arguments.get(2).is_some_and(|role| role == "serve") {
         return serve(pages);
     }
+    let turns = arguments.get(2).and_then(|turns| turns.parse().ok()).unwrap_or(1_usize).max(1);
     std::fs::create_dir_all("target")?;
     let mut site =
         Site(Command::new(&arguments[0]).args([&pages.to_string(), "serve"]).stdout(Stdio::piped()).spawn()?);
     let mut address = String::new();
     BufReader::new(site.0.stdout.take().ok_or("no address")?).read_line(&mut address)?;
     let address = address.trim();
-    let bare = measured("bare awc", || bare_awc(address, pages))?;
-    let transport = measured("our transport", || our_transport(address, pages))?;
-    let ours = measured("actix-crawler", || crawl(address))?;
-    let percent = |part: f64| 100.0 * part / bare;
-    println!("pages/s: our transport {:.0} %, the crawler {:.0} % of bare awc", percent(transport), percent(ours));
+    let (mut bare, mut transport, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..turns {
+        bare.push(measured("bare awc", || bare_awc(address, pages))?);
+        transport.push(measured("our transport", || our_transport(address, pages))?);
+        ours.push(measured("actix-crawler", || crawl(address))?);
+    }
+    println!("medians of {turns}, beside bare awc:");
+    for (name, costs) in [("our transport", &transport), ("the crawler", &ours)] {
+        let speed = median(costs, |cost| cost.pages_per_second) / median(&bare, |cost| cost.pages_per_second);
+        let cpu = median(costs, |cost| cost.cpu_seconds) / median(&bare, |cost| cost.cpu_seconds);
+        println!("{name}: {:.0} % of the pages/s, {cpu:.2} times the CPU", 100.0 * speed);
+    }
     Ok(())
+}
+
+/// What a run cost.
+struct Cost {
+    pages_per_second: f64,
+    /// For 1,000 pages.
+    cpu_seconds: f64,
+}
+
+fn median(costs: &[Cost], of: impl Fn(&Cost) -> f64) -> f64 {
+    let mut all: Vec<f64> = costs.iter().map(of).collect();
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
 }
 
 /// Kills the site when the bench ends, in any way.
@@ -136,19 +158,17 @@ fn page(n: u64, pages: u64) -> String {
     html
 }
 
-/// Runs `work`, prints what it cost this process, and returns its pages a second.
-fn measured(name: &str, work: impl FnOnce() -> Result<u64, Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
+/// Runs `work`, and prints what it cost this process.
+fn measured(name: &str, work: impl FnOnce() -> Result<u64, Box<dyn Error>>) -> Result<Cost, Box<dyn Error>> {
     let (cpu, start) = (cpu_seconds()?, Instant::now());
     let pages = work()? as f64;
     let (cpu, seconds) = (cpu_seconds()? - cpu, start.elapsed().as_secs_f64());
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?").trim();
-    println!(
-        "{name}: {:.0} pages/s, {:.3} CPU-s per 1,000 pages, peak {peak}\n",
-        pages / seconds,
-        1000.0 * cpu / pages
-    );
-    Ok(pages / seconds)
+    let cost = Cost { pages_per_second: pages / seconds, cpu_seconds: 1000.0 * cpu / pages };
+    let Cost { pages_per_second, cpu_seconds } = cost;
+    println!("{name}: {pages_per_second:.0} pages/s, {cpu_seconds:.3} CPU-s per 1,000 pages, peak {peak}\n");
+    Ok(cost)
 }
 
 /// User and system time of this process, from fields 14 and 15 of /proc/self/stat, in ticks of 10 ms.
