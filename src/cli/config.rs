@@ -165,7 +165,8 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
         (store.dir, store.purpose) = (dir, purpose);
     }
     if let Some(dir) = options.warc {
-        settings.transport.archive.get_or_insert_with(|| Warc::to(dir.clone())).dir = dir;
+        let archive = settings.transport.archive.get_or_insert_with(|| Warc::to(&dir));
+        archive.dir = dir;
     }
     refuse_private(&seeds, &settings.transport.guard)?;
     settings.headers = options.header.into_iter().fold(settings.headers, |headers, (name, value)| {
