@@ -135,7 +135,7 @@ fn a_crawl_that_ends_first_says_so_and_who_stops_waiting_changes_nothing() {
 fn a_url_that_has_failed_says_how_to_whoever_seeds_or_submits_it_again_also_in_a_later_run() {
     let site = Recorder::start(|asked| match asked.path.as_str() {
         "/" => Answer::page(["/linked", "/gone", "/flaky"]),
-        "/away" => Answer::redirect("/gone"),
+        path if path.starts_with("/away") => Answer::redirect("/gone"),
         "/flaky" => Answer::status(500),
         "/gone" => Answer::status(404),
         _ => Answer::ok(""),
@@ -157,7 +157,8 @@ fn a_url_that_has_failed_says_how_to_whoever_seeds_or_submits_it_again_also_in_a
             }
             let Seeded::FailedBefore(gone) = handle.seed("http://one.test/gone#part").await.unwrap() else { panic!() };
             assert_eq!((&*gone.outcome, &*gone.detail), ("status", "404"));
-            assert_eq!(gone.found_on.as_deref(), Some("http://one.test/"));
+            // The last failure counts: in the second run, that of the seed which was forced in the first.
+            assert_eq!(gone.found_on.as_deref(), (run == 1).then_some("http://one.test/"));
             let Submitted::FailedBefore(flaky) = submit(&handle, request("http://one.test/flaky")).await else {
                 panic!()
             };

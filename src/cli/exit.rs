@@ -365,4 +365,11 @@ mod tests {
             assert!(OF_CRAWL.contains(&code), "{code}");
         }
     }
+
+    #[test]
+    fn a_message_of_the_library_names_options_in_place_of_methods() {
+        let message = "a per_domain() of 38 reaches it, with a concurrency() of 38 too; max_pages_per_domain() of 4";
+        let options = "a --per-domain of 38 reaches it, with a --concurrency of 38 too; --max-pages-per-domain of 4";
+        assert_eq!(in_options(message), options);
+    }
 }

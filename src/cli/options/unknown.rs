@@ -89,7 +89,7 @@ pub fn with_one_hyphen(mut command: &mut Command, given: &[OsString]) -> Option<
         }
         let name = given.strip_prefix('-').and_then(|name| name.split('=').next()).filter(|name| name.len() > 1);
         if let Some(name) = name.filter(|name| !is_value && has(command, name)) {
-            let why = format!("unexpected argument '-{name}' found; write it with two hyphens: '--{name}'");
+            let why = format!("unexpected argument '-{name}' found; a similar argument exists: '--{name}'");
             return Some(command.error(ErrorKind::UnknownArgument, why));
         }
         is_value = takes_value(command, given);
