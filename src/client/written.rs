@@ -54,7 +54,10 @@ const TIME_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// An item, with the place of its request.
 type Placed = (usize, Record);
 
-impl<'a, I, F> Execution<'a, I, F> {
+/// The items that a sink does not take, with the places of their requests.
+type Refused = Vec<(usize, SinkError)>;
+
+impl<I, F> Execution<'_, I, F> {
     /// Writes what is read to a feed, such as a file or a table, as it comes. What is read is an item, or a list of items.
     ///
     /// Items that came while others were written are committed together, as many as [`Batch::items`](crate::feed::Batch) of
@@ -110,7 +113,9 @@ impl<'a, I, F> Execution<'a, I, F> {
             let (back, refused) = run(&offload, move || write(sink, records)).await?.map_err(of_sink)?;
             sink = back;
             written.items -= refused.len() as u64;
-            refused.into_iter().for_each(|(index, error)| written.fail(index, of_sink(error)));
+            for (index, error) in refused {
+                written.fail(index, of_sink(error));
+            }
         }
         run(&offload, move || sink.close()).await?.map_err(of_sink)?;
         Ok(written)
@@ -142,7 +147,7 @@ where
 }
 
 /// Writes records and commits them. Returns those that the sink refuses.
-fn write(mut sink: Box<dyn Sink>, records: Vec<Placed>) -> Result<(Box<dyn Sink>, Vec<(usize, SinkError)>), SinkError> {
+fn write(mut sink: Box<dyn Sink>, records: Vec<Placed>) -> Result<(Box<dyn Sink>, Refused), SinkError> {
     let mut refused = Vec::new();
     let mut held = Vec::new();
     for (index, record) in records {
@@ -154,9 +159,13 @@ fn write(mut sink: Box<dyn Sink>, records: Vec<Placed>) -> Result<(Box<dyn Sink>
     }
     match sink.commit() {
         Ok(()) => {}
-        // The sink has forgotten them all, and gets each again alone.
+        // The sink has forgotten those that it has not stored, and gets each again alone.
         Err(SinkError::Refused(_)) => {
+            let mut stored = sink.stored().into_iter();
             for (index, record) in held {
+                if stored.next().unwrap_or(false) {
+                    continue;
+                }
                 match sink.write(&record).and_then(|()| sink.commit()) {
                     Ok(()) => {}
                     Err(why @ SinkError::Refused(_)) => refused.push((index, why)),

@@ -64,7 +64,7 @@ mod tests {
     fn a_rate_that_was_missed_by_more_than_a_tenth_is_told_with_what_reaches_it() {
         let told = |domains: &[(&str, u64, u32)]| {
             let stats = |(name, requests, missed): &(&str, u64, u32)| {
-                (Domain::new(*name), DomainStats { requests: *requests, missed: *missed, ..DomainStats::default() })
+                (Domain::new(name), DomainStats { requests: *requests, missed: *missed, ..DomainStats::default() })
             };
             let stats = Stats { domains: domains.iter().map(stats).collect(), ..Stats::default() };
             of_rates(&stats, &Politeness { rate: Some(Rate::per_second(50)), ..Politeness::default() })

@@ -149,7 +149,7 @@ async fn fetch<S: Spider>(
             stale => {
                 let entry = stale.map(|(entry, _)| entry);
                 let request = request(wanted, entry.as_ref(), page);
-                Prepared::Missing(Candidate::new(request, &*context.rules.identity), entry)
+                Prepared::Missing(Candidate::new(request, &*context.rules.identity).into(), entry)
             }
         },
     });
@@ -194,7 +194,7 @@ enum Prepared {
     /// It is in the folder, and young enough.
     Known(Entry),
     /// It is to be requested, with what is known of it.
-    Missing(Candidate, Option<Entry>),
+    Missing(Box<Candidate>, Option<Entry>),
 }
 
 /// Looks in the folder for what was downloaded before.
