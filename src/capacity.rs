@@ -79,8 +79,8 @@ pub(crate) struct CapacityTenant {
 #[must_use = "a place that is dropped is free again"]
 pub(crate) struct Place(Arc<Places>);
 
-/// How long a tenant waits that is not notified. Notices come within microseconds; this only bounds what one costs that
-/// was given to a tenant without work.
+/// How long a refused tenant waits if it is not told. It is told within microseconds of its turn, unless the turn before its
+/// own went to a tenant without work.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The memory for bodies, unless it is given: that of one crawl.
@@ -145,7 +145,12 @@ impl CapacityTenant {
     /// There is none, or it is another tenant's turn. This one is told when it may ask again; the instant is the latest.
     pub fn take(&self, now: Instant) -> Result<Place, Instant> {
         let mut inside = self.places.lock();
+        let next = inside.turns.lapse(now).filter(|next| *next != self.id);
         if inside.turns.ask(self.id, now).is_err() {
+            // Who is next now asks later than its turn lasts, unless it is told.
+            let told = next.and_then(|next| inside.listener(next));
+            drop(inside);
+            tell(told);
             return Err(now + ASK_AGAIN);
         }
         if inside.taken >= self.places.most {
@@ -257,6 +262,21 @@ mod tests {
         assert!(other.take(now).is_ok_and(|_| capacity.in_flight() == 2));
         drop(third);
         assert_eq!(capacity.in_flight(), 0);
+    }
+
+    /// Regression: the second of them never lapsed, and the third waited for as long as both stayed.
+    #[test]
+    fn two_tenants_that_stop_asking_hold_nobody_up_for_long() {
+        let (capacity, now) = (Capacity::of_requests(1), clock::now());
+        let [(first, ..), (second, told, _)] = tenants(&capacity);
+        let [(third, ..), _] = tenants(&capacity);
+        let held = third.take(now).ok();
+        assert!(held.is_some() && first.take(now).is_err() && second.take(now).is_err() && third.take(now).is_err());
+        drop(held);
+        let at = |n: u32| clock::now() + n * ASK_AGAIN;
+        assert!(third.take(at(1)).is_err());
+        assert_eq!(told.0.load(SeqCst), 1, "it is told when the turn before its own has lapsed");
+        assert!((2..4).any(|n| third.take(at(n)).is_ok()));
     }
 
     /// Regression: a crawl that was paused kept its turn, and the next waited 100 ms.

@@ -301,6 +301,19 @@ fn three_tenants_with_one_place_take_turns_and_one_that_stops_asking_holds_nobod
     assert!(counts[0] + counts[2] >= 130 && counts[0].abs_diff(counts[2]) <= 5, "{counts:?}");
 }
 
+/// Regression: the second had no due time, so its turn never lapsed, and the third waited for as long as it stayed.
+#[test]
+fn two_tenants_that_stop_asking_hold_nobody_up() {
+    let now = Instant::now();
+    let tenants @ [first, second, third] = [1, 2, 3].map(TenantId);
+    let mut conduct = Conduct::new(first, spaced(S), &Lessons::default(), now);
+    conduct.join(second, spaced(S), now);
+    conduct.join(third, spaced(S), now);
+    assert!(ask(&mut conduct, first, now));
+    assert!(tenants.iter().all(|tenant| !ask(&mut conduct, *tenant, now + 100 * MS)));
+    assert!((2..5).any(|n| ask(&mut conduct, third, now + n * S)));
+}
+
 #[test]
 fn a_tenants_limits_leave_with_it_and_its_starts_still_count() {
     let now = Instant::now();

@@ -32,22 +32,26 @@ impl Turns {
     /// Another tenant goes first. This one is notified when its turn comes; the instant is the latest, in case the
     /// other never asks.
     pub fn ask(&mut self, tenant: TenantId, now: Instant) -> Result<(), Refusal> {
-        loop {
-            let Some(first) = self.waiting.front() else { return Ok(()) };
-            if first.tenant == tenant {
-                return Ok(());
-            }
-            match first.due {
-                Some(due) if due + LAPSE < now => self.waiting.pop_front(),
-                due => {
-                    if !self.waits(tenant) {
-                        self.waiting.push_back(Waiting { tenant, due: None });
-                    }
-                    // Always an instant: the other tenant may never ask, and then no notification would come.
-                    return Err(Refusal::Turn(due.map_or(now, |due| due.max(now)) + LAPSE));
-                }
-            };
+        self.lapse(now);
+        let Some(first) = self.waiting.front() else { return Ok(()) };
+        if first.tenant == tenant {
+            return Ok(());
         }
+        // Always an instant: the other tenant may never ask, and then no notification would come.
+        let refusal = Refusal::Turn(first.due.map_or(now, |due| due.max(now)) + LAPSE);
+        if !self.waits(tenant) {
+            self.waiting.push_back(Waiting { tenant, due: None });
+        }
+        Err(refusal)
+    }
+
+    /// Ends the first turn if it has lapsed. Returns the tenant whose turn it is then.
+    pub fn lapse(&mut self, now: Instant) -> Option<TenantId> {
+        self.waiting.pop_front_if(|first| first.due.is_some_and(|due| due + LAPSE < now))?;
+        let next = self.waiting.front_mut()?;
+        // It may have stopped asking too, so its own turn can lapse from now on.
+        next.due = Some(now);
+        Some(next.tenant)
     }
 
     /// Adds a refused tenant to the queue, or updates when its slot is due.
