@@ -10,7 +10,22 @@ pub struct Cooling {
     since: Option<Instant>,
     until: Option<Instant>,
     why: Option<CoolingCause>,
-    consecutive: u32,
+    consecutive: u8,
+    /// How many in a row make it be given up: what the most patient of their causes allows.
+    limit: u8,
+}
+
+/// The refusals in a row of a domain, which no answer has taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// How many there are.
+    pub in_a_row: u8,
+    /// How many make the domain be given up.
+    pub limit: u8,
+    /// The end of the last wait.
+    pub until: Instant,
+    /// Its reason.
+    pub why: CoolingCause,
 }
 
 /// What made a domain cool.
@@ -58,8 +73,9 @@ impl CoolingCause {
         }
     }
 
-    /// How many refusals in a row, with the waits between them, make a domain be given up.
-    fn max_in_a_row(self) -> u32 {
+    /// How many refusals in a row, with the waits between them, make a domain be given up. Where their causes differ, the
+    /// larger number counts: a server that is overloaded may refuse with 503, and then take no connection for a while.
+    pub fn max_in_a_row(self) -> u8 {
         match self {
             Self::Status(_) => 8,
             Self::Unreachable => 4,
@@ -100,38 +116,50 @@ impl Cooling {
         if self.counts_until().is_some_and(|end| end <= now) {
             *self = Self::default();
         }
-        let same_burst = self.since.is_some_and(|since| started <= since);
+        let same_burst = self.is_of_burst(started);
         if !same_burst {
-            self.consecutive += 1;
+            let before = if self.consecutive == 0 { 0 } else { self.limit };
+            self.limit = before.max(why.max_in_a_row());
+            self.consecutive = self.consecutive.saturating_add(1);
             self.since = Some(now);
         }
-        self.why = Some(why);
-        if retry_after.is_some_and(|asked| asked > LONGEST_ASKED_WAIT) {
-            self.consecutive = self.consecutive.max(why.max_in_a_row());
+        let asks_for_too_long = retry_after.is_some_and(|asked| asked > LONGEST_ASKED_WAIT);
+        if asks_for_too_long {
+            self.consecutive = self.consecutive.max(self.limit);
         }
-        if self.consecutive >= why.max_in_a_row() {
-            let until = now + retry_after.unwrap_or(LONGEST_OWN_WAIT).clamp(LONGEST_OWN_WAIT, LONGEST_ASKED_WAIT);
+        if !same_burst || asks_for_too_long {
+            self.why = Some(why);
+        }
+        let is_over = self.consecutive >= self.limit;
+        let until = if is_over {
+            now + retry_after.unwrap_or(LONGEST_OWN_WAIT).clamp(LONGEST_OWN_WAIT, LONGEST_ASKED_WAIT)
+        } else {
+            let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
+            let wait = retry_after.map_or(own, |asked| asked.clamp(SHORTEST_WAIT, LONGEST_ASKED_WAIT));
+            now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0))
+        };
+        if !same_burst || retry_after.is_some() {
             self.until = self.until.max(Some(until));
-            return BackOff::GiveUp(self.until.unwrap_or(until));
         }
-        let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
-        let wait = retry_after.map_or(own, |asked| asked.clamp(SHORTEST_WAIT, LONGEST_ASKED_WAIT));
-        let until = now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0));
-        let until = if same_burst && retry_after.is_none() { self.until.unwrap_or(until) } else { until };
-        self.until = self.until.max(Some(until));
-        BackOff::Cool(self.until.unwrap_or(until))
+        let until = self.until.unwrap_or(until);
+        if is_over && until > now { BackOff::GiveUp(until) } else { BackOff::Cool(until) }
+    }
+
+    /// Tells whether a request written at `started` was in flight when the domain began to cool.
+    pub fn is_of_burst(&self, started: Instant) -> bool {
+        self.since.is_some_and(|since| started <= since)
     }
 
     /// Restores the refusals recorded by an earlier process.
-    pub fn recalled(until: Instant, why: CoolingCause, consecutive: u32) -> Self {
-        Self { since: None, until: Some(until), why: Some(why), consecutive }
+    pub fn recalled(refusals: Refusals) -> Self {
+        let Refusals { in_a_row, limit, until, why } = refusals;
+        Self { since: None, until: Some(until), why: Some(why), consecutive: in_a_row, limit }
     }
 
-    /// Returns the number of refusals in a row, the end of the last wait and its reason; `None` if no refusal counts
-    /// any more.
-    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, CoolingCause)> {
+    /// Returns the refusals in a row; `None` if none counts any more.
+    pub fn refusals(&self, now: Instant) -> Option<Refusals> {
         self.counts_until().filter(|end| *end > now)?;
-        Some((self.consecutive, self.until?, self.why?))
+        Some(Refusals { in_a_row: self.consecutive, limit: self.limit, until: self.until?, why: self.why? })
     }
 
     /// Returns until when the refusals count if no response comes; `None` if there are none.
@@ -149,7 +177,7 @@ impl Cooling {
 
     /// Tells whether the domain has refused too often in a row.
     pub fn has_given_up(&self, now: Instant) -> bool {
-        self.refusals(now).is_some_and(|(in_a_row, _, why)| in_a_row >= why.max_in_a_row())
+        self.refusals(now).is_some_and(|refusals| refusals.in_a_row >= refusals.limit)
     }
 
     /// Returns why the domain is given up, while it is.
@@ -270,6 +298,42 @@ mod tests {
         assert_eq!(cooling.refusals(given_up.until()), None);
     }
 
+    /// The last cause alone decided: an overloaded server was given up at its fourth refusal, and one that was given up came
+    /// back to life by a late answer that refused.
+    #[test]
+    fn refusals_of_two_kinds_have_the_larger_patience_and_a_straggler_decides_nothing() {
+        let (busy, away) = (CoolingCause::Status(503), CoolingCause::Unreachable);
+        let start = Instant::now();
+        let at = |n: u32| start + n * 1_000 * S;
+        let row = |whys: &[CoolingCause]| {
+            let mut cooling = Cooling::default();
+            let numbered = whys.iter().zip(1..);
+            let ends: Vec<_> = numbered.map(|(why, n)| cooling.refused(at(n), at(n), *why, None, 0.0)).collect();
+            (cooling, ends)
+        };
+        let gives_up = |end: &BackOff| matches!(end, BackOff::GiveUp(_));
+        let (_, ends) = row(&[busy, busy, busy, away, away, away, away, away]);
+        assert_eq!(ends.iter().position(gives_up), Some(7), "an overloaded server does that");
+        let (_, ends) = row(&[away, away, away, busy, away, away, away, away]);
+        assert_eq!(ends.iter().position(gives_up), Some(7));
+
+        let (mut cooling, ends) = row(&[busy; 4]);
+        let late = cooling.refused(at(4) - S, at(4) + S, away, None, 0.0);
+        assert_eq!(late, ends[3], "it was granted before the cooling began");
+        assert_eq!(cooling.state(at(4) + S).map(|(_, why)| why), Some(busy));
+
+        let (mut cooling, ends) = row(&[away; 4]);
+        assert!(gives_up(&ends[3]));
+        let late = cooling.refused(at(4) - S, at(4) + S, busy, None, 0.0);
+        assert_eq!((late, cooling.given_up(at(4) + S)), (ends[3], Some(away)));
+        let late = cooling.refused(at(4) - S, at(4) + S, busy, Some(900 * S), 0.0);
+        assert_eq!(late, BackOff::GiveUp(at(4) + 901 * S), "what it asks for is kept to");
+
+        let mut restored = Cooling::recalled(row(&[busy, busy, busy, away]).0.refusals(at(5)).unwrap());
+        assert!(!restored.has_given_up(at(5)));
+        assert!(!gives_up(&restored.refused(at(5), at(5), away, None, 0.0)), "also in a later process");
+    }
+
     #[test]
     fn refusals_count_until_an_answer_comes_and_for_a_day_at_the_longest() {
         let now = Instant::now();
@@ -277,7 +341,7 @@ mod tests {
         for round in 0..3 {
             cooling.refused(now + round * 100 * S, now + round * 100 * S, CoolingCause::Status(503), None, 0.0);
         }
-        let (in_a_row, until, _) = cooling.refusals(now + 3_600 * S).unwrap();
+        let Refusals { in_a_row, until, .. } = cooling.refusals(now + 3_600 * S).unwrap();
         assert_eq!((in_a_row, until), (3, now + 220 * S));
         let mut later = cooling;
         let at = until + MAX_COUNTED - S;

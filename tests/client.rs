@@ -181,6 +181,21 @@ async fn a_refusal_cools_the_domain_and_is_tried_again_without_the_callers_knowi
     assert!(at[5] - at[3] < S);
 }
 
+/// Regression: it was the first again after each rest, until its domain was given up, and all others failed with it.
+#[tokio::test]
+async fn a_request_that_is_always_refused_costs_no_other_its_answer() {
+    let api = Recorder::start(|asked| match asked.path.as_str() {
+        "/broken" => Answer::status(429).header("retry-after", 1),
+        _ => Answer::ok(""),
+    });
+    let client = builder(Rate::UNLIMITED).concurrency(1).build().unwrap();
+    let paths = ["broken".to_owned()].into_iter().chain((0..20).map(|n| n.to_string()));
+    let answers = join_all(paths.map(|path| client.get(api.url(&format!("/{path}"))).send())).await;
+    let statuses: Vec<_> = answers.iter().map(|answer| answer.as_ref().map_or(0, |answer| answer.status())).collect();
+    assert_eq!((statuses[0], &statuses[1..]), (429, &[200; 20][..]));
+    assert_eq!(api.asked().iter().filter(|asked| asked.path == "/broken").count(), 8, "as often as a domain in a row");
+}
+
 #[tokio::test]
 async fn what_may_not_be_repeated_is_not() {
     let api = Recorder::start(|_| Answer::status(503).header("retry-after", 0));

@@ -207,3 +207,21 @@ fn a_redirect_that_asks_for_a_wait_is_followed_after_it() {
     let at = site.arrivals().0;
     assert!(at[1] - at[0] >= S, "{:?}", at[1] - at[0]);
 }
+
+/// Regression: it was the oldest after each rest, so nobody else was asked, and after eight refusals the whole domain was
+/// given up. Others show that it refuses alone.
+#[test]
+fn one_page_that_always_refuses_fails_alone() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/broken" => Answer::status(429).header("retry-after", 1),
+        _ => Answer::ok(""),
+    });
+    let pages = (0..20).map(|n| format!("http://one.test/{n}"));
+    let (report, log) = run_logged(tried_once(&site).spacing(20 * MS).seed("http://one.test/broken").seeds(pages));
+    assert_eq!((report.pages(), report.failed()), (20, 1), "{report}");
+    assert_eq!(report.stats.get("domain/given_up"), 0, "{report}");
+    let refused: Vec<_> = log.iter().filter(|line| line.url == "http://one.test/broken").collect();
+    let is_final: Vec<_> = refused.iter().map(|line| line.is_final).collect();
+    assert!(refused.iter().all(|line| line.outcome == "refused" && line.attempt == 1), "{refused:?}");
+    assert_eq!((is_final.len(), is_final.iter().position(|last| *last)), (8, Some(7)), "as often as a domain in a row");
+}

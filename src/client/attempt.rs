@@ -116,7 +116,7 @@ fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> Afte
         }
     }
     if lasted < job.options.timeout.unwrap_or(rules.held_up_timeout) {
-        // The wait grows with what has passed, so the doubling needs no count.
+        // As long as it has been held up so far, so each wait is about twice the one before it.
         return AfterAttempt::Again(job.into(), lasted.clamp(FIRST_HOLD, MAX_HOLD));
     }
     job.attempts += 1;
@@ -178,9 +178,13 @@ fn answered(
     let Consequences { cooled, cookies_changed, session } = changes;
     if let Some(cooled) = cooled {
         // The domain cools already, for all tenants. Its queue keeps the job's place until that ends. If the domain was
-        // given up, the caller gets the response that caused it.
+        // given up, or refuses this request as often as itself in a row while it answers others, the caller gets the response.
         let cools = matches!(cooled.back_off, BackOff::Cool(_));
-        return if rules.retry_refusals && cools && job.may_repeat() {
+        job.refusals += u8::from(cooled.in_a_row > 0);
+        let is_refused_alone = job.refusals >= cooled.why.max_in_a_row();
+        return if rules.retry_refusals && cools && !is_refused_alone && job.may_repeat() {
+            // Refused again after a rest, it lets others show who refuses.
+            job.goes_behind = cooled.in_a_row > 1;
             AfterAttempt::Again(job.into(), Duration::ZERO)
         } else {
             deliver(job, response, receipt)
@@ -273,7 +277,8 @@ mod tests {
     /// What the domain's conduct returns for a status.
     fn cooled(status: u16, now: Instant) -> Option<Cooled> {
         let back_off = BackOff::Cool(now + Duration::from_secs(5));
-        (status == 429).then_some(Cooled { why: CoolingCause::Status(status), back_off, asked: None, gave_up: false })
+        let why = CoolingCause::Status(status);
+        (status == 429).then_some(Cooled { why, back_off, asked: None, gave_up: false, in_a_row: 1 })
     }
 
     fn obliging() -> Rules {

@@ -65,7 +65,8 @@ pub struct Undispatched {
 }
 
 struct Waiting {
-    jobs: BTreeMap<u64, Job>,
+    /// By their places and numbers. The place is the number, unless a job went behind those that waited.
+    jobs: BTreeMap<(u64, u64), Job>,
     /// When this queue is checked again.
     alarm: Option<Instant>,
     /// Whether the queue was removed; those that still hold it use the new one.
@@ -123,21 +124,26 @@ impl DomainQueue {
     ///
     /// # Errors
     /// The queue was removed; the job belongs in the domain's new one.
-    pub fn join(self: &Arc<Self>, job: Job) -> Result<(), Box<Job>> {
+    pub fn join(self: &Arc<Self>, mut job: Job) -> Result<(), Box<Job>> {
         let mut waiting = self.waiting();
         if waiting.closed {
             return Err(Box::new(job));
         }
-        waiting.jobs.insert(job.number, job);
+        let goes_behind = std::mem::take(&mut job.goes_behind);
+        let last = waiting.jobs.last_key_value().filter(|_| goes_behind);
+        let place = last.map_or(job.number, |((last, _), _)| last.saturating_add(1));
+        waiting.jobs.insert((place, job.number), job);
         drop(waiting);
         self.call_next();
         Ok(())
     }
 
-    /// Removes a job whose caller no longer waits.
+    /// Removes a job whose caller no longer waits. One that went behind others is passed over when its turn comes.
     pub fn leave(&self, number: u64) {
         // Dropped after the lock is released: dropping a job may call back into this queue.
-        let job = self.waiting().jobs.remove(&number);
+        let mut waiting = self.waiting();
+        let job = waiting.jobs.remove(&(number, number));
+        drop(waiting);
         drop(job);
     }
 

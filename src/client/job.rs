@@ -26,11 +26,16 @@ pub struct Job {
     pub attempts: u32,
     /// How many attempts failed; refusals do not count.
     pub failures: u32,
+    /// How often it was refused, of those in flight together once.
+    pub refusals: u8,
+    /// Whether it goes behind those that wait when it returns to the queue.
+    pub goes_behind: bool,
     /// Since when a fault of this machine has held it up.
     pub held_up_since: Option<Instant>,
     /// The session that it is sent in, whatever the state of that: it logs it in.
     pub session: Option<Session>,
-    /// Its number in the order of arrival. It decides the place in every queue, also when a job returns.
+    /// Its number in the order of arrival. It decides the place in every queue, also when a job returns, unless that goes
+    /// behind others.
     pub number: u64,
     reply: oneshot::Sender<Result<Undecoded>>,
 }
@@ -54,7 +59,19 @@ impl Job {
     /// Creates a job, and the receiver of its result.
     pub fn new(request: Request, options: RequestOptions, number: u64) -> (Self, oneshot::Receiver<Result<Undecoded>>) {
         let (reply, result) = oneshot::channel();
-        (Self { request, options, attempts: 0, failures: 0, held_up_since: None, session: None, number, reply }, result)
+        let job = Self {
+            request,
+            options,
+            attempts: 0,
+            failures: 0,
+            refusals: 0,
+            goes_behind: false,
+            held_up_since: None,
+            session: None,
+            number,
+            reply,
+        };
+        (job, result)
     }
 
     /// Tells whether the request may be sent again after it was written. The caller decides, or else its method (RFC

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    cooling::{Cooling, CoolingCause},
+    cooling::{Cooling, Refusals},
     rate::LONGEST_WINDOW,
     throttle::Starts,
 };
@@ -16,13 +16,6 @@ pub struct Lessons {
     asked: Option<AskedSpacing>,
     /// For a tenant whose limits may change: stricter ones count starts that the present ones do not.
     starts: Option<Starts>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Refusals {
-    until: Instant,
-    in_a_row: u8,
-    why: CoolingCause,
 }
 
 /// The spacing that a robots file asks for.
@@ -51,12 +44,8 @@ impl Sparing {
 }
 
 impl Lessons {
-    /// Remembers refusals (how many in a row, the end of the last wait, the reason) and the spacing of a robots file.
-    pub fn new(refusals: Option<(u32, Instant, CoolingCause)>, asked: Option<AskedSpacing>) -> Self {
-        let refusals = refusals.map(|(in_a_row, until, why)| {
-            // Larger numbers are capped; the limit that counts is far lower.
-            Refusals { until, in_a_row: u8::try_from(in_a_row).unwrap_or(u8::MAX), why }
-        });
+    /// Remembers refusals and the spacing of a robots file.
+    pub fn new(refusals: Option<Refusals>, asked: Option<AskedSpacing>) -> Self {
         Self { refusals, asked, starts: None }
     }
 
@@ -72,9 +61,8 @@ impl Lessons {
     }
 
     /// Returns the refusals that still count.
-    pub fn refusals(&self, now: Instant) -> Option<(u32, Instant, CoolingCause)> {
-        let Refusals { until, in_a_row, why } = self.refusals?;
-        Cooling::recalled(until, why, in_a_row.into()).refusals(now)
+    pub fn refusals(&self, now: Instant) -> Option<Refusals> {
+        Cooling::recalled(self.refusals?).refusals(now)
     }
 
     /// Returns the spacing of a robots file that is still valid.
@@ -84,9 +72,7 @@ impl Lessons {
 
     /// Returns when the last of the lessons expires; `None` if all have.
     pub fn end(&self, now: Instant) -> Option<Instant> {
-        let refusals = self.refusals.and_then(|refusals| {
-            Cooling::recalled(refusals.until, refusals.why, refusals.in_a_row.into()).counts_until()
-        });
+        let refusals = self.refusals.and_then(|refusals| Cooling::recalled(refusals).counts_until());
         let counted = self.starts.map(|starts| starts.last + LONGEST_WINDOW);
         refusals.max(self.asked.map(|asked| asked.until)).max(counted).filter(|end| *end > now)
     }
@@ -98,7 +84,7 @@ impl Lessons {
         let asked = [self, other].into_iter().filter_map(|lessons| lessons.asked(now));
         let starts = [self, other].into_iter().filter_map(|lessons| lessons.starts(now));
         Self::new(
-            refusals.max_by_key(|(in_a_row, until, _)| (*in_a_row, *until)),
+            refusals.max_by_key(|refusals| (refusals.in_a_row, refusals.until)),
             asked.max_by_key(|asked| (asked.spacing, asked.until)),
         )
         .with_starts(starts.max_by_key(|starts| starts.last))

@@ -38,7 +38,7 @@ pub struct Conduct {
     members: Members,
     /// `None` while the domain has taught nothing, as most never do.
     taught: Option<Box<Taught>>,
-    /// Whether a tenant's limits may change, so that its starts are remembered also when they count no more.
+    /// Whether starts are kept beyond the window, because a stricter limit set later would count them.
     keeps_starts: bool,
 }
 
@@ -54,7 +54,7 @@ struct Taught {
 /// The state of a domain that refused too often in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GivenUp {
-    /// CoolingCause.
+    /// What made it be given up.
     pub why: CoolingCause,
     /// Until when.
     pub until: Instant,
@@ -230,11 +230,12 @@ impl Conduct {
         random: f64,
     ) -> Cooled {
         let cooling = &mut self.taught.get_or_insert_default().cooling;
-        let had_given_up = cooling.has_given_up(now);
+        let (had_given_up, is_of_burst) = (cooling.has_given_up(now), cooling.is_of_burst(started));
         let back_off = cooling.refused(started, now, why, asked, random);
         self.members.iter_mut().for_each(|member| member.throttle.cool(back_off.until()));
         let gave_up = matches!(back_off, BackOff::GiveUp(_)) && !had_given_up;
-        Cooled { why, back_off, asked, gave_up }
+        let in_a_row = cooling.refusals(now).map_or(0, |refusals| refusals.in_a_row);
+        Cooled { why, back_off, asked, gave_up, in_a_row: if is_of_burst { 0 } else { in_a_row } }
     }
 
     /// Applies the spacing of a robots file, which is valid until `until`. Of several files, the longest valid spacing
@@ -266,12 +267,12 @@ impl Conduct {
         if let Some(asked) = lessons.asked(now) {
             self.ask_for(asked, now);
         }
-        if let Some((in_a_row, until, why)) = lessons.refusals(now)
-            && self.cooling().refusals(now).is_none_or(|(known, ..)| known < in_a_row)
+        if let Some(refusals) = lessons.refusals(now)
+            && self.cooling().refusals(now).is_none_or(|known| known.in_a_row < refusals.in_a_row)
         {
-            self.taught.get_or_insert_default().cooling = Cooling::recalled(until, why, in_a_row);
-            if until > now {
-                self.members.iter_mut().for_each(|member| member.throttle.cool(until));
+            self.taught.get_or_insert_default().cooling = Cooling::recalled(refusals);
+            if refusals.until > now {
+                self.members.iter_mut().for_each(|member| member.throttle.cool(refusals.until));
             }
         }
         if let Some(starts) = lessons.starts(now) {

@@ -36,6 +36,8 @@ pub struct Cooled {
     pub asked: Option<Duration>,
     /// Whether this refusal made the domain be given up.
     pub gave_up: bool,
+    /// Its number among the refusals in a row; 0 if its request was in flight when the domain began to cool.
+    pub in_a_row: u8,
 }
 
 /// What a response says about further requests to its domain.

@@ -320,7 +320,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{conduct::AskedSpacing, cooling::CoolingCause, rate::Rate};
+    use crate::{
+        conduct::AskedSpacing,
+        cooling::{CoolingCause, Refusals},
+        rate::Rate,
+    };
 
     struct Nobody;
 
@@ -383,7 +387,8 @@ mod tests {
         let (conducts, now) = (Conducts::new(), Instant::now());
         let tenant = conducts.tenant(&DomainKey::Host);
         for n in 0..1_000 {
-            let refused = Lessons::new(Some((3, now + S, CoolingCause::Status(503))), None);
+            let refusals = Refusals { in_a_row: 3, limit: 8, until: now + S, why: CoolingCause::Status(503) };
+            let refused = Lessons::new(Some(refusals), None);
             tenant.recall(&Domain::new(&format!("d{n}.org")), refused, now);
         }
         assert_eq!(conducts.len(), 1_000);

@@ -217,7 +217,7 @@ impl Domains {
     /// Restores what an earlier process learned of a domain. Only a domain that still cools gets a state.
     pub(crate) fn recall(&mut self, domain: &Domain, lessons: Lessons, now: Instant) {
         self.tenant.recall(domain, lessons, now);
-        if lessons.refusals(now).is_some_and(|(_, until, _)| until > now) {
+        if lessons.refusals(now).is_some_and(|refusals| refusals.until > now) {
             self.note_cooling(domain, now);
             // Schedule it, so that its state is removed in time even if nothing waits.
             self.schedule(domain, now);
@@ -324,7 +324,11 @@ pub struct Forgotten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{conducts::Conducts, cooling::CoolingCause, domain::DomainKey};
+    use crate::{
+        conducts::Conducts,
+        cooling::{CoolingCause, Refusals},
+        domain::DomainKey,
+    };
 
     struct Nobody;
 
@@ -367,7 +371,8 @@ mod tests {
         let (mut domains, now) = (domains(), Instant::now());
         let [a, b] = ["a.org", "b.org"].map(Domain::new);
         let refused = |domains: &mut Domains, domain: &Domain, in_a_row, until| {
-            domains.recall(domain, Lessons::new(Some((in_a_row, until, CoolingCause::Status(503))), None), now);
+            let refusals = Refusals { in_a_row, limit: 8, until, why: CoolingCause::Status(503) };
+            domains.recall(domain, Lessons::new(Some(refusals), None), now);
             domains.note_cooling(domain, now);
         };
         for (domain, in_a_row, wait) in [(&a, 1, 10), (&b, 1, 20), (&a, 2, 30)] {

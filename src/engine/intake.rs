@@ -1,11 +1,14 @@
 //! Intake: handles what enters the crawl. Admits seeds and links; settles ended pages or schedules a retry; applies
 //! refusals to the domain. Knows no permits.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+mod again;
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use url::Url;
 
-use super::{budget::Budget, held::Hold, turn::Turn};
+use self::again::Again;
+use super::{budget::Budget, held::Hold, refused::Refused, turn::Turn};
 use crate::{
     count::Count,
     domain::Domain,
@@ -13,7 +16,7 @@ use crate::{
     event::{Event, Fate, RequestEnded},
     explain::End,
     extract::Skipped,
-    fetcher::{http::is_idempotent, readers::Extracted, visit::Visit},
+    fetcher::{readers::Extracted, visit::Visit},
     frontier::{
         Frontier, Leased,
         admission::{Admission, Admitted, KnownOfDropped},
@@ -34,18 +37,13 @@ use crate::{
 pub struct Intake {
     admission: Admission,
     retry: Retry,
-}
-
-/// When to retry a request.
-struct Again {
-    not_before: Option<Instant>,
-    attempted: bool,
+    refused: Refused,
 }
 
 impl Intake {
     /// Creates the intake of a crawl.
     pub fn new(admission: Admission, retry: Retry) -> Self {
-        Self { admission, retry }
+        Self { admission, retry, refused: Refused::default() }
     }
 
     /// Adds the host of a seed to the scope. Tells whether it is new.
@@ -215,14 +213,12 @@ impl Intake {
         if is_page && !matches!(outcome, Outcome::Unsent | Outcome::Local(..)) {
             budget.sent();
         }
-        if let Some(cooled) = cooled {
-            turn.note_cooled(&domain, cooled);
-        }
         let again = match held {
             Some(wait) => Some(Again { not_before: Some(turn.now + wait), attempted: false }),
             None if is_told => None,
-            None => self.again(turn, &domain, &leased, &outcome, receipt.started),
+            None => self.again(turn, &domain, &leased, &outcome, (receipt.started, cooled)),
         };
+        self.count_refusal(&domain, &leased.request, again.is_some(), cooled);
         let fate = if let Some(again) = again {
             if is_lent {
                 budget.ended(&domain, false);
@@ -302,14 +298,6 @@ impl Intake {
         }
     }
 
-    /// Tells whether the spider has yet to hear of an ended request: it is over and brought no page, and its fetcher could
-    /// not know that it is not tried again.
-    pub fn is_to_be_told(&self, turn: &Turn<'_>, domain: &Domain, visit: &Visit) -> bool {
-        let Visit { leased, outcome, receipt, held, is_told, .. } = visit;
-        let may_be = !is_told && held.is_none() && leased.request.kind() == Kind::Page && outcome.is_without_page();
-        may_be && self.again(turn, domain, leased, outcome, receipt.started).is_none()
-    }
-
     /// Settles a request that ended without one, of which the spider has heard, and admits the links that it follows from
     /// that. Returns its domain.
     pub fn told_without_request(&mut self, turn: &mut Turn<'_>, visit: Visit) -> Domain {
@@ -330,28 +318,6 @@ impl Intake {
         self.admission.settled(request, &mut found);
         self.admit(turn, found);
         domain
-    }
-
-    /// Decides whether to retry a request.
-    fn again(
-        &self,
-        turn: &Turn<'_>,
-        domain: &Domain,
-        leased: &Leased,
-        outcome: &Outcome,
-        started: Option<Instant>,
-    ) -> Option<Again> {
-        match outcome {
-            Outcome::Unsent | Outcome::Local(..) => Some(Again { not_before: None, attempted: false }),
-            // The request fails with all others of the domain.
-            _ if turn.has_given_up(domain) => None,
-            Outcome::Refused { .. } => Some(Again { not_before: turn.cools_until(domain), attempted: false }),
-            outcome => {
-                let may_repeat = started.is_none() || is_idempotent(&leased.request.method);
-                let wait = self.retry.wait(outcome, leased.attempt, may_repeat, fastrand::f64())?;
-                Some(Again { not_before: Some(turn.now + wait), attempted: true })
-            }
-        }
     }
 
     /// Handles a finished page: admits its links, and keeps a failed request if the frontier can.

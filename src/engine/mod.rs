@@ -36,6 +36,7 @@ mod ruled;
 mod draining;
 mod failures;
 mod resting;
+mod refused;
 mod durability;
 mod past;
 mod question;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::domains::Domains;
 use crate::{
     conduct::{AskedSpacing, Lessons, Sparing},
-    cooling::CoolingCause,
+    cooling::{CoolingCause, Refusals},
     domain::Domain,
     frontier::durable::{CoolingHistory, DomainHistory, SlowedHistory},
     stats::{DomainStats, Stats},
@@ -33,13 +33,14 @@ pub fn of(
     DomainHistory {
         spacing: asked.map(|asked| asked.spacing),
         spacing_until: asked.map(|asked| millis(asked.until, now, time)),
-        cooling: lessons.refusals(now).map(|(consecutive, until, why)| CoolingHistory {
+        cooling: lessons.refusals(now).map(|Refusals { in_a_row, limit, until, why }| CoolingHistory {
             until: millis(until, now, time),
             status: match why {
                 CoolingCause::Status(code) => Some(code),
                 CoolingCause::Unreachable => None,
             },
-            consecutive,
+            consecutive: in_a_row.into(),
+            limit: limit.into(),
         }),
         rests_until: sparing.rests_until.map(|until| millis(until, now, time)),
         slowed: sparing
@@ -64,7 +65,9 @@ pub fn recall(
 ) {
     let refusals = past.cooling.as_ref().map(|cooling| {
         let why = cooling.status.map_or(CoolingCause::Unreachable, CoolingCause::Status);
-        (cooling.consecutive, instant(cooling.until, now, time), why)
+        // Where an older version stored no limit, that of the last cause counts.
+        let limit = small(cooling.limit).max(why.max_in_a_row());
+        Refusals { in_a_row: small(cooling.consecutive), limit, until: instant(cooling.until, now, time), why }
     });
     let asked = past.spacing.map(|spacing| AskedSpacing {
         spacing,
@@ -91,6 +94,11 @@ pub fn recall(
         });
         (of_domain.pages, of_domain.refusals) = (past.pages, past.refusals);
     }
+}
+
+/// Larger numbers are capped; the limits that count are far lower.
+fn small(count: u32) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
 }
 
 /// Converts a calendar time to an instant; a time too long ago to be represented becomes now.

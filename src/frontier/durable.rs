@@ -258,7 +258,7 @@ pub struct DomainHistory {
 /// ```
 /// use actix_crawler::frontier::durable::{CoolingHistory, DomainHistory};
 ///
-/// let refused = CoolingHistory { until: 1_700_000_060_000, status: Some(429), consecutive: 2 };
+/// let refused = CoolingHistory { until: 1_700_000_060_000, status: Some(429), consecutive: 2, limit: 8 };
 /// let history = DomainHistory { cooling: Some(refused), ..DomainHistory::default() };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -269,6 +269,9 @@ pub struct CoolingHistory {
     pub status: Option<u16>,
     /// How many in a row.
     pub consecutive: u32,
+    /// How many in a row make the domain be given up; 0, in a state of an older version, for as many as the last cause allows.
+    #[serde(default)]
+    pub limit: u32,
 }
 
 /// A spacing for a while.

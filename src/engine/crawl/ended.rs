@@ -41,13 +41,15 @@ impl Crawl {
         if self.durability.failure().is_some() {
             return self.leave_unsettled(&visit);
         }
-        if !visit.is_told && visit.outcome.is_without_page() {
+        if visit.cooled.is_some() || visit.outcome.is_without_page() {
             let domain = self.intake.domain(&visit.leased);
             let mut turn = turn!(self, now);
-            if let Some(cooled) = visit.cooled.take() {
+            if let Some(cooled) = visit.cooled {
                 turn.note_cooled(&domain, cooled);
             }
             if self.intake.is_to_be_told(&turn, &domain, &visit) {
+                // It comes here again when that is done.
+                visit.cooled = None;
                 return self.failures.add(visit);
             }
         }

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     conduct::Lessons,
     conducts::Conducts,
-    cooling::CoolingCause,
+    cooling::{CoolingCause, Refusals},
     events::Happened,
     extract::Skipped,
     fetcher::{
@@ -173,7 +173,8 @@ impl World {
 
     fn refuse_for(&mut self, domain: &Domain, wait: Duration) {
         let until = self.now + wait;
-        let refused = Lessons::new(Some((8, until, CoolingCause::Status(503))), None);
+        let why = CoolingCause::Status(503);
+        let refused = Lessons::new(Some(Refusals { in_a_row: 8, limit: 8, until, why }), None);
         self.crawl.domains.recall(domain, refused, self.now);
     }
 

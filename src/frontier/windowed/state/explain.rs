@@ -162,7 +162,7 @@ mod tests {
         let hour = Duration::from_secs(3_600);
         let later = u64::try_from((clock::wall() + hour).duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
         let history = DomainHistory {
-            cooling: Some(CoolingHistory { until: later, status: Some(429), consecutive: 1 }),
+            cooling: Some(CoolingHistory { until: later, status: Some(429), consecutive: 1, limit: 8 }),
             spacing: Some(Duration::from_secs(10)),
             spacing_until: Some(later),
             ..DomainHistory::default()
