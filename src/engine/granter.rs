@@ -233,9 +233,8 @@ impl Granter {
                 }
                 // The domain is scheduled again when one of them ends.
                 Err(Refusal::Full) => return,
-                // If nothing is found the permit is returned, and the next iteration sees when the domain is ready. The
-                // search accepts what is ready by the horizon; otherwise the next iteration would find it ready again,
-                // without end.
+                // Where nothing is found, the permit is returned and the loop looks again when the domain is ready. The search
+                // takes what is ready by the horizon, or the loop would find that ready without end.
                 Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
                     Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
                     // A frontier that says that something is ready, and lends nothing, would be asked without end.
@@ -260,12 +259,14 @@ impl Granter {
         waits
     }
 
-    /// Lets what waits for a domain fail where it is given up, by this crawl or by another tenant. Tells whether something
-    /// waited.
+    /// Lets what waits for a domain fail where it is given up, by this crawl or by another tenant: its robots files too, and
+    /// its pages that wait for one. Tells whether something waited.
     fn ends_given_up(&mut self, turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
         let Some(GivenUp { why, .. }) = tenancy.and_then(|tenancy| tenancy.given_up(turn.now)) else { return false };
         give_back(turn.frontier, self.ruled.take(domain));
-        let waits = turn.frontier.has_waiting(domain);
+        give_back(turn.frontier, self.robots.unpark(domain).into_iter());
+        self.fail_robots_files(turn, domain, why);
+        let waits = turn.frontier.has_waiting(domain) || turn.frontier.files.has(domain);
         if waits {
             turn.give_up(domain, why);
         }

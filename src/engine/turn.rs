@@ -211,7 +211,7 @@ impl Turn<'_> {
 }
 
 /// Returns how the requests of a given-up domain fail.
-fn of_given_up(why: CoolingCause) -> Outcome {
+pub fn of_given_up(why: CoolingCause) -> Outcome {
     let (key, detail) = match why {
         CoolingCause::Status(status) => ("refused", format!("the domain refuses us with {status}")),
         CoolingCause::Unreachable => ("connect", "the domain cannot be reached".to_owned()),

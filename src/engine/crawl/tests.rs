@@ -21,7 +21,7 @@ use crate::{
     },
     frontier::{Lease, Leased, Next, memory::MemoryFrontier, seen_cache::SeenCache},
     identity::CanonicalUrl,
-    outcome::Outcome,
+    outcome::{Outcome, RedirectBy},
     own_arbiter::OwnArbiter,
     permit::Released,
     politeness::RobotsPolicy,
@@ -156,6 +156,14 @@ impl World {
         }
     }
 
+    /// With robots files that are obeyed.
+    fn obeying() -> Self {
+        let (rate, per_domain) = (Some(Rate::per_second(100)), NonZeroU32::MAX);
+        let politeness = Politeness { rate, per_domain, robots: RobotsPolicy::Obey, ..Politeness::default() };
+        let frontier = Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now()));
+        Self::with(politeness, frontier, Budget::default(), RobotsFiles::new("bot"))
+    }
+
     fn in_memory(budget: Budget) -> Self {
         Self::new(Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now())), budget)
     }
@@ -244,6 +252,20 @@ impl World {
         let visit =
             Visit { held, is_without_request: false, ..Visit::without_request(lease.settle(), Outcome::Unsent) };
         self.held += 1;
+        self.crawl.released(&domain, self.now);
+        self.crawl.ended(visit, self.now, SystemTime::now());
+    }
+
+    /// Ends the request for a robots file that was granted.
+    fn end_robots(&mut self, outcome: Outcome) {
+        let Ok(Assignment::Send(Grant { permit, lease, .. })) = self.grants.recv_timeout(Duration::from_secs(10))
+        else {
+            panic!("it was granted")
+        };
+        assert_eq!(lease.request().kind(), Kind::RobotsTxt);
+        let domain = permit.domain().clone();
+        drop(permit);
+        let visit = Visit { is_without_request: false, ..Visit::without_request(lease.settle(), outcome) };
         self.crawl.released(&domain, self.now);
         self.crawl.ended(visit, self.now, SystemTime::now());
     }
@@ -352,13 +374,41 @@ fn what_waits_for_a_later_attempt_fails_with_its_domain_and_a_sitemap_is_not_tol
     assert_eq!((heard, world.crawl.ledger().failed), (vec!["/0", "/1", "/2"], 4));
 }
 
+/// Regression: the crawl did not end for as long as the domain was given up, up to a day: such pages are on lease, and only
+/// what waits in the frontier was drained.
+#[test]
+fn pages_that_wait_for_a_robots_file_end_with_their_domain() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let [big, other] = domains();
+    let mut world = World::obeying();
+    world.seed(&big, 3);
+    world.crawl.turn(world.now);
+    world.refuse_for(&big, DAY);
+    // It comes back unsent, since its domain cools, and would be asked for after that.
+    world.end_robots(Outcome::Unsent);
+    let soon = |world: &World| world.now + 20 * MS;
+    world.turns_to(soon(&world));
+    assert!(world.crawl.is_finished(), "{:?}", world.crawl.progress(Duration::ZERO, world.now));
+    assert_eq!((world.crawl.ledger().failed, world.heard.len(), world.starts.len()), (3, 3, 0));
+
+    // The file of another domain leads there.
+    let mut world = World::obeying();
+    world.refuse_for(&big, DAY);
+    world.seed(&other, 3);
+    for _ in 0..4 {
+        world.crawl.turn(world.now);
+        let to = "http://big.test/robots.txt".parse().unwrap();
+        world.end_robots(Outcome::Redirect { status: 302, to, by: RedirectBy::Location });
+        world.turns_to(soon(&world));
+        world.now += Duration::from_secs(10);
+    }
+    assert!(world.crawl.is_finished(), "{:?}", world.crawl.progress(Duration::ZERO, world.now));
+    assert_eq!((world.crawl.ledger().failed, world.heard.len(), world.starts.len()), (3, 3, 0));
+}
+
 #[test]
 fn pages_that_a_robots_file_disallows_are_heard_of_once_and_take_no_time_from_another_domain() {
-    let [big, other] = domains();
-    let (rate, per_domain) = (Some(Rate::per_second(100)), NonZeroU32::MAX);
-    let politeness = Politeness { rate, per_domain, robots: RobotsPolicy::Obey, ..Politeness::default() };
-    let frontier = Box::new(MemoryFrontier::new(Recrawl::default(), Instant::now()));
-    let mut world = World::with(politeness, frontier, Budget::default(), RobotsFiles::new("bot"));
+    let ([big, other], mut world) = (domains(), World::obeying());
     world.robots_file = |domain| {
         let rules = if domain.as_str() == "big.test" { "User-agent: *\nDisallow: /" } else { "" };
         RobotsFile::read(rules.as_bytes(), "bot")

@@ -7,14 +7,15 @@ use url::Url;
 
 use super::{Granter, MAX_PARKED, Search, give_back};
 use crate::{
+    cooling::CoolingCause,
     domain::Domain,
     engine::{
         budget::Spending,
         robots_files::{FollowUp, Ruling, robots_file_of, ruling},
-        turn::Turn,
+        turn::{Turn, of_given_up},
     },
     event::{Event, Fate, RequestEnded},
-    fetcher::visit::Visit,
+    fetcher::{readers::Extracted, visit::Visit},
     frontier::{
         Frontier, Leased,
         durable::{self, Ticket},
@@ -144,11 +145,29 @@ impl Granter {
                         let fetched_at = u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX);
                         store.remember_robots(&url.origin().ascii_serialization(), &text, fetched_at);
                     }
-                    self.sitemaps.robots_known(&url, &robots);
-                    self.note_robots(turn, &self.politeness.domain_key.domain(&url), &robots);
-                    for (domain, leased) in parked {
-                        self.unpark(turn, &domain, leased, &robots);
-                    }
+                    self.ruled(turn, &url, &robots, parked);
+                }
+            }
+        }
+    }
+
+    /// Applies what is known of an origin's robots file to the pages that waited for it.
+    fn ruled(&mut self, turn: &mut Turn<'_>, url: &Url, robots: &Robots, parked: Vec<(Domain, Leased)>) {
+        self.sitemaps.robots_known(url, robots);
+        self.note_robots(turn, &self.politeness.domain_key.domain(url), robots);
+        for (domain, leased) in parked {
+            self.unpark(turn, &domain, leased, robots);
+        }
+    }
+
+    /// Lets the robots files fail that are to be requested from a given-up domain. Pages of other domains may wait for them,
+    /// whose files are redirected there.
+    pub(super) fn fail_robots_files(&mut self, turn: &mut Turn<'_>, domain: &Domain, why: CoolingCause) {
+        while let Some(file) = turn.domains.pop_robots(domain) {
+            let outcome = of_given_up(why);
+            for follow_up in self.robots.answered(&file, &outcome, Extracted::Nothing, turn.accounts, turn.now) {
+                if let FollowUp::Ruled { url, robots, parked, .. } = follow_up {
+                    self.ruled(turn, &url, &robots, parked);
                 }
             }
         }
