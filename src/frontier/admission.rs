@@ -36,7 +36,10 @@ pub struct Admission {
     cache: Arc<SeenCache>,
     /// Dropped URLs, so that a link on every page is counted as dropped once.
     dropped: HashMap<Fingerprint, DropReason>,
+    /// How many different queries of each path were admitted, by the hash of the path.
     queries: HashMap<u64, u32>,
+    /// Those that were counted, which may be admitted again: on request, or because they are due.
+    counted: HashSet<u64>,
     depths: Depths,
     bounds: QueueBounds,
     /// The most waiting requests of domains that have their own settings.
@@ -107,6 +110,9 @@ const MAX_DROPS_REMEMBERED: usize = 1_000_000;
 /// Paths whose queries are counted (16 MB); beyond it, new paths are not checked for traps.
 const MAX_PATHS_COUNTED: usize = 1_000_000;
 
+/// Queries that are remembered as counted (19 MB); beyond it, one that the frontier has forgotten is counted again.
+const MAX_QUERIES_REMEMBERED: usize = 1_000_000;
+
 impl Admission {
     /// Creates the admission for a scope. Fingerprints whose answer cannot change go to `cache`, so that their links
     /// are skipped.
@@ -117,6 +123,7 @@ impl Admission {
             cache,
             dropped: HashMap::new(),
             queries: HashMap::new(),
+            counted: HashSet::new(),
             depths: Depths::new(scope.max_depth),
             bounds: QueueBounds::NONE,
             own_bounds: ByDomain::default(),
@@ -238,7 +245,7 @@ impl Admission {
             return Admitted::DroppedBefore(reason);
         }
         let domain = self.key.domain(&request.url);
-        if let Err(reason) = self.check(&*frontier, &domain, &request) {
+        if let Err(reason) = self.check(&*frontier, &domain, &request, &fingerprint, now) {
             if before.is_none() && self.dropped.len() < MAX_DROPS_REMEMBERED {
                 self.dropped.insert(fingerprint, reason);
             }
@@ -358,9 +365,21 @@ impl Admission {
         }
     }
 
-    fn check(&mut self, frontier: &dyn Frontier, domain: &Domain, request: &Request) -> Result<(), DropReason> {
+    fn check(
+        &mut self,
+        frontier: &dyn Frontier,
+        domain: &Domain,
+        request: &Request,
+        fingerprint: &Fingerprint,
+        now: Instant,
+    ) -> Result<(), DropReason> {
         self.boundary.check(request)?;
-        self.check_queries(&request.url)?;
+        // The same query again is none more.
+        let is_counted = || self.counted.contains(&half_of(fingerprint)) || frontier.has_seen(fingerprint, now);
+        let query_of = path_of_query(&request.url).filter(|_| !is_counted());
+        if query_of.is_some_and(|path| self.has_too_many_queries(path)) {
+            return Err(DropReason::TrapQueries);
+        }
         let QueueBounds { max_queued, max_queued_per_domain, max_queued_bytes } = self.bounds;
         let queued = frontier.queued();
         if queued >= max_queued || frontier.queued_bytes() >= max_queued_bytes {
@@ -378,25 +397,40 @@ impl Admission {
             }
             *files += 1;
         }
+        if let Some(path) = query_of {
+            self.count_query(path, fingerprint);
+        }
         Ok(())
     }
 
-    fn check_queries(&mut self, url: &Url) -> Result<(), DropReason> {
-        if url.query().is_none() {
-            return Ok(());
+    fn has_too_many_queries(&self, path: u64) -> bool {
+        let most = self.boundary.scope().traps.max_queries_per_path;
+        match self.queries.get(&path) {
+            Some(queries) => *queries >= most,
+            None => most == 0 && self.queries.len() < MAX_PATHS_COUNTED,
         }
-        let path = url.as_str().split('?').next().unwrap_or_default();
-        let path = xxhash_rust::xxh3::xxh3_64(path.as_bytes());
-        if self.queries.len() >= MAX_PATHS_COUNTED && !self.queries.contains_key(&path) {
-            return Ok(());
-        }
-        let queries = self.queries.entry(path).or_default();
-        if *queries >= self.boundary.scope().traps.max_queries_per_path {
-            return Err(DropReason::TrapQueries);
-        }
-        *queries += 1;
-        Ok(())
     }
+
+    fn count_query(&mut self, path: u64, fingerprint: &Fingerprint) {
+        if self.counted.len() < MAX_QUERIES_REMEMBERED {
+            self.counted.insert(half_of(fingerprint));
+        }
+        if self.queries.len() < MAX_PATHS_COUNTED || self.queries.contains_key(&path) {
+            *self.queries.entry(path).or_default() += 1;
+        }
+    }
+}
+
+/// Enough to tell a million apart.
+fn half_of(fingerprint: &Fingerprint) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = fingerprint.to_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Returns the hash of the path of a URL that has a query.
+fn path_of_query(url: &Url) -> Option<u64> {
+    let path = url.query().and_then(|_| url.as_str().split('?').next())?;
+    Some(xxhash_rust::xxh3::xxh3_64(path.as_bytes()))
 }
 
 #[cfg(test)]

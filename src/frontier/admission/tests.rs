@@ -106,3 +106,22 @@ proptest! {
         }
     }
 }
+
+/// Regression: each admission counted, so a page that was submitted again and again ended as one of a trap.
+#[test]
+fn the_same_query_again_is_no_trap() {
+    let mut door = Door::new(r#"{"traps": {"max_queries_per_path": 2}}"#);
+    let admit = |door: &mut Door, url: &str| {
+        let request = link(url).dont_filter();
+        door.admit(Candidate::new(request, &CanonicalUrl::default()))
+    };
+    for _ in 0..3 {
+        assert!(matches!(admit(&mut door, "https://e.org/p?a"), Admitted::Queued { .. }));
+    }
+    door.admission.bounds.max_queued = 3;
+    assert_eq!(admit(&mut door, "https://e.org/p?full"), Admitted::Dropped(DropReason::QueueFull));
+    door.admission.bounds.max_queued = 9;
+    assert!(matches!(admit(&mut door, "https://e.org/p?b"), Admitted::Queued { .. }), "what was dropped took no place");
+    assert_eq!(admit(&mut door, "https://e.org/p?c"), Admitted::Dropped(DropReason::TrapQueries));
+    assert!(matches!(admit(&mut door, "https://e.org/p?b"), Admitted::Queued { .. }));
+}
