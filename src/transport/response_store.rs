@@ -200,6 +200,17 @@ impl ResponseStore {
         false
     }
 
+    /// Removes a response. One that cannot be removed is read again.
+    pub async fn remove(&self, key: StoreKey) {
+        let (this, path) = (self.clone(), key.path(self.dir()));
+        let remove = move || {
+            let length = fs::metadata(&path)?.len();
+            fs::remove_file(&path).map(|()| this.forget(length))
+        };
+        // Where the crawl has ended nobody waits for it.
+        drop(self.threads.spawn_blocking(remove).await);
+    }
+
     /// Returns why a recording is not whole, if it is not: the output that was asked for is broken.
     pub fn failure(&self) -> Option<String> {
         let Unstored { responses, why } = &*self.lock_unstored();

@@ -1,9 +1,11 @@
 //! HttpCache: caches responses by RFC 9111. A fresh response is answered from the store; a stale one is revalidated
 //! with the server.
 
+use std::time::Duration;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
-    header::{AUTHORIZATION, COOKIE, ETAG, LAST_MODIFIED},
+    header::{ETAG, HOST, LAST_MODIFIED},
 };
 
 use super::{record::stored, replay::read};
@@ -14,6 +16,8 @@ use crate::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
         http::default_headers,
     },
+    origin_header::belongs_to_origin,
+    outcome::Outcome,
     permit::Permit,
     request::Request,
     sessions::Session,
@@ -86,7 +90,16 @@ impl HttpCache {
                     *response = kept.into_raw(reservation);
                     return result;
                 }
-                Ok(_) => {}
+                // It was removed for want of room, or replaced, after the server was asked. Without it, the next attempt asks
+                // for the whole response.
+                Ok(other) => {
+                    drop(other);
+                    self.store.remove(key).await;
+                    let why = "its cached response is gone".to_owned();
+                    let again = Outcome::Retry { by: "cache", why, after: Duration::ZERO };
+                    result.response = Err(NoResponse::Ended(again.into()));
+                    return result;
+                }
             }
         }
         let stored = stored(response, request, asked);
@@ -99,7 +112,7 @@ impl HttpCache {
     /// Returns the headers that identify us to the server: each identity has cached responses of its own.
     fn identity(&self, request: &Request, session: Option<&Session>) -> Vec<u8> {
         let ours = self.transport.identity(request, session, None).map(|(name, value)| (name.to_string(), value));
-        let own = request.headers.iter().filter(|(name, _)| is_identity(name));
+        let own = request.headers.iter().filter(|(name, _)| self.is_identity(name));
         let own = own.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), HeaderValue::from_str(value).ok()?)));
         ours.chain(own).flat_map(|(name, value)| [name.as_bytes(), b"\n", value.as_bytes(), b"\n"].concat()).collect()
     }
@@ -112,8 +125,14 @@ impl HttpCache {
         let mut asked: Vec<_> = defaults
             .filter(|(name, _)| request.headers.iter().all(|(own, _)| !own.eq_ignore_ascii_case(name)))
             .collect();
-        asked.extend(own.filter(|(name, _)| !is_identity(name)));
+        asked.extend(own.filter(|(name, _)| !self.is_identity(name)));
         asked
+    }
+
+    /// Tells whether a header says who asks: it is a secret, which belongs to one origin. `Host` names what is asked.
+    fn is_identity(&self, name: &str) -> bool {
+        let is_named = || self.transport.secret_headers().iter().any(|secret| secret.eq_ignore_ascii_case(name));
+        !name.eq_ignore_ascii_case(HOST.as_str()) && (belongs_to_origin(name) || is_named())
     }
 }
 
@@ -146,10 +165,6 @@ fn is_plain(request: &Request) -> bool {
     request.method == Method::GET
         && request.body.is_empty()
         && !request.headers.iter().any(|(name, _)| is_cache_header(name))
-}
-
-fn is_identity(name: &str) -> bool {
-    [AUTHORIZATION, COOKIE].iter().any(|header| name.eq_ignore_ascii_case(header.as_str()))
 }
 
 /// Tells whether a "304 Not Modified" refers to the stored response (RFC 9111 §4.3.4). Without a validator it refers to
