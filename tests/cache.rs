@@ -142,6 +142,25 @@ fn a_page_whose_cached_answer_is_evicted_while_it_is_asked_about_comes_all_the_s
     }
 }
 
+/// Regression: none ever was, since a part of one is accepted, as of a robots file.
+#[test]
+fn a_sitemap_is_cached_as_a_page_is_unless_only_a_part_of_it_was_read() {
+    let server = Server::http(|head| {
+        let urls = if head.contains("/long.txt") { 100 } else { 1 };
+        with(&page(&"http://elsewhere.test/page\n".repeat(urls)), "Cache-Control: max-age=600")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for (path, times) in [("/short.txt", 1), ("/long.txt", 2)] {
+        let before = server.heads().len();
+        for _ in 0..2 {
+            let mut settings = settings();
+            settings.sitemaps.max_bytes = 1_000;
+            Crawled::of(crawl_with(settings).sitemap(server.url(path)).cache(folder.path()));
+        }
+        assert_eq!(server.heads().len() - before, times, "{path}: {:?}", server.heads());
+    }
+}
+
 fn links(page: &Response) -> Result<Parsed<String>> {
     Ok(Parsed::new().item(page.url().path().to_owned()).follow(page.links()))
 }

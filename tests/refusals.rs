@@ -130,6 +130,18 @@ fn a_domain_that_only_refuses_or_is_not_there_is_given_up_and_everything_adds_up
     }
 }
 
+/// Regression: a failed request for a sitemap was taken for one for a robots file, which never counts.
+#[test]
+fn a_host_that_is_dead_for_its_sitemaps_is_given_up_as_for_its_pages() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let crawler = crawl(&site).resolve(format!("dead.test:{closed}"));
+    let files = (0..12).map(|n| format!("http://dead.test/{n}.xml"));
+    let (report, log) = run_logged(files.fold(crawler, |crawler, file| crawler.sitemap(file)));
+    assert_eq!((report.stats.get("domain/given_up"), report.failed()), (1, 12), "{report}");
+    assert_eq!(log.iter().filter(|line| line.attempt > 0).count(), 4, "{log:?}");
+}
+
 #[test]
 fn refusals_that_an_answer_follows_never_add_up_to_giving_up() {
     let site = Recorder::start(|asked| match asked.time {

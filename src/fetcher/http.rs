@@ -72,7 +72,7 @@ impl Http {
     /// Sends one request under its permit, which ends with the last byte of the response; that of a robots file is returned.
     async fn send(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
         let granted = clock::now();
-        let FetchContext { extent, may_repeat, .. } = context;
+        let may_repeat = context.may_repeat;
         let (mut exchange, mut response) = self.exchange(permit, request, context).await;
         // A proxy that fails before anything is written leaves the permit unused, so another proxy is tried under it.
         let mut others = self.transport.other_proxies(request).min(MAX_OTHER_PROXIES);
@@ -98,7 +98,7 @@ impl Http {
         {
             *error = local;
         }
-        let cooled = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, extent));
+        let cooled = exchange.as_ref().and_then(|exchange| Self::learn(exchange, &response, granted, request.kind()));
         let started = exchange.as_ref().and_then(|exchange| exchange.started());
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let cookies_changed = exchange.as_ref().is_some_and(|exchange| exchange.cookies_changed());
@@ -118,7 +118,7 @@ impl Http {
         exchange: &Exchange,
         response: &Result<RawResponse, FetchError>,
         granted: Instant,
-        extent: Extent,
+        kind: Kind,
     ) -> Option<Cooled> {
         let (started, now) = (exchange.started().unwrap_or(granted), clock::now());
         match response {
@@ -127,7 +127,7 @@ impl Http {
                 exchange.permit().hear(&ResponseFacts { status: *status, headers, started, now, wall: *fetched_at })
             }
             // For robots files, the caller decides how many consecutive failures are enough.
-            Err(error) if error.is_unreachable() && !exchange.was_postponed() && !extent.accepts_part => {
+            Err(error) if error.is_unreachable() && !exchange.was_postponed() && kind != Kind::RobotsTxt => {
                 exchange.permit().unreachable(started, now)
             }
             Err(_) => None,

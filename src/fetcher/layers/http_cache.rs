@@ -19,7 +19,7 @@ use crate::{
     origin_header::belongs_to_origin,
     outcome::Outcome,
     permit::Permit,
-    request::Request,
+    request::{Kind, Request},
     sessions::Session,
     transport::{
         SharedTransport,
@@ -102,8 +102,10 @@ impl HttpCache {
                 }
             }
         }
+        // Of a sitemap that is too long, a part is read.
+        let is_whole = !response.is_cut;
         let stored = stored(response, request, asked);
-        if result.cooled.is_none() && is_storable(&stored) && !self.store.write(key, stored).await {
+        if is_whole && result.cooled.is_none() && is_storable(&stored) && !self.store.write(key, stored).await {
             result.counts.push(Count::NotCached);
         }
         result
@@ -138,10 +140,10 @@ impl HttpCache {
 
 impl Fetch for HttpCache {
     fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
-        // Only robots requests accept a partial body. Each crawl fetches them itself: a cached one could be out of date
-        // unnoticed.
-        // Files have an index of their own.
-        if context.extent.accepts_part || context.stream.is_some() || !is_plain(request) {
+        // Each crawl fetches robots files itself: a cached one could be out of date unnoticed. Files of items have an index of
+        // their own.
+        let is_cached = request.kind() != Kind::RobotsTxt && context.stream.is_none() && is_plain(request);
+        if !is_cached {
             return self.inner.fetch(permit, request, context);
         }
         Box::pin(self.answer(permit, request, context))
