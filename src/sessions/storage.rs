@@ -70,7 +70,7 @@ impl Storage {
     /// Writes the file if it lacks anything.
     ///
     /// # Errors
-    /// It cannot be written; it is tried again when the cookies change.
+    /// It cannot be written. It is tried again when the cookies change, and at the end.
     pub fn save_changes(&self, saved: impl FnOnce() -> Saved) -> Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         // Cleared before the cookies are read: what changes from here on is written next time.
@@ -78,7 +78,10 @@ impl Storage {
         if !self.is_changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        saved().write(&self.path).map_err(|source| Error::file(&self.path, source))
+        saved().write(&self.path).map_err(|source| {
+            self.is_changed.store(true, Ordering::Release);
+            Error::file(&self.path, source)
+        })
     }
 }
 
@@ -86,5 +89,29 @@ fn save(sessions: &Weak<Shared>) {
     let Some(sessions) = sessions.upgrade() else { return };
     if let Err(error) = sessions.save_changes() {
         tracing::warn!(%error, "the cookies of sessions could not be saved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: only a further change had it written, so a run could end well whose cookies were on no disk.
+    #[tokio::test]
+    async fn what_could_not_be_saved_is_saved_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("later/sessions.json");
+        let storage = Storage::new(path.clone(), Handle::current());
+        storage.is_changed.store(true, Ordering::Release);
+        for _ in 0..2 {
+            let error = storage.save_changes(Saved::default).unwrap_err();
+            assert!(error.to_string().contains("sessions.json"), "{error}");
+        }
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        storage.save_changes(Saved::default).unwrap();
+        assert!(path.exists());
+        std::fs::remove_file(&path).unwrap();
+        storage.save_changes(Saved::default).unwrap();
+        assert!(!path.exists(), "nothing has changed since");
     }
 }
