@@ -12,7 +12,7 @@ use crate::sessions::SessionCookie;
 #[derive(Default)]
 pub(super) struct Jar {
     store: CookieStore,
-    /// The order of creation. Cookies with equally long paths are sent in this order.
+    /// The order of creation: each cookie of the store is here. Cookies with equally long paths are sent in this order.
     created: HashMap<Place, u64>,
     /// The last number used in `created`.
     last: u64,
@@ -38,15 +38,15 @@ impl Jar {
         if !is_secure(url) && self.store.iter_unexpired().any(|kept| kept.name() == name && marked_secure(kept)) {
             return false;
         }
-        if self.count() >= MAX_IN_A_JAR {
-            self.forget_expired();
-            if self.count() >= MAX_IN_A_JAR && !self.store.iter_any().any(|kept| kept.name() == name) {
-                return false;
-            }
-        }
         // A cookie for another domain than the server's is rejected.
         let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return false };
         let place = place(&cookie);
+        if self.count() >= MAX_IN_A_JAR && !self.created.contains_key(&place) {
+            self.forget_expired();
+            if self.count() >= MAX_IN_A_JAR {
+                return false;
+            }
+        }
         let (domain, path, name) = &place;
         let kept = self.store.get_any(domain, path, name);
         let has_value = kept.is_some_and(|kept| kept.value() == cookie.value());
@@ -71,7 +71,7 @@ impl Jar {
 
     /// Returns how many there are.
     pub fn count(&self) -> usize {
-        self.store.iter_any().count()
+        self.created.len()
     }
 
     fn forget(&mut self, place: &Place) {

@@ -235,3 +235,22 @@ fn a_new_session_has_room_for_its_first_cookies_whatever_others_have() {
     assert!(unused.forgotten() > 0 && others.iter().all(|session| session.forgotten() == 0));
     assert!(in_all.count.load(Ordering::Relaxed) <= MAX_IN_ALL);
 }
+
+/// Regression: a name that was known passed at every path, so one site could fill the session, and the cookies of all
+/// others were forgotten for it.
+#[test]
+fn a_cookie_counts_at_each_of_its_paths_and_costs_no_other_domain_its_own() {
+    let cookies = none();
+    set(&cookies, "http://innocent.org/", &["log_in=1"]);
+    for answer in 0..100 {
+        let at_paths: Vec<_> = (0..200).map(|n| format!("a=1; Path=/{answer}/{n}")).collect();
+        set(&cookies, "http://e.org/", &at_paths.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    assert_eq!((cookies.count(), cookies.forgotten()), (1 + MAX_IN_A_JAR, 0));
+    assert_eq!(sent(&cookies, "http://innocent.org/"), "log_in=1");
+    assert!(set(&cookies, "http://e.org/", &["a=2; Path=/0/7"]), "one that is there is replaced");
+    assert_eq!(sent(&cookies, "http://e.org/0/7"), "a=2");
+    assert!(set(&cookies, "http://e.org/", &["a=; Path=/0/7; Max-Age=0"]) && cookies.count() == MAX_IN_A_JAR);
+    assert!(set(&cookies, "http://e.org/", &["b=1"]) && cookies.count() == 1 + MAX_IN_A_JAR);
+    assert_eq!(cookies.list().len(), cookies.count());
+}
