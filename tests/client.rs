@@ -490,15 +490,34 @@ async fn a_failure_ends_a_fail_fast_execution_and_nothing_more_is_sent() {
 }
 
 #[tokio::test]
-async fn of_an_endless_iterator_only_what_may_be_under_way_is_taken() {
+async fn of_an_endless_iterator_only_what_may_be_under_way_is_taken_and_a_bound_beyond() {
     let api = echo();
     let client = builder(Rate::UNLIMITED).concurrency(4).build().unwrap();
     let taken = AtomicUsize::new(0);
-    let endless = std::iter::repeat_with(|| {
-        taken.fetch_add(1, Ordering::Relaxed);
-        api.url("/")
-    });
-    let results = client.execute(endless, |response| async move { Ok(response.status()) }).unordered();
-    assert_eq!(results.take(100).count().await, 100);
+    let endless = || {
+        taken.store(0, Ordering::Relaxed);
+        std::iter::repeat_with(|| {
+            taken.fetch_add(1, Ordering::Relaxed);
+            api.url("/")
+        })
+    };
+    let read = |response: actix_crawler::client::Response| async move { Ok(response.status()) };
+    assert_eq!(client.execute(endless(), read).ordered().take(100).count().await, 100);
     assert!(taken.load(Ordering::Relaxed) <= 100 + 4 + 32, "{taken:?}");
+    assert_eq!(client.execute(endless(), read).unordered().take(100).count().await, 100);
+    assert!(taken.load(Ordering::Relaxed) <= 100 + 4 + 32 + 10_000, "{taken:?}");
+}
+
+/// Regression: as many as may be in flight were taken, all of the first domain, and the other was not asked for minutes.
+#[tokio::test]
+async fn a_slow_domain_holds_up_no_other_in_an_execution() {
+    let api = echo();
+    let client = builder(Rate::per_second(1)).build().unwrap();
+    let slow = (0..600).map(|n| api.url(&format!("/{n}")));
+    let fast = api.url("/fast").replace("127.0.0.1", "localhost");
+    let began = Instant::now();
+    let execution = client.execute(slow.chain([fast]), |response| async move { Ok(response.status()) });
+    let mut completions = std::pin::pin!(execution.unordered());
+    while completions.next().await.is_some_and(|completion| completion.index != 600) {}
+    assert!(began.elapsed() < 2 * S, "{:?}", began.elapsed());
 }

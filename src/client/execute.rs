@@ -4,21 +4,17 @@
 use std::{
     collections::BTreeMap,
     pin::{Pin, pin},
-    sync::Arc,
 };
 
-use futures_util::{
-    Stream, StreamExt,
-    stream::{self, FuturesUnordered},
-};
+use futures_util::{Stream, StreamExt, stream};
 use http::Method;
 use url::Url;
 
-use super::{RequestBuilder, Response, ThrottledClient};
+use super::{
+    RequestBuilder, Response, ThrottledClient,
+    begun::{Begun, run},
+};
 use crate::{error::Result, request::Request};
-
-/// The most requests that wait in the client beyond those in flight, so that the next is ready when a permit comes.
-const MAX_LOOK_AHEAD: usize = 32;
 
 /// Many requests, and a function that reads each response. Made by [`ThrottledClient::execute`].
 ///
@@ -50,14 +46,14 @@ const MAX_LOOK_AHEAD: usize = 32;
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// Only about as many requests are taken from the iterator at a time as may be in flight, so with the streams it may be
-/// endless.
+/// So that those of a slow domain hold up no other, up to 10,000 requests are taken from the iterator beyond those that may be
+/// in flight to one domain; [`Execution::ordered`] takes no more than these. With the streams it may be endless.
 #[must_use = "nothing is sent until it is awaited, or its stream is"]
 pub struct Execution<'a, I, F> {
-    client: ThrottledClient,
-    requests: I,
-    read: F,
-    progress: Option<Box<dyn FnMut(ExecutionProgress) + Send + 'a>>,
+    pub(super) client: ThrottledClient,
+    pub(super) requests: I,
+    pub(super) read: F,
+    pub(super) progress: Option<Box<dyn FnMut(ExecutionProgress) + Send + 'a>>,
 }
 
 /// An [`Execution`] that ends with the first failure. Made by [`Execution::fail_fast`].
@@ -203,7 +199,7 @@ impl<'a, I, F> Execution<'a, I, F> {
         Fut: Future<Output = Result<T>>,
     {
         let begun = Begun::new(self, run);
-        stream::unfold(begun, |mut begun| async move { Some((begun.next(0).await?, begun)) })
+        stream::unfold(begun, |mut begun| async move { Some((begun.next(None).await?, begun)) })
     }
 
     /// Returns a stream of the results in the order of the requests. A late result delays those after it: at most about
@@ -220,82 +216,11 @@ impl<'a, I, F> Execution<'a, I, F> {
                 if let Some(result) = early.remove(&wanted) {
                     break result;
                 }
-                let Completion { index, result } = begun.next(early.len()).await?;
+                let Completion { index, result } = begun.next(Some(early.len())).await?;
                 early.insert(index, result);
             };
             Some((Completion { index: wanted, result }, (begun, early, wanted + 1)))
         })
-    }
-}
-
-/// Sends one request and reads its response.
-async fn run<F, Fut, T>(index: usize, request: RequestBuilder, read: Arc<F>) -> Completion<T>
-where
-    F: Fn(Response) -> Fut,
-    Fut: Future<Output = Result<T>>,
-{
-    let result = match request.send().await {
-        Ok(response) => read(response).await,
-        Err(error) => Err(error),
-    };
-    Completion { index, result }
-}
-
-/// A running execution. `R` starts a request; `Run` is the future of one.
-pub(super) struct Begun<'a, I, F, R, Run> {
-    client: ThrottledClient,
-    requests: I,
-    read: Arc<F>,
-    start: R,
-    report: Option<Box<dyn FnMut(ExecutionProgress) + Send + 'a>>,
-    progress: ExecutionProgress,
-    taken: usize,
-    running: FuturesUnordered<Run>,
-}
-
-impl<'a, I, F, R, Run, T> Begun<'a, I, F, R, Run>
-where
-    I: Iterator<Item: IntoRequest>,
-    R: Fn(usize, RequestBuilder, Arc<F>) -> Run,
-    Run: Future<Output = Completion<T>>,
-{
-    /// Begins an execution, in which `start` sends each request and reads its response.
-    pub fn new(execution: Execution<'a, I, F>, start: R) -> Self {
-        let Execution { client, requests, read, progress: report } = execution;
-        let total = match requests.size_hint() {
-            (least, Some(most)) if least == most => Some(most as u64),
-            _ => None,
-        };
-        let progress = ExecutionProgress { done: 0, failed: 0, total };
-        Self {
-            client,
-            requests,
-            read: Arc::new(read),
-            start,
-            report,
-            progress,
-            taken: 0,
-            running: FuturesUnordered::new(),
-        }
-    }
-
-    /// Returns the next result. `kept_back` results count as if in flight.
-    pub async fn next(&mut self, kept_back: usize) -> Option<Completion<T>> {
-        let most = self.client.shared.queues.concurrency().saturating_add(MAX_LOOK_AHEAD);
-        // At least one request must run; otherwise there would never be a next result.
-        while self.running.is_empty() || self.running.len() + kept_back < most {
-            let Some(request) = self.requests.next() else { break };
-            let request = request.into_request(&self.client);
-            self.running.push((self.start)(self.taken, request, self.read.clone()));
-            self.taken += 1;
-        }
-        let completion = self.running.next().await?;
-        self.progress.done += 1;
-        self.progress.failed += u64::from(completion.result.is_err());
-        if let Some(report) = &mut self.report {
-            report(self.progress);
-        }
-        Some(completion)
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 mod attempt;
+mod begun;
 mod builder;
 mod domain_queue;
 mod domain_queues;

@@ -19,6 +19,7 @@ use super::{
     response::Response,
 };
 use crate::{
+    domain::Domain,
     error::{Error, Result},
     request::{Request, parse_url},
     sessions::Session,
@@ -186,6 +187,11 @@ impl RequestBuilder {
         let response = result.await.map_err(|_| Error::Ended)??;
         drop(place);
         response.decode(client.shared.body)
+    }
+
+    /// Returns the domain whose limit it uses; `None` if it has no valid URL.
+    pub(super) fn domain(&self) -> Option<Domain> {
+        self.url.as_ref().ok().map(|url| self.client.shared.queues.domain(url))
     }
 
     fn written<B: Into<Bytes>, E: Display>(mut self, body: Result<B, E>, content_type: &str) -> Self {

@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use super::{
     RequestBuilder, Response,
-    execute::{Begun, Completion, Execution, IntoRequest},
+    begun::Begun,
+    execute::{Completion, Execution, IntoRequest},
 };
 use crate::{
+    domain::Domain,
     error::{Error, Result},
     feed::{Feed, Opening, Record, Sink, SinkError},
     fetcher::offload::{NoResult, Offload, OffloadThreads},
@@ -98,7 +100,7 @@ impl<I, F> Execution<'_, I, F> {
         let mut sink = run(&offload, move || feed.open(Opening::Fresh)).await??;
         let mut written = Written::default();
         let begun = Begun::new(self, read_records);
-        let completions = stream::unfold(begun, |mut begun| async move { Some((begun.next(0).await?, begun)) });
+        let completions = stream::unfold(begun, |mut begun| async move { Some((begun.next(None).await?, begun)) });
         let mut completions = pin!(completions.ready_chunks(at_once));
         while let Some(completions) = completions.next().await {
             let mut records: Vec<Placed> = Vec::new();
@@ -132,7 +134,12 @@ impl Written {
 }
 
 /// Sends one request, and makes records of what is read.
-async fn read_records<F, Fut, T>(index: usize, request: RequestBuilder, read: Arc<F>) -> Completion<Vec<Record>>
+async fn read_records<F, Fut, T>(
+    index: usize,
+    domain: Domain,
+    request: RequestBuilder,
+    read: Arc<F>,
+) -> (Domain, Completion<Vec<Record>>)
 where
     F: Fn(Response) -> Fut,
     Fut: Future<Output = Result<T>>,
@@ -143,7 +150,7 @@ where
         let url = response.url().to_string();
         Record::each_of(&read(response).await?, url).map_err(of_sink)
     };
-    Completion { index, result: records.await }
+    (domain, Completion { index, result: records.await })
 }
 
 /// Writes records and commits them. Returns those that the sink refuses.
