@@ -52,8 +52,8 @@
 //! [`Crawler::log_in`](crate::Crawler::log_in) takes a function that logs a session in: before its first request, where it has
 //! no cookies, and again when it was refused. Its requests wait for permits of their domain as all do, and
 //! pass the `before` of each [`middleware`](crate::middleware): so they have the headers and the signature that a site expects.
-//! What comes of them is the log-in's own, which no `after` judges. They take no places of a shared
-//! [`Capacity`](crate::Capacity), since the requests that wait for them would compete for these.
+//! What comes of them is the log-in's own, which no `after` judges. They take their places of a shared
+//! [`Capacity`](crate::Capacity) in turn with all others.
 //!
 //! ```no_run
 //! use actix_crawler::{client::Login, prelude::*, sessions::Sessions};
