@@ -184,29 +184,25 @@ impl Accounts {
     }
 
     fn enter_page(&mut self, ended: &RequestEnded<'_>) {
-        match ended.outcome {
-            Outcome::Unsent => return,
-            Outcome::Local(fault, _) => return self.add(Count::Local(*fault), 1),
-            _ => {}
+        if !self.enter_sent(ended) {
+            return;
         }
-        self.stats.bytes += ended.receipt.bytes;
         self.add(Count::Outcome(ended.outcome.key()), 1);
         if let Some(status) = ended.receipt.status {
             self.add(Count::Status(status), 1);
         }
-        if ended.fate == Fate::Final {
-            self.stats.items += ended.items;
+        if !self.is_over(ended.fate) {
+            return;
         }
-        match (ended.fate, ended.outcome) {
-            (Fate::Again { attempted: true }, _) => self.add(Count::Retry, 1),
-            (Fate::Again { attempted: false } | Fate::Stale, _) => {}
-            (Fate::Final, Outcome::Ok) => {
+        self.stats.items += ended.items;
+        match ended.outcome {
+            Outcome::Ok => {
                 self.stats.ledger.done += 1;
                 if let Some(of_domain) = self.stats.domain(ended.domain) {
                     of_domain.pages += 1;
                 }
             }
-            (Fate::Final, Outcome::Redirect { to, by, .. }) => {
+            Outcome::Redirect { to, by, .. } => {
                 self.stats.ledger.done += 1;
                 if *by == RedirectBy::Refresh {
                     self.add(Count::RedirectByRefresh, 1);
@@ -216,16 +212,11 @@ impl Accounts {
                     self.redirects_to_seen.count(to);
                 }
             }
-            (Fate::Final, Outcome::Status(status)) => {
+            Outcome::Status(status) => {
                 self.fail(Count::FailedStatus(*status), ended.request, &ended.outcome.detail());
             }
-            (Fate::Final, other) => match other.dropped() {
-                Some(reason) => {
-                    self.stats.ledger.dropped += 1;
-                    self.add(Count::Dropped(reason), 1);
-                }
-                None => self.fail(Count::Failed(other.key()), ended.request, &other.detail()),
-            },
+            outcome if self.drops(outcome) => {}
+            outcome => self.fail(Count::Failed(outcome.key()), ended.request, &outcome.detail()),
         }
     }
 
@@ -246,26 +237,16 @@ impl Accounts {
 
     /// Enters a sitemap: a URL of the ledger, but no page.
     fn enter_sitemap(&mut self, ended: &RequestEnded<'_>) {
-        match ended.outcome {
-            Outcome::Unsent => return,
-            Outcome::Local(fault, _) => return self.add(Count::Local(*fault), 1),
-            _ => self.stats.bytes += ended.receipt.bytes,
-        }
-        match ended.fate {
-            Fate::Again { attempted: true } => return self.add(Count::Retry, 1),
-            Fate::Again { attempted: false } | Fate::Stale => return,
-            Fate::Final => {}
+        if !self.enter_sent(ended) || !self.is_over(ended.fate) {
+            return;
         }
         let end = match ended.outcome {
             Outcome::Ok => "read",
             Outcome::Redirect { .. } => "redirect",
             // Nobody had promised it, and the question is answered. The reader has counted it.
             _ if ended.counts.contains(&Count::SITEMAP_MISSING) => return self.stats.ledger.done += 1,
+            outcome if self.drops(outcome) => return,
             outcome => {
-                if let Some(reason) = outcome.dropped() {
-                    self.stats.ledger.dropped += 1;
-                    return self.add(Count::Dropped(reason), 1);
-                }
                 self.add(Count::Sitemaps("failed"), 1);
                 return self.fail(Count::FailedSitemap(outcome.key()), ended.request, &outcome.detail());
             }
@@ -276,29 +257,51 @@ impl Accounts {
 
     /// Enters a file: a URL of the ledger, but no page.
     fn enter_file(&mut self, ended: &RequestEnded<'_>) {
-        match ended.outcome {
-            Outcome::Unsent => return,
-            Outcome::Local(fault, _) => return self.add(Count::Local(*fault), 1),
-            _ => self.stats.bytes += ended.receipt.bytes,
+        if !self.enter_sent(ended) || !self.is_over(ended.fate) {
+            return;
         }
-        match (ended.fate, ended.outcome) {
-            (Fate::Again { attempted: true }, _) => self.add(Count::Retry, 1),
-            (Fate::Again { attempted: false } | Fate::Stale, _) => {}
+        match ended.outcome {
             // The reader has counted how.
-            (Fate::Final, Outcome::Ok) => self.stats.ledger.done += 1,
-            (Fate::Final, Outcome::Redirect { .. }) => {
+            Outcome::Ok => self.stats.ledger.done += 1,
+            Outcome::Redirect { .. } => {
                 self.stats.ledger.done += 1;
                 self.add(Count::Files("redirect"), 1);
             }
-            (Fate::Final, outcome) => {
-                if let Some(reason) = outcome.dropped() {
-                    self.stats.ledger.dropped += 1;
-                    return self.add(Count::Dropped(reason), 1);
-                }
+            outcome if self.drops(outcome) => {}
+            outcome => {
                 self.add(Count::Files("failed"), 1);
                 self.fail(Count::FailedFile(outcome.key()), ended.request, &outcome.detail());
             }
         }
+    }
+
+    /// Enters what a request has cost that was sent. Tells whether it was.
+    fn enter_sent(&mut self, ended: &RequestEnded<'_>) -> bool {
+        match ended.outcome {
+            Outcome::Unsent => return false,
+            Outcome::Local(fault, _) => {
+                self.add(Count::Local(*fault), 1);
+                return false;
+            }
+            _ => self.stats.bytes += ended.receipt.bytes,
+        }
+        true
+    }
+
+    /// Tells whether a URL is over; a further attempt at it is counted.
+    fn is_over(&mut self, fate: Fate) -> bool {
+        if fate == (Fate::Again { attempted: true }) {
+            self.add(Count::Retry, 1);
+        }
+        fate == Fate::Final
+    }
+
+    /// Enters an outcome as a drop, if it is one. Tells whether it is.
+    fn drops(&mut self, outcome: &Outcome) -> bool {
+        let Some(reason) = outcome.dropped() else { return false };
+        self.stats.ledger.dropped += 1;
+        self.add(Count::Dropped(reason), 1);
+        true
     }
 
     fn fail(&mut self, reason: Count, request: &Request, detail: &str) {
