@@ -13,7 +13,7 @@ use crate::throttle::{NotBefore, Refusal, Throttle};
 pub(super) struct Members {
     /// Usually the only tenant. When the last tenant has left, its throttle is kept, since it counts past starts.
     first: Member,
-    /// `None` while there is one tenant at most.
+    /// The other tenants; `None` if there are none.
     company: Option<Box<Company>>,
     /// Until when starts count by the limits of tenants that have left: they may come again.
     counted_until: Option<Instant>,
