@@ -47,7 +47,8 @@ impl Turns {
 
     /// Ends the first turn if it has lapsed. Returns the tenant whose turn it is then.
     pub fn lapse(&mut self, now: Instant) -> Option<TenantId> {
-        self.waiting.pop_front_if(|first| first.due.is_some_and(|due| due + LAPSE < now))?;
+        self.waiting.front().filter(|first| first.due.is_some_and(|due| due + LAPSE < now))?;
+        self.waiting.pop_front();
         let next = self.waiting.front_mut()?;
         // It may have stopped asking too, so its own turn can lapse from now on.
         next.due = Some(now);

@@ -423,8 +423,8 @@ impl Admission {
 
 /// Enough to tell a million apart.
 fn half_of(fingerprint: &Fingerprint) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = fingerprint.to_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    let whole = u128::from_le_bytes(fingerprint.to_bytes());
+    (whole & u128::from(u64::MAX)) as u64
 }
 
 /// Returns the hash of the path of a URL that has a query.

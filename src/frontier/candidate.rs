@@ -34,7 +34,7 @@ impl Candidate {
 
     /// Sets who waits for it.
     #[must_use]
-    pub fn submitted_as(mut self, id: SubmissionId) -> Self {
+    pub(crate) fn submitted_as(mut self, id: SubmissionId) -> Self {
         self.request.submit_as(id);
         self
     }

@@ -76,7 +76,7 @@ impl Intake {
         match cooled {
             Some(Cooled { back_off: BackOff::GiveUp(_), .. }) => self.refused.given_up(domain),
             Some(Cooled { in_a_row: 1.., why: CoolingCause::Status(_), .. }) if is_made_again => {
-                self.refused.note(domain, request)
+                self.refused.note(domain, request);
             }
             _ if is_made_again => {}
             _ => self.refused.settled(domain, request),
