@@ -423,8 +423,7 @@ impl Admission {
 
 /// Enough to tell a million apart.
 fn half_of(fingerprint: &Fingerprint) -> u64 {
-    let whole = u128::from_le_bytes(fingerprint.to_bytes());
-    (whole & u128::from(u64::MAX)) as u64
+    fingerprint.to_bytes().first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
 }
 
 /// Returns the hash of the path of a URL that has a query.
