@@ -86,7 +86,8 @@ impl Settings {
         found.0
     }
 
-    /// Returns the feeds that name fields which items of these do not have.
+    /// Returns the feeds that name fields which items of these do not have. A program's feeds get items of its own types.
+    #[cfg(feature = "toml")]
     pub(crate) fn feeds_without(&self, fields: &[String]) -> Vec<WrongValue> {
         let mut found = Found::default();
         for (index, feed) in self.feeds.iter().enumerate() {
