@@ -167,6 +167,7 @@ mod politeness;
 pub mod user_agent;
 // rules: pure functions of state and `now`
 pub mod robots;
+mod term;
 mod throttle;
 mod cooling;
 mod quota;

@@ -237,6 +237,7 @@ impl Tenants {
                             self.asks_at[index] = early.max(self.now + MS);
                         }
                         Err(Refusal::Turn(at)) => self.asks_at[index] = at,
+                        Err(Refusal::Lapsed(_)) => unreachable!("a conduct knows no term"),
                         Err(Refusal::Full) => self.asks_at[index] = self.now + 3_600 * S,
                     }
                 }

@@ -23,6 +23,7 @@ use crate::{
     conduct::{Conduct, Lessons, TenantId, Terms},
     domain::{Domain, DomainKey},
     permit::{Gate, Keeper, Released, Tenancy},
+    term::Term,
 };
 
 /// The politeness that crawls and clients share.
@@ -57,6 +58,8 @@ pub struct Conducts {
 }
 
 struct Table {
+    /// Until when anybody may be asked.
+    term: Arc<Term>,
     places: DashMap<Key, Place, DefaultHashBuilder>,
     /// The functions that name domains, each with the number of its name space. A function that was dropped is removed
     /// at the next look-up; until then no other function can have its address.
@@ -116,6 +119,7 @@ impl Conducts {
     pub fn new() -> Self {
         Self {
             table: Arc::new(Table {
+                term: Arc::new(Term::boundless(clock::now())),
                 places: DashMap::default(),
                 functions: Mutex::default(),
                 spaces: AtomicU64::new(1),
@@ -141,6 +145,12 @@ impl Conducts {
         };
         let keeper = SpaceKeeper { table: Arc::downgrade(&table), space: space.clone() };
         Tenant { table, space, keeper: Arc::new(keeper) }
+    }
+
+    /// Returns the term of all who share this registry.
+    #[cfg(test)]
+    pub(crate) fn term(&self) -> Arc<Term> {
+        self.table_here().term.clone()
     }
 
     /// A thread whose time is virtual has a registry of its own in place of the process's, whose instants are real.
@@ -185,7 +195,8 @@ impl Tenant {
         let id = TenantId(self.table.begun.fetch_add(1, Ordering::Relaxed));
         self.table.sweep_if_due(now);
         let gate = |lessons: &Lessons| {
-            Gate::new(domain.clone(), self.keeper.clone(), Conduct::new(id, terms.clone(), lessons, now))
+            let conduct = Conduct::new(id, terms.clone(), lessons, now);
+            Gate::new(domain.clone(), self.table.term.clone(), self.keeper.clone(), conduct)
         };
         // The entry stays locked until the tenant has joined: a gate without tenants may be removed.
         match self.table.places.entry(self.space.key(domain)) {

@@ -129,7 +129,9 @@ impl Permits for Gates {
                 let now = clock::now();
                 match gate.grant(now, now) {
                     Ok(permit) => return Some(permit),
-                    Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => tokio::time::sleep_until(at.into()).await,
+                    Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
+                        tokio::time::sleep_until(at.into()).await
+                    }
                     Err(Refusal::Full) => tokio::task::yield_now().await,
                 }
             }

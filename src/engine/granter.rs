@@ -221,7 +221,7 @@ impl Granter {
             // Before the permit, which another tenant of the domain may get meanwhile; what is not used is free at once.
             let Ok(place) = self.places.take(now) else { return self.schedule(turn.domains, domain, now) };
             match tenancy.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
+                Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
                     if at > now + SHORTEST_COOLING {
                         // Another tenant may have recorded a refusal.
                         turn.domains.note_cooling(domain, now);

@@ -12,8 +12,12 @@ use crate::{
     cooling::{Cooling, CoolingCause},
     domain::Domain,
     limits::Limits,
+    term::{Lapsed, Term},
     throttle::{Evidence, Refusal},
 };
+
+/// How soon it is looked again whether a term that has lapsed is renewed: a small part of what a renewal takes.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The shared state of a domain: one conduct for all threads and tenants.
 ///
@@ -22,6 +26,8 @@ use crate::{
 /// `tests/face.rs`).
 pub(crate) struct Gate {
     domain: Domain,
+    /// Until when anybody may be asked; the same for all gates of a registry.
+    term: Arc<Term>,
     /// Removes the gate when its last tenant has left.
     keeper: Arc<dyn Keeper>,
     inside: Mutex<Inside>,
@@ -62,13 +68,27 @@ pub(crate) struct Tenancy {
 
 impl Gate {
     /// Creates the gate of `domain` without a tenant; [`Tenancy::begin`] follows.
-    pub(crate) fn new(domain: Domain, keeper: Arc<dyn Keeper>, conduct: Conduct) -> Arc<Self> {
-        Arc::new(Self { domain, keeper, inside: Mutex::new(Inside { conduct, first: None, others: Vec::new() }) })
+    pub(crate) fn new(domain: Domain, term: Arc<Term>, keeper: Arc<dyn Keeper>, conduct: Conduct) -> Arc<Self> {
+        Arc::new(Self { domain, term, keeper, inside: Mutex::new(Inside { conduct, first: None, others: Vec::new() }) })
     }
 
     /// Returns the domain.
     pub(crate) fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    /// Checks that anybody may be asked at all.
+    ///
+    /// # Errors
+    /// The term has lapsed; the refusal says when to look again.
+    #[inline]
+    pub(super) fn check_term(&self, now: Instant) -> Result<(), Refusal> {
+        self.term.check(now).map_err(|Lapsed| Refusal::Lapsed(now + LOOK_AGAIN))
+    }
+
+    /// Tells whether the term has bounds.
+    pub(super) fn is_bound(&self) -> bool {
+        self.term.is_bound()
     }
 
     /// Returns what to remember of the domain, if nothing else of the gate matters and no tenant is present.
@@ -134,8 +154,9 @@ impl Tenancy {
     /// Grants a permit that is due at or before `horizon`.
     ///
     /// # Errors
-    /// The law refuses, or another tenant goes first; the refusal says when to ask again.
+    /// The term has lapsed, the law refuses, or another tenant goes first; the refusal says when to ask again.
     pub(crate) fn grant(self: &Arc<Self>, now: Instant, horizon: Instant) -> Result<Permit, Refusal> {
+        self.gate.check_term(now)?;
         let mut inside = self.gate.lock();
         let planned = inside.conduct.grant(self.tenant, now, horizon)?;
         let next = planned.next.and_then(|next| inside.listener(next));

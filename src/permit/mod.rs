@@ -17,7 +17,7 @@ use crate::{
     domain::Domain,
     outcome::FetchError,
     request::Request,
-    throttle::NotBefore,
+    throttle::Refusal,
 };
 
 /// Leave to send *one* request to one domain, at or after [`Permit::due`].
@@ -121,18 +121,33 @@ impl Permit {
     /// Passes the gate, immediately before the first byte is written.
     ///
     /// # Errors
-    /// The law allows it only later.
-    pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), NotBefore> {
+    /// The law allows it only later, or the term has lapsed.
+    pub(crate) fn try_start(&mut self, now: Instant) -> Result<(), Refusal> {
+        // Also while the write waits for room in its socket, which may last.
+        self.tenancy.gate.check_term(now)?;
         if self.state == State::Writing {
             // The gate was passed before; the socket was not writable then.
             return Ok(());
         }
         if now < self.due {
-            return Err(NotBefore(self.due));
+            return Err(Refusal::NotBefore(self.due));
         }
         self.lock().conduct.try_start(now)?;
         self.state = State::Writing;
         Ok(())
+    }
+
+    /// Checks that what follows the first bytes of a request may still be written.
+    ///
+    /// # Errors
+    /// The term has lapsed.
+    pub(crate) fn check_term(&self, now: Instant) -> Result<(), Refusal> {
+        self.tenancy.gate.check_term(now)
+    }
+
+    /// Tells whether the term has bounds, so that another machine may take the domain over.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.tenancy.gate.is_bound()
     }
 
     /// Records, immediately after the write, that the request has started.
@@ -206,7 +221,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{conduct::Terms, conducts::Conducts, domain::DomainKey, rate::Rate};
+    use crate::{conduct::Terms, conducts::Conducts, domain::DomainKey, rate::Rate, term::TermLength};
 
     #[derive(Default)]
     struct Count(AtomicU32);
@@ -252,6 +267,29 @@ mod tests {
         let mut third = tenancy.grant(now, ahead).unwrap_or_else(|_| second.unwrap());
         assert!(third.try_start(now + Duration::from_millis(50)).is_err());
         assert!(third.try_start(now + Duration::from_millis(101)).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_granted_or_written_after_the_term_not_even_what_waits_for_room_in_its_socket() {
+        const S: Duration = Duration::from_secs(1);
+        let (conducts, now) = (Conducts::new(), Instant::now());
+        let (term, tenant) = (conducts.term(), conducts.tenant(&DomainKey::default()));
+        let released = Arc::new(Count::default());
+        let tenancy = tenant.join(&Domain::new("e.org"), Terms::rate(Rate::UNLIMITED), released, now);
+        term.bind();
+        assert!(matches!(tenancy.grant(now, now), Err(Refusal::Lapsed(at)) if at > now));
+        term.renew(now, TermLength::new(10 * S));
+        let (mut waiting, mut writing) = (tenancy.grant(now, now).unwrap(), tenancy.grant(now, now).unwrap());
+        let end = now + 9 * S;
+        assert_eq!(writing.try_start(now + S), Ok(()));
+        assert_eq!(writing.try_start(end - S), Ok(()), "its socket had no room yet");
+        assert!(matches!(writing.try_start(end), Err(Refusal::Lapsed(_))));
+        assert!(matches!(writing.check_term(end), Err(Refusal::Lapsed(_))));
+        assert!(matches!(waiting.try_start(end), Err(Refusal::Lapsed(_))));
+        assert!(matches!(tenancy.grant(end, end), Err(Refusal::Lapsed(_))));
+        drop(writing);
+        term.renew(end, TermLength::new(10 * S));
+        assert_eq!(waiting.try_start(end), Ok(()), "a renewal that comes late opens the gates again");
     }
 
     #[test]

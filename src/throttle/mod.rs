@@ -36,6 +36,14 @@ pub enum Refusal {
     Full,
     /// Another tenant of the domain goes first: ask again when notified, or at this instant at the latest.
     Turn(Instant),
+    /// The term has lapsed in which this process may ask anybody: look at this instant whether it is renewed.
+    Lapsed(Instant),
+}
+
+impl From<NotBefore> for Refusal {
+    fn from(NotBefore(at): NotBefore) -> Self {
+        Self::NotBefore(at)
+    }
 }
 
 /// How late a start may be for its place on the even grid without moving the grid, so that timer delays do not add up.

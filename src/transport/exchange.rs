@@ -28,7 +28,7 @@ use super::{
     read_timeout::{Expiry, ReadTimeout},
     wire::Head,
 };
-use crate::{clock, local_fault::LocalFault, outcome::FetchError, permit::Permit, request::Request};
+use crate::{clock, local_fault::LocalFault, outcome::FetchError, permit::Permit, request::Request, throttle::Refusal};
 
 tokio::task_local! {
     /// The exchange whose future is being polled. awc reads and writes within that poll, so both new and kept-alive
@@ -175,20 +175,24 @@ impl Exchange {
             }
             self.sleep.replace(None);
             let now = clock::now();
-            let Err(not_before) = self.permit.borrow_mut().try_start(now) else {
-                return Poll::Ready(Ok(()));
+            // Only an interval of the gate is waited for here.
+            let not_before = match self.permit.borrow_mut().try_start(now) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(Refusal::NotBefore(at)) => Some(at),
+                Err(Refusal::Lapsed(_) | Refusal::Turn(_) | Refusal::Full) => None,
             };
-            let wait = not_before.0.saturating_duration_since(now);
-            if wait > MAX_WAIT {
+            let Some((not_before, wait)) =
+                not_before.map(|at| (at, at.saturating_duration_since(now))).filter(|(_, wait)| *wait <= MAX_WAIT)
+            else {
                 self.postponed.set(true);
                 return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
-            }
+            };
             // Virtual time has whole milliseconds, and a thread beside it would not know it.
             let is_fine = (wait < RESOLUTION || self.permit.borrow().is_even()) && !clock::is_virtual();
-            if is_fine && self.call(not_before.0, cx.waker()) {
+            if is_fine && self.call(not_before, cx.waker()) {
                 return Poll::Pending;
             }
-            self.sleep.replace(Some(Box::pin(sleep_until(not_before.0.into()))));
+            self.sleep.replace(Some(Box::pin(sleep_until(not_before.into()))));
         }
     }
 
@@ -210,6 +214,19 @@ impl Exchange {
         self.read_timeout.replace(Some(ReadTimeout::new(self.deadlines, now)));
     }
 
+    /// Checks that more of the request may be written.
+    ///
+    /// # Errors
+    /// The term has lapsed in which this process may ask anybody.
+    pub fn check_term(&self) -> io::Result<()> {
+        let permit = self.permit.borrow();
+        if permit.is_bound() && permit.check_term(clock::now()).is_err() {
+            let why = "the term in which this machine may ask has lapsed";
+            return Err(self.fail(FetchError::Protocol(why.to_owned())));
+        }
+        Ok(())
+    }
+
     /// Records that more of the request is written.
     pub fn wrote_more(&self) {
         self.with_read_timeout(ReadTimeout::wrote);
@@ -226,7 +243,7 @@ impl Exchange {
         self.started.get()
     }
 
-    /// Tells whether the gate refused for longer than `MAX_WAIT`.
+    /// Tells whether the gate refused for longer than `MAX_WAIT`, or the term had lapsed.
     pub fn was_postponed(&self) -> bool {
         self.postponed.get()
     }

@@ -88,7 +88,7 @@ impl Granter {
             let tenancy = tenancy.get_or_insert_with(|| turn.domains.live(domain, now).tenancy.clone());
             let Ok(place) = self.places.take(now) else { return turn.frontier.files.schedule(domain, now) };
             match tenancy.grant(now, now + AHEAD) {
-                Err(Refusal::NotBefore(at) | Refusal::Turn(at)) => {
+                Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
                     if at > now + SHORTEST_COOLING {
                         turn.domains.note_cooling(domain, now);
                         if Self::fail_files_of_given_up(turn, domain, Some(tenancy)) {

@@ -353,6 +353,8 @@ impl AsyncWrite for Connection {
             serving.rewrite(bytes)?;
             this.check_quiet(&exchange, cx)?;
             ready!(exchange.poll_start(cx))?;
+        } else {
+            exchange.check_term()?;
         }
         let wrote = this.poll_send(cx, bytes, sent == Sent::Nothing);
         if sent == Sent::Nothing {
@@ -370,6 +372,7 @@ impl AsyncWrite for Connection {
         match this.serving.as_ref().map(|serving| serving.sent) {
             Some(Sent::Enough) => Poll::Ready(Ok(())),
             Some(Sent::Something) => {
+                this.serving.as_ref().map_or(Ok(()), |serving| serving.exchange.check_term())?;
                 let flushed = match this.poll_outgoing(cx) {
                     Poll::Ready(Ok(())) => this.poll_stream(|stream| stream.poll_flush(cx)),
                     unsent => unsent,
