@@ -4,6 +4,7 @@
 use crate::clock;
 use std::{
     cell::{Cell, RefCell},
+    io,
     net::IpAddr,
     rc::{Rc, Weak},
     sync::{
@@ -216,6 +217,14 @@ impl SocketSlot {
         } else if self.is_open() {
             self.idle_since.set(Some(clock::now()));
         }
+    }
+
+    /// See [`Stream::discard_when_closed`].
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn discard_when_closed(&self, discards: bool) -> io::Result<()> {
+        self.stream.borrow().as_ref().map_or(Ok(()), |stream| stream.discard_when_closed(discards))
     }
 
     /// Closes the connection and frees its place.

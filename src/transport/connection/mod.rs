@@ -253,6 +253,10 @@ impl Connection {
     fn settle(&mut self) {
         let Some(served) = self.serving.take() else { return };
         let is_quiet = self.received.is_empty() && self.ended.is_none();
+        if served.exchange.permit().is_bound() && self.slot.discard_when_closed(false).is_err() {
+            // The connection is closed in any case where that matters.
+            tracing::debug!("an answered connection will be reset when it is closed");
+        }
         if served.sent == Sent::Something && served.decoder.is_reusable() && is_quiet {
             self.slot.idle();
             self.telling = CAME_AND_KEPT;
@@ -353,6 +357,10 @@ impl AsyncWrite for Connection {
             serving.rewrite(bytes)?;
             this.check_quiet(&exchange, cx)?;
             ready!(exchange.poll_start(cx))?;
+            if exchange.permit().is_bound() {
+                // Before the first byte: this process may be ended at any moment after it.
+                this.slot.discard_when_closed(true)?;
+            }
         } else {
             exchange.check_term()?;
         }

@@ -5,7 +5,10 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    net::{TcpListener, TcpStream},
+};
 
 use super::*;
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
     permit::Released,
     rate::Rate,
     request::Request,
+    term::TermLength,
     transport::{
         Deadlines, SharedTransport, Transport, TransportSettings,
         exchange::{Extent, Route},
@@ -34,10 +38,14 @@ fn exchange(head: Duration) -> Rc<Exchange> {
     exchange_by(None, head)
 }
 
-#[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
 fn exchange_by(proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
+    exchange_within(&Conducts::new(), proxy, head)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
+fn exchange_within(conducts: &Conducts, proxy: Option<Arc<Proxy>>, head: Duration) -> Rc<Exchange> {
     let now = std::time::Instant::now();
-    let tenant = Conducts::new().tenant(&DomainKey::Host);
+    let tenant = conducts.tenant(&DomainKey::Host);
     let tenancy = tenant.join(&Domain::new("e.org"), Terms::rate(Rate::UNLIMITED), Arc::new(Nobody), now);
     let permit = tenancy.grant(now, now).unwrap();
     let target = Route { tls: false, host: "e.org".into(), port: 80, proxy };
@@ -172,4 +180,62 @@ fn a_head_is_rewritten_for_a_proxy_however_few_bytes_it_takes_at_once() {
             assert_eq!(String::from_utf8(sent).unwrap(), expected);
         }
     });
+}
+
+/// A request within a term of a second, on a real socket; returns the server's end too.
+#[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
+async fn within_a_term(conducts: &Conducts) -> (Connection, TcpStream, Rc<Exchange>, Rc<SocketSlot>) {
+    let term = conducts.term();
+    term.bind();
+    term.renew(std::time::Instant::now(), TermLength::new(Duration::from_secs(1)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (theirs, _) = listener.accept().await.unwrap();
+    let sockets = Sockets::new(SocketBudget::new(1), Duration::from_secs(60));
+    let slot = sockets.register(Box::new(ours), sockets.place().await, None);
+    let exchange = exchange_within(conducts, None, Duration::from_secs(9));
+    (Connection::new(slot.clone(), WireLimits::default()), theirs, exchange, slot)
+}
+
+#[test]
+fn what_a_term_bounds_is_discarded_while_it_is_unanswered_and_closed_in_order_after_that() {
+    actix_rt::System::new().block_on(async {
+        for is_answered in [false, true] {
+            let conducts = Conducts::new();
+            let (mut connection, mut server, exchange, slot) = within_a_term(&conducts).await;
+            write(&mut connection, &exchange, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut seen = [0; 100];
+            assert!(server.read(&mut seen).await.unwrap() > 0);
+            if is_answered {
+                server.write_all(HELLO).await.unwrap();
+                assert_eq!(read(&mut connection, &exchange).await.unwrap().0, "kept");
+            }
+            slot.close();
+            let end = server.read(&mut seen).await;
+            let is_reset = end.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset);
+            assert_eq!(is_reset, !is_answered, "{end:?}");
+        }
+    });
+}
+
+#[test]
+fn nothing_more_of_a_request_is_written_after_the_term() {
+    actix_rt::System::new().block_on(async {
+        let conducts = Conducts::new();
+        let (mut connection, _server, exchange, _slot) = within_a_term(&conducts).await;
+        write(&mut connection, &exchange, b"POST / HTTP/1.1\r\n\r\n").await.unwrap();
+        write(&mut connection, &exchange, b"one").await.unwrap();
+        conducts.term().end();
+        assert!(write(&mut connection, &exchange, b"two").await.is_err());
+        let other = exchange_lapsed(&conducts);
+        assert!(other, "and nothing is granted");
+    });
+}
+
+#[allow(clippy::disallowed_methods, reason = "the gate is asked in real time")]
+fn exchange_lapsed(conducts: &Conducts) -> bool {
+    let now = std::time::Instant::now();
+    let tenant = conducts.tenant(&DomainKey::Host);
+    let tenancy = tenant.join(&Domain::new("f.org"), Terms::rate(Rate::UNLIMITED), Arc::new(Nobody), now);
+    tenancy.grant(now, now).is_err()
 }
