@@ -180,6 +180,9 @@ mod conduct;
 mod capacity;
 mod permit;
 mod conducts;
+// where machines keep what they share
+#[cfg(feature = "postgres")]
+mod postgres;
 // what a crawl has done
 mod count;
 pub mod stats;

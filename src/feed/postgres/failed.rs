@@ -1,10 +1,12 @@
 //! Failed: what went wrong with a database, and what is to be done about it. Knows no SQL.
 
-use std::error::Error as _;
-
 use tokio_postgres::Error as SqlError;
 
-use crate::{error::Error, feed::table::Table};
+use crate::{
+    error::Error,
+    feed::table::Table,
+    postgres::{is_unreachable, said},
+};
 
 /// Why something could not be done.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Failed {
     /// Returns what is to be done.
     pub fn remedy(&self) -> Remedy {
         match self {
+            Self::Sql(error) if is_unreachable(error) => Remedy::Reconnect,
             Self::Sql(error) => error.code().map_or(Remedy::Reconnect, |code| remedy_of(code.code())),
             Self::Misfit(_) => Remedy::Refuse,
             Self::MadeMeanwhile => Remedy::Retry,
@@ -52,7 +55,7 @@ impl Failed {
     /// Returns the reason.
     pub fn why(&self) -> String {
         match self {
-            Self::Sql(error) => why(error),
+            Self::Sql(error) => said(error),
             Self::Setting(error) => error.to_string(),
             Self::Misfit(why) => why.clone(),
             Self::MadeMeanwhile => "another program makes this table again and again".to_owned(),
@@ -65,7 +68,7 @@ impl Failed {
             Self::Setting(error) => error,
             Self::Sql(error) if error.as_db_error().is_none() => table.wrong(format!(
                 "the database cannot be reached: {}; see that PostgreSQL runs there and lets this machine in",
-                why(&error)
+                said(&error)
             )),
             other => table.wrong(format!("the database refuses: {}", other.why())),
         }
@@ -75,36 +78,12 @@ impl Failed {
 /// Sorts the server's errors (PostgreSQL's documentation, appendix A).
 fn remedy_of(code: &str) -> Remedy {
     match code {
-        // It shuts down, starts, is full of connections, or is no longer the primary one.
-        "57P01" | "57P02" | "57P03" | "53300" | "25006" => Remedy::Reconnect,
         // Serialization, deadlock, a lock that was not waited for.
         "40001" | "40P01" | "55P03" => Remedy::Retry,
         // Errors of a trigger, of a view's condition, of the same row twice, and names that no column can have.
         "P0001" | "44000" | "21000" | "42701" | "42601" | "42602" | "42622" | "42804" | "42P16" => Remedy::Refuse,
-        _ if code.starts_with("08") => Remedy::Reconnect,
         // Values, constraints, limits.
         _ if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => Remedy::Refuse,
         _ => Remedy::End,
-    }
-}
-
-/// What a server says of a row at the most, in characters.
-const MOST: usize = 500;
-
-fn why(error: &SqlError) -> String {
-    let text = match error.as_db_error() {
-        Some(said) => {
-            let place = said.where_().and_then(|place| place.lines().next()).filter(|place| place.contains("column"));
-            [Some(said.message()), said.detail(), said.hint(), place]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join("; ")
-        }
-        None => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
-    };
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
     }
 }

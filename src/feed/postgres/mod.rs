@@ -1,22 +1,22 @@
 //! Postgres: a feed to a table of a PostgreSQL database. Knows no SQL (`schema`), and not how a commit survives the loss of
 //! its connection (`store`).
 
-mod address;
-mod background;
 mod cell;
 mod failed;
 mod kind;
 mod marks;
 mod schema;
 mod store;
-mod tls;
 
-use self::{address::Address, background::Background, failed::Failed, store::Store, tls::Tls};
+use self::{failed::Failed, store::Store};
 use super::{
     Opening, Record, Sink, SinkError, Value,
     table::{Placing, Table},
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    postgres::{Background, Server},
+};
 
 /// Why there is none.
 pub(super) const MISSING: Option<&str> = None;
@@ -29,14 +29,13 @@ const MAX_NAME: usize = 63;
 /// # Errors
 /// The server cannot be reached, or the table cannot be used.
 pub(super) fn open(url: &str, table: Table, opening: Opening) -> Result<Box<dyn Sink>, Error> {
-    let address = Address::of(url, &table)?;
-    let tls = Tls::new(&address.trust)?;
+    let server = Server::of(url, table.at(), &|why| table.wrong(why))?;
     let background = Background::new().map_err(Error::Start)?;
     if let Some(name) = table.given.iter().flatten().find(|name| !is_name(name)) {
         return Err(table.wrong(not_a_name(name)));
     }
     let mut placing = Placing::new(table.clone());
-    let mut store = Store::new(table, address.config, tls);
+    let mut store = Store::new(table, server);
     let found = background.block_on(store.open(opening))?;
     if let Some(existing) = found {
         placing.exists(existing, opening)?;

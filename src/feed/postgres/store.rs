@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use hashbrown::HashSet;
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::time::sleep;
 use tokio_postgres::{
-    Client, Config, Transaction,
+    Transaction,
     types::{ToSql, Type},
 };
 
@@ -17,7 +17,6 @@ use super::{
     kind::Kind,
     marks::Marks,
     schema::{self, Class, Column},
-    tls::Tls,
 };
 use crate::{
     clock,
@@ -26,6 +25,7 @@ use crate::{
         Opening, SinkError, Value,
         table::{Existing, Table},
     },
+    postgres::{Connection, Server},
 };
 
 /// How long a server that is away is waited for: as long as one takes to restart. A pipeline has five minutes for an item.
@@ -38,9 +38,8 @@ const WAITS: [u64; 17] =
 /// The table in its database.
 pub(super) struct Store {
     table: Table,
-    config: Config,
-    tls: Tls,
-    live: Option<Live>,
+    server: Server,
+    live: Option<Connection>,
     /// Those of the table; `None` while there is none.
     columns: Option<Vec<Column>>,
     /// Text columns known to hold values; they are not retyped.
@@ -48,12 +47,6 @@ pub(super) struct Store {
     marks: Option<Marks>,
     /// The number of the last commit.
     commits: i64,
-}
-
-/// A connection.
-struct Live {
-    client: Client,
-    connection: JoinHandle<()>,
 }
 
 /// How far a commit has come.
@@ -67,8 +60,8 @@ enum Progress {
 
 impl Store {
     /// Creates a store that is not connected yet.
-    pub fn new(table: Table, config: Config, tls: Tls) -> Self {
-        Self { table, config, tls, live: None, columns: None, mixed: HashSet::new(), marks: None, commits: 0 }
+    pub fn new(table: Table, server: Server) -> Self {
+        Self { table, server, live: None, columns: None, mixed: HashSet::new(), marks: None, commits: 0 }
     }
 
     /// Connects, and looks at the table. Returns its columns if it is there and stays.
@@ -81,8 +74,8 @@ impl Store {
     }
 
     async fn look(&mut self, opening: Opening) -> Result<(), Failed> {
-        let Self { table, config, tls, live, .. } = &mut *self;
-        let client = &connected(live, config, tls, table).await?.client;
+        let Self { table, server, live, .. } = &mut *self;
+        let client = &connected(live, server).await?.client;
         let found = schema::find(client, table).await?;
         let columns = match found {
             Some(found) if opening.keeps() => {
@@ -147,8 +140,8 @@ impl Store {
     }
 
     async fn attempt(&mut self, names: &[String], rows: &[Vec<Value>], progress: &mut Progress) -> Result<(), Failed> {
-        let Self { table, config, tls, live, columns, mixed, marks, commits } = self;
-        let client = &mut connected(live, config, tls, table).await?.client;
+        let Self { table, server, live, columns, mixed, marks, commits } = self;
+        let client = &mut connected(live, server).await?.client;
         if columns.is_none()
             && let Some(found) = schema::find(client, table).await?
         {
@@ -195,38 +188,24 @@ impl Store {
 
     /// Takes leave of the server. What was committed is there in any case.
     pub async fn close(&mut self) {
-        let Some(Live { client, connection }) = self.live.take() else { return };
+        let Some(Connection { client, task }) = self.live.take() else { return };
         if let Some(marks) = self.marks.take()
             && let Err(error) = marks.end(&client).await
         {
             tracing::debug!(%error, at = self.table.at(), "the row of a feed stays");
         }
         drop(client);
-        if connection.await.is_err() {
+        if task.await.is_err() {
             tracing::debug!(at = self.table.at(), "the connection has panicked");
         }
     }
 }
 
 /// Returns the connection, a new one if there is none.
-async fn connected<'l>(
-    live: &'l mut Option<Live>,
-    config: &Config,
-    tls: &Tls,
-    table: &Table,
-) -> Result<&'l mut Live, Failed> {
-    let current = if let Some(current) = live.take().filter(|live| !live.client.is_closed()) {
-        current
-    } else {
-        let (client, connection) = config.connect(tls.clone()).await?;
-        let at = table.at().to_owned();
-        let connection = tokio::spawn(async move {
-            // Whoever uses it hears of it too.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, at, "the connection has ended");
-            }
-        });
-        Live { client, connection }
+async fn connected<'l>(live: &'l mut Option<Connection>, server: &Server) -> Result<&'l mut Connection, Failed> {
+    let current = match live.take().filter(|live| !live.client.is_closed()) {
+        Some(current) => current,
+        None => server.connect().await?,
     };
     Ok(live.insert(current))
 }

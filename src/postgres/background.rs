@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// A runtime of its own, whose tasks run while something is waited for. The threads of a crawl belong to runtimes, which do
 /// not let themselves be blocked by another, so each wait has a thread.
-pub(super) struct Background(Option<Runtime>);
+pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
     /// Creates the runtime.

@@ -5,7 +5,6 @@ use std::{path::PathBuf, time::Duration};
 use tokio_postgres::{Config, config::SslMode};
 
 use crate::error::Error;
-use crate::feed::table::Table;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,18 +36,18 @@ impl Address {
     /// Reads a URL.
     ///
     /// # Errors
-    /// It is no URL of a database; the message does not show it.
-    pub fn of(url: &str, table: &Table) -> Result<Self, Error> {
+    /// It is no URL of a database; the message, of which `wrong` makes the error, does not show it.
+    pub fn of(url: &str, wrong: &dyn Fn(String) -> Error) -> Result<Self, Error> {
         let (url, verify, roots) = own_options(url);
         let mut config: Config = url.parse().map_err(|error| {
             let why = std::error::Error::source(&error).map_or_else(|| "unknown".to_owned(), ToString::to_string);
-            table.wrong(format!(
+            wrong(format!(
                 "that is no URL of a database ({why}); write it like postgres://user@host:5432/database, with %XX for \
                  special characters of a password"
             ))
         })?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(table.wrong("it names no host; write it like postgres://user@host/database"));
+            return Err(wrong("it names no host; write it like postgres://user@host/database".to_owned()));
         }
         if config.get_password().is_none()
             && let Some(password) = std::env::var_os(PASSWORD)
@@ -66,8 +65,8 @@ impl Address {
         }
         let trust = match verify.as_deref() {
             Some("verify-full") => Trust::Host(roots),
-            Some(_) => return Err(table.wrong("sslmode=verify-ca is not known; write sslmode=verify-full")),
-            None if roots.is_some() => return Err(table.wrong("sslrootcert needs sslmode=verify-full beside it")),
+            Some(_) => return Err(wrong("sslmode=verify-ca is not known; write sslmode=verify-full".to_owned())),
+            None if roots.is_some() => return Err(wrong("sslrootcert needs sslmode=verify-full beside it".to_owned())),
             None => Trust::Anyone,
         };
         if verify.is_some() {
@@ -101,14 +100,10 @@ fn own_options(url: &str) -> (String, Option<String>, Option<PathBuf>) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::feed::{Feed, target::Target};
 
     fn address(url: &str) -> Result<Address, Error> {
-        let target = Target::of(Path::new(url)).unwrap();
-        Address::of(url, &Feed::to(url).table_at(&target))
+        Address::of(url, &|why| Error::setting("the database", why))
     }
 
     #[test]
