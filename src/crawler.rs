@@ -1,6 +1,7 @@
 //! Crawler: the builder of a crawl. Knows its settings, and no actor (`wiring`).
 
 mod bounds;
+mod cluster;
 mod files;
 mod frontier;
 mod items;
@@ -24,6 +25,7 @@ use crate::{
     capacity::Capacity,
     client::LogInFunction,
     clock,
+    cluster::ClusterSettings,
     conducts::Conducts,
     conversion::Conversions,
     error::{Error, Result},
@@ -75,6 +77,7 @@ pub struct Crawler<S: Spider> {
     file_fields: FileFields<S::Item>,
     conducts: Conducts,
     capacity: Option<Capacity>,
+    cluster: Option<ClusterSettings>,
 }
 
 /// Opens the caller's own frontier, on the crawl's thread.
@@ -104,6 +107,7 @@ impl<S: Spider> Crawler<S> {
             file_fields: FileFields::default(),
             conducts: Conducts::shared(),
             capacity: None,
+            cluster: None,
         }
     }
 
@@ -311,13 +315,24 @@ impl<S: Spider> Crawler<S> {
 
     /// Starts the crawl's thread, which calls `started` when the crawl has begun or could not. In virtual time, that is
     /// this thread.
-    fn start_thread(self, started: impl FnOnce(Result<CrawlHandle>) + Send + 'static) -> Result<()> {
+    fn start_thread(mut self, started: impl FnOnce(Result<CrawlHandle>) + Send + 'static) -> Result<()> {
+        let cluster = self.cluster.take();
+        if cluster.is_some() && self.settings.state.is_some() {
+            return Err(Error::setting("cluster", "the crawl has a state in its database; leave `state` out"));
+        }
         if clock::is_virtual() {
+            if cluster.is_some() {
+                return Err(Error::setting("cluster", "virtual time belongs to one thread; leave `cluster` out"));
+            }
             run_here(self.check()?, started);
             return Ok(());
         }
         let thread = thread::Builder::new().name("crawler".to_owned());
-        thread.spawn(move || run_system(self.settings.nice, || self.check(), started)).map_err(Error::Start)?;
+        let run = move || match cluster {
+            Some(cluster) => self.run_in_cluster(&cluster, started),
+            None => run_system(self.settings.nice, || self.check(), started),
+        };
+        thread.spawn(run).map_err(Error::Start)?;
         Ok(())
     }
 }

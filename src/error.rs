@@ -56,6 +56,20 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// A crawl that machines share cannot go on here; the message says why.
+    #[error("the crawl `{name}` in the database: {why}")]
+    Cluster {
+        /// The crawl's name.
+        name: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// Another node has finished the crawl while this one waited for it: nothing is left to do.
+    #[error("the crawl `{name}` was finished by another node")]
+    FinishedElsewhere {
+        /// The crawl's name.
+        name: String,
+    },
     /// A request's state has another type than the spider expects.
     #[error("the request's state cannot be read or written: {0}")]
     State(#[source] serde_json::Error),

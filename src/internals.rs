@@ -53,6 +53,8 @@ pub use crate::{
     },
 };
 
+#[cfg(feature = "cluster")]
+pub use crate::cluster::{ClusterSettings, ClusterStatus, drop_crawl, status as cluster_status};
 #[cfg(feature = "toml")]
 pub use crate::settings::file::source::Source;
 

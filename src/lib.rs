@@ -87,6 +87,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `csv`, `derive`, `disk` | on by default: feeds in CSV, [`#[derive(Extract)]`](derive@extract::Extract), and the frontier on disk |
+//! | `cluster` | a crawl that machines share through PostgreSQL: [`Crawler::cluster`] |
 //! | `sqlite`, `postgres` | feeds to tables of SQLite and PostgreSQL |
 //! | `cli` | the binary, with `csv`, `sqlite`, `disk`, `cookies`, `cache`, `warc`, `readability`, `language` and `toml` |
 //! | `parquet` | feeds in the Parquet format |
@@ -122,6 +123,13 @@
 )]
 #![allow(clippy::module_name_repetitions, clippy::must_use_candidate, clippy::doc_markdown)]
 
+// servers that unit tests run against
+#[cfg(all(test, feature = "cluster"))]
+#[path = "../tests/postgres_server/mod.rs"]
+mod postgres_server;
+#[cfg(all(test, feature = "cluster"))]
+#[path = "../tests/recorder/mod.rs"]
+mod recorder;
 // nouns: plain data, no actors, no I/O
 mod clock;
 #[cfg(test)]
@@ -209,6 +217,8 @@ mod engine;
 pub mod client;
 mod crawl_log;
 mod handle;
+#[cfg_attr(not(feature = "cluster"), path = "cluster/no_cluster.rs")]
+mod cluster;
 mod crawler;
 // for the tests of programs
 #[cfg(feature = "testing")]

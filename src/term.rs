@@ -8,7 +8,10 @@ use std::{
     time::Instant,
 };
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "no term has bounds yet"))]
+#[cfg_attr(
+    not(any(test, feature = "cluster")),
+    expect(unused_imports, reason = "only nodes of a cluster have bounds")
+)]
 pub(crate) use self::{length::TermLength, silence::Silence};
 
 /// The time in which the requests of a registry of conducts may begin: without bounds, unless the crawl is shared with
@@ -59,7 +62,7 @@ impl Term {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "no term has bounds yet"))]
+#[cfg_attr(not(any(test, feature = "cluster")), expect(dead_code, reason = "only nodes of a cluster have bounds"))]
 impl Term {
     /// Gives the term bounds: it lapses now, until its first renewal.
     pub fn bind(&self) {

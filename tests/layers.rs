@@ -56,7 +56,7 @@ fn every_test_that_the_docs_name_exists() {
         .flat_map(|folder| files(folder))
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
-    let docs = ["docs/ARCHITECTURE.md", "docs/RATES.md", "docs/FRONTIER.md"];
+    let docs = ["docs/ARCHITECTURE.md", "docs/RATES.md", "docs/FRONTIER.md", "docs/CLUSTER.md"];
     let text: String = docs.iter().map(|file| fs::read_to_string(root.join(file)).unwrap()).collect();
     // A test's name is a claim, so it has many words.
     let named = text.split('`').filter(|name| {

@@ -9,7 +9,7 @@ use super::{
     convert,
     exit::{Exit, Failure, in_options},
     now,
-    options::{CrawlOptions, ProgressMode},
+    options::{ClusterOptions, CrawlOptions, ProgressMode},
     output::refuse_reader_gone,
     page::PageItem,
     progress_view::ProgressView,
@@ -22,16 +22,17 @@ use super::{
 ///
 /// # Errors
 /// The crawl cannot start, or cannot finish.
-pub fn run(options: CrawlOptions) -> Result<Exit, Failure> {
+pub fn run(mut options: CrawlOptions) -> Result<Exit, Failure> {
+    let cluster = std::mem::take(&mut options.cluster);
     let settings = config::read(options.config.as_deref())?;
     let mode = options.output.progress;
-    let done = block_on(crawl(config::with(settings, options)?, mode));
+    let done = block_on(crawl(config::with(settings, options)?, cluster, mode));
     // Those of pages that were given up.
     convert::end_all();
     done
 }
 
-async fn crawl(config: CheckedConfig, mode: ProgressMode) -> Result<Exit, Failure> {
+async fn crawl(config: CheckedConfig, cluster: ClusterOptions, mode: ProgressMode) -> Result<Exit, Failure> {
     let CheckedConfig { seeds, user_agent, settings, spider, convert: converters, outputs } = config;
     let PageSettings { validate, skip_near_duplicates, summary, .. } = settings.pages.clone();
     let judges = !spider.select.is_empty() || !validate.fields.is_empty();
@@ -52,7 +53,11 @@ async fn crawl(config: CheckedConfig, mode: ProgressMode) -> Result<Exit, Failur
     let mut signals = watch::listen()?;
     let max_pages = settings.scope.max_pages;
     let has_files = settings.files.dir.is_some();
+    let shared = cluster.cluster.zip(cluster.crawl);
+    // What an earlier crawl has written is part of the whole.
+    let outputs = if settings.state.is_some() || shared.is_some() { outputs.appending() } else { outputs };
     let crawler = outputs.of(Crawler::new(spider, user_agent).settings(settings.clone()), &settings, &columns);
+    let crawler = shared.into_iter().fold(crawler, |crawler, (url, name)| crawler.cluster(url, name));
     let crawler = if has_files { crawler.files_of(|page: &mut PageItem| &mut page.files) } else { crawler };
     let crawler = converters.into_iter().fold(crawler, |crawler, converter| {
         crawler.convert(&converter.content_type.clone(), move |document: &[u8]| converter.convert(document))

@@ -35,7 +35,8 @@ pub enum Exit {
 pub const OF_CRAWL: &str = "\
 Exit codes:
     0  the crawl has finished, and every page that was requested ended well; what was dropped, as
-       by --deny or robots.txt, is no failure, and a warning tells if that was all
+       by --deny or robots.txt, is no failure, and a warning tells if that was all; or another
+       node of --cluster has finished it
     1  the crawl could not run, or not to its end, or an output could not be written
     2  the command line or the configuration is wrong; nothing was fetched
     3  the crawl has finished, and some pages, sitemaps or files failed
@@ -108,6 +109,13 @@ Exit codes:
     2  the command line is wrong
     3  extract has found no such record";
 
+/// The codes of `cluster`.
+pub const OF_CLUSTER: &str = "\
+Exit codes:
+    0  the command did what it was asked
+    1  the database cannot be reached, or there is no such crawl
+    2  the command line is wrong";
+
 /// The codes of `config`.
 pub const OF_CONFIG: &str = "\
 Exit codes:
@@ -144,7 +152,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command failed.
+/// Why a command failed, or had nothing left to do.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -188,7 +196,9 @@ impl Failure {
 
     /// Prints the message on stderr and returns the code.
     pub fn report(self) -> ExitCode {
-        if !self.message.is_empty() {
+        if self.exit == Exit::Well {
+            console::tell(one_line(&in_options(&self.message)));
+        } else if !self.message.is_empty() {
             console::tell(format_args!("error: {}", one_line(&in_options(&self.message))));
         }
         self.exit.into()
@@ -202,6 +212,7 @@ impl From<Error> for Failure {
                 Some(option) => Self::usage(format!("{option} (transport.{}): {why}", of_transport(what))),
                 None => Self::usage(error),
             },
+            Error::FinishedElsewhere { .. } => Self { exit: Exit::Well, message: error.to_string() },
             Error::Url { .. } | Error::Selector(_) => Self::usage(error),
             Error::File { path, source } => Self::not_run(format!("{}: {source}", path.display())),
             _ => Self::not_run(error),

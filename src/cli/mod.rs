@@ -1,6 +1,8 @@
 //! The command line: one file for each command, and what they share.
 
 mod bar;
+#[cfg_attr(not(feature = "cluster"), path = "no_cluster.rs")]
+mod cluster;
 mod config;
 mod config_command;
 mod console;
@@ -67,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::State(options) => state::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Warc(options) => warc::run(&options),
+        Command::Cluster(options) => cluster::run(options),
         Command::Config(options) => config_command::run(&options),
     };
     done.map_or_else(|failure| failure.report(), ExitCode::from)

@@ -125,7 +125,13 @@ impl PageOutputs {
         self.0.iter().any(|feed| !is_folder(feed.destination()) && format_of(feed) == Some(Format::Csv))
     }
 
-    /// Adds them to a crawl as its pipelines. With a state, pages are added to what is there. The columns of
+    /// Adds pages to what is there.
+    pub fn appending(self) -> Self {
+        let append = |feed: Feed| if is_folder(feed.destination()) { feed } else { feed.append() };
+        Self(self.0.into_iter().map(append).collect())
+    }
+
+    /// Adds them to a crawl as its pipelines. The columns of
     /// CSV and of tables are those of the spider's fields, unless the file names others.
     pub fn of(self, crawler: Crawler<PageSpider>, settings: &Settings, columns: &[String]) -> Crawler<PageSpider> {
         self.0.into_iter().fold(crawler, |crawler, mut feed| {
@@ -135,9 +141,6 @@ impl PageOutputs {
             let has_columns = matches!(format_of(&feed), Some(Format::Csv | Format::Sqlite | Format::Postgres));
             if has_columns && !feed.has_fields() {
                 feed = feed.fields(columns.iter().cloned());
-            }
-            if settings.state.is_some() {
-                feed = feed.append();
             }
             crawler.pipeline(if settings.pages.escape_formulas { feed.escape_formulas() } else { feed })
         })

@@ -148,7 +148,7 @@ impl Conducts {
     }
 
     /// Returns the term of all who share this registry.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "cluster"))]
     pub(crate) fn term(&self) -> Arc<Term> {
         self.table_here().term.clone()
     }

@@ -89,6 +89,7 @@ impl<S: Spider> Crawler<S> {
             file_fields,
             conducts,
             capacity,
+            cluster: _,
         } = self;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let of_settings = settings.seeds.iter().map(|seed| Request::parse(seed));

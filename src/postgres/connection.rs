@@ -34,6 +34,15 @@ impl Server {
         Ok(Self { config, tls: Tls::new(&trust)?, name: name.to_owned() })
     }
 
+    /// Sets options of its sessions, as `-c name=value`.
+    #[cfg(feature = "cluster")]
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        let given = self.config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
+        self.config.options(format!("{given}{options}"));
+        self
+    }
+
     /// Connects. The connection works as long as the runtime that this is called in.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ mod connector;
 pub(crate) mod credentials;
 mod deadlines;
 mod dial;
+#[cfg(all(test, feature = "cluster", target_os = "linux"))]
+pub(crate) mod failpoint;
 pub(crate) mod dns;
 pub(crate) mod exchange;
 #[cfg(feature = "cache")]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     super::{exit, validation::ValidationOptions, values},
-    IdentityOptions, Network,
+    ClusterOptions, IdentityOptions, Network,
     output::OutputOptions,
     pace::PaceOptions,
     pages::PageOptions,
@@ -31,6 +31,8 @@ pub struct CrawlOptions {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub identity: IdentityOptions,
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
     #[command(flatten)]
     pub pages: PageOptions,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Options: the command line as clap reads it, the options of one noun in a file each. Where an option is not given, the
 //! `--config` file's value holds, or the library's default.
 
+mod cluster;
 mod config;
 mod crawl;
 mod look;
@@ -18,6 +19,7 @@ use std::ffi::OsString;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::{
+    cluster::{ClusterCommandOptions, ClusterOptions, ClusterTask, SharedCrawl},
     config::{ConfigOptions, ConfigTask},
     crawl::CrawlOptions,
     look::{FetchOptions, RobotsOptions, SitemapOptions},
@@ -100,6 +102,8 @@ pub enum Command {
     Explain(ExplainOptions),
     /// List, extract, verify or index what WARC files contain, as --warc writes them
     Warc(WarcOptions),
+    /// Show or remove a crawl that machines share through a database
+    Cluster(ClusterCommandOptions),
     /// Check a file for --config, or print its JSON Schema
     Config(ConfigOptions),
     /// Crawl a dozen small sites on this machine, without internet, and show how politely; takes under a minute

@@ -3,5 +3,7 @@
 
 #[cfg_attr(not(feature = "disk"), path = "no_fjall.rs")]
 pub mod fjall;
+#[cfg(feature = "cluster")]
+pub(crate) mod postgres;
 #[cfg(test)]
 pub(super) mod tables;

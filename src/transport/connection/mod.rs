@@ -360,6 +360,8 @@ impl AsyncWrite for Connection {
             if exchange.permit().is_bound() {
                 // Before the first byte: this process may be ended at any moment after it.
                 this.slot.discard_when_closed(true)?;
+                #[cfg(all(test, feature = "cluster", target_os = "linux"))]
+                super::failpoint::stop_if_asked();
             }
         } else {
             exchange.check_term()?;

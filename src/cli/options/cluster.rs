@@ -1,0 +1,48 @@
+//! Cluster: the options of a crawl that machines share, and those of `cluster`.
+
+use clap::{Args, Subcommand};
+
+use super::super::exit;
+
+/// Where a crawl is that machines share.
+#[derive(Args, Debug, Default)]
+pub struct ClusterOptions {
+    /// Share the crawl with other machines through this PostgreSQL database, as postgres://user@host/database with the password
+    /// in PGPASSWORD: one node crawls, and each other one that is started with the same command waits, and goes on where that
+    /// ends. A node that cannot reach the database for 9 s ends, so let a supervisor start it again. Needs a program with the
+    /// feature `cluster`
+    #[arg(long, value_name = "URL", requires = "crawl", conflicts_with = "state", help_heading = "Cluster")]
+    pub cluster: Option<String>,
+    /// The name of the shared crawl: lower-case letters, digits, _ and -
+    #[arg(long, value_name = "NAME", requires = "cluster", help_heading = "Cluster")]
+    pub crawl: Option<String>,
+}
+
+/// The options of `cluster`.
+#[derive(Args, Debug)]
+#[command(after_help = exit::OF_CLUSTER)]
+pub struct ClusterCommandOptions {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: ClusterTask,
+}
+
+/// What `cluster` does.
+#[derive(Debug, Subcommand)]
+pub enum ClusterTask {
+    /// Show what a shared crawl has done, what waits, and which nodes take part
+    Status(SharedCrawl),
+    /// Remove a shared crawl with all that its database keeps of it; nodes that crawl it give up
+    Drop(SharedCrawl),
+}
+
+/// A shared crawl.
+#[derive(Args, Debug)]
+pub struct SharedCrawl {
+    /// The database, as postgres://user@host/database with the password in PGPASSWORD
+    #[arg(value_name = "URL")]
+    pub database: String,
+    /// The name of the crawl
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}

@@ -1,0 +1,122 @@
+//! Cluster: a crawl that several machines share through PostgreSQL. One of them owns it and crawls; the others wait, and one of
+//! them takes over when the owner ends, in whatever way. Knows no domain and no request.
+//!
+//! Who owns the crawl may ask until its term lapses (`term.rs`). It renews the term again and again; whoever waits takes over when
+//! the owner has been silent for so long that its term must have lapsed, by the clock of the one who waits. No clocks are
+//! compared. A process that was stopped in the middle is ended by its system before it does anything more (`killer`).
+
+#[cfg_attr(not(target_os = "linux"), path = "no_killer.rs")]
+mod killer;
+mod node;
+mod session;
+mod status;
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+pub use self::status::{ClusterStatus, drop_crawl, status};
+use self::{
+    node::{Node, Owned},
+    session::Order,
+};
+use crate::{
+    conducts::Conducts,
+    error::{Error, Result},
+    frontier::{
+        durable::{Opened, Opening},
+        stores::postgres::{PostgresStore, schema::CrawlPlace},
+        windowed,
+    },
+    handle::CrawlHandle,
+    term::TermLength,
+};
+
+/// How long a renewal holds by default. A shorter one is taken over sooner, and is lost more easily to a slow database.
+const LENGTH: Duration = Duration::from_secs(10);
+
+/// The shortest term: the database must answer within a small part of it.
+const SHORTEST: Duration = Duration::from_millis(500);
+
+/// A crawl in a database, and how this process takes part.
+#[derive(Clone)]
+pub struct ClusterSettings {
+    /// The database. It may hold a password, so it is not shown.
+    pub url: String,
+    /// The name of the crawl.
+    pub name: String,
+    /// How long a renewal holds; the same for all who take part.
+    pub term: Duration,
+}
+
+impl ClusterSettings {
+    /// Takes part in a crawl.
+    pub fn new(url: String, name: String) -> Self {
+        Self { url, name, term: LENGTH }
+    }
+}
+
+/// A crawl that this process owns.
+pub(crate) struct Membership {
+    orders: UnboundedSender<Order>,
+}
+
+/// Lets another process own the crawl when it is dropped: with the store, after all that was done here is in it, and before the
+/// crawl is reported to have ended.
+struct Leave {
+    orders: UnboundedSender<Order>,
+    session: Option<thread::JoinHandle<()>>,
+}
+
+impl Membership {
+    /// Waits until this process owns the crawl: at once if nobody does, or else until the owner has ended. Those who share
+    /// `conducts` may ask from then on, as long as it does. What is returned beside it opens the crawl's frontier.
+    ///
+    /// # Errors
+    /// The database cannot be reached at first, it refuses, or another process has finished the crawl meanwhile.
+    pub fn join(settings: &ClusterSettings, conducts: &Conducts) -> Result<(Self, OpenFrontier)> {
+        if settings.term < SHORTEST {
+            let why = format!("a term of {:?} is too short: the least is {SHORTEST:?}", settings.term);
+            return Err(Error::setting("cluster", why));
+        }
+        let place = CrawlPlace::of(&settings.url, &settings.name)?;
+        let term = conducts.term();
+        term.bind();
+        let (orders, inbox) = unbounded_channel();
+        let (owned_to, owned) = mpsc::sync_channel(1);
+        let (of_node, of_term, length) = (place.clone(), term.clone(), TermLength::new(settings.term));
+        let thread = thread::Builder::new().name("cluster".to_owned());
+        // The node is made there, since its timer belongs to one thread.
+        let session = thread.spawn(move || session::run(Node::new(of_node, of_term, length), &owned_to, inbox));
+        let session = Some(session.map_err(Error::Start)?);
+        let Owned { token } = owned.recv().map_err(|_| Error::Ended)??;
+        let leave = Leave { orders: orders.clone(), session };
+        let open = move |opening: Opening| {
+            let store = PostgresStore::open(place, term, token)?.owned_until_dropped(Box::new(leave));
+            windowed::open(store, opening)
+        };
+        Ok((Self { orders }, Box::new(open)))
+    }
+
+    /// Aborts the crawl if its term is lost.
+    pub fn watch(&self, crawl: CrawlHandle) {
+        // It fails only where the session has ended.
+        let _ = self.orders.send(Order::Watch(crawl));
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // It fails only where the session has ended.
+        let _ = self.orders.send(Order::Leave);
+        if self.session.take().is_some_and(|session| session.join().is_err()) {
+            tracing::error!("the session of the cluster has panicked");
+        }
+    }
+}
+
+/// Opens the frontier of a crawl.
+pub(crate) type OpenFrontier = Box<dyn FnOnce(Opening) -> Result<Opened> + Send>;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -1,0 +1,335 @@
+//! Node: this process among those that share a crawl: how it waits for the crawl, takes it, renews its term, and gives it back.
+//! Knows no crawl that runs.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{Client, Error as SqlError, types::Type};
+
+use super::killer::{BootTime, Killer};
+use crate::{
+    clock,
+    error::{Error, Result},
+    frontier::stores::postgres::schema::CrawlPlace,
+    postgres::Connection,
+    term::{Silence, Term, TermLength},
+};
+
+/// This process. It is a row of the table `node`.
+pub(super) struct Node {
+    place: CrawlPlace,
+    term: Arc<Term>,
+    length: TermLength,
+    session: i64,
+    live: Option<Connection>,
+    killer: Option<Killer>,
+    /// When the last renewal was asked for that has come.
+    renewed: Instant,
+}
+
+/// How long a write may take that had passed its gate when the crawl was aborted. The timer is set until then.
+const LAST_WRITES: Duration = Duration::from_millis(50);
+
+/// The crawl belongs to this process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owned {
+    /// The number of this owner.
+    pub token: i64,
+}
+
+/// What whoever waits sees of the crawl.
+struct Sight {
+    is_finished: bool,
+    owner: Option<i64>,
+    token: i64,
+    /// The owner's last sign of life; `None` if it is known to be dead, or gone.
+    beat: Option<i64>,
+}
+
+/// What whoever waits does next.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Wait on.
+    Wait,
+    /// Nobody owns it: take it, as the successor of this owner.
+    Take { token: i64 },
+    /// The owner's term must have lapsed: say so, unless it gives a sign of life at the last moment.
+    Bury { session: i64, beat: i64 },
+    /// It is finished.
+    End,
+}
+
+/// One who waits, and what it has seen so far.
+#[derive(Default)]
+struct Watch {
+    /// The owner that was seen last, by its number, and how long it is silent.
+    silence: Option<(i64, Silence)>,
+}
+
+/// Whether a renewal came.
+enum Renewal {
+    Renewed,
+    /// The database did not answer, or not in time.
+    Missed(String),
+    /// Another process has found this one dead, or the crawl is gone.
+    Lost(String),
+}
+
+impl Watch {
+    /// Decides what to do after a look, which had ended at `now`.
+    fn step(&mut self, sight: &Sight, me: i64, now: Instant, length: TermLength) -> Step {
+        let take = Step::Take { token: sight.token };
+        let Some(owner) = sight.owner else {
+            // One that was finished before this process came begins again, as a state does that is used again.
+            return if sight.is_finished && self.silence.is_some() { Step::End } else { take };
+        };
+        // If it is this process, it has taken the crawl without hearing of it: what was only read is no ownership.
+        let Some(beat) = sight.beat.filter(|_| owner != me) else { return take };
+        match &mut self.silence {
+            Some((token, silence)) if *token == sight.token => silence.note(beat, now),
+            other => *other = Some((sight.token, Silence::new(beat, now))),
+        }
+        let is_dead = self.silence.is_some_and(|(_, silence)| silence.is_death(now, length));
+        if is_dead { Step::Bury { session: owner, beat } } else { Step::Wait }
+    }
+}
+
+impl Node {
+    /// Creates a node that has not joined yet.
+    pub fn new(place: CrawlPlace, term: Arc<Term>, length: TermLength) -> Self {
+        Self { place, term, length, session: 0, live: None, killer: None, renewed: clock::now() }
+    }
+
+    /// Returns the name of the crawl.
+    pub fn crawl(&self) -> &str {
+        self.place.name()
+    }
+
+    /// Returns how long to wait between two signs of life.
+    pub fn pause(&self) -> Duration {
+        self.length.renewal()
+    }
+
+    /// Joins, and waits until this process owns the crawl.
+    ///
+    /// # Errors
+    /// The database cannot be reached at first, it refuses, or another process has finished the crawl.
+    pub async fn own(&mut self) -> Result<Owned> {
+        self.killer = Some(Killer::new().map_err(Error::Start)?);
+        self.join().await?;
+        let mut watch = Watch::default();
+        loop {
+            match self.look(&mut watch).await {
+                Ok(Some(owned)) => return owned,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(crawl = self.crawl(), %error, "the database is tried again");
+                    self.live = None;
+                }
+            }
+            sleep(self.pause()).await;
+        }
+    }
+
+    async fn join(&mut self) -> Result<()> {
+        let place = self.place.clone();
+        let unusable = |error| place.unusable(&error);
+        let client = self.client().await.map_err(unusable)?;
+        place.ensure(client).await?;
+        // Of nodes that ended while they waited nobody says that they are dead.
+        let sql = "DELETE FROM node WHERE seen < now() - interval '1 hour' \
+                   AND session NOT IN (SELECT owner FROM crawl WHERE owner IS NOT NULL)";
+        client.execute_typed(sql, &[]).await.map_err(unusable)?;
+        let name = format!("{} {}", host_name(), std::process::id());
+        let sql = "INSERT INTO node (name) VALUES ($1) RETURNING session";
+        let rows = client.query_typed(sql, &[(&name, Type::TEXT)]).await.map_err(unusable)?;
+        self.session = rows.first().map(|row| row.try_get(0)).transpose().map_err(unusable)?.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Looks whether the crawl can be taken, and does so. Shows that this process is there.
+    async fn look(&mut self, watch: &mut Watch) -> std::result::Result<Option<Result<Owned>>, SqlError> {
+        let (me, length) = (self.session, self.length);
+        let client = self.client().await?;
+        client.execute_typed("UPDATE node SET seen = now() WHERE session = $1", &[(&me, Type::INT8)]).await?;
+        let sql = "SELECT state = 'finished', owner, token, CASE WHEN dead THEN NULL ELSE beat END \
+                   FROM crawl LEFT JOIN node ON session = owner";
+        let rows = client.query_typed(sql, &[]).await?;
+        let Some(row) = rows.first() else {
+            return Ok(Some(Err(self.place.refuse("it was dropped while this node waited for it"))));
+        };
+        let sight = Sight {
+            is_finished: row.try_get(0)?,
+            owner: row.try_get(1)?,
+            token: row.try_get(2)?,
+            beat: row.try_get(3)?,
+        };
+        match watch.step(&sight, me, clock::now(), length) {
+            Step::Wait => Ok(None),
+            Step::End => Ok(Some(Err(Error::FinishedElsewhere { name: self.crawl().to_owned() }))),
+            Step::Bury { session, beat } => {
+                let sql = "UPDATE node SET dead = true WHERE session = $1 AND beat = $2";
+                let buried = client.execute_typed(sql, &[(&session, Type::INT8), (&beat, Type::INT8)]).await?;
+                if buried == 0 {
+                    return Ok(None);
+                }
+                tracing::warn!(crawl = self.crawl(), session, "the owner is silent, and is taken for dead");
+                self.take(sight.token).await
+            }
+            Step::Take { token } => self.take(token).await,
+        }
+    }
+
+    /// Takes the crawl, unless another has done so since it was looked at. The term begins when it was asked for.
+    async fn take(&mut self, token: i64) -> std::result::Result<Option<Result<Owned>>, SqlError> {
+        let (asked, asked_by_system, me) = (clock::now(), BootTime::now(), self.session);
+        let sql = "UPDATE crawl SET owner = $1, token = token + 1, state = 'running' WHERE token = $2 RETURNING token";
+        let rows = self.client().await?.query_typed(sql, &[(&me, Type::INT8), (&token, Type::INT8)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let token = row.try_get(0)?;
+        if let Err(error) = self.renewed(asked, asked_by_system) {
+            return Ok(Some(Err(Error::Start(error))));
+        }
+        tracing::info!(crawl = self.crawl(), token, "this node owns the crawl");
+        Ok(Some(Ok(Owned { token })))
+    }
+
+    /// Renews the term, in the time that is left of it.
+    ///
+    /// # Errors
+    /// It has lapsed, or another process has found this one dead; the text says why.
+    pub async fn renew(&mut self) -> std::result::Result<(), String> {
+        loop {
+            let left = (self.renewed + self.length.open()).saturating_duration_since(clock::now());
+            let why = match self.try_renew(left.min(self.pause())).await {
+                Renewal::Renewed => return Ok(()),
+                Renewal::Lost(why) => return Err(why),
+                Renewal::Missed(why) => why,
+            };
+            if clock::now() >= self.renewed + self.length.open() {
+                return Err(format!("the database did not answer in time: {why}"));
+            }
+            tracing::warn!(crawl = self.crawl(), why, "the term could not be renewed, and is tried again");
+            self.live = None;
+            sleep(self.pause() / 10).await;
+        }
+    }
+
+    async fn try_renew(&mut self, limit: Duration) -> Renewal {
+        let (asked, asked_by_system, me) = (clock::now(), BootTime::now(), self.session);
+        let renewing = async {
+            let sql = "UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND NOT dead";
+            self.client().await?.execute_typed(sql, &[(&me, Type::INT8)]).await
+        };
+        match timeout(limit, renewing).await {
+            Ok(Ok(0)) => Renewal::Lost("another node has taken this one for dead".to_owned()),
+            // The tables are gone.
+            Ok(Err(error)) if error.code().is_some_and(|code| matches!(code.code(), "42P01" | "3F000")) => {
+                Renewal::Lost("it was dropped".to_owned())
+            }
+            Ok(Err(error)) => Renewal::Missed(error.to_string()),
+            Err(_) => Renewal::Missed(format!("no answer within {limit:?}")),
+            Ok(Ok(_)) => match self.renewed(asked, asked_by_system) {
+                Ok(()) => Renewal::Renewed,
+                Err(error) => Renewal::Lost(format!("the system refuses the timer: {error}")),
+            },
+        }
+    }
+
+    /// Notes a renewal that was asked for at `asked`. The system's timer first: gates open only under it.
+    fn renewed(&mut self, asked: Instant, asked_by_system: io::Result<BootTime>) -> io::Result<()> {
+        if let Some(killer) = &mut self.killer {
+            killer.set(asked_by_system?, self.length)?;
+        }
+        self.term.renew(asked, self.length);
+        self.renewed = asked;
+        Ok(())
+    }
+
+    /// Ends the term: nobody may be asked any more. The system's timer stays set.
+    pub fn lose(&self) {
+        self.term.end();
+    }
+
+    /// Gives the crawl back, so that another can own it at once. Nothing is asked any more; what an aborted crawl was just about to
+    /// write is, in the moment before another can know.
+    pub async fn leave(mut self, token: i64) {
+        self.term.end();
+        sleep(LAST_WRITES).await;
+        let (me, crawl) = (self.session, self.crawl().to_owned());
+        // The timer is still set, and must not end what has nothing left to do.
+        let limit = (self.renewed + self.length.open()).saturating_duration_since(clock::now());
+        let left = async {
+            let client = self.client().await?;
+            let sql = "UPDATE crawl SET owner = NULL, state = \
+                       CASE WHEN EXISTS (SELECT FROM waiting) THEN 'stopped' ELSE 'finished' END WHERE token = $1";
+            client.execute_typed(sql, &[(&token, Type::INT8)]).await?;
+            client.execute_typed("DELETE FROM node WHERE session = $1", &[(&me, Type::INT8)]).await
+        };
+        match timeout(limit, left).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(crawl, %error, "the crawl is taken over only when this node is found dead")
+            }
+            Err(_) => tracing::warn!(crawl, "the database does not answer; the crawl is taken over later"),
+        }
+        // The timer goes with `self`: nothing is left that it would have to end.
+    }
+
+    async fn client(&mut self) -> std::result::Result<&mut Client, SqlError> {
+        let current = match self.live.take().filter(|live| !live.client.is_closed()) {
+            Some(current) => current,
+            None => self.place.server().connect().await?,
+        };
+        Ok(&mut self.live.insert(current).client)
+    }
+}
+
+/// What people know the machine by.
+fn host_name() -> String {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = read.or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| std::env::var("COMPUTERNAME").ok());
+    name.map_or_else(|| "a machine".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+    const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
+
+    fn sight(owner: Option<i64>, token: i64, beat: Option<i64>) -> Sight {
+        Sight { is_finished: false, owner, token, beat }
+    }
+
+    #[test]
+    fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
+        let (now, mut watch) = (Instant::now(), Watch::default());
+        let mut step =
+            |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after, LENGTH);
+        assert_eq!(step(None, 3, None, S), Step::Take { token: 3 });
+        assert_eq!(step(Some(1), 4, Some(1), S), Step::Wait);
+        assert_eq!(step(Some(1), 4, Some(1), 13 * S), Step::Wait, "twelve seconds are not enough");
+        assert_eq!(step(Some(1), 4, Some(2), 14 * S), Step::Wait, "a sign of life");
+        assert_eq!(step(Some(1), 4, Some(2), 26 * S), Step::Wait);
+        assert_eq!(step(Some(1), 4, Some(2), 27 * S), Step::Bury { session: 1, beat: 2 });
+        assert_eq!(step(Some(2), 5, Some(2), 27 * S), Step::Wait, "another owner has time of its own");
+        assert_eq!(step(Some(2), 5, None, 28 * S), Step::Take { token: 5 }, "somebody else has found it dead");
+        assert_eq!(step(Some(7), 6, Some(0), 28 * S), Step::Take { token: 6 }, "what was only read is no ownership");
+    }
+
+    #[test]
+    fn a_crawl_that_was_finished_before_begins_again_and_one_that_is_finished_meanwhile_ends_the_waiting() {
+        let (now, mut watch) = (Instant::now(), Watch::default());
+        let finished = Sight { is_finished: true, ..sight(None, 3, None) };
+        assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::Take { token: 3 });
+        assert_eq!(watch.step(&sight(Some(1), 4, Some(1)), 7, now, LENGTH), Step::Wait);
+        let finished = Sight { token: 4, ..finished };
+        assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::End);
+    }
+}

@@ -1,0 +1,81 @@
+//! Session: the thread that keeps this process's term, from joining to leaving.
+
+use std::sync::mpsc::SyncSender;
+
+use tokio::{
+    runtime::Builder,
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, sleep_until},
+};
+
+use super::node::{Node, Owned};
+use crate::{
+    clock,
+    error::{Error, Result},
+    handle::CrawlHandle,
+};
+
+/// What the crawl tells its session.
+pub(super) enum Order {
+    /// This crawl is to be aborted if the term is lost.
+    Watch(CrawlHandle),
+    /// The crawl is over here.
+    Leave,
+}
+
+/// Joins, tells when the crawl belongs to this process, and renews its term until the crawl is over.
+pub(super) fn run(node: Node, owned: &SyncSender<Result<Owned>>, orders: UnboundedReceiver<Order>) {
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(hold(node, owned, orders)),
+        Err(error) => drop(owned.send(Err(Error::Start(error)))),
+    }
+}
+
+async fn hold(mut node: Node, owned: &SyncSender<Result<Owned>>, mut orders: UnboundedReceiver<Order>) {
+    let token = match node.own().await {
+        Ok(Owned { token }) => token,
+        Err(error) => return drop(owned.send(Err(error))),
+    };
+    if owned.send(Ok(Owned { token })).is_err() {
+        return node.leave(token).await;
+    }
+    let mut crawl = None;
+    let mut next = clock::runtime() + node.pause();
+    loop {
+        tokio::select! {
+            biased;
+            order = orders.recv() => match order {
+                Some(Order::Watch(begun)) => crawl = Some(begun),
+                Some(Order::Leave) | None => return node.leave(token).await,
+            },
+            () = sleep_until(next) => {
+                next = Instant::max(next + node.pause(), clock::runtime());
+                if let Err(why) = node.renew().await {
+                    return lose(node, &why, crawl, orders).await;
+                }
+            }
+        }
+    }
+}
+
+/// Aborts the crawl. The node stays until the crawl has ended, and with it the system's timer; it stays set after that too, since
+/// some thread may have been stopped before a write that was lawful when it was begun.
+async fn lose(node: Node, why: &str, crawl: Option<CrawlHandle>, mut orders: UnboundedReceiver<Order>) {
+    node.lose();
+    tracing::error!(
+        crawl = node.crawl(),
+        why,
+        "this node gives the crawl up, and is ended by its system unless it ends itself"
+    );
+    if let Some(crawl) = crawl {
+        crawl.abort().await;
+    }
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Watch(crawl) => crawl.abort().await,
+            Order::Leave => break,
+        }
+    }
+    // Its drop would take the timer with it.
+    std::mem::forget(node);
+}

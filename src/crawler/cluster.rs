@@ -1,0 +1,81 @@
+//! Cluster options of a crawl: the database that machines share it through.
+
+use std::{cell::OnceCell, time::Duration};
+
+use super::{Crawler, wiring::run_system};
+use crate::{
+    cluster::{ClusterSettings, Membership},
+    conducts::Conducts,
+    error::Result,
+    handle::CrawlHandle,
+    spider::Spider,
+};
+
+impl<S: Spider> Crawler<S> {
+    /// Shares the crawl called `name` with other machines through a PostgreSQL database, which keeps its state. Needs the
+    /// feature `cluster`.
+    ///
+    /// One process crawls, and each other one that starts the same crawl waits: [`Crawler::run`] and [`Crawler::start`] return
+    /// later then. When the one that crawls ends before the crawl does, in whatever way, one that waits goes on within
+    /// 15 seconds where it was. No rate and no spacing is exceeded then, no request lost, and no page settled twice; see
+    /// `docs/CLUSTER.md`. If another process finishes the crawl, [`Error::FinishedElsewhere`](crate::Error::FinishedElsewhere)
+    /// ends the waiting.
+    ///
+    /// A process that cannot reach the database for nine seconds gives the crawl up. It is then **ended by its system**
+    /// within another second, together with all else that runs in it (on Linux), so that nothing of it is sent late. Let a
+    /// supervisor start it again, as a node that waits.
+    ///
+    /// `url` is written like `postgres://user@host:5432/database`, with `sslmode` and `sslrootcert` as in libpq; the password
+    /// can be in `PGPASSWORD`. `name` has up to 48 lower-case letters, digits, `_` and `-`. The politeness of the crawl is not
+    /// shared with other crawls and clients of this process, unless [`Crawler::conducts`] follows: then they too may ask
+    /// only while this process owns the crawl.
+    ///
+    /// ```no_run
+    /// # use actix_crawler::prelude::*;
+    /// # async fn example(quotes: impl Spider<Item = String>) -> Result<()> {
+    /// let report = Crawler::new(quotes, "quotesbot/1.0 (+https://example.org/bot)")
+    ///     .seed("https://quotes.toscrape.com/")
+    ///     .cluster("postgres://crawler@db.example.org/crawls", "quotes")
+    ///     .run()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn cluster(mut self, url: impl Into<String>, name: impl Into<String>) -> Self {
+        self.cluster = Some(ClusterSettings::new(url.into(), name.into()));
+        self.conducts = Conducts::new();
+        self
+    }
+
+    /// Sets how long a renewal of ownership holds, in place of ten seconds; 0.5 s at the least, and the same for all nodes. A
+    /// node that crawls gives up after nine tenths of it without the database, and one that waits takes over after five
+    /// quarters of silence.
+    #[must_use]
+    pub fn cluster_term(mut self, term: Duration) -> Self {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.term = term;
+        }
+        self
+    }
+
+    /// Runs the crawl on this thread when it belongs to this process.
+    pub(super) fn run_in_cluster(self, cluster: &ClusterSettings, started: impl FnOnce(Result<CrawlHandle>)) {
+        let membership = OnceCell::new();
+        let (nice, conducts) = (self.settings.nice, self.conducts.clone());
+        let own = || {
+            // What is wrong is told before anything is waited for.
+            let mut plan = self.check()?;
+            let (joined, open) = Membership::join(cluster, &conducts)?;
+            plan.open = Some(open);
+            membership.get_or_init(|| joined);
+            Ok(plan)
+        };
+        let begun = |begun: Result<CrawlHandle>| {
+            if let (Ok(begun), Some(membership)) = (&begun, membership.get()) {
+                membership.watch(begun.clone());
+            }
+            started(begun);
+        };
+        run_system(nice, own, begun);
+    }
+}

@@ -1,0 +1,200 @@
+//! Link: the store's connection, which survives its loss, and commits that only the owner of a crawl can make. Knows no
+//! rows.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+use tokio_postgres::{
+    Client, Error as SqlError, Row,
+    types::{ToSql, Type},
+};
+
+use super::{rows::Rows, schema::CrawlPlace, statements};
+use crate::{
+    clock,
+    error::{Error, Result},
+    postgres::{Connection, is_unreachable},
+    term::Term,
+};
+
+/// A parameter of a statement, with its type.
+pub(super) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
+
+/// How long a server that is away is waited for, where no term ends before: as long as one takes to restart.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How soon it is tried again: at first at once, then after waits that double.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Where the crawl is, and until when this process owns it.
+pub(super) struct Link {
+    place: CrawlPlace,
+    term: Arc<Term>,
+    /// The number of this owner: greater than that of each before.
+    token: i64,
+}
+
+/// What ends an attempt.
+enum Failed {
+    Sql(SqlError),
+    /// Another process owns the crawl.
+    Lost,
+}
+
+impl From<SqlError> for Failed {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// The tries of one statement or commit.
+struct Tries {
+    begun: Instant,
+    wait: Duration,
+}
+
+impl Link {
+    /// Creates a link that is not connected yet.
+    pub fn new(place: CrawlPlace, term: Arc<Term>, token: i64) -> Self {
+        Self { place, term, token }
+    }
+
+    /// Returns where the crawl is.
+    pub fn place(&self) -> &CrawlPlace {
+        &self.place
+    }
+
+    /// Returns the owner's number.
+    #[cfg(test)]
+    pub fn token(&self) -> i64 {
+        self.token
+    }
+
+    /// Reads rows. A lost connection is opened again.
+    ///
+    /// # Errors
+    /// The server refuses or stays away, or the term has lapsed.
+    pub async fn rows(
+        &self,
+        live: &mut Option<Connection>,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
+        let mut tries = Tries::begin();
+        loop {
+            let read = async { Ok(self.client(live).await?.query_typed(sql, parameters).await?) };
+            match read.await {
+                Ok(rows) => return Ok(rows),
+                Err(failed) => self.try_again(live, failed, &mut tries).await?,
+            }
+        }
+    }
+
+    /// Stores settings.
+    ///
+    /// # Errors
+    /// As [`Link::rows`], or another process owns the crawl.
+    pub async fn keep_settings(&self, live: &mut Option<Connection>, settings: &str) -> Result<()> {
+        let sql = "UPDATE crawl SET settings = $1 WHERE token = $2 RETURNING token";
+        let kept = self.rows(live, sql, &[(&settings, Type::TEXT), (&self.token, Type::INT8)]).await?;
+        if kept.is_empty() { Err(self.lost()) } else { Ok(()) }
+    }
+
+    /// Commits rows, as the commit of this number of all that the crawl had.
+    ///
+    /// If the connection is lost in the middle, the next try waits for the lost one, as both change the same row, and finds
+    /// out whether it has come through.
+    ///
+    /// # Errors
+    /// As [`Link::rows`], or another process owns the crawl; then nothing is stored.
+    pub async fn commit(&self, live: &mut Option<Connection>, rows: &Rows, number: i64) -> Result<()> {
+        let mut tries = Tries::begin();
+        loop {
+            match self.try_commit(live, rows, number).await {
+                Ok(()) => return Ok(()),
+                Err(failed) => self.try_again(live, failed, &mut tries).await?,
+            }
+        }
+    }
+
+    async fn try_commit(
+        &self,
+        live: &mut Option<Connection>,
+        rows: &Rows,
+        number: i64,
+    ) -> std::result::Result<(), Failed> {
+        let client = self.client(live).await?;
+        let transaction = client.transaction().await?;
+        let own =
+            "UPDATE crawl SET commits = $2, counters = COALESCE($3, counters) WHERE token = $1 AND commits = $2 - 1";
+        let parameters: [Parameter<'_>; 3] =
+            [(&self.token, Type::INT8), (&number, Type::INT8), (&rows.counters, Type::TEXT)];
+        // The first goes out before the others, which its answer makes void where it changes nothing.
+        let owned = transaction.execute_typed(own, &parameters);
+        let (owned, written) = tokio::join!(biased; owned, statements::write(&transaction, rows));
+        if owned? == 0 {
+            transaction.rollback().await?;
+            let sql = "SELECT EXISTS (SELECT FROM crawl WHERE token = $1 AND commits = $2)";
+            let rows = client.query_typed(sql, &[(&self.token, Type::INT8), (&number, Type::INT8)]).await?;
+            let has_come_through = rows.first().map_or(Ok(false), |row| row.try_get(0))?;
+            return if has_come_through { Ok(()) } else { Err(Failed::Lost) };
+        }
+        written?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Returns the number of the last commit.
+    ///
+    /// # Errors
+    /// As [`Link::keep_settings`].
+    pub async fn commits(&self, live: &mut Option<Connection>) -> Result<i64> {
+        let rows = self.rows(live, "SELECT commits FROM crawl WHERE token = $1", &[(&self.token, Type::INT8)]).await?;
+        let commits = rows.first().ok_or_else(|| self.lost())?.try_get(0);
+        commits.map_err(|error| self.place.unusable(&error))
+    }
+
+    async fn client<'l>(&self, live: &'l mut Option<Connection>) -> std::result::Result<&'l mut Client, SqlError> {
+        let current = match live.take().filter(|live| !live.client.is_closed()) {
+            Some(current) => current,
+            None => self.place.server().connect().await?,
+        };
+        Ok(&mut live.insert(current).client)
+    }
+
+    /// Waits for another try.
+    async fn try_again(&self, live: &mut Option<Connection>, failed: Failed, tries: &mut Tries) -> Result<()> {
+        let error = match failed {
+            Failed::Lost => return Err(self.lost()),
+            Failed::Sql(error) => error,
+        };
+        // After an owner has changed, what this one wrote fails in many ways.
+        let is_of_others = error.code().is_some_and(|code| matches!(code.code(), "40001" | "40P01" | "55P03"));
+        let is_away = is_unreachable(&error);
+        if is_away {
+            *live = None;
+        }
+        let now = clock::now();
+        let is_late = now.saturating_duration_since(tries.begun) > PATIENCE || self.term.check(now).is_err();
+        if is_late || !(is_away || is_of_others) {
+            return Err(self.place.unusable(&error));
+        }
+        tracing::warn!(crawl = self.place.name(), %error, "the database is tried again");
+        sleep(tries.wait).await;
+        tries.wait = LONGEST_WAIT.min(2 * tries.wait);
+        Ok(())
+    }
+
+    fn lost(&self) -> Error {
+        self.place.refuse("another node has taken it over; what this one had not committed is crawled there again")
+    }
+}
+
+impl Tries {
+    fn begin() -> Self {
+        Self { begun: clock::now(), wait: FIRST_WAIT }
+    }
+}

@@ -1,0 +1,131 @@
+//! Rows: a batch as rows of tables, the last change of each. Knows no connection.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{
+    domain::Domain,
+    error::{Error, Result},
+    frontier::windowed::{
+        entry::{Entry, Place},
+        store::{Batch, Change},
+    },
+};
+
+/// The number of parts that rows are spread over.
+const PARTS: u64 = 1_024;
+
+/// Returns the part of a row, by what it is found by.
+pub(super) fn part_of(key: &[u8]) -> i16 {
+    i16::try_from(xxh3_64(key) % PARTS).unwrap_or_default()
+}
+
+/// The rows that a batch changes. `None` removes a row.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub queue: BTreeMap<QueueKey, Option<Queued>>,
+    pub waiting: BTreeMap<String, Option<i64>>,
+    pub seen: BTreeMap<Vec<u8>, Option<i64>>,
+    pub past: BTreeMap<String, Option<String>>,
+    pub included: Vec<String>,
+    pub dead: BTreeMap<i64, Option<String>>,
+    pub depth: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub visit: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub robots: BTreeMap<String, Option<Vec<u8>>>,
+    pub counters: Option<String>,
+}
+
+/// What a request is found by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct QueueKey {
+    pub domain: String,
+    pub rank: i64,
+    pub age: i64,
+}
+
+/// A request that waits.
+pub(super) struct Queued {
+    pub attempts: i32,
+    pub not_before: Option<i64>,
+    pub request: String,
+}
+
+impl Rows {
+    /// Arranges a batch.
+    ///
+    /// # Errors
+    /// Something cannot be written as text that PostgreSQL can store.
+    pub fn of(batch: Batch) -> Result<Self> {
+        let mut rows = Self::default();
+        for change in batch.changes {
+            rows.add(change)?;
+        }
+        for (domain, requests) in batch.waiting {
+            rows.waiting.insert(name_of(&domain)?, (requests > 0).then(|| signed(requests)));
+        }
+        rows.counters = batch.counters.as_ref().map(to_json).transpose()?;
+        Ok(rows)
+    }
+
+    fn add(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::Put { domain, entry, not_before } => {
+                self.queue.insert(QueueKey::of(&domain, entry.place)?, Some(Queued::of(&entry, not_before)?));
+            }
+            Change::Remove { domain, place } => drop(self.queue.insert(QueueKey::of(&domain, place)?, None)),
+            Change::See(fingerprint, at) => drop(self.seen.insert(fingerprint.to_bytes().into(), Some(at.into()))),
+            Change::Unsee(fingerprint) => drop(self.seen.insert(fingerprint.to_bytes().into(), None)),
+            Change::Remember { domain, history } => {
+                self.past.insert(name_of(&domain)?, Some(to_json(&history)?));
+            }
+            Change::Forget { domain } => drop(self.past.insert(name_of(&domain)?, None)),
+            Change::Include(url) => self.included.push(url.into()),
+            Change::Bury { number, dead } => drop(self.dead.insert(signed(number), Some(to_json(&dead)?))),
+            Change::Unbury { number } => drop(self.dead.insert(signed(number), None)),
+            Change::Depth(fingerprint, known) => {
+                let known = known.and_then(|known| known.to_bytes());
+                self.depth.insert(fingerprint.to_bytes().into(), known);
+            }
+            Change::Visit(fingerprint, visit) => {
+                self.visit.insert(fingerprint.to_bytes().into(), Some(visit.to_bytes()));
+            }
+            Change::Robots { origin, file } => drop(self.robots.insert(origin, Some(file.to_bytes()))),
+        }
+        Ok(())
+    }
+}
+
+impl QueueKey {
+    /// Creates the key of a place in a domain's queue.
+    pub fn of(domain: &Domain, place: Place) -> Result<Self> {
+        Ok(Self { domain: name_of(domain)?, rank: place.rank.into(), age: signed(place.age) })
+    }
+}
+
+impl Queued {
+    fn of(entry: &Entry, not_before: Option<u64>) -> Result<Self> {
+        let attempts = i32::try_from(entry.attempts).unwrap_or(i32::MAX);
+        Ok(Self { attempts, not_before: not_before.map(signed), request: to_json(&*entry.request)? })
+    }
+}
+
+/// Returns a domain's name.
+fn name_of(domain: &Domain) -> Result<String> {
+    let name = domain.as_str();
+    if name.contains('\0') {
+        let why = "it makes a name with a NUL character, which PostgreSQL cannot store; let it make names without";
+        return Err(Error::setting("domain_key", why));
+    }
+    Ok(name.to_owned())
+}
+
+/// Numbers of entries and milliseconds since 1970 are far below the bound.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::State)
+}
