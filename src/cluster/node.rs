@@ -273,7 +273,7 @@ impl Node {
         match timeout(limit, left).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                tracing::warn!(crawl, %error, "the crawl is taken over only when this node is found dead")
+                tracing::warn!(crawl, %error, "the crawl is taken over only when this node is found dead");
             }
             Err(_) => tracing::warn!(crawl, "the database does not answer; the crawl is taken over later"),
         }
