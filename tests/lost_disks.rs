@@ -1,5 +1,5 @@
-//! Disks that are lost in the midst of a crawl: read-only from one moment to the next, full, or no longer permitted. For each
-//! output the crawl ends with a report that says why, and when the disk is back, nothing is missing that was acknowledged.
+//! Disks that are lost in the midst of a crawl: full from one moment to the next, or no longer permitted. For each output
+//! the crawl ends with a report that says why, and when the disk is back, nothing is missing that was acknowledged.
 
 #![cfg(all(feature = "csv", feature = "disk", feature = "parquet", feature = "warc", target_os = "linux"))]
 
@@ -62,10 +62,6 @@ const SCRIPT: &str = r#"
 cd "$LOST_DISKS_DIR" && mkdir disk || exit 98
 used() { df --output=used -k disk | tail -1 | tr -d ' '; }
 case $1 in
-read-only)
-    truncate -s 24M image && mkfs.ext4 -q image && mount -o loop,errors=remount-ro image disk || exit 99
-    lose() { echo lost > /sys/fs/ext4/$(basename $(findmnt -n -o SOURCE disk))/trigger_fs_error; }
-    repair() { umount disk && mount -o loop image disk; };;
 full)
     mount -t tmpfs -o size=24m none disk || exit 99
     # More may come between the question and the answer.
@@ -185,14 +181,7 @@ fn lose(fault: &str, output: &str) -> Value {
     assert_eq!(first["ledger_adds_up"], true, "{fault}, {output}: {first}");
     assert_eq!(second["ended"], "finished", "{fault}, {output}: {second}");
     let missing = PAGES - found(output, dir.path()).len();
-    let excused = match (fault, output) {
-        // It is forced to the disk when a file of it is closed, and such a loss is as one of power.
-        ("read-only", "archive") => PAGES,
-        // A sync that has begun in that very moment succeeds for ext4, and what it was for is not on the disk.
-        ("read-only", _) => PER_DOMAIN as usize,
-        _ => 0,
-    };
-    assert!(missing <= excused, "{fault}, {output}: {missing} are missing, after {first}");
+    assert_eq!(missing, 0, "{fault}, {output}: after {first}");
     first
 }
 
@@ -265,13 +254,6 @@ fn has_failed(output: &str, report: &Value, whys: &[&str]) {
     let said = report["failure"].as_str().unwrap();
     let name = output.split(['/', '{']).next().unwrap();
     assert!(whys.iter().any(|why| said.contains(why)) && said.contains(name), "{output}: {said}");
-}
-
-#[test]
-fn a_disk_that_is_read_only_from_one_moment_to_the_next_ends_the_crawl_and_what_was_acknowledged_is_on_it() {
-    lose_under("read-only", &OUTPUTS, |output, report| {
-        has_failed(output, report, &["ead-only", "Input/output error", "disk I/O error"])
-    });
 }
 
 #[test]
