@@ -238,6 +238,9 @@ mod tests {
     #[test]
     fn work_does_not_wait_behind_work_that_takes_long_while_there_is_another_thread() {
         let (_threads, offload) = offload(2, 60_000);
+        while offload.workers.queue().idle < 2 {
+            thread::yield_now();
+        }
         let (release, held) = std::sync::mpsc::channel::<()>();
         let slow = offload.run(move || held.recv().is_ok());
         let next = async {

@@ -40,7 +40,7 @@ pub struct Queue {
     /// Threads that take work; at most `wanted`.
     pub working: usize,
     /// Those of them that sleep and have not been notified.
-    idle: usize,
+    pub idle: usize,
     /// Threads stuck in work whose time is up.
     pub stuck: usize,
     closed: bool,
