@@ -2,6 +2,7 @@
 //! and judged by what the servers saw.
 
 #![cfg(all(feature = "cluster", target_os = "linux"))]
+#![allow(clippy::disallowed_methods, reason = "it measures")]
 
 mod postgres_server;
 mod recorder;
