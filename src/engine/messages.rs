@@ -87,12 +87,12 @@ impl Handler<Fetched> for Scheduler {
 
     fn handle(&mut self, fetched: Fetched, context: &mut Context<Self>) {
         self.act(context, |scheduler, now| {
-            let time = clock::wall();
+            // Each has a time of its own: what follows from the one before has happened since.
             for visit in fetched.visits {
-                scheduler.crawl.ended(visit, now, time);
+                scheduler.crawl.ended(visit, now, clock::wall());
             }
             for told in fetched.told {
-                scheduler.crawl.told(told, now, time);
+                scheduler.crawl.told(told, now, clock::wall());
             }
         });
     }
