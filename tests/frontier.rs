@@ -196,7 +196,8 @@ fn the_log_of_a_durable_frontier_of_ones_own_goes_on() {
         crawler.log(&log).max_pages(pages).run_blocking().unwrap();
     }
     let log = std::fs::read_to_string(&log).unwrap();
-    let done = |path: &str| log.lines().filter(|line| line.contains(&format!("{path}\""))).count();
+    let url = |path: &str| format!("\"url\":\"{}\"", recorder.url(path));
+    let done = |path: &str| log.lines().filter(|line| line.contains(&url(path))).count();
     assert_eq!([done("/"), done("/a"), done("/b")], [1, 1, 1], "{log}");
 }
 
