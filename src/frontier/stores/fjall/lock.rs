@@ -1,12 +1,19 @@
 //! Lock: lets one process at a time use a directory. Does not know its content.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
+    fs::{File, Metadata, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use crate::error::{Error, Result};
+
+/// How often a lock that is held is looked at, and how long between: it may outlive its owner for a moment, since a program that
+/// another thread starts has it until its first instruction.
+const LOOKS: u32 = 50;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Locks the directory for this process. The system releases the lock when the process ends, in any way.
 ///
@@ -15,15 +22,23 @@ use crate::error::{Error, Result};
 pub(super) fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("lock");
     let mut file = open(&path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            let owner = file.read_to_string(&mut owner).map(|_| owner).unwrap_or_default();
-            let why = format!("process {} crawls with it; wait for its end, or name another directory", owner.trim());
-            return Err(Error::store(dir, why));
+    let mut looks = 1;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if looks < LOOKS => {
+                looks += 1;
+                thread::sleep(LOOK_EVERY);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                let owner = file.read_to_string(&mut owner).map(|_| owner).unwrap_or_default();
+                let why =
+                    format!("process {} crawls with it; wait for its end, or name another directory", owner.trim());
+                return Err(Error::store(dir, why));
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::file(&path, source)),
         }
-        Err(std::fs::TryLockError::Error(source)) => return Err(Error::file(&path, source)),
     }
     let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(|source| Error::file(&path, source))?;
