@@ -80,7 +80,7 @@ fn a_feed_that_names_what_no_page_has_is_refused_before_anything_is_fetched() {
     let (site, folder) = (shop(), tempfile::tempdir().unwrap());
     let (config, to) = (folder.path().join("crawl.toml"), folder.path().join("a-{batch}.csv"));
     for (feed, why) in [
-        ("fields = ['url', 'titel']", "no field `titel`; there are url, status"),
+        ("fields = ['url', 'titel']", "no field `titel`; did you mean `title`? there are url, status"),
         ("fields = ['url', 'url']", "`url` is twice"),
         ("only = { lang = 'en' }", "no field `lang`"),
         ("types = ['Page']", "`types` names `Page`"),

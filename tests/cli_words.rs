@@ -42,14 +42,6 @@ fn an_option_of_another_tool_is_answered_with_what_it_is_called_here() {
 }
 
 #[test]
-fn an_output_whose_name_says_no_format_is_told_the_endings_and_nothing_is_fetched() {
-    for (name, words) in [("rder", "-o rder has no ending"), ("out/pages", "write out/pages.jsonl, or .json, .csv")] {
-        refuses(&["crawl", "http://127.0.0.1:1/", "--allow-private", "-o", name], 2, &[words, "a folder of Markdown"]);
-        assert!(!std::path::Path::new(name).exists());
-    }
-}
-
-#[test]
 fn a_selection_as_scrapy_writes_it_is_told_as_it_is_written_here() {
     let crawl = ["crawl", "http://127.0.0.1:1/", "--allow-private", "--select"];
     for (given, told) in

@@ -192,7 +192,7 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     if settings.files.dir.is_none() && !options.output.files_css.is_empty() {
         return Err(Failure::usage("--files-css says which files to download, and --files where to; give it too"));
     }
-    let outputs = PageOutputs::new(options.output.output, &mut settings)?;
+    let outputs = PageOutputs::new(options.output.output, &mut settings);
     let summary = &settings.pages.summary;
     for (option, path) in [("--log", &settings.log), ("--summary", summary)] {
         refuse_stdout(option, path.as_deref())?;

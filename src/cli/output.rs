@@ -15,21 +15,6 @@ pub fn is_folder(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().last().is_some_and(|last| std::path::is_separator(char::from(*last)))
 }
 
-/// Refuses the name of a file without an ending, as `-o rder` for `--order`: nothing says its format. What is there and is no file,
-/// as a named pipe or a folder, needs none.
-fn refuse_without_ending(output: &Path) -> Result<(), Failure> {
-    let is_file = !is_folder(output) && output.extension().is_none() && output.as_os_str() != "-";
-    let is_url = output.to_str().is_some_and(|output| output.contains("://"));
-    if !is_file || is_url || std::fs::metadata(output).is_ok_and(|known| !known.is_file()) {
-        return Ok(());
-    }
-    let name = output.display();
-    Err(Failure::usage(format!(
-        "-o {name} has no ending that says its format: write {name}.jsonl, or .json, .csv, .xml or .sqlite, or {name}/ for a \
-         folder of Markdown"
-    )))
-}
-
 /// Where pages go.
 #[derive(Debug)]
 pub struct PageOutputs(Vec<Feed>);
@@ -37,23 +22,20 @@ pub struct PageOutputs(Vec<Feed>);
 impl PageOutputs {
     /// Takes the outputs of the options, or else those of the file; without any, pages go to stdout. One that both name is as
     /// the file describes it.
-    ///
-    /// # Errors
-    /// The name of a file has no ending.
-    pub fn new(given: Vec<PathBuf>, settings: &mut Settings) -> Result<Self, Failure> {
+    pub fn new(given: Vec<PathBuf>, settings: &mut Settings) -> Self {
         let (output, mut feeds) = (settings.pages.output.take(), std::mem::take(&mut settings.feeds));
         if !given.is_empty() {
-            let described = |to: PathBuf| match feeds.iter().position(|feed| feed.destination() == to) {
-                Some(at) => Ok(feeds.swap_remove(at)),
-                None => refuse_without_ending(&to).map(|()| Feed::from(to)),
+            let described = |to: PathBuf| {
+                let feed = feeds.iter().position(|feed| feed.destination() == to);
+                feed.map_or_else(|| Feed::from(to), |at| feeds.swap_remove(at))
             };
-            return Ok(Self(given.into_iter().map(described).collect::<Result<_, _>>()?));
+            return Self(given.into_iter().map(described).collect());
         }
         feeds.splice(0..0, output.map(Feed::from));
         if feeds.is_empty() {
             feeds.push(Feed::to("-"));
         }
-        Ok(Self(feeds))
+        Self(feeds)
     }
 
     /// Writes these fields alone, in this order, if there are any: in each output that is no folder.
