@@ -41,8 +41,8 @@ use crate::{
 /// let mut lines: Vec<_> = run.items().iter().map(ToString::to_string).collect();
 /// lines.sort();
 /// assert_eq!(lines, [
-///     "https://example.org/about: https://example.org/gone (status: 404)",
 ///     "https://example.org/: https://example.org/gone (status: 404)",
+///     "https://example.org/about: https://example.org/gone (status: 404)",
 /// ]);
 /// # Ok::<(), Error>(())
 /// ```
