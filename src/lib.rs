@@ -276,5 +276,6 @@ pub mod prelude {
     pub use crate::{
         Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
         Response, Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within, feed::Feed, pipeline::Steps,
+        settings::DomainSettings,
     };
 }

@@ -205,6 +205,9 @@ fn pages_that_are_no_items_are_followed_alone_and_are_not_invalid() {
     let output = crawl(&site, &["--items", "/product/", "--files", &to("files")]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(site.asked().iter().all(|asked| asked.path != "/logo.gif"));
+    // A pattern with a slip is told of.
+    let output = crawl(&site, &["--items", "/produkt/"]);
+    assert!(text(&output.stderr).contains("no page's URL matches --items /produkt/"), "{}", text(&output.stderr));
     fs::write(to("crawl.toml"), "[pages]\nitems = ['(']\n").unwrap();
     let output = crawl(&site, &["--config", &config]);
     assert!(text(&output.stderr).contains("pages.items") && text(&output.stderr).contains("line 2"), "{output:?}");

@@ -73,6 +73,11 @@ async fn crawl(config: CheckedConfig, cluster: ClusterOptions, mode: ProgressMod
         summary.write(&report)?;
     }
     show(&report, to_stdout)?;
+    let items = &settings.pages.items;
+    if !items.is_empty() && !judges && report.pages() > 0 && report.stats.items == 0 {
+        let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+        tell(format!("no page's URL matches --items {}, so nothing was written", items.join(" or ")));
+    }
     Ok(Exit::of(&report))
 }
 

@@ -47,6 +47,11 @@ fn explain(options: &ExplainOptions) -> Result<Explanation, Failure> {
             }
             other => other.into(),
         }),
+        // A typo in one is not hidden by the other.
+        (Some(dir), Some(log)) if !dir.is_dir() || !log.exists() => Err(Failure::usage(format!(
+            "there is no {}; name what the crawl was given",
+            if dir.is_dir() { log.display() } else { dir.display() }
+        ))),
         (Some(dir), Some(log)) => match by_state(dir) {
             Ok(explained) if knows_all(&explained) => Ok(explained),
             Ok(explained) => Ok(Some(by_log(log)?).filter(is_known).unwrap_or(explained)),

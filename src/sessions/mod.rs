@@ -75,8 +75,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A log-in that fails, panics, or takes longer than 5 minutes is tried again after the session's rest; after three failures
-//! in a row the session is given up, and its requests fail as `session` with the reason.
+//! A log-in that fails, panics, or takes longer than 5 minutes is tried again after the session's rest, or after 5 seconds if
+//! the session has never been logged in, so that a wrong password is soon known; after three failures in a row
+//! the session is given up, and its requests fail as `session` with the reason.
 //!
 //! # A pool
 //!

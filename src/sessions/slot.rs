@@ -105,6 +105,9 @@ pub enum Use {
 /// After so many failed log-ins in a row a session is given up: as often as a request is tried by default.
 const MAX_FAILED_LOG_INS: u32 = 3;
 
+/// The longest wait after a failed log-in of a session that has never been logged in: a wrong password is known within seconds.
+const FIRST_LOG_IN_AGAIN: Duration = Duration::from_secs(5);
+
 impl Slot {
     /// Creates the place of a session that has these cookies. One without any is logged in before it is used.
     pub fn new(cookies: Arc<Cookies>, proxy: Option<Arc<str>>, is_pooled: bool, rules: SlotRules) -> Self {
@@ -168,10 +171,11 @@ impl Slot {
             Err(why) => {
                 self.failed_log_ins += 1;
                 self.counts.log_ins_failed += 1;
+                let wait = if self.counts.log_ins == 0 { rules.rest.min(FIRST_LOG_IN_AGAIN) } else { rules.rest };
                 self.state = if self.failed_log_ins >= MAX_FAILED_LOG_INS {
                     State::GivenUp(why)
                 } else {
-                    State::Resting { until: now + rules.rest, is_made_anew: true }
+                    State::Resting { until: now + wait, is_made_anew: true }
                 };
             }
         }
@@ -272,19 +276,25 @@ mod tests {
 
     #[test]
     fn one_whose_log_in_fails_three_times_in_a_row_is_given_up() {
-        let (mut now, rules) = (Instant::now(), rules(true));
-        let mut slot = Slot::new(fresh(), None, false, rules);
-        for _ in 0..2 {
+        for (was_logged_in, wait) in [(true, REST), (false, FIRST_LOG_IN_AGAIN.min(REST))] {
+            let (mut now, rules) = (Instant::now(), rules(true));
+            let mut slot = Slot::new(fresh(), None, false, rules);
+            if was_logged_in {
+                slot.begin_log_in();
+                slot.end_log_in(Ok(fresh()), now, rules);
+            }
+            for _ in 0..2 {
+                slot.begin_log_in();
+                slot.end_log_in(Err("wrong password".to_owned()), now, rules);
+                assert_eq!(slot.usable(now, rules, fresh), Use::NotBefore(now + wait));
+                now += wait;
+                assert_eq!(slot.usable(now, rules, fresh), Use::AfterLogIn);
+            }
             slot.begin_log_in();
             slot.end_log_in(Err("wrong password".to_owned()), now, rules);
-            assert_eq!(slot.usable(now, rules, fresh), Use::NotBefore(now + REST));
-            now += REST;
-            assert_eq!(slot.usable(now, rules, fresh), Use::AfterLogIn);
+            assert_eq!(slot.usable(now + 9 * REST, rules, fresh), Use::Never("wrong password".to_owned()));
+            assert_eq!(slot.counts.log_ins_failed, 3);
         }
-        slot.begin_log_in();
-        slot.end_log_in(Err("wrong password".to_owned()), now, rules);
-        assert_eq!(slot.usable(now + 9 * REST, rules, fresh), Use::Never("wrong password".to_owned()));
-        assert_eq!(slot.counts.log_ins_failed, 3);
     }
 
     #[test]

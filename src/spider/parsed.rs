@@ -70,7 +70,10 @@ impl<I> Parsed<I> {
         Self::default()
     }
 
-    /// Creates the result of a page with items.
+    /// Creates the result of a page with items: `Product::all(page, ".card")?`, or `page.title().map(str::to_owned)`.
+    ///
+    /// A `Result` is a list too, in Rust: without its `?`, an error is a page without items, and nobody hears of it. So one item
+    /// is best given by [`Parsed::item`], as `Parsed::new().item(Product::extract(page)?)`.
     pub fn of(items: impl IntoIterator<Item = I>) -> Self {
         Self { items: items.into_iter().collect(), ..Self::default() }
     }
