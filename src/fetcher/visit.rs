@@ -30,6 +30,7 @@ use crate::{
     outcome::{FetchError, Outcome, RedirectBy},
     permit::Permit,
     request::{Kind, Request},
+    sessions::Session,
     spider::Spider,
 };
 
@@ -95,6 +96,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     let mut held = None;
     let reading = match response {
         Ok(response) => {
+            let _being_read = session.as_ref().map(Session::being_read);
             let elapsed = receipt.elapsed;
             let answer = TimedResponse { response, elapsed, cookies_changed, session: session.clone() };
             read(answer, cooled, file, request, context).await

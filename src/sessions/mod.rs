@@ -149,6 +149,7 @@ pub(crate) use self::{
     log_in::LogIn,
     name::is_pooled,
     pool::{Choice, LogInTurn},
+    slot::RefusedBy,
 };
 
 /// The most sessions beside the default one: as many as Crawlee's pool has. A thousand with one domain each have 50,000

@@ -16,7 +16,7 @@ use super::{
     given::Given,
     name,
     saved::Saved,
-    slot::{Slot, SlotRules, Use},
+    slot::{RefusedBy, Slot, SlotRules, Use},
     storage::Storage,
 };
 use crate::{
@@ -284,10 +284,16 @@ impl Session {
         self.with_slot(Slot::worked);
     }
 
+    /// Takes note that an answer which does not refuse it is being read, as long as the result lives.
+    pub(crate) fn being_read(&self) -> BeingRead {
+        self.with_slot(|slot| slot.reads(true));
+        BeingRead(self.clone())
+    }
+
     /// Takes note that it was refused, unless another has taken its place since.
-    pub(crate) fn refused(&self, why: &str) {
+    pub(crate) fn refused(&self, by: RefusedBy, why: &str) {
         let (now, rules) = (clock::now(), self.shared.rules);
-        if self.with_slot(|slot| slot.refused(now, rules)) == Some(true) {
+        if self.with_slot(|slot| slot.refused(by, now, rules)) == Some(true) {
             tracing::warn!(session = &*self.name, why, "a session is refused");
         }
     }
@@ -296,6 +302,15 @@ impl Session {
         let mut slots = self.shared.slots();
         let slot = slots.by_name.get_mut(&self.name)?;
         Arc::ptr_eq(&slot.cookies, &self.cookies).then(|| act(slot))
+    }
+}
+
+/// An answer that is being read, in a session that it does not refuse.
+pub(crate) struct BeingRead(Session);
+
+impl Drop for BeingRead {
+    fn drop(&mut self) {
+        self.0.with_slot(|slot| slot.reads(false));
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Slot {
     uses: u64,
     /// Whether a page came well since it was made.
     has_worked: bool,
+    /// Answers that do not refuse it and are being read.
+    being_read: u32,
     failed_log_ins: u32,
 }
 
@@ -71,6 +73,15 @@ pub struct SlotRules {
     pub max_uses: Option<u64>,
     /// Whether there is a function that makes new ones.
     pub logs_in: bool,
+}
+
+/// What says that a session is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// An answer, by its status, by where it leads, or by what a middleware says of it.
+    Answer,
+    /// The spider, which has read one.
+    Spider,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +132,7 @@ impl Slot {
             is_pooled,
             uses: 0,
             has_worked: false,
+            being_read: 0,
             failed_log_ins: 0,
         }
     }
@@ -155,6 +167,11 @@ impl Slot {
         self.has_worked = true;
     }
 
+    /// Takes note that an answer which does not refuse it begins to be read, or that this has ended.
+    pub fn reads(&mut self, begins: bool) {
+        self.being_read = if begins { self.being_read + 1 } else { self.being_read.saturating_sub(1) };
+    }
+
     /// Begins a log-in.
     pub fn begin_log_in(&mut self) {
         self.state = State::InTheMaking;
@@ -165,7 +182,7 @@ impl Slot {
         match made {
             Ok(cookies) => {
                 (self.cookies, self.state) = (cookies, State::Ready);
-                (self.uses, self.has_worked, self.failed_log_ins) = (0, false, 0);
+                (self.uses, self.has_worked, self.being_read, self.failed_log_ins) = (0, false, 0, 0);
                 self.counts.log_ins += 1;
             }
             Err(why) => {
@@ -181,14 +198,17 @@ impl Slot {
         }
     }
 
-    /// Takes note of a refusal. A session that has worked is logged in again at once; one that has not, or that nobody can
-    /// log in, rests first. Tells whether this is news: answers of requests in flight may follow the first refusal.
-    pub fn refused(&mut self, now: Instant, rules: SlotRules) -> bool {
+    /// Takes note of a refusal, by an answer or by the spider that reads one. A session that has worked is logged in again at
+    /// once; one that has not, or that nobody can log in, rests first. Where an answer refuses it, others that are being read
+    /// show that it has worked; a spider may yet find that each of them refuses it. Tells whether this is news: answers of
+    /// requests in flight may follow the first refusal.
+    pub fn refused(&mut self, by: RefusedBy, now: Instant, rules: SlotRules) -> bool {
         self.counts.blocked += 1;
         if self.state != State::Ready {
             return false;
         }
-        self.state = if rules.logs_in && self.has_worked {
+        let has_worked = self.has_worked || by == RefusedBy::Answer && self.being_read > 0;
+        self.state = if rules.logs_in && has_worked {
             State::Unmade
         } else {
             State::Resting { until: now + rules.rest, is_made_anew: rules.logs_in }
@@ -247,7 +267,8 @@ mod tests {
             let mut slot = Slot::new(fresh(), None, is_pooled, rules);
             let before = slot.cookies.clone();
             assert_eq!(slot.usable(now, rules, fresh), Use::Now);
-            assert!(slot.refused(now, rules) && !slot.refused(now + REST / 2, rules), "a burst counts once");
+            let by = RefusedBy::Answer;
+            assert!(slot.refused(by, now, rules) && !slot.refused(by, now + REST / 2, rules), "a burst counts once");
             assert_eq!(slot.usable(now + REST / 2, rules, fresh), Use::NotBefore(now + REST));
             assert_eq!(slot.usable(now + REST, rules, fresh), Use::Now);
             assert_eq!(Arc::ptr_eq(&slot.cookies, &before), !is_pooled);
@@ -268,7 +289,7 @@ mod tests {
             if has_worked {
                 slot.worked();
             }
-            slot.refused(now, rules);
+            slot.refused(RefusedBy::Answer, now, rules);
             assert_eq!(slot.usable(now, rules, fresh), then);
         }
         assert_eq!(slot.usable(now + REST, rules, fresh), Use::AfterLogIn);
@@ -294,6 +315,23 @@ mod tests {
             slot.end_log_in(Err("wrong password".to_owned()), now, rules);
             assert_eq!(slot.usable(now + 9 * REST, rules, fresh), Use::Never("wrong password".to_owned()));
             assert_eq!(slot.counts.log_ins_failed, 3);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_being_read_shows_that_a_session_has_worked_unless_the_spider_says_otherwise() {
+        for (by, being_read, rests) in
+            [(RefusedBy::Answer, 1, false), (RefusedBy::Answer, 0, true), (RefusedBy::Spider, 1, true)]
+        {
+            let (now, rules) = (Instant::now(), rules(true));
+            let mut slot = Slot::new(fresh(), None, false, rules);
+            slot.begin_log_in();
+            slot.end_log_in(Ok(fresh()), now, rules);
+            (0..2).for_each(|_| slot.reads(true));
+            (being_read..2).for_each(|_| slot.reads(false));
+            slot.refused(by, now, rules);
+            let may = slot.usable(now, rules, fresh);
+            assert_eq!(matches!(may, Use::NotBefore(_)), rests, "{by:?}, {being_read}: {may:?}");
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     panic_message::message_of,
     permit::Permit,
     request::{Kind, Request},
-    sessions::{Choice, DEFAULT, LogIn, LogInTurn, Session, SessionPool},
+    sessions::{Choice, DEFAULT, LogIn, LogInTurn, RefusedBy, Session, SessionPool},
     transport::ProxyUrl,
 };
 
@@ -168,7 +168,7 @@ impl InSessions {
             }
             Err(_) => return,
         };
-        session.refused(refused.as_deref().unwrap_or("its proxy failed, or a middleware said so"));
+        session.refused(RefusedBy::Answer, refused.as_deref().unwrap_or("its proxy failed, or a middleware said so"));
         result.counts.push(Count::SessionRefused);
         if let (Some(why), None) = (refused, &result.cooled) {
             let again = Outcome::Retry { by: "sessions", why, after: Duration::ZERO };

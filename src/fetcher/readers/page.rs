@@ -21,7 +21,7 @@ use crate::{
     pipeline::PipelineError,
     request::Request,
     response::Response,
-    sessions::Session,
+    sessions::{RefusedBy, Session},
     spider::{Parsed, Spider},
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
     validation::Tally,
@@ -125,8 +125,14 @@ async fn parse<S: Spider>(
         }
         let page = conversions.apply(page, body_limits.max_bytes).map_err(Outcome::Parse)?;
         let parsed = spider.parse(&page).map_err(|error| Outcome::Parse(error.to_string()))?;
-        if let (true, Some((_, why)), Some(session)) = (parsed.refuses_session, parsed.retries(), page.session()) {
-            session.refused(why);
+        if let Some(session) = page.session() {
+            match parsed.retries() {
+                Some((_, why)) if parsed.refuses_session => session.refused(RefusedBy::Spider, why),
+                Some(_) => {}
+                // Now, and not when its items are acknowledged: meanwhile another answer may say that the session has expired,
+                // and one that has not worked would rest.
+                None => session.worked(),
+            }
         }
         let parsed = ParsedPage::of(parsed, page.request(), &rules);
         let version = rules.keeps_visits.then(|| page.version());
