@@ -56,11 +56,12 @@ pub async fn status(settings: &ClusterSettings) -> Result<ClusterStatus> {
             row.try_get(3)?,
         ))
     };
+    let counters: Option<&str> = row.try_get(3).map_err(|error| place.unusable(&error))?;
+    let counters = counters.map(serde_json::from_str::<Counters>).transpose();
+    // There are none before the first commit.
+    let counters = counters.map_err(|error| place.damaged(&error))?.unwrap_or_default();
+    let ledger = &counters.checkpoint.ledger;
     let read = || -> std::result::Result<_, tokio_postgres::Error> {
-        let counters: Option<&str> = row.try_get(3)?;
-        let counters =
-            counters.and_then(|counters| serde_json::from_str::<Counters>(counters).ok()).unwrap_or_default();
-        let ledger = &counters.checkpoint.ledger;
         Ok(ClusterStatus {
             name: place.name().to_owned(),
             state: row.try_get(0)?,
@@ -112,5 +113,29 @@ impl fmt::Display for ClusterStatus {
             writeln!(f, "  {name}: {does}, seen {silent:.1} s ago")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres_server::PostgresServer;
+
+    /// Regression: what could not be read was shown as a crawl that has done nothing.
+    #[test]
+    fn counts_that_cannot_be_read_are_an_error_and_not_zero() {
+        let server = PostgresServer::shared();
+        let settings = ClusterSettings::new(server.database("status"), "test".to_owned());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let place = CrawlPlace::of(&settings.url, &settings.name).unwrap();
+            let mut connection = place.server().connect().await.unwrap();
+            place.ensure(&mut connection.client).await.unwrap();
+        });
+        let ask = || runtime.block_on(status(&settings));
+        assert_eq!(ask().unwrap().ended, (0, 0, 0), "nothing is committed yet");
+        server.psql("status", "UPDATE crawl_test.crawl SET counters = '{\"checkpoint\": 7}'");
+        let error = ask().unwrap_err().to_string();
+        assert!(error.contains("it is damaged"), "{error}");
     }
 }

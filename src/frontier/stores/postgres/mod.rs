@@ -145,7 +145,7 @@ impl PostgresStore {
     }
 
     fn damaged(&self, error: &dyn fmt::Display) -> Error {
-        self.link.place().refuse(format!("it is damaged: {error}; nothing but actix-crawler may write to its tables"))
+        self.link.place().damaged(error)
     }
 }
 

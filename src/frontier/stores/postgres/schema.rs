@@ -59,6 +59,11 @@ impl CrawlPlace {
         Error::Cluster { name: self.name.clone(), why: why.into() }
     }
 
+    /// Creates the error for what is stored and cannot be read.
+    pub fn damaged(&self, error: &dyn std::fmt::Display) -> Error {
+        self.refuse(format!("it is damaged: {error}; nothing but actix-crawler may write to its tables"))
+    }
+
     /// Creates the error for what the database reports.
     pub fn unusable(&self, error: &tokio_postgres::Error) -> Error {
         let why = said(error);
