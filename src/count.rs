@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{local_fault::LocalFault, outcome::DropReason};
+use crate::{
+    local_fault::LocalFault,
+    outcome::{DropReason, Outcome},
+};
 
 /// A count. Its text is the key in [`Stats::counts`](crate::stats::Stats::counts).
 ///
@@ -147,7 +150,9 @@ impl fmt::Display for Count {
     }
 }
 
-/// Returns how many requests for pages and sitemaps have ended, by counts under their keys.
+/// Returns how many requests for pages and sitemaps have ended that were made, by counts under their keys.
 pub(crate) fn requests_in(counts: &BTreeMap<String, u64>) -> u64 {
-    counts.iter().filter(|(key, _)| key.starts_with(Count::OUTCOMES)).map(|(_, count)| count).sum()
+    let is_of_a_request =
+        |key: &str| key.strip_prefix(Count::OUTCOMES).is_some_and(|outcome| !Outcome::UNASKED.contains(&outcome));
+    counts.iter().filter(|(key, _)| is_of_a_request(key)).map(|(_, count)| count).sum()
 }

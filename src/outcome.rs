@@ -175,6 +175,14 @@ impl Outcome {
         }
     }
 
+    /// The words for requests that nobody was asked.
+    pub(crate) const UNASKED: [&str; 6] = ["unsent", "local", "ignored", "request", "not_recorded", "session"];
+
+    /// Tells whether a request that ends so was made, or tried: only then does it count as one.
+    pub(crate) fn is_of_a_request(&self) -> bool {
+        !Self::UNASKED.contains(&self.key())
+    }
+
     /// Tells whether a request that ends so has brought no page, and not for a reason of this crawl's own.
     pub(crate) fn is_without_page(&self) -> bool {
         !matches!(self, Self::Ok | Self::Unsent | Self::Local(..) | Self::Broken(_))

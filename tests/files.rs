@@ -545,6 +545,45 @@ fn files_of_a_cancelled_domain_are_given_up_and_the_item_comes_without_them() {
     assert!(!site.by_host().contains_key("held.test"));
 }
 
+/// Regression: the file's redirect was followed with plain HTTP to the port of FTP.
+#[test]
+fn a_file_that_is_redirected_to_another_scheme_fails_and_nothing_is_asked_there() {
+    let site = Recorder::start(|asked| match &*asked.path {
+        "/" => page("a", ["/ftp.svg", "/data.svg", "/fine.svg"]),
+        "/ftp.svg" => Answer::redirect("ftp://two.test/1.svg"),
+        "/data.svg" => Answer::redirect("data:image/svg+xml,1"),
+        _ => svg(&asked.path),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let (crawler, found) = crawl(&site, Files::to(dir.path()));
+    let report = run(crawler.seed("http://one.test/"));
+    let [item] = &found.take()[..] else { panic!("{report}") };
+    let ends: Vec<_> = item.images.iter().map(|file| file.error.clone().unwrap_or_default()).collect();
+    let [ftp, data, fine] = &ends[..] else { panic!("{ends:?}") };
+    assert!(
+        ftp.contains("the scheme `ftp` is not downloaded") && data.contains("`data`") && fine.is_empty(),
+        "{ends:?}"
+    );
+    assert_eq!(site.asked().len(), 4, "nothing is asked for elsewhere");
+}
+
+/// Regression: their pages waited for a day, and pages of all domains with them when there were as many as may wait.
+#[test]
+fn files_of_a_domain_that_asks_for_a_longer_wait_than_a_download_may_take_fail() {
+    let site = Recorder::start(|asked| match (&*asked.host, &*asked.path) {
+        ("cdn.test", _) => Answer::status(429).header("retry-after", 80_000),
+        (_, "/" | "/1" | "/2") => page("a", ["http://cdn.test/1.svg"]),
+        _ => Answer::ok(""),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let (crawler, found) = crawl(&site, Files { max_waiting_pages: 2, ..Files::to(dir.path()) });
+    let pages = (0..20).map(|n| format!("http://one.test/{n}"));
+    let report = run(crawler.per_domain(1).seed("http://one.test/").seeds(pages));
+    assert_eq!((report.pages(), site.by_host()["cdn.test"].len()), (21, 1), "{report}");
+    let ends: Vec<_> = found.take().into_iter().map(|item| item.images[0].error.clone().unwrap_or_default()).collect();
+    assert!(ends.len() == 3 && ends.iter().all(|end| end.contains("files.max_time allows 1h")), "{ends:?}");
+}
+
 #[test]
 fn a_site_behind_nginx_gives_its_files_once_and_says_later_that_they_are_the_same() {
     let files = tempfile::tempdir().unwrap();

@@ -3,7 +3,11 @@
 mod crawls;
 mod recorder;
 
-use actix_crawler::{Retry, Settings, prelude::*};
+use actix_crawler::{
+    Retry, Settings,
+    middleware::{Refuse, before_request},
+    prelude::*,
+};
 use crawls::{MS, crawl, crawl_with, run};
 use recorder::{Answer, Recorder};
 
@@ -28,6 +32,19 @@ fn a_limit_of_requests_counts_redirects_errors_and_retries() {
         assert_eq!((site.count() - before) as u64, limit, "{report}");
         assert!(report.stats.get("drop/budget/requests") > 0, "{report}");
     }
+}
+
+/// Regression: what a middleware refused before it was sent used the limit up.
+#[test]
+fn a_limit_of_requests_does_not_count_what_is_not_sent() {
+    let site = Recorder::start(|_| Answer::ok(""));
+    let refuse = before_request("picky", |request, _| match request.url.path().starts_with("/no") {
+        true => Err(Refuse::new("not this one")),
+        false => Ok(()),
+    });
+    let pages = ["no1", "no2", "no3", "no4", "1", "2", "3", "4"].map(|page| format!("http://one.test/{page}"));
+    let report = run(crawl(&site).per_domain(1).middleware(refuse).max_requests(3).seeds(pages));
+    assert_eq!((site.count(), report.stats.get("outcome/ignored")), (3, 4), "{report}");
 }
 
 #[test]

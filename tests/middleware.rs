@@ -6,7 +6,11 @@ mod crawls;
 mod recorder;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -249,6 +253,38 @@ impl AsyncMiddleware for AsyncBad {
         }
         Ok(())
     }
+}
+
+/// Regression: the first fetcher had the scheduler's thread also where a hook may block it.
+#[test]
+fn an_async_middleware_that_blocks_does_not_hold_up_the_scheduler() {
+    struct Blocks(mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>, Arc<AtomicBool>);
+
+    impl AsyncMiddleware for Blocks {
+        fn name(&self) -> &'static str {
+            "blocks"
+        }
+
+        async fn before(&self, _: &mut Request, _: &Attempt) -> Result<(), Refuse> {
+            self.0.send(()).unwrap();
+            // As a client that does not know of async does.
+            let was_released = self.1.lock().unwrap().recv_timeout(Duration::from_secs(20)).is_ok();
+            self.2.store(was_released, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    let site = site();
+    let ((blocked, blocks), (release, released)) = (mpsc::channel(), mpsc::channel());
+    let was_released = Arc::new(AtomicBool::new(false));
+    let hook = Blocks(blocked, Mutex::new(released), was_released.clone());
+    let handle = crawl(&site).async_middleware(hook).seed(SEED).max_pages(1).start().unwrap();
+    blocks.recv_timeout(Duration::from_secs(20)).unwrap();
+    let progress = block_on(handle.progress()).unwrap();
+    release.send(()).unwrap();
+    assert_eq!(progress.ledger.leased, 1);
+    block_on(crawls::end_of(&handle));
+    assert!(was_released.load(Ordering::SeqCst), "the scheduler has answered while the hook blocked");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix_crawler::{Retry, Settings};
+use actix_crawler::{Crawler, Retry, Settings, middleware::SoftBlock};
 use crawls::{Links, MS, crawl, crawl_with, links, run, run_logged};
 use recorder::{Answer, Arrivals, Recorder};
 
@@ -224,12 +224,29 @@ fn a_redirect_that_asks_for_a_wait_is_followed_after_it() {
 /// given up. Others show that it refuses alone.
 #[test]
 fn one_page_that_always_refuses_fails_alone() {
+    check_that_it_fails_alone(|crawler| crawler);
+}
+
+/// Regression: the rest that a middleware asks for made the refusal one of none in a row.
+#[test]
+fn one_page_that_always_refuses_fails_alone_also_where_a_middleware_rests() {
+    let rest = || SoftBlock::new().status(429).rest(S);
+    check_that_it_fails_alone(|crawler| crawler.middleware(rest()));
+    let site = Recorder::start(|_| Answer::status(429));
+    let pages = (0..20).map(|n| format!("http://one.test/{n}"));
+    let report = run(tried_once(&site).middleware(rest()).spacing(20 * MS).seeds(pages));
+    assert_eq!((report.failed(), report.stats.get("domain/given_up")), (20, 1), "{report}");
+    assert_eq!(site.asked().len(), 8, "as often as a domain may refuse");
+}
+
+fn check_that_it_fails_alone(with: impl Fn(Crawler<Links>) -> Crawler<Links>) {
     let site = Recorder::start(|asked| match asked.path.as_str() {
         "/broken" => Answer::status(429).header("retry-after", 1),
         _ => Answer::ok(""),
     });
     let pages = (0..20).map(|n| format!("http://one.test/{n}"));
-    let (report, log) = run_logged(tried_once(&site).spacing(20 * MS).seed("http://one.test/broken").seeds(pages));
+    let crawler = tried_once(&site).spacing(20 * MS).seed("http://one.test/broken").seeds(pages);
+    let (report, log) = run_logged(with(crawler));
     assert_eq!((report.pages(), report.failed()), (20, 1), "{report}");
     assert_eq!(report.stats.get("domain/given_up"), 0, "{report}");
     let refused: Vec<_> = log.iter().filter(|line| line.url == "http://one.test/broken").collect();

@@ -48,7 +48,7 @@ fn explain(options: &ExplainOptions) -> Result<Explanation, Failure> {
             other => other.into(),
         }),
         // A typo in one is not hidden by the other.
-        (Some(dir), Some(log)) if !dir.is_dir() || !log.exists() => Err(Failure::usage(format!(
+        (Some(dir), Some(log)) if !dir.is_dir() || !log.exists() => Err(Failure::not_run(format!(
             "there is no {}; name what the crawl was given",
             if dir.is_dir() { log.display() } else { dir.display() }
         ))),

@@ -88,7 +88,7 @@ fn describe(response: &Response, token: &str, asked: &[Url]) -> String {
     let is_refusal = refusal(status, response.headers(), response.started_at() + response.elapsed()).is_some();
     match robots {
         Robots::Rules(rules) => {
-            for line in rule_lines(&rules, asked) {
+            for line in rule_lines(&rules, at, asked) {
                 say(line);
             }
         }
@@ -106,12 +106,12 @@ fn describe(response: &Response, token: &str, asked: &[Url]) -> String {
     text
 }
 
-fn rule_lines(rules: &RobotsTxt, asked: &[Url]) -> Vec<String> {
+fn rule_lines(rules: &RobotsTxt, file: &Url, asked: &[Url]) -> Vec<String> {
     let mut lines = vec![format!("holds: {}", rules.group())];
     if let Some(spacing) = rules.spacing() {
         lines.push(format!("asks for {} between two requests", humantime::format_duration(whole(spacing))));
     }
-    lines.extend(rules.sitemaps().iter().map(|sitemap| format!("sitemap: {sitemap}")));
+    lines.extend(rules.sitemaps_from(file).iter().map(|sitemap| format!("sitemap: {sitemap}")));
     for url in asked {
         let decision = rules.decide(url).to_string();
         let (verb, why) = decision.split_once([':', ' ']).unwrap_or((&decision, ""));

@@ -40,6 +40,13 @@ pub struct Cooled {
     pub in_a_row: u8,
 }
 
+impl Cooled {
+    /// Returns the same refusal, for which the domain rests longer: it stays one refusal, with its number in a row.
+    pub fn prolonged(self, rested: &Self) -> Self {
+        Self { back_off: rested.back_off, asked: rested.asked, gave_up: self.gave_up || rested.gave_up, ..self }
+    }
+}
+
 /// What a response says about further requests to its domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {

@@ -37,8 +37,8 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files,
-    /// sitemaps and files of items do not.
+    /// Sets the most requests. Pages, redirects, error statuses and retries count; robots files, sitemaps, files of items, and
+    /// what a middleware refuses before it is sent do not.
     #[must_use]
     pub fn max_requests(mut self, requests: u64) -> Self {
         self.settings.scope.max_requests = Some(requests);

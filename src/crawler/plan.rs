@@ -18,7 +18,7 @@ use crate::{
     },
     file_store::FileStore,
     frontier::candidate::SeedMaker,
-    middleware::with_headers,
+    middleware::{AnyMiddleware, with_headers},
     order::Order,
     pipeline::Pipeline,
     request::Request,
@@ -44,6 +44,8 @@ pub(super) struct Plan<S: Spider> {
     pub open: Option<OpenFrontier>,
     pub sitemap_rule: Option<SitemapRule>,
     pub fetch: FetchStack,
+    /// Whether code of a user's own runs on the threads of the fetchers, which it may block.
+    pub blocks_fetchers: bool,
     pub sessions: Option<SessionPool>,
     /// Warnings about the settings, for the report.
     pub warnings: Vec<String>,
@@ -123,6 +125,8 @@ impl<S: Spider> Crawler<S> {
             user_agent::check_headers(&seed.headers, &seed.url)?;
         }
         let said = user_agent::header(&user_agent)?;
+        let is_async = |middleware: &AnyMiddleware| matches!(middleware, AnyMiddleware::Async(_));
+        let blocks_fetchers = log_in.is_some() || !layers.is_empty() || middleware.iter().any(is_async);
         // Before any thread is started: the runtime of one that gets no files panics.
         let item_files =
             pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum::<usize>() + steps.max_open_files();
@@ -157,6 +161,7 @@ impl<S: Spider> Crawler<S> {
             open: frontier,
             sitemap_rule,
             fetch,
+            blocks_fetchers,
             sessions,
             warnings,
             conversions,

@@ -33,6 +33,8 @@ pub(super) struct Team<S: Spider> {
     pub pipelines: Pipelines<S>,
     pub offload: Offload,
     pub fetch: FetchStack,
+    /// Whether code of a user's own runs on their threads, which it may block.
+    pub blocks_fetchers: bool,
     pub retry: Retry,
     pub conducts: Conducts,
     pub politeness: watch::Receiver<Arc<Politeness>>,
@@ -76,6 +78,7 @@ impl<S: Spider> Clone for Team<S> {
             pipelines: self.pipelines.clone(),
             offload: self.offload.clone(),
             fetch: self.fetch.clone(),
+            blocks_fetchers: self.blocks_fetchers,
             retry: self.retry.clone(),
             conducts: self.conducts.clone(),
             politeness: self.politeness.clone(),
@@ -88,17 +91,19 @@ impl<S: Spider> Clone for Team<S> {
 }
 
 /// Returns the function that starts a fetcher on its arbiter, first and after a panic. The first one has that of the
-/// scheduler, which calls the function: so in a crawl with few requests in flight they pass nothing between threads.
+/// scheduler, which calls the function: so in a crawl with few requests in flight they pass nothing between threads. Where
+/// code of a user's own may block it, it has a thread of its own, so that the other fetchers still get permits.
 pub(super) fn fetchers<S: Spider>(team: Team<S>, reports: Reports) -> Hire {
     Box::new(move |number| {
         let (team, reports) = (team.clone(), reports.clone());
-        let arbiter = if number == 0 { OwnArbiter::shared() } else { OwnArbiter::new() };
+        let arbiter = if number == 0 && !team.blocks_fetchers { OwnArbiter::shared() } else { OwnArbiter::new() };
         let fetcher = Fetcher::start_in_arbiter(&arbiter.handle(), move |_| {
             let Team {
                 rules,
                 pipelines,
                 offload,
                 fetch,
+                blocks_fetchers: _,
                 retry,
                 conducts,
                 politeness,

@@ -40,6 +40,7 @@ use crate::{
         redirect::RedirectRules,
     },
     file_store::desk::{Both, FileDesk},
+    files::Files,
     frontier::{
         Frontier,
         admission::{Admission, QueueBounds},
@@ -134,6 +135,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         open,
         sitemap_rule,
         fetch,
+        blocks_fetchers,
         sessions,
         warnings,
         conversions,
@@ -183,6 +185,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                     pipelines: pipelines.clone(),
                     offload,
                     fetch,
+                    blocks_fetchers,
                     retry: settings.retry.clone(),
                     conducts: conducts.clone(),
                     politeness: told,
@@ -208,7 +211,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
                 admission: admission(&settings, &domains, queue_bounds(&settings, has_state), seen_cache, &identity),
                 politeness: tells_politeness,
             });
-            tell_who_waits(&mut crawl, submissions, desk, settings.files.max_waiting_pages);
+            tell_who_waits(&mut crawl, submissions, desk, &settings.files);
             crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
             crawl.resume(resumed, clock::now(), clock::wall());
             crawl.seed(seeds, None, clock::now());
@@ -253,9 +256,9 @@ fn started<S: Spider>(
     pipelines.into_iter().enumerate().map(start).collect()
 }
 
-fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, files: Arc<FileDesk>, max_pages: usize) {
-    crawl.tell(Arc::new(Both(pages, files.clone())));
-    crawl.wait_for_files(FileWaits { desk: files, max_pages });
+fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, desk: Arc<FileDesk>, files: &Files) {
+    crawl.tell(Arc::new(Both(pages, desk.clone())));
+    crawl.wait_for_files(FileWaits { desk, max_pages: files.max_waiting_pages, max_rest: files.max_time });
 }
 
 fn state_report(settings: &Settings, resumed: &Resumed) -> Option<StateReport> {

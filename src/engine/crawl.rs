@@ -331,6 +331,7 @@ impl Crawl {
 
     /// A slot of `domain` has become free.
     pub fn released(&mut self, domain: &Domain, now: Instant) {
+        self.granter.note_released(domain, now);
         self.granter.wake(&mut self.frontier.files, &mut self.domains, domain, now);
     }
 

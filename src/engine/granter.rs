@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hashbrown::HashSet;
+
 pub use self::files::FileWaits;
 use self::robots::Judged;
 use super::{
@@ -36,6 +38,7 @@ use crate::{
     outcome::{DropReason, Outcome},
     permit::{Permit, Tenancy},
     politeness::Politeness,
+    request::Request,
     stats::Outage,
     throttle::Refusal,
 };
@@ -161,6 +164,11 @@ impl Granter {
     /// whether it is over.
     pub fn note_local_faults(&mut self, accounts: &mut Accounts, leased: &Leased, outcome: &Outcome, now: Instant) {
         self.outage.note(accounts, leased, outcome, now);
+    }
+
+    /// Takes note that a permit of `domain` has ended.
+    pub fn note_released(&mut self, domain: &Domain, now: Instant) {
+        self.outage.released(domain, now);
     }
 
     /// Returns what is wrong with this machine, while that holds requests back.
@@ -381,6 +389,19 @@ impl Granter {
         give_back(frontier, self.ruled.take_all());
     }
 
+    /// Returns the pages that wait for a robots file, or are allowed by one, to the frontier: they are judged again when they
+    /// are lent next. Returns their domains, which must be woken.
+    pub fn give_pages_back(&mut self, frontier: &mut dyn Frontier) -> HashSet<Domain> {
+        let pages: Vec<_> = self.robots.unpark_pages().into_iter().chain(self.ruled.take_all()).collect();
+        let of = |leased: &Leased| {
+            let Request { domain, url, .. } = &*leased.request;
+            domain.clone().unwrap_or_else(|| self.politeness.domain_key.domain(url))
+        };
+        let domains = pages.iter().map(of).collect();
+        give_back(frontier, pages.into_iter());
+        domains
+    }
+
     /// Handles what waits after the crawl has reached its limit: a durable frontier keeps it for another run; otherwise
     /// it is dropped.
     pub fn end_what_is_beyond_budget(&mut self, turn: &mut Turn<'_>) {
@@ -388,8 +409,7 @@ impl Granter {
             return;
         }
         // No robots file is requested for pages any more, so those that wait for one would wait for ever.
-        give_back(turn.frontier, self.robots.unpark_pages().into_iter());
-        give_back(turn.frontier, self.ruled.take_all());
+        self.give_pages_back(turn.frontier);
         if turn.draining.is_idle() && turn.frontier.queued() > 0 && turn.frontier.durable().is_none() {
             // As many as one step handles, so that a million domains need not be copied at once.
             let waiting: Vec<_> = turn.frontier.domains().take(MAX_STEP).cloned().collect();

@@ -210,7 +210,7 @@ impl Intake {
         };
         let is_page = leased.request.kind() == Kind::Page;
         let is_lent = leased.request.kind() != Kind::File;
-        if is_page && !matches!(outcome, Outcome::Unsent | Outcome::Local(..)) {
+        if is_page && outcome.is_of_a_request() {
             budget.sent();
         }
         let again = match held {

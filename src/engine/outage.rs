@@ -1,10 +1,11 @@
-//! LocalOutage: while a fault of this machine lasts, requests are held back but for one at a time that looks whether it is over.
-//! Knows no network.
+//! LocalOutage: while a fault of this machine lasts, requests are held back but for one at a time that looks whether it is over:
+//! the probe. Knows no network.
 
 use std::time::{Duration, Instant};
 
 use super::accounts::Accounts;
 use crate::{
+    domain::Domain,
     event::Event,
     frontier::{LeaseId, Leased},
     local_fault::LocalFault,
@@ -24,9 +25,18 @@ struct Ongoing {
     /// Between the end of one probe and the next.
     wait: Duration,
     next: Instant,
-    probe: Option<(Kind, LeaseId)>,
+    /// The probes that have not ended.
+    probes: Vec<Probe>,
     /// Requests that came back.
     requests: u64,
+}
+
+#[derive(Debug)]
+struct Probe {
+    lease: (Kind, LeaseId),
+    domain: Option<Domain>,
+    /// Whether its answer may have come, and its page is at work: it may wait for a file, which is requested only after it.
+    is_answered: bool,
 }
 
 /// How soon it is looked whether the fault is over; the wait doubles each time.
@@ -60,13 +70,12 @@ impl LocalOutage {
     fn met(&mut self, fault: LocalFault, leased: &Leased, now: Instant) -> bool {
         let Some(ongoing) = &mut self.0 else {
             let (next, wait) = (now + FIRST_WAIT, FIRST_WAIT);
-            self.0 = Some(Ongoing { fault, since: now, wait, next, probe: None, requests: 1 });
+            self.0 = Some(Ongoing { fault, since: now, wait, next, probes: Vec::new(), requests: 1 });
             return true;
         };
         ongoing.requests += 1;
-        if ongoing.is_probe(leased) {
+        if ongoing.take_probe(leased) {
             ongoing.fault = fault;
-            ongoing.probe = None;
             ongoing.wait = (2 * ongoing.wait).min(MAX_WAIT);
             ongoing.next = now + ongoing.wait;
         }
@@ -75,26 +84,40 @@ impl LocalOutage {
 
     /// A request has ended otherwise. If it was the probe, the fault is over, and is returned.
     fn ended(&mut self, leased: &Leased, now: Instant) -> Option<Outage> {
-        self.0.take_if(|ongoing| ongoing.is_probe(leased)).map(|ongoing| ongoing.outage(now))
+        self.0.take_if(|ongoing| ongoing.take_probe(leased)).map(|ongoing| ongoing.outage(now))
     }
 
     /// A request came back unsent, which tells nothing. If it was the probe, there is another.
     fn unsent(&mut self, leased: &Leased, now: Instant) {
-        if let Some(ongoing) = self.0.as_mut().filter(|ongoing| ongoing.is_probe(leased)) {
-            ongoing.probe = None;
+        if let Some(ongoing) = &mut self.0
+            && ongoing.take_probe(leased)
+        {
+            ongoing.next = now + FIRST_WAIT;
+        }
+    }
+
+    /// A permit of `domain` has ended. If the probe had it, its answer has come, or none will; should it not end soon, since
+    /// its page waits for something, there is another.
+    pub fn released(&mut self, domain: &Domain, now: Instant) {
+        if let Some(ongoing) = &mut self.0
+            && let Some(probe) = ongoing.probes.iter_mut().find(|probe| probe.is_of(domain) && !probe.is_answered)
+        {
+            probe.is_answered = true;
             ongoing.next = now + FIRST_WAIT;
         }
     }
 
     /// Tells whether a request may be granted now.
     pub fn allows(&self, now: Instant) -> bool {
-        self.0.as_ref().is_none_or(|ongoing| ongoing.probe.is_none() && ongoing.next <= now)
+        self.0.as_ref().is_none_or(|ongoing| !ongoing.is_probed() && ongoing.next <= now)
     }
 
     /// A request was granted: the probe, if the crawl is held up.
     pub fn granted(&mut self, leased: &Leased) {
         if let Some(ongoing) = &mut self.0 {
-            ongoing.probe = Some((leased.request.kind(), leased.id));
+            let Leased { id, request, .. } = leased;
+            let domain = request.domain.clone();
+            ongoing.probes.push(Probe { lease: (request.kind(), *id), domain, is_answered: false });
         }
     }
 
@@ -102,7 +125,7 @@ impl LocalOutage {
     pub fn not_before(&self, due: Instant) -> Option<Instant> {
         match &self.0 {
             None => Some(due),
-            Some(Ongoing { probe: Some(_), .. }) => None,
+            Some(ongoing) if ongoing.is_probed() => None,
             Some(ongoing) => Some(due.max(ongoing.next)),
         }
     }
@@ -114,13 +137,27 @@ impl LocalOutage {
 }
 
 impl Ongoing {
-    fn is_probe(&self, leased: &Leased) -> bool {
-        self.probe == Some((leased.request.kind(), leased.id))
+    /// Removes a request from the probes. Tells whether it was one.
+    fn take_probe(&mut self, leased: &Leased) -> bool {
+        let lease = (leased.request.kind(), leased.id);
+        let place = self.probes.iter().position(|probe| probe.lease == lease);
+        place.map(|place| self.probes.swap_remove(place)).is_some()
+    }
+
+    /// Tells whether a probe is under way.
+    fn is_probed(&self) -> bool {
+        self.probes.iter().any(|probe| !probe.is_answered)
     }
 
     fn outage(&self, now: Instant) -> Outage {
         let lasted = now.saturating_duration_since(self.since);
         Outage { fault: self.fault, lasted, requests: self.requests }
+    }
+}
+
+impl Probe {
+    fn is_of(&self, domain: &Domain) -> bool {
+        self.domain.as_ref() == Some(domain)
     }
 }
 

@@ -116,9 +116,9 @@ impl Turn<'_> {
         Some(self.domains.get(domain)?.tenancy.given_up(self.now)?.why)
     }
 
-    /// Tells whether a domain has refused too often in a row.
-    pub fn has_given_up(&self, domain: &Domain) -> bool {
-        self.domains.cooling_of(domain).is_some_and(|cooling| cooling.has_given_up(self.now))
+    /// Tells whether a domain is given up.
+    pub fn is_given_up(&self, domain: &Domain) -> bool {
+        self.given_up(domain).is_some()
     }
 
     /// Returns until when a domain cools.
@@ -139,9 +139,13 @@ impl Turn<'_> {
 
     /// Lets the files that wait for such a domain fail.
     pub fn fail_files(&mut self, domain: &Domain, why: CoolingCause) {
-        let outcome = of_given_up(why);
+        self.end_files(domain, &of_given_up(why));
+    }
+
+    /// Ends the files that wait for a domain.
+    pub fn end_files(&mut self, domain: &Domain, outcome: &Outcome) {
         for request in self.frontier.files.take(domain) {
-            self.enter(domain, &request, &outcome);
+            self.enter(domain, &request, outcome);
         }
     }
 

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::SystemTime};
 
 use actix::{Message, Recipient};
 use futures_util::future::join_all;
+use url::Url;
 
 use super::{VisitContext, offload::NoResult};
 use crate::{
@@ -219,11 +220,14 @@ async fn look_up<S: Spider>(
 
 /// A file can only be had by HTTP.
 fn refused(wanted: &Wanted) -> Option<Asked> {
-    let scheme = wanted.url.scheme();
+    unknown_scheme(&wanted.url).map(|why| Asked::Ended(wanted.failed(why).into()))
+}
+
+/// Returns why a URL is no file's that can be downloaded, if it is none.
+pub fn unknown_scheme(url: &Url) -> Option<String> {
+    let scheme = url.scheme();
     let is_http = matches!(scheme, "http" | "https");
-    (!is_http).then(|| {
-        Asked::Ended(wanted.failed(format!("the scheme `{scheme}` is not downloaded, only http and https are")).into())
-    })
+    (!is_http).then(|| format!("the scheme `{scheme}` is not downloaded, only http and https are"))
 }
 
 /// Makes the request for a file, which says what is there already.

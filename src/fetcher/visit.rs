@@ -17,6 +17,7 @@ use super::{
     VisitContext,
     fetch::{FetchContext, FetchResult, NoResponse, Streaming},
     http::is_idempotent,
+    item_files,
     readers::{self, Extracted, Reading, TimedResponse, file::Receiving, robots_txt},
     receipt::Receipt,
     redirect::{self, Hop},
@@ -147,6 +148,11 @@ async fn read<S: Spider>(
     {
         let hop = Hop { status, to: &to, cookies_changed: answer.cookies_changed, pooled: answer.pooled() };
         let identity = &*context.rules.identity;
+        if request.kind() == Kind::File
+            && let Some(why) = item_files::unknown_scheme(&to)
+        {
+            return Outcome::Fetch(FetchError::Request(why)).into();
+        }
         let next = match request.kind() {
             Kind::Page | Kind::Sitemap(_) | Kind::File => {
                 redirect::follow(request, hop, identity, &context.rules.redirects.secret_headers).map(Some)

@@ -37,7 +37,7 @@ pub struct Files {
     #[serde(with = "duration_text")]
     pub expires: Duration,
     /// The longest that one download may take; an hour by default. The time-out of a whole page would cut large files off,
-    /// and the lowest rate of a body holds in any case.
+    /// and the lowest rate of a body holds in any case. A file also fails if its domain asks for a longer wait than this.
     #[serde(with = "duration_text")]
     pub max_time: Duration,
     /// The most files of one page; 10,000 by default, the most links that are read. The page fails beyond.

@@ -33,16 +33,20 @@ impl Crawl {
         }
         match change {
             Change::Scope(scope) => {
-                let before = self.intake.scope().max_pages_per_domain;
+                let limits = |scope: &Scope| (scope.max_pages, scope.max_requests, scope.max_pages_per_domain);
+                let before = limits(self.intake.scope());
                 self.intake.set_scope(&mut turn!(self, now), *scope)?;
                 let scope = self.intake.scope();
                 self.granter.budget.set_limits(scope);
-                if scope.max_pages_per_domain != before {
+                let have_changed = limits(scope) != before;
+                // The scope before let them pass.
+                let mut waiting = self.granter.give_pages_back(&mut self.frontier);
+                if have_changed {
                     // What was beyond the budget may be within it now.
-                    let waiting: Vec<_> = self.frontier.domains().cloned().collect();
-                    for domain in &waiting {
-                        self.granter.wake(&mut self.frontier.files, &mut self.domains, domain, now);
-                    }
+                    waiting.extend(self.frontier.domains().cloned());
+                }
+                for domain in &waiting {
+                    self.granter.wake(&mut self.frontier.files, &mut self.domains, domain, now);
                 }
                 Ok(())
             }

@@ -109,7 +109,7 @@ impl Crawl {
     pub(super) fn leave_unsettled(&mut self, visit: &Visit) {
         if !visit.is_without_request {
             let is_page = visit.leased.request.kind() == Kind::Page;
-            if is_page && !matches!(visit.outcome, Outcome::Unsent | Outcome::Local(..)) {
+            if is_page && visit.outcome.is_of_a_request() {
                 self.granter.budget.sent();
             }
             if visit.leased.request.kind() != Kind::File {

@@ -11,6 +11,7 @@ use crate::{
     conduct::Lessons,
     conducts::Conducts,
     cooling::{CoolingCause, Refusals},
+    engine::tuning::Change,
     events::Happened,
     extract::Skipped,
     fetcher::{
@@ -21,6 +22,7 @@ use crate::{
     },
     frontier::{Lease, Leased, Next, memory::MemoryFrontier, seen_cache::SeenCache},
     identity::CanonicalUrl,
+    local_fault::LocalFault,
     outcome::{Outcome, RedirectBy},
     own_arbiter::OwnArbiter,
     permit::Released,
@@ -572,6 +574,71 @@ fn the_pages_of_a_domain_follow_soon_upon_its_robots_file() {
     assert!((900..1_200).contains(&before), "{before} of 2,000 robots files before the 500th page");
 }
 
+/// Regression: the request that looked whether a fault of this machine is over was a page that waited for a file, which was
+/// not requested while that one was under way: the crawl stood still for ever.
+#[test]
+fn a_page_that_looks_whether_an_outage_is_over_gets_its_files() {
+    let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
+    let grant = |world: &World| match world.grants.recv_timeout(Duration::from_secs(10)).expect("it was granted") {
+        Assignment::Send(grant) => grant,
+        Assignment::Tell(..) => panic!("a request was granted"),
+    };
+    world.seed(&big, 1);
+    world.crawl.turn(world.now);
+    let Grant { permit, lease, .. } = grant(&world);
+    drop(permit);
+    world.crawl.released(&big, world.now);
+    let fault = Outcome::Local(LocalFault::Network, "no route".to_owned());
+    let visit = Visit { is_without_request: false, ..Visit::without_request(lease.settle(), fault) };
+    world.crawl.ended(visit, world.now, SystemTime::now());
+    world.now += 2 * Duration::from_secs(1);
+    world.crawl.turn(world.now);
+    let Grant { permit, lease, .. } = grant(&world);
+    let file = Request::file(format!("http://{}/a.svg", other.as_str()).parse().unwrap());
+    world.crawl.files_asked(vec![Candidate::new(file, &CanonicalUrl::default())], world.now);
+    world.crawl.turn(world.now);
+    assert!(world.grants.try_recv().is_err(), "the fault may last");
+    drop(permit);
+    world.crawl.released(&big, world.now);
+    let due = world.crawl.next_turn(world.now).expect("the page is at work, and another may look");
+    assert!(due <= world.now + Duration::from_secs(1));
+    world.now += Duration::from_secs(1);
+    world.crawl.turn(world.now);
+    let looks = grant(&world);
+    assert_eq!(looks.lease.request().url.path(), "/a.svg");
+    world.fetch(looks);
+    assert!(world.crawl.granter.outage(world.now).is_none(), "it was answered");
+    world.crawl.ended(Visit::without_request(lease.settle(), Outcome::Ok), world.now, SystemTime::now());
+}
+
+/// Regression: pages that waited for a robots file had passed the scope before, and were requested in the new one.
+#[test]
+fn a_changed_scope_holds_for_pages_that_wait_for_a_robots_file_or_are_allowed_by_one() {
+    for is_answered in [false, true] {
+        let ([big, _], mut world) = (domains(), World::obeying());
+        world.seed(&big, 3);
+        world.crawl.turn(world.now);
+        if is_answered {
+            world.crawl.turn(world.now);
+            world.end_robots(Outcome::Status(404));
+        }
+        let scope = Scope { within: Within::Any, deny: vec!["/[12]$".parse().unwrap()], ..Scope::default() };
+        world.crawl.change(Change::Scope(Box::new(scope)), world.now).unwrap();
+        if !is_answered {
+            world.end_robots(Outcome::Status(404));
+        }
+        while !world.crawl.is_finished() {
+            world.turn();
+            world.now += MS;
+        }
+        assert_eq!((world.starts.len(), world.crawl.ledger().dropped), (1, 2), "answered before: {is_answered}");
+    }
+}
+
+fn limit(pages: u64) -> Change {
+    Change::Scope(Box::new(Scope { within: Within::Any, max_pages: Some(pages), ..Scope::default() }))
+}
+
 #[test]
 fn those_who_watch_are_told_of_all_that_the_ledger_counts() {
     let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
@@ -676,6 +743,26 @@ mod on_disk {
     }
 
     /// Such a state was taken for that of a new crawl: a domain was asked 27 ms after the process before had asked it.
+    /// Regression: a page that was allowed when the budget was used up went back, and its domain was not woken when there was
+    /// more.
+    #[test]
+    fn a_budget_that_grows_wakes_what_an_earlier_one_has_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut frontier, _) = open(dir.path(), Instant::now());
+        let (sender, bell) = mpsc::sync_channel(1);
+        frontier.durable().unwrap().listen(Arc::new(Notifier(sender)));
+        let (rate, per_domain) = (Some(Rate::per_second(100)), NonZeroU32::MAX);
+        let politeness = Politeness { rate, per_domain, robots: RobotsPolicy::Obey, ..Politeness::default() };
+        let mut world = World::with(politeness, frontier, Budget::new(Some(1), None), RobotsFiles::new("bot"));
+        for domain in &domains() {
+            world.seed(domain, 1);
+        }
+        turn_until(&mut world, &bell, |crawl| crawl.ledger().done == 1 && crawl.is_finished());
+        assert_eq!((world.robots_asked, world.starts.len()), (2, 1), "the other is allowed, and beyond the budget");
+        world.crawl.change(limit(2), world.now).unwrap();
+        turn_until(&mut world, &bell, |crawl| crawl.ledger().done == 2);
+    }
+
     #[test]
     fn a_state_that_was_open_is_resumed_as_asked_also_if_nothing_was_committed() {
         let ([big, _], dir) = (domains(), tempfile::tempdir().unwrap());

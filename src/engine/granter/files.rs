@@ -1,7 +1,10 @@
 //! Files: grants permits for the files that items wait for. They have places of their own, and go before the pages of their
 //! domain: so a page that waits for its files never waits for another page to end.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, SHORTEST_COOLING, Search, robots::Judged};
 use crate::{
@@ -20,11 +23,13 @@ pub struct FileWaits {
     pub desk: Arc<FileDesk>,
     /// The most of them; beyond, no further page is requested.
     pub max_pages: usize,
+    /// The longest that a file waits for its domain, which may ask for a day: pages of all domains would wait with it.
+    pub max_rest: Duration,
 }
 
 impl Default for FileWaits {
     fn default() -> Self {
-        Self { desk: Arc::default(), max_pages: usize::MAX }
+        Self { desk: Arc::default(), max_pages: usize::MAX, max_rest: Duration::MAX }
     }
 }
 
@@ -57,10 +62,7 @@ impl Granter {
 
     /// Ends the files that wait for a domain which this process may not ask any more.
     pub fn files_lost(turn: &mut Turn<'_>, domain: &Domain) {
-        for request in turn.frontier.files.take(domain) {
-            let detail = ELSEWHERE.to_owned();
-            turn.enter(domain, &request, &Outcome::WithoutRequest { key: "elsewhere", detail });
-        }
+        turn.end_files(domain, &Outcome::WithoutRequest { key: "elsewhere", detail: ELSEWHERE.to_owned() });
     }
 
     /// Grants permits to the files of a domain that is due.
@@ -91,7 +93,9 @@ impl Granter {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
                     if at > now + SHORTEST_COOLING {
                         turn.domains.note_cooling(domain, now);
-                        if Self::fail_files_of_given_up(turn, domain, Some(tenancy)) {
+                        if Self::fail_files_of_given_up(turn, domain, Some(tenancy))
+                            || self.rests_too_long(turn, domain, at)
+                        {
                             return turn.domains.schedule(domain, now);
                         }
                     }
@@ -114,6 +118,23 @@ impl Granter {
     fn fail_files_of_given_up(turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
         let Some(given_up) = tenancy.and_then(|tenancy| tenancy.given_up(turn.now)) else { return false };
         turn.fail_files(domain, given_up.why);
+        true
+    }
+
+    /// Lets the files of a domain fail that may not be asked for too long. Tells whether that is so.
+    fn rests_too_long(&self, turn: &mut Turn<'_>, domain: &Domain, until: Instant) -> bool {
+        let rest = until.saturating_duration_since(turn.now);
+        let max = self.file_waits.max_rest;
+        if rest <= max {
+            return false;
+        }
+        let rest = Duration::from_secs(rest.as_secs());
+        let detail = format!(
+            "its domain is not asked for another {}, and files.max_time allows {}",
+            humantime::format_duration(rest),
+            humantime::format_duration(max)
+        );
+        turn.end_files(domain, &Outcome::WithoutRequest { key: "refused", detail });
         true
     }
 

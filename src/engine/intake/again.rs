@@ -43,7 +43,7 @@ impl Intake {
         match outcome {
             Outcome::Unsent | Outcome::Local(..) => Some(Again { not_before: None, attempted: false }),
             // The request fails with all others of the domain.
-            _ if turn.has_given_up(domain) => None,
+            _ if turn.is_given_up(domain) => None,
             Outcome::Refused { .. } => {
                 let in_a_row = cooled.map_or(0, |cooled| cooled.in_a_row);
                 // As often as its domain may refuse in a row, which has answered others meanwhile.
@@ -60,7 +60,15 @@ impl Intake {
             outcome => {
                 let may_repeat = started.is_none() || is_idempotent(&leased.request.method);
                 let wait = self.retry.wait(outcome, leased.attempt, may_repeat, fastrand::f64())?;
-                Some(Again { not_before: Some(turn.now + wait), attempted: true })
+                let not_before = turn.now + wait;
+                // Its host may be away, and not the whole domain.
+                let behind = cooled
+                    .filter(|cooled| cooled.in_a_row > 1)
+                    .and_then(|_| Some(behind_others(turn, domain, turn.cools_until(domain)?)));
+                Some(Again {
+                    not_before: Some(behind.map_or(not_before, |behind| behind.max(not_before))),
+                    attempted: true,
+                })
             }
         }
     }

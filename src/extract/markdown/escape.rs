@@ -59,7 +59,7 @@ pub(super) fn line_start(line: &str) -> Option<usize> {
             (length <= 6 && ends_at(length)).then_some(0)
         }
         b'>' => Some(0),
-        b'-' | b'+' => (ends_at(1) || (line.len() > 2 && is_all_of(b'-'))).then_some(0),
+        b'-' | b'+' => (ends_at(1) || (line.len() > 1 && is_all_of(b'-'))).then_some(0),
         b'=' => is_all_of(b'=').then_some(0),
         b'~' => line.starts_with("~~~").then_some(0),
         b'0'..=b'9' => {

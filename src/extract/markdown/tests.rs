@@ -155,6 +155,7 @@ fn what_is_markup_is_escaped_and_nothing_else() {
         ("`x`", "\\`x\\`"),
         ("~a ~~b~~", "~a \\~\\~b\\~\\~"),
         ("---", "\\---"),
+        ("--", "\\--"),
         ("===", "\\==="),
         ("a.b!c(d){e}|f", "a.b!c(d){e}|f"),
         ("https://e.org/a_b?c=d&amp;e=f", "https://e.org/a_b?c=d&e=f"),

@@ -287,7 +287,8 @@ fn intervene(result: &mut FetchResult, intervention: Intervention, tenancy: &Ten
     if let What::Cool { rest, .. } = &intervention.what {
         let why = result.receipt.status.map_or(CoolingCause::Unreachable, CoolingCause::Status);
         let started = result.receipt.started.unwrap_or(begun);
-        result.cooled = Some(tenancy.rest(started, clock::now(), why, *rest));
+        let rested = tenancy.rest(started, clock::now(), why, *rest);
+        result.cooled = Some(result.cooled.take().map_or(rested, |refused| refused.prolonged(&rested)));
     }
     result.refuses_session |= matches!(intervention.what, What::RefusedSession(_));
     if !is_refusal {
