@@ -258,7 +258,7 @@ fn started<S: Spider>(
 
 fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, desk: Arc<FileDesk>, files: &Files) {
     crawl.tell(Arc::new(Both(pages, desk.clone())));
-    crawl.wait_for_files(FileWaits { desk, max_pages: files.max_waiting_pages, max_rest: files.max_time });
+    crawl.wait_for_files(FileWaits { desk, max_pages: files.max_waiting_pages, max_wait: files.max_time });
 }
 
 fn state_report(settings: &Settings, resumed: &Resumed) -> Option<StateReport> {

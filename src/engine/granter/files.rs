@@ -24,12 +24,12 @@ pub struct FileWaits {
     /// The most of them; beyond, no further page is requested.
     pub max_pages: usize,
     /// The longest that a file waits for its domain, which may ask for a day: pages of all domains would wait with it.
-    pub max_rest: Duration,
+    pub max_wait: Duration,
 }
 
 impl Default for FileWaits {
     fn default() -> Self {
-        Self { desk: Arc::default(), max_pages: usize::MAX, max_rest: Duration::MAX }
+        Self { desk: Arc::default(), max_pages: usize::MAX, max_wait: Duration::MAX }
     }
 }
 
@@ -74,7 +74,9 @@ impl Granter {
             None => {}
         }
         let mut tenancy = turn.domains.tenancy(domain);
-        if Self::fail_files_of_given_up(turn, domain, tenancy.as_deref()) {
+        if Self::fail_files_of_given_up(turn, domain, tenancy.as_deref())
+            || self.fail_files_that_wait_too_long(turn, domain, tenancy.as_deref())
+        {
             return turn.domains.schedule(domain, now);
         }
         let mut found_nothing = false;
@@ -93,9 +95,7 @@ impl Granter {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
                     if at > now + SHORTEST_COOLING {
                         turn.domains.note_cooling(domain, now);
-                        if Self::fail_files_of_given_up(turn, domain, Some(tenancy))
-                            || self.rests_too_long(turn, domain, at)
-                        {
+                        if Self::fail_files_of_given_up(turn, domain, Some(tenancy)) {
                             return turn.domains.schedule(domain, now);
                         }
                     }
@@ -121,19 +121,16 @@ impl Granter {
         true
     }
 
-    /// Lets the files of a domain fail that may not be asked for too long. Tells whether that is so.
-    fn rests_too_long(&self, turn: &mut Turn<'_>, domain: &Domain, until: Instant) -> bool {
-        let rest = until.saturating_duration_since(turn.now);
-        let max = self.file_waits.max_rest;
-        if rest <= max {
+    /// Lets the files of a domain fail that has asked for too long a wait. Tells whether it has.
+    fn fail_files_that_wait_too_long(&self, turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
+        let Some((until, _)) = tenancy.and_then(|tenancy| tenancy.cooling().state(turn.now)) else { return false };
+        let (wait, max) = (until.saturating_duration_since(turn.now), self.file_waits.max_wait);
+        if wait <= max {
             return false;
         }
-        let rest = Duration::from_secs(rest.as_secs());
-        let detail = format!(
-            "its domain is not asked for another {}, and files.max_time allows {}",
-            humantime::format_duration(rest),
-            humantime::format_duration(max)
-        );
+        let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));
+        let max = humantime::format_duration(max);
+        let detail = format!("its domain asks for a wait of {wait}, and files.max_time allows {max}");
         turn.end_files(domain, &Outcome::WithoutRequest { key: "refused", detail });
         true
     }
