@@ -12,10 +12,12 @@ use crate::sessions::SessionCookie;
 #[derive(Default)]
 pub(super) struct Jar {
     store: CookieStore,
-    /// The order of creation: each cookie of the store is here. Cookies with equally long paths are sent in this order.
-    created: HashMap<Place, u64>,
-    /// The last number used in `created`.
+    /// Each cookie of the store is here.
+    known: HashMap<Place, Known>,
+    /// The last number used in `known`.
     last: u64,
+    /// How many were removed for want of room.
+    pub forgotten: u64,
     /// When it was last used, by the count of its session.
     pub used: u64,
 }
@@ -23,7 +25,17 @@ pub(super) struct Jar {
 /// What identifies a cookie in a jar: domain, path and name.
 type Place = (String, String, String);
 
-/// RFC 6265 §6.1: the number that a user agent should support for each domain. Further ones are rejected.
+/// What the store does not know of a cookie.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Its place in the order of creation, in which cookies with equally long paths are sent.
+    created: u64,
+    /// When it was last set or sent, by the same count.
+    used: u64,
+    is_secure: bool,
+}
+
+/// RFC 6265 §6.1: the number that a user agent should support for each domain. For a further one, another is removed.
 pub(super) const MAX_IN_A_JAR: usize = 50;
 
 /// The longest `Cookie` header: what servers accept.
@@ -33,19 +45,17 @@ impl Jar {
     /// Tells whether the cookie is kept and was not there with this value, or is deleted.
     pub fn take_in(&mut self, cookie: &RawCookie<'_>, url: &Url) -> bool {
         let name = cookie.name();
-        // RFC 6265bis §5.7 step 16: plain HTTP, which anyone on the path can modify, must not replace a cookie set over
-        // TLS.
-        if !is_secure(url) && self.store.iter_unexpired().any(|kept| kept.name() == name && marked_secure(kept)) {
-            return false;
-        }
         // A cookie for another domain than the server's is rejected.
         let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, url) else { return false };
         let place = place(&cookie);
-        if self.count() >= MAX_IN_A_JAR && !self.created.contains_key(&place) {
-            self.forget_expired();
-            if self.count() >= MAX_IN_A_JAR {
-                return false;
-            }
+        // RFC 6265bis §5.7: plain HTTP, which anyone on the path can modify, must not set a cookie that is sent in place of one
+        // set over TLS.
+        let is_covered = |kept: &Cookie<'_>| kept.name() == name && marked_secure(kept) && covers(kept, &place);
+        if !is_secure(url) && self.store.iter_unexpired().any(is_covered) {
+            return false;
+        }
+        if self.count() >= MAX_IN_A_JAR && !self.known.contains_key(&place) && !cookie.is_expired() {
+            self.make_room();
         }
         let (domain, path, name) = &place;
         let kept = self.store.get_any(domain, path, name);
@@ -53,14 +63,19 @@ impl Jar {
         if kept.is_some_and(Cookie::is_expired) {
             self.forget(&place);
         }
+        self.last += 1;
+        let set = Known { created: self.last, used: self.last, is_secure: marked_secure(&cookie) };
         match self.store.insert(cookie.into_owned(), url) {
             Ok(StoreAction::Inserted) => {
-                self.last += 1;
-                self.created.insert(place, self.last);
+                self.known.insert(place, set);
                 true
             }
-            // A replaced cookie keeps its creation time (RFC 6265 §5.3 step 11.3).
-            Ok(StoreAction::UpdatedExisting) => !has_value,
+            Ok(StoreAction::UpdatedExisting) => {
+                // A replaced cookie keeps its creation time (RFC 6265 §5.3 step 11.3).
+                let created = self.known.get(&place).map_or(set.created, |before| before.created);
+                self.known.insert(place, Known { created, ..set });
+                !has_value
+            }
             Ok(StoreAction::ExpiredExisting) => {
                 self.forget(&place);
                 true
@@ -71,26 +86,36 @@ impl Jar {
 
     /// Returns how many there are.
     pub fn count(&self) -> usize {
-        self.created.len()
+        self.known.len()
     }
 
     fn forget(&mut self, place: &Place) {
         let (domain, path, name) = place;
         self.store.remove(domain, path, name);
-        self.created.remove(place);
+        self.known.remove(place);
     }
 
-    fn forget_expired(&mut self) {
+    /// Removes those that have expired, or else the one that was used least recently, rather one that is not secure (RFC 6265
+    /// §5.3 and RFC 6265bis §5.7): a new session's cookie is worth more than an old one.
+    fn make_room(&mut self) {
         let expired: Vec<_> = self.store.iter_any().filter(|kept| kept.is_expired()).map(place).collect();
         for place in &expired {
             self.forget(place);
+        }
+        if self.count() < MAX_IN_A_JAR {
+            return;
+        }
+        let least = self.known.iter().min_by_key(|(_, known)| (known.is_secure, known.used));
+        if let Some(place) = least.map(|(place, _)| place.clone()) {
+            self.forget(&place);
+            self.forgotten += 1;
         }
     }
 
     /// Returns those that have not expired, in the order they were created in.
     pub fn list(&self) -> impl Iterator<Item = SessionCookie> {
         let mut kept: Vec<_> = self.store.iter_unexpired().collect();
-        kept.sort_by_key(|cookie| self.created.get(&place(cookie)));
+        kept.sort_by_key(|cookie| self.known.get(&place(cookie)).map(|known| known.created));
         kept.into_iter().map(|cookie| SessionCookie {
             name: cookie.name().to_owned(),
             value: cookie.value().to_owned(),
@@ -107,11 +132,13 @@ impl Jar {
     }
 
     /// Returns the `Cookie` header for a request to `url`.
-    pub fn header(&self, url: &Url) -> Option<HeaderValue> {
+    pub fn header(&mut self, url: &Url) -> Option<HeaderValue> {
         let mut cookies = self.store.matches(url);
         cookies.retain(|cookie| is_secure(url) || !marked_secure(cookie));
         // RFC 6265 §5.4 step 2: longer paths first; with equal length, the earlier created first.
-        cookies.sort_by_key(|cookie| (Reverse(cookie.path.len()), self.created.get(&place(cookie))));
+        let created = |cookie: &Cookie<'_>| self.known.get(&place(cookie)).map(|known| known.created);
+        cookies.sort_by_cached_key(|cookie| (Reverse(cookie.path.len()), created(cookie)));
+        self.last += 1;
         let mut header = String::new();
         for cookie in cookies {
             let (name, value) = cookie.name_value();
@@ -124,6 +151,9 @@ impl Jar {
             header += name;
             header += "=";
             header += value;
+            if let Some(known) = self.known.get_mut(&place(cookie)) {
+                known.used = self.last;
+            }
         }
         if header.is_empty() { None } else { HeaderValue::from_bytes(header.as_bytes()).ok() }
     }
@@ -131,4 +161,16 @@ impl Jar {
 
 fn place(cookie: &Cookie<'_>) -> Place {
     (String::from(&cookie.domain), String::from(&cookie.path), cookie.name().to_owned())
+}
+
+/// Tells whether a cookie at this place would be sent where `kept` is.
+fn covers(kept: &Cookie<'_>, (domain, path, _): &Place) -> bool {
+    let (kept_domain, kept_path) = (String::from(&kept.domain), String::from(&kept.path));
+    let is_below = |domain: &str, other: &str| {
+        domain.strip_suffix(other).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let is_path_below = path
+        .strip_prefix(&kept_path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || kept_path.ends_with('/'));
+    (is_below(domain, &kept_domain) || is_below(&kept_domain, domain)) && is_path_below
 }

@@ -38,12 +38,13 @@ impl Jars {
         self.uses += 1;
         let jar = self.by_key.entry(Key::new(url, proxy)).or_default();
         jar.used = self.uses;
-        let before = jar.count();
+        let (before, forgotten) = (jar.count(), jar.forgotten);
         let mut has_changed = false;
         for cookie in set {
             has_changed |= jar.take_in(&cookie, url);
         }
         self.cookies = self.cookies - before + jar.count();
+        self.forgotten += jar.forgotten - forgotten;
         if self.cookies > MAX_COOKIES {
             self.forget_a_quarter();
         }

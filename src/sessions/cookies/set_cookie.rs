@@ -6,13 +6,19 @@ use url::Url;
 
 use super::cookie_date;
 
-/// RFC 6265bis §5.6: the largest name and value, which also leaves room for attributes.
+/// RFC 6265bis §5.6: the most that name and value have together, in bytes.
 const MAX_LENGTH: usize = 4_096;
+
+/// RFC 6265bis §5.6: the longest value of an attribute, in bytes. A longer one is as if the attribute were not there.
+const MAX_ATTRIBUTE: usize = 1_024;
 
 /// Parses a `Set-Cookie`; `None` if a server at `url` may not set it (RFC 6265bis §5.6 and §5.7).
 pub(super) fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>> {
-    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= MAX_LENGTH)?;
-    let mut cookie = RawCookie::parse(with_plain_expiry(text)).ok()?;
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    let mut cookie = RawCookie::parse(with_plain_attributes(text)).ok()?;
+    if cookie.name().len() + cookie.value().len() > MAX_LENGTH {
+        return None;
+    }
     let name = cookie.name().to_ascii_lowercase();
     let (is_for_host, is_for_tls) = (name.starts_with("__host-"), name.starts_with("__secure-"));
     if (is_for_host || is_for_tls || marked_secure(&cookie)) && !(marked_secure(&cookie) && is_secure(url)) {
@@ -33,12 +39,15 @@ pub(super) fn parse(value: &HeaderValue, url: &Url) -> Option<RawCookie<'static>
 }
 
 /// Rewrites `Expires` in the one form that the `cookie` crate parses, and removes it where it is not a date (RFC 6265
-/// §5.2.1).
-fn with_plain_expiry(text: &str) -> String {
+/// §5.2.1); removes attributes that are too long.
+fn with_plain_attributes(text: &str) -> String {
     let mut parts = text.split(';');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for attribute in parts {
         let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        if value.trim().len() > MAX_ATTRIBUTE {
+            continue;
+        }
         let attribute = if name.trim().eq_ignore_ascii_case("expires") {
             match cookie_date::parse(value.as_bytes()) {
                 Some(date) => format!(" Expires={}", httpdate::fmt_http_date(date)),

@@ -131,6 +131,17 @@ fn what_is_secure_is_neither_set_nor_replaced_nor_seen_over_plain_http() {
     set(&cookies, "http://e.org/", &["s=2"]);
     assert_eq!(sent(&cookies, "https://e.org/"), "s=1; __Host-x=1");
     assert_eq!(sent(&cookies, "http://e.org/"), "");
+    // The cookies of others, of other paths and for hosts beside do not matter (RFC 6265bis §5.7).
+    set(&cookies, "https://accounts.shop.org/a", &["s=1; Secure; Path=/a"]);
+    set(&cookies, "http://forum.shop.org/", &["s=2"]);
+    set(
+        &cookies,
+        "http://accounts.shop.org/",
+        &["s=3; Path=/", "s=4; Path=/a/b", "s=5; Path=/ab", "s=6; Domain=shop.org; Path=/a"],
+    );
+    assert_eq!(sent(&cookies, "http://forum.shop.org/"), "s=2");
+    assert_eq!(sent(&cookies, "https://accounts.shop.org/a/b"), "s=1; s=3");
+    assert_eq!(sent(&cookies, "http://accounts.shop.org/ab"), "s=5; s=3");
     // Loopback is no exception here, although the crate treats it as one.
     set(&cookies, "https://127.0.0.1/", &["s=1; Secure"]);
     assert_eq!(sent(&cookies, "http://127.0.0.1/"), "");
@@ -246,11 +257,42 @@ fn a_cookie_counts_at_each_of_its_paths_and_costs_no_other_domain_its_own() {
         let at_paths: Vec<_> = (0..200).map(|n| format!("a=1; Path=/{answer}/{n}")).collect();
         set(&cookies, "http://e.org/", &at_paths.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    assert_eq!((cookies.count(), cookies.forgotten()), (1 + MAX_IN_A_JAR, 0));
+    assert_eq!((cookies.count(), cookies.forgotten()), (1 + MAX_IN_A_JAR, 20_000 - MAX_IN_A_JAR as u64));
     assert_eq!(sent(&cookies, "http://innocent.org/"), "log_in=1");
-    assert!(set(&cookies, "http://e.org/", &["a=2; Path=/0/7"]), "one that is there is replaced");
-    assert_eq!(sent(&cookies, "http://e.org/0/7"), "a=2");
-    assert!(set(&cookies, "http://e.org/", &["a=; Path=/0/7; Max-Age=0"]) && cookies.count() == MAX_IN_A_JAR);
+    assert!(set(&cookies, "http://e.org/", &["a=2; Path=/99/199"]), "one that is there is replaced");
+    assert_eq!(sent(&cookies, "http://e.org/99/199"), "a=2");
+    assert!(set(&cookies, "http://e.org/", &["a=; Path=/99/199; Max-Age=0"]) && cookies.count() == MAX_IN_A_JAR);
     assert!(set(&cookies, "http://e.org/", &["b=1"]) && cookies.count() == 1 + MAX_IN_A_JAR);
     assert_eq!(cookies.list().len(), cookies.count());
+}
+
+/// RFC 6265 §5.3: where a domain has too many, the one that was used least recently goes, and not the one that is new. A site
+/// with some dozen cookies could not log anyone in.
+#[test]
+fn a_new_cookie_takes_the_place_of_the_one_that_its_domain_used_least_recently() {
+    let cookies = none();
+    set(&cookies, "https://e.org/", &["tls=1; Secure; Path=/rare"]);
+    for n in 0..MAX_IN_A_JAR - 1 {
+        set(&cookies, "https://e.org/", &[&format!("c{n}=1; Path=/{n}")]);
+    }
+    assert_eq!(sent(&cookies, "https://e.org/0"), "c0=1");
+    assert!(set(&cookies, "https://e.org/", &["session=1; Path=/"]));
+    assert_eq!(sent(&cookies, "https://e.org/1"), "session=1", "the first is the one that was not sent");
+    assert_eq!(sent(&cookies, "https://e.org/0"), "c0=1; session=1");
+    assert_eq!(sent(&cookies, "https://e.org/rare"), "tls=1; session=1", "one that is secure stays longer");
+    assert_eq!((cookies.count(), cookies.forgotten()), (MAX_IN_A_JAR, 1));
+    set(&cookies, "https://e.org/", &["gone=1; Max-Age=0"]);
+    assert_eq!(cookies.count(), MAX_IN_A_JAR, "what has expired needs no room");
+}
+
+/// RFC 6265bis §5.6: the bound is that of name and value, and each attribute has one of its own.
+#[test]
+fn attributes_do_not_count_in_the_length_of_a_cookie() {
+    let cookies = none();
+    let (value, long) = ("x".repeat(4_090), "/".repeat(1_025));
+    set(&cookies, "http://e.org/a/b", &[&format!("a={value}; Path=/; Comment={}", "y".repeat(1_000))]);
+    assert_eq!(sent(&cookies, "http://e.org/").len(), 4_092);
+    set(&cookies, "http://e.org/a/b", &[&format!("b=1; Path={long}"), &format!("ccccccc={value}; Path=/")]);
+    assert_eq!(cookies.count(), 2);
+    assert_eq!(sent(&cookies, "http://e.org/a/c").split(';').next(), Some("b=1"), "a path that is too long is none");
 }
