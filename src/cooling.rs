@@ -192,20 +192,25 @@ impl Cooling {
 }
 
 /// Returns the wait that a response's `Retry-After` asks for (RFC 9110 §10.2.3). A date is compared with the server's
-/// own `Date` if present, so that a wrong clock on either side does no harm.
+/// own `Date` if present, so that a wrong clock on either side does no harm. Of several the longest holds: a proxy may have
+/// added its own.
 pub fn wait_asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     let date = headers.get(http::header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    retry_after(value, date.unwrap_or(now))
+    let lines = headers.get_all(RETRY_AFTER).iter();
+    lines.filter_map(|line| retry_after(line.to_str().ok()?, date.unwrap_or(now))).max()
 }
 
 /// Reads `Retry-After`: seconds, or a date. Neither `0` nor a date that has passed asks for a wait. RFC 9110 lets `0` be
-/// sent and does not say what it is to mean after a refusal; curl (`--retry`) and urllib3 wait as if it were not there.
+/// sent and does not say what it is to mean after a refusal; curl (`--retry`) and urllib3 wait as if it were not there. A
+/// fraction of a second, which it does not allow and Discord sends, is rounded up.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+    let (seconds, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let wait = if is_number(seconds) && is_number(fraction) {
         // A number too large for `u64` also means too long.
-        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+        let more = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+        Duration::from_secs(seconds.parse().map_or(u64::MAX, |seconds: u64| seconds.saturating_add(more)))
     } else {
         httpdate::parse_http_date(value).ok()?.duration_since(now).ok()?
     };
@@ -378,6 +383,16 @@ mod tests {
         for beyond in ["86401", "99999999999", &"9".repeat(300), "Fri, 31 Dec 9999 23:59:59 GMT"] {
             assert_eq!(retry_after(beyond, now), Some(TOO_LONG), "{beyond}");
         }
+        assert_eq!(retry_after("3.5", now), Some(4 * S), "what Discord sends");
+        assert_eq!(retry_after("3.0", now), Some(3 * S));
+        for no_number in ["3.", ".5", "1.2.3", "0.0"] {
+            assert_eq!(retry_after(no_number, now), None, "{no_number}");
+        }
+        let mut two = HeaderMap::new();
+        two.append(RETRY_AFTER, "3".parse().unwrap());
+        two.append(RETRY_AFTER, "60".parse().unwrap());
+        two.append(RETRY_AFTER, "soon".parse().unwrap());
+        assert_eq!(wait_asked(&two, now), Some(60 * S), "the longest of several");
         assert_eq!(retry_after("soon", now), None);
         assert_eq!(retry_after("-5", now), None);
     }
