@@ -1,6 +1,8 @@
 //! Internals: what benches, fuzz targets, the examples that measure and the binary reach inside for. No part of the public
 //! face: it may change with any version.
 
+#[cfg(feature = "cookies")]
+mod cookie_jar;
 mod engine;
 
 use std::{
@@ -12,6 +14,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use url::Host;
 
+#[cfg(feature = "cookies")]
+pub use self::cookie_jar::CookieJar;
 pub use self::engine::Engine;
 use crate::{
     conduct::Terms,

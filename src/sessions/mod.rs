@@ -114,9 +114,9 @@
 //! # Bounds
 //!
 //! There are at most 1,000 sessions beside the default one; a request that names a further one fails as `session`. All have
-//! 50,000 cookies together, each 10,000, and each domain 50 in a session. Beyond, the session that was used least recently
-//! loses those of the domains that it used least recently, which the report counts as `cookies_forgotten`: so a new session
-//! always has room.
+//! 50,000 cookies together, each 10,000, and each registrable domain 50 in a session. Beyond, a domain loses the cookie that it
+//! used least recently, and the session that was used least recently loses those of the domains that it used least recently.
+//! The report counts them as `cookies_forgotten`. So a new session always has room, and a new cookie too.
 
 mod cookie;
 #[cfg(feature = "cookies")]
@@ -151,6 +151,9 @@ pub(crate) use self::{
     pool::{Choice, LogInTurn},
     slot::RefusedBy,
 };
+// for `internals`
+#[cfg(feature = "cookies")]
+pub(crate) use self::cookies::{AllCookies, Cookies};
 
 /// The most sessions beside the default one: as many as Crawlee's pool has. A thousand with one domain each have 50,000
 /// cookies at the most.
