@@ -40,14 +40,34 @@ fn needs_escape(before: char, character: char, after: Option<char>, rest: &str, 
     }
 }
 
-/// Tells whether the text after an ampersand makes it a character reference, which has at most 33 characters.
+/// Returns where to escape a text that becomes markup only by the word that follows at once, which is escaped itself: the bracket
+/// in `[a]` before `(b)`, and the ampersand in `&` before `lt;`.
+pub(super) fn seam(text: &str, word: &str) -> Option<usize> {
+    let is_escaped = |at: usize| text.get(..at).is_some_and(|before| before.ends_with('\\'));
+    let at = if text.ends_with(']') && word.starts_with(['(', '[']) {
+        text.len() - 1
+    } else {
+        let near = text.len().saturating_sub(LONGEST_REFERENCE);
+        let at = text.as_bytes().get(near..)?.iter().rposition(|byte| *byte == b'&')? + near;
+        let rest = text.get(at + 1..)?;
+        let follows: String = rest.chars().chain(word.chars().take(LONGEST_REFERENCE)).collect();
+        (!is_reference(rest) && is_reference(&follows)).then_some(at)?
+    };
+    (!is_escaped(at)).then_some(at)
+}
+
+/// The longest character reference has 33 characters.
+const LONGEST_REFERENCE: usize = 34;
+
+/// Tells whether the text after an ampersand makes it a character reference.
 fn is_reference(rest: &str) -> bool {
     let rest = rest.strip_prefix('#').unwrap_or(rest);
-    let length = rest.bytes().take(34).take_while(u8::is_ascii_alphanumeric).count();
+    let length = rest.bytes().take(LONGEST_REFERENCE).take_while(u8::is_ascii_alphanumeric).count();
     length > 0 && rest.as_bytes().get(length) == Some(&b';')
 }
 
-/// Returns where to escape a line that would begin a heading, a quotation, a list, a rule or a fence. `line` already
+/// Returns where to escape a line that would begin a heading, a quotation, a list, a rule or a fence, or would define what a
+/// reference leads to and so not be shown (CommonMark §4.7). `line` already
 /// includes its emphasis and links.
 pub(super) fn line_start(line: &str) -> Option<usize> {
     let first = *line.as_bytes().first()?;
@@ -62,6 +82,7 @@ pub(super) fn line_start(line: &str) -> Option<usize> {
         b'-' | b'+' => (ends_at(1) || (line.len() > 1 && is_all_of(b'-'))).then_some(0),
         b'=' => is_all_of(b'=').then_some(0),
         b'~' => line.starts_with("~~~").then_some(0),
+        b'[' => is_definition(line).then_some(0),
         b'0'..=b'9' => {
             let length = line.bytes().take_while(u8::is_ascii_digit).count();
             let is_marker = matches!(line.as_bytes().get(length), Some(b'.' | b')'));
@@ -69,6 +90,17 @@ pub(super) fn line_start(line: &str) -> Option<usize> {
         }
         _ => None,
     }
+}
+
+/// Tells whether a line begins with a label in brackets and a colon. A label has no bracket that is not escaped.
+fn is_definition(line: &str) -> bool {
+    let mut escaped = false;
+    let end = line.bytes().enumerate().skip(1).find(|(_, byte)| {
+        let ends = !escaped && matches!(byte, b'[' | b']');
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.is_some_and(|(at, _)| line.as_bytes().get(at..at + 2) == Some(b"]:"))
 }
 
 /// Writes text as inline code, with as many backticks as necessary.

@@ -73,7 +73,14 @@ impl Inline {
         for (nth, word) in escaped.split(char::is_whitespace).enumerate() {
             self.gap |= nth > 0;
             if !word.is_empty() {
+                let end = self.text.len();
                 self.begin_word();
+                // Elements that are not written, such as `<span>`, divide a text.
+                if self.text.len() == end
+                    && let Some(at) = escape::seam(&self.text, word)
+                {
+                    self.text.insert(at, '\\');
+                }
                 self.text.push_str(word);
             }
         }
