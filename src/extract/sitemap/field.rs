@@ -46,7 +46,7 @@ pub(super) enum Field {
     NewsKeywords,
 }
 
-/// Returns the field of an element in this part of an entry.
+/// Returns the field of an element in this part of an entry; names are in lower case.
 pub(super) fn field(part: Part, name: &str) -> Option<Field> {
     Some(match (part, name) {
         (Part::Entry, "loc") => Field::Loc,
@@ -80,7 +80,7 @@ pub(super) fn field(part: Part, name: &str) -> Option<Field> {
     })
 }
 
-/// Returns the field of an element in an entry of a feed.
+/// Returns the field of an element in an entry of a feed; names are in lower case.
 pub(super) fn feed_field(kind: SitemapKind, name: &str, tag: &BytesStart<'_>) -> Option<Field> {
     match (kind, name) {
         // Other elements with this local name, such as `atom:link`, have a prefix.
@@ -89,7 +89,7 @@ pub(super) fn feed_field(kind: SitemapKind, name: &str, tag: &BytesStart<'_>) ->
             let [is_link] = attributes(tag, ["isPermaLink"]);
             is_link.is_none_or(|value| value.trim() != "false").then_some(Field::Guid)
         }
-        (SitemapKind::Rss, "pubDate" | "date") | (SitemapKind::Atom, "updated" | "published" | "modified") => {
+        (SitemapKind::Rss, "pubdate" | "date") | (SitemapKind::Atom, "updated" | "published" | "modified") => {
             Some(Field::Lastmod)
         }
         _ => None,

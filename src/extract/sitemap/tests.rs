@@ -163,6 +163,7 @@ fn files_that_break_the_rules_are_read_as_other_readers_do() {
         format!("\n\n  \t{}", urlset(one)),
         format!("\u{feff}\n\u{feff}{}", urlset(one)),
         format!("<urlset>{one}</urlset>"),
+        "<Urlset><URL><Loc>https://e.org/a</lOC></Url></URLSET>".into(),
         format!("<urlset xmlns='http://www.google.com/schemas/sitemap/0.84'>{one}</urlset>"),
         "<s:urlset xmlns:s='x'><s:url><s:loc>https://e.org/a</s:loc></s:url></s:urlset>".into(),
         format!("<!DOCTYPE urlset SYSTEM 'file:///etc/passwd'><urlset>{one}</urlset>"),

@@ -1,6 +1,8 @@
 //! XML: reads the entries of a sitemap, an index or a feed from quick-xml's events. Matches elements by local name and
 //! position; expands only the entities predefined by XML.
 
+use std::borrow::Cow;
+
 use quick_xml::{
     Error, Reader,
     errors::SyntaxError,
@@ -207,7 +209,7 @@ impl<'a> XmlEntries<'a> {
 
     fn start(&mut self, tag: &BytesStart<'_>, base: &Url, skipped: &mut SkippedEntries) -> Result<(), SitemapError> {
         let name = tag.local_name();
-        let name = name.as_ref();
+        let name = &*in_lower_case(name.as_ref());
         self.field = None;
         let Some(kind) = self.kind else {
             self.kind = Some(kind_of(name)?);
@@ -251,6 +253,7 @@ impl<'a> XmlEntries<'a> {
     }
 
     fn end(&mut self, name: &str, base: &Url, skipped: &mut SkippedEntries) -> Step {
+        let name = &*in_lower_case(name);
         self.depth = self.depth.saturating_sub(1);
         if let (Some((field, text)), Some(draft)) = (self.field.take(), &mut self.draft) {
             draft.set(field, text.trim(), base, skipped);
@@ -317,6 +320,11 @@ fn name_in(tag: &str) -> &str {
     let name = tag.trim_start_matches(['<', '/']);
     let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>');
     prefix(name.split(ends).next().unwrap_or_default(), MAX_TEXT)
+}
+
+/// Returns a name in lower case: some sites write `<Url><Loc>`, or all of it in upper case.
+fn in_lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 fn local(name: &str) -> &str {
