@@ -181,6 +181,7 @@ fn in_xml_the_namespace_of_an_element_says_whether_it_links() {
 #[test]
 fn in_html_elements_within_drawings_and_formulas_are_what_the_tree_builder_makes_of_them() {
     for (html, expected) in [
+        ("<svg><a xlink:href=x></a><a XLINK:HREF=y href=z></a></svg><a xlink:href=no>", "x z"),
         ("<math><svg><foreignObject><area href=no></foreignObject></svg></math><area href=x>", "x"),
         ("<math><annotation-xml><svg><foreignObject><area href=x></foreignObject></svg></annotation-xml></math>", "x"),
         ("<math><annotation-xml><area href=no><mi><area href=x></mi></annotation-xml></math><area href=y>", "x y"),

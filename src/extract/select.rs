@@ -17,21 +17,20 @@
 #[cfg(feature = "readability")]
 use std::collections::HashSet;
 
+use html5ever::ns;
 use scraper::{ElementRef, Html, Node, Selector};
 
 pub use super::dom::Cut;
-#[cfg(feature = "readability")]
-use super::walk::NodeId;
 use super::{
     address::Address,
     context::Syntax,
     css::Selects,
-    dom,
+    dom::{self, FormOwners},
     page_facts::PageFacts,
     selector_error::SelectorError,
     serialize,
     text::{HIDDEN, Prose, collapsed},
-    walk::TreeNode,
+    walk::{NodeId, TreeNode},
 };
 
 /// A parsed page. It is `Send`, so that it can be used off the network's thread.
@@ -47,6 +46,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Document {
     html: Html,
+    form_owners: FormOwners,
     cut: Option<Cut>,
     facts: PageFacts,
 }
@@ -62,8 +62,8 @@ impl Document {
 
     /// Like [`Document::parse`], for a page in either syntax: in XHTML `<script src="x.js"/>` is self-closing.
     pub fn parse_in(page: &str, syntax: Syntax) -> Self {
-        let (html, cut) = dom::parse(page, syntax);
-        Self { html, cut, facts: PageFacts::at(Address::UNKNOWN) }
+        let (html, form_owners, cut) = dom::parse(page, syntax);
+        Self { html, form_owners, cut, facts: PageFacts::at(Address::UNKNOWN) }
     }
 
     /// Sets what the page's references are resolved against.
@@ -75,6 +75,12 @@ impl Document {
     /// Returns what was left out of the tree, if the page exceeded a bound.
     pub fn cut(&self) -> Option<Cut> {
         self.cut
+    }
+
+    /// Returns the form that the parser gave to a control. Without one it belongs to the form around it.
+    pub(crate) fn parsed_form_of(&self, control: NodeId) -> Option<NodeId> {
+        let at = self.form_owners.binary_search_by_key(&control, |(control, _)| *control).ok()?;
+        self.form_owners.get(at).map(|(_, form)| *form)
     }
 
     /// Returns the `<html>` element; the parser creates one if the page has none.
@@ -236,6 +242,12 @@ impl<'a> Element<'a> {
     /// Returns the value of an attribute, with character references resolved.
     pub fn attr(&self, name: &str) -> Option<&'a str> {
         self.node.attr(name)
+    }
+
+    /// Returns the `href`; of an element of SVG that lacks it its `xlink:href`.
+    pub(crate) fn href(&self) -> Option<&'a str> {
+        let old = || self.node.value().attrs.iter().find(|(name, _)| name.ns == ns!(xlink) && &*name.local == "href");
+        self.attr("href").or_else(|| old().map(|(_, value)| &**value))
     }
 
     /// Returns an attribute of the first matching element; `None` if no element matches, or it lacks the attribute.

@@ -100,7 +100,7 @@ impl<'a> Element<'a> {
     }
 
     fn reference(&self) -> Option<&'a str> {
-        self.attr("href").or_else(|| self.attr("src"))
+        self.href().or_else(|| self.attr("src"))
     }
 
     fn refuse(&self, value: &str, why: &str) -> SelectorError {

@@ -26,7 +26,37 @@ pub(super) struct FormControl {
 #[derive(Clone, Debug)]
 pub(super) struct Direction {
     pub name: String,
-    pub value: &'static str,
+    pub of: Dir,
+}
+
+/// The direction of a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Dir {
+    LeftToRight,
+    RightToLeft,
+    /// That of its first letter.
+    ByContent,
+}
+
+impl Dir {
+    /// Returns the word that is sent of a control with this value (HTML §3.2.6.4).
+    pub fn of(self, value: &str) -> &'static str {
+        let is_right_to_left = match self {
+            Self::LeftToRight => false,
+            Self::RightToLeft => true,
+            Self::ByContent => value.chars().find(|c| c.is_alphabetic()).is_some_and(is_written_to_the_left),
+        };
+        if is_right_to_left { "rtl" } else { "ltr" }
+    }
+}
+
+/// Tells whether a letter is of a script that is written to the left, as Hebrew and Arabic (the blocks that Unicode's
+/// `DerivedBidiClass.txt` has for them).
+fn is_written_to_the_left(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}'
+    )
 }
 
 /// `formaction`, `formmethod` and `formenctype`.

@@ -149,6 +149,6 @@ fn add(control: &FormControl, point: Option<(u32, u32)>, encoding: &'static Enco
         }
     }
     if let Some(direction) = &control.direction {
-        push(&direction.name, Value::Text(direction.value.to_owned()));
+        push(&direction.name, Value::Text(direction.of.of(&control.value).to_owned()));
     }
 }

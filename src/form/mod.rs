@@ -1,6 +1,9 @@
 //! Form: fills in and submits a form of a page as a browser would (HTML §4.10.22, "form submission"). Runs no scripts
 //! and ignores `required` and `pattern`; use [`Form::add`], [`Form::enable`] and [`Form::remove`] for what a script
 //! would do.
+//!
+//! Where the standard leaves something to the look of a page, a request is that of no browser in particular: `wrap=hard` breaks
+//! lines by the count of characters, which browsers do by their width, and the colours of the system are Chromium's on Linux.
 
 mod color;
 mod color_part;
@@ -98,7 +101,7 @@ impl Response {
         let form = around.into_iter().find(|element| element.value().name() == "form");
         let form =
             form.ok_or_else(|| FormError::NoForm { css: css.to_owned(), element: element.value().name().to_owned() })?;
-        let (controls, left_out) = controls_of(form);
+        let (controls, left_out) = controls_of(form, self.document());
         Ok(Form { page: self, element: form, controls, left_out, submitter: Chosen::First, added: Vec::new() })
     }
 }

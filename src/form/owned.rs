@@ -3,19 +3,22 @@
 use scraper::ElementRef;
 
 use super::{
-    control::{Choice, ControlKind, Direction, FormControl, SubmitterOverrides},
+    control::{Choice, ControlKind, Dir, Direction, FormControl, SubmitterOverrides},
     lines::with_line_feeds,
     value::{Bounds, TextType},
 };
-use crate::extract::walk::{NodeId, Step, TreeNode, Walk};
+use crate::extract::{
+    Document,
+    walk::{NodeId, Step, TreeNode, Walk},
+};
 
 /// The most controls of one form. Large forms, such as tables in an administration, have some thousands.
 pub const MAX_CONTROLS: usize = 10_000;
 
 /// Reads the controls that `form` owns, in order; returns also how many were left out.
-pub(super) fn controls_of(form: ElementRef<'_>) -> (Vec<FormControl>, usize) {
+pub(super) fn controls_of(form: ElementRef<'_>, page: &Document) -> (Vec<FormControl>, usize) {
     let root = form.ancestors().last().unwrap_or(*form);
-    let mut reader = Reader::new(form, root);
+    let mut reader = Reader::new(form, root, page);
     for step in Walk::over(root) {
         match step {
             Step::Open(node) => reader.open(node),
@@ -30,28 +33,20 @@ pub(super) fn controls_of(form: ElementRef<'_>) -> (Vec<FormControl>, usize) {
 /// Walks the tree and keeps the context of the current position.
 struct Reader<'a> {
     form: ElementRef<'a>,
+    page: &'a Document,
     /// The form's id, if the id refers to this form on the page.
     id: Option<&'a str>,
     /// The open forms, ours and others: the parser does not nest forms.
     open_forms: Vec<NodeId>,
-    /// A form in a table has no children: the parser puts what follows into the cells, but still assigns it to the form
-    /// (§13.2.6.4.9). It owns everything up to the end of its parent or the next form.
-    spread: Option<Spread>,
     /// The number of surrounding `<fieldset disabled>`, except those whose first `<legend>` contains this position.
     disabling: usize,
     /// A `<template>`, whose content is not part of the page.
     template: Option<NodeId>,
     /// The `dir` attributes of the surrounding elements.
-    directions: Vec<(NodeId, &'static str)>,
+    directions: Vec<(NodeId, Dir)>,
     select: Option<OpenSelect>,
     controls: Vec<FormControl>,
     left_out: usize,
-}
-
-/// A form that owns what follows it.
-struct Spread {
-    form: NodeId,
-    parent: NodeId,
 }
 
 /// A `<select>` being read.
@@ -66,16 +61,16 @@ struct OpenSelect {
 }
 
 impl<'a> Reader<'a> {
-    fn new(form: ElementRef<'a>, root: TreeNode<'a>) -> Self {
+    fn new(form: ElementRef<'a>, root: TreeNode<'a>, page: &'a Document) -> Self {
         let id = form.attr("id").filter(|id| !id.is_empty());
         let first = id.and_then(|id| {
             root.descendants().filter_map(ElementRef::wrap).find(|element| element.attr("id") == Some(id))
         });
         Self {
             form,
+            page,
             id: id.filter(|_| first.is_some_and(|first| first.id() == form.id())),
             open_forms: Vec::new(),
-            spread: None,
             disabling: 0,
             template: None,
             directions: Vec::new(),
@@ -92,7 +87,7 @@ impl<'a> Reader<'a> {
         }
         match element.value().name() {
             "template" => self.template = Some(node.id()),
-            "form" => self.open_form(element),
+            "form" => self.open_forms.push(element.id()),
             "fieldset" if element.attr("disabled").is_some() => self.disabling += 1,
             "legend" if frees(element) => self.disabling = self.disabling.saturating_sub(1),
             "input" => self.input(element),
@@ -122,7 +117,6 @@ impl<'a> Reader<'a> {
         if self.directions.last().is_some_and(|(there, _)| *there == id) {
             self.directions.pop();
         }
-        self.spread = self.spread.take().filter(|spread| spread.parent != id);
         match element.value().name() {
             "form" if self.open_forms.last() == Some(&id) => drop(self.open_forms.pop()),
             "fieldset" if element.attr("disabled").is_some() => self.disabling = self.disabling.saturating_sub(1),
@@ -137,24 +131,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open_form(&mut self, element: ElementRef<'a>) {
-        self.open_forms.push(element.id());
-        let parent = element.parent().and_then(ElementRef::wrap);
-        let in_table =
-            |parent: &ElementRef<'_>| matches!(parent.value().name(), "table" | "tbody" | "thead" | "tfoot" | "tr");
-        self.spread = match parent.filter(in_table) {
-            Some(parent) if !element.has_children() => Some(Spread { form: element.id(), parent: parent.id() }),
-            _ => None,
-        };
-    }
-
     /// Tells whether the form owns this control ("reset the form owner", §4.10.17.3).
     fn owns(&self, element: ElementRef<'a>) -> bool {
         if let Some(form) = element.attr("form") {
             return self.id == Some(form);
         }
-        let around = self.open_forms.last().copied();
-        around.or_else(|| self.spread.as_ref().map(|spread| spread.form)) == Some(self.form.id())
+        let around = || self.open_forms.last().copied();
+        self.page.parsed_form_of(element.id()).or_else(around) == Some(self.form.id())
     }
 
     /// Adds a control, if the form owns it; returns its index.
@@ -171,13 +154,17 @@ impl<'a> Reader<'a> {
             ControlKind::Text { of, .. } => of.has_direction(),
             kind => matches!(kind, ControlKind::Textarea { .. }),
         };
-        let own_direction = || self.directions.last().map_or("ltr", |(_, direction)| *direction);
+        let own_direction = || match direction_of(element) {
+            // A telephone number reads from left to right wherever it stands (§3.2.6.4).
+            None if matches!(&kind, ControlKind::Text { of, .. } if of.is_telephone()) => Dir::LeftToRight,
+            _ => self.directions.last().map_or(Dir::LeftToRight, |(_, direction)| *direction),
+        };
         let direction = attr("dirname").filter(|name| !name.is_empty() && has_direction);
         let is_button = matches!(kind, ControlKind::Submit | ControlKind::Image);
         self.controls.push(FormControl {
             node: element.id(),
             name: attr("name").unwrap_or_default(),
-            direction: direction.map(|name| Direction { name, value: own_direction() }),
+            direction: direction.map(|name| Direction { name, of: own_direction() }),
             overrides: if is_button {
                 SubmitterOverrides {
                     action: attr("formaction"),
@@ -285,12 +272,10 @@ fn frees(legend: ElementRef<'_>) -> bool {
     is_disabled && !legend.prev_siblings().filter_map(ElementRef::wrap).any(|before| before.value().name() == "legend")
 }
 
-fn direction_of(element: ElementRef<'_>) -> Option<&'static str> {
+fn direction_of(element: ElementRef<'_>) -> Option<Dir> {
     let direction = element.attr("dir")?;
-    [("ltr", "ltr"), ("rtl", "rtl")]
-        .into_iter()
-        .find(|(name, _)| direction.eq_ignore_ascii_case(name))
-        .map(|(_, it)| it)
+    let known = [("ltr", Dir::LeftToRight), ("rtl", Dir::RightToLeft), ("auto", Dir::ByContent)];
+    known.into_iter().find(|(name, _)| direction.eq_ignore_ascii_case(name)).map(|(_, direction)| direction)
 }
 
 fn text_of(element: ElementRef<'_>) -> String {

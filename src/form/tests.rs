@@ -48,6 +48,53 @@ fn accepted_charsets_may_be_separated_by_commas_as_in_browsers() {
     }
 }
 
+/// A form that an end tag around it closes, or that stands in a table, owns the controls up to its own end tag, and no further
+/// (HTML §13.2.6.1 and §13.2.6.4.7, the "form element pointer"). Chromium sends the same.
+#[test]
+fn a_form_owns_what_the_parser_gives_it_wherever_that_stands() {
+    for (html, expected) in [
+        ("<div><form></div><input name=a value=1></form><input name=b value=2>", "a=1"),
+        ("<div><form></div><p><input name=a value=1></p><input name=b value=2>", "a=1&b=2"),
+        ("<table><form><tr><td><input name=a value=1></tr></form><tr><td><input name=b value=2></table>", "a=1"),
+        (
+            "<table><form><tr><td><input name=a value=1><tr><td><input name=b value=2></table><input name=c value=3>",
+            "a=1&b=2&c=3",
+        ),
+        ("<table><tr><form><td><input name=a value=1></form><td><input name=b value=2></table>", "a=1"),
+        (
+            "<div><form></div><input name=a value=1><form id=g><input name=b value=2></form><input name=c value=3>",
+            "a=1&b=2",
+        ),
+        ("<form></form><input name=a value=1>", ""),
+        ("<form><template><input name=a value=1></template><input name=b value=2></form>", "b=2"),
+        ("<div><form></div><input name=a value=1 form=x><select name=s><option>2</select>", "s=2"),
+    ] {
+        assert_eq!(sent(page(html).form("form").unwrap()), expected, "{html}");
+    }
+}
+
+/// HTML §3.2.6.4: a number has no direction of its own, and a telephone number never one of what is around. Chromium sends
+/// the same.
+#[test]
+fn a_direction_is_that_of_the_text_where_it_is_asked_for() {
+    let input = |attributes: &str| format!("<form dir=rtl><input {attributes} dirname=d name=n></form>");
+    for (attributes, expected) in [
+        ("value=x", "rtl"),
+        ("dir=ltr value=ש", "ltr"),
+        ("dir=auto value=ש", "rtl"),
+        ("dir=auto value='1 - العربية x'", "rtl"),
+        ("dir=AUTO value='1 x ש'", "ltr"),
+        ("dir=auto value=12", "ltr"),
+        ("dir=auto", "ltr"),
+        ("type=tel value=1", "ltr"),
+        ("type=tel dir=rtl value=1", "rtl"),
+        ("type=tel dir=auto value=1", "ltr"),
+    ] {
+        let page = page(&input(attributes));
+        assert!(sent(page.form("form").unwrap()).ends_with(&format!("&d={expected}")), "{attributes}");
+    }
+}
+
 #[test]
 fn a_form_is_found_by_an_element_within() {
     assert_eq!(sent(page("<form><p><input name=q value=1>").form("[name=q]").unwrap()), "q=1");

@@ -92,6 +92,11 @@ impl TextType {
         }
     }
 
+    /// Tells whether it takes a telephone number.
+    pub fn is_telephone(self) -> bool {
+        self == Self::Tel
+    }
+
     /// Tells whether the attribute `dirname` applies.
     pub fn has_direction(self) -> bool {
         matches!(

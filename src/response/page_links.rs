@@ -97,7 +97,10 @@ impl<'a> Links<'a> {
     /// Finds the first element of each URL within an area, and whether all there are marked not to be followed.
     fn find_places(&self, area: Element<'a>, places: &mut Places<'a>) {
         for element in area.with_descendants() {
-            let attribute = |name: &str| element.attr(name).map(Cow::Borrowed);
+            let attribute = |name: &str| {
+                let value = if name == "href" { element.href() } else { element.attr(name) };
+                value.map(Cow::Borrowed)
+            };
             extract::references(self.set, element.name(), attribute, |_, reference| {
                 let Some(mut url) = element.resolve(&reference) else { return };
                 url.set_fragment(None);

@@ -6,6 +6,8 @@
 //! 16 KB of `<p>` after 1,000 unclosed `<b>` give two million nodes (each paragraph reopens all of them); all three
 //! grow with the square of the page's length.
 
+mod sink;
+
 use std::cell::Cell;
 use std::collections::HashSet;
 
@@ -14,11 +16,14 @@ use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{self, Doctype, TagKind, TokenSink, TokenSinkResult};
 use html5ever::tree_builder::{Tracer, TreeBuilder, TreeBuilderOpts, TreeSink};
 use html5ever::{Attribute, LocalName, QualName, ns};
-use scraper::{Html, HtmlTreeSink};
+use scraper::Html;
 
+pub(super) use self::sink::FormOwners;
+use self::sink::Sink;
 use super::context::{Syntax, content_of};
 use super::namespaces::Namespaces;
 use super::tokens::{ContentModel, Tag, Text, TextKind, Token, Tokens, normalised};
+use super::walk::NodeId;
 
 /// The most open elements; start tags beyond it are left out, their text is kept. Browsers stop nesting at the same
 /// depth (512 in Blink and `WebKit`).
@@ -57,11 +62,11 @@ pub enum Cut {
     TooManyNodes,
 }
 
-/// Builds the tree of a page, and returns what was left out.
+/// Builds the tree of a page, and returns which form each control got, and what was left out.
 ///
 /// Both syntaxes use the tree building rules of HTML. In XML, elements may be self-closing, and those of XHTML, SVG and MathML
 /// may have a prefix.
-pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, Option<Cut>) {
+pub(super) fn parse(page: &str, syntax: Syntax) -> (Html, FormOwners, Option<Cut>) {
     let mut building = Building::of(page, syntax);
     while building.step() {}
     building.builder.finish()
@@ -138,7 +143,7 @@ pub(super) fn body_before_frameset(page: &str, syntax: Syntax) -> Option<usize> 
 }
 
 struct Builder {
-    tree: TreeBuilder<NodeId, HtmlTreeSink>,
+    tree: TreeBuilder<NodeId, Sink>,
     node_limit: usize,
     /// The number of attributes passed to the tree builder.
     attributes: usize,
@@ -151,13 +156,11 @@ struct Builder {
     cut: Option<Cut>,
 }
 
-type NodeId = <HtmlTreeSink as TreeSink>::Handle;
-
 impl Builder {
     fn new(node_limit: usize) -> Self {
         // A crawler runs no scripts, so the content of `noscript` is part of the page.
         let options = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
-        let tree = TreeBuilder::new(HtmlTreeSink::new(Html::new_document()), options);
+        let tree = TreeBuilder::new(Sink::new(), options);
         Self { tree, node_limit, attributes: 0, counted: (0, 0), seen_root: [false; 2], cut: None }
     }
 
@@ -231,12 +234,12 @@ impl Builder {
     }
 
     fn nodes(&self) -> usize {
-        self.tree.sink.0.borrow().tree.values().len()
+        self.tree.sink.tree.0.borrow().tree.values().len()
     }
 
     /// Returns the name of the last element in the root.
     fn last_of_root(&self) -> Option<String> {
-        let html = self.tree.sink.0.borrow();
+        let html = self.tree.sink.tree.0.borrow();
         let root = html.tree.root().children().find(|node| node.value().is_element())?;
         root.last_child()?.value().as_element().map(|last| last.name().to_owned())
     }
@@ -271,10 +274,11 @@ impl Builder {
         std::mem::replace(seen, true)
     }
 
-    fn finish(mut self) -> (Html, Option<Cut>) {
+    fn finish(mut self) -> (Html, FormOwners, Option<Cut>) {
         self.pass(tokenizer::Token::EOFToken);
         self.tree.end();
-        (self.tree.sink.finish(), self.cut)
+        let (html, owners) = self.tree.sink.finish();
+        (html, owners, self.cut)
     }
 }
 

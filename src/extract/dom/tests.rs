@@ -1,5 +1,7 @@
 //! Compares our tree with the one that html5ever builds with its own tokenizer.
 
+use scraper::HtmlTreeSink;
+
 use super::*;
 use html5ever::driver::{ParseOpts, parse_document};
 use html5ever::tendril::TendrilSink;
@@ -156,7 +158,7 @@ fn soup() -> impl Strategy<Value = Vec<String>> {
 #[test]
 fn elements_beyond_the_depth_are_left_out_and_their_text_is_kept() {
     let html = format!("{}<i>deep</i>{}<p>after", "<div>".repeat(40_000), "</div>".repeat(40_000));
-    let (tree, cut) = parse(&html, Syntax::Html);
+    let (tree, _, cut) = parse(&html, Syntax::Html);
     assert_eq!(cut, Some(Cut::TooDeep));
     let depth = tree.tree.nodes().map(|node| node.ancestors().count()).max();
     assert!(depth.is_some_and(|depth| (500..=MAX_OPEN + 2).contains(&depth)), "{depth:?}");
@@ -169,7 +171,7 @@ fn elements_beyond_the_depth_are_left_out_and_their_text_is_kept() {
 fn elements_that_are_opened_again_and_again_do_not_multiply() {
     let unclosed: String = (0..1_000).map(|nth| format!("<b a{nth}>")).collect();
     let html = format!("<p>{unclosed}</p>{}", "<p>x".repeat(2_000));
-    let (tree, cut) = parse(&html, Syntax::Html);
+    let (tree, _, cut) = parse(&html, Syntax::Html);
     assert!(cut.is_some());
     assert!(tree.tree.values().len() < html.len() + 2 * MAX_OPEN);
 }
@@ -177,7 +179,7 @@ fn elements_that_are_opened_again_and_again_do_not_multiply() {
 #[test]
 fn an_element_has_no_more_attributes_than_are_read() {
     let attributes: String = (0..100_000).map(|nth| format!("a{nth} ")).collect();
-    let (tree, _) = parse(&format!("<p {attributes}>x"), Syntax::Html);
+    let (tree, ..) = parse(&format!("<p {attributes}>x"), Syntax::Html);
     let p = Selector::parse("p").expect("a selector");
     let count = tree.select(&p).next().map(|p| p.value().attrs().count());
     assert_eq!(count, Some(MAX_ATTRIBUTES));
@@ -185,7 +187,7 @@ fn an_element_has_no_more_attributes_than_are_read() {
 
 #[test]
 fn a_body_that_is_opened_again_keeps_its_first_attributes() {
-    let (tree, _) = parse("<body id=a><p>x<body class=b><p>y", Syntax::Html);
+    let (tree, ..) = parse("<body id=a><p>x<body class=b><p>y", Syntax::Html);
     assert_eq!(outline(&tree).matches("class").count(), 0);
     assert_eq!(outline(&tree).matches("<body").count(), 1);
 }

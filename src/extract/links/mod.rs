@@ -92,7 +92,7 @@ pub struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum LinkElement {
-    /// `<a href>`, also within SVG (but not its old `xlink:href`).
+    /// `<a href>`; within SVG also `xlink:href`, its name in SVG 1.1.
     A,
     /// `<area href>`
     Area,

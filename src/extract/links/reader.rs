@@ -100,6 +100,7 @@ impl<'a> Reader<'a> {
         }
         // By length first: called for every start tag, mostly without a match.
         match tag.name.len() {
+            1 if tag.is("a") && namespace == Namespace::Svg => self.svg_link(tag),
             1 if tag.is("a") && namespace != Namespace::Other => self.link(tag, LinkElement::A, "href"),
             _ if namespace != Namespace::Xhtml => {}
             4 if tag.is("area") => self.link(tag, LinkElement::Area, "href"),
@@ -219,6 +220,14 @@ impl<'a> Reader<'a> {
             Some((delay, reference)) if self.refresh.is_none() => self.refresh = Some((delay, reference.to_owned())),
             Some(_) | None => {}
         }
+    }
+
+    /// Reads a link of SVG: browsers take the old name of its attribute where it lacks the new one (SVG 2, §16.1.6).
+    #[cold]
+    fn svg_link(&mut self, tag: &Tag<'a>) {
+        let [href, old] = tag.values(["href", "xlink:href"]);
+        let attribute = if href.is_none() && old.is_some() { "xlink:href" } else { "href" };
+        self.link(tag, LinkElement::A, attribute);
     }
 
     fn link(&mut self, tag: &Tag<'a>, element: LinkElement, attribute: &str) {
