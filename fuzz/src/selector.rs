@@ -1,8 +1,6 @@
 //! Fuzzes the languages that ask a page: CSS, XPath, JMESPath, regular expressions, and numbers in text. Nothing panics, it
 //! ends soon, and each error can be shown.
 
-use std::sync::OnceLock;
-
 use actix_crawler::extract::{Document, SelectorError, jmes, number_in};
 use serde_json::Value;
 
@@ -16,8 +14,14 @@ const JSON: &str = r#"{"a":[{"b":1,"c":"x"},{"b":2,"c":null},{"b":-3.5}],"d":{"e
 pub fn fuzz(input: &[u8]) {
     let [choice, text @ ..] = input else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    static READ: OnceLock<(Document, Value)> = OnceLock::new();
-    let (page, json) = READ.get_or_init(|| (Document::parse(PAGE), serde_json::from_str(JSON).unwrap()));
+    READ.with(|(page, json)| ask(page, json, *choice, text));
+}
+
+thread_local! {
+    static READ: (Document, Value) = (Document::parse(PAGE), serde_json::from_str(JSON).unwrap());
+}
+
+fn ask(page: &Document, json: &Value, choice: u8, text: &str) {
     match choice % 5 {
         0 => {
             if let Some(found) = shown(page.select(text)) {

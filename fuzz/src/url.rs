@@ -17,6 +17,9 @@ pub fn fuzz(input: &[u8]) {
     }
     let base: Url = "https://e.org/a/b?c".parse().unwrap();
     let Ok(mut url) = base.join(&text) else { return };
+    if !matches!(url.scheme(), "http" | "https") {
+        return;
+    }
     canonical.apply(&mut url);
     let once = url.clone();
     canonical.apply(&mut url);
