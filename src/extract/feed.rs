@@ -73,7 +73,8 @@ pub struct FeedEntry {
     pub authors: Vec<String>,
     /// What it is about.
     pub categories: Vec<String>,
-    /// Files that belong to it: podcasts, pictures.
+    /// Files that belong to it: podcasts, pictures. Where an item of RSS has `<media:content>` too, its `<enclosure>` is not among
+    /// them: the crate feed-rs keeps one of both.
     pub enclosures: Vec<Url>,
 }
 
