@@ -16,8 +16,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
 
-/// Each with the folder of its seeds.
-const TARGETS: [(&str, fn(&[u8])); 12] = [
+/// A target by its name, which its folder of seeds has too.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 12] = [
     ("archive", targets::archive::fuzz),
     ("charset", targets::charset::fuzz),
     ("codings", targets::codings::fuzz),
