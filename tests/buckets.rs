@@ -166,13 +166,22 @@ fn child() {
         .per_domain(6)
         .threads(1);
     let spool = std::env::var("BUCKETS_SPOOL").ok();
-    let crawler = if spool.is_some() { crawler } else { crawler.state(dir.join("state")) };
+    let panics_at = std::env::var("BUCKETS_PANIC").ok();
+    let has_state = spool.is_none() && panics_at.is_none();
+    let crawler = if has_state { crawler.state(dir.join("state")) } else { crawler };
     let feeds = std::env::var("BUCKETS_FEEDS").unwrap();
     let within = std::env::var("BUCKETS_WITHIN").map_or(30_u64, |within| within.parse().unwrap());
     let crawler = feeds.split(' ').fold(crawler, |crawler, to| {
         let feed = Feed::to(to).upload_within(Duration::from_secs(within));
         let feed = if to.contains("{batch}") { feed.roll(Roll::items(7)) } else { feed };
-        crawler.pipeline(if let Some(spool) = &spool { feed.spool(spool) } else { feed })
+        let feed = if let Some(spool) = &spool { feed.spool(spool) } else { feed };
+        match panics_at.clone() {
+            Some(page) => crawler.pipeline(feed.only(move |item: &Value| {
+                assert!(item["url"] != *page, "a bug");
+                true
+            })),
+            None => crawler.pipeline(feed),
+        }
     });
     let report = match crawler.run_blocking() {
         Ok(report) => serde_json::to_value(&*report).unwrap(),
@@ -370,4 +379,22 @@ fn without_a_state_the_report_says_that_what_is_not_uploaded_is_left_to_its_user
     assert!(ended == "failed" && why.contains("upload that file yourself"), "{report}");
     let kept = fs::read_to_string(dir.path().join("spool/s3/shop/all.jsonl")).unwrap();
     assert_eq!(kept.lines().count(), PAGES);
+}
+
+/// Each start of the pipeline once had a folder of its own, so the object had only the items since the last one.
+#[test]
+fn without_a_state_an_object_has_also_what_came_before_the_pipeline_was_restarted() {
+    let (site, dir, (store, server)) = (site(), tempfile::tempdir().unwrap(), S3::start());
+    let temporary = dir.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = command(&server, &site, dir.path(), &["s3://shop/all.jsonl", "s3://shop/rolled/{batch}.jsonl"]);
+    set(&mut command, "BUCKETS_PANIC", "/60");
+    set(&mut command, "TMPDIR", temporary.to_str().unwrap());
+    let report = run(command, dir.path());
+    assert!(report["complaints"].to_string().contains("restarted"), "{report}");
+    for prefix in ["all", "rolled/"] {
+        assert_eq!(pages(&store.items(prefix)), PAGES - 1, "all but the one that it panicked on are in {prefix}");
+    }
+    let left: Vec<_> = fs::read_dir(&temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -32,6 +32,7 @@ use crate::{
         sitemap_files::SitemapFiles,
     },
     error::{Error, Result},
+    feed::Temporary,
     extract::{Scanner, links::MAX_URL_LENGTH},
     fetcher::{
         offload::OffloadThreads,
@@ -250,6 +251,7 @@ fn started<S: Spider>(
             has_state,
             spider: product_token(user_agent).into(),
             state: folder.map(|folder| (folder.clone(), number.to_string())),
+            temporary: Temporary::default(),
         };
         Supervisor::start(recipe, crawl, settings.pipeline_timeout)
     };

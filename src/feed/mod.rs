@@ -39,6 +39,7 @@ mod sqlite;
 mod sqlite;
 mod table;
 mod target;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -52,6 +53,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::{temporary::Temporary, uploads::Spooled};
 use self::names::{Names, Placeholder};
 pub use self::{
     format::{Compression, Format},

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Compression, Feed, Format, Opening, Sink,
+    Compression, Feed, Format, Opening, Sink, Temporary,
     bucket::Bucket,
     files::{
         codec::Codec, csv::CsvLayout, json_array::JsonArrayLayout, json_lines::JsonLinesLayout, layout::Layout,
@@ -13,6 +13,7 @@ use super::{
     names::{Names, Values},
     parquet, postgres, sqlite,
     target::Target,
+    uploads::Spooled,
 };
 use crate::error::Error;
 
@@ -51,8 +52,15 @@ impl Feed {
                 let names = if path == self.to { names } else { Names::of(&path.to_string_lossy())? };
                 Box::new(Named::new(self.clone(), names, spider, opening, syncs, None)?)
             }
+            (_, Target::Bucket(_)) if self.spool.is_none() => {
+                let temporary = Temporary::default();
+                temporary.make()?;
+                let sink = Self { spool: Some(temporary.path()), ..self.clone() }.open_for(spider, opening, syncs)?;
+                return Ok(Box::new(Spooled { sink, temporary }));
+            }
             (_, Target::Bucket(location)) => {
-                let bucket = Bucket::open(&location, &self.spool_folder()?, self.upload_time())?;
+                let spool = self.spool.as_deref().unwrap_or(Path::new(""));
+                let bucket = Bucket::open(&location, spool, self.upload_time())?;
                 let names = bucket.names(&location.key)?;
                 if names.are_filled() {
                     Box::new(Named::new(self.clone(), names, spider, opening, syncs, Some(bucket))?)

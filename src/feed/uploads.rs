@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Feed, target::Target};
+use super::{Feed, Record, Sink, SinkError, Temporary, names::Placeholder, target::Target};
 use crate::error::Error;
 
 /// How long an upload is tried: longer than the pauses of busy stores, and shorter than a pipeline's time-out.
@@ -13,7 +13,8 @@ const UPLOAD_WITHIN: Duration = Duration::from_secs(120);
 
 impl Feed {
     /// Sets the folder in which objects are gathered until they are uploaded: a file for each. By default it is in the folder
-    /// of the crawl's state, or a new one for temporary files.
+    /// of the crawl's state, or a new one for temporary files, which is removed at the end. A crawl whose state is in no folder, as
+    /// one in a cluster, needs it, on a disk that the next run on the machine finds, and `{time}` in the name.
     #[must_use]
     pub fn spool(mut self, folder: impl Into<PathBuf>) -> Self {
         self.spool = Some(folder.into());
@@ -29,18 +30,35 @@ impl Feed {
         self
     }
 
-    /// Returns the folder of what is to be uploaded.
+    /// Returns the feed as a crawl has it: what is uploaded is gathered in the folder of the crawl's state, or in a temporary
+    /// one that the crawl has for this feed. A folder that was set stays. Tells also whether it is the temporary one.
     ///
     /// # Errors
-    /// A temporary one cannot be made.
-    pub(super) fn spool_folder(&self) -> crate::Result<PathBuf> {
-        self.spool.clone().map_or_else(temporary_folder, Ok)
-    }
-
-    /// Gathers what is uploaded in the folder of a crawl's state, if it has one and no other folder is set.
-    pub(crate) fn gathered_in(&self, state: Option<&Path>) -> Self {
-        let folder = state.filter(|_| self.spool.is_none() && self.is_uploaded());
-        Self { spool: folder.map(|folder| folder.join("spool")).or_else(|| self.spool.clone()), ..self.clone() }
+    /// The crawl goes on after a kill and its state is in no folder: what is gathered would not be found, or overwrite what
+    /// another machine has written.
+    pub(crate) fn gathered(&self, state: Option<&Path>, goes_on: bool, temporary: &Path) -> crate::Result<(Self, bool)> {
+        if !self.is_uploaded() {
+            return Ok((self.clone(), false));
+        }
+        if state.is_none() && goes_on {
+            let refuse = |why: &str| Err(Error::setting(self.to.display().to_string(), why));
+            // What is fetched is never fetched again, so what is not uploaded yet must survive a kill.
+            if self.spool.is_none() {
+                return refuse("this crawl's state is in no folder; set `spool`, a folder that the next run here finds");
+            }
+            // Another machine may have gone on meanwhile: it does not see this one's spool, and begins objects of its own.
+            if !self.names()?.is_some_and(|names| names.has(Placeholder::Time)) {
+                return refuse(
+                    "this crawl may go on at another machine, which would overwrite its object; write {time} in the name",
+                );
+            }
+        }
+        let (spool, is_temporary) = match (&self.spool, state) {
+            (Some(spool), _) => (spool.clone(), false),
+            (None, Some(folder)) => (folder.join("spool"), false),
+            (None, None) => (temporary.to_owned(), true),
+        };
+        Ok((Self { spool: Some(spool), ..self.clone() }, is_temporary))
     }
 
     /// Tells whether it goes to a bucket.
@@ -54,12 +72,32 @@ impl Feed {
     }
 }
 
-/// Makes a folder for this feed alone, which nobody else can read.
-fn temporary_folder() -> crate::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("actix-crawler-{:032x}", fastrand::u128(..)));
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder).map_err(|source| Error::file(&folder, source))?;
-    Ok(folder)
+/// A sink that gathers in a temporary folder, which is removed when all is uploaded.
+pub(crate) struct Spooled {
+    pub sink: Box<dyn Sink>,
+    pub temporary: Temporary,
+}
+
+impl Sink for Spooled {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        self.sink.write(record)
+    }
+
+    fn commit(&mut self) -> Result<(), SinkError> {
+        self.sink.commit()
+    }
+
+    fn stored(&mut self) -> Vec<bool> {
+        self.sink.stored()
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        let closed = self.sink.close();
+        self.temporary.remove_if_empty();
+        closed
+    }
+
+    fn bytes(&self) -> u64 {
+        self.sink.bytes()
+    }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Pipeline, Running, Start, committing, own_sink::IntoSink};
 use crate::{
     error::Error,
-    feed::{Feed, Record},
+    feed::{Feed, Record, Spooled},
 };
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Feed {
@@ -32,8 +32,15 @@ where
     I: Serialize + Send + Sync + 'static,
     T: Fn(&I) -> bool + Send + 'static,
 {
-    let feed = feed.gathered_in(start.state_folder());
-    let sink = feed.open_for(start.spider(), start.opening(), start.has_state())?;
+    let temporary = start.temporary();
+    let (feed, is_temporary) = feed.gathered(start.state_folder(), start.has_state(), &temporary.path())?;
+    if is_temporary {
+        temporary.make()?;
+    }
+    let mut sink = feed.open_for(start.spider(), start.opening(), start.has_state())?;
+    if is_temporary {
+        sink = Box::new(Spooled { sink, temporary: temporary.clone() });
+    }
     let records = {
         let feed = feed.clone();
         move |record: &Record| feed.takes(record)

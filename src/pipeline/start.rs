@@ -7,7 +7,7 @@ use std::{
 
 use actix::ArbiterHandle;
 
-use crate::feed::Opening;
+use crate::feed::{Opening, Temporary};
 
 /// The circumstances of a pipeline's start.
 ///
@@ -37,6 +37,8 @@ pub(crate) struct CrawlStart {
     pub spider: Arc<str>,
     /// The folder of its state, and the pipeline's place in it: its number, and behind steps those of the pipelines before it.
     pub state: Option<(PathBuf, String)>,
+    /// The pipeline's folder for what it needs no longer than the crawl; the same in each of its starts.
+    pub temporary: Temporary,
 }
 
 impl Start {
@@ -90,6 +92,11 @@ impl Start {
         self.crawl.state.as_ref().map(|(folder, _)| &**folder)
     }
 
+    /// Returns the folder for what the pipeline needs no longer than the crawl.
+    pub(crate) fn temporary(&self) -> &Temporary {
+        &self.crawl.temporary
+    }
+
     /// Returns the file of a name in the folder of the crawl's state, which is this pipeline's own.
     pub(crate) fn file_in_state(&self, name: &str) -> Option<PathBuf> {
         let (folder, place) = self.crawl.state.as_ref()?;
@@ -99,6 +106,7 @@ impl Start {
     /// Returns the start of a pipeline behind this one, by its number there.
     pub(crate) fn behind(&self, number: usize) -> Self {
         let mut start = self.clone();
+        start.crawl.temporary = start.crawl.temporary.below(number);
         if let Some((_, place)) = &mut start.crawl.state {
             *place = format!("{place}-{number}");
         }

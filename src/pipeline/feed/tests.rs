@@ -56,3 +56,18 @@ fn rows_that_a_file_refuses_when_it_rolls_are_given_again_one_by_one() {
     assert_eq!((&answers[1], &answers[2]), (&Ok(()), &Ok(())));
     assert_eq!(rows(&dir.path().join("00002.sqlite")), [2, 3]);
 }
+
+/// The next owner of a crawl in a cluster did not find what a killed one had gathered, and fetched none of it again.
+#[cfg(feature = "object-store")]
+#[test]
+fn a_bucket_of_a_crawl_that_goes_on_needs_a_folder_that_survives() {
+    System::new().block_on(async {
+        let crawl = CrawlStart { has_state: true, ..CrawlStart::default() };
+        let to = Feed::to("s3://no-such-bucket-is-asked/a.jsonl.gz");
+        for (feed, says) in [(to.clone(), "set `spool`"), (to.spool("spool"), "write {time}")] {
+            let started = Supervisor::<Value>::start(Box::new(feed), crawl.clone(), Duration::from_secs(30));
+            let refused = started.err().unwrap().to_string();
+            assert!(refused.contains(says), "{refused}");
+        }
+    });
+}
