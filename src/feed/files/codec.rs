@@ -18,9 +18,10 @@ pub(crate) enum Codec {
     Zstd,
 }
 
-/// Where the whole members of a file end, and the decoded beginning of the last one.
+/// Where the whole members of a file end, and the decoded beginnings of the first and the last one.
 struct Members {
     end: u64,
+    first: Option<Vec<u8>>,
     last: Option<Member>,
 }
 
@@ -28,6 +29,13 @@ struct Member {
     begin: u64,
     /// All of it, if it is as long as a closing at the most.
     text: Vec<u8>,
+}
+
+impl Members {
+    fn end_with(&mut self, end: u64, last: Member) {
+        self.first.get_or_insert_with(|| last.text.clone());
+        (self.end, self.last) = (end, Some(last));
+    }
 }
 
 impl Codec {
@@ -83,11 +91,12 @@ impl Codec {
         }
     }
 
-    /// Finds where the whole members end, without one that holds just the closing. Reads the whole file.
+    /// Finds where the whole members end, without one that holds just the closing. Reads the whole file. What is closed has a
+    /// beginning, which is a member of its own: where it is not, the closing is somewhere within a member of another program.
     ///
     /// # Errors
     /// The file cannot be read, or is of another kind.
-    pub fn end_of_members(self, file: &mut File, closing: &[u8]) -> io::Result<u64> {
+    pub fn end_of_members(self, file: &mut File, beginning: &[u8], closing: &[u8]) -> io::Result<u64> {
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(0))?;
         let found = match self {
@@ -104,6 +113,9 @@ impl Codec {
                 0 => "it is not compressed in this way; write to another file",
                 _ => "not all of it was written here, so nothing is added; write to another file",
             }));
+        }
+        if !closing.is_empty() && found.first.is_some_and(|first| first != beginning) {
+            return Err(foreign("what is in it was not written here, so nothing is added; write to another file"));
         }
         match found.last {
             Some(last) if !closing.is_empty() && last.text == closing => Ok(last.begin),
@@ -137,7 +149,7 @@ fn keep(text: &mut Vec<u8>, decoded: &[u8]) {
 
 fn gzip_members(file: &File) -> io::Result<Members> {
     let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
-    let mut members = Members { end: 0, last: None };
+    let mut members = Members { end: 0, first: None, last: None };
     let mut buffer = vec![0; 1 << 16];
     while !input.fill_buf()?.is_empty() {
         let begin = input.read;
@@ -153,7 +165,7 @@ fn gzip_members(file: &File) -> io::Result<Members> {
             }
         }
         drop(decoder);
-        members = Members { end: input.read, last: Some(Member { begin, text }) };
+        members.end_with(input.read, Member { begin, text });
     }
     Ok(members)
 }
@@ -167,7 +179,7 @@ fn is_torn(error: &io::Error) -> bool {
 
 fn zstd_members(file: &File) -> io::Result<Members> {
     let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
-    let mut members = Members { end: 0, last: None };
+    let mut members = Members { end: 0, first: None, last: None };
     let mut buffer = vec![0; 1 << 16];
     let mut decoder = Decoder::new()?;
     let (mut begin, mut text) = (0, Vec::new());
@@ -180,7 +192,7 @@ fn zstd_members(file: &File) -> io::Result<Members> {
         keep(&mut text, buffer.get(..written).unwrap_or_default());
         input.consume(read);
         if hint == 0 && read > 0 {
-            members = Members { end: input.read, last: Some(Member { begin, text: std::mem::take(&mut text) }) };
+            members.end_with(input.read, Member { begin, text: std::mem::take(&mut text) });
             begin = input.read;
             decoder.reinit()?;
         } else if is_over && written == 0 {
@@ -233,7 +245,7 @@ mod tests {
             let cuts = ends.iter().flat_map(|end| [end.saturating_sub(1), *end, end + 1, end + 9]);
             for cut in cuts.chain([ends[2] + 400_000]).filter(|cut| *cut <= bytes.len()) {
                 std::fs::write(&path, &bytes[..cut]).unwrap();
-                let found = codec.end_of_members(&mut File::open(&path).unwrap(), b"\n]\n").unwrap();
+                let found = codec.end_of_members(&mut File::open(&path).unwrap(), b"[", b"\n]\n").unwrap();
                 let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
                 let expected = if whole == bytes.len() { ends[3] } else { whole };
                 assert_eq!(found, expected as u64, "{codec:?} cut at {cut} of {ends:?}");

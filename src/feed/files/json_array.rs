@@ -2,12 +2,15 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, BufReader, Read, Seek as _, SeekFrom},
 };
 
 use serde::de::IgnoredAny;
 
-use super::{closed_lines::end_of_closed_lines, layout::Layout};
+use super::{
+    closed_lines::{end_before, end_of_closed_lines, ends_as_ours, foreign},
+    layout::Layout,
+};
 use crate::feed::{Record, SinkError};
 
 /// All records in one array.
@@ -33,6 +36,10 @@ impl Layout for JsonArrayLayout {
     }
 
     fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
+        // What a program that spaces its arrays otherwise has written is one array, or nothing is known of where its records end.
+        if !ends_as_ours(file, &self.closing())? && is_whole(file)? {
+            return end_before(file, b"]")?.ok_or_else(foreign);
+        }
         end_of_closed_lines(file, &self.beginning(), &self.closing(), |line, is_first| {
             if is_first && line == b"[" {
                 return Some(1);
@@ -57,6 +64,15 @@ impl Layout for JsonArrayLayout {
 
     fn go_on_unseen(&mut self) {
         self.has_records = true;
+    }
+}
+
+/// Tells whether a file is JSON from its beginning to its end. Reads all of it.
+fn is_whole(file: &mut File) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(0))?;
+    match serde_json::from_reader::<_, IgnoredAny>(BufReader::new(&*file)) {
+        Err(error) if error.is_io() => Err(error.into()),
+        read => Ok(read.is_ok()),
     }
 }
 

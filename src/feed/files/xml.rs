@@ -5,7 +5,10 @@ use std::{
     io::{self, Read, Write as _},
 };
 
-use super::{closed_lines::end_of_closed_lines, layout::Layout};
+use super::{
+    closed_lines::{end_before, end_of_closed_lines},
+    layout::Layout,
+};
 use crate::feed::{Record, SinkError, Value};
 
 /// All records below `<items>`, each an `<item>`, whose fields are elements of their names.
@@ -31,6 +34,10 @@ impl Layout for XmlLayout {
     }
 
     fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
+        // A torn write of ours leaves no whole end of the items: what stands over it is no text that could be one.
+        if let Some(end) = end_before(file, b"</items>")? {
+            return Ok(end);
+        }
         end_of_closed_lines(file, BEGINNING, &self.closing(), |line, _| {
             let is_whole = line.ends_with(ITEM_END) || line == NULL_ITEM || line == b"<items>";
             is_whole.then_some(line.len())

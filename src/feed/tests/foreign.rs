@@ -34,8 +34,15 @@ fn a_file_that_was_not_written_here_is_never_cut() {
         ("j.json", &gzip, None),
         ("k.jsonl", &Codec::Zstd.member(b"x\n").unwrap(), None),
         ("l.jsonl.zst", &gzip, None),
-        ("m.json", &b"[{\"a\":1}]".to_vec(), None),
         ("n.xml", &b"<items><item/></items>\n".to_vec(), None),
+        // Its end is within the one member that it has.
+        ("o.json.gz", &Codec::Gzip.member(b"[\n{\"a\":1}\n]\n").unwrap(), None),
+        ("p.json.zst", &Codec::Zstd.member(b"[\n{\"a\":1}\n]\n").unwrap(), None),
+        (
+            "q.xml.gz",
+            &Codec::Gzip.member(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<items>\n</items>\n").unwrap(),
+            None,
+        ),
     ] {
         let path = dir.path().join(name);
         fs::write(&path, foreign).unwrap();
@@ -51,12 +58,49 @@ fn a_file_that_was_not_written_here_is_never_cut() {
         fs::write(&path, empty).unwrap();
         assert!(Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).is_ok(), "{name}");
     }
+}
+
+/// The end of a list within the last item was once taken for the end of the array, and what stood behind it was cut off.
+#[test]
+fn an_array_of_another_program_has_all_its_items_after_one_is_added() {
+    let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("array.json");
-    fs::write(&path, "[\n  1,\n  2\n]\n").unwrap();
-    let mut sink = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).unwrap();
-    sink.write(&record(&3)).unwrap();
-    sink.close().unwrap();
-    assert_eq!(serde_json::from_str::<Vec<u8>>(&content(&path)).unwrap(), [1, 2, 3]);
+    for array in [
+        "[\n  1,\n  2\n]\n",
+        "[{\"a\":1}]",
+        "[\n  {\n    \"tags\": [\n      \"a\"\n    ]\n  }\n]",
+        "[\n  [\n    1\n  ]\n]",
+        "[\n[\n\"a\"\n]\n]",
+        " [ 1 , [ 2 ] ] \n\n",
+        "[\n{\n\"a\": [\n1\n]\n}\n]\n",
+    ] {
+        fs::write(&path, array).unwrap();
+        let before: Vec<serde_json::Value> = serde_json::from_str(array).unwrap();
+        for n in [7, 8] {
+            let mut sink = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).unwrap();
+            sink.write(&record(&n)).unwrap();
+            sink.close().unwrap();
+        }
+        let after: Vec<serde_json::Value> = serde_json::from_str(&content(&path)).unwrap();
+        assert_eq!(after, [before, vec![7.into(), 8.into()]].concat(), "{array}");
+    }
+    // Nobody knows where the items of such a file end.
+    for broken in ["[\n{\n\"a\": [\n\"b\"\n]\n}\n] // the end", "[\n  {\n    \"tags\": [\n      \"a\"\n    ]\n"] {
+        fs::write(&path, broken).unwrap();
+        let refused = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).err();
+        assert!(refused.is_some_and(|error| error.to_string().contains("write to another file")), "{broken}");
+        assert_eq!(content(&path), broken);
+    }
+    let path = dir.path().join("items.xml");
+    let begin = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<items>\n";
+    for items in ["<item>\n<a/></item></items>", "  <item>\n    <a>1</a>\n  </item>\n</items>"] {
+        fs::write(&path, format!("{begin}{items}")).unwrap();
+        let mut sink = Feed::to(&*path).append().open_for("bot", Opening::Fresh, false).unwrap();
+        sink.write(&record(&3)).unwrap();
+        sink.close().unwrap();
+        let kept = items.strip_suffix("</items>").unwrap().trim_end();
+        assert_eq!(content(&path), format!("{begin}{kept}\n<item>3</item>\n</items>\n"));
+    }
 }
 
 /// A file of one line without an end was once emptied.
