@@ -66,6 +66,9 @@ struct Whole<'a> {
 /// for months.
 pub const A_RUN: Duration = Duration::from_secs(24 * 3_600);
 
+/// A larger file is known again by its size: to read it may take longer than a step has.
+const MOST_COMPARED: u64 = 64 << 20;
+
 /// The parts of a checksum that make a taken name another one.
 const HASH_IN_NAME: usize = 12;
 
@@ -121,13 +124,27 @@ impl FileStore {
         let path = name::of(&self.0.settings.name, wanted, hash, extension);
         // Nothing that is done under it panics.
         let _naming = self.0.naming.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_own = self.entry(wanted).is_some_and(|entry| entry.path == path);
+        let entry = self.entry(wanted).filter(|entry| entry.path == path);
         let apart = || name::apart(&path, hash.get(..HASH_IN_NAME).unwrap_or(hash));
-        match fs::symlink_metadata(self.0.dir.join(&path)) {
-            Ok(at) if at.is_file() && at.len() == size && part::hash_of(&self.0.dir.join(&path))? == hash => {
-                return Ok(path);
+        let target = self.0.dir.join(&path);
+        match fs::symlink_metadata(&target) {
+            Ok(at) if at.is_file() => {
+                // A path that does not say the content is of one URL: a newer version replaces its file, and no other's.
+                let may_be_same = at.len() == size && (entry.is_some() || path.contains(hash));
+                if may_be_same && part::hash_of(&target)? == hash {
+                    return Ok(path);
+                }
+                // If it was away for a while, another may have taken its place.
+                let is_own = match entry {
+                    Some(entry) if entry.size != at.len() => false,
+                    Some(_) if at.len() > MOST_COMPARED => true,
+                    Some(entry) => checksum(&part::hash_of(&target)?) == entry.checksum,
+                    None => false,
+                };
+                if !is_own {
+                    return self.move_to(part, apart());
+                }
             }
-            Ok(at) if at.is_file() && is_own => {}
             Ok(_) => return self.move_to(part, apart()),
             Err(_) => {}
         }
@@ -194,6 +211,11 @@ impl Wanted {
         (file.status, file.error) = (FileStatus::Failed, Some(why));
         file
     }
+}
+
+/// Returns the checksum of a hash, as items and entries have it.
+fn checksum(hash: &str) -> String {
+    format!("sha256:{hash}")
 }
 
 fn milliseconds(time: SystemTime) -> u64 {

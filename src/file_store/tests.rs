@@ -125,6 +125,35 @@ fn files_of_one_name_do_not_overwrite_each_other_and_a_newer_version_replaces_th
     assert!(path(&wanted("http://e.org/4", Some("taken.txt")), b"d").starts_with("taken-"));
 }
 
+/// Two URLs that had the same placeholder once had one path, and each overwrote the other's photo.
+#[test]
+fn urls_that_begin_with_the_same_content_have_files_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path(), Files::default());
+    let urls = ["1", "2", "3"].map(|id| wanted(&format!("http://e.org/{id}"), Some("main.jpg")));
+    let mut told: Vec<(usize, String, &str)> = Vec::new();
+    for (at, content) in
+        [(0, "same"), (1, "same"), (2, "same"), (0, "newer"), (1, "other's"), (2, "same"), (1, "newest")]
+    {
+        let path = write(&store, &urls[at], "text/plain", content.as_bytes()).unwrap().path.unwrap();
+        told.retain(|(of, ..)| *of != at);
+        told.push((at, path, content));
+        for (at, path, content) in &told {
+            assert_eq!(
+                fs::read_to_string(dir.path().join(path)).unwrap(),
+                *content,
+                "what {at} was told last: {told:?}"
+            );
+        }
+    }
+    assert_eq!(told.iter().find(|(at, ..)| *at == 0).unwrap().1, "main.jpg");
+    // The first is removed by hand, and another gets its path.
+    fs::remove_file(dir.path().join("main.jpg")).unwrap();
+    let taken = write(&store, &urls[1], "text/plain", b"taken").unwrap().path.unwrap();
+    let apart = write(&store, &urls[0], "text/plain", b"back").unwrap().path.unwrap();
+    assert_eq!([taken, apart].map(|path| fs::read_to_string(dir.path().join(path)).unwrap()), ["taken", "back"]);
+}
+
 #[test]
 fn what_is_there_is_found_again_while_it_is_young_whole_and_there() {
     let dir = tempfile::tempdir().unwrap();

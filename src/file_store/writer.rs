@@ -14,7 +14,7 @@ use http::{
 use ring::digest::{Context, SHA256};
 
 use super::{
-    Entry, FileStore, Wanted, Whole, index,
+    Entry, FileStore, Wanted, Whole, checksum, index,
     media_type::{self, LOOKED_AT},
     milliseconds, name,
     part::{self, Part},
@@ -148,7 +148,7 @@ impl FileWriter {
             url: self.wanted.url.clone(),
             name: self.wanted.name.clone(),
             path,
-            checksum: format!("sha256:{hash}"),
+            checksum: checksum(&hash),
             size: self.size,
             media_type: self.media_type,
             etag,
