@@ -14,8 +14,8 @@ use std::{
 };
 
 use actix_crawler::{
-    Conducts, Domain, DomainKey, Error, Rate, Result, Retry, ThrottledClient,
-    client::{ClientBuilder, ExecutionProgress},
+    Conducts, Domain, DomainKey, Error, Rate, Request, Result, Retry, ThrottledClient,
+    client::{ClientBuilder, ExecutionProgress, Response},
 };
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use recorder::{Answer, Asked, Recorder};
@@ -520,4 +520,26 @@ async fn a_slow_domain_holds_up_no_other_in_an_execution() {
     let mut completions = std::pin::pin!(execution.unordered());
     while completions.next().await.is_some_and(|completion| completion.index != 600) {}
     assert!(began.elapsed() < 2 * S, "{:?}", began.elapsed());
+}
+
+/// It once went out from this machine's own address, without an error.
+#[tokio::test]
+async fn a_plain_request_goes_through_its_own_proxy_and_keeps_its_redirect() {
+    let api = Recorder::start(|_| Answer::status(302).header("location", "/there"));
+    let proxy = Recorder::start(|_| Answer::ok("of the proxy"));
+    let client = unlimited();
+    let request = || Request::parse(&api.url("/here")).unwrap().header("x-trace", "7");
+    let requests = [request().via(proxy.url("")), request().no_redirects()];
+    let read = |response: Response| async move { Ok((response.status(), response.body_text())) };
+    let [through, kept] = &client.execute(requests, read).ordered().collect::<Vec<_>>().await[..] else { panic!() };
+    assert_eq!(through.result.as_ref().unwrap(), &(200, "of the proxy".to_owned()));
+    assert_eq!(kept.result.as_ref().unwrap().0, 302);
+    let begun = [client.get(api.url("/here")).via(proxy.url("")), client.get(api.url("/here")).no_redirects()];
+    for (request, status) in begun.into_iter().zip([200, 302]) {
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
+    assert_eq!((proxy.count(), api.count()), (2, 2), "nothing of the first goes to the server itself");
+    for asked in [&proxy.asked()[0], &api.asked()[0]] {
+        assert_eq!(asked.header("x-trace"), Some("7"));
+    }
 }

@@ -192,6 +192,7 @@ fn answered(
     }
     if let Some(to) = redirect::target(status, &response.headers, &job.request.url)
         && rules.follow_redirects
+        && !job.request.keeps_redirects
         && matches!(to.scheme(), "http" | "https")
     {
         let pooled = session.as_ref().filter(|session| session.is_pooled()).map(Session::name);

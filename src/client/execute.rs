@@ -119,7 +119,8 @@ pub struct Completion<T> {
     pub result: Result<T>,
 }
 
-/// What can be executed: a request that was begun with the client, a URL, or a plain [`Request`].
+/// What can be executed: a request that was begun with the client, a URL, or a plain [`Request`] with its method, headers, body,
+/// session, proxy, and whether it keeps redirects.
 ///
 /// ```
 /// # use actix_crawler::{Error, Rate, Request, ThrottledClient, client::IntoRequest};
@@ -142,10 +143,7 @@ impl IntoRequest for RequestBuilder {
 
 impl IntoRequest for Request {
     fn into_request(self, client: &ThrottledClient) -> RequestBuilder {
-        let session = self.session_name().map(str::to_owned);
-        let begun = client.request(self.method, self.url).body(self.body);
-        let begun = session.into_iter().fold(begun, RequestBuilder::session);
-        self.headers.into_iter().fold(begun, |begun, (name, value)| begun.header(name, value))
+        RequestBuilder::of(client.clone(), self)
     }
 }
 

@@ -54,6 +54,10 @@ pub struct RequestBuilder {
     headers: Vec<(String, String)>,
     body: Bytes,
     session: Option<Arc<str>>,
+    /// Its own proxy; see [`Request::via`].
+    proxy: Option<Arc<str>>,
+    /// Whether a redirect is its response; see [`Request::no_redirects`].
+    keeps_redirects: bool,
     /// The session that it logs in.
     pinned_to: Option<Session>,
     options: RequestOptions,
@@ -69,8 +73,22 @@ impl RequestBuilder {
             headers: Vec::new(),
             body: Bytes::new(),
             session: None,
+            proxy: None,
+            keeps_redirects: false,
             pinned_to: None,
             options: RequestOptions::default(),
+        }
+    }
+
+    /// Takes what a request says of how it is sent; the rest is about its place in a crawl.
+    pub(super) fn of(client: ThrottledClient, request: Request) -> Self {
+        Self {
+            session: request.session_name().map(Arc::from),
+            headers: request.headers,
+            body: request.body,
+            proxy: request.proxy,
+            keeps_redirects: request.keeps_redirects,
+            ..Self::new(client, request.method, request.url.as_str())
         }
     }
 
@@ -134,6 +152,18 @@ impl RequestBuilder {
         self
     }
 
+    /// Sends it, and what it is redirected to, through this proxy, or through none if it is `direct`; see [`Request::via`].
+    pub fn via(mut self, proxy: impl Into<Arc<str>>) -> Self {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
+    /// Returns a redirect as the response, whatever the client's settings say; see [`Request::no_redirects`].
+    pub fn no_redirects(mut self) -> Self {
+        self.keeps_redirects = true;
+        self
+    }
+
     /// Sends it in a session that is being logged in.
     pub(super) fn pinned_to(mut self, session: Session) -> Self {
         self.pinned_to = Some(session);
@@ -160,7 +190,7 @@ impl RequestBuilder {
     /// The request is invalid, no complete response came, or its domain was given up ([`Error::GivenUp`]). A response
     /// with an error status is a [`Response`]; see [`Response::error_for_status`].
     pub async fn send(self) -> Result<Response> {
-        let Self { client, method, url, mut headers, body, session, pinned_to, options } = self;
+        let Self { client, method, url, mut headers, body, session, proxy, keeps_redirects, pinned_to, options } = self;
         let url = url.map_err(|error| {
             Arc::try_unwrap(error).unwrap_or_else(|shared| Error::setting("request", shared.to_string()))
         })?;
@@ -174,11 +204,9 @@ impl RequestBuilder {
         if let Some(name) = session {
             request.set_session(name);
         }
-        if let Some(session) = &pinned_to
-            && let Some(proxy) = session.proxy()
-        {
-            request.proxy = Some(proxy.clone());
-        }
+        request.keeps_redirects = keeps_redirects;
+        // That of the session that is logged in, unless it has one of its own.
+        request.proxy = proxy.or_else(|| pinned_to.as_ref().and_then(|session| session.proxy().cloned()));
         let number = client.shared.numbers.fetch_add(1, Ordering::Relaxed);
         let (mut job, result) = Job::new(request, options, number);
         job.session = pinned_to;
