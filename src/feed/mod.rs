@@ -124,9 +124,25 @@ pub struct Feed {
     /// The columns, where a field without one is refused.
     #[serde(skip)]
     columns: Option<Vec<String>>,
+    /// Whose what is there may be.
+    #[serde(skip)]
+    earlier: Earlier,
+    /// The file in the folder of a crawl's state that tells which files it has written.
+    #[serde(skip)]
+    notes: Option<PathBuf>,
     /// Whether `to` is a path as it stands, with nothing in it that is read.
     #[serde(skip)]
     is_path: bool,
+}
+
+/// Whose the records are that a feed goes on after.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Earlier {
+    /// Those of an earlier run of the crawl, or of this one.
+    #[default]
+    Own,
+    /// A crawl that did not write them adds to them: perhaps those of another program.
+    Anyones,
 }
 
 impl Feed {
@@ -237,6 +253,13 @@ impl Feed {
     #[must_use]
     pub(crate) fn columns(mut self, names: Vec<String>) -> Self {
         self.columns = Some(names);
+        self
+    }
+
+    /// Notes the files that it writes in this file, of the crawl's state.
+    #[must_use]
+    pub(crate) fn noted_in(mut self, file: Option<PathBuf>) -> Self {
+        self.notes = file;
         self
     }
 

@@ -1,6 +1,7 @@
 //! Named: a sink over the files of a feed whose name has placeholders, each a sink of its own. Does not know what is in the
 //! files.
 
+mod notes;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use std::{
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
-use self::pending::Pending;
+use self::{notes::Notes, pending::Pending};
 use super::{
     Feed, Opening, Record, Sink, SinkError,
     bucket::Bucket,
@@ -42,6 +43,8 @@ pub(super) struct Named {
     /// Those that are open.
     open: Vec<Open>,
     pending: Pending,
+    /// Which files it has written, if their names do not say so.
+    notes: Notes,
     /// What is known of each domain's current file; of all together without `{domain}`. About 100 bytes for each.
     known: HashMap<u128, Known>,
     uses: u64,
@@ -86,6 +89,10 @@ impl Named {
             None => names.existing(spider),
         };
         let existing = existing.map_err(|source| Error::file(&at, source))?;
+        let notes = match &feed.notes {
+            Some(notes) if bucket.is_none() => Notes::open(Some(notes), syncs).map_err(|source| Error::file(notes, source))?,
+            _ => Notes::default(),
+        };
         let mut files = Self {
             feed,
             names,
@@ -96,6 +103,7 @@ impl Named {
             last_time: SystemTime::UNIX_EPOCH,
             open: Vec::new(),
             pending: Pending::default(),
+            notes,
             known: HashMap::new(),
             uses: 0,
         };
@@ -127,9 +135,12 @@ impl Named {
     fn go_on(&mut self, existing: Vec<Existing>) -> Result<(), Error> {
         let has_domains = self.names.has(Placeholder::Domain);
         let torn = if has_domains { MAX_OPEN_FILES } else { 1 };
-        for (number, file) in existing.iter().enumerate() {
+        // Any file in the folder may be named like a domain. One that is not noted is made whole when something is added.
+        let is_ours = |file: &&Existing| !self.continues() || self.notes.has(&file.path);
+        let last: Vec<_> = existing.iter().filter(is_ours).take(torn).map(|file| file.path.clone()).collect();
+        for file in &existing {
             // What is in a bucket is whole.
-            let is_torn = number < torn && self.bucket.is_none();
+            let is_torn = self.bucket.is_none() && last.contains(&file.path);
             if !is_torn && !self.is_unfinished(&file.path) {
                 continue;
             }
@@ -167,6 +178,11 @@ impl Named {
         self.names.has(Placeholder::Batch)
     }
 
+    /// Tells whether a crawl that goes on adds to the files that are there.
+    fn continues(&self) -> bool {
+        !self.numbers() && !self.names.has(Placeholder::Time)
+    }
+
     /// Returns where a record goes: the place of its sink among those that are open.
     fn place(&mut self, record: &Record) -> Result<usize, SinkError> {
         let domain = if self.names.has(Placeholder::Domain) { domain_of(record) } else { String::new() };
@@ -193,7 +209,9 @@ impl Named {
             self.rest(oldest)?;
         }
         let (path, opening) = self.file(key, &domain, is_due, now);
-        make_folder(&path).map_err(|error| SinkError::broken(format!("{path} cannot be written: {error}")))?;
+        let noted = if self.continues() { self.notes.add(Path::new(&*path)) } else { Ok(()) };
+        let unwritable = |error| SinkError::broken(format!("{path} cannot be written: {error}"));
+        noted.and_then(|()| make_folder(&path)).map_err(unwritable)?;
         let sink = self.open_file(Path::new(&*path), opening).map_err(SinkError::broken)?;
         if let Some(known) = self.known.get_mut(&key) {
             known.is_resting = false;
@@ -204,8 +222,7 @@ impl Named {
 
     /// Returns the file that is written to next, and how it is opened.
     fn file(&mut self, key: u128, domain: &str, is_due: bool, now: Instant) -> (Box<str>, Opening) {
-        let numbers = self.numbers();
-        let continues = !numbers && !self.names.has(Placeholder::Time);
+        let (numbers, continues) = (self.numbers(), self.continues());
         match self.known.get(&key) {
             // It was closed to save open files.
             Some(known) if known.is_ours && !is_due => return (known.path.clone(), Opening::Restarted),

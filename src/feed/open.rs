@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Compression, Feed, Format, Opening, Sink, Temporary,
+    Compression, Earlier, Feed, Format, Opening, Sink, Temporary,
     bucket::Bucket,
     files::{
         codec::Codec, csv::CsvLayout, json_array::JsonArrayLayout, json_lines::JsonLinesLayout, layout::Layout,
@@ -46,7 +46,10 @@ impl Feed {
     /// The name, the format or a setting is wrong, or it cannot be written.
     pub(crate) fn open_for(&self, spider: &str, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
         self.check()?;
-        let opening = if self.append && opening == Opening::Fresh { Opening::Resumed } else { opening };
+        if self.append && opening == Opening::Fresh {
+            let adding = Self { append: false, earlier: Earlier::Anyones, ..self.clone() };
+            return adding.open_for(spider, Opening::Resumed, syncs);
+        }
         let sink: Box<dyn Sink> = match (self.names()?, self.target()?) {
             (Some(names), Target::File(path)) if names.are_filled() => {
                 let names = if path == self.to { names } else { Names::of(&path.to_string_lossy())? };
@@ -112,7 +115,9 @@ impl Feed {
             Format::Xml => text.open(XmlLayout),
             Format::Csv => {
                 let given = self.columns.clone().or_else(|| (!self.fields.is_empty()).then(|| self.fields.clone()));
-                text.open(CsvLayout::new(target.to_string(), given, self.escape_formulas))
+                // What an earlier run of this crawl has left without an end, a kill has torn.
+                let may_lack_end = self.earlier == Earlier::Anyones && opening == Opening::Resumed;
+                text.open(CsvLayout::new(target.to_string(), given, self.escape_formulas, may_lack_end))
             }
             Format::Parquet => match target {
                 Target::File(path) => parquet::open(path, &self.fields, opening, syncs),

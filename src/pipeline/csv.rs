@@ -38,7 +38,8 @@ impl Csv {
         Self(Feed::to_path(path, Format::Csv))
     }
 
-    /// Appends to the file, creating it if necessary. An incomplete last record is cut off.
+    /// Appends to the file, creating it if necessary. An incomplete last record is cut off; one that has all its cells and no
+    /// line end, as another program may leave it, is kept.
     pub fn append(path: impl Into<PathBuf>) -> Self {
         Self(Feed::to_path(path, Format::Csv).append())
     }

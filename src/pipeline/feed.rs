@@ -34,6 +34,7 @@ where
 {
     let temporary = start.temporary();
     let (feed, is_temporary) = feed.gathered(start.state_folder(), start.has_state(), &temporary.path())?;
+    let feed = feed.noted_in(start.file_in_state("files"));
     if is_temporary {
         temporary.make()?;
     }

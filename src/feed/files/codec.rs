@@ -21,8 +21,18 @@ pub(crate) enum Codec {
 /// Where the whole members of a file end, and the decoded beginnings of the first and the last one.
 struct Members {
     end: u64,
+    /// The last decoded byte.
+    last_byte: Option<u8>,
     first: Option<Vec<u8>>,
     last: Option<Member>,
+}
+
+/// Where whole members end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub end: u64,
+    /// Whether their text has no line end at its end.
+    pub lacks_end: bool,
 }
 
 struct Member {
@@ -32,7 +42,8 @@ struct Member {
 }
 
 impl Members {
-    fn end_with(&mut self, end: u64, last: Member) {
+    fn end_with(&mut self, end: u64, last_byte: Option<u8>, last: Member) {
+        self.last_byte = last_byte;
         self.first.get_or_insert_with(|| last.text.clone());
         (self.end, self.last) = (end, Some(last));
     }
@@ -96,11 +107,11 @@ impl Codec {
     ///
     /// # Errors
     /// The file cannot be read, or is of another kind.
-    pub fn end_of_members(self, file: &mut File, beginning: &[u8], closing: &[u8]) -> io::Result<u64> {
+    pub fn end_of_members(self, file: &mut File, beginning: &[u8], closing: &[u8]) -> io::Result<Ends> {
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(0))?;
         let found = match self {
-            Self::Plain => return Ok(length),
+            Self::Plain => return Ok(Ends { end: length, lacks_end: false }),
             Self::Gzip => gzip_members(&*file)?,
             Self::Zstd => zstd_members(&*file)?,
         };
@@ -117,9 +128,10 @@ impl Codec {
         if !closing.is_empty() && found.first.is_some_and(|first| first != beginning) {
             return Err(foreign("what is in it was not written here, so nothing is added; write to another file"));
         }
+        let lacks_end = found.last_byte.is_some_and(|byte| byte != b'\n');
         match found.last {
-            Some(last) if !closing.is_empty() && last.text == closing => Ok(last.begin),
-            _ => Ok(found.end),
+            Some(last) if !closing.is_empty() && last.text == closing => Ok(Ends { end: last.begin, lacks_end }),
+            _ => Ok(Ends { end: found.end, lacks_end }),
         }
     }
 }
@@ -149,8 +161,8 @@ fn keep(text: &mut Vec<u8>, decoded: &[u8]) {
 
 fn gzip_members(file: &File) -> io::Result<Members> {
     let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
-    let mut members = Members { end: 0, first: None, last: None };
-    let mut buffer = vec![0; 1 << 16];
+    let mut members = Members { end: 0, last_byte: None, first: None, last: None };
+    let (mut buffer, mut last_byte) = (vec![0; 1 << 16], None);
     while !input.fill_buf()?.is_empty() {
         let begin = input.read;
         let mut decoder = GzDecoder::new(&mut input);
@@ -158,14 +170,18 @@ fn gzip_members(file: &File) -> io::Result<Members> {
         loop {
             match decoder.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(length) => keep(&mut text, buffer.get(..length).unwrap_or_default()),
+                Ok(length) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    keep(&mut text, bytes);
+                    last_byte = bytes.last().copied();
+                }
                 // The torn one.
                 Err(error) if is_torn(&error) => return Ok(members),
                 Err(error) => return Err(error),
             }
         }
         drop(decoder);
-        members.end_with(input.read, Member { begin, text });
+        members.end_with(input.read, last_byte, Member { begin, text });
     }
     Ok(members)
 }
@@ -179,8 +195,8 @@ fn is_torn(error: &io::Error) -> bool {
 
 fn zstd_members(file: &File) -> io::Result<Members> {
     let mut input = Counted { inner: BufReader::with_capacity(1 << 16, file), read: 0 };
-    let mut members = Members { end: 0, first: None, last: None };
-    let mut buffer = vec![0; 1 << 16];
+    let mut members = Members { end: 0, last_byte: None, first: None, last: None };
+    let (mut buffer, mut last_byte) = (vec![0; 1 << 16], None);
     let mut decoder = Decoder::new()?;
     let (mut begin, mut text) = (0, Vec::new());
     loop {
@@ -189,10 +205,12 @@ fn zstd_members(file: &File) -> io::Result<Members> {
         let mut target = OutBuffer::around(buffer.as_mut_slice());
         let Ok(hint) = decoder.run(&mut source, &mut target) else { return Ok(members) };
         let (read, written) = (source.pos(), target.pos());
-        keep(&mut text, buffer.get(..written).unwrap_or_default());
+        let bytes = buffer.get(..written).unwrap_or_default();
+        keep(&mut text, bytes);
+        last_byte = bytes.last().copied().or(last_byte);
         input.consume(read);
         if hint == 0 && read > 0 {
-            members.end_with(input.read, Member { begin, text: std::mem::take(&mut text) });
+            members.end_with(input.read, last_byte, Member { begin, text: std::mem::take(&mut text) });
             begin = input.read;
             decoder.reinit()?;
         } else if is_over && written == 0 {
@@ -245,7 +263,7 @@ mod tests {
             let cuts = ends.iter().flat_map(|end| [end.saturating_sub(1), *end, end + 1, end + 9]);
             for cut in cuts.chain([ends[2] + 400_000]).filter(|cut| *cut <= bytes.len()) {
                 std::fs::write(&path, &bytes[..cut]).unwrap();
-                let found = codec.end_of_members(&mut File::open(&path).unwrap(), b"[", b"\n]\n").unwrap();
+                let found = codec.end_of_members(&mut File::open(&path).unwrap(), b"[", b"\n]\n").unwrap().end;
                 let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
                 let expected = if whole == bytes.len() { ends[3] } else { whole };
                 assert_eq!(found, expected as u64, "{codec:?} cut at {cut} of {ends:?}");

@@ -52,6 +52,10 @@ impl Layout for JsonLinesLayout {
         }
     }
 
+    fn go_on_after_line(&mut self) {
+        self.is_open = true;
+    }
+
     fn go_on(&mut self, _: &mut dyn Read, _: bool) -> io::Result<()> {
         Ok(())
     }

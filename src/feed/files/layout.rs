@@ -37,6 +37,9 @@ pub(crate) trait Layout: Send + 'static {
     /// It cannot be read, was not written in this layout, or has other columns. The message says which.
     fn go_on(&mut self, content: &mut dyn Read, is_older: bool) -> io::Result<()>;
 
+    /// Goes on after a last line that is whole and has no end, as another program may leave it.
+    fn go_on_after_line(&mut self) {}
+
     /// Goes on after what cannot be read, as a pipe.
     fn go_on_unseen(&mut self) {}
 }

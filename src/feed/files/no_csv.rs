@@ -13,7 +13,7 @@ pub(crate) struct CsvLayout;
 
 impl CsvLayout {
     /// Creates the layout that refuses everything.
-    pub fn new(_: String, _: Option<Vec<String>>, _: bool) -> Self {
+    pub fn new(_: String, _: Option<Vec<String>>, _: bool, _: bool) -> Self {
         Self
     }
 }

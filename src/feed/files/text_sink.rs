@@ -86,7 +86,12 @@ impl<L: Layout> TextSink<L> {
         if opening.keeps() {
             end = match codec {
                 Codec::Plain => Codec::refuse_compressed(&mut file).and_then(|()| layout.end_of_records(&mut file)),
-                _ => codec.end_of_members(&mut file, &layout.beginning(), &closing),
+                _ => codec.end_of_members(&mut file, &layout.beginning(), &closing).map(|found| {
+                    if found.lacks_end && closing.is_empty() {
+                        layout.go_on_after_line();
+                    }
+                    found.end
+                }),
             }
             .map_err(misfit)?;
             if end > 0 {

@@ -15,30 +15,44 @@ pub(super) fn header(content: &mut dyn Read) -> io::Result<Option<Vec<String>>> 
     Ok(found.then(|| header.iter().map(str::to_owned).collect()))
 }
 
+/// Where records end.
+pub(super) struct Ends {
+    /// The last one that has an end.
+    pub whole: u64,
+    /// One after it without an end, which has all its cells: its writer may end none.
+    pub without_end: Option<u64>,
+}
+
 /// Returns where the last complete record ends. What follows is of a record whose writer was killed midway, and whose item
-/// was never acknowledged.
+/// was never acknowledged; or whole, of a writer that ends no last record.
 ///
 /// # Errors
 /// The file cannot be read, or is not CSV.
-pub(super) fn end_of_records(file: &mut File) -> io::Result<u64> {
+pub(super) fn end_of_records(file: &mut File) -> io::Result<Ends> {
     file.seek(SeekFrom::Start(0))?;
     let (mut records, mut record, mut last) = (reader(&*file), ::csv::ByteRecord::new(), 0);
+    let (mut cells_of_first, mut cells_of_last) = (None, 0);
     while records.read_byte_record(&mut record)? {
         last = record.position().map_or(last, ::csv::Position::byte);
+        cells_of_last = record.len();
+        cells_of_first.get_or_insert(cells_of_last);
     }
     drop(records);
     file.seek(SeekFrom::Start(last))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     let end = last + bytes.len() as u64;
-    Ok(if is_whole(bytes) { end } else { last })
+    if bytes.is_empty() || bytes.ends_with(b"\n") && is_outside_quotes(bytes.clone()) {
+        return Ok(Ends { whole: end, without_end: None });
+    }
+    // A power failure leaves zeros.
+    let has_all = cells_of_first == Some(cells_of_last) && !bytes.ends_with(b"\n") && !bytes.contains(&0);
+    bytes.push(b'\n');
+    Ok(Ends { whole: last, without_end: (has_all && is_outside_quotes(bytes)).then_some(end) })
 }
 
-/// Tells whether a record is complete: it has a line end outside quotes.
-fn is_whole(mut record: Vec<u8>) -> bool {
-    if !record.ends_with(b"\n") {
-        return record.is_empty();
-    }
+/// Tells whether a record that has a line end has it outside quotes.
+fn is_outside_quotes(mut record: Vec<u8>) -> bool {
     // Within quotes, the next line would belong to the same record.
     record.extend_from_slice(b"next\n");
     reader(record.as_slice()).into_byte_records().count() > 1

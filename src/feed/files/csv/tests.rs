@@ -1,13 +1,13 @@
 //! The content of a CSV file after items of various shapes, restarts and kills.
 
-use std::{fs, path::Path};
+use std::{fs, io::Read as _, path::Path};
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     error::Error,
-    feed::{Feed, Format, Opening, Record, Sink, SinkError},
+    feed::{Feed, Format, Opening, Record, Sink, SinkError, files::codec::Codec},
 };
 
 struct Writer(Box<dyn Sink>);
@@ -182,6 +182,50 @@ fn only_a_record_that_is_not_whole_is_cut_off() {
         fs::write(&path, before).unwrap();
         open(&csv(&path), Opening::Resumed).unwrap();
         assert_eq!(read(&path), after, "{before:?}");
+    }
+}
+
+/// Regression: the last row of a file that another program had not ended was cut off, and in compressed files the next one
+/// was added to its last cell.
+#[test]
+fn a_last_row_that_another_program_has_not_ended_is_kept_if_it_has_all_cells() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("items.csv");
+    for (before, kept) in [
+        ("a,b\n1,2\n3,4", "a,b\n1,2\n3,4\n"),
+        ("a,b\n1,\"x\ny\"", "a,b\n1,\"x\ny\"\n"),
+        ("a,b", "a,b\n"),
+        // What a kill or a power failure leaves.
+        ("a,b\n1,2\n3", "a,b\n1,2\n"),
+        ("a,b\n1,2\n3,\"4", "a,b\n1,2\n"),
+        ("a,b\n1,2\n3,\0\0", "a,b\n1,2\n"),
+    ] {
+        fs::write(&path, before).unwrap();
+        let mut writer = open(&csv(&path).append(), Opening::Fresh).unwrap();
+        for n in [5, 6] {
+            writer.add(&json!({"a": n, "b": n})).unwrap();
+        }
+        assert_eq!(read(&path), format!("{kept}5,5\n6,6\n"), "{before:?}");
+    }
+    // A crawl that goes on has written it itself.
+    fs::write(&path, "a,b\n1,2\n3,4").unwrap();
+    for opening in [Opening::Resumed, Opening::Restarted] {
+        open(&csv(&path).append(), opening).unwrap();
+        assert_eq!(read(&path), "a,b\n1,2\n");
+    }
+    for (ending, codec, before, after) in [
+        ("csv.gz", Codec::Gzip, "a,b\n1,2", "a,b\n1,2\n5,5\n"),
+        ("csv.zst", Codec::Zstd, "a,b\n1,2\n", "a,b\n1,2\n5,5\n"),
+        ("jsonl.gz", Codec::Gzip, "{\"a\":1}", "{\"a\":1}\n{\"a\":5,\"b\":5}\n"),
+        ("jsonl.zst", Codec::Zstd, "{\"a\":1}", "{\"a\":1}\n{\"a\":5,\"b\":5}\n"),
+    ] {
+        let path = dir.path().join(format!("items.{ending}"));
+        fs::write(&path, codec.member(before.as_bytes()).unwrap()).unwrap();
+        let mut writer = open(&Feed::to(&*path).append(), Opening::Fresh).unwrap();
+        writer.add(&json!({"a": 5, "b": 5})).unwrap();
+        let mut there = String::new();
+        codec.reader(&*fs::read(&path).unwrap()).unwrap().read_to_string(&mut there).unwrap();
+        assert_eq!(there, after, "{ending}");
     }
 }
 
