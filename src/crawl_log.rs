@@ -12,6 +12,7 @@ use actix::{Actor, Context, Handler, Recipient};
 use crate::{
     engine::LogLines,
     error::{self, Error},
+    feed::{Outputs, check_writable},
     linked_file::LinkedFile,
     own_arbiter::OwnArbiter,
     pipeline::{append_lines, create_lines},
@@ -26,6 +27,15 @@ pub struct CrawlLog {
 }
 
 impl CrawlLog {
+    /// Checks that the file can be written, and is no other output's. Changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be, or is.
+    pub fn check(path: &Path, outputs: &Outputs) -> error::Result<()> {
+        check_writable(path).map_err(|source| Error::file(path, source))?;
+        outputs.take(path)
+    }
+
     /// Opens the file and starts the actor. An existing file is emptied, or continued with `append`.
     ///
     /// # Errors

@@ -281,6 +281,32 @@ fn a_key_replaces_the_feeds_own_columns_of_a_row_and_no_others() {
     assert_eq!(rows, "a\t3.4\tmine\nb\t\tmine");
 }
 
+/// Its table was once dropped before the output that could not be opened was looked at.
+#[test]
+fn a_crawl_that_cannot_start_leaves_the_table_of_an_earlier_one() {
+    let (server, dir) = (PostgresServer::shared(), tempfile::tempdir().unwrap());
+    let (feed, lines) = (Feed::to(server.database("kept")), dir.path().join("a.jsonl"));
+    let mut sink = feed.open(Opening::Fresh).unwrap();
+    add(&mut *sink, &json!({"n": 1})).unwrap();
+    sink.close().unwrap();
+    fs::write(&lines, "1\n").unwrap();
+    let start = |feeds: [Feed; 3]| {
+        let site = Recorder::start(|_| Answer::ok(""));
+        let crawler = crawl_with(crawls::links, &site, Settings::default()).seed("http://one.test/");
+        let refused = feeds.into_iter().fold(crawler, Crawler::pipeline).start().err().unwrap();
+        assert_eq!(items(&server, "kept", "items"), [json!({"n": 1})], "{refused}");
+        assert_eq!(fs::read_to_string(&lines).unwrap(), "1\n", "{refused}");
+        refused.to_string()
+    };
+    let all = || [feed.clone(), Feed::to(&*lines), Feed::to(dir.path().join("no/such/folder.jsonl"))];
+    start(all());
+    // What would only be known when it is dropped.
+    server.psql("kept", "CREATE VIEW uses AS SELECT * FROM items");
+    let [feed, lines, _] = all();
+    let why = start([lines, feed, Feed::to(dir.path().join("b.jsonl"))]);
+    assert!(why.contains("depend"), "{why}");
+}
+
 #[test]
 fn a_database_that_is_away_or_refuses_is_told_before_anything_is_fetched_and_without_its_password() {
     let server = PostgresServer::shared();

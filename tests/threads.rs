@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::prelude::*;
+use actix_crawler::{
+    pipeline::{Pipeline, Running, Start},
+    prelude::*,
+};
 use crawls::{MS, block_on, crawl, end_of, run, until};
 use recorder::{Answer, Recorder};
 
@@ -21,6 +24,15 @@ fn threads() -> Vec<String> {
     names.retain(|name| name != "recorder");
     names.sort();
     names
+}
+
+/// A pipeline that is found to be impossible when the ones before it are running.
+struct StartsNever;
+
+impl Pipeline<String> for StartsNever {
+    fn start(&self, _: &Start) -> Result<Running<String>> {
+        Err(Error::Ended)
+    }
 }
 
 #[test]
@@ -39,6 +51,11 @@ fn no_thread_is_left_behind_however_a_crawl_ends() {
             "pipeline panicked" => drop(run(crawler.each(|url| assert!(!url.ends_with("/7"))))),
             "could not start" => {
                 assert!(crawler.pipeline(JsonLines::create("/no/such/folder")).start().is_err());
+                for _ in 0..5 {
+                    let crawler = crawl(&site).log(log.path().join("log.jsonl")).seed("http://one.test/");
+                    let started = crawler.pipeline(Collect::new()).each(|_| {}).pipeline(StartsNever).start();
+                    assert!(started.is_err());
+                }
             }
             _ => block_on(async {
                 let asked = site.count();

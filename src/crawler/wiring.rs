@@ -32,8 +32,8 @@ use crate::{
         sitemap_files::SitemapFiles,
     },
     error::{Error, Result},
-    feed::Temporary,
     extract::{Scanner, links::MAX_URL_LENGTH},
+    feed::{Outputs, Temporary},
     fetcher::{
         offload::OffloadThreads,
         pool::Pool,
@@ -243,19 +243,26 @@ fn started<S: Spider>(
 ) -> Result<Pipelines<S>> {
     let has_state = frontier.durable().is_some();
     let folder = settings.state.as_ref().filter(|folder| has_state && folder.is_dir());
-    let goes_on = resumed.checkpoint.is_some();
-    steps.open(folder.map(|folder| &**folder), goes_on)?;
-    let start = |(number, recipe): (usize, _)| {
-        let crawl = CrawlStart {
-            resumes: goes_on,
-            has_state,
-            spider: product_token(user_agent).into(),
-            state: folder.map(|folder| (folder.clone(), number.to_string())),
-            temporary: Temporary::default(),
-        };
-        Supervisor::start(recipe, crawl, settings.pipeline_timeout)
+    let (goes_on, outputs) = (resumed.checkpoint.is_some(), Outputs::default());
+    let start = |number: usize| CrawlStart {
+        resumes: goes_on,
+        has_state,
+        spider: product_token(user_agent).into(),
+        state: folder.map(|folder| (folder.clone(), number.to_string())),
+        temporary: Temporary::default(),
+        outputs: outputs.clone(),
     };
-    pipelines.into_iter().enumerate().map(start).collect()
+    // All are checked before the first is emptied.
+    for (number, recipe) in pipelines.iter().enumerate() {
+        Supervisor::check(&**recipe, start(number))?;
+    }
+    settings.log.as_deref().map_or(Ok(()), |path| CrawlLog::check(path, &outputs))?;
+    steps.check(folder.map(|folder| &**folder))?;
+    let pipelines = pipelines.into_iter().enumerate();
+    let started = pipelines.map(|(number, recipe)| Supervisor::start(recipe, start(number), settings.pipeline_timeout));
+    let started = started.collect::<Result<Vec<_>>>()?;
+    steps.open(folder.map(|folder| &**folder), goes_on)?;
+    Ok(started.into())
 }
 
 fn tell_who_waits(crawl: &mut Crawl, pages: Arc<dyn SubmissionEnds>, desk: Arc<FileDesk>, files: &Files) {

@@ -24,6 +24,7 @@ mod parquet;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod open;
+mod outputs;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(not(feature = "postgres"))]
@@ -53,13 +54,17 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::{temporary::Temporary, uploads::Spooled};
 use self::names::{Names, Placeholder};
 pub use self::{
     format::{Compression, Format},
     record::{Flat, LIST_SEPARATOR, Name, Record, Value},
     roll::Roll,
     sink::{Batch, Opening, Sink, SinkError},
+};
+pub(crate) use self::{
+    outputs::{Outputs, check_folder_to_be, check_writable},
+    temporary::Temporary,
+    uploads::Spooled,
 };
 use crate::duration_text;
 

@@ -7,7 +7,7 @@ mod pending;
 mod tests;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -83,6 +83,40 @@ impl Named {
         syncs: bool,
         bucket: Option<Arc<Bucket>>,
     ) -> Result<Self, Error> {
+        let (mut files, existing) = Self::look(feed, names, spider, opening, syncs, bucket)?;
+        if files.opening.keeps() {
+            files.go_on(existing)?;
+        }
+        Ok(files)
+    }
+
+    /// Checks that it can be opened. Changes no file.
+    ///
+    /// # Errors
+    /// As [`Named::new`].
+    pub fn check(
+        feed: Feed,
+        names: Names,
+        spider: &str,
+        opening: Opening,
+        syncs: bool,
+        bucket: Option<Arc<Bucket>>,
+    ) -> Result<(), Error> {
+        let (files, existing) = Self::look(feed, names, spider, opening, syncs, bucket)?;
+        if files.opening.keeps() && files.bucket.is_none() {
+            files.torn(&existing).iter().try_for_each(|file| files.feed.check_file(file, files.opening))?;
+        }
+        Ok(())
+    }
+
+    fn look(
+        feed: Feed,
+        names: Names,
+        spider: &str,
+        opening: Opening,
+        syncs: bool,
+        bucket: Option<Arc<Bucket>>,
+    ) -> Result<(Self, Vec<Existing>), Error> {
         let at = feed.destination().to_owned();
         let existing = match &bucket {
             Some(bucket) => bucket.existing(&names, spider),
@@ -90,7 +124,9 @@ impl Named {
         };
         let existing = existing.map_err(|source| Error::file(&at, source))?;
         let notes = match &feed.notes {
-            Some(notes) if bucket.is_none() => Notes::open(Some(notes), syncs).map_err(|source| Error::file(notes, source))?,
+            Some(notes) if bucket.is_none() => {
+                Notes::open(Some(notes), syncs).map_err(|source| Error::file(notes, source))?
+            }
             _ => Notes::default(),
         };
         let mut files = Self {
@@ -112,12 +148,8 @@ impl Named {
             // With a state they are its own: an earlier run was killed before the state was first stored.
             files.opening = Opening::Resumed;
         }
-        if files.opening.keeps() {
-            files.go_on(existing)?;
-            return Ok(files);
-        }
         match existing.first() {
-            Some(first) if mixes && !files.names.has(Placeholder::Time) => {
+            Some(first) if mixes && !files.opening.keeps() && !files.names.has(Placeholder::Time) => {
                 let first = match &files.bucket {
                     Some(bucket) => bucket.url(&first.path),
                     None => first.path.display().to_string(),
@@ -127,25 +159,31 @@ impl Named {
                 );
                 Err(Error::setting(at.display().to_string(), why))
             }
-            _ => Ok(files),
+            _ => Ok((files, existing)),
         }
+    }
+
+    /// Returns the files that a kill may have torn.
+    fn torn(&self, existing: &[Existing]) -> Vec<PathBuf> {
+        // What is in a bucket is whole.
+        let most = match &self.bucket {
+            Some(_) => 0,
+            None if self.names.has(Placeholder::Domain) => MAX_OPEN_FILES,
+            None => 1,
+        };
+        // Any file in the folder may be named like a domain. One that is not noted is made whole when something is added.
+        let is_ours = |file: &&Existing| !self.continues() || self.notes.has(&file.path);
+        let last: Vec<_> = existing.iter().filter(is_ours).take(most).map(|file| file.path.clone()).collect();
+        let unfinished = existing.iter().map(|file| file.path.clone()).filter(|path| self.is_unfinished(path));
+        let unfinished: Vec<_> = unfinished.filter(|path| !last.contains(path)).collect();
+        [last, unfinished].concat()
     }
 
     /// Goes on after an earlier run: its last files may be torn. A name that has a number or a time goes on with a new file.
     fn go_on(&mut self, existing: Vec<Existing>) -> Result<(), Error> {
-        let has_domains = self.names.has(Placeholder::Domain);
-        let torn = if has_domains { MAX_OPEN_FILES } else { 1 };
-        // Any file in the folder may be named like a domain. One that is not noted is made whole when something is added.
-        let is_ours = |file: &&Existing| !self.continues() || self.notes.has(&file.path);
-        let last: Vec<_> = existing.iter().filter(is_ours).take(torn).map(|file| file.path.clone()).collect();
-        for file in &existing {
-            // What is in a bucket is whole.
-            let is_torn = self.bucket.is_none() && last.contains(&file.path);
-            if !is_torn && !self.is_unfinished(&file.path) {
-                continue;
-            }
-            let mut sink = self.open_file(&file.path, self.opening)?;
-            sink.close().map_err(|error| Error::setting(file.path.display().to_string(), error.to_string()))?;
+        for path in self.torn(&existing) {
+            let mut sink = self.open_file(&path, self.opening)?;
+            sink.close().map_err(|error| Error::setting(path.display().to_string(), error.to_string()))?;
         }
         if self.numbers() {
             for file in existing {

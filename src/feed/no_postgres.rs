@@ -6,6 +6,14 @@ use crate::error::Error;
 /// Why there is none.
 pub(super) const MISSING: Option<&str> = Some("a table of PostgreSQL needs the feature `postgres`");
 
+/// Refuses it.
+///
+/// # Errors
+/// Always.
+pub(super) fn check(url: &str, table: Table, opening: Opening) -> Result<(), Error> {
+    open(url, table, opening).map(drop)
+}
+
 /// Refuses to open it.
 ///
 /// # Errors

@@ -8,6 +8,14 @@ use crate::error::Error;
 /// Why there is none.
 pub(super) const MISSING: Option<&str> = Some("it needs the feature `sqlite`");
 
+/// Refuses it.
+///
+/// # Errors
+/// Always.
+pub(super) fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), Error> {
+    open(path, table.clone(), opening, false).map(drop)
+}
+
 /// Refuses to open it.
 ///
 /// # Errors

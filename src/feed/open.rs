@@ -1,9 +1,12 @@
 //! Open: the sink that a feed's description asks for. The only file that knows all of them.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
-    Compression, Earlier, Feed, Format, Opening, Sink, Temporary,
+    Compression, Earlier, Feed, Format, Opening, Outputs, Sink, Temporary,
     bucket::Bucket,
     files::{
         codec::Codec, csv::CsvLayout, json_array::JsonArrayLayout, json_lines::JsonLinesLayout, layout::Layout,
@@ -11,6 +14,7 @@ use super::{
     },
     named::Named,
     names::{Names, Values},
+    outputs::check_folder_to_be,
     parquet, postgres, sqlite,
     target::Target,
     uploads::Spooled,
@@ -50,36 +54,79 @@ impl Feed {
             let adding = Self { append: false, earlier: Earlier::Anyones, ..self.clone() };
             return adding.open_for(spider, Opening::Resumed, syncs);
         }
-        let sink: Box<dyn Sink> = match (self.names()?, self.target()?) {
+        if self.is_uploaded() && self.spool.is_none() {
+            let temporary = Temporary::default();
+            temporary.make()?;
+            let sink = Self { spool: Some(temporary.path()), ..self.clone() }.open_for(spider, opening, syncs)?;
+            return Ok(Box::new(Spooled { sink, temporary }));
+        }
+        let sink: Box<dyn Sink> = match self.place(spider)? {
+            Place::Several(names, bucket) => Box::new(Named::new(self.clone(), names, spider, opening, syncs, bucket)?),
+            Place::Object(bucket, file) => bucket.open_file(self, &file, opening, syncs)?,
+            Place::One(target) => self.open_at(&target, opening, syncs)?,
+        };
+        if self.fields.is_empty() { Ok(sink) } else { Ok(Box::new(Selecting { fields: self.fields.clone(), sink })) }
+    }
+
+    /// Checks that it can be opened, and that no other of these outputs is the same. Changes nothing of what is there.
+    ///
+    /// # Errors
+    /// As [`Feed::open`].
+    pub(crate) fn check_for_opening(
+        &self,
+        spider: &str,
+        opening: Opening,
+        syncs: bool,
+        outputs: &Outputs,
+    ) -> Result<(), Error> {
+        self.check()?;
+        if self.append && opening == Opening::Fresh {
+            let adding = Self { append: false, earlier: Earlier::Anyones, ..self.clone() };
+            return adding.check_for_opening(spider, Opening::Resumed, syncs, outputs);
+        }
+        if let Some(spool) = &self.spool {
+            check_folder_to_be(spool).map_err(|source| Error::file(spool, source))?;
+        }
+        match self.place(spider)? {
+            Place::Several(names, bucket) => {
+                outputs.take_name(&self.to, self.to.clone())?;
+                Named::check(self.clone(), names, spider, opening, syncs, bucket)
+            }
+            Place::Object(..) => outputs.take_name(&self.to, self.to.clone()),
+            Place::One(target) => {
+                match (&target, self.written_as()?) {
+                    // Several tables may be in one database, and several feeds write to one table.
+                    (Target::File(_), Format::Sqlite) => {}
+                    (Target::File(path), _) => outputs.take(path)?,
+                    _ => {}
+                }
+                self.check_at(&target, opening)
+            }
+        }
+    }
+
+    fn place(&self, spider: &str) -> Result<Place, Error> {
+        let fill = |names: &Names| {
+            names.fill(&Values { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider })
+        };
+        Ok(match (self.names()?, self.target()?) {
             (Some(names), Target::File(path)) if names.are_filled() => {
                 let names = if path == self.to { names } else { Names::of(&path.to_string_lossy())? };
-                Box::new(Named::new(self.clone(), names, spider, opening, syncs, None)?)
-            }
-            (_, Target::Bucket(_)) if self.spool.is_none() => {
-                let temporary = Temporary::default();
-                temporary.make()?;
-                let sink = Self { spool: Some(temporary.path()), ..self.clone() }.open_for(spider, opening, syncs)?;
-                return Ok(Box::new(Spooled { sink, temporary }));
+                Place::Several(names, None)
             }
             (_, Target::Bucket(location)) => {
                 let spool = self.spool.as_deref().unwrap_or(Path::new(""));
                 let bucket = Bucket::open(&location, spool, self.upload_time())?;
                 let names = bucket.names(&location.key)?;
                 if names.are_filled() {
-                    Box::new(Named::new(self.clone(), names, spider, opening, syncs, Some(bucket))?)
+                    Place::Several(names, Some(bucket))
                 } else {
-                    let values = Values { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider };
-                    bucket.open_file(self, Path::new(&names.fill(&values)), opening, syncs)?
+                    Place::Object(bucket, fill(&names).into())
                 }
             }
-            (Some(names), Target::File(path)) if path == self.to => {
-                let values = Values { time: std::time::SystemTime::UNIX_EPOCH, batch: 0, domain: "", spider };
-                self.open_file(Path::new(&names.fill(&values)), opening, syncs)?
-            }
-            (_, Target::File(path)) => self.open_file(&path, opening, syncs)?,
-            (_, target) => self.open_at(&target, opening, syncs)?,
-        };
-        if self.fields.is_empty() { Ok(sink) } else { Ok(Box::new(Selecting { fields: self.fields.clone(), sink })) }
+            (Some(names), Target::File(path)) if path == self.to => Place::One(Target::File(fill(&names).into())),
+            (_, target) => Place::One(target),
+        })
     }
 
     fn target(&self) -> Result<Target, Error> {
@@ -94,6 +141,51 @@ impl Feed {
         self.open_at(&Target::File(path.to_owned()), opening, syncs)
     }
 
+    /// Checks one file of the feed.
+    ///
+    /// # Errors
+    /// As [`Feed::open`].
+    pub(super) fn check_file(&self, path: &Path, opening: Opening) -> Result<(), Error> {
+        self.check_at(&Target::File(path.to_owned()), opening)
+    }
+
+    fn check_at(&self, target: &Target, opening: Opening) -> Result<(), Error> {
+        let format = self.written_as()?;
+        let path = match (target, format) {
+            (Target::Postgres(url), _) => return postgres::check(url, self.table_at(target), opening),
+            (Target::File(path), Format::Sqlite) => return sqlite::check(path, &self.table_at(target), opening),
+            (Target::File(path), Format::Parquet) => return parquet::check(path, opening),
+            (Target::File(path), _) => path,
+            // What cannot go there is refused, and nothing is written to stdout before the first record but a beginning.
+            _ if matches!(format, Format::Parquet | Format::Sqlite | Format::Postgres) => {
+                return self.open_at(target, opening, false).map(drop);
+            }
+            _ => return Ok(()),
+        };
+        let text = Text { target, codec: self.codec(), opening, syncs: false };
+        match format {
+            Format::Json => text.check(path, JsonArrayLayout::default()),
+            Format::Xml => text.check(path, XmlLayout),
+            Format::Csv => text.check(path, self.csv(target, opening)),
+            _ => text.check(path, JsonLinesLayout::default()),
+        }
+    }
+
+    fn codec(&self) -> Codec {
+        match self.compressed_by() {
+            None => Codec::Plain,
+            Some(Compression::Gzip) => Codec::Gzip,
+            Some(Compression::Zstd) => Codec::Zstd,
+        }
+    }
+
+    fn csv(&self, target: &Target, opening: Opening) -> CsvLayout {
+        let given = self.columns.clone().or_else(|| (!self.fields.is_empty()).then(|| self.fields.clone()));
+        // What an earlier run of this crawl has left without an end, a kill has torn.
+        let may_lack_end = self.earlier == Earlier::Anyones && opening == Opening::Resumed;
+        CsvLayout::new(target.to_string(), given, self.escape_formulas, may_lack_end)
+    }
+
     fn open_at(&self, target: &Target, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
         let format = self.written_as()?;
         match (target, format) {
@@ -103,22 +195,12 @@ impl Feed {
             }
             _ => {}
         }
-        let codec = match self.compressed_by() {
-            None => Codec::Plain,
-            Some(Compression::Gzip) => Codec::Gzip,
-            Some(Compression::Zstd) => Codec::Zstd,
-        };
-        let text = Text { target, codec, opening, syncs };
+        let text = Text { target, codec: self.codec(), opening, syncs };
         match format {
             Format::JsonLines => text.open(JsonLinesLayout::default()),
             Format::Json => text.open(JsonArrayLayout::default()),
             Format::Xml => text.open(XmlLayout),
-            Format::Csv => {
-                let given = self.columns.clone().or_else(|| (!self.fields.is_empty()).then(|| self.fields.clone()));
-                // What an earlier run of this crawl has left without an end, a kill has torn.
-                let may_lack_end = self.earlier == Earlier::Anyones && opening == Opening::Resumed;
-                text.open(CsvLayout::new(target.to_string(), given, self.escape_formulas, may_lack_end))
-            }
+            Format::Csv => text.open(self.csv(target, opening)),
             Format::Parquet => match target {
                 Target::File(path) => parquet::open(path, &self.fields, opening, syncs),
                 _ => Err(Error::setting(
@@ -131,6 +213,15 @@ impl Feed {
             }
         }
     }
+}
+
+/// Where the records of a feed go.
+enum Place {
+    /// To several files, of a bucket or of this machine.
+    Several(Names, Option<Arc<Bucket>>),
+    /// To one object, which is gathered in a file.
+    Object(Arc<Bucket>, PathBuf),
+    One(Target),
 }
 
 /// A feed of text.
@@ -151,6 +242,10 @@ impl Text<'_> {
                 return Err(Error::setting(self.target.to_string(), "a table has no format; leave `format` out"));
             }
         })
+    }
+
+    fn check<L: Layout>(self, path: &Path, layout: L) -> Result<(), Error> {
+        TextSink::check(path, layout, self.codec, self.opening)
     }
 
     fn file<L: Layout>(&self, path: &Path, layout: L) -> Result<TextSink<L>, Error> {

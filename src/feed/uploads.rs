@@ -36,7 +36,12 @@ impl Feed {
     /// # Errors
     /// The crawl goes on after a kill and its state is in no folder: what is gathered would not be found, or overwrite what
     /// another machine has written.
-    pub(crate) fn gathered(&self, state: Option<&Path>, goes_on: bool, temporary: &Path) -> crate::Result<(Self, bool)> {
+    pub(crate) fn gathered(
+        &self,
+        state: Option<&Path>,
+        goes_on: bool,
+        temporary: &Path,
+    ) -> crate::Result<(Self, bool)> {
         if !self.is_uploaded() {
             return Ok((self.clone(), false));
         }
@@ -44,7 +49,9 @@ impl Feed {
             let refuse = |why: &str| Err(Error::setting(self.to.display().to_string(), why));
             // What is fetched is never fetched again, so what is not uploaded yet must survive a kill.
             if self.spool.is_none() {
-                return refuse("this crawl's state is in no folder; set `spool`, a folder that the next run here finds");
+                return refuse(
+                    "this crawl's state is in no folder; set `spool`, a folder that the next run here finds",
+                );
             }
             // Another machine may have gone on meanwhile: it does not see this one's spool, and begins objects of its own.
             if !self.names()?.is_some_and(|names| names.has(Placeholder::Time)) {

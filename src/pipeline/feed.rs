@@ -14,6 +14,10 @@ use crate::{
 };
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Feed {
+    fn check(&self, start: &Start) -> Result<(), Error> {
+        check_feed(self, start)
+    }
+
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         start_feed(self, start, |_: &I| true)
     }
@@ -27,14 +31,24 @@ impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Feed {
     }
 }
 
+/// Returns a feed as this crawl has it, and whether what it uploads is gathered in a temporary folder.
+fn of_crawl(feed: &Feed, start: &Start) -> Result<(Feed, bool), Error> {
+    let (feed, is_temporary) = feed.gathered(start.state_folder(), start.has_state(), &start.temporary().path())?;
+    Ok((feed.noted_in(start.file_in_state("files")), is_temporary))
+}
+
+fn check_feed(feed: &Feed, start: &Start) -> Result<(), Error> {
+    let (feed, _) = of_crawl(feed, start)?;
+    feed.check_for_opening(start.spider(), start.opening(), start.has_state(), start.outputs())
+}
+
 fn start_feed<I, T>(feed: &Feed, start: &Start, takes: T) -> Result<Running<I>, Error>
 where
     I: Serialize + Send + Sync + 'static,
     T: Fn(&I) -> bool + Send + 'static,
 {
     let temporary = start.temporary();
-    let (feed, is_temporary) = feed.gathered(start.state_folder(), start.has_state(), &temporary.path())?;
-    let feed = feed.noted_in(start.file_in_state("files"));
+    let (feed, is_temporary) = of_crawl(feed, start)?;
     if is_temporary {
         temporary.make()?;
     }
@@ -96,6 +110,10 @@ impl<I> fmt::Debug for Only<I> {
 }
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for Only<I> {
+    fn check(&self, start: &Start) -> Result<(), Error> {
+        check_feed(&self.feed, start)
+    }
+
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         let which = self.which.clone();
         start_feed(&self.feed, start, move |item: &I| which(item))

@@ -49,6 +49,10 @@ impl From<JsonLines> for Feed {
 }
 
 impl<I: Serialize + Send + Sync + 'static> Pipeline<I> for JsonLines {
+    fn check(&self, start: &Start) -> Result<(), Error> {
+        Pipeline::<I>::check(&self.0, start)
+    }
+
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         self.0.start(start)
     }

@@ -197,6 +197,16 @@ pub const DEFAULT_MAX_UNACKNOWLEDGED: usize = 16;
     note = "`Steps` lead to a pipeline by `.to(…)`; without one, they are for `Crawler::steps`"
 )]
 pub trait Pipeline<I: Send + Sync + 'static>: Send + Sync + 'static {
+    /// Checks that the output can be opened, and changes nothing of what is there. All outputs of a crawl are checked before the
+    /// first is started, so a crawl that cannot start has emptied none. By default it does nothing.
+    ///
+    /// # Errors
+    /// As [`Pipeline::start`], as far as that can be known.
+    fn check(&self, start: &Start) -> Result<(), Error> {
+        let _ = start;
+        Ok(())
+    }
+
     /// Starts the actor on the arbiter of `start`.
     ///
     /// # Errors

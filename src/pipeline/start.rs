@@ -7,7 +7,7 @@ use std::{
 
 use actix::ArbiterHandle;
 
-use crate::feed::{Opening, Temporary};
+use crate::feed::{Opening, Outputs, Temporary};
 
 /// The circumstances of a pipeline's start.
 ///
@@ -39,6 +39,8 @@ pub(crate) struct CrawlStart {
     pub state: Option<(PathBuf, String)>,
     /// The pipeline's folder for what it needs no longer than the crawl; the same in each of its starts.
     pub temporary: Temporary,
+    /// The files of all outputs of the crawl.
+    pub outputs: Outputs,
 }
 
 impl Start {
@@ -95,6 +97,11 @@ impl Start {
     /// Returns the folder for what the pipeline needs no longer than the crawl.
     pub(crate) fn temporary(&self) -> &Temporary {
         &self.crawl.temporary
+    }
+
+    /// Returns the files of all outputs of the crawl.
+    pub(crate) fn outputs(&self) -> &Outputs {
+        &self.crawl.outputs
     }
 
     /// Returns the file of a name in the folder of the crawl's state, which is this pipeline's own.

@@ -85,6 +85,16 @@ const FLUSH_ALONE_AFTER: Duration = Duration::from_millis(1);
 const FLUSH_BY: u32 = 4;
 
 impl<I: Send + Sync + 'static> Supervisor<I> {
+    /// Checks that a pipeline can be started. Changes nothing of its output.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub fn check(recipe: &dyn Pipeline<I>, crawl: CrawlStart) -> Result<(), Error> {
+        let start = Start::of(OwnArbiter::shared().handle(), crawl);
+        let checked = catch_unwind(AssertUnwindSafe(|| recipe.check(&start)));
+        checked.unwrap_or_else(|_| Err(Error::setting("pipeline", "it panicked when it was checked")))
+    }
+
     /// Starts the pipeline on its own arbiter. An item that is not acknowledged within `timeout` fails its page.
     ///
     /// # Errors
@@ -269,8 +279,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         *starting = None;
         match started {
             Ok(Ok(next)) => {
-                let dead = std::mem::replace(&mut *self.lock(), next);
-                dead.arbiter.stop();
+                drop(std::mem::replace(&mut *self.lock(), next));
                 self.restarts.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Err(NotStarted::Panicked)) => tracing::error!("a pipeline panicked when it was started again"),
@@ -290,9 +299,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         // On an arbiter, so that the factory finds its system.
         let arbiter = OwnArbiter::new();
         arbiter.handle().spawn_fn(move || {
-            if let Err(Ok(late)) = started.send(Generation::start(&*recipe, crawl, number)) {
-                late.arbiter.stop();
-            }
+            // One that comes too late ends here.
+            drop(started.send(Generation::start(&*recipe, crawl, number)));
             arbiter.stop();
         });
         starting
@@ -315,6 +323,13 @@ impl<I: Send + Sync + 'static> Generation<I> {
         };
         arbiter.stop();
         Err(not_started)
+    }
+}
+
+/// One that nothing is sent to any more, as of a crawl that could not start, leaves no thread.
+impl<I: Send + Sync + 'static> Drop for Generation<I> {
+    fn drop(&mut self) {
+        self.arbiter.stop();
     }
 }
 

@@ -1,7 +1,7 @@
 //! TextSink: a sink for one file of text, plain or compressed. Does not know the format (`Layout`).
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Seek as _, SeekFrom},
     path::Path,
     thread,
@@ -16,7 +16,10 @@ use super::{
 use crate::{
     clock,
     error::Error,
-    feed::{Opening, Record, Sink, SinkError},
+    feed::{
+        Opening, Record, Sink, SinkError,
+        outputs::{check_writable, is_other},
+    },
     report::escaped::escape_json,
     synced_folder::sync_name,
 };
@@ -54,53 +57,15 @@ impl<L: Layout> TextSink<L> {
     /// It cannot be written, or what is in it does not fit what would follow.
     pub fn open(path: &Path, mut layout: L, codec: Codec, opening: Opening, syncs: bool) -> Result<Self, Error> {
         let wrong = |source| Error::file(path, source);
-        // What was not written in this layout is no fault of the disk.
-        let misfit = |error: io::Error| match error.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                Error::setting(path.display().to_string(), error.to_string())
-            }
-            _ => wrong(error),
-        };
         let is_new = !path.exists();
-        let is_file = fs::metadata(path).map_or(true, |metadata| metadata.is_file());
-        if !is_file {
+        if is_other(path) {
             let records = Records::file(path, create_lines(path).map_err(wrong)?);
             let begins = opening != Opening::Restarted;
             return Self::stream(layout, codec, records, begins).map_err(|error| wrong(io::Error::other(error)));
         }
         let closing = layout.closing();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            // Who appends overwrites nothing, even if it was abandoned and comes back late.
-            .append(closing.is_empty())
-            .write(true)
-            .open(path)
-            .map_err(wrong)?;
-        if !lock(&file) && opening != Opening::Restarted {
-            let why = "another feed or crawl writes to it; name another file";
-            return Err(Error::setting(path.display().to_string(), why));
-        }
-        let mut end = 0;
-        if opening.keeps() {
-            end = match codec {
-                Codec::Plain => Codec::refuse_compressed(&mut file).and_then(|()| layout.end_of_records(&mut file)),
-                _ => codec.end_of_members(&mut file, &layout.beginning(), &closing).map(|found| {
-                    if found.lacks_end && closing.is_empty() {
-                        layout.go_on_after_line();
-                    }
-                    found.end
-                }),
-            }
-            .map_err(misfit)?;
-            if end > 0 {
-                file.seek(SeekFrom::Start(0)).map_err(wrong)?;
-                let content = io::Read::take(&file, end);
-                let mut content = codec.reader(content).map_err(wrong)?;
-                layout.go_on(&mut *content, opening == Opening::Resumed).map_err(misfit)?;
-            }
-        }
+        let mut file = options(&layout).create(true).open(path).map_err(wrong)?;
+        let end = Self::look(path, &mut file, &mut layout, codec, opening)?;
         let encoded = |text: &[u8]| codec.member(text).map_err(wrong);
         // Also if nothing stands there: a file without a single member is no compressed file.
         let begin = if end == 0 { encoded(&layout.beginning())? } else { Vec::new() };
@@ -115,6 +80,57 @@ impl<L: Layout> TextSink<L> {
             sync_name(path).map_err(wrong)?;
         }
         Ok(Self::new(layout, codec, records, false))
+    }
+
+    /// Checks that a file can be opened. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`TextSink::open`].
+    pub fn check(path: &Path, mut layout: L, codec: Codec, opening: Opening) -> Result<(), Error> {
+        if is_other(path) || !path.exists() {
+            return check_writable(path).map_err(|source| Error::file(path, source));
+        }
+        let mut file = options(&layout).open(path).map_err(|source| Error::file(path, source))?;
+        Self::look(path, &mut file, &mut layout, codec, opening).map(drop)
+    }
+
+    /// Takes a file, and finds where the records end after which it goes on.
+    ///
+    /// # Errors
+    /// Another has it, or what is in it does not fit what would follow.
+    fn look(path: &Path, file: &mut File, layout: &mut L, codec: Codec, opening: Opening) -> Result<u64, Error> {
+        let wrong = |source| Error::file(path, source);
+        // What was not written in this layout is no fault of the disk.
+        let misfit = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                Error::setting(path.display().to_string(), error.to_string())
+            }
+            _ => wrong(error),
+        };
+        if !lock(file) && opening != Opening::Restarted {
+            let why = "another feed or crawl writes to it; name another file";
+            return Err(Error::setting(path.display().to_string(), why));
+        }
+        if !opening.keeps() {
+            return Ok(0);
+        }
+        let closing = layout.closing();
+        let end = match codec {
+            Codec::Plain => Codec::refuse_compressed(file).and_then(|()| layout.end_of_records(file)),
+            _ => codec.end_of_members(file, &layout.beginning(), &closing).map(|found| {
+                if found.lacks_end && closing.is_empty() {
+                    layout.go_on_after_line();
+                }
+                found.end
+            }),
+        };
+        let end = end.map_err(misfit)?;
+        if end > 0 {
+            file.seek(SeekFrom::Start(0)).map_err(wrong)?;
+            let mut content = codec.reader(io::Read::take(&*file, end)).map_err(wrong)?;
+            layout.go_on(&mut *content, opening == Opening::Resumed).map_err(misfit)?;
+        }
+        Ok(end)
     }
 
     fn stream(mut layout: L, codec: Codec, mut records: Records, begins: bool) -> Result<Self, SinkError> {
@@ -189,6 +205,14 @@ impl<L: Layout> Sink for TextSink<L> {
     fn bytes(&self) -> u64 {
         self.records.bytes() + self.pending.len() as u64
     }
+}
+
+/// Returns how a file of a layout is opened.
+fn options(layout: &impl Layout) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    // Who appends overwrites nothing, even if it was abandoned and comes back late.
+    options.truncate(false).read(true).append(layout.closing().is_empty()).write(true);
+    options
 }
 
 /// Makes a file this writer's alone, until it is closed. False if another has it; a file system without locks keeps nobody

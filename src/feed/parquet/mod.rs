@@ -27,6 +27,7 @@ use self::{
 use super::{
     Opening, Record, Sink, SinkError,
     files::records::{Records, append_lines},
+    outputs::check_writable,
 };
 use crate::{error::Error, synced_folder::sync_name};
 
@@ -49,10 +50,57 @@ const MAX_PENDING: usize = 4 << 20;
 /// It cannot be written, or is there and was not written here.
 pub(super) fn open(path: &Path, named: &[String], opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
     let sink = ParquetSink::open(path, named, opening, syncs, GROUP);
-    Ok(Box::new(sink.map_err(|error| match error.kind() {
+    Ok(Box::new(sink.map_err(|error| wrong(path, error))?))
+}
+
+/// Checks that the sink of a file can be opened. Changes nothing.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn check(path: &Path, opening: Opening) -> Result<(), Error> {
+    let look = || {
+        look(path, opening)?;
+        if is_unfinished(path) { Part::check(path) } else { check_writable(&Part::folder_of(path)) }
+    };
+    look().map_err(|error| wrong(path, error))
+}
+
+fn wrong(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
         io::ErrorKind::InvalidData => Error::setting(path.display().to_string(), error.to_string()),
         _ => Error::file(path, error),
-    })?))
+    }
+}
+
+/// What is there.
+struct There {
+    /// Whether there is a file.
+    is_there: bool,
+    /// What it says of itself, if it goes on.
+    note: Option<Note>,
+}
+
+/// Looks at the file that is there.
+///
+/// # Errors
+/// It cannot go on, or not be read.
+fn look(path: &Path, opening: Opening) -> io::Result<There> {
+    let foreign = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+    let is_there = match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(foreign("a Parquet file is written at its end, so it cannot go to a pipe or a folder"));
+        }
+        Ok(metadata) => metadata.len() > 0,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    if !opening.keeps() || !is_there {
+        return Ok(There { is_there, note: None });
+    }
+    let other = "it was not written here, so nothing is added; write to another file";
+    // What it says of itself may be anything.
+    let note = whole::note_of(fs::File::open(path)?).map_err(|_| foreign(other))?;
+    Ok(There { is_there, note: Some(note.ok_or_else(|| foreign(other))?) })
 }
 
 /// Tells whether a file is not whole yet, as one that a kill has left.
@@ -84,25 +132,8 @@ struct ParquetSink {
 
 impl ParquetSink {
     fn open(path: &Path, named: &[String], opening: Opening, syncs: bool, group: Group) -> io::Result<Self> {
-        let foreign = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
-        let is_there = match fs::metadata(path) {
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(foreign("a Parquet file is written at its end, so it cannot go to a pipe or a folder"));
-            }
-            Ok(metadata) => metadata.len() > 0,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        let goes_on = opening.keeps() && is_there;
-        let note = if goes_on {
-            let other = "it was not written here, so nothing is added; write to another file";
-            // What it says of itself may be anything.
-            let file = fs::File::open(path)?;
-            let note = whole::note_of(file).map_err(|_| foreign(other))?;
-            Some(note.ok_or_else(|| foreign(other))?)
-        } else {
-            None
-        };
+        let There { is_there, note } = look(path, opening)?;
+        let goes_on = note.is_some();
         let part = Part::take(path, opening.keeps(), note.as_ref().map(|note| &*note.part), syncs)?;
         if !opening.keeps() && is_there {
             fs::remove_file(path)?;

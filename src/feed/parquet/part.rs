@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{feed::lock::Lock, synced_folder::sync_name};
+use crate::{
+    feed::{lock::Lock, outputs::check_folder},
+    synced_folder::sync_name,
+};
 
 /// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the rows
 /// that are not in one yet. A journal whose number a row group has was made that row group.
@@ -66,6 +69,17 @@ impl Part {
         part.lock = Some(lock);
         part.look()?;
         Ok(part)
+    }
+
+    /// Checks that nobody writes to the folder of a file, which is there.
+    ///
+    /// # Errors
+    /// Another does, or it cannot be written.
+    pub fn check(file: &Path) -> io::Result<()> {
+        let folder = Self::folder_of(file);
+        check_folder(&folder)?;
+        // An empty lock says nothing of the folder, as none does.
+        Lock::take(&folder.join(LOCK)).map(drop)
     }
 
     fn look(&mut self) -> io::Result<()> {

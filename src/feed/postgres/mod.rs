@@ -29,18 +29,33 @@ const MAX_NAME: usize = 63;
 /// # Errors
 /// The server cannot be reached, or the table cannot be used.
 pub(super) fn open(url: &str, table: Table, opening: Opening) -> Result<Box<dyn Sink>, Error> {
-    let server = Server::of(url, table.at(), &|why| table.wrong(why))?;
-    let background = Background::new().map_err(Error::Start)?;
-    if let Some(name) = table.given.iter().flatten().find(|name| !is_name(name)) {
-        return Err(table.wrong(not_a_name(name)));
-    }
-    let mut placing = Placing::new(table.clone());
-    let mut store = Store::new(table, server);
+    let (background, mut store, mut placing) = prepared(url, table)?;
     let found = background.block_on(store.open(opening))?;
     if let Some(existing) = found {
         placing.exists(existing, opening)?;
     }
     Ok(Box::new(PostgresSink { background, store, placing, pending: Vec::new() }))
+}
+
+/// Checks that the table can be opened. Changes nothing.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn check(url: &str, table: Table, opening: Opening) -> Result<(), Error> {
+    let (background, mut store, mut placing) = prepared(url, table)?;
+    let found = background.block_on(store.check(opening))?;
+    background.block_on(store.close());
+    found.map_or(Ok(()), |existing| placing.exists(existing, opening))
+}
+
+fn prepared(url: &str, table: Table) -> Result<(Background, Store, Placing), Error> {
+    let server = Server::of(url, table.at(), &|why| table.wrong(why))?;
+    let background = Background::new().map_err(Error::Start)?;
+    if let Some(name) = table.given.iter().flatten().find(|name| !is_name(name)) {
+        return Err(table.wrong(not_a_name(name)));
+    }
+    let placing = Placing::new(table.clone());
+    Ok((background, Store::new(table, server), placing))
 }
 
 /// The rows of a table. Those since the last commit are in memory.

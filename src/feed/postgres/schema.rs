@@ -120,18 +120,20 @@ fn class_of(base: &str, is_array: bool) -> Class {
 }
 
 impl Found {
-    /// Drops it, for a crawl that begins anew.
+    /// Drops it, for a crawl that begins anew; or tries whether that can be done, and takes it back.
     ///
     /// # Errors
     /// No feed has made it, or something depends on it.
-    pub async fn drop(&self, client: &Client, table: &Table) -> Result<(), Failed> {
+    pub async fn drop(&self, client: &Client, table: &Table, tries: bool) -> Result<(), Failed> {
         if !self.is_of_feed {
             return Err(Failed::Setting(table.wrong(
                 "a new crawl would drop it, and no feed has made it; add to it with `append`, name another `table`, or \
                  drop it yourself",
             )));
         }
-        Ok(client.batch_execute(&format!("DROP TABLE {}", quoted_table(table))).await?)
+        let drop = format!("DROP TABLE {}", quoted_table(table));
+        let drop = if tries { format!("BEGIN; {drop}; ROLLBACK") } else { drop };
+        Ok(client.batch_execute(&drop).await?)
     }
 }
 

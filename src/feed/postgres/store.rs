@@ -69,11 +69,31 @@ impl Store {
     /// # Errors
     /// The server cannot be reached, or the table cannot be used.
     pub async fn open(&mut self, opening: Opening) -> Result<Option<Vec<Existing>>, Error> {
-        self.look(opening).await.map_err(|failed| failed.into_error(&self.table))?;
+        self.begin(opening).await.map_err(|failed| failed.into_error(&self.table))?;
         Ok(self.columns.as_ref().map(|columns| columns.iter().map(Column::existing).collect()))
     }
 
-    async fn look(&mut self, opening: Opening) -> Result<(), Failed> {
+    /// Checks that it can be opened, and changes nothing. Returns the columns of the table if it is there and stays.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn check(&mut self, opening: Opening) -> Result<Option<Vec<Existing>>, Error> {
+        let columns = self.look(opening, true).await.map_err(|failed| failed.into_error(&self.table))?;
+        Ok(columns.map(|columns| columns.iter().map(Column::existing).collect()))
+    }
+
+    async fn begin(&mut self, opening: Opening) -> Result<(), Failed> {
+        let columns = self.look(opening, false).await?;
+        let Self { table, server, live, .. } = &mut *self;
+        let client = &connected(live, server).await?.client;
+        // With a key, a commit that is repeated changes nothing.
+        let marks = if table.key.is_empty() { Marks::begin(client, table).await? } else { None };
+        (self.columns, self.marks) = (columns, marks);
+        Ok(())
+    }
+
+    /// Looks at the table. One that does not stay is dropped, unless that is only tried.
+    async fn look(&mut self, opening: Opening, tries: bool) -> Result<Option<Vec<Column>>, Failed> {
         let Self { table, server, live, .. } = &mut *self;
         let client = &connected(live, server).await?.client;
         let found = schema::find(client, table).await?;
@@ -88,16 +108,13 @@ impl Store {
             }
             found => {
                 if let Some(found) = found {
-                    found.drop(client, table).await?;
+                    found.drop(client, table, tries).await?;
                 }
                 schema::check_creation(client, table).await?;
                 None
             }
         };
-        // With a key, a commit that is repeated changes nothing.
-        let marks = if table.key.is_empty() { Marks::begin(client, table).await? } else { None };
-        (self.columns, self.marks) = (columns, marks);
-        Ok(())
+        Ok(columns)
     }
 
     /// Tells whether the table is there.

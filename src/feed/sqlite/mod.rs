@@ -15,6 +15,7 @@ use self::{
 };
 use super::{
     Opening, Record, Sink, SinkError, Value,
+    outputs::check_writable,
     table::{Placing, Table},
 };
 use crate::error::Error;
@@ -31,23 +32,49 @@ const BUSY: Duration = Duration::from_secs(10);
 /// # Errors
 /// The file is no database or cannot be written, or the table cannot be used.
 pub(super) fn open(path: &Path, table: Table, opening: Opening, syncs: bool) -> Result<Box<dyn Sink>, Error> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        return Err(Error::file(folder, io::Error::from(io::ErrorKind::NotFound)));
-    }
+    check_folder(path)?;
     let at = table.clone();
-    SqliteSink::open(path, table, opening, syncs).map(|sink| Box::new(sink) as Box<dyn Sink>).map_err(|why| match why {
-        Why::Sql(SqlError::SqliteFailure(code, _)) if code.code == ErrorCode::NotADatabase => {
-            at.wrong("the file is no SQLite database, and is left as it is; write to another one")
-        }
-        Why::Sql(error) => at.wrong(format!("it cannot be written: {error}")),
-        Why::Setting(error) => error,
-    })
+    match SqliteSink::open(path, table, opening, syncs) {
+        Ok(sink) => Ok(Box::new(sink)),
+        Err(why) => Err(why.of(&at)),
+    }
+}
+
+/// Checks that the table can be opened. Changes nothing.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), Error> {
+    check_folder(path)?;
+    if !path.exists() {
+        return check_writable(path).map_err(|source| Error::file(path, source));
+    }
+    SqliteSink::check(path, table, opening).map_err(|why| why.of(table))
+}
+
+fn check_folder(path: &Path) -> Result<(), Error> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => Err(Error::file(folder, io::Error::from(io::ErrorKind::NotFound))),
+        None => Ok(()),
+    }
 }
 
 /// Why it does not open.
 enum Why {
     Sql(SqlError),
     Setting(Error),
+}
+
+impl Why {
+    fn of(self, table: &Table) -> Error {
+        match self {
+            Self::Sql(SqlError::SqliteFailure(code, _)) if code.code == ErrorCode::NotADatabase => {
+                table.wrong("the file is no SQLite database, and is left as it is; write to another one")
+            }
+            Self::Sql(error) => table.wrong(format!("it cannot be written: {error}")),
+            Self::Setting(error) => error,
+        }
+    }
 }
 
 impl From<SqlError> for Why {
@@ -104,6 +131,22 @@ impl SqliteSink {
         transaction.commit()?;
         let exists = found.is_some() || placing.names().is_some();
         Ok(Self { connection, placing, exists, affinities, pending: Vec::new(), journal_before })
+    }
+
+    fn check(path: &Path, table: &Table, opening: Opening) -> Result<(), Why> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        // Rolled back at its end; it fails if the file cannot be written.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match schema::find(&transaction, table)? {
+            Some(there) if opening.keeps() => {
+                Placing::new(table.clone()).exists(there.existing(), opening)?;
+                schema::check_key(&transaction, table)
+            }
+            Some(there) => there.check_drop(table),
+            None => Ok(()),
+        }
     }
 
     /// Writes what is pending, in one transaction.

@@ -79,11 +79,11 @@ impl Found {
         if all.iter().all(|(_, affinity)| *affinity == Affinity::None) { Vec::new() } else { all }
     }
 
-    /// Drops it, for a crawl that begins anew.
+    /// Checks that it may be dropped.
     ///
     /// # Errors
     /// No feed has made it.
-    pub fn drop(&self, connection: &Connection, table: &Table) -> Result<(), Why> {
+    pub fn check_drop(&self, table: &Table) -> Result<(), Why> {
         if !self.is_of_feed {
             return Err(table
                 .wrong(
@@ -92,6 +92,15 @@ impl Found {
                 )
                 .into());
         }
+        Ok(())
+    }
+
+    /// Drops it, for a crawl that begins anew.
+    ///
+    /// # Errors
+    /// No feed has made it.
+    pub fn drop(&self, connection: &Connection, table: &Table) -> Result<(), Why> {
+        self.check_drop(table)?;
         Ok(connection.execute_batch(&format!("DROP TABLE {}", quoted(&table.name)))?)
     }
 }

@@ -15,12 +15,12 @@ use actix::{Actor, Context, Handler};
 
 pub use self::page::{HasMarkdown, MarkdownPage};
 use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, Start};
-use crate::{error::Error, synced_folder::sync_name};
+use crate::{error::Error, feed::check_folder_to_be, synced_folder::sync_name};
 
 /// Writes each page to a file of its own in a folder for its host: `example.org/docs-install-0f6a….md`. The name depends on
 /// the URL alone, so a later crawl gives the same page the same name. At the end, `llms.txt` in the folder lists the pages.
 ///
-/// The folder must be new or empty, unless the crawl resumes its state: then the pages of earlier runs are kept, and one
+/// The folder must be new or empty, unless the crawl resumes its state, or has one and was killed before it was first stored: then the pages of earlier runs are kept, and one
 /// that is fetched again replaces its file. No file that holds something else is ever replaced; its page fails. A file is
 /// there whole or not at all, and is passed to the operating system before its item is acknowledged, so a killed process
 /// loses none; if the crawl has a state, it is on the disk by then.
@@ -54,6 +54,11 @@ impl MarkdownFolder {
     fn open(&self, start: &Start) -> Result<(), Error> {
         let fail = |source| Error::file(&self.dir, source);
         fs::create_dir_all(&self.dir).map_err(fail)?;
+        self.look(start)
+    }
+
+    fn look(&self, start: &Start) -> Result<(), Error> {
+        let fail = |source| Error::file(&self.dir, source);
         let is_ours = start.resumes() || start.restarts() > 0;
         if !is_ours && fs::read_dir(&self.dir).map_err(fail)?.next().is_some() {
             let why = "the folder is not empty; name a new one, or go on with the state of the crawl that wrote it";
@@ -64,6 +69,11 @@ impl MarkdownFolder {
 }
 
 impl<I: HasMarkdown + Send + Sync + 'static> Pipeline<I> for MarkdownFolder {
+    fn check(&self, start: &Start) -> Result<(), Error> {
+        check_folder_to_be(&self.dir).map_err(|source| Error::file(&self.dir, source))?;
+        if self.dir.exists() { self.look(start) } else { Ok(()) }
+    }
+
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         self.open(start)?;
         let writer = Writer { dir: self.dir.clone(), syncs: start.has_state() };

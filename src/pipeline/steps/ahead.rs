@@ -1,11 +1,14 @@
 //! StepsAhead: the steps of a crawl, which its items go through before their files are requested and before all pipelines. Knows
 //! no pages and no actors.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     Step, Steps, step,
-    unique::{Claims, EndOfClaim},
+    unique::{Claims, EndOfClaim, Keys},
 };
 use crate::{error::Result, pipeline::PipelineError};
 
@@ -37,6 +40,15 @@ impl<I: Send + Sync + 'static> StepsAhead<I> {
         });
     }
 
+    /// Checks that keys can be stored in the folder of the state. Changes nothing.
+    ///
+    /// # Errors
+    /// They cannot be.
+    pub fn check(&self, folder: Option<&Path>) -> Result<()> {
+        let keys = self.0.iter().flat_map(|steps| &steps.keys).enumerate();
+        keys.map(|(number, _)| Keys::check(file(folder, number).as_deref())).collect()
+    }
+
     /// Begins without keys, or with those of earlier runs in the folder of the state.
     ///
     /// # Errors
@@ -44,7 +56,7 @@ impl<I: Send + Sync + 'static> StepsAhead<I> {
     pub fn open(&self, folder: Option<&Path>, resumes: bool) -> Result<()> {
         let mut keys = self.0.iter().flat_map(|steps| &steps.keys).enumerate();
         keys.try_for_each(|(number, keys)| {
-            keys.open(folder.map(|folder| folder.join(format!("steps-unique-{number}"))), resumes)
+            keys.open(file(folder, number), resumes)
         })
     }
 
@@ -79,6 +91,11 @@ impl<I: Send + Sync + 'static> StepsAhead<I> {
         }
         Ok(stepped)
     }
+}
+
+/// Returns the file for the keys of a step.
+fn file(folder: Option<&Path>, number: usize) -> Option<PathBuf> {
+    folder.map(|folder| folder.join(format!("steps-unique-{number}")))
 }
 
 /// Steps only borrow items, so nobody else has it.

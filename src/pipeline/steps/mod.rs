@@ -204,6 +204,13 @@ impl<I, O> fmt::Debug for StepsTo<I, O> {
 }
 
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I> for StepsTo<I, O> {
+    fn check(&self, start: &Start) -> Result<(), Error> {
+        for number in 0..self.keys.len() {
+            Keys::check(start.file_in_state(&format!("unique-{number}")).as_deref())?;
+        }
+        self.outs.iter().enumerate().try_for_each(|(number, out)| out.check(&start.behind(number)))
+    }
+
     fn start(&self, start: &Start) -> Result<Running<I>, Error> {
         for (number, keys) in self.keys.iter().enumerate() {
             if start.restarts() > 0 {

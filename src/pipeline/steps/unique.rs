@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::super::PipelineError;
 use crate::{
     error::{Error, Result},
-    feed::Value,
+    feed::{Value, check_writable},
 };
 
 /// The keys of items that were acknowledged, and of those that are on their way.
@@ -108,6 +108,14 @@ impl Keys {
         known.store(path)
     }
 
+    /// Checks that keys can be stored. Changes nothing.
+    ///
+    /// # Errors
+    /// They cannot be.
+    pub fn check(file: Option<&Path>) -> Result<()> {
+        file.map_or(Ok(()), |path| check_writable(&new(path)).map_err(|source| Error::file(path, source)))
+    }
+
     /// Forgets the claims: the items that made them are sent again.
     pub fn begin_again(&self) {
         let mut known = self.lock();
@@ -188,7 +196,7 @@ impl Known {
     /// Writes what is known to a new file, and adds to it from now on.
     fn store(&mut self, path: PathBuf) -> Result<()> {
         let wrong = |source| Error::file(&path, source);
-        let part = path.with_extension("new");
+        let part = new(&path);
         let bytes: Vec<u8> = self.older.iter().chain(&self.younger).flat_map(|key| key.to_le_bytes()).collect();
         let mut file = File::create(&part).map_err(wrong)?;
         file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(wrong)?;
@@ -196,4 +204,9 @@ impl Known {
         self.stored = Some((file, path));
         Ok(())
     }
+}
+
+/// Returns the file that is written before it takes the place of another.
+fn new(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
