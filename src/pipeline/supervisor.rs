@@ -2,6 +2,7 @@
 //! or a time-out. Does not know what the pipeline writes.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
@@ -14,7 +15,7 @@ use std::{
 use actix::MailboxError;
 use tokio::{
     sync::{Semaphore, oneshot},
-    time::{sleep, timeout},
+    time::{error::Elapsed, sleep, timeout},
 };
 
 use super::{CrawlEnded, CrawlStart, Flush, Pipeline, PipelineError, Running, Scraped, Start};
@@ -36,6 +37,8 @@ pub(crate) struct Supervisor<I: Send + Sync + 'static> {
     sent: AtomicU64,
     /// The holder flushes for all waiting items: a timer for each would cost more than their commit.
     flushing: tokio::sync::Mutex<()>,
+    /// The numbers of the items that are sent and not answered yet.
+    unanswered: Mutex<BTreeSet<u64>>,
     /// Why the pipeline accepts nothing any more.
     broken: OnceLock<PipelineError>,
     /// The holder sends one item alone, and is the only one that restarts the pipeline.
@@ -95,7 +98,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         checked.unwrap_or_else(|_| Err(Error::setting("pipeline", "it panicked when it was checked")))
     }
 
-    /// Starts the pipeline on its own arbiter. An item that is not acknowledged within `timeout` fails its page.
+    /// Starts the pipeline on its own arbiter. An item fails its page that is not acknowledged within `timeout` after it was sent,
+    /// or after those before it were.
     ///
     /// # Errors
     /// The pipeline cannot be started.
@@ -112,6 +116,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             unacknowledged: Semaphore::new(max_unacknowledged),
             sent: AtomicU64::new(0),
             flushing: tokio::sync::Mutex::default(),
+            unanswered: Mutex::default(),
             broken: OnceLock::new(),
             quarantine: tokio::sync::Mutex::default(),
             restarts: AtomicU64::new(0),
@@ -131,7 +136,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             return Err(broken.clone());
         }
         let (number, running) = self.current();
-        let reply = match self.send(&running, scraped.clone(), false).await {
+        let reply = match self.send(number, &running, scraped.clone(), false).await {
             Ok(reply) => reply,
             Err(NoAnswer::Closed | NoAnswer::Silent) => self.deliver_alone(number, scraped).await,
         };
@@ -152,7 +157,7 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
                 return Err(PipelineError::Silent(self.timeout));
             }
             let (number, running) = self.current();
-            match self.send(&running, scraped.clone(), true).await {
+            match self.send(number, &running, scraped.clone(), true).await {
                 Ok(reply) => return reply,
                 Err(NoAnswer::Closed) => dead = number,
                 Err(NoAnswer::Silent) => {
@@ -181,12 +186,13 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
     /// Sends an item and waits for the reply; flushes a batching pipeline when no other item comes.
     async fn send(
         &self,
+        generation: u64,
         running: &Running<I>,
         scraped: Scraped<I>,
         is_alone: bool,
     ) -> Result<Result<(), PipelineError>, NoAnswer> {
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        let mut reply = pin!(timeout(self.timeout, running.scraped.send(scraped)));
+        let mut place = Place::take(self);
+        let mut reply = pin!(self.in_time(generation, &mut place, running.scraped.send(scraped)));
         let flushing = self.flush_when_idle(running, is_alone);
         let replied = tokio::select! {
             biased;
@@ -204,6 +210,28 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
             }
             Ok(Err(MailboxError::Closed)) => Err(NoAnswer::Closed),
             Ok(Err(MailboxError::Timeout)) | Err(_) => Err(NoAnswer::Silent),
+        }
+    }
+
+    /// Waits for the answer to an item. A pipeline that accepts one after the other, as several behind steps do, may need longer
+    /// than the time-out for all that it was sent: the time begins anew while items before this one are answered.
+    async fn in_time<T>(
+        &self,
+        generation: u64,
+        place: &mut Place<'_, I>,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        let mut answer = pin!(answer);
+        loop {
+            match timeout(self.timeout, &mut answer).await {
+                Ok(answer) => return Ok(answer),
+                Err(_) if place.goes_on() && self.lock().number == generation => {}
+                Err(elapsed) => {
+                    // It stays among those that are not answered: to those behind it, nothing has gone on.
+                    place.is_silent = true;
+                    return Err(elapsed);
+                }
+            }
         }
     }
 
@@ -280,6 +308,8 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
         match started {
             Ok(Ok(next)) => {
                 drop(std::mem::replace(&mut *self.lock(), next));
+                // All of them were sent to the one before, and are sent again.
+                self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 self.restarts.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Err(NotStarted::Panicked)) => tracing::error!("a pipeline panicked when it was started again"),
@@ -330,6 +360,41 @@ impl<I: Send + Sync + 'static> Generation<I> {
 impl<I: Send + Sync + 'static> Drop for Generation<I> {
     fn drop(&mut self) {
         self.arbiter.stop();
+    }
+}
+
+/// The place of an item among those that are sent, until it is answered or nobody waits for that.
+struct Place<'s, I: Send + Sync + 'static> {
+    number: u64,
+    /// How many before it were not answered when that was last looked at.
+    before: usize,
+    is_silent: bool,
+    of: &'s Supervisor<I>,
+}
+
+impl<'s, I: Send + Sync + 'static> Place<'s, I> {
+    fn take(of: &'s Supervisor<I>) -> Self {
+        let mut unanswered = of.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        // Counted under the lock: all others are before it.
+        let (number, before) = (of.sent.fetch_add(1, Ordering::Relaxed), unanswered.len());
+        unanswered.insert(number);
+        drop(unanswered);
+        Self { number, before, is_silent: false, of }
+    }
+
+    /// Tells whether one before it was answered since that was last looked at.
+    fn goes_on(&mut self) -> bool {
+        let unanswered = self.of.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = unanswered.range(..self.number).count();
+        before < std::mem::replace(&mut self.before, before)
+    }
+}
+
+impl<I: Send + Sync + 'static> Drop for Place<'_, I> {
+    fn drop(&mut self) {
+        if !self.is_silent {
+            self.of.unanswered.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        }
     }
 }
 

@@ -110,8 +110,8 @@ pub struct Settings {
     /// The longest that `parse` may take for a page; 30 s by default. A page that takes longer fails.
     #[serde(with = "duration_text")]
     pub parse_timeout: Duration,
-    /// The longest that a pipeline may take to acknowledge an item; 5 minutes by default. If it takes longer, the
-    /// item's page fails and the pipeline is restarted.
+    /// The longest that a pipeline may take to acknowledge an item, from when it got it or has acknowledged those before it; 5
+    /// minutes by default. If it takes longer, the item's page fails and the pipeline is restarted.
     #[serde(with = "duration_text")]
     pub pipeline_timeout: Duration,
     /// The most waiting requests in memory.

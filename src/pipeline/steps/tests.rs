@@ -158,3 +158,33 @@ fn a_batch_is_given_when_it_is_full_or_has_waited_and_a_refused_one_item_by_item
     assert_eq!(answers, [Ok(()), Err(PipelineError::refused("no two")), Ok(()), Ok(())]);
     assert_eq!(*batches.lock().unwrap(), [3, 1, 1, 1, 1]);
 }
+
+/// A thousand items for a compressed file were once in the steps at once, and timed out behind a slow pipeline beside it.
+#[test]
+fn a_slow_pipeline_behind_steps_is_not_given_up_while_it_accepts_one_item_after_the_other() {
+    let (batched, slow) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let steps = {
+        let (batched, slow) = (batched.clone(), slow.clone());
+        let batch = Batched::new(64, Duration::from_millis(20), move |items: &[Arc<u32>]| {
+            batched.lock().unwrap().extend(items.iter().map(|item| **item));
+            Ok(())
+        });
+        Steps::of::<u32>().to(batch).to(Each::new(move |item: &u32| {
+            std::thread::sleep(Duration::from_millis(30));
+            slow.lock().unwrap().push(*item);
+        }))
+    };
+    let items: Vec<u32> = (0..64).collect();
+    let (answers, restarts) = System::new().block_on(async {
+        let supervisor = Supervisor::start(Box::new(steps), CrawlStart::default(), Duration::from_secs(1)).unwrap();
+        let scraped = |item: &u32| Scraped { item: Arc::new(*item), url: "https://example.org/".into() };
+        let answers = join_all(items.iter().map(|item| supervisor.deliver(scraped(item)))).await;
+        supervisor.close().await.unwrap();
+        (answers, supervisor.restarts())
+    });
+    assert!(restarts == 0 && answers.iter().all(Result::is_ok), "{restarts} restarts: {answers:?}");
+    for mut taken in [batched, slow].map(|taken| taken.lock().unwrap().clone()) {
+        taken.sort_unstable();
+        assert_eq!(taken, items, "each once");
+    }
+}
