@@ -1,26 +1,58 @@
 //! Links: on which pages a link is, until it is known whether it is fine. Knows no pages and no requests.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    mem::{replace, take},
+    sync::Arc,
+};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet, hash_map::EntryRef};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::BrokenLink;
 
-/// The links of a check.
+/// The links of a check, as many as there is memory for: of the others, the oldest are forgotten first, since a link that
+/// nobody follows is never known to be fine.
 pub(super) struct Links {
     targets: HashMap<Arc<str>, Target>,
-    /// How many more targets, and pages that link to them, there is room for.
-    room: usize,
+    /// Those of the targets, in the order in which they were found.
+    order: BTreeMap<u64, Arc<str>>,
+    found: u64,
+    /// The pages that are noted, and what redirects, with the number of their notes.
+    pages: HashMap<Arc<str>, u32>,
+    /// What is fine, by hashes: two generations, of which the older one is forgotten when the younger one is full.
+    fine: [HashSet<u128>; 2],
+    /// The most of a generation.
+    most_fine: usize,
+    /// The memory of targets and of the pages that link to them, in bytes.
+    used: usize,
+    most: usize,
+    /// How many links were forgotten.
+    forgotten: usize,
 }
 
+/// What a link of ordinary length takes, with its page. Longer ones take the room of several.
+const LINK: usize = 320;
+
+/// What a target takes besides its URL: its places in both maps, and its lists.
+const TARGET: usize = 250;
+
+/// What a page takes besides its URL.
+const PAGE: usize = 60;
+
+/// What the note of a page takes.
+const NOTE: usize = 32;
+
 /// What is known of a URL.
-enum Target {
-    /// It has not ended: on which pages it is, and what redirects to it.
-    Waits {
-        pages: Vec<Arc<str>>,
-        redirected: Vec<Arc<str>>,
-    },
-    Ended(End),
+#[derive(Default)]
+struct Target {
+    number: u64,
+    /// On which pages it is, until it has ended.
+    pages: Vec<Arc<str>>,
+    /// What redirects to it.
+    redirected: Vec<Arc<str>>,
+    /// How it has ended, if it has and is broken.
+    broken: Option<End>,
 }
 
 /// How a URL has ended.
@@ -40,57 +72,54 @@ pub(super) enum Found {
     Noted,
     /// It is known to be broken.
     Broken(BrokenLink),
-    /// There is no room to note its page.
-    NoRoom,
 }
 
 impl Links {
-    /// Notes as many links, at the most.
+    /// Notes as many links of ordinary length, at the most.
     pub fn new(room: usize) -> Self {
-        Self { targets: HashMap::new(), room }
+        Self {
+            targets: HashMap::new(),
+            order: BTreeMap::new(),
+            found: 0,
+            pages: HashMap::new(),
+            fine: Default::default(),
+            most_fine: room.div_ceil(2).max(1),
+            used: 0,
+            most: room.saturating_mul(LINK),
+            forgotten: 0,
+        }
     }
 
     /// Notes a link on a page.
     pub fn found(&mut self, url: &str, page: &str) -> Found {
-        match self.targets.get_mut(url) {
-            Some(Target::Ended(End::Fine)) => Found::Noted,
-            Some(Target::Ended(end)) => end.on(url, page).map_or(Found::Noted, Found::Broken),
-            // A page may have it twice.
-            Some(Target::Waits { pages, .. }) if pages.last().is_some_and(|last| &**last == page) => Found::Noted,
-            Some(Target::Waits { pages, .. }) if self.room > 0 => {
-                self.room -= 1;
-                pages.push(page.into());
-                Found::Noted
-            }
-            None if self.room > 1 => {
-                self.room -= 2;
-                self.targets.insert(url.into(), Target::Waits { pages: vec![page.into()], redirected: Vec::new() });
-                Found::Noted
-            }
-            Some(Target::Waits { .. }) | None => Found::NoRoom,
+        if self.is_fine(url) {
+            return Found::Noted;
         }
+        let target = self.target(url);
+        if let Some(end) = &target.broken {
+            return end.on(url, page).map_or(Found::Noted, Found::Broken);
+        }
+        // A page may have it twice.
+        if target.pages.last().is_none_or(|last| **last != *page) {
+            let note = self.note(page);
+            self.target(url).pages.push(note);
+        }
+        self.forget_oldest();
+        Found::Noted
     }
 
     /// Notes that a URL redirects to another. Returns its links, if that is known to be broken.
     pub fn leads_to(&mut self, url: &str, to: &str) -> Vec<BrokenLink> {
-        match self.targets.get_mut(to) {
-            Some(Target::Ended(end)) => {
-                let end = end.clone().by_way_of(to);
-                self.end(url, &end)
-            }
-            Some(Target::Waits { redirected, .. }) if self.room > 0 => {
-                self.room -= 1;
-                redirected.push(url.into());
-                Vec::new()
-            }
-            None if self.room > 1 => {
-                self.room -= 2;
-                self.targets.insert(to.into(), Target::Waits { pages: Vec::new(), redirected: vec![url.into()] });
-                Vec::new()
-            }
-            // The end of the redirects has the first page.
-            Some(Target::Waits { .. }) | None => Vec::new(),
+        if self.is_fine(to) {
+            return self.end(url, &End::Fine);
         }
+        if let Some(end) = self.target(to).broken.clone() {
+            return self.end(url, &end.by_way_of(to));
+        }
+        let note = self.note(url);
+        self.target(to).redirected.push(note);
+        self.forget_oldest();
+        Vec::new()
     }
 
     /// Notes that a URL is broken. Returns its links, or the first page that had it if none is noted.
@@ -107,22 +136,98 @@ impl Links {
     pub fn end(&mut self, url: &str, end: &End) -> Vec<BrokenLink> {
         let (mut links, mut ended) = (Vec::new(), vec![(Arc::<str>::from(url), end.clone())]);
         while let Some((url, end)) = ended.pop() {
-            let before = match self.targets.get_mut(&url) {
-                Some(target) => std::mem::replace(target, Target::Ended(end.clone())),
-                None if self.room > 0 => {
-                    self.room -= 1;
-                    self.targets.insert(url, Target::Ended(end));
-                    continue;
+            let target = match &end {
+                End::Fine => {
+                    self.is_now_fine(&url);
+                    self.remove(&url).unwrap_or_default()
                 }
-                None => continue,
+                End::Broken { .. } => {
+                    let target = self.target(&url);
+                    let known = Target { number: target.number, broken: Some(end.clone()), ..Target::default() };
+                    replace(target, known)
+                }
             };
-            if let Target::Waits { pages, redirected } = before {
-                self.room += pages.len() + redirected.len();
-                links.extend(pages.iter().filter_map(|page| end.on(&url, page)));
-                ended.extend(redirected.into_iter().map(|from| (from, end.clone().by_way_of(&url))));
+            let Target { pages, redirected, .. } = target;
+            pages.iter().chain(&redirected).for_each(|page| self.release(page));
+            links.extend(pages.iter().filter_map(|page| end.on(&url, page)));
+            ended.extend(redirected.into_iter().map(|from| (from, end.clone().by_way_of(&url))));
+        }
+        self.forget_oldest();
+        links
+    }
+
+    /// Takes the number of links that were forgotten.
+    pub fn take_forgotten(&mut self) -> usize {
+        take(&mut self.forgotten)
+    }
+
+    /// Returns what is known of a URL.
+    fn target(&mut self, url: &str) -> &mut Target {
+        if !self.targets.contains_key(url) {
+            let key = Arc::<str>::from(url);
+            self.found += 1;
+            self.used += TARGET + url.len();
+            self.order.insert(self.found, key.clone());
+            self.targets.insert(key, Target { number: self.found, ..Target::default() });
+        }
+        self.targets.entry_ref(url).or_default()
+    }
+
+    /// Notes a page.
+    fn note(&mut self, page: &str) -> Arc<str> {
+        self.used += NOTE;
+        if !self.pages.contains_key(page) {
+            self.used += PAGE + page.len();
+            self.pages.insert(page.into(), 0);
+        }
+        let entry = self.pages.entry_ref(page).and_modify(|notes| *notes += 1);
+        match entry {
+            EntryRef::Occupied(known) => known.key().clone(),
+            EntryRef::Vacant(_) => page.into(),
+        }
+    }
+
+    /// Ends the note of a page.
+    fn release(&mut self, page: &Arc<str>) {
+        self.used -= NOTE;
+        if let Some(notes) = self.pages.get_mut(page) {
+            *notes -= 1;
+            if *notes == 0 {
+                self.pages.remove(page);
+                self.used -= PAGE + page.len();
             }
         }
-        links
+    }
+
+    fn is_fine(&self, url: &str) -> bool {
+        let hash = xxh3_128(url.as_bytes());
+        self.fine.iter().any(|fine| fine.contains(&hash))
+    }
+
+    fn is_now_fine(&mut self, url: &str) {
+        let [younger, older] = &mut self.fine;
+        if younger.len() >= self.most_fine {
+            *older = replace(younger, HashSet::new());
+        }
+        younger.insert(xxh3_128(url.as_bytes()));
+    }
+
+    /// Forgets what is known of a URL; its notes are not released yet.
+    fn remove(&mut self, url: &str) -> Option<Target> {
+        let target = self.targets.remove(url)?;
+        self.order.remove(&target.number);
+        self.used -= TARGET + url.len();
+        Some(target)
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.used > self.most
+            && let Some(oldest) = self.order.first_key_value().map(|(_, url)| url.clone())
+            && let Some(Target { pages, redirected, .. }) = self.remove(&oldest)
+        {
+            self.forgotten += pages.len();
+            pages.iter().chain(&redirected).for_each(|page| self.release(page));
+        }
     }
 }
 
@@ -184,18 +289,45 @@ mod tests {
         assert_eq!(told, ["p: a → b (a circle)"]);
     }
 
+    /// What is fine once took a place for ever, and what nobody follows took two.
     #[test]
-    fn no_more_is_noted_than_there_is_room_for_and_what_is_fine_gives_it_back() {
-        let mut links = Links::new(4);
-        assert!(noted(&mut links, "a", "p1") && noted(&mut links, "b", "p1"));
-        assert!(matches!(links.found("a", "p2"), Found::NoRoom) && matches!(links.found("c", "p2"), Found::NoRoom));
-        assert_eq!(
-            texts(&links.broken("c", "404", Some("p2"))),
-            ["p2: c (404)"],
-            "the first page is known all the same"
-        );
-        assert!(links.end("a", &End::Fine).is_empty());
-        assert!(noted(&mut links, "b", "p2"), "its page has made room");
-        assert_eq!(texts(&links.broken("b", "404", Some("p1"))), ["p1: b (404)", "p2: b (404)"]);
+    fn what_is_fine_gives_its_room_back_and_of_the_others_the_oldest_are_forgotten() {
+        let mut links = Links::new(10);
+        for n in 0..1_000 {
+            assert!(noted(&mut links, &n.to_string(), "page"));
+            assert!(links.end(&n.to_string(), &End::Fine).is_empty());
+        }
+        assert_eq!((links.take_forgotten(), links.used), (0, 0));
+        assert!(noted(&mut links, "999", "page") && links.targets.is_empty(), "it is known to be fine");
+        for n in 0..1_000 {
+            noted(&mut links, &format!("out-of-scope/{n}"), &format!("page/{n}"));
+        }
+        let forgotten = links.take_forgotten();
+        assert!((900..1_000).contains(&forgotten), "{forgotten}");
+        assert_eq!(texts(&links.broken("out-of-scope/0", "404", Some("page/0"))), ["page/0: out-of-scope/0 (404)"]);
+        assert!(noted(&mut links, "last", "p1") && noted(&mut links, "last", "p2"));
+        assert_eq!(texts(&links.broken("last", "404", Some("p1"))), ["p1: last (404)", "p2: last (404)"]);
+    }
+
+    #[test]
+    fn long_urls_take_no_more_memory_than_short_ones() {
+        let long = "x".repeat(2_000);
+        for (url, page) in [("", ""), (&*long, ""), ("", &*long), (&*long, &*long)] {
+            let mut links = Links::new(1_000);
+            for n in 0..20_000 {
+                noted(&mut links, &format!("{url}{n}"), &format!("{page}{}", n / 10));
+                links.leads_to(&format!("from{url}{n}"), &format!("{url}{n}"));
+                let texts = |texts: &mut dyn Iterator<Item = &Arc<str>>| texts.map(|text| text.len()).sum::<usize>();
+                if n % 4_000 == 0 {
+                    let held = texts(&mut links.targets.keys()) + texts(&mut links.pages.keys());
+                    assert!(held <= 1_000 * LINK && links.used <= 1_000 * LINK, "{held} bytes of text");
+                    assert_eq!(links.targets.len(), links.order.len());
+                }
+            }
+            for url in links.targets.keys().cloned().collect::<Vec<_>>() {
+                links.end(&url, &End::Fine);
+            }
+            assert_eq!((links.used, links.pages.len(), links.order.len()), (0, 0, 0), "all is given back");
+        }
     }
 }

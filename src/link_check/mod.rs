@@ -47,9 +47,10 @@ use crate::{
 /// # Ok::<(), Error>(())
 /// ```
 ///
-/// Memory is needed for the links that are not known to be fine: a million links by default, some 50 MB
-/// ([`LinkChecker::remember`]). Those beyond are counted as `spider/links_not_remembered`, and of such a link only the page is
-/// named that was the first to have it. So it is in a crawl that goes on from its state, for the links of earlier runs.
+/// Memory is needed for the links that are not known to be fine, and a little for those that are: by default for a million of each
+/// at the most, some 400 MB ([`LinkChecker::remember`]). Of those beyond the oldest are forgotten, also such as the scope does not
+/// let through, and counted as `spider/links_not_remembered`. If one of them is broken, only the page is named that was the first
+/// to have it. So it is in a crawl that goes on from its state, for the links of earlier runs.
 pub struct LinkChecker {
     seeds: Vec<Request>,
     own_hosts: Mutex<HashSet<String>>,
@@ -92,7 +93,8 @@ impl LinkChecker {
         Ok(Self { seeds, own_hosts: Mutex::new(hosts), links: Mutex::new(Links::new(1_000_000)) })
     }
 
-    /// Sets the most links that are remembered at once; a million by default.
+    /// Sets the most links that are remembered at once; a million by default. Each may need 320 bytes with its pages, and those
+    /// with URLs that are longer than usual count as several.
     #[must_use]
     pub fn remember(mut self, links: usize) -> Self {
         self.links = Mutex::new(Links::new(links));
@@ -132,10 +134,11 @@ impl Spider for LinkChecker {
             match links.found(&canonical(link.url()), page.url().as_str()) {
                 Found::Noted => {}
                 Found::Broken(link) => parsed.push(link),
-                Found::NoRoom => parsed.count("links_not_remembered"),
             }
         }
+        let forgotten = links.take_forgotten();
         drop(links);
+        (0..forgotten).for_each(|_| parsed.count("links_not_remembered"));
         Ok(parsed.follow(page.links()))
     }
 
