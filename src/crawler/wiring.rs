@@ -257,7 +257,7 @@ fn started<S: Spider>(
         Supervisor::check(&**recipe, start(number))?;
     }
     settings.log.as_deref().map_or(Ok(()), |path| CrawlLog::check(path, &outputs))?;
-    steps.check(folder.map(|folder| &**folder))?;
+    steps.check(folder.map(|folder| &**folder), &outputs)?;
     let pipelines = pipelines.into_iter().enumerate();
     let started = pipelines.map(|(number, recipe)| Supervisor::start(recipe, start(number), settings.pipeline_timeout));
     let started = started.collect::<Result<Vec<_>>>()?;

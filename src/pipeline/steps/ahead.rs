@@ -10,7 +10,7 @@ use super::{
     Step, Steps, step,
     unique::{Claims, EndOfClaim, Keys},
 };
-use crate::{error::Result, pipeline::PipelineError};
+use crate::{error::Result, feed::Outputs, pipeline::PipelineError};
 
 /// The steps that all items of a crawl go through first; none by default.
 pub(crate) struct StepsAhead<I>(Option<Steps<I>>);
@@ -44,9 +44,9 @@ impl<I: Send + Sync + 'static> StepsAhead<I> {
     ///
     /// # Errors
     /// They cannot be.
-    pub fn check(&self, folder: Option<&Path>) -> Result<()> {
-        let keys = self.0.iter().flat_map(|steps| &steps.keys).enumerate();
-        keys.map(|(number, _)| Keys::check(file(folder, number).as_deref())).collect()
+    pub fn check(&self, folder: Option<&Path>, outputs: &Outputs) -> Result<()> {
+        let mut keys = self.0.iter().flat_map(|steps| &steps.keys).enumerate();
+        keys.try_for_each(|(number, keys)| keys.check(file(keys, folder, number).as_deref(), outputs))
     }
 
     /// Begins without keys, or with those of earlier runs in the folder of the state.
@@ -55,9 +55,7 @@ impl<I: Send + Sync + 'static> StepsAhead<I> {
     /// They cannot be read or stored.
     pub fn open(&self, folder: Option<&Path>, resumes: bool) -> Result<()> {
         let mut keys = self.0.iter().flat_map(|steps| &steps.keys).enumerate();
-        keys.try_for_each(|(number, keys)| {
-            keys.open(file(folder, number), resumes)
-        })
+        keys.try_for_each(|(number, keys)| keys.open(file(keys, folder, number), resumes))
     }
 
     /// Returns how many files are open, at the most.
@@ -94,8 +92,8 @@ impl<I: Send + Sync + 'static> StepsAhead<I> {
 }
 
 /// Returns the file for the keys of a step.
-fn file(folder: Option<&Path>, number: usize) -> Option<PathBuf> {
-    folder.map(|folder| folder.join(format!("steps-unique-{number}")))
+fn file(keys: &Keys, folder: Option<&Path>, number: usize) -> Option<PathBuf> {
+    Some(folder?.join(keys.file_name(format!("steps-unique-{number}"))))
 }
 
 /// Steps only borrow items, so nobody else has it.

@@ -7,7 +7,7 @@ mod chain;
 mod tests;
 mod unique;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 
@@ -104,11 +104,37 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Steps<I, O> {
     /// is never left out.
     ///
     /// A key counts from when its item is acknowledged: if an item cannot be written, the next with its key goes in its place.
-    /// The last million keys are remembered, and up to a million more, by hashes of 128 bits (about 50 MB); older ones are
+    /// The last million keys are remembered, and up to a million more, by hashes of 128 bits (up to 75 MB); older ones are
     /// forgotten, and their duplicates pass. With a state, keys are stored in its folder, so that they count in later runs too:
     /// those of acknowledged items, but for the last moments before a power failure.
-    pub fn unique_by<K: Serialize>(mut self, key: impl Fn(&O) -> K + Send + Sync + 'static) -> Self {
-        let keys = Arc::<Keys>::default();
+    ///
+    /// There they are found by the place of this step among those of the crawl. So whoever changes what the key is, or the order of
+    /// pipelines and of such steps, and goes on with the state, would have keys of one meaning taken for another's, and items
+    /// left out: give such keys names, by [`Steps::unique_by_named`].
+    pub fn unique_by<K: Serialize>(self, key: impl Fn(&O) -> K + Send + Sync + 'static) -> Self {
+        self.unique(Keys::default(), key)
+    }
+
+    /// As [`Steps::unique_by`], with a name by which the keys are found again in a state, wherever the step is then. Each name
+    /// is of one step. A new name begins without keys.
+    ///
+    /// ```
+    /// use actix_crawler::pipeline::Steps;
+    ///
+    /// struct Product { ean: String }
+    ///
+    /// let steps = Steps::of::<Product>().unique_by_named("ean", |product| product.ean.clone());
+    /// ```
+    pub fn unique_by_named<K: Serialize>(
+        self,
+        name: impl Into<String>,
+        key: impl Fn(&O) -> K + Send + Sync + 'static,
+    ) -> Self {
+        self.unique(Keys::named(name.into()), key)
+    }
+
+    fn unique<K: Serialize>(mut self, keys: Keys, key: impl Fn(&O) -> K + Send + Sync + 'static) -> Self {
+        let keys = Arc::new(keys);
         self.keys.push(keys.clone());
         self.then(move |item, claims| {
             let record = match Record::of(&key(&item), "") {
@@ -191,6 +217,13 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> StepsTo<I, O> {
     }
 }
 
+/// Returns the file for the keys of a step, if the crawl has a state.
+fn file_of(keys: &Keys, number: usize, start: &Start) -> Option<PathBuf> {
+    let by_place = start.file_in_state(&format!("unique-{number}"))?;
+    let name = by_place.file_name()?.to_string_lossy().into_owned();
+    Some(start.state_folder()?.join(keys.file_name(name)))
+}
+
 impl<I, O> fmt::Debug for Steps<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Steps").finish_non_exhaustive()
@@ -205,8 +238,8 @@ impl<I, O> fmt::Debug for StepsTo<I, O> {
 
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I> for StepsTo<I, O> {
     fn check(&self, start: &Start) -> Result<(), Error> {
-        for number in 0..self.keys.len() {
-            Keys::check(start.file_in_state(&format!("unique-{number}")).as_deref())?;
+        for (number, keys) in self.keys.iter().enumerate() {
+            keys.check(file_of(keys, number, start).as_deref(), start.outputs())?;
         }
         self.outs.iter().enumerate().try_for_each(|(number, out)| out.check(&start.behind(number)))
     }
@@ -216,7 +249,7 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I> for StepsTo
             if start.restarts() > 0 {
                 keys.begin_again();
             } else {
-                keys.open(start.file_in_state(&format!("unique-{number}")), start.resumes())?;
+                keys.open(file_of(keys, number, start), start.resumes())?;
             }
         }
         let outs = self.outs.iter().enumerate();

@@ -188,3 +188,22 @@ fn a_slow_pipeline_behind_steps_is_not_given_up_while_it_accepts_one_item_after_
         assert_eq!(taken, items, "each once");
     }
 }
+
+/// Keys were once known by their place alone, so those of one meaning were taken for another's.
+#[test]
+fn keys_with_a_name_are_found_wherever_their_step_is_and_by_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let crawl = |resumes| {
+        let state = Some((dir.path().to_owned(), "0".to_owned()));
+        CrawlStart { resumes, has_state: true, state, ..CrawlStart::default() }
+    };
+    let taken = Collect::new();
+    let by_unit = |n: &u32| n % 10;
+    deliver(Steps::of::<u32>().unique_by_named("unit", by_unit).to(taken.clone()), crawl(false), &[11]);
+    let steps = Steps::of::<u32>().unique_by_named("ten", |n| n / 10).unique_by_named("unit", by_unit);
+    deliver(steps.to(taken.clone()), crawl(true), &[12, 21]);
+    assert_eq!(taken.take(), [11, 12], "21 has the unit of 11, and 12 has not its ten");
+    let twice = Steps::of::<u32>().unique_by_named("unit", by_unit).unique_by_named("unit", by_unit).to(taken);
+    let refused = System::new().block_on(async { Supervisor::check(&twice, crawl(true)) }).unwrap_err().to_string();
+    assert!(refused.contains("`unit`") && refused.contains("another step"), "{refused}");
+}

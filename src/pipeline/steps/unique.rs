@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read as _, Write as _},
+    io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -14,26 +14,49 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::super::PipelineError;
 use crate::{
     error::{Error, Result},
-    feed::{Value, check_writable},
+    feed::{Outputs, Value, check_writable},
 };
 
 /// The keys of items that were acknowledged, and of those that are on their way.
 #[derive(Default)]
-pub(super) struct Keys(Mutex<Known>);
+pub(super) struct Keys {
+    known: Mutex<Known>,
+    /// By which they are found again in the state; without it, by their place among the steps.
+    name: Option<String>,
+}
 
-#[derive(Default)]
 struct Known {
+    /// The most keys of a generation.
+    most: usize,
     /// Two generations, of which the older one is forgotten when the younger one is full.
     younger: HashSet<u128>,
     older: HashSet<u128>,
     pending: HashMap<u128, watch::Receiver<()>>,
     /// Counts the starts of the pipeline. Claims of an earlier start no longer count.
     start: u64,
-    stored: Option<(File, PathBuf)>,
+    stored: Option<Stored>,
+}
+
+/// The file that keys are added to.
+struct Stored {
+    file: File,
+    path: PathBuf,
+    /// How many it has.
+    keys: usize,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        let (younger, older, pending) = Default::default();
+        Self { most: MOST, younger, older, pending, start: 0, stored: None }
+    }
 }
 
 /// The most keys of a generation.
 const MOST: usize = 1_000_000;
+
+/// A file with as many keys for each that is remembered is written anew.
+const STORED: usize = 2;
 
 /// The length of a stored key.
 const LENGTH: usize = 16;
@@ -102,18 +125,27 @@ impl Keys {
         let mut known = self.lock();
         (known.younger, known.older, known.stored) = Default::default();
         let Some(path) = file else { return Ok(()) };
+        let wrong = |source| Error::file(&path, source);
         if resumes {
-            known.load(&path).map_err(|source| Error::file(&path, source))?;
+            known.load(&path).map_err(wrong)?;
         }
-        known.store(path)
+        known.stored = Some(known.store(&path).map_err(wrong)?);
+        Ok(())
     }
 
-    /// Checks that keys can be stored. Changes nothing.
+    /// Checks that keys can be stored, and by no other step in the same file. Changes nothing.
     ///
     /// # Errors
     /// They cannot be.
-    pub fn check(file: Option<&Path>) -> Result<()> {
-        file.map_or(Ok(()), |path| check_writable(&new(path)).map_err(|source| Error::file(path, source)))
+    pub fn check(&self, file: Option<&Path>, outputs: &Outputs) -> Result<()> {
+        let Some(path) = file else { return Ok(()) };
+        check_writable(&new(path)).map_err(|source| Error::file(path, source))?;
+        outputs.take(path).map_err(|error| match &self.name {
+            Some(name) => {
+                Error::setting(format!("keys `{name}`"), "another step has keys of this name; name them otherwise")
+            }
+            None => error,
+        })
     }
 
     /// Forgets the claims: the items that made them are sent again.
@@ -141,8 +173,19 @@ impl Keys {
         Claimed::Now(Claim { keys: self.clone(), key, start: known.start, _end: end })
     }
 
+    /// Returns the name of their file in the folder of a state: that of their own, or `by_place`.
+    pub fn file_name(&self, by_place: String) -> String {
+        // Any text may be a name, and no other is the same file.
+        self.name.as_ref().map_or(by_place, |name| format!("keys-{:032x}", xxh3_128(name.as_bytes())))
+    }
+
+    /// Creates those of a name.
+    pub fn named(name: String) -> Self {
+        Self { name: Some(name), ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,7 +210,7 @@ impl Known {
     }
 
     fn remember(&mut self, key: u128) {
-        if self.younger.len() >= MOST {
+        if self.younger.len() >= self.most {
             self.older = std::mem::take(&mut self.younger);
         }
         self.younger.insert(key);
@@ -175,38 +218,76 @@ impl Known {
 
     fn add(&mut self, key: u128) -> Result<(), PipelineError> {
         self.remember(key);
-        let Some((file, path)) = &mut self.stored else { return Ok(()) };
-        let stored = file.write_all(&key.to_le_bytes());
-        stored.map_err(|error| PipelineError::broken(format!("{} cannot be written: {error}", path.display())))
+        let Some(stored) = &mut self.stored else { return Ok(()) };
+        let added = stored.file.write_all(&key.to_le_bytes());
+        stored.keys += 1;
+        let added = if added.is_ok() && stored.keys > STORED * 2 * self.most {
+            let path = stored.path.clone();
+            self.store(&path).map(|anew| self.stored = Some(anew))
+        } else {
+            added
+        };
+        let at = self.stored.as_ref().map_or(Path::new(""), |stored| &stored.path);
+        added.map_err(|error| PipelineError::broken(format!("{} cannot be written: {error}", at.display())))
     }
 
-    fn load(&mut self, path: &Path) -> std::io::Result<()> {
-        let mut bytes = Vec::new();
-        match File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            file => file?.read_to_end(&mut bytes)?,
+    /// Reads the last keys of a file, as many as are remembered. Returns how many bytes were read.
+    fn load(&mut self, path: &Path) -> io::Result<usize> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            file => file?,
         };
         // The last one may be torn.
-        let keys: Vec<_> =
-            bytes.chunks_exact(LENGTH).filter_map(|key| Some(u128::from_le_bytes(key.try_into().ok()?))).collect();
-        keys.iter().skip(keys.len().saturating_sub(2 * MOST)).for_each(|key| self.remember(*key));
-        Ok(())
+        let keys = file.metadata()?.len() / LENGTH as u64;
+        let last = keys.min(2 * self.most as u64);
+        file.seek(SeekFrom::Start((keys - last) * LENGTH as u64))?;
+        let mut file = BufReader::new(file);
+        let mut key = [0; LENGTH];
+        for _ in 0..last {
+            file.read_exact(&mut key)?;
+            self.remember(u128::from_le_bytes(key));
+        }
+        Ok(usize::try_from(last).unwrap_or(0) * LENGTH)
     }
 
-    /// Writes what is known to a new file, and adds to it from now on.
-    fn store(&mut self, path: PathBuf) -> Result<()> {
-        let wrong = |source| Error::file(&path, source);
-        let part = new(&path);
+    /// Writes what is known to a new file, which is added to from now on.
+    fn store(&self, path: &Path) -> io::Result<Stored> {
+        let part = new(path);
         let bytes: Vec<u8> = self.older.iter().chain(&self.younger).flat_map(|key| key.to_le_bytes()).collect();
-        let mut file = File::create(&part).map_err(wrong)?;
-        file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(wrong)?;
-        std::fs::rename(&part, &path).map_err(wrong)?;
-        self.stored = Some((file, path));
-        Ok(())
+        let mut file = File::create(&part)?;
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        std::fs::rename(&part, path)?;
+        Ok(Stored { file, path: path.to_owned(), keys: bytes.len() / LENGTH })
     }
 }
 
 /// Returns the file that is written before it takes the place of another.
 fn new(path: &Path) -> PathBuf {
     path.with_extension("new")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of a hundred million keys was once read whole, to keep the last two million.
+    #[test]
+    fn no_more_keys_are_read_and_stored_than_are_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let few = || Known { most: 100, ..Known::default() };
+        let mut known = few();
+        known.stored = Some(known.store(&path).unwrap());
+        for key in 0..10_000 {
+            known.add(key).unwrap();
+            let stored = std::fs::metadata(&path).unwrap().len() / 16;
+            assert!(stored <= 400, "{stored} keys are stored after {key}");
+        }
+        let bytes: Vec<u8> = (0..3_000_u128).flat_map(u128::to_le_bytes).collect();
+        std::fs::write(&path, [&bytes[..], b"torn"].concat()).unwrap();
+        let mut known = few();
+        assert_eq!(known.load(&path).unwrap(), 200 * 16);
+        assert!((2_800..3_000).all(|key| known.has(key)) && !known.has(2_799));
+    }
 }
