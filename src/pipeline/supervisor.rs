@@ -268,13 +268,28 @@ impl<I: Send + Sync + 'static> Supervisor<I> {
     /// # Errors
     /// It could not write, panicked, or did not answer in time.
     pub async fn close(&self) -> Result<(), PipelineError> {
-        let (_, running) = self.current();
-        let reply = timeout(self.timeout, running.ended.send(CrawlEnded)).await;
+        let closed = self.end().await;
         self.lock().arbiter.stop();
-        match reply {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(_)) => Err(PipelineError::Panicked),
-            Err(_) => Err(PipelineError::Silent(self.timeout)),
+        closed
+    }
+
+    async fn end(&self) -> Result<(), PipelineError> {
+        let (number, running) = self.current();
+        if let Some(reply) = self.send_end(&running).await {
+            return reply;
+        }
+        // It has died of an item that nobody waits for any more; what it had accepted before must be closed all the same.
+        self.restart(number, &mut *self.quarantine.lock().await).await?;
+        let (_, running) = self.current();
+        self.send_end(&running).await.unwrap_or(Err(PipelineError::Panicked))
+    }
+
+    /// Tells it that the crawl has ended. Returns its answer; `None` if it has died.
+    async fn send_end(&self, running: &Running<I>) -> Option<Result<(), PipelineError>> {
+        match timeout(self.timeout, running.ended.send(CrawlEnded)).await {
+            Ok(Ok(reply)) => Some(reply),
+            Ok(Err(_)) => None,
+            Err(_) => Some(Err(PipelineError::Silent(self.timeout))),
         }
     }
 

@@ -189,6 +189,33 @@ fn a_slow_pipeline_behind_steps_is_not_given_up_while_it_accepts_one_item_after_
     }
 }
 
+/// The items before one whose page had given up were in no Parquet file, since nobody started its pipeline again.
+#[test]
+fn a_pipeline_that_has_died_of_an_item_that_nobody_waits_for_is_closed_all_the_same() {
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let (begun, may_go_on) = (Mutex::new(begun), Mutex::new(may_go_on));
+    let each = Each::new(move |item: &u32| {
+        if *item == 2 {
+            begun.lock().unwrap().send(()).unwrap();
+            let _ = may_go_on.lock().unwrap().recv();
+            panic!("no two");
+        }
+    });
+    let (closed, restarts) = System::new().block_on(async {
+        let supervisor = Supervisor::start(Box::new(each), CrawlStart::default(), Duration::from_secs(30)).unwrap();
+        let scraped = |item: u32| Scraped { item: Arc::new(item), url: "https://example.org/".into() };
+        supervisor.deliver(scraped(1)).await.unwrap();
+        let mut given_up = Box::pin(supervisor.deliver(scraped(2)));
+        assert!(futures_util::poll!(&mut given_up).is_pending());
+        has_begun.recv().unwrap();
+        drop(given_up);
+        go_on.send(()).unwrap();
+        (supervisor.close().await, supervisor.restarts())
+    });
+    assert_eq!((closed, restarts), (Ok(()), 1));
+}
+
 /// Keys were once known by their place alone, so those of one meaning were taken for another's.
 #[test]
 fn keys_with_a_name_are_found_wherever_their_step_is_and_by_no_other() {
