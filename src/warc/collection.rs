@@ -76,16 +76,20 @@ impl Collection {
         let (mut by_url, mut by_digest) = (HashMap::new(), HashMap::new());
         for (file, path) in (0..).zip(&files) {
             let entries = read_beside(path).map_or_else(|| index_of(path), Ok)?;
-            for entry in entries.iter().filter(|entry| entry.method.is_none()) {
+            for entry in &entries {
                 let place = Place { file, offset: entry.offset };
+                // A payload is the same whatever it was asked for with.
+                if let (Some(digest), false) = (&entry.digest, entry.mime.as_deref() == Some("warc/revisit")) {
+                    by_digest.entry(xxh3_128(digest.as_bytes())).or_insert(place);
+                }
+                if entry.method.is_some() {
+                    continue;
+                }
                 let key = xxh3_128(canonical(&entry.url).as_bytes());
                 if is_refusal(entry) {
                     by_url.entry(key).or_insert(place);
                 } else {
                     by_url.insert(key, place);
-                }
-                if let (Some(digest), false) = (&entry.digest, entry.mime.as_deref() == Some("warc/revisit")) {
-                    by_digest.entry(xxh3_128(digest.as_bytes())).or_insert(place);
                 }
             }
         }

@@ -159,6 +159,25 @@ async fn a_payload_that_was_archived_is_referred_to_and_found_in_a_replay() {
     }
 }
 
+/// The page was once not found, since the record that has its body is the answer to a form.
+#[tokio::test]
+async fn a_payload_that_a_form_was_answered_with_is_found_for_the_page_that_refers_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::open(&Warc::to(dir.path()), &Handle::current()).unwrap();
+    let long = "no results, ".repeat(40);
+    let form = Exchange {
+        request: b"POST / HTTP/1.1\r\nhost: e.org\r\n\r\n".to_vec(),
+        ..exchange("https://e.org/search", long.as_bytes())
+    };
+    archive.write(form).await.unwrap();
+    archive.write(exchange("https://e.org/page", long.as_bytes())).await.unwrap();
+    archive.close().await;
+    let replay = Collection::open(dir.path(), &Handle::current()).unwrap().unwrap();
+    let opened = replay.find("https://e.org/page").await.unwrap().expect("it is in the archive");
+    assert!(replay.read(opened).await.unwrap().block.ends_with(long.as_bytes()));
+    assert!(replay.find("https://e.org/search").await.unwrap().is_none(), "nobody has asked for it by GET");
+}
+
 #[tokio::test]
 async fn a_full_file_gets_its_index_while_the_next_is_written() {
     let dir = tempfile::tempdir().unwrap();
