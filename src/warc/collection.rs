@@ -15,7 +15,8 @@ use tokio::runtime::Handle;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    index::{Entry, index_of, read_beside},
+    file::OPEN,
+    index::{Entry, index_of, index_of_whole, read_beside},
     reader::Reader,
     record::Record,
     url_key::canonical,
@@ -75,7 +76,12 @@ impl Collection {
         }
         let (mut by_url, mut by_digest) = (HashMap::new(), HashMap::new());
         for (file, path) in (0..).zip(&files) {
-            let entries = read_beside(path).map_or_else(|| index_of(path), Ok)?;
+            let entries = match read_beside(path) {
+                Some(entries) => entries,
+                // A kill has left it, or it is being written: what is whole of it counts.
+                None if path.as_os_str().as_encoded_bytes().ends_with(OPEN.as_bytes()) => index_of_whole(path)?,
+                None => index_of(path)?,
+            };
             for entry in &entries {
                 let place = Place { file, offset: entry.offset };
                 // A payload is the same whatever it was asked for with.
@@ -128,7 +134,8 @@ impl Collection {
 fn warcs_in(folder: &Path) -> Vec<PathBuf> {
     let is_warc = |path: &PathBuf| {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        [".warc", ".warc.gz"].iter().any(|ending| name.ends_with(ending)) && path.is_file()
+        let closed = name.strip_suffix(OPEN).unwrap_or(name);
+        [".warc", ".warc.gz"].iter().any(|ending| closed.ends_with(ending)) && path.is_file()
     };
     let listed = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
     let mut files: Vec<_> = listed.filter(is_warc).collect();

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the name of a file ends with while it is written.
-const OPEN: &str = ".open";
+pub(super) const OPEN: &str = ".open";
 
 /// An open file of an archive. No other process repairs it while it is held.
 pub(super) struct WarcFile {

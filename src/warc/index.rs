@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    reader::Reader,
+    reader::{ENDS_TOO_EARLY, Reader},
     record::Record,
     url_key::{canonical, url_key},
 };
@@ -50,6 +50,8 @@ pub struct Entry {
     /// The method, if it is not GET.
     pub method: Option<String>,
     id: String,
+    /// Whether its request was found.
+    has_request: bool,
 }
 
 /// How far a request may be from its response: they follow each other.
@@ -60,9 +62,37 @@ const MAX_DISTANCE: usize = 16;
 /// # Errors
 /// The file cannot be read, or is damaged.
 pub fn index_of(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
-    let path = path.as_ref();
+    let mut entries = Vec::new();
+    read_entries(path.as_ref(), &mut entries)?;
+    Ok(sorted(entries))
+}
+
+/// As [`index_of`], for a file that has no end yet: of the records that are whole.
+///
+/// # Errors
+/// The file cannot be read, or is damaged before its end.
+pub(super) fn index_of_whole(path: &Path) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    match read_entries(path, &mut entries) {
+        Err(Error::Archive { why, .. }) if why == ENDS_TOO_EARLY => {}
+        read => read?,
+    }
+    // Without its request, the last one may have been asked for by another method.
+    if entries.last().is_some_and(|last| !last.has_request) {
+        entries.pop();
+    }
+    Ok(sorted(entries))
+}
+
+fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|one, other| {
+        (&one.key, &one.timestamp, one.offset).cmp(&(&other.key, &other.timestamp, other.offset))
+    });
+    entries
+}
+
+fn read_entries(path: &Path, entries: &mut Vec<Entry>) -> Result<()> {
     let mut reader = Reader::open(path)?;
-    let mut entries: Vec<Entry> = Vec::new();
     let mut before_it = None;
     // Requests whose response has not come yet, by the two ids by which it may name them.
     let mut before: VecDeque<([String; 2], String)> = VecDeque::new();
@@ -76,12 +106,17 @@ pub fn index_of(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
             }
             "request" => {
                 let head = http_head::read(&mut reader).unwrap_or_default();
-                let Some(method) = http_head::word(&head, 0).filter(|method| method != "GET") else { continue };
                 let ids = ["WARC-Concurrent-To", "WARC-Record-ID"].map(|name| id_in(&record, name));
                 let response = entries.iter_mut().rev().take(MAX_DISTANCE).find(|entry| ids.contains(&entry.id));
-                match response {
-                    Some(response) => response.method = Some(method),
-                    None => before.push_back((ids, method)),
+                let Some(method) = http_head::word(&head, 0) else { continue };
+                let method = Some(method).filter(|method| method != "GET");
+                match (response, method) {
+                    (Some(response), method) => {
+                        response.has_request = true;
+                        response.method = method.or_else(|| response.method.take());
+                    }
+                    (None, Some(method)) => before.push_back((ids, method)),
+                    (None, None) => {}
                 }
                 if before.len() > MAX_DISTANCE {
                     before.pop_front();
@@ -99,10 +134,7 @@ pub fn index_of(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
             _ => {}
         }
     }
-    entries.sort_by(|one, other| {
-        (&one.key, &one.timestamp, one.offset).cmp(&(&other.key, &other.timestamp, other.offset))
-    });
-    Ok(entries)
+    Ok(())
 }
 
 /// Makes the index of a file and writes it beside it: `crawl.cdxj` for `crawl.warc.gz`. Returns its path.
@@ -183,6 +215,7 @@ fn entry(record: &Record, reader: &mut Reader) -> Entry {
         offset: record.offset(),
         method: None,
         id: id_in(record, "WARC-Record-ID"),
+        has_request: false,
         url,
     }
 }
@@ -236,6 +269,7 @@ impl Entry {
             offset: number("offset")?,
             method: text("method"),
             id: String::new(),
+            has_request: false,
         })
     }
 }

@@ -178,6 +178,37 @@ async fn a_payload_that_a_form_was_answered_with_is_found_for_the_page_that_refe
     assert!(replay.find("https://e.org/search").await.unwrap().is_none(), "nobody has asked for it by GET");
 }
 
+/// The last file of a crawl that was killed was once passed over.
+#[tokio::test]
+async fn a_file_that_a_kill_has_left_open_is_replayed_as_far_as_it_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::open(&Warc::to(dir.path()), &Handle::current()).unwrap();
+    let url = |n: usize| format!("https://e.org/{n}");
+    let mut ends = Vec::new();
+    for n in 0..3 {
+        let form = if n == 2 { &b"POST / HTTP/1.1\r\nhost: e.org\r\n\r\n"[..] } else { b"GET / HTTP/1.1\r\n\r\n" };
+        archive.write(Exchange { request: form.to_vec(), ..exchange(&url(n), b"body") }).await.unwrap();
+        ends.push(fs::metadata(&files(dir.path())[0]).unwrap().len());
+    }
+    let [open] = &files(dir.path())[..] else { panic!("one") };
+    assert!(open.to_string_lossy().ends_with(".warc.gz.open"), "{open:?}");
+    let bytes = fs::read(open).unwrap();
+    for cut in ends[1]..=ends[2] {
+        let killed = tempfile::tempdir().unwrap();
+        fs::write(killed.path().join(open.file_name().unwrap()), &bytes[..usize::try_from(cut).unwrap()]).unwrap();
+        let replay = Collection::open(killed.path(), &Handle::current()).unwrap().expect("it is an archive");
+        for n in 0..2 {
+            let opened = replay.find(&url(n)).await.unwrap().unwrap_or_else(|| panic!("{n} of {cut} bytes"));
+            assert!(replay.read(opened).await.unwrap().block.ends_with(b"body"));
+        }
+        assert!(
+            replay.find(&url(2)).await.unwrap().is_none(),
+            "it was asked for by POST, which may be torn off: {cut}"
+        );
+    }
+    drop(archive);
+}
+
 #[tokio::test]
 async fn a_full_file_gets_its_index_while_the_next_is_written() {
     let dir = tempfile::tempdir().unwrap();
