@@ -159,7 +159,17 @@ impl<I: 'static, O: Send + Sync + 'static> Handler<CrawlEnded> for Chain<I, O> {
         let ended: Vec<Recipient<CrawlEnded>> = self.outs.0.iter().map(|out| out.running.ended.clone()).collect();
         Box::pin(async move {
             let answers = join_all(ended.iter().map(|ended| ended.send(CrawlEnded))).await;
-            answers.into_iter().try_for_each(|answer| answer.unwrap_or(Err(PipelineError::Panicked)))
+            let answers = answers.into_iter().map(|answer| answer.unwrap_or(Err(PipelineError::Panicked)));
+            let failed: Vec<_> = answers.filter_map(Result::err).collect();
+            match &failed[..] {
+                [] => Ok(()),
+                [failed] => Err(failed.clone()),
+                // Each output that could not be closed is named.
+                several => {
+                    let why: Vec<_> = several.iter().map(ToString::to_string).collect();
+                    Err(PipelineError::broken(why.join("; ")))
+                }
+            }
         })
     }
 }

@@ -159,6 +159,27 @@ fn a_batch_is_given_when_it_is_full_or_has_waited_and_a_refused_one_item_by_item
     assert_eq!(*batches.lock().unwrap(), [3, 1, 1, 1, 1]);
 }
 
+/// What one pipeline had not written was once not told of, since another had failed as well.
+#[test]
+fn each_pipeline_behind_steps_that_cannot_be_closed_is_named() {
+    struct Fails(&'static str);
+    impl crate::feed::Sink for Fails {
+        fn write(&mut self, _: &Record) -> std::result::Result<(), crate::feed::SinkError> {
+            Ok(())
+        }
+        fn commit(&mut self) -> std::result::Result<(), crate::feed::SinkError> {
+            Err(crate::feed::SinkError::broken(self.0))
+        }
+    }
+    let fails = |name| OwnSink::new(move |_| Ok(Fails(name)));
+    let steps = Steps::of::<u32>().to(fails("the first")).to(Collect::new()).to(fails("the third"));
+    let closed = System::new().block_on(async {
+        let steps = Box::new(steps);
+        Supervisor::start(steps, CrawlStart::default(), Duration::from_secs(30)).unwrap().close().await
+    });
+    assert_eq!(closed, Err(PipelineError::broken("the first; the third")));
+}
+
 /// A thousand items for a compressed file were once in the steps at once, and timed out behind a slow pipeline beside it.
 #[test]
 fn a_slow_pipeline_behind_steps_is_not_given_up_while_it_accepts_one_item_after_the_other() {
