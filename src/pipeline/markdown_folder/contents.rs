@@ -45,6 +45,25 @@ pub(super) fn of(folder: &Path) -> io::Result<String> {
     Ok(format!("# {title}\n{summary}{text}"))
 }
 
+/// Tells whether a folder holds pages of ours alone, of a crawl that has not ended.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(super) fn is_begun(folder: &Path) -> io::Result<bool> {
+    for host in fs::read_dir(folder)? {
+        let host = host?;
+        if !host.file_type()?.is_dir() {
+            return Ok(false);
+        }
+        for name in names_in(&host.path())? {
+            if head_of(&host.path().join(name)).is_none() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
 /// Returns the names in a folder, in order, but for those of parts.
 fn names_in(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();

@@ -59,8 +59,12 @@ impl MarkdownFolder {
 
     fn look(&self, start: &Start) -> Result<(), Error> {
         let fail = |source| Error::file(&self.dir, source);
-        let is_ours = start.resumes() || start.restarts() > 0;
-        if !is_ours && fs::read_dir(&self.dir).map_err(fail)?.next().is_some() {
+        let goes_on = start.resumes() || start.restarts() > 0;
+        if goes_on || fs::read_dir(&self.dir).map_err(fail)?.next().is_none() {
+            return Ok(());
+        }
+        // A crawl that was killed before its state was first stored has left pages, and no list of them.
+        if !(start.has_state() && contents::is_begun(&self.dir).map_err(fail)?) {
             let why = "the folder is not empty; name a new one, or go on with the state of the crawl that wrote it";
             return Err(Error::setting(self.dir.display().to_string(), why));
         }

@@ -93,3 +93,23 @@ fn a_folder_that_holds_something_is_refused_unless_the_crawl_goes_on() {
             .is_err()
     );
 }
+
+/// A kill before the state was first stored once left a folder that the same command refused.
+#[test]
+fn a_crawl_with_a_state_goes_on_with_pages_that_were_written_before_it_was_stored() {
+    let (dir, writer) = folder();
+    let arbiter = actix_rt::System::new().block_on(async { actix::Arbiter::current() });
+    let crawl = super::super::CrawlStart { has_state: true, ..super::super::CrawlStart::default() };
+    let start = Start::of(arbiter.clone(), crawl);
+    let pipeline = MarkdownFolder::create(dir.path());
+    writer.write(&page("/a", "A")).unwrap();
+    fs::write(dir.path().join("e.org/.x.md.part"), "half").unwrap();
+    assert!(pipeline.open(&start).is_ok());
+    assert!(pipeline.open(&Start::new(arbiter)).is_err(), "without a state it is another's");
+    let notes = dir.path().join("e.org/notes.md");
+    fs::write(&notes, "of somebody else").unwrap();
+    assert!(pipeline.open(&start).is_err());
+    fs::remove_file(notes).unwrap();
+    end(&writer);
+    assert!(pipeline.open(&start).is_err(), "that crawl has ended");
+}
