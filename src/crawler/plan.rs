@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderValue;
+
 use super::{Crawler, OpenFrontier, sessions::who_logs_in, team::TeamFiles};
 use crate::{
     capacity::Capacity,
@@ -117,16 +119,8 @@ impl<S: Spider> Crawler<S> {
         if clock::is_virtual() {
             settings.fit_virtual_time()?;
         }
-        let at_home = !seeds.is_empty() && seeds.iter().all(|seed| user_agent::is_loopback(&seed.url));
-        if !at_home {
-            user_agent::check(&user_agent)?;
-        }
-        for seed in &seeds {
-            user_agent::check_headers(&seed.headers, &seed.url)?;
-        }
-        let said = user_agent::header(&user_agent)?;
-        let is_async = |middleware: &AnyMiddleware| matches!(middleware, AnyMiddleware::Async(_));
-        let blocks_fetchers = log_in.is_some() || !layers.is_empty() || middleware.iter().any(is_async);
+        let said = said_to(&seeds, &user_agent)?;
+        let blocks_fetchers = log_in.is_some() || !layers.is_empty() || middleware.iter().any(AnyMiddleware::is_async);
         // Before any thread is started: the runtime of one that gets no files panics.
         let item_files =
             pipelines.iter().map(|pipeline| pipeline.max_open_files()).sum::<usize>() + steps.max_open_files();
@@ -177,6 +171,18 @@ impl<S: Spider> Crawler<S> {
             offload,
         })
     }
+}
+
+/// Returns the User-Agent. Without a contact it is refused, unless all seeds are on this machine.
+fn said_to(seeds: &[Request], user_agent: &str) -> Result<HeaderValue> {
+    let at_home = !seeds.is_empty() && seeds.iter().all(|seed| user_agent::is_loopback(&seed.url));
+    if !at_home {
+        user_agent::check(user_agent)?;
+    }
+    for seed in seeds {
+        user_agent::check_headers(&seed.headers, &seed.url)?;
+    }
+    user_agent::header(user_agent)
 }
 
 /// Files that a state has open. With 100,000 requests there were five; merging tables opens more for a moment.

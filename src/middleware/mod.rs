@@ -232,6 +232,13 @@ pub(crate) enum AnyMiddleware {
     Async(Arc<dyn DynAsyncMiddleware>),
 }
 
+impl AnyMiddleware {
+    /// Tells whether its hooks run on the threads of the network, which they may block.
+    pub fn is_async(&self) -> bool {
+        matches!(self, Self::Async(_))
+    }
+}
+
 /// Puts the headers of the settings before a user's middleware, which then sees them.
 pub(crate) fn with_headers(headers: DefaultHeaders, mut middleware: Vec<AnyMiddleware>) -> Vec<AnyMiddleware> {
     if !headers.is_empty() {
