@@ -4,6 +4,7 @@ mod bounds;
 mod cluster;
 mod files;
 mod frontier;
+mod item_spider;
 mod items;
 mod middleware;
 mod network;
@@ -61,6 +62,8 @@ pub struct Crawler<S: Spider> {
     spider: S,
     user_agent: String,
     seeds: Vec<Result<Request>>,
+    /// What is wrong with an argument of the builder: told when the crawl starts.
+    wrong: Option<Error>,
     settings: Settings,
     identity: Option<Arc<dyn Identity>>,
     frontier: Option<OpenFrontier>,
@@ -92,6 +95,7 @@ impl<S: Spider> Crawler<S> {
             spider,
             user_agent: user_agent.into(),
             seeds,
+            wrong: None,
             settings: Settings::default(),
             identity: None,
             frontier: None,
@@ -278,11 +282,19 @@ impl<S: Spider> Crawler<S> {
     /// # Errors
     /// As [`Crawler::start`].
     pub async fn run(self) -> Result<Arc<Report>> {
-        let (started_to, started) = oneshot::channel();
-        // The caller may have dropped this future; the crawl then goes on.
-        self.start_thread(move |started| drop(started_to.send(started)))?;
-        let handle = started.await.map_err(|_| Error::Ended)??;
+        let handle = self.begin()?.await.map_err(|_| Error::Ended)??;
         handle.wait().await
+    }
+
+    /// Starts the crawl on its own threads, and returns where its handle comes when it has begun.
+    ///
+    /// # Errors
+    /// As [`Crawler::start`].
+    pub(crate) fn begin(self) -> Result<oneshot::Receiver<Result<CrawlHandle>>> {
+        let (started_to, started) = oneshot::channel();
+        // The caller may wait no longer; the crawl then goes on.
+        self.start_thread(move |started| drop(started_to.send(started)))?;
+        Ok(started)
     }
 
     /// Runs the crawl and returns the report, as [`Crawler::run`] does, for a `main` without a runtime.
@@ -297,6 +309,38 @@ impl<S: Spider> Crawler<S> {
         let handle = self.start()?;
         let waiting = tokio::runtime::Builder::new_current_thread().build().map_err(Error::Start)?;
         waiting.block_on(handle.wait())
+    }
+
+    /// Runs the crawl as [`Crawler::run_blocking`] does, and makes an error of one that failed on its way, as
+    /// [`Report::check`](crate::Report::check) does: the last line of a `main` with nothing else to do. The report goes to
+    /// `tracing`, at the level of information.
+    ///
+    /// ```no_run
+    /// use actix_crawler::prelude::*;
+    ///
+    /// #[derive(Extract, serde::Serialize)]
+    /// struct Product {
+    ///     #[extract(css = "h1")]
+    ///     name: String,
+    ///     #[extract(css = ".price")]
+    ///     price: f64,
+    /// }
+    ///
+    /// fn main() -> Result<()> {
+    ///     Crawler::items::<Product>("shopbot/1.0 (+https://example.org/bot)")
+    ///         .sitemap("https://shop.example/")
+    ///         .sitemaps_allow("/product/")
+    ///         .pipeline(JsonLines::create("products.jsonl"))
+    ///         .run_to_end()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Crawler::start`], and [`Error::Crawl`].
+    pub fn run_to_end(self) -> Result<()> {
+        let report = self.run_blocking()?;
+        tracing::info!("{report}");
+        report.check()
     }
 
     /// Starts the crawl on its own threads, and returns when its state, its log and its pipelines are open: at once, unless

@@ -70,6 +70,12 @@ pub enum Error {
         /// The crawl's name.
         name: String,
     },
+    /// A tenant has no such job, or it does not run where it has to: see [`jobs`](crate::jobs).
+    #[error("there is no such job: {id}")]
+    NoSuchJob {
+        /// The id.
+        id: u64,
+    },
     /// A request's state has another type than the spider expects.
     #[error("the request's state cannot be read or written: {0}")]
     State(#[source] serde_json::Error),

@@ -22,7 +22,7 @@ pub use self::domain_handle::DomainHandle;
 
 use crate::{
     engine::{
-        Control, GetFirstFailures, GetProgress, GetStats, MAX_QUESTIONS, Scheduler, Seed,
+        Control, GetFailures, GetFirstFailures, GetProgress, GetStats, MAX_QUESTIONS, Scheduler, Seed,
         ending::{ABORT_WITHIN, Ending},
     },
     error::{Error, Result},
@@ -34,7 +34,7 @@ use crate::{
     request::Request,
     seeded::Seeded,
     sessions::SessionPool,
-    stats::{FirstFailure, Progress, Stats},
+    stats::{Failure, FirstFailure, Progress, Stats},
     submissions::Submissions,
 };
 
@@ -163,31 +163,48 @@ impl CrawlHandle {
         self.ask(Control::Resume).await
     }
 
-    /// Returns the progress of the crawl. Takes a microsecond, whatever the number of domains.
+    /// Returns the progress of the crawl, also when it has ended. Takes a microsecond, whatever the number of domains.
     ///
     /// # Errors
-    /// The crawl has ended; its report has the last numbers.
+    /// None today.
     pub async fn progress(&self) -> Result<Progress> {
-        self.ask(GetProgress).await
+        self.ask_or_recall(GetProgress, |report| Progress::from(&report.stats)).await
     }
 
     /// Returns the first URL that failed for each reason, such as `status/404` or `parse`, with what was wrong: what a service
-    /// shows beside [`CrawlHandle::progress`]. Each failure is in the [crawl log](crate::Crawler::log) and in
-    /// [`CrawlHandle::events`], and [`CrawlHandle::explain`] says where one URL stands.
+    /// shows beside [`CrawlHandle::progress`], also when the crawl has ended. [`CrawlHandle::failures`] lists the latest, and
+    /// [`CrawlHandle::explain`] says where one URL stands.
     ///
     /// # Errors
-    /// The crawl has ended; its report has them.
+    /// None today.
     pub async fn first_failures(&self) -> Result<BTreeMap<String, FirstFailure>> {
-        self.ask(GetFirstFailures).await
+        self.ask_or_recall(GetFirstFailures, |report| report.stats.first_failures.clone()).await
     }
 
-    /// Returns all stats, with the evidence of up to 100,000 domains. The scheduler copies up to 20 MB, so use
-    /// [`CrawlHandle::progress`] for polling.
+    /// Returns the latest failures of this process, at most so many, the last one first; also when the crawl has ended. The
+    /// latest [`MAX_FAILURES_LISTED`](crate::stats::MAX_FAILURES_LISTED) are remembered. All of them, those of earlier
+    /// processes too, are in the [crawl log](crate::Crawler::log); [`CrawlHandle::events`] tells of each as it happens, and
+    /// [`Spider::failed`](crate::Spider::failed) makes items of them.
     ///
     /// # Errors
-    /// The crawl has ended; its report has the last numbers.
+    /// None today.
+    pub async fn failures(&self, most: usize) -> Result<Vec<Failure>> {
+        match self.ask(GetFailures(most)).await {
+            Err(Error::Ended) => {
+                self.wait().await?;
+                Ok(self.ending.failures().iter().take(most).cloned().collect())
+            }
+            told => told,
+        }
+    }
+
+    /// Returns all stats, with the evidence of up to 100,000 domains, also when the crawl has ended. Up to 20 MB are copied,
+    /// so use [`CrawlHandle::progress`] for polling.
+    ///
+    /// # Errors
+    /// None today.
     pub async fn stats(&self) -> Result<Stats> {
-        self.ask(GetStats).await.map(|stats| *stats)
+        self.ask_or_recall(GetStats, |report| Box::new(report.stats.clone())).await.map(|stats| *stats)
     }
 
     /// Ends the crawl after pages in flight have ended and pipelines have written what they hold. Has no effect on a
@@ -275,6 +292,19 @@ impl CrawlHandle {
         <Scheduler as actix::Actor>::Context: ToEnvelope<Scheduler, M>,
     {
         self.unless_ended(self.scheduler.send(message)).await
+    }
+
+    /// Asks the scheduler, or after the end the report.
+    async fn ask_or_recall<M>(&self, message: M, recall: impl FnOnce(&Report) -> M::Result) -> Result<M::Result>
+    where
+        M: Message<Result: Send> + Send + 'static,
+        Scheduler: Handler<M>,
+        <Scheduler as actix::Actor>::Context: ToEnvelope<Scheduler, M>,
+    {
+        match self.ask(message).await {
+            Err(Error::Ended) => Ok(recall(&*self.wait().await?)),
+            told => told,
+        }
     }
 
     /// Waits for an answer; a scheduler that blocks gives none, also after the crawl was ended without it.

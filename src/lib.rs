@@ -46,7 +46,7 @@
 //!
 //! | to | there is |
 //! |---|---|
-//! | write a spider | [`Spider`], [`Parsed`], [`Request`], [`Response`], [`Links`], [`PageLink`] |
+//! | write a spider | [`Spider`], [`ItemSpider`], [`Parsed`], [`Request`], [`Response`], [`Links`], [`PageLink`] |
 //! | crawl | [`Crawler`], [`CrawlHandle`], [`DomainHandle`], [`Seeded`], [`Submitted`], [`Settings`], [`Report`], [`Ended`] |
 //! | ask an API at an exact rate | [`ThrottledClient`], [`Rate`] |
 //! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`DomainKey`], [`Conducts`], [`Capacity`], [`Permit`] |
@@ -69,6 +69,7 @@
 //! | [`identity`] | when two requests are the same one: canonical URLs, fingerprints |
 //! | [`user_agent`] | the crawler's name and contact |
 //! | [`robots`] | robots files (RFC 9309) |
+//! | [`jobs`] | crawls of a service, each with an id and parameters, which outlive its restarts |
 //! | [`stats`], [`report`] | what a crawl has done, and how it ended |
 //! | [`events`] | what happens in a crawl, as it happens |
 //! | [`explain`] | where a URL stands, and why |
@@ -165,9 +166,9 @@ mod order;
 mod response;
 mod conversion;
 pub mod form;
+mod scope;
 mod spider;
 mod link_check;
-mod scope;
 mod sitemaps;
 mod boundary;
 pub mod validation;
@@ -220,6 +221,8 @@ mod handle;
 #[cfg_attr(not(feature = "cluster"), path = "cluster/no_cluster.rs")]
 mod cluster;
 mod crawler;
+#[cfg(feature = "disk")]
+pub mod jobs;
 // for the tests of programs
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -257,7 +260,7 @@ pub use self::{
     scope::{Scope, Within},
     seeded::Seeded,
     settings::Settings,
-    spider::{Parsed, Spider, any_error},
+    spider::{ItemSpider, Parsed, Spider, any_error},
     submissions::Submitted,
 };
 
@@ -274,8 +277,8 @@ pub mod prelude {
     #[cfg(feature = "derive")]
     pub use crate::extract::Extract;
     pub use crate::{
-        Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
-        Response, Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within, feed::Feed, pipeline::Steps,
-        settings::DomainSettings,
+        Collect, CrawlEnded, CrawlHandle, Crawler, Error, ItemSpider, JsonLines, Outcome, Parsed, PipelineError, Rate,
+        Request, Response, Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within, feed::Feed,
+        pipeline::Steps, settings::DomainSettings,
     };
 }

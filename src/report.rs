@@ -46,7 +46,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// Why the crawl was stopped: by the spider ([`Parsed::stop`](crate::spider::Parsed::stop)), a signal, or its
-    /// longest time.
+    /// longest time; or which limit, such as `max_pages()`, ended it before all that it had found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<String>,
     /// What its items are like, if it was asked with [`Crawler::validate`](crate::Crawler::validate).

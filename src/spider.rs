@@ -1,10 +1,12 @@
 //! Spider: the user's code that extracts items and further requests from a page. Knows no network, no clock and no
 //! actors.
 
+mod item_spider;
+mod items;
 mod parsed;
 mod requests;
 
-pub use self::{parsed::Parsed, requests::Requests};
+pub use self::{item_spider::ItemSpider, items::Items, parsed::Parsed, requests::Requests};
 use crate::{
     error::{Error, Result},
     outcome::Outcome,
@@ -105,6 +107,14 @@ pub trait Spider: Send + Sync + 'static {
     /// Returns seeds in addition to the crawler's own. None by default.
     fn seeds(&self) -> Vec<Request> {
         Vec::new()
+    }
+
+    /// Tells what is wrong with the spider itself, before anything is fetched: a crawl whose spider is wrong does not start.
+    ///
+    /// # Errors
+    /// It cannot read pages, since a selector of it is none, for instance.
+    fn check(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.

@@ -1,6 +1,10 @@
 //! Stats: the numbers of a crawl, and the ledger that accounts for every URL.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +12,7 @@ pub use crate::{count::Count, throttle::Evidence};
 use crate::{
     domain::Domain,
     local_fault::LocalFault,
-    serialized::{as_optional_seconds, as_seconds},
+    serialized::{as_optional_seconds, as_rfc3339, as_seconds, from_rfc3339, from_seconds},
 };
 
 /// Where every discovered URL is. `discovered` is counted at admission, and the other numbers where the URL goes, so a
@@ -83,8 +87,8 @@ pub struct Stats {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outage: Option<Outage>,
     /// Politeness evidence for each requested domain, up to a bound; see [`Stats::domains_beyond`]. Requests of
-    /// [log-ins](crate::sessions#logging-in) are not counted, since they are no part of the crawl's budget; gaps are measured to
-    /// them too.
+    /// [log-ins](crate::sessions#logging-in) in this process are counted too, although they are no part of the crawl's
+    /// budget.
     pub domains: BTreeMap<Domain, DomainStats>,
     /// Requested domains beyond the bound.
     pub domains_beyond: u64,
@@ -102,7 +106,7 @@ pub struct Stats {
 /// let progress = Progress { pages: 90, elapsed: Duration::from_secs(30), ..Progress::default() };
 /// assert_eq!(progress.pages_per_second(), 3.0);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The accounts of URLs.
     pub ledger: Ledger,
@@ -115,14 +119,14 @@ pub struct Progress {
     /// Items acknowledged by pipelines.
     pub items: u64,
     /// Time since the start.
-    #[serde(serialize_with = "as_seconds", rename = "elapsed_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds", rename = "elapsed_seconds")]
     pub elapsed: Duration,
     /// Domains with requests queued or in flight.
     pub domains_active: usize,
     /// Domains that cool because they refused us.
     pub domains_cooling: usize,
     /// What is wrong with this machine, while that holds all requests up.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub outage: Option<Outage>,
 }
 
@@ -165,14 +169,46 @@ impl fmt::Display for Outage {
 ///     }
 /// }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstFailure {
     /// The URL.
     pub url: String,
     /// Details; empty if the reason says everything.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
+
+/// A URL that failed for good: [`CrawlHandle::failures`](crate::CrawlHandle::failures) tells of the latest.
+///
+/// ```
+/// use actix_crawler::prelude::*;
+///
+/// async fn print_failures(crawl: &CrawlHandle) -> Result<()> {
+///     for failure in crawl.failures(20).await? {
+///         println!("{} {} {}", failure.reason, failure.url, failure.detail);
+///     }
+///     Ok(())
+/// }
+/// # drop(print_failures);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Failure {
+    /// When it failed (as JSON: RFC 3339, UTC).
+    #[serde(serialize_with = "as_rfc3339", deserialize_with = "from_rfc3339")]
+    pub time: SystemTime,
+    /// The URL.
+    pub url: String,
+    /// The reason, as it is counted below `failed`: `status/404`, `parse`, `file/timeout`.
+    pub reason: String,
+    /// Details, cut after 300 bytes; empty if the reason says everything.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// The most failures that a crawl remembers, the latest: at most about 2 MB, since URLs are at most 2,048 bytes long by
+/// default.
+pub const MAX_FAILURES_LISTED: usize = 1_000;
 
 /// A URL that redirects led to although it had been fetched, queued or dropped before: a site whose session has expired
 /// sends every page to its login.
@@ -208,7 +244,7 @@ pub const MAX_DOMAINS_LISTED: usize = 100_000;
 /// ```
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DomainStats {
-    /// Requests of every kind, including robots.txt and redirects.
+    /// Requests of every kind, including robots.txt, redirects and log-ins.
     pub requests: u64,
     /// The least time between two starts, measured as each was written.
     #[serde(serialize_with = "as_optional_seconds", rename = "smallest_gap_seconds")]
@@ -280,6 +316,22 @@ impl Stats {
     /// Returns the pages per second since the start.
     pub fn pages_per_second(&self) -> f64 {
         per_second(self.pages(), self.elapsed)
+    }
+}
+
+impl From<&Stats> for Progress {
+    fn from(stats: &Stats) -> Self {
+        Self {
+            ledger: stats.ledger,
+            pages: stats.pages(),
+            files: stats.count(Count::Files("downloaded")),
+            bytes: stats.bytes,
+            items: stats.items,
+            elapsed: stats.elapsed,
+            domains_active: stats.domains_active,
+            domains_cooling: stats.domains_cooling,
+            outage: stats.outage,
+        }
     }
 }
 

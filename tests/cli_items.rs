@@ -448,3 +448,57 @@ fn an_interrupt_at_the_terminal_lets_a_document_in_flight_be_converted() {
     assert!(said.contains("stopping: "), "{said}");
     assert_eq!(text(&output.stdout).lines().count(), 1, "{said}");
 }
+
+#[test]
+fn each_card_of_a_page_is_a_line_where_that_is_asked_for() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::ok(
+            "<title>Shop</title><li class=card id=a><b>Tea</b><i>3,50 €</i><li class=card id=b><b>Milk</b></ul><a href=/2>2</a>",
+        ),
+        _ => Answer::ok("<title>About</title><b>Us</b>"),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (file, config) = (folder.path().join("cards.csv"), folder.path().join("crawl.toml"));
+    let to = file.to_str().unwrap();
+    let select = ["--select", "id=@id", "--select", "name=b", "--select", "price=i | number"];
+    let of_options = [&["--each", ".card", "--fields", "title,id,name,price", "-o", to][..], &select].concat();
+    let expected = "title,id,name,price\nShop,a,Tea,3.5\nShop,b,Milk,\n";
+    let output = crawl(&site, &of_options);
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected, "{}", text(&output.stderr));
+    assert!(
+        text(&output.stdout).contains("2 items in this run\n"),
+        "nothing was asked of them: {}",
+        text(&output.stdout)
+    );
+
+    let pages = "[pages]\neach = '.card'\n[pages.select]\nid = '@id'\nname = 'b'\nprice = 'i | number'\n";
+    fs::write(&config, pages).unwrap();
+    let config = config.to_str().unwrap();
+    crawl(&site, &["--config", config, "--fields", "title,id,name,price", "-o", to]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+
+    let (asked, said) = (site.count(), |more: &[&str]| text(&crawl(&site, more).stderr));
+    let none = said(&["--each", ".kard", "-o", to]);
+    assert!(none.contains("no page has an element that --each .kard selects"), "{none}");
+    let asked_for_none = site.count();
+    for (wrong, why) in [
+        (&["--select", "id=@id"][..], "add --each CSS"),
+        (&["--each", ".card", "-o", "pages/"], "leave one out"),
+        (&["--each", "p > .1st"], "no CSS selector"),
+    ] {
+        let said = said(wrong);
+        assert!(said.contains(why), "{said}");
+    }
+    assert!(asked_for_none > asked && site.count() == asked_for_none, "what is refused fetches nothing");
+}
+
+/// Regression: the caret stood in the middle of the message's one line.
+#[test]
+fn the_caret_of_a_wrong_selector_stands_under_its_fault() {
+    let site = shop();
+    for option in ["--select", "--each"] {
+        let selector = if option == "--each" { "p > .1st" } else { "x=p > .1st" };
+        let said = text(&crawl(&site, &[option, selector]).stderr);
+        assert!(said.ends_with("\n    p > .1st\n        ^\n"), "{said}");
+    }
+}

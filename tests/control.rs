@@ -7,7 +7,7 @@ mod recorder;
 
 use std::time::{Duration, Instant};
 
-use actix_crawler::{DropReason, Ended, Politeness, Scope, Seeded, Within, prelude::*};
+use actix_crawler::{DropReason, Ended, Politeness, Scope, Seeded, Within, prelude::*, stats::Progress};
 use crawls::{Links, MS, block_on, crawl, end_of, read_log, run, until};
 use recorder::{Answer, Arrivals, Asked, Recorder};
 
@@ -313,5 +313,33 @@ fn a_stop_that_is_quick_enough_lets_what_is_in_flight_end() {
         let report = handle.stop_within(30 * S).await.unwrap();
         assert_eq!((report.ended, report.pages()), (Ended::Stopped, 2), "{report}");
         assert_eq!((handle.stop_within(S).await.unwrap().ended, report.complaints.len()), (Ended::Stopped, 0));
+    });
+}
+
+/// Regression: a job's numbers were an error as soon as it had ended.
+#[test]
+fn what_a_handle_tells_has_the_same_shape_and_numbers_after_the_end() {
+    let site = Recorder::start(|asked| match asked.path.as_str() {
+        "/" => Answer::page((0..20).map(|n| format!("/gone/{n}"))),
+        _ => Answer::status(404),
+    });
+    block_on(async {
+        let handle = open(&site).seed("http://one.test/").start().unwrap();
+        until("all have failed", async || handle.progress().await.unwrap().ledger.failed == 20).await;
+        let told = async || {
+            let progress = handle.progress().await.unwrap();
+            let (first, failures) = (handle.first_failures().await.unwrap(), handle.failures(3).await.unwrap());
+            let progress = serde_json::to_value(Progress { elapsed: Duration::ZERO, domains_active: 0, ..progress });
+            (progress.unwrap(), serde_json::to_value(first).unwrap(), serde_json::to_value(failures).unwrap())
+        };
+        let before = told().await;
+        assert_eq!(before.1["status/404"]["url"], "http://one.test/gone/0");
+        assert_eq!(before.2[0]["url"], "http://one.test/gone/19", "the last one first");
+        assert_eq!((before.2.as_array().unwrap().len(), &before.2[0]["reason"]), (3, &"status/404".into()));
+        handle.close().await;
+        let report = end_of(&handle).await;
+        assert_eq!(told().await, before);
+        assert_eq!((handle.failures(100).await.unwrap().len(), handle.stats().await.unwrap().ledger.failed), (20, 20));
+        assert_eq!(handle.progress().await.unwrap().elapsed, report.stats.elapsed);
     });
 }

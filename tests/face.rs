@@ -35,7 +35,7 @@ const UNNAMEABLE: [&str; 19] = [
 ];
 
 /// Refused later, each with its code.
-const UNMAKEABLE: [(&str, &str); 6] = [
+const UNMAKEABLE: [(&str, &str); 7] = [
     ("pub fn clone(p: actix_crawler::Permit) -> actix_crawler::Permit { p.clone() }", "E0599"),
     (
         "pub fn forge() { actix_crawler::Permit { tenancy: todo!(), due: todo!(), state: todo!(), place: todo!() }; }",
@@ -45,6 +45,11 @@ const UNMAKEABLE: [(&str, &str); 6] = [
     ("pub fn default() -> actix_crawler::Permit { Default::default() }", "E0277"),
     ("pub fn start(p: &mut actix_crawler::Permit) { p.try_start(std::time::Instant::now()); }", "E0624"),
     ("pub fn join(c: &actix_crawler::Conducts) { c.tenant(todo!()); }", "E0624"),
+    // Its error would be a page without items, of which nobody hears.
+    (
+        "pub fn of(p: &actix_crawler::Response) -> actix_crawler::Parsed<String> { actix_crawler::Parsed::of(p.text_of(\"h1\")) }",
+        "E0277",
+    ),
 ];
 
 #[test]

@@ -506,3 +506,58 @@ fn a_disk_that_goes_away_ends_the_crawl_with_its_reason() {
     assert_eq!(report.ended, Ended::Failed, "{report}");
     assert!(report.failure.as_deref().is_some_and(|why| why.contains("/dev/full")), "{report}");
 }
+
+#[derive(Serialize)]
+struct Price {
+    ean: &'static str,
+    cents: u32,
+}
+
+fn price(_: &Response) -> Result<Parsed<Price>> {
+    Ok(Parsed::new().item(Price { ean: "4006", cents: 350 }))
+}
+
+/// A misspelt name was an empty column, of which nobody heard.
+#[test]
+fn a_field_that_no_item_has_is_warned_of_by_its_name_also_behind_steps() {
+    let (site, dir) = (Recorder::start(|_| Answer::ok("")), tempfile::tempdir().unwrap());
+    let [direct, behind, right] = ["direct.csv", "behind.jsonl", "right.csv"].map(|name| dir.path().join(name));
+    let report = run(crawl_with(price, &site, Settings::default())
+        .pipeline(Feed::to(&*direct).fields(["ean", "centz"]))
+        .pipeline(
+            Steps::of::<Price>().drop_if("none", |_| false).to(Feed::to(&*behind).fields(["een", "price.amount"])),
+        )
+        .pipeline(Feed::to(&*right).fields(["ean", "cents"]))
+        .seed("http://one.test/")
+        .seed("http://two.test/"));
+    let told = |path: &Path, what: &str| {
+        format!("{}: {what} in none of the 2 items of this run; look for a misspelt name", path.display())
+    };
+    let expected = [told(&direct, "the field `centz` is"), told(&behind, "the fields `een` and `price.amount` are")];
+    assert_eq!(report.warnings, expected, "{report}");
+    assert_eq!(fs::read_to_string(&direct).unwrap(), "ean,centz\n4006,\n4006,\n");
+    let site = Recorder::start(|_| Answer::status(404));
+    let nothing = crawl_with(price, &site, Settings::default()).pipeline(Feed::to(&*direct).fields(["centz"]));
+    let report = run(nothing.seed("http://one.test/"));
+    assert!(report.warnings.is_empty(), "where no item came, none lacks it: {report}");
+}
+
+#[test]
+fn a_csv_that_goes_on_with_other_columns_is_refused_before_anything_is_fetched() {
+    let (site, dir) = (Recorder::start(|_| Answer::page(["/1", "/2"])), tempfile::tempdir().unwrap());
+    let file = dir.path().join("prices.csv");
+    let crawler = |fields: &[&str]| {
+        crawl_with(price, &site, Settings::default())
+            .state(dir.path().join("state"))
+            .pipeline(Feed::to(&*file).fields(fields.iter().copied()))
+            .max_pages(1)
+            .seed("http://one.test/")
+    };
+    block_on(async { end_of(&crawler(&["ean", "cents"]).start().unwrap()).await });
+    let (written, asked) = (fs::read_to_string(&file).unwrap(), site.count());
+    let refused = crawler(&["ean", "cents", "currency"]).max_pages(9).start().err().unwrap().to_string();
+    assert!(refused.contains("prices.csv") && refused.contains("no column `currency`"), "{refused}");
+    assert_eq!((fs::read_to_string(&file).unwrap(), site.count()), (written, asked), "nothing was written or fetched");
+    let report = block_on(async { end_of(&crawler(&["cents"]).max_pages(9).start().unwrap()).await });
+    assert_eq!(report.failed(), 0, "{report}");
+}

@@ -9,7 +9,7 @@ mod recorder;
 
 use std::{
     collections::HashSet,
-    env, fs,
+    env,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
@@ -59,6 +59,11 @@ impl Service {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let (status, body) = self.read(method, path, body);
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    fn read(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         let head =
@@ -68,11 +73,7 @@ impl Service {
         stream.read_to_string(&mut answer).unwrap();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    fn pages(&self, path: &str) -> u64 {
-        self.ask("GET", path, "").1["pages"].as_u64().unwrap()
+        (status, body.to_owned())
     }
 
     /// Sends SIGTERM, and waits for the end.
@@ -108,8 +109,10 @@ fn site() -> Recorder {
     })
 }
 
-fn urls_of(folder: &Path, job: &str) -> Vec<String> {
-    let lines = fs::read_to_string(folder.join(job).join("pages.jsonl")).unwrap();
+/// Returns the URLs of the pages that a job has found.
+fn urls_of(service: &Service, job: &str) -> Vec<String> {
+    let (status, lines) = service.read("GET", &format!("{job}/pages"), "");
+    assert_eq!(status, 200, "{lines}");
     let url = |line: &str| serde_json::from_str::<Value>(line).unwrap()["url"].as_str().unwrap().to_owned();
     lines.lines().map(url).collect()
 }
@@ -123,44 +126,45 @@ fn a_service_of_jobs_that_is_terminated_drains_loses_nothing_and_goes_on_with_th
     let [of_alice, of_bob] = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}/0"));
 
     let service = Service::start(folder);
-    let queued = |urls: &str, told: &[&str]| (202, serde_json::json!(told), urls.to_owned());
-    for (path, (status, told, urls)) in [
-        ("/alice/shop", queued(&of_alice, &["queued"])),
-        ("/alice/shop", queued(&format!("{of_alice}\n{of_alice}"), &["already_seen", "already_seen"])),
-        ("/bob/shop", queued(&of_bob, &["queued"])),
-    ] {
-        assert_eq!(service.ask("POST", path, &urls), (status, told), "{path}");
-    }
-    assert_eq!(service.ask("POST", "/carol/shop", &of_alice).0, 404);
-    assert_eq!(service.ask("POST", "/alice/..%2Fbob", &of_alice).0, 400);
-    assert_eq!(service.ask("POST", "/alice/shop", "no url").0, 400);
-    assert_eq!(service.ask("GET", "/alice/other", "").0, 404);
+    let [alice, bob] = [("alice", &of_alice), ("bob", &of_bob)].map(|(tenant, url)| {
+        let (status, job) = service.ask("POST", &format!("/{tenant}/jobs"), url);
+        assert_eq!((status, &job["state"], &job["params"]), (202, &"running".into(), &url.as_str().into()), "{job}");
+        format!("/{tenant}/jobs/{}", job["id"])
+    });
+    assert_eq!(service.ask("POST", "/carol/jobs", &of_alice).0, 404);
+    assert_eq!(service.ask("POST", "/alice/jobs", "no url").0, 400);
+    assert_eq!(service.ask("GET", "/alice/jobs/1", "").0, 404);
+    assert_eq!(service.ask("GET", &alice.replace("alice", "bob"), "").0, 404, "it is not his");
+    assert_eq!(service.ask("GET", &alice.replace("alice", "..%2Falice"), "").0, 404);
     let asked_of = |host: &str| {
         let asked = site.asked().into_iter().filter(|asked| asked.host == host && asked.path != "/robots.txt");
         asked.map(|asked| asked.path).collect::<Vec<_>>()
     };
     until("both are under way", || asked_of("127.0.0.1").len() >= 8 && asked_of("localhost").len() >= 3);
     service.terminate();
-    let drained = urls_of(folder, "alice/shop").len();
-    assert_eq!(drained, asked_of("127.0.0.1").len(), "what was in flight has ended, and is written");
+    let drained = asked_of("127.0.0.1").len();
     assert!(drained < PAGES as usize, "there is more to do");
 
     let service = Service::start(folder);
-    until("the job is done", || service.pages("/alice/shop") == u64::from(PAGES));
-    assert_eq!(service.ask("DELETE", "/bob/shop", "").0, 204);
-    assert_eq!(service.ask("GET", "/bob/shop", "").0, 404);
+    until("the job is done", || service.ask("GET", &alice, "").1["state"] == "finished");
+    let (status, cancelled) = service.ask("DELETE", &bob, "");
+    assert_eq!((status, &cancelled["state"]), (200, &"cancelled".into()), "{cancelled}");
     // What was written last arrives.
     thread::sleep(100 * MS);
-    let cancelled = asked_of("localhost").len();
-    assert!(cancelled < PAGES as usize, "it was under way");
+    let asked_until_then = asked_of("localhost").len();
+    assert!(asked_until_then < PAGES as usize, "it was under way");
     service.terminate();
 
     let service = Service::start(folder);
-    assert_eq!((service.pages("/alice/shop"), service.ask("GET", "/bob/shop", "").0), (u64::from(PAGES), 404));
+    let done = service.ask("GET", &alice, "").1;
+    assert_eq!((&done["pages"], &done["items"], &done["state"]), (&PAGES.into(), &PAGES.into(), &"finished".into()));
+    let of_bob = service.ask("GET", "/bob/jobs", "").1;
+    assert_eq!((of_bob[0]["state"].as_str(), of_bob.as_array().unwrap().len()), (Some("cancelled"), 1), "{of_bob}");
     thread::sleep(Duration::from_secs(1));
-    service.terminate();
-    assert_eq!(asked_of("localhost").len(), cancelled, "nothing comes after it was cancelled");
-    let urls = urls_of(folder, "alice/shop");
+    assert_eq!(asked_of("localhost").len(), asked_until_then, "nothing comes after it was cancelled");
+    let urls = urls_of(&service, &alice);
     assert_eq!((urls.len(), urls.iter().collect::<HashSet<_>>().len()), (PAGES as usize, PAGES as usize), "each once");
     assert_eq!(asked_of("127.0.0.1").len(), PAGES as usize, "nothing was asked twice");
+    assert_eq!(urls_of(&service, &bob).len(), cancelled["items"].as_u64().unwrap() as usize, "what it has found stays");
+    service.terminate();
 }

@@ -86,3 +86,20 @@ fn a_crawl_that_has_its_pages_ends_although_a_robots_file_is_on_its_way() {
     let report = run(crawler);
     assert_eq!((report.pages(), report.stats.get("drop/budget/pages")), (1, 1), "{report}");
 }
+
+#[test]
+fn the_limit_that_ended_a_crawl_is_named_at_its_first_end() {
+    let site = Recorder::start(|_| Answer::page(["/1", "/2", "/3"]));
+    for (crawler, why) in [
+        (crawl(&site).max_pages(2), "max_pages() of 2 is reached; 2 URLs beyond it dropped"),
+        (crawl(&site).max_requests(2), "max_requests() of 2 is reached; 2 URLs beyond it dropped"),
+        (crawl(&site).domain("one.test", DomainSettings::new().max_pages(2)), "max_pages of a domain"),
+    ] {
+        let report = run(crawler.seed("http://one.test/"));
+        assert!(report.stop_reason.as_deref().is_some_and(|told| told.contains(why)), "{report}");
+        assert!(report.to_string().contains(&format!("ended: {}", report.stop_reason.as_deref().unwrap())), "{report}");
+        assert!(report.warnings.is_empty(), "what was asked for is no warning: {report}");
+    }
+    let report = run(crawl(&site).max_pages(4).seed("http://one.test/"));
+    assert_eq!((report.pages(), report.stop_reason.as_deref()), (4, None), "it held nothing back: {report}");
+}

@@ -17,7 +17,7 @@ use std::{
 };
 
 use actix_crawler::{
-    Capacity, Conducts, Error, Retry, Settings, ThrottledClient,
+    Capacity, Conducts, Domain, Error, Retry, Settings, ThrottledClient,
     client::Login,
     middleware::{Decision, after_response, before_request},
     prelude::*,
@@ -353,6 +353,8 @@ fn a_session_is_logged_in_before_its_first_request_and_once_after_it_has_expired
         let log_ins = site.asked().iter().filter(|asked| asked.method == "POST").count() as u64;
         assert_eq!((log_ins, report.sessions["default"].log_ins), (3, 3), "{report}");
         assert_eq!(site.paths()[0], "/login");
+        let of_domain = &report.stats.domains[&Domain::new("one.test")];
+        assert_eq!(of_domain.requests, site.count() as u64, "those of log-ins are in its row: {report}");
     }
 }
 

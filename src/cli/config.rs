@@ -28,6 +28,7 @@ use super::{
     page::{PageSpider, Part},
     seeds,
     select::Select,
+    values,
 };
 
 /// All that `crawl` needs, checked as far as possible without the network.
@@ -106,7 +107,9 @@ fn faults_of_pages(source: &Source, settings: &Settings) -> Vec<Fault> {
     let selects = pages.select.iter().map(|(name, query)| ("select", name, Select::new(name, query).err()));
     let converters = pages.convert.iter().map(|(of, command)| ("convert", of, Converter::new(of, command).err()));
     let wrong = selects.chain(converters).filter_map(|(table, key, why)| Some((table, key, why?)));
-    wrong.flat_map(|(table, key, why)| source.fault(&["pages", table, key], why)).collect()
+    let faults = wrong.flat_map(|(table, key, why)| source.fault(&["pages", table, key], why));
+    let each = pages.each.as_deref().and_then(|each| values::css(each).err());
+    faults.chain(each.into_iter().flat_map(|why| source.fault(&["pages", "each"], why))).collect()
 }
 
 /// Returns the names of the fields that each page has by a file alone.
@@ -219,6 +222,7 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     let mut select = selects(&settings.pages.select)?;
     select.retain(|from_file| options.output.select.iter().all(|given| given.name != from_file.name));
     select.extend(options.output.select);
+    check_each(&settings.pages, &select, &outputs)?;
     // Of several for one type the first is used.
     let mut convert = options.output.convert;
     convert.extend(converters(&settings.pages.convert)?);
@@ -239,10 +243,33 @@ pub fn with(mut settings: Settings, options: CrawlOptions) -> Result<CheckedConf
     Ok(CheckedConfig { user_agent: identity.user_agent(&seeds)?, seeds, settings, spider, convert, outputs })
 }
 
+/// Checks what is written for each element.
+///
+/// # Errors
+/// It is no selector, a selection needs it, or an output has one file for each page.
+fn check_each(pages: &PageSettings, select: &[Select], outputs: &PageOutputs) -> Result<(), Failure> {
+    let Some(each) = &pages.each else {
+        return match select.iter().find(|select| select.is_of_element()) {
+            Some(Select { name, .. }) => Err(Failure::usage(format!(
+                "--select {name}=@… reads an attribute of the element of --each; add --each CSS, or write a selector before the @"
+            ))),
+            None => Ok(()),
+        };
+    };
+    values::css(each).map_err(|why| Failure::usage(format!("pages.each: {why}")))?;
+    if outputs.has_folder() {
+        let why =
+            "--each writes several items of a page, and a folder of Markdown has one file for each page; leave one out";
+        return Err(Failure::usage(why));
+    }
+    Ok(())
+}
+
 fn page_spider(select: Vec<Select>, settings: &Settings, outputs: Option<&PageOutputs>) -> PageSpider {
     let pages = &settings.pages;
     PageSpider {
         items: pages.items.clone(),
+        each: pages.each.clone(),
         select,
         respect_nofollow: pages.respect_nofollow,
         simhash: pages.simhash,
@@ -292,6 +319,7 @@ fn override_pages(pages: &mut PageSettings, options: &CrawlOptions) {
     if !options.output.items.is_empty() {
         pages.items.clone_from(&options.output.items);
     }
+    pages.each = options.output.each.clone().or(pages.each.take());
     pages.simhash |= options.output.simhash;
     pages.language |= options.output.language;
     pages.markdown = options.output.markdown.map(PagePart::from).or(pages.markdown);

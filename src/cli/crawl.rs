@@ -73,8 +73,12 @@ async fn crawl(config: CheckedConfig, cluster: ClusterOptions, mode: ProgressMod
         summary.write(&report)?;
     }
     show(&report, to_stdout)?;
-    let items = &settings.pages.items;
-    if !items.is_empty() && !judges && report.pages() > 0 && report.stats.items == 0 {
+    let (items, each) = (&settings.pages.items, &settings.pages.each);
+    let found_any = report.stats.items > 0 || report.validation.as_ref().is_some_and(|found| found.items > 0);
+    if let Some(each) = each.as_ref().filter(|_| report.pages() > 0 && !found_any) {
+        let of_items = if items.is_empty() { "" } else { ", whose URL matches --items," };
+        tell(format!("no page{of_items} has an element that --each {each} selects, so nothing was written"));
+    } else if !items.is_empty() && !judges && report.pages() > 0 && report.stats.items == 0 {
         let items: Vec<_> = items.iter().map(ToString::to_string).collect();
         tell(format!("no page's URL matches --items {}, so nothing was written", items.join(" or ")));
     }

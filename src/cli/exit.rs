@@ -359,8 +359,23 @@ impl From<clap::Error> for Failure {
 /// Options whose values have passwords in them.
 const SECRET: [&str; 3] = ["--header <", "--user <", "--proxy <"];
 
+/// Joins the lines of a message. A caret and the line that it stands under stay as they are.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let (mut told, mut lines) = (String::new(), text.lines().peekable());
+    while let Some(line) = lines.next() {
+        if let Some(caret) = lines.next_if(|next| line.starts_with(' ') && next.trim() == "^") {
+            told.push_str(&format!("\n{line}\n{caret}\n"));
+            continue;
+        }
+        for word in line.split_whitespace() {
+            if !told.is_empty() && !told.ends_with('\n') {
+                told.push(' ');
+            }
+            told.push_str(word);
+        }
+    }
+    told.truncate(told.trim_end().len());
+    told
 }
 
 #[cfg(test)]
@@ -375,6 +390,13 @@ mod tests {
             let code = format!("{:>5}  ", exit as u8);
             assert!(OF_CRAWL.contains(&code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_message_is_one_line_but_for_a_caret_under_its_fault() {
+        assert_eq!(one_line("wrong:\n  a\n  b\n"), "wrong: a b");
+        assert_eq!(one_line("no selector:\n    p > .1st\n        ^"), "no selector:\n    p > .1st\n        ^");
+        assert_eq!(one_line("no:\n    p[\n     ^\n tip: p"), "no:\n    p[\n     ^\ntip: p");
     }
 
     #[test]

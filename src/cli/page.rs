@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actix_crawler::{
-    PageChange, Parsed, Response, Result, Spider,
+    Error, PageChange, Parsed, Response, Result, Spider,
+    extract::Element,
     files::File,
     pipeline::{HasMarkdown, MarkdownPage},
     settings::{PagePart, Pattern},
@@ -12,14 +13,16 @@ use clap::ValueEnum;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::select::Select;
+use super::select::{Room, Select};
 
 /// Follows every link, and makes an item of each page that is to be one, whatever its content type.
 #[derive(Debug, Default)]
 pub struct PageSpider {
     /// Which pages become items, by their URLs: all, or those that match one of these.
     pub items: Vec<Pattern>,
-    /// The fields selected from each page.
+    /// A selector, for each element of which there is an item, in place of one for the page.
+    pub each: Option<String>,
+    /// The fields selected from each page, or within each of those elements.
     pub select: Vec<Select>,
     /// Whether links marked `nofollow` are skipped.
     pub respect_nofollow: bool,
@@ -92,6 +95,12 @@ enum ShowsFiles {
 const FIELDS: [&str; 10] =
     ["url", "status", "depth", "parent", "title", "content_type", "bytes", "fetched_at", "elapsed", "links"];
 
+/// The most items of one page: more than a list has that people read, and some 20 MB.
+const MAX_ROWS: usize = 10_000;
+
+/// The most bytes of texts of the page itself in all its items.
+const MAX_BYTES_OF_ROWS: usize = 64 << 20;
+
 /// The field of [`PageSpider::simhash`].
 const SIMHASH: &str = "simhash";
 
@@ -136,7 +145,7 @@ impl Spider for PageSpider {
     type Item = PageItem;
 
     fn parse(&self, page: &Response) -> Result<Parsed<PageItem>> {
-        let parsed = if self.is_item(page) { Parsed::new().item(self.line(page)?) } else { Parsed::new() };
+        let parsed = if self.is_item(page) { Parsed::of(self.items_of(page)?) } else { Parsed::new() };
         if is_llms_txt(page) {
             return Ok(parsed.follow(page.llms_txt().links.into_iter().map(|link| link.url)));
         }
@@ -149,7 +158,22 @@ impl PageSpider {
         self.items.is_empty() || self.items.iter().any(|pattern| pattern.is_match(page.url().as_str()))
     }
 
-    fn line(&self, page: &Response) -> Result<PageItem> {
+    fn items_of(&self, page: &Response) -> Result<Vec<PageItem>> {
+        let fields = self.fields_of(page);
+        let mut rooms: Vec<_> = self.select.iter().map(|_| Room::of(page)).collect();
+        let Some(css) = &self.each else { return Ok(vec![self.line(page, None, fields, &mut rooms)?]) };
+        let elements = if page.is_html() { page.select(css)? } else { Vec::new() };
+        // Every row has the page's fields again.
+        let bytes = fields.iter().filter_map(|(_, value)| value.as_str()).map(str::len).sum::<usize>();
+        if elements.len() > MAX_ROWS || elements.len() * bytes > MAX_BYTES_OF_ROWS {
+            let why = format!("it finds {} elements in one page, which are too many; select fewer", elements.len());
+            return Err(Error::setting(format!("--each {css}"), why));
+        }
+        elements.into_iter().map(|element| self.line(page, Some(element), fields.clone(), &mut rooms)).collect()
+    }
+
+    /// Returns the fields of a page without the selected ones.
+    fn fields_of(&self, page: &Response) -> Vec<(String, Value)> {
         let own: [Value; FIELDS.len()] = [
             page.url().as_str().into(),
             page.status().into(),
@@ -172,8 +196,18 @@ impl PageSpider {
             };
             fields.push((name.to_owned(), value.into()));
         }
-        for select in &self.select {
-            let values = select.values(page)?;
+        fields
+    }
+
+    fn line(
+        &self,
+        page: &Response,
+        within: Option<Element<'_>>,
+        mut fields: Vec<(String, Value)>,
+        rooms: &mut [Room],
+    ) -> Result<PageItem> {
+        for (select, room) in self.select.iter().zip(rooms) {
+            let values = select.values(page, within, room)?;
             match fields.iter_mut().find(|(name, _)| *name == select.name) {
                 Some((_, value)) => *value = values.into(),
                 None => fields.push((select.name.clone(), values.into())),
@@ -191,17 +225,20 @@ impl PageSpider {
             (false, true) => ShowsFiles::Flat,
             (false, false) => ShowsFiles::Whole,
         };
-        Ok(PageItem { fields, file, files: self.files_of(page)?, shows_files })
+        Ok(PageItem { fields, file, files: self.files_of(page, within)?, shows_files })
     }
 
-    /// Returns the files of a page, each once.
-    fn files_of(&self, page: &Response) -> Result<Vec<File>> {
+    /// Returns the files of a page or of an element of it, each once.
+    fn files_of(&self, page: &Response, within: Option<Element<'_>>) -> Result<Vec<File>> {
         let mut files: Vec<File> = Vec::new();
         if !page.is_html() {
             return Ok(files);
         }
         for query in &self.files {
-            let urls = page.urls_of(query.as_str())?;
+            let urls = match within {
+                Some(element) => element.urls_of(query.as_str())?,
+                None => page.urls_of(query.as_str())?,
+            };
             for url in urls.into_iter().filter(|url| matches!(url.scheme(), "http" | "https")) {
                 let file = File::at(url);
                 if !files.contains(&file) {
@@ -302,6 +339,30 @@ mod tests {
         assert_eq!(line["who"], serde_json::json!(["One", "Two"]));
         assert_eq!(line["to"], serde_json::json!(["/next", "/more"]));
         assert_eq!(line["none"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn each_element_is_a_line_with_what_is_within_it() {
+        let html = "<title>Shop</title><p class=card data-id=1><b>Tea</b><i>3,50 €</i><img src=/tea.png></p>\
+                    <p class=card data-id=2><b>Milk</b></p><b>Footer</b><a href=/2>next</a>";
+        let spider = PageSpider {
+            each: Some(".card".to_owned()),
+            files: vec!["img".to_owned()],
+            ..spider(&["id=@data-id | number", "name=b", "price=i | number"], false)
+        };
+        let parsed = spider.parse(&Response::html("http://e.org/", html)).unwrap();
+        let lines: Vec<_> = parsed.items().iter().map(|item| serde_json::to_value(item).unwrap()).collect();
+        let told =
+            |line: &Value| (line["id"].clone(), line["name"].clone(), line["price"].clone(), line["title"].clone());
+        let list = |value: Value| Value::Array(vec![value]);
+        let (tea, milk) = (list("Tea".into()), list("Milk".into()));
+        assert_eq!(told(&lines[0]), (list(1.into()), tea, list(3.5.into()), "Shop".into()));
+        assert_eq!(told(&lines[1]), (list(2.into()), milk, Value::Array(vec![]), "Shop".into()));
+        assert_eq!((lines.len(), parsed.requests().len()), (2, 1));
+        assert_eq!([parsed.items()[0].files.len(), parsed.items()[1].files.len()], [1, 0]);
+        assert!(spider.parse(&Response::html("http://e.org/", "<p>none")).unwrap().items().is_empty());
+        let endless = Response::html("http://e.org/", "<p class=card>".repeat(MAX_ROWS + 1));
+        assert!(spider.parse(&endless).err().unwrap().to_string().contains("too many"));
     }
 
     #[test]

@@ -54,7 +54,9 @@ impl Select {
             Some((css, attribute)) if is_attribute(attribute) => (css, Some(attribute.to_ascii_lowercase())),
             _ => (whole, None),
         };
-        match Document::parse("").select(css) {
+        // Without a selector it is the element itself, of which there is one only with --each.
+        let selected = if css.is_empty() && attribute.is_some() { "*" } else { css };
+        match Document::parse("").select(selected) {
             Ok(_) => Ok(Self { name: name.to_owned(), css: css.to_owned(), attribute, part }),
             Err(_) if css.contains("::text") || css.contains("::attr(") => {
                 Err(format!("CSS has no ::text and no ::attr(); write {}", of_scrapy(name, whole)))
@@ -68,12 +70,17 @@ impl Select {
         self.attribute.is_none() && matches!(self.part, Part::Whole)
     }
 
-    /// Returns what it reads from a page, in the page's order.
+    /// Tells whether it reads an attribute of the element itself within which others read.
+    pub fn is_of_element(&self) -> bool {
+        self.css.is_empty()
+    }
+
+    /// Returns what it reads from a page, or within an element of it, in the page's order.
     ///
     /// # Errors
-    /// Elements are within each other, and their texts many times as long as the page.
-    pub fn values(&self, page: &Response) -> CrawlResult<Vec<Value>> {
-        let texts = self.texts(page)?;
+    /// Elements are within each other, and their texts longer than there is room for.
+    pub fn values(&self, page: &Response, within: Option<Element<'_>>, room: &mut Room) -> CrawlResult<Vec<Value>> {
+        let texts = self.texts(page, within, room)?;
         Ok(match &self.part {
             Part::Whole => texts.into_iter().map(Value::from).collect(),
             Part::Number => texts.iter().filter_map(|text| number(text)).map(Value::from).collect(),
@@ -86,18 +93,21 @@ impl Select {
         })
     }
 
-    fn texts(&self, page: &Response) -> CrawlResult<Vec<String>> {
+    fn texts(&self, page: &Response, within: Option<Element<'_>>, room: &mut Room) -> CrawlResult<Vec<String>> {
         if !page.is_html() {
             return Ok(Vec::new());
         }
-        let elements = page.select(&self.css)?;
+        let elements = match within {
+            Some(element) if self.is_of_element() => vec![element],
+            Some(element) => element.select(&*self.css)?,
+            None => page.select(&self.css)?,
+        };
         if let Some(name) = &self.attribute {
             return Ok(elements.iter().filter_map(|element| element.attr(name)).map(str::to_owned).collect());
         }
-        let mut room = MAX_TIMES * page.body_text().len();
         let text = |element: &Element<'_>| {
             let text = element.text();
-            room = room.checked_sub(text.len()).ok_or_else(|| {
+            room.0 = room.0.checked_sub(text.len()).ok_or_else(|| {
                 let why = format!(
                     "the selected elements are nested, and their texts are over {MAX_TIMES} times as long as the page"
                 );
@@ -106,6 +116,16 @@ impl Select {
             Ok(text)
         };
         elements.iter().map(text).collect()
+    }
+}
+
+/// How much text one selection may still read from a page.
+pub struct Room(usize);
+
+impl Room {
+    /// Returns the room of one selection.
+    pub fn of(page: &Response) -> Self {
+        Self(MAX_TIMES * page.body_text().len())
     }
 }
 
@@ -181,7 +201,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str, html: &str) -> Value {
-        text.parse::<Select>().unwrap().values(&Response::html("http://e.org/", html.to_owned())).unwrap().into()
+        let page = Response::html("http://e.org/", html.to_owned());
+        text.parse::<Select>().unwrap().values(&page, None, &mut Room::of(&page)).unwrap().into()
     }
 
     #[test]
@@ -237,7 +258,10 @@ mod tests {
     fn elements_within_each_other_do_not_repeat_a_page_without_end() {
         let nested = |times: usize| format!("{}{}", "<div>".repeat(times), "text ".repeat(1_000));
         let select: Select = "t=div".parse().unwrap();
-        let texts_of = |times| select.values(&Response::html("http://e.org/", nested(times)));
+        let texts_of = |times| {
+            let page = Response::html("http://e.org/", nested(times));
+            select.values(&page, None, &mut Room::of(&page))
+        };
         assert_eq!(texts_of(3).unwrap().len(), 3);
         assert!(texts_of(100).unwrap_err().to_string().contains("select the inner ones"));
     }

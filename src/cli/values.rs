@@ -9,7 +9,7 @@ use std::{
 
 use actix_crawler::{
     Error, Rate,
-    extract::sitemap::W3cDate,
+    extract::{Document, sitemap::W3cDate},
     internals::{MAX_THREADS, parse_duration},
     settings::Pattern,
     transport::{Credentials, IpNet, OriginCredentials},
@@ -26,6 +26,12 @@ pub fn rate(text: &str) -> Result<Rate, String> {
 /// Parses a regular expression.
 pub fn pattern(text: &str) -> Result<Pattern, String> {
     text.parse().map_err(|error| no_pattern(&why(error)))
+}
+
+/// Parses a CSS selector.
+pub fn css(text: &str) -> Result<String, String> {
+    Document::parse("").select(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// Parses a regular expression of which groups are read.

@@ -67,13 +67,18 @@ pub async fn attempt(permit: Permit, mut job: Job, fetch: &dyn Fetch, rules: &Ru
         ..FetchContext::page(rules.body, may_repeat, &NoPermits)
     };
     let due = permit.due();
+    let logs_in = session.as_ref().map(|session| (session, permit.domain().clone()));
     let begun = due.max(clock::now());
     let (request, abandoned) = job.watched();
-    let FetchResult { response, receipt, cooled, cookies_changed, session, .. } = tokio::select! {
+    let FetchResult { response, receipt, cooled, cookies_changed, session: sent_in, .. } = tokio::select! {
         biased;
         () = abandoned => return AfterAttempt::Ended,
         result = within(limit, fetch.fetch(permit, request, context), due) => result,
     };
+    if let (Some((session, domain)), Some(_)) = (logs_in, receipt.started) {
+        session.log_in_requested(&domain);
+    }
+    let session = sent_in;
     match response {
         Err(NoResponse::Unsent) => AfterAttempt::Again(job.into(), Duration::ZERO),
         Err(NoResponse::Held(wait)) => AfterAttempt::Again(job.into(), wait),

@@ -78,6 +78,7 @@ impl<S: Spider> Crawler<S> {
             spider,
             user_agent,
             seeds,
+            wrong,
             mut settings,
             identity,
             frontier,
@@ -95,6 +96,10 @@ impl<S: Spider> Crawler<S> {
             capacity,
             cluster: _,
         } = self;
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
+        spider.check()?;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let of_settings = settings.seeds.iter().map(|seed| Request::parse(seed));
         let seeds = seeds.into_iter().chain(of_settings).collect::<Result<Vec<_>>>()?;

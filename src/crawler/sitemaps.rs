@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Crawler;
 use crate::{
+    error::Error,
     extract::sitemap::{SitemapEntry, W3cDate},
     request::Request,
     sitemaps,
@@ -54,6 +55,24 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
+    /// Takes from sitemaps only pages whose URL matches a regular expression; with several, one must match. The others count
+    /// as dropped, as `sitemap/rule`. What is no regular expression is refused when the crawl starts.
+    ///
+    /// ```
+    /// # use actix_crawler::prelude::*;
+    /// # fn with(crawler: Crawler<fn(&Response) -> Result<Parsed<String>>>) {
+    /// let crawler = crawler.sitemap("https://shop.example.org/").sitemaps_allow("/product/");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sitemaps_allow(mut self, pattern: &str) -> Self {
+        match pattern.parse() {
+            Ok(pattern) => self.settings.sitemaps.allow.push(pattern),
+            Err(error) => drop(self.wrong.get_or_insert(named("sitemaps_allow", error))),
+        }
+        self
+    }
+
     /// Makes the requests for the pages that sitemaps list, in place of plain ones; `None` leaves a page out, as
     /// `sitemap/rule`. It is called for what [`Settings::sitemaps`](crate::Settings::sitemaps) takes. A panic in it fails the sitemap.
     ///
@@ -85,4 +104,9 @@ impl<S: Spider> Crawler<S> {
         self.settings.recrawl.by_lastmod = true;
         self
     }
+}
+
+/// Returns the error of an argument under the name of its function.
+fn named(function: &str, error: Error) -> Error {
+    Error::setting(function, error.into_why())
 }

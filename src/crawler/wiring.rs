@@ -55,7 +55,7 @@ use crate::{
     identity::Identity,
     niceness::give_way,
     panic_message::message_of,
-    pipeline::{CrawlStart, Pipeline, StepsAhead, Supervisor},
+    pipeline::{CrawlStart, NamedFields, Pipeline, StepsAhead, Supervisor},
     politeness::Politeness,
     report::StateReport,
     request::Request,
@@ -156,7 +156,9 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let has_state = frontier.durable().is_some();
     // Code of a user's own judges them: what panics there leaves the outputs as they were.
     let seeds = candidates(seeds, &settings, &seed_maker);
-    let pipelines = started::<S>(pipelines, &items.steps, &resumed, &mut *frontier, (&user_agent, &settings))?;
+    let named_fields = NamedFields::default();
+    let opened = (&resumed, &named_fields);
+    let pipelines = started::<S>(pipelines, &items.steps, opened, &mut *frontier, (&user_agent, &settings))?;
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
@@ -217,7 +219,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             crawl.resume(resumed, clock::now(), clock::wall());
             crawl.seed(seeds, None, clock::now());
             let (stay_open, max_time, close_pipelines) =
-                (settings.stay_open, settings.max_time, closing::<S>(pipelines, archive));
+                (settings.stay_open, settings.max_time, closing::<S>(pipelines, named_fields, archive));
             Scheduler::new(crawl, SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending })
         }
     });
@@ -237,7 +239,7 @@ fn listen(frontier: &mut dyn Frontier, notices: &Arc<Notices>) {
 fn started<S: Spider>(
     pipelines: Vec<Box<dyn Pipeline<S::Item>>>,
     steps: &StepsAhead<S::Item>,
-    resumed: &Resumed,
+    (resumed, named_fields): (&Resumed, &NamedFields),
     frontier: &mut dyn Frontier,
     (user_agent, settings): (&str, &Settings),
 ) -> Result<Pipelines<S>> {
@@ -251,6 +253,7 @@ fn started<S: Spider>(
         state: folder.map(|folder| (folder.clone(), number.to_string())),
         temporary: Temporary::default(),
         outputs: outputs.clone(),
+        named_fields: named_fields.clone(),
     };
     // All are checked before the first is emptied.
     for (number, recipe) in pipelines.iter().enumerate() {
@@ -382,7 +385,7 @@ fn candidates(seeds: Vec<Request>, settings: &Settings, seed_maker: &SeedMaker) 
 }
 
 /// Returns the function that closes the pipelines and the archive at the end.
-fn closing<S: Spider>(pipelines: Pipelines<S>, archive: Option<Archive>) -> ClosePipelines {
+fn closing<S: Spider>(pipelines: Pipelines<S>, named_fields: NamedFields, archive: Option<Archive>) -> ClosePipelines {
     Box::new(move || {
         Box::pin(async move {
             let closed = join_all(pipelines.iter().map(Supervisor::close)).await;
@@ -394,7 +397,8 @@ fn closing<S: Spider>(pipelines: Pipelines<S>, archive: Option<Archive>) -> Clos
                 Some(archive) => archive.close().await,
                 None => Vec::new(),
             };
-            ClosedPipelines { failure, complaints: failures.chain(restarted).chain(unindexed).collect() }
+            let warnings = named_fields.warnings();
+            ClosedPipelines { failure, warnings, complaints: failures.chain(restarted).chain(unindexed).collect() }
         })
     })
 }

@@ -2,7 +2,7 @@
 //! watch. Does not know what the crawl does next.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,15 +11,17 @@ use hashbrown::HashMap;
 
 use super::{ends::Ends, frequent::Frequent, log_line::LogLine};
 use crate::{
+    clock,
     cooling::CoolingCause,
     count::Count,
     domain::Domain,
     event::{Event, Fate, RequestEnded, RobotsEnd},
     events::Streams,
+    extract::prefix,
     frontier::durable,
     outcome::{Outcome, RedirectBy},
     request::{Kind, Request},
-    stats::{DomainStats, FirstFailure, Ledger, Outage, Progress, Stats},
+    stats::{DomainStats, Failure, FirstFailure, Ledger, MAX_FAILURES_LISTED, Outage, Progress, Stats},
     throttle::Evidence,
     warnings::Warnings,
 };
@@ -32,6 +34,8 @@ pub struct Accounts {
     stats: Stats,
     counts: HashMap<Count, i64>,
     first_failures: HashMap<Count, FirstFailure>,
+    /// The latest failures, the last one at the end.
+    failures: VecDeque<Failure>,
     /// Where redirects led that were of no use.
     redirects_to_seen: Frequent,
     /// The counts of earlier processes.
@@ -74,6 +78,9 @@ const MAX_COUNTS: usize = 1_000;
 
 /// The most targets of redirects that are told by name: it is one or two that a whole site leads to.
 const MAX_TARGETS_TOLD: usize = 10;
+
+/// The longest detail of a failure that is kept, in bytes.
+const MAX_DETAIL: usize = 300;
 
 /// The outcome that counts as a page.
 const OK: Count = Count::Outcome("ok");
@@ -310,6 +317,15 @@ impl Accounts {
         self.first_failures
             .entry(reason)
             .or_insert_with(|| FirstFailure { url: request.url.as_str().to_owned(), detail: detail.to_owned() });
+        if self.failures.len() >= MAX_FAILURES_LISTED {
+            self.failures.pop_front();
+        }
+        self.failures.push_back(Failure {
+            time: clock::wall(),
+            url: request.url.as_str().to_owned(),
+            reason: reason_of(&reason),
+            detail: prefix(detail, MAX_DETAIL).to_owned(),
+        });
     }
 
     /// Adds to a count that a user has named.
@@ -388,8 +404,12 @@ impl Accounts {
 
     /// Returns the first URL that failed for each reason.
     pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
-        let reason = |count: &Count| count.to_string().trim_start_matches("failed/").to_owned();
-        self.first_failures.iter().map(|(count, first)| (reason(count), first.clone())).collect()
+        self.first_failures.iter().map(|(count, first)| (reason_of(count), first.clone())).collect()
+    }
+
+    /// Returns the latest failures, at most so many, the last one first.
+    pub fn failures(&self, most: usize) -> Vec<Failure> {
+        self.failures.iter().rev().take(most).cloned().collect()
     }
 
     /// Returns all numbers. `live` is the evidence of each domain that has a state.
@@ -442,4 +462,9 @@ impl Accounts {
     fn ledger(&self, standing: &Standing) -> Ledger {
         Ledger { queued: standing.queued, leased: standing.leased, ..self.stats.ledger }
     }
+}
+
+/// Returns the reason of a failure, without what is common to all.
+fn reason_of(failed: &Count) -> String {
+    failed.to_string().trim_start_matches("failed/").to_owned()
 }

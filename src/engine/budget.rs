@@ -106,8 +106,13 @@ impl Budget {
         self.is_resumed = true;
     }
 
-    /// Returns why requests still wait when the crawl has ended: the limit that is used up, if it counts what earlier
-    /// processes have done.
+    /// Tells whether earlier processes have used some of it.
+    pub fn is_resumed(&self) -> bool {
+        self.is_resumed
+    }
+
+    /// Returns the limit that may have held requests back when the crawl has ended: one that is used up, or else one of
+    /// single domains.
     pub fn ended_by(&self) -> Option<String> {
         let used = |name: &str, used: Used, max: Option<u64>| {
             max.filter(|_| used.against(max) == Spending::Used).map(|max| format!("{name}() of {max}"))
@@ -115,7 +120,8 @@ impl Budget {
         let of_all = used("max_pages", self.pages, self.max_pages);
         let of_all = of_all.or_else(|| used("max_requests", self.requests, self.max_requests));
         let of_domains = || self.max_per_domain.map(|max| format!("max_pages_per_domain() of {max}"));
-        self.is_resumed.then(|| of_all.or_else(of_domains)).flatten()
+        let of_own = || (!self.own.is_empty()).then(|| "max_pages of a domain of its own settings".to_owned());
+        of_all.or_else(of_domains).or_else(of_own)
     }
 
     /// Counts the pages of a domain from earlier processes.
@@ -202,10 +208,11 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_earlier_runs_have_used_is_named() {
+    fn the_limit_that_is_used_up_is_named() {
         let mut budget = Budget::new(Some(4), None);
-        assert_eq!(budget.ended_by(), None);
+        assert_eq!((budget.ended_by(), budget.is_resumed()), (None, false));
         budget.resume(4, 9);
+        assert!(budget.is_resumed());
         assert_eq!(budget.ended_by().as_deref(), Some("max_pages() of 4"));
         let mut budget = Budget::new(Some(5), Some(2)).with_max_requests(Some(9));
         budget.resume(4, 9);

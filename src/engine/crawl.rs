@@ -44,7 +44,7 @@ use crate::{
     },
     politeness::Politeness,
     retry::Retry,
-    stats::{FirstFailure, Progress, Stats},
+    stats::{Failure, FirstFailure, Progress, Stats},
     submissions::{SubmissionEnds, Submissions},
 };
 
@@ -425,7 +425,12 @@ impl Crawl {
         self.politeness.borrow().clone()
     }
 
-    /// Returns the limit that holds back what waits, if earlier processes have used some of it.
+    /// Tells whether it goes on with what earlier processes have left.
+    pub fn is_resumed(&self) -> bool {
+        self.granter.budget.is_resumed()
+    }
+
+    /// Returns the limit that holds back what waits, if there is any.
     pub fn ended_by(&self) -> Option<String> {
         self.granter.budget.ended_by()
     }
@@ -493,6 +498,11 @@ impl Crawl {
     /// Returns the first URL that failed for each reason.
     pub fn first_failures(&self) -> BTreeMap<String, FirstFailure> {
         self.accounts.first_failures()
+    }
+
+    /// Returns the latest failures, at most so many, the last one first.
+    pub fn failures(&self, most: usize) -> Vec<Failure> {
+        self.accounts.failures(most)
     }
 
     /// Returns the stats, with the evidence of every domain.

@@ -1,14 +1,24 @@
-//! EndWarnings: what the report of a finished crawl warns of that has little or nothing to show. Knows no queue.
+//! EndWarnings: what the report of a finished crawl says of its limits, and warns of. Knows no queue.
 
-use crate::{politeness::Politeness, report::Counted, stats::Stats};
+use crate::{count::Count, outcome::DropReason, politeness::Politeness, report::Counted, stats::Stats};
 
 /// The most reasons that are named.
 const MAX_REASONS: usize = 5;
 
-/// Returns the warnings: that a limit holds back what waits, which `ended_by` names, and that every URL was dropped.
-pub fn of(stats: &Stats, ended_by: Option<String>) -> Vec<String> {
+/// Returns why the crawl ended with less than it had found: the limit that is given, where it held something back.
+pub fn ended_by(stats: &Stats, limit: &str) -> Option<String> {
+    let dropped = stats.count(Count::Dropped(DropReason::Budget)) + stats.count(Count::Dropped(DropReason::Requests));
+    match (stats.ledger.queued, dropped) {
+        (0, 0) => None,
+        (0, dropped) => Some(format!("{limit} is reached; {} beyond it dropped", Counted(dropped, "URL"))),
+        (queued, _) => Some(format!("{limit} is reached; {} still queued", Counted(queued, "URL"))),
+    }
+}
+
+/// Returns the warnings: that a limit that earlier runs have used too holds back what waits, and that every URL was dropped.
+pub fn of(stats: &Stats, limit: Option<&str>) -> Vec<String> {
     let ledger = &stats.ledger;
-    let held_back = ended_by.filter(|_| ledger.queued > 0).map(|limit| {
+    let held_back = limit.filter(|_| ledger.queued > 0).map(|limit| {
         let waiting = Counted(ledger.queued, "URL");
         format!(
             "the limit {limit} counts all runs of the state and is reached; {waiting} still queued: raise it to go on"
@@ -79,9 +89,22 @@ mod tests {
         assert!(warning.ends_with("a per_domain() of 100 reaches it, with a concurrency() of 100 too"), "{warning}");
     }
 
-    fn warnings(ledger: Ledger, ended_by: Option<&str>) -> Vec<String> {
+    fn warnings(ledger: Ledger, limit: Option<&str>) -> Vec<String> {
         let counts = [("drop/scope/path".to_owned(), 2), ("drop/robots/disallowed".to_owned(), 1)].into();
-        of(&Stats { ledger, counts, ..Stats::default() }, ended_by.map(str::to_owned))
+        of(&Stats { ledger, counts, ..Stats::default() }, limit)
+    }
+
+    #[test]
+    fn the_limit_that_ended_a_crawl_is_told_with_what_it_held_back() {
+        let told = |queued, dropped: &[(&str, u64)]| {
+            let counts = dropped.iter().map(|(reason, urls)| (format!("drop/{reason}"), *urls)).collect();
+            let stats = Stats { ledger: Ledger { queued, ..Ledger::default() }, counts, ..Stats::default() };
+            ended_by(&stats, "max_pages() of 4")
+        };
+        assert_eq!(told(0, &[("scope/host", 3)]), None);
+        assert_eq!(told(1, &[]).unwrap(), "max_pages() of 4 is reached; 1 URL still queued");
+        let dropped = told(0, &[("budget/pages", 2), ("budget/requests", 1)]).unwrap();
+        assert_eq!(dropped, "max_pages() of 4 is reached; 3 URLs beyond it dropped");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     count::Count,
     report::{Ended, Report, StateReport},
     sessions::SessionPool,
-    stats::{Progress, Stats},
+    stats::{Failure, Progress, Stats},
     validation::{Found, Validation},
 };
 
@@ -30,6 +30,8 @@ pub struct Ending {
     found: Option<Arc<Found>>,
     sessions: Option<SessionPool>,
     last_turn: Mutex<Progress>,
+    /// The latest failures of a crawl that has ended, the last one first.
+    failures: OnceLock<Vec<Failure>>,
     /// When it is published at the latest; a thread waits for that.
     deadline: Mutex<Option<Instant>>,
 }
@@ -54,8 +56,8 @@ impl Ending {
         sessions: Option<SessionPool>,
     ) -> Arc<Self> {
         let (report, started) = (watch::Sender::new(None), clock::now());
-        let (ended, last_turn, deadline) = Default::default();
-        Arc::new(Self { report, ended, started, warnings, state, found, sessions, last_turn, deadline })
+        let (ended, last_turn, failures, deadline) = Default::default();
+        Arc::new(Self { report, ended, started, warnings, state, found, sessions, last_turn, failures, deadline })
     }
 
     /// Returns when the crawl began.
@@ -79,6 +81,25 @@ impl Ending {
         let Progress { ledger, pages, bytes, items, elapsed, .. } = self.known();
         let counts = [(Count::Outcome("ok").to_string(), pages)].into();
         Stats { ledger, counts, bytes, items, elapsed, ..Stats::default() }
+    }
+
+    /// Records the latest failures, before the report is published.
+    pub fn know_failures(&self, failures: Vec<Failure>) {
+        self.failures.get_or_init(|| failures);
+    }
+
+    /// Returns the latest failures of a crawl that has ended; none if its scheduler could not tell.
+    pub fn failures(&self) -> &[Failure] {
+        self.failures.get().map_or(&[], |failures| failures)
+    }
+
+    /// Adds the requests of log-ins to those of their domains.
+    pub fn add_log_ins(&self, stats: &mut Stats) {
+        for (domain, requests) in self.sessions.iter().flat_map(SessionPool::log_in_requests) {
+            if let Some(of_domain) = stats.domain(&domain) {
+                of_domain.requests += requests;
+            }
+        }
     }
 
     /// Publishes the report, unless there is one, with what was found in items and done in each session, whose cookies are

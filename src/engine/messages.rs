@@ -14,7 +14,7 @@ use crate::{
     frontier::{Leased, Returned, candidate::Candidate, durable::Listener},
     permit::Released,
     report::Ended,
-    stats::{FirstFailure, Progress, Stats},
+    stats::{Failure, FirstFailure, Progress, Stats},
 };
 
 /// Sent by guards and stores, without waiting for an answer.
@@ -226,6 +226,21 @@ impl Handler<GetFirstFailures> for Scheduler {
 
     fn handle(&mut self, _: GetFirstFailures, context: &mut Context<Self>) -> Self::Result {
         MessageResult(self.look(context, Self::first_failures, |_| BTreeMap::new()))
+    }
+}
+
+/// Requests the latest failures, at most so many, the last one first.
+pub struct GetFailures(pub usize);
+
+impl Message for GetFailures {
+    type Result = Vec<Failure>;
+}
+
+impl Handler<GetFailures> for Scheduler {
+    type Result = MessageResult<GetFailures>;
+
+    fn handle(&mut self, GetFailures(most): GetFailures, context: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.look(context, |scheduler| scheduler.failures(most), |_| Vec::new()))
     }
 }
 

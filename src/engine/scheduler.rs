@@ -27,7 +27,7 @@ use crate::{
     frontier::durable::Closed,
     panic_message::message_of,
     report::{Ended, Report},
-    stats::{FirstFailure, Progress, Stats},
+    stats::{Failure, FirstFailure, MAX_FAILURES_LISTED, Progress, Stats},
     transport::response_store::ResponseStore,
 };
 
@@ -61,6 +61,8 @@ pub struct ClosedPipelines {
     pub failure: Option<String>,
     /// What else there is to say.
     pub complaints: Vec<String>,
+    /// What their output lacks that was asked for.
+    pub warnings: Vec<String>,
 }
 
 /// What the scheduler needs in addition to the crawl.
@@ -325,13 +327,18 @@ impl Scheduler {
             _ if is_given_up => Ended::Aborted,
             ended => ended.unwrap_or(Ended::Finished),
         };
-        let stop_reason = self.crawl.stop_reason().map(str::to_owned);
         let stats = self.last_stats();
-        let of_end = (ended == Ended::Finished).then(|| end_warnings::of(&stats, self.crawl.ended_by()));
+        let limit = (ended == Ended::Finished).then(|| self.crawl.ended_by()).flatten();
+        let by_limit = || end_warnings::ended_by(&stats, limit.as_deref()?);
+        let stop_reason = self.crawl.stop_reason().map(str::to_owned).or_else(by_limit);
+        let of_earlier = limit.as_deref().filter(|_| self.crawl.is_resumed());
+        let of_end = (ended == Ended::Finished).then(|| end_warnings::of(&stats, of_earlier));
         let of_responses = self.responses.as_ref().and_then(ResponseStore::warning);
         let of_rates = end_warnings::of_rates(&stats, &self.crawl.politeness());
-        let warnings = of_responses.into_iter().chain(of_end.into_iter().flatten()).chain(of_rates).collect();
+        let of_end = of_end.into_iter().flatten();
+        let warnings = closed.warnings.into_iter().chain(of_responses).chain(of_end).chain(of_rates).collect();
         let report = Report { warnings, failure, stop_reason, ..Report::new(stats, ended, complaints) };
+        self.ending.know_failures(self.failures(MAX_FAILURES_LISTED));
         self.ending.publish(report);
     }
 
@@ -360,9 +367,15 @@ impl Scheduler {
         self.crawl.first_failures()
     }
 
+    pub(super) fn failures(&self, most: usize) -> Vec<Failure> {
+        self.crawl.failures(most)
+    }
+
     pub(super) fn stats(&mut self) -> Stats {
         let now = clock::now();
-        self.crawl.stats(self.elapsed(now), now)
+        let mut stats = self.crawl.stats(self.elapsed(now), now);
+        self.ending.add_log_ins(&mut stats);
+        stats
     }
 
     fn elapsed(&self, now: Instant) -> Duration {

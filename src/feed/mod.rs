@@ -180,7 +180,7 @@ impl Feed {
     }
 
     /// Writes these fields alone, in this order. A name with dots is that of a field within a field: `price.amount`. In
-    /// formats with columns these are the columns.
+    /// formats with columns these are the columns. The report warns of a field that no item has.
     #[must_use]
     pub fn fields<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.fields = names.into_iter().map(Into::into).collect();
@@ -266,6 +266,16 @@ impl Feed {
     pub(crate) fn noted_in(mut self, file: Option<PathBuf>) -> Self {
         self.notes = file;
         self
+    }
+
+    /// Returns the fields that it names: those that are written alone, or its columns.
+    pub(crate) fn named_fields(&self) -> &[String] {
+        if self.fields.is_empty() { self.columns.as_deref().unwrap_or_default() } else { &self.fields }
+    }
+
+    /// Returns where it goes, for people.
+    pub(crate) fn shown(&self) -> String {
+        target::shown(&self.to)
     }
 
     /// Tells whether the fields that are written are chosen.

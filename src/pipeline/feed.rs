@@ -57,8 +57,14 @@ where
         sink = Box::new(Spooled { sink, temporary: temporary.clone() });
     }
     let records = {
-        let feed = feed.clone();
-        move |record: &Record| feed.takes(record)
+        let (feed, named) = (feed.clone(), start.named_fields().of(&feed));
+        move |record: &Record| {
+            let takes = feed.takes(record);
+            if let Some(named) = named.as_ref().filter(|_| takes) {
+                named.note(record);
+            }
+            takes
+        }
     };
     Ok(committing::start(start, IntoSink { sink, takes, records }, feed.batched()))
 }

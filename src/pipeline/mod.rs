@@ -12,6 +12,7 @@ mod error;
 mod feed;
 mod json_lines;
 mod markdown_folder;
+mod named_fields;
 mod own_sink;
 mod running;
 mod start;
@@ -39,6 +40,7 @@ pub use self::{
     steps::{Steps, StepsTo},
 };
 pub(crate) use self::{
+    named_fields::NamedFields,
     start::CrawlStart,
     steps::{Claims, EndOfClaim, Stepped, StepsAhead},
     supervisor::Supervisor,

@@ -7,6 +7,7 @@ use std::{
 
 use actix::ArbiterHandle;
 
+use super::NamedFields;
 use crate::feed::{Opening, Outputs, Temporary};
 
 /// The circumstances of a pipeline's start.
@@ -41,6 +42,8 @@ pub(crate) struct CrawlStart {
     pub temporary: Temporary,
     /// The files of all outputs of the crawl.
     pub outputs: Outputs,
+    /// What feeds have found of the fields that they name.
+    pub named_fields: NamedFields,
 }
 
 impl Start {
@@ -87,6 +90,11 @@ impl Start {
     /// Returns the crawl's name: the product in its User-Agent, as `quotesbot`.
     pub fn spider(&self) -> &str {
         &self.crawl.spider
+    }
+
+    /// Returns what feeds have found of the fields that they name.
+    pub(crate) fn named_fields(&self) -> &NamedFields {
+        &self.crawl.named_fields
     }
 
     /// Returns the folder of the crawl's state.

@@ -60,8 +60,12 @@ impl fmt::Display for Report {
                 writeln!(f, "nothing new: all that the state knows was fetched before; {again}\n")?;
             }
         }
-        if let Some(reason) = &self.stop_reason {
-            writeln!(f, "stopped: {reason}\n")?;
+        match &self.stop_reason {
+            // A warning says that it counts all runs.
+            Some(_) if self.ended == Ended::Finished && self.state.as_ref().is_some_and(|state| state.resumed) => {}
+            Some(reason) if self.ended == Ended::Finished => writeln!(f, "ended: {reason}\n")?,
+            Some(reason) => writeln!(f, "stopped: {reason}\n")?,
+            None => {}
         }
         if let Some(failure) = &self.failure {
             writeln!(f, "error: {}\n", Escaped(failure))?;
@@ -184,8 +188,15 @@ impl Report {
 
     /// Shows why items are invalid, and the fields that not every item has.
     fn fmt_validation(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Validation { items, invalid, reasons, fields, .. }) = &self.validation else { return Ok(()) };
-        writeln!(f, "{} in this run, {} invalid", Counted(*items, "item"), Grouped(*invalid))?;
+        let Some(Validation { items, invalid, has_rules, reasons, fields, .. }) = &self.validation else {
+            return Ok(());
+        };
+        write!(f, "{} in this run", Counted(*items, "item"))?;
+        match (*has_rules, *invalid) {
+            // Where nothing was asked of them, "0 invalid" would say that they were looked at.
+            (false, 0) => writeln!(f)?,
+            (_, invalid) => writeln!(f, ", {} invalid", Grouped(invalid))?,
+        }
         for reason in reasons.iter().take(MAX_REASONS_SHOWN) {
             let (what, url) = (reason.to_string(), Escaped(&reason.url));
             write!(f, "  {:<26} {:>10}  {url}", Escaped(&what).to_string(), Grouped(reason.items))?;

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     clock,
+    domain::Domain,
     error::{Error, Result},
 };
 
@@ -53,7 +54,12 @@ pub struct Shared {
     news: Notify,
     cookies_in_all: Arc<AllCookies>,
     storage: Option<Storage>,
+    /// How many requests log-ins have sent to each domain.
+    log_in_requests: Mutex<BTreeMap<Domain, u64>>,
 }
+
+/// The most domains that the requests of log-ins are counted for: a log-in asks one or two.
+const MAX_LOG_IN_DOMAINS: usize = 1_000;
 
 struct Slots {
     by_name: BTreeMap<Arc<str>, Slot>,
@@ -132,6 +138,7 @@ impl SessionPool {
             news: Notify::new(),
             cookies_in_all,
             storage: settings.file.clone().map(|path| Storage::new(path, threads.clone())),
+            log_in_requests: Mutex::default(),
         }))))
     }
 
@@ -154,6 +161,11 @@ impl SessionPool {
             (name.to_string(), SessionCounts { cookies, cookies_forgotten, ..slot.counts })
         };
         self.0.slots().by_name.iter().map(counted).collect()
+    }
+
+    /// Returns how many requests log-ins have sent to each domain, each attempt and each hop of a redirect.
+    pub(crate) fn log_in_requests(&self) -> BTreeMap<Domain, u64> {
+        self.0.log_in_requests().clone()
     }
 
     /// Saves the cookies of all sessions in a file, as JSON. Whoever reads it can act in the sessions: on Unix only its
@@ -354,6 +366,18 @@ impl Shared {
         if let Some(storage) = &self.storage {
             storage.save_soon(self);
         }
+    }
+
+    pub(super) fn log_in_requested(&self, domain: &Domain) {
+        let mut requests = self.log_in_requests();
+        if requests.len() < MAX_LOG_IN_DOMAINS || requests.contains_key(domain) {
+            *requests.entry(domain.clone()).or_default() += 1;
+        }
+    }
+
+    fn log_in_requests(&self) -> MutexGuard<'_, BTreeMap<Domain, u64>> {
+        // Nothing that is done under it panics.
+        self.log_in_requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn save_changes(&self) -> Result<()> {

@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use super::{DEFAULT, SessionCookie, cookies::Cookies, name, pool::Shared};
-use crate::error::{Error, Result};
+use crate::{
+    domain::Domain,
+    error::{Error, Result},
+};
 
 /// A session: its name, and the cookies that it has now.
 ///
@@ -61,6 +64,11 @@ impl Session {
         }
         let what = format!("the cookie `{}` of session `{}`", cookie.name.escape_debug(), self.name);
         Err(Error::setting(what, "it cannot be kept: look at its name, value, domain, path and expiry"))
+    }
+
+    /// Counts a request of its log-in.
+    pub(crate) fn log_in_requested(&self, domain: &Domain) {
+        self.shared.log_in_requested(domain);
     }
 
     /// Returns the proxy of its requests.

@@ -28,6 +28,10 @@ pub struct PageSettings {
     /// Which pages are written, by their URLs: those that match one of these, or all if there are none. The links of the others
     /// are followed too.
     pub items: Vec<Pattern>,
+    /// A CSS selector, for each element of which an item is written, in place of one for the page; what is selected is read
+    /// within it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
     /// Fields by name, each with its CSS selector, or `CSS@ATTRIBUTE`; of each text `CSS | number` reads the number, and
     /// `CSS | re REGEX` what matches, or the first group of it.
     pub select: BTreeMap<String, String>,

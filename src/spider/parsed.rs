@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Requests;
+use super::{Items, Requests};
 use crate::{files::File, request::Request};
 
 /// What a page said: items, and the requests that follow from it.
@@ -72,10 +72,12 @@ impl<I> Parsed<I> {
 
     /// Creates the result of a page with items: `Product::all(page, ".card")?`, or `page.title().map(str::to_owned)`.
     ///
-    /// A `Result` is a list too, in Rust: without its `?`, an error is a page without items, and nobody hears of it. So one item
-    /// is best given by [`Parsed::item`], as `Parsed::new().item(Product::extract(page)?)`.
-    pub fn of(items: impl IntoIterator<Item = I>) -> Self {
-        Self { items: items.into_iter().collect(), ..Self::default() }
+    /// A `Result` is no list of items: unwrap it first. One item is given by [`Parsed::item`], as
+    /// `Parsed::new().item(Product::extract(page)?)`.
+    pub fn of<How>(items: impl Items<I, How>) -> Self {
+        let mut parsed = Self::default();
+        items.add_to(&mut parsed.items);
+        parsed
     }
 
     /// Creates the result of a page that is to be asked for again, at the earliest after this time; a day at the most.

@@ -35,6 +35,9 @@ pub(super) const MAX_REASONS: usize = 64;
 pub struct Validation {
     /// Items that were judged.
     pub items: u64,
+    /// Whether anything was asked of an item, so that it could be invalid.
+    #[serde(skip)]
+    pub has_rules: bool,
     /// Items that are invalid.
     pub invalid: u64,
     /// Invalid items that went to no pipeline.

@@ -60,6 +60,11 @@ pub trait Validate<I>: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Tells whether it can find an item invalid; a [`Schema`] without rules counts fields alone.
+    fn has_rules(&self) -> bool {
+        true
+    }
+
     /// Tells whether items that it finds invalid go to the pipelines all the same. By default they are left out.
     fn keeps_invalid(&self) -> bool {
         false
@@ -140,6 +145,7 @@ pub(crate) struct Validators<I: 'static> {
 /// What was found in the items of one crawl so far.
 pub(crate) struct Found {
     expected: Vec<(String, Share)>,
+    has_rules: bool,
     tally: Mutex<Tally>,
 }
 
@@ -147,7 +153,8 @@ impl<I: 'static> Validators<I> {
     /// Takes in what judges items.
     pub fn new(validators: Vec<Box<dyn Validate<I>>>) -> Self {
         let expected = validators.iter().flat_map(|validator| validator.expected()).collect();
-        Self { validators, found: Arc::new(Found { expected, tally: Mutex::default() }) }
+        let has_rules = validators.iter().any(|validator| validator.has_rules());
+        Self { validators, found: Arc::new(Found { expected, has_rules, tally: Mutex::default() }) }
     }
 
     /// Returns where what is found is kept, for the report; `None` if nothing judges items.
@@ -189,7 +196,7 @@ impl Found {
 
     /// Returns all that was found.
     pub fn validation(&self) -> Validation {
-        self.tally().validation(&self.expected)
+        self.tally().validation(&self.expected, self.has_rules)
     }
 }
 

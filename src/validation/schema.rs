@@ -145,12 +145,21 @@ impl<I: Serialize> Validate<I> for Schema {
         self.fields.iter().filter_map(expected).collect()
     }
 
+    fn has_rules(&self) -> bool {
+        self.fields.values().any(FieldRules::are_any)
+    }
+
     fn keeps_invalid(&self) -> bool {
         self.keep_invalid
     }
 }
 
 impl FieldRules {
+    /// Tells whether an item can be invalid by them.
+    fn are_any(&self) -> bool {
+        self.required || self.min.is_some() || self.max.is_some() || self.pattern.is_some()
+    }
+
     fn judge(&self, name: &str, value: &Value, findings: &mut Findings) {
         if self.min.is_some() || self.max.is_some() {
             match number(value) {

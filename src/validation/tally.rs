@@ -95,8 +95,8 @@ impl Tally {
         }
     }
 
-    /// Returns the result, with what was expected.
-    pub fn validation(&self, expected: &[(String, Share)]) -> Validation {
+    /// Returns the result, with what was expected, and whether anything was asked of an item.
+    pub fn validation(&self, expected: &[(String, Share)], has_rules: bool) -> Validation {
         let mut fields: BTreeMap<_, _> = self.fields.iter().map(|(name, items)| (name.clone(), *items)).collect();
         for (name, _) in expected {
             fields.entry(name.clone()).or_default();
@@ -118,6 +118,7 @@ impl Tally {
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.items));
         Validation {
             items: self.items,
+            has_rules,
             invalid: self.invalid,
             left_out: self.left_out,
             reasons,

@@ -18,6 +18,10 @@ pub struct OutputOptions {
     /// same, and no file of theirs is downloaded; may be repeated, and then one must match [default: all]
     #[arg(long, value_name = "RE", value_parser = values::pattern)]
     pub items: Vec<Pattern>,
+    /// Write a line for each element that a CSS selector finds, as .card, in place of one for each page: --select and --files-css
+    /// then read within it, and --select NAME=@ATTRIBUTE its own attribute
+    #[arg(long, value_name = "CSS", value_parser = values::css)]
+    pub each: Option<String>,
     /// Add a field with the texts of the elements that a CSS selector finds, or with NAME=CSS@ATTRIBUTE the values of
     /// their attribute; of each, 'NAME=CSS | number' takes the number, without those that have none, and
     /// 'NAME=CSS | re REGEX' what matches, or its first group; may be repeated. It replaces a field of the page that has its

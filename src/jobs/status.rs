@@ -1,0 +1,136 @@
+//! Job and JobStatus: what a job was asked for, and how far it is. Plain data, which is also a job's file. Knows no crawl.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    serialized::{as_optional_rfc3339, as_rfc3339, from_optional_rfc3339, from_rfc3339},
+    stats::{FirstFailure, Progress},
+};
+
+/// A job as the function sees it that makes its crawl.
+///
+/// ```
+/// use actix_crawler::{jobs::Job, prelude::*};
+///
+/// fn titles(page: &Response) -> Result<Parsed<String>> {
+///     Ok(Parsed::of(page.title().map(str::to_owned)).follow(page.links()))
+/// }
+///
+/// /// The crawl of a job whose parameters are the URL to begin at.
+/// fn crawler(job: &Job<String>) -> Crawler<impl Spider + use<>> {
+///     Crawler::new(titles, "servicebot/1.0 (+https://example.org/bot)")
+///         .seed(job.params())
+///         .pipeline(JsonLines::create(job.file("titles.jsonl")))
+/// }
+/// # drop(crawler);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Job<P> {
+    pub(super) id: u64,
+    pub(super) tenant: String,
+    pub(super) params: P,
+    pub(super) folder: PathBuf,
+}
+
+impl<P> Job<P> {
+    /// Returns its id, which no other job of the folder has, not even one that was removed.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns whose job it is.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Returns what it was asked for.
+    pub fn params(&self) -> &P {
+        &self.params
+    }
+
+    /// Returns its folder, which is removed with it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the path of a file in its folder.
+    pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// How far a job is. As JSON it is one flat object, which has the same fields from the beginning to the end:
+/// `{"id": …, "tenant": "alice", "state": "running", "pages": 12, "items": 9, …}`.
+///
+/// ```
+/// use actix_crawler::jobs::JobStatus;
+///
+/// fn line(job: &JobStatus<String>) -> String {
+///     let why = job.why.as_deref().unwrap_or_default();
+///     format!("{} of {}: {:?}, {} pages {why}", job.params, job.tenant, job.state, job.progress.pages)
+/// }
+/// # drop(line);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobStatus<P> {
+    /// Its id.
+    pub id: u64,
+    /// Whose it is.
+    pub tenant: String,
+    /// Where it is between its beginning and its end.
+    pub state: JobState,
+    /// What it was asked for.
+    pub params: P,
+    /// When it was given (as JSON: RFC 3339, UTC).
+    #[serde(serialize_with = "as_rfc3339", deserialize_with = "from_rfc3339")]
+    pub created: SystemTime,
+    /// When it ended.
+    #[serde(serialize_with = "as_optional_rfc3339", deserialize_with = "from_optional_rfc3339")]
+    pub ended: Option<SystemTime>,
+    /// Why it failed, or ended before all that it had found.
+    pub why: Option<String>,
+    /// Its numbers, of all its runs together.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// The first URL that failed for each reason, in this process or that in which it ended.
+    pub first_failures: BTreeMap<String, FirstFailure>,
+}
+
+/// Where a job is between its beginning and its end.
+///
+/// ```
+/// use actix_crawler::jobs::JobState;
+///
+/// assert!(JobState::Failed.is_over() && !JobState::Waiting.is_over());
+/// assert_eq!(serde_json::to_string(&JobState::Running).unwrap(), r#""running""#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// It waits for a place among those that run.
+    Waiting,
+    /// It crawls; or it did when the process ended, and goes on with the next.
+    Running,
+    /// It has done all that it could.
+    Finished,
+    /// It was stopped before that: by its spider, its handle, or its longest time.
+    Stopped,
+    /// It was cancelled.
+    Cancelled,
+    /// It could not begin, or it failed on its way.
+    Failed,
+}
+
+impl JobState {
+    /// Tells whether it is over, unless it is resumed.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Running)
+    }
+}

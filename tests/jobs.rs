@@ -1,0 +1,198 @@
+//! Jobs as a service uses them: given, watched, cancelled, resumed and removed; over restarts, and by tenants who share places.
+//! Judged by what the server saw and what is in their folders.
+#![cfg(feature = "disk")]
+
+mod crawls;
+mod recorder;
+
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+
+use actix_crawler::{
+    Conducts, Error,
+    jobs::{Job, JobState, JobStatus, Jobs},
+    prelude::*,
+};
+use crawls::{CONTACT, Links, MS, block_on, links, until};
+use recorder::{Answer, Recorder};
+
+const PAGES: usize = 20;
+
+/// Twenty pages in a row at each host, of which one is missing.
+fn site(after: Duration) -> Recorder {
+    Recorder::start(move |asked| match asked.path[1..].parse::<usize>() {
+        Ok(n) if n < PAGES => Answer::page([format!("/{}", n + 1), "/gone".to_owned()]).after(after),
+        _ => Answer::status(404),
+    })
+}
+
+/// A job is the host to crawl.
+fn open(folder: &Path, site: &Recorder, max_running: usize) -> Result<Jobs<String>> {
+    let (rule, conducts) = (site.rule(), Conducts::new());
+    Jobs::builder(folder).max_running(max_running).max_jobs(5).open(move |job: &Job<String>| {
+        assert_ne!(job.params(), "panic", "over this job");
+        Crawler::new(links as Links, CONTACT)
+            .conducts(&conducts)
+            .resolve(&rule)
+            .allow_private()
+            .ignore_robots()
+            .rate(Rate::UNLIMITED)
+            .seed(format!("http://{}/0", job.params()))
+            .pipeline(JsonLines::create(job.file("urls.jsonl")))
+    })
+}
+
+async fn state(jobs: &Jobs<String>, tenant: &str, id: u64) -> JobState {
+    jobs.status(tenant, id).await.unwrap().state
+}
+
+async fn lines(jobs: &Jobs<String>, job: &JobStatus<String>) -> Vec<String> {
+    let file = jobs.file(&job.tenant, job.id, "urls.jsonl").await.unwrap();
+    fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_job_tells_the_same_fields_from_its_beginning_to_its_end_and_after_a_restart() {
+    let (site, folder) = (site(5 * MS), tempfile::tempdir().unwrap());
+    block_on(async {
+        let jobs = open(folder.path(), &site, 2).unwrap();
+        let job = jobs.start("alice", "one.test".to_owned()).await.unwrap();
+        let keys = |status: &JobStatus<String>| {
+            let json = serde_json::to_value(status).unwrap();
+            json.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>()
+        };
+        let at_work = jobs.status("alice", job.id).await.unwrap();
+        assert_eq!(at_work.state, JobState::Running);
+        until("it ends", async || state(&jobs, "alice", job.id).await == JobState::Finished).await;
+        let ended = jobs.status("alice", job.id).await.unwrap();
+        assert_eq!((keys(&job), keys(&at_work)), (keys(&ended), keys(&ended)));
+        assert_eq!(
+            (ended.progress.pages, ended.progress.items, ended.progress.ledger.failed),
+            (20, 20, 2),
+            "{ended:?}"
+        );
+        assert_eq!(ended.first_failures["status/404"].url, "http://one.test/gone");
+        assert!(ended.ended.is_some() && ended.why.is_none(), "{ended:?}");
+        assert_eq!(lines(&jobs, &ended).await.len(), PAGES);
+        assert!(matches!(jobs.crawl("alice", job.id).await, Err(Error::NoSuchJob { .. })), "it does not run");
+        assert_eq!(jobs.stop_within(MS).await.unwrap(), 0);
+        assert!(jobs.start("alice", "two.test".to_owned()).await.is_err(), "no more are taken");
+        drop(jobs);
+
+        let jobs = reopened(folder.path(), &site, 2).await;
+        let later = jobs.status("alice", job.id).await.unwrap();
+        let millis = |status: &JobStatus<String>| serde_json::to_value(status).unwrap();
+        assert_eq!(millis(&later), millis(&ended));
+        assert_eq!(site.count(), PAGES + 2, "what is over does not begin again");
+    });
+}
+
+/// Opens jobs whose last handle was dropped a moment ago.
+async fn reopened(folder: &Path, site: &Recorder, max_running: usize) -> Jobs<String> {
+    let mut jobs = None;
+    until("the folder is free", async || {
+        jobs = open(folder, site, max_running).ok();
+        jobs.is_some()
+    })
+    .await;
+    jobs.unwrap()
+}
+
+#[test]
+fn jobs_that_were_stopped_with_their_service_go_on_with_the_next_and_ask_for_nothing_twice() {
+    let (site, folder) = (site(20 * MS), tempfile::tempdir().unwrap());
+    block_on(async {
+        let jobs = open(folder.path(), &site, 1).unwrap();
+        let first = jobs.start("alice", "one.test".to_owned()).await.unwrap();
+        let waiting = jobs.start("alice", "two.test".to_owned()).await.unwrap();
+        assert_eq!(waiting.state, JobState::Waiting);
+        let refused = open(folder.path(), &site, 1).err().unwrap().to_string();
+        assert!(refused.contains("another process runs the jobs"), "{refused}");
+        until("it is under way", async || jobs.status("alice", first.id).await.unwrap().progress.pages >= 3).await;
+        assert_eq!(jobs.stop_within(Duration::from_secs(10)).await.unwrap(), 1);
+        drop(jobs);
+        let before = site.count();
+        assert!(before < PAGES, "there is more to do");
+
+        let jobs = reopened(folder.path(), &site, 1).await;
+        for job in [&first, &waiting] {
+            until("it ends", async || state(&jobs, "alice", job.id).await == JobState::Finished).await;
+            assert_eq!(lines(&jobs, job).await.len(), PAGES);
+        }
+        assert_eq!(site.sorted_urls().len(), 2 * (PAGES + 2), "each once");
+    });
+}
+
+#[test]
+fn a_job_that_is_cancelled_stops_stays_so_and_goes_on_when_it_is_resumed() {
+    let (site, folder) = (site(20 * MS), tempfile::tempdir().unwrap());
+    block_on(async {
+        let jobs = open(folder.path(), &site, 1).unwrap();
+        let job = jobs.start("alice", "one.test".to_owned()).await.unwrap();
+        let other = jobs.start("alice", "two.test".to_owned()).await.unwrap();
+        until("it is under way", async || jobs.status("alice", job.id).await.unwrap().progress.pages >= 2).await;
+        let cancelled = jobs.cancel("alice", job.id).await.unwrap();
+        assert_eq!(cancelled.state, JobState::Cancelled);
+        assert!(cancelled.progress.pages >= 2, "{cancelled:?}");
+        assert_eq!(jobs.cancel("alice", other.id).await.unwrap().state, JobState::Cancelled, "wherever it is");
+        drop(jobs);
+        let jobs = reopened(folder.path(), &site, 1).await;
+        assert_eq!(state(&jobs, "alice", job.id).await, JobState::Cancelled);
+        assert!(!jobs.resume("alice", job.id).await.unwrap().state.is_over());
+        until("it ends", async || state(&jobs, "alice", job.id).await == JobState::Finished).await;
+        let urls = lines(&jobs, &job).await;
+        assert_eq!((urls.len(), urls.iter().collect::<BTreeSet<_>>().len()), (PAGES, PAGES));
+
+        jobs.remove("alice", job.id).await.unwrap();
+        assert!(matches!(jobs.status("alice", job.id).await, Err(Error::NoSuchJob { id }) if id == job.id));
+        assert!(!folder.path().join("alice").join(job.id.to_string()).exists());
+        assert!(jobs.start("alice", "one.test".to_owned()).await.unwrap().id > other.id, "no id is given twice");
+    });
+}
+
+#[test]
+fn a_tenant_of_whom_fewer_run_goes_first_and_sees_no_jobs_of_others() {
+    let (site, folder) = (site(Duration::from_secs(3_600)), tempfile::tempdir().unwrap());
+    block_on(async {
+        let jobs = open(folder.path(), &site, 2).unwrap();
+        let mut ids = Vec::new();
+        for (tenant, host) in [("alice", "a1.test"), ("alice", "a2.test"), ("alice", "a3.test"), ("bob", "b1.test")] {
+            ids.push(jobs.start(tenant, host.to_owned()).await.unwrap().id);
+        }
+        let states = async |jobs: &Jobs<String>| {
+            let (of_alice, of_bob) = (jobs.list("alice").await.unwrap(), jobs.list("bob").await.unwrap());
+            of_alice.iter().chain(&of_bob).map(|status| status.state).collect::<Vec<_>>()
+        };
+        let (running, waiting) = (JobState::Running, JobState::Waiting);
+        assert_eq!(states(&jobs).await, [running, running, waiting, waiting]);
+        assert!(jobs.status("bob", ids[0]).await.is_err() && jobs.cancel("bob", ids[0]).await.is_err());
+        assert!(jobs.remove("bob", ids[0]).await.is_err() && jobs.file("bob", ids[0], "urls.jsonl").await.is_err());
+        until("it runs", async || jobs.crawl("alice", ids[0]).await.is_ok()).await;
+        jobs.cancel("alice", ids[0]).await.unwrap();
+        let expected = [JobState::Cancelled, running, waiting, running];
+        until("bob's begins", async || states(&jobs).await == expected).await;
+        jobs.stop_within(MS).await.unwrap();
+    });
+}
+
+#[test]
+fn a_job_that_cannot_begin_says_why_and_what_no_job_can_be_is_refused() {
+    let (site, folder) = (site(MS), tempfile::tempdir().unwrap());
+    block_on(async {
+        let jobs = open(folder.path(), &site, 2).unwrap();
+        for (host, why) in [("panic", "over this job"), ("no host", "is not a URL")] {
+            let job = jobs.start("alice", host.to_owned()).await.unwrap();
+            until("it has failed", async || state(&jobs, "alice", job.id).await == JobState::Failed).await;
+            let told = jobs.status("alice", job.id).await.unwrap().why.unwrap();
+            assert!(told.contains(why), "{told}");
+        }
+        for tenant in ["", "..", "a/b", "é", &"a".repeat(65)] {
+            assert!(jobs.start(tenant, "one.test".to_owned()).await.is_err(), "{tenant}");
+        }
+        for _ in 0..3 {
+            jobs.start("alice", "one.test".to_owned()).await.unwrap();
+        }
+        let refused = jobs.start("alice", "one.test".to_owned()).await.unwrap_err().to_string();
+        assert!(refused.contains("max_jobs") && refused.contains("remove some"), "{refused}");
+        jobs.stop_within(Duration::from_secs(10)).await.unwrap();
+    });
+}
