@@ -12,7 +12,7 @@ mod tree;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -258,6 +258,41 @@ fn a_table_that_is_there_casts_values_and_what_it_refuses_is_one_item() {
     assert!(refused.contains("`stock`"), "{refused}");
     let refused = wrong(&Feed::to(&*url).table("nowhere.items"), Opening::Fresh);
     assert!(refused.contains("no such schema"), "{refused}");
+}
+
+/// Regressions: a column that had no value was known by its old type until the process ended, and each item with a value was
+/// refused; and a value that another had committed meanwhile was gone when the column got its type.
+#[test]
+fn a_column_that_another_gives_its_type_takes_values_and_none_of_them_is_lost() {
+    let server = PostgresServer::shared();
+    let url = server.database("two_feeds");
+    let mut sink = Feed::to(&url).key(["id"]).open(Opening::Fresh).unwrap();
+    add(&mut *sink, &json!({"id": 1, "price": null, "stock": null})).unwrap();
+    let typed = "ALTER TABLE items ALTER price TYPE bigint USING NULL; INSERT INTO items VALUES (9, 4, NULL)";
+    server.psql("two_feeds", typed);
+    add(&mut *sink, &json!({"id": 2, "price": 5, "stock": null})).unwrap();
+
+    let mut other = Feed::to(&url).key(["id"]).append().open(Opening::Fresh).unwrap();
+    let mut psql = server.session("two_feeds");
+    writeln!(psql.stdin.as_mut().unwrap(), "BEGIN; INSERT INTO items VALUES (3, 6, 'seven'); SELECT 'there' || 'is';")
+        .unwrap();
+    BufReader::new(psql.stdout.as_mut().unwrap())
+        .lines()
+        .find(|line| line.as_ref().unwrap() == "thereis")
+        .unwrap()
+        .unwrap();
+    let writing = thread::spawn(move || add(&mut *other, &json!({"id": 4, "price": 8, "stock": 9})));
+    let waits = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid \
+        WHERE datname = current_database() AND NOT granted";
+    while server.psql("two_feeds", waits).trim() == "0" {
+        thread::sleep(Duration::from_millis(10));
+    }
+    writeln!(psql.stdin.as_mut().unwrap(), "COMMIT;").unwrap();
+    drop(psql.stdin.take());
+    assert!(psql.wait().unwrap().success());
+    writing.join().unwrap().unwrap();
+    let stock = server.psql("two_feeds", "SELECT string_agg(stock, ' ' ORDER BY id) FROM items WHERE price > 5");
+    assert_eq!(stock.trim(), "seven 9");
 }
 
 #[test]

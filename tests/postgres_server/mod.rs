@@ -136,11 +136,20 @@ impl PostgresServer {
         self.try_psql(database, sql).unwrap_or_else(|| panic!("psql fails: {sql}"))
     }
 
-    pub fn try_psql(&self, database: &str, sql: &str) -> Option<String> {
+    /// A psql that reads statements from a pipe, in one session.
+    pub fn session(&self, database: &str) -> Child {
+        self.client(database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn client(&self, database: &str) -> Command {
         let mut psql = Command::new(binary("psql"));
         psql.env("PGPASSWORD", PASSWORD).args(["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1"]);
-        psql.args(["-h", ADDRESS, "-p", &self.port.to_string(), "-U", "me", "-d", database, "-c", sql]);
-        let output = psql.stderr(Stdio::null()).output().unwrap();
+        psql.args(["-h", ADDRESS, "-p", &self.port.to_string(), "-U", "me", "-d", database]);
+        psql
+    }
+
+    pub fn try_psql(&self, database: &str, sql: &str) -> Option<String> {
+        let output = self.client(database).args(["-c", sql]).stderr(Stdio::null()).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         output.status.success().then(|| said.trim_end_matches('\n').to_owned())
     }

@@ -19,6 +19,8 @@ pub(super) enum Failed {
     Misfit(String),
     /// Someone else has made the table in the same moment.
     MadeMeanwhile,
+    /// The server has not answered in time.
+    Late,
 }
 
 impl From<SqlError> for Failed {
@@ -48,8 +50,14 @@ impl Failed {
             Self::Sql(error) => error.code().map_or(Remedy::Reconnect, |code| remedy_of(code.code())),
             Self::Misfit(_) => Remedy::Refuse,
             Self::MadeMeanwhile => Remedy::Retry,
+            Self::Late => Remedy::Reconnect,
             Self::Setting(_) => Remedy::End,
         }
+    }
+
+    /// Tells whether a column is of another type than the statement says.
+    pub fn is_of_types(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.code().is_some_and(|code| code.code() == "42804"))
     }
 
     /// Returns the reason.
@@ -59,6 +67,7 @@ impl Failed {
             Self::Setting(error) => error.to_string(),
             Self::Misfit(why) => why.clone(),
             Self::MadeMeanwhile => "another program makes this table again and again".to_owned(),
+            Self::Late => "the server does not answer, or another session holds the table".to_owned(),
         }
     }
 

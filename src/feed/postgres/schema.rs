@@ -201,6 +201,11 @@ pub(super) fn retype(table: &Table, column: &Column) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {name} TYPE {} USING NULL", quoted_table(table), column.shown)
 }
 
+/// Returns the statement that keeps everybody else from the table until the end of the transaction.
+pub(super) fn lock(table: &Table) -> String {
+    format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", quoted_table(table))
+}
+
 /// Returns the question whether a column has any value.
 pub(super) fn has_values(table: &Table, column: &str) -> String {
     format!("SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)", quoted_table(table), quoted(column))

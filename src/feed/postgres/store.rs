@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use hashbrown::HashSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{
     Transaction,
     types::{ToSql, Type},
@@ -42,6 +42,8 @@ pub(super) struct Store {
     live: Option<Connection>,
     /// Those of the table; `None` while there is none.
     columns: Option<Vec<Column>>,
+    /// Whether they may be others by now.
+    is_stale: bool,
     /// Text columns known to hold values; they are not retyped.
     mixed: HashSet<String>,
     marks: Option<Marks>,
@@ -61,7 +63,16 @@ enum Progress {
 impl Store {
     /// Creates a store that is not connected yet.
     pub fn new(table: Table, server: Server) -> Self {
-        Self { table, server, live: None, columns: None, mixed: HashSet::new(), marks: None, commits: 0 }
+        Self {
+            table,
+            server,
+            live: None,
+            columns: None,
+            is_stale: false,
+            mixed: HashSet::new(),
+            marks: None,
+            commits: 0,
+        }
     }
 
     /// Connects, and looks at the table. Returns its columns if it is there and stays.
@@ -130,12 +141,17 @@ impl Store {
         self.commits += 1;
         let mut progress = Progress::Nothing;
         let mut waits = WAITS.iter();
-        let begun = clock::now();
+        let (begun, mut has_looked) = (clock::now(), false);
         loop {
-            let Err(failed) = self.attempt(names, rows, &mut progress).await else { return Ok(()) };
+            let left = PATIENCE.saturating_sub(clock::now().saturating_duration_since(begun));
+            let attempt = timeout(left, self.attempt(names, rows, &mut progress)).await;
+            let Err(failed) = attempt.unwrap_or(Err(Failed::Late)) else { return Ok(()) };
             let (remedy, at) = (failed.remedy(), self.table.at());
             let why = failed.why();
+            // Someone else may have given a column its type; so may the commit of which nothing was heard.
+            self.is_stale |= progress == Progress::Unknown || failed.is_of_types();
             match remedy {
+                Remedy::Refuse if failed.is_of_types() && !has_looked => has_looked = true,
                 Remedy::Refuse => return Err(SinkError::refused(format!("{at}: {why}"))),
                 Remedy::End => return Err(SinkError::broken(format!("{at} cannot be written: {why}"))),
                 Remedy::Reconnect => self.live = None,
@@ -157,13 +173,15 @@ impl Store {
     }
 
     async fn attempt(&mut self, names: &[String], rows: &[Vec<Value>], progress: &mut Progress) -> Result<(), Failed> {
-        let Self { table, server, live, columns, mixed, marks, commits } = self;
+        let Self { table, server, live, columns, is_stale, mixed, marks, commits } = self;
         let client = &mut connected(live, server).await?.client;
-        if columns.is_none()
+        if (columns.is_none() || *is_stale)
             && let Some(found) = schema::find(client, table).await?
         {
             // The commit of which nothing was heard has made it, or someone else.
             *columns = Some(found.columns);
+            *is_stale = false;
+            mixed.clear();
         }
         let transaction = client.transaction().await?;
         let written = async {
@@ -222,7 +240,12 @@ impl Store {
 async fn connected<'l>(live: &'l mut Option<Connection>, server: &Server) -> Result<&'l mut Connection, Failed> {
     let current = match live.take().filter(|live| !live.client.is_closed()) {
         Some(current) => current,
-        None => server.connect().await?,
+        None => {
+            let new = server.connect().await?;
+            // What this process was cut off from in a transaction holds its locks no longer.
+            new.client.batch_execute("SET idle_in_transaction_session_timeout = '30s'").await?;
+            new
+        }
     };
     Ok(live.insert(current))
 }
@@ -257,6 +280,8 @@ async fn columns_of(
         let has_text = cells(index).any(|value| matches!(value, Value::Text(_)));
         if column.is_of_feed && column.class == Class::Text && !has_text && kind != Kind::Text && !mixed.contains(name)
         {
+            // Else another feed could write a value between the question and the change.
+            transaction.batch_execute(&schema::lock(table)).await?;
             if transaction.query_typed_one(&schema::has_values(table, name), &[]).await?.try_get(0)? {
                 mixed.insert(name.clone());
             } else {
