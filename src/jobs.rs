@@ -34,7 +34,13 @@ mod desk;
 mod folder;
 mod status;
 
-use std::{marker::PhantomData, path::PathBuf, thread, time::Duration};
+use std::{
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,13 +49,14 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::status::{Job, JobState, JobStatus};
 use self::{
     desk::{Begin, Desk, MAX_WORKS, Work},
-    folder::JobsFolder,
+    folder::{JobsFolder, check_file},
 };
 use crate::{
     clock,
     crawler::Crawler,
     error::{Error, Result},
     handle::CrawlHandle,
+    panic_message::message_of,
     spider::Spider,
 };
 
@@ -71,7 +78,8 @@ use crate::{
 /// # drop(retry_failed);
 /// ```
 ///
-/// [Its module](self) shows how it is used. End the crawls by [`Jobs::stop_within`] when the service ends, and not by
+/// [Its module](self) shows how it is used. When the last clone is dropped, the crawls that run go on to their end, and no more begin
+/// before the folder is opened again. End the crawls by [`Jobs::stop_within`] when the service ends, and not by
 /// [`Crawler::stop_on_signals`]: a crawl that a signal has stopped counts as stopped, and does not go on by itself.
 pub struct Jobs<P> {
     works: mpsc::Sender<Work<P>>,
@@ -175,11 +183,13 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
         crawl.ok_or(Error::NoSuchJob { id })
     }
 
-    /// Returns the path of a file in the folder of a job, as its pipelines have written it.
+    /// Returns the path of a file in the folder of a job, as its pipelines have written it. The name may come from a stranger:
+    /// one that leads out of the folder is refused.
     ///
     /// # Errors
-    /// The tenant has no such job.
+    /// The tenant has no such job, or the name is not that of a file in its folder.
     pub async fn file(&self, tenant: &str, id: u64, name: &str) -> Result<PathBuf> {
+        check_file(name)?;
         let tenant = tenant.to_owned();
         Ok(self.at_desk(move |desk| desk.folder(&tenant, id)).await??.join(name))
     }
@@ -227,7 +237,9 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     pub async fn stop_within(&self, time: Duration) -> Result<usize> {
         let crawls = self.at_desk(Desk::close).await?;
         let stopped = crawls.into_iter().map(|(crawl, at_rest)| async move {
-            crawl.stop_within(time).await?;
+            if let Some(crawl) = crawl {
+                crawl.stop_within(time).await?;
+            }
             // Either way its end is recorded.
             let _ = at_rest.await;
             Ok::<_, Error>(())
@@ -241,7 +253,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
         // Whoever asked may have given up.
         let work = move |desk: &mut Desk<P>| drop(done.send(work(desk)));
         self.works.send(Box::new(work)).await.map_err(|_| Error::Ended)?;
-        waiting.await.map_err(|_| Error::Ended)
+        waiting.await.map_err(|_| Error::Crawl("the code of a job's parameters panicked".to_owned()))
     }
 }
 
@@ -287,7 +299,10 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilde
             runtime.block_on(async {
                 desk.fill_places();
                 while let Some(work) = waiting.recv().await {
-                    work(&mut desk);
+                    // What panics in it is code of the parameters' type; whoever asked hears that it came to nothing.
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut desk))) {
+                        tracing::error!("a job's parameters panicked: {}", message_of(&*panic));
+                    }
                 }
             });
         };

@@ -96,15 +96,11 @@ impl<S: Spider> Crawler<S> {
             capacity,
             cluster: _,
         } = self;
-        if let Some(wrong) = wrong {
-            return Err(wrong);
-        }
-        spider.check()?;
+        wrong.map_or_else(|| spider.check(), Err)?;
         let identity = identity.unwrap_or_else(|| Arc::new(settings.scope.canonical.clone()));
         let of_settings = settings.seeds.iter().map(|seed| Request::parse(seed));
         let seeds = seeds.into_iter().chain(of_settings).collect::<Result<Vec<_>>>()?;
-        let in_seeds = seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url));
-        settings.transport.credentials.extend(in_seeds);
+        settings.transport.credentials.extend(seeds.iter().filter_map(|seed| OriginCredentials::in_url(&seed.url)));
         if seeds.is_empty() && !settings.stay_open {
             return Err(Error::setting("seeds", "none is given; begin with .seed(\"https://…\")"));
         }

@@ -138,7 +138,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
         let created = clock::wall();
         // A time, so that the id of a job that was removed is not given again.
         let millis = created.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let id = u64::try_from(millis).unwrap_or(u64::MAX).max(self.last_id + 1);
+        let id = u64::try_from(millis).unwrap_or(u64::MAX).max(self.last_id.saturating_add(1));
         let status = JobStatus {
             id,
             tenant,
@@ -160,6 +160,8 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     /// Begins jobs while there are places: of the tenant of whom the fewest run, the one that has waited longest.
     pub fn fill_places(&mut self) {
         while !self.is_closing && self.jobs.values().filter(|held| held.run.is_any()).count() < self.max_running {
+            // Without anybody who could ask for the jobs, none begins: nobody would hear of its end.
+            let Some(tell) = self.tell.upgrade() else { return };
             let mut running = BTreeMap::<&str, usize>::new();
             for held in self.jobs.values().filter(|held| held.run.is_any()) {
                 *running.entry(&held.status.tenant).or_default() += 1;
@@ -169,11 +171,11 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
                 self.jobs.values().filter(|held| held.status.state == JobState::Waiting && !held.run.is_any());
             let of_tenant = |held: &&Held<P>| running.get(&*held.status.tenant).copied().unwrap_or(0);
             let Some(id) = waiting.min_by_key(of_tenant).map(|held| held.status.id) else { return };
-            self.begin(id);
+            self.begin(id, tell);
         }
     }
 
-    fn begin(&mut self, id: u64) {
+    fn begin(&mut self, id: u64, tell: mpsc::Sender<Work<P>>) {
         let Some(held) = self.jobs.get_mut(&id) else { return };
         let JobStatus { tenant, params, .. } = &held.status;
         let folder = self.folder.of(tenant, id);
@@ -182,14 +184,10 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
         let begun = catch_unwind(AssertUnwindSafe(|| (self.begin)(&job)));
         let begun =
             begun.unwrap_or_else(|panic| Err(Error::Crawl(format!("its maker panicked: {}", message_of(&*panic)))));
-        let recorded = self.record(id);
-        match (begun, self.tell.upgrade()) {
-            (Ok(starting), Some(tell)) => drop(tokio::spawn(attend(id, starting, tell))),
-            (Ok(_), None) => {}
-            (Err(error), _) => self.settle(id, Err(error)),
-        }
-        if let Err(error) = recorded {
-            tracing::warn!(%error, id, "the record of a job that begins");
+        // Its record says that it is not over, which is all that the next process has to know.
+        match begun {
+            Ok(starting) => drop(tokio::spawn(attend(id, starting, tell))),
+            Err(error) => self.settle(id, &Err(error)),
         }
     }
 
@@ -203,17 +201,17 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     }
 
     /// Takes note that the crawl of a job has ended, or could not begin, and fills its place.
-    fn over(&mut self, id: u64, end: Result<Arc<Report>>) {
+    fn over(&mut self, id: u64, end: &Result<Arc<Report>>) {
         self.settle(id, end);
         self.fill_places();
     }
 
-    fn settle(&mut self, id: u64, end: Result<Arc<Report>>) {
+    fn settle(&mut self, id: u64, end: &Result<Arc<Report>>) {
         let Some(held) = self.jobs.get_mut(&id) else { return };
         held.run = Run::None;
         let waiters = std::mem::take(&mut held.waiters);
         let status = &mut held.status;
-        let state = match &end {
+        let state = match end {
             Ok(report) => {
                 (status.progress, status.why) = (Progress::from(&report.stats), report.stop_reason.clone());
                 status.first_failures.clone_from(&report.stats.first_failures);
@@ -240,8 +238,8 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
         if status.state.is_over() {
             status.ended = Some(clock::wall());
         }
-        if let Err(error) = self.record(id) {
-            tracing::error!(%error, id, "the record of a job that has ended");
+        if let Err(error) = self.folder.write(status) {
+            tracing::error!(%error, id, "the record of a job that has ended; it goes on with the next process");
         }
         // Whoever waited may have given up.
         for waiter in waiters {
@@ -286,14 +284,14 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     /// # Errors
     /// The tenant has no such job, or its record cannot be written.
     pub fn cancel(&mut self, tenant: &str, id: u64) -> Result<Stopping> {
-        let held = self.held(tenant, id)?;
-        let stopping = (held.run.crawl(), held.at_rest());
-        if !held.status.state.is_over() {
+        if !self.held(tenant, id)?.status.state.is_over() {
             // Recorded before its crawl has ended: after a kill it does not go on.
-            (held.status.state, held.status.ended) = (JobState::Cancelled, Some(clock::wall()));
-            self.record(id)?;
+            self.change(tenant, id, |status| {
+                (status.state, status.ended) = (JobState::Cancelled, Some(clock::wall()));
+            })?;
         }
-        Ok(stopping)
+        let held = self.held(tenant, id)?;
+        Ok((held.run.crawl(), held.at_rest()))
     }
 
     /// Lets a job that is over go on from its state.
@@ -301,14 +299,13 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     /// # Errors
     /// The tenant has no such job, no more are taken, or its record cannot be written.
     pub fn resume(&mut self, tenant: &str, id: u64) -> Result<JobStatus<P>> {
-        let is_closing = self.is_closing;
-        let held = self.held(tenant, id)?;
-        if held.status.state.is_over() {
-            if is_closing {
+        if self.held(tenant, id)?.status.state.is_over() {
+            if self.is_closing {
                 return Err(Error::Ended);
             }
-            (held.status.state, held.status.ended, held.status.why) = (JobState::Waiting, None, None);
-            self.record(id)?;
+            self.change(tenant, id, |status| {
+                (status.state, status.ended, status.why) = (JobState::Waiting, None, None);
+            })?;
             self.fill_places();
         }
         self.look(id)
@@ -327,15 +324,24 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
         Ok(())
     }
 
-    /// Begins no more jobs. Returns the crawls that run, each with what comes when its end is recorded. One that is just
-    /// beginning ends by itself.
-    pub fn close(&mut self) -> Vec<(CrawlHandle, oneshot::Receiver<()>)> {
+    /// Begins no more jobs. Returns the crawls that run or begin, each with what comes when its end is recorded. One that is
+    /// just beginning is ended as soon as it has begun.
+    pub fn close(&mut self) -> Vec<Stopping> {
         self.is_closing = true;
-        self.jobs.values_mut().filter_map(|held| Some((held.run.crawl()?, held.at_rest()))).collect()
+        let running = self.jobs.values_mut().filter(|held| held.run.is_any());
+        running.map(|held| (held.run.crawl(), held.at_rest())).collect()
     }
 
-    fn record(&self, id: u64) -> Result<()> {
-        self.jobs.get(&id).map_or(Ok(()), |held| self.folder.write(&held.status))
+    /// Changes what is known of a job, on disk first: what the disk does not take is not so.
+    ///
+    /// # Errors
+    /// The tenant has no such job, or its record cannot be written.
+    fn change(&mut self, tenant: &str, id: u64, change: impl FnOnce(&mut JobStatus<P>)) -> Result<()> {
+        let mut status = self.held(tenant, id)?.status.clone();
+        change(&mut status);
+        self.folder.write(&status)?;
+        self.held(tenant, id)?.status = status;
+        Ok(())
     }
 }
 
@@ -346,12 +352,12 @@ where
 {
     let crawl = match starting.await.unwrap_or(Err(Error::Ended)) {
         Ok(crawl) => crawl,
-        Err(error) => return tell_desk(&tell, move |desk| desk.over(id, Err(error))).await,
+        Err(error) => return tell_desk(&tell, move |desk| desk.over(id, &Err(error))).await,
     };
     let begun = crawl.clone();
     tell_desk(&tell, move |desk| desk.began(id, begun)).await;
     let end = crawl.wait().await;
-    tell_desk(&tell, move |desk| desk.over(id, end)).await;
+    tell_desk(&tell, move |desk| desk.over(id, &end)).await;
 }
 
 async fn tell_desk<P>(tell: &mpsc::Sender<Work<P>>, work: impl FnOnce(&mut Desk<P>) + Send + 'static) {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -60,10 +60,16 @@ impl JobsFolder {
         for tenant in folders_in(&self.path)? {
             for job in folders_in(&tenant)? {
                 let path = job.join(RECORD);
+                let refused = |error: io::Error| Error::file(&path, error);
                 match fs::read(&path) {
-                    Ok(json) => records.push(
-                        serde_json::from_slice(&json).map_err(|error| Error::file(&path, io::Error::other(error)))?,
-                    ),
+                    Ok(json) => {
+                        let record: JobStatus<P> =
+                            serde_json::from_slice(&json).map_err(|error| refused(io::Error::other(error)))?;
+                        if self.of(&record.tenant, record.id) != job {
+                            return Err(refused(io::Error::other("it is the record of a job of another folder")));
+                        }
+                        records.push(record);
+                    }
                     // A kill came before it was accepted, or while it was removed.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(Error::file(path, error)),
@@ -79,8 +85,8 @@ impl JobsFolder {
     /// It cannot be written.
     pub fn write<P: Serialize>(&self, status: &JobStatus<P>) -> Result<()> {
         let folder = self.of(&status.tenant, status.id);
+        let is_new = !folder.exists();
         let write = || {
-            let is_new = !folder.is_dir();
             fs::create_dir_all(&folder)?;
             let (aside, path) = (folder.join("job.json.new"), folder.join(RECORD));
             let mut file = File::create(&aside)?;
@@ -94,7 +100,13 @@ impl JobsFolder {
             }
             Ok(())
         };
-        write().map_err(|error: io::Error| Error::file(&folder, error))
+        write().map_err(|error: io::Error| {
+            if is_new {
+                // Best effort: what is left has no record, and is no job.
+                let _ = fs::remove_dir_all(&folder);
+            }
+            Error::file(&folder, error)
+        })
     }
 
     /// Removes a job with its files; its record first, so that a kill leaves none that is half there.
@@ -103,10 +115,12 @@ impl JobsFolder {
     /// It cannot be removed.
     pub fn remove(&self, tenant: &str, id: u64) -> Result<()> {
         let folder = self.of(tenant, id);
-        match fs::remove_file(folder.join(RECORD)).and_then(|()| fs::remove_dir_all(&folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(folder, error)),
-            _ => Ok(()),
-        }
+        let gone = |removed: io::Result<()>| match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+        let removed = gone(fs::remove_file(folder.join(RECORD))).and_then(|()| gone(fs::remove_dir_all(&folder)));
+        removed.map_err(|error| Error::file(folder, error))
     }
 }
 
@@ -121,6 +135,18 @@ pub(super) fn check_tenant(tenant: &str) -> Result<()> {
         return Err(Error::setting("tenant", why));
     }
     Ok(())
+}
+
+/// Refuses the name of a file that leads out of a folder.
+///
+/// # Errors
+/// It is empty, absolute, or has `..` in it.
+pub(super) fn check_file(name: &str) -> Result<()> {
+    let mut parts = Path::new(name).components().peekable();
+    if parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_))) {
+        return Ok(());
+    }
+    Err(Error::setting("file", format!("`{}` is no file of a job", name.escape_debug())))
 }
 
 fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {

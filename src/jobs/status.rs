@@ -59,7 +59,7 @@ impl<P> Job<P> {
         &self.folder
     }
 
-    /// Returns the path of a file in its folder.
+    /// Returns the path of a file in its folder. The name is the program's own: one of the parameters could lead elsewhere.
     pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.join(name)
     }
