@@ -30,6 +30,9 @@ pub struct Boundary {
     last_inside: String,
 }
 
+/// The longest host in bytes: a name in the DNS has 253 (RFC 1035 §2.3.4), and a dot may end it.
+const MAX_HOST: usize = 254;
+
 impl Boundary {
     /// Creates the boundary of a scope, without seeds.
     pub fn new(scope: Scope) -> Self {
@@ -69,7 +72,8 @@ impl Boundary {
     /// The reason why it is outside.
     pub fn check(&mut self, request: &Request) -> Result<(), DropReason> {
         let url = &request.url;
-        if url.as_str().len() > self.scope.max_url_length {
+        let is_no_host = url.host_str().is_some_and(|host| host.len() > MAX_HOST);
+        if url.as_str().len() > self.scope.max_url_length || is_no_host {
             return Err(DropReason::Length);
         }
         let https = url.scheme() == "https";
@@ -204,6 +208,14 @@ mod tests {
             assert_eq!(inside("https://docs.example.org/"), sibling, "{within}");
             assert_eq!(inside("https://other.org/"), foreign, "{within}");
         }
+    }
+
+    #[test]
+    fn a_host_that_is_longer_than_names_can_be_is_outside() {
+        let mut any = boundary(r#"{"within": "any", "max_url_length": 10000}"#, "https://www.example.org/");
+        let host = |labels| format!("http://{}example.org/", "abcdefghi.".repeat(labels));
+        assert_eq!(check(&mut any, &host(24), 1), Ok(()));
+        assert_eq!(check(&mut any, &host(25), 1), Err(DropReason::Length));
     }
 
     #[test]

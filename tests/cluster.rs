@@ -310,6 +310,31 @@ fn what_cannot_be_is_told_before_anything_is_waited_for() {
     assert!(refused.contains("the database refuses") && !refused.contains("sekret"), "{refused}");
 }
 
+/// Regression: the whole URL was stored to remember its host, which the database refuses if it is long. The page was in the same
+/// commit, so each node that took the crawl over failed at it too.
+#[test]
+fn a_long_redirect_of_a_seed_and_a_long_seed_end_no_crawl() {
+    let server = PostgresServer::shared();
+    let database = server.database("long");
+    let long: String = std::iter::repeat_with(fastrand::alphanumeric).take(4_000).collect();
+    let sso = format!("http://{}:9/login?SAMLRequest={long}", address(100));
+    let site = Recorder::start(move |asked| match asked.path.as_str() {
+        "/" => Answer::redirect(&sso),
+        _ => Answer::status(404),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let crawler = Crawler::new(parse, "clusterbot/1.0 (+https://example.org/bot)").seed(site.url("/")).stay_open();
+    let crawl = crawler.allow_private().cluster(&database, "long").start().unwrap();
+    let report = runtime.block_on(async {
+        crawl.seed(&format!("http://{}:9/?{long}", address(101))).await.unwrap();
+        crawl.close().await;
+        crawl.wait().await.unwrap()
+    });
+    assert_eq!(report.ended, actix_crawler::Ended::Finished, "{report}");
+    let hosts = server.psql("long", "SELECT url FROM crawl_long.included ORDER BY url");
+    assert_eq!(hosts, format!("http://{}:9/\nhttp://{}:9/", address(100), address(101)));
+}
+
 #[cfg(feature = "cli")]
 #[test]
 fn the_command_shares_a_crawl_shows_it_and_drops_it() {

@@ -19,7 +19,7 @@ use crate::{
         durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, StoredRobotsFile, Ticket},
         known_depth::KnownDepth,
     },
-    identity::Fingerprint,
+    identity::{Fingerprint, strip_user_info},
     page_visit::PageVisit,
     request::Request,
 };
@@ -163,7 +163,13 @@ impl Durable for WindowedFrontier {
     }
 
     fn include(&mut self, seed: &Url) {
-        self.transaction.changes.push(Change::Include(seed.clone()));
+        // Only the host counts. The rest of a URL may be longer than a database can look up.
+        let mut host = seed.clone();
+        host.set_path("/");
+        host.set_query(None);
+        host.set_fragment(None);
+        strip_user_info(&mut host);
+        self.transaction.changes.push(Change::Include(host));
     }
 
     fn bury(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &str, detail: &str) {

@@ -17,6 +17,9 @@ use crate::{
 /// The number of parts that rows are spread over.
 const PARTS: u64 = 1_024;
 
+/// The longest text that a row is found by, in bytes: an index of PostgreSQL has room for 2,700. A name in the DNS has 253.
+const MAX_KEY: usize = 1_024;
+
 /// Returns the part of a row, by what it is found by.
 pub(super) fn part_of(key: &[u8]) -> i16 {
     i16::try_from(xxh3_64(key) % PARTS).unwrap_or_default()
@@ -81,7 +84,8 @@ impl Rows {
                 self.past.insert(name_of(&domain)?, Some(to_json(&history)?));
             }
             Change::Forget { domain } => drop(self.past.insert(name_of(&domain)?, None)),
-            Change::Include(url) => self.included.push(url.into()),
+            // No server has a longer name: nothing is fetched from there.
+            Change::Include(url) => self.included.extend(Some(url.into()).filter(|url: &String| url.len() <= MAX_KEY)),
             Change::Bury { number, dead } => drop(self.dead.insert(signed(number), Some(to_json(&dead)?))),
             Change::Unbury { number } => drop(self.dead.insert(signed(number), None)),
             Change::Depth(fingerprint, known) => {
@@ -91,7 +95,11 @@ impl Rows {
             Change::Visit(fingerprint, visit) => {
                 self.visit.insert(fingerprint.to_bytes().into(), Some(visit.to_bytes()));
             }
-            Change::Robots { origin, file } => drop(self.robots.insert(origin, Some(file.to_bytes()))),
+            Change::Robots { origin, file } if origin.len() <= MAX_KEY => {
+                self.robots.insert(origin, Some(file.to_bytes()));
+            }
+            // Its file is asked for again after a restart.
+            Change::Robots { .. } => {}
         }
         Ok(())
     }
@@ -116,6 +124,13 @@ fn name_of(domain: &Domain) -> Result<String> {
     let name = domain.as_str();
     if name.contains('\0') {
         let why = "it makes a name with a NUL character, which PostgreSQL cannot store; let it make names without";
+        return Err(Error::setting("domain_key", why));
+    }
+    if name.len() > MAX_KEY {
+        let why = format!(
+            "it makes a name of {} bytes, and a row in PostgreSQL is found by {MAX_KEY} at the most; let it make shorter names",
+            name.len()
+        );
         return Err(Error::setting("domain_key", why));
     }
     Ok(name.to_owned())

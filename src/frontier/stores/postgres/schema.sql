@@ -61,7 +61,7 @@ CREATE TABLE past (
     PRIMARY KEY (part, domain)
 ) WITH (fillfactor = 70);
 
--- URLs whose hosts are in the scope.
+-- Hosts that are in the scope, as `scheme://host/`.
 CREATE TABLE included (
     part smallint NOT NULL,
     url text COLLATE "C" NOT NULL,

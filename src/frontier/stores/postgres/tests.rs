@@ -164,3 +164,29 @@ fn every_table_of_the_crawls_own_data_is_keyed_by_its_part_first() {
                    WHERE relnamespace = 'crawl_test'::regnamespace AND attname <> 'part' ORDER BY relname";
     assert_eq!(database.sql(without), "crawl\nnode");
 }
+
+fn random_text(length: usize) -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(length).collect()
+}
+
+/// Regression: an index has no room for a long URL, so the commit was refused, again by each node that took the crawl over.
+#[test]
+fn what_is_too_long_to_be_found_by_fails_no_commit_and_a_name_of_a_domain_is_refused_with_what_to_do() {
+    let database = Database::new();
+    database.begin();
+    let store = database.take_over();
+    let file = StoredRobotsFile { body: "User-agent: *".into(), fetched_at_ms: 1 };
+    let url = Url::parse(&format!("https://{}.test/", random_text(4_000))).unwrap();
+    let robots = |origin: String| Change::Robots { origin, file: file.clone() };
+    let changes = vec![
+        Change::Include(url),
+        Change::Include(Url::parse("https://e.test/").unwrap()),
+        robots(format!("https://{}", random_text(4_000))),
+        robots("https://e.test".to_owned()),
+    ];
+    store.apply(Batch { changes, ..Batch::default() }).unwrap();
+    assert_eq!(database.sql("SELECT url, origin FROM included, robots"), "https://e.test/\thttps://e.test");
+    let long = Batch { waiting: [(Domain::new(&random_text(4_000)), 1)].into(), ..Batch::default() };
+    let refused = store.apply(long).unwrap_err().to_string();
+    assert!(refused.contains("domain_key") && refused.contains("shorter names"), "{refused}");
+}
