@@ -135,27 +135,38 @@ impl Node {
         }
     }
 
+    /// Makes the tables unless they are there, and joins.
     async fn join(&mut self) -> Result<()> {
         let place = self.place.clone();
-        let unusable = |error| place.unusable(&error);
-        let client = self.client().await.map_err(unusable)?;
+        let client = self.client().await.map_err(|error| place.unusable(&error))?;
         place.ensure(client).await?;
+        self.begin_session().await.map_err(|error| place.unusable(&error))
+    }
+
+    /// Adds a row for this process, which is a newcomer from then on.
+    async fn begin_session(&mut self) -> std::result::Result<(), SqlError> {
+        let client = self.client().await?;
         // Of nodes that ended while they waited nobody says that they are dead.
         let sql = "DELETE FROM node WHERE seen < now() - interval '1 hour' \
                    AND session NOT IN (SELECT owner FROM crawl WHERE owner IS NOT NULL)";
-        client.execute_typed(sql, &[]).await.map_err(unusable)?;
+        client.execute_typed(sql, &[]).await?;
         let name = format!("{} {}", host_name(), std::process::id());
         let sql = "INSERT INTO node (name) VALUES ($1) RETURNING session";
-        let rows = client.query_typed(sql, &[(&name, Type::TEXT)]).await.map_err(unusable)?;
-        self.session = rows.first().map(|row| row.try_get(0)).transpose().map_err(unusable)?.unwrap_or_default();
+        let rows = client.query_typed(sql, &[(&name, Type::TEXT)]).await?;
+        self.session = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
         Ok(())
     }
 
     /// Looks whether the crawl can be taken, and does so. Shows that this process is there.
     async fn look(&mut self, watch: &mut Watch) -> std::result::Result<Option<Result<Owned>>, SqlError> {
+        let sql = "UPDATE node SET seen = now() WHERE session = $1 AND NOT dead";
+        let session = self.session;
+        if self.client().await?.execute_typed(sql, &[(&session, Type::INT8)]).await? == 0 {
+            // Another node has found this one dead, or has removed its row since nothing was seen of it for long.
+            self.begin_session().await?;
+        }
         let (me, length) = (self.session, self.length);
         let client = self.client().await?;
-        client.execute_typed("UPDATE node SET seen = now() WHERE session = $1", &[(&me, Type::INT8)]).await?;
         let sql = "SELECT state = 'finished', owner, token, CASE WHEN dead THEN NULL ELSE beat END \
                    FROM crawl LEFT JOIN node ON session = owner";
         let rows = client.query_typed(sql, &[]).await?;
@@ -184,10 +195,17 @@ impl Node {
         }
     }
 
-    /// Takes the crawl, unless another has done so since it was looked at. The term begins when it was asked for.
+    /// Takes the crawl, unless another has done so since it was looked at, or this process has no live row: whoever owns it
+    /// without one counts as dead, and another would take it at once. The term begins when it was asked for.
+    ///
+    /// The sign of life is in the same statement. Otherwise a node that is just burying this one, as an owner that has not heard of
+    /// its ownership, would succeed after the take.
     async fn take(&mut self, token: i64) -> std::result::Result<Option<Result<Owned>>, SqlError> {
         let (asked, asked_by_system, me) = (clock::now(), BootTime::now(), self.session);
-        let sql = "UPDATE crawl SET owner = $1, token = token + 1, state = 'running' WHERE token = $2 RETURNING token";
+        let sql = "WITH live AS (UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND NOT dead \
+                   RETURNING session) \
+                   UPDATE crawl SET owner = live.session, token = token + 1, state = 'running' FROM live \
+                   WHERE token = $2 RETURNING token";
         let rows = self.client().await?.query_typed(sql, &[(&me, Type::INT8), (&token, Type::INT8)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let token = row.try_get(0)?;
@@ -297,39 +315,4 @@ fn host_name() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const S: Duration = Duration::from_secs(1);
-    const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
-
-    fn sight(owner: Option<i64>, token: i64, beat: Option<i64>) -> Sight {
-        Sight { is_finished: false, owner, token, beat }
-    }
-
-    #[test]
-    fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
-        let (now, mut watch) = (Instant::now(), Watch::default());
-        let mut step =
-            |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after, LENGTH);
-        assert_eq!(step(None, 3, None, S), Step::Take { token: 3 });
-        assert_eq!(step(Some(1), 4, Some(1), S), Step::Wait);
-        assert_eq!(step(Some(1), 4, Some(1), 13 * S), Step::Wait, "twelve seconds are not enough");
-        assert_eq!(step(Some(1), 4, Some(2), 14 * S), Step::Wait, "a sign of life");
-        assert_eq!(step(Some(1), 4, Some(2), 26 * S), Step::Wait);
-        assert_eq!(step(Some(1), 4, Some(2), 27 * S), Step::Bury { session: 1, beat: 2 });
-        assert_eq!(step(Some(2), 5, Some(2), 27 * S), Step::Wait, "another owner has time of its own");
-        assert_eq!(step(Some(2), 5, None, 28 * S), Step::Take { token: 5 }, "somebody else has found it dead");
-        assert_eq!(step(Some(7), 6, Some(0), 28 * S), Step::Take { token: 6 }, "what was only read is no ownership");
-    }
-
-    #[test]
-    fn a_crawl_that_was_finished_before_begins_again_and_one_that_is_finished_meanwhile_ends_the_waiting() {
-        let (now, mut watch) = (Instant::now(), Watch::default());
-        let finished = Sight { is_finished: true, ..sight(None, 3, None) };
-        assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::Take { token: 3 });
-        assert_eq!(watch.step(&sight(Some(1), 4, Some(1)), 7, now, LENGTH), Step::Wait);
-        let finished = Sight { token: 4, ..finished };
-        assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::End);
-    }
-}
+mod tests;

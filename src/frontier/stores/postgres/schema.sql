@@ -22,7 +22,8 @@ CREATE TABLE node (
     beat bigint NOT NULL DEFAULT 0,
     dead boolean NOT NULL DEFAULT false,
     joined timestamptz NOT NULL DEFAULT now(),
-    seen timestamptz NOT NULL DEFAULT now() -- for people; nothing is decided by it
+    -- For people. Of one that was not seen for an hour the row is removed: it joins anew if it is still there.
+    seen timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 10);
 
 -- Requests that wait or are on lease.

@@ -1,0 +1,116 @@
+//! Nodes over a real server, whose looks are made one by one; and the rule of whoever waits.
+
+use super::*;
+use crate::postgres_server::PostgresServer;
+
+const S: Duration = Duration::from_secs(1);
+const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
+
+fn sight(owner: Option<i64>, token: i64, beat: Option<i64>) -> Sight {
+    Sight { is_finished: false, owner, token, beat }
+}
+
+#[test]
+fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
+    let (now, mut watch) = (Instant::now(), Watch::default());
+    let mut step =
+        |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after, LENGTH);
+    assert_eq!(step(None, 3, None, S), Step::Take { token: 3 });
+    assert_eq!(step(Some(1), 4, Some(1), S), Step::Wait);
+    assert_eq!(step(Some(1), 4, Some(1), 13 * S), Step::Wait, "twelve seconds are not enough");
+    assert_eq!(step(Some(1), 4, Some(2), 14 * S), Step::Wait, "a sign of life");
+    assert_eq!(step(Some(1), 4, Some(2), 26 * S), Step::Wait);
+    assert_eq!(step(Some(1), 4, Some(2), 27 * S), Step::Bury { session: 1, beat: 2 });
+    assert_eq!(step(Some(2), 5, Some(2), 27 * S), Step::Wait, "another owner has time of its own");
+    assert_eq!(step(Some(2), 5, None, 28 * S), Step::Take { token: 5 }, "somebody else has found it dead");
+    assert_eq!(step(Some(7), 6, Some(0), 28 * S), Step::Take { token: 6 }, "what was only read is no ownership");
+}
+
+#[test]
+fn a_crawl_that_was_finished_before_begins_again_and_one_that_is_finished_meanwhile_ends_the_waiting() {
+    let (now, mut watch) = (Instant::now(), Watch::default());
+    let finished = Sight { is_finished: true, ..sight(None, 3, None) };
+    assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::Take { token: 3 });
+    assert_eq!(watch.step(&sight(Some(1), 4, Some(1)), 7, now, LENGTH), Step::Wait);
+    let finished = Sight { token: 4, ..finished };
+    assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::End);
+}
+
+/// A crawl in a database of its own, and the runtime that its nodes are in.
+struct Shared {
+    server: Arc<PostgresServer>,
+    name: &'static str,
+    url: String,
+}
+
+impl Shared {
+    fn new(name: &'static str) -> Self {
+        let server = PostgresServer::shared();
+        let url = server.database(name);
+        Self { server, name, url }
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        self.server.psql(self.name, &format!("SET search_path TO crawl_test; {sql}"))
+    }
+
+    /// A node that has joined. No timer of the system ends the tests.
+    async fn node(&self, length: TermLength) -> Node {
+        let term = Arc::new(Term::boundless(clock::now()));
+        term.bind();
+        let mut node = Node::new(CrawlPlace::of(&self.url, "test").unwrap(), term, length);
+        node.join().await.unwrap();
+        node
+    }
+}
+
+/// Looks once.
+async fn look(node: &mut Node, watch: &mut Watch) -> Option<Owned> {
+    node.look(watch).await.unwrap().map(|owned| owned.unwrap())
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+/// Regression: a node that had been found dead, or whose row was gone, took the crawl; it counted as dead from the first, so another
+/// took it too, and both asked.
+#[test]
+fn a_node_without_a_live_row_joins_anew_before_it_owns_the_crawl_and_no_other_owns_it_then() {
+    let shared = Shared::new("rows");
+    run(async {
+        for loses_its_row in ["UPDATE node SET dead = true WHERE", "DELETE FROM node WHERE"] {
+            let (mut first, mut second, mut third) =
+                (shared.node(LENGTH).await, shared.node(LENGTH).await, shared.node(LENGTH).await);
+            shared.sql("INSERT INTO waiting VALUES (0, 'e.test', 1) ON CONFLICT DO NOTHING");
+            let [mut of_first, mut of_second, mut of_third] = [(); 3].map(|()| Watch::default());
+            let owned = look(&mut first, &mut of_first).await.unwrap();
+            assert!(look(&mut second, &mut of_second).await.is_none());
+            let session = second.session;
+            shared.sql(&format!("{loses_its_row} session = {session}"));
+            first.leave(owned.token).await;
+            let state = "SELECT count(*) FROM node JOIN crawl ON session = owner AND NOT dead";
+            // Between its look and its take, too.
+            let token = shared.sql("SELECT token FROM crawl").parse().unwrap();
+            assert!(second.take(token).await.unwrap().is_none());
+            let owned = look(&mut second, &mut of_second).await.unwrap();
+            assert!(second.session != session && shared.sql(state) == "1");
+            assert!(look(&mut third, &mut of_third).await.is_none(), "two would own it");
+            second.leave(owned.token).await;
+            shared.sql("DELETE FROM node");
+        }
+    });
+}
+
+/// A node has taken the crawl without hearing of it, and takes it again at the moment at which another buries it.
+#[test]
+fn whoever_takes_the_crawl_gives_a_sign_of_life_with_it() {
+    let shared = Shared::new("signs");
+    run(async {
+        let mut node = shared.node(LENGTH).await;
+        let seen = shared.sql("SELECT beat FROM node");
+        look(&mut node, &mut Watch::default()).await.unwrap();
+        let bury = format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
+        assert_eq!(shared.sql(&bury), "");
+    });
+}
