@@ -237,7 +237,7 @@ fn whoever_waits_goes_on_at_once_where_another_leaves_and_ends_when_another_has_
     let (name, database) = ("leaves", server.database("leaves"));
     let seed = site.0[0].url("/0");
     let start = |nth: u32| node(&database, &seed, &dir.path().join(format!("{nth}.jsonl")));
-    let owners = || server.try_psql(name, "SELECT token FROM crawl_site.crawl").unwrap_or_default();
+    let owners = || server.try_psql(name, "SELECT owners FROM crawl_site.crawl").unwrap_or_default();
     let until = |is_so: &dyn Fn() -> bool| {
         let begun = Instant::now();
         while !is_so() {

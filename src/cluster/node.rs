@@ -14,7 +14,7 @@ use super::killer::{BootTime, Killer};
 use crate::{
     clock,
     error::{Error, Result},
-    frontier::stores::postgres::schema::CrawlPlace,
+    frontier::stores::postgres::schema::{CrawlPlace, is_dropped, random_number},
     postgres::Connection,
     term::{Silence, Term, TermLength},
 };
@@ -121,11 +121,15 @@ impl Node {
     pub async fn own(&mut self) -> Result<Owned> {
         self.killer = Some(Killer::new().map_err(Error::Start)?);
         self.join().await?;
-        let mut watch = Watch::default();
+        self.wait(&mut Watch::default()).await
+    }
+
+    async fn wait(&mut self, watch: &mut Watch) -> Result<Owned> {
         loop {
-            match self.look(&mut watch).await {
+            match self.look(watch).await {
                 Ok(Some(owned)) => return owned,
                 Ok(None) => {}
+                Err(error) if is_dropped(&error) => return Err(self.dropped()),
                 Err(error) => {
                     tracing::warn!(crawl = self.crawl(), %error, "the database is tried again");
                     self.live = None;
@@ -150,10 +154,10 @@ impl Node {
         let sql = "DELETE FROM node WHERE seen < now() - interval '1 hour' \
                    AND session NOT IN (SELECT owner FROM crawl WHERE owner IS NOT NULL)";
         client.execute_typed(sql, &[]).await?;
-        let name = format!("{} {}", host_name(), std::process::id());
-        let sql = "INSERT INTO node (name) VALUES ($1) RETURNING session";
-        let rows = client.query_typed(sql, &[(&name, Type::TEXT)]).await?;
-        self.session = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
+        let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
+        let sql = "INSERT INTO node (session, name) VALUES ($1, $2)";
+        client.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT)]).await?;
+        self.session = session;
         Ok(())
     }
 
@@ -171,7 +175,7 @@ impl Node {
                    FROM crawl LEFT JOIN node ON session = owner";
         let rows = client.query_typed(sql, &[]).await?;
         let Some(row) = rows.first() else {
-            return Ok(Some(Err(self.place.refuse("it was dropped while this node waited for it"))));
+            return Ok(Some(Err(self.dropped())));
         };
         let sight = Sight {
             is_finished: row.try_get(0)?,
@@ -195,6 +199,10 @@ impl Node {
         }
     }
 
+    fn dropped(&self) -> Error {
+        self.place.refuse("it was dropped while this node waited for it")
+    }
+
     /// Takes the crawl, unless another has done so since it was looked at, or this process has no live row: whoever owns it
     /// without one counts as dead, and another would take it at once. The term begins when it was asked for.
     ///
@@ -204,7 +212,7 @@ impl Node {
         let (asked, asked_by_system, me) = (clock::now(), BootTime::now(), self.session);
         let sql = "WITH live AS (UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND NOT dead \
                    RETURNING session) \
-                   UPDATE crawl SET owner = live.session, token = token + 1, state = 'running' FROM live \
+                   UPDATE crawl SET owner = live.session, token = token + 1, owners = owners + 1, state = 'running' FROM live \
                    WHERE token = $2 RETURNING token";
         let rows = self.client().await?.query_typed(sql, &[(&me, Type::INT8), (&token, Type::INT8)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
@@ -244,11 +252,8 @@ impl Node {
             self.client().await?.execute_typed(sql, &[(&me, Type::INT8)]).await
         };
         match timeout(limit, renewing).await {
-            Ok(Ok(0)) => Renewal::Lost("another node has taken this one for dead".to_owned()),
-            // The tables are gone.
-            Ok(Err(error)) if error.code().is_some_and(|code| matches!(code.code(), "42P01" | "3F000")) => {
-                Renewal::Lost("it was dropped".to_owned())
-            }
+            Ok(Ok(0)) => Renewal::Lost("another node has taken this one for dead, or it was dropped and begun again".to_owned()),
+            Ok(Err(error)) if is_dropped(&error) => Renewal::Lost("it was dropped".to_owned()),
             Ok(Err(error)) => Renewal::Missed(error.to_string()),
             Err(_) => Renewal::Missed(format!("no answer within {limit:?}")),
             Ok(Ok(_)) => match self.renewed(asked, asked_by_system) {

@@ -38,11 +38,11 @@ pub struct ClusterStatus {
 pub async fn status(settings: &ClusterSettings) -> Result<ClusterStatus> {
     let (place, Connection { client, .. }) = open(settings).await?;
     let read = async {
-        let sql = "SELECT state, token, commits, counters, (SELECT coalesce(sum(requests), 0)::bigint FROM waiting), \
+        let sql = "SELECT state, owners, commits, counters, (SELECT coalesce(sum(requests), 0)::bigint FROM waiting), \
                    (SELECT count(*) FROM waiting) FROM crawl";
         let crawl = client.query_typed(sql, &[]).await?;
         let sql = "SELECT name, session = owner AND owner IS NOT NULL, dead, \
-                   extract(epoch FROM now() - seen)::double precision FROM node, crawl ORDER BY session";
+                   extract(epoch FROM now() - seen)::double precision FROM node, crawl ORDER BY joined, session";
         let nodes = client.query_typed(sql, &[]).await?;
         Ok::<_, tokio_postgres::Error>((crawl, nodes))
     };

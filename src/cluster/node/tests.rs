@@ -114,3 +114,30 @@ fn whoever_takes_the_crawl_gives_a_sign_of_life_with_it() {
         assert_eq!(shared.sql(&bury), "");
     });
 }
+
+/// Regression: it waited for ever, and its number was later that of a node of the new crawl, with which it shared the ownership.
+#[test]
+fn a_node_that_waits_ends_when_the_crawl_is_dropped_and_is_a_newcomer_where_it_is_begun_again() {
+    let shared = Shared::new("dropped");
+    run(async {
+        let begun_again = "a node before it looks";
+        for then in ["nothing", begun_again] {
+            let (mut owner, mut waits) = (shared.node(LENGTH).await, shared.node(LENGTH).await);
+            let mut of_waits = Watch::default();
+            look(&mut owner, &mut Watch::default()).await.unwrap();
+            assert!(look(&mut waits, &mut of_waits).await.is_none());
+            shared.sql("DROP SCHEMA crawl_test CASCADE");
+            let before = waits.session;
+            if then == begun_again {
+                let mut new = shared.node(LENGTH).await;
+                look(&mut new, &mut Watch::default()).await.unwrap();
+                assert!(look(&mut waits, &mut of_waits).await.is_none() && waits.session != before);
+                let lost = owner.renew().await.unwrap_err();
+                assert!(lost.contains("begun again"), "{lost}");
+            } else {
+                let refused = waits.wait(&mut of_waits).await.unwrap_err().to_string();
+                assert!(refused.contains("it was dropped"), "{refused}");
+            }
+        }
+    });
+}

@@ -12,7 +12,11 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{rows::Rows, schema::CrawlPlace, statements};
+use super::{
+    rows::Rows,
+    schema::{CrawlPlace, is_dropped},
+    statements,
+};
 use crate::{
     clock,
     error::{Error, Result},
@@ -34,7 +38,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Link {
     place: CrawlPlace,
     term: Arc<Term>,
-    /// The number of this owner: greater than that of each before.
+    /// The number of this owner, which no other has.
     token: i64,
 }
 
@@ -178,6 +182,9 @@ impl Link {
             *live = None;
         }
         let now = clock::now();
+        if is_dropped(&error) {
+            return Err(self.place.refuse("it was dropped while this node crawled it"));
+        }
         let is_late = now.saturating_duration_since(tries.begun) > PATIENCE || self.term.check(now).is_err();
         if is_late || !(is_away || is_of_others) {
             return Err(self.place.unusable(&error));

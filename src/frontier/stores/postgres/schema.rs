@@ -1,14 +1,17 @@
 //! Schema: a crawl's place in a database, its tables, and their version. Knows no rows.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use tokio_postgres::{Client, types::Type};
 
 use crate::{
+    clock,
     error::{Error, Result},
     postgres::{Server, said},
 };
 
 /// Incremented when data of earlier versions can no longer be read.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -99,7 +102,8 @@ impl CrawlPlace {
         transaction.query_typed(lock, &[(&self.name, Type::TEXT)]).await?;
         if !exists(&transaction.query_typed(EXISTS, &[(&self.schema(), Type::TEXT)]).await?)? {
             transaction.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\";\n{TABLES}", self.schema())).await?;
-            transaction.execute_typed("INSERT INTO crawl (version) VALUES ($1)", &[(&VERSION, Type::INT4)]).await?;
+            let sql = "INSERT INTO crawl (version, token) VALUES ($1, $2)";
+            transaction.execute_typed(sql, &[(&VERSION, Type::INT4), (&random_number(), Type::INT8)]).await?;
         }
         let rows = transaction.query_typed("SELECT version FROM crawl", &[]).await?;
         let version = rows.first().map(|row| row.try_get(0)).transpose()?;
@@ -128,6 +132,18 @@ impl CrawlPlace {
     fn schema(&self) -> String {
         format!("crawl_{}", self.name)
     }
+}
+
+/// Returns a number that no other process has, nor this one a second time. From the system: machines that were copied begin with
+/// the same memory.
+pub(crate) fn random_number() -> i64 {
+    // Half of what there is, so that it can be counted on from.
+    i64::try_from(RandomState::new().hash_one(clock::now()) >> 2).unwrap_or_default()
+}
+
+/// Tells whether the tables of a crawl are gone.
+pub(crate) fn is_dropped(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| matches!(code.code(), "42P01" | "3F000"))
 }
 
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'crawl')";

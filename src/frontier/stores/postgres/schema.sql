@@ -1,23 +1,26 @@
--- What machines share of one crawl: version 1. Each crawl has a schema of its own.
+-- What machines share of one crawl: version 2. Each crawl has a schema of its own.
 --
 -- Every table but the first two begins with the part that a row belongs to, 0..1023, a hash of what follows it: so rows
 -- can be spread over several servers by that column, and later owned by several machines.
 
--- The crawl itself, one row. `token` counts its owners, and each commit names its own: one that comes late changes nothing.
+-- The crawl itself, one row. `token` is the number of its owner, and each commit names it: one that comes late changes nothing.
+-- It begins at random and each owner has the next, so an owner of a crawl that was dropped and begun again has no number of the
+-- new one. `owners` counts them.
 CREATE TABLE crawl (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version integer NOT NULL,
     state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'running', 'stopped', 'finished')),
     owner bigint,
-    token bigint NOT NULL DEFAULT 0,
+    token bigint NOT NULL,
+    owners bigint NOT NULL DEFAULT 0,
     commits bigint NOT NULL DEFAULT 0,
     settings text,
     counters text
 ) WITH (fillfactor = 10);
 
--- The processes that crawl or wait. `beat` is their sign of life; nobody compares clocks.
+-- The processes that crawl or wait, each by a random number, for the same reason. `beat` is their sign of life; nobody compares clocks.
 CREATE TABLE node (
-    session bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session bigint PRIMARY KEY,
     name text NOT NULL,
     beat bigint NOT NULL DEFAULT 0,
     dead boolean NOT NULL DEFAULT false,

@@ -139,7 +139,7 @@ fn a_commit_of_which_nothing_was_heard_is_found_out_about_and_neither_lost_nor_d
 fn tables_of_another_version_and_names_that_are_none_are_refused_with_what_to_do() {
     let database = Database::new();
     database.begin();
-    for (version, advice) in [(2, "update actix-crawler"), (0, "end the crawl with the program")] {
+    for (version, advice) in [(3, "update actix-crawler"), (0, "end the crawl with the program")] {
         database.sql(&format!("UPDATE crawl SET version = {version}"));
         let refused = Background::new().unwrap().block_on(async {
             let place = database.place();
@@ -189,4 +189,20 @@ fn what_is_too_long_to_be_found_by_fails_no_commit_and_a_name_of_a_domain_is_ref
     let long = Batch { waiting: [(Domain::new(&random_text(4_000)), 1)].into(), ..Batch::default() };
     let refused = store.apply(long).unwrap_err().to_string();
     assert!(refused.contains("domain_key") && refused.contains("shorter names"), "{refused}");
+}
+
+/// Regression: the numbers of owners began at one again, so an owner of the crawl before could commit into the new one.
+#[test]
+fn an_owner_of_a_crawl_that_was_dropped_and_begun_again_commits_nothing_into_the_new_one() {
+    let database = Database::new();
+    database.begin();
+    let before = database.take_over();
+    database.sql("DROP SCHEMA crawl_test CASCADE");
+    let refused = before.apply(admission(1)).unwrap_err().to_string();
+    assert!(refused.contains("it was dropped"), "{refused}");
+    database.begin();
+    let after = database.take_over();
+    assert!(before.apply(admission(2)).is_err());
+    after.apply(admission(3)).unwrap();
+    assert_eq!(database.sql("SELECT at FROM seen"), "3");
 }
