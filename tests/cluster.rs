@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{Error, Scope, prelude::*};
+use actix_crawler::{DomainKey, Error, Politeness, Scope, prelude::*};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -308,6 +308,57 @@ fn what_cannot_be_is_told_before_anything_is_waited_for() {
     let wrong = database.replace("geheim", "sekret");
     let refused = error(crawler().cluster(wrong, "x"));
     assert!(refused.contains("the database refuses") && !refused.contains("sekret"), "{refused}");
+}
+
+/// Regression: an empty queue counted as the end of the crawl, so those that waited ended, and no node was left.
+#[test]
+fn whoever_waits_takes_over_from_a_service_that_is_stopped_while_it_has_nothing_to_do_and_from_one_that_could_not_begin()
+ {
+    let server = PostgresServer::shared();
+    let database = server.database("idle");
+    let service = || {
+        let crawler = Crawler::new(parse, "clusterbot/1.0 (+https://example.org/bot)").stay_open();
+        crawler.allow_private().cluster(&database, "idle").cluster_term(TERM)
+    };
+    let sql = |sql: &str| server.psql("idle", &format!("SET search_path TO crawl_idle; {sql}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = service().start().unwrap();
+    let waiting = |crawler: Crawler<_>| {
+        let waits = thread::spawn(move || crawler.start());
+        let begun = Instant::now();
+        while sql("SELECT count(*) FROM node") != "2" {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            thread::sleep(Duration::from_millis(20));
+        }
+        // It looks, and sees an owner.
+        let seen = sql("SELECT max(seen) FROM node WHERE session <> (SELECT owner FROM crawl)");
+        while sql("SELECT max(seen) FROM node WHERE session <> (SELECT owner FROM crawl)") == seen {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+        }
+        waits
+    };
+    let second = waiting(service());
+    runtime.block_on(async {
+        first.stop().await;
+        first.wait().await.unwrap();
+    });
+    let second = second.join().unwrap().unwrap();
+    // One takes over and cannot begin: its domains have other names.
+    let hosts = Politeness { domain_key: DomainKey::Host, ..Politeness::default() };
+    let third = waiting(service().politeness(hosts));
+    runtime.block_on(async {
+        second.stop().await;
+        second.wait().await.unwrap();
+    });
+    assert!(third.join().unwrap().err().unwrap().to_string().contains("domain_key"));
+    assert_eq!((sql("SELECT state FROM crawl"), sql("SELECT owners FROM crawl")), ("stopped".into(), "3".into()));
+    // A service that is closed is finished.
+    let last = service().start().unwrap();
+    runtime.block_on(async {
+        last.close().await;
+        last.wait().await.unwrap();
+    });
+    assert_eq!(sql("SELECT state FROM crawl"), "finished");
 }
 
 /// Regression: the whole URL was stored to remember its host, which the database refuses if it is long. The page was in the same

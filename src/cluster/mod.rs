@@ -11,7 +11,11 @@ mod node;
 mod session;
 mod status;
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::{Arc, OnceLock, mpsc},
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -29,6 +33,7 @@ use crate::{
         windowed,
     },
     handle::CrawlHandle,
+    report::Ended,
     term::TermLength,
 };
 
@@ -66,15 +71,22 @@ pub(crate) struct Membership {
 struct Leave {
     orders: UnboundedSender<Order>,
     session: Option<thread::JoinHandle<()>>,
+    /// How the crawl has ended. Nothing is in it where it could not begin.
+    ends_as: Arc<OnceLock<Ended>>,
 }
 
 impl Membership {
     /// Waits until this process owns the crawl: at once if nobody does, or else until the owner has ended. Those who share
-    /// `conducts` may ask from then on, as long as it does. What is returned beside it opens the crawl's frontier.
+    /// `conducts` may ask from then on, as long as it does. What is returned beside it opens the crawl's frontier. Those who wait
+    /// hear that the crawl is finished only if it `ends_as` finished.
     ///
     /// # Errors
     /// The database cannot be reached at first, it refuses, or another process has finished the crawl meanwhile.
-    pub fn join(settings: &ClusterSettings, conducts: &Conducts) -> Result<(Self, OpenFrontier)> {
+    pub fn join(
+        settings: &ClusterSettings,
+        conducts: &Conducts,
+        ends_as: &Arc<OnceLock<Ended>>,
+    ) -> Result<(Self, OpenFrontier)> {
         if settings.term < SHORTEST {
             let why = format!("a term of {:?} is too short: the least is {SHORTEST:?}", settings.term);
             return Err(Error::setting("cluster", why));
@@ -90,7 +102,7 @@ impl Membership {
         let session = thread.spawn(move || session::run(Node::new(of_node, of_term, length), &owned_to, inbox));
         let session = Some(session.map_err(Error::Start)?);
         let Owned { token } = owned.recv().map_err(|_| Error::Ended)??;
-        let leave = Leave { orders: orders.clone(), session };
+        let leave = Leave { orders: orders.clone(), session, ends_as: ends_as.clone() };
         let open = move |opening: Opening| {
             let store = PostgresStore::open(place, term, token)?.owned_until_dropped(Box::new(leave));
             windowed::open(store, opening)
@@ -108,7 +120,7 @@ impl Membership {
 impl Drop for Leave {
     fn drop(&mut self) {
         // It fails only where the session has ended.
-        let _ = self.orders.send(Order::Leave);
+        let _ = self.orders.send(Order::Leave { is_finished: self.ends_as.get() == Some(&Ended::Finished) });
         if self.session.take().is_some_and(|session| session.join().is_err()) {
             tracing::error!("the session of the cluster has panicked");
         }

@@ -280,7 +280,10 @@ impl Node {
 
     /// Gives the crawl back, so that another can own it at once. Nothing is asked any more; what an aborted crawl was just about to
     /// write is, in the moment before another can know.
-    pub async fn leave(mut self, token: i64) {
+    ///
+    /// Those who wait end only if the crawl is finished: if it has ended so here, and nothing waits that was kept for later. A
+    /// queue that is empty is no end of a service that waits for seeds, nor of a crawl that could not begin.
+    pub async fn leave(mut self, token: i64, is_finished: bool) {
         self.term.end();
         sleep(LAST_WRITES).await;
         let (me, crawl) = (self.session, self.crawl().to_owned());
@@ -289,8 +292,8 @@ impl Node {
         let left = async {
             let client = self.client().await?;
             let sql = "UPDATE crawl SET owner = NULL, state = \
-                       CASE WHEN EXISTS (SELECT FROM waiting) THEN 'stopped' ELSE 'finished' END WHERE token = $1";
-            client.execute_typed(sql, &[(&token, Type::INT8)]).await?;
+                       CASE WHEN $2 AND NOT EXISTS (SELECT FROM waiting) THEN 'finished' ELSE 'stopped' END WHERE token = $1";
+            client.execute_typed(sql, &[(&token, Type::INT8), (&is_finished, Type::BOOL)]).await?;
             client.execute_typed("DELETE FROM node WHERE session = $1", &[(&me, Type::INT8)]).await
         };
         match timeout(limit, left).await {

@@ -20,7 +20,10 @@ pub(super) enum Order {
     /// This crawl is to be aborted if the term is lost.
     Watch(CrawlHandle),
     /// The crawl is over here.
-    Leave,
+    Leave {
+        /// Whether it was not stopped, nor failed.
+        is_finished: bool,
+    },
 }
 
 /// Joins, tells when the crawl belongs to this process, and renews its term until the crawl is over.
@@ -37,7 +40,7 @@ async fn hold(mut node: Node, owned: &SyncSender<Result<Owned>>, mut orders: Unb
         Err(error) => return drop(owned.send(Err(error))),
     };
     if owned.send(Ok(Owned { token })).is_err() {
-        return node.leave(token).await;
+        return node.leave(token, false).await;
     }
     let mut crawl = None;
     let mut next = clock::runtime() + node.pause();
@@ -46,7 +49,8 @@ async fn hold(mut node: Node, owned: &SyncSender<Result<Owned>>, mut orders: Unb
             biased;
             order = orders.recv() => match order {
                 Some(Order::Watch(begun)) => crawl = Some(begun),
-                Some(Order::Leave) | None => return node.leave(token).await,
+                Some(Order::Leave { is_finished }) => return node.leave(token, is_finished).await,
+                None => return node.leave(token, false).await,
             },
             () = sleep_until(next) => {
                 next = Instant::max(next + node.pause(), clock::runtime());
@@ -73,7 +77,7 @@ async fn lose(node: Node, why: &str, crawl: Option<CrawlHandle>, mut orders: Unb
     while let Some(order) = orders.recv().await {
         match order {
             Order::Watch(crawl) => crawl.abort().await,
-            Order::Leave => break,
+            Order::Leave { .. } => break,
         }
     }
     // Its drop would take the timer with it.

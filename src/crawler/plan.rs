@@ -1,6 +1,9 @@
 //! Plan: a crawl whose settings are checked and whose files are open. Starts nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http::HeaderValue;
 
@@ -23,6 +26,7 @@ use crate::{
     middleware::{AnyMiddleware, with_headers},
     order::Order,
     pipeline::Pipeline,
+    report::Ended,
     request::Request,
     sessions::SessionPool,
     settings::{NamedDomains, Settings},
@@ -63,6 +67,8 @@ pub(super) struct Plan<S: Spider> {
     pub conducts: Conducts,
     /// Those who watch.
     pub streams: Arc<Streams>,
+    /// How the crawl ends, for those that have opened its frontier.
+    pub ends_as: Arc<OnceLock<Ended>>,
     pub capacity: Option<Capacity>,
     pub threads: OffloadThreads,
     pub offload: Offload,
@@ -73,6 +79,7 @@ impl<S: Spider> Crawler<S> {
     ///
     /// # Errors
     /// As [`Crawler::start`].
+    #[allow(clippy::too_many_lines, reason = "a list of what is checked and opened, in one order")]
     pub(super) fn check(self) -> Result<Plan<S>> {
         let Self {
             spider,
@@ -167,6 +174,7 @@ impl<S: Spider> Crawler<S> {
             files: TeamFiles { store, desk: Arc::default() },
             conducts,
             streams: Arc::default(),
+            ends_as: Arc::default(),
             capacity,
             threads,
             offload,

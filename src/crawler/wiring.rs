@@ -125,6 +125,7 @@ const MAX_STORED_PER_DOMAIN: u64 = 10_000_000;
 pub(super) type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
+#[allow(clippy::too_many_lines, reason = "a list of what each actor gets, in one order")]
 async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)> {
     let Plan {
         spider,
@@ -147,6 +148,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         files,
         conducts,
         streams,
+        ends_as,
         capacity,
         threads,
         offload,
@@ -218,9 +220,9 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
             crawl.resume(resumed, clock::now(), clock::wall());
             crawl.seed(seeds, None, clock::now());
-            let (stay_open, max_time, close_pipelines) =
-                (settings.stay_open, settings.max_time, closing::<S>(pipelines, named_fields, archive));
-            Scheduler::new(crawl, SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending })
+            let Settings { stay_open, max_time, .. } = settings;
+            let close_pipelines = closing::<S>(pipelines, named_fields, archive);
+            Scheduler::new(crawl, SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending, ends_as })
         }
     });
     if stops_on_signals {

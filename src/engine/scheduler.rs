@@ -6,7 +6,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -45,6 +45,7 @@ pub struct Scheduler {
     close_pipelines: Option<ClosePipelines>,
     ending: Arc<Ending>,
     ended: Option<Ended>,
+    ends_as: Arc<OnceLock<Ended>>,
     /// Whether what is closed is no longer waited for.
     at_once: watch::Sender<bool>,
     /// The panic of code that runs on the scheduler's thread. What the crawl knows may be half done, so it ends.
@@ -79,6 +80,8 @@ pub struct SchedulerParts {
     pub close_pipelines: ClosePipelines,
     /// Publishes the report.
     pub ending: Arc<Ending>,
+    /// Gets how the crawl ends, before its frontier is closed.
+    pub ends_as: Arc<OnceLock<Ended>>,
 }
 
 /// Lines for the crawl log; the reply says that they are written, or why not.
@@ -121,6 +124,7 @@ impl Scheduler {
             close_pipelines: Some(parts.close_pipelines),
             ending: parts.ending,
             ended: None,
+            ends_as: parts.ends_as,
             at_once: watch::Sender::new(false),
             panicked: None,
         }
@@ -256,6 +260,7 @@ impl Scheduler {
         // Also heard while the crawl closes, which a pipeline may hold up.
         let Some(close) = self.close_pipelines.take() else { return };
         self.ended = Some(ended);
+        self.ends_as.get_or_init(|| ended);
         let log = self.log.take();
         let rest = self.crawl.take_log();
         let frontier = self.close_frontier();

@@ -82,13 +82,12 @@ fn a_node_without_a_live_row_joins_anew_before_it_owns_the_crawl_and_no_other_ow
         for loses_its_row in ["UPDATE node SET dead = true WHERE", "DELETE FROM node WHERE"] {
             let (mut first, mut second, mut third) =
                 (shared.node(LENGTH).await, shared.node(LENGTH).await, shared.node(LENGTH).await);
-            shared.sql("INSERT INTO waiting VALUES (0, 'e.test', 1) ON CONFLICT DO NOTHING");
             let [mut of_first, mut of_second, mut of_third] = [(); 3].map(|()| Watch::default());
             let owned = look(&mut first, &mut of_first).await.unwrap();
             assert!(look(&mut second, &mut of_second).await.is_none());
             let session = second.session;
             shared.sql(&format!("{loses_its_row} session = {session}"));
-            first.leave(owned.token).await;
+            first.leave(owned.token, false).await;
             let state = "SELECT count(*) FROM node JOIN crawl ON session = owner AND NOT dead";
             // Between its look and its take, too.
             let token = shared.sql("SELECT token FROM crawl").parse().unwrap();
@@ -96,7 +95,7 @@ fn a_node_without_a_live_row_joins_anew_before_it_owns_the_crawl_and_no_other_ow
             let owned = look(&mut second, &mut of_second).await.unwrap();
             assert!(second.session != session && shared.sql(state) == "1");
             assert!(look(&mut third, &mut of_third).await.is_none(), "two would own it");
-            second.leave(owned.token).await;
+            second.leave(owned.token, false).await;
             shared.sql("DELETE FROM node");
         }
     });

@@ -238,16 +238,13 @@ impl Store {
 
 /// Returns the connection, a new one if there is none.
 async fn connected<'l>(live: &'l mut Option<Connection>, server: &Server) -> Result<&'l mut Connection, Failed> {
-    let current = match live.take().filter(|live| !live.client.is_closed()) {
-        Some(current) => current,
-        None => {
-            let new = server.connect().await?;
-            // What this process was cut off from in a transaction holds its locks no longer.
-            new.client.batch_execute("SET idle_in_transaction_session_timeout = '30s'").await?;
-            new
-        }
-    };
-    Ok(live.insert(current))
+    if let Some(current) = live.take().filter(|live| !live.client.is_closed()) {
+        return Ok(live.insert(current));
+    }
+    let new = server.connect().await?;
+    // A transaction that this process is cut off from holds its locks no longer than that.
+    new.client.batch_execute("SET idle_in_transaction_session_timeout = '30s'").await?;
+    Ok(live.insert(new))
 }
 
 /// Returns the columns that are written, in their order; makes the table, and gives a type to columns that had no values.
