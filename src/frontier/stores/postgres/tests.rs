@@ -206,3 +206,17 @@ fn an_owner_of_a_crawl_that_was_dropped_and_begun_again_commits_nothing_into_the
     after.apply(admission(3)).unwrap();
     assert_eq!(database.sql("SELECT at FROM seen"), "3");
 }
+
+#[test]
+fn a_store_whose_connection_the_server_has_closed_since_it_was_idle_goes_on_with_another() {
+    let database = Database::new();
+    database.begin();
+    database.sql(&format!("ALTER DATABASE {} SET idle_session_timeout = '200ms'", database.name));
+    let store = database.take_over();
+    store.apply(admission(1)).unwrap();
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'actix-crawler' \
+                AND datname = current_database()";
+    while database.sql(open) != "0" {}
+    store.apply(admission(2)).unwrap();
+    assert_eq!(database.sql("SELECT at FROM seen ORDER BY at"), "1\n2");
+}
