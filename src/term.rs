@@ -32,6 +32,10 @@ pub(crate) struct Term {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lapsed;
 
+/// A term belongs to one crawl at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AlreadyBound;
+
 const BOUNDLESS: u64 = u64::MAX;
 
 /// No renewal has come yet. This is an instant too: that of the beginning.
@@ -64,9 +68,14 @@ impl Term {
 
 #[cfg_attr(not(any(test, feature = "cluster")), expect(dead_code, reason = "only nodes of a cluster have bounds"))]
 impl Term {
-    /// Gives the term bounds: it lapses now, until its first renewal.
-    pub fn bind(&self) {
-        self.until.store(NOT_RENEWED, Ordering::SeqCst);
+    /// Gives the term bounds: it lapses now, until its first renewal. One that has ended begins again.
+    ///
+    /// # Errors
+    /// It has bounds already: another crawl renews it.
+    pub fn bind(&self) -> Result<(), AlreadyBound> {
+        let free = |known| (known == BOUNDLESS || known == ENDED).then_some(NOT_RENEWED);
+        let bound = self.until.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free);
+        bound.map(drop).map_err(|_| AlreadyBound)
     }
 
     /// Renews the term, for which leave was asked at `asked` and has come. Changes nothing of a term that has ended, or

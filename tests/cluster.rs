@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{DomainKey, Error, Politeness, Scope, prelude::*};
+use actix_crawler::{Conducts, DomainKey, Error, Politeness, Scope, prelude::*};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -359,6 +359,33 @@ fn whoever_waits_takes_over_from_a_service_that_is_stopped_while_it_has_nothing_
         last.wait().await.unwrap();
     });
     assert_eq!(sql("SELECT state FROM crawl"), "finished");
+}
+
+/// Regression: the first of them to end closed the gates of both, and the other crawl neither went on nor ended.
+#[test]
+fn two_crawls_that_machines_share_cannot_have_the_same_conducts_at_a_time() {
+    let server = PostgresServer::shared();
+    let (database, site, conducts) = (server.database("two"), Recorder::start(|_| Answer::page(["/"])), Conducts::new());
+    let crawl = |name: &str| {
+        let crawler = Crawler::new(parse, "clusterbot/1.0 (+https://example.org/bot)").seed(site.url("/")).stay_open();
+        crawler.allow_private().cluster(&database, name).cluster_term(TERM).conducts(&conducts)
+    };
+    let unreachable = crawl("one").cluster("postgres://me@127.0.0.1:1/d?connect_timeout=1", "one").conducts(&conducts);
+    assert!(unreachable.start().err().unwrap().to_string().contains("cannot be reached"));
+    let first = crawl("one").start().unwrap();
+    let refused = crawl("two").start().err().unwrap().to_string();
+    assert!(refused.contains("another crawl of this process") && refused.contains("give each its own"), "{refused}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let finished = |crawl: CrawlHandle| {
+        runtime.block_on(async {
+            crawl.close().await;
+            let report = crawl.wait().await.unwrap();
+            assert_eq!((report.ended, report.pages()), (actix_crawler::Ended::Finished, 1), "{report}");
+        });
+    };
+    finished(first);
+    // One after the other is well.
+    finished(crawl("two").start().unwrap());
 }
 
 /// Regression: the whole URL was stored to remember its host, which the database refuses if it is long. The page was in the same

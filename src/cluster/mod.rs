@@ -81,7 +81,8 @@ impl Membership {
     /// hear that the crawl is finished only if it `ends_as` finished.
     ///
     /// # Errors
-    /// The database cannot be reached at first, it refuses, or another process has finished the crawl meanwhile.
+    /// The database cannot be reached at first, it refuses, another process has finished the crawl meanwhile, or another crawl of
+    /// this process has the same `conducts` and takes part in a cluster too.
     pub fn join(
         settings: &ClusterSettings,
         conducts: &Conducts,
@@ -93,14 +94,21 @@ impl Membership {
         }
         let place = CrawlPlace::of(&settings.url, &settings.name)?;
         let term = conducts.term();
-        term.bind();
+        term.bind().map_err(|_| {
+            let why = "another crawl of this process that machines share has these `conducts`, and it ends apart from this \
+                       one; give each its own";
+            Error::setting("conducts", why)
+        })?;
         let (orders, inbox) = unbounded_channel();
         let (owned_to, owned) = mpsc::sync_channel(1);
         let (of_node, of_term, length) = (place.clone(), term.clone(), TermLength::new(settings.term));
         let thread = thread::Builder::new().name("cluster".to_owned());
         // The node is made there, since its timer belongs to one thread.
         let session = thread.spawn(move || session::run(Node::new(of_node, of_term, length), &owned_to, inbox));
-        let session = Some(session.map_err(Error::Start)?);
+        let session = Some(session.map_err(|error| {
+            term.end();
+            Error::Start(error)
+        })?);
         let Owned { token } = owned.recv().map_err(|_| Error::Ended)??;
         let leave = Leave { orders: orders.clone(), session, ends_as: ends_as.clone() };
         let open = move |opening: Opening| {

@@ -30,14 +30,21 @@ pub(super) enum Order {
 pub(super) fn run(node: Node, owned: &SyncSender<Result<Owned>>, orders: UnboundedReceiver<Order>) {
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(hold(node, owned, orders)),
-        Err(error) => drop(owned.send(Err(Error::Start(error)))),
+        Err(error) => {
+            node.lose();
+            drop(owned.send(Err(Error::Start(error))));
+        }
     }
 }
 
 async fn hold(mut node: Node, owned: &SyncSender<Result<Owned>>, mut orders: UnboundedReceiver<Order>) {
     let token = match node.own().await {
         Ok(Owned { token }) => token,
-        Err(error) => return drop(owned.send(Err(error))),
+        Err(error) => {
+            // Another crawl may have the `conducts` now.
+            node.lose();
+            return drop(owned.send(Err(error)));
+        }
     };
     if owned.send(Ok(Owned { token })).is_err() {
         return node.leave(token, false).await;

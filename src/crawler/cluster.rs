@@ -28,7 +28,7 @@ impl<S: Spider> Crawler<S> {
     /// `url` is written like `postgres://user@host:5432/database`, with `sslmode` and `sslrootcert` as in libpq; the password
     /// can be in `PGPASSWORD`. `name` has up to 48 lower-case letters, digits, `_` and `-`. The politeness of the crawl is not
     /// shared with other crawls and clients of this process, unless [`Crawler::conducts`] follows: then they too may ask
-    /// only while this process owns the crawl.
+    /// only while this process owns the crawl. Two crawls that are shared with other machines cannot have the same.
     ///
     /// ```no_run
     /// # use actix_crawler::prelude::*;

@@ -276,7 +276,7 @@ mod tests {
         let (term, tenant) = (conducts.term(), conducts.tenant(&DomainKey::default()));
         let released = Arc::new(Count::default());
         let tenancy = tenant.join(&Domain::new("e.org"), Terms::rate(Rate::UNLIMITED), released, now);
-        term.bind();
+        term.bind().unwrap();
         assert!(matches!(tenancy.grant(now, now), Err(Refusal::Lapsed(at)) if at > now));
         term.renew(now, TermLength::new(10 * S));
         let (mut waiting, mut writing) = (tenancy.grant(now, now).unwrap(), tenancy.grant(now, now).unwrap());

@@ -26,7 +26,7 @@ fn a_term_without_bounds_never_lapses_and_one_with_bounds_has_lapsed_until_it_is
     term.renew(now, LENGTH);
     term.end();
     assert_eq!((term.check(now + 1_000_000 * S), term.is_bound()), (Ok(()), false));
-    term.bind();
+    term.bind().unwrap();
     assert_eq!((term.check(now), term.is_bound()), (Err(Lapsed), true));
     term.renew(now, LENGTH);
     assert_eq!(term.check(now + 8 * S), Ok(()));
@@ -34,10 +34,24 @@ fn a_term_without_bounds_never_lapses_and_one_with_bounds_has_lapsed_until_it_is
 }
 
 #[test]
+fn a_term_that_has_bounds_gets_no_others_before_it_has_ended() {
+    let now = Instant::now();
+    let term = Term::boundless(now);
+    term.bind().unwrap();
+    assert_eq!(term.bind(), Err(AlreadyBound), "before its first renewal, too");
+    term.renew(now, LENGTH);
+    assert_eq!((term.bind(), term.check(now)), (Err(AlreadyBound), Ok(())), "it goes on");
+    term.end();
+    assert_eq!((term.bind(), term.check(now)), (Ok(()), Err(Lapsed)));
+    term.renew(now, LENGTH);
+    assert_eq!(term.check(now), Ok(()));
+}
+
+#[test]
 fn an_answer_that_comes_late_shortens_no_term_and_none_revives_one_that_has_ended() {
     let now = Instant::now();
     let term = Term::boundless(now);
-    term.bind();
+    term.bind().unwrap();
     term.renew(now + 4 * S, LENGTH);
     term.renew(now, LENGTH);
     assert_eq!(term.check(now + 12 * S), Ok(()), "that of four seconds later holds");
@@ -61,7 +75,7 @@ fn whoever_waits_takes_over_after_the_owner_has_ended_whatever_the_rates_of_thei
         let [owner, watcher] = [0, 1]
             .map(|nth| Clock { begun: origin + 86_400 * S * nth * random.u32(1..100), percent: random.i32(-10..=10) });
         let (term, mut asked) = (Term::boundless(owner.at(Duration::ZERO)), Duration::ZERO);
-        term.bind();
+        term.bind().unwrap();
         // When each sign of life can be read.
         let mut beats = Vec::new();
         for beat in 0..random.i64(1..8) {

@@ -57,7 +57,7 @@ impl Shared {
     /// A node that has joined. No timer of the system ends the tests.
     async fn node(&self, length: TermLength) -> Node {
         let term = Arc::new(Term::boundless(clock::now()));
-        term.bind();
+        term.bind().unwrap();
         let mut node = Node::new(CrawlPlace::of(&self.url, "test").unwrap(), term, length);
         node.join().await.unwrap();
         node

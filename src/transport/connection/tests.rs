@@ -186,7 +186,7 @@ fn a_head_is_rewritten_for_a_proxy_however_few_bytes_it_takes_at_once() {
 #[allow(clippy::disallowed_methods, reason = "the gate is passed in real time")]
 async fn within_a_term(conducts: &Conducts) -> (Connection, TcpStream, Rc<Exchange>, Rc<SocketSlot>) {
     let term = conducts.term();
-    term.bind();
+    term.bind().unwrap();
     term.renew(std::time::Instant::now(), TermLength::new(Duration::from_secs(1)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
