@@ -8,7 +8,10 @@ use std::{
 };
 
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{Client, Error as SqlError, types::Type};
+use tokio_postgres::{
+    Client, Error as SqlError,
+    types::{ToSql, Type},
+};
 
 use super::killer::{BootTime, Killer};
 use crate::{
@@ -208,14 +211,32 @@ impl Node {
     ///
     /// The sign of life is in the same statement. Otherwise a node that is just burying this one, as an owner that has not heard of
     /// its ownership, would succeed after the take.
+    ///
+    /// An answer that comes after the term has lapsed gains nothing: the next look finds this process as the owner, and takes again.
+    /// Its timer would lie in the past and end the process, which has asked nobody.
     async fn take(&mut self, token: i64) -> std::result::Result<Option<Result<Owned>>, SqlError> {
-        let (asked, asked_by_system, me) = (clock::now(), BootTime::now(), self.session);
+        let (asked, asked_by_system) = (clock::now(), BootTime::now());
+        let (me, limit) = (self.session, self.length.open());
         let sql = "WITH live AS (UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND NOT dead \
                    RETURNING session) \
                    UPDATE crawl SET owner = live.session, token = token + 1, owners = owners + 1, state = 'running' FROM live \
                    WHERE token = $2 RETURNING token";
-        let rows = self.client().await?.query_typed(sql, &[(&me, Type::INT8), (&token, Type::INT8)]).await?;
+        let taking = async {
+            let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&me, Type::INT8), (&token, Type::INT8)];
+            self.client().await?.query_typed(sql, &parameters).await
+        };
+        // The row may be locked for as long as the server waits for an owner that was lost in the middle of a commit.
+        let Ok(rows) = timeout(limit, taking).await else {
+            tracing::warn!(crawl = self.crawl(), "the database does not answer in time, and the crawl is not taken yet");
+            self.live = None;
+            return Ok(None);
+        };
+        let rows = rows?;
         let Some(row) = rows.first() else { return Ok(None) };
+        let is_late = asked_by_system.as_ref().is_ok_and(|asked| asked.is_over(limit)) || clock::now() >= asked + limit;
+        if is_late {
+            return Ok(None);
+        }
         let token = row.try_get(0)?;
         if let Err(error) = self.renewed(asked, asked_by_system) {
             return Ok(Some(Err(Error::Start(error))));

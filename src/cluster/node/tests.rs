@@ -140,3 +140,31 @@ fn a_node_that_waits_ends_when_the_crawl_is_dropped_and_is_a_newcomer_where_it_i
         }
     });
 }
+
+/// Regression: the timer was set to the end of a term that was over, and the system ended the process at once. It would end this
+/// one, the test.
+#[test]
+fn an_answer_to_a_takeover_that_comes_too_late_gains_nothing_and_ends_nobody() {
+    let shared = Shared::new("late");
+    run(async {
+        let length = TermLength::new(Duration::from_millis(600));
+        let mut node = shared.node(length).await;
+        node.killer = Some(Killer::new().unwrap());
+        let lock = "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
+        let (server, name) = (shared.server.clone(), shared.name);
+        let locked = std::thread::spawn(move || server.psql(name, lock));
+        while shared.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1" {}
+        let mut watch = Watch::default();
+        assert!(look(&mut node, &mut watch).await.is_none());
+        assert!(node.term.check(clock::now()).is_err(), "it may ask nobody yet");
+        let owned = loop {
+            if let Some(owned) = look(&mut node, &mut watch).await {
+                break owned;
+            }
+        };
+        // A busy machine may take longer for the rest.
+        node.killer = None;
+        locked.join().unwrap();
+        node.leave(owned.token, false).await;
+    });
+}
