@@ -22,7 +22,7 @@ pub use self::domain_handle::DomainHandle;
 
 use crate::{
     engine::{
-        Control, GetFailures, GetFirstFailures, GetProgress, GetStats, MAX_QUESTIONS, Scheduler, Seed,
+        Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, MAX_QUESTIONS, Scheduler, Seed,
         ending::{ABORT_WITHIN, Ending},
     },
     error::{Error, Result},
@@ -254,6 +254,13 @@ impl CrawlHandle {
     pub async fn abort(&self) {
         self.ending.publish_within(ABORT_WITHIN);
         let _ = self.ask(Control::Abort).await;
+    }
+
+    /// Ends the crawl as [`CrawlHandle::abort`] does, and as one that has failed for this reason.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only nodes of a cluster lose their term"))]
+    pub(crate) async fn give_up(&self, why: String) {
+        self.ending.publish_within(ABORT_WITHIN);
+        let _ = self.ask(GiveUp(why)).await;
     }
 
     /// Waits for the end of the crawl and returns the report. Any number of callers may wait, also after the end.

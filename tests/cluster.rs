@@ -10,10 +10,15 @@ mod recorder;
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
-    net::{Ipv4Addr, TcpListener},
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -30,6 +35,9 @@ use recorder::{Answer, Asked, Recorder};
 const DATABASE: &str = "CLUSTER_DATABASE";
 const SEED: &str = "CLUSTER_SEED";
 const ITEMS: &str = "CLUSTER_ITEMS";
+
+/// The length of its term in milliseconds, if not `TERM`.
+const TERM_MS: &str = "CLUSTER_TERM_MS";
 
 const TERM: Duration = Duration::from_millis(1_000);
 const SPACING: Duration = Duration::from_millis(60);
@@ -108,7 +116,7 @@ fn a_process_that_is_a_node() {
         .threads(2)
         .stop_on_signals()
         .cluster(database, "site")
-        .cluster_term(TERM)
+        .cluster_term(env::var(TERM_MS).map_or(TERM, |ms| Duration::from_millis(ms.parse().unwrap())))
         .pipeline(JsonLines::append(env::var(ITEMS).unwrap()));
     match crawler.run_blocking() {
         Ok(report) if report.ended == actix_crawler::Ended::Finished => {}
@@ -293,6 +301,58 @@ fn a_node_that_loses_its_database_gives_the_crawl_up_and_asks_nobody_any_more() 
     assert!(site.smallest_gap() >= SPACING);
 }
 
+/// Forwards to the server until it is cut, and then keeps all connections open without a word.
+fn cuttable(server: &PostgresServer, is_cut: Arc<AtomicBool>) -> u16 {
+    let (listener, address) = (TcpListener::bind("127.0.0.1:0").unwrap(), server.address());
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let upstream = TcpStream::connect(address).unwrap();
+            let pairs = [(client.try_clone().unwrap(), upstream.try_clone().unwrap()), (upstream, client)];
+            for (mut from, mut to) in pairs {
+                let is_cut = is_cut.clone();
+                thread::spawn(move || {
+                    let mut buffer = [0; 8192];
+                    while let Ok(read @ 1..) = from.read(&mut buffer) {
+                        while is_cut.load(Ordering::SeqCst) {
+                            thread::park();
+                        }
+                        if to.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+                });
+            }
+        }
+    });
+    port
+}
+
+/// Regression: the store waited for an answer, so the crawl was ended as one that was aborted, without a word of the database.
+#[test]
+fn a_node_that_is_cut_off_from_its_database_fails_and_says_so() {
+    let (server, site, dir) = (PostgresServer::shared(), Site::start(), tempfile::tempdir().unwrap());
+    server.database("cut");
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let database = server.url_at(cuttable(&server, is_cut.clone()), "cut");
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "a_process_that_is_a_node", "--nocapture"]).env(TERM_MS, "10000");
+    command.env(DATABASE, &database).env(SEED, site.0[0].url("/0")).env(ITEMS, dir.path().join("1.jsonl"));
+    let only = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while site.times().len() < 20 {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(20));
+    }
+    is_cut.store(true, Ordering::SeqCst);
+    let output = only.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    assert!(said.contains("the crawl `site` in the database: the database did not answer in time"), "{said}");
+    assert!(said.contains("given it up") && !said.contains("aborted"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_is_told_before_anything_is_waited_for() {
     let server = PostgresServer::shared();
@@ -365,7 +425,8 @@ fn whoever_waits_takes_over_from_a_service_that_is_stopped_while_it_has_nothing_
 #[test]
 fn two_crawls_that_machines_share_cannot_have_the_same_conducts_at_a_time() {
     let server = PostgresServer::shared();
-    let (database, site, conducts) = (server.database("two"), Recorder::start(|_| Answer::page(["/"])), Conducts::new());
+    let (database, site, conducts) =
+        (server.database("two"), Recorder::start(|_| Answer::page(["/"])), Conducts::new());
     let crawl = |name: &str| {
         let crawler = Crawler::new(parse, "clusterbot/1.0 (+https://example.org/bot)").seed(site.url("/")).stay_open();
         crawler.allow_private().cluster(&database, name).cluster_term(TERM).conducts(&conducts)

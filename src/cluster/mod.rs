@@ -118,7 +118,7 @@ impl Membership {
         Ok((Self { orders }, Box::new(open)))
     }
 
-    /// Aborts the crawl if its term is lost.
+    /// Ends the crawl at once, as failed, if its term is lost.
     pub fn watch(&self, crawl: CrawlHandle) {
         // It fails only where the session has ended.
         let _ = self.orders.send(Order::Watch(crawl));

@@ -227,7 +227,10 @@ impl Node {
         };
         // The row may be locked for as long as the server waits for an owner that was lost in the middle of a commit.
         let Ok(rows) = timeout(limit, taking).await else {
-            tracing::warn!(crawl = self.crawl(), "the database does not answer in time, and the crawl is not taken yet");
+            tracing::warn!(
+                crawl = self.crawl(),
+                "the database does not answer in time, and the crawl is not taken yet"
+            );
             self.live = None;
             return Ok(None);
         };
@@ -273,7 +276,9 @@ impl Node {
             self.client().await?.execute_typed(sql, &[(&me, Type::INT8)]).await
         };
         match timeout(limit, renewing).await {
-            Ok(Ok(0)) => Renewal::Lost("another node has taken this one for dead, or it was dropped and begun again".to_owned()),
+            Ok(Ok(0)) => {
+                Renewal::Lost("another node has taken this one for dead, or it was dropped and begun again".to_owned())
+            }
             Ok(Err(error)) if is_dropped(&error) => Renewal::Lost("it was dropped".to_owned()),
             Ok(Err(error)) => Renewal::Missed(error.to_string()),
             Err(_) => Renewal::Missed(format!("no answer within {limit:?}")),
@@ -292,6 +297,11 @@ impl Node {
         self.term.renew(asked, self.length);
         self.renewed = asked;
         Ok(())
+    }
+
+    /// Creates the error of a crawl whose term is lost.
+    pub fn given_up(&self, why: &str) -> Error {
+        self.place.refuse(format!("{why}; this node has given it up, and one that waits goes on"))
     }
 
     /// Ends the term: nobody may be asked any more. The system's timer stays set.

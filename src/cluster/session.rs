@@ -17,7 +17,7 @@ use crate::{
 
 /// What the crawl tells its session.
 pub(super) enum Order {
-    /// This crawl is to be aborted if the term is lost.
+    /// This crawl is to end at once if the term is lost.
     Watch(CrawlHandle),
     /// The crawl is over here.
     Leave {
@@ -69,7 +69,7 @@ async fn hold(mut node: Node, owned: &SyncSender<Result<Owned>>, mut orders: Unb
     }
 }
 
-/// Aborts the crawl. The node stays until the crawl has ended, and with it the system's timer; it stays set after that too, since
+/// Ends the crawl at once, as failed. The node stays until the crawl has ended, and with it the system's timer; it stays set after that too, since
 /// some thread may have been stopped before a write that was lawful when it was begun.
 async fn lose(node: Node, why: &str, crawl: Option<CrawlHandle>, mut orders: UnboundedReceiver<Order>) {
     node.lose();
@@ -78,12 +78,13 @@ async fn lose(node: Node, why: &str, crawl: Option<CrawlHandle>, mut orders: Unb
         why,
         "this node gives the crawl up, and is ended by its system unless it ends itself"
     );
+    let failure = node.given_up(why).to_string();
     if let Some(crawl) = crawl {
-        crawl.abort().await;
+        crawl.give_up(failure.clone()).await;
     }
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Watch(crawl) => crawl.abort().await,
+            Order::Watch(crawl) => crawl.give_up(failure.clone()).await,
             Order::Leave { .. } => break,
         }
     }

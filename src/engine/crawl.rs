@@ -375,9 +375,9 @@ impl Crawl {
         }
     }
 
-    /// Ends the crawl because results can no longer be stored or delivered. Requests in flight end; their pages stay as
+    /// Ends the crawl because results can no longer be stored or delivered, or nobody may be asked any more. Requests in flight end; their pages stay as
     /// they were last stored.
-    fn break_off(&mut self, why: String) {
+    pub fn break_off(&mut self, why: String) {
         self.set_mode(Mode::Stopping);
         self.draining = Draining::default();
         for deferred in self.durability.fail(why) {

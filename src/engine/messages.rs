@@ -176,6 +176,23 @@ impl Handler<Control> for Scheduler {
     }
 }
 
+/// The crawl can no longer go on, for this reason: it ends at once, as failed.
+pub struct GiveUp(pub String);
+
+impl Message for GiveUp {
+    type Result = ();
+}
+
+impl Handler<GiveUp> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, GiveUp(why): GiveUp, context: &mut Context<Self>) {
+        self.act(context, |scheduler, _| scheduler.crawl.break_off(why));
+        // The report has a failure, so it is no abort.
+        self.end(Ended::Aborted, context);
+    }
+}
+
 /// Tells of a signal that asks the process to end: the crawl stops at the first, and ends at once at the next.
 pub struct Signalled {
     /// The name of the signal.

@@ -49,7 +49,7 @@ pub mod log_line;
 pub use self::{
     granter::FileWaits,
     held::Hold,
-    messages::{Control, GetFailures, GetFirstFailures, GetProgress, GetStats, Notices, Seed},
+    messages::{Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, Notices, Seed},
     question::{MAX_QUESTIONS, Question},
     scheduler::{ClosePipelines, ClosedPipelines, LogLines, Scheduler, SchedulerParts},
     tuning::{Change, GetScope, Tune},

@@ -47,10 +47,9 @@ mod tests {
         let server = PostgresServer::shared();
         let url = server.database("idle");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        for (setting, begin, code) in [
-            ("idle_session_timeout", "SELECT 1", "57P05"),
-            ("idle_in_transaction_session_timeout", "BEGIN", "25P03"),
-        ] {
+        for (setting, begin, code) in
+            [("idle_session_timeout", "SELECT 1", "57P05"), ("idle_in_transaction_session_timeout", "BEGIN", "25P03")]
+        {
             let of = Server::of(&url, "idle", &|why| Error::setting("url", why)).unwrap();
             let of = of.with_options(&format!("-c {setting}=100ms"));
             runtime.block_on(async {

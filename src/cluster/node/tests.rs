@@ -13,8 +13,7 @@ fn sight(owner: Option<i64>, token: i64, beat: Option<i64>) -> Sight {
 #[test]
 fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
     let (now, mut watch) = (Instant::now(), Watch::default());
-    let mut step =
-        |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after, LENGTH);
+    let mut step = |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after, LENGTH);
     assert_eq!(step(None, 3, None, S), Step::Take { token: 3 });
     assert_eq!(step(Some(1), 4, Some(1), S), Step::Wait);
     assert_eq!(step(Some(1), 4, Some(1), 13 * S), Step::Wait, "twelve seconds are not enough");
@@ -109,7 +108,8 @@ fn whoever_takes_the_crawl_gives_a_sign_of_life_with_it() {
         let mut node = shared.node(LENGTH).await;
         let seen = shared.sql("SELECT beat FROM node");
         look(&mut node, &mut Watch::default()).await.unwrap();
-        let bury = format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
+        let bury =
+            format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
         assert_eq!(shared.sql(&bury), "");
     });
 }
@@ -150,7 +150,8 @@ fn an_answer_to_a_takeover_that_comes_too_late_gains_nothing_and_ends_nobody() {
         let length = TermLength::new(Duration::from_millis(600));
         let mut node = shared.node(length).await;
         node.killer = Some(Killer::new().unwrap());
-        let lock = "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
+        let lock =
+            "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
         let (server, name) = (shared.server.clone(), shared.name);
         let locked = std::thread::spawn(move || server.psql(name, lock));
         while shared.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1" {}
