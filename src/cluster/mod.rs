@@ -50,7 +50,7 @@ pub struct ClusterSettings {
     pub url: String,
     /// The name of the crawl.
     pub name: String,
-    /// How long a renewal holds; the same for all who take part.
+    /// How long a renewal holds; those who wait for this process go by it.
     pub term: Duration,
 }
 

@@ -51,6 +51,8 @@ struct Sight {
     token: i64,
     /// The owner's last sign of life; `None` if it is known to be dead, or gone.
     beat: Option<i64>,
+    /// How long its term is: by that it asks, whatever this process has.
+    length: TermLength,
 }
 
 /// What whoever waits does next.
@@ -84,7 +86,7 @@ enum Renewal {
 
 impl Watch {
     /// Decides what to do after a look, which had ended at `now`.
-    fn step(&mut self, sight: &Sight, me: i64, now: Instant, length: TermLength) -> Step {
+    fn step(&mut self, sight: &Sight, me: i64, now: Instant) -> Step {
         let take = Step::Take { token: sight.token };
         let Some(owner) = sight.owner else {
             // One that was finished before this process came begins again, as a state does that is used again.
@@ -96,7 +98,7 @@ impl Watch {
             Some((token, silence)) if *token == sight.token => silence.note(beat, now),
             other => *other = Some((sight.token, Silence::new(beat, now))),
         }
-        let is_dead = self.silence.is_some_and(|(_, silence)| silence.is_death(now, length));
+        let is_dead = self.silence.is_some_and(|(_, silence)| silence.is_death(now, sight.length));
         if is_dead { Step::Bury { session: owner, beat } } else { Step::Wait }
     }
 }
@@ -152,14 +154,15 @@ impl Node {
 
     /// Adds a row for this process, which is a newcomer from then on.
     async fn begin_session(&mut self) -> std::result::Result<(), SqlError> {
+        let term = i64::try_from(self.length.end().as_millis()).unwrap_or(i64::MAX);
         let client = self.client().await?;
         // Of nodes that ended while they waited nobody says that they are dead.
         let sql = "DELETE FROM node WHERE seen < now() - interval '1 hour' \
                    AND session NOT IN (SELECT owner FROM crawl WHERE owner IS NOT NULL)";
         client.execute_typed(sql, &[]).await?;
         let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
-        let sql = "INSERT INTO node (session, name) VALUES ($1, $2)";
-        client.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT)]).await?;
+        let sql = "INSERT INTO node (session, name, term) VALUES ($1, $2, $3)";
+        client.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8)]).await?;
         self.session = session;
         Ok(())
     }
@@ -172,9 +175,10 @@ impl Node {
             // Another node has found this one dead, or has removed its row since nothing was seen of it for long.
             self.begin_session().await?;
         }
-        let (me, length) = (self.session, self.length);
+        let me = self.session;
         let client = self.client().await?;
-        let sql = "SELECT state = 'finished', owner, token, CASE WHEN dead THEN NULL ELSE beat END \
+        let sql = "SELECT state = 'finished', owner, token, CASE WHEN dead THEN NULL ELSE beat END, \
+                   coalesce(term, 0) \
                    FROM crawl LEFT JOIN node ON session = owner";
         let rows = client.query_typed(sql, &[]).await?;
         let Some(row) = rows.first() else {
@@ -185,8 +189,9 @@ impl Node {
             owner: row.try_get(1)?,
             token: row.try_get(2)?,
             beat: row.try_get(3)?,
+            length: TermLength::new(Duration::from_millis(row.try_get::<_, i64>(4)?.unsigned_abs())),
         };
-        match watch.step(&sight, me, clock::now(), length) {
+        match watch.step(&sight, me, clock::now()) {
             Step::Wait => Ok(None),
             Step::End => Ok(Some(Err(Error::FinishedElsewhere { name: self.crawl().to_owned() }))),
             Step::Bury { session, beat } => {

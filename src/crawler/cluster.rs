@@ -47,9 +47,9 @@ impl<S: Spider> Crawler<S> {
         self
     }
 
-    /// Sets how long a renewal of ownership holds, in place of ten seconds; 0.5 s at the least, and the same for all nodes. A
-    /// node that crawls gives up after nine tenths of it without the database, and one that waits takes over after five
-    /// quarters of silence.
+    /// Sets how long a renewal of ownership holds, in place of ten seconds; 0.5 s at the least. A node that crawls gives up
+    /// after nine tenths of it without the database, and one that waits takes over after the owner was silent for five quarters
+    /// of the owner's.
     #[must_use]
     pub fn cluster_term(mut self, term: Duration) -> Self {
         if let Some(cluster) = &mut self.cluster {

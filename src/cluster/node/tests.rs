@@ -7,13 +7,14 @@ const S: Duration = Duration::from_secs(1);
 const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
 
 fn sight(owner: Option<i64>, token: i64, beat: Option<i64>) -> Sight {
-    Sight { is_finished: false, owner, token, beat }
+    Sight { is_finished: false, owner, token, beat, length: LENGTH }
 }
 
 #[test]
 fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
     let (now, mut watch) = (Instant::now(), Watch::default());
-    let mut step = |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after, LENGTH);
+    let mut step =
+        |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after);
     assert_eq!(step(None, 3, None, S), Step::Take { token: 3 });
     assert_eq!(step(Some(1), 4, Some(1), S), Step::Wait);
     assert_eq!(step(Some(1), 4, Some(1), 13 * S), Step::Wait, "twelve seconds are not enough");
@@ -29,10 +30,33 @@ fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
 fn a_crawl_that_was_finished_before_begins_again_and_one_that_is_finished_meanwhile_ends_the_waiting() {
     let (now, mut watch) = (Instant::now(), Watch::default());
     let finished = Sight { is_finished: true, ..sight(None, 3, None) };
-    assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::Take { token: 3 });
-    assert_eq!(watch.step(&sight(Some(1), 4, Some(1)), 7, now, LENGTH), Step::Wait);
+    assert_eq!(watch.step(&finished, 7, now), Step::Take { token: 3 });
+    assert_eq!(watch.step(&sight(Some(1), 4, Some(1)), 7, now), Step::Wait);
     let finished = Sight { token: 4, ..finished };
-    assert_eq!(watch.step(&finished, 7, now, LENGTH), Step::End);
+    assert_eq!(watch.step(&finished, 7, now), Step::End);
+}
+
+/// Regression: whoever had a shorter term by mistake took over while the owner still asked.
+#[test]
+fn whoever_waits_goes_by_the_term_of_the_owner() {
+    let shared = Shared::new("lengths");
+    run(async {
+        let short = TermLength::new(Duration::from_millis(500));
+        let (mut owner, mut waits) = (shared.node(LENGTH).await, shared.node(short).await);
+        look(&mut owner, &mut Watch::default()).await.unwrap();
+        let seen = clock::now();
+        let mut watch = Watch { silence: None };
+        assert!(look(&mut waits, &mut watch).await.is_none());
+        // As if it had been looked at for longer than its own term asks for.
+        let (token, beat) = (shared.sql("SELECT token FROM crawl"), shared.sql("SELECT beat FROM node JOIN crawl ON session = owner"));
+        let since = seen.checked_sub(2 * S).unwrap();
+        watch.silence = Some((token.parse().unwrap(), Silence::new(beat.parse().unwrap(), since)));
+        assert!(look(&mut waits, &mut watch).await.is_none(), "the owner may ask for seven seconds yet");
+        let since = seen.checked_sub(13 * S).unwrap();
+        watch.silence = Some((token.parse().unwrap(), Silence::new(beat.parse().unwrap(), since)));
+        let owned = look(&mut waits, &mut watch).await.unwrap();
+        waits.leave(owned.token, false).await;
+    });
 }
 
 /// A crawl in a database of its own, and the runtime that its nodes are in.
@@ -108,8 +132,7 @@ fn whoever_takes_the_crawl_gives_a_sign_of_life_with_it() {
         let mut node = shared.node(LENGTH).await;
         let seen = shared.sql("SELECT beat FROM node");
         look(&mut node, &mut Watch::default()).await.unwrap();
-        let bury =
-            format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
+        let bury = format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
         assert_eq!(shared.sql(&bury), "");
     });
 }
@@ -150,8 +173,7 @@ fn an_answer_to_a_takeover_that_comes_too_late_gains_nothing_and_ends_nobody() {
         let length = TermLength::new(Duration::from_millis(600));
         let mut node = shared.node(length).await;
         node.killer = Some(Killer::new().unwrap());
-        let lock =
-            "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
+        let lock = "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
         let (server, name) = (shared.server.clone(), shared.name);
         let locked = std::thread::spawn(move || server.psql(name, lock));
         while shared.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1" {}

@@ -22,6 +22,7 @@ CREATE TABLE crawl (
 CREATE TABLE node (
     session bigint PRIMARY KEY,
     name text NOT NULL,
+    term bigint NOT NULL, -- in milliseconds: how long a sign of life holds, as this node counts
     beat bigint NOT NULL DEFAULT 0,
     dead boolean NOT NULL DEFAULT false,
     joined timestamptz NOT NULL DEFAULT now(),
