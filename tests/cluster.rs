@@ -495,6 +495,15 @@ fn the_command_shares_a_crawl_shows_it_and_drops_it() {
     let (code, said) = run(&["cluster", "status", &database, "site"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("crawl site: finished") && said.contains("50 done") && said.contains("1 owner"), "{said}");
+    // One that waits says so, and for whom.
+    server.psql(
+        "command",
+        "SET search_path TO crawl_site; INSERT INTO node (session, name, term) VALUES (7, 'there 1', 700); \
+         UPDATE crawl SET owner = 7, token = token + 1",
+    );
+    let (code, said) = run(&shared);
+    assert!(code == Some(0) && said.contains("this node waits while another crawls"), "{said}");
+    assert!(said.contains("there 1") && said.contains("this node owns the crawl"), "{said}");
     // The same command goes on, and adds to its file.
     assert_eq!(run(&shared).0, Some(0));
     assert_eq!(lines(), PAGES as usize);

@@ -18,7 +18,7 @@ use crate::{
     clock,
     error::{Error, Result},
     frontier::stores::postgres::schema::{CrawlPlace, is_dropped, random_number},
-    postgres::Connection,
+    postgres::{Connection, said},
     term::{Silence, Term, TermLength},
 };
 
@@ -73,6 +73,10 @@ enum Step {
 struct Watch {
     /// The owner that was seen last, by its number, and how long it is silent.
     silence: Option<(i64, Silence)>,
+    /// The owner that was told of, by its number.
+    told: Option<i64>,
+    /// The failure that was told of: it is the same at each look for as long as it lasts.
+    failure: Option<String>,
 }
 
 /// Whether a renewal came.
@@ -133,10 +137,14 @@ impl Node {
         loop {
             match self.look(watch).await {
                 Ok(Some(owned)) => return owned,
-                Ok(None) => {}
+                Ok(None) => watch.failure = None,
                 Err(error) if is_dropped(&error) => return Err(self.dropped()),
                 Err(error) => {
-                    tracing::warn!(crawl = self.crawl(), %error, "the database is tried again");
+                    let why = said(&error);
+                    if watch.failure.as_ref() != Some(&why) {
+                        tracing::warn!(crawl = self.crawl(), why, "the database cannot be asked, and is tried again");
+                    }
+                    watch.failure = Some(why);
                     self.live = None;
                 }
             }
@@ -178,7 +186,7 @@ impl Node {
         let me = self.session;
         let client = self.client().await?;
         let sql = "SELECT state = 'finished', owner, token, CASE WHEN dead THEN NULL ELSE beat END, \
-                   coalesce(term, 0) \
+                   coalesce(term, 0), name \
                    FROM crawl LEFT JOIN node ON session = owner";
         let rows = client.query_typed(sql, &[]).await?;
         let Some(row) = rows.first() else {
@@ -192,7 +200,13 @@ impl Node {
             length: TermLength::new(Duration::from_millis(row.try_get::<_, i64>(4)?.unsigned_abs())),
         };
         match watch.step(&sight, me, clock::now()) {
-            Step::Wait => Ok(None),
+            Step::Wait => {
+                if watch.told.replace(sight.token) != Some(sight.token) {
+                    let owner: Option<&str> = row.try_get(5)?;
+                    tracing::info!(crawl = self.crawl(), owner, "this node waits while another crawls");
+                }
+                Ok(None)
+            }
             Step::End => Ok(Some(Err(Error::FinishedElsewhere { name: self.crawl().to_owned() }))),
             Step::Bury { session, beat } => {
                 let sql = "UPDATE node SET dead = true WHERE session = $1 AND beat = $2";

@@ -45,7 +45,7 @@ fn whoever_waits_goes_by_the_term_of_the_owner() {
         let (mut owner, mut waits) = (shared.node(LENGTH).await, shared.node(short).await);
         look(&mut owner, &mut Watch::default()).await.unwrap();
         let seen = clock::now();
-        let mut watch = Watch { silence: None };
+        let mut watch = Watch::default();
         assert!(look(&mut waits, &mut watch).await.is_none());
         // As if it had been looked at for longer than its own term asks for.
         let (token, beat) = (shared.sql("SELECT token FROM crawl"), shared.sql("SELECT beat FROM node JOIN crawl ON session = owner"));
