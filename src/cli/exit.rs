@@ -42,7 +42,8 @@ Exit codes:
     3  the crawl has finished, and some pages, sitemaps or files failed
     4  the ledger does not add up
     5  the crawl has finished, and a field is in fewer items than --expect asks for
-  130  the crawl was stopped before its end: by Ctrl-C, SIGTERM, or max_time in the --config file
+  130  the crawl was stopped before its end: by Ctrl-C, SIGTERM, or max_time in the --config file;
+       with --cluster another node goes on
 Of several the first in this order holds: 4, 130, 1, 5, 3.";
 
 /// The codes of `poll`.

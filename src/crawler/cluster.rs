@@ -21,8 +21,8 @@ impl<S: Spider> Crawler<S> {
     /// `docs/CLUSTER.md`. If another process finishes the crawl, [`Error::FinishedElsewhere`](crate::Error::FinishedElsewhere)
     /// ends the waiting.
     ///
-    /// A process that cannot reach the database for nine seconds gives the crawl up. It is then **ended by its system**
-    /// within another second, together with all else that runs in it (on Linux), so that nothing of it is sent late. Let a
+    /// A process whose renewal has not come for nine seconds, since it cannot reach the database, gives the crawl up and fails. It
+    /// is then **ended by its system** within another second, together with all else that runs in it (on Linux), so that nothing of it is sent late. Let a
     /// supervisor start it again, as a node that waits.
     ///
     /// `url` is written like `postgres://user@host:5432/database`, with `sslmode` and `sslrootcert` as in libpq; the password

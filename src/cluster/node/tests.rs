@@ -13,8 +13,7 @@ fn sight(owner: Option<i64>, token: i64, beat: Option<i64>) -> Sight {
 #[test]
 fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
     let (now, mut watch) = (Instant::now(), Watch::default());
-    let mut step =
-        |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after);
+    let mut step = |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after);
     assert_eq!(step(None, 3, None, S), Step::Take { token: 3 });
     assert_eq!(step(Some(1), 4, Some(1), S), Step::Wait);
     assert_eq!(step(Some(1), 4, Some(1), 13 * S), Step::Wait, "twelve seconds are not enough");
@@ -48,7 +47,8 @@ fn whoever_waits_goes_by_the_term_of_the_owner() {
         let mut watch = Watch::default();
         assert!(look(&mut waits, &mut watch).await.is_none());
         // As if it had been looked at for longer than its own term asks for.
-        let (token, beat) = (shared.sql("SELECT token FROM crawl"), shared.sql("SELECT beat FROM node JOIN crawl ON session = owner"));
+        let (token, beat) =
+            (shared.sql("SELECT token FROM crawl"), shared.sql("SELECT beat FROM node JOIN crawl ON session = owner"));
         let since = seen.checked_sub(2 * S).unwrap();
         watch.silence = Some((token.parse().unwrap(), Silence::new(beat.parse().unwrap(), since)));
         assert!(look(&mut waits, &mut watch).await.is_none(), "the owner may ask for seven seconds yet");
@@ -132,7 +132,8 @@ fn whoever_takes_the_crawl_gives_a_sign_of_life_with_it() {
         let mut node = shared.node(LENGTH).await;
         let seen = shared.sql("SELECT beat FROM node");
         look(&mut node, &mut Watch::default()).await.unwrap();
-        let bury = format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
+        let bury =
+            format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
         assert_eq!(shared.sql(&bury), "");
     });
 }
@@ -173,7 +174,8 @@ fn an_answer_to_a_takeover_that_comes_too_late_gains_nothing_and_ends_nobody() {
         let length = TermLength::new(Duration::from_millis(600));
         let mut node = shared.node(length).await;
         node.killer = Some(Killer::new().unwrap());
-        let lock = "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
+        let lock =
+            "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
         let (server, name) = (shared.server.clone(), shared.name);
         let locked = std::thread::spawn(move || server.psql(name, lock));
         while shared.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1" {}
