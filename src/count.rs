@@ -32,10 +32,9 @@ pub enum Count {
     Retry,
     /// Requests that came back for a fault of this machine, by that.
     Local(LocalFault),
-    /// Redirects by a page that sends its readers on ([`RedirectBy::Refresh`](crate::RedirectBy::Refresh)).
+    /// Redirects by a page with a short refresh ([`RedirectBy::Refresh`](crate::RedirectBy::Refresh)).
     RedirectByRefresh,
-    /// Redirects that led to a URL which was fetched, queued or dropped before: what their own URLs once showed, nobody
-    /// will see.
+    /// Redirects to a URL that was fetched, queued or dropped before: the former content of their own URLs is lost.
     RedirectAlreadySeen,
     /// Robots files that were fetched, or are known to be missing.
     RobotsFetched,

@@ -55,13 +55,13 @@ pub trait Spider: Send + Sync + 'static {
     /// The page cannot be parsed; it counts as failed, and its URL is not retried.
     fn parse(&self, page: &Response) -> Result<Parsed<Self::Item>>;
 
-    /// Hears once of each request that was queued and brought no page, as Scrapy's errback does: it failed, was dropped by a
+    /// Called once for each queued request that brought no page, as Scrapy's errback is: it failed, was dropped by a
     /// middleware, or was redirected. Nothing follows from it by default.
     ///
-    /// A request that is tried again is told of when its attempts are used up. Each redirect is told of, with
-    /// [`Outcome::Redirect`]: its target is a request of its own, unless it was seen before. Items go to the pipelines and
-    /// links are followed as those of a page are; the request keeps its outcome. It runs where `parse` does; if it panics,
-    /// the report counts `spider/failed_did_not_return`.
+    /// A request that is tried again is reported when its attempts are used up. Each redirect is reported too, with
+    /// [`Outcome::Redirect`]: its target is a request of its own, unless it was seen before. Items go to the pipelines
+    /// and links are followed as those of a page are; the request keeps its outcome. It runs where `parse` does; if it
+    /// panics, the report counts `spider/failed_did_not_return`.
     ///
     /// It also hears of URLs that end without a request of their own: those whose robots file could not be had, since the
     /// host is down or has no address, and those of a domain that is given up ([`Outcome::WithoutRequest`], with the word for

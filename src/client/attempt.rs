@@ -38,7 +38,7 @@ pub struct Rules {
     pub retry_refusals: bool,
     /// How long a fault of this machine may hold a request up that has no time-out of its own.
     pub held_up_timeout: Duration,
-    /// What was said lately of faults of this machine.
+    /// The recent warnings about faults of this machine, so that none is repeated too soon.
     pub warnings: Mutex<Warnings>,
     /// How the URLs of redirects are canonicalized.
     pub canonical: CanonicalUrl,
@@ -110,7 +110,7 @@ async fn within(limit: Option<Duration>, fetching: impl Future<Output = FetchRes
     })
 }
 
-/// Tries again what a fault of this machine has held up, as long as one request may take; no failure is counted.
+/// Retries a request that a fault of this machine has held up, for as long as one request may take. Counts no failure.
 fn held_up(mut job: Job, error: FetchError, now: Instant, rules: &Rules) -> AfterAttempt {
     let since = *job.held_up_since.get_or_insert(now);
     let lasted = now.saturating_duration_since(since);
@@ -137,7 +137,7 @@ const MAX_HOLD: Duration = Duration::from_secs(5);
 /// Retries failures that may pass, and reports the rest.
 fn failed(mut job: Job, error: FetchError, written: Option<Instant>, begun: Instant, rules: &Rules) -> AfterAttempt {
     job.attempts += 1;
-    // What a server is at fault for shows that this machine no longer is.
+    // A failure of the server shows that this machine works again.
     job.held_up_since = None;
     // A request that was never written can be repeated, whatever its method.
     let may_repeat = written.is_none() || job.may_repeat();
@@ -182,13 +182,14 @@ fn answered(
     let status = response.status;
     let Consequences { cooled, cookies_changed, session } = changes;
     if let Some(cooled) = cooled {
-        // The domain cools already, for all tenants. Its queue keeps the job's place until that ends. If the domain was
-        // given up, or refuses this request as often as itself in a row while it answers others, the caller gets the response.
+        // The domain cools already, for all tenants. Its queue keeps the job's place until that ends. The caller gets
+        // the response if the domain was given up, or if this request alone was refused as often as a domain may refuse
+        // in a row.
         let cools = matches!(cooled.back_off, BackOff::Cool(_));
         job.refusals += u8::from(cooled.in_a_row > 0);
         let is_refused_alone = job.refusals >= cooled.why.max_in_a_row();
         return if rules.retry_refusals && cools && !is_refused_alone && job.may_repeat() {
-            // Refused again after a rest, it lets others show who refuses.
+            // Refused again after a rest: others go first, and show whether the domain refuses or only this URL.
             job.goes_behind = cooled.in_a_row > 1;
             AfterAttempt::Again(job.into(), Duration::ZERO)
         } else {

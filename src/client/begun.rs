@@ -1,5 +1,5 @@
-//! Begun: an execution that runs: which of its requests are under way, and which wait for others of their domain. Knows no
-//! limits.
+//! Begun: a running execution: which of its requests are in progress, and which wait for others of their domain. Knows
+//! no limits.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -92,8 +92,8 @@ where
         }
     }
 
-    /// Returns the next result. With `kept_back`, so many results wait for one before them: they count as if in flight, and
-    /// no request is taken that would have to wait here.
+    /// Returns the next result. `kept_back` is the number of results that an ordered stream holds for an earlier one.
+    /// They count as in flight, and no request is taken from the iterator that would have to wait here.
     pub async fn next(&mut self, kept_back: Option<usize>) -> Option<Completion<T>> {
         let most = self.client.shared.queues.concurrency().saturating_add(MAX_LOOK_AHEAD);
         let has_room = |this: &Self| match kept_back {

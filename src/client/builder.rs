@@ -67,7 +67,7 @@ pub struct ClientBuilder {
     conducts: Conducts,
     pub(super) capacity: Option<Capacity>,
     pub(super) middleware: Vec<AnyMiddleware>,
-    /// Whether middleware sees what has come, and not only what is sent.
+    /// Whether middleware also sees responses; for log-ins it sees requests only.
     pub(super) judges_responses: bool,
     pub(super) headers: DefaultHeaders,
     pub(super) sessions: Sessions,

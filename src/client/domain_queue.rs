@@ -41,7 +41,7 @@ pub trait Dispatcher: Send + Sync {
     /// Takes a place in flight of a shared capacity; `None` without one.
     ///
     /// # Errors
-    /// There is none: the queue is served again when there is, at this instant at the latest.
+    /// None is free. The queue is served again when one is, and at this instant at the latest.
     fn place(&self, queue: &Arc<DomainQueue>, now: Instant) -> Result<Option<Place>, Instant>;
 
     /// Runs a task on a network thread.
@@ -160,7 +160,8 @@ impl DomainQueue {
             if waiting.jobs.is_empty() {
                 break self.may_leave_at(now);
             }
-            // Before the permit, which another tenant may get meanwhile; what is not used is free at once.
+            // Taken before the permit: while there is no place, another tenant can get the permit. An unused place is
+            // freed at once.
             let place = match dispatcher.place(self, now) {
                 Ok(place) => place,
                 Err(at) => break Some(at),

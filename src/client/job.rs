@@ -26,13 +26,13 @@ pub struct Job {
     pub attempts: u32,
     /// How many attempts failed; refusals do not count.
     pub failures: u32,
-    /// How often it was refused, of those in flight together once.
+    /// How often it was refused; refusals of requests in flight together count once.
     pub refusals: u8,
     /// Whether it goes behind those that wait when it returns to the queue.
     pub goes_behind: bool,
     /// Since when a fault of this machine has held it up.
     pub held_up_since: Option<Instant>,
-    /// The session that it is sent in, whatever the state of that: it logs it in.
+    /// The session that this request logs in. It is sent in that session, whatever its state.
     pub session: Option<Session>,
     /// Its number in the order of arrival. It decides the place in every queue, also when a job returns, unless that goes
     /// behind others.

@@ -185,9 +185,9 @@ impl ThrottledClient {
         self.shared.sessions.as_ref()
     }
 
-    /// Ends the archive, if there is [one](ClientBuilder::archive): waits until its last file has its index and its name. A
-    /// program that ends right after its last request calls it; else the next with the same folder does that. What is
-    /// requested later fails.
+    /// Closes the archive, if there is [one](ClientBuilder::archive): waits until its last file has its index and its
+    /// final name. Call it in a program that ends right after its last request; otherwise the next program with the
+    /// same folder completes the file. Later requests fail.
     ///
     /// # Errors
     /// A file has no index. Its records are written all the same.

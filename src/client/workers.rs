@@ -82,7 +82,7 @@ impl Workers {
             return Err(Box::new(Undispatched { error: io::ErrorKind::NotFound.into(), permit, job }));
         };
         let Err(undispatched) = self.give(slot, queue.clone(), permit, job) else { return Ok(()) };
-        // Where the system has no files for another worker, those that run already do its work.
+        // If the system refuses another worker, a running one takes the task.
         let Some(other) = self.slots.iter().find(|slot| slot.is_running()) else { return Err(undispatched) };
         let Undispatched { permit, job, .. } = *undispatched;
         self.give(other, queue, permit, job)

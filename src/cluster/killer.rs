@@ -15,8 +15,8 @@ use crate::term::TermLength;
 
 /// The timer. It counts on `CLOCK_BOOTTIME`, which goes on while the machine sleeps, and needs no privilege.
 ///
-/// A process that is stopped, frozen or put to sleep between the check of its term and a write goes on with that write when it
-/// is continued. The signal that is pending then comes before its next instruction.
+/// A process may be stopped, frozen or put to sleep between the check of its term and a write. When it is continued, it
+/// would do that write late. The timer's signal is pending by then, and ends the process before its next instruction.
 pub(super) struct Killer(Timer);
 
 /// An instant of the timer's clock.

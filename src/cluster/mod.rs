@@ -1,9 +1,10 @@
-//! Cluster: a crawl that several machines share through PostgreSQL. One of them owns it and crawls; the others wait, and one of
-//! them takes over when the owner ends, in whatever way. Knows no domain and no request.
+//! Cluster: a crawl that several machines share through PostgreSQL. One of them owns the crawl and runs it. The others
+//! wait, and one of them takes over when the owner ends, in whatever way. Knows no domain and no request.
 //!
-//! Who owns the crawl may ask until its term lapses (`term.rs`). It renews the term again and again; whoever waits takes over when
-//! the owner has been silent for so long that its term must have lapsed, by the clock of the one who waits. No clocks are
-//! compared. A process that was stopped in the middle is ended by its system before it does anything more (`killer`).
+//! The owner may send requests until its term lapses (`term.rs`), and renews the term again and again. A waiting node
+//! takes over when the owner has been silent for so long, by the waiting node's own clock, that the term must have
+//! lapsed. Clocks of different machines are never compared. If the owner was stopped before a write, its system ends it
+//! before it does anything more (`killer`).
 
 #[cfg_attr(not(target_os = "linux"), path = "no_killer.rs")]
 mod killer;
@@ -66,8 +67,8 @@ pub(crate) struct Membership {
     orders: UnboundedSender<Order>,
 }
 
-/// Lets another process own the crawl when it is dropped: with the store, after all that was done here is in it, and before the
-/// crawl is reported to have ended.
+/// Gives up the ownership of the crawl when it is dropped. The store drops it after its last commit, and before the
+/// report is published.
 struct Leave {
     orders: UnboundedSender<Order>,
     session: Option<thread::JoinHandle<()>>,
@@ -76,9 +77,9 @@ struct Leave {
 }
 
 impl Membership {
-    /// Waits until this process owns the crawl: at once if nobody does, or else until the owner has ended. Those who share
-    /// `conducts` may ask from then on, as long as it does. What is returned beside it opens the crawl's frontier. Those who wait
-    /// hear that the crawl is finished only if it `ends_as` finished.
+    /// Waits until this process owns the crawl: at once if nobody does, or else until the owner has ended. Crawls and
+    /// clients that share `conducts` may send requests while it does. What is returned beside it opens the crawl's
+    /// frontier. Those who wait hear that the crawl is finished only if it `ends_as` finished.
     ///
     /// # Errors
     /// The database cannot be reached at first, it refuses, another process has finished the crawl meanwhile, or another crawl of

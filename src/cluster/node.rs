@@ -30,7 +30,7 @@ pub(super) struct Node {
     session: i64,
     live: Option<Connection>,
     killer: Option<Killer>,
-    /// When the last renewal was asked for that has come.
+    /// When the last successful renewal was sent.
     renewed: Instant,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Owned {
     pub token: i64,
 }
 
-/// What whoever waits sees of the crawl.
+/// The crawl as a waiting node sees it in the database.
 struct Sight {
     is_finished: bool,
     owner: Option<i64>,
@@ -55,7 +55,7 @@ struct Sight {
     length: TermLength,
 }
 
-/// What whoever waits does next.
+/// What a waiting node does next.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     /// Wait on.
@@ -68,7 +68,7 @@ enum Step {
     End,
 }
 
-/// One who waits, and what it has seen so far.
+/// A waiting node, and what it has seen so far.
 #[derive(Default)]
 struct Watch {
     /// The owner that was seen last, by its number, and how long it is silent.
@@ -93,10 +93,12 @@ impl Watch {
     fn step(&mut self, sight: &Sight, me: i64, now: Instant) -> Step {
         let take = Step::Take { token: sight.token };
         let Some(owner) = sight.owner else {
-            // One that was finished before this process came begins again, as a state does that is used again.
+            // A crawl that was finished before this process came begins again, as a crawl with a used state directory
+            // does.
             return if sight.is_finished && self.silence.is_some() { Step::End } else { take };
         };
-        // If it is this process, it has taken the crawl without hearing of it: what was only read is no ownership.
+        // If this process is the owner, it took the crawl and the answer was lost. It takes the crawl again, since its
+        // term counts from a take-over that was answered.
         let Some(beat) = sight.beat.filter(|_| owner != me) else { return take };
         match &mut self.silence {
             Some((token, silence)) if *token == sight.token => silence.note(beat, now),
@@ -164,7 +166,7 @@ impl Node {
     async fn begin_session(&mut self) -> std::result::Result<(), SqlError> {
         let term = i64::try_from(self.length.end().as_millis()).unwrap_or(i64::MAX);
         let client = self.client().await?;
-        // Of nodes that ended while they waited nobody says that they are dead.
+        // A node that ended while it waited is never marked as dead.
         let sql = "DELETE FROM node WHERE seen < now() - interval '1 hour' \
                    AND session NOT IN (SELECT owner FROM crawl WHERE owner IS NOT NULL)";
         client.execute_typed(sql, &[]).await?;
@@ -308,7 +310,8 @@ impl Node {
         }
     }
 
-    /// Notes a renewal that was asked for at `asked`. The system's timer first: gates open only under it.
+    /// Records a renewal that was sent at `asked`. Sets the system's timer before the term, so that no gate opens
+    /// without the timer.
     fn renewed(&mut self, asked: Instant, asked_by_system: io::Result<BootTime>) -> io::Result<()> {
         if let Some(killer) = &mut self.killer {
             killer.set(asked_by_system?, self.length)?;
@@ -323,13 +326,13 @@ impl Node {
         self.place.refuse(format!("{why}; this node has given it up, and one that waits goes on"))
     }
 
-    /// Ends the term: nobody may be asked any more. The system's timer stays set.
+    /// Ends the term: no more requests may be sent. The system's timer stays set.
     pub fn lose(&self) {
         self.term.end();
     }
 
-    /// Gives the crawl back, so that another can own it at once. Nothing is asked any more; what an aborted crawl was just about to
-    /// write is, in the moment before another can know.
+    /// Gives the crawl back, so that another node can own it at once. The term ends first, so no new write begins.
+    /// Writes that had passed their gate get a moment to end before another node can know.
     ///
     /// Those who wait end only if the crawl is finished: if it has ended so here, and nothing waits that was kept for later. A
     /// queue that is empty is no end of a service that waits for seeds, nor of a crawl that could not begin.
@@ -337,7 +340,7 @@ impl Node {
         self.term.end();
         sleep(LAST_WRITES).await;
         let (me, crawl) = (self.session, self.crawl().to_owned());
-        // The timer is still set, and must not end what has nothing left to do.
+        // The timer is still set; end before it fires.
         let limit = (self.renewed + self.length.open()).saturating_duration_since(clock::now());
         let left = async {
             let client = self.client().await?;
@@ -353,7 +356,7 @@ impl Node {
             }
             Err(_) => tracing::warn!(crawl, "the database does not answer; the crawl is taken over later"),
         }
-        // The timer goes with `self`: nothing is left that it would have to end.
+        // The timer is dropped with `self`: no write is left for it to prevent.
     }
 
     async fn client(&mut self) -> std::result::Result<&mut Client, SqlError> {

@@ -14,7 +14,7 @@ use crate::{
 pub struct Lessons {
     refusals: Option<Refusals>,
     asked: Option<AskedSpacing>,
-    /// For a tenant whose limits may change: stricter ones count starts that the present ones do not.
+    /// Kept for tenants whose limits may change: stricter limits count starts that the present ones no longer count.
     starts: Option<Starts>,
 }
 
@@ -27,7 +27,8 @@ pub struct AskedSpacing {
     pub until: Instant,
 }
 
-/// How a domain is spared for a while that has a quota: it is part of its throttle, and stored for a restart only.
+/// How a quota holds requests to a domain back for a while. The throttle applies this; it is copied here only to be
+/// stored for a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sparing {
     /// Until when it is not asked at all: nothing of its quota is left.
@@ -37,7 +38,7 @@ pub struct Sparing {
 }
 
 impl Sparing {
-    /// Tells whether the domain is asked as if it had no quota.
+    /// Tells whether no quota holds requests back.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }

@@ -28,7 +28,7 @@ pub struct Terms {
     pub cools_unreachable: bool,
     /// Whether its rate is the start of a search for the domain's limit.
     pub adaptive: bool,
-    /// Whether its limits may change: stricter ones count starts that the present ones count no more.
+    /// Whether its limits may change: stricter limits count starts that the present ones no longer count.
     pub may_change: bool,
 }
 
@@ -74,7 +74,7 @@ impl Member {
     /// Returns when a request of this tenant would be due by its own limits: see [`Throttle::look`].
     ///
     /// # Errors
-    /// The most requests are in flight; that it waits for one of them is noted.
+    /// As many requests are in flight as may be. The tenant is marked as waiting for one of them to end.
     pub fn look(&mut self, now: Instant) -> Result<Instant, Refusal> {
         let looked = self.throttle.look(now);
         if looked == Err(Refusal::Full) {

@@ -15,7 +15,7 @@ pub(super) struct Members {
     first: Member,
     /// The other tenants; `None` if there are none.
     company: Option<Box<Company>>,
-    /// Until when starts count by the limits of tenants that have left: they may come again.
+    /// Until when starts count by the limits of tenants that have left, since these may return.
     counted_until: Option<Instant>,
 }
 

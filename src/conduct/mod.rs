@@ -51,7 +51,7 @@ struct Taught {
     quota_as_of: Option<Instant>,
 }
 
-/// The state of a domain that refused too often in a row.
+/// Why and until when a domain is given up that refused too often in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GivenUp {
     /// What made it be given up.
@@ -209,7 +209,7 @@ impl Conduct {
         Some(self.refuse(started, now, CoolingCause::Unreachable, None, random))
     }
 
-    /// Leaves the domain alone for `rest`, because a middleware found that an answer refuses it. Counts as a refusal.
+    /// Sends nothing to the domain for `rest`, because a middleware judged a response to be a refusal. Counts as one.
     pub(crate) fn rest(
         &mut self,
         started: Instant,

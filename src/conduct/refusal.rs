@@ -54,9 +54,9 @@ pub struct Refused {
     pub wait: Option<Duration>,
 }
 
-/// Tells whether an answer refuses its domain's requests for now: 429 and 503 do; 403, 408, 413, 420, 425 and all other 5xx
-/// do where they ask for a wait (RFC 9110 §10.2.3: `Retry-After` may come with any status), and 403 also where it says that
-/// nothing is left of a quota.
+/// Tells whether an answer refuses its domain's requests for now: 429 and 503 do; 403, 408, 413, 420, 425 and all other
+/// 5xx do if they ask for a wait (RFC 9110 §10.2.3: `Retry-After` may come with any status), and 403 also if its
+/// headers say that a quota is used up.
 pub fn refusal(status: u16, headers: &HeaderMap, wall: SystemTime) -> Option<Refused> {
     let used_up = || {
         let quota = quota::read(headers, wall).filter(|quota| quota.left == 0 && !quota.reset.is_zero())?;

@@ -70,7 +70,7 @@ struct Table {
     begun: AtomicU64,
     /// The number of places that were left since empty ones were last removed.
     left: AtomicU64,
-    /// How many that may be before they are removed again.
+    /// The number of left places at which empty ones are next removed.
     sweep_at: AtomicU64,
 }
 
@@ -263,8 +263,8 @@ impl Table {
         Space { number, _function: Some(function.clone()) }
     }
 
-    /// Removes empty places, each time that as many were left as there are. A crawl of a million domains that leaves none
-    /// never looks through them.
+    /// Removes empty places each time that as many were left as the table has, so that the scans cost little. A crawl
+    /// of a million domains that leaves none never scans.
     fn sweep_if_due(&self, now: Instant) {
         let left = self.left.load(Ordering::Relaxed);
         if left < self.sweep_at.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! Accounts: what a crawl has done. Every event passes here once: to the ledger, the counts, the crawl log, and those who
-//! watch. Does not know what the crawl does next.
+//! Accounts: the record of what a crawl has done. Takes each event once, and passes it to the ledger, the counts, the
+//! crawl log and the event streams. Does not know what the crawl does next.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -36,7 +36,7 @@ pub struct Accounts {
     first_failures: HashMap<Count, FirstFailure>,
     /// The latest failures, the last one at the end.
     failures: VecDeque<Failure>,
-    /// Where redirects led that were of no use.
+    /// The targets of redirects to URLs that were seen before.
     redirects_to_seen: Frequent,
     /// The counts of earlier processes.
     counts_before: BTreeMap<String, u64>,
@@ -48,7 +48,7 @@ pub struct Accounts {
     log: Option<Vec<LogLine>>,
     /// How the latest URLs ended.
     pub ends: Ends,
-    /// Those who watch.
+    /// The event streams that users read.
     streams: Arc<Streams>,
     warnings: Warnings,
 }
@@ -76,7 +76,7 @@ const MAX_LOG_LINES: usize = 50_000;
 /// counts are added up as `spider/others`.
 const MAX_COUNTS: usize = 1_000;
 
-/// The most targets of redirects that are told by name: it is one or two that a whole site leads to.
+/// The most redirect targets that the summary names: a site that redirects everything uses one or two.
 const MAX_TARGETS_TOLD: usize = 10;
 
 /// The longest detail of a failure that is kept, in bytes.
@@ -250,7 +250,7 @@ impl Accounts {
         let end = match ended.outcome {
             Outcome::Ok => "read",
             Outcome::Redirect { .. } => "redirect",
-            // Nobody had promised it, and the question is answered. The reader has counted it.
+            // A guessed sitemap that is missing is no failure. The reader has counted it.
             _ if ended.counts.contains(&Count::SITEMAP_MISSING) => return self.stats.ledger.done += 1,
             outcome if self.drops(outcome) => return,
             outcome => {
@@ -282,7 +282,7 @@ impl Accounts {
         }
     }
 
-    /// Enters what a request has cost that was sent. Tells whether it was.
+    /// Records the cost of a request. Returns false if nothing was sent.
     fn enter_sent(&mut self, ended: &RequestEnded<'_>) -> bool {
         match ended.outcome {
             Outcome::Unsent => return false,
@@ -295,7 +295,7 @@ impl Accounts {
         true
     }
 
-    /// Tells whether a URL is over; a further attempt at it is counted.
+    /// Tells whether a URL is settled. A further attempt counts as a retry.
     fn is_over(&mut self, fate: Fate) -> bool {
         if fate == (Fate::Again { attempted: true }) {
             self.add(Count::Retry, 1);
@@ -303,7 +303,7 @@ impl Accounts {
         fate == Fate::Final
     }
 
-    /// Enters an outcome as a drop, if it is one. Tells whether it is.
+    /// Records an outcome that is a drop. Returns whether it is one.
     fn drops(&mut self, outcome: &Outcome) -> bool {
         let Some(reason) = outcome.dropped() else { return false };
         self.stats.ledger.dropped += 1;

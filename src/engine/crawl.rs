@@ -57,13 +57,13 @@ pub struct Crawl {
     /// Permits and the requests they are for.
     granter: Granter,
     draining: Draining,
-    /// What the spider has yet to hear of.
+    /// Requests that ended without a page, of which the spider is still to be notified.
     failures: Failures,
     /// Until when sessions rest.
     resting: Resting,
     durability: Durability,
     accounts: Accounts,
-    /// Who waits for pages.
+    /// Is told how submitted requests end.
     submissions: Arc<dyn SubmissionEnds>,
     mode: Mode,
     /// Whether a pipeline's output is gone, so that the items of pages in flight cannot be delivered.
@@ -109,7 +109,7 @@ pub struct CrawlParts {
     pub returned: Arc<dyn Returned>,
     /// Whether a crawl log is kept.
     pub log: bool,
-    /// Those who watch.
+    /// The event streams that users read.
     pub streams: Arc<Streams>,
 }
 
@@ -155,7 +155,7 @@ impl Crawl {
         }
     }
 
-    /// Tells from now on how requests end whose pages somebody waits for.
+    /// Sets who is told how submitted requests end.
     pub(crate) fn tell(&mut self, submissions: Arc<dyn SubmissionEnds>) {
         self.submissions = submissions;
     }
@@ -165,7 +165,8 @@ impl Crawl {
         self.granter.file_waits = waits;
     }
 
-    /// Shares a capacity, if there is one; it tells `listener` of room.
+    /// Takes places in flight from a shared capacity, if there is one. `listener` is notified when a place becomes
+    /// free.
     pub(crate) fn share(&mut self, capacity: Option<&Capacity>, listener: Arc<dyn HasRoom>) {
         self.granter.places = capacity.map_or_else(Places::default, |capacity| Places::of(capacity, listener));
     }
@@ -175,8 +176,8 @@ impl Crawl {
         self.granter.places.has_room();
     }
 
-    /// Takes up what an earlier process left. It may have been killed right after it asked any of its domains, also before
-    /// its first commit.
+    /// Continues the crawl of an earlier process. That process may have been killed just after it sent a request to any
+    /// domain, even before its first commit.
     pub fn resume(&mut self, resumed: Resumed, now: Instant, time: SystemTime) {
         if self.durability.is_durable() {
             self.intake.resume_depths(resumed.depths);
@@ -218,8 +219,8 @@ impl Crawl {
         }
     }
 
-    /// Admits seeds; their hosts extend the scope. What became of each is answered once it is stored, if the frontier is
-    /// durable.
+    /// Admits seeds; their hosts extend the scope. With a durable frontier, `answer` gets the results once they are
+    /// stored.
     pub fn seed(&mut self, seeds: Vec<Candidate>, answer: Option<SeedAnswer>, now: Instant) {
         self.accounts.note(&Event::Seeded { seeds: seeds.len() });
         for seed in &seeds {
@@ -255,9 +256,9 @@ impl Crawl {
         }
     }
 
-    /// Queues the files that a page waits for. They go whatever the scope is, since the spider has asked for them.
+    /// Queues the files that a page waits for. The scope does not apply, since the spider has named each file.
     pub fn files_asked(&mut self, files: Vec<Candidate>, now: Instant) {
-        // After that no file is granted, and nobody waits for one.
+        // A stopping crawl grants no file, and no page waits for one any more.
         if self.mode != Mode::Stopping {
             self.intake.admit(&mut turn!(self, now), files);
         }
@@ -298,7 +299,7 @@ impl Crawl {
         if self.mode == Mode::Running && !self.durability.is_behind() {
             self.granter.grant(&mut turn, &mut self.intake, deferred);
         }
-        // Before the draining, which takes its time.
+        // Sent before draining, so that no fetcher waits for it.
         self.granter.flush(turn.accounts);
         if !is_stopping {
             self.granter.end_what_is_beyond_budget(&mut turn);
@@ -358,7 +359,7 @@ impl Crawl {
                 }
                 StoreNews::Stored(ticket) => self.durability.stored(ticket),
                 StoreNews::Gained(domains) => self.gain(domains, now, time),
-                // Their leases have ended, and the frontier lends nothing more of these domains.
+                // Their leases have ended, and the frontier leases no more requests of these domains.
                 StoreNews::Lost(domains) => {
                     self.submissions.lost(&domains);
                     for domain in &domains {

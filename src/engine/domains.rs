@@ -41,8 +41,8 @@ pub struct Domains {
     /// This crawl, among the tenants that share the conduct of domains.
     tenant: Tenant,
     released: Arc<dyn Released>,
-    /// Until when any domain without a state may have been asked: this process took the crawl over from another then, or
-    /// the limits became others.
+    /// Domains without a state may have received requests until this instant: then this process took the crawl over
+    /// from another, or the limits changed.
     asked_until: Option<Instant>,
     /// The domains that are paused or cancelled.
     pub held: Held,
@@ -224,7 +224,8 @@ impl Domains {
         }
     }
 
-    /// Spares a domain as an earlier process did. It gets a state for that, to be forgotten when it is over.
+    /// Restores the rest or the wider spacing that a quota imposed in an earlier process. The domain gets a state,
+    /// which is removed when that has expired.
     pub(crate) fn spare(&mut self, domain: &Domain, sparing: Sparing, now: Instant) {
         self.live(domain, now).tenancy.spare(sparing);
         self.schedule(domain, now);

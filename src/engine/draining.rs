@@ -21,7 +21,7 @@ pub struct Draining {
     ends: HashMap<Domain, DrainAs>,
     /// Domains with requests in memory, in turn; the others wait for the store.
     turns: VecDeque<Domain>,
-    /// Domains whose requests fail and wait until the spider has heard of others.
+    /// Domains whose failing requests wait until the spider has been notified of earlier ones.
     held_up: Vec<Domain>,
     /// How many more requests may end in this step.
     room: usize,
@@ -32,7 +32,7 @@ pub struct Draining {
 /// How the waiting requests of a domain end.
 #[derive(Clone, Debug)]
 pub enum DrainAs {
-    /// They fail with this outcome, each when the spider has heard of it.
+    /// They fail with this outcome, each once the spider is notified.
     Failed(Outcome),
     /// They are dropped.
     Dropped(DropReason),
@@ -42,7 +42,7 @@ pub enum DrainAs {
 pub const MAX_STEP: usize = 500;
 
 /// The pause between two steps, which leaves most of the scheduler's time to other messages. A million requests are dropped
-/// in 4 s; those that fail take longer, since the spider hears of each.
+/// in 4 s; those that fail take longer, since the spider is notified of each.
 const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 impl Draining {
@@ -54,7 +54,7 @@ impl Draining {
         }
     }
 
-    /// Stops draining the domains that are cancelled no more. Returns them.
+    /// Stops draining the domains that are no longer cancelled, and returns them.
     pub fn stop_cancelled(&mut self, is_cancelled: impl Fn(&Domain) -> bool) -> Vec<Domain> {
         let is_over = |domain: &Domain, end: &mut DrainAs| {
             matches!(end, DrainAs::Dropped(DropReason::Cancelled)) && !is_cancelled(domain)
@@ -79,7 +79,8 @@ impl Draining {
         }
     }
 
-    /// Returns when the next step is due; `None` if only news can bring one. The spider can hear of more failures or not.
+    /// Returns when the next step is due; `None` if only an event can bring one. `can_hear` tells whether the spider
+    /// can be notified of more failures.
     pub fn next_step(&self, now: Instant, can_hear: bool) -> Option<Instant> {
         let next = self.next.filter(|_| self.room == 0);
         let has_turn = !self.turns.is_empty() || can_hear && !self.held_up.is_empty();
@@ -104,7 +105,7 @@ impl Draining {
         self.held_up.push(domain);
     }
 
-    /// Goes on with the domains that were held up: the spider can hear of more.
+    /// Continues with the domains that were held up: the spider can be notified of more.
     pub fn go_on(&mut self) {
         self.turns.extend(self.held_up.drain(..));
     }

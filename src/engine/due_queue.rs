@@ -16,9 +16,9 @@ pub struct Due {
     pub domain: Domain,
 }
 
-/// The places in order. Most come in the order in which they are due: all seeds at once, and each domain a second after
-/// its last request. These stand in a line, in which adding and taking cost the same however many there are; a heap of a
-/// million reads memory that no cache holds at each of its twenty levels. Only what comes out of order goes to the heap.
+/// The places in order. Most arrive in the order in which they are due: all seeds at once, and each domain a second
+/// after its last request. These go to a FIFO queue, which pushes and pops in constant time. Places that arrive out of
+/// order go to a heap. A heap of a million places costs a cache miss at each of its twenty levels.
 #[derive(Default)]
 pub struct DueQueue {
     line: VecDeque<Due>,
@@ -27,7 +27,8 @@ pub struct DueQueue {
     taken_until: Option<Instant>,
 }
 
-/// How far ahead a place in the line may be. One of tomorrow would send all that come after it to the heap until then.
+/// How far ahead a place in the FIFO queue may be due. With a place due tomorrow at its end, every later arrival would
+/// go to the heap until then.
 const LINE_AHEAD: Duration = Duration::from_secs(10);
 
 impl DueQueue {

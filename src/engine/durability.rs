@@ -39,7 +39,7 @@ pub struct Durability {
     failure: Option<String>,
 }
 
-/// Tells the caller what became of each seed, once that is stored. It is dropped if it cannot be.
+/// Sends the caller the result of each seed once it is stored. It is dropped if storing fails.
 pub type SeedAnswer = oneshot::Sender<Vec<Seeded>>;
 
 /// Waits until the frontier knows which of its links are new.
@@ -69,7 +69,7 @@ impl Durability {
     pub fn defer(&mut self, ticket: Ticket, deferred: Deferred) {
         let Deferred::Question(page, answer) = deferred else { return drop(self.deferred.insert(ticket, deferred)) };
         if self.questions.len() >= MAX_QUESTIONS {
-            // Who waits no longer has left the place to another.
+            // Callers that no longer wait free their places.
             self.questions.retain(|_, (_, answer)| !answer.is_closed());
         }
         self.questions.insert(ticket, (page, answer));
@@ -103,7 +103,7 @@ impl Durability {
         self.is_behind = false;
     }
 
-    /// Answers what became of seeds once everything done so far is stored; at once if the frontier is in memory.
+    /// Sends the results of seeds once everything done so far is stored; at once if the frontier is in memory.
     pub fn answer_when_stored(&mut self, turn: &mut Turn<'_>, answer: SeedAnswer, seeded: Vec<Seeded>) {
         match turn.frontier.durable() {
             Some(store) if self.failure.is_none() => {

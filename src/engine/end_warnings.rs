@@ -36,8 +36,8 @@ pub fn of(stats: &Stats, limit: Option<&str>) -> Vec<String> {
 /// The fewest requests to a domain by which its pace is judged.
 const JUDGED_FROM: u64 = 10;
 
-/// Returns the warning that a given rate was not reached, since the requests that may be in flight at once were too few:
-/// at one domain at least, more than a tenth of the starts were missed for that. Names the one that missed most.
+/// Returns the warning that a rate was not reached because too few requests may be in flight at once. It takes one
+/// domain that missed more than a tenth of its starts for this reason; the warning names the domain that missed most.
 pub fn of_rates(stats: &Stats, politeness: &Politeness) -> Option<String> {
     let slow = || {
         let judged = stats.domains.iter().filter(|(_, domain)| domain.requests >= JUDGED_FROM);

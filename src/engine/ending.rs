@@ -43,7 +43,7 @@ const SCHEDULER_BLOCKS: &str = "the crawl did not close in time and was given up
 /// How long an aborted crawl may take to end: it is promised to end within a second.
 pub const ABORT_WITHIN: Duration = Duration::from_millis(900);
 
-/// How often it is looked whether the report has come: a few times within the second that it may take.
+/// How often the thread checks whether the report was published.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Ending {
@@ -102,8 +102,9 @@ impl Ending {
         }
     }
 
-    /// Publishes the report, unless there is one, with what was found in items and done in each session, whose cookies are
-    /// saved first. A crawl that is aborted has no time for that; they were saved about a second ago.
+    /// Publishes the report, unless there is one. Adds what validation found in the items and what was done in each
+    /// session. Saves the cookies of sessions first; an aborted crawl has no time for that, and its last save is about
+    /// a second old.
     pub fn publish(&self, mut report: Report) {
         if let Some(sessions) = &self.sessions {
             if report.ended != Ended::Aborted
@@ -133,10 +134,10 @@ impl Ending {
         self.publish(Report { failure: Some(why.to_owned()), ..report });
     }
 
-    /// Publishes a report of an aborted crawl after `time`, unless there is one by then. A thread of its own waits for
-    /// that, since every other may be blocked; the same for all who say so, of whom the soonest counts.
+    /// Publishes a report of an aborted crawl after `time`, unless there is one by then. A dedicated thread waits for
+    /// that, since every other thread may be blocked. Further calls share this thread; the earliest deadline counts.
     pub fn publish_within(self: &Arc<Self>, time: Duration) {
-        // A thread beside virtual time does not know it, and what blocks there blocks the caller too.
+        // Another thread does not see virtual time; and code that blocks there blocks the caller too.
         if self.report().is_some() || clock::is_virtual() {
             return;
         }
@@ -185,7 +186,7 @@ impl Ending {
     }
 
     fn last_turn(&self) -> MutexGuard<'_, Progress> {
-        // Nothing that is done under it panics.
+        // No code panics while it holds this lock.
         self.last_turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,4 +1,4 @@
-//! Ends: how the latest URLs ended, for whoever asks about one. Knows no queue and no reports.
+//! Ends: how the latest URLs ended, for questions about one (`explain`). Knows no queue and no reports.
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, time::SystemTime};
 
@@ -23,7 +23,7 @@ pub struct Ends {
     oldest: u32,
     /// The numbers of the last end of each URL, by its key.
     last: HashTable<u32>,
-    /// Unlike in every process, so that no site can make URLs whose hashes are the same.
+    /// Random in each process, so that no site can construct URLs with equal hashes.
     seed: u64,
 }
 
@@ -31,7 +31,7 @@ struct Ended {
     /// The hash of the URL.
     key: u64,
     how: How,
-    /// Empty for a dropped one, whose reason says it all.
+    /// Empty for a dropped URL: its reason is enough.
     word: Cow<'static, str>,
     detail: Option<Box<str>>,
     attempts: u32,
@@ -48,14 +48,14 @@ enum How {
     Dropped(DropReason),
 }
 
-/// A page that comes to admission, which takes the request.
+/// What [`Ends`] keeps of a page before Admission takes its request by value.
 pub struct Arriving {
     key: u64,
     found_on: Option<Arc<str>>,
 }
 
-/// The most ends that are remembered, some 7 MB and the URLs of the pages on which they were found: what a fast crawl does in some seconds, and a polite one in hours. All
-/// of them are in the crawl log.
+/// The most ends that are remembered: about 7 MB, plus the URLs of the pages on which they were found. A fast crawl has
+/// as many in seconds, a polite one in hours. The crawl log has all of them.
 const MAX_ENDS: usize = 65_536;
 
 /// The longest detail that is remembered: an error may quote a whole page.
@@ -68,7 +68,7 @@ impl Default for Ends {
 }
 
 impl Ends {
-    /// Takes note of an event, if a page has ended with it.
+    /// Records an event, if a page has ended with it.
     pub fn note(&mut self, event: &Event<'_>) {
         match *event {
             Event::Dropped { what: Some((_, request)), reason, was_queued: true } => {
@@ -109,7 +109,7 @@ impl Ends {
         });
     }
 
-    /// Takes up what failed for good in earlier processes, before anything ends in this one.
+    /// Restores the requests that failed for good in earlier processes. Called before anything ends in this one.
     pub fn resume(&mut self, failed: Vec<DeadLetter>) {
         for DeadLetter { request, outcome, detail, .. } in failed {
             self.end(&request, |Arriving { key, found_on }| Ended {
@@ -124,17 +124,16 @@ impl Ends {
         }
     }
 
-    /// Takes note of a page before admission takes its request. A link that is dropped there is told by
-    /// [`Ends::dropped`].
+    /// Copies what [`Ends::dropped`] needs of a page, before Admission takes its request.
     pub fn arriving(&self, request: &Request) -> Option<Arriving> {
         let is_page = matches!(request.kind(), Kind::Page | Kind::File);
-        // Who asks means the page that a link leads to, and not what a form of the same URL was answered.
+        // A question about a URL means the page behind a link, not the response to a form of the same URL.
         let is_of_link = request.method == Method::GET && request.body.is_empty();
         (is_page && is_of_link)
             .then(|| Arriving { key: self.key(request.url.as_str()), found_on: request.parent.clone() })
     }
 
-    /// Takes note of a page that was dropped where it was found.
+    /// Records a page that was dropped where it was found.
     pub fn dropped(&mut self, page: Arriving, reason: DropReason) {
         self.keep(Ended::dropped(page, reason));
     }
@@ -178,7 +177,7 @@ impl Ends {
         self.of_key(self.key(url))
     }
 
-    /// Returns how a page failed that admission has seen before, if it did and that is remembered.
+    /// Returns how a page that was seen before failed, if it failed and its end is still remembered.
     pub fn failure_of(&self, page: &Arriving) -> Option<End> {
         match self.of_key(page.key)? {
             Whereabouts::Failed(end) => Some(end),

@@ -1,4 +1,4 @@
-//! Failures: the requests that are over and brought no page, until the spider has heard of them. Knows no spider and no
+//! Failures: the requests that ended without a page, until the spider has been notified. Knows no spider and no
 //! permits.
 
 use std::collections::VecDeque;
@@ -13,21 +13,21 @@ use crate::{
     request::Request,
 };
 
-/// What the spider has yet to hear of. All of it is on lease: it is settled when the spider has heard of it, and queued again
-/// if the process dies before.
+/// The failures of which the spider is still to be notified. All are on lease: each is settled after the notification,
+/// and queued again if the process dies before.
 #[derive(Default)]
 pub struct Failures {
     waiting: VecDeque<Visit>,
-    /// Those that the spider is hearing of.
+    /// Those of which the spider is being notified.
     in_progress: HashMap<LeaseId, Visit>,
     /// The most of these at once.
     most: usize,
 }
 
-/// From so many waiting on, the search for a request ends with each failure that it finds.
+/// While so many wait, a search for a request ends with the first failure that it adds.
 const MANY: usize = 1_000;
 
-/// From so many waiting on, no more permits are granted: about 10 MB.
+/// While so many wait (about 10 MB), no more permits are granted.
 const TOO_MANY: usize = 10_000;
 
 impl Failures {
@@ -38,7 +38,7 @@ impl Failures {
         failures
     }
 
-    /// Lets the spider hear of as many at once as there may be pages in flight: they share its threads.
+    /// Allows as many notifications at once as there may be pages in flight: both use the spider's threads.
     pub fn set_most(&mut self, politeness: &Politeness) {
         self.most = politeness.concurrency.get() as usize;
     }
@@ -48,7 +48,7 @@ impl Failures {
         self.waiting.push_back(visit);
     }
 
-    /// Takes the next one that the spider can hear of.
+    /// Takes the next failure, if the spider can be notified of one more now.
     pub fn next(&mut self) -> Option<(Leased, Outcome)> {
         if self.in_progress.len() >= self.most {
             return None;
@@ -59,17 +59,17 @@ impl Failures {
         Some(next)
     }
 
-    /// Takes one that the spider has heard of, or whose fetcher was lost over it.
+    /// Takes a failure of which the spider was notified, or whose fetcher died meanwhile.
     pub fn take(&mut self, id: LeaseId) -> Option<Visit> {
         self.in_progress.remove(&id)
     }
 
-    /// Returns how many more the spider could hear of at once.
+    /// Returns of how many more failures the spider could be notified at once.
     pub fn room(&self) -> usize {
         self.most.saturating_sub(self.waiting.len() + self.in_progress.len())
     }
 
-    /// Tells whether the spider can hear of one that waits.
+    /// Tells whether a failure waits of which the spider can be notified now.
     pub fn can_go_on(&self) -> bool {
         !self.waiting.is_empty() && self.in_progress.len() < self.most
     }
@@ -79,12 +79,12 @@ impl Failures {
         self.waiting.len() >= MANY
     }
 
-    /// Tells whether so many wait that none should be looked for.
+    /// Tells whether so many wait that no permits should be granted.
     pub fn are_too_many(&self) -> bool {
         self.waiting.len() >= TOO_MANY
     }
 
-    /// Takes those that nothing was sent for and that the spider has not begun to hear of.
+    /// Takes the failures for which nothing was sent and whose notification has not begun.
     pub fn take_unsent(&mut self) -> Vec<Leased> {
         let (unsent, sent) = std::mem::take(&mut self.waiting).into_iter().partition(|visit| visit.is_without_request);
         self.waiting = sent;

@@ -114,8 +114,8 @@ impl FileQueue {
         Some(domain)
     }
 
-    /// Returns a file to the queue that its robots file allows; it goes first, and is not asked about again, since the file
-    /// may be forgotten by then.
+    /// Returns an allowed file to the front of the queue. Its robots file is not consulted again, since that may have
+    /// been evicted by then.
     pub fn allowed(&mut self, id: LeaseId) {
         if let Some((domain, waiting)) = self.leased.remove(&id) {
             self.put_back(&domain, Waiting { is_allowed: true, ..waiting }, None);

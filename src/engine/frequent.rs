@@ -18,7 +18,7 @@ pub struct Frequent(Vec<Counter>);
 struct Counter {
     url: String,
     times: u64,
-    /// So many of `times` may have been other URLs.
+    /// How many of `times` may belong to other URLs.
     taken_over: u64,
 }
 

@@ -131,7 +131,7 @@ impl Granter {
         }
     }
 
-    /// Hands to the fetchers what their spider has yet to hear of.
+    /// Sends the fetchers the failures of which their spider is to be notified.
     pub fn tell(&mut self, failures: &mut Failures) {
         while let Some((leased, outcome)) = failures.next() {
             self.pool.tell(Lease::new(leased, self.returned.clone()), outcome);
@@ -160,8 +160,8 @@ impl Granter {
         due.and_then(|due| self.outage.not_before(self.places.not_before(due)))
     }
 
-    /// Takes note of whether a request met a fault of this machine: then others are held back, and one at a time looks
-    /// whether it is over.
+    /// Records whether a request met a fault of this machine. If so, the others are held back, and one probe at a time
+    /// tests whether the fault is over.
     pub fn note_local_faults(&mut self, accounts: &mut Accounts, leased: &Leased, outcome: &Outcome, now: Instant) {
         self.outage.note(accounts, leased, outcome, now);
     }
@@ -226,7 +226,8 @@ impl Granter {
                 return self.schedule(turn.domains, domain, now);
             }
             let tenancy = tenancy.get_or_insert_with(|| turn.domains.live(domain, now).tenancy.clone());
-            // Before the permit, which another tenant of the domain may get meanwhile; what is not used is free at once.
+            // Taken before the permit: while there is no place, another tenant of the domain can get the permit. An
+            // unused place is freed at once.
             let Ok(place) = self.places.take(now) else { return self.schedule(turn.domains, domain, now) };
             match tenancy.grant(now, now + AHEAD) {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
@@ -241,11 +242,13 @@ impl Granter {
                 }
                 // The domain is scheduled again when one of them ends.
                 Err(Refusal::Full) => return,
-                // Where nothing is found, the permit is returned and the loop looks again when the domain is ready. The search
-                // takes what is ready by the horizon, or the loop would find that ready without end.
+                // If nothing is found, the permit is returned, and the loop looks again when the domain is ready. The
+                // search also takes requests that become ready before the horizon; otherwise the loop would come back
+                // for them without end.
                 Ok(permit) => match self.search(turn, intake, domain, now + AHEAD) {
                     Search::Found(leased) => self.assign(turn, permit.with_place(place), leased),
-                    // A frontier that says that something is ready, and lends nothing, would be asked without end.
+                    // Without this, the loop would never end with a faulty frontier that reports a ready request and
+                    // leases none.
                     Search::Nothing if found_nothing => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
                     Search::Nothing => found_nothing = true,
                     Search::Unfinished => return self.schedule(turn.domains, domain, now + 2 * AHEAD),
@@ -254,7 +257,7 @@ impl Granter {
         }
     }
 
-    /// Lets what waits for a cancelled domain be dropped. Tells whether something does. Its robots file may still be
+    /// Starts dropping what waits for a cancelled domain. Returns whether anything waits. Its robots file may still be
     /// requested, since pages of other domains may wait for it.
     pub fn cancel(&mut self, turn: &mut Turn<'_>, domain: &Domain) -> bool {
         give_back(turn.frontier, self.ruled.take(domain));
@@ -267,8 +270,8 @@ impl Granter {
         waits
     }
 
-    /// Lets what waits for a domain fail where it is given up, by this crawl or by another tenant: its robots files too, and
-    /// its pages that wait for one. Tells whether something waited.
+    /// If the domain was given up, by this crawl or by another tenant, starts failing everything that waits for it,
+    /// including robots files and pages that wait for one. Returns whether anything waited.
     fn ends_given_up(&mut self, turn: &mut Turn<'_>, domain: &Domain, tenancy: Option<&Tenancy>) -> bool {
         let Some(GivenUp { why, .. }) = tenancy.and_then(|tenancy| tenancy.given_up(turn.now)) else { return false };
         give_back(turn.frontier, self.ruled.take(domain));
@@ -302,7 +305,7 @@ impl Granter {
             return None;
         }
         if let Some(until) = turn.resting.all_until(turn.now) {
-            // None of them could be sent before, and each would have to be granted to hear that.
+            // All sessions rest until then: a granted request would only come back unsent.
             let waits = self.ruled.has(domain) || turn.frontier.ready_at(domain, turn.now).is_some();
             return waits.then_some(until);
         }
@@ -437,7 +440,7 @@ impl Granter {
     }
 }
 
-/// Puts a request off whose session rests, to when it has rested; returns it otherwise.
+/// Postpones a request whose session rests until the rest has ended; returns any other request.
 fn unless_resting(turn: &mut Turn<'_>, leased: Leased) -> Option<Leased> {
     match turn.resting.until(&leased.request, turn.now) {
         Some(until) => {

@@ -43,10 +43,10 @@ impl Held {
         self.names.get(domain).copied().unwrap_or_else(|| by_pattern().and_then(|(_, hold)| *hold))
     }
 
-    /// Says what holds for the domains that a pattern matches, from now on.
+    /// Sets what holds for the domains that a pattern matches, from now on.
     ///
     /// # Errors
-    /// Too many others are held, and nothing is otherwise than before.
+    /// Too many others are held. Nothing was changed.
     pub fn set(&mut self, pattern: &str, hold: Option<Hold>) -> Result<()> {
         if pattern.starts_with('*') {
             self.set_pattern(pattern, hold)
@@ -71,7 +71,8 @@ impl Held {
     fn set_pattern(&mut self, pattern: &str, hold: Option<Hold>) -> Result<()> {
         let is_left = |(known, _): &&(String, Option<Hold>)| !covers(pattern, known);
         let mut patterns: Vec<_> = self.patterns.iter().filter(is_left).cloned().collect();
-        // Of patterns that share domains, one covers the other: what is left is wider than this one, or has none of it.
+        // Two patterns that share a domain are nested. So each remaining pattern covers this one, or shares no domain
+        // with it.
         let wider = patterns.iter().rev().find(|(known, _)| covers(known, pattern));
         if wider.and_then(|(_, hold)| *hold) != hold {
             if patterns.len() >= MAX_PATTERNS {

@@ -53,7 +53,7 @@ impl Intake {
 
     /// Returns the domain of a request.
     pub fn domain(&self, leased: &Leased) -> Domain {
-        // A user's frontier may not keep it.
+        // A user's own frontier may not keep the domain.
         leased.request.domain.clone().unwrap_or_else(|| self.admission.domain(&leased.request.url))
     }
 
@@ -84,17 +84,17 @@ impl Intake {
         }
     }
 
-    /// Takes up the visits of pages that an earlier process stored, in a crawl that stores its own.
+    /// Restores the visits that an earlier process stored. Only for a crawl that stores its own.
     pub fn resume_visits(&mut self, known: Vec<(Fingerprint, PageVisit)>) {
         self.admission.resume_visits(known);
     }
 
-    /// Takes up the seeds of an earlier process that wait: this one does not queue them again.
+    /// Restores the waiting seeds of an earlier process: this one does not queue them again.
     pub fn resume_waiting_seeds(&mut self, seeds: &[Request]) {
         self.admission.resume_waiting_seeds(seeds);
     }
 
-    /// Takes up the depths that an earlier process stored, in a crawl that stores its own.
+    /// Restores the depths that an earlier process stored. Only for a crawl that stores its own.
     pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
         self.admission.resume_depths(known);
     }
@@ -249,7 +249,7 @@ impl Intake {
             time,
         }));
         match (fate, &outcome) {
-            // It goes on with the target, if that is admitted.
+            // The submission continues with the target of the redirect, if that is admitted.
             (Fate::Again { .. }, _) | (Fate::Final, Outcome::Redirect { .. }) => {}
             (Fate::Final, Outcome::Ok) => turn.end_submission(&leased.request, || SubmissionEnd::Read),
             (Fate::Final, _) => turn.end_submission(&leased.request, || SubmissionEnd::Failed(outcome.clone())),
@@ -281,7 +281,7 @@ impl Intake {
         word.map(Count::Recrawl)
     }
 
-    /// Enters the links that a page or a sitemap has and that were not read: they count as dropped, once for each page.
+    /// Records the links of a page or sitemap that were not read as dropped, once for each page.
     fn note_left_out(turn: &mut Turn<'_>, domain: &Domain, page: &Request, content: Extracted) {
         let left_out = match content {
             Extracted::Page { skipped: Skipped { too_long, over_limit, .. }, .. } => {
@@ -298,8 +298,8 @@ impl Intake {
         }
     }
 
-    /// Settles a request that ended without one, of which the spider has heard, and admits the links that it follows from
-    /// that. Returns its domain.
+    /// Settles a URL that ended without a request, after the spider was notified, and admits the links that the spider
+    /// returned. Returns its domain.
     pub fn told_without_request(&mut self, turn: &mut Turn<'_>, visit: Visit) -> Domain {
         let Visit { leased, outcome, content, counts, .. } = visit;
         let (domain, request) = (self.domain(&leased), &leased.request);

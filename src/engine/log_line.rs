@@ -43,10 +43,10 @@ pub struct LogLine {
     pub status: Option<u16>,
     /// The number of the attempt; 0 if nothing was sent.
     pub attempt: u32,
-    /// Whether the URL is done with; a request that is tried again later is not, and neither is a line that tells of links
-    /// which a page has beyond its bounds: it has the URL of the page. Where a URL was dropped as too deep and
-    /// then found by a shorter way, its last line holds. A robots file is never done with: it is no URL of the ledger,
-    /// and is asked for again when its answer has grown old.
+    /// Whether the URL is settled. False for a request that is tried again, and for a line about links beyond a page's
+    /// bounds, which has the page's URL. Also false for robots files, which are no URLs of the ledger and are requested
+    /// again when they expire. A URL that was dropped as too deep and then found by a shorter path has several final
+    /// lines; the last one holds.
     #[serde(rename = "final")]
     pub is_final: bool,
     /// Seconds from the grant of the permit to the writing of the request.

@@ -51,7 +51,8 @@ pub struct Notices(pub Addr<Scheduler>);
 
 impl Notices {
     /// `do_send` is right only here: a guard's `Drop` cannot wait, and there are only as many messages as permits and
-    /// leases. The store sends one, and no other until its news are read; a shared capacity one for each place that is left.
+    /// leases. The store sends one, and no other until its news are read; a shared capacity sends one for each place
+    /// that becomes free.
     fn send(&self, notice: Notice) {
         #[allow(clippy::disallowed_methods, reason = "bounded by the permits, the leases and the one of the store")]
         self.0.do_send(notice);
@@ -87,7 +88,7 @@ impl Handler<Fetched> for Scheduler {
 
     fn handle(&mut self, fetched: Fetched, context: &mut Context<Self>) {
         self.act(context, |scheduler, now| {
-            // Each has a time of its own: what follows from the one before has happened since.
+            // The calendar time is read for each: handling the one before took time.
             for visit in fetched.visits {
                 scheduler.crawl.ended(visit, now, clock::wall());
             }
@@ -118,7 +119,7 @@ impl Handler<FilesAsked> for Scheduler {
     }
 }
 
-/// Adds seeds; the sender gets what became of each, when that is stored. A crawl that has ended drops the sender.
+/// Adds seeds. The sender gets the result of each once it is stored; a crawl that has ended drops it.
 pub struct Seed(pub Vec<Candidate>, pub SeedAnswer);
 
 impl Message for Seed {

@@ -39,14 +39,14 @@ struct Probe {
     is_answered: bool,
 }
 
-/// How soon it is looked whether the fault is over; the wait doubles each time.
+/// The wait before the first probe; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest wait: half a minute after the end of the fault the crawl goes on at the latest.
+/// The longest wait between probes: the crawl resumes at most half a minute after the fault has ended.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 impl LocalOutage {
-    /// Takes note of how a request ended.
+    /// Records how a request ended.
     pub fn note(&mut self, accounts: &mut Accounts, leased: &Leased, outcome: &Outcome, now: Instant) {
         match outcome {
             Outcome::Local(fault, detail) if self.met(*fault, leased, now) => {
@@ -87,7 +87,7 @@ impl LocalOutage {
         self.0.take_if(|ongoing| ongoing.take_probe(leased)).map(|ongoing| ongoing.outage(now))
     }
 
-    /// A request came back unsent, which tells nothing. If it was the probe, there is another.
+    /// A request came back unsent, which shows nothing. If it was the probe, another one is sent.
     fn unsent(&mut self, leased: &Leased, now: Instant) {
         if let Some(ongoing) = &mut self.0
             && ongoing.take_probe(leased)

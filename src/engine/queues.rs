@@ -1,5 +1,5 @@
-//! Queues: the frontier, and beside it the files that items wait for. To the parts of the engine a lease is a lease; only
-//! who chooses the next request tells them apart.
+//! Queues: the frontier and the queue of files that items wait for, behind one interface. Only the granter, which
+//! chooses the next request, tells them apart.
 
 use std::time::{Duration, Instant};
 

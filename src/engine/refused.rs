@@ -1,4 +1,5 @@
-//! Refused: how often waiting requests were refused that their domain may refuse alone. Knows no conduct and no queues.
+//! Refused: counts the refusals of each waiting request, to find one that its domain refuses while it answers others.
+//! Knows no conduct and no queues.
 
 use hashbrown::{HashMap, hash_map::EntryRef};
 

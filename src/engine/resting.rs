@@ -9,11 +9,11 @@ use crate::{
     sessions::is_pooled,
 };
 
-/// What fetchers said of sessions that rest: so requests that have to wait for one need not be granted to hear it again. There
-/// are as many as sessions.
+/// The rests that fetchers have reported, one entry for each session. A request whose session rests is not granted,
+/// since it would only come back unsent.
 #[derive(Default)]
 pub struct Resting {
-    /// Until when no request is sent that names no session, or one of a pool.
+    /// The rest of requests that name no session, or one of a pool: no session is free for them until then.
     unnamed: Option<Instant>,
     named: HashMap<Arc<str>, Instant>,
     /// Whether a request that waits may name a session.
@@ -21,17 +21,17 @@ pub struct Resting {
 }
 
 impl Resting {
-    /// Takes note of a request that is queued.
+    /// Records that a request was queued.
     pub fn queued(&mut self, request: &Request) {
         self.may_be_named |= name_of(request).is_some();
     }
 
-    /// Takes note that requests of an earlier process wait.
+    /// Records that requests of an earlier process wait.
     pub fn resume(&mut self) {
         self.may_be_named = true;
     }
 
-    /// Takes note that a request cannot be sent before its session has rested.
+    /// Records that a request cannot be sent before its session has rested.
     pub fn note(&mut self, request: &Request, until: Instant) {
         match name_of(request) {
             None => self.unnamed = Some(until),

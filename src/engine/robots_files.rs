@@ -193,7 +193,7 @@ impl RobotsFiles {
         self.parked.get(domain).copied().unwrap_or(0)
     }
 
-    /// Tells whether a page of this origin waits that is the one that is looked for, and how many go before it.
+    /// Looks for a page of this origin that waits. Returns how many go before it.
     pub fn parked_before(&self, url: &Url, is_it: &dyn Fn(&Request) -> bool) -> Option<usize> {
         let pending = self.pending.get(url.origin().ascii_serialization().as_str())?;
         pending.parked.iter().position(|(_, leased)| is_it(&leased.request))

@@ -46,9 +46,9 @@ pub struct Scheduler {
     ending: Arc<Ending>,
     ended: Option<Ended>,
     ends_as: Arc<OnceLock<Ended>>,
-    /// Whether what is closed is no longer waited for.
+    /// Set when closing must not take long, since the crawl was aborted.
     at_once: watch::Sender<bool>,
-    /// The panic of code that runs on the scheduler's thread. What the crawl knows may be half done, so it ends.
+    /// The panic of user code on the scheduler's thread. The state of the crawl may be half changed, so the crawl ends.
     panicked: Option<String>,
 }
 
@@ -103,7 +103,7 @@ const CLOSE_AT_ONCE: Duration = Duration::from_millis(500);
 /// The warning in the report if they did not close in that time.
 const GIVEN_UP: &str = "a pipeline or the log did not close at once and was given up: what it held may be lost";
 
-/// How long it then waits for its state.
+/// How long an aborted crawl then waits until its state is closed.
 const STORE_AT_ONCE: Duration = Duration::from_millis(300);
 
 /// The warning in the report if that was not closed in time.
@@ -257,7 +257,7 @@ impl Scheduler {
         if ended == Ended::Aborted || self.crawl.ends_at_once() {
             self.at_once.send_replace(true);
         }
-        // Also heard while the crawl closes, which a pipeline may hold up.
+        // An abort reaches this point also while the crawl is closing, since a pipeline may delay that.
         let Some(close) = self.close_pipelines.take() else { return };
         self.ended = Some(ended);
         self.ends_as.get_or_init(|| ended);
@@ -324,7 +324,7 @@ impl Scheduler {
         let failure = failure.or_else(|| closed.failure.clone());
         let failure = failure.or_else(|| self.log_failure.take());
         let failure = failure.or_else(|| self.responses.as_ref()?.failure());
-        // What broke the crawl off is not said twice.
+        // The reason that ended the crawl is not reported twice.
         let further = closed.failure.filter(|further| failure.as_ref() != Some(further));
         let complaints = further.into_iter().chain(closed.complaints).collect();
         let ended = match self.ended {

@@ -70,7 +70,7 @@ impl SitemapFiles {
 
     /// Takes in the robots file of an origin.
     pub fn robots_known(&mut self, file: &Url, robots: &Robots) {
-        // Requested again later.
+        // An unreachable robots file is requested again later.
         if self.awaited.is_empty() || matches!(robots, Robots::DenyAll { .. }) {
             return;
         }

@@ -39,7 +39,7 @@ pub enum Change {
 const MAX_OVERRIDES: usize = 10_000;
 
 impl Change {
-    /// Returns it with its pattern as the names of domains are written that this key gives.
+    /// Returns the change with its pattern written as this key writes the names of domains.
     ///
     /// # Errors
     /// No domain matches the pattern.
@@ -54,12 +54,12 @@ impl Change {
         Ok(self)
     }
 
-    /// Tells whether a request may have to wait longer after it.
+    /// Tells whether the change may make requests wait longer.
     pub fn is_of_pace(&self) -> bool {
         matches!(self, Self::Rate(..) | Self::Spacing(..))
     }
 
-    /// Returns the settings of politeness as they are after it; `None` if it does not concern them.
+    /// Returns the politeness settings after the change; `None` if it does not concern them.
     ///
     /// # Errors
     /// The changed settings are invalid, or there are too many overrides.

@@ -39,11 +39,11 @@ pub struct Turn<'a> {
     pub accounts: &'a mut Accounts,
     /// The domains whose queues are being emptied.
     pub draining: &'a mut Draining,
-    /// The failures that the spider has yet to hear of.
+    /// The failures of which the spider is still to be notified.
     pub failures: &'a mut Failures,
     /// Until when sessions rest.
     pub resting: &'a mut Resting,
-    /// Who waits for pages.
+    /// Is told how submitted requests end.
     pub submissions: &'a dyn SubmissionEnds,
 }
 
@@ -54,7 +54,7 @@ impl Turn<'_> {
         self.end_submission(request, || SubmissionEnd::Dropped(reason));
     }
 
-    /// Ends a leased request that has brought no page; one for a page as soon as the spider has heard of it.
+    /// Ends a leased request without a page. If it was for a page, the spider is notified first.
     pub fn end(&mut self, domain: &Domain, leased: Leased, outcome: Outcome) {
         if leased.request.kind() == Kind::Page {
             self.failures.add(Visit::without_request(leased, outcome));
@@ -63,7 +63,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Enters the end of a request that tells of none: it is dropped or fails for good, by its outcome.
+    /// Records that a request without a `RequestEnded` event was dropped or failed for good, by its outcome.
     pub fn enter(&mut self, domain: &Domain, request: &Arc<Request>, outcome: &Outcome) {
         match outcome.dropped() {
             Some(reason) => self.drop_request(domain, request, reason),
@@ -84,7 +84,7 @@ impl Turn<'_> {
         self.end_submission(request, || SubmissionEnd::Failed(outcome.clone()));
     }
 
-    /// Tells who waits for the page of a request, if somebody does, how it has ended.
+    /// Tells the caller that submitted a request, if any, how it ended.
     pub fn end_submission(&self, request: &Request, end: impl FnOnce() -> SubmissionEnd) {
         if let Some(id) = request.submission() {
             self.submissions.ended(id, end());
@@ -159,8 +159,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Drains what a step allows. Each request is entered in the ledger as it is dropped, or as soon as the spider has heard
-    /// of its failure.
+    /// Drains what a step allows. Each request is entered in the ledger when it is dropped, or once the spider is
+    /// notified of its failure.
     pub fn drain(&mut self) {
         self.draining.begin_step(self.now);
         if self.failures.room() > 0 {
@@ -197,8 +197,8 @@ impl Turn<'_> {
         (requests.len(), left)
     }
 
-    /// Takes at most `max` requests of a domain out of its queue, also those that wait for a later attempt, and lets the
-    /// spider hear that they fail. They stay on lease until then. Returns how many, and what is left.
+    /// Leases at most `max` requests of a domain, including those that wait for a later attempt, and adds them to the
+    /// failures. They stay on lease until the spider is notified. Returns how many, and what is left.
     fn fail_some(&mut self, domain: &Domain, outcome: &Outcome, max: usize) -> (usize, Left) {
         for ended in 0..max {
             match self.frontier.lease(domain, self.now + ANY_DELAY) {

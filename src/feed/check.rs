@@ -57,8 +57,8 @@ impl Feed {
         Ok(())
     }
 
-    /// Checks that items with these fields, which are no enum, have those that it names, so that a misspelt one leaves no
-    /// column and no file empty.
+    /// Checks that items with these fields have all fields that the feed names, so that a misspelt name does not leave
+    /// a column or a file empty. The items must not be an enum.
     ///
     /// ```
     /// use actix_crawler::feed::Feed;

@@ -1,4 +1,4 @@
-//! Lock: what one writer at a time has, of all processes of this machine. Does not know what is written.
+//! Lock: lets one writer at a time use an output, of all processes of this machine. Does not know what is written.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},

@@ -208,8 +208,8 @@ impl Feed {
         self
     }
 
-    /// Sets the fields by which a row of a database is found again: an item with the same values in them replaces the columns
-    /// of this feed in that row, and changes no others. An item that lacks one of them, or has null in it, is refused.
+    /// Sets the key fields of a table: an item with the same key as a row updates this feed's columns in that row, and
+    /// no others. An item that lacks one of them, or has null in it, is refused.
     #[must_use]
     pub fn key<T: Into<String>>(mut self, fields: impl IntoIterator<Item = T>) -> Self {
         self.key = fields.into_iter().map(Into::into).collect();
@@ -223,16 +223,16 @@ impl Feed {
         self
     }
 
-    /// Sets how many items are committed together at the most, and how long the first waits for that. By default those that
-    /// have come meanwhile are; in compressed files 1,000, or those of a quarter of a second, since small members hardly
-    /// compress.
+    /// Sets the most items of one commit, and how long the first of them waits for others. By default a commit takes
+    /// what came during the last one; in compressed files up to 1,000 items or a quarter of a second, since small
+    /// members hardly compress.
     #[must_use]
     pub fn batch(mut self, batch: Batch) -> Self {
         self.batch = Some(batch);
         self
     }
 
-    /// Adds to what an earlier crawl has written, where a new crawl would begin anew.
+    /// Appends to the output of an earlier crawl. Without it, a new crawl begins with an empty output.
     #[must_use]
     pub fn append(mut self) -> Self {
         self.append = true;
@@ -327,7 +327,7 @@ impl Feed {
             && self.only.iter().all(|(path, text)| record.get(path).is_some_and(|value| value.to_cell() == *text))
     }
 
-    /// Tells whether its files are whole only when they are closed, so that this is done once for each.
+    /// Tells whether a file is whole only after it is closed, as with Parquet; then each is closed only once.
     pub(super) fn is_whole_at_end(&self) -> bool {
         self.is_uploaded() || matches!(self.written_as(), Ok(Format::Parquet))
     }

@@ -26,7 +26,7 @@ use crate::{clock, domain::registrable, error::Error};
 /// The most files that are open at once; those used least recently are closed, and opened again when more comes for them.
 pub(crate) const MAX_OPEN_FILES: usize = 64;
 
-/// What times in names tell apart.
+/// The resolution of times in names.
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The files of a feed.
@@ -45,7 +45,7 @@ pub(super) struct Named {
     pending: Pending,
     /// Which files it has written, if their names do not say so.
     notes: Notes,
-    /// What is known of each domain's current file; of all together without `{domain}`. About 100 bytes for each.
+    /// The current file of each domain, or the only one without `{domain}`; about 100 bytes each.
     known: HashMap<u128, Known>,
     uses: u64,
 }
@@ -66,7 +66,7 @@ struct Known {
     begun: Instant,
     /// Whether this run has begun it: what is in it is its own, and not torn.
     is_ours: bool,
-    /// Whether it is not open, and not whole.
+    /// Whether it was closed to save open files, and is not whole yet.
     is_resting: bool,
 }
 

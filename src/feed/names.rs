@@ -121,7 +121,7 @@ impl Names {
         let (pattern, (root, depth)) = (self.pattern(spider)?, self.root());
         let mut found = Vec::new();
         walk(Path::new(&root), depth, &mut |path, modified| found.extend(pattern.existing(path, modified)))?;
-        // Within a tick of the clock of the disk, the number and the time in the name tell.
+        // Files with the same modification time are sorted by the number and the time in their names.
         found.sort_by(|one, other| {
             (other.modified, other.batch, &other.path).cmp(&(one.modified, one.batch, &one.path))
         });
@@ -189,8 +189,8 @@ impl Pattern {
     }
 }
 
-/// Visits the files in a folder, down to a depth. What is removed meanwhile is none, and what may not be read below it is none
-/// of the feed's.
+/// Visits the files in a folder, down to a depth. Skips files that are removed meanwhile, and unreadable folders below
+/// it, which are not the feed's.
 fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) -> io::Result<()> {
     let listed = match fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

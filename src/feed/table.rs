@@ -23,7 +23,7 @@ use crate::error::Error;
 /// The table of a feed without a name for one.
 const ITEMS: &str = "items";
 
-/// How a table that a feed has made is known: a new crawl drops no other.
+/// Marks a table that a feed has made: a new crawl drops no other.
 pub(super) const MADE_BY_FEED: &str = "of a feed of actix-crawler";
 
 /// The table of a feed, as its description says.

@@ -130,7 +130,7 @@ pub(super) fn shown(name: &Path) -> String {
 
 /// Returns server and database of a URL, without user, password and options.
 fn database(url: &str) -> String {
-    // What is not surely free of a password is left out: a sign that is not escaped may be a part of one.
+    // Anything that may contain a password is left out: an unescaped character may be part of one.
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (server, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let is_plain = server.matches('@').count() <= 1 && !tail.contains('@');

@@ -36,7 +36,7 @@ pub struct Ready<I> {
 }
 
 impl<I: Send + Sync + 'static> Ready<I> {
-    /// Takes items through the steps, and asks those that pass for their files, both with code of a user's own.
+    /// Takes items through the steps, and collects the files of those that pass. Both run user code.
     ///
     /// # Errors
     /// A step refuses an item, or ends the crawl.
@@ -58,8 +58,8 @@ pub struct Delivered {
 
 /// Delivers the items of a page.
 ///
-/// Those whose key an item on its way has come in a later round: until then the page holds no keys, so two pages never wait for
-/// each other.
+/// An item whose key belongs to an undelivered item of another page is delivered in a later round. The page holds no
+/// keys while it waits for that, so two pages never wait for each other.
 ///
 /// # Errors
 /// The page ends with this outcome.
@@ -164,7 +164,7 @@ async fn take<I: Send + Sync + 'static>(
     Ok(taken)
 }
 
-/// Hands an item to one pipeline. To leave it out is no error.
+/// Sends an item to one pipeline. A pipeline may leave it out; that is no error.
 async fn take_one<I: Send + Sync + 'static>(
     scraped: Scraped<I>,
     pipeline: &Supervisor<I>,

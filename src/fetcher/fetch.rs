@@ -36,8 +36,8 @@ pub type Fetching<'a> = LocalBoxFuture<'a, FetchResult>;
 /// Fetches one request under a permit.
 ///
 /// An unneeded permit is dropped, which frees its slot for the next request. A used one ends with the last byte of the
-/// response, but for that of a robots file ([`FetchResult::permit`]). Any further request to a server needs a permit of its
-/// own: see [`FetchContext::permits`].
+/// response, except that of a robots file ([`FetchResult::permit`]). Any further request to a server needs a permit of
+/// its own: see [`FetchContext::permits`].
 ///
 /// The future may continue after the last byte, for instance until an archive has acknowledged the response. Only when
 /// it returns is the page parsed and its lease settled.
@@ -72,7 +72,7 @@ pub struct Streaming<'a> {
     pub sink: &'a SharedSink,
     /// The longest that the whole response may take, if that is longer than for a page.
     pub max_time: Duration,
-    /// The most bytes where it is not streamed.
+    /// The most bytes of a response that is not streamed.
     pub max_whole: u64,
 }
 
@@ -123,8 +123,8 @@ pub struct FetchResult {
 pub enum NoResponse {
     /// Nothing was sent: the domain began to cool after the permit was granted. Queue the request again.
     Unsent,
-    /// Nothing was sent, since the session of the request rests, or is being logged in. Queue the request again, for this
-    /// long.
+    /// Nothing was sent, since the session of the request rests or is being logged in. Queue the request again, to be
+    /// leased after this time.
     Held(Duration),
     /// The response is missing or incomplete.
     Failed(FetchError),

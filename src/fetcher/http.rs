@@ -92,7 +92,7 @@ impl Http {
             (exchange, response) = self.exchange(permit.again(), request, context).await;
         }
         if let (Err(error), Some(exchange)) = (&mut response, &exchange)
-            // What may have been done must not be repeated, whoever is at fault.
+            // A request that the server may have processed is not repeated, whoever is at fault.
             && (may_repeat || exchange.started().is_none())
             && let Some(local) = self.transport.judge(error, exchange, clock::now()).await
         {
@@ -103,7 +103,7 @@ impl Http {
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let cookies_changed = exchange.as_ref().is_some_and(|exchange| exchange.cookies_changed());
         let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
-        // The permit ends here, unless the response is still to be read for what it asks of the domain.
+        // The permit ends here, except that of a robots file: it ends when the file's `Crawl-delay` is known.
         let permit = exchange.and_then(Exchange::into_permit).filter(|_| request.kind() == Kind::RobotsTxt);
         let (status, bytes) =
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));

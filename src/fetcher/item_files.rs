@@ -22,7 +22,7 @@ use crate::{
     spider::Spider,
 };
 
-/// The files that a page waits for, on their way to the engine. Nobody need answer: how each ends is told to the desk.
+/// Asks the engine to queue the files that a page waits for. It needs no reply: the desk is told how each file ends.
 pub struct FilesAsked(pub Vec<Candidate>);
 
 impl Message for FilesAsked {
@@ -46,7 +46,7 @@ impl FilesContext {
     /// The page goes back: the crawl has ended.
     pub async fn wait<T>(&self, requests: Vec<Candidate>, ended: impl Future<Output = T>) -> Result<T, Outcome> {
         let _waiting = self.desk.wait();
-        // Also without a request of its own: while this page waits, another may be granted.
+        // Sent even without requests: the engine may now grant another page.
         self.asked.send(FilesAsked(requests)).await.map_err(|_| Outcome::Unsent)?;
         Ok(ended.await)
     }
@@ -141,8 +141,8 @@ async fn fetch<S: Spider>(
     let unknown = wanted.iter().zip(&joined).filter(|(_, asked)| asked.is_none()).map(|(wanted, _)| wanted.clone());
     let mut known = look_up(unknown.collect(), store.clone(), context).await?.into_iter();
     let (mut requests, mut counts, mut asked_for) = (Vec::new(), Vec::new(), Vec::with_capacity(files.len()));
-    // All of them before the desk is asked for one: an identity of a user's own may panic, and then nobody may wait for what
-    // is never requested.
+    // All requests are made before the desk is asked for one. A user's identity may panic here; then no page must be
+    // left waiting for a file that is never requested.
     let prepared = wanted.iter().zip(joined).map(|(wanted, joined)| match joined {
         Some(asked) => Prepared::Asked(asked),
         None => match known.next().flatten() {
@@ -184,7 +184,7 @@ async fn fetch<S: Spider>(
         }
     });
     let ended: Option<Vec<_>> = context.files.wait(requests, join_all(ends)).await?.into_iter().collect();
-    // One that will not be answered belongs to a crawl that stops.
+    // A file is left without an answer only when the crawl stops.
     ended.map(|ended| (ended, counts)).ok_or(Outcome::Unsent)
 }
 

@@ -57,11 +57,11 @@ pub struct Grant {
 pub enum Assignment {
     /// Send it.
     Send(Grant),
-    /// Let the spider hear that it is over and how. Without a permit, nothing is sent.
+    /// Notify the spider that it has ended and how. Without a permit, nothing is sent.
     Tell(Lease, Outcome),
 }
 
-/// Sends a fetcher the grants for about one tick to come, and the failures to tell of.
+/// Sends a fetcher the grants for about the next tick, and the failures of which to notify the spider.
 pub struct Granted(pub Vec<Assignment>);
 
 impl Message for Granted {
@@ -73,7 +73,7 @@ impl Message for Granted {
 pub struct Fetched {
     /// The ended requests, of every kind.
     pub visits: Vec<Visit>,
-    /// The failures that the spider has heard of.
+    /// The failures of which the spider was notified.
     pub told: Vec<Told>,
     /// Whether a request panicked. Its guards have returned its permit and its lease already. The scheduler must still
     /// be told that the seat is free, since no other message may follow.
@@ -100,7 +100,7 @@ pub struct VisitContext<S: Spider> {
     pub(crate) robots_token: Arc<str>,
     /// What is taken from sitemaps.
     pub(crate) sitemaps: Arc<SitemapSettings>,
-    /// Who waits for pages.
+    /// The submitted pages that callers wait for.
     pub(crate) submissions: Arc<Submissions<S::Item>>,
     /// The folder for files, and who waits for them.
     pub(crate) files: FilesContext,

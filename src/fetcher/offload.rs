@@ -46,7 +46,7 @@ pub enum NoResult {
 }
 
 impl NoResult {
-    /// Returns how a request ends by it. `what` says what did not happen in time: `parse did not return`.
+    /// Returns the outcome of its request. `what` says what did not happen in time: `parse did not return`.
     pub fn outcome(self, what: &str) -> Outcome {
         match self {
             Self::Panicked(message) => Outcome::Panic(message),
@@ -61,8 +61,8 @@ impl NoResult {
 /// some more.
 const MAX_BLOCKING: usize = 160;
 
-/// How long the caller of work waits before it first looks at it, and calls another thread to what still waits. Several
-/// times as long as most pages take to parse; the later looks are each twice as late.
+/// How long a caller waits before it first checks its work, and wakes another thread for what is still queued. Several
+/// times as long as most pages take to parse; each later check waits twice as long.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 
 impl OffloadThreads {
@@ -127,7 +127,7 @@ impl Offload {
         }
     }
 
-    /// Runs `work` while this thread waits, and with it virtual time. The time limit is one of real time.
+    /// Runs `work` while this thread, and with it virtual time, stands still. The time limit is in real time.
     fn run_in_no_time<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
         let (answer_to, answer) = mpsc::sync_channel(1);
         let stage = self.begin(work, move |result| drop(answer_to.send(result)));

@@ -31,8 +31,9 @@ struct Member {
     file_seats: Arc<()>,
 }
 
-/// The most requests in progress that one fetcher has alone; each as many bring a further one into use. One thread serves
-/// thousands, and while there is one, nothing has to be passed between threads: the first is that of the scheduler.
+/// The requests in progress up to which one fetcher is used; each further 64 bring another into use. One thread can
+/// serve thousands. The first fetcher runs on the scheduler's thread, so nothing passes between threads while it is
+/// alone.
 const SHARE: usize = 64;
 
 /// How many more requests than the least busy fetcher one may have before its domains move to another. A domain stays
@@ -56,7 +57,7 @@ impl Pool {
         self.members.iter().map(Member::busy_with_files).sum()
     }
 
-    /// Returns how many of them are none.
+    /// Returns how many of them are not files.
     pub fn busy_with_pages(&self) -> usize {
         self.members.iter().map(|member| member.busy() - member.busy_with_files()).sum()
     }
@@ -73,7 +74,8 @@ impl Pool {
         }
     }
 
-    /// Adds a failure to the next batch of a fetcher, which lets the spider hear of it. It is no request in progress.
+    /// Adds a failure to the next batch of a fetcher, which notifies the spider. It does not count as a request in
+    /// progress.
     pub fn tell(&mut self, lease: Lease, outcome: Outcome) {
         let chosen = usize::try_from(lease.id().0).unwrap_or(0) % self.in_use;
         if let Some(member) = self.members.get_mut(chosen) {
@@ -114,8 +116,7 @@ impl Pool {
         self.members.iter().any(|member| !member.batch.is_empty())
     }
 
-    /// Brings further fetchers into use where there is much to do. None of them is left again, since each has connections of
-    /// its own to the domains that it gets.
+    /// Brings further fetchers into use under load. A fetcher stays in use, since it has connections to its domains.
     fn widen(&mut self) {
         let wanted = self.busy() / SHARE + 1;
         self.in_use = self.in_use.max(wanted).min(self.members.len());

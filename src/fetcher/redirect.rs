@@ -18,9 +18,9 @@ use crate::{
 /// site that sets a cookie with each step needs some.
 const MAX_HOPS: usize = 20;
 
-/// The longest delay of a page that sends its readers on which counts as a redirect. Pages that say "you will be
-/// redirected" say so for 0 to 5 s, and Nutch draws the line there. Above, a page is to be read: it reloads itself, or
-/// goes on to the next of a slide show. Its target is a link then.
+/// The longest delay of a refresh that counts as a redirect. Pages that announce a redirect wait for 0 to 5 s, and
+/// Nutch has the same limit. With a longer delay the page is meant to be read: it reloads itself, or shows the next
+/// slide. Its target is then a link.
 pub const MAX_REFRESH_DELAY: Duration = Duration::from_secs(5);
 
 /// What the settings say of redirects.
@@ -28,7 +28,7 @@ pub const MAX_REFRESH_DELAY: Duration = Duration::from_secs(5);
 pub struct RedirectRules {
     /// Names of headers that stay with their origin, beside those that look like secrets.
     pub secret_headers: Arc<[String]>,
-    /// Whether a page that sends its readers on is a redirect.
+    /// Whether a page with a short refresh is a redirect.
     pub follows_refresh: bool,
 }
 
@@ -53,7 +53,7 @@ fn as_text(location: &[u8]) -> Cow<'_, str> {
 /// Where an answer sends us, and by what.
 #[derive(Clone, Copy, Debug)]
 pub struct Hop<'a> {
-    /// The status of the answer; that of a page which sends its readers on is one of success.
+    /// The status of the response; a page with a refresh has one of success.
     pub status: u16,
     /// Where to.
     pub to: &'a Url,
@@ -89,8 +89,8 @@ impl From<NotFollowed> for Outcome {
 /// Returns the request that follows a redirect. It needs a permit of its own. Headers of the names `secrets`, whatever
 /// their case, stay with their origin as those do that look like secrets.
 ///
-/// A redirect that leads back to where its chain was is a loop, unless cookies have changed since: then the same request
-/// may be answered otherwise, as curl, wget and browsers find out by asking. Such a request asks not to be filtered.
+/// A redirect to an earlier URL of its chain is a loop, unless cookies have changed since. Then the same request may
+/// get another response, so it is made once more, with `dont_filter`; curl, wget and browsers do so too.
 ///
 /// # Errors
 /// It leads back, or has gone on for too long.

@@ -1,5 +1,5 @@
-//! TurnEnd: where requests wait until nothing else is ready on their arbiter, so that what they hand to another thread goes
-//! there together and wakes it once. Does not know what they hand over.
+//! TurnEnd: requests wait here until no other request of their arbiter is ready. So their messages to another thread go
+//! together and wake it once. Does not know the messages.
 
 use std::{
     cell::RefCell,

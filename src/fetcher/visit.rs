@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! permit + lease → response (the permit ends with the last byte; a robots file's when the engine knows its Crawl-delay)
-//!                → a redirect: its target is a request of its own (a page that sends its readers on is one, too)
+//!                → a redirect: its target is a request of its own (a page with a short refresh is one, too)
 //!                → a refusal: the domain cools
 //!                → else the reader of the request's kind (readers/); for a page:
 //!                      parse (off the loop; a panic is an error of this page)
@@ -57,13 +57,13 @@ pub struct Visit {
     pub permit: Option<Permit>,
     /// How long an unsent request has to wait for its session.
     pub held: Option<Duration>,
-    /// Whether the spider has heard that no page came; then the request is over.
+    /// Whether the spider was notified that no page came; then the request is over.
     pub is_told: bool,
     /// Whether it ended without a request of its own, or after one that has been accounted for.
     pub is_without_request: bool,
 }
 
-/// A failure that the spider has heard of, with its settled lease.
+/// A failure of which the spider was notified, with its settled lease.
 #[derive(Debug)]
 pub struct Told {
     /// The settled lease.
@@ -79,7 +79,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     let (may_repeat, attempt) = (is_idempotent(&request.method), lease.attempt());
     let file = if request.kind() == Kind::File { Receiving::of(request, context) } else { None };
     if request.kind() == Kind::File && file.is_none() {
-        // Nobody waits for it any more, since the crawl stops.
+        // No page waits for the file any more, since the crawl stops.
         drop(permit);
         return Visit { is_without_request: false, ..Visit::without_request(lease.settle(), Outcome::Unsent) };
     }
@@ -114,7 +114,8 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     if let (Outcome::Ok, Some(session)) = (&reading.outcome, &session) {
         session.worked();
     }
-    // The engine has the last word: it lets the spider hear of what is over all the same.
+    // This is a forecast: if a request is over and its fetcher could not know, the engine has the spider notified
+    // later.
     let is_told = request.kind() == Kind::Page && reading.outcome.is_without_page() && {
         let is_given_up = || tenancy.given_up(clock::now()).is_some();
         let may_repeat = may_repeat || receipt.started.is_none();
@@ -128,7 +129,7 @@ pub async fn visit<S: Spider>(permit: Permit, lease: Lease, context: &VisitConte
     Visit { leased, outcome, content, receipt, cooled, counts, stop, permit, held, is_told, is_without_request }
 }
 
-/// Lets the spider hear of a request that is over and brought no page. Nothing is sent: there is no permit.
+/// Notifies the spider of a request that ended without a page. Nothing is sent: there is no permit.
 pub async fn tell<S: Spider>(lease: Lease, outcome: Outcome, context: &VisitContext<S>) -> Told {
     let reading = readers::failure::tell(outcome.into(), lease.request(), context).await;
     Told { leased: lease.settle(), reading }
@@ -191,7 +192,7 @@ fn may_repeat_again<S: Spider>(
     matches!(outcome, Outcome::Refused { .. }) || context.retry.wait(outcome, attempt, may_repeat, 0.0).is_some()
 }
 
-/// A robots file that a middleware refuses could not be had; to its pages it makes no difference why.
+/// A robots file that a middleware refuses counts as unreachable, whatever the reason.
 fn ended(kind: Kind, outcome: Outcome) -> Outcome {
     match (kind, &outcome) {
         (Kind::Page | Kind::Sitemap(_) | Kind::File, _) | (_, Outcome::Broken(_)) => outcome,
@@ -217,7 +218,7 @@ impl Visit {
         }
     }
 
-    /// Takes in what the spider made of it.
+    /// Takes what the spider returned for it.
     #[must_use]
     pub fn heard(mut self, reading: Reading) -> Self {
         let Reading { outcome, content, counts, stop } = reading;

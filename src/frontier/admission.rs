@@ -38,7 +38,7 @@ pub struct Admission {
     dropped: HashMap<Fingerprint, DropReason>,
     /// How many different queries of each path were admitted, by the hash of the path.
     queries: HashMap<u64, u32>,
-    /// Those that were counted, which may be admitted again: on request, or because they are due.
+    /// Queries that were counted. A URL that is admitted again, on request or because it is due, is not counted twice.
     counted: HashSet<u64>,
     depths: Depths,
     bounds: QueueBounds,
@@ -94,7 +94,7 @@ pub enum Admitted {
     Sent,
 }
 
-/// What is known of a page as one that may have been dropped where it was found.
+/// What Admission knows of a page that is not in the frontier.
 pub struct KnownOfDropped {
     /// Why it was dropped, if that is remembered.
     pub dropped: Option<DropReason>,
@@ -225,7 +225,7 @@ impl Admission {
             return Admitted::AlreadySeen;
         }
         match self.visits.judge(frontier, &fingerprint, unchanged_for, now) {
-            // A link to it that is due by its age comes to nothing, too.
+            // A link to such a page is dropped too, even if the page is due by its age.
             Some(Verdict::Unchanged) => return self.drop_unchanged(fingerprint),
             Some(Verdict::NotDue) if !request.dont_filter => return Admitted::AlreadySeen,
             Some(Verdict::Due) => request.dont_filter = true,
@@ -283,7 +283,7 @@ impl Admission {
         if is_remembered { Admitted::AlreadySeen } else { Admitted::Dropped(DropReason::Unchanged) }
     }
 
-    /// Tells whether a candidate was queued or dropped before, so that it would come to nothing.
+    /// Tells whether a candidate was queued or dropped before, so that it would bring nothing new.
     pub fn has_answered(&self, frontier: &dyn Frontier, candidate: &Candidate, now: Instant) -> bool {
         let Candidate { request, fingerprint, .. } = candidate;
         let was_seen = !request.dont_filter && frontier.has_seen(fingerprint, now);
@@ -305,12 +305,12 @@ impl Admission {
         self.visits.record(fingerprint(page, &*self.identity), version, now)
     }
 
-    /// Takes up the seeds of an earlier process that wait.
+    /// Restores the waiting seeds of an earlier process.
     pub fn resume_waiting_seeds(&mut self, seeds: &[Request]) {
         self.waiting_seeds = seeds.iter().map(|seed| fingerprint(seed, &*self.identity)).collect();
     }
 
-    /// Takes up the visits that an earlier process stored.
+    /// Restores the visits that an earlier process stored.
     pub fn resume_visits(&mut self, known: Vec<(Fingerprint, PageVisit)>) {
         self.visits.resume(known);
     }
@@ -327,7 +327,7 @@ impl Admission {
         }
     }
 
-    /// Takes up the depths that an earlier process stored, and notes from now on what a later one needs.
+    /// Restores the depths that an earlier process stored, and collects from now on what a later one needs.
     pub fn resume_depths(&mut self, known: Vec<(Fingerprint, KnownDepth)>) {
         self.depths.resume(known);
         self.dropped.extend(self.depths.dropped_before().map(|fingerprint| (fingerprint, DropReason::Depth)));
@@ -374,7 +374,7 @@ impl Admission {
         now: Instant,
     ) -> Result<(), DropReason> {
         self.boundary.check(request)?;
-        // The same query again is none more.
+        // A query that was counted is not counted again.
         let is_counted = || self.counted.contains(&half_of(fingerprint)) || frontier.has_seen(fingerprint, now);
         let query_of = path_of_query(&request.url).filter(|_| !is_counted());
         if query_of.is_some_and(|path| self.has_too_many_queries(path)) {

@@ -124,7 +124,7 @@ impl SeedMaker {
     }
 }
 
-/// A request may be made of another one, which had a rank of its own.
+/// The request may be a copy of another one and still carry that one's rank.
 fn rank(request: &mut Request, best_first: Option<&BestFirst>) {
     request.rank = None;
     if let Some(best_first) = best_first {
@@ -133,7 +133,7 @@ fn rank(request: &mut Request, best_first: Option<&BestFirst>) {
 }
 
 /// Returns the fingerprint that an identity gives a request with a canonical URL. A sitemap is not the page of the same
-/// URL: a site may send who asks for its sitemap to its home page, which is still to be crawled.
+/// URL: a site may redirect its sitemap to its home page, which is still to be crawled.
 pub fn fingerprint(request: &Request, identity: &dyn Identity) -> Fingerprint {
     let fingerprint = identity.fingerprint(&request.method, &request.url, &request.body);
     if matches!(request.kind(), Kind::Sitemap(_) | Kind::File) { fingerprint.of_another_kind() } else { fingerprint }

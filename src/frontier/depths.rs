@@ -29,7 +29,7 @@ pub(super) struct Depths {
     nearer: HashMap<Fingerprint, Request>,
     /// The order in which `nearer` is taken.
     order: VecDeque<Fingerprint>,
-    /// What is to be stored, or is to be stored no more; `None` where nothing is.
+    /// The fingerprints whose stored depths change with the next commit; `None` if no depths are stored.
     changed: Option<HashSet<Fingerprint>>,
     is_full: bool,
 }
@@ -69,7 +69,7 @@ impl Depths {
         }
     }
 
-    /// Takes up what an earlier process stored, and notes from now on what a later one needs.
+    /// Restores what an earlier process stored, and collects from now on what a later one needs.
     ///
     /// What waits in the queue was stored there with the depth at which it was found. It may be nearer by a page that was
     /// settled later, so the depths of pages are passed on to the targets of their links.

@@ -36,8 +36,8 @@ pub struct MemoryFrontier {
     next: u64,
 }
 
-/// The requests of a domain. Most domains of a crawl of many have one page known: it stands here, without a heap of its
-/// own, which takes as much memory again and a second look into it at each lease.
+/// The requests of a domain. In a crawl of many domains, most have one known page. It is kept here without a heap,
+/// which would double the memory and add a cache miss to each lease.
 #[derive(Debug, Default)]
 struct Queue {
     /// The first of those that wait; `None` if there is none.
@@ -58,7 +58,7 @@ struct Entry {
     rank: i32,
     age: Reverse<u64>,
     attempts: u32,
-    /// The memory of the request, as it is told when it is queued: read here, where a lease looks anyway.
+    /// The size of the request in memory when it was queued. Kept here, since a lease reads the entry anyway.
     size: u32,
     request: ById,
 }

@@ -8,9 +8,9 @@ use super::super::exit;
 #[derive(Args, Debug, Default)]
 pub struct ClusterOptions {
     /// Share the crawl with other machines through this PostgreSQL database, as postgres://user@host/database with the password
-    /// in PGPASSWORD: one node crawls, and each other one that is started with the same command waits, and goes on where that
-    /// ends. A node that cannot reach the database for 9 s ends, so let a supervisor start it again. Needs a program with the
-    /// feature `cluster`
+    /// in PGPASSWORD: one node crawls; others that are started with the same command wait, and one of them continues
+    /// when it ends. A node that cannot reach the database for 9 s ends, so let a supervisor start it again. Needs a
+    /// program with the feature `cluster`
     #[arg(long, value_name = "URL", requires = "crawl", conflicts_with = "state", help_heading = "Cluster")]
     pub cluster: Option<String>,
     /// The name of the shared crawl: lower-case letters, digits, _ and -

@@ -39,14 +39,14 @@ pub struct OutputOptions {
     /// repeated [default: img]
     #[arg(long, value_name = "CSS")]
     pub files_css: Vec<String>,
-    /// Add a field `simhash`: 16 digits, of which pages that are nearly the same nearly share the bits
+    /// Add a field `simhash`: 16 hexadecimal digits, which differ in few bits between pages that are nearly the same
     #[arg(long)]
     pub simhash: bool,
     /// Add a field `language`: that of <html lang>, or of the header Content-Language, or a guess
     #[arg(long)]
     pub language: bool,
-    /// Add a field `markdown` with the main content of each page, or with --markdown=whole all of it; says the same of the
-    /// files of -o FOLDER/
+    /// Add a field `markdown` with the main content of each page, or with --markdown=whole all of it; the choice also
+    /// holds for -o FOLDER/
     #[arg(
         long,
         value_enum,

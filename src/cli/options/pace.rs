@@ -28,7 +28,7 @@ pub struct PaceOptions {
     /// Whether to obey robots.txt, or to ignore it on sites of your own [default: obey]
     #[arg(long, value_name = "obey|ignore", value_parser = robots)]
     pub robots: Option<RobotsPolicy>,
-    /// How many times to try a request again that failed for a passing reason [default: 2]
+    /// How many times to retry a request after a transient failure [default: 2]
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub retries: Option<u32>,
 }

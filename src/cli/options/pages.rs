@@ -37,8 +37,8 @@ pub struct PageOptions {
     /// The most links to read from one page; those beyond are counted as dropped [default: 10000]
     #[arg(long, value_name = "N", value_parser = values::many)]
     pub max_links_per_page: Option<u64>,
-    /// Whether a page that sends its readers on within 5 s, by a Refresh header or <meta http-equiv=refresh>, is a
-    /// redirect, or a page that links there [default: follow]
+    /// Whether a page with a Refresh header or <meta http-equiv=refresh> of at most 5 s counts as a redirect, or as a
+    /// page that links there [default: follow]
     #[arg(long, value_name = "follow|ignore", value_parser = follows_refresh)]
     pub refresh: Option<bool>,
     /// How far to go from the seeds: to their hosts, their registrable domains, or anywhere [default: domain]
@@ -53,8 +53,8 @@ pub struct PageOptions {
     /// Fetch a URL again when it is found so long after its last visit, as `7d` [default: never]
     #[arg(long, value_name = "TIME", value_parser = values::deadline)]
     pub revisit_after: Option<Duration>,
-    /// Fetch a URL again when a sitemap says that it was modified since its last visit, and no other that it lists; reads
-    /// sitemaps as --sitemaps does
+    /// Fetch a URL again if a sitemap says that it was modified since its last visit; skip the others that it lists.
+    /// Reads sitemaps as --sitemaps does
     #[arg(long)]
     pub revisit_modified: bool,
     /// Read the sitemaps of all seeds' sites too, and fetch the pages that they list

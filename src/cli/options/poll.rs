@@ -46,7 +46,7 @@ pub struct PollOptions {
     /// The most requests in flight to each domain
     #[arg(long, value_name = "N", default_value = "100", value_parser = values::positive, help_heading = "How fast")]
     pub concurrency: NonZeroU32,
-    /// How many times to try a request again that failed for a passing reason [default: 2]
+    /// How many times to retry a request after a transient failure [default: 2]
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "How fast")]
     pub retries: Option<u32>,
 

@@ -1,5 +1,5 @@
-//! Ended: what follows when a request has ended, in every way: visited, lost with its fetcher, or over without a page, of
-//! which the spider hears first.
+//! Ended: what follows the end of a request. It was visited, or lost with its fetcher, or it brought no page; then the
+//! spider is notified first.
 
 use std::time::{Instant, SystemTime};
 
@@ -29,7 +29,7 @@ impl Crawl {
         self.page_arrived(visit, now, time);
     }
 
-    /// Handles a failure that the spider has heard of.
+    /// Handles a failure of which the spider was notified.
     pub fn told(&mut self, Told { leased, reading }: Told, now: Instant, time: SystemTime) {
         if let Some(visit) = self.failures.take(leased.id) {
             self.page_arrived(visit.heard(reading), now, time);
@@ -48,7 +48,7 @@ impl Crawl {
                 turn.note_cooled(&domain, cooled);
             }
             if self.intake.is_to_be_told(&turn, &domain, &visit) {
-                // It comes here again when that is done.
+                // The visit returns here once the spider is notified; its cooling is recorded only now.
                 visit.cooled = None;
                 return self.failures.add(visit);
             }
@@ -59,7 +59,7 @@ impl Crawl {
         }
     }
 
-    /// Ends the crawl where an output is gone: a pipeline's, or the archive, which robots files are written to as well.
+    /// Ends the crawl if an output is gone: a pipeline's, or the archive, to which robots files are written too.
     fn break_off_with(&mut self, outcome: &Outcome) {
         if let Outcome::Broken(why) = outcome {
             self.output_is_gone = true;

@@ -28,7 +28,7 @@ impl Crawl {
     /// Answers where a page stands that the frontier has looked up.
     pub(super) fn answer(&mut self, page: &Candidate, answer: oneshot::Sender<Explanation>, now: Instant) {
         let explained = self.explain(page, now);
-        // Whoever asked may have gone.
+        // The caller may no longer wait.
         let _ = answer.send(explained);
     }
 
@@ -87,7 +87,7 @@ impl Crawl {
         })
     }
 
-    /// Tells of a page that is over, of which the spider is hearing.
+    /// Explains a page that has ended while the spider is being notified of it.
     fn hearing_of(&self, is_it: &dyn Fn(&Request) -> bool) -> Option<Whereabouts> {
         let Visit { leased, outcome, is_without_request, .. } = self.failures.find(is_it)?;
         let mut end = End {
@@ -134,7 +134,8 @@ impl Crawl {
     }
 
     fn wait(&mut self, domain: &Domain, waiting: &Waiting, robots: Option<WaitsFor>, now: Instant) -> Wait {
-        // What waits is in the heap, or will be: so a state that is made for this is forgotten in time.
+        // A domain with waiting requests is, or will be, in the heap of due domains. So a state created here is removed
+        // in time.
         let tenancy = self.domains.live(domain, now).tenancy.clone();
         let Waiting { request, ahead, attempts, not_before } = waiting;
         let mut reasons = self.what_holds_all_up(now);
@@ -179,7 +180,7 @@ impl Crawl {
         mode.into_iter().chain(outage).collect()
     }
 
-    /// Returns what of its robots file disallows a page, if that is known.
+    /// Returns the robots rule that disallows a page, if its robots file is known.
     fn disallowed_by(&mut self, request: &Request, now: Instant) -> Option<String> {
         match self.granter.robots_of(&request.url, now)? {
             Robots::Rules(rules) => {
@@ -191,7 +192,7 @@ impl Crawl {
     }
 }
 
-/// Returns what the law of a domain makes wait for.
+/// Returns the limits of a domain that a request waits for.
 fn pace(tenancy: &Tenancy, now: Instant) -> Vec<WaitsFor> {
     let limits = tenancy.limits();
     let rate = limits.rate.window().map(|_| limits.rate);

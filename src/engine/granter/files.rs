@@ -81,7 +81,7 @@ impl Granter {
         }
         let mut found_nothing = false;
         loop {
-            // Without files it is left to the pages, which also see to it that it is forgotten.
+            // A domain without files goes back to the heap of pages, which also removes its state in time.
             let Some(ready_at) = self.files_ready_at(turn, domain) else { return turn.domains.schedule(domain, now) };
             if ready_at > now {
                 return turn.frontier.files.schedule(domain, ready_at.max(now + 2 * AHEAD));

@@ -103,7 +103,7 @@ impl Granter {
         domain
     }
 
-    /// Takes in which sitemaps the robots file of a site names, if it is known already.
+    /// Collects the sitemaps that the robots file of a site names, if that file is known already.
     pub fn look_at_robots(&mut self, site: &Url, now: Instant) {
         if self.politeness.obeys_robots(&self.politeness.domain_key.domain(site))
             && let Some(robots) = self.robots.known(site, now)
@@ -160,8 +160,8 @@ impl Granter {
         }
     }
 
-    /// Lets the robots files fail that are to be requested from a given-up domain. Pages of other domains may wait for them,
-    /// whose files are redirected there.
+    /// Fails the robots files that wait to be requested from a given-up domain. Pages of other domains wait for one
+    /// too, if their robots files redirect there.
     pub(super) fn fail_robots_files(&mut self, turn: &mut Turn<'_>, domain: &Domain, why: CoolingCause) {
         while let Some(file) = turn.domains.pop_robots(domain) {
             let outcome = of_given_up(why);

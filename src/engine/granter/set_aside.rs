@@ -1,4 +1,4 @@
-//! SetAside: the pages that the granter has leased and no fetcher has yet, for whoever asks about one.
+//! SetAside: looks up pages that the granter has leased and not yet sent to a fetcher, for `explain`.
 
 use std::time::Instant;
 

@@ -23,8 +23,8 @@ pub(super) struct Again {
 }
 
 impl Intake {
-    /// Tells whether the spider has yet to hear of an ended request: it is over and brought no page, and its fetcher could
-    /// not know that it is not tried again.
+    /// Tells whether the spider must still be notified of an ended request: it brought no page, it is not tried again,
+    /// and its fetcher could not know that.
     pub fn is_to_be_told(&self, turn: &Turn<'_>, domain: &Domain, visit: &Visit) -> bool {
         let Visit { leased, outcome, receipt, cooled, held, is_told, .. } = visit;
         let may_be = !is_told && held.is_none() && leased.request.kind() == Kind::Page && outcome.is_without_page();
@@ -46,7 +46,7 @@ impl Intake {
             _ if turn.is_given_up(domain) => None,
             Outcome::Refused { .. } => {
                 let in_a_row = cooled.map_or(0, |cooled| cooled.in_a_row);
-                // As often as its domain may refuse in a row, which has answered others meanwhile.
+                // It was refused as often as a domain may refuse in a row, while its domain answered other requests.
                 let is_too_often = |cooled: Cooled| {
                     cooled.in_a_row > 0 && self.refused.count(domain, &leased.request) + 1 >= cooled.why.max_in_a_row()
                 };
@@ -92,9 +92,10 @@ impl Intake {
     }
 }
 
-/// Returns when a request may be made again that was refused twice in a row, the second time after a rest that ends at
-/// `until`: as much later as it lasts, where others of its domain wait. So one of them goes first, and is answered before,
-/// which shows who refuses: the domain, or a page alone, which would else be the first again and have its domain given up.
+/// Returns when to repeat a request that was refused again after a rest; the next rest ends at `until`. If other
+/// requests of the domain wait, the request waits once more as long as that rest. So another one goes first, and its
+/// response shows whether the domain refuses or only this page. Otherwise the page would be first again after each
+/// rest, and its domain would be given up.
 fn behind_others(turn: &Turn<'_>, domain: &Domain, until: Instant) -> Instant {
     let others_wait = turn.frontier.has_waiting(domain) || turn.frontier.files.has(domain);
     if others_wait { until + until.saturating_duration_since(turn.now) } else { until }

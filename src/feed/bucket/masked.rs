@@ -2,7 +2,7 @@
 
 use std::{env, error::Error};
 
-/// Writes an error and what caused it, without what is secret in it: stores may repeat keys in their answers.
+/// Writes an error and its causes without secrets: stores may repeat keys in their responses.
 pub(super) fn masked(error: &object_store::Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
@@ -29,7 +29,7 @@ fn without(text: String, variables: impl Iterator<Item = (String, String)>) -> S
         .fold(text, |text, (_, value)| text.replace(&value, "***"))
 }
 
-/// A shorter value is none that is secret, and would be replaced within words.
+/// Shorter values are no secrets, and replacing them would damage ordinary words.
 const SHORTEST: usize = 8;
 
 #[cfg(test)]

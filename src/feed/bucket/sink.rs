@@ -7,7 +7,7 @@ use crate::feed::{Record, Sink, SinkError, lock::Lock};
 
 pub(super) struct ObjectSink {
     sink: Box<dyn Sink>,
-    /// As long as it is uploaded, nobody adds to the file: it would be removed with what was added.
+    /// Held during the upload: records that another writer added would be removed with the file.
     lock: Option<Lock>,
     bucket: Arc<Bucket>,
     file: PathBuf,
@@ -33,7 +33,7 @@ impl Sink for ObjectSink {
     fn close(&mut self) -> Result<(), SinkError> {
         self.sink.close()?;
         let file = self.file.display();
-        // A Parquet file without columns is none.
+        // A Parquet feed without columns writes no file.
         if self.file.exists() {
             self.bucket.upload(&self.file).map_err(|why| {
                 let next = if self.goes_on { "the next run uploads them" } else { "upload that file yourself" };

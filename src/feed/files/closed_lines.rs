@@ -1,13 +1,14 @@
-//! Closed lines: finds the end of the last whole record in a file of one record a line with something after the last. Knows
-//! no format.
+//! Closed lines: finds the end of the last whole record in a file that has one record a line and a closing after the
+//! last. Knows no format.
 
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
 };
 
-/// Returns where the records end, without the closing. `beginning` stands before the first. `whole` is given a line, without
-/// its end and whether it is the first of the file, and returns how much of it is whole; `None` if nothing is.
+/// Returns where the records end, without the closing. `beginning` stands before the first record. `whole` gets a line
+/// without its line end, and whether it is the first of the file. It returns how many bytes of the line are whole;
+/// `None` if none are.
 ///
 /// A kill tears one write: what it wrote is a part of what was to stand there, over the closing and after it. So there is at
 /// most one line without an end; and lines with one that are not whole are together no longer than the closing, of which they

@@ -115,7 +115,8 @@ impl Codec {
             Self::Gzip => gzip_members(&*file)?,
             Self::Zstd => zstd_members(&*file)?,
         };
-        // A member of which a kill has left a part, or a power failure the room alone; or what a shorter one was written over.
+        // The rest is the part of a member that a kill has left, or zeros after a power failure, or the end of an old
+        // member that a shorter one was written over.
         let (torn, rest) = (bytes_at(file, found.end)?, length - found.end);
         let is_part = torn.starts_with(self.magic()) || self.magic().starts_with(&torn) || torn.iter().all(|b| *b == 0);
         let is_closing = found.end > 0 && !closing.is_empty() && rest <= self.member(closing)?.len() as u64;
@@ -136,7 +137,7 @@ impl Codec {
     }
 }
 
-/// More than that, no kill leaves of a commit.
+/// The most that a kill can leave of an unfinished commit.
 const LONGEST_TORN: u64 = 64 << 20;
 
 /// Returns the first bytes after a place, as many as say what stands there.

@@ -31,7 +31,7 @@ pub(crate) trait Layout: Send + 'static {
     /// The file cannot be read, or was not written in this layout.
     fn end_of_records(&mut self, file: &mut File) -> io::Result<u64>;
 
-    /// Goes on after what is in a file: reads as much of its beginning as is needed to know how.
+    /// Prepares to append to a file: reads as much of its beginning as that needs.
     ///
     /// # Errors
     /// It cannot be read, was not written in this layout, or has other columns. The message says which.
@@ -40,7 +40,7 @@ pub(crate) trait Layout: Send + 'static {
     /// Goes on after a last line that is whole and has no end, as another program may leave it.
     fn go_on_after_line(&mut self) {}
 
-    /// Goes on after what cannot be read, as a pipe.
+    /// Prepares to append to an output that cannot be read, such as a pipe.
     fn go_on_unseen(&mut self) {}
 }
 

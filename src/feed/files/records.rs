@@ -59,7 +59,8 @@ impl Records {
         Self { output: Output::File(file, path.to_owned()), torn: false, closing: None, syncs: false, bytes, is_named }
     }
 
-    /// Writes from now on at `at`, and `text` after it, each time. The file is regular, and open for writing anywhere.
+    /// From now on, writes each addition at offset `at`, over the closing, and the closing `text` after it. The file
+    /// must be regular and not in append mode.
     pub fn closed_by(mut self, text: Vec<u8>, at: u64) -> Self {
         self.closing = Some(Closing { text, at, is_there: false });
         self
@@ -190,8 +191,8 @@ impl Records {
 }
 
 impl Closing {
-    /// Writes over itself and stands after it. A write that fails is taken back, as far as the disk allows. Returns the
-    /// length of the file.
+    /// Writes a record over the closing, and the closing after the record. Undoes a failed write as far as the disk
+    /// allows. Returns the length of the file.
     fn write_before(&mut self, mut file: &File, record: &[u8]) -> io::Result<u64> {
         // A writer that was abandoned may come back late, when its successor has added to the file.
         if self.is_there && file.metadata()?.len() != self.at + self.text.len() as u64 {
@@ -203,7 +204,8 @@ impl Closing {
             file.write_all(bytes)
         };
         if let Err(error) = write(self.at, &all) {
-            // Its room is there already, so this succeeds on a full disk; else the next opening repairs it.
+            // The space is allocated already, so this succeeds on a full disk. If it fails, the next opening repairs
+            // the file.
             if write(self.at, &self.text).is_ok() {
                 let _ = file.set_len(self.at + self.text.len() as u64);
             }

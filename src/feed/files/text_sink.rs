@@ -210,7 +210,7 @@ impl<L: Layout> Sink for TextSink<L> {
 /// Returns how a file of a layout is opened.
 fn options(layout: &impl Layout) -> OpenOptions {
     let mut options = OpenOptions::new();
-    // Who appends overwrites nothing, even if it was abandoned and comes back late.
+    // In append mode, an abandoned writer that comes back late overwrites nothing.
     options.truncate(false).read(true).append(layout.closing().is_empty()).write(true);
     options
 }
@@ -221,7 +221,7 @@ fn lock(file: &File) -> bool {
     let begin = clock::now();
     loop {
         match file.try_lock() {
-            // One that has been given up closes its file a moment later.
+            // A writer that was given up may close its file a moment later.
             Err(TryLockError::WouldBlock) if clock::now().saturating_duration_since(begin) < LOCK_WAIT => {
                 thread::sleep(LOCK_STEP);
             }
@@ -234,5 +234,5 @@ fn lock(file: &File) -> bool {
 /// How long an earlier writer may take to close its file: it has ended, and its thread may not have.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
 
-/// How often is looked whether it has.
+/// How often the lock is tried again.
 const LOCK_STEP: Duration = Duration::from_millis(10);

@@ -7,7 +7,7 @@ use super::super::SinkError;
 /// The records since the last commit.
 #[derive(Default)]
 pub(super) struct Pending {
-    /// The opening that they went to, in the order of their writing, and how many one after the other.
+    /// Runs of records in the order of writing: the opening that each run went to, and its length.
     openings: Vec<(u64, usize)>,
     /// The openings that have refused what was written to them, and forgotten it.
     refused: Vec<u64>,

@@ -2,7 +2,8 @@
 //!
 //! A Parquet file has no records before its end is written. So rows are committed to a journal beside it, in the folder
 //! `items.parquet.part`; when they are many they become a row group, a file of its own. When the feed closes, the row groups
-//! are put together, and the whole file takes its place by a rename. What a kill has left is gone on with.
+//! are put together, and the whole file takes its place by a rename. After a kill, the next run continues from these
+//! files.
 
 mod buffer;
 mod kind;

@@ -15,9 +15,10 @@ use crate::{
 /// that are not in one yet. A journal whose number a row group has was made that row group.
 pub(super) struct Part {
     folder: PathBuf,
-    /// Which folder it is, of all that there were: a whole file says which it was made of.
+    /// The unique ID of this folder. A whole file stores the ID of the folder that it was made from.
     id: String,
-    /// Its file has the id. Without it, nothing else in the folder counts. `None` once it is removed.
+    /// The lock file, which contains the ID. Without it, the other files of the folder do not count. `None` once the
+    /// folder is removed.
     lock: Option<Lock>,
     /// Whether what is in it is on the disk itself.
     syncs: bool,

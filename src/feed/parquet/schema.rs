@@ -33,11 +33,11 @@ pub(super) struct Placed<'r> {
     pub schema: Option<Schema>,
 }
 
-/// More columns come from names that are data, as of a map: a file of which no reader makes sense, and whose writer needs
-/// memory for each.
+/// A file with more columns has data as field names, as from a map: readers cannot use it, and the writer needs memory
+/// for each column.
 const MOST_COLUMNS: usize = 1_000;
 
-/// Where a file's own columns are noted in it, since its types do not tell text from what was null throughout.
+/// The metadata key for a file's columns: its types do not tell text from a column that is null throughout.
 const NOTE: &str = "actix-crawler";
 
 /// What is noted in a file.

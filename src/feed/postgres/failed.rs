@@ -17,7 +17,7 @@ pub(super) enum Failed {
     Setting(Error),
     /// A value does not fit its column.
     Misfit(String),
-    /// Someone else has made the table in the same moment.
+    /// Another program has made the table at the same moment.
     MadeMeanwhile,
     /// The server has not answered in time.
     Late,

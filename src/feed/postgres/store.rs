@@ -28,10 +28,11 @@ use crate::{
     postgres::{Connection, Server},
 };
 
-/// How long a server that is away is waited for: as long as one takes to restart. A pipeline has five minutes for an item.
+/// How long to wait for a server that cannot be reached: as long as a restart takes, and well below the five minutes
+/// that a pipeline has for an item.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The waits before each further try, in milliseconds; together as long.
+/// The waits before each further try, in milliseconds; together a minute.
 const WAITS: [u64; 17] =
     [0, 50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 7_500, 7_500, 7_500];
 
@@ -111,7 +112,7 @@ impl Store {
         let columns = match found {
             Some(found) if opening.keeps() => {
                 let lacks = |name: &&String| !found.columns.iter().any(|column| column.name == **name);
-                // A key without a column is told of by who places the fields.
+                // `Placing` reports a key without a column.
                 if !table.key.iter().any(|name| lacks(&name)) {
                     schema::check_key(client, table).await?;
                 }
@@ -178,7 +179,7 @@ impl Store {
         if (columns.is_none() || *is_stale)
             && let Some(found) = schema::find(client, table).await?
         {
-            // The commit of which nothing was heard has made it, or someone else.
+            // The commit whose answer was lost has made the table, or another program has.
             *columns = Some(found.columns);
             *is_stale = false;
             mixed.clear();

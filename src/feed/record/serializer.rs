@@ -82,7 +82,7 @@ fn wrapped(variant: Option<&'static str>, value: Value) -> Value {
     }
 }
 
-/// More than this is not believed before it has come.
+/// The most elements for which memory is reserved in advance, whatever the item announces.
 const MOST_EXPECTED: usize = 1_024;
 
 /// Defines the methods for numbers that an `i128` holds.

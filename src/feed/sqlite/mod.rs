@@ -23,8 +23,8 @@ use crate::error::Error;
 /// Why there is none.
 pub(super) const MISSING: Option<&str> = None;
 
-/// How long another program may hold the database before that is an error: longer than a transaction of people's programs
-/// takes, and shorter than the time that a pipeline has for an item.
+/// How long another program may lock the database before that is an error: longer than an ordinary transaction, and
+/// shorter than the time that a pipeline has for an item.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Opens the table. With `syncs`, what is committed is on the disk itself.
@@ -95,7 +95,7 @@ struct SqliteSink {
     placing: Placing,
     /// Whether the table is there.
     exists: bool,
-    /// What the table's columns make of values, by name; none of a table that a feed has made.
+    /// The type affinities of the table's columns, by name; empty for a table that a feed has made.
     affinities: Vec<(String, Affinity)>,
     pending: Vec<Vec<types::Value>>,
     /// The mode of the journal that was there, if it was changed.
@@ -172,7 +172,7 @@ impl SqliteSink {
             Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
                 SinkError::refused(format!("{at}: {error}"))
             }
-            // Of a table that is made of the first item, the names may be impossible.
+            // A table made from the first item may have field names that SQLite does not accept.
             Some(ErrorCode::Unknown) if !self.exists => SinkError::refused(format!("{at}: {error}")),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 SinkError::broken(format!("{at} cannot be written: another program holds the database"))

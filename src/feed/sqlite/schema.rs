@@ -48,7 +48,7 @@ pub(super) fn find(connection: &Connection, table: &Table) -> Result<Option<Foun
         .collect::<Result<Vec<_>, _>>()?;
     let of_key = columns.iter().filter(|(_, is_of_key)| *is_of_key).count();
     let columns = columns.into_iter().map(|(column, is_of_key)| {
-        // The number of the row, by another name.
+        // An `INTEGER PRIMARY KEY` is an alias of the row number.
         let is_row_id = is_of_key && of_key == 1 && column.declared.eq_ignore_ascii_case("integer");
         Column { fills_itself: column.fills_itself || is_row_id, ..column }
     });

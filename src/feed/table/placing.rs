@@ -11,7 +11,7 @@ use crate::{
 pub(in crate::feed) struct Existing {
     /// Its name.
     pub name: String,
-    /// Whether the database fills it, as it does with a default: it is left to it unless an item has such a field.
+    /// Whether the database fills the column itself, as with a default. It is written only if an item has the field.
     pub fills_itself: bool,
 }
 

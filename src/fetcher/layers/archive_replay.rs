@@ -45,7 +45,7 @@ impl ArchiveReplay {
     }
 
     async fn read(&self, request: &Request, extent: Extent) -> Result<Option<RawResponse>, FetchError> {
-        // Archives are looked up by URL, so they tell nothing of what other methods brought.
+        // The index of an archive has URLs only, so it cannot find the response to another method.
         if request.method != Method::GET {
             return Ok(None);
         }
@@ -94,8 +94,8 @@ fn response(
     }
 }
 
-/// Takes a message apart. Its body is what follows the head, whatever that says of its length; some writers keep the
-/// transfer coding, and some only say so.
+/// Splits a message into head and body. The body is all that follows the head, whatever length the head states. Some
+/// writers keep the transfer coding, and some keep only its header field.
 fn message(block: &Bytes) -> Result<(Head, Bytes), FetchError> {
     let limits = WireLimits { chunked_over_length: true, ..WireLimits::default() };
     // The head of an answer to HEAD says nothing of what follows.

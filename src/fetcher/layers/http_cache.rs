@@ -90,8 +90,8 @@ impl HttpCache {
                     *response = kept.into_raw(reservation);
                     return result;
                 }
-                // It was removed for want of room, or replaced, after the server was asked. Without it, the next attempt asks
-                // for the whole response.
+                // The stored response was evicted or replaced after the server was asked. The next attempt finds none,
+                // and asks for the whole response.
                 Ok(other) => {
                     drop(other);
                     self.store.remove(key).await;

@@ -254,7 +254,7 @@ impl Middlewares {
     }
 }
 
-/// What is asked for again without an attempt, such as what a fault of this machine holds up, says nothing of the domain.
+/// A request that is queued again without an attempt, as after a fault of this machine, says nothing about its domain.
 fn is_not_told(result: &FetchResult) -> bool {
     matches!(
         result.response,
@@ -282,7 +282,7 @@ fn checked(refused: Result<(), Refuse>, request: &Request, url: &Url) -> Result<
 
 /// Does what a middleware decided about a response.
 fn intervene(result: &mut FetchResult, intervention: Intervention, tenancy: &Tenancy, begun: Instant) {
-    // The request of a refusal waits for its domain, whatever a middleware thinks of it.
+    // A refused request waits for its domain, whatever a middleware decides.
     let is_refusal = result.cooled.is_some() && result.response.is_ok();
     if let What::Cool { rest, .. } = &intervention.what {
         let why = result.receipt.status.map_or(CoolingCause::Unreachable, CoolingCause::Status);

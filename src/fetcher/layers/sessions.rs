@@ -1,4 +1,4 @@
-//! Sessions: sends each request in a session, and takes note of those that are refused. Does not know what a log-in does.
+//! Sessions: sends each request in a session, and records which sessions are refused. Does not know what a log-in does.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -38,8 +38,8 @@ struct InSessions {
 /// The longest that a log-in may take: its requests wait for permits of a domain that may be slow.
 const MAX_LOG_IN: Duration = Duration::from_secs(300);
 
-/// How long a request waits here for a log-in before it gives its place to others. It has no permit meanwhile: the log-in
-/// may need that.
+/// How long a request waits here for a log-in before it gives its place to others. It holds no permit meanwhile, since
+/// the log-in may need that permit.
 const MAX_WAIT_HERE: Duration = Duration::from_millis(250);
 
 impl SessionLayer {
@@ -71,7 +71,7 @@ impl Fetch for InSessions {
 
 impl InSessions {
     async fn attempt(&self, permit: Permit, request: &Request, context: FetchContext<'_>) -> FetchResult {
-        // One that logs a session in brings it, whatever its state.
+        // A request that logs a session in is sent in that session, whatever its state.
         if let Some(session) = context.session {
             return self.send(permit, request, session, context).await;
         }
@@ -148,8 +148,8 @@ impl InSessions {
         }));
     }
 
-    /// Takes note of an answer that refuses the session. The request is made again, unless its domain rests and it waits
-    /// for that.
+    /// Records a response that refuses the session. The request is made again, unless its domain cools and it waits for
+    /// that anyway.
     fn learn(&self, result: &mut FetchResult, request: &Request, session: &Session) {
         let refused = match &result.response {
             _ if result.refuses_session => None,
@@ -191,7 +191,7 @@ impl WhyNot<'_> {
     async fn response(self) -> NoResponse {
         match self {
             Self::Soon(news) => {
-                // What comes first does not matter: it is asked again.
+                // Either way, the pool is asked again.
                 drop(timeout(MAX_WAIT_HERE, news).await);
                 NoResponse::Held(Duration::ZERO)
             }

@@ -23,9 +23,9 @@ pub struct Job {
 /// Hands a result to who waits for it, and wakes them.
 pub type Answer = Box<dyn FnOnce() + Send>;
 
-/// The threads and their queue, which has at most one piece for each page in flight. To wake a thread costs as much as it
-/// takes to parse a small page, so no more threads are woken than have enough to do, and the answers to short work go back
-/// several at a time. Whoever waits for long calls [`Workers::hurry`].
+/// The threads and their queue, which has at most one piece for each page in flight. Waking a thread costs as much as
+/// parsing a small page. So a thread is woken only if there is enough work for it, and the answers to short work go
+/// back several at a time. A caller that has waited long calls [`Workers::hurry`].
 pub struct Workers {
     wanted: usize,
     queue: Mutex<Queue>,
@@ -53,7 +53,7 @@ pub const MAX_STUCK: usize = 256;
 /// How many pieces may wait for each thread that is awake before another is woken.
 const BACKLOG: usize = 8;
 
-/// Work is short that takes less than this: its answer may wait for what is behind it in the queue.
+/// Work that takes less than this is short: its answer may wait for the work behind it in the queue.
 const SHORT: Duration = Duration::from_micros(200);
 
 /// The most answers that wait, which is as long as several times `SHORT`.
@@ -125,8 +125,8 @@ impl Workers {
         }
     }
 
-    /// Hands over the answers that wait, and calls another thread, if there is one and something waits for it: the work
-    /// that is being done may take long.
+    /// Hands over the answers that wait. If work is queued, also wakes another thread, if there is one: the work in
+    /// progress may take long.
     pub fn hurry(&self) {
         let mut queue = self.queue();
         let answers = mem::take(&mut queue.answers);

@@ -1,5 +1,5 @@
-//! Failure: lets the spider hear of a request that brought no page, and takes in what it makes of that. Knows no permits
-//! and no network.
+//! Failure: notifies the spider of a request that brought no page, and takes the items and links that it returns. Knows
+//! no permits and no network.
 
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ pub async fn tell<S: Spider>(mut reading: Reading, request: &Arc<Request>, conte
     let work = move || {
         let mut parsed = rules.spider.failed(&of_request, &outcome);
         if of_request.dont_filter && is_without_request(&outcome) {
-            // Two dead hosts that lead to each other would go round, with no request between that takes its time.
+            // A spider could follow one dead host to another and back without end: no request would slow that loop
+            // down.
             parsed.requests.iter_mut().for_each(|request| request.dont_filter = false);
         }
         ParsedPage::of(parsed, &of_request, &rules)

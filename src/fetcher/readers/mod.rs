@@ -96,7 +96,7 @@ impl From<Outcome> for Reading {
 }
 
 impl Reading {
-    /// The answer sent us elsewhere: `next` is what it led to.
+    /// The response is a redirect, and `next` the request that follows it.
     pub fn redirect(outcome: Outcome, next: Request, identity: &dyn Identity) -> Self {
         let found = vec![Candidate::new(next, identity)];
         Self {

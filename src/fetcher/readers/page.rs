@@ -1,5 +1,5 @@
-//! Page: parses an answer off the network's thread, has its items delivered, and returns its links. A page that sends its
-//! readers on is a redirect. Knows no permits, no network and no pipelines.
+//! Page: parses an answer off the network's thread, has its items delivered, and returns its links. A page with a short
+//! refresh is a redirect. Knows no permits, no network and no pipelines.
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,7 +45,7 @@ pub async fn read<S: Spider>(answer: TimedResponse, request: &Arc<Request>, cont
 enum PageOrRedirect<I> {
     /// A page, which the spider has read.
     ParsedPage(ParsedPage<I>),
-    /// A page that sends its readers on; the spider has not seen it.
+    /// A page with a short refresh; the spider does not see it.
     Redirect(Reading),
 }
 
@@ -65,7 +65,7 @@ pub(super) struct ParsedPage<I> {
 }
 
 impl<I: Send + Sync + 'static> ParsedPage<I> {
-    /// Takes in what a spider has made of a request.
+    /// Takes what a spider returned for a request.
     pub(super) fn of<S: Spider<Item = I>>(parsed: Parsed<I>, request: &Request, rules: &PageRules<S>) -> Self {
         let Parsed { mut items, requests, downloads, counts, again, refuses_session, stop } = parsed;
         let refused = refuses_session.then_some(Count::SessionRefused);
@@ -129,8 +129,8 @@ async fn parse<S: Spider>(
             match parsed.retries() {
                 Some((_, why)) if parsed.refuses_session => session.refused(RefusedBy::Spider, why),
                 Some(_) => {}
-                // Now, and not when its items are acknowledged: meanwhile another answer may say that the session has expired,
-                // and one that has not worked would rest.
+                // Recorded now, and not after the items are acknowledged: meanwhile another response may say that the
+                // session has expired, and a session that never worked would rest.
                 None => session.worked(),
             }
         }
@@ -145,12 +145,12 @@ async fn parse<S: Spider>(
     }
 }
 
-/// Returns where a page sends its readers, if that makes it a redirect: the spider does not see it then, as in Scrapy,
-/// whose `MetaRefreshMiddleware` puts the target in its place.
+/// Returns the target of a page's refresh, if the refresh counts as a redirect. The spider then gets the target in
+/// place of the page, as with Scrapy's `MetaRefreshMiddleware`.
 ///
-/// A page that leads back to where the chain came from has nothing else to offer, so it is read. It is asked for again
-/// only where it sends its readers on at once and has changed the cookies, as a page does that looks whether they are
-/// kept. What a spider accepts beside 2xx it wants to see.
+/// A page that leads back to an earlier URL of its chain is read, since nothing else would come. It is requested again
+/// only if its refresh has no delay and it has changed the cookies, as pages do that test for cookies. A page with
+/// another status than 2xx that the spider accepts is always read.
 fn redirect_of(
     page: &Response,
     rules: &RedirectRules,

@@ -106,7 +106,7 @@ async fn admit(listed: &Recipient<Listed>, candidates: Vec<Candidate>) -> Option
     answer.await.ok()
 }
 
-/// There is no sitemap where nobody had named one.
+/// The end of a guessed sitemap that is missing: no failure.
 fn missing(outcome: Outcome) -> Reading {
     Reading { counts: vec![Count::SITEMAP_MISSING], ..outcome.into() }
 }
@@ -229,7 +229,7 @@ impl<S: Spider> Listing<S> {
             ));
         }
         let outcome = match end {
-            // Whatever the reader says of the end, it is ours.
+            // The file was cut off here, so what the reader says about its end does not count.
             _ if self.is_cut => {
                 let max_bytes = self.sitemaps.settings.max_bytes;
                 Outcome::Parse(SitemapError::TooLarge { max_bytes }.to_string())

@@ -26,7 +26,7 @@ pub(super) struct Received {
     pub truncated: Option<Truncated>,
 }
 
-/// What the fields are called in an archive that framed the body on the wire.
+/// The prefix of header fields that framed the body on the wire and no longer apply.
 const ORIGINAL: &[u8] = b"X-Orig-";
 
 impl Received {
@@ -40,7 +40,7 @@ impl Received {
                 Some(Self { head, body: response.body.clone(), truncated })
             }
             Err(why) => {
-                // Faulty framing failed before; here it is about what there is.
+                // Faulty framing has already failed the exchange; here as much as possible is kept.
                 let limits = WireLimits { chunked_over_length: true, ..WireLimits::default() };
                 let mut decoder = ResponseDecoder::new(&request.method, limits);
                 let mut input = BytesMut::from(Bytes::from(wire));
@@ -92,7 +92,8 @@ fn status_of(head: &[u8]) -> Option<&[u8]> {
     (is_http && status.iter().all(u8::is_ascii_digit)).then_some(status)
 }
 
-/// Returns a head without the framing that its body has no more. Versions that no reader of archives knows become HTTP/1.1.
+/// Renames the fields for framing that the archived body no longer has. An HTTP version that no archive reader knows
+/// becomes HTTP/1.1.
 fn archived_head(head: &[u8]) -> Option<Vec<u8>> {
     status_of(head)?;
     let name_of =
@@ -102,7 +103,7 @@ fn archived_head(head: &[u8]) -> Option<Vec<u8>> {
     for line in head.split_inclusive(|byte| *byte == b'\n') {
         match &*name_of(line) {
             b"transfer-encoding" => kept.extend_from_slice(ORIGINAL),
-            // The one that was not followed would be wrong now.
+            // With a transfer coding, `Content-Length` was ignored on the wire, and is wrong for the archived body.
             b"content-length" if is_coded => kept.extend_from_slice(ORIGINAL),
             _ => {}
         }

@@ -10,8 +10,8 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// How often a lock that is held is looked at, and how long between: it may outlive its owner for a moment, since a program that
-/// another thread starts has it until its first instruction.
+/// How often a held lock is tried again, and how long between. A lock may outlive its owner for a moment: a child
+/// process that another thread starts has it until the child's program begins.
 const LOOKS: u32 = 50;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 

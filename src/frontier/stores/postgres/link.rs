@@ -27,7 +27,7 @@ use crate::{
 /// A parameter of a statement, with its type.
 pub(super) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
 
-/// How long a server that is away is waited for, where no term ends before: as long as one takes to restart.
+/// How long to wait for a server that cannot be reached, unless the term ends before: as long as a restart takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How soon it is tried again: at first at once, then after waits that double.
@@ -108,10 +108,10 @@ impl Link {
         if kept.is_empty() { Err(self.lost()) } else { Ok(()) }
     }
 
-    /// Commits rows, as the commit of this number of all that the crawl had.
+    /// Commits rows as the crawl's commit of this number.
     ///
-    /// If the connection is lost in the middle, the next try waits for the lost one, as both change the same row, and finds
-    /// out whether it has come through.
+    /// If the connection is lost meanwhile, the next try waits for the lost transaction, since both change the same
+    /// row. Then it finds out whether that one was committed.
     ///
     /// # Errors
     /// As [`Link::rows`], or another process owns the crawl; then nothing is stored.
@@ -137,7 +137,8 @@ impl Link {
             "UPDATE crawl SET commits = $2, counters = COALESCE($3, counters) WHERE token = $1 AND commits = $2 - 1";
         let parameters: [Parameter<'_>; 3] =
             [(&self.token, Type::INT8), (&number, Type::INT8), (&rows.counters, Type::TEXT)];
-        // The first goes out before the others, which its answer makes void where it changes nothing.
+        // Sent before the other statements. If it changes no row, this process no longer owns the crawl or the commit
+        // was made before, and all are rolled back.
         let owned = transaction.execute_typed(own, &parameters);
         let (owned, written) = tokio::join!(biased; owned, statements::write(&transaction, rows));
         if owned? == 0 {
