@@ -101,6 +101,8 @@ impl Count {
     pub const OUTCOMES: &'static str = "outcome/";
 
     /// There is no sitemap where nobody had named one.
+    /// Pages that were fetched and parsed.
+    pub(crate) const PAGES: Self = Self::Outcome("ok");
     pub(crate) const SITEMAP_MISSING: Self = Self::Sitemaps("missing");
 
     /// The spider's `failed` panicked or did not return.

@@ -54,7 +54,8 @@
 //! | read documents that are no pages | [`Converted`] |
 //! | check links | [`LinkChecker`], [`BrokenLink`] |
 //! | take items | [`JsonLines`], [`Collect`], [`Scraped`], [`CrawlEnded`], [`PipelineError`] |
-//! | tell what went wrong | [`Error`], [`Outcome`], [`FetchError`], [`LocalFault`], [`DropReason`] |
+//! | revisit pages | [`PageVisit`], [`PageVersion`], [`PageChange`] |
+//! | tell what went wrong | [`Result`], [`Error`], [`any_error`], [`Outcome`], [`FetchError`], [`Phase`], [`RedirectBy`], [`LocalFault`], [`DropReason`] |
 //!
 //! Modules hold what is needed more rarely:
 //!

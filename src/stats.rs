@@ -310,7 +310,7 @@ impl Stats {
 
     /// Returns the number of successful pages.
     pub fn pages(&self) -> u64 {
-        self.count(Count::Outcome("ok"))
+        self.count(Count::PAGES)
     }
 
     /// Returns the pages per second since the start.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Recipient};
 use tokio::sync::watch;
 
-use super::wiring::Pipelines;
 use crate::{
     conducts::Conducts,
     engine::Scheduler,
@@ -21,11 +20,15 @@ use crate::{
     },
     file_store::{FileStore, desk::FileDesk},
     own_arbiter::OwnArbiter,
+    pipeline::Supervisor,
     politeness::Politeness,
     retry::Retry,
     spider::Spider,
     submissions::Submissions,
 };
+
+/// The pipelines of a crawl, which its fetchers share.
+pub(super) type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
 
 /// What every fetcher of the crawl shares.
 pub(super) struct Team<S: Spider> {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::{
     OpenFrontier,
     plan::Plan,
-    team::{Reports, Team, fetchers},
+    team::{Pipelines, Reports, Team, fetchers},
 };
 use crate::{
     clock,
@@ -121,8 +121,6 @@ const MAX_IN_MEMORY_PER_DOMAIN: u64 = 1_000_000;
 
 /// The default bound on waiting requests of one domain with a state: about a gigabyte of disk.
 const MAX_STORED_PER_DOMAIN: u64 = 10_000_000;
-
-pub(super) type Pipelines<S> = Arc<[Supervisor<<S as Spider>::Item>]>;
 
 /// Starts the actors, downstream first: pipelines, log, fetchers, scheduler.
 #[allow(clippy::too_many_lines, reason = "a list of what each actor gets, in one order")]

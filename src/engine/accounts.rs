@@ -82,9 +82,6 @@ const MAX_TARGETS_TOLD: usize = 10;
 /// The longest detail of a failure that is kept, in bytes.
 const MAX_DETAIL: usize = 300;
 
-/// The outcome that counts as a page.
-const OK: Count = Count::Outcome("ok");
-
 /// The files that were downloaded.
 const DOWNLOADED: Count = Count::Files("downloaded");
 
@@ -394,7 +391,7 @@ impl Accounts {
     pub fn known(&self, queued: u64, leased: u64) -> Progress {
         Progress {
             ledger: Ledger { queued, leased, ..self.stats.ledger },
-            pages: self.pages_before.saturating_add_signed(self.counts.get(&OK).copied().unwrap_or(0)),
+            pages: self.pages_before.saturating_add_signed(self.counts.get(&Count::PAGES).copied().unwrap_or(0)),
             files: self.counts.get(&DOWNLOADED).copied().unwrap_or(0).unsigned_abs(),
             bytes: self.stats.bytes,
             items: self.stats.items,
@@ -434,7 +431,7 @@ impl Accounts {
     /// Continues the accounts of an earlier process.
     pub fn resume(&mut self, before: durable::Checkpoint) {
         (self.stats.ledger, self.stats.bytes, self.stats.items) = (before.ledger, before.bytes, before.items);
-        self.pages_before = before.counts.get(&OK.to_string()).copied().unwrap_or(0);
+        self.pages_before = before.counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
         (self.counts_before, self.elapsed_before) = (before.counts, before.elapsed);
     }
 

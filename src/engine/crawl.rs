@@ -190,7 +190,7 @@ impl Crawl {
         self.intake.resume();
         self.resting.resume();
         self.intake.resume_waiting_seeds(&resumed.waiting_seeds);
-        let pages = checkpoint.counts.get(&Count::Outcome("ok").to_string()).copied().unwrap_or(0);
+        let pages = checkpoint.counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
         self.granter.budget.resume(pages, requests_in(&checkpoint.counts));
         self.accounts.resume(checkpoint);
         self.accounts.ends.resume(resumed.failed);

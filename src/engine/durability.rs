@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use tokio::sync::oneshot;
 
-use super::{budget::Budget, past, question::MAX_QUESTIONS, turn::Turn};
+use super::{budget::Budget, past, turn::Turn};
 use crate::{
     domain::Domain,
     explain::Explanation,
@@ -19,6 +19,9 @@ use crate::{
     },
     seeded::Seeded,
 };
+
+/// The most questions that wait at once, each for a look-up of milliseconds; further callers wait for a place.
+pub const MAX_QUESTIONS: usize = 1_000;
 
 /// What is to be stored, and what waits for the store.
 #[derive(Default)]

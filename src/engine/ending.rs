@@ -79,7 +79,7 @@ impl Ending {
     /// Returns the stats as known from the last turn.
     pub fn known_stats(&self) -> Stats {
         let Progress { ledger, pages, bytes, items, elapsed, .. } = self.known();
-        let counts = [(Count::Outcome("ok").to_string(), pages)].into();
+        let counts = [(Count::PAGES.to_string(), pages)].into();
         Stats { ledger, counts, bytes, items, elapsed, ..Stats::default() }
     }
 

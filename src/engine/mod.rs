@@ -47,10 +47,11 @@ mod accounts;
 pub mod log_line;
 
 pub use self::{
+    durability::MAX_QUESTIONS,
     granter::FileWaits,
     held::Hold,
     messages::{Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, Notices, Seed},
-    question::{MAX_QUESTIONS, Question},
+    question::Question,
     scheduler::{ClosePipelines, ClosedPipelines, LogLines, Scheduler, SchedulerParts},
     tuning::{Change, GetScope, Tune},
 };

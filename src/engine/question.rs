@@ -6,9 +6,6 @@ use tokio::sync::oneshot;
 use super::scheduler::Scheduler;
 use crate::{explain::Explanation, frontier::candidate::Candidate};
 
-/// The most questions that wait at once, each for a look-up of milliseconds; further callers wait for a place.
-pub const MAX_QUESTIONS: usize = 1_000;
-
 /// Asks about a page; the answer comes when the frontier has looked it up. A crawl that ends before drops the sender.
 pub struct Question(pub Candidate, pub oneshot::Sender<Explanation>);
 

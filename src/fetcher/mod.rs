@@ -1,5 +1,14 @@
 //! Fetcher: the actor of one arbiter that runs every request there. Handles a permit it is given, and does not decide
 //! who gets the next one.
+//!
+//! ```text
+//! permit + lease ─→ visit ─→ fetch: the stack that each arbiter builds (stack)
+//!                     │         layers/: sessions, middleware, cache, record, replay, archive
+//!                     │         http: the innermost; a browser is another innermost `Fetch`, in a file beside it
+//!                     ├─ readers/: one for each kind of request
+//!                     ├─ delivery: items, with their files (item_files), to the pipelines
+//!                     └─ offload: code of a user's own runs beside the network's threads
+//! ```
 
 pub mod visit;
 pub(crate) mod readers;

@@ -288,19 +288,8 @@ impl World {
             }
         };
         let receipt = Receipt { status: Some(200), started: Some(self.now), ..Receipt::default() };
-        let visit = Visit {
-            leased: lease.settle(),
-            outcome: Outcome::Ok,
-            content,
-            receipt,
-            cooled: None,
-            counts: Vec::new(),
-            stop: None,
-            permit: None,
-            held: None,
-            is_told: false,
-            is_without_request: false,
-        };
+        let over = Visit::without_request(lease.settle(), Outcome::Ok);
+        let visit = Visit { content, receipt, is_without_request: false, ..over };
         self.crawl.released(&domain, self.now);
         self.crawl.ended(visit, self.now, SystemTime::now());
     }

@@ -6,9 +6,11 @@ use url::Url;
 use super::{
     entry::{Alternate, Image, News, SitemapEntry, SkippedEntries, Target, Video},
     field::{Field, Part, attributes},
-    xml::MAX_TEXT,
 };
 use crate::extract::reference::resolve;
+
+/// The longest text of a field, in bytes: as long as a URL may be.
+pub(super) const MAX_TEXT: usize = 2_048;
 
 /// The most images, videos, translations or tags of one entry: Google reads 1,000 images.
 const MAX_EXTENSIONS: usize = 1_000;

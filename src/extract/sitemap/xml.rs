@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     SitemapKind,
-    draft::Draft,
+    draft::{Draft, MAX_TEXT},
     entry::{SitemapEntry, SkippedEntries, Target},
     error::SitemapError,
     field::{Field, Part, feed_field, field},
@@ -24,9 +24,6 @@ use crate::extract::prefix::prefix;
 /// The most open elements whose names quick-xml stores, which we do not need: sitemaps have five levels, an article within
 /// Atom's XHTML a few dozen. With more it is begun anew, and forgets them.
 const MAX_OPEN: usize = 4_096;
-
-/// The longest text of a field, in bytes: as long as a URL may be.
-pub(super) const MAX_TEXT: usize = 2_048;
 
 /// The size to which the event buffer shrinks again.
 const USUAL_EVENT: usize = 16 << 10;
