@@ -4,6 +4,7 @@ mod bounds;
 mod cluster;
 mod files;
 mod frontier;
+#[cfg(feature = "derive")]
 mod item_spider;
 mod items;
 mod middleware;

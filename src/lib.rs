@@ -234,6 +234,9 @@ pub mod internals;
 #[cfg(all(any(doc, doctest), feature = "testing", feature = "cookies", feature = "warc", feature = "sqlite"))]
 pub mod guide;
 
+#[cfg(feature = "derive")]
+#[doc(inline)]
+pub use self::spider::ItemSpider;
 #[doc(inline)]
 pub use self::{
     capacity::Capacity,
@@ -261,7 +264,7 @@ pub use self::{
     scope::{Scope, Within},
     seeded::Seeded,
     settings::Settings,
-    spider::{ItemSpider, Parsed, Spider, any_error},
+    spider::{Parsed, Spider, any_error},
     submissions::Submitted,
 };
 
@@ -275,11 +278,11 @@ pub use self::{
 /// }
 /// ```
 pub mod prelude {
-    #[cfg(feature = "derive")]
-    pub use crate::extract::Extract;
     pub use crate::{
-        Collect, CrawlEnded, CrawlHandle, Crawler, Error, ItemSpider, JsonLines, Outcome, Parsed, PipelineError, Rate,
-        Request, Response, Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within, feed::Feed,
-        pipeline::Steps, settings::DomainSettings,
+        Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
+        Response, Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within, feed::Feed, pipeline::Steps,
+        settings::DomainSettings,
     };
+    #[cfg(feature = "derive")]
+    pub use crate::{ItemSpider, extract::Extract};
 }

@@ -25,6 +25,7 @@ pub fn as_optional_rfc3339<S: Serializer>(time: &Option<SystemTime>, serializer:
 }
 
 /// Reads one that may be unknown.
+#[cfg(feature = "disk")]
 pub fn from_optional_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| humantime::parse_rfc3339(&text).map_err(D::Error::custom)).transpose()

@@ -1,12 +1,15 @@
 //! Spider: the user's code that extracts items and further requests from a page. Knows no network, no clock and no
 //! actors.
 
+#[cfg(feature = "derive")]
 mod item_spider;
 mod items;
 mod parsed;
 mod requests;
 
-pub use self::{item_spider::ItemSpider, items::Items, parsed::Parsed, requests::Requests};
+#[cfg(feature = "derive")]
+pub use self::item_spider::ItemSpider;
+pub use self::{items::Items, parsed::Parsed, requests::Requests};
 use crate::{
     error::{Error, Result},
     outcome::Outcome,

@@ -1,5 +1,5 @@
 //! The service of the example `job_service`, as its users see it: a process of its own, by HTTP and by signals.
-#![cfg(unix)]
+#![cfg(all(unix, feature = "derive", feature = "disk"))]
 
 mod crawls;
 #[allow(dead_code, reason = "its `main` is not called here")]

@@ -624,10 +624,6 @@ fn a_changed_scope_holds_for_pages_that_wait_for_a_robots_file_or_are_allowed_by
     }
 }
 
-fn limit(pages: u64) -> Change {
-    Change::Scope(Box::new(Scope { within: Within::Any, max_pages: Some(pages), ..Scope::default() }))
-}
-
 #[test]
 fn those_who_watch_are_told_of_all_that_the_ledger_counts() {
     let ([big, other], mut world) = (domains(), World::in_memory(Budget::default()));
@@ -668,6 +664,10 @@ mod on_disk {
             stores::fjall,
         },
     };
+
+    fn limit(pages: u64) -> Change {
+        Change::Scope(Box::new(Scope { within: Within::Any, max_pages: Some(pages), ..Scope::default() }))
+    }
 
     struct Notifier(mpsc::SyncSender<()>);
 
