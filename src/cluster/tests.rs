@@ -163,7 +163,7 @@ fn a_node_that_is_stopped_between_check_and_write_is_ended_before_it_writes() {
 /// What the test above would miss if it could not see a late write.
 #[test]
 fn without_the_timer_such_a_node_writes_late() {
-    let scene = Scene::new("late", true);
+    let scene = Scene::new("without_timer", true);
     scene.run(3);
     assert!(!scene.short().is_empty(), "of {} requests", scene.site.count());
 }
