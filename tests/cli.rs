@@ -111,12 +111,16 @@ fn path(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
 
-/// Expects one line on stderr that begins with `error: ` and contains each of `words`; nothing on stdout.
+/// Expects one line on stderr that begins with `error: ` and contains each of `words`, and under it at most what is wrong
+/// with a caret; nothing on stdout.
 fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
     let output = run(arguments);
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
-    assert!(error.starts_with("error: ") && error.trim_end().lines().count() == 1, "{arguments:?}: {error}");
+    assert!(
+        error.starts_with("error: ") && error.lines().skip(1).all(|line| line.starts_with("    ")),
+        "{arguments:?}: {error}"
+    );
     assert_eq!(text(&output.stdout), "", "{arguments:?}");
     for word in words {
         assert!(error.contains(word), "{arguments:?} does not say {word}: {error}");

@@ -206,25 +206,40 @@ fn each_chapter_names_the_features_that_its_program_needs() {
     assert_eq!(features, known, "each feature is here, with what shows that a program needs it");
 
     for (chapter, text) in chapters() {
-        let program = by_fence(&text, true);
-        if !program.contains("fn main()") {
-            continue;
+        // A section may name its own, and is then no part of what the chapter names.
+        let (mut whole, mut alone) = (Vec::new(), Vec::new());
+        for (number, section) in text.split("\n## ").enumerate() {
+            let is_alone = number > 0 && under_title(section).starts_with("Features: ");
+            if is_alone { &mut alone } else { &mut whole }.push(section);
         }
-        let needs = FEATURES.iter().filter(|(_, signs)| signs.iter().any(|sign| program.contains(sign)));
-        let needs: Vec<&str> = needs.map(|(name, _)| *name).collect();
-        // The line under the title.
-        let line = text.lines().nth(2).unwrap();
-        if needs.is_empty() {
-            assert!(!line.starts_with("Features: "), "{chapter} needs none: {line}");
-            continue;
-        }
-        assert!(line.starts_with("Features: "), "{chapter} says which features it needs under its title: {needs:?}");
-        let named: BTreeSet<&str> = line.split('`').filter(|word| features.contains(word)).collect();
-        assert_eq!(named, needs.iter().copied().collect(), "{chapter}: {line}");
-        // What stands for the network is no part of a real program.
-        if program.contains("site.crawl(") {
-            assert!(line.contains("run_blocking()"), "{chapter} says what runs a real crawl: {line}");
-        }
+        names_its_features(&chapter, &whole.join("\n"), &features);
+        alone.into_iter().for_each(|section| names_its_features(&chapter, section, &features));
+    }
+}
+
+/// The line under the title of a chapter or section.
+fn under_title(text: &str) -> &str {
+    text.lines().nth(2).unwrap_or_default()
+}
+
+fn names_its_features(chapter: &str, text: &str, features: &BTreeSet<&str>) {
+    let program = by_fence(text, true);
+    if !program.contains("fn main()") {
+        return;
+    }
+    let needs = FEATURES.iter().filter(|(_, signs)| signs.iter().any(|sign| program.contains(sign)));
+    let needs: BTreeSet<&str> = needs.map(|(name, _)| *name).collect();
+    let line = under_title(text);
+    if needs.is_empty() {
+        assert!(!line.starts_with("Features: "), "{chapter} needs none: {line}");
+        return;
+    }
+    assert!(line.starts_with("Features: "), "{chapter} says which features it needs under its title: {needs:?}");
+    let named: BTreeSet<&str> = line.split('`').filter(|word| features.contains(word)).collect();
+    assert_eq!(named, needs, "{chapter}: {line}");
+    // What stands for the network is no part of a real program.
+    if program.contains("site.crawl(") {
+        assert!(line.contains("run_blocking()"), "{chapter} says what runs a real crawl: {line}");
     }
 }
 
