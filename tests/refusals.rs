@@ -232,7 +232,7 @@ fn one_page_that_always_refuses_fails_alone() {
 fn one_page_that_always_refuses_fails_alone_also_where_a_middleware_rests() {
     let rest = || SoftBlock::new().status(429).rest(S);
     check_that_it_fails_alone(|crawler| crawler.middleware(rest()));
-    let site = Recorder::start(|_| Answer::status(429));
+    let site = Recorder::start(|_| Answer::status(429).header("retry-after", 1));
     let pages = (0..20).map(|n| format!("http://one.test/{n}"));
     let report = run(tried_once(&site).middleware(rest()).spacing(20 * MS).seeds(pages));
     assert_eq!((report.failed(), report.stats.get("domain/given_up")), (20, 1), "{report}");
