@@ -84,14 +84,14 @@ impl CoolingCause {
 }
 
 /// The shortest wait, also where a server's date lies less ahead: refusals in a row are to last for seconds.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const MIN_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait that we choose ourselves, and how long a given-up domain is not requested.
-const LONGEST_OWN_WAIT: Duration = Duration::from_secs(600);
+const MAX_OWN_WAIT: Duration = Duration::from_secs(600);
 
 /// The longest accepted `Retry-After`: a day. A domain that asks for more is given up at once; otherwise it could block
 /// the crawl for ever.
-const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(86_400);
+const MAX_ASKED_WAIT: Duration = Duration::from_secs(86_400);
 
 /// The value that stands for a longer `Retry-After`; it can be added to any instant.
 const TOO_LONG: Duration = Duration::from_secs(86_401);
@@ -123,7 +123,7 @@ impl Cooling {
             self.consecutive = self.consecutive.saturating_add(1);
             self.since = Some(now);
         }
-        let asks_for_too_long = retry_after.is_some_and(|asked| asked > LONGEST_ASKED_WAIT);
+        let asks_for_too_long = retry_after.is_some_and(|asked| asked > MAX_ASKED_WAIT);
         if asks_for_too_long {
             self.consecutive = self.consecutive.max(self.limit);
         }
@@ -132,10 +132,10 @@ impl Cooling {
         }
         let is_over = self.consecutive >= self.limit;
         let until = if is_over {
-            now + retry_after.unwrap_or(LONGEST_OWN_WAIT).clamp(LONGEST_OWN_WAIT, LONGEST_ASKED_WAIT)
+            now + retry_after.unwrap_or(MAX_OWN_WAIT).clamp(MAX_OWN_WAIT, MAX_ASKED_WAIT)
         } else {
-            let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(LONGEST_OWN_WAIT);
-            let wait = retry_after.map_or(own, |asked| asked.clamp(SHORTEST_WAIT, LONGEST_ASKED_WAIT));
+            let own = why.first_wait().saturating_mul(1 << (self.consecutive.clamp(1, 16) - 1)).min(MAX_OWN_WAIT);
+            let wait = retry_after.map_or(own, |asked| asked.clamp(MIN_WAIT, MAX_ASKED_WAIT));
             now + wait + wait.mul_f64(0.1 * random.clamp(0.0, 1.0))
         };
         if !same_burst || retry_after.is_some() {
@@ -280,14 +280,14 @@ mod tests {
         assert!(matches!(forgiven.refused(now, now, CoolingCause::Status(429), None, 0.5), BackOff::Cool(_)));
         assert_eq!(
             cooling.refused(now, now, CoolingCause::Status(429), None, 0.5),
-            BackOff::GiveUp(now + LONGEST_OWN_WAIT)
+            BackOff::GiveUp(now + MAX_OWN_WAIT)
         );
         assert_eq!(
-            cooling.given_up(now + LONGEST_OWN_WAIT - S),
+            cooling.given_up(now + MAX_OWN_WAIT - S),
             Some(CoolingCause::Status(429)),
             "it is left alone meanwhile"
         );
-        assert_eq!(cooling.given_up(now + LONGEST_OWN_WAIT), None);
+        assert_eq!(cooling.given_up(now + MAX_OWN_WAIT), None);
     }
 
     /// Its callers waited a day in silence, because the domain did not count as given up any more.
@@ -368,8 +368,8 @@ mod tests {
     fn who_asks_for_more_than_a_day_is_given_up_at_once() {
         let now = Instant::now();
         let refused = |asked| Cooling::default().refused(now, now, CoolingCause::Status(503), Some(asked), 0.0);
-        assert_eq!(refused(LONGEST_ASKED_WAIT), BackOff::Cool(now + LONGEST_ASKED_WAIT));
-        assert_eq!(refused(TOO_LONG), BackOff::GiveUp(now + LONGEST_ASKED_WAIT));
+        assert_eq!(refused(MAX_ASKED_WAIT), BackOff::Cool(now + MAX_ASKED_WAIT));
+        assert_eq!(refused(TOO_LONG), BackOff::GiveUp(now + MAX_ASKED_WAIT));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Nearest: the name that was probably meant. Does not know what is named.
 
 /// The longest text that is compared, in bytes: twice as long as the longest name of a variable.
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 
 /// Returns the nearest of these names, if one is so near that it was probably meant: at most a third of it differs.
 pub fn nearest<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if given.len() > LONGEST {
+    if given.len() > MAX_LENGTH {
         return None;
     }
     let near = names.into_iter().map(|name| (distance(given, name), name)).min_by_key(|(distance, _)| *distance);

@@ -9,7 +9,7 @@ use crate::{
     duration_text,
     error::Error,
     limits::Limits,
-    rate::{LONGEST_WINDOW, Rate},
+    rate::{MAX_WINDOW, Rate},
 };
 
 /// How politely a crawl sends requests.
@@ -245,7 +245,7 @@ fn check_pace(place: &str, rate: Option<Rate>, spacing: Option<Duration>, rest: 
 
 /// The longest accepted time is a day: anything longer is a schedule, and distant instants could overflow.
 fn check_time(setting: &str, time: Duration) -> Result<(), Error> {
-    if time <= LONGEST_WINDOW {
+    if time <= MAX_WINDOW {
         return Ok(());
     }
     let why = format!("{} is over a day; write at most 1d", humantime::format_duration(time));

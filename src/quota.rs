@@ -39,10 +39,10 @@ pub enum Spread {
 const RESERVE: u64 = 10;
 
 /// The smallest reserve, also if the limit is not reported.
-const LEAST_RESERVE: u64 = 10;
+const MIN_RESERVE: u64 = 10;
 
 /// The longest reset that is accepted, a day: otherwise a server could block a client for ever.
-const LONGEST_RESET: Duration = Duration::from_secs(86_400);
+const MAX_RESET: Duration = Duration::from_secs(86_400);
 
 /// The wait for an exhausted quota that resets in 0 s, because the server rounded the seconds down.
 const ROUNDED_DOWN: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ impl Quota {
         if left == 0 {
             return Spread::Wait(if self.reset.is_zero() { ROUNDED_DOWN } else { self.reset });
         }
-        let reserve = self.limit.map_or(LEAST_RESERVE, |limit| (limit / RESERVE).max(LEAST_RESERVE));
+        let reserve = self.limit.map_or(MIN_RESERVE, |limit| (limit / RESERVE).max(MIN_RESERVE));
         if left > reserve {
             return Spread::Free;
         }
@@ -85,7 +85,7 @@ pub fn read(headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
     let families = FAMILIES.iter().filter_map(|family| family.quota(headers, now));
     let strictest =
         structured.chain(old_form).chain(families).max_by(|a, b| a.strictness().total_cmp(&b.strictness()))?;
-    Some(Quota { reset: strictest.reset.min(LONGEST_RESET), ..strictest })
+    Some(Quota { reset: strictest.reset.min(MAX_RESET), ..strictest })
 }
 
 impl Quota {
@@ -262,7 +262,7 @@ mod tests {
             headers.insert("x-ratelimit-remaining", left.parse().unwrap());
             headers.insert("ratelimit-remaining", "0".parse().unwrap());
             if let Some(quota) = read(&headers, SystemTime::UNIX_EPOCH) {
-                prop_assert!(quota.reset <= LONGEST_RESET);
+                prop_assert!(quota.reset <= MAX_RESET);
             }
         }
     }

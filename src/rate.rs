@@ -60,7 +60,7 @@ impl Window {
 }
 
 /// The longest window of a rate, a day: anything longer is a schedule.
-pub const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
+pub const MAX_WINDOW: Duration = Duration::from_secs(86_400);
 
 /// The most starts in a window: the instants of one window are stored, 16 bytes each, for every domain.
 pub const MAX_IN_A_WINDOW: u32 = 1_000_000;
@@ -103,7 +103,7 @@ impl Rate {
         if count > MAX_IN_A_WINDOW {
             return Err(too_many());
         }
-        if per.is_zero() || per > LONGEST_WINDOW {
+        if per.is_zero() || per > MAX_WINDOW {
             return refuse("the window must be over zero and at most a day");
         }
         Ok(Self::limited(count, per))
@@ -131,7 +131,7 @@ impl Rate {
     #[must_use]
     pub fn within_a_day(mut self) -> Self {
         if let Some(window) = &mut self.window {
-            window.per = window.per.min(LONGEST_WINDOW);
+            window.per = window.per.min(MAX_WINDOW);
         }
         self
     }

@@ -33,7 +33,7 @@ pub struct Retry {
 }
 
 /// The longest wait, whatever is configured: a day, longer than most crawls run.
-const LONGEST: Duration = Duration::from_secs(86_400);
+const MAX_DELAY: Duration = Duration::from_secs(86_400);
 
 impl Default for Retry {
     fn default() -> Self {
@@ -57,7 +57,7 @@ impl Retry {
         }
         match outcome {
             // Asked for by a middleware or the spider, which know how long to wait.
-            Outcome::Retry { after, .. } => Some((*after).min(LONGEST)),
+            Outcome::Retry { after, .. } => Some((*after).min(MAX_DELAY)),
             outcome => outcome.is_transient().then(|| self.back_off(attempts, random)),
         }
     }
@@ -72,7 +72,7 @@ impl Retry {
     /// Returns the wait after `attempts` attempts.
     pub fn back_off(&self, attempts: u32, random: f64) -> Duration {
         let doubled = self.base.saturating_mul(1_u32 << attempts.saturating_sub(1).min(20));
-        doubled.min(self.max).min(LONGEST).mul_f64(random.clamp(0.0, 1.0))
+        doubled.min(self.max).min(MAX_DELAY).mul_f64(random.clamp(0.0, 1.0))
     }
 }
 

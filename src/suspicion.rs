@@ -36,7 +36,7 @@ pub enum AtFault {
 }
 
 /// So many different domains in a row that fail are no accident: broken domains are a few in a hundred.
-const MANY: usize = 3;
+const DOMAINS_IN_A_ROW: usize = 3;
 
 /// How long a single failure stays open. A name server or a network that is restarted is away for some seconds.
 const MAX_OPEN: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ impl Suspicion {
     /// failed last.
     pub fn judge(&mut self, who: &str, since: Instant, begun: Instant, now: Instant) -> AtFault {
         let others_work = self.worked.is_some_and(|at| at > since) && begun > since;
-        if others_work || (self.bad.contains(who) && self.row.len() < MANY) {
+        if others_work || (self.bad.contains(who) && self.row.len() < DOMAINS_IN_A_ROW) {
             self.row.retain(|failed| &**failed != who);
             if self.bad.len() >= MAX_BAD {
                 self.bad.clear();
@@ -70,14 +70,14 @@ impl Suspicion {
         self.add_to_row(who);
         let suspected = self.suspected(now);
         match self.row.len() {
-            MANY.. if suspected < MAX_SUSPECTED => AtFault::Machine,
-            ..MANY if now.saturating_duration_since(since) < MAX_OPEN => AtFault::Open,
+            DOMAINS_IN_A_ROW.. if suspected < MAX_SUSPECTED => AtFault::Machine,
+            ..DOMAINS_IN_A_ROW if now.saturating_duration_since(since) < MAX_OPEN => AtFault::Open,
             _ => AtFault::Domain,
         }
     }
 
     fn add_to_row(&mut self, who: &str) {
-        if self.row.len() < MANY && !self.row.iter().any(|failed| &**failed == who) {
+        if self.row.len() < DOMAINS_IN_A_ROW && !self.row.iter().any(|failed| &**failed == who) {
             self.row.push_back(who.into());
         }
     }
@@ -104,7 +104,7 @@ impl Suspicion {
         }
         self.good.retain(|(good, _)| &**good != who);
         self.good.push_back((who.into(), host.into()));
-        if self.good.len() > MANY {
+        if self.good.len() > DOMAINS_IN_A_ROW {
             self.good.pop_front();
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         for who in ["a.test", "b.test", "c.test", "d.test", "c.test"] {
             suspicion.worked(who, who, start);
         }
-        assert_eq!((suspicion.control(), suspicion.good.len()), (Some("c.test"), MANY));
+        assert_eq!((suspicion.control(), suspicion.good.len()), (Some("c.test"), DOMAINS_IN_A_ROW));
         suspicion.judge("c.test", start, start, start);
         assert_eq!(suspicion.control(), Some("d.test"), "not one that fails now");
     }

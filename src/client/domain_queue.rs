@@ -81,7 +81,7 @@ const AHEAD: Duration = Duration::from_millis(100);
 const MAX_AHEAD: u32 = 64;
 
 /// The least time ahead, whatever the rate: a busy thread is late by several milliseconds.
-const LEAST_AHEAD: Duration = Duration::from_millis(20);
+const MIN_AHEAD: Duration = Duration::from_millis(20);
 
 /// The least time until a removable queue is checked again.
 const COME_BACK: Duration = Duration::from_millis(100);
@@ -166,7 +166,7 @@ impl DomainQueue {
                 Ok(place) => place,
                 Err(at) => break Some(at),
             };
-            let ahead = if place.is_some() { ahead.min(LEAST_AHEAD) } else { ahead };
+            let ahead = if place.is_some() { ahead.min(MIN_AHEAD) } else { ahead };
             let again = match self.tenancy.grant(now, now + ahead) {
                 Ok(permit) => {
                     match waiting.first() {
@@ -222,7 +222,7 @@ impl DomainQueue {
     fn ahead(&self) -> Duration {
         let limits = self.tenancy.limits();
         let Some(window) = limits.rate.window() else { return AHEAD };
-        let ahead = (window.interval() * MAX_AHEAD).clamp(LEAST_AHEAD, AHEAD);
+        let ahead = (window.interval() * MAX_AHEAD).clamp(MIN_AHEAD, AHEAD);
         ahead.min(window.interval().saturating_mul(limits.in_flight.get().div_ceil(2)))
     }
 

@@ -42,7 +42,7 @@ use crate::{
 const LENGTH: Duration = Duration::from_secs(10);
 
 /// The shortest term: the database must answer within a small part of it.
-const SHORTEST: Duration = Duration::from_millis(500);
+const MIN_TERM: Duration = Duration::from_millis(500);
 
 /// A crawl in a database, and how this process takes part.
 #[derive(Clone)]
@@ -89,8 +89,8 @@ impl Membership {
         conducts: &Conducts,
         ends_as: &Arc<OnceLock<Ended>>,
     ) -> Result<(Self, OpenFrontier)> {
-        if settings.term < SHORTEST {
-            let why = format!("a term of {:?} is too short: the least is {SHORTEST:?}", settings.term);
+        if settings.term < MIN_TERM {
+            let why = format!("a term of {:?} is too short: the least is {MIN_TERM:?}", settings.term);
             return Err(Error::setting("cluster", why));
         }
         let place = CrawlPlace::of(&settings.url, &settings.name)?;

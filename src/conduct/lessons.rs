@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     cooling::{Cooling, Refusals},
-    rate::LONGEST_WINDOW,
+    rate::MAX_WINDOW,
     throttle::Starts,
 };
 
@@ -58,7 +58,7 @@ impl Lessons {
 
     /// Returns the starts that a limit may still count.
     pub fn starts(&self, now: Instant) -> Option<Starts> {
-        self.starts.filter(|starts| starts.last + LONGEST_WINDOW > now)
+        self.starts.filter(|starts| starts.last + MAX_WINDOW > now)
     }
 
     /// Returns the refusals that still count.
@@ -74,7 +74,7 @@ impl Lessons {
     /// Returns when the last of the lessons expires; `None` if all have.
     pub fn end(&self, now: Instant) -> Option<Instant> {
         let refusals = self.refusals.and_then(|refusals| Cooling::recalled(refusals).counts_until());
-        let counted = self.starts.map(|starts| starts.last + LONGEST_WINDOW);
+        let counted = self.starts.map(|starts| starts.last + MAX_WINDOW);
         refusals.max(self.asked.map(|asked| asked.until)).max(counted).filter(|end| *end > now)
     }
 

@@ -61,7 +61,7 @@ pub struct GivenUp {
 }
 
 /// The longest wait that a redirect gets: a day, as a refusal.
-const LONGEST_WAIT_BEFORE_HOP: Duration = Duration::from_secs(86_400);
+const MAX_WAIT_BEFORE_HOP: Duration = Duration::from_secs(86_400);
 
 impl Conduct {
     /// Creates the conduct with one tenant and what is remembered of the domain.
@@ -170,7 +170,7 @@ impl Conduct {
             taught.cooling.answered(started);
         }
         if let Some(wait) = refusal::wait_before_hop(status, headers, wall) {
-            self.members.iter_mut().for_each(|member| member.throttle.cool(now + wait.min(LONGEST_WAIT_BEFORE_HOP)));
+            self.members.iter_mut().for_each(|member| member.throttle.cool(now + wait.min(MAX_WAIT_BEFORE_HOP)));
         }
         let asked = self.known_asked();
         if let Some(member) = self.members.get_mut(tenant)

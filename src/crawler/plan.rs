@@ -198,7 +198,7 @@ fn said_to(seeds: &[Request], user_agent: &str) -> Result<HeaderValue> {
 const STATE_FILES: usize = 24;
 
 /// The longest crawl in virtual time: one that waits for seeds that never come would run for ever.
-const LONGEST_VIRTUAL: Duration = Duration::from_secs(24 * 3_600);
+const MAX_VIRTUAL: Duration = Duration::from_secs(24 * 3_600);
 
 impl Settings {
     /// Takes one thread, and an end for a crawl that waits for ever.
@@ -208,7 +208,7 @@ impl Settings {
             return Err(Error::setting("state", why));
         }
         self.threads = 1;
-        self.max_time.get_or_insert(LONGEST_VIRTUAL);
+        self.max_time.get_or_insert(MAX_VIRTUAL);
         Ok(())
     }
 

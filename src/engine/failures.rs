@@ -25,7 +25,7 @@ pub struct Failures {
 }
 
 /// While so many wait, a search for a request ends with the first failure that it adds.
-const MANY: usize = 1_000;
+const MAX_WAITING: usize = 1_000;
 
 /// While so many wait (about 10 MB), no more permits are granted.
 const TOO_MANY: usize = 10_000;
@@ -76,7 +76,7 @@ impl Failures {
 
     /// Tells whether so many wait that each search should add few.
     pub fn are_many(&self) -> bool {
-        self.waiting.len() >= MANY
+        self.waiting.len() >= MAX_WAITING
     }
 
     /// Tells whether so many wait that no permits should be granted.

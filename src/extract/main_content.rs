@@ -18,7 +18,7 @@ const MAX_NODES: usize = 100_000;
 
 /// The main content has at least this part (one in so many) of the page's letters. What is less is rather one teaser of
 /// many, or a note at the end.
-const LEAST_PART: usize = 4;
+const MIN_PART: usize = 4;
 
 /// The most that the serializer of the library searches for what is escaped: it goes through the rest of a text at each `&`. That
 /// takes 0.1 s, and real pages have a thousandth of it.
@@ -35,7 +35,7 @@ pub(crate) fn main_content(top: Element<'_>) -> Option<Document> {
     let config = Config { keep_classes: true, disable_json_ld: true, ..Config::default() };
     let article = Readability::new(top.html(), None, Some(config)).ok()?.parse().ok()?;
     let main = Document::parse(&article.content);
-    (Size::of(main.root()).letters >= whole.letters.div_ceil(LEAST_PART)).then_some(main)
+    (Size::of(main.root()).letters >= whole.letters.div_ceil(MIN_PART)).then_some(main)
 }
 
 /// How large a tree is.

@@ -67,7 +67,7 @@ struct Whole<'a> {
 pub const A_RUN: Duration = Duration::from_secs(24 * 3_600);
 
 /// A larger file is known again by its size: to read it may take longer than a step has.
-const MOST_COMPARED: u64 = 64 << 20;
+const MAX_COMPARED: u64 = 64 << 20;
 
 /// The parts of a checksum that make a taken name another one.
 const HASH_IN_NAME: usize = 12;
@@ -137,7 +137,7 @@ impl FileStore {
                 // If it was away for a while, another may have taken its place.
                 let is_own = match entry {
                     Some(entry) if entry.size != at.len() => false,
-                    Some(_) if at.len() > MOST_COMPARED => true,
+                    Some(_) if at.len() > MAX_COMPARED => true,
                     Some(entry) => checksum(&part::hash_of(&target)?) == entry.checksum,
                     None => false,
                 };

@@ -50,7 +50,7 @@ const MAX_LINKS: usize = 2_000_000;
 const MAX_TOO_DEEP: usize = 100_000;
 
 /// The least depth of a link's target: a URL at this depth cannot get closer by a link.
-const LEAST_DEPTH_OF_A_LINK: u32 = 1;
+const MIN_DEPTH_OF_A_LINK: u32 = 1;
 
 impl Depths {
     /// Creates an empty record.
@@ -128,7 +128,7 @@ impl Depths {
             && self
                 .pages
                 .get(fingerprint)
-                .map_or(!self.is_full && depth > LEAST_DEPTH_OF_A_LINK, |page| page.depth > LEAST_DEPTH_OF_A_LINK)
+                .map_or(!self.is_full && depth > MIN_DEPTH_OF_A_LINK, |page| page.depth > MIN_DEPTH_OF_A_LINK)
     }
 
     /// Returns the depth of a request by the shortest known path.

@@ -15,7 +15,7 @@ pub(crate) fn is_unreachable(error: &SqlError) -> bool {
 }
 
 /// What a server says of a row at the most, in characters.
-const MOST: usize = 500;
+const MAX_CHARS: usize = 500;
 
 /// Returns what went wrong, in the server's own words where there are some.
 pub(crate) fn said(error: &SqlError) -> String {
@@ -30,7 +30,7 @@ pub(crate) fn said(error: &SqlError) -> String {
         }
         None => error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
     };
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     }

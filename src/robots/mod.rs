@@ -75,7 +75,7 @@ const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
 /// The least wait for a file that was refused. A quota may be renewed within milliseconds, and after six requests the pages
 /// that wait for the file fail.
-const LEAST_WAIT_ASKED: Duration = Duration::from_secs(1);
+const MIN_WAIT_ASKED: Duration = Duration::from_secs(1);
 
 impl Robots {
     /// Interprets a response (RFC 9309 §2.3.1) for the crawler whose product token is `token`.
@@ -117,7 +117,7 @@ impl Unreachable {
     /// take any 4xx for a missing file, but one that asks for a wait says that the file is there later.
     pub(crate) fn refused(status: u16, asked: Option<Duration>) -> Self {
         let usual = Self::status(status);
-        let first_wait = asked.map_or(usual.first_wait, |asked| asked.max(LEAST_WAIT_ASKED));
+        let first_wait = asked.map_or(usual.first_wait, |asked| asked.max(MIN_WAIT_ASKED));
         Self { first_wait, ..usual }
     }
 

@@ -48,7 +48,7 @@ use crate::{
 };
 pub use crate::{
     politeness::{DEFAULT_SPACING, Override},
-    rate::{LONGEST_WINDOW, MAX_IN_A_WINDOW, Window},
+    rate::{MAX_IN_A_WINDOW, MAX_WINDOW, Window},
     recrawl::Adaptive,
     scope::{Pattern, Traps},
     sitemaps::Sitemaps,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest run: a future that waits for what never comes would run for ever.
-const LONGEST: Duration = Duration::from_secs(31 * 24 * 3_600);
+const MAX_RUN: Duration = Duration::from_secs(31 * 24 * 3_600);
 
 /// The seed of what is random in a run, such as the waits before retries, so that two runs are alike.
 const SEED: u64 = 1;
@@ -42,7 +42,7 @@ where
             let network = network();
             network::replace_sockets(network.clone());
             let too_long = |_| Error::Start(io::Error::other("the run has not ended after 31 days of virtual time"));
-            let output = timeout(LONGEST, work()).await.map_err(too_long)?;
+            let output = timeout(MAX_RUN, work()).await.map_err(too_long)?;
             Ok((output, end(&network)))
         })
     };

@@ -56,7 +56,7 @@ const CATCH_UP_EVENLY: Duration = Duration::from_millis(100);
 
 /// The shortest interval with a place for each start: millisecond timers cannot keep shorter ones. Below it the grid
 /// only smooths, and the window enforces the rate.
-const SHORTEST_EVEN_INTERVAL: Duration = Duration::from_millis(4);
+const MIN_EVEN_INTERVAL: Duration = Duration::from_millis(4);
 
 /// See [`Throttle::assume_asked`]: waiting for a window this short costs little.
 const SHORT_WINDOW: Duration = Duration::from_secs(10);
@@ -341,7 +341,7 @@ impl Throttle {
 
     /// Tells whether each start has its own place on the even grid, rather than the window alone limiting them.
     pub fn is_even(&self) -> bool {
-        self.limits.rate.window().is_some_and(|window| window.interval() >= SHORTEST_EVEN_INTERVAL)
+        self.limits.rate.window().is_some_and(|window| window.interval() >= MIN_EVEN_INTERVAL)
     }
 
     /// Tells whether this throttle is indistinguishable from a fresh one, so that it may be forgotten. Until then it

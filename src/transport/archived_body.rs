@@ -41,7 +41,7 @@ pub fn copy_body(from: &mut impl BufRead, to: &mut impl Write, decodes: bool) ->
         let limits = BodyLimits { max_bytes: u64::MAX, max_time: Duration::MAX, ..BodyLimits::default() };
         body.decoder = (!codings.is_empty()).then(|| BodyDecoder::new(codings, limits));
         let mut begins = Vec::new();
-        from.take(LONGEST_SIZE).read_to_end(&mut begins).map_err(NotCopied::Unreadable)?;
+        from.take(MAX_SIZE).read_to_end(&mut begins).map_err(NotCopied::Unreadable)?;
         body.chunks = (head.is_chunked && begins_with_chunk(&begins)).then(Chunks::default);
         body.take(&begins)?;
     }
@@ -78,7 +78,7 @@ impl Head {
 }
 
 /// The longest size of a chunk, with the byte after it.
-const LONGEST_SIZE: u64 = 17;
+const MAX_SIZE: u64 = 17;
 
 /// Tells whether a body begins with the size of a chunk: some writers take the chunks off, and leave the head as it was.
 fn begins_with_chunk(body: &[u8]) -> bool {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, SHORTEST_COOLING, Search, robots::Judged};
+use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, MIN_COOLING, Search, robots::Judged};
 use crate::{
     domain::Domain,
     engine::{accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, turn::Turn},
@@ -93,7 +93,7 @@ impl Granter {
             let Ok(place) = self.places.take(now) else { return turn.frontier.files.schedule(domain, now) };
             match tenancy.grant(now, now + AHEAD) {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
-                    if at > now + SHORTEST_COOLING {
+                    if at > now + MIN_COOLING {
                         turn.domains.note_cooling(domain, now);
                         if Self::fail_files_of_given_up(turn, domain, Some(tenancy)) {
                             return turn.domains.schedule(domain, now);

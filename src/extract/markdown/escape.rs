@@ -47,22 +47,22 @@ pub(super) fn seam(text: &str, word: &str) -> Option<usize> {
     let at = if text.ends_with(']') && word.starts_with(['(', '[']) {
         text.len() - 1
     } else {
-        let near = text.len().saturating_sub(LONGEST_REFERENCE);
+        let near = text.len().saturating_sub(MAX_REFERENCE);
         let at = text.as_bytes().get(near..)?.iter().rposition(|byte| *byte == b'&')? + near;
         let rest = text.get(at + 1..)?;
-        let follows: String = rest.chars().chain(word.chars().take(LONGEST_REFERENCE)).collect();
+        let follows: String = rest.chars().chain(word.chars().take(MAX_REFERENCE)).collect();
         (!is_reference(rest) && is_reference(&follows)).then_some(at)?
     };
     (!is_escaped(at)).then_some(at)
 }
 
 /// The longest character reference has 33 characters.
-const LONGEST_REFERENCE: usize = 34;
+const MAX_REFERENCE: usize = 34;
 
 /// Tells whether the text after an ampersand makes it a character reference.
 fn is_reference(rest: &str) -> bool {
     let rest = rest.strip_prefix('#').unwrap_or(rest);
-    let length = rest.bytes().take(LONGEST_REFERENCE).take_while(u8::is_ascii_alphanumeric).count();
+    let length = rest.bytes().take(MAX_REFERENCE).take_while(u8::is_ascii_alphanumeric).count();
     length > 0 && rest.as_bytes().get(length) == Some(&b';')
 }
 

@@ -25,12 +25,12 @@ fn without(text: String, variables: impl Iterator<Item = (String, String)>) -> S
             && ["KEY", "SECRET", "TOKEN", "SAS", "PASSWORD", "ACCOUNT"].iter().any(|word| name.contains(word))
     };
     variables
-        .filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST)
+        .filter(|(name, value)| is_secret(name) && value.len() >= MIN_SECRET)
         .fold(text, |text, (_, value)| text.replace(&value, "***"))
 }
 
 /// Shorter values are no secrets, and replacing them would damage ordinary words.
-const SHORTEST: usize = 8;
+const MIN_SECRET: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -43,7 +43,7 @@ pub(super) struct Bucket {
 const PART: usize = 8 << 20;
 
 /// S3 takes 10,000 parts.
-const MOST_PARTS: u64 = 9_000;
+const MAX_PARTS: u64 = 9_000;
 
 /// How long a bucket may need to answer before anything is fetched.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -217,7 +217,7 @@ async fn upload(store: &dyn ObjectStore, file: &Path, key: &Key) -> object_store
     if length <= PART as u64 {
         return store.put(key, part(&mut from, PART)?.into()).await.map(drop);
     }
-    let size = usize::try_from(length.div_ceil(MOST_PARTS)).unwrap_or(PART).max(PART);
+    let size = usize::try_from(length.div_ceil(MAX_PARTS)).unwrap_or(PART).max(PART);
     let mut parts = store.put_multipart(key).await?;
     let uploaded = async {
         loop {

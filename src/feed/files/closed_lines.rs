@@ -32,7 +32,7 @@ pub(super) fn end_of_closed_lines(
         let line = read(file, begin, end)?;
         let has_end = end < length;
         // A record begins with its first byte: another program's may stand within another of them.
-        let may_be_ours = line.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && line.len() <= LONGEST_LINE;
+        let may_be_ours = line.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && line.len() <= MAX_LINE;
         if (has_end || line.ends_with(b","))
             && may_be_ours
             && let Some(whole) = whole(&line, begin == 0)
@@ -40,7 +40,7 @@ pub(super) fn end_of_closed_lines(
             return Ok(begin + whole as u64);
         }
         if begin == 0 {
-            let is_short = length <= LONGEST_BEGINNING;
+            let is_short = length <= MAX_BEGINNING;
             let is_torn = is_short && is_beginning(&read(file, 0, length)?, &[beginning, closing].concat());
             return if is_torn { Ok(0) } else { Err(foreign()) };
         }
@@ -97,7 +97,7 @@ pub(super) fn end_before(file: &mut File, closed_by: &[u8]) -> io::Result<Option
 }
 
 /// A file without records is no longer than that.
-const LONGEST_BEGINNING: u64 = 256;
+const MAX_BEGINNING: u64 = 256;
 
 /// Tells whether a file has the beginning of what stands in one without records: it was torn in its first write, or another
 /// program has spaced it in its own way. A power failure leaves zeros.
@@ -108,7 +108,7 @@ fn is_beginning(content: &[u8], empty: &[u8]) -> bool {
 }
 
 /// A longer line is taken for damage.
-const LONGEST_LINE: usize = 1 << 30;
+const MAX_LINE: usize = 1 << 30;
 
 pub(super) fn foreign() -> io::Error {
     io::Error::new(

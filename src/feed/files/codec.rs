@@ -120,7 +120,7 @@ impl Codec {
         let (torn, rest) = (bytes_at(file, found.end)?, length - found.end);
         let is_part = torn.starts_with(self.magic()) || self.magic().starts_with(&torn) || torn.iter().all(|b| *b == 0);
         let is_closing = found.end > 0 && !closing.is_empty() && rest <= self.member(closing)?.len() as u64;
-        if rest > LONGEST_TORN || !(is_part || is_closing) {
+        if rest > MAX_TORN || !(is_part || is_closing) {
             return Err(foreign(match found.end {
                 0 => "it is not compressed in this way; write to another file",
                 _ => "not all of it was written here, so nothing is added; write to another file",
@@ -138,7 +138,7 @@ impl Codec {
 }
 
 /// The most that a kill can leave of an unfinished commit.
-const LONGEST_TORN: u64 = 64 << 20;
+const MAX_TORN: u64 = 64 << 20;
 
 /// Returns the first bytes after a place, as many as say what stands there.
 fn bytes_at(file: &mut File, at: u64) -> io::Result<Vec<u8>> {

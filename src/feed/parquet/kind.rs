@@ -53,7 +53,7 @@ impl fmt::Display for Kind {
 }
 
 /// A whole number up to this is exact as a `DOUBLE`.
-const MOST_EXACT: u64 = 1 << 53;
+const MAX_EXACT: u64 = 1 << 53;
 
 impl Kind {
     pub const UNKNOWN: Self = Self::one(Scalar::Unknown);
@@ -71,7 +71,7 @@ impl Kind {
             Value::Null => Scalar::Unknown,
             Value::Bool(_) => Scalar::Bool,
             Value::Integer(value) => match i64::try_from(*value) {
-                Ok(value) if value.unsigned_abs() <= MOST_EXACT => Scalar::Small,
+                Ok(value) if value.unsigned_abs() <= MAX_EXACT => Scalar::Small,
                 Ok(_) => Scalar::Integer,
                 Err(_) => return Err("a whole number beyond 64 bits with a sign; make text of it"),
             },

@@ -35,7 +35,7 @@ pub(super) struct Placed<'r> {
 
 /// A file with more columns has data as field names, as from a map: readers cannot use it, and the writer needs memory
 /// for each column.
-const MOST_COLUMNS: usize = 1_000;
+const MAX_COLUMNS: usize = 1_000;
 
 /// The metadata key for a file's columns: its types do not tell text from a column that is null throughout.
 const NOTE: &str = "actix-crawler";
@@ -107,8 +107,8 @@ impl Schema {
                 }
                 // A struct that is not there has no fields.
                 None if **value == Value::Null && known.has_below(name) => {}
-                None if known.columns.len() >= MOST_COLUMNS => {
-                    return Err(refuse(format!("would be one more than {MOST_COLUMNS}; name those that are written")));
+                None if known.columns.len() >= MAX_COLUMNS => {
+                    return Err(refuse(format!("would be one more than {MAX_COLUMNS}; name those that are written")));
                 }
                 None => {
                     let schema = placed.schema.get_or_insert_with(|| self.clone());

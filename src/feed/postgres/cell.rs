@@ -18,7 +18,7 @@ pub(super) fn text(value: &Value, column: &Column) -> Result<Option<String>, Str
         (Class::Float, Value::Integer(value)) if !is_exact(*value) => {
             Err(format!("is {}, which does not have {value}", column.shown))
         }
-        (Class::Integer, Value::Float(value)) if value.fract() == 0.0 && value.abs() < MOST_EXACT => {
+        (Class::Integer, Value::Float(value)) if value.fract() == 0.0 && value.abs() < MAX_EXACT => {
             of_server(format!("{value:.0}"))
         }
         (Class::Array, Value::List(values)) => Ok(Some(array(values))),
@@ -34,7 +34,7 @@ pub(super) fn text(value: &Value, column: &Column) -> Result<Option<String>, Str
 }
 
 /// Up to this, a float is a whole number exactly.
-const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 fn plain(value: &Value) -> String {
     match value {

@@ -30,7 +30,7 @@ use crate::{
 
 /// How long to wait for a server that cannot be reached: as long as a restart takes, and well below the five minutes
 /// that a pipeline has for an item.
-const PATIENCE: Duration = Duration::from_secs(60);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// The waits before each further try, in milliseconds; together a minute.
 const WAITS: [u64; 17] =
@@ -144,7 +144,7 @@ impl Store {
         let mut waits = WAITS.iter();
         let (begun, mut has_looked) = (clock::now(), false);
         loop {
-            let left = PATIENCE.saturating_sub(clock::now().saturating_duration_since(begun));
+            let left = GIVE_UP_AFTER.saturating_sub(clock::now().saturating_duration_since(begun));
             let attempt = timeout(left, self.attempt(names, rows, &mut progress)).await;
             let Err(failed) = attempt.unwrap_or(Err(Failed::Late)) else { return Ok(()) };
             let (remedy, at) = (failed.remedy(), self.table.at());
@@ -164,7 +164,7 @@ impl Store {
                      let the user make tables, and this is found out"
                 )));
             }
-            let is_late = clock::now().saturating_duration_since(begun) > PATIENCE;
+            let is_late = clock::now().saturating_duration_since(begun) > GIVE_UP_AFTER;
             let Some(wait) = waits.next().filter(|_| !is_late) else {
                 return Err(SinkError::broken(format!("{at} cannot be written: {why}; it was tried for a minute")));
             };

@@ -83,7 +83,7 @@ fn wrapped(variant: Option<&'static str>, value: Value) -> Value {
 }
 
 /// The most elements for which memory is reserved in advance, whatever the item announces.
-const MOST_EXPECTED: usize = 1_024;
+const MAX_EXPECTED: usize = 1_024;
 
 /// Defines the methods for numbers that an `i128` holds.
 macro_rules! integers {
@@ -184,7 +184,7 @@ impl ser::Serializer for Values<'_> {
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Elements, Unserializable> {
-        let values = Vec::with_capacity(length.unwrap_or(0).min(MOST_EXPECTED));
+        let values = Vec::with_capacity(length.unwrap_or(0).min(MAX_EXPECTED));
         Ok(Elements { depth: self.depth, variant: None, values })
     }
 
@@ -208,7 +208,7 @@ impl ser::Serializer for Values<'_> {
     }
 
     fn serialize_map(self, length: Option<usize>) -> Result<Fields, Unserializable> {
-        let content = Vec::with_capacity(length.unwrap_or(0).min(MOST_EXPECTED));
+        let content = Vec::with_capacity(length.unwrap_or(0).min(MAX_EXPECTED));
         Ok(Fields { depth: self.depth, variant: None, content, key: None, is_json: false })
     }
 

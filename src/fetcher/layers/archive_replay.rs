@@ -54,7 +54,7 @@ impl ArchiveReplay {
             return Ok(None);
         };
         // What is beyond both is not read: the length may be any.
-        if opened.length() > extent.max_bytes.saturating_add(LONGEST_HEAD as u64) {
+        if opened.length() > extent.max_bytes.saturating_add(MAX_HEAD as u64) {
             return Err(FetchError::TooLarge(format!("{} bytes in the archive", opened.length())));
         }
         let reservation = self.transport.bodies().hold(opened.length()).await;
@@ -64,7 +64,7 @@ impl ArchiveReplay {
 }
 
 /// The longest head, as on the wire.
-const LONGEST_HEAD: usize = 256 << 10;
+const MAX_HEAD: usize = 256 << 10;
 
 impl Fetch for ArchiveReplay {
     fn fetch<'a>(&'a self, permit: Permit, request: &'a Request, context: FetchContext<'a>) -> Fetching<'a> {
@@ -100,7 +100,7 @@ fn message(block: &Bytes) -> Result<(Head, Bytes), FetchError> {
     let limits = WireLimits { chunked_over_length: true, ..WireLimits::default() };
     // The head of an answer to HEAD says nothing of what follows.
     let mut decoder = ResponseDecoder::new(&Method::HEAD, limits);
-    let beginning = block.slice(..block.len().min(LONGEST_HEAD));
+    let beginning = block.slice(..block.len().min(MAX_HEAD));
     let mut rest = BytesMut::from(&*beginning);
     let is_whole = decoder.read_head(&mut rest).map_err(|error| FetchError::Protocol(error.to_string()))?;
     let head = decoder.take_head().filter(|_| is_whole);

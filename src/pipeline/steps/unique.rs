@@ -48,12 +48,12 @@ struct Stored {
 impl Default for Known {
     fn default() -> Self {
         let (younger, older, pending) = Default::default();
-        Self { most: MOST, younger, older, pending, start: 0, stored: None }
+        Self { most: MAX_KEYS, younger, older, pending, start: 0, stored: None }
     }
 }
 
 /// The most keys of a generation.
-const MOST: usize = 1_000_000;
+const MAX_KEYS: usize = 1_000_000;
 
 /// A file with as many keys for each that is remembered is written anew.
 const STORED: usize = 2;

@@ -28,11 +28,11 @@ use crate::{
 pub(super) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
 
 /// How long to wait for a server that cannot be reached, unless the term ends before: as long as a restart takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// How soon it is tried again: at first at once, then after waits that double.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// Where the crawl is, and until when this process owns it.
 pub(super) struct Link {
@@ -186,13 +186,13 @@ impl Link {
         if is_dropped(&error) {
             return Err(self.place.refuse("it was dropped while this node crawled it"));
         }
-        let is_late = now.saturating_duration_since(tries.begun) > PATIENCE || self.term.check(now).is_err();
+        let is_late = now.saturating_duration_since(tries.begun) > GIVE_UP_AFTER || self.term.check(now).is_err();
         if is_late || !(is_away || is_of_others) {
             return Err(self.place.unusable(&error));
         }
         tracing::warn!(crawl = self.place.name(), %error, "the database is tried again");
         sleep(tries.wait).await;
-        tries.wait = LONGEST_WAIT.min(2 * tries.wait);
+        tries.wait = MAX_WAIT.min(2 * tries.wait);
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 #[cfg(feature = "testing")]
 pub mod virtual_time;
 #[cfg(not(feature = "testing"))]
-#[path = "clock/no_virtual_time.rs"]
+#[path = "no_virtual_time.rs"]
 mod virtual_time;
 
 use std::time::{Instant, SystemTime};

@@ -75,7 +75,7 @@ pub struct CrawlHandle {
 const SEEDS_AT_ONCE: usize = 1_000;
 
 /// The longest time that a stop may take: a crawl that is to be stopped drains for minutes at the most.
-const LONGEST_DRAIN: Duration = Duration::from_secs(86_400);
+const MAX_DRAIN: Duration = Duration::from_secs(86_400);
 
 impl CrawlHandle {
     pub(crate) fn new<I: Send + Sync + 'static>(
@@ -236,7 +236,7 @@ impl CrawlHandle {
     /// # Errors
     /// None today, as [`CrawlHandle::wait`].
     pub async fn stop_within(&self, time: Duration) -> Result<Arc<Report>> {
-        let time = time.min(LONGEST_DRAIN);
+        let time = time.min(MAX_DRAIN);
         // Also if the scheduler's thread is blocked.
         self.ending.publish_within(time + ABORT_WITHIN);
         let _ = self.ask(Control::StopWithin(time)).await;

@@ -68,7 +68,7 @@ pub struct Granter {
 pub const AHEAD: Duration = Duration::from_millis(5);
 
 /// The shortest cooling after a refusal.
-const SHORTEST_COOLING: Duration = Duration::from_secs(1);
+const MIN_COOLING: Duration = Duration::from_secs(1);
 
 /// The most requests of one domain that wait for a robots file while others of the domain are searched.
 const MAX_PARKED: usize = 64;
@@ -231,7 +231,7 @@ impl Granter {
             let Ok(place) = self.places.take(now) else { return self.schedule(turn.domains, domain, now) };
             match tenancy.grant(now, now + AHEAD) {
                 Err(Refusal::NotBefore(at) | Refusal::Turn(at) | Refusal::Lapsed(at)) => {
-                    if at > now + SHORTEST_COOLING {
+                    if at > now + MIN_COOLING {
                         // Another tenant may have recorded a refusal.
                         turn.domains.note_cooling(domain, now);
                         if self.ends_given_up(turn, domain, Some(tenancy)) {
