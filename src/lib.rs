@@ -46,16 +46,14 @@
 //!
 //! | to | there is |
 //! |---|---|
-//! | write a spider | [`Spider`], [`ItemSpider`], [`Parsed`], [`Request`], [`Response`], [`Links`], [`PageLink`] |
-//! | crawl | [`Crawler`], [`CrawlHandle`], [`DomainHandle`], [`Seeded`], [`Submitted`], [`Settings`], [`Report`], [`Ended`] |
+//! | write a spider | [`Spider`], [`ItemSpider`], [`Parsed`], [`Request`], [`Response`] |
+//! | crawl | [`Crawler`], [`CrawlHandle`], [`Settings`], [`Report`] |
 //! | ask an API at an exact rate | [`ThrottledClient`], [`Rate`] |
-//! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`DomainKey`], [`Conducts`], [`Capacity`], [`Permit`] |
+//! | be polite | [`Politeness`], [`RobotsPolicy`], [`Domain`], [`Conducts`], [`Capacity`], [`Permit`] |
 //! | choose what is fetched, in which order, and how often | [`Scope`], [`Within`], [`Order`], [`Retry`], [`Recrawl`] |
-//! | read documents that are no pages | [`Converted`] |
-//! | check links | [`LinkChecker`], [`BrokenLink`] |
-//! | take items | [`JsonLines`], [`Collect`], [`Scraped`], [`CrawlEnded`], [`PipelineError`] |
-//! | revisit pages | [`PageVisit`], [`PageVersion`], [`PageChange`] |
-//! | tell what went wrong | [`Result`], [`Error`], [`any_error`], [`Outcome`], [`FetchError`], [`Phase`], [`RedirectBy`], [`LocalFault`], [`DropReason`] |
+//! | check links | [`LinkChecker`] |
+//! | take items | [`JsonLines`], [`Collect`], [`Scraped`], [`PipelineError`] |
+//! | tell what went wrong | [`Result`], [`Error`], [`any_error`], [`Outcome`] |
 //!
 //! Modules hold what is needed more rarely:
 //!
@@ -66,7 +64,13 @@
 //! | [`files`] | files that items have, downloaded beside the pages |
 //! | [`form`] | forms, filled in as by a browser |
 //! | [`middleware`] | code of your own around each request |
+//! | [`outcome`] | how a request failed, and why a URL was dropped |
+//! | [`handle`] | what a running crawl answers |
+//! | [`response`] | the links of a page, and text that was made of other documents |
 //! | [`sessions`] | cookies by session: accounts, log-ins, pools |
+//! | [`politeness`] | what a domain is, and limits of single domains |
+//! | [`recrawl`] | pages that are fetched again, and what changed |
+//! | [`link_check`] | links that are broken |
 //! | [`identity`] | when two requests are the same one: canonical URLs, fingerprints |
 //! | [`user_agent`] | the crawler's name and contact |
 //! | [`robots`] | robots files (RFC 9309) |
@@ -136,55 +140,34 @@ mod recorder;
 mod clock;
 #[cfg(test)]
 mod growth;
-mod niceness;
-mod own_arbiter;
-mod duration_text;
-mod serialized;
-mod panic_message;
-mod input_file;
-mod linked_file;
-mod synced_folder;
-mod nearest;
+mod threads;
+mod text;
+mod disk;
+mod headers;
 pub mod extract;
-mod local_fault;
-mod outcome;
+pub mod outcome;
 mod error;
 mod domain;
-mod by_domain;
-mod origin_header;
-mod http_head;
-mod masked;
-mod hexadecimal;
 mod rate;
-mod limits;
 pub mod identity;
-mod sitemap_file;
-mod page_visit;
+pub mod recrawl;
 pub mod files;
 pub mod sessions;
 mod request;
 mod order;
-mod response;
-mod conversion;
+pub mod response;
 pub mod form;
 mod scope;
 mod spider;
-mod link_check;
+pub mod link_check;
 mod sitemaps;
-mod boundary;
 pub mod validation;
-mod politeness;
+pub mod politeness;
 pub mod user_agent;
 // rules: pure functions of state and `now`
 pub mod robots;
 mod term;
-mod throttle;
-mod cooling;
-mod quota;
-mod adaptive;
 mod retry;
-mod suspicion;
-mod recrawl;
 mod warnings;
 mod conduct;
 mod capacity;
@@ -194,11 +177,9 @@ mod conducts;
 #[cfg(feature = "postgres")]
 mod postgres;
 // what a crawl has done
-mod count;
 pub mod stats;
 pub mod report;
 pub mod explain;
-mod seeded;
 // where requests wait
 pub mod frontier;
 mod submissions;
@@ -212,13 +193,12 @@ pub mod settings;
 mod file_store;
 mod fetcher;
 // what happens, and what is done next
-mod event;
 pub mod events;
 mod engine;
 // assembly
 pub mod client;
 mod crawl_log;
-mod handle;
+pub mod handle;
 #[cfg_attr(not(feature = "cluster"), path = "cluster/no_cluster.rs")]
 mod cluster;
 mod crawler;
@@ -242,30 +222,25 @@ pub use self::{
     capacity::Capacity,
     client::ThrottledClient,
     conducts::Conducts,
-    conversion::Converted,
     crawler::Crawler,
-    domain::{Domain, DomainKey},
+    domain::Domain,
     error::{Error, Result},
-    handle::{CrawlHandle, DomainHandle},
-    link_check::{BrokenLink, LinkChecker},
-    local_fault::LocalFault,
+    handle::CrawlHandle,
+    link_check::LinkChecker,
     order::Order,
-    outcome::{DropReason, FetchError, Outcome, Phase, RedirectBy},
-    page_visit::{PageChange, PageVersion, PageVisit},
+    outcome::Outcome,
     permit::Permit,
-    pipeline::{Collect, CrawlEnded, JsonLines, PipelineError, Scraped},
+    pipeline::{Collect, JsonLines, PipelineError, Scraped},
     politeness::{Politeness, RobotsPolicy},
     rate::Rate,
     recrawl::Recrawl,
-    report::{Ended, Report},
+    report::Report,
     request::Request,
-    response::{Links, PageLink, Response},
+    response::Response,
     retry::Retry,
     scope::{Scope, Within},
-    seeded::Seeded,
     settings::Settings,
     spider::{Parsed, Spider, any_error},
-    submissions::Submitted,
 };
 
 /// What a spider needs, for one `use`.
@@ -279,8 +254,10 @@ pub use self::{
 /// ```
 pub mod prelude {
     pub use crate::{
-        Collect, CrawlEnded, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request,
-        Response, Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within, feed::Feed, pipeline::Steps,
+        Collect, CrawlHandle, Crawler, Error, JsonLines, Outcome, Parsed, PipelineError, Rate, Request, Response,
+        Result, Retry, Scraped, Settings, Spider, ThrottledClient, Within,
+        feed::Feed,
+        pipeline::{CrawlEnded, Steps},
         settings::DomainSettings,
     };
     #[cfg(feature = "derive")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{duration_text, outcome::Outcome};
+use crate::{outcome::Outcome, text::durations};
 
 /// When a failed request is retried: exponential back-off with full jitter.
 ///
@@ -25,10 +25,10 @@ pub struct Retry {
     /// The most attempts at one request, including the first; 1 means no retries.
     pub attempts: u32,
     /// The longest wait before the second attempt; it doubles from there.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub base: Duration,
     /// The longest wait before any attempt.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub max: Duration,
 }
 

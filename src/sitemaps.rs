@@ -12,9 +12,11 @@ use crate::{
     error::Error,
     extract::sitemap::{SitemapEntry, SitemapLimits, Target, W3cDate},
     outcome::DropReason,
-    request::Request,
+    request::{
+        Request,
+        sitemap_file::{FoundBy, SitemapFile},
+    },
     scope::Pattern,
-    sitemap_file::{FoundBy, SitemapFile},
 };
 
 /// Which sitemaps are read, and which of their entries become requests. By default none are read:

@@ -14,8 +14,9 @@ use std::{
 };
 
 use actix_crawler::{
-    Conducts, Domain, DomainKey, Error, Rate, Request, Result, Retry, ThrottledClient,
+    Conducts, Domain, Error, Rate, Request, Result, Retry, ThrottledClient,
     client::{ClientBuilder, ExecutionProgress, Response},
+    politeness::DomainKey,
 };
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use recorder::{Answer, Asked, Recorder};

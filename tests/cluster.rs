@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{Conducts, DomainKey, Error, Politeness, Scope, prelude::*};
+use actix_crawler::{Conducts, Error, Politeness, Scope, politeness::DomainKey, prelude::*};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -119,7 +119,7 @@ fn a_process_that_is_a_node() {
         .cluster_term(env::var(TERM_MS).map_or(TERM, |ms| Duration::from_millis(ms.parse().unwrap())))
         .pipeline(JsonLines::append(env::var(ITEMS).unwrap()));
     match crawler.run_blocking() {
-        Ok(report) if report.ended == actix_crawler::Ended::Finished => {}
+        Ok(report) if report.ended == actix_crawler::report::Ended::Finished => {}
         Ok(report) => {
             eprintln!("{report}");
             std::process::exit(8);
@@ -441,7 +441,7 @@ fn two_crawls_that_machines_share_cannot_have_the_same_conducts_at_a_time() {
         runtime.block_on(async {
             crawl.close().await;
             let report = crawl.wait().await.unwrap();
-            assert_eq!((report.ended, report.pages()), (actix_crawler::Ended::Finished, 1), "{report}");
+            assert_eq!((report.ended, report.pages()), (actix_crawler::report::Ended::Finished, 1), "{report}");
         });
     };
     finished(first);
@@ -469,7 +469,7 @@ fn a_long_redirect_of_a_seed_and_a_long_seed_end_no_crawl() {
         crawl.close().await;
         crawl.wait().await.unwrap()
     });
-    assert_eq!(report.ended, actix_crawler::Ended::Finished, "{report}");
+    assert_eq!(report.ended, actix_crawler::report::Ended::Finished, "{report}");
     let hosts = server.psql("long", "SELECT url FROM crawl_long.included ORDER BY url");
     assert_eq!(hosts, format!("http://{}:9/\nhttp://{}:9/", address(100), address(101)));
 }

@@ -7,7 +7,9 @@ mod recorder;
 
 use std::time::{Duration, Instant};
 
-use actix_crawler::{DropReason, Ended, Politeness, Scope, Seeded, Within, prelude::*, stats::Progress};
+use actix_crawler::{
+    Politeness, Scope, Within, handle::Seeded, outcome::DropReason, prelude::*, report::Ended, stats::Progress,
+};
 use crawls::{Links, MS, block_on, crawl, end_of, read_log, run, until};
 use recorder::{Answer, Arrivals, Asked, Recorder};
 

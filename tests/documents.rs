@@ -5,7 +5,7 @@
 mod crawls;
 mod recorder;
 
-use actix_crawler::{Converted, extract::MAX_URL_LENGTH, form::Form, prelude::*};
+use actix_crawler::{extract::MAX_URL_LENGTH, form::Form, prelude::*, response::Converted};
 use crawls::{crawl_with, run};
 use proptest::prelude::*;
 use recorder::{Answer, Recorder};

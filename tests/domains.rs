@@ -6,7 +6,8 @@ mod recorder;
 use std::{collections::BTreeSet, time::Duration};
 
 use actix_crawler::{
-    DomainKey, Politeness, RobotsPolicy, Scope, Settings, ThrottledClient,
+    Politeness, RobotsPolicy, Scope, Settings, ThrottledClient,
+    politeness::DomainKey,
     prelude::*,
     settings::{DomainSettings, Override},
 };

@@ -9,8 +9,9 @@ mod recorder;
 use std::{collections::BTreeMap, time::Duration};
 
 use actix_crawler::{
-    CrawlHandle, Ended,
+    CrawlHandle,
     events::{BUFFER, CrawlEvent, CrawlEvents, Happened, Resource},
+    report::Ended,
 };
 use crawls::{block_on, crawl, end_of, until};
 use futures_util::StreamExt;

@@ -12,8 +12,9 @@ use std::{
 };
 
 use actix_crawler::{
-    CrawlHandle, Crawler, DropReason, Politeness, Rate, RobotsPolicy, Scope, Settings, Within,
+    CrawlHandle, Crawler, Politeness, Rate, RobotsPolicy, Scope, Settings, Within,
     explain::{Explanation, Wait, WaitsFor, Whereabouts},
+    outcome::DropReason,
 };
 use closing::until_closed;
 use crawls::{Links, MS, block_on, crawl, crawl_with, end_of, links, until};

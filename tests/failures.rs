@@ -11,7 +11,8 @@ use std::{
 };
 
 use actix_crawler::{
-    DropReason, Outcome, Scope, Settings,
+    Outcome, Scope, Settings,
+    outcome::DropReason,
     prelude::*,
     testing::{Answer as Page, Crawled, Run, Site},
 };

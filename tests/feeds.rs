@@ -22,10 +22,11 @@ use std::{
 };
 
 use actix_crawler::{
-    Ended, Settings,
+    Settings,
     feed::{Feed, Format, Roll},
     pipeline::Steps,
     prelude::*,
+    report::Ended,
 };
 use crawls::{block_on, crawl_with, end_of, run};
 use feed_reader::read;

@@ -21,10 +21,11 @@ use std::{
 };
 
 use actix_crawler::{
-    Collect, Conducts, Ended, Report, Settings,
+    Collect, Conducts, Report, Settings,
     events::{CrawlEvent, Happened, Resource},
     files::{File, FileStatus, Files},
     prelude::*,
+    report::Ended,
 };
 use crawls::{CONTACT, MS, block_on, crawl_with, end_of, read_log, run, until};
 use futures_util::StreamExt;

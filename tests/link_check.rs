@@ -7,7 +7,7 @@ mod recorder;
 
 use std::{collections::BTreeMap, fs};
 
-use actix_crawler::{BrokenLink, Conducts, LinkChecker, Politeness, Settings, Within, prelude::*};
+use actix_crawler::{Conducts, LinkChecker, Politeness, Settings, Within, link_check::BrokenLink, prelude::*};
 use crawls::{CONTACT, crawl_with, run};
 use nginx::Nginx;
 use recorder::{Answer, Recorder};

@@ -16,12 +16,13 @@ use std::{
 };
 
 use actix_crawler::{
-    Conducts, FetchError, Retry, Settings, ThrottledClient,
+    Conducts, Retry, Settings, ThrottledClient,
     extract::NearDuplicates,
     middleware::{
         AsyncMiddleware, Attempt, Decision, Middleware, Received, Refuse, RotatingUserAgents, SoftBlock,
         after_response, before_request,
     },
+    outcome::FetchError,
     prelude::*,
 };
 use crawls::{CONTACT, Links, MS, block_on, crawl, crawl_with, links, run, run_logged};

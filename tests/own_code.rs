@@ -15,7 +15,7 @@ use std::{
 };
 
 use actix_crawler::{
-    Domain, Ended, Report, Settings,
+    Domain, Report, Settings,
     files::Files,
     frontier::{
         Drained, Frontier, LeaseId, MemoryFrontier, Next, Offered,
@@ -23,6 +23,7 @@ use actix_crawler::{
     },
     identity::{CanonicalUrl, Fingerprint, Identity},
     prelude::*,
+    report::Ended,
 };
 use crawls::{Links, MS, block_on, crawl, until};
 use recorder::{Answer, Recorder};

@@ -16,9 +16,10 @@ use std::{
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
-    Ended, Settings,
+    Settings,
     pipeline::{Batching, Each, Flush, Pipeline, Running, Start},
     prelude::*,
+    report::Ended,
 };
 use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Recorder};

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{DomainKey, Politeness, Retry, RobotsPolicy, Settings, prelude::*, settings::Override};
+use actix_crawler::{Politeness, Retry, RobotsPolicy, Settings, politeness::DomainKey, prelude::*, settings::Override};
 use crawls::{CONTACT, Links, MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Arrivals, Asked, Recorder};
 

@@ -25,12 +25,13 @@ use std::{
 };
 
 use actix_crawler::{
-    Ended, Settings,
+    Settings,
     feed::{
         Feed, Opening, Record, Sink, SinkError,
         laws::{Row, Subject, check},
     },
     prelude::*,
+    report::Ended,
 };
 use crawls::{block_on, crawl_with, end_of, run};
 use hard::{Nested, long};

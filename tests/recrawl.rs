@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{PageChange, Recrawl, Settings, prelude::*, settings::Adaptive, stats::Ledger};
+use actix_crawler::{Recrawl, Settings, prelude::*, recrawl::PageChange, settings::Adaptive, stats::Ledger};
 use crawls::{Links, block_on, crawl, crawl_with, end_of, run};
 use recorder::{Answer, Recorder};
 

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{DomainKey, Ended, Politeness};
+use actix_crawler::{Politeness, politeness::DomainKey, report::Ended};
 use crawls::{MS, block_on, crawl, end_of, until};
 use nix::sys::signal::{Signal, raise};
 use recorder::{Answer, Recorder};

@@ -8,7 +8,7 @@ mod recorder;
 use std::{collections::BTreeSet, time::Duration};
 
 use actix::{Actor, Context, Handler};
-use actix_crawler::{Ended, Retry, Settings, any_error, prelude::*};
+use actix_crawler::{Retry, Settings, any_error, prelude::*, report::Ended};
 use crawls::{MS, block_on, crawl_with, end_of, run, run_logged};
 use recorder::{Answer, Recorder};
 

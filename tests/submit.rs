@@ -5,13 +5,13 @@ mod recorder;
 
 use std::time::Duration;
 
-use actix_crawler::{DropReason, Politeness, Retry, Scope, Settings, Submitted, Within, prelude::*};
+use actix_crawler::{Politeness, Retry, Scope, Settings, Within, handle::Submitted, outcome::DropReason, prelude::*};
 use crawls::{Links, MS, block_on, crawl, crawl_with, end_of, links, until};
 use futures_util::future::join_all;
 use recorder::{Answer, Recorder};
 
 #[cfg(feature = "disk")]
-use actix_crawler::Seeded;
+use actix_crawler::handle::Seeded;
 
 fn request(url: &str) -> Request {
     Request::parse(url).unwrap()

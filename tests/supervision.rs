@@ -15,9 +15,11 @@ use std::{
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_crawler::{
-    DomainKey, Ended, Politeness, Report, Retry, Settings,
+    Politeness, Report, Retry, Settings,
     pipeline::{Pipeline, Running, Start},
+    politeness::DomainKey,
     prelude::*,
+    report::Ended,
 };
 use crawls::{Line, MS, block_on, crawl, crawl_with, end_of, links, run, run_logged};
 use recorder::{Answer, Recorder};

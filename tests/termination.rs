@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{Ended, Retry, Scope, Settings, prelude::*};
+use actix_crawler::{Retry, Scope, Settings, prelude::*, report::Ended};
 use crawls::{MS, block_on, crawl, crawl_with, end_of, links, run, until};
 use recorder::{Answer, Asked, Recorder};
 

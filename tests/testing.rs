@@ -8,8 +8,9 @@ use std::{
 };
 
 use actix_crawler::{
-    Ended, Politeness, Rate, Retry, Settings, ThrottledClient, client,
+    Politeness, Rate, Retry, Settings, ThrottledClient, client,
     prelude::*,
+    report::Ended,
     testing::{Answer, Arrival, Crawled, Run, Site},
 };
 use tokio::time::sleep;

@@ -5,8 +5,9 @@ mod crawls;
 mod recorder;
 
 use actix_crawler::{
-    Ended, Settings,
+    Settings,
     prelude::*,
+    report::Ended,
     validation::{Findings, Schema, Validate},
 };
 use crawls::{block_on, crawl_with, end_of, run};

@@ -12,7 +12,7 @@ mod site;
 
 use std::{collections::BTreeSet, fs, thread, time::Duration};
 
-use actix_crawler::{Ended, ThrottledClient, prelude::*, warc::Warc};
+use actix_crawler::{ThrottledClient, prelude::*, report::Ended, warc::Warc};
 use network::{crawl, header, settings};
 use site::{TWIN, answer, crawler, files, gzip, items, judge, response, serve, site};
 

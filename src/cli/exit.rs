@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use actix_crawler::{Ended, Error, Report};
+use actix_crawler::{Error, Report, report::Ended};
 use clap::error::{ContextKind, ContextValue};
 
 use super::{console, output::is_folder};

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use actix_crawler::{
-    Error, PageChange, Parsed, Response, Result, Spider,
+    Error, Parsed, Response, Result, Spider,
     extract::Element,
     files::File,
     pipeline::{HasMarkdown, MarkdownPage},
+    recrawl::PageChange,
     settings::{PagePart, Pattern},
 };
 use clap::ValueEnum;

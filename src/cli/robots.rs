@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use actix_crawler::{
-    DomainKey, Request, ThrottledClient,
+    Request, ThrottledClient,
     client::Response,
     internals::refusal,
+    politeness::DomainKey,
     robots::{MAX_BYTES, Robots, RobotsTxt, product_token},
     transport::TransportSettings,
 };

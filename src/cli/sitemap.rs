@@ -7,9 +7,10 @@ use std::{
 };
 
 use actix_crawler::{
-    Crawler, Ended, Politeness, Report, Request, Settings, Spider,
+    Crawler, Politeness, Report, Request, Settings, Spider,
     extract::sitemap::SitemapEntry,
     prelude::{Parsed, Response, Result as CrawlResult},
+    report::Ended,
     settings::Sitemaps,
     transport::TransportSettings,
 };

@@ -11,8 +11,7 @@ use tokio::time::timeout;
 use super::job::Job;
 use crate::{
     clock,
-    conduct::Cooled,
-    cooling::BackOff,
+    conduct::{Cooled, cooling::BackOff},
     error::Error,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, NoPermits, NoResponse},
@@ -252,8 +251,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        client::job::RequestOptions, cooling::CoolingCause, internals::Grants, limits::Limits, local_fault::LocalFault,
-        rate::Rate, request::Request, transport::body::Reservation,
+        client::job::RequestOptions, conduct::cooling::CoolingCause, internals::Grants,
+        outcome::local_fault::LocalFault, politeness::limits::Limits, rate::Rate, request::Request,
+        transport::body::Reservation,
     };
 
     /// A fetch with one given result, without a network.

@@ -15,12 +15,11 @@ use super::job::Job;
 use crate::{
     capacity::Place,
     clock,
-    conduct::{GivenUp, Terms},
+    conduct::{GivenUp, Terms, throttle::Refusal},
     conducts::Tenant,
     domain::Domain,
     error::Error,
     permit::{Permit, Released, Tenancy},
-    throttle::Refusal,
 };
 
 /// The queue of one domain, at its gate.

@@ -11,12 +11,11 @@ use url::Url;
 use super::domain_queue::{Dispatcher, DomainQueue};
 use crate::{
     clock,
-    conduct::Terms,
+    conduct::{Terms, throttle::Evidence},
     conducts::{Conducts, Tenant},
     domain::Domain,
     politeness::{Override, Politeness},
     rate::Rate,
-    throttle::Evidence,
 };
 
 /// One queue for each domain in use, or used so recently that its state still matters.

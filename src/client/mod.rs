@@ -53,13 +53,13 @@ use self::{
 pub use crate::fetcher::http::ACCEPT_PAGES;
 use crate::{
     capacity::Place,
+    conduct::throttle::Evidence,
     domain::Domain,
     error::{Error, Result},
     fetcher::offload::OffloadThreads,
     permit::Permit,
     rate::Rate,
     sessions::SessionPool,
-    throttle::Evidence,
     transport::body::BodyLimits,
     warc::Archive,
 };

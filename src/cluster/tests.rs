@@ -16,9 +16,10 @@ use nix::{
 };
 
 use crate::{
-    Crawler, Ended, Error, Parsed, Response, Result,
+    Crawler, Error, Parsed, Response, Result,
     postgres_server::PostgresServer,
     recorder::{Answer, Recorder},
+    report::Ended,
     transport::failpoint::STOPS,
 };
 

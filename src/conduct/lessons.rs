@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    cooling::{Cooling, Refusals},
+    conduct::{
+        cooling::{Cooling, Refusals},
+        throttle::Starts,
+    },
     rate::MAX_WINDOW,
-    throttle::Starts,
 };
 
 /// What still matters of a domain once its throttle is fresh. Takes 96 bytes and is kept for a day at most, since

@@ -7,9 +7,11 @@ use std::{
 
 use super::AskedSpacing;
 use crate::{
-    adaptive::Adaptive,
-    limits::Limits,
-    throttle::{Evidence, Refusal, Throttle},
+    conduct::{
+        adaptive::Adaptive,
+        throttle::{Evidence, Refusal, Throttle},
+    },
+    politeness::limits::Limits,
 };
 
 /// Identifies a tenant within this process.

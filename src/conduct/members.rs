@@ -6,7 +6,7 @@ use super::{
     member::{Member, TenantId},
     turns::Turns,
 };
-use crate::throttle::{NotBefore, Refusal, Throttle};
+use crate::conduct::throttle::{NotBefore, Refusal, Throttle};
 
 /// The tenants. Each has a throttle, every throttle counts every start, and a start needs leave of all.
 #[derive(Debug)]

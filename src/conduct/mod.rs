@@ -5,6 +5,10 @@
 //! together: each tenant has a throttle, every throttle counts every start, and a start needs leave of all. A tenant's
 //! limits end when it leaves; the starts it made still count.
 
+pub(crate) mod throttle;
+pub(crate) mod cooling;
+pub(crate) mod quota;
+pub(crate) mod adaptive;
 mod refusal;
 mod lessons;
 mod member;
@@ -16,6 +20,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::{
+    adaptive::Adaptive,
+    cooling::{BackOff, Cooling, CoolingCause},
+    quota::Spread,
+    throttle::{Evidence, NotBefore, Refusal, Throttle},
+};
 pub use self::{
     lessons::{AskedSpacing, Lessons, Sparing},
     member::{TenantId, Terms},
@@ -24,13 +34,7 @@ pub use self::{
     turns::Turns,
 };
 use self::{member::Member, members::Members};
-use crate::{
-    adaptive::Adaptive,
-    cooling::{BackOff, Cooling, CoolingCause},
-    limits::Limits,
-    quota::{self, Spread},
-    throttle::{Evidence, NotBefore, Refusal, Throttle},
-};
+use crate::politeness::limits::Limits;
 
 /// The state of one domain.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
 
-use crate::{
+use crate::conduct::{
     cooling::{BackOff, CoolingCause, wait_asked},
     quota,
 };

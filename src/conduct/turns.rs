@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::TenantId;
-use crate::throttle::Refusal;
+use crate::conduct::throttle::Refusal;
 
 /// The refused tenants, the longest wait first. With a single tenant it stays empty.
 #[derive(Debug, Default)]

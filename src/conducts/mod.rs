@@ -332,8 +332,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        conduct::AskedSpacing,
-        cooling::{CoolingCause, Refusals},
+        conduct::{
+            AskedSpacing,
+            cooling::{CoolingCause, Refusals},
+        },
         rate::Rate,
     };
 

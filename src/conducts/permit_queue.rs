@@ -10,10 +10,9 @@ use tokio::{
 use super::Tenant;
 use crate::{
     clock,
-    conduct::{GivenUp, Terms},
+    conduct::{GivenUp, Terms, throttle::Refusal},
     domain::Domain,
     permit::{Permit, Released, Tenancy},
-    throttle::Refusal,
 };
 
 /// A tenant's queue at one domain: `queue.permit().await`.

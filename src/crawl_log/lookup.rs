@@ -11,11 +11,11 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use crate::{
+    disk::input_file::read_line,
     domain::{Domain, DomainKey},
     error::{Error, Result},
     explain::{End, Explanation, Wait, WaitsFor, Whereabouts},
     identity::CanonicalUrl,
-    input_file::read_line,
     request::parse_url,
 };
 

@@ -10,12 +10,12 @@ use std::{
 use actix::{Actor, Context, Handler, Recipient};
 
 use crate::{
+    disk::linked_file::LinkedFile,
     engine::LogLines,
     error::{self, Error},
     feed::{Outputs, check_writable},
-    linked_file::LinkedFile,
-    own_arbiter::OwnArbiter,
     pipeline::{append_lines, create_lines},
+    threads::own_arbiter::OwnArbiter,
 };
 
 /// The actor that writes the crawl log, as JSON Lines.

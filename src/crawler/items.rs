@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Crawler;
 use crate::{
-    conversion::Converted,
     pipeline::{Pipeline, Steps},
+    response::conversion::Converted,
     spider::Spider,
     validation::Validate,
 };
@@ -95,7 +95,7 @@ impl<S: Spider> Crawler<S> {
     /// largest body, the document fails as a page that cannot be parsed.
     ///
     /// ```
-    /// use actix_crawler::{Converted, prelude::*};
+    /// use actix_crawler::{response::Converted, prelude::*};
     /// # fn text_of_pdf(bytes: &[u8]) -> Result<String, std::string::FromUtf8Error> { String::from_utf8(bytes.to_vec()) }
     /// # fn html_of_epub(_: &[u8]) -> String { String::new() }
     ///

@@ -84,7 +84,7 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Records every response in a folder, to be replayed. Refusals (429, 503) are not recorded. If a response cannot be
-    /// written, the crawl goes on, and ends as [`Ended::Failed`](crate::Ended::Failed).
+    /// written, the crawl goes on, and ends as [`Ended::Failed`](crate::report::Ended::Failed).
     #[must_use]
     pub fn record(self, dir: impl Into<PathBuf>) -> Self {
         self.store_responses(dir, Purpose::Record)
@@ -100,7 +100,7 @@ impl<S: Spider> Crawler<S> {
 
     /// Archives each request and response as it was on the wire, robots files, redirects and errors included, in the format
     /// of web archives: see [`Warc`]. A page is parsed only after its record is written. If that cannot be written, the crawl
-    /// stops as [`Ended::Failed`](crate::Ended::Failed), and its URL stays queued. Log-ins are not archived. Needs the
+    /// stops as [`Ended::Failed`](crate::report::Ended::Failed), and its URL stays queued. Log-ins are not archived. Needs the
     /// feature `warc`.
     #[must_use]
     pub fn archive(mut self, archive: Warc) -> Self {

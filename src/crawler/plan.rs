@@ -12,7 +12,6 @@ use crate::{
     capacity::Capacity,
     clock,
     conducts::Conducts,
-    conversion::Conversions,
     error::{Error, Result},
     events::Streams,
     fetcher::{
@@ -28,6 +27,7 @@ use crate::{
     pipeline::Pipeline,
     report::Ended,
     request::Request,
+    response::conversion::Conversions,
     sessions::SessionPool,
     settings::{NamedDomains, Settings},
     sitemaps::SitemapRule,

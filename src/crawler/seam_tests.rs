@@ -22,7 +22,7 @@ use url::Url;
 use super::Crawler;
 use crate::{
     clock,
-    conduct::Terms,
+    conduct::{Terms, throttle::Refusal},
     conducts::{Conducts, Tenant},
     domain::{Domain, DomainKey},
     error::Result,
@@ -30,16 +30,14 @@ use crate::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse, Permits},
         stack::{FetchStack, Layer},
     },
-    limits::Limits,
-    local_fault::LocalFault,
-    outcome::FetchError,
+    outcome::{FetchError, local_fault::LocalFault},
     permit::{Permit, Released, Tenancy},
+    politeness::limits::Limits,
     rate::Rate,
     request::{Kind, Request},
     response::Response,
     retry::Retry,
     spider::Parsed,
-    throttle::Refusal,
     transport::{
         SharedTransport, TransportSettings,
         address::AddressGuard,

@@ -19,12 +19,12 @@ use crate::{
         turn_end::TurnEnd,
     },
     file_store::{FileStore, desk::FileDesk},
-    own_arbiter::OwnArbiter,
     pipeline::Supervisor,
     politeness::Politeness,
     retry::Retry,
     spider::Spider,
     submissions::Submissions,
+    threads::own_arbiter::OwnArbiter,
 };
 
 /// The pipelines of a crawl, which its fetchers share.

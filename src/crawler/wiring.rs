@@ -19,7 +19,6 @@ use super::{
 use crate::{
     clock,
     conducts::Conducts,
-    count::requests_in,
     crawl_log::CrawlLog,
     engine::{
         ClosePipelines, ClosedPipelines, FileWaits, Notices, Scheduler, SchedulerParts,
@@ -53,8 +52,6 @@ use crate::{
     },
     handle::CrawlHandle,
     identity::Identity,
-    niceness::give_way,
-    panic_message::message_of,
     pipeline::{CrawlStart, NamedFields, Pipeline, StepsAhead, Supervisor},
     politeness::Politeness,
     report::StateReport,
@@ -62,7 +59,10 @@ use crate::{
     robots::product_token,
     settings::{NamedDomains, Settings},
     spider::Spider,
+    stats::count::requests_in,
     submissions::{SubmissionEnds, Submissions},
+    text::panic_message::message_of,
+    threads::niceness::give_way,
     warc::Archive,
 };
 

@@ -12,17 +12,17 @@ use hashbrown::HashMap;
 use super::{ends::Ends, frequent::Frequent, log_line::LogLine};
 use crate::{
     clock,
-    cooling::CoolingCause,
-    count::Count,
+    conduct::{cooling::CoolingCause, throttle::Evidence},
     domain::Domain,
-    event::{Event, Fate, RequestEnded, RobotsEnd},
-    events::Streams,
+    events::{
+        Streams,
+        event::{Event, Fate, RequestEnded, RobotsEnd},
+    },
     extract::prefix,
     frontier::durable,
     outcome::{Outcome, RedirectBy},
     request::{Kind, Request},
-    stats::{DomainStats, Failure, FirstFailure, Ledger, MAX_FAILURES_LISTED, Outage, Progress, Stats},
-    throttle::Evidence,
+    stats::{DomainStats, Failure, FirstFailure, Ledger, MAX_FAILURES_LISTED, Outage, Progress, Stats, count::Count},
     warnings::Warnings,
 };
 

@@ -3,7 +3,10 @@
 
 use hashbrown::HashMap;
 
-use crate::{by_domain::ByDomain, domain::Domain, scope::Scope};
+use crate::{
+    domain::{Domain, by_domain::ByDomain},
+    scope::Scope,
+};
 
 /// What a crawl has used of its limits.
 #[derive(Debug, Default)]

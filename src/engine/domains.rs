@@ -15,9 +15,8 @@ use super::{
     held::Held,
 };
 use crate::{
-    conduct::{Lessons, Sparing, Terms},
+    conduct::{Lessons, Sparing, Terms, cooling::Cooling},
     conducts::Tenant,
-    cooling::Cooling,
     domain::Domain,
     permit::{Released, Tenancy},
     politeness::{Politeness, RobotsPolicy},
@@ -326,8 +325,8 @@ pub struct Forgotten {
 mod tests {
     use super::*;
     use crate::{
+        conduct::cooling::{CoolingCause, Refusals},
         conducts::Conducts,
-        cooling::{CoolingCause, Refusals},
         domain::DomainKey,
     };
 

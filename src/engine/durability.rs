@@ -17,7 +17,7 @@ use crate::{
         candidate::Candidate,
         durable::{Closed, Durable, Ticket},
     },
-    seeded::Seeded,
+    submissions::seeded::Seeded,
 };
 
 /// The most questions that wait at once, each for a look-up of milliseconds; further callers wait for a place.

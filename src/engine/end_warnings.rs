@@ -1,6 +1,11 @@
 //! EndWarnings: what the report of a finished crawl says of its limits, and warns of. Knows no queue.
 
-use crate::{count::Count, outcome::DropReason, politeness::Politeness, report::Counted, stats::Stats};
+use crate::{
+    outcome::DropReason,
+    politeness::Politeness,
+    report::Counted,
+    stats::{Stats, count::Count},
+};
 
 /// The most reasons that are named.
 const MAX_REASONS: usize = 5;

@@ -11,10 +11,9 @@ use tokio::sync::watch;
 
 use crate::{
     clock,
-    count::Count,
     report::{Ended, Report, StateReport},
     sessions::SessionPool,
-    stats::{Failure, Progress, Stats},
+    stats::{Failure, Progress, Stats, count::Count},
     validation::{Found, Validation},
 };
 

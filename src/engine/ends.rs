@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
     clock,
-    event::{Event, Fate, RequestEnded},
+    events::event::{Event, Fate, RequestEnded},
     explain::{End, Whereabouts},
     frontier::durable::DeadLetter,
     outcome::{DropReason, Outcome},

@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use crate::{
     clock,
-    count::Count,
     domain::Domain,
-    event::{Event, Fate, RequestEnded},
+    events::event::{Event, Fate, RequestEnded},
     fetcher::receipt::Receipt,
     outcome::Outcome,
     report::Counted,
     request::{Kind, Request},
-    serialized::{as_rfc3339, as_seconds},
+    stats::count::Count,
+    text::serialized::{as_rfc3339, as_seconds},
 };
 
 /// One line of the crawl log.

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use super::accounts::Accounts;
 use crate::{
     domain::Domain,
-    event::Event,
+    events::event::Event,
     frontier::{LeaseId, Leased},
-    local_fault::LocalFault,
-    outcome::Outcome,
+    outcome::{Outcome, local_fault::LocalFault},
     request::Kind,
     stats::Outage,
 };

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::domains::Domains;
 use crate::{
-    conduct::{AskedSpacing, Lessons, Sparing},
-    cooling::{CoolingCause, Refusals},
+    conduct::{
+        AskedSpacing, Lessons, Sparing,
+        cooling::{CoolingCause, Refusals},
+        throttle::Evidence,
+    },
     domain::Domain,
     frontier::durable::{CoolingHistory, DomainHistory, SlowedHistory},
     stats::{DomainStats, Stats},
-    throttle::Evidence,
 };
 
 /// How long a spacing is valid if an older version stored no expiry: as long as a robots file.

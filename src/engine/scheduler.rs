@@ -25,9 +25,9 @@ use super::{
 use crate::{
     clock,
     frontier::durable::Closed,
-    panic_message::message_of,
     report::{Ended, Report},
     stats::{Failure, FirstFailure, MAX_FAILURES_LISTED, Progress, Stats},
+    text::panic_message::message_of,
     transport::response_store::ResponseStore,
 };
 

@@ -8,13 +8,15 @@ use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    count::Count,
     frontier::candidate::Candidate,
     identity::{CanonicalUrl, Fingerprint, Identity},
-    request::{Kind, Request},
+    request::{
+        Kind, Request,
+        sitemap_file::{FoundBy, SitemapFile},
+    },
     robots::Robots,
-    sitemap_file::{FoundBy, SitemapFile},
     sitemaps::{named_by_robots, usual_place},
+    stats::count::Count,
 };
 
 /// Looks for the sitemaps of sites.

@@ -6,8 +6,7 @@ use actix::{Context, Handler, Message, MessageResult};
 
 use super::{held::Hold, scheduler::Scheduler};
 use crate::{
-    by_domain::pattern_by,
-    domain::DomainKey,
+    domain::{DomainKey, by_domain::pattern_by},
     error::{Error, Result},
     politeness::Politeness,
     rate::Rate,

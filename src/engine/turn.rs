@@ -15,10 +15,12 @@ use super::{
     resting::Resting,
 };
 use crate::{
-    conduct::{AskedSpacing, Cooled},
-    cooling::{BackOff, CoolingCause},
+    conduct::{
+        AskedSpacing, Cooled,
+        cooling::{BackOff, CoolingCause},
+    },
     domain::Domain,
-    event::Event,
+    events::event::Event,
     fetcher::visit::Visit,
     frontier::{Drained, Frontier, Leased, Left, Next},
     outcome::{DropReason, Outcome},

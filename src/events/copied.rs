@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::{CrawlEvent, Happened, RequestEnd, Resource};
 use crate::{
     clock,
-    event::{self, Event, Fate, RobotsEnd},
+    events::event::{self, Event, Fate, RobotsEnd},
     report::Report,
     request::{Kind, Request},
 };

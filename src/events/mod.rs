@@ -3,6 +3,7 @@
 //! [`CrawlHandle::events`](crate::CrawlHandle::events) returns a stream of them. Any number of programs may watch one crawl;
 //! nothing is copied while nobody does.
 
+pub(crate) mod event;
 mod copied;
 pub(crate) mod streams;
 
@@ -17,11 +18,10 @@ pub(crate) use self::streams::Streams;
 pub use self::streams::{BUFFER, CrawlEvents};
 use crate::{
     domain::Domain,
-    local_fault::LocalFault,
-    outcome::DropReason,
+    outcome::{DropReason, local_fault::LocalFault},
     report::Ended,
-    serialized::{as_rfc3339, as_seconds},
     stats::{Ledger, Outage},
+    text::serialized::{as_rfc3339, as_seconds},
 };
 
 /// One event of a crawl. As JSON it is one flat object: `{"time": …, "event": "request_ended", "url": …}`.
@@ -199,7 +199,7 @@ pub enum Happened {
         cap: Duration,
     },
     /// A handle has paused the crawl ([`CrawlHandle::pause`](crate::CrawlHandle::pause)), or some domains
-    /// ([`DomainHandle::pause`](crate::DomainHandle::pause)).
+    /// ([`DomainHandle::pause`](crate::handle::DomainHandle::pause)).
     Paused {
         /// The name or pattern of the domains; `None` for the whole crawl.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,7 +211,7 @@ pub enum Happened {
         #[serde(skip_serializing_if = "Option::is_none")]
         domains: Option<String>,
     },
-    /// A handle has cancelled domains: what waits there is dropped ([`DomainHandle::cancel`](crate::DomainHandle::cancel)).
+    /// A handle has cancelled domains: what waits there is dropped ([`DomainHandle::cancel`](crate::handle::DomainHandle::cancel)).
     Cancelled {
         /// The name or pattern of the domains.
         domains: String,

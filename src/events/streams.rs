@@ -16,7 +16,7 @@ use std::{
 use futures_util::Stream;
 
 use super::CrawlEvent;
-use crate::event::Event;
+use crate::events::event::Event;
 
 /// The most events that wait in one stream, some 3 MB: what a fast crawl does while its reader is busy for a moment. When
 /// so many wait, further ones are left out until half of them are read, and [`Happened::LeftOut`](super::Happened::LeftOut)

@@ -15,10 +15,9 @@ use serde::Serialize;
 
 use crate::{
     domain::Domain,
-    local_fault::LocalFault,
-    outcome::DropReason,
+    outcome::{DropReason, local_fault::LocalFault},
     rate::Rate,
-    serialized::{as_optional_rfc3339, as_optional_seconds, as_seconds},
+    text::serialized::{as_optional_rfc3339, as_optional_seconds, as_seconds},
 };
 
 /// Where a URL stands, and why. As text it is a sentence for people, as JSON one object.

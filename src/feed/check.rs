@@ -1,7 +1,7 @@
 //! Check: what is wrong with a feed's description, before anything is opened. Knows no files.
 
 use super::{Feed, Format, Roll, names::Placeholder, target};
-use crate::{error::Error, nearest::nearest};
+use crate::{error::Error, text::nearest::nearest};
 
 impl Feed {
     /// Checks what can be checked without opening anything.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, masked::masked};
+use crate::{error::Error, text::masked::masked};
 
 /// How records are written. The ending of a feed's name says it, unless [`Feed::format`](super::Feed::format) does.
 ///

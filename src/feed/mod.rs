@@ -66,7 +66,7 @@ pub(crate) use self::{
     temporary::Temporary,
     uploads::Spooled,
 };
-use crate::duration_text;
+use crate::text::durations;
 
 /// Where items go, and how they are written.
 ///
@@ -120,7 +120,7 @@ pub struct Feed {
     #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<PathBuf>,
     /// How long the upload of an object is tried.
-    #[serde(with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "durations::optional", skip_serializing_if = "Option::is_none")]
     upload_within: Option<Duration>,
     /// Whether records are added to what an earlier crawl has written.
     append: bool,

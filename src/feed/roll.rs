@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::duration_text;
+use crate::text::durations;
 
 /// When a feed goes on in a new file: whatever comes first of what is set. The name needs `{batch}` or `{time}` then.
 ///
@@ -26,7 +26,7 @@ pub struct Roll {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// The age after which a file gets no more items. It is closed when the next comes, or the crawl ends.
-    #[serde(with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "durations::optional", skip_serializing_if = "Option::is_none")]
     pub every: Option<Duration>,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
 use super::Record;
-use crate::duration_text;
+use crate::text::durations;
 
 /// A destination for records, such as a file, a table or a queue.
 ///
@@ -181,7 +181,7 @@ pub struct Batch {
     pub items: usize,
     /// The longest that a record waits for others. With zero, all records that have come meanwhile are committed as soon as
     /// the last commit is over.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub wait: Duration,
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use url::Url;
 
-use crate::{error::Error, masked::masked};
+use crate::{error::Error, text::masked::masked};
 
 /// Where a feed goes.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,12 +10,12 @@ use super::{
     item_files::{self, WantedFiles},
 };
 use crate::{
-    count::Count,
     files::{File, FileFields},
     outcome::Outcome,
     pipeline::{Claims, EndOfClaim, PipelineError, Scraped, Stepped, StepsAhead, Supervisor},
     request::Request,
     spider::Spider,
+    stats::count::Count,
     validation::Validators,
 };
 

@@ -17,11 +17,11 @@ use url::Url;
 use super::receipt::Receipt;
 use crate::{
     conduct::Cooled,
-    count::Count,
     outcome::{FetchError, Outcome},
     permit::Permit,
     request::Request,
     sessions::Session,
+    stats::count::Count,
     transport::{
         body::BodyLimits,
         body_sink::SharedSink,

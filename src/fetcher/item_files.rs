@@ -10,7 +10,6 @@ use url::Url;
 use super::{VisitContext, offload::NoResult};
 use crate::{
     clock,
-    count::Count,
     file_store::{
         Entry, FileStore, Wanted,
         desk::{Asked, FileDesk},
@@ -20,6 +19,7 @@ use crate::{
     outcome::Outcome,
     request::Request,
     spider::Spider,
+    stats::count::Count,
 };
 
 /// Asks the engine to queue the files that a page waits for. It needs no reply: the desk is told how each file ends.

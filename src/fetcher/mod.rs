@@ -48,8 +48,8 @@ use self::{
 };
 pub use self::{item_files::FilesAsked, readers::sitemap::Listed};
 use crate::{
-    frontier::Lease, outcome::Outcome, panic_message::message_of, permit::Permit, pipeline::Supervisor, retry::Retry,
-    spider::Spider, submissions::Submissions,
+    frontier::Lease, outcome::Outcome, permit::Permit, pipeline::Supervisor, retry::Retry, spider::Spider,
+    submissions::Submissions, text::panic_message::message_of,
 };
 
 /// A permit and the request it is for.

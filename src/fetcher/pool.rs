@@ -7,7 +7,7 @@ use actix::{Recipient, dev::SendError};
 use hashbrown::DefaultHashBuilder;
 
 use super::{Assignment, Grant, Granted};
-use crate::{frontier::Lease, outcome::Outcome, own_arbiter::OwnArbiter, permit::Permit, request::Kind};
+use crate::{frontier::Lease, outcome::Outcome, permit::Permit, request::Kind, threads::own_arbiter::OwnArbiter};
 
 /// Starts the fetcher of a number, counted from 0, on its arbiter.
 pub type Hire = Box<dyn Fn(usize) -> (OwnArbiter, Recipient<Granted>) + Send>;

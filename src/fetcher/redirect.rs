@@ -8,8 +8,8 @@ use url::Url;
 use crate::{
     extract::resolve,
     frontier::candidate::fingerprint,
+    headers::origin_header::belongs_to_origin,
     identity::{Identity, strip_user_info},
-    origin_header::belongs_to_origin,
     outcome::Outcome,
     request::{Kind, Request},
 };

@@ -25,7 +25,6 @@ use super::{
 use crate::{
     clock,
     conduct::Cooled,
-    count::Count,
     file_store::FileStore,
     frontier::{Lease, Leased, candidate::Candidate},
     outcome::{FetchError, Outcome, RedirectBy},
@@ -33,6 +32,7 @@ use crate::{
     request::{Kind, Request},
     sessions::Session,
     spider::Spider,
+    stats::count::Count,
 };
 
 /// An ended request with its settled lease.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Wanted, part};
-use crate::hexadecimal::hexadecimal;
+use crate::text::hexadecimal::hexadecimal;
 
 /// What is known of a file that was downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

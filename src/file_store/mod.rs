@@ -27,9 +27,9 @@ pub use self::{
     writer::{Declared, FileWriter, NotWritten},
 };
 use crate::{
+    disk::synced_folder::{sync_folder, sync_name},
     error::{Error, Result},
     files::{File, FileStatus, Files},
-    synced_folder::{sync_folder, sync_name},
 };
 
 /// The folder, shared by all arbiters.

@@ -4,7 +4,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::Wanted;
-use crate::hexadecimal::hexadecimal;
+use crate::text::hexadecimal::hexadecimal;
 
 /// The longest part of a path in bytes: file systems allow 255, and a name may be made longer to keep it apart.
 const MAX_PART: usize = 200;

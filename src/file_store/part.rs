@@ -8,7 +8,7 @@ use std::{
 
 use ring::digest::{Context, SHA256};
 
-use crate::hexadecimal::hexadecimal;
+use crate::text::hexadecimal::hexadecimal;
 
 /// The folder for them, within the folder of files and so on the same file system.
 pub const DIR: &str = ".part";

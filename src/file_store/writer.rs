@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     files::{File, FileStatus},
-    hexadecimal::hexadecimal,
     outcome::FetchError,
+    text::hexadecimal::hexadecimal,
     transport::body::{self, BodyDecoder, BodyLimits, Coding},
 };
 

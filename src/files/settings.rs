@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{duration_text, error::Error};
+use crate::{error::Error, text::durations};
 
 /// Where the files of a crawl go, what they are called, and which are wanted; the table `[files]` of a file of settings.
 ///
@@ -34,11 +34,11 @@ pub struct Files {
     /// How long a file that is there is not asked for again; 90 days by default, as in Scrapy. After that it is requested with
     /// its ETag and its date, so that the server need not send it if it is the same. 0 asks in every run, and in one that
     /// goes on for longer each day.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub expires: Duration,
     /// The longest that one download may take; an hour by default. The time-out of a whole page would cut large files off,
     /// and the lowest rate of a body holds in any case. A file also fails if its domain asks for a longer wait than this.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub max_time: Duration,
     /// The most files of one page; 10,000 by default, the most links that are read. The page fails beyond.
     pub max_per_page: usize,

@@ -14,7 +14,11 @@ use url::Url;
 
 use super::{Frontier, known_depth::KnownDepth};
 use crate::{
-    domain::Domain, identity::Fingerprint, page_visit::PageVisit, recrawl::Recrawl, request::Request, stats::Ledger,
+    domain::Domain,
+    identity::Fingerprint,
+    recrawl::{Recrawl, page_visit::PageVisit},
+    request::Request,
+    stats::Ledger,
 };
 
 /// What a frontier offers in addition to [`Frontier`] if it outlives the process, or shares its work with other

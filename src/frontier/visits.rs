@@ -7,8 +7,10 @@ use hashbrown::HashMap;
 use super::Frontier;
 use crate::{
     identity::Fingerprint,
-    page_visit::{PageChange, PageVersion, PageVisit},
-    recrawl::{Adaptive, Recrawl},
+    recrawl::{
+        Adaptive, Recrawl,
+        page_visit::{PageChange, PageVersion, PageVisit},
+    },
 };
 
 /// The last visits of pages, and what sitemaps say of them.

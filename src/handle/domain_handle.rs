@@ -12,7 +12,7 @@ use crate::{
 /// Controls what a running crawl does at some of its domains: [`CrawlHandle::domain`] gives it.
 ///
 /// Each call returns when the crawl has taken it up, and is an error only if the crawl has ended or no domain can have the
-/// name: with the default [`DomainKey`](crate::DomainKey) that is so of `www.example.org`, which has the limits of
+/// name: with the default [`DomainKey`](crate::politeness::DomainKey) that is so of `www.example.org`, which has the limits of
 /// `example.org`. What is said later holds, whichever of the patterns it was said of, and leaves all else as it is: a spacing
 /// for `*` changes no rate and no robots policy of a domain that has its own. It ends with the crawl: a crawl that is resumed from
 /// its state has the settings that it was given.
@@ -20,7 +20,7 @@ use crate::{
 /// ```
 /// use std::time::Duration;
 ///
-/// use actix_crawler::{DropReason, Rate, Seeded, prelude::*};
+/// use actix_crawler::{Rate, outcome::DropReason, handle::Seeded, prelude::*};
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
@@ -74,7 +74,7 @@ impl DomainHandle {
     }
 
     /// Drops what waits there, and what is found until [`DomainHandle::resume`], for the reason
-    /// [`DropReason::Cancelled`](crate::DropReason::Cancelled). Requests in flight end as usual.
+    /// [`DropReason::Cancelled`](crate::outcome::DropReason::Cancelled). Requests in flight end as usual.
     ///
     /// # Errors
     /// As [`DomainHandle::pause`].

@@ -19,7 +19,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::{Semaphore, oneshot};
 
 pub use self::domain_handle::DomainHandle;
-
+pub use crate::submissions::{Submitted, seeded::Seeded};
 use crate::{
     engine::{
         Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, MAX_QUESTIONS, Scheduler, Seed,
@@ -29,19 +29,18 @@ use crate::{
     events::Streams,
     frontier::candidate::{Candidate, SeedMaker},
     identity::strip_user_info,
-    panic_message::message_of,
     report::Report,
     request::Request,
-    seeded::Seeded,
     sessions::SessionPool,
     stats::{Failure, FirstFailure, Progress, Stats},
     submissions::Submissions,
+    text::panic_message::message_of,
 };
 
 /// Controls a crawl. Clones control the same one; dropping all of them has no effect on it.
 ///
 /// ```
-/// use actix_crawler::{Ended, prelude::*};
+/// use actix_crawler::{report::Ended, prelude::*};
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));
@@ -221,7 +220,7 @@ impl CrawlHandle {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use actix_crawler::{Ended, prelude::*};
+    /// use actix_crawler::{report::Ended, prelude::*};
     ///
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));

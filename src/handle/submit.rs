@@ -22,7 +22,7 @@ impl CrawlHandle {
     /// once, and further callers wait for a place.
     ///
     /// ```
-    /// use actix_crawler::{DropReason, Scope, Submitted, prelude::*};
+    /// use actix_crawler::{Scope, outcome::DropReason, handle::Submitted, prelude::*};
     ///
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));

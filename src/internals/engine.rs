@@ -19,12 +19,12 @@ use crate::{
         seen_cache::SeenCache,
     },
     identity::CanonicalUrl,
-    own_arbiter::OwnArbiter,
     politeness::{Politeness, RobotsPolicy},
     recrawl::Recrawl,
     request::Request,
     retry::Retry,
     scope::{Scope, Within},
+    threads::own_arbiter::OwnArbiter,
 };
 
 /// The engine of a crawl in memory, where each host is a domain and no robots file is asked for.

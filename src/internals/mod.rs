@@ -17,8 +17,35 @@ use url::Host;
 #[cfg(feature = "cookies")]
 pub use self::cookie_jar::CookieJar;
 pub use self::engine::Engine;
+pub use crate::{
+    conduct::refusal,
+    crawl_log::lookup::explain as explain_by_log,
+    disk::{
+        input_file::{read_line, read_text, read_whole},
+        linked_file::LinkedFile,
+    },
+    engine::signals::Signals,
+    frontier::{candidate::Candidate, seen_cache::SeenCache},
+    headers::origin_header::belongs_to_origin,
+    politeness::limits::Limits,
+    report::{
+        escaped::escape_json,
+        numbers::{Counted, Grouped},
+    },
+    settings::wrong_value::MAX_THREADS,
+    text::durations::parse as parse_duration,
+    transport::{
+        archived_body::{NotCopied, copy_all, copy_body},
+        body::{BodyDecoder, codings},
+        open_files::check as check_open_files,
+        wire::{Head, ResponseDecoder, WireError, WireLimits},
+    },
+};
 use crate::{
-    conduct::Terms,
+    conduct::{
+        Terms,
+        throttle::{Refusal, Throttle},
+    },
     conducts::Conducts,
     domain::{Domain, DomainKey},
     engine::domains::Domains,
@@ -31,30 +58,7 @@ use crate::{
     politeness::Politeness,
     rate::Rate,
     request::Request,
-    throttle::{Refusal, Throttle},
     transport::{SharedTransport, TransportSettings, address::AddressGuard, body::BodyLimits},
-};
-pub use crate::{
-    conduct::refusal,
-    crawl_log::lookup::explain as explain_by_log,
-    duration_text::parse as parse_duration,
-    engine::signals::Signals,
-    frontier::{candidate::Candidate, seen_cache::SeenCache},
-    input_file::{read_line, read_text, read_whole},
-    limits::Limits,
-    linked_file::LinkedFile,
-    origin_header::belongs_to_origin,
-    report::{
-        escaped::escape_json,
-        numbers::{Counted, Grouped},
-    },
-    settings::wrong_value::MAX_THREADS,
-    transport::{
-        archived_body::{NotCopied, copy_all, copy_body},
-        body::{BodyDecoder, codings},
-        open_files::check as check_open_files,
-        wire::{Head, ResponseDecoder, WireError, WireLimits},
-    },
 };
 
 #[cfg(feature = "cluster")]

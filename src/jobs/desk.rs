@@ -18,9 +18,9 @@ use crate::{
     clock,
     error::{Error, Result},
     handle::CrawlHandle,
-    panic_message::message_of,
     report::{Ended, Report},
     stats::Progress,
+    text::panic_message::message_of,
 };
 
 /// The jobs of a folder.

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::JobStatus;
 use crate::{
+    disk::synced_folder::sync_name,
     error::{Error, Result},
-    synced_folder::sync_name,
 };
 
 /// The folder of all jobs: `TENANT/ID/job.json`, with the state of the crawl and its files beside it.

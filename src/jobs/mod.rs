@@ -56,8 +56,8 @@ use crate::{
     crawler::Crawler,
     error::{Error, Result},
     handle::CrawlHandle,
-    panic_message::message_of,
     spider::Spider,
+    text::panic_message::message_of,
 };
 
 /// The jobs of a service. Clones are the same jobs, from any thread and any runtime. `P` is what a job is asked for: with its

@@ -9,8 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    serialized::{as_optional_rfc3339, as_rfc3339, from_optional_rfc3339, from_rfc3339},
     stats::{FirstFailure, Progress},
+    text::serialized::{as_optional_rfc3339, as_rfc3339, from_optional_rfc3339, from_rfc3339},
 };
 
 /// A job as the function sees it that makes its crawl.

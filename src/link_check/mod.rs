@@ -60,7 +60,7 @@ pub struct LinkChecker {
 /// A broken link on a page. As text: the page, the link, and why it is broken.
 ///
 /// ```
-/// use actix_crawler::BrokenLink;
+/// use actix_crawler::link_check::BrokenLink;
 ///
 /// let link = BrokenLink {
 ///     page: "https://example.org/".into(),

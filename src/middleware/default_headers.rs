@@ -8,9 +8,9 @@ use url::Url;
 
 use super::{Attempt, Middleware, Refuse};
 use crate::{
-    by_domain::ByDomain,
+    domain::by_domain::ByDomain,
     error::{Error, Result},
-    origin_header::belongs_to_origin,
+    headers::origin_header::belongs_to_origin,
     request::{Request, parse_url},
     transport::host_pattern::bare,
     user_agent,

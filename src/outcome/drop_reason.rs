@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 /// Why a URL was discovered but not fetched.
 ///
 /// ```
-/// use actix_crawler::DropReason;
+/// use actix_crawler::outcome::DropReason;
 ///
 /// let reason = DropReason::Robots;
 /// assert_eq!((reason.key(), reason.detail()), ("robots", "disallowed"));
@@ -43,7 +43,7 @@ pub enum DropReason {
     LinksPerPage,
     /// robots.txt disallows it.
     Robots,
-    /// Its domain was cancelled: see [`DomainHandle::cancel`](crate::DomainHandle::cancel).
+    /// Its domain was cancelled: see [`DomainHandle::cancel`](crate::handle::DomainHandle::cancel).
     Cancelled,
     /// A middleware refused the request.
     Ignored,

@@ -4,14 +4,14 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
-use crate::local_fault::LocalFault;
+use crate::outcome::local_fault::LocalFault;
 
 /// Why there is no complete response.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use actix_crawler::{FetchError, Phase};
+/// use actix_crawler::outcome::{FetchError, Phase};
 ///
 /// let error = FetchError::Timeout { phase: Phase::Head, limit: Duration::from_secs(30) };
 /// assert_eq!(error.to_string(), "no response head within 30s");
@@ -73,7 +73,7 @@ pub enum FetchError {
 /// What a time-out waited for.
 ///
 /// ```
-/// use actix_crawler::Phase;
+/// use actix_crawler::outcome::Phase;
 ///
 /// assert_eq!(Phase::Tls.to_string(), "TLS handshake");
 /// ```

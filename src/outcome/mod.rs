@@ -1,5 +1,6 @@
 //! Outcome: how a request ended, as one word with details. Does not know what happens next.
 
+pub(crate) mod local_fault;
 mod drop_reason;
 mod fetch_error;
 
@@ -10,8 +11,8 @@ use url::Url;
 pub use self::{
     drop_reason::DropReason,
     fetch_error::{FetchError, Phase},
+    local_fault::LocalFault,
 };
-use crate::local_fault::LocalFault;
 
 /// How a request that was sent, or was to be sent, ended.
 ///
@@ -203,7 +204,7 @@ impl Outcome {
 /// By what an answer redirects.
 ///
 /// ```
-/// use actix_crawler::{Outcome, RedirectBy};
+/// use actix_crawler::{Outcome, outcome::RedirectBy};
 ///
 /// let moved = Outcome::Redirect { status: 200, to: "https://example.org/new".parse().unwrap(), by: RedirectBy::Refresh };
 /// assert_eq!(moved.detail(), "200 refresh https://example.org/new");

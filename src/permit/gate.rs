@@ -8,12 +8,14 @@ use std::{
 use super::Permit;
 use crate::{
     clock,
-    conduct::{AskedSpacing, Conduct, Cooled, GivenUp, Lessons, Sparing, TenantId, Terms},
-    cooling::{Cooling, CoolingCause},
+    conduct::{
+        AskedSpacing, Conduct, Cooled, GivenUp, Lessons, Sparing, TenantId, Terms,
+        cooling::{Cooling, CoolingCause},
+        throttle::{Evidence, Refusal},
+    },
     domain::Domain,
-    limits::Limits,
+    politeness::limits::Limits,
     term::{Lapsed, Term},
-    throttle::{Evidence, Refusal},
 };
 
 /// How soon it is looked again whether a term that has lapsed is renewed: a small part of what a renewal takes.

@@ -13,11 +13,10 @@ pub(crate) use self::gate::{Gate, Keeper, Released, Tenancy};
 use crate::{
     capacity::Place,
     clock,
-    conduct::{Cooled, ResponseFacts},
+    conduct::{Cooled, ResponseFacts, throttle::Refusal},
     domain::Domain,
     outcome::FetchError,
     request::Request,
-    throttle::Refusal,
 };
 
 /// Leave to send *one* request to one domain, at or after [`Permit::due`].

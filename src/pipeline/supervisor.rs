@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{CrawlEnded, CrawlStart, Flush, Pipeline, PipelineError, Running, Scraped, Start};
-use crate::{clock, error::Error, own_arbiter::OwnArbiter};
+use crate::{clock, error::Error, threads::own_arbiter::OwnArbiter};
 
 /// Delivers items to a pipeline and keeps it running.
 ///

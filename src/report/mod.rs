@@ -11,17 +11,16 @@ use serde::Serialize;
 pub use self::escaped::Escaped;
 pub(crate) use self::numbers::{Counted, Grouped, Took};
 use crate::{
-    count::requests_in,
     error::{Error, Result},
     sessions::SessionCounts,
-    stats::Stats,
+    stats::{Stats, count::requests_in},
     validation::Validation,
 };
 
 /// How a crawl ended.
 ///
 /// ```
-/// use actix_crawler::{Ended, Report, stats::{Ledger, Stats}};
+/// use actix_crawler::{Report, report::Ended, stats::{Ledger, Stats}};
 ///
 /// let ledger = Ledger { discovered: 3, done: 2, failed: 1, ..Ledger::default() };
 /// let report = Report::new(Stats { ledger, ..Stats::default() }, Ended::Finished, Vec::new());
@@ -84,7 +83,7 @@ pub struct StateReport {
 /// Why a crawl ended.
 ///
 /// ```
-/// use actix_crawler::{Ended, Report};
+/// use actix_crawler::{Report, report::Ended};
 ///
 /// fn exit_code(report: &Report) -> u8 {
 ///     match report.ended {

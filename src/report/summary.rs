@@ -8,9 +8,8 @@ use super::{
     numbers::{Bytes, Took},
 };
 use crate::{
-    count::Count,
     sessions::SessionCounts,
-    stats::{DomainStats, RedirectTarget},
+    stats::{DomainStats, RedirectTarget, count::Count},
     validation::Validation,
 };
 

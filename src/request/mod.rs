@@ -1,5 +1,6 @@
 //! Request: what to fetch. Does not know when or how.
 
+pub(crate) mod sitemap_file;
 mod rare;
 mod stored;
 
@@ -11,12 +12,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
 pub(crate) use self::rare::{Rare, Repeats, SubmissionId};
+use self::sitemap_file::SitemapFile;
 use crate::{
     domain::Domain,
     error::Error,
     identity::{Fingerprint, strip_user_info},
-    masked::masked,
-    sitemap_file::SitemapFile,
+    text::masked::masked,
 };
 
 /// One request, from discovery to the response.
@@ -335,8 +336,8 @@ pub fn parse_url(text: &str) -> Result<Url, Error> {
 
 #[cfg(test)]
 mod tests {
+    use self::sitemap_file::FoundBy;
     use super::*;
-    use crate::sitemap_file::FoundBy;
 
     #[test]
     fn what_is_shown_of_a_request_has_no_secrets() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{identity::Fingerprint, page_visit::PageVisit};
+use crate::{identity::Fingerprint, recrawl::page_visit::PageVisit};
 
 /// The chain of redirects that led to a request, the last visit of its page, who waits for it, and its session: few requests
 /// have any of these, and they share the room for them.

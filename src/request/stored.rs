@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 use super::{Kind, Rare, Repeats, Request, SubmissionId};
-use crate::{identity::Fingerprint, page_visit::PageVisit};
+use crate::{identity::Fingerprint, recrawl::page_visit::PageVisit};
 
 /// A request as it is stored. What is seldom set is left out, which also keeps the format of older states.
 #[derive(Serialize, Deserialize)]

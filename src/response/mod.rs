@@ -1,5 +1,6 @@
 //! Response: a page as a spider sees it. Does not know how it was fetched.
 
+pub(crate) mod conversion;
 mod body;
 mod elements;
 #[cfg(feature = "feeds")]
@@ -30,10 +31,13 @@ use http::HeaderMap;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub use self::page_links::{Links, PageLink};
 use self::{
     body::{BodyText, Media},
     links::FurtherScan,
+};
+pub use self::{
+    conversion::Converted,
+    page_links::{Links, PageLink},
 };
 use crate::{
     error::Result,

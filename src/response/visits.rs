@@ -3,7 +3,7 @@
 use super::Response;
 use crate::{
     extract::Simhash,
-    page_visit::{PageChange, PageVersion, PageVisit},
+    recrawl::page_visit::{PageChange, PageVersion, PageVisit},
 };
 
 impl Response {

@@ -1,5 +1,6 @@
 //! Scope: the settings that say which URLs belong to a crawl. Judges no URL; `boundary` applies them.
 
+pub(crate) mod boundary;
 mod pattern;
 mod wrong;
 

@@ -4,8 +4,7 @@ use url::Url;
 
 use super::Scope;
 use crate::{
-    by_domain::domain_name,
-    domain::registrable,
+    domain::{by_domain::domain_name, registrable},
     error::{Error, Result},
 };
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_SESSIONS, SessionCookie, name};
 use crate::{
-    duration_text,
     error::{Error, Result},
+    text::durations,
 };
 
 /// Which sessions there are, and what becomes of one that is refused. See [the module](super) for the whole picture.
@@ -44,7 +44,7 @@ pub struct Sessions {
     /// Paths that mean that a session is refused where an answer redirects to one that begins so: `/login`.
     pub blocked_at: Vec<String>,
     /// How long a session rests that is refused; 5 minutes by default.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub rest: Duration,
     /// After how many requests a session of the pool is replaced by a new one; never by default.
     pub max_uses: Option<u64>,

@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Settings;
 use crate::{
-    by_domain::{ByDomain, name_by},
-    domain::DomainKey,
-    duration_text,
+    domain::{
+        DomainKey,
+        by_domain::{ByDomain, name_by},
+    },
     error::{Error, Result},
     middleware::DefaultHeaders,
     politeness::{Override, Politeness, RobotsPolicy},
     rate::Rate,
+    text::durations,
     transport::{HostPattern, ProxyOverride, ProxySettings, ProxyUrl},
 };
 
@@ -39,10 +41,10 @@ pub struct DomainSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// The least time between two starts.
-    #[serde(with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "durations::optional", skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Duration>,
     /// The least time between the end of a response and the next start.
-    #[serde(with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "durations::optional", skip_serializing_if = "Option::is_none")]
     pub rest: Option<Duration>,
     /// The most requests in flight.
     #[serde(skip_serializing_if = "Option::is_none")]

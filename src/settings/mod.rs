@@ -32,7 +32,6 @@ pub use self::{
     page_settings::{PagePart, PageSettings},
 };
 use crate::{
-    duration_text,
     error::{Error, Result},
     extract::links::MAX_LINKS,
     feed::Feed,
@@ -44,6 +43,7 @@ use crate::{
     retry::Retry,
     scope::Scope,
     sessions::Sessions,
+    text::durations,
     transport::TransportSettings,
 };
 pub use crate::{
@@ -108,11 +108,11 @@ pub struct Settings {
     /// How far the crawl's threads give way to others of the machine; see [`Crawler::nice`](crate::Crawler::nice).
     pub nice: u8,
     /// The longest that `parse` may take for a page; 30 s by default. A page that takes longer fails.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub parse_timeout: Duration,
     /// The longest that a pipeline may take to acknowledge an item, from when it got it or has acknowledged those before it; 5
     /// minutes by default. If it takes longer, the item's page fails and the pipeline is restarted.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub pipeline_timeout: Duration,
     /// The most waiting requests in memory.
     pub max_queued: u64,
@@ -133,7 +133,7 @@ pub struct Settings {
     /// Whether the limit of each domain is searched for; see [`Crawler::adaptive`](crate::Crawler::adaptive).
     pub adaptive: bool,
     /// The longest that the crawl may take; see [`Crawler::max_time`](crate::Crawler::max_time).
-    #[serde(with = "duration_text::optional")]
+    #[serde(with = "durations::optional")]
     pub max_time: Option<Duration>,
     /// Whether signals stop the crawl; see [`Crawler::stop_on_signals`](crate::Crawler::stop_on_signals).
     pub stop_on_signals: bool,

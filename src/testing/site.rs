@@ -203,7 +203,7 @@ impl Site {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use actix_crawler::{Ended, prelude::*, testing::Site};
+    /// use actix_crawler::{report::Ended, prelude::*, testing::Site};
     ///
     /// let site = Site::new("https://example.org").respond("/", |arrival| {
     ///     let number: u32 = arrival.query("page").and_then(|page| page.parse().ok()).unwrap_or(0);

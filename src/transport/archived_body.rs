@@ -13,7 +13,7 @@ use super::{
     body::{self, BodyDecoder, BodyLimits},
     wire::{ResponseDecoder, WireLimits},
 };
-use crate::http_head;
+use crate::headers::http_head;
 
 /// Why a body was not copied whole.
 #[derive(Debug)]

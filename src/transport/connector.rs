@@ -37,9 +37,8 @@ use super::{
 };
 use crate::{
     clock,
-    local_fault::LocalFault,
-    outcome::{FetchError, Phase},
-    suspicion::AtFault,
+    outcome::{FetchError, Phase, local_fault::LocalFault},
+    transport::suspicion::AtFault,
 };
 
 /// The service from which awc's pool requests new connections. It is cloned for every request.

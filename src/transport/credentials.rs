@@ -9,8 +9,8 @@ use url::{Origin, Url};
 use super::basic::Basic;
 use crate::{
     error::{Error, Result},
-    masked::masked,
     request::parse_url,
+    text::masked::masked,
 };
 
 /// A password or a token. Its `Debug` hides the secret.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::duration_text;
+use crate::text::durations;
 
 /// How long each step of a request may take. Each deadline has an outcome of its own.
 ///
@@ -20,27 +20,27 @@ use crate::duration_text;
 #[serde(default, deny_unknown_fields)]
 pub struct Deadlines {
     /// Resolving the name.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub dns: Duration,
     /// Opening a connection.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub connect: Duration,
     /// Negotiating TLS.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub tls: Duration,
     /// From the request's first written byte to the complete head of the response, however slowly it is received.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub head: Duration,
     /// Between two pieces of the body.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub idle: Duration,
     /// The lowest rate of a body in bytes a second, averaged over each `rate_window`; 0 for none.
     pub min_rate: u32,
     /// The period over which the minimum rate is measured.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub rate_window: Duration,
     /// The whole request, from its first step to the last byte.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub whole: Duration,
 }
 

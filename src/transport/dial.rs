@@ -14,7 +14,10 @@ use tokio::{
 };
 
 use super::{address::AddressGuard, local_faults::has_route};
-use crate::{clock, local_fault::LocalFault, outcome::FetchError};
+use crate::{
+    clock,
+    outcome::{FetchError, local_fault::LocalFault},
+};
 
 /// How long an attempt runs alone before the next one begins beside it (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

@@ -28,7 +28,13 @@ use super::{
     read_timeout::{Expiry, ReadTimeout},
     wire::Head,
 };
-use crate::{clock, local_fault::LocalFault, outcome::FetchError, permit::Permit, request::Request, throttle::Refusal};
+use crate::{
+    clock,
+    conduct::throttle::Refusal,
+    outcome::{FetchError, local_fault::LocalFault},
+    permit::Permit,
+    request::Request,
+};
 
 tokio::task_local! {
     /// The exchange whose future is being polled. awc reads and writes within that poll, so both new and kept-alive

@@ -8,9 +8,8 @@ use std::{
 };
 
 use crate::{
-    local_fault::LocalFault,
-    outcome::{FetchError, Phase},
-    suspicion::{AtFault, Suspicion},
+    outcome::{FetchError, Phase, local_fault::LocalFault},
+    transport::suspicion::{AtFault, Suspicion},
 };
 
 /// What worked and what failed, where that tells whose fault a failure is.

@@ -1,5 +1,6 @@
 //! Transport: connections, TLS, DNS, proxies and HTTP/1.1 on the wire. The only module that knows awc's insides.
 
+pub(crate) mod suspicion;
 pub(crate) mod address;
 pub(crate) mod alarm;
 pub(crate) mod archived_body;
@@ -59,6 +60,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use url::{Position, Url};
 
+use self::suspicion::AtFault;
 pub use self::{
     address::{AddressGuard, IpNet, RefusedAddress, RefusedName},
     basic::Basic,
@@ -84,13 +86,11 @@ use self::{
 };
 use crate::{
     capacity::Capacity,
-    duration_text,
     error::{Error, Result},
-    local_fault::LocalFault,
-    outcome::{FetchError, Phase},
+    outcome::{FetchError, Phase, local_fault::LocalFault},
     request::Request,
     sessions::Session,
-    suspicion::AtFault,
+    text::durations,
     warc::{Archive, Collection, Warc},
 };
 
@@ -151,7 +151,7 @@ pub struct TransportSettings {
     /// limit when a crawl or a client is made.
     pub max_connections: usize,
     /// How long an idle connection is kept.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub keep_alive: Duration,
 }
 

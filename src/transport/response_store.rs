@@ -50,7 +50,7 @@ pub struct ResponseStoreSettings {
     pub purpose: Purpose,
     /// The most bytes of all files together. 1 GiB by default: about 100,000 pages, which are stored compressed as
     /// received. A full cache removes its oldest responses; a full recording stores no more, and its crawl ends as
-    /// [`Ended::Failed`](crate::Ended::Failed), with how many responses it lacks.
+    /// [`Ended::Failed`](crate::report::Ended::Failed), with how many responses it lacks.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
 }

@@ -26,8 +26,8 @@ use super::{
     tls_verifier::{Trust, Verifier},
 };
 use crate::{
+    disk::input_file::read_whole,
     error::{Error, Result},
-    input_file::read_whole,
     outcome::FetchError,
 };
 

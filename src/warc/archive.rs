@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock,
     error::{Error, Result},
-    http_head,
+    headers::http_head,
 };
 
 /// The profile of records whose payload is that of an earlier one (ISO 28500:2017 §6.7.2).

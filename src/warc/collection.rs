@@ -21,7 +21,7 @@ use super::{
     record::Record,
     url_key::canonical,
 };
-use crate::{error::Result, http_head};
+use crate::{error::Result, headers::http_head};
 
 /// The archived responses of a folder. Takes about 60 bytes of memory for each.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use ring::digest::{self, Algorithm, Context};
 
-use crate::hexadecimal::hexadecimal;
+use crate::text::hexadecimal::hexadecimal;
 
 /// The checksum under way of one algorithm.
 pub(super) struct Digester(Context);

@@ -10,8 +10,8 @@ use std::{
 
 use super::{index::write_index_as, reader::Reader};
 use crate::{
+    disk::linked_file::{is_removed, removed},
     error::{Error, Result},
-    linked_file::{is_removed, removed},
 };
 
 /// What the name of a file ends with while it is written.

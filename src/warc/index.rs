@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http_head,
+    headers::http_head,
 };
 
 /// A line of an index: one response.

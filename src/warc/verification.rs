@@ -3,7 +3,7 @@
 use std::{io::Read, path::Path};
 
 use super::{digest::Digester, reader::Reader, record::Record};
-use crate::{error::Result, http_head};
+use crate::{error::Result, headers::http_head};
 
 /// What [`verify`] has found.
 ///

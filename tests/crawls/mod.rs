@@ -4,7 +4,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use actix_crawler::{Conducts, Ended, Report, Settings, prelude::*};
+use actix_crawler::{Conducts, Report, Settings, prelude::*, report::Ended};
 use tokio::time::timeout;
 
 use crate::recorder::Recorder;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use actix_crawler::Converted;
+use actix_crawler::response::Converted;
 
 use self::program::Program;
 pub use self::program::end_all;

@@ -7,7 +7,7 @@ use crate::{
     domain::Domain,
     engine::{held::Hold, tuning::Change, turn::Turn},
     error::Result,
-    event::Event,
+    events::event::Event,
     frontier::Frontier,
     scope::Scope,
 };

@@ -5,7 +5,6 @@ use std::time::{Instant, SystemTime};
 
 use super::Crawl;
 use crate::{
-    count::Count,
     engine::{durability::Deferred, turn::Turn},
     fetcher::{
         readers::Reading,
@@ -14,6 +13,7 @@ use crate::{
     frontier::{Frontier, Leased, candidate::Candidate},
     outcome::Outcome,
     request::Kind,
+    stats::count::Count,
 };
 
 impl Crawl {

@@ -31,10 +31,8 @@ use super::{
 };
 use crate::{
     capacity::{Capacity, HasRoom},
-    count::{Count, requests_in},
     domain::Domain,
-    event::Event,
-    events::Streams,
+    events::{Streams, event::Event},
     fetcher::{Listed, pool::Pool},
     frontier::{
         Frontier, Returned,
@@ -44,7 +42,10 @@ use crate::{
     },
     politeness::Politeness,
     retry::Retry,
-    stats::{Failure, FirstFailure, Progress, Stats},
+    stats::{
+        Failure, FirstFailure, Progress, Stats,
+        count::{Count, requests_in},
+    },
     submissions::{SubmissionEnds, Submissions},
 };
 

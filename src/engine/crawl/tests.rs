@@ -8,9 +8,11 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::{
-    conduct::Lessons,
+    conduct::{
+        Lessons,
+        cooling::{CoolingCause, Refusals},
+    },
     conducts::Conducts,
-    cooling::{CoolingCause, Refusals},
     engine::tuning::Change,
     events::Happened,
     extract::Skipped,
@@ -22,17 +24,18 @@ use crate::{
     },
     frontier::{Lease, Leased, Next, memory::MemoryFrontier, seen_cache::SeenCache},
     identity::CanonicalUrl,
-    local_fault::LocalFault,
-    outcome::{Outcome, RedirectBy},
-    own_arbiter::OwnArbiter,
+    outcome::{Outcome, RedirectBy, local_fault::LocalFault},
     permit::Released,
     politeness::RobotsPolicy,
     rate::Rate,
     recrawl::Recrawl,
-    request::{Kind, Request},
+    request::{
+        Kind, Request,
+        sitemap_file::{FoundBy, SitemapFile},
+    },
     robots::{RobotsCache, RobotsFile},
     scope::{Scope, Within},
-    sitemap_file::{FoundBy, SitemapFile},
+    threads::own_arbiter::OwnArbiter,
 };
 
 /// The most requests that may end unsent in one turn: under a millisecond of the scheduler's time, also in a test

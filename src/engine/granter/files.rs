@@ -8,13 +8,13 @@ use std::{
 
 use super::{AHEAD, Granter, MAX_PARKED, MAX_RULINGS, MIN_COOLING, Search, robots::Judged};
 use crate::{
+    conduct::throttle::Refusal,
     domain::Domain,
     engine::{accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, turn::Turn},
     file_store::desk::{ELSEWHERE, FileDesk},
     outcome::{DropReason, Outcome},
     permit::Tenancy,
     request::Request,
-    throttle::Refusal,
 };
 
 /// The pages that wait for files, and how many may.

@@ -30,9 +30,9 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    conduct::GivenUp,
+    conduct::{GivenUp, throttle::Refusal},
     domain::Domain,
-    event::Event,
+    events::event::Event,
     fetcher::pool::Pool,
     frontier::{Frontier, Lease, Leased, Next, Returned},
     outcome::{DropReason, Outcome},
@@ -40,7 +40,6 @@ use crate::{
     politeness::Politeness,
     request::Request,
     stats::Outage,
-    throttle::Refusal,
 };
 
 /// Grants permits, each for one request.

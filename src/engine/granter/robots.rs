@@ -7,14 +7,14 @@ use url::Url;
 
 use super::{Granter, MAX_PARKED, Search, give_back};
 use crate::{
-    cooling::CoolingCause,
+    conduct::cooling::CoolingCause,
     domain::Domain,
     engine::{
         budget::Spending,
         robots_files::{FollowUp, Ruling, robots_file_of, ruling},
         turn::{Turn, of_given_up},
     },
-    event::{Event, Fate, RequestEnded},
+    events::event::{Event, Fate, RequestEnded},
     fetcher::{readers::Extracted, visit::Visit},
     frontier::{
         Frontier, Leased,

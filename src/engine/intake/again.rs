@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use super::Intake;
 use crate::{
-    conduct::Cooled,
-    cooling::{BackOff, CoolingCause},
+    conduct::{
+        Cooled,
+        cooling::{BackOff, CoolingCause},
+    },
     domain::Domain,
     engine::turn::Turn,
     fetcher::{http::is_idempotent, visit::Visit},

@@ -10,10 +10,9 @@ use url::Url;
 use self::again::Again;
 use super::{budget::Budget, held::Hold, refused::Refused, turn::Turn};
 use crate::{
-    count::Count,
     domain::Domain,
     error::Result,
-    event::{Event, Fate, RequestEnded},
+    events::event::{Event, Fate, RequestEnded},
     explain::End,
     extract::Skipped,
     fetcher::{readers::Extracted, visit::Visit},
@@ -25,12 +24,12 @@ use crate::{
     },
     identity::Fingerprint,
     outcome::{DropReason, Outcome},
-    page_visit::{PageVersion, PageVisit},
+    recrawl::page_visit::{PageVersion, PageVisit},
     request::{Kind, Request},
     retry::Retry,
     scope::Scope,
-    seeded::Seeded,
-    submissions::SubmissionEnd,
+    stats::count::Count,
+    submissions::{SubmissionEnd, seeded::Seeded},
 };
 
 /// Handles seeds, links and ended pages.

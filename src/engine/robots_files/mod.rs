@@ -13,7 +13,7 @@ use url::Url;
 use super::accounts::Accounts;
 use crate::{
     domain::Domain,
-    event::{Event, RobotsEnd},
+    events::event::{Event, RobotsEnd},
     fetcher::readers::Extracted,
     frontier::{LeaseId, Leased, durable::Ticket},
     outcome::{FetchError, Outcome},

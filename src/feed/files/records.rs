@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
+    disk::linked_file::{is_removed, removed},
     feed::SinkError,
-    linked_file::{is_removed, removed},
 };
 
 /// The output for records. A partly written record is removed, so that the next one does not follow it on the same

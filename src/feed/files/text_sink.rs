@@ -15,13 +15,13 @@ use super::{
 };
 use crate::{
     clock,
+    disk::synced_folder::sync_name,
     error::Error,
     feed::{
         Opening, Record, Sink, SinkError,
         outputs::{check_writable, is_other},
     },
     report::escaped::escape_json,
-    synced_folder::sync_name,
 };
 
 /// Writes records to a file or to stdout. What was added since the last commit is in memory.

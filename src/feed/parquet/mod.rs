@@ -30,7 +30,7 @@ use super::{
     files::records::{Records, append_lines},
     outputs::check_writable,
 };
-use crate::{error::Error, synced_folder::sync_name};
+use crate::{disk::synced_folder::sync_name, error::Error};
 
 /// How much becomes a row group: enough that readers skip few and compress well, and little enough for memory.
 #[derive(Clone, Copy, Debug)]

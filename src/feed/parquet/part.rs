@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
+    disk::synced_folder::sync_name,
     feed::{lock::Lock, outputs::check_folder},
-    synced_folder::sync_name,
 };
 
 /// The folder `items.parquet.part`, held by one writer. In it are row groups, each a Parquet file, and the journal: the rows

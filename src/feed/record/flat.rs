@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Record, Value};
-use crate::hexadecimal::hexadecimal;
+use crate::text::hexadecimal::hexadecimal;
 
 /// Separates the values of a list in one cell.
 pub const LIST_SEPARATOR: &str = " | ";

@@ -11,16 +11,16 @@ use http::{
 use super::{record::stored, replay::read};
 use crate::{
     clock,
-    count::Count,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
         http::default_headers,
     },
-    origin_header::belongs_to_origin,
+    headers::origin_header::belongs_to_origin,
     outcome::Outcome,
     permit::Permit,
     request::{Kind, Request},
     sessions::Session,
+    stats::count::Count,
     transport::{
         SharedTransport,
         freshness::{Freshness, is_storable, judge},

@@ -17,8 +17,7 @@ use url::Url;
 
 use crate::{
     clock,
-    cooling::CoolingCause,
-    count::Count,
+    conduct::cooling::CoolingCause,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
         offload::{NoResult, Offload},
@@ -26,9 +25,10 @@ use crate::{
     },
     middleware::{AnyMiddleware, Attempt, Decision, DynAsyncMiddleware, Middleware, Received, Refuse},
     outcome::{FetchError, Outcome},
-    panic_message::message_of,
     permit::{Permit, Tenancy},
     request::{Kind, Request},
+    stats::count::Count,
+    text::panic_message::message_of,
     transport::body::BodyLimits,
 };
 

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use crate::{
-    count::Count,
     fetcher::{
         fetch::{Fetch, FetchContext, Fetching},
         redirect,
     },
     permit::Permit,
     request::Request,
+    stats::count::Count,
     transport::{
         raw_response::RawResponse,
         response_store::{ResponseStore, StoreKey},

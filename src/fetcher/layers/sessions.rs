@@ -7,7 +7,6 @@ use tokio::time::timeout;
 
 use crate::{
     clock,
-    count::Count,
     error::{Error, Result},
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
@@ -15,10 +14,11 @@ use crate::{
         stack::Layer,
     },
     outcome::{FetchError, Outcome},
-    panic_message::message_of,
     permit::Permit,
     request::{Kind, Request},
     sessions::{Choice, DEFAULT, LogIn, LogInTurn, RefusedBy, Session, SessionPool},
+    stats::count::Count,
+    text::panic_message::message_of,
     transport::ProxyUrl,
 };
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use self::workers::{Answer, Job, Stage, Workers};
-use crate::{clock, error::Error, outcome::Outcome, panic_message::message_of};
+use crate::{clock, error::Error, outcome::Outcome, text::panic_message::message_of};
 
 /// Runs work off the network's threads. Cloning is cheap; clones share the threads.
 #[derive(Clone)]

@@ -8,11 +8,11 @@ use super::{
     page::{ParsedPage, deliver},
 };
 use crate::{
-    count::Count,
     fetcher::{VisitContext, offload::NoResult},
     outcome::Outcome,
     request::Request,
     spider::Spider,
+    stats::count::Count,
 };
 
 /// Calls [`Spider::failed`] off the network's thread. The request keeps its outcome, with the items and links of the

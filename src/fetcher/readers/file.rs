@@ -15,7 +15,6 @@ use http::HeaderMap;
 use super::Reading;
 use crate::{
     clock,
-    count::Count,
     fetcher::{
         VisitContext,
         offload::{NoResult, Offload},
@@ -25,6 +24,7 @@ use crate::{
     outcome::Outcome,
     request::{Request, SubmissionId},
     spider::Spider,
+    stats::count::Count,
     transport::{
         body::BodyLimits,
         body_sink::{BodySink, SharedSink},

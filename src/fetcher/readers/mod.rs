@@ -12,16 +12,16 @@ use std::{sync::Arc, time::Duration};
 use self::file::Receiving;
 use super::VisitContext;
 use crate::{
-    count::Count,
     extract::Skipped,
     frontier::candidate::Candidate,
     identity::Identity,
     outcome::{DropReason, Outcome},
-    page_visit::PageVersion,
+    recrawl::page_visit::PageVersion,
     request::{Kind, Request},
     robots::RobotsFile,
     sessions::Session,
     spider::Spider,
+    stats::count::Count,
     transport::{exchange::Extent, raw_response::RawResponse},
 };
 

@@ -5,8 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Extracted, Reading, TimedResponse};
 use crate::{
-    conversion::Conversions,
-    count::Count,
     extract::{Refresh, Scanner, Skipped},
     fetcher::{
         VisitContext,
@@ -17,12 +15,13 @@ use crate::{
     identity::Identity,
     order::BestFirst,
     outcome::{FetchError, Outcome, RedirectBy},
-    page_visit::PageVersion,
     pipeline::PipelineError,
+    recrawl::page_visit::PageVersion,
     request::Request,
-    response::Response,
+    response::{Response, conversion::Conversions},
     sessions::{RefusedBy, Session},
     spider::{Parsed, Spider},
+    stats::count::Count,
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
     validation::Tally,
 };

@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 use super::{Extracted, Reading, TimedResponse, page::PageRules};
 use crate::{
     clock,
-    count::Count,
     extract::{
         ContentType,
         sitemap::{SitemapEntry, SitemapError, SitemapKind, SitemapReader, Target},
@@ -22,10 +21,10 @@ use crate::{
     fetcher::VisitContext,
     frontier::candidate::Candidate,
     outcome::{DropReason, FetchError, Outcome},
-    request::Request,
-    sitemap_file::SitemapFile,
+    request::{Request, sitemap_file::SitemapFile},
     sitemaps::{self, SitemapRule, Sitemaps},
     spider::Spider,
+    stats::count::Count,
     transport::{body::BodyLimits, exchange::Extent, raw_response::RawResponse},
 };
 

@@ -15,17 +15,17 @@ use super::{
     visits::{Verdict, Visits},
 };
 use crate::{
-    boundary::Boundary,
-    by_domain::ByDomain,
-    domain::{Domain, DomainKey},
+    domain::{Domain, DomainKey, by_domain::ByDomain},
     error::Error,
     identity::{Fingerprint, Identity},
     order::Order,
     outcome::DropReason,
-    page_visit::{PageVersion, PageVisit},
-    recrawl::Recrawl,
+    recrawl::{
+        Recrawl,
+        page_visit::{PageVersion, PageVisit},
+    },
     request::{Kind, Request},
-    scope::Scope,
+    scope::{Scope, boundary::Boundary},
 };
 
 /// Decides which candidates are queued, and why the others are not.

@@ -21,7 +21,7 @@ use crate::{
         },
     },
     identity::Fingerprint,
-    page_visit::PageVisit,
+    recrawl::page_visit::PageVisit,
 };
 
 /// A handle to the tables; clones share them.

@@ -20,7 +20,7 @@ use crate::{
         known_depth::KnownDepth,
     },
     identity::{Fingerprint, strip_user_info},
-    page_visit::PageVisit,
+    recrawl::page_visit::PageVisit,
     request::Request,
 };
 

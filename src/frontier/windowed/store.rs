@@ -18,7 +18,7 @@ use crate::{
         known_depth::KnownDepth,
     },
     identity::Fingerprint,
-    page_visit::PageVisit,
+    recrawl::page_visit::PageVisit,
 };
 
 /// A database of queues, fingerprints and everything else that must outlive the process.

@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     frontier::durable::{Checkpoint, Closed, Listener, StoredRobotsFile, Ticket},
     identity::Fingerprint,
-    panic_message::message_of,
+    text::panic_message::message_of,
 };
 
 /// An order to the store.

@@ -15,7 +15,7 @@ use actix::{Actor, Context, Handler};
 
 pub use self::page::{HasMarkdown, MarkdownPage};
 use super::{CrawlEnded, Pipeline, PipelineError, Running, Scraped, Start};
-use crate::{error::Error, feed::check_folder_to_be, synced_folder::sync_name};
+use crate::{disk::synced_folder::sync_name, error::Error, feed::check_folder_to_be};
 
 /// Writes each page to a file of its own in a folder for its host: `example.org/docs-install-0f6a….md`. The name depends on
 /// the URL alone, so a later crawl gives the same page the same name. At the end, `llms.txt` in the folder lists the pages.

@@ -25,7 +25,7 @@ use crate::{
 ///     "<link rel=next href=/tea?page=2><img src=/tea.png>
 ///      <ul><li><a href=/item/1>Black</a><li><a href=/item/2?print=1>White</a><li><a href=//other.example/>Ad</a></ul>",
 /// );
-/// let paths = |links: actix_crawler::Links<'_>| links.map(|link| link.url().path().to_owned()).collect::<Vec<_>>();
+/// let paths = |links: actix_crawler::response::Links<'_>| links.map(|link| link.url().path().to_owned()).collect::<Vec<_>>();
 ///
 /// assert_eq!(paths(page.links().within("ul")?.same_domain().deny(r"\?print")?), ["/item/1"]);
 /// assert_eq!(paths(page.links().of([LinkElement::Next, LinkElement::Image])), ["/tea", "/tea.png"]);

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::shape::Shape;
-use crate::nearest::nearest;
+use crate::text::nearest::nearest;
 
 /// Says what to write in place of a value of another kind; `None` if it is of the right one.
 pub fn wrong_kind(shape: &Shape, value: &DeValue<'_>) -> Option<String> {

@@ -15,10 +15,9 @@ use super::{
     tree,
 };
 use crate::{
-    masked::masked,
-    nearest::nearest,
-    origin_header::belongs_to_origin,
+    headers::origin_header::belongs_to_origin,
     settings::{Settings, key::Key},
+    text::{masked::masked, nearest::nearest},
 };
 
 /// The most faults that are told of one file; who has more has the wrong file.

@@ -5,8 +5,8 @@ use std::{env, path::Path};
 
 use super::{Fault, Reading, VARIABLES, read};
 use crate::{
+    disk::input_file::read_text,
     error::{Error, Result},
-    input_file::read_text,
     settings::{Settings, key::Key, wrong_value::WrongValue},
 };
 

@@ -10,10 +10,10 @@ use http::{HeaderName, HeaderValue};
 use super::{DomainSettings, NamedDomains, Settings, key::Key};
 use crate::{
     error::{Error, Result},
-    niceness::MAX_NICENESS,
-    origin_header::belongs_to_origin,
+    headers::origin_header::belongs_to_origin,
     politeness::Politeness,
     request::parse_url,
+    threads::niceness::MAX_NICENESS,
     transport::{TlsSettings, TransportSettings},
     user_agent,
 };

@@ -18,7 +18,7 @@ pub use self::{
     memory::{Bodies, FREE, PartialBody, Reservation},
     reader::BodyReader,
 };
-use crate::{clock, duration_text, outcome::FetchError};
+use crate::{clock, outcome::FetchError, text::durations};
 
 /// Bounds on the size of a body and the cost of decoding it.
 ///
@@ -45,7 +45,7 @@ pub struct BodyLimits {
     pub max_ratio: u32,
     /// How long decoding may take. 10 s by default: a body made to be slow takes about a second for 10 MiB, and a busy
     /// machine may be ten times slower.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub max_time: Duration,
     /// Whether a body that breaks off in a broken coding, or at a bound, is a page with what came before, and a note of
     /// it ([`Response::broken_off`](crate::Response::broken_off)). Not by default: half a page that looks

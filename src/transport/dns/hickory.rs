@@ -18,7 +18,7 @@ use super::{
 };
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::local_fault::LocalFault;
+use crate::outcome::local_fault::LocalFault;
 
 /// Queries name servers on a thread of its own.
 pub struct HickoryLookUp {

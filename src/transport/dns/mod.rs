@@ -21,7 +21,7 @@ use self::{
     system::SystemLookUp,
 };
 use super::local_faults::LocalFaults;
-use crate::{clock, error::Result, outcome::FetchError, suspicion::AtFault};
+use crate::{clock, error::Result, outcome::FetchError, transport::suspicion::AtFault};
 
 /// Looks up addresses for all arbiters of one crawl. Cloning is cheap; clones share one cache.
 ///

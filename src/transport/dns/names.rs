@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::local_fault::LocalFault;
+use crate::outcome::local_fault::LocalFault;
 
 /// The addresses of a name, or why there are none.
 pub type Found = Result<Arc<[IpAddr]>, NotFound>;

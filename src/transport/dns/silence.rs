@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{net::UdpSocket, time::timeout};
 
-use crate::local_fault::LocalFault;
+use crate::outcome::local_fault::LocalFault;
 
 /// Where the system says which name servers it asks.
 const CONFIGURATION: &str = "/etc/resolv.conf";

@@ -15,7 +15,7 @@ use super::{
     LookUp, NEGATIVE_TTL,
     names::{Cause, Found, NotFound, PendingLookUp},
 };
-use crate::local_fault::LocalFault;
+use crate::outcome::local_fault::LocalFault;
 
 /// Calls getaddrinfo, which uses the hosts file, name servers and whatever else the machine is configured with.
 pub struct SystemLookUp {

@@ -47,9 +47,9 @@ use crate::{
     domain::Domain,
     error::{Error, Result},
     identity::Fingerprint,
-    page_visit::PageVisit,
-    panic_message::message_of,
+    recrawl::page_visit::PageVisit,
     request::Request,
+    text::panic_message::message_of,
 };
 
 /// Opens or creates the frontier in a directory, and returns what it contained.

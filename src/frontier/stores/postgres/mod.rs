@@ -37,8 +37,8 @@ use crate::{
     domain::Domain,
     error::{Error, Result},
     identity::Fingerprint,
-    page_visit::PageVisit,
     postgres::{Background, Connection},
+    recrawl::page_visit::PageVisit,
     request::Request,
     term::Term,
 };

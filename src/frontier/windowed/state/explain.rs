@@ -8,7 +8,7 @@ use std::{
 use super::{State, StoredEntry};
 use crate::{
     clock,
-    cooling::CoolingCause,
+    conduct::cooling::CoolingCause,
     domain::{Domain, DomainKey},
     error::{Error, Result},
     explain::{End, Explanation, Wait, WaitsFor, Whereabouts},

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// A fault of this machine, not of the server that was to be asked. It costs a URL no attempt.
 ///
 /// ```
-/// use actix_crawler::{FetchError, LocalFault};
+/// use actix_crawler::outcome::{FetchError, LocalFault};
 ///
 /// fn is_out_of_files(error: &FetchError) -> bool {
 ///     matches!(error, FetchError::Local(LocalFault::Files, ..))

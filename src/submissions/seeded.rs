@@ -7,7 +7,7 @@ use crate::{explain::End, outcome::DropReason};
 /// What became of a seed that a running crawl was given.
 ///
 /// ```
-/// use actix_crawler::{DropReason, Scope, Seeded, prelude::*};
+/// use actix_crawler::{Scope, outcome::DropReason, handle::Seeded, prelude::*};
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let titles = |page: &Response| Ok(Parsed::of(page.title().map(str::to_owned)));

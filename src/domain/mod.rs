@@ -1,5 +1,7 @@
 //! Domain: the unit of politeness, and the assignment of URLs to it. Knows no limits and no network.
 
+pub(crate) mod by_domain;
+
 use std::{
     fmt,
     net::IpAddr,
@@ -15,7 +17,7 @@ use url::{Host, Url};
 /// The name is in lower case and has no trailing dot. Cloning is cheap.
 ///
 /// ```
-/// use actix_crawler::DomainKey;
+/// use actix_crawler::politeness::DomainKey;
 ///
 /// let domain = |url: &str| DomainKey::default().domain(&url.parse().unwrap()).to_string();
 /// assert_eq!(domain("https://www.example.co.uk./page"), "example.co.uk");
@@ -88,7 +90,7 @@ impl fmt::Debug for Domain {
 /// Chooses the [`Domain`] of a URL.
 ///
 /// ```
-/// use actix_crawler::DomainKey;
+/// use actix_crawler::politeness::DomainKey;
 ///
 /// let url = "https://docs.example.co.uk:8443/".parse()?;
 /// assert_eq!(DomainKey::RegistrableDomain.domain(&url).as_str(), "example.co.uk");

@@ -21,7 +21,7 @@ use self::{
     past::Past,
     spared::{Slow, Spared},
 };
-use crate::limits::Limits;
+use crate::politeness::limits::Limits;
 
 /// The earliest instant at which it is useful to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

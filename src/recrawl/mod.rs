@@ -1,10 +1,13 @@
 //! Recrawl: which seen URLs are fetched again. Knows no clock and no store.
 
+pub(crate) mod page_visit;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::duration_text;
+pub use self::page_visit::{PageChange, PageVersion, PageVisit};
+use crate::text::durations;
 
 /// Which seen URLs are fetched again. By default none, as with Scrapy's duplicate filter; a single request can ask for
 /// it with [`dont_filter`](crate::Request::dont_filter).
@@ -25,7 +28,7 @@ pub struct Recrawl {
     pub seeds: bool,
     /// A URL that is found or seeded this long after it was last admitted counts as new. One that is not found again by
     /// then is forgotten. A crawl that takes longer than this continues as long as pages link to each other.
-    #[serde(with = "duration_text::optional")]
+    #[serde(with = "durations::optional")]
     pub revisit_after: Option<Duration>,
     /// Whether the dates of sitemaps decide about seen URLs: one that is listed as modified after its last admission
     /// counts as new, and one that is not is left out as `sitemap/unchanged`, whatever its age. A date without a time is
@@ -54,16 +57,16 @@ pub struct Recrawl {
 #[serde(default, deny_unknown_fields)]
 pub struct Adaptive {
     /// The interval after the first visit; a day by default.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub first: Duration,
     /// The shortest interval; an hour by default.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub least: Duration,
     /// The longest interval; 30 days by default.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub most: Duration,
     /// Whether a page whose text is nearly the same counts as unchanged
-    /// ([`PageChange::Small`](crate::PageChange::Small)). By default it does: dates, counters and tokens change with each
+    /// ([`PageChange::Small`]). By default it does: dates, counters and tokens change with each
     /// answer.
     pub ignore_small_changes: bool,
 }

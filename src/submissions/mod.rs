@@ -1,5 +1,7 @@
 //! Submissions: the pages that callers wait for, each until its request has ended for good. Knows no engine and no network.
 
+pub(crate) mod seeded;
+
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,14 +15,14 @@ use crate::{
     domain::Domain,
     explain::End,
     outcome::{DropReason, Outcome},
-    panic_message::message_of,
     request::SubmissionId,
+    text::panic_message::message_of,
 };
 
 /// What became of a page that was submitted to a running crawl.
 ///
 /// ```
-/// use actix_crawler::Submitted;
+/// use actix_crawler::handle::Submitted;
 ///
 /// fn first(submitted: &Submitted<f64>) -> Option<f64> {
 ///     match submitted {
@@ -41,7 +43,7 @@ pub enum Submitted<I> {
     /// [`Request::dont_filter`](crate::Request::dont_filter) fetches both all the same.
     AlreadySeen,
     /// Its URL, or one that it redirects to, has failed for good before, as this says: see
-    /// [`Seeded::FailedBefore`](crate::Seeded::FailedBefore). [`Request::dont_filter`](crate::Request::dont_filter) fetches it all the
+    /// [`Seeded::FailedBefore`](crate::handle::Seeded::FailedBefore). [`Request::dont_filter`](crate::Request::dont_filter) fetches it all the
     /// same.
     FailedBefore(End),
     /// It will not be fetched, for this reason: it is outside the scope, robots.txt disallows it, its domain was cancelled.

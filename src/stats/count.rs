@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{
-    local_fault::LocalFault,
-    outcome::{DropReason, Outcome},
-};
+use crate::outcome::{DropReason, Outcome, local_fault::LocalFault};
 
 /// A count. Its text is the key in [`Stats::counts`](crate::stats::Stats::counts).
 ///
 /// ```
-/// use actix_crawler::{DropReason, stats::Count};
+/// use actix_crawler::{outcome::DropReason, stats::Count};
 ///
 /// assert_eq!(Count::Outcome("ok").to_string(), "outcome/ok");
 /// assert_eq!(Count::Dropped(DropReason::Depth).to_string(), "drop/scope/depth");
@@ -32,7 +29,7 @@ pub enum Count {
     Retry,
     /// Requests that came back for a fault of this machine, by that.
     Local(LocalFault),
-    /// Redirects by a page with a short refresh ([`RedirectBy::Refresh`](crate::RedirectBy::Refresh)).
+    /// Redirects by a page with a short refresh ([`RedirectBy::Refresh`](crate::outcome::RedirectBy::Refresh)).
     RedirectByRefresh,
     /// Redirects to a URL that was fetched, queued or dropped before: the former content of their own URLs is lost.
     RedirectAlreadySeen,

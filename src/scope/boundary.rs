@@ -6,8 +6,7 @@ use std::collections::HashSet;
 use url::Url;
 
 use crate::{
-    by_domain::domain_name,
-    domain::registrable,
+    domain::{by_domain::domain_name, registrable},
     identity::CanonicalUrl,
     outcome::DropReason,
     request::{Kind, Request},

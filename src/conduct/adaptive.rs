@@ -99,7 +99,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
-    use crate::{limits::Limits, throttle::Throttle};
+    use crate::{conduct::throttle::Throttle, politeness::limits::Limits};
 
     const MS: Duration = Duration::from_millis(1);
 

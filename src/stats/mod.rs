@@ -1,5 +1,7 @@
 //! Stats: the numbers of a crawl, and the ledger that accounts for every URL.
 
+pub(crate) mod count;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -8,11 +10,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::{count::Count, throttle::Evidence};
+pub use self::count::Count;
+pub use crate::conduct::throttle::Evidence;
 use crate::{
     domain::Domain,
-    local_fault::LocalFault,
-    serialized::{as_optional_seconds, as_rfc3339, as_seconds, from_rfc3339, from_seconds},
+    outcome::local_fault::LocalFault,
+    text::serialized::{as_optional_seconds, as_rfc3339, as_seconds, from_rfc3339, from_seconds},
 };
 
 /// Where every discovered URL is. `discovered` is counted at admission, and the other numbers where the URL goes, so a
@@ -50,7 +53,7 @@ impl Ledger {
 /// The numbers of a crawl so far.
 ///
 /// ```
-/// use actix_crawler::{DropReason, Report, stats::Count};
+/// use actix_crawler::{Report, outcome::DropReason, stats::Count};
 ///
 /// fn print(report: &Report) {
 ///     let stats = &report.stats;
@@ -135,7 +138,7 @@ pub struct Progress {
 /// ```
 /// use std::time::Duration;
 ///
-/// use actix_crawler::{LocalFault, stats::Outage};
+/// use actix_crawler::{outcome::LocalFault, stats::Outage};
 ///
 /// let outage = Outage { fault: LocalFault::Network, lasted: Duration::from_secs(4), requests: 12 };
 /// assert_eq!(outage.fault.key(), "network");

@@ -7,7 +7,7 @@ use crate::response::Response;
 /// What a function of [`Crawler::convert`](crate::Crawler::convert) makes of a document.
 ///
 /// ```
-/// use actix_crawler::Converted;
+/// use actix_crawler::response::Converted;
 ///
 /// // What a String becomes by `?` and `into()`; paragraphs are separated by empty lines.
 /// assert_eq!(Converted::from("One.\n\nTwo.".to_owned()), Converted::Text("One.\n\nTwo.".to_owned()));

@@ -6,14 +6,12 @@ use std::time::{Duration, Instant, SystemTime};
 use url::Url;
 
 use crate::{
-    cooling::CoolingCause,
-    count::Count,
+    conduct::cooling::CoolingCause,
     domain::Domain,
     fetcher::receipt::Receipt,
-    local_fault::LocalFault,
-    outcome::{DropReason, Outcome},
+    outcome::{DropReason, Outcome, local_fault::LocalFault},
     request::Request,
-    stats::Outage,
+    stats::{Outage, count::Count},
 };
 
 /// One event. It borrows its data; who keeps it makes a copy.

@@ -10,7 +10,7 @@ use crate::extract::Simhash;
 /// What a page was like at one time.
 ///
 /// ```
-/// use actix_crawler::{PageChange, prelude::*};
+/// use actix_crawler::{recrawl::PageChange, prelude::*};
 ///
 /// let [monday, friday] = ["12 pages", "13 pages"].map(|text| Response::html("https://e.org/", text).version());
 /// assert_ne!(monday.content, friday.content);
@@ -27,7 +27,7 @@ pub struct PageVersion {
 /// How one version of a page differs from another.
 ///
 /// ```
-/// use actix_crawler::{PageChange, prelude::*};
+/// use actix_crawler::{recrawl::PageChange, prelude::*};
 ///
 /// fn prices(page: &Response) -> Result<Parsed<String>> {
 ///     if page.change_since_last_visit() == Some(PageChange::None) {

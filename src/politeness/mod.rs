@@ -1,15 +1,18 @@
 //! Politeness: the politeness settings. Knows no clock and no domain's history.
 
+pub(crate) mod limits;
+
 use std::{num::NonZeroU32, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use self::limits::Limits;
+pub use crate::domain::DomainKey;
 use crate::{
-    domain::{Domain, DomainKey, covers},
-    duration_text,
+    domain::{Domain, covers},
     error::Error,
-    limits::Limits,
     rate::{MAX_WINDOW, Rate},
+    text::durations,
 };
 
 /// How politely a crawl sends requests.
@@ -39,10 +42,10 @@ pub struct Politeness {
     /// The most starts in any window, for each domain.
     pub rate: Option<Rate>,
     /// The least time between two starts, for each domain.
-    #[serde(with = "duration_text::optional")]
+    #[serde(with = "durations::optional")]
     pub spacing: Option<Duration>,
     /// The least time between the end of a response and the next start, for each domain.
-    #[serde(with = "duration_text::optional")]
+    #[serde(with = "durations::optional")]
     pub rest: Option<Duration>,
     /// The random part of each spacing: it is lengthened by up to this share of itself (0.5: up to half as long again).
     pub jitter: f64,
@@ -53,7 +56,7 @@ pub struct Politeness {
     /// Whether robots.txt is obeyed.
     pub robots: RobotsPolicy,
     /// The longest `Crawl-delay` that is obeyed. A longer one is reduced to this, and the summary says so.
-    #[serde(with = "duration_text")]
+    #[serde(with = "durations")]
     pub max_crawl_delay: Duration,
     /// What counts as one domain.
     pub domain_key: DomainKey,

@@ -81,7 +81,7 @@ pub(crate) mod optional {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         #[derive(Deserialize)]
-        struct Given(#[serde(with = "crate::duration_text")] Duration);
+        struct Given(#[serde(with = "crate::text::durations")] Duration);
         Ok(Option::<Given>::deserialize(deserializer)?.map(|given| given.0))
     }
 }

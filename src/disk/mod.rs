@@ -1,0 +1,5 @@
+//! Disk: files that users name and folders that must survive a crash. Does not know what is in them.
+
+pub(crate) mod input_file;
+pub(crate) mod linked_file;
+pub(crate) mod synced_folder;

@@ -1,0 +1,8 @@
+//! Text: how durations, times, bytes, names and panics are written for people and for files. Knows nothing of crawls.
+
+pub(crate) mod durations;
+pub(crate) mod hexadecimal;
+pub(crate) mod masked;
+pub(crate) mod nearest;
+pub(crate) mod panic_message;
+pub(crate) mod serialized;
