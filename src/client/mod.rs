@@ -8,7 +8,6 @@
 //! ```
 
 mod attempt;
-mod begun;
 mod builder;
 mod domain_queue;
 mod domain_queues;
@@ -21,7 +20,6 @@ mod request;
 mod response;
 mod sessions;
 mod workers;
-mod written;
 
 use std::{
     fmt, io,
@@ -36,11 +34,10 @@ use http::Method;
 pub(crate) use self::login::{LogInByFunction, LogInFunction, log_in_function};
 pub use self::{
     builder::ClientBuilder,
-    execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest},
+    execute::{Completion, Execution, ExecutionProgress, FailFast, IntoRequest, Written},
     login::Login,
     request::RequestBuilder,
     response::Response,
-    written::Written,
 };
 use self::{
     builder::LookUps,

@@ -30,7 +30,7 @@ use crate::{
     cluster::ClusterSettings,
     conducts::Conducts,
     error::{Error, Result},
-    fetcher::stack::Layer,
+    fetcher::layer::Layer,
     files::FileFields,
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,

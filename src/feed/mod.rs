@@ -33,6 +33,7 @@ mod postgres;
 mod record;
 mod roll;
 mod sink;
+mod sink_error;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(not(feature = "sqlite"))]
@@ -59,7 +60,8 @@ pub use self::{
     format::{Compression, Format},
     record::{Flat, LIST_SEPARATOR, Name, Record, Value},
     roll::Roll,
-    sink::{Batch, Opening, Sink, SinkError},
+    sink::{Batch, Opening, Sink},
+    sink_error::SinkError,
 };
 pub(crate) use self::{
     outputs::{Outputs, check_folder_to_be, check_writable},

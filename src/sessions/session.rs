@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, HeaderValue};
 use url::Url;
 
-use super::{DEFAULT, SessionCookie, cookies::Cookies, name, pool::Shared};
+use super::{DEFAULT, SessionCookie, cookies::Cookies, name, shared::Shared};
 use crate::{
     domain::Domain,
     error::{Error, Result},

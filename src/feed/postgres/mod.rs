@@ -18,9 +18,6 @@ use crate::{
     postgres::{Background, Server},
 };
 
-/// Why there is none.
-pub(super) const MISSING: Option<&str> = None;
-
 /// The longest name of a column in bytes; the server would cut off the rest.
 const MAX_NAME: usize = 63;
 

@@ -20,8 +20,8 @@ use crate::{
     conduct::cooling::CoolingCause,
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
+        layer::Layer,
         offload::{NoResult, Offload},
-        stack::Layer,
     },
     middleware::{AnyMiddleware, Attempt, Decision, DynAsyncMiddleware, Middleware, Received, Refuse},
     outcome::{FetchError, Outcome},

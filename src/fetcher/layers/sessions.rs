@@ -10,8 +10,8 @@ use crate::{
     error::{Error, Result},
     fetcher::{
         fetch::{Fetch, FetchContext, FetchResult, Fetching, NoResponse},
+        layer::Layer,
         redirect,
-        stack::Layer,
     },
     outcome::{FetchError, Outcome},
     permit::Permit,

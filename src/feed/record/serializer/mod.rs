@@ -1,10 +1,12 @@
 //! Serializer: makes a value of anything that is `serde::Serialize`. Knows no format.
 
+mod key;
+
 use std::fmt::Display;
 
 use serde::{Serialize, ser};
 
-use super::{Name, Value, key};
+use super::{Name, Value};
 
 /// Makes a value of an item, and tells the variant if it is one of an enum with content.
 ///
