@@ -155,7 +155,8 @@ impl ThrottledClient {
         self.request(Method::OPTIONS, url)
     }
 
-    /// Begins a request with any method.
+    /// Begins a request with any method. A user name and a password in its URL are sent to its origin (RFC 7617), unless it
+    /// has an `Authorization`, and shown to nobody.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
         RequestBuilder::new(self.clone(), method, url.as_ref())
     }
