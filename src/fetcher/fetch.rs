@@ -116,6 +116,8 @@ pub struct FetchResult {
     pub session: Option<Session>,
     /// Whether a middleware says that this session is refused.
     pub refuses_session: bool,
+    /// The URL that it was sent to, if a middleware has changed it.
+    pub sent_to: Option<Url>,
 }
 
 /// Why there is no response.
@@ -164,6 +166,7 @@ impl FetchResult {
             permit: None,
             session: None,
             refuses_session: false,
+            sent_to: None,
         }
     }
 }

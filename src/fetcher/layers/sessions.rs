@@ -154,7 +154,8 @@ impl InSessions {
         let refused = match &result.response {
             _ if result.refuses_session => None,
             Ok(response) => {
-                let to = redirect::target(response.status, &response.headers, &request.url);
+                let sent_to = result.sent_to.as_ref().unwrap_or(&request.url);
+                let to = redirect::target(response.status, &response.headers, sent_to);
                 let path = to.as_ref().map(url::Url::path);
                 if !self.pool.is_block(response.status, path) {
                     return;
