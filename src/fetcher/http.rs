@@ -106,13 +106,14 @@ impl Http {
         let postponed = exchange.as_ref().is_some_and(|exchange| exchange.was_postponed());
         let cookies_changed = exchange.as_ref().is_some_and(|exchange| exchange.cookies_changed());
         let wire = exchange.as_ref().and_then(|exchange| exchange.take_wire_bytes());
+        let proxy = exchange.as_ref().and_then(|exchange| Some(exchange.target.proxy.as_ref()?.id()));
         // The permit ends here, except that of a robots file: it ends when the file's `Crawl-delay` is known.
         let permit = exchange.and_then(Exchange::into_permit).filter(|_| request.kind() == Kind::RobotsTxt);
         let (status, bytes) =
             response.as_ref().map_or((None, 0), |response| (Some(response.status), response.length()));
         let receipt = receipt(granted, started, status, bytes);
         let response = response.map_err(|error| if postponed { NoResponse::Unsent } else { NoResponse::Failed(error) });
-        FetchResult { receipt, wire, cooled, cookies_changed, permit, ..FetchResult::offline(response) }
+        FetchResult { receipt, wire, cooled, cookies_changed, permit, proxy, ..FetchResult::offline(response) }
     }
 
     /// Passes the result to the domain's conduct. The permit is still held, so the next permit is granted with this

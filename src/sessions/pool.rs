@@ -260,7 +260,8 @@ impl SessionPool {
     }
 
     fn session(&self, name: &Arc<str>, slot: &Slot) -> Session {
-        Session { shared: self.0.clone(), name: name.clone(), cookies: slot.cookies.clone(), proxy: slot.proxy.clone() }
+        let (name, cookies, proxy) = (name.clone(), slot.cookies.clone(), slot.proxy.clone());
+        Session { shared: self.0.clone(), name, cookies, proxy, came_by: None }
     }
 }
 

@@ -86,7 +86,7 @@ impl InSessions {
         if request.kind() == Kind::Page {
             self.learn(&mut result, request, &session);
         }
-        result.session = Some(session);
+        result.session = Some(session.by(result.proxy));
         result
     }
 

@@ -73,7 +73,7 @@ impl Shared {
             let slots = self.slots();
             slots.by_name.iter().map(|(name, slot)| (name.to_string(), slot.given, slot.cookies.clone())).collect()
         };
-        Saved::of(slots.into_iter().map(|(name, given, cookies)| (name, given, cookies.list())))
+        Saved::of(slots.into_iter().map(|(name, given, cookies)| (name, given, cookies.list(None))))
     }
 
     pub(super) fn fresh(&self) -> Arc<Cookies> {
