@@ -162,6 +162,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
+    let has_unnamed_files = settings.files.dir.is_some() && items.files.is_empty();
     let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
     let scheduler = Scheduler::create({
         let (pipelines, ending, warns) = (pipelines.clone(), ending.clone(), spider.clone());
@@ -222,7 +223,16 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             let close_pipelines = closing::<S>(pipelines, named_fields, archive, warns);
             Scheduler::new(
                 crawl,
-                SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending, ends_as },
+                SchedulerParts {
+                    stay_open,
+                    max_time,
+                    log,
+                    responses,
+                    has_unnamed_files,
+                    close_pipelines,
+                    ending,
+                    ends_as,
+                },
             )
         }
     });
