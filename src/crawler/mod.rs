@@ -313,8 +313,8 @@ impl<S: Spider> Crawler<S> {
     }
 
     /// Runs the crawl as [`Crawler::run_blocking`] does, and makes an error of one that failed on its way, as
-    /// [`Report::check`](crate::Report::check) does: the last line of a `main` with nothing else to do. The report goes to
-    /// `tracing`, at the level of information.
+    /// [`Report::check`](crate::Report::check) does: the last line of a `main` with nothing else to do. It prints nothing: the report goes
+    /// to `tracing`, at the level of information, and `tracing_subscriber::fmt::init()` at the beginning of `main` shows it.
     ///
     /// ```no_run
     /// use actix_crawler::prelude::*;

@@ -162,9 +162,10 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let log = settings.log.as_deref().map(|path| CrawlLog::start(path, has_state)).transpose()?;
     let ending = Ending::new(warnings, state_report(&settings, &resumed), items.validators.found(), sessions.clone());
     let stops_on_signals = settings.stop_on_signals && !clock::is_virtual();
+    let has_unnamed_files = settings.files.dir.is_some() && items.files.is_empty();
     let (submissions, desk) = (Arc::new(Submissions::default()), files.desk.clone());
     let scheduler = Scheduler::create({
-        let (pipelines, ending) = (pipelines.clone(), ending.clone());
+        let (pipelines, ending, warns) = (pipelines.clone(), ending.clone(), spider.clone());
         let (seed_maker, streams, submissions) = (seed_maker.clone(), streams.clone(), submissions.clone());
         move |context| {
             let SeedMaker { identity, best_first } = seed_maker.clone();
@@ -219,10 +220,19 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             crawl.resume(resumed, clock::now(), clock::wall());
             crawl.seed(seeds, None, clock::now());
             let Settings { stay_open, max_time, .. } = settings;
-            let close_pipelines = closing::<S>(pipelines, named_fields, archive);
+            let close_pipelines = closing::<S>(pipelines, named_fields, archive, warns);
             Scheduler::new(
                 crawl,
-                SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending, ends_as },
+                SchedulerParts {
+                    stay_open,
+                    max_time,
+                    log,
+                    responses,
+                    has_unnamed_files,
+                    close_pipelines,
+                    ending,
+                    ends_as,
+                },
             )
         }
     });
@@ -388,7 +398,12 @@ fn candidates(seeds: Vec<Request>, settings: &Settings, seed_maker: &SeedMaker) 
 }
 
 /// Returns the function that closes the pipelines and the archive at the end.
-fn closing<S: Spider>(pipelines: Pipelines<S>, named_fields: NamedFields, archive: Option<Archive>) -> ClosePipelines {
+fn closing<S: Spider>(
+    pipelines: Pipelines<S>,
+    named_fields: NamedFields,
+    archive: Option<Archive>,
+    spider: Arc<S>,
+) -> ClosePipelines {
     Box::new(move || {
         Box::pin(async move {
             let closed = join_all(pipelines.iter().map(Supervisor::close)).await;
@@ -400,8 +415,15 @@ fn closing<S: Spider>(pipelines: Pipelines<S>, named_fields: NamedFields, archiv
                 Some(archive) => archive.close().await,
                 None => Vec::new(),
             };
-            let warnings = named_fields.warnings();
+            let mut warnings = named_fields.warnings();
+            warnings.extend(warnings_of(&*spider));
             ClosedPipelines { failure, warnings, complaints: failures.chain(restarted).chain(unindexed).collect() }
         })
     })
+}
+
+/// Returns what a spider warns of.
+fn warnings_of(spider: &impl Spider) -> Vec<String> {
+    catch_unwind(AssertUnwindSafe(|| spider.warnings()))
+        .unwrap_or_else(|panic| vec![format!("the spider's warnings() panicked: {}", message_of(&*panic))])
 }

@@ -120,6 +120,12 @@ pub trait Spider: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Returns what the report should warn of when the crawl has ended: what the spider was told to find and has found on no
+    /// page, for instance. Nothing by default.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Tells whether a response with this status is a page to be parsed; by default 2xx is. Others end as `status`.
     ///
     /// An accepted status is no failure: an accepted 500 is parsed at once and not retried, and an accepted 404 counts

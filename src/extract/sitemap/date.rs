@@ -61,7 +61,7 @@ pub enum Precision {
 /// assert_eq!("yesterday".parse::<W3cDate>(), Err(NoDate));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no date in a form that sitemaps or feeds use")]
+#[error("this is no date in a form that sitemaps or feeds use; write it like 2026-02-01 or 2026-02-01T12:30:00Z")]
 pub struct NoDate;
 
 impl FromStr for W3cDate {
