@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use hashbrown::{HashMap, HashSet};
 use url::Url;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     Frontier, Leased, Offered,
@@ -44,8 +45,8 @@ pub struct Admission {
     bounds: QueueBounds,
     /// The most waiting requests of domains that have their own settings.
     own_bounds: ByDomain<Option<u64>>,
-    /// The sitemap files of each domain, and the most of them.
-    sitemaps: HashMap<Domain, u32>,
+    /// The sitemap files of each domain, by the hash of its name, and the most of them.
+    sitemaps: HashMap<u64, u32>,
     max_sitemaps: u32,
     order: Order,
     visits: Visits,
@@ -55,9 +56,16 @@ pub struct Admission {
     is_resumed: bool,
     /// Whether the scope was changed, so that what it dropped before may belong to it now.
     is_rescoped: bool,
-    /// Whether a request was dropped for its host, and whether hosts have come into the scope since.
-    has_dropped_hosts: bool,
-    has_new_hosts: bool,
+    host_drops: HostDrops,
+}
+
+/// The requests that were dropped for their host.
+#[derive(Default)]
+struct HostDrops {
+    /// Whether there are any since hosts last came into the scope: links to them may be skipped.
+    is_any: bool,
+    /// Whether hosts have come into the scope after such drops.
+    may_be_undone: bool,
 }
 
 /// How much may wait in a frontier. Further URLs are dropped and counted under `budget`.
@@ -137,8 +145,7 @@ impl Admission {
             waiting_seeds: HashSet::new(),
             is_resumed: false,
             is_rescoped: false,
-            has_dropped_hosts: false,
-            has_new_hosts: false,
+            host_drops: HostDrops::default(),
             boundary: Boundary::new(scope),
         }
     }
@@ -218,9 +225,9 @@ impl Admission {
     pub fn include(&mut self, seed: &Url) -> bool {
         let is_new = self.boundary.include(seed);
         // Links to it are skipped where they are found, if they were dropped before.
-        if is_new && std::mem::take(&mut self.has_dropped_hosts) {
+        if is_new && std::mem::take(&mut self.host_drops.is_any) {
             self.cache.clear();
-            self.has_new_hosts = true;
+            self.host_drops.may_be_undone = true;
         }
         is_new
     }
@@ -263,7 +270,7 @@ impl Admission {
             match reason {
                 DropReason::Depth => self.depths.dropped(fingerprint, request),
                 DropReason::Host if before.is_some() => return self.drop_again(fingerprint, reason),
-                DropReason::Host => self.has_dropped_hosts = true,
+                DropReason::Host => self.host_drops.is_any = true,
                 _ => {}
             }
             return if before.is_some() { Admitted::DroppedBefore(reason) } else { Admitted::Dropped(reason) };
@@ -287,13 +294,13 @@ impl Admission {
     /// final.
     fn may_be_undone(&self, reason: DropReason, request: &Request) -> bool {
         let is_seed = request.depth == 0 && request.parent.is_none() && reason != DropReason::Unchanged;
-        let is_by_host = self.has_new_hosts && reason == DropReason::Host;
+        let is_by_host = self.host_drops.may_be_undone && reason == DropReason::Host;
         reason == DropReason::Depth || is_seed || is_by_host || (self.is_rescoped && reason.is_by_scope())
     }
 
     /// Answers that a request was dropped before. Its links are skipped from now on, until the scope changes or grows.
     fn drop_again(&mut self, fingerprint: Fingerprint, reason: DropReason) -> Admitted {
-        self.has_dropped_hosts |= reason == DropReason::Host;
+        self.host_drops.is_any |= reason == DropReason::Host;
         self.cache.note(fingerprint);
         Admitted::DroppedBefore(reason)
     }
@@ -419,7 +426,7 @@ impl Admission {
             return Err(DropReason::DomainQueueFull);
         }
         if matches!(request.kind(), Kind::Sitemap(_)) {
-            let files = self.sitemaps.entry_ref(domain).or_default();
+            let files = self.sitemaps.entry(xxh3_64(domain.as_str().as_bytes())).or_default();
             if *files >= self.max_sitemaps {
                 return Err(DropReason::SitemapFiles);
             }
@@ -457,7 +464,7 @@ fn half_of(fingerprint: &Fingerprint) -> u64 {
 /// Returns the hash of the path of a URL that has a query.
 fn path_of_query(url: &Url) -> Option<u64> {
     let path = url.query().and_then(|_| url.as_str().split('?').next())?;
-    Some(xxhash_rust::xxh3::xxh3_64(path.as_bytes()))
+    Some(xxh3_64(path.as_bytes()))
 }
 
 #[cfg(test)]

@@ -79,6 +79,9 @@ impl WindowedFrontier {
 impl Durable for WindowedFrontier {
     fn listen(&mut self, listener: Arc<dyn Listener>) {
         self.link.listen(listener);
+        if let Some(settings) = self.settings.take() {
+            self.link.send(StoreCommand::KeepSettings(settings));
+        }
     }
 
     fn news(&mut self, now: Instant) -> Option<StoreNews> {

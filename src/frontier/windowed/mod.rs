@@ -15,6 +15,7 @@ mod store_thread;
 mod window;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -62,6 +63,8 @@ pub(super) struct WindowedFrontier {
     reads: Vec<StoreCommand>,
     /// The domains whose queues changed since the last commit.
     touched: Vec<Domain>,
+    /// The crawl's settings, until it begins: it may still be refused.
+    settings: Option<BTreeMap<String, String>>,
     link: StoreLink,
     sizes: Sizes,
 }

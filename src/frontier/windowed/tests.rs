@@ -7,10 +7,16 @@ use super::{
 use crate::{
     clock,
     frontier::{
-        durable::{Checkpoint, Opening, StoreNews},
+        durable::{Checkpoint, Listener, Opening, StoreNews},
         stores::tables::TablesStore,
     },
 };
+
+struct Nobody;
+
+impl Listener for Nobody {
+    fn notify(&self) {}
+}
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -138,4 +144,25 @@ fn evicted_requests_are_drained_too() {
         }
     }
     assert_eq!((drained, frontier.queued(), frontier.in_memory), (20, 0, 0));
+}
+
+/// Regression: they were stored when the state was opened, so a crawl that was refused for its output hid that the next
+/// one had another scope.
+#[test]
+fn settings_are_stored_when_the_crawl_begins() {
+    let (tables, now) = (TablesStore::default(), clock::now());
+    let changed = |scope: &str, begins: bool| {
+        let settings = vec![("scope", scope.to_owned())];
+        let opening = Opening { settings, ..Opening::new(Recrawl::default(), now) };
+        let (mut frontier, resumed) = tiny(tables.clone(), opening).unwrap();
+        if begins {
+            frontier.listen(Arc::new(Nobody));
+        }
+        frontier.close().blocking_recv().unwrap().unwrap();
+        resumed.changed
+    };
+    assert_eq!(changed("a", true), Vec::<String>::new());
+    assert_eq!(changed("b", false), ["scope"]);
+    assert_eq!(changed("b", true), ["scope"], "the one before was refused");
+    assert_eq!(changed("b", true), Vec::<String>::new());
 }
