@@ -1,5 +1,5 @@
 //! Layers: a file uses only modules above its own in `src/lib.rs`, files use each other in one
-//! direction, only the transport names the crates beneath awc, and the docs name only existing tests.
+//! direction, only the transport names the crates beneath awc, and the docs name only existing tests and files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ fn files_use_each_other_in_one_direction() {
     let used = files_used_by_files();
     assert!(used.len() > 400, "{}", used.len());
     let mut reached: BTreeMap<&Vec<String>, BTreeSet<&Vec<String>>> = BTreeMap::new();
-    for (file, _) in &used {
+    for file in used.keys() {
         let mut seen = BTreeSet::new();
         let mut open = vec![file];
         while let Some(at) = open.pop() {
@@ -84,6 +84,33 @@ fn every_test_that_the_docs_name_exists() {
     assert!(named.len() > 20, "{named:?}");
     let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// A path such as `engine/turn.rs` or `conduct/`, as much of it as tells which is meant.
+#[test]
+fn every_file_that_the_docs_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all: Vec<_> = ["src", "macros", "tests", "examples", "benches", "docs"]
+        .iter()
+        .flat_map(|folder| files(&root.join(folder)))
+        .map(|file| format!("/{}", file.strip_prefix(root).unwrap().display()))
+        .collect();
+    let mut named = 0;
+    for docs in ["README.md", "docs/ARCHITECTURE.md", "docs/RATES.md", "docs/FRONTIER.md", "docs/decisions/handmade.md"]
+    {
+        let text = fs::read_to_string(root.join(docs)).unwrap();
+        let is_file = |span: &&str| {
+            let is_path = span.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '/' || c == '.');
+            is_path && (span.ends_with(".rs") || span.len() > 1 && span.ends_with('/') && !span.starts_with('.'))
+        };
+        for span in text.split('`').skip(1).step_by(2).filter(is_file) {
+            named += 1;
+            let path = format!("/{span}");
+            let exists = |file: &String| if path.ends_with('/') { file.contains(&path) } else { file.ends_with(&path) };
+            assert!(all.iter().any(exists), "{docs} names {span}, which is not there");
+        }
+    }
+    assert!(named > 40, "{named}");
 }
 
 fn modules_in_order() -> Vec<String> {
