@@ -218,7 +218,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             tell_who_waits(&mut crawl, submissions, desk, &settings.files);
             crawl.share(capacity.as_ref(), Arc::new(Notices(context.address())));
             crawl.resume(resumed, clock::now(), clock::wall());
-            crawl.seed(seeds, None, clock::now());
+            crawl.begin(seeds, clock::now());
             let Settings { stay_open, max_time, .. } = settings;
             let close_pipelines = closing::<S>(pipelines, named_fields, archive, warns);
             Scheduler::new(

@@ -23,6 +23,7 @@ pub use crate::submissions::{Submitted, seeded::Seeded};
 use crate::{
     engine::{
         Control, GetFailures, GetFirstFailures, GetProgress, GetStats, GiveUp, MAX_QUESTIONS, Scheduler, Seed,
+        crawl::MAX_SEEDS_AT_ONCE,
         ending::{ABORT_WITHIN, Ending},
     },
     error::{Error, Result},
@@ -69,9 +70,6 @@ pub struct CrawlHandle {
     item: &'static str,
     sessions: Option<SessionPool>,
 }
-
-/// How many seeds are admitted at once: a millisecond of the scheduler's time, in which no permit is granted.
-const SEEDS_AT_ONCE: usize = 1_000;
 
 /// The longest time that a stop may take: a crawl that is to be stopped drains for minutes at the most.
 const MAX_DRAIN: Duration = Duration::from_secs(86_400);
@@ -126,7 +124,7 @@ impl CrawlHandle {
         let (mut seeds, mut seeded) = (seeds.into_iter(), Vec::new());
         while seeds.len() > 0 {
             let (stored, waiting) = oneshot::channel();
-            self.ask(Seed(seeds.by_ref().take(SEEDS_AT_ONCE).collect(), stored)).await?;
+            self.ask(Seed(seeds.by_ref().take(MAX_SEEDS_AT_ONCE).collect(), stored)).await?;
             // The sender is dropped if the crawl ends before the seeds are stored.
             seeded.extend(self.unless_ended(waiting).await?);
         }

@@ -86,6 +86,9 @@ pub enum Mode {
     Stopping,
 }
 
+/// How many seeds are admitted at once: a millisecond of the scheduler's time, in which no permit is granted.
+pub const MAX_SEEDS_AT_ONCE: usize = 1_000;
+
 /// The parts that a crawl is made of.
 pub struct CrawlParts {
     /// The politeness settings, which may change.
@@ -138,10 +141,14 @@ impl Crawl {
     /// Creates a crawl from its parts.
     pub fn new(mut parts: CrawlParts) -> Self {
         let politeness = parts.politeness.borrow().clone();
+        let is_durable = parts.frontier.durable().is_some();
+        if is_durable {
+            parts.budget.count_all();
+        }
         Self {
             failures: Failures::new(&politeness),
             resting: Resting::default(),
-            durability: Durability::new(parts.frontier.durable().is_some()),
+            durability: Durability::new(is_durable),
             intake: Intake::new(parts.admission, parts.retry),
             granter: Granter::new(politeness, parts.budget, parts.robots, parts.sitemaps, parts.pool, parts.returned),
             accounts: Accounts::new(parts.log, parts.streams),
@@ -217,6 +224,14 @@ impl Crawl {
         for (domain, history) in domains {
             self.recall(&domain, &history, now, time);
             self.domains.schedule(&domain, now);
+        }
+    }
+
+    /// Admits the seeds that the crawl begins with, which may be millions: the store looks up a part of them at a time.
+    pub fn begin(&mut self, seeds: Vec<Candidate>, now: Instant) {
+        let mut seeds = seeds.into_iter();
+        while seeds.len() > 0 {
+            self.seed(seeds.by_ref().take(MAX_SEEDS_AT_ONCE).collect(), None, now);
         }
     }
 
