@@ -199,7 +199,15 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(&Path, SystemTime)) 
     for entry in listed {
         let entry = entry?;
         let path = folder.join(entry.file_name());
-        let Some(metadata) = if_there(entry.metadata())? else { continue };
+        // What was moved away and linked back is still the feed's. A link that leads to nothing has its name taken too.
+        let metadata = match if_there(fs::metadata(&path))? {
+            Some(metadata) => metadata,
+            None if fs::symlink_metadata(&path).is_ok_and(|at| at.is_symlink()) => {
+                visit(&path, SystemTime::UNIX_EPOCH);
+                continue;
+            }
+            None => continue,
+        };
         if metadata.is_dir() {
             // What is gathered for a file that is not whole yet.
             if path.extension().is_some_and(|ending| ending == "part") {

@@ -43,6 +43,17 @@ pub fn apart(path: &str, mark: &str) -> String {
     format!("{folders}{slash}{stem}-{mark}{ending}")
 }
 
+/// Returns a path as one name.
+pub fn without_folders(path: &str) -> String {
+    safe_part(&path.replace('/', "_"))
+}
+
+/// Returns a name that neither a page nor a server can foresee, with the ending of a path.
+pub fn unforeseeable(path: &str, mark: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    format!("{mark}-{:016x}{}", fastrand::u64(..), split(name).1)
+}
+
 /// Tells whether the URL of a file has an ending.
 pub fn has_ending(wanted: &Wanted) -> bool {
     !in_url(wanted).1.is_empty()

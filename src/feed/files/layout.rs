@@ -40,6 +40,12 @@ pub(crate) trait Layout: Send + 'static {
     /// Goes on after a last line that is whole and has no end, as another program may leave it.
     fn go_on_after_line(&mut self) {}
 
+    /// Returns what the last whole record of a file lacks. It is added when the file is opened: later nobody could tell the
+    /// record from one that a kill has torn.
+    fn missing_end(&self) -> &'static [u8] {
+        b""
+    }
+
     /// Prepares to append to an output that cannot be read, such as a pipe.
     fn go_on_unseen(&mut self) {}
 }

@@ -1,7 +1,7 @@
 //! TextSink: a sink for one file of text, plain or compressed. Does not know the format (`Layout`).
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions},
     io::{self, Seek as _, SeekFrom},
     path::Path,
     thread,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock,
-    disk::synced_folder::sync_name,
+    disk::{file_lock::is_held, synced_folder::sync_name},
     error::Error,
     feed::{
         Opening, Record, Sink, SinkError,
@@ -68,7 +68,11 @@ impl<L: Layout> TextSink<L> {
         let end = Self::look(path, &mut file, &mut layout, codec, opening)?;
         let encoded = |text: &[u8]| codec.member(text).map_err(wrong);
         // Also if nothing stands there: a file without a single member is no compressed file.
-        let begin = if end == 0 { encoded(&layout.beginning())? } else { Vec::new() };
+        let begin = match (end, layout.missing_end()) {
+            (0, _) => encoded(&layout.beginning())?,
+            (_, []) => Vec::new(),
+            (_, missing) => encoded(missing)?,
+        };
         let mut records = if closing.is_empty() {
             file.set_len(end).map_err(wrong)?;
             Records::file(path, file).synced(syncs)
@@ -220,14 +224,14 @@ fn options(layout: &impl Layout) -> OpenOptions {
 fn lock(file: &File) -> bool {
     let begin = clock::now();
     loop {
-        match file.try_lock() {
-            // A writer that was given up may close its file a moment later.
-            Err(TryLockError::WouldBlock) if clock::now().saturating_duration_since(begin) < LOCK_WAIT => {
-                thread::sleep(LOCK_STEP);
-            }
-            Err(TryLockError::WouldBlock) => return false,
-            _ => return true,
+        if !is_held(&file.try_lock()) {
+            return true;
         }
+        // A writer that was given up may close its file a moment later.
+        if clock::now().saturating_duration_since(begin) >= LOCK_WAIT {
+            return false;
+        }
+        thread::sleep(LOCK_STEP);
     }
 }
 

@@ -22,19 +22,11 @@ pub(crate) struct CsvLayout {
     /// The columns in force; without them the first record sets them.
     columns: Option<Columns>,
     escape_formulas: bool,
-    last: Last,
+    /// Whether the last record may be another program's, which has not ended it: RFC 4180 allows that.
+    may_lack_end: bool,
+    lacks_end: bool,
     /// What follows has no header, although no record is known.
     is_headless: bool,
-}
-
-/// The last record of the file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Last {
-    Ended,
-    /// It may be whole without an end, which RFC 4180 allows.
-    MayBeOpen,
-    /// It has no end yet.
-    Open,
 }
 
 impl CsvLayout {
@@ -42,26 +34,12 @@ impl CsvLayout {
     /// not ended it.
     pub fn new(at: String, given: Option<Vec<String>>, escape_formulas: bool, may_lack_end: bool) -> Self {
         let columns = given.clone().map(Columns::new);
-        let last = if may_lack_end { Last::MayBeOpen } else { Last::Ended };
-        Self { at, given, columns, escape_formulas, last, is_headless: false }
+        Self { at, given, columns, escape_formulas, may_lack_end, lacks_end: false, is_headless: false }
     }
 
     fn row(&self, columns: &Columns, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
         let cells = columns.place(record, &self.at)?;
         line(cells.into_iter().map(|value| self.cell(value)), to);
-        Ok(())
-    }
-
-    fn encode_line(&mut self, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
-        if let Some(columns) = &self.columns {
-            return self.row(columns, record, to);
-        }
-        let columns = Columns::of(record);
-        if columns.are_named() && !self.is_headless {
-            line(columns.names().iter().map(Cow::from), to);
-        }
-        self.row(&columns, record, to)?;
-        self.columns = Some(columns);
         Ok(())
     }
 
@@ -86,27 +64,31 @@ impl Layout for CsvLayout {
     }
 
     fn encode(&mut self, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
-        if self.last == Last::Open {
-            to.push(b'\n');
+        if let Some(columns) = &self.columns {
+            return self.row(columns, record, to);
         }
-        self.encode_line(record, to)?;
-        self.last = Last::Ended;
+        let columns = Columns::of(record);
+        if columns.are_named() && !self.is_headless {
+            line(columns.names().iter().map(Cow::from), to);
+        }
+        self.row(&columns, record, to)?;
+        self.columns = Some(columns);
         Ok(())
     }
 
     fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
         let found = file::end_of_records(file)?;
-        match found.without_end.filter(|_| self.last == Last::MayBeOpen) {
-            Some(end) => {
-                self.last = Last::Open;
-                Ok(end)
-            }
-            None => Ok(found.whole),
-        }
+        let without_end = found.without_end.filter(|_| self.may_lack_end);
+        self.lacks_end = without_end.is_some();
+        Ok(without_end.unwrap_or(found.whole))
     }
 
     fn go_on_after_line(&mut self) {
-        self.last = Last::Open;
+        self.lacks_end = true;
+    }
+
+    fn missing_end(&self) -> &'static [u8] {
+        if self.lacks_end { b"\n" } else { b"" }
     }
 
     fn go_on(&mut self, content: &mut dyn Read, is_older: bool) -> io::Result<()> {
