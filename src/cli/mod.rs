@@ -13,6 +13,7 @@ mod exit;
 mod explain;
 mod fetch;
 mod identity;
+mod kept_file;
 mod named_files;
 mod once;
 mod options;

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 
 use super::{
     VisitContext,
@@ -85,7 +85,8 @@ pub async fn deliver<S: Spider>(
         if !scraped.is_empty() && !context.pipelines.is_empty() {
             context.turn_end.come().await;
         }
-        let taken = try_join_all(deliveries).await?;
+        // Each is waited for: one that is refused says nothing of the others, whose keys are known once they are written.
+        let taken = join_all(deliveries).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         for (scraped, taken) in scraped.into_iter().zip(taken) {
             if delivered.count(&taken) && submission.is_some() {
                 whole.push(scraped.item);
@@ -159,7 +160,8 @@ async fn take<I: Send + Sync + 'static>(
     claims: Claims,
     pipelines: &[Supervisor<I>],
 ) -> Result<Vec<Taken>, PipelineError> {
-    let taken = try_join_all(pipelines.iter().map(|pipeline| take_one(scraped.clone(), pipeline))).await?;
+    let taken = join_all(pipelines.iter().map(|pipeline| take_one(scraped.clone(), pipeline))).await;
+    let taken = taken.into_iter().collect::<Result<Vec<_>, _>>()?;
     claims.keep()?;
     Ok(taken)
 }

@@ -43,14 +43,34 @@ impl CsvLayout {
         Ok(())
     }
 
+    /// Writes the names, which may be a page's as well as the cells are.
+    fn header(&self, names: &[String], to: &mut Vec<u8>) {
+        line(names.iter().map(|name| self.escaped(Cow::from(name))), to);
+    }
+
     fn cell<'v>(&self, value: &'v Value) -> Cow<'v, str> {
-        let cell = value.to_cell();
-        // Numbers are never escaped as formulas.
-        let is_text = matches!(value, Value::Text(_) | Value::List(_));
-        if self.escape_formulas && is_text && cell.starts_with(BEGIN_FORMULAS) {
-            return Cow::Owned(format!("'{cell}"));
+        if is_number(value) { value.to_cell() } else { self.escaped(value.to_cell()) }
+    }
+
+    fn escaped<'c>(&self, cell: Cow<'c, str>) -> Cow<'c, str> {
+        if self.escape_formulas && cell.starts_with(BEGIN_FORMULAS) { Cow::Owned(format!("'{cell}")) } else { cell }
+    }
+
+    /// Returns a name as it was before [`CsvLayout::escaped`].
+    fn unescaped(&self, name: String) -> String {
+        match name.strip_prefix('\'') {
+            Some(rest) if self.escape_formulas && rest.starts_with(BEGIN_FORMULAS) => rest.to_owned(),
+            _ => name,
         }
-        cell
+    }
+}
+
+/// Tells whether a value is a number, or several: none is a formula.
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::Integer(_) | Value::Float(_) => true,
+        Value::List(values) => values.iter().all(is_number),
+        _ => false,
     }
 }
 
@@ -58,7 +78,7 @@ impl Layout for CsvLayout {
     fn beginning(&self) -> Vec<u8> {
         let mut header = Vec::new();
         if let Some(names) = &self.given {
-            line(names.iter().map(Cow::from), &mut header);
+            self.header(names, &mut header);
         }
         header
     }
@@ -69,7 +89,7 @@ impl Layout for CsvLayout {
         }
         let columns = Columns::of(record);
         if columns.are_named() && !self.is_headless {
-            line(columns.names().iter().map(Cow::from), to);
+            self.header(columns.names(), to);
         }
         self.row(&columns, record, to)?;
         self.columns = Some(columns);
@@ -93,6 +113,7 @@ impl Layout for CsvLayout {
 
     fn go_on(&mut self, content: &mut dyn Read, is_older: bool) -> io::Result<()> {
         let Some(header) = file::header(content)? else { return Ok(()) };
+        let header: Vec<_> = header.into_iter().map(|name| self.unescaped(name)).collect();
         let missing = self.given.iter().flatten().find(|name| !header.contains(name));
         if let Some(missing) = missing {
             let why = format!(
