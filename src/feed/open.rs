@@ -9,8 +9,14 @@ use super::{
     Compression, Earlier, Feed, Format, Opening, Outputs, Sink, Temporary,
     bucket::Bucket,
     files::{
-        codec::Codec, csv::CsvLayout, json_array::JsonArrayLayout, json_lines::JsonLinesLayout, layout::Layout,
-        text_sink::TextSink, xml::XmlLayout,
+        codec::Codec,
+        csv::CsvLayout,
+        json_array::JsonArrayLayout,
+        json_lines::JsonLinesLayout,
+        layout::Layout,
+        streams::Streams,
+        text_sink::{Stream, TextSink},
+        xml::XmlLayout,
     },
     named::{Named, NamedFeed},
     names::{Names, Values},
@@ -175,7 +181,7 @@ impl Feed {
             }
             _ => return Ok(()),
         };
-        let text = Text { target, codec: self.codec(), opening, syncs: false };
+        let text = Text { target, codec: self.codec(), opening, syncs: false, streams: &self.streams };
         match format {
             Format::Json => text.check(path, JsonArrayLayout::default()),
             Format::Xml => text.check(path, XmlLayout),
@@ -211,7 +217,7 @@ impl Feed {
             }
             _ => {}
         }
-        let text = Text { target, codec: self.codec(), opening, syncs };
+        let text = Text { target, codec: self.codec(), opening, syncs, streams: &self.streams };
         match format {
             Format::JsonLines => text.open(JsonLinesLayout::new(self.may_lack_end(opening))),
             Format::Json => text.open(JsonArrayLayout::default()),
@@ -246,13 +252,16 @@ struct Text<'t> {
     codec: Codec,
     opening: Opening,
     syncs: bool,
+    streams: &'t Streams,
 }
 
 impl Text<'_> {
     fn open<L: Layout>(self, layout: L) -> Result<Box<dyn Sink>, Error> {
         Ok(match self.target {
             // Whatever goes to a bucket goes to a file first.
-            Target::Stdout | Target::Bucket(_) => Box::new(TextSink::stdout(layout, self.codec, self.opening)?),
+            Target::Stdout | Target::Bucket(_) => {
+                Box::new(TextSink::stdout(layout, self.codec, self.opening, self.stream())?)
+            }
             Target::File(path) => Box::new(self.file(path, layout)?),
             Target::Postgres(_) => {
                 return Err(Error::setting(self.target.to_string(), "a table has no format; leave `format` out"));
@@ -265,7 +274,11 @@ impl Text<'_> {
     }
 
     fn file<L: Layout>(&self, path: &Path, layout: L) -> Result<TextSink<L>, Error> {
-        TextSink::open(path, layout, self.codec, self.opening, self.syncs)
+        TextSink::open(path, layout, self.codec, self.opening, self.syncs, self.stream())
+    }
+
+    fn stream(&self) -> Stream {
+        Stream { of: self.streams.clone(), name: self.target.to_string() }
     }
 }
 

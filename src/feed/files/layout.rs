@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
 };
 
+use super::streams::Streamed;
 use crate::feed::{Record, SinkError};
 
 /// How records stand in a file of text.
@@ -46,8 +47,13 @@ pub(crate) trait Layout: Send + 'static {
         b""
     }
 
-    /// Prepares to append to an output that cannot be read, such as a pipe.
-    fn go_on_unseen(&mut self) {}
+    /// Prepares to append to an output that cannot be read, such as a pipe. `None` if nothing is known of it.
+    fn go_on_unseen(&mut self, _: Option<Streamed>) {}
+
+    /// Returns what an output has that has all records which were encoded.
+    fn streamed(&self) -> Streamed {
+        Streamed::default()
+    }
 }
 
 /// The longest closing.

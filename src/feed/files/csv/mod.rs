@@ -10,7 +10,7 @@ use std::{
     io::{self, Read},
 };
 
-use super::layout::Layout;
+use super::{layout::Layout, streams::Streamed};
 use crate::feed::{Record, SinkError, Value, columns::Columns};
 
 /// One record a line, below a header.
@@ -125,8 +125,15 @@ impl Layout for CsvLayout {
         Ok(())
     }
 
-    fn go_on_unseen(&mut self) {
-        self.is_headless = true;
+    fn go_on_unseen(&mut self, streamed: Option<Streamed>) {
+        match streamed {
+            Some(Streamed { columns, .. }) => self.columns = columns.or_else(|| self.columns.take()),
+            None => self.is_headless = true,
+        }
+    }
+
+    fn streamed(&self) -> Streamed {
+        Streamed { columns: self.columns.clone(), ..Streamed::default() }
     }
 }
 
