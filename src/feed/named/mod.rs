@@ -197,9 +197,10 @@ impl Named {
         let noted = if self.of.continues() { self.notes.add(Path::new(&*path)) } else { Ok(()) };
         let unwritable = |error| SinkError::broken(format!("{path} cannot be written: {error}"));
         noted.and_then(|()| make_folder(&path)).map_err(unwritable)?;
-        let sink = match opening.keeps() && is_anyones {
-            true => self.of.feed.open_anyones_file(Path::new(&*path), self.of.syncs),
-            false => self.of.open_file(Path::new(&*path), opening),
+        let sink = if opening.keeps() && is_anyones {
+            self.of.feed.open_anyones_file(Path::new(&*path), self.of.syncs)
+        } else {
+            self.of.open_file(Path::new(&*path), opening)
         };
         let sink = sink.map_err(SinkError::broken)?;
         if let Some(known) = self.known.get_mut(&key) {

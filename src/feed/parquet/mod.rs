@@ -30,7 +30,10 @@ use super::{
     files::records::{Records, append_lines},
     outputs::check_writable,
 };
-use crate::{disk::synced_folder::sync_name, error::Error};
+use crate::{
+    disk::{file_identity::followed, synced_folder::sync_name},
+    error::Error,
+};
 
 /// How much becomes a row group: enough that readers skip few and compress well, and little enough for memory.
 #[derive(Clone, Copy, Debug)]
@@ -134,10 +137,12 @@ struct ParquetSink {
 impl ParquetSink {
     fn open(path: &Path, named: &[String], opening: Opening, syncs: bool, group: Group) -> io::Result<Self> {
         let There { is_there, note } = look(path, opening)?;
+        let path = &*followed(path);
         let goes_on = note.is_some();
         let part = Part::take(path, opening.keeps(), note.as_ref().map(|note| &*note.part), syncs)?;
         if !opening.keeps() && is_there {
-            fs::remove_file(path)?;
+            // Not removed: who may read it stays the same.
+            fs::File::options().write(true).truncate(true).open(path)?;
         }
         let mut schema = match part.groups().last() {
             Some(last) => whole::note_of(fs::File::open(last)?)?.map(|note| note.schema),
@@ -214,6 +219,9 @@ impl ParquetSink {
             let parts: Vec<_> = older.into_iter().chain(self.part.groups()).collect();
             let note = self.note(schema);
             self.part.write_whole(&self.path, |file| whole::write_whole(&parts, &note, file))?;
+        } else if fs::metadata(&self.path).is_ok_and(|at| at.len() == 0) {
+            // The one of an earlier crawl, which was emptied.
+            fs::remove_file(&self.path)?;
         }
         Ok(())
     }

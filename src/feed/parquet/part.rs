@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    disk::synced_folder::sync_name,
+    disk::{file_identity::followed, replaced_file::replace, synced_folder::sync_name},
     feed::{lock::Lock, outputs::check_folder},
 };
 
@@ -30,11 +30,40 @@ pub(super) struct Part {
 const LOCK: &str = "lock";
 const GROUP: &str = "parquet";
 const JOURNAL: &str = "rows";
+const UNFINISHED: &str = "unfinished";
+
+/// Checks that a folder is of a feed: all in it would be removed.
+///
+/// # Errors
+/// It has no lock of a feed, and files that no feed makes.
+fn check_own(folder: &Path) -> io::Result<()> {
+    if fs::metadata(folder.join(LOCK)).is_ok_and(|lock| lock.len() > 0) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        let is_numbered =
+            |ending| name.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')).is_some_and(is_number);
+        if name != LOCK && name != UNFINISHED && !is_numbered(GROUP) && !is_numbered(JOURNAL) {
+            let why = format!(
+                "{} would be removed, and no feed has made it; move that folder, or write to another file",
+                folder.join(&*name).display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+    }
+    Ok(())
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<u64>().is_ok()
+}
 
 impl Part {
-    /// Returns the folder for a file.
+    /// Returns the folder for a file: beside the file itself, wherever the link is by which it is named.
     pub fn folder_of(file: &Path) -> PathBuf {
-        let mut name = file.as_os_str().to_owned();
+        let mut name = followed(file).into_os_string();
         name.push(".part");
         name.into()
     }
@@ -47,8 +76,8 @@ impl Part {
     pub fn take(file: &Path, keeps: bool, made_of: Option<&str>, syncs: bool) -> io::Result<Self> {
         let folder = Self::folder_of(file);
         match fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(&folder)?,
+            made => made?,
         }
         let mut lock = Lock::take(&folder.join(LOCK))?;
         let mut id = String::new();
@@ -78,6 +107,7 @@ impl Part {
     /// Another does, or it cannot be written.
     pub fn check(file: &Path) -> io::Result<()> {
         let folder = Self::folder_of(file);
+        check_own(&folder)?;
         check_folder(&folder)?;
         // An empty lock says nothing of the folder, as none does.
         Lock::take(&folder.join(LOCK)).map(drop)
@@ -147,12 +177,12 @@ impl Part {
     }
 
     fn write(&self, path: &Path, syncs: bool, write: impl FnOnce(File) -> io::Result<File>) -> io::Result<()> {
-        let unfinished = self.folder.join("unfinished");
+        let unfinished = self.folder.join(UNFINISHED);
         let file = write(File::create(&unfinished)?)?;
         if syncs {
             file.sync_all()?;
         }
-        fs::rename(&unfinished, path)?;
+        replace(&unfinished, path)?;
         if syncs { sync_name(path) } else { Ok(()) }
     }
 

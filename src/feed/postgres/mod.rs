@@ -80,7 +80,7 @@ impl Sink for PostgresSink {
             return Ok(());
         }
         let (names, replaced) = (self.placing.names().unwrap_or_default(), self.placing.replaced());
-        let rows = Rows { names, replaced: &replaced, rows: &self.pending };
+        let rows = Rows { names, replaced: &replaced, values: &self.pending };
         let stored = self.background.block_on(self.store.commit(&rows));
         self.pending.clear();
         if stored.is_err() && !self.store.exists() {

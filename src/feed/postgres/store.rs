@@ -58,8 +58,8 @@ pub(super) struct Rows<'r> {
     pub names: &'r [String],
     /// Those that are replaced in a row which has the key of another.
     pub replaced: &'r [String],
-    /// The values, in the order of the names.
-    pub rows: &'r [Vec<Value>],
+    /// The values of each row, in the order of the names.
+    pub values: &'r [Vec<Value>],
 }
 
 /// How far a commit has come.
@@ -266,7 +266,7 @@ async fn columns_of(
     mixed: &mut HashSet<String>,
     rows: &Rows<'_>,
 ) -> Result<Vec<Column>, Failed> {
-    let Rows { names, rows, .. } = *rows;
+    let Rows { names, values: rows, .. } = *rows;
     let cells = |index: usize| rows.iter().filter_map(move |row| row.get(index));
     let Some(known) = known else {
         let made = |(index, name): (usize, &String)| Column::made(name, Kind::of_all(cells(index)));
@@ -308,7 +308,7 @@ async fn write(
     columns: &[Column],
     rows: &Rows<'_>,
 ) -> Result<(), Failed> {
-    let Rows { rows, replaced, .. } = *rows;
+    let Rows { values: rows, replaced, .. } = *rows;
     let text = |(value, column): (&Value, &Column)| {
         cell::text(value, column).map_err(|why| Failed::Misfit(format!("the column `{}` {why}", column.name)))
     };

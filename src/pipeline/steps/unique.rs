@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::super::PipelineError;
 use crate::{
+    disk::replaced_file::replace,
     error::{Error, Result},
     feed::{Outputs, Value, check_writable},
 };
@@ -258,7 +259,7 @@ impl Known {
         let mut file = File::create(&part)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
-        std::fs::rename(&part, path)?;
+        replace(&part, path)?;
         Ok(Stored { file, path: path.to_owned(), keys: bytes.len() / LENGTH })
     }
 }

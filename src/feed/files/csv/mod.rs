@@ -22,11 +22,18 @@ pub(crate) struct CsvLayout {
     /// The columns in force; without them the first record sets them.
     columns: Option<Columns>,
     escape_formulas: bool,
-    /// Whether the last record may be another program's, which has not ended it: RFC 4180 allows that.
-    may_lack_end: bool,
-    lacks_end: bool,
+    last: Last,
     /// What follows has no header, although no record is known.
     is_headless: bool,
+}
+
+/// The last record of the file that is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Ended,
+    /// It may be another program's, which has not ended it: RFC 4180 allows that.
+    MayLackEnd,
+    LacksEnd,
 }
 
 impl CsvLayout {
@@ -34,7 +41,8 @@ impl CsvLayout {
     /// not ended it.
     pub fn new(at: String, given: Option<Vec<String>>, escape_formulas: bool, may_lack_end: bool) -> Self {
         let columns = given.clone().map(Columns::new);
-        Self { at, given, columns, escape_formulas, may_lack_end, lacks_end: false, is_headless: false }
+        let last = if may_lack_end { Last::MayLackEnd } else { Last::Ended };
+        Self { at, given, columns, escape_formulas, last, is_headless: false }
     }
 
     fn row(&self, columns: &Columns, record: &Record, to: &mut Vec<u8>) -> Result<(), SinkError> {
@@ -98,17 +106,17 @@ impl Layout for CsvLayout {
 
     fn end_of_records(&mut self, file: &mut File) -> io::Result<u64> {
         let found = file::end_of_records(file)?;
-        let without_end = found.without_end.filter(|_| self.may_lack_end);
-        self.lacks_end = without_end.is_some();
+        let without_end = found.without_end.filter(|_| self.last == Last::MayLackEnd);
+        self.last = if without_end.is_some() { Last::LacksEnd } else { Last::Ended };
         Ok(without_end.unwrap_or(found.whole))
     }
 
     fn go_on_after_line(&mut self) {
-        self.lacks_end = true;
+        self.last = Last::LacksEnd;
     }
 
     fn missing_end(&self) -> &'static [u8] {
-        if self.lacks_end { b"\n" } else { b"" }
+        if self.last == Last::LacksEnd { b"\n" } else { b"" }
     }
 
     fn go_on(&mut self, content: &mut dyn Read, is_older: bool) -> io::Result<()> {
