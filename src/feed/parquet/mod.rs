@@ -141,8 +141,7 @@ impl ParquetSink {
         let goes_on = note.is_some();
         let part = Part::take(path, opening.keeps(), note.as_ref().map(|note| &*note.part), syncs)?;
         if !opening.keeps() && is_there {
-            // Not removed: who may read it stays the same.
-            fs::File::options().write(true).truncate(true).open(path)?;
+            fs::remove_file(path)?;
         }
         let mut schema = match part.groups().last() {
             Some(last) => whole::note_of(fs::File::open(last)?)?.map(|note| note.schema),
@@ -219,9 +218,6 @@ impl ParquetSink {
             let parts: Vec<_> = older.into_iter().chain(self.part.groups()).collect();
             let note = self.note(schema);
             self.part.write_whole(&self.path, |file| whole::write_whole(&parts, &note, file))?;
-        } else if fs::metadata(&self.path).is_ok_and(|at| at.len() == 0) {
-            // The one of an earlier crawl, which was emptied.
-            fs::remove_file(&self.path)?;
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! Part: the folder beside a Parquet file in which its rows are gathered, until it is whole. Does not know what is in them.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use crate::{
-    disk::{file_identity::followed, replaced_file::replace, synced_folder::sync_name},
+    disk::{file_identity::followed, synced_folder::sync_name},
     feed::{lock::Lock, outputs::check_folder},
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Part {
     /// The lock file, which contains the ID. Without it, the other files of the folder do not count. `None` once the
     /// folder is removed.
     lock: Option<Lock>,
+    /// Those of the file that was there, which is for whom it was.
+    permissions: Option<Permissions>,
     /// Whether what is in it is on the disk itself.
     syncs: bool,
     groups: Vec<u64>,
@@ -83,7 +85,8 @@ impl Part {
         let mut id = String::new();
         lock.file().read_to_string(&mut id)?;
         let is_over = !keeps || id.is_empty() || Some(&*id) == made_of;
-        let mut part = Self { folder, id, lock: None, syncs, groups: Vec::new(), journal: 1 };
+        let permissions = fs::metadata(file).ok().map(|file| file.permissions());
+        let mut part = Self { folder, id, lock: None, permissions, syncs, groups: Vec::new(), journal: 1 };
         if is_over {
             part.empty()?;
             part.id = format!("{:032x}", fastrand::u128(..));
@@ -178,11 +181,16 @@ impl Part {
 
     fn write(&self, path: &Path, syncs: bool, write: impl FnOnce(File) -> io::Result<File>) -> io::Result<()> {
         let unfinished = self.folder.join(UNFINISHED);
-        let file = write(File::create(&unfinished)?)?;
+        let file = File::create(&unfinished)?;
+        if let Some(permissions) = &self.permissions {
+            // A file system without permissions has none to lose.
+            let _ = file.set_permissions(permissions.clone());
+        }
+        let file = write(file)?;
         if syncs {
             file.sync_all()?;
         }
-        replace(&unfinished, path)?;
+        fs::rename(&unfinished, path)?;
         if syncs { sync_name(path) } else { Ok(()) }
     }
 
