@@ -14,6 +14,7 @@ mod explain;
 mod fetch;
 mod folder_name;
 mod identity;
+mod kept_file;
 mod named_files;
 mod once;
 mod options;

@@ -32,7 +32,7 @@ use crate::{
     },
     error::{Error, Result},
     extract::{Scanner, links::MAX_URL_LENGTH},
-    feed::{Outputs, Temporary},
+    feed::{Outputs, Streams, Temporary},
     fetcher::{
         offload::OffloadThreads,
         pool::Pool,
@@ -265,6 +265,7 @@ fn started<S: Spider>(
         spider: product_token(user_agent).into(),
         state: folder.map(|folder| (folder.clone(), number.to_string())),
         temporary: Temporary::default(),
+        streams: Streams::default(),
         outputs: outputs.clone(),
         named_fields: named_fields.clone(),
     };

@@ -155,7 +155,7 @@ impl SqliteSink {
             transaction.execute_batch(&create(self.placing.table(), names))?;
         }
         {
-            let mut insert = transaction.prepare(&insert(self.placing.table(), names))?;
+            let mut insert = transaction.prepare(&insert(self.placing.table(), names, &self.placing.replaced()))?;
             for row in &self.pending {
                 insert.execute(params_from_iter(row))?;
             }
