@@ -94,10 +94,15 @@ fn safe_part(part: &str) -> String {
     let safe = safe.trim_start_matches(' ');
     // A dot at the front hides a file, and our own folders begin with one.
     let safe = safe.strip_prefix('.').map_or_else(|| safe.to_owned(), |rest| format!("_{rest}"));
-    let stem = safe.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    let is_port = (stem.starts_with("com") || stem.starts_with("lpt")) && stem.chars().count() == 4;
-    let safe = if DEVICES.contains(&stem.as_str()) || is_port { format!("_{safe}") } else { safe };
+    let safe = if is_device(&safe) { format!("_{safe}") } else { safe };
     if safe.len() <= MAX_PART { safe } else { shortened(&safe) }
+}
+
+/// Tells whether a name is that of a device on Windows, whatever its ending.
+pub fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let is_port = (stem.starts_with("com") || stem.starts_with("lpt")) && stem.chars().count() == 4;
+    is_port || DEVICES.contains(&stem.as_str())
 }
 
 /// Cuts a name off, and adds what tells it from others that begin with the same.

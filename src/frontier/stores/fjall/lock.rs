@@ -45,6 +45,12 @@ pub(super) fn lock(dir: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Waits until nobody has the directory locked.
+pub(super) fn wait_until_unlocked(dir: &Path) {
+    // Without a lock file, or where locks are not known, there is nothing to wait for.
+    let _ = File::open(dir.join("lock")).and_then(|file| file.lock_shared());
+}
+
 /// Creates or opens the lock file. Nothing is written before it is known not to be a link.
 fn open(path: &Path) -> Result<File> {
     let refuse = |source| Error::file(path, source);
