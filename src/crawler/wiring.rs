@@ -114,9 +114,14 @@ pub(super) fn run_here<S: Spider>(plan: Plan<S>, started: impl FnOnce(Result<Cra
 /// Choosing domains, opening a frontier, and admitting the seeds run code of a user's own.
 fn begin<T>(first_steps: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(first_steps)).unwrap_or_else(|panic| {
-        let why =
-            format!("code of its own frontier, identity, domain key or `best_first` panicked: {}", message_of(&*panic));
-        Err(Error::Start(io::Error::other(why)))
+        Err(Error::Start(match panic.downcast::<io::Error>() {
+            // Of a thread that finds no files.
+            Ok(error) => *error,
+            Err(panic) => io::Error::other(format!(
+                "code of its own frontier, identity, domain key or `best_first` panicked: {}",
+                message_of(&*panic)
+            )),
+        }))
     })
 }
 

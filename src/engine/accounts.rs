@@ -468,3 +468,17 @@ impl Accounts {
 fn reason_of(failed: &Count) -> String {
     failed.to_string().trim_start_matches("failed/").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: it told those of this process until the end, and then those of all.
+    #[test]
+    fn progress_counts_the_files_of_earlier_processes_too() {
+        let mut accounts = Accounts::default();
+        let counts = [(DOWNLOADED.to_string(), 100)].into();
+        accounts.resume(durable::Checkpoint { counts, ..durable::Checkpoint::default() });
+        assert_eq!(accounts.known(0, 0).files, 100);
+    }
+}

@@ -83,15 +83,26 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilde
         let ((works, asked), (tell, news)) = (mpsc::channel(MAX_WORKS), mpsc::channel(MAX_NEWS));
         let folder = JobsFolder::open(&self.folder)?;
         let (desk, leftovers) = Desk::open(folder, run::crawls(crawler), self.bounds, tell)?;
-        // Large folders are deleted one after the other.
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().max_blocking_threads(1).build().map_err(Error::Start)?;
+        let (told, waiting) = std::sync::mpsc::sync_channel(1);
         let serve = move || {
+            // Large folders are deleted one after the other. Made here, since the caller may be within a runtime, where none
+            // may be dropped.
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = match runtime.enable_time().max_blocking_threads(1).build() {
+                Ok(runtime) => runtime,
+                // Whoever opens waits for it.
+                Err(error) => return drop(told.send(error)),
+            };
+            drop(told);
             runtime.block_on(desk.serve(leftovers, asked, news));
             // What is still to be deleted is when the jobs are opened again.
             runtime.shutdown_background();
         };
         thread::Builder::new().name("crawler-jobs".to_owned()).spawn(serve).map_err(Error::Start)?;
-        Ok(Jobs { works })
+        match waiting.recv() {
+            Ok(error) => Err(Error::Start(error)),
+            // Dropped, since it serves.
+            Err(_) => Ok(Jobs { works }),
+        }
     }
 }

@@ -41,8 +41,10 @@ pub(super) struct Desk<P> {
     jobs: BTreeMap<u64, Held<P>>,
     /// Numbers what is given and what begins, in order.
     turn: u64,
-    /// Whether no job begins any more.
+    /// Whether the crawls are stopped, and no job begins any more.
     is_closing: bool,
+    /// Whether nobody can ask for the jobs any more, so that none begins.
+    is_abandoned: bool,
     /// Until when none begins, since this machine lacked something that one needs.
     rests_until: Option<Instant>,
     /// Where the news of runs come.
@@ -150,7 +152,17 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
             (status.id, Held::new(status, 0))
         };
         let jobs = opened.records.into_iter().map(waiting).collect();
-        let desk = Self { folder, crawls, bounds, jobs, turn: 0, is_closing: false, rests_until: None, tell };
+        let desk = Self {
+            folder,
+            crawls,
+            bounds,
+            jobs,
+            turn: 0,
+            is_closing: false,
+            is_abandoned: false,
+            rests_until: None,
+            tell,
+        };
         Ok((desk, opened.leftovers))
     }
 
@@ -163,18 +175,17 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     ) {
         drop(spawn_blocking(move || leftovers.iter().for_each(|leftover| delete(leftover))));
         self.guarded(Self::fill_places);
-        let mut can_be_asked = true;
-        while can_be_asked || self.running() > 0 {
+        while !self.is_abandoned || self.running() > 0 {
             let rested = match self.rests_until {
                 Some(until) => Either::Left(sleep(until.saturating_duration_since(clock::now()))),
                 None => Either::Right(pending()),
             };
             tokio::select! {
                 biased;
-                work = works.recv(), if can_be_asked => match work {
+                work = works.recv(), if !self.is_abandoned => match work {
                     Some(work) => self.guarded(work),
                     // Nobody would hear of their ends.
-                    None => (can_be_asked, self.is_closing) = (false, true),
+                    None => self.is_abandoned = true,
                 },
                 Some((id, news)) = news.recv() => self.guarded(|desk| desk.hear(id, news)),
                 () = rested => {
@@ -260,7 +271,8 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
 
     /// Begins jobs while there are places.
     pub fn fill_places(&mut self) {
-        while !self.is_closing && self.rests_until.is_none() && self.running() < self.bounds.max_running {
+        let begins = !self.is_closing && !self.is_abandoned;
+        while begins && self.rests_until.is_none() && self.running() < self.bounds.max_running {
             let Some(id) = self.next() else { return };
             self.begin(id);
         }

@@ -297,12 +297,12 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 ///
 /// # Errors
 /// It is empty, absolute, or has `..` in it.
-pub(super) fn check_file(name: &Path) -> Result<()> {
-    let mut parts = name.components().peekable();
+pub(super) fn check_file(name: &str) -> Result<()> {
+    let mut parts = Path::new(name).components().peekable();
     if parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_))) {
         return Ok(());
     }
-    Err(Error::setting("file", format!("{name:?} is no file of a job")))
+    Err(Error::setting("file", format!("`{}` is no file of a job", name.escape_debug())))
 }
 
 /// Returns the names in a folder that are text.

@@ -36,11 +36,7 @@ mod folder;
 mod run;
 mod status;
 
-use std::{
-    future::ready,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{future::ready, path::PathBuf, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{mpsc, oneshot};
@@ -197,8 +193,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     ///
     /// # Errors
     /// The tenant has no such job, or the name is not that of a file in its folder.
-    pub async fn file(&self, tenant: &str, id: u64, name: impl AsRef<Path>) -> Result<PathBuf> {
-        let name = name.as_ref();
+    pub async fn file(&self, tenant: &str, id: u64, name: &str) -> Result<PathBuf> {
         check_file(name)?;
         let tenant = tenant.to_owned();
         Ok(self.at_desk(move |desk| desk.files(&tenant, id).map(ready)).await?.join(name))

@@ -109,4 +109,19 @@ mod tests {
         assert!(lock(dir.path()).is_err());
         assert!(!dir.path().join("nowhere").exists());
     }
+
+    #[test]
+    fn who_waits_for_a_lock_goes_on_when_it_is_free_or_where_there_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        wait_until_unlocked(dir.path());
+        let held = lock(dir.path()).unwrap();
+        let waits = {
+            let dir = dir.path().to_owned();
+            thread::spawn(move || wait_until_unlocked(&dir))
+        };
+        thread::sleep(Duration::from_millis(50));
+        assert!(!waits.is_finished());
+        drop(held);
+        waits.join().unwrap();
+    }
 }
