@@ -46,25 +46,25 @@ const MAX_JOBS: usize = 10_000;
 
 impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> JobsBuilder<P> {
     pub(super) fn new(folder: PathBuf) -> Self {
-        let bounds = Bounds { max_running: MAX_RUNNING, max_jobs: MAX_JOBS, max_jobs_per_tenant: usize::MAX };
+        let bounds = Bounds { running: MAX_RUNNING, all: MAX_JOBS, of_tenant: usize::MAX };
         Self { folder, bounds, params: PhantomData }
     }
 
     /// Sets how many jobs run at once; the others wait. At least one does.
     pub fn max_running(mut self, jobs: usize) -> Self {
-        self.bounds.max_running = jobs.max(1);
+        self.bounds.running = jobs.max(1);
         self
     }
 
     /// Sets how many jobs there may be, those that are over too: further ones are refused until some are removed.
     pub fn max_jobs(mut self, jobs: usize) -> Self {
-        self.bounds.max_jobs = jobs;
+        self.bounds.all = jobs;
         self
     }
 
     /// Sets how many jobs of one tenant there may be, so that one cannot take the room of all; as many as of all by default.
     pub fn max_jobs_per_tenant(mut self, jobs: usize) -> Self {
-        self.bounds.max_jobs_per_tenant = jobs;
+        self.bounds.of_tenant = jobs;
         self
     }
 

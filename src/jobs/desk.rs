@@ -54,12 +54,12 @@ pub(super) struct Desk<P> {
 /// How many jobs there may be.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
-    /// How many run at once.
-    pub max_running: usize,
-    /// How many there are.
-    pub max_jobs: usize,
-    /// How many there are of a tenant.
-    pub max_jobs_per_tenant: usize,
+    /// The most that run at once.
+    pub running: usize,
+    /// The most of all.
+    pub all: usize,
+    /// The most of one tenant.
+    pub of_tenant: usize,
 }
 
 /// Something to do with the desk, on its thread.
@@ -242,10 +242,9 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
 
     fn check_room(&self, tenant: &str) -> Result<()> {
         let of_tenant = self.of(tenant).count();
-        for (name, most, are) in [
-            ("max_jobs", self.bounds.max_jobs, self.jobs.len()),
-            ("max_jobs_per_tenant", self.bounds.max_jobs_per_tenant, of_tenant),
-        ] {
+        for (name, most, are) in
+            [("max_jobs", self.bounds.all, self.jobs.len()), ("max_jobs_per_tenant", self.bounds.of_tenant, of_tenant)]
+        {
             if are >= most {
                 return Err(Error::TooManyJobs { most, bound: name });
             }
@@ -272,7 +271,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     /// Begins jobs while there are places.
     pub fn fill_places(&mut self) {
         let begins = !self.is_closing && !self.is_abandoned;
-        while begins && self.rests_until.is_none() && self.running() < self.bounds.max_running {
+        while begins && self.rests_until.is_none() && self.running() < self.bounds.running {
             let Some(id) = self.next() else { return };
             self.begin(id);
         }

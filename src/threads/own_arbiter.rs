@@ -3,7 +3,6 @@
 use std::panic::resume_unwind;
 
 use actix::{Arbiter, ArbiterHandle};
-use tokio::runtime::Builder;
 
 use crate::clock;
 
@@ -19,16 +18,15 @@ impl OwnArbiter {
     /// Starts a thread.
     ///
     /// # Panics
-    /// With the `io::Error` itself where the process may open no more files, as for the runtime of the thread.
+    /// With the `io::Error` itself where the system gives no thread, or no files for its runtime.
     #[allow(clippy::new_without_default, reason = "it starts a thread")]
     pub fn new() -> Self {
         if clock::is_virtual() {
             return Self::shared();
         }
-        // The arbiter's own way panics with a text, so that nobody can tell whose fault it is.
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.unwrap_or_else(|error| resume_unwind(Box::new(error)));
-        Self { handle: Arbiter::with_tokio_rt(move || runtime).handle(), is_shared: false }
+        // `Arbiter::new` panics with a text, so that nobody can tell whose fault it is.
+        let arbiter = Arbiter::try_new().unwrap_or_else(|error| resume_unwind(Box::new(error)));
+        Self { handle: arbiter.handle(), is_shared: false }
     }
 
     /// Takes the thread of the caller: a message to another thread costs a system call and a context switch.
