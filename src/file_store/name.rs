@@ -101,7 +101,11 @@ fn safe_part(part: &str) -> String {
 /// Tells whether a name is that of a device on Windows, whatever its ending.
 pub fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    let is_port = (stem.starts_with("com") || stem.starts_with("lpt")) && stem.chars().count() == 4;
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let is_port = port.is_some_and(|port| {
+        let mut signs = port.chars();
+        signs.next().is_some_and(|sign| matches!(sign, '0'..='9' | '¹' | '²' | '³')) && signs.next().is_none()
+    });
     is_port || DEVICES.contains(&stem.as_str())
 }
 

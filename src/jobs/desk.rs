@@ -181,13 +181,16 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
                 None => Either::Right(pending()),
             };
             tokio::select! {
-                biased;
                 work = works.recv(), if !self.is_abandoned => match work {
                     Some(work) => self.guarded(work),
                     // Nobody would hear of their ends.
                     None => self.is_abandoned = true,
                 },
-                Some((id, news)) = news.recv() => self.guarded(|desk| desk.hear(id, news)),
+                Some((id, news)) = news.recv() => {
+                    // Known before a place is filled.
+                    self.is_abandoned = works.is_closed() && works.is_empty();
+                    self.guarded(|desk| desk.hear(id, news));
+                }
                 () = rested => {
                     self.rests_until = None;
                     self.guarded(Self::fill_places);

@@ -148,7 +148,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// Tells how far each job of a tenant is, in the order in which they were given. For many, see [`Jobs::list_page`].
     ///
     /// # Errors
-    /// The jobs were stopped, and their thread has ended.
+    /// None, unless code of the parameters panics.
     pub async fn list(&self, tenant: &str) -> Result<Vec<JobStatus<P>>> {
         self.list_page(tenant, 0, usize::MAX).await
     }
@@ -238,7 +238,7 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Jobs<P> {
     /// latest. They are stopped also if this future is dropped.
     ///
     /// # Errors
-    /// The jobs were stopped before, and their thread has ended.
+    /// None today.
     pub async fn stop_within(&self, time: Duration) -> Result<usize> {
         self.at_desk(move |desk| Ok(desk.close(time))).await
     }
