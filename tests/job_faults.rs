@@ -1,5 +1,6 @@
 //! Jobs where something goes wrong: callers that give up, makers that block, spiders that stop, kills, and what strangers send.
 #![cfg(feature = "disk")]
+#![allow(clippy::disallowed_methods, reason = "tests read clocks")]
 
 mod crawls;
 mod job_site;
