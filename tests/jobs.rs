@@ -106,7 +106,8 @@ fn a_job_that_is_cancelled_stops_stays_so_and_goes_on_when_it_is_resumed() {
         assert!(!jobs.resume("alice", job.id).await.unwrap().state.is_over());
         until("it ends", async || state(&jobs, "alice", job.id).await == JobState::Finished).await;
         let urls = lines(&jobs, &job).await;
-        assert_eq!((urls.len(), urls.iter().collect::<BTreeSet<_>>().len()), (PAGES, PAGES));
+        assert_eq!(urls.iter().collect::<BTreeSet<_>>().len(), PAGES);
+        assert!(urls.len() <= PAGES + 1, "the page in flight when it was cancelled may be fetched again: {urls:?}");
 
         jobs.remove("alice", job.id).await.unwrap();
         assert!(matches!(jobs.status("alice", job.id).await, Err(Error::NoSuchJob { id }) if id == job.id));

@@ -525,14 +525,15 @@ impl<P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Desk<P> {
     /// latest, with how many were stopped. One that is just beginning is ended as soon as it has begun.
     pub fn close(&mut self, time: Duration) -> impl Future<Output = usize> + use<P> {
         self.is_closing = true;
-        let mut rests = Vec::new();
+        let (mut rests, mut stopped) = (Vec::new(), 0);
         for held in self.jobs.values_mut().filter(|held| held.run.is_any()) {
             if let Some(crawl) = held.run.crawl() {
                 drop(tokio::spawn(async move { crawl.suspend_within(time).await }));
             }
+            // One that has ended is waited for, since its state may still be written.
+            stopped += usize::from(!matches!(held.run, Run::Ending { .. }));
             rests.push(held.at_rest());
         }
-        let stopped = rests.len();
         async move {
             // Some may begin for longer.
             let _ = timeout(time.saturating_add(CANCEL_WITHIN), join_all(rests)).await;
