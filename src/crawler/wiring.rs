@@ -9,7 +9,7 @@ use std::{
 use actix::{Actor, AsyncContext};
 use futures_util::{FutureExt, future::join_all};
 use hashbrown::HashSet;
-use tokio::sync::watch;
+use tokio::{runtime::Builder, sync::watch};
 
 use super::{
     OpenFrontier,
@@ -78,7 +78,12 @@ pub(super) fn run_system<S: Spider>(
         Ok(plan) => plan,
         Err(error) => return started(Err(error)),
     };
-    let system = actix_rt::System::new();
+    // The system's own way to make it panics where the process may open no more files.
+    let runtime = match Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return started(Err(Error::Start(error))),
+    };
+    let system = actix_rt::System::with_tokio_rt(|| runtime);
     match begin(|| system.block_on(wire(plan))) {
         Err(error) => started(Err(error)),
         Ok((begun, threads)) => {
@@ -109,9 +114,14 @@ pub(super) fn run_here<S: Spider>(plan: Plan<S>, started: impl FnOnce(Result<Cra
 /// Choosing domains, opening a frontier, and admitting the seeds run code of a user's own.
 fn begin<T>(first_steps: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(first_steps)).unwrap_or_else(|panic| {
-        let why =
-            format!("code of its own frontier, identity, domain key or `best_first` panicked: {}", message_of(&*panic));
-        Err(Error::Start(io::Error::other(why)))
+        Err(Error::Start(match panic.downcast::<io::Error>() {
+            // Of a thread that finds no files.
+            Ok(error) => *error,
+            Err(panic) => io::Error::other(format!(
+                "code of its own frontier, identity, domain key or `best_first` panicked: {}",
+                message_of(&*panic)
+            )),
+        }))
     })
 }
 

@@ -41,6 +41,8 @@ pub struct Http {
     transport: Transport,
     /// Default headers, added to every request that does not set them itself.
     defaults: [(HeaderName, HeaderValue); 3],
+    /// What is wrong with the User-Agent where it is sent to other machines; nothing but for a crawl that begins on this one.
+    unnamed: Option<String>,
 }
 
 /// The `Accept` header of a crawl: as in browsers, without formats that only they can render.
@@ -68,7 +70,8 @@ type AttemptResult = (Option<Rc<Exchange>>, Result<RawResponse, FetchError>);
 impl Http {
     /// Creates the sender of an arbiter.
     pub fn new(transport: Transport, user_agent: HeaderValue) -> Self {
-        Self { transport, defaults: default_headers(user_agent) }
+        let unnamed = user_agent::check(user_agent.to_str().unwrap_or_default()).err().map(|error| error.to_string());
+        Self { transport, defaults: default_headers(user_agent), unnamed }
     }
 
     /// Sends one request under its permit, which ends with the last byte of the response; that of a robots file is returned.
@@ -153,6 +156,12 @@ impl Http {
         }
         if let Err(error) = user_agent::check_headers(&request.headers, &request.url) {
             return (None, Err(FetchError::Request(error.to_string())));
+        }
+        if let Some(why) = &self.unnamed
+            && !user_agent::is_loopback(&request.url)
+            && !request.headers.iter().any(|(name, _)| USER_AGENT.as_str().eq_ignore_ascii_case(name))
+        {
+            return (None, Err(FetchError::Request(why.clone())));
         }
         let began = clock::now();
         let target = match permit.check(request).and_then(|()| self.transport.target(request, began)) {
