@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{
     WindowedFrontier,
+    sharing::{Sharing, due},
     store::{Change, DeadLetter},
     store_thread::{StoreAnswer, StoreCommand},
 };
@@ -18,6 +19,8 @@ use crate::{
     frontier::{
         durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, StoredRobotsFile, Ticket},
         known_depth::KnownDepth,
+        shared::Shared,
+        Frontier as _,
     },
     identity::{Fingerprint, strip_user_info},
     recrawl::page_visit::PageVisit,
@@ -80,6 +83,9 @@ impl Durable for WindowedFrontier {
     }
 
     fn news(&mut self, now: Instant) -> Option<StoreNews> {
+        if let Some(news) = self.sharing.as_mut().and_then(Sharing::next_news) {
+            return Some(news);
+        }
         while let Some(answer) = self.link.next_answer() {
             match answer {
                 StoreAnswer::Seen { ticket, seen } => {
@@ -93,6 +99,12 @@ impl Durable for WindowedFrontier {
                 }
                 StoreAnswer::Stored(ticket) => return Some(StoreNews::Stored(ticket)),
                 StoreAnswer::Robots { ticket, file } => return Some(StoreNews::Robots(ticket, file)),
+                StoreAnswer::Look(look) => {
+                    self.take_look(*look);
+                    if let Some(news) = self.sharing.as_mut().and_then(Sharing::next_news) {
+                        return Some(news);
+                    }
+                }
                 StoreAnswer::Room => return Some(StoreNews::Room),
                 StoreAnswer::Failed(why) => return Some(StoreNews::Failed(why)),
             }
@@ -112,19 +124,26 @@ impl Durable for WindowedFrontier {
             }
             transaction.waiting.push((domain, stored));
         }
+        if let Some(sharing) = &mut self.sharing {
+            transaction.to_others = sharing.take();
+        }
         transaction.end(checkpoint, self.next, self.seen);
         self.link.send(StoreCommand::Store(transaction));
         self.reads.drain(..).for_each(|read| self.link.send(read));
     }
 
     fn commit_due(&self) -> Option<Instant> {
-        if !self.reads.is_empty() || self.transaction.changes.len() >= MAX_GATHERED {
+        let changes = self.transaction.changes.len() + self.sharing.as_ref().map_or(0, Sharing::changes);
+        if !self.reads.is_empty() || changes >= MAX_GATHERED {
             return Some(self.committed);
         }
         if self.transaction.is_awaited() {
             return Some(self.committed + GATHER_AWAITED);
         }
-        (!self.transaction.is_empty()).then(|| self.committed + GATHER)
+        let gather = self.sharing.as_ref().and_then(Sharing::gather).unwrap_or(GATHER);
+        let own = (!self.transaction.is_empty()).then(|| self.committed + gather);
+        let of_others = self.sharing.as_ref().and_then(|sharing| due(sharing, self.committed, GATHER_AWAITED));
+        own.into_iter().chain(of_others).min()
     }
 
     fn acknowledge(&mut self) -> Ticket {
@@ -134,6 +153,10 @@ impl Durable for WindowedFrontier {
     }
 
     fn remember(&mut self, domain: &Domain, history: DomainHistory) {
+        if !self.holds(domain) {
+            // Its owner knows better.
+            return;
+        }
         self.transaction.changes.push(Change::Remember { domain: domain.clone(), history });
     }
 
@@ -185,5 +208,9 @@ impl Durable for WindowedFrontier {
 
     fn close(&mut self) -> Closed {
         self.link.close()
+    }
+
+    fn shared(&mut self) -> Option<&mut dyn Shared> {
+        self.sharing.is_some().then_some(self)
     }
 }
