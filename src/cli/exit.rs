@@ -213,7 +213,6 @@ impl From<Error> for Failure {
                 Some(option) => Self::usage(format!("{option} (transport.{}): {why}", of_transport(what))),
                 None => Self::usage(error),
             },
-            Error::FinishedElsewhere { .. } => Self { exit: Exit::Well, message: error.to_string() },
             Error::Url { .. } | Error::Selector(_) => Self::usage(error),
             Error::File { path, source } => Self::not_run(format!("{}: {source}", path.display())),
             _ => Self::not_run(error),

@@ -65,7 +65,7 @@ impl<S: Spider> Crawler<S> {
         let own = || {
             // What is wrong is told before anything is waited for.
             let mut plan = self.check()?;
-            let (joined, open) = Membership::join(cluster, &conducts, &plan.ends_as)?;
+            let (joined, open) = Membership::join(cluster, &conducts)?;
             plan.open = Some(open);
             membership.get_or_init(|| joined);
             Ok(plan)

@@ -146,7 +146,6 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         files,
         conducts,
         streams,
-        ends_as,
         capacity,
         threads,
         offload,
@@ -220,10 +219,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             crawl.seed(seeds, None, clock::now());
             let Settings { stay_open, max_time, .. } = settings;
             let close_pipelines = closing::<S>(pipelines, named_fields, archive);
-            Scheduler::new(
-                crawl,
-                SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending, ends_as },
-            )
+            Scheduler::new(crawl, SchedulerParts { stay_open, max_time, log, responses, close_pipelines, ending })
         }
     });
     if stops_on_signals {

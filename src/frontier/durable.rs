@@ -178,6 +178,8 @@ pub enum StoreNews {
     /// Another process owns these domains from now on. Their leases have ended: `settle` and `give_back` no longer find
     /// them, and nothing may be sent to these domains.
     Lost(Vec<Domain>),
+    /// Parts are to be given to other machines: see [`Shared::leaving`].
+    Leaving,
     /// Requests have come from other machines: see [`Shared::arrived`].
     Links,
     /// What the other machines have done.
@@ -445,4 +447,6 @@ pub struct Resumed {
     pub changed: Vec<String>,
     /// Whether several machines share the crawl. Then the accounts are those of the others.
     pub is_shared: bool,
+    /// Whether others crawl already.
+    pub joins_others: bool,
 }

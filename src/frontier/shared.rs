@@ -16,8 +16,11 @@ use crate::{identity::Fingerprint, request::Request};
 ///    commit;
 /// 3. [`StoreNews::Lost`](super::durable::StoreNews::Lost) confirms it.
 pub trait Shared {
-    /// Returns the parts that are to be given to other machines and of which no request is on lease.
+    /// Returns the parts that are to be given to other machines.
     fn leaving(&self) -> PartSet;
+
+    /// Returns the parts of which requests are on lease.
+    fn lent(&self) -> PartSet;
 
     /// Gives up parts with the next commit. Loans of them end.
     fn let_go(&mut self, parts: &PartSet);
@@ -29,7 +32,7 @@ pub trait Shared {
     fn holds_part(&self, part: Part) -> bool;
 
     /// Ends requests of [`Shared::arrived`] with the next commit: they were admitted, or are not wanted.
-    fn settled(&mut self, arrived: &[i64]);
+    fn settled(&mut self, arrived: &[ArrivedId]);
 
     /// Says whether anything is left to do on this machine. The crawl ends when nothing is left on any.
     fn set_idle(&mut self, is_idle: bool);
@@ -56,14 +59,21 @@ pub struct Allowance<N> {
 /// A request that another machine has sent here.
 #[derive(Debug)]
 pub struct Arrived {
-    /// The number under which it is kept until it is settled.
-    pub number: i64,
-    /// The part for which it was sent.
-    pub part: Part,
+    /// What it is known by until it is settled.
+    pub id: ArrivedId,
     /// The request.
     pub request: Request,
     /// Its fingerprint; `None` for a seed that came from no crawl.
     pub fingerprint: Option<Fingerprint>,
+}
+
+/// Identifies a request that another machine has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ArrivedId {
+    /// The part for which it was sent.
+    pub part: Part,
+    /// Its number.
+    pub number: i64,
 }
 
 /// What a frontier knows of the other machines.
@@ -73,8 +83,8 @@ pub struct Others {
     pub accounts: Checkpoint,
     /// URLs whose hosts are in the scope since the last time.
     pub included: Vec<Url>,
-    /// What this machine may use of the limits.
-    pub allowance: Allowance<u64>,
+    /// What this machine has drawn of the limits since the last time.
+    pub drawn: Allowance<u64>,
     /// Which limits are used up by all machines together.
     pub used_up: Allowance<bool>,
     /// Whether another machine needs some of what this one has of the limits.
@@ -94,8 +104,8 @@ pub struct Others {
 pub struct ToOthers {
     /// Requests for domains of other parts.
     pub sent: Vec<Sent>,
-    /// The numbers of requests from others that are settled.
-    pub settled: Vec<i64>,
+    /// Requests from others that are settled.
+    pub settled: Vec<ArrivedId>,
     /// The parts that belong to nobody from now on.
     pub released: Vec<Part>,
     /// If nothing is left to do here: how many gains of parts were known when that was found.
@@ -122,7 +132,10 @@ pub struct Sent {
 impl ToOthers {
     /// Tells whether it brings others anything.
     pub fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.settled.is_empty() && self.released.is_empty() && self.unused == Allowance::default()
+        self.sent.is_empty()
+            && self.settled.is_empty()
+            && self.released.is_empty()
+            && self.unused == Allowance::default()
     }
 
     /// Adds what a later commit says.

@@ -218,6 +218,11 @@ impl Admission {
         self.key.domain(url)
     }
 
+    /// Makes a candidate of a request.
+    pub fn candidate(&self, request: Request) -> Candidate {
+        Candidate::new(request, &*self.identity)
+    }
+
     /// Admits or rejects a candidate. Afterwards [`Admission::take_nearer`] may return more.
     pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
         let Candidate { mut request, fingerprint, unchanged_for } = candidate;

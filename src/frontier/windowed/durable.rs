@@ -17,10 +17,10 @@ use super::{
 use crate::{
     domain::Domain,
     frontier::{
+        Frontier as _,
         durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, StoredRobotsFile, Ticket},
         known_depth::KnownDepth,
         shared::Shared,
-        Frontier as _,
     },
     identity::{Fingerprint, strip_user_info},
     recrawl::page_visit::PageVisit,

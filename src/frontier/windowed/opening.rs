@@ -60,6 +60,7 @@ pub(super) fn open_sized(
         recent.forget_completeness();
     }
     let is_shared = look.is_some();
+    let joins_others = look.as_ref().and_then(|look| look.others.as_ref()).is_some_and(|others| others.machines > 1);
     if let Some(look) = &look {
         // Those of the counters are the others'.
         (next, seen) = (look.gained.as_ref().map_or(0, |gained| gained.numbers), 0);
@@ -101,6 +102,7 @@ pub(super) fn open_sized(
         failed,
         changed,
         is_shared,
+        joins_others,
     };
     Ok((frontier, resumed))
 }

@@ -18,7 +18,7 @@ use crate::{
     frontier::{
         durable::StoreNews,
         part::{Part, PartSet},
-        shared::{Allowance, Arrived, Sent, Shared, ToOthers},
+        shared::{Allowance, Arrived, ArrivedId, Sent, Shared, ToOthers},
     },
     identity::Fingerprint,
     request::Request,
@@ -76,6 +76,9 @@ impl Sharing {
             ended: 0,
             news: VecDeque::new(),
         };
+        if !sharing.leaving.is_empty() {
+            sharing.news.push_back(StoreNews::Leaving);
+        }
         if !sharing.arrived.is_empty() {
             sharing.news.push_back(StoreNews::Links);
         }
@@ -161,6 +164,7 @@ impl WindowedFrontier {
         let lost = sharing.held.without(&held);
         let new = held.without(&sharing.held);
         let stays = sharing.leaving.without(&unwanted).and(&held);
+        let leave = unwanted.without(&sharing.leaving).without(&sharing.given_up);
         sharing.held = held;
         sharing.given_up = sharing.given_up.and(&held);
         sharing.leaving = unwanted.without(&sharing.given_up);
@@ -171,7 +175,14 @@ impl WindowedFrontier {
         }
         if let Some(others) = others {
             sharing.machines = others.machines;
+            if others.drawn != Allowance::default() {
+                // If it is not enough, that is said again.
+                sharing.said.1 = false;
+            }
             sharing.news.push_back(StoreNews::Others(Box::new(others)));
+        }
+        if !leave.is_empty() {
+            sharing.news.push_back(StoreNews::Leaving);
         }
         if !lost.is_empty() {
             self.lose(&lost);
@@ -201,7 +212,7 @@ impl WindowedFrontier {
             domains.push(domain);
         }
         if let Some(sharing) = &mut self.sharing {
-            sharing.arrived.retain(|arrived| !lost.contains(arrived.part));
+            sharing.arrived.retain(|arrived| !lost.contains(arrived.id.part));
             sharing.news.push_front(StoreNews::Lost(domains));
         }
     }
@@ -241,12 +252,11 @@ impl WindowedFrontier {
 
 impl Shared for WindowedFrontier {
     fn leaving(&self) -> PartSet {
-        let Some(sharing) = &self.sharing else { return PartSet::default() };
-        if sharing.leaving.is_empty() {
-            return sharing.leaving;
-        }
-        let lent = self.leases.values().map(|loan| Part::of(&loan.domain)).collect();
-        sharing.leaving.without(&lent)
+        self.sharing.as_ref().map_or_else(PartSet::default, |sharing| sharing.leaving)
+    }
+
+    fn lent(&self) -> PartSet {
+        self.leases.values().map(|loan| Part::of(&loan.domain)).collect()
     }
 
     fn let_go(&mut self, parts: &PartSet) {
@@ -267,7 +277,7 @@ impl Shared for WindowedFrontier {
         self.sharing.as_ref().is_none_or(|sharing| sharing.holds(part))
     }
 
-    fn settled(&mut self, arrived: &[i64]) {
+    fn settled(&mut self, arrived: &[ArrivedId]) {
         if let Some(sharing) = &mut self.sharing {
             sharing.to_others.settled.extend(arrived);
         }

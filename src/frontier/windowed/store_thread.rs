@@ -336,7 +336,7 @@ impl<S: Store> StoreThread<S> {
                 // Confirms that they are given up.
                 self.next_look = None;
             }
-            if self.attempt(|store| store.apply(batch)).is_some() {
+            if self.attempt(|store| applied(store, batch)) == Some(true) {
                 for ticket in tickets {
                     self.shared.answer(StoreAnswer::Stored(ticket));
                 }
@@ -389,6 +389,15 @@ impl<S: Store> StoreThread<S> {
         self.failed = Some(why.clone());
         self.shared.answer(StoreAnswer::Failed(why));
         None
+    }
+}
+
+/// Applies a batch. Returns false if the crawl has ended before it, by what other machines have done: then it is dropped.
+fn applied(store: &impl Store, batch: Batch) -> Result<bool> {
+    match store.apply(batch) {
+        Ok(()) => Ok(true),
+        Err(Error::Ended) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -155,14 +155,15 @@ impl Link {
                    requests = COALESCE($6, requests), pages_drawn = pages_drawn - $7, \
                    requests_drawn = requests_drawn - $8, hungry = $9 \
                    WHERE session = $1 AND state = 'live' AND commits = $2 - 1";
-        let (used, unused) = (rows.used, rows.unused);
+        let (pages, requests, unused) =
+            (rows.used.map(|used| used.pages), rows.used.map(|used| used.requests), rows.unused);
         let parameters: [Parameter<'_>; 9] = [
             (&self.session, Type::INT8),
             (&commit.number, Type::INT8),
             (&commit.is_idle, Type::BOOL),
             (&rows.counters, Type::TEXT),
-            (&used.map(|used| used.pages), Type::INT8),
-            (&used.map(|used| used.requests), Type::INT8),
+            (&pages, Type::INT8),
+            (&requests, Type::INT8),
             (&unused.pages, Type::INT8),
             (&unused.requests, Type::INT8),
             (&rows.is_hungry, Type::BOOL),
@@ -175,8 +176,7 @@ impl Link {
         let written = rows.parts();
         let foreign_parameters: [Parameter<'_>; 2] = [(&written, Type::INT2_ARRAY), (&self.session, Type::INT8)];
         let foreign = transaction.query_typed(foreign, &foreign_parameters);
-        let (owned, foreign, written) =
-            tokio::join!(biased; owned, foreign, statements::write(&transaction, rows, self.session));
+        let (owned, foreign, written) = tokio::join!(biased; owned, foreign, statements::write(&transaction, rows));
         if owned? == 0 {
             transaction.rollback().await?;
             let sql = "SELECT EXISTS (SELECT FROM node WHERE session = $1 AND commits = $2)";

@@ -7,11 +7,12 @@ use tokio_postgres::{Client, types::Type};
 use crate::{
     clock,
     error::{Error, Result},
+    frontier::part::Part,
     postgres::{Server, said},
 };
 
 /// Incremented when data of earlier versions can no longer be read.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -102,8 +103,9 @@ impl CrawlPlace {
         transaction.query_typed(lock, &[(&self.name, Type::TEXT)]).await?;
         if !exists(&transaction.query_typed(EXISTS, &[(&self.schema(), Type::TEXT)]).await?)? {
             transaction.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\";\n{TABLES}", self.schema())).await?;
-            let sql = "INSERT INTO crawl (version, token) VALUES ($1, $2)";
-            transaction.execute_typed(sql, &[(&VERSION, Type::INT4), (&random_number(), Type::INT8)]).await?;
+            transaction.execute_typed("INSERT INTO crawl (version) VALUES ($1)", &[(&VERSION, Type::INT4)]).await?;
+            let sql = "INSERT INTO part (part) SELECT generate_series(0, $1 - 1)";
+            transaction.execute_typed(sql, &[(&i32::from(Part::COUNT), Type::INT4)]).await?;
         }
         let rows = transaction.query_typed("SELECT version FROM crawl", &[]).await?;
         let version = rows.first().map(|row| row.try_get(0)).transpose()?;
