@@ -4,6 +4,7 @@
 //! of the crawl over when it has been silent for so long, by their own clocks, that its term must have lapsed. Clocks of different
 //! machines are never compared. If it was stopped before a write, its system ends it before it does anything more (`killer`).
 
+mod control;
 #[cfg_attr(not(target_os = "linux"), path = "no_killer.rs")]
 mod killer;
 mod node;
@@ -14,7 +15,10 @@ use std::{sync::mpsc, thread, time::Duration};
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-pub use self::status::{ClusterStatus, drop_crawl, status};
+pub use self::{
+    control::{ClusterControl, add_seeds, control, export},
+    status::{ClusterStatus, drop_crawl, status},
+};
 use self::{node::Node, session::Order};
 use crate::{
     conducts::Conducts,

@@ -275,7 +275,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     fn commit(&mut self) -> Result<()> {
         let number = self.commits.len() as u64;
         if let Some(durable) = self.frontier()?.durable() {
-            durable.commit(Checkpoint { items: number, ..Checkpoint::default() }, clock::now());
+            durable.commit(Checkpoint { elapsed: Duration::from_secs(number), ..Checkpoint::default() }, clock::now());
         }
         self.commits.push(self.model.clone());
         self.uncommitted = 0;
@@ -303,7 +303,8 @@ impl<'a, S: Subject> Trial<'a, S> {
         while self.rung.try_recv().is_ok() {}
         self.frontier = Some(frontier);
         self.listen();
-        let commit = resumed.checkpoint.map_or(0, |checkpoint| checkpoint.items);
+        // The time, since machines that share a frontier add up everything else.
+        let commit = resumed.checkpoint.map_or(0, |checkpoint| checkpoint.elapsed.as_secs());
         let commit = usize::try_from(commit).unwrap_or(usize::MAX);
         holds("what was acknowledged is not lost", commit >= self.safe)?;
         self.commits.truncate(commit.saturating_add(1));

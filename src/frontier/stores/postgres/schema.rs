@@ -83,16 +83,30 @@ impl CrawlPlace {
     /// # Errors
     /// The database refuses, or the tables are of another version.
     pub async fn ensure(&self, client: &mut Client) -> Result<()> {
-        match self.try_ensure(client).await {
-            Ok(VERSION) => Ok(()),
-            Ok(version) if version > VERSION => Err(self.refuse(format!(
-                "its tables are of version {version}, and this program knows {VERSION}; update actix-crawler"
+        let version = self.try_ensure(client).await.map_err(|error| self.unusable(&error))?;
+        self.is_known(version)
+    }
+
+    /// Checks that this program knows the version of the tables.
+    ///
+    /// # Errors
+    /// It does not, or the database refuses.
+    pub async fn check_version(&self, client: &Client) -> Result<()> {
+        let rows = client.query_typed("SELECT version FROM crawl", &[]).await;
+        let version = rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0)));
+        self.is_known(version.map_err(|error| self.unusable(&error))?)
+    }
+
+    fn is_known(&self, version: i32) -> Result<()> {
+        match version {
+            VERSION => Ok(()),
+            later if later > VERSION => Err(self.refuse(format!(
+                "its tables are of version {later}, and this program knows {VERSION}; update actix-crawler"
             ))),
-            Ok(version) => Err(self.refuse(format!(
-                "its tables are of version {version}, which this program cannot read; end the crawl with the program \
+            earlier => Err(self.refuse(format!(
+                "its tables are of version {earlier}, which this program cannot read; end the crawl with the program \
                  that began it"
             ))),
-            Err(error) => Err(self.unusable(&error)),
         }
     }
 

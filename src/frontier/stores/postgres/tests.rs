@@ -229,11 +229,12 @@ fn a_crawl_ends_when_nothing_is_left_on_any_node_and_in_no_inbox_and_is_not_begu
     let has_ended = |store: &PostgresStore| look(store).others.unwrap().has_ended;
     say(&first, Some(1)).unwrap();
     assert!(!has_ended(&first), "the other has said nothing");
-    say(&second, Some(look(&second).gains)).unwrap();
     let part = look(&first).held.iter().next().unwrap().number();
+    let gains = look(&second).gains;
     database.sql(&format!("INSERT INTO inbox (part, request) VALUES ({part}, '{{\"url\":\"http://e.org/\"}}')"));
-    assert!(!has_ended(&second), "a request is on its way");
+    say(&second, Some(gains)).unwrap();
     let arrived = look(&first).arrived;
+    assert!(!has_ended(&second) && arrived.len() == 1, "a request is on its way");
     let settled = arrived.iter().map(|arrived| arrived.id).collect();
     let to_others = ToOthers { settled, idle: Some(1), ..ToOthers::default() };
     first.apply(Batch { to_others, ..Batch::default() }).unwrap();
