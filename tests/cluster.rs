@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{Conducts, Error, Politeness, Scope, politeness::DomainKey, prelude::*};
+use actix_crawler::{Conducts, Politeness, Scope, politeness::DomainKey, prelude::*};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -197,10 +197,6 @@ impl Shared {
         self.server.psql(self.name, &format!("SET search_path TO crawl_site; {sql}"))
     }
 
-    fn try_sql(&self, sql: &str) -> Option<String> {
-        self.server.try_psql(self.name, &format!("SET search_path TO crawl_site; {sql}"))
-    }
-
     /// The sum of the ledgers of all nodes.
     fn ledger(&self, key: &str) -> u64 {
         let sum = format!(
@@ -336,7 +332,7 @@ fn a_crawl_whose_nodes_are_killed_stopped_and_joined_at_random_loses_nothing_and
 #[test]
 fn a_limit_on_pages_is_that_of_the_whole_crawl_and_met_exactly_whoever_dies() {
     let site = Site::start();
-    let mut shared = Shared::new("limit", &site, Some(600));
+    let mut shared = Shared::new("pages", &site, Some(600));
     shared.run(Duration::from_secs(5));
     let fates = &shared.fates;
     assert_eq!((shared.ledger("done"), shared.ledger("failed")), (600, 0), "{fates:?}");
@@ -368,7 +364,7 @@ fn nodes_share_the_domains_one_that_joins_gets_some_and_one_that_leaves_gives_it
         "nobody had to be found dead for that"
     );
     shared.start();
-    shared.nodes.remove(0);
+    let _ = shared.nodes.remove(0).wait();
     shared.run(Duration::ZERO);
     assert!(site.smallest_gap() >= SPACING, "{:?}", site.smallest_gap());
     let all = site.pages().len();
@@ -604,4 +600,56 @@ fn the_command_shares_a_crawl_shows_it_and_drops_it() {
         run(&crawl[..crawl.len() - 2].iter().chain(&["--cluster", &database]).copied().collect::<Vec<_>>()).0,
         Some(2)
     );
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn all_nodes_are_paused_continued_and_stopped_by_command_and_seeds_from_outside_are_crawled_once() {
+    let site = Site::start();
+    let mut shared = Shared::new("control", &site, None);
+    let seeded = Recorder::at(TcpListener::bind((address(40), 0)).unwrap(), |asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::status(404),
+        _ => Answer::page([] as [&str; 0]),
+    });
+    let database = shared.database.clone();
+    let command = |task: &str, more: &[&str]| {
+        let arguments = [&["cluster", task, &database, "site"], more].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_actix-crawler")).args(arguments).output().unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), text.concat())
+    };
+    (0..3).for_each(|_| shared.start());
+    until("they crawl", || site.times().len() > 60);
+    assert_eq!(command("pause", &[]), (Some(0), "crawl site is paused\n".to_owned()));
+    thread::sleep(TERM);
+    let asked = site.times();
+    assert_eq!(command("seed", &[&seeded.url("/a"), &seeded.url("/a"), &seeded.url("/b")]).0, Some(0));
+    assert!(command("seed", &["nothing"]).1.contains("nothing"));
+    thread::sleep(TERM / 2);
+    assert_eq!((site.times(), seeded.count()), (asked, 0), "a paused crawl asks nobody");
+    let (code, status) = command("status", &[]);
+    assert!(code == Some(0) && status.contains("crawl site: paused"), "{status}");
+    assert_eq!(status.matches(": crawls").count(), 3, "{status}");
+    let (code, export) = command("export", &[]);
+    let lines: Vec<serde_json::Value> = export.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let waiting: usize = shared.sql("SELECT sum(requests) FROM waiting").parse().unwrap();
+    assert_eq!((code, lines.len()), (Some(0), waiting));
+    let state = |url: &str| lines.iter().find(|line| line["request"]["url"] == *url).unwrap()["state"].clone();
+    assert_eq!(state(&seeded.url("/b")), "waiting");
+    assert_eq!(command("resume", &[]), (Some(0), "crawl site goes on\n".to_owned()));
+    until("the seeds are crawled", || seeded.asked().iter().any(|asked| asked.path == "/b"));
+    assert_eq!(command("stop", &[]), (Some(0), "crawl site stops on all nodes\n".to_owned()));
+    for mut node in shared.nodes.drain(..) {
+        assert_eq!(node.wait().unwrap().code(), Some(8));
+    }
+    assert!(command("status", &[]).1.contains("crawl site: stopped"));
+    shared.run(Duration::ZERO);
+    assert_eq!(site.times().values().sum::<usize>(), site.pages().len());
+    let mut paths: Vec<_> = seeded.asked().into_iter().map(|asked| asked.path).collect();
+    paths.sort();
+    assert_eq!(paths, ["/a", "/b", "/robots.txt"]);
+    assert_eq!(shared.ledger("done"), site.pages().len() as u64 + 2);
+    let (code, said) = command("seed", &[&seeded.url("/c")]);
+    assert!(code == Some(1) && said.contains("it has ended"), "{said}");
+    assert!(site.smallest_gap() >= SPACING);
 }

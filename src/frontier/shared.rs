@@ -91,12 +91,22 @@ pub struct Others {
     pub are_hungry: bool,
     /// How many machines crawl, this one included.
     pub machines: usize,
-    /// Whether somebody has paused the crawl.
-    pub is_paused: bool,
-    /// Whether somebody has stopped the crawl since this machine has joined.
-    pub is_stopped: bool,
-    /// Whether the crawl has ended since this machine has joined: nothing was left to do anywhere.
-    pub has_ended: bool,
+    /// How the whole crawl goes on.
+    pub state: CrawlState,
+}
+
+/// How a crawl goes on that several machines share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CrawlState {
+    /// Requests are sent.
+    #[default]
+    Running,
+    /// Somebody has paused it: no requests are sent.
+    Paused,
+    /// Somebody has stopped it since this machine has joined.
+    Stopped,
+    /// It has ended since this machine has joined: nothing was left to do anywhere.
+    Ended,
 }
 
 /// What a commit says to other machines.

@@ -260,7 +260,7 @@ impl Node {
                 tracing::warn!(crawl, %error, "the parts of this node are taken over only when it is found dead");
             }
             Err(_) => {
-                tracing::warn!(crawl, "the database does not answer; the parts of this node are taken over later")
+                tracing::warn!(crawl, "the database does not answer; the parts of this node are taken over later");
             }
         }
         // The timer is dropped with `self`: no write is left for it to prevent.

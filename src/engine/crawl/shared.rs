@@ -12,7 +12,7 @@ use crate::{
         candidate::Candidate,
         durable::{Checkpoint, DomainHistory},
         part::{Part, PartSet},
-        shared::{Arrived, ArrivedId, Others},
+        shared::{Arrived, ArrivedId, CrawlState, Others, Shared},
     },
 };
 
@@ -23,10 +23,8 @@ pub(super) struct Sharing {
     is_shared: bool,
     /// Whether the crawl waits for more seeds here when nothing is left to do.
     stays_open: bool,
-    /// Whether nothing was left to do anywhere.
-    has_ended: bool,
-    /// Whether somebody has paused the crawl on all machines.
-    is_paused: bool,
+    /// How the whole crawl goes on.
+    state: CrawlState,
     /// When to look next whether parts that are to be given away are quiet.
     next_check: Option<Instant>,
 }
@@ -54,7 +52,7 @@ impl Crawl {
 
     /// Tells whether nothing was left to do on any machine.
     pub(super) fn has_ended_everywhere(&self) -> bool {
-        self.sharing.has_ended
+        self.sharing.state == CrawlState::Ended
     }
 
     /// Takes domains over from another process, which may have just sent requests to them.
@@ -115,7 +113,7 @@ impl Crawl {
 
     /// Looks up what other machines have sent, to admit it.
     pub(super) fn links_arrived(&mut self, now: Instant) {
-        let arrived = self.frontier.durable().and_then(|store| store.shared()).map(|shared| shared.arrived());
+        let arrived = self.frontier.durable().and_then(|store| store.shared()).map(Shared::arrived);
         let candidate = |Arrived { id, request, fingerprint }: Arrived| {
             let candidate = match fingerprint {
                 Some(fingerprint) => Candidate::sent(request, fingerprint),
@@ -158,7 +156,7 @@ impl Crawl {
 
     /// Handles what other machines have done.
     pub(super) fn others_did(&mut self, others: Others) {
-        let Others { accounts, included, drawn, used_up, are_hungry, is_paused, is_stopped, has_ended, .. } = others;
+        let Others { accounts, included, drawn, used_up, are_hungry, state, .. } = others;
         for url in &included {
             self.intake.include(url);
         }
@@ -171,14 +169,13 @@ impl Crawl {
                 shared.give_back(unused);
             }
         }
-        if is_paused != self.sharing.is_paused {
-            self.sharing.is_paused = is_paused;
-            self.set_mode(if is_paused { Mode::Paused } else { Mode::Running });
+        match (std::mem::replace(&mut self.sharing.state, state), state) {
+            (before, _) if before == state => {}
+            (_, CrawlState::Paused) => self.set_mode(Mode::Paused),
+            (CrawlState::Paused, CrawlState::Running) => self.set_mode(Mode::Running),
+            (_, CrawlState::Stopped) => self.stop("somebody has stopped it on all machines".to_owned()),
+            (_, CrawlState::Running | CrawlState::Ended) => {}
         }
-        if is_stopped && self.mode != Mode::Stopping {
-            self.stop("somebody has stopped it on all machines".to_owned());
-        }
-        self.sharing.has_ended |= has_ended;
     }
 
     /// Says to other machines whether anything is left to do here, and what is needed of the limits.

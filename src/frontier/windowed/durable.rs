@@ -128,7 +128,7 @@ impl Durable for WindowedFrontier {
             transaction.to_others = sharing.take();
         }
         transaction.end(checkpoint, self.next, self.seen);
-        self.link.send(StoreCommand::Store(transaction));
+        self.link.send(StoreCommand::Store(Box::new(transaction)));
         self.reads.drain(..).for_each(|read| self.link.send(read));
     }
 

@@ -34,7 +34,7 @@ use crate::{
 /// An order to the store.
 pub enum StoreCommand {
     /// Stores a transaction atomically.
-    Store(Transaction),
+    Store(Box<Transaction>),
     /// Queries which fingerprints were seen, and when.
     Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
     /// Reads a domain's queue from a place.

@@ -22,7 +22,7 @@ use crate::{
     frontier::{
         durable::{Checkpoint, DomainHistory},
         part::{Part, PartSet},
-        shared::{Allowance, Arrived, ArrivedId, Others, ToOthers},
+        shared::{Allowance, Arrived, ArrivedId, CrawlState, Others, ToOthers},
         windowed::store::{Counters, Gained, Look},
     },
     identity::Fingerprint,
@@ -166,7 +166,7 @@ async fn try_look(link: &Link, live: &mut Option<Connection>, known: &mut Known)
         end_if_nothing_is_left(client, known.ends).await?;
     }
     let is_changed = read_control(client, link.session(), known).await?;
-    let ends = known.others.has_ended && !known.has_seen_end;
+    let ends = known.others.state == CrawlState::Ended && !known.has_seen_end;
     let is_full = ends || known.next_full <= clock::now();
     if is_full {
         take_parts(client, link.session(), known).await?;
@@ -201,10 +201,13 @@ async fn read_control(client: &Client, session: i64, known: &mut Known) -> StdRe
     let drawn = Allowance { pages: row.try_get::<_, i64>(5)?, requests: row.try_get::<_, i64>(6)? };
     let is_used_up = |limit: Option<u64>, used: i64| limit.is_some_and(|limit| used >= signed(limit));
     let others = &mut known.others;
-    let before = (others.has_ended, others.is_stopped, others.is_paused, others.used_up, others.are_hungry);
-    others.has_ended = ends != known.ends;
-    others.is_stopped = stops != known.stops;
-    others.is_paused = row.try_get(2)?;
+    let before = (others.state, others.used_up, others.are_hungry);
+    others.state = match row.try_get(2)? {
+        _ if ends != known.ends => CrawlState::Ended,
+        _ if stops != known.stops => CrawlState::Stopped,
+        true => CrawlState::Paused,
+        false => CrawlState::Running,
+    };
     others.used_up = Allowance {
         pages: is_used_up(known.limits.pages, used.pages),
         requests: is_used_up(known.limits.requests, used.requests),
@@ -215,7 +218,7 @@ async fn read_control(client: &Client, session: i64, known: &mut Known) -> StdRe
     others.are_hungry = row.try_get(7)?;
     others.machines = usize::try_from(row.try_get::<_, i64>(8)?).unwrap_or(1);
     known.drawn = drawn;
-    let now = (others.has_ended, others.is_stopped, others.is_paused, others.used_up, others.are_hungry);
+    let now = (others.state, others.used_up, others.are_hungry);
     Ok(now != before || others.are_hungry || others.drawn != Allowance::default())
 }
 
@@ -286,7 +289,9 @@ async fn take_parts(client: &mut Client, session: i64, known: &mut Known) -> Std
         let parameters: [Parameter<'_>; 3] =
             [(&session, Type::INT8), (&parts, Type::INT2_ARRAY), (&before, Type::INT8_ARRAY)];
         for row in transaction.query_typed(sql, &parameters).await? {
-            part_numbered(row.try_get(0)?).into_iter().for_each(|part| held.insert(part));
+            if let Some(part) = part_numbered(row.try_get(0)?) {
+                held.insert(part);
+            }
         }
     }
     let new = held.without(&known.held);

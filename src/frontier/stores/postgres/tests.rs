@@ -11,7 +11,7 @@ use crate::{
         durable::{Durable as _, Opening, Resumed},
         laws::{Subject, check_subject},
         part::Part,
-        shared::{Allowance, Shared as _, ToOthers},
+        shared::{Allowance, CrawlState, Shared as _, ToOthers},
         windowed::{
             state::State,
             store::Change,
@@ -226,7 +226,7 @@ fn a_crawl_ends_when_nothing_is_left_on_any_node_and_in_no_inbox_and_is_not_begu
     let say = |store: &PostgresStore, idle: Option<u64>| {
         store.apply(Batch { to_others: ToOthers { idle, ..ToOthers::default() }, ..Batch::default() })
     };
-    let has_ended = |store: &PostgresStore| look(store).others.unwrap().has_ended;
+    let has_ended = |store: &PostgresStore| look(store).others.unwrap().state == CrawlState::Ended;
     say(&first, Some(1)).unwrap();
     assert!(!has_ended(&first), "the other has said nothing");
     let part = look(&first).held.iter().next().unwrap().number();
