@@ -220,6 +220,8 @@ impl Shared {
                     );
                     fates.gave_up += 1;
                 }
+                // It had not begun to listen to signals.
+                (None, Some(signal)) if signal == Signal::SIGTERM as i32 => {}
                 (None, Some(signal)) => {
                     assert_eq!(signal, Signal::SIGKILL as i32);
                     fates.ended_by_system += 1;

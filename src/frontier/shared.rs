@@ -15,6 +15,16 @@ use crate::{identity::Fingerprint, request::Request};
 /// 2. the crawl calls [`Shared::let_go`] when the last request is over, and the part belongs to nobody after the next
 ///    commit;
 /// 3. [`StoreNews::Lost`](super::durable::StoreNews::Lost) confirms it.
+///
+/// ```
+/// use actix_crawler::frontier::{part::PartSet, shared::Shared};
+///
+/// /// Gives away what is to be given away and of which nothing is on lease.
+/// fn let_go_of_quiet_parts(frontier: &mut dyn Shared, in_flight: &PartSet) {
+///     let quiet = frontier.leaving().without(&frontier.lent()).without(in_flight);
+///     frontier.let_go(&quiet);
+/// }
+/// ```
 pub trait Shared {
     /// Returns the parts that are to be given to other machines.
     fn leaving(&self) -> PartSet;
@@ -48,6 +58,13 @@ pub trait Shared {
 }
 
 /// A number of pages and one of requests.
+///
+/// ```
+/// use actix_crawler::frontier::shared::Allowance;
+///
+/// let none = Allowance::<u64>::default();
+/// assert_eq!((none.pages, none.requests), (0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowance<N> {
     /// Of pages.
@@ -57,6 +74,15 @@ pub struct Allowance<N> {
 }
 
 /// A request that another machine has sent here.
+///
+/// ```
+/// use actix_crawler::frontier::shared::Arrived;
+///
+/// /// A seed from outside has no fingerprint yet.
+/// fn is_seed(arrived: &Arrived) -> bool {
+///     arrived.fingerprint.is_none()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Arrived {
     /// What it is known by until it is settled.
@@ -68,6 +94,13 @@ pub struct Arrived {
 }
 
 /// Identifies a request that another machine has sent.
+///
+/// ```
+/// use actix_crawler::{Domain, frontier::{part::Part, shared::ArrivedId}};
+///
+/// let first = ArrivedId { part: Part::of(&Domain::new("example.org")), number: 1 };
+/// assert_ne!(first, ArrivedId { number: 2, ..first });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ArrivedId {
     /// The part for which it was sent.
@@ -77,6 +110,13 @@ pub struct ArrivedId {
 }
 
 /// What a frontier knows of the other machines.
+///
+/// ```
+/// use actix_crawler::frontier::shared::{CrawlState, Others};
+///
+/// let others = Others::default();
+/// assert_eq!((others.state, others.accounts.ledger.done), (CrawlState::Running, 0));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Others {
     /// The sum of their accounts, those that are gone included.
@@ -96,6 +136,12 @@ pub struct Others {
 }
 
 /// How a crawl goes on that several machines share.
+///
+/// ```
+/// use actix_crawler::frontier::shared::CrawlState;
+///
+/// assert_eq!(CrawlState::default(), CrawlState::Running);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CrawlState {
     /// Requests are sent.
@@ -110,6 +156,12 @@ pub enum CrawlState {
 }
 
 /// What a commit says to other machines.
+///
+/// ```
+/// use actix_crawler::frontier::shared::ToOthers;
+///
+/// assert!(ToOthers::default().is_empty());
+/// ```
 #[derive(Debug, Default)]
 pub struct ToOthers {
     /// Requests for domains of other parts.
@@ -129,6 +181,16 @@ pub struct ToOthers {
 }
 
 /// A request for a domain of another part.
+///
+/// ```
+/// use actix_crawler::{Domain, Request, frontier::{part::Part, shared::Sent}};
+///
+/// let request = Request::parse("https://example.org/")?;
+/// let part = Part::of(&Domain::new("example.org"));
+/// let sent = Sent { part, fingerprint: request.fingerprint(), request };
+/// # assert_eq!(sent.part, part);
+/// # Ok::<(), actix_crawler::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Sent {
     /// The part.
