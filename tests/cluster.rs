@@ -39,6 +39,9 @@ const ITEMS: &str = "CLUSTER_ITEMS";
 /// The length of its term in milliseconds, if not `TERM`.
 const TERM_MS: &str = "CLUSTER_TERM_MS";
 
+/// The most pages in flight of a node, in its environment.
+const CONCURRENCY: &str = "CLUSTER_CONCURRENCY";
+
 const TERM: Duration = Duration::from_millis(1_000);
 const SPACING: Duration = Duration::from_millis(60);
 
@@ -122,6 +125,10 @@ fn a_process_that_is_a_node() {
         Ok(pages) => crawler.max_pages(pages.parse().unwrap()),
         Err(_) => crawler,
     };
+    let crawler = match env::var(CONCURRENCY) {
+        Ok(pages) => crawler.concurrency(pages.parse().unwrap()),
+        Err(_) => crawler,
+    };
     match crawler.run_blocking() {
         Ok(report) if report.ended == actix_crawler::report::Ended::Finished => {}
         Ok(report) => {
@@ -165,6 +172,7 @@ struct Shared {
     seed: String,
     items: tempfile::TempDir,
     max_pages: Option<u64>,
+    concurrency: Option<u32>,
     started: usize,
     nodes: Vec<Child>,
     fates: Fates,
@@ -178,7 +186,19 @@ impl Shared {
         let (database, seed) = (server.database(name), site.0[0].url("/0"));
         let items = tempfile::tempdir().unwrap();
         let (nodes, fates) = (Vec::new(), Fates::default());
-        Self { server, name, database, seed, items, max_pages, started: 0, nodes, fates, has_ended: false }
+        Self {
+            server,
+            name,
+            database,
+            seed,
+            items,
+            max_pages,
+            concurrency: None,
+            started: 0,
+            nodes,
+            fates,
+            has_ended: false,
+        }
     }
 
     fn start(&mut self) {
@@ -189,6 +209,9 @@ impl Shared {
         command.env(ITEMS, self.items.path().join(format!("{}.jsonl", self.started)));
         if let Some(pages) = self.max_pages {
             command.env(MAX_PAGES, pages.to_string());
+        }
+        if let Some(pages) = self.concurrency {
+            command.env(CONCURRENCY, pages.to_string());
         }
         self.nodes.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }
@@ -341,6 +364,46 @@ fn a_limit_on_pages_is_that_of_the_whole_crawl_and_met_exactly_whoever_dies() {
     let waiting: u64 = shared.sql("SELECT sum(requests) FROM waiting").parse().unwrap();
     assert_eq!(shared.ledger("discovered"), 600 + waiting, "the rest is kept");
     assert!(site.smallest_gap() >= SPACING && fates.killed > 0, "{fates:?}");
+}
+
+/// Domains that take 100 ms to answer, and nodes with eight pages in flight each. Only with `ACTIX_CRAWLER_TEST_LONGER`.
+#[test]
+fn several_nodes_crawl_as_many_times_as_fast() {
+    if env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_none() {
+        return;
+    }
+    let speed = |name: &'static str, nodes: usize| {
+        let first = TcpListener::bind((Ipv4Addr::new(127, 0, 20, 1), 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let at = |domain: u8| Ipv4Addr::new(127, 0, 20, domain + 1);
+        let rest = (1..48).map(|domain| TcpListener::bind((at(domain), port)).unwrap());
+        let answer = move |asked: &Asked| {
+            let page = asked.path.trim_start_matches('/').parse::<u32>().unwrap_or(0);
+            let others = (1..48).filter(|_| page == 0).map(|domain| format!("http://{}:{port}/1", at(domain)));
+            let next = [2 * page + 1, 2 * page + 2].map(|page| format!("/{page}"));
+            Answer::page(others.chain(next)).after(Duration::from_millis(100))
+        };
+        let site = Site(std::iter::once(first).chain(rest).map(|at| Recorder::at(at, answer)).collect());
+        let mut shared = Shared::new(name, &site, None);
+        shared.concurrency = Some(8);
+        (0..nodes).for_each(|_| shared.start());
+        let count = || site.0.iter().map(Recorder::count).sum::<usize>();
+        let sharing = "SELECT count(DISTINCT owner) FROM part JOIN node ON session = owner AND state = 'live'";
+        until("all crawl", || shared.sql(sharing) == nodes.to_string() && count() > 500);
+        thread::sleep(3 * TERM);
+        let (begun, before) = (Instant::now(), count());
+        thread::sleep(Duration::from_secs(8));
+        let pages = (count() - before) as f64 / begun.elapsed().as_secs_f64();
+        let costs = shared.sql("SELECT sum(pages), sum(commits) FROM node");
+        for mut node in shared.nodes.drain(..) {
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+        println!("{nodes} nodes: {pages:.0} pages/s; pages and commits so far: {costs}");
+        pages
+    };
+    let [one, two, four] = [("speed1", 1), ("speed2", 2), ("speed4", 4)].map(|(name, nodes)| speed(name, nodes));
+    assert!(two > 1.8 * one && four > 3.3 * one, "{one:.0} {two:.0} {four:.0}");
 }
 
 #[test]

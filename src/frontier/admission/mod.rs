@@ -239,6 +239,9 @@ impl Admission {
         if let Some(visit) = self.visits.of(&fingerprint) {
             request.rare.get_or_insert_default().visited = Some(visit);
         }
+        if self.depths.is_active() {
+            self.depths.set_foreign(fingerprint, !frontier.holds(&self.key.domain(&request.url)));
+        }
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
             self.depths.found_again(fingerprint, request.depth);
             self.note_for_good(fingerprint, request.depth);
