@@ -346,7 +346,8 @@ fn a_crawl_whose_nodes_are_killed_stopped_and_joined_at_random_loses_nothing_and
     let all = pages.len() as u64;
     let ledger = ["discovered", "done", "failed", "dropped"].map(|key| shared.ledger(key));
     assert_eq!(ledger, [all, all, 0, 0], "each is settled once");
-    assert_eq!(shared.sql("SELECT state FROM crawl"), "ended");
+    // One that was started just after the end may have begun it again, and been killed.
+    assert_ne!(shared.sql("SELECT ends FROM crawl"), "0");
     let left = ["queue", "waiting", "inbox"].map(|table| shared.sql(&format!("SELECT count(*) FROM {table}")));
     assert_eq!(left, ["0", "0", "0"]);
     assert_eq!(shared.sql("SELECT count(*) FROM seen"), all.to_string());
