@@ -66,13 +66,7 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
-    /// Another node has finished the crawl while this one waited for it: nothing is left to do.
-    #[error("the crawl `{name}` was finished by another node")]
-    FinishedElsewhere {
-        /// The crawl's name.
-        name: String,
-    },
-    /// A tenant has no such job: see [`jobs`](crate::jobs).
+    /// A tenant has no such job, or it does not run where it has to: see [`jobs`](crate::jobs).
     #[error("there is no such job: {id}")]
     NoSuchJob {
         /// The id.

@@ -1,5 +1,5 @@
-//! A crawl that several processes share: one crawls, another waits and takes over. Owners are killed and stopped at random,
-//! and judged by what the servers saw.
+//! A crawl that several processes share, each its own domains. Nodes are killed, stopped and joined at random, and judged by what the
+//! servers saw.
 
 #![cfg(all(feature = "cluster", target_os = "linux"))]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_crawler::{Conducts, Error, Politeness, Scope, politeness::DomainKey, prelude::*};
+use actix_crawler::{Conducts, Politeness, Scope, politeness::DomainKey, prelude::*};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -39,11 +39,14 @@ const ITEMS: &str = "CLUSTER_ITEMS";
 /// The length of its term in milliseconds, if not `TERM`.
 const TERM_MS: &str = "CLUSTER_TERM_MS";
 
+/// The most pages in flight of a node, in its environment.
+const CONCURRENCY: &str = "CLUSTER_CONCURRENCY";
+
 const TERM: Duration = Duration::from_millis(1_000);
 const SPACING: Duration = Duration::from_millis(60);
 
-/// The exit code of a node that waited until another had finished the crawl.
-const FINISHED_ELSEWHERE: i32 = 7;
+/// The most pages of the whole crawl, in the environment of a node that has a limit.
+const MAX_PAGES: &str = "CLUSTER_MAX_PAGES";
 
 /// A site on many addresses, each a domain of its own.
 struct Site(Vec<Recorder>);
@@ -118,13 +121,20 @@ fn a_process_that_is_a_node() {
         .cluster(database, "site")
         .cluster_term(env::var(TERM_MS).map_or(TERM, |ms| Duration::from_millis(ms.parse().unwrap())))
         .pipeline(JsonLines::append(env::var(ITEMS).unwrap()));
+    let crawler = match env::var(MAX_PAGES) {
+        Ok(pages) => crawler.max_pages(pages.parse().unwrap()),
+        Err(_) => crawler,
+    };
+    let crawler = match env::var(CONCURRENCY) {
+        Ok(pages) => crawler.concurrency(pages.parse().unwrap()),
+        Err(_) => crawler,
+    };
     match crawler.run_blocking() {
         Ok(report) if report.ended == actix_crawler::report::Ended::Finished => {}
         Ok(report) => {
             eprintln!("{report}");
             std::process::exit(8);
         }
-        Err(Error::FinishedElsewhere { .. }) => std::process::exit(FINISHED_ELSEWHERE),
         Err(error) => {
             eprintln!("{error}");
             std::process::exit(3);
@@ -149,55 +159,92 @@ fn signal(child: &Child, signal: Signal) {
 struct Fates {
     killed: usize,
     stopped: usize,
+    left: usize,
     ended_by_system: usize,
     gave_up: usize,
 }
 
-/// Two nodes at a time; the owner is killed or stopped at random for `long`, then left alone. Longer with
-/// `ACTIX_CRAWLER_TEST_LONGER`.
-#[test]
-fn a_crawl_whose_owners_are_killed_and_stopped_at_random_loses_nothing_and_hurries_nobody() {
-    let is_longer = env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_some();
-    let long = Duration::from_secs(if is_longer { 120 } else { 15 });
-    let (server, site, dir) = (PostgresServer::shared(), Site::start(), tempfile::tempdir().unwrap());
-    let (name, database) = ("random", server.database("random"));
-    let (seed, begun) = (site.0[0].url("/0"), Instant::now());
-    let mut started = 0;
-    let mut start = || {
-        started += 1;
-        node(&database, &seed, &dir.path().join(format!("{started}.jsonl")))
-    };
-    let mut nodes = vec![start(), start()];
-    let mut fates = Fates::default();
-    let mut finished = false;
-    while !finished {
-        assert!(begun.elapsed() < long + Duration::from_secs(60), "{fates:?}, {} requests", site.times().len());
-        thread::sleep(Duration::from_millis(fastrand::u64(150..900)));
-        if begun.elapsed() < long {
-            let owner =
-                server.try_psql(name, "SELECT name FROM crawl_site.node, crawl_site.crawl WHERE session = owner");
-            let owner = owner.and_then(|owner| owner.rsplit(' ').next()?.parse::<u32>().ok());
-            if let Some(owner) = nodes.iter().find(|node| Some(node.id()) == owner) {
-                // Each at least once, and then at random.
-                if fates.killed == 0 || (fates.stopped > 0 && fastrand::bool()) {
-                    fates.killed += 1;
-                    signal(owner, Signal::SIGKILL);
-                } else {
-                    fates.stopped += 1;
-                    signal(owner, Signal::SIGSTOP);
-                    thread::sleep(TERM * fastrand::u32(10..300) / 100);
-                    signal(owner, Signal::SIGCONT);
-                }
-            }
+/// A crawl in a database of its own, and the nodes that it was begun with.
+struct Shared {
+    server: Arc<PostgresServer>,
+    name: &'static str,
+    database: String,
+    seed: String,
+    items: tempfile::TempDir,
+    max_pages: Option<u64>,
+    concurrency: Option<u32>,
+    started: usize,
+    nodes: Vec<Child>,
+    fates: Fates,
+    /// Whether a node has ended by itself: the crawl has.
+    has_ended: bool,
+}
+
+impl Shared {
+    fn new(name: &'static str, site: &Site, max_pages: Option<u64>) -> Self {
+        let server = PostgresServer::shared();
+        let (database, seed) = (server.database(name), site.0[0].url("/0"));
+        let items = tempfile::tempdir().unwrap();
+        let (nodes, fates) = (Vec::new(), Fates::default());
+        Self {
+            server,
+            name,
+            database,
+            seed,
+            items,
+            max_pages,
+            concurrency: None,
+            started: 0,
+            nodes,
+            fates,
+            has_ended: false,
         }
-        nodes.retain_mut(|node| {
+    }
+
+    fn start(&mut self) {
+        self.started += 1;
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "a_process_that_is_a_node", "--nocapture"]);
+        command.env(DATABASE, &self.database).env(SEED, &self.seed);
+        command.env(ITEMS, self.items.path().join(format!("{}.jsonl", self.started)));
+        if let Some(pages) = self.max_pages {
+            command.env(MAX_PAGES, pages.to_string());
+        }
+        if let Some(pages) = self.concurrency {
+            command.env(CONCURRENCY, pages.to_string());
+        }
+        self.nodes.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        self.server.psql(self.name, &format!("SET search_path TO crawl_site; {sql}"))
+    }
+
+    /// The sum of the ledgers of all nodes.
+    fn ledger(&self, key: &str) -> u64 {
+        let sum = format!(
+            "SELECT sum((counters::json #>> '{{progress,ledger,{key}}}')::bigint) \
+             FROM (SELECT counters FROM node UNION ALL SELECT counters FROM crawl) AS all_nodes"
+        );
+        self.sql(&sum).parse().unwrap()
+    }
+
+    /// Takes note of nodes that have ended.
+    fn reap(&mut self) {
+        let (fates, has_ended) = (&mut self.fates, &mut self.has_ended);
+        self.nodes.retain_mut(|node| {
             let Some(status) = node.try_wait().unwrap() else { return true };
             match (status.code(), status.signal()) {
-                (Some(0 | FINISHED_ELSEWHERE), _) => finished = true,
+                (Some(0), _) => *has_ended = true,
                 (Some(code), _) => {
-                    assert!(matches!(code, 3 | 8), "a node gives up, if its system does not end it before: {code}");
+                    assert!(
+                        matches!(code, 3 | 8),
+                        "a node gives up or stops, if its system does not end it before: {code}"
+                    );
                     fates.gave_up += 1;
                 }
+                // It had not begun to listen to signals.
+                (None, Some(signal)) if signal == Signal::SIGTERM as i32 => {}
                 (None, Some(signal)) => {
                     assert_eq!(signal, Signal::SIGKILL as i32);
                     fates.ended_by_system += 1;
@@ -206,75 +253,195 @@ fn a_crawl_whose_owners_are_killed_and_stopped_at_random_loses_nothing_and_hurri
             }
             false
         });
-        while !finished && nodes.len() < 2 {
-            nodes.push(start());
+    }
+
+    /// Kills, stops or ends a node at random, each at least once.
+    fn harm_one(&mut self) {
+        if self.nodes.is_empty() {
+            return;
+        }
+        let node = &self.nodes[fastrand::usize(..self.nodes.len())];
+        let fates = &mut self.fates;
+        let what = if fates.killed == 0 {
+            0
+        } else if fates.stopped == 0 {
+            1
+        } else {
+            fastrand::u8(0..5)
+        };
+        match what {
+            0 | 3 => {
+                fates.killed += 1;
+                signal(node, Signal::SIGKILL);
+            }
+            1 | 4 => {
+                fates.stopped += 1;
+                signal(node, Signal::SIGSTOP);
+                thread::sleep(TERM * fastrand::u32(10..300) / 100);
+                signal(node, Signal::SIGCONT);
+            }
+            _ => {
+                fates.left += 1;
+                signal(node, Signal::SIGTERM);
+            }
         }
     }
-    for mut node in nodes {
-        let status = node.wait().unwrap();
-        assert!(matches!(status.code(), Some(0 | FINISHED_ELSEWHERE)), "{status}");
+
+    /// Keeps three nodes at work and harms one now and then, for `long` at the most; then waits for the end.
+    fn run(&mut self, long: Duration) {
+        let begun = Instant::now();
+        while !self.has_ended {
+            assert!(begun.elapsed() < long + Duration::from_secs(60), "{:?}", self.fates);
+            while self.nodes.len() < 3 {
+                self.start();
+            }
+            thread::sleep(Duration::from_millis(fastrand::u64(100..700)));
+            if begun.elapsed() < long {
+                self.harm_one();
+            }
+            self.reap();
+        }
+        let ended = Instant::now();
+        while !self.nodes.is_empty() {
+            assert!(ended.elapsed() < Duration::from_secs(30), "{:?}", self.fates);
+            thread::sleep(Duration::from_millis(20));
+            self.reap();
+        }
     }
-    fates.ended_by_system = fates.ended_by_system.saturating_sub(fates.killed);
+
+    /// The URLs of the items that are in the files of any node.
+    fn items(&self) -> BTreeSet<String> {
+        let files = (1..=self.started).map(|nth| self.items.path().join(format!("{nth}.jsonl")));
+        let lines = files.filter_map(|file| std::fs::read_to_string(file).ok());
+        let items = lines.flat_map(|text| {
+            text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).collect::<Vec<_>>()
+        });
+        items.map(|item| item["url"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited for this: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Three nodes at a time, which are killed, stopped and ended at random for `long` and replaced, and then left alone. Longer with
+/// `ACTIX_CRAWLER_TEST_LONGER`.
+#[test]
+fn a_crawl_whose_nodes_are_killed_stopped_and_joined_at_random_loses_nothing_and_hurries_nobody() {
+    let is_longer = env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_some();
+    let long = Duration::from_secs(if is_longer { 120 } else { 12 });
+    let site = Site::start();
+    let mut shared = Shared::new("random", &site, None);
+    shared.run(long);
     let (pages, times, gap) = (site.pages(), site.times(), site.smallest_gap());
     let again: usize = times.values().map(|times| times - 1).sum();
+    let (fates, started) = (&shared.fates, shared.started);
     println!("{fates:?}, {started} nodes, {again} of {} pages again, smallest gap {gap:?}", pages.len());
     assert!(gap >= SPACING, "{gap:?} between two requests to one domain: {fates:?}");
     assert_eq!(times.keys().cloned().collect::<BTreeSet<_>>(), pages, "every page was requested");
-    let counted = |what: &str| server.psql(name, &format!("SELECT {what} FROM crawl_site.crawl"));
-    let ledger = |key: &str| counted(&format!("counters::json #>> '{{progress,ledger,{key}}}'"));
-    assert_eq!(
-        (counted("state"), ledger("done"), ledger("discovered")),
-        ("finished".into(), pages.len().to_string(), pages.len().to_string())
-    );
-    assert_eq!(server.psql(name, "SELECT count(*) FROM crawl_site.queue"), "0");
-    assert_eq!(server.psql(name, "SELECT count(*) FROM crawl_site.seen"), pages.len().to_string());
-    let items: BTreeSet<_> = (1..=started)
-        .filter_map(|nth| std::fs::read_to_string(dir.path().join(format!("{nth}.jsonl"))).ok())
-        .flat_map(|text| {
-            text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).collect::<Vec<_>>()
-        })
-        .map(|item| item["url"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(items, pages, "every page's item is in the file of some node");
+    let all = pages.len() as u64;
+    let ledger = ["discovered", "done", "failed", "dropped"].map(|key| shared.ledger(key));
+    assert_eq!(ledger, [all, all, 0, 0], "each is settled once");
+    // One that was started just after the end may have begun it again, and been killed.
+    assert_ne!(shared.sql("SELECT ends FROM crawl"), "0");
+    let left = ["queue", "waiting", "inbox"].map(|table| shared.sql(&format!("SELECT count(*) FROM {table}")));
+    assert_eq!(left, ["0", "0", "0"]);
+    assert_eq!(shared.sql("SELECT count(*) FROM seen"), all.to_string());
+    assert_eq!(shared.items(), pages, "every page's item is in the file of some node");
     assert!(fates.killed > 0 && fates.stopped > 0, "{fates:?}");
 }
 
 #[test]
-fn whoever_waits_goes_on_at_once_where_another_leaves_and_ends_when_another_has_finished() {
-    let (server, site, dir) = (PostgresServer::shared(), Site::start(), tempfile::tempdir().unwrap());
-    let (name, database) = ("leaves", server.database("leaves"));
-    let seed = site.0[0].url("/0");
-    let start = |nth: u32| node(&database, &seed, &dir.path().join(format!("{nth}.jsonl")));
-    let owners = || server.try_psql(name, "SELECT owners FROM crawl_site.crawl").unwrap_or_default();
-    let until = |is_so: &dyn Fn() -> bool| {
-        let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < Duration::from_secs(30));
-            thread::sleep(Duration::from_millis(20));
+fn a_limit_on_pages_is_that_of_the_whole_crawl_and_met_exactly_whoever_dies() {
+    let site = Site::start();
+    let mut shared = Shared::new("pages", &site, Some(600));
+    shared.run(Duration::from_secs(5));
+    let fates = &shared.fates;
+    assert_eq!((shared.ledger("done"), shared.ledger("failed")), (600, 0), "{fates:?}");
+    let waiting: u64 = shared.sql("SELECT sum(requests) FROM waiting").parse().unwrap();
+    assert_eq!(shared.ledger("discovered"), 600 + waiting, "the rest is kept");
+    assert!(site.smallest_gap() >= SPACING && fates.killed > 0, "{fates:?}");
+}
+
+/// Domains that take 100 ms to answer, and nodes with eight pages in flight each. Only with `ACTIX_CRAWLER_TEST_LONGER`.
+#[test]
+fn several_nodes_crawl_as_many_times_as_fast() {
+    if env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_none() {
+        return;
+    }
+    let speed = |name: &'static str, nodes: usize| {
+        let first = TcpListener::bind((Ipv4Addr::new(127, 0, 20, 1), 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let at = |domain: u8| Ipv4Addr::new(127, 0, 20, domain + 1);
+        let rest = (1..48).map(|domain| TcpListener::bind((at(domain), port)).unwrap());
+        let answer = move |asked: &Asked| {
+            let page = asked.path.trim_start_matches('/').parse::<u32>().unwrap_or(0);
+            let others = (1..48).filter(|_| page == 0).map(|domain| format!("http://{}:{port}/1", at(domain)));
+            let next = [2 * page + 1, 2 * page + 2].map(|page| format!("/{page}"));
+            Answer::page(others.chain(next)).after(Duration::from_millis(100))
+        };
+        let site = Site(std::iter::once(first).chain(rest).map(|at| Recorder::at(at, answer)).collect());
+        let mut shared = Shared::new(name, &site, None);
+        shared.concurrency = Some(8);
+        (0..nodes).for_each(|_| shared.start());
+        let count = || site.0.iter().map(Recorder::count).sum::<usize>();
+        let sharing = "SELECT count(DISTINCT owner) FROM part JOIN node ON session = owner AND state = 'live'";
+        until("all crawl", || shared.sql(sharing) == nodes.to_string() && count() > 500);
+        thread::sleep(3 * TERM);
+        let (begun, before) = (Instant::now(), count());
+        thread::sleep(Duration::from_secs(8));
+        let pages = (count() - before) as f64 / begun.elapsed().as_secs_f64();
+        let costs = shared.sql("SELECT sum(pages), sum(commits) FROM node");
+        for mut node in shared.nodes.drain(..) {
+            let _ = node.kill();
+            let _ = node.wait();
         }
+        println!("{nodes} nodes: {pages:.0} pages/s; pages and commits so far: {costs}");
+        pages
     };
-    let mut first = start(1);
-    until(&|| site.times().len() > 20);
-    let mut second = start(2);
-    until(&|| server.psql(name, "SELECT count(*) FROM crawl_site.node") == "2");
-    assert_eq!(owners(), "1");
-    signal(&first, Signal::SIGTERM);
-    assert_eq!(first.wait().unwrap().code(), Some(8), "it has stopped, and says so");
-    until(&|| owners() == "2");
-    assert_eq!(server.psql(name, "SELECT dead FROM crawl_site.node"), "f", "nobody had to be found dead for that");
-    let at = site.times().len();
-    until(&|| site.times().len() > at + 5);
-    let mut third = start(3);
-    assert_eq!(second.wait().unwrap().code(), Some(0));
-    assert_eq!(third.wait().unwrap().code(), Some(FINISHED_ELSEWHERE));
+    let [one, two, four] = [("speed1", 1), ("speed2", 2), ("speed4", 4)].map(|(name, nodes)| speed(name, nodes));
+    assert!(two > 1.8 * one && four > 3.3 * one, "{one:.0} {two:.0} {four:.0}");
+}
+
+#[test]
+fn nodes_share_the_domains_one_that_joins_gets_some_and_one_that_leaves_gives_its_own_back() {
+    let site = Site::start();
+    let mut shared = Shared::new("leaves", &site, None);
+    let parts_of_each = "SELECT count(*) FROM part JOIN node ON session = owner AND state = 'live' GROUP BY owner";
+    shared.start();
+    until("it crawls", || site.times().len() > 20);
+    assert_eq!(shared.sql(parts_of_each), "1024");
+    shared.start();
+    until("they share", || {
+        let shares = shared.sql(parts_of_each);
+        shares.lines().count() == 2 && shares.lines().all(|parts| parts.parse::<u32>().unwrap() > 300)
+    });
+    assert_eq!(shared.sql("SELECT count(*) FROM node WHERE state = 'dead'"), "0");
+    signal(&shared.nodes[0], Signal::SIGTERM);
+    assert_eq!(shared.nodes[0].wait().unwrap().code(), Some(8), "it has stopped, and says so");
+    until("the other has all", || shared.sql(parts_of_each) == "1024");
     assert_eq!(
-        (owners().as_str(), server.psql(name, "SELECT state FROM crawl_site.crawl").as_str()),
-        ("2", "finished")
+        shared.sql("SELECT state FROM node ORDER BY joined"),
+        "left\nlive",
+        "nobody had to be found dead for that"
     );
-    assert!(site.smallest_gap() >= SPACING);
-    // One more begins a crawl that was finished, and finds nothing left to do.
-    assert_eq!(start(4).wait().unwrap().code(), Some(0));
-    assert_eq!(owners(), "3");
+    shared.start();
+    let _ = shared.nodes.remove(0).wait();
+    shared.run(Duration::ZERO);
+    assert!(site.smallest_gap() >= SPACING, "{:?}", site.smallest_gap());
+    let all = site.pages().len();
+    assert_eq!(site.times().values().sum::<usize>(), all, "where nobody dies nothing is fetched twice");
+    assert_eq!(shared.ledger("done"), all as u64);
+    // One more begins a crawl that has ended, and finds nothing left to do.
+    shared.has_ended = false;
+    shared.start();
+    until("it has ended again", || shared.sql("SELECT ends FROM crawl") == "2");
+    assert_eq!(shared.nodes[0].wait().unwrap().code(), Some(0));
+    assert_eq!(site.times().values().sum::<usize>(), all);
 }
 
 #[test]
@@ -370,55 +537,47 @@ fn what_cannot_be_is_told_before_anything_is_waited_for() {
     assert!(refused.contains("the database refuses") && !refused.contains("sekret"), "{refused}");
 }
 
-/// Regression: an empty queue counted as the end of the crawl, so those that waited ended, and no node was left.
+/// Regression: an empty queue counted as the end of the crawl, so the others ended, and no node was left.
 #[test]
-fn whoever_waits_takes_over_from_a_service_that_is_stopped_while_it_has_nothing_to_do_and_from_one_that_could_not_begin()
- {
+fn a_service_on_several_nodes_goes_on_where_one_of_them_is_stopped_or_could_not_begin_until_all_are_closed() {
     let server = PostgresServer::shared();
     let database = server.database("idle");
+    let site = Recorder::start(|_| Answer::page(["/"]));
     let service = || {
         let crawler = Crawler::new(parse, "clusterbot/1.0 (+https://example.org/bot)").stay_open();
         crawler.allow_private().cluster(&database, "idle").cluster_term(TERM)
     };
     let sql = |sql: &str| server.psql("idle", &format!("SET search_path TO crawl_idle; {sql}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let first = service().start().unwrap();
-    let waiting = |crawler: Crawler<_>| {
-        let waits = thread::spawn(move || crawler.start());
-        let begun = Instant::now();
-        while sql("SELECT count(*) FROM node") != "2" {
-            assert!(begun.elapsed() < Duration::from_secs(30));
-            thread::sleep(Duration::from_millis(20));
-        }
-        // It looks, and sees an owner.
-        let seen = sql("SELECT max(seen) FROM node WHERE session <> (SELECT owner FROM crawl)");
-        while sql("SELECT max(seen) FROM node WHERE session <> (SELECT owner FROM crawl)") == seen {
-            assert!(begun.elapsed() < Duration::from_secs(30));
-        }
-        waits
-    };
-    let second = waiting(service());
-    runtime.block_on(async {
+    let (first, second) = (service().start().unwrap(), service().start().unwrap());
+    let report = runtime.block_on(async {
         first.stop().await;
-        first.wait().await.unwrap();
+        first.wait().await.unwrap()
     });
-    let second = second.join().unwrap().unwrap();
-    // One takes over and cannot begin: its domains have other names.
+    assert_eq!(report.ended, actix_crawler::report::Ended::Stopped, "{report}");
+    // One cannot begin: its domains have other names.
     let hosts = Politeness { domain_key: DomainKey::Host, ..Politeness::default() };
-    let third = waiting(service().politeness(hosts));
-    runtime.block_on(async {
-        second.stop().await;
-        second.wait().await.unwrap();
+    assert!(service().politeness(hosts).start().err().unwrap().to_string().contains("domain_key"));
+    let third = service().start().unwrap();
+    thread::sleep(2 * TERM);
+    assert_eq!(sql("SELECT state, ends FROM crawl"), "running\t0");
+    // A seed from any node is crawled, whosever it is.
+    for (crawl, path) in [(&second, "/a"), (&third, "/b")] {
+        runtime.block_on(crawl.seed(&site.url(path))).unwrap();
+    }
+    until("both are crawled", || site.asked().iter().filter(|asked| asked.path != "/robots.txt").count() >= 3);
+    let reports = runtime.block_on(async {
+        second.close().await;
+        tokio::time::sleep(2 * TERM).await;
+        assert!(second.report().is_none(), "another may get seeds that link here");
+        third.close().await;
+        [second.wait().await.unwrap(), third.wait().await.unwrap()]
     });
-    assert!(third.join().unwrap().err().unwrap().to_string().contains("domain_key"));
-    assert_eq!((sql("SELECT state FROM crawl"), sql("SELECT owners FROM crawl")), ("stopped".into(), "3".into()));
-    // A service that is closed is finished.
-    let last = service().start().unwrap();
-    runtime.block_on(async {
-        last.close().await;
-        last.wait().await.unwrap();
-    });
-    assert_eq!(sql("SELECT state FROM crawl"), "finished");
+    for report in &reports {
+        assert_eq!((report.ended, report.pages()), (actix_crawler::report::Ended::Finished, 3), "{report}");
+        assert!(report.ledger_adds_up && report.stats.ledger.queued == 0, "{report}");
+    }
+    assert_eq!(sql("SELECT state, ends FROM crawl"), "ended\t1");
 }
 
 /// Regression: the first of them to end closed the gates of both, and the other crawl neither went on nor ended.
@@ -494,16 +653,7 @@ fn the_command_shares_a_crawl_shows_it_and_drops_it() {
     assert_eq!(lines(), PAGES as usize);
     let (code, said) = run(&["cluster", "status", &database, "site"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("crawl site: finished") && said.contains("50 done") && said.contains("1 owner"), "{said}");
-    // One that waits says so, and for whom.
-    server.psql(
-        "command",
-        "SET search_path TO crawl_site; INSERT INTO node (session, name, term) VALUES (7, 'there 1', 700); \
-         UPDATE crawl SET owner = 7, token = token + 1",
-    );
-    let (code, said) = run(&shared);
-    assert!(code == Some(0) && said.contains("this node waits while another crawls"), "{said}");
-    assert!(said.contains("there 1") && said.contains("this node owns the crawl"), "{said}");
+    assert!(said.contains("crawl site: ended") && said.contains("50 done") && said.contains("1 node"), "{said}");
     // The same command goes on, and adds to its file.
     assert_eq!(run(&shared).0, Some(0));
     assert_eq!(lines(), PAGES as usize);
@@ -516,4 +666,56 @@ fn the_command_shares_a_crawl_shows_it_and_drops_it() {
         run(&crawl[..crawl.len() - 2].iter().chain(&["--cluster", &database]).copied().collect::<Vec<_>>()).0,
         Some(2)
     );
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn all_nodes_are_paused_continued_and_stopped_by_command_and_seeds_from_outside_are_crawled_once() {
+    let site = Site::start();
+    let mut shared = Shared::new("control", &site, None);
+    let seeded = Recorder::at(TcpListener::bind((address(40), 0)).unwrap(), |asked| match asked.path.as_str() {
+        "/robots.txt" => Answer::status(404),
+        _ => Answer::page([] as [&str; 0]),
+    });
+    let database = shared.database.clone();
+    let command = |task: &str, more: &[&str]| {
+        let arguments = [&["cluster", task, &database, "site"], more].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_actix-crawler")).args(arguments).output().unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), text.concat())
+    };
+    (0..3).for_each(|_| shared.start());
+    until("they crawl", || site.times().len() > 60);
+    assert_eq!(command("pause", &[]), (Some(0), "crawl site is paused\n".to_owned()));
+    thread::sleep(TERM);
+    let asked = site.times();
+    assert_eq!(command("seed", &[&seeded.url("/a"), &seeded.url("/a"), &seeded.url("/b")]).0, Some(0));
+    assert!(command("seed", &["nothing"]).1.contains("nothing"));
+    thread::sleep(TERM / 2);
+    assert_eq!((site.times(), seeded.count()), (asked, 0), "a paused crawl asks nobody");
+    let (code, status) = command("status", &[]);
+    assert!(code == Some(0) && status.contains("crawl site: paused"), "{status}");
+    assert_eq!(status.matches(": crawls").count(), 3, "{status}");
+    let (code, export) = command("export", &[]);
+    let lines: Vec<serde_json::Value> = export.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let waiting: usize = shared.sql("SELECT sum(requests) FROM waiting").parse().unwrap();
+    assert_eq!((code, lines.len()), (Some(0), waiting));
+    let state = |url: &str| lines.iter().find(|line| line["request"]["url"] == *url).unwrap()["state"].clone();
+    assert_eq!(state(&seeded.url("/b")), "waiting");
+    assert_eq!(command("resume", &[]), (Some(0), "crawl site goes on\n".to_owned()));
+    until("the seeds are crawled", || seeded.asked().iter().any(|asked| asked.path == "/b"));
+    assert_eq!(command("stop", &[]), (Some(0), "crawl site stops on all nodes\n".to_owned()));
+    for mut node in shared.nodes.drain(..) {
+        assert_eq!(node.wait().unwrap().code(), Some(8));
+    }
+    assert!(command("status", &[]).1.contains("crawl site: stopped"));
+    shared.run(Duration::ZERO);
+    assert_eq!(site.times().values().sum::<usize>(), site.pages().len());
+    let mut paths: Vec<_> = seeded.asked().into_iter().map(|asked| asked.path).collect();
+    paths.sort();
+    assert_eq!(paths, ["/a", "/b", "/robots.txt"]);
+    assert_eq!(shared.ledger("done"), site.pages().len() as u64 + 2);
+    let (code, said) = command("seed", &[&seeded.url("/c")]);
+    assert!(code == Some(1) && said.contains("it has ended"), "{said}");
+    assert!(site.smallest_gap() >= SPACING);
 }

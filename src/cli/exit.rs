@@ -35,15 +35,14 @@ pub enum Exit {
 pub const OF_CRAWL: &str = "\
 Exit codes:
     0  the crawl has finished, and every page that was requested ended well; what was dropped, as
-       by --deny or robots.txt, is no failure, and a warning tells if that was all; or another
-       node of --cluster has finished it
+       by --deny or robots.txt, is no failure, and a warning tells if that was all
     1  the crawl could not run, or not to its end, or an output could not be written
     2  the command line or the configuration is wrong; nothing was fetched
     3  the crawl has finished, and some pages, sitemaps or files failed
     4  the ledger does not add up
     5  the crawl has finished, and a field is in fewer items than --expect asks for
   130  the crawl was stopped before its end: by Ctrl-C, SIGTERM, or max_time in the --config file;
-       with --cluster another node goes on
+       with --cluster the other nodes go on
 Of several the first in this order holds: 4, 130, 1, 5, 3.";
 
 /// The codes of `poll`.
@@ -214,7 +213,6 @@ impl From<Error> for Failure {
                 Some(option) => Self::usage(format!("{option} (transport.{}): {why}", of_transport(what))),
                 None => Self::usage(error),
             },
-            Error::FinishedElsewhere { .. } => Self { exit: Exit::Well, message: error.to_string() },
             Error::Url { .. } | Error::Selector(_) => Self::usage(error),
             Error::File { path, source } => Self::not_run(format!("{}: {source}", path.display())),
             _ => Self::not_run(error),

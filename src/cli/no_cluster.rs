@@ -2,7 +2,7 @@
 
 use super::{
     exit::{Exit, Failure},
-    options::{ClusterCommandOptions, ClusterTask, SharedCrawl},
+    options::{ClusterCommandOptions, ClusterTask, SharedCrawl, SharedSeeds},
 };
 
 /// Fails.
@@ -10,7 +10,13 @@ use super::{
 /// # Errors
 /// Always; the message names the feature.
 pub fn run(options: ClusterCommandOptions) -> Result<Exit, Failure> {
-    let (ClusterTask::Status(crawl) | ClusterTask::Drop(crawl)) = options.task;
+    let (ClusterTask::Status(crawl)
+    | ClusterTask::Seed(SharedSeeds { crawl, .. })
+    | ClusterTask::Pause(crawl)
+    | ClusterTask::Resume(crawl)
+    | ClusterTask::Stop(crawl)
+    | ClusterTask::Export(crawl)
+    | ClusterTask::Drop(crawl)) = options.task;
     let SharedCrawl { database, name } = crawl;
     // It may hold a password.
     drop(database);

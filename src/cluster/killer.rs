@@ -31,11 +31,6 @@ impl BootTime {
     pub fn now() -> io::Result<Self> {
         Ok(Self(clock_gettime(ClockId::CLOCK_BOOTTIME)?.into()))
     }
-
-    /// Tells whether this time has passed since then, the sleep of the machine included.
-    pub fn is_over(self, time: Duration) -> bool {
-        Self::now().is_ok_and(|now| now.0 >= self.0 + time)
-    }
 }
 
 impl Killer {

@@ -1,30 +1,25 @@
-//! Cluster: a crawl that several machines share through PostgreSQL. One of them owns the crawl and runs it. The others
-//! wait, and one of them takes over when the owner ends, in whatever way. Knows no domain and no request.
+//! Cluster: a crawl that several machines share through PostgreSQL, each its own domains. Knows no domain and no request.
 //!
-//! The owner may send requests until its term lapses (`term.rs`), and renews the term again and again. A waiting node
-//! takes over when the owner has been silent for so long, by the waiting node's own clock, that the term must have
-//! lapsed. Clocks of different machines are never compared. If the owner was stopped before a write, its system ends it
-//! before it does anything more (`killer`).
+//! A process may send requests until its term lapses (`term`), and renews the term again and again. The others take its parts
+//! of the crawl over when it has been silent for so long, by their own clocks, that its term must have lapsed. Clocks of different
+//! machines are never compared. If it was stopped before a write, its system ends it before it does anything more (`killer`).
 
+mod control;
 #[cfg_attr(not(target_os = "linux"), path = "no_killer.rs")]
 mod killer;
 mod node;
 mod session;
 mod status;
 
-use std::{
-    sync::{Arc, OnceLock, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{sync::mpsc, thread, time::Duration};
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-pub use self::status::{ClusterStatus, drop_crawl, status};
-use self::{
-    node::{Node, Owned},
-    session::Order,
+pub use self::{
+    control::{ClusterControl, add_seeds, control, export},
+    status::{ClusterStatus, drop_crawl, status},
 };
+use self::{node::Node, session::Order};
 use crate::{
     conducts::Conducts,
     error::{Error, Result},
@@ -34,7 +29,6 @@ use crate::{
         windowed,
     },
     handle::CrawlHandle,
-    report::Ended,
     term::TermLength,
 };
 
@@ -51,7 +45,7 @@ pub struct ClusterSettings {
     pub url: String,
     /// The name of the crawl.
     pub name: String,
-    /// How long a renewal holds; those who wait for this process go by it.
+    /// How long a renewal holds; the others go by it.
     pub term: Duration,
 }
 
@@ -62,33 +56,25 @@ impl ClusterSettings {
     }
 }
 
-/// A crawl that this process owns.
+/// This process takes part in a crawl.
 pub(crate) struct Membership {
     orders: UnboundedSender<Order>,
 }
 
-/// Gives up the ownership of the crawl when it is dropped. The store drops it after its last commit, and before the
-/// report is published.
+/// Leaves the crawl when it is dropped. The store drops it after its last commit, and before the report is published.
 struct Leave {
     orders: UnboundedSender<Order>,
     session: Option<thread::JoinHandle<()>>,
-    /// How the crawl has ended. Nothing is in it where it could not begin.
-    ends_as: Arc<OnceLock<Ended>>,
 }
 
 impl Membership {
-    /// Waits until this process owns the crawl: at once if nobody does, or else until the owner has ended. Crawls and
-    /// clients that share `conducts` may send requests while it does. What is returned beside it opens the crawl's
-    /// frontier. Those who wait hear that the crawl is finished only if it `ends_as` finished.
+    /// Takes part in a crawl. Crawls and clients that share `conducts` may send requests while it does. What is returned beside
+    /// it opens the crawl's frontier.
     ///
     /// # Errors
-    /// The database cannot be reached at first, it refuses, another process has finished the crawl meanwhile, or another crawl of
-    /// this process has the same `conducts` and takes part in a cluster too.
-    pub fn join(
-        settings: &ClusterSettings,
-        conducts: &Conducts,
-        ends_as: &Arc<OnceLock<Ended>>,
-    ) -> Result<(Self, OpenFrontier)> {
+    /// The database cannot be reached, it refuses, or another crawl of this process has the same `conducts` and takes part in
+    /// a cluster too.
+    pub fn join(settings: &ClusterSettings, conducts: &Conducts) -> Result<(Self, OpenFrontier)> {
         if settings.term < MIN_TERM {
             let why = format!("a term of {:?} is too short: the least is {MIN_TERM:?}", settings.term);
             return Err(Error::setting("cluster", why));
@@ -101,19 +87,19 @@ impl Membership {
             Error::setting("conducts", why)
         })?;
         let (orders, inbox) = unbounded_channel();
-        let (owned_to, owned) = mpsc::sync_channel(1);
+        let (joined_to, joined) = mpsc::sync_channel(1);
         let (of_node, of_term, length) = (place.clone(), term.clone(), TermLength::new(settings.term));
         let thread = thread::Builder::new().name("cluster".to_owned());
         // The node is made there, since its timer belongs to one thread.
-        let session = thread.spawn(move || session::run(Node::new(of_node, of_term, length), &owned_to, inbox));
+        let session = thread.spawn(move || session::run(Node::new(of_node, of_term, length), &joined_to, inbox));
         let session = Some(session.map_err(|error| {
             term.end();
             Error::Start(error)
         })?);
-        let Owned { token } = owned.recv().map_err(|_| Error::Ended)??;
-        let leave = Leave { orders: orders.clone(), session, ends_as: ends_as.clone() };
+        let joined = joined.recv().map_err(|_| Error::Ended)??;
+        let leave = Leave { orders: orders.clone(), session };
         let open = move |opening: Opening| {
-            let store = PostgresStore::open(place, term, token)?.owned_until_dropped(Box::new(leave));
+            let store = PostgresStore::open(place, term, joined)?.member_until_dropped(Box::new(leave));
             windowed::open(store, opening)
         };
         Ok((Self { orders }, Box::new(open)))
@@ -129,7 +115,7 @@ impl Membership {
 impl Drop for Leave {
     fn drop(&mut self) {
         // It fails only where the session has ended.
-        let _ = self.orders.send(Order::Leave { is_finished: self.ends_as.get() == Some(&Ended::Finished) });
+        let _ = self.orders.send(Order::Leave);
         if self.session.take().is_some_and(|session| session.join().is_err()) {
             tracing::error!("the session of the cluster has panicked");
         }

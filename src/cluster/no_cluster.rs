@@ -1,16 +1,12 @@
 //! Cluster, in a build without it.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::{
     conducts::Conducts,
     error::{Error, Result},
     frontier::durable::{Opened, Opening},
     handle::CrawlHandle,
-    report::Ended,
 };
 
 /// A crawl in a database, which this build cannot take part in.
@@ -39,7 +35,7 @@ impl Membership {
     ///
     /// # Errors
     /// Always; the message names the feature.
-    pub fn join(settings: &ClusterSettings, _: &Conducts, _: &Arc<OnceLock<Ended>>) -> Result<(Self, OpenFrontier)> {
+    pub fn join(settings: &ClusterSettings, _: &Conducts) -> Result<(Self, OpenFrontier)> {
         let name = &settings.name;
         let why =
             format!("this build cannot share `{name}` with others; build actix-crawler with the feature `cluster`");

@@ -1,6 +1,6 @@
 //! Killer, on systems without such a timer: a process that is stopped between the check of its term and a write may write late.
 
-use std::{io, time::Duration};
+use std::io;
 
 use crate::term::TermLength;
 
@@ -16,11 +16,6 @@ impl BootTime {
     /// Returns now.
     pub fn now() -> io::Result<Self> {
         Ok(Self)
-    }
-
-    /// Knows nothing of it.
-    pub fn is_over(self, _: Duration) -> bool {
-        false
     }
 }
 

@@ -8,10 +8,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::node::{Node, Owned};
+use super::node::Node;
 use crate::{
     clock,
     error::{Error, Result},
+    frontier::stores::postgres::Joined,
     handle::CrawlHandle,
 };
 
@@ -20,34 +21,31 @@ pub(super) enum Order {
     /// This crawl is to end at once if the term is lost.
     Watch(CrawlHandle),
     /// The crawl is over here.
-    Leave {
-        /// Whether it was not stopped, nor failed.
-        is_finished: bool,
-    },
+    Leave,
 }
 
-/// Joins, tells when the crawl belongs to this process, and renews its term until the crawl is over.
-pub(super) fn run(node: Node, owned: &SyncSender<Result<Owned>>, orders: UnboundedReceiver<Order>) {
+/// Joins, tells of it, and renews the term until the crawl is over here.
+pub(super) fn run(node: Node, joined: &SyncSender<Result<Joined>>, orders: UnboundedReceiver<Order>) {
     match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(hold(node, owned, orders)),
+        Ok(runtime) => runtime.block_on(hold(node, joined, orders)),
         Err(error) => {
             node.lose();
-            drop(owned.send(Err(Error::Start(error))));
+            drop(joined.send(Err(Error::Start(error))));
         }
     }
 }
 
-async fn hold(mut node: Node, owned: &SyncSender<Result<Owned>>, mut orders: UnboundedReceiver<Order>) {
-    let token = match node.own().await {
-        Ok(Owned { token }) => token,
+async fn hold(mut node: Node, joined: &SyncSender<Result<Joined>>, mut orders: UnboundedReceiver<Order>) {
+    let as_joined = match node.join().await {
+        Ok(as_joined) => as_joined,
         Err(error) => {
             // Another crawl may have the `conducts` now.
             node.lose();
-            return drop(owned.send(Err(error)));
+            return drop(joined.send(Err(error)));
         }
     };
-    if owned.send(Ok(Owned { token })).is_err() {
-        return node.leave(token, false).await;
+    if joined.send(Ok(as_joined)).is_err() {
+        return node.leave().await;
     }
     let mut crawl = None;
     let mut next = clock::runtime() + node.pause();
@@ -56,14 +54,14 @@ async fn hold(mut node: Node, owned: &SyncSender<Result<Owned>>, mut orders: Unb
             biased;
             order = orders.recv() => match order {
                 Some(Order::Watch(begun)) => crawl = Some(begun),
-                Some(Order::Leave { is_finished }) => return node.leave(token, is_finished).await,
-                None => return node.leave(token, false).await,
+                Some(Order::Leave) | None => return node.leave().await,
             },
             () = sleep_until(next) => {
                 next = Instant::max(next + node.pause(), clock::runtime());
                 if let Err(why) = node.renew().await {
                     return lose(node, &why, crawl, orders).await;
                 }
+                node.look_after_others().await;
             }
         }
     }
@@ -85,7 +83,7 @@ async fn lose(node: Node, why: &str, crawl: Option<CrawlHandle>, mut orders: Unb
     while let Some(order) = orders.recv().await {
         match order {
             Order::Watch(crawl) => crawl.give_up(failure.clone()).await,
-            Order::Leave { .. } => break,
+            Order::Leave => break,
         }
     }
     // Its drop would take the timer with it.

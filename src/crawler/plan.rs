@@ -1,9 +1,6 @@
 //! Plan: a crawl whose settings are checked and whose files are open. Starts nothing.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -25,7 +22,6 @@ use crate::{
     middleware::{AnyMiddleware, with_headers},
     order::Order,
     pipeline::Pipeline,
-    report::Ended,
     request::Request,
     response::conversion::Conversions,
     sessions::SessionPool,
@@ -67,8 +63,6 @@ pub(super) struct Plan<S: Spider> {
     pub conducts: Conducts,
     /// Those who watch.
     pub streams: Arc<Streams>,
-    /// How the crawl ends, for those that have opened its frontier.
-    pub ends_as: Arc<OnceLock<Ended>>,
     pub capacity: Option<Capacity>,
     pub threads: OffloadThreads,
     pub offload: Offload,
@@ -175,7 +169,6 @@ impl<S: Spider> Crawler<S> {
             files: TeamFiles { store, desk: Arc::default() },
             conducts,
             streams: Arc::default(),
-            ends_as: Arc::default(),
             capacity,
             threads,
             offload,

@@ -156,7 +156,6 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
         files,
         conducts,
         streams,
-        ends_as,
         capacity,
         threads,
         offload,
@@ -165,7 +164,9 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
     let (mut frontier, resumed) = open_frontier(&settings, &seed_maker, &seeds, open)?;
     let has_state = frontier.durable().is_some();
     // Code of a user's own judges them: what panics there leaves the outputs as they were.
-    let seeds = candidates(seeds, &settings, &seed_maker);
+    // Whoever began the crawl has them fetched again.
+    let again = settings.recrawl.seeds && !resumed.joins_others;
+    let seeds = candidates(seeds, again, &seed_maker);
     let named_fields = NamedFields::default();
     let opened = (&resumed, &named_fields);
     let pipelines = started::<S>(pipelines, &items.steps, opened, &mut *frontier, (&user_agent, &settings))?;
@@ -233,16 +234,7 @@ async fn wire<S: Spider>(plan: Plan<S>) -> Result<(CrawlHandle, OffloadThreads)>
             let close_pipelines = closing::<S>(pipelines, named_fields, archive, warns);
             Scheduler::new(
                 crawl,
-                SchedulerParts {
-                    stay_open,
-                    max_time,
-                    log,
-                    responses,
-                    has_unnamed_files,
-                    close_pipelines,
-                    ending,
-                    ends_as,
-                },
+                SchedulerParts { stay_open, max_time, log, responses, has_unnamed_files, close_pipelines, ending },
             )
         }
     });
@@ -397,8 +389,7 @@ fn scanner(settings: &Settings) -> Scanner {
     Scanner::default().max_links(settings.max_links_per_page).max_url_length(max_url_length)
 }
 
-fn candidates(seeds: Vec<Request>, settings: &Settings, seed_maker: &SeedMaker) -> Vec<Candidate> {
-    let again = settings.recrawl.seeds;
+fn candidates(seeds: Vec<Request>, again: bool, seed_maker: &SeedMaker) -> Vec<Candidate> {
     let mut given = HashSet::new();
     let seeds = seeds.into_iter().map(|mut seed| {
         seed.dont_filter |= again;

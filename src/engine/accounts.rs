@@ -46,6 +46,8 @@ pub struct Accounts {
     files_before: u64,
     /// The crawling time of earlier processes.
     elapsed_before: Duration,
+    /// The accounts of the other machines that share the crawl; `None` if none do.
+    others: Option<Box<durable::Checkpoint>>,
     /// Lines not yet passed to the crawl log; `None` if no log is kept.
     log: Option<Vec<LogLine>>,
     /// How the latest URLs ended.
@@ -392,11 +394,13 @@ impl Accounts {
     /// Returns the progress without times and domains, cheap enough for every turn.
     pub fn known(&self, queued: u64, leased: u64) -> Progress {
         Progress {
-            ledger: Ledger { queued, leased, ..self.stats.ledger },
-            pages: self.pages_before.saturating_add_signed(self.counts.get(&Count::PAGES).copied().unwrap_or(0)),
-            files: self.files_before.saturating_add_signed(self.counts.get(&DOWNLOADED).copied().unwrap_or(0)),
-            bytes: self.stats.bytes,
-            items: self.stats.items,
+            ledger: self.whole(queued, leased),
+            pages: self.pages_before.saturating_add_signed(self.counts.get(&Count::PAGES).copied().unwrap_or(0))
+                + self.of_others(Count::PAGES),
+            files: self.files_before.saturating_add_signed(self.counts.get(&DOWNLOADED).copied().unwrap_or(0))
+                + self.of_others(DOWNLOADED),
+            bytes: self.stats.bytes + self.others.as_ref().map_or(0, |others| others.bytes),
+            items: self.stats.items + self.others.as_ref().map_or(0, |others| others.items),
             ..Progress::default()
         }
     }
@@ -414,11 +418,18 @@ impl Accounts {
     /// Returns all numbers. `live` is the evidence of each domain that has a state.
     pub fn stats(&self, standing: &Standing, live: impl Iterator<Item = (Domain, Evidence)>) -> Stats {
         let mut stats = self.stats.clone();
-        stats.ledger = self.ledger(standing);
+        stats.ledger = self.whole(standing.queued, standing.leased);
         stats.elapsed = self.elapsed_before + standing.elapsed;
         (stats.domains_active, stats.domains_cooling) = (standing.domains_active, standing.domains_cooling);
         stats.outage = standing.outage;
         stats.counts = self.spelt_counts();
+        if let Some(others) = &self.others {
+            stats.bytes += others.bytes;
+            stats.items += others.items;
+            for (key, count) in &others.counts {
+                *stats.counts.entry(key.clone()).or_default() += count;
+            }
+        }
         stats.counts.entry(Count::FetcherReplaced.to_string()).or_default();
         stats.first_failures = self.first_failures();
         stats.redirects_to_seen = self.redirects_to_seen.top(MAX_TARGETS_TOLD);
@@ -459,8 +470,39 @@ impl Accounts {
         spelt
     }
 
-    fn ledger(&self, standing: &Standing) -> Ledger {
-        Ledger { queued: standing.queued, leased: standing.leased, ..self.stats.ledger }
+    /// Begins to count for one of several machines, which have these accounts.
+    pub fn share(&mut self, others: durable::Checkpoint) {
+        self.elapsed_before = others.elapsed;
+        self.set_others(others);
+    }
+
+    /// Sets the accounts of the other machines. They are shown, and not stored with those of this one.
+    pub fn set_others(&mut self, others: durable::Checkpoint) {
+        self.others = Some(Box::new(others));
+    }
+
+    /// Forgets what is known of a domain that belongs to another machine now: that goes on with it.
+    pub fn domain_lost(&mut self, domain: &Domain) {
+        self.stats.domains.remove(domain);
+    }
+
+    fn of_others(&self, count: Count) -> u64 {
+        self.others.as_ref().and_then(|others| others.counts.get(&count.to_string()).copied()).unwrap_or(0)
+    }
+
+    /// Returns the ledger of the crawl. What one machine has discovered another may have done, so of a crawl that machines share
+    /// only the sum adds up. What waits elsewhere follows from it: nobody counts all queues at one moment.
+    fn whole(&self, queued: u64, leased: u64) -> Ledger {
+        let mut whole = Ledger { queued, leased, ..self.stats.ledger };
+        if let Some(others) = &self.others {
+            whole.discovered += others.ledger.discovered;
+            whole.done += others.ledger.done;
+            whole.failed += others.ledger.failed;
+            whole.dropped += others.ledger.dropped;
+            let ended = whole.done + whole.failed + whole.dropped;
+            whole.queued = whole.discovered.saturating_sub(ended + leased);
+        }
+        whole
     }
 }
 

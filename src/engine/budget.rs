@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     domain::{Domain, by_domain::ByDomain},
+    frontier::shared::Allowance,
     scope::Scope,
 };
 
@@ -27,6 +28,15 @@ pub struct Budget {
     done: HashMap<u64, u64>,
     /// Whether the pages of domains without a limit are counted too, for a later process that may have one.
     counts_all: bool,
+    /// This machine's share of the limits of the crawl; `None` if it has them all.
+    share: Option<Share>,
+}
+
+/// What a machine may use of limits that several share.
+#[derive(Debug, Default)]
+struct Share {
+    drawn: Allowance<u64>,
+    used_up: Allowance<bool>,
 }
 
 /// The use of one limit.
@@ -35,6 +45,9 @@ struct Used {
     lent: u64,
     done: u64,
 }
+
+/// With less than this left of what it has drawn, a machine draws more: about as many pages as are in flight.
+const MIN_LEFT: u64 = 16;
 
 /// What a budget still allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,14 +143,59 @@ impl Budget {
         self.is_resumed
     }
 
+    /// Begins to share the limits on all pages and requests with other machines: what may be used of them has to be drawn.
+    pub fn share(&mut self) {
+        self.share = Some(Share::default());
+        self.is_resumed = true;
+    }
+
+    /// Adds what was drawn of the limits, and sets which of them all machines together have used up.
+    pub fn drawn(&mut self, drawn: Allowance<u64>, used_up: Allowance<bool>) {
+        let share = self.share.get_or_insert_default();
+        share.drawn.pages += drawn.pages;
+        share.drawn.requests += drawn.requests;
+        share.used_up = used_up;
+    }
+
+    /// Returns the limits on all pages and requests of the crawl.
+    pub fn limits(&self) -> Allowance<Option<u64>> {
+        Allowance { pages: self.max_pages, requests: self.max_requests }
+    }
+
+    /// Tells whether this machine should draw more: it has little left, and there may be more.
+    pub fn needs_more(&self) -> bool {
+        let Some(Share { drawn, used_up }) = &self.share else { return false };
+        let is_low = |used: Used, drawn: u64| used.left(Some(drawn)).is_some_and(|left| left < MIN_LEFT);
+        let pages = self.max_pages.is_some() && !used_up.pages && is_low(self.pages, drawn.pages);
+        let requests = self.max_requests.is_some() && !used_up.requests && is_low(self.requests, drawn.requests);
+        pages || requests
+    }
+
+    /// Gives back what was drawn and is not used: half of it, or all if nothing waits here.
+    pub fn give_back(&mut self, all: bool) -> Allowance<u64> {
+        let Some(Share { drawn, .. }) = &mut self.share else { return Allowance::default() };
+        let part = |used: Used, drawn: &mut u64| {
+            let left = used.left(Some(*drawn)).unwrap_or(0);
+            let given = if all { left } else { left / 2 };
+            *drawn -= given;
+            given
+        };
+        Allowance { pages: part(self.pages, &mut drawn.pages), requests: part(self.requests, &mut drawn.requests) }
+    }
+
+    /// Forgets the pages of a domain that belongs to another machine now.
+    pub fn domain_lost(&mut self, domain: &Domain) {
+        self.done.remove(&hash_of(domain));
+    }
+
     /// Returns the limit that may have held requests back when the crawl has ended: one that is used up, or else one of
     /// single domains.
     pub fn ended_by(&self) -> Option<String> {
-        let used = |name: &str, used: Used, max: Option<u64>| {
-            max.filter(|_| used.against(max) == Spending::Used).map(|max| format!("{name}() of {max}"))
+        let used = |name: &str, spending: Spending, max: Option<u64>| {
+            max.filter(|_| spending == Spending::Used).map(|max| format!("{name}() of {max}"))
         };
-        let of_all = used("max_pages", self.pages, self.max_pages);
-        let of_all = of_all.or_else(|| used("max_requests", self.requests, self.max_requests));
+        let of_all = used("max_pages", self.of_pages(), self.max_pages);
+        let of_all = of_all.or_else(|| used("max_requests", self.of_requests(), self.max_requests));
         let of_domains = || self.max_per_domain.map(|max| format!("max_pages_per_domain() of {max}"));
         let of_own = || (!self.own.is_empty()).then(|| "max_pages of a domain of its own settings".to_owned());
         of_all.or_else(of_domains).or_else(of_own)
@@ -178,8 +236,9 @@ impl Budget {
     /// Returns how many more pages of a domain may be requested now; `None` without a limit.
     pub fn left(&self, domain: &Domain) -> Option<u64> {
         let all = [
-            self.pages.left(self.max_pages),
-            self.requests.left(self.max_requests),
+            self.pages.left(self.max_pages.map(|max| self.share.as_ref().map_or(max, |share| share.drawn.pages))),
+            self.requests
+                .left(self.max_requests.map(|max| self.share.as_ref().map_or(max, |share| share.drawn.requests))),
             self.max_of(domain).and_then(|max| self.used_of(domain).left(Some(max))),
         ];
         all.into_iter().flatten().min()
@@ -187,12 +246,22 @@ impl Budget {
 
     /// Returns what the limits on all pages and requests allow.
     pub fn of_all(&self) -> Spending {
-        self.pages.against(self.max_pages).max(self.of_requests())
+        self.of_pages().max(self.of_requests())
+    }
+
+    fn of_pages(&self) -> Spending {
+        match (&self.share, self.max_pages) {
+            (Some(share), Some(_)) => self.pages.against_drawn(share.drawn.pages, share.used_up.pages),
+            (_, max) => self.pages.against(max),
+        }
     }
 
     /// Returns what the limit on requests alone allows.
     pub fn of_requests(&self) -> Spending {
-        self.requests.against(self.max_requests)
+        match (&self.share, self.max_requests) {
+            (Some(share), Some(_)) => self.requests.against_drawn(share.drawn.requests, share.used_up.requests),
+            (_, max) => self.requests.against(max),
+        }
     }
 }
 
@@ -204,6 +273,15 @@ impl Used {
 
     fn left(self, max: Option<u64>) -> Option<u64> {
         max.map(|max| max.saturating_sub(self.done + self.lent))
+    }
+
+    /// What has been drawn of a limit may be used up here before the limit is everywhere: then more may come.
+    fn against_drawn(self, drawn: u64, is_used_up: bool) -> Spending {
+        match self.against(Some(drawn)) {
+            _ if is_used_up => Spending::Used,
+            Spending::Open => Spending::Open,
+            Spending::Reserved | Spending::Used => Spending::Reserved,
+        }
     }
 
     fn against(self, max: Option<u64>) -> Spending {

@@ -255,6 +255,17 @@ impl Domains {
         }
     }
 
+    /// Returns the domains with work or a past for which this is so.
+    pub fn matching(&self, is_so: impl Fn(&Domain) -> bool) -> Vec<Domain> {
+        let domains = self.table.keys().chain(self.robots.keys().filter(|domain| !self.table.contains_key(*domain)));
+        domains.filter(|domain| is_so(domain)).cloned().collect()
+    }
+
+    /// Removes a domain that belongs to another process now, with its state.
+    pub fn lose(&mut self, domain: &Domain) {
+        self.table.remove(domain);
+    }
+
     /// Removes a domain for which nothing waits and nothing is remembered.
     pub fn remove_idle(&mut self, domain: &Domain) {
         if self.table.get(domain).is_some_and(|entry| entry.live.is_none() && entry.due.is_none()) {

@@ -62,6 +62,11 @@ impl Draining {
         self.ends.extract_if(is_over).map(|(domain, _)| domain).collect()
     }
 
+    /// Stops draining a domain that belongs to another process now.
+    pub fn lose(&mut self, domain: &Domain) {
+        self.ends.remove(domain);
+    }
+
     /// Tells whether a domain is being drained.
     pub fn has(&self, domain: &Domain) -> bool {
         self.ends.contains_key(domain)

@@ -16,6 +16,7 @@ use crate::{
         Frontier,
         candidate::Candidate,
         durable::{Closed, Durable, Ticket},
+        shared::ArrivedId,
     },
     submissions::seeded::Seeded,
 };
@@ -53,6 +54,8 @@ pub enum Deferred {
     Seeds(Vec<Candidate>, Option<SeedAnswer>),
     /// What a sitemap lists, and who to notify when it is admitted.
     Listed(Listed),
+    /// What other machines have sent.
+    Links(Vec<(ArrivedId, Candidate)>),
     /// A page that someone asks about, and who.
     Question(Box<Candidate>, oneshot::Sender<Explanation>),
 }

@@ -94,6 +94,10 @@ impl Frontier for Queues {
         self.frontier.holds(domain)
     }
 
+    fn may_ask(&self, domain: &Domain) -> bool {
+        self.frontier.may_ask(domain)
+    }
+
     fn leased(&self) -> u64 {
         self.frontier.leased() + self.files.leased()
     }

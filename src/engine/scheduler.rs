@@ -6,7 +6,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -46,7 +46,6 @@ pub struct Scheduler {
     close_pipelines: Option<ClosePipelines>,
     ending: Arc<Ending>,
     ended: Option<Ended>,
-    ends_as: Arc<OnceLock<Ended>>,
     /// Set when closing must not take long, since the crawl was aborted.
     at_once: watch::Sender<bool>,
     /// The panic of user code on the scheduler's thread. The state of the crawl may be half changed, so the crawl ends.
@@ -83,8 +82,6 @@ pub struct SchedulerParts {
     pub close_pipelines: ClosePipelines,
     /// Publishes the report.
     pub ending: Arc<Ending>,
-    /// Gets how the crawl ends, before its frontier is closed.
-    pub ends_as: Arc<OnceLock<Ended>>,
 }
 
 /// Lines for the crawl log; the reply says that they are written, or why not.
@@ -128,7 +125,6 @@ impl Scheduler {
             close_pipelines: Some(parts.close_pipelines),
             ending: parts.ending,
             ended: None,
-            ends_as: parts.ends_as,
             at_once: watch::Sender::new(false),
             panicked: None,
         }
@@ -190,6 +186,7 @@ impl Scheduler {
             return self.end(Ended::Failed, context);
         }
         let now = clock::now();
+        self.crawl.set_open(self.stay_open);
         self.crawl.turn(now);
         self.crawl.commit(self.elapsed(now), now, clock::wall());
         self.set_tick(now, context);
@@ -264,7 +261,6 @@ impl Scheduler {
         // An abort reaches this point also while the crawl is closing, since a pipeline may delay that.
         let Some(close) = self.close_pipelines.take() else { return };
         self.ended = Some(ended);
-        self.ends_as.get_or_init(|| ended);
         let log = self.log.take();
         let rest = self.crawl.take_log();
         let frontier = self.close_frontier();

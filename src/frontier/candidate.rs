@@ -32,6 +32,11 @@ impl Candidate {
         Self { fingerprint: fingerprint(&request, identity), request, unchanged_for: None }
     }
 
+    /// Makes a candidate of a request that was one on another machine, with its fingerprint.
+    pub fn sent(request: Request, fingerprint: Fingerprint) -> Self {
+        Self { request, fingerprint, unchanged_for: None }
+    }
+
     /// Sets who waits for it.
     #[must_use]
     pub(crate) fn submitted_as(mut self, id: SubmissionId) -> Self {

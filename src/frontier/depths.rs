@@ -31,6 +31,8 @@ pub(super) struct Depths {
     order: VecDeque<Fingerprint>,
     /// The fingerprints whose stored depths change with the next commit; `None` if no depths are stored.
     changed: Option<HashSet<Fingerprint>>,
+    /// What belongs to another process, which stores its depths: this one knows less of it.
+    foreign: HashSet<Fingerprint>,
     is_full: bool,
 }
 
@@ -116,8 +118,19 @@ impl Depths {
         changed.into_iter().flatten().map(|fingerprint| (fingerprint, known(&fingerprint))).collect()
     }
 
+    /// Records whether a URL belongs to another process.
+    pub fn set_foreign(&mut self, fingerprint: Fingerprint, is_foreign: bool) {
+        if !is_foreign {
+            self.foreign.remove(&fingerprint);
+        } else if self.max_depth.is_some() && self.foreign.len() < MAX_PAGES {
+            self.foreign.insert(fingerprint);
+        }
+    }
+
     fn note_change(&mut self, fingerprint: Fingerprint) {
-        if let Some(changed) = &mut self.changed {
+        if let Some(changed) = &mut self.changed
+            && !self.foreign.contains(&fingerprint)
+        {
             changed.insert(fingerprint);
         }
     }

@@ -12,7 +12,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use url::Url;
 
-use super::{Frontier, known_depth::KnownDepth};
+use super::{
+    Frontier,
+    known_depth::KnownDepth,
+    shared::{Others, Shared},
+};
 use crate::{
     domain::Domain,
     identity::Fingerprint,
@@ -93,6 +97,11 @@ pub trait Durable {
 
     /// Writes everything that was committed, and closes the store.
     fn close(&mut self) -> Closed;
+
+    /// Returns the interface of a frontier that several machines share; `None`, the default, if none do.
+    fn shared(&mut self) -> Option<&mut dyn Shared> {
+        None
+    }
 }
 
 /// Receives the end of a store: its last error, if there was one.
@@ -169,6 +178,12 @@ pub enum StoreNews {
     /// Another process owns these domains from now on. Their leases have ended: `settle` and `give_back` no longer find
     /// them, and nothing may be sent to these domains.
     Lost(Vec<Domain>),
+    /// Parts are to be given to other machines: see [`Shared::leaving`].
+    Leaving,
+    /// Requests have come from other machines: see [`Shared::arrived`].
+    Links,
+    /// What the other machines have done.
+    Others(Box<Others>),
     /// The store is no longer behind.
     Room,
     /// The store cannot store any more; the text says why. Earlier commits are safe.
@@ -430,4 +445,8 @@ pub struct Resumed {
     pub failed: Vec<DeadLetter>,
     /// The settings that changed since the last process.
     pub changed: Vec<String>,
+    /// Whether several machines share the crawl. Then the accounts are those of the others.
+    pub is_shared: bool,
+    /// Whether others crawl already.
+    pub joins_others: bool,
 }

@@ -14,9 +14,11 @@ pub mod laws;
 pub(crate) mod lease;
 mod located;
 pub(crate) mod memory;
+pub mod part;
 mod seen;
 mod visits;
 pub(crate) mod seen_cache;
+pub mod shared;
 pub mod stores;
 pub mod windowed;
 
@@ -130,6 +132,12 @@ pub trait Frontier: Send {
     /// Tells whether this process owns a domain; only then may it send requests there. By default it owns every domain.
     fn holds(&self, _domain: &Domain) -> bool {
         true
+    }
+
+    /// Tells whether requests may be sent to a domain now: this process owns it, and is not about to give it to another.
+    /// The default is [`Frontier::holds`].
+    fn may_ask(&self, domain: &Domain) -> bool {
+        self.holds(domain)
     }
 
     /// Returns how many requests are on lease.

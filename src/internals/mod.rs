@@ -63,7 +63,10 @@ use crate::{
 };
 
 #[cfg(feature = "cluster")]
-pub use crate::cluster::{ClusterSettings, ClusterStatus, drop_crawl, status as cluster_status};
+pub use crate::cluster::{
+    ClusterControl, ClusterSettings, ClusterStatus, add_seeds, control as cluster_control, drop_crawl,
+    export as cluster_export, status as cluster_status,
+};
 #[cfg(feature = "toml")]
 pub use crate::settings::file::source::Source;
 

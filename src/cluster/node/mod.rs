@@ -1,4 +1,4 @@
-//! Node: this process among those that share a crawl: how it waits for the crawl, takes it, renews its term, and gives it back.
+//! Node: this process among those that share a crawl: how it joins, renews its term, finds others dead, and leaves.
 //! Knows no crawl that runs.
 
 use std::{
@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hashbrown::HashMap;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{
-    Client, Error as SqlError,
+    Client, Error as SqlError, Row,
     types::{ToSql, Type},
 };
 
@@ -17,7 +18,13 @@ use super::killer::{BootTime, Killer};
 use crate::{
     clock,
     error::{Error, Result},
-    frontier::stores::postgres::schema::{CrawlPlace, is_dropped, random_number},
+    frontier::{
+        stores::postgres::{
+            Joined,
+            schema::{CrawlPlace, is_dropped, random_number},
+        },
+        windowed::store::Counters,
+    },
     postgres::{Connection, said},
     term::{Silence, Term, TermLength},
 };
@@ -32,52 +39,23 @@ pub(super) struct Node {
     killer: Option<Killer>,
     /// When the last successful renewal was sent.
     renewed: Instant,
+    watch: Watch,
 }
 
 /// How long a write may take that had passed its gate when the crawl was aborted. The timer is set until then.
 const LAST_WRITES: Duration = Duration::from_millis(50);
 
-/// The crawl belongs to this process.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Owned {
-    /// The number of this owner.
-    pub token: i64,
-}
-
-/// The crawl as a waiting node sees it in the database.
+/// Another live node, as the database shows it.
 struct Sight {
-    is_finished: bool,
-    owner: Option<i64>,
-    token: i64,
-    /// The owner's last sign of life; `None` if it is known to be dead, or gone.
-    beat: Option<i64>,
+    session: i64,
+    beat: i64,
     /// How long its term is: by that it asks, whatever this process has.
     length: TermLength,
 }
 
-/// What a waiting node does next.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    /// Wait on.
-    Wait,
-    /// Nobody owns it: take it, as the successor of this owner.
-    Take { token: i64 },
-    /// The owner's term must have lapsed: say so, unless it gives a sign of life at the last moment.
-    Bury { session: i64, beat: i64 },
-    /// It is finished.
-    End,
-}
-
-/// A waiting node, and what it has seen so far.
+/// How long each of the other nodes is silent.
 #[derive(Default)]
-struct Watch {
-    /// The owner that was seen last, by its number, and how long it is silent.
-    silence: Option<(i64, Silence)>,
-    /// The owner that was told of, by its number.
-    told: Option<i64>,
-    /// The failure that was told of: it is the same at each look for as long as it lasts.
-    failure: Option<String>,
-}
+struct Watch(HashMap<i64, Silence>);
 
 /// Whether a renewal came.
 enum Renewal {
@@ -89,30 +67,23 @@ enum Renewal {
 }
 
 impl Watch {
-    /// Decides what to do after a look, which had ended at `now`.
-    fn step(&mut self, sight: &Sight, me: i64, now: Instant) -> Step {
-        let take = Step::Take { token: sight.token };
-        let Some(owner) = sight.owner else {
-            // A crawl that was finished before this process came begins again, as a crawl with a used state directory
-            // does.
-            return if sight.is_finished && self.silence.is_some() { Step::End } else { take };
+    /// Returns the nodes whose term must have lapsed, after a look that had ended at `now`.
+    fn dead<'s>(&mut self, sights: &'s [Sight], now: Instant) -> Vec<&'s Sight> {
+        self.0.retain(|session, _| sights.iter().any(|sight| sight.session == *session));
+        let mut is_dead = |sight: &Sight| {
+            let silence = self.0.entry(sight.session).or_insert_with(|| Silence::new(sight.beat, now));
+            silence.note(sight.beat, now);
+            silence.is_death(now, sight.length)
         };
-        // If this process is the owner, it took the crawl and the answer was lost. It takes the crawl again, since its
-        // term counts from a take-over that was answered.
-        let Some(beat) = sight.beat.filter(|_| owner != me) else { return take };
-        match &mut self.silence {
-            Some((token, silence)) if *token == sight.token => silence.note(beat, now),
-            other => *other = Some((sight.token, Silence::new(beat, now))),
-        }
-        let is_dead = self.silence.is_some_and(|(_, silence)| silence.is_death(now, sight.length));
-        if is_dead { Step::Bury { session: owner, beat } } else { Step::Wait }
+        sights.iter().filter(|sight| is_dead(sight)).collect()
     }
 }
 
 impl Node {
     /// Creates a node that has not joined yet.
     pub fn new(place: CrawlPlace, term: Arc<Term>, length: TermLength) -> Self {
-        Self { place, term, length, session: 0, live: None, killer: None, renewed: clock::now() }
+        let (renewed, watch) = (clock::now(), Watch::default());
+        Self { place, term, length, session: 0, live: None, killer: None, renewed, watch }
     }
 
     /// Returns the name of the crawl.
@@ -125,148 +96,88 @@ impl Node {
         self.length.renewal()
     }
 
-    /// Joins, and waits until this process owns the crawl.
+    /// Joins, and begins the term. The tables are made unless they are there.
     ///
     /// # Errors
-    /// The database cannot be reached at first, it refuses, or another process has finished the crawl.
-    pub async fn own(&mut self) -> Result<Owned> {
+    /// The database cannot be reached, or it refuses.
+    pub async fn join(&mut self) -> Result<Joined> {
         self.killer = Some(Killer::new().map_err(Error::Start)?);
-        self.join().await?;
-        self.wait(&mut Watch::default()).await
-    }
-
-    async fn wait(&mut self, watch: &mut Watch) -> Result<Owned> {
-        loop {
-            match self.look(watch).await {
-                Ok(Some(owned)) => return owned,
-                Ok(None) => watch.failure = None,
-                Err(error) if is_dropped(&error) => return Err(self.dropped()),
-                Err(error) => {
-                    let why = said(&error);
-                    if watch.failure.as_ref() != Some(&why) {
-                        tracing::warn!(crawl = self.crawl(), why, "the database cannot be asked, and is tried again");
-                    }
-                    watch.failure = Some(why);
-                    self.live = None;
-                }
-            }
-            sleep(self.pause()).await;
-        }
-    }
-
-    /// Makes the tables unless they are there, and joins.
-    async fn join(&mut self) -> Result<()> {
         let place = self.place.clone();
         let client = self.client().await.map_err(|error| place.unusable(&error))?;
         place.ensure(client).await?;
-        self.begin_session().await.map_err(|error| place.unusable(&error))
+        let joined = self.begin_session().await.map_err(|error| place.unusable(&error))?;
+        self.session = joined.session;
+        self.renewed = clock::now();
+        self.renew().await.map_err(|why| place.refuse(why))?;
+        tracing::info!(crawl = self.crawl(), session = joined.session, "this node takes part");
+        Ok(joined)
     }
 
-    /// Adds a row for this process, which is a newcomer from then on.
-    async fn begin_session(&mut self) -> std::result::Result<(), SqlError> {
+    /// Adds a row for this process. The accounts of nodes that are gone move to the crawl's row.
+    async fn begin_session(&mut self) -> std::result::Result<Joined, SqlError> {
         let term = i64::try_from(self.length.end().as_millis()).unwrap_or(i64::MAX);
-        let client = self.client().await?;
-        // A node that ended while it waited is never marked as dead.
-        let sql = "DELETE FROM node WHERE seen < now() - interval '1 hour' \
-                   AND session NOT IN (SELECT owner FROM crawl WHERE owner IS NOT NULL)";
-        client.execute_typed(sql, &[]).await?;
+        let look_interval = self.pause();
+        let transaction = self.client().await?.transaction().await?;
+        // Locks the crawl: it neither ends meanwhile, nor does another node come.
+        let sql = "UPDATE crawl SET state = 'running', nodes = nodes + 1 RETURNING ends, stops, counters";
+        let rows = transaction.query_typed(sql, &[]).await?;
+        let (ends, stops, counters): (i64, i64, Option<String>) = match rows.first() {
+            Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
+            None => (0, 0, None),
+        };
+        let sql = "SELECT counters, pages, requests FROM node WHERE state <> 'live'";
+        let gone = transaction.query_typed(sql, &[]).await?;
+        let (mut pages, mut requests, mut of_gone) = (0, 0, vec![counters]);
+        for row in &gone {
+            of_gone.push(row.try_get(0)?);
+            pages += row.try_get::<_, i64>(1)?;
+            requests += row.try_get::<_, i64>(2)?;
+        }
+        // Counters that cannot be read stay where they are, and whoever opens the crawl is told.
+        if let Some(sum) = sum_of(of_gone.iter().flatten()).filter(|_| !gone.is_empty()) {
+            let sql = "UPDATE crawl SET counters = $1, pages = pages + $2, requests = requests + $3";
+            let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&sum, Type::TEXT), (&pages, Type::INT8), (&requests, Type::INT8)];
+            transaction.execute_typed(sql, &parameters).await?;
+            transaction.execute_typed("DELETE FROM node WHERE state <> 'live'", &[]).await?;
+        }
         let (name, session) = (format!("{} {}", host_name(), std::process::id()), random_number());
         let sql = "INSERT INTO node (session, name, term) VALUES ($1, $2, $3)";
-        client.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8)]).await?;
-        self.session = session;
-        Ok(())
+        transaction.execute_typed(sql, &[(&session, Type::INT8), (&name, Type::TEXT), (&term, Type::INT8)]).await?;
+        transaction.commit().await?;
+        Ok(Joined { session, ends, stops, look_interval })
     }
 
-    /// Looks whether the crawl can be taken, and does so. Shows that this process is there.
-    async fn look(&mut self, watch: &mut Watch) -> std::result::Result<Option<Result<Owned>>, SqlError> {
-        let sql = "UPDATE node SET seen = now() WHERE session = $1 AND NOT dead";
-        let session = self.session;
-        if self.client().await?.execute_typed(sql, &[(&session, Type::INT8)]).await? == 0 {
-            // Another node has found this one dead, or has removed its row since nothing was seen of it for long.
-            self.begin_session().await?;
-        }
+    /// Looks whether other nodes are silent for so long that they must have ended, and says so, unless they give a sign of life at
+    /// the last moment. What fails is tried again the next time.
+    pub async fn look_after_others(&mut self) {
+        let limit = self.pause();
+        let looked = match timeout(limit, self.bury_the_dead()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => said(&error),
+            Err(_) => format!("no answer within {limit:?}"),
+        };
+        tracing::warn!(crawl = self.crawl(), why = looked, "the other nodes could not be looked at");
+        self.live = None;
+    }
+
+    async fn bury_the_dead(&mut self) -> std::result::Result<(), SqlError> {
         let me = self.session;
-        let client = self.client().await?;
-        let sql = "SELECT state = 'finished', owner, token, CASE WHEN dead THEN NULL ELSE beat END, \
-                   coalesce(term, 0), name \
-                   FROM crawl LEFT JOIN node ON session = owner";
-        let rows = client.query_typed(sql, &[]).await?;
-        let Some(row) = rows.first() else {
-            return Ok(Some(Err(self.dropped())));
+        let sql = "SELECT session, beat, term FROM node WHERE state = 'live' AND session <> $1";
+        let rows = self.client().await?.query_typed(sql, &[(&me, Type::INT8)]).await?;
+        let sight = |row: &Row| {
+            let length = TermLength::new(Duration::from_millis(row.try_get::<_, i64>(2)?.unsigned_abs()));
+            Ok(Sight { session: row.try_get(0)?, beat: row.try_get(1)?, length })
         };
-        let sight = Sight {
-            is_finished: row.try_get(0)?,
-            owner: row.try_get(1)?,
-            token: row.try_get(2)?,
-            beat: row.try_get(3)?,
-            length: TermLength::new(Duration::from_millis(row.try_get::<_, i64>(4)?.unsigned_abs())),
-        };
-        match watch.step(&sight, me, clock::now()) {
-            Step::Wait => {
-                if watch.told.replace(sight.token) != Some(sight.token) {
-                    let owner: Option<&str> = row.try_get(5)?;
-                    tracing::info!(crawl = self.crawl(), owner, "this node waits while another crawls");
-                }
-                Ok(None)
+        let sights = rows.iter().map(sight).collect::<std::result::Result<Vec<_>, SqlError>>()?;
+        for Sight { session, beat, .. } in self.watch.dead(&sights, clock::now()) {
+            let sql = "UPDATE node SET state = 'dead' WHERE session = $1 AND beat = $2 AND state = 'live'";
+            let client = self.client().await?;
+            if client.execute_typed(sql, &[(session, Type::INT8), (beat, Type::INT8)]).await? > 0 {
+                tracing::warn!(crawl = self.crawl(), session, "a node is silent, and is taken for dead");
             }
-            Step::End => Ok(Some(Err(Error::FinishedElsewhere { name: self.crawl().to_owned() }))),
-            Step::Bury { session, beat } => {
-                let sql = "UPDATE node SET dead = true WHERE session = $1 AND beat = $2";
-                let buried = client.execute_typed(sql, &[(&session, Type::INT8), (&beat, Type::INT8)]).await?;
-                if buried == 0 {
-                    return Ok(None);
-                }
-                tracing::warn!(crawl = self.crawl(), session, "the owner is silent, and is taken for dead");
-                self.take(sight.token).await
-            }
-            Step::Take { token } => self.take(token).await,
         }
-    }
-
-    fn dropped(&self) -> Error {
-        self.place.refuse("it was dropped while this node waited for it")
-    }
-
-    /// Takes the crawl, unless another has done so since it was looked at, or this process has no live row: whoever owns it
-    /// without one counts as dead, and another would take it at once. The term begins when it was asked for.
-    ///
-    /// The sign of life is in the same statement. Otherwise a node that is just burying this one, as an owner that has not heard of
-    /// its ownership, would succeed after the take.
-    ///
-    /// An answer that comes after the term has lapsed gains nothing: the next look finds this process as the owner, and takes again.
-    /// Its timer would lie in the past and end the process, which has asked nobody.
-    async fn take(&mut self, token: i64) -> std::result::Result<Option<Result<Owned>>, SqlError> {
-        let (asked, asked_by_system) = (clock::now(), BootTime::now());
-        let (me, limit) = (self.session, self.length.open());
-        let sql = "WITH live AS (UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND NOT dead \
-                   RETURNING session) \
-                   UPDATE crawl SET owner = live.session, token = token + 1, owners = owners + 1, state = 'running' FROM live \
-                   WHERE token = $2 RETURNING token";
-        let taking = async {
-            let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&me, Type::INT8), (&token, Type::INT8)];
-            self.client().await?.query_typed(sql, &parameters).await
-        };
-        // The row may be locked for as long as the server waits for an owner that was lost in the middle of a commit.
-        let Ok(rows) = timeout(limit, taking).await else {
-            tracing::warn!(
-                crawl = self.crawl(),
-                "the database does not answer in time, and the crawl is not taken yet"
-            );
-            self.live = None;
-            return Ok(None);
-        };
-        let rows = rows?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let is_late = asked_by_system.as_ref().is_ok_and(|asked| asked.is_over(limit)) || clock::now() >= asked + limit;
-        if is_late {
-            return Ok(None);
-        }
-        let token = row.try_get(0)?;
-        if let Err(error) = self.renewed(asked, asked_by_system) {
-            return Ok(Some(Err(Error::Start(error))));
-        }
-        tracing::info!(crawl = self.crawl(), token, "this node owns the crawl");
-        Ok(Some(Ok(Owned { token })))
+        Ok(())
     }
 
     /// Renews the term, in the time that is left of it.
@@ -293,13 +204,13 @@ impl Node {
     async fn try_renew(&mut self, limit: Duration) -> Renewal {
         let (asked, asked_by_system, me) = (clock::now(), BootTime::now(), self.session);
         let renewing = async {
-            let sql = "UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND NOT dead";
+            let sql = "UPDATE node SET beat = beat + 1, seen = now() WHERE session = $1 AND state = 'live'";
             self.client().await?.execute_typed(sql, &[(&me, Type::INT8)]).await
         };
         match timeout(limit, renewing).await {
-            Ok(Ok(0)) => {
-                Renewal::Lost("another node has taken this one for dead, or it was dropped and begun again".to_owned())
-            }
+            Ok(Ok(0)) => Renewal::Lost(
+                "another node has taken this one for dead, or the crawl was dropped and begun again".to_owned(),
+            ),
             Ok(Err(error)) if is_dropped(&error) => Renewal::Lost("it was dropped".to_owned()),
             Ok(Err(error)) => Renewal::Missed(error.to_string()),
             Err(_) => Renewal::Missed(format!("no answer within {limit:?}")),
@@ -323,7 +234,7 @@ impl Node {
 
     /// Creates the error of a crawl whose term is lost.
     pub fn given_up(&self, why: &str) -> Error {
-        self.place.refuse(format!("{why}; this node has given it up, and one that waits goes on"))
+        self.place.refuse(format!("{why}; this node has given it up, and the others go on"))
     }
 
     /// Ends the term: no more requests may be sent. The system's timer stays set.
@@ -331,30 +242,26 @@ impl Node {
         self.term.end();
     }
 
-    /// Gives the crawl back, so that another node can own it at once. The term ends first, so no new write begins.
+    /// Leaves the crawl, so that other nodes take the parts of this one at once. The term ends first, so no new write begins.
     /// Writes that had passed their gate get a moment to end before another node can know.
-    ///
-    /// Those who wait end only if the crawl is finished: if it has ended so here, and nothing waits that was kept for later. A
-    /// queue that is empty is no end of a service that waits for seeds, nor of a crawl that could not begin.
-    pub async fn leave(mut self, token: i64, is_finished: bool) {
+    pub async fn leave(mut self) {
         self.term.end();
         sleep(LAST_WRITES).await;
         let (me, crawl) = (self.session, self.crawl().to_owned());
         // The timer is still set; end before it fires.
         let limit = (self.renewed + self.length.open()).saturating_duration_since(clock::now());
         let left = async {
-            let client = self.client().await?;
-            let sql = "UPDATE crawl SET owner = NULL, state = \
-                       CASE WHEN $2 AND NOT EXISTS (SELECT FROM waiting) THEN 'finished' ELSE 'stopped' END WHERE token = $1";
-            client.execute_typed(sql, &[(&token, Type::INT8), (&is_finished, Type::BOOL)]).await?;
-            client.execute_typed("DELETE FROM node WHERE session = $1", &[(&me, Type::INT8)]).await
+            let sql = "UPDATE node SET state = 'left' WHERE session = $1 AND state = 'live'";
+            self.client().await?.execute_typed(sql, &[(&me, Type::INT8)]).await
         };
         match timeout(limit, left).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                tracing::warn!(crawl, %error, "the crawl is taken over only when this node is found dead");
+                tracing::warn!(crawl, %error, "the parts of this node are taken over only when it is found dead");
             }
-            Err(_) => tracing::warn!(crawl, "the database does not answer; the crawl is taken over later"),
+            Err(_) => {
+                tracing::warn!(crawl, "the database does not answer; the parts of this node are taken over later");
+            }
         }
         // The timer is dropped with `self`: no write is left for it to prevent.
     }
@@ -366,6 +273,17 @@ impl Node {
         };
         Ok(&mut self.live.insert(current).client)
     }
+}
+
+/// Returns the sum of counters as rows have them; `None` if one of them cannot be read.
+fn sum_of<'c>(counters: impl Iterator<Item = &'c String>) -> Option<String> {
+    let mut sum = Counters::default();
+    for text in counters {
+        let of_node: Counters = serde_json::from_str(text).ok()?;
+        sum.checkpoint.add(&of_node.checkpoint);
+        sum.seen += of_node.seen;
+    }
+    serde_json::to_string(&sum).ok()
 }
 
 /// What people know the machine by.

@@ -1,4 +1,4 @@
-//! Nodes over a real server, whose looks are made one by one; and the rule of whoever waits.
+//! Nodes over a real server, whose steps are made one by one; and the rule by which others are found dead.
 
 use super::*;
 use crate::postgres_server::PostgresServer;
@@ -6,57 +6,25 @@ use crate::postgres_server::PostgresServer;
 const S: Duration = Duration::from_secs(1);
 const LENGTH: TermLength = TermLength::new(Duration::from_secs(10));
 
-fn sight(owner: Option<i64>, token: i64, beat: Option<i64>) -> Sight {
-    Sight { is_finished: false, owner, token, beat, length: LENGTH }
+fn sight(session: i64, beat: i64) -> Sight {
+    Sight { session, beat, length: LENGTH }
 }
 
 #[test]
-fn whoever_waits_takes_what_nobody_owns_and_buries_nobody_too_soon() {
+fn nobody_is_found_dead_before_its_own_term_must_have_lapsed_by_the_clock_of_whoever_looks() {
     let (now, mut watch) = (Instant::now(), Watch::default());
-    let mut step = |owner, token, beat, after: Duration| watch.step(&sight(owner, token, beat), 7, now + after);
-    assert_eq!(step(None, 3, None, S), Step::Take { token: 3 });
-    assert_eq!(step(Some(1), 4, Some(1), S), Step::Wait);
-    assert_eq!(step(Some(1), 4, Some(1), 13 * S), Step::Wait, "twelve seconds are not enough");
-    assert_eq!(step(Some(1), 4, Some(2), 14 * S), Step::Wait, "a sign of life");
-    assert_eq!(step(Some(1), 4, Some(2), 26 * S), Step::Wait);
-    assert_eq!(step(Some(1), 4, Some(2), 27 * S), Step::Bury { session: 1, beat: 2 });
-    assert_eq!(step(Some(2), 5, Some(2), 27 * S), Step::Wait, "another owner has time of its own");
-    assert_eq!(step(Some(2), 5, None, 28 * S), Step::Take { token: 5 }, "somebody else has found it dead");
-    assert_eq!(step(Some(7), 6, Some(0), 28 * S), Step::Take { token: 6 }, "what was only read is no ownership");
-}
-
-#[test]
-fn a_crawl_that_was_finished_before_begins_again_and_one_that_is_finished_meanwhile_ends_the_waiting() {
-    let (now, mut watch) = (Instant::now(), Watch::default());
-    let finished = Sight { is_finished: true, ..sight(None, 3, None) };
-    assert_eq!(watch.step(&finished, 7, now), Step::Take { token: 3 });
-    assert_eq!(watch.step(&sight(Some(1), 4, Some(1)), 7, now), Step::Wait);
-    let finished = Sight { token: 4, ..finished };
-    assert_eq!(watch.step(&finished, 7, now), Step::End);
-}
-
-/// Regression: whoever had a shorter term by mistake took over while the owner still asked.
-#[test]
-fn whoever_waits_goes_by_the_term_of_the_owner() {
-    let shared = Shared::new("lengths");
-    run(async {
-        let short = TermLength::new(Duration::from_millis(500));
-        let (mut owner, mut waits) = (shared.node(LENGTH).await, shared.node(short).await);
-        look(&mut owner, &mut Watch::default()).await.unwrap();
-        let seen = clock::now();
-        let mut watch = Watch::default();
-        assert!(look(&mut waits, &mut watch).await.is_none());
-        // As if it had been looked at for longer than its own term asks for.
-        let (token, beat) =
-            (shared.sql("SELECT token FROM crawl"), shared.sql("SELECT beat FROM node JOIN crawl ON session = owner"));
-        let since = seen.checked_sub(2 * S).unwrap();
-        watch.silence = Some((token.parse().unwrap(), Silence::new(beat.parse().unwrap(), since)));
-        assert!(look(&mut waits, &mut watch).await.is_none(), "the owner may ask for seven seconds yet");
-        let since = seen.checked_sub(13 * S).unwrap();
-        watch.silence = Some((token.parse().unwrap(), Silence::new(beat.parse().unwrap(), since)));
-        let owned = look(&mut waits, &mut watch).await.unwrap();
-        waits.leave(owned.token, false).await;
-    });
+    let mut dead = |beats: [i64; 2], after: Duration| {
+        // Regression: whoever had a shorter term by mistake took over while the other still asked. The second's is half as long.
+        let sights = [sight(1, beats[0]), Sight { length: TermLength::new(5 * S), ..sight(2, beats[1]) }];
+        watch.dead(&sights, now + after).iter().map(|sight| sight.session).collect::<Vec<_>>()
+    };
+    assert!(dead([1, 1], S).is_empty(), "a beat that is seen for the first time is a sign of life");
+    assert!(dead([1, 2], 7 * S).is_empty());
+    assert!(dead([1, 2], 13 * S).is_empty(), "twelve seconds are not enough, nor are six");
+    assert_eq!(dead([2, 2], 14 * S), [2]);
+    assert_eq!(dead([2, 3], 26 * S), Vec::<i64>::new());
+    assert_eq!(dead([2, 4], 27 * S), [1]);
+    assert!(watch.dead(&[], now).is_empty() && watch.0.is_empty(), "those that are gone are forgotten");
 }
 
 /// A crawl in a database of its own, and the runtime that its nodes are in.
@@ -78,118 +46,97 @@ impl Shared {
     }
 
     /// A node that has joined. No timer of the system ends the tests.
-    async fn node(&self, length: TermLength) -> Node {
+    async fn node(&self, length: TermLength) -> (Node, Joined) {
         let term = Arc::new(Term::boundless(clock::now()));
         term.bind().unwrap();
         let mut node = Node::new(CrawlPlace::of(&self.url, "test").unwrap(), term, length);
-        node.join().await.unwrap();
-        node
+        let joined = node.join().await.unwrap();
+        node.killer = None;
+        (node, joined)
     }
-}
-
-/// Looks once.
-async fn look(node: &mut Node, watch: &mut Watch) -> Option<Owned> {
-    node.look(watch).await.unwrap().map(|owned| owned.unwrap())
 }
 
 fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }
 
-/// Regression: a node that had been found dead, or whose row was gone, took the crawl; it counted as dead from the first, so another
-/// took it too, and both asked.
 #[test]
-fn a_node_without_a_live_row_joins_anew_before_it_owns_the_crawl_and_no_other_owns_it_then() {
-    let shared = Shared::new("rows");
+fn a_silent_node_is_found_dead_unless_it_gives_a_sign_of_life_at_the_last_moment_and_then_knows() {
+    let shared = Shared::new("silent");
     run(async {
-        for loses_its_row in ["UPDATE node SET dead = true WHERE", "DELETE FROM node WHERE"] {
-            let (mut first, mut second, mut third) =
-                (shared.node(LENGTH).await, shared.node(LENGTH).await, shared.node(LENGTH).await);
-            let [mut of_first, mut of_second, mut of_third] = [(); 3].map(|()| Watch::default());
-            let owned = look(&mut first, &mut of_first).await.unwrap();
-            assert!(look(&mut second, &mut of_second).await.is_none());
-            let session = second.session;
-            shared.sql(&format!("{loses_its_row} session = {session}"));
-            first.leave(owned.token, false).await;
-            let state = "SELECT count(*) FROM node JOIN crawl ON session = owner AND NOT dead";
-            // Between its look and its take, too.
-            let token = shared.sql("SELECT token FROM crawl").parse().unwrap();
-            assert!(second.take(token).await.unwrap().is_none());
-            let owned = look(&mut second, &mut of_second).await.unwrap();
-            assert!(second.session != session && shared.sql(state) == "1");
-            assert!(look(&mut third, &mut of_third).await.is_none(), "two would own it");
-            second.leave(owned.token, false).await;
-            shared.sql("DELETE FROM node");
-        }
+        let ((mut one, _), (mut other, _)) = (shared.node(LENGTH).await, shared.node(LENGTH).await);
+        one.look_after_others().await;
+        let long_ago = clock::now().checked_sub(13 * S).unwrap();
+        let beat = |session: i64| shared.sql(&format!("SELECT beat FROM node WHERE session = {session}"));
+        let silent = |node: &mut Node, session: i64, beat: String| {
+            node.watch.0.insert(session, Silence::new(beat.parse().unwrap(), long_ago));
+        };
+        silent(&mut one, other.session, beat(other.session));
+        other.renew().await.unwrap();
+        one.look_after_others().await;
+        other.renew().await.unwrap();
+        silent(&mut one, other.session, beat(other.session));
+        one.look_after_others().await;
+        let lost = other.renew().await.unwrap_err();
+        assert!(lost.contains("has taken this one for dead"), "{lost}");
+        assert!(other.term.check(clock::now()).is_ok(), "whoever holds the session ends the term");
+        one.renew().await.unwrap();
+        assert_eq!(shared.sql("SELECT state FROM node ORDER BY joined"), "live\ndead");
     });
 }
 
-/// A node has taken the crawl without hearing of it, and takes it again at the moment at which another buries it.
+/// Regression: its number was later that of a node of the new crawl, with which it shared the ownership.
 #[test]
-fn whoever_takes_the_crawl_gives_a_sign_of_life_with_it() {
-    let shared = Shared::new("signs");
-    run(async {
-        let mut node = shared.node(LENGTH).await;
-        let seen = shared.sql("SELECT beat FROM node");
-        look(&mut node, &mut Watch::default()).await.unwrap();
-        let bury =
-            format!("UPDATE node SET dead = true WHERE session = {} AND beat = {seen} RETURNING 1", node.session);
-        assert_eq!(shared.sql(&bury), "");
-    });
-}
-
-/// Regression: it waited for ever, and its number was later that of a node of the new crawl, with which it shared the ownership.
-#[test]
-fn a_node_that_waits_ends_when_the_crawl_is_dropped_and_is_a_newcomer_where_it_is_begun_again() {
+fn a_node_of_a_crawl_that_was_dropped_ends_and_is_none_of_the_one_that_is_begun_again() {
     let shared = Shared::new("dropped");
     run(async {
-        let begun_again = "a node before it looks";
-        for then in ["nothing", begun_again] {
-            let (mut owner, mut waits) = (shared.node(LENGTH).await, shared.node(LENGTH).await);
-            let mut of_waits = Watch::default();
-            look(&mut owner, &mut Watch::default()).await.unwrap();
-            assert!(look(&mut waits, &mut of_waits).await.is_none());
+        for begun_again in [false, true] {
+            let (mut node, _) = shared.node(LENGTH).await;
             shared.sql("DROP SCHEMA crawl_test CASCADE");
-            let before = waits.session;
-            if then == begun_again {
-                let mut new = shared.node(LENGTH).await;
-                look(&mut new, &mut Watch::default()).await.unwrap();
-                assert!(look(&mut waits, &mut of_waits).await.is_none() && waits.session != before);
-                let lost = owner.renew().await.unwrap_err();
-                assert!(lost.contains("begun again"), "{lost}");
-            } else {
-                let refused = waits.wait(&mut of_waits).await.unwrap_err().to_string();
-                assert!(refused.contains("it was dropped"), "{refused}");
+            if begun_again {
+                shared.node(LENGTH).await;
             }
+            let lost = node.renew().await.unwrap_err();
+            assert!(lost.contains(if begun_again { "begun again" } else { "it was dropped" }), "{lost}");
         }
     });
 }
 
-/// Regression: the timer was set to the end of a term that was over, and the system ended the process at once. It would end this
-/// one, the test.
 #[test]
-fn an_answer_to_a_takeover_that_comes_too_late_gains_nothing_and_ends_nobody() {
-    let shared = Shared::new("late");
+fn what_nodes_that_are_gone_have_done_is_kept_when_another_joins_and_their_rows_are_not() {
+    let shared = Shared::new("gone");
     run(async {
-        let length = TermLength::new(Duration::from_millis(600));
-        let mut node = shared.node(length).await;
-        node.killer = Some(Killer::new().unwrap());
-        let lock =
-            "SET search_path TO crawl_test; BEGIN; UPDATE crawl SET commits = commits; SELECT pg_sleep(2); COMMIT";
-        let (server, name) = (shared.server.clone(), shared.name);
-        let locked = std::thread::spawn(move || server.psql(name, lock));
-        while shared.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1" {}
-        let mut watch = Watch::default();
-        assert!(look(&mut node, &mut watch).await.is_none());
-        assert!(node.term.check(clock::now()).is_err(), "it may ask nobody yet");
-        let owned = loop {
-            if let Some(owned) = look(&mut node, &mut watch).await {
-                break owned;
-            }
+        let ((first, _), (second, _)) = (shared.node(LENGTH).await, shared.node(LENGTH).await);
+        let counters = |done: u64| {
+            let mut counters = Counters { seen: done, ..Counters::default() };
+            counters.checkpoint.ledger.done = done;
+            counters.checkpoint.elapsed = S * u32::try_from(done).unwrap();
+            serde_json::to_string(&counters).unwrap()
         };
-        // A busy machine may take longer for the rest.
-        node.killer = None;
-        locked.join().unwrap();
-        node.leave(owned.token, false).await;
+        for (node, done) in [(&first, 3), (&second, 4)] {
+            let set = format!("counters = '{}', pages = {done}, requests = 9", counters(done));
+            shared.sql(&format!("UPDATE node SET {set} WHERE session = {}", node.session));
+        }
+        let session = second.session;
+        first.leave().await;
+        shared.sql(&format!("UPDATE node SET state = 'dead' WHERE session = {session}"));
+        let (_third, joined) = shared.node(LENGTH).await;
+        assert_eq!(shared.sql("SELECT session FROM node"), joined.session.to_string());
+        assert_eq!(shared.sql("SELECT pages, requests, nodes, state FROM crawl"), "7\t18\t3\trunning");
+        let sum: Counters = serde_json::from_str(&shared.sql("SELECT counters FROM crawl")).unwrap();
+        assert_eq!((sum.checkpoint.ledger.done, sum.seen, sum.checkpoint.elapsed), (7, 7, 4 * S));
+    });
+}
+
+#[test]
+fn a_term_begins_when_the_node_has_joined_and_a_node_that_has_left_asks_nobody() {
+    let shared = Shared::new("leaves");
+    run(async {
+        let (node, _) = shared.node(LENGTH).await;
+        let term = node.term.clone();
+        assert!(term.check(clock::now()).is_ok());
+        node.leave().await;
+        assert!(term.check(clock::now()).is_err());
+        assert_eq!(shared.sql("SELECT state FROM node"), "left");
     });
 }

@@ -73,6 +73,8 @@ pub struct Crawl {
     politeness: watch::Sender<Arc<Politeness>>,
     /// Why the crawl was stopped, if that is known; the first reason.
     stop_reason: Option<String>,
+    /// How it stands with other machines.
+    sharing: shared::Sharing,
 }
 
 /// Whether permits are granted.
@@ -136,6 +138,7 @@ macro_rules! turn {
 // After the macro, which they use too.
 mod changes;
 mod ended;
+mod shared;
 
 impl Crawl {
     /// Creates a crawl from its parts.
@@ -156,6 +159,7 @@ impl Crawl {
             mode: Mode::Running,
             output_is_gone: false,
             stop_reason: None,
+            sharing: shared::Sharing::default(),
             politeness: parts.politeness,
             submissions: Arc::new(Submissions::<()>::default()),
             frontier: Queues::new(parts.frontier),
@@ -194,13 +198,18 @@ impl Crawl {
         if resumed.was_open || resumed.checkpoint.is_some() {
             self.domains.begin_as_asked(now);
         }
+        if resumed.is_shared {
+            self.share_with(resumed.checkpoint.clone().unwrap_or_default());
+        }
         let Some(checkpoint) = resumed.checkpoint else { return };
         self.intake.resume();
         self.resting.resume();
         self.intake.resume_waiting_seeds(&resumed.waiting_seeds);
-        let pages = checkpoint.counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
-        self.granter.budget.resume(pages, requests_in(&checkpoint.counts));
-        self.accounts.resume(checkpoint);
+        if !resumed.is_shared {
+            let pages = checkpoint.counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
+            self.granter.budget.resume(pages, requests_in(&checkpoint.counts));
+            self.accounts.resume(checkpoint);
+        }
         self.accounts.ends.resume(resumed.failed);
         for url in &resumed.included {
             self.intake.include(url);
@@ -216,15 +225,6 @@ impl Crawl {
     fn recall(&mut self, domain: &Domain, history: &DomainHistory, now: Instant, time: SystemTime) {
         self.granter.budget.resume_domain(domain, history.pages);
         past::recall(history, domain, &mut self.domains, self.accounts.evidence(), now, time);
-    }
-
-    /// Takes over domains from another process, which may have just sent requests to them.
-    fn gain(&mut self, domains: Vec<(Domain, DomainHistory)>, now: Instant, time: SystemTime) {
-        self.domains.begin_as_asked(now);
-        for (domain, history) in domains {
-            self.recall(&domain, &history, now, time);
-            self.domains.schedule(&domain, now);
-        }
     }
 
     /// Admits the seeds that the crawl begins with, which may be millions: the store looks up a part of them at a time.
@@ -325,6 +325,8 @@ impl Crawl {
         }
         self.granter.tell(turn.failures);
         self.granter.flush(turn.accounts);
+        self.let_go_of_quiet_parts(now);
+        self.tell_others();
     }
 
     /// Returns when the next turn is due; `None` if only an event can bring work.
@@ -343,7 +345,7 @@ impl Crawl {
         let is_draining = self.mode != Mode::Stopping && keeps_up;
         let drain = is_draining.then(|| self.draining.next_step(now, self.failures.room() > 0)).flatten();
         let tell = self.failures.can_go_on().then_some(now);
-        [commit, flush, grant, drain, tell].into_iter().flatten().min()
+        [commit, flush, grant, drain, tell, self.next_check()].into_iter().flatten().min()
     }
 
     /// A slot of `domain` has become free.
@@ -367,6 +369,7 @@ impl Crawl {
                     Some(Deferred::Seeds(seeds, answer)) => self.admit_seeds(seeds, answer, now),
                     Some(Deferred::Listed(listed)) => self.admit_listed(listed, now),
                     Some(Deferred::Question(page, answer)) => self.answer(&page, answer, now),
+                    Some(Deferred::Links(links)) => self.admit_links(links, now),
                     None => {}
                 },
                 StoreNews::Arrived(domain) => {
@@ -375,13 +378,10 @@ impl Crawl {
                 }
                 StoreNews::Stored(ticket) => self.durability.stored(ticket),
                 StoreNews::Gained(domains) => self.gain(domains, now, time),
-                // Their leases have ended, and the frontier leases no more requests of these domains.
-                StoreNews::Lost(domains) => {
-                    self.submissions.lost(&domains);
-                    for domain in &domains {
-                        Granter::files_lost(&mut turn!(self, now), domain);
-                    }
-                }
+                StoreNews::Lost(domains) => self.lose(&domains, now),
+                StoreNews::Leaving => self.leave(now),
+                StoreNews::Links => self.links_arrived(now),
+                StoreNews::Others(others) => self.others_did(*others),
                 StoreNews::Robots(ticket, kept) => {
                     self.granter.robots_found(&mut turn!(self, now), ticket, kept, time);
                     self.request_sitemaps(now);
@@ -459,8 +459,18 @@ impl Crawl {
 
     /// Tells whether no more pages can come: nothing waits, and nothing is on lease.
     pub fn is_finished(&mut self) -> bool {
-        let nothing_out = self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.deferred() == 0;
-        nothing_out && (self.mode == Mode::Stopping || self.frontier.queued() == 0 || self.keeps_the_rest())
+        if self.is_shared() && self.mode != Mode::Stopping {
+            return self.has_ended_everywhere() && self.has_nothing_out();
+        }
+        if self.mode == Mode::Stopping { self.has_nothing_out() } else { self.has_nothing_left() }
+    }
+
+    fn has_nothing_out(&self) -> bool {
+        self.frontier.leased() == 0 && self.granter.busy() == 0 && self.durability.deferred() == 0
+    }
+
+    fn has_nothing_left(&mut self) -> bool {
+        self.has_nothing_out() && (self.frontier.queued() == 0 || self.keeps_the_rest())
     }
 
     fn keeps_the_rest(&mut self) -> bool {

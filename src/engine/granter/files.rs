@@ -12,6 +12,7 @@ use crate::{
     domain::Domain,
     engine::{accounts::Accounts, domains::Domains, file_queue::FileQueue, held::Hold, turn::Turn},
     file_store::desk::{ELSEWHERE, FileDesk},
+    frontier::Frontier,
     outcome::{DropReason, Outcome},
     permit::Tenancy,
     request::Request,
@@ -68,6 +69,9 @@ impl Granter {
     /// Grants permits to the files of a domain that is due.
     pub(super) fn grant_files_to(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
         let now = turn.now;
+        if !turn.frontier.may_ask(domain) {
+            return Self::files_lost(turn, domain);
+        }
         match turn.domains.held.of(domain) {
             Some(Hold::Paused) => return turn.domains.held.wait(domain.clone()),
             Some(Hold::Cancelled) => Self::cancel_files(turn, domain),

@@ -199,6 +199,10 @@ impl Granter {
 
     fn grant_to(&mut self, turn: &mut Turn<'_>, intake: &mut Intake, domain: &Domain, deferred: usize) {
         let now = turn.now;
+        if !turn.frontier.may_ask(domain) {
+            // It is scheduled again if it comes back.
+            return;
+        }
         if turn.draining.has(domain) {
             // The domain is scheduled again when that ends.
             return;
@@ -267,6 +271,21 @@ impl Granter {
             turn.draining.begin(domain, DrainAs::Dropped(DropReason::Cancelled));
         }
         waits
+    }
+
+    /// Gives back what was set aside of a domain that is to belong to another process. Files that wait for it end: the pages that
+    /// wait for these would hold it up.
+    pub fn set_free(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
+        give_back(turn.frontier, self.ruled.take(domain));
+        give_back(turn.frontier, self.robots.unpark(domain).into_iter());
+        Self::files_lost(turn, domain);
+    }
+
+    /// Forgets a domain that belongs to another process now.
+    pub fn domain_lost(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
+        self.set_free(turn, domain);
+        self.robots_elsewhere(turn, domain);
+        self.budget.domain_lost(domain);
     }
 
     /// If the domain was given up, by this crawl or by another tenant, starts failing everything that waits for it,

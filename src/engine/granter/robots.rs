@@ -22,7 +22,7 @@ use crate::{
     },
     outcome::Outcome,
     request::Kind,
-    robots::Robots,
+    robots::{Robots, is_robots_file},
 };
 
 /// What the robots files make of a request that is searched for.
@@ -180,9 +180,38 @@ impl Granter {
         self.robots_ended(turn, Visit::without_request(leased, outcome), time);
     }
 
-    /// Requests a robots file. A redirect to another domain is paced as that domain's request.
+    /// Answers the robots files that wait to be requested from a domain of another process.
+    pub(super) fn robots_elsewhere(&mut self, turn: &mut Turn<'_>, domain: &Domain) {
+        while let Some(file) = turn.domains.pop_robots(domain) {
+            self.not_asked(turn, &file);
+        }
+    }
+
+    /// Lets a robots file of a domain of another process count as one that could not be had, so that it is asked for again later.
+    fn not_asked(&mut self, turn: &mut Turn<'_>, file: &Url) {
+        let outcome =
+            Outcome::WithoutRequest { key: "elsewhere", detail: "another machine asks its domain".to_owned() };
+        for follow_up in self.robots.answered(file, &outcome, Extracted::Nothing, turn.accounts, turn.now) {
+            if let FollowUp::Ruled { url, robots, parked, .. } = follow_up {
+                self.ruled(turn, &url, &robots, parked);
+            }
+        }
+    }
+
+    /// Requests a robots file. A redirect to another domain is paced as that domain's request. Of a domain of another process
+    /// the store may have the file; otherwise it is not to be had now.
     fn ask(&mut self, turn: &mut Turn<'_>, url: Url) {
         let domain = self.politeness.domain_key.domain(&url);
+        if !turn.frontier.holds(&domain) {
+            if self.robots.begin_elsewhere(&url) && is_robots_file(&url) {
+                if let Some(url) = self.look_for_robots(turn, url) {
+                    self.not_asked(turn, &url);
+                }
+            } else {
+                self.not_asked(turn, &url);
+            }
+            return;
+        }
         turn.domains.push_robots(&domain, url);
         self.wake(&mut turn.frontier.files, turn.domains, &domain, turn.now);
     }

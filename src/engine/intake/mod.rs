@@ -50,6 +50,11 @@ impl Intake {
         self.admission.include(seed)
     }
 
+    /// Makes a candidate of a request that came from no page.
+    pub fn candidate(&self, request: Request) -> Candidate {
+        self.admission.candidate(request)
+    }
+
     /// Returns the domain of a request.
     pub fn domain(&self, leased: &Leased) -> Domain {
         // A user's own frontier may not keep the domain.

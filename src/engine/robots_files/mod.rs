@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use hashbrown::{HashMap, hash_map::Entry};
+use hashbrown::{HashMap, HashSet, hash_map::Entry};
 use url::Url;
 
 use super::accounts::Accounts;
@@ -34,6 +34,8 @@ pub struct RobotsFiles {
     parked: HashMap<Domain, usize>,
     /// The files that the frontier's store is looking for, with the URL to request otherwise.
     looked_for: HashMap<Ticket, Url>,
+    /// The files of other processes' domains that the store is looking for.
+    elsewhere: HashSet<Url>,
     /// The number of the next lease for a robots file.
     next_lease: u64,
     warnings: Warnings,
@@ -105,8 +107,8 @@ impl RobotsFiles {
 
     /// Like [`RobotsFiles::new`], with a cache of another size.
     pub(super) fn with_cache(cache: RobotsCache<Arc<str>>) -> Self {
-        let (pending, awaited, parked, looked_for) = Default::default();
-        Self { cache, pending, awaited, parked, looked_for, next_lease: 0, warnings: Warnings::default() }
+        let (pending, awaited, parked, looked_for, elsewhere) = Default::default();
+        Self { cache, pending, awaited, parked, looked_for, elsewhere, next_lease: 0, warnings: Warnings::default() }
     }
 
     /// Returns what the robots file means for `url`. After [`Ruling::Ask`] and [`Ruling::Asked`] the caller parks the
@@ -169,9 +171,20 @@ impl RobotsFiles {
         let Some((text, since)) = file.and_then(|(text, age)| Some((text, now.checked_sub(age)?))) else {
             return vec![FollowUp::Ask(url)];
         };
+        self.elsewhere.remove(&url);
         let said = RobotsAnswer::File(RobotsFile::read(&text, self.cache.token()), since, false);
         let origins = self.awaited.remove(&url).unwrap_or_default();
         origins.into_iter().filter_map(|origin| self.settle(origin, said.clone(), now)).collect()
+    }
+
+    /// Notes that a file of another process's domain is to be looked for in the store. Tells whether that is new: the second time
+    /// it was not there.
+    pub fn begin_elsewhere(&mut self, url: &Url) -> bool {
+        let is_new = !self.elsewhere.remove(url);
+        if is_new {
+            self.elsewhere.insert(url.clone());
+        }
+        is_new
     }
 
     /// Tells whether any origin waits for the response from this URL.

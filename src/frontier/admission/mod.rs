@@ -237,6 +237,11 @@ impl Admission {
         self.key.domain(url)
     }
 
+    /// Makes a candidate of a request.
+    pub fn candidate(&self, request: Request) -> Candidate {
+        Candidate::new(request, &*self.identity)
+    }
+
     /// Admits or rejects a candidate. Afterwards [`Admission::take_nearer`] may return more.
     pub fn admit(&mut self, frontier: &mut dyn Frontier, candidate: Candidate, now: Instant) -> Admitted {
         let Candidate { mut request, fingerprint, unchanged_for } = candidate;
@@ -252,6 +257,9 @@ impl Admission {
         }
         if let Some(visit) = self.visits.of(&fingerprint) {
             request.rare.get_or_insert_default().visited = Some(visit);
+        }
+        if self.depths.is_active() {
+            self.depths.set_foreign(fingerprint, !frontier.holds(&self.key.domain(&request.url)));
         }
         if !request.dont_filter && frontier.has_seen(&fingerprint, now) {
             self.depths.found_again(fingerprint, request.depth);

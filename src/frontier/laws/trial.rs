@@ -18,6 +18,7 @@ use crate::{
     frontier::{
         Frontier, LeaseId, Leased, Left, Next, Offered,
         durable::{Checkpoint, Listener, StoreNews, Ticket},
+        shared::Arrived,
     },
     recrawl::Recrawl,
     request::Request,
@@ -274,7 +275,7 @@ impl<'a, S: Subject> Trial<'a, S> {
     fn commit(&mut self) -> Result<()> {
         let number = self.commits.len() as u64;
         if let Some(durable) = self.frontier()?.durable() {
-            durable.commit(Checkpoint { items: number, ..Checkpoint::default() }, clock::now());
+            durable.commit(Checkpoint { elapsed: Duration::from_secs(number), ..Checkpoint::default() }, clock::now());
         }
         self.commits.push(self.model.clone());
         self.uncommitted = 0;
@@ -302,7 +303,8 @@ impl<'a, S: Subject> Trial<'a, S> {
         while self.rung.try_recv().is_ok() {}
         self.frontier = Some(frontier);
         self.listen();
-        let commit = resumed.checkpoint.map_or(0, |checkpoint| checkpoint.items);
+        // The time, since machines that share a frontier add up everything else.
+        let commit = resumed.checkpoint.map_or(0, |checkpoint| checkpoint.elapsed.as_secs());
         let commit = usize::try_from(commit).unwrap_or(usize::MAX);
         holds("what was acknowledged is not lost", commit >= self.safe)?;
         self.commits.truncate(commit.saturating_add(1));
@@ -311,40 +313,80 @@ impl<'a, S: Subject> Trial<'a, S> {
         self.model = model.clone();
         self.model.end_loans(None);
         self.uncommitted = 0;
-        Ok(())
+        self.take_arrived()
     }
 
     fn hand_over(&mut self, domain: u8, to_us: bool) -> Result<()> {
-        let Some(frontier) = self.frontier.as_mut() else { return Ok(()) };
-        if self.model.held.contains(&domain) == to_us
-            || !self.subject.hand_over(frontier, &domain_of(domain), to_us, self.now)
-        {
+        if self.model.held.contains(&domain) == to_us || self.frontier()?.durable().is_none() {
             return Ok(());
         }
-        let ours = domain_of(domain);
+        // What was done before is stored, so that no kill undoes it together with this.
+        self.sync()?;
+        let (now, ours) = (self.now, domain_of(domain));
+        let Some(frontier) = self.frontier.as_mut() else { return Ok(()) };
+        if !self.subject.hand_over(frontier, &ours, to_us, now) {
+            return Ok(());
+        }
         if to_us {
-            self.news_until(
-                |news| matches!(news, StoreNews::Gained(domains) if domains.iter().any(|(d, _)| *d == ours)),
-            )?;
-            self.model.held.insert(domain);
-            let (arrived, others) = self.model.sent.drain(..).partition(|offer| offer.domain == domain);
-            self.model.sent = others;
-            let arrived: Vec<Offer> = arrived;
-            for offer in arrived {
-                self.model.offer(offer, &self.recrawl, self.now);
+            while !self.frontier()?.holds(&ours) {
+                self.await_news()?;
             }
+            self.model.held.insert(domain);
+            self.commit()?;
+            self.safe = self.commits.len() - 1;
+            self.take_arrived()
         } else {
             let lost: Vec<LeaseId> =
                 self.model.entries.values().filter(|entry| entry.domain == domain).filter_map(|e| e.lease).collect();
-            self.news_until(|news| matches!(news, StoreNews::Lost(domains) if domains.contains(&ours)))?;
+            self.model.end_loans(Some(domain));
+            self.model.held.remove(&domain);
+            self.commit()?;
+            self.news_until(|news| matches!(news, StoreNews::Lost(_)))?;
+            self.safe = self.commits.len() - 1;
             for id in lost {
                 let law = "the loans of a lost domain have ended";
                 holds(law, !self.frontier()?.settle(id) && self.frontier()?.give_back(id, None, true).is_none())?;
             }
-            self.model.end_loans(Some(domain));
-            self.model.held.remove(&domain);
+            same("a frontier knows its domains", &self.frontier()?.holds(&ours), &false)
         }
-        same("a frontier knows its domains", &self.frontier()?.holds(&ours), &to_us)
+    }
+
+    /// Admits what was sent to domains that are ours now, as a crawl does; a simple frontier has done so itself.
+    fn take_arrived(&mut self) -> Result<()> {
+        let arrived = match self.frontier()?.durable().and_then(|durable| durable.shared()) {
+            Some(shared) => shared.arrived(),
+            None => Vec::new(),
+        };
+        for Arrived { id, request, fingerprint } in arrived {
+            let sent = self.model.sent.iter().position(|offer| offer.name == request.depth);
+            let Some(sent) = sent else { return Err(Broken("what arrives was sent, and arrives once".to_owned())) };
+            let offer = self.model.sent.remove(sent);
+            if self.uncommitted >= MAX_UNCOMMITTED {
+                self.commit()?;
+            }
+            self.uncommitted += 1;
+            let fingerprint = fingerprint.unwrap_or_else(|| request.fingerprint());
+            if let Some(ticket) = self.frontier()?.look_up(&mut std::iter::once(fingerprint)) {
+                self.news_until(|news| matches!(news, StoreNews::Answered(answered) if *answered == ticket))?;
+            }
+            let (now, recrawl) = (self.now, self.recrawl.clone());
+            let offered = self.frontier()?.offer(&domain_of(offer.domain), fingerprint, request, now);
+            let is_new = self.model.offer(offer, &recrawl, now);
+            same("what arrives is taken in unless it was seen", &(offered == Offered::Queued), &is_new)?;
+            if let Some(shared) = self.frontier()?.durable().and_then(|durable| durable.shared()) {
+                shared.settled(&[id]);
+            }
+        }
+        let held = self.model.held.clone();
+        let (here, others) = self.model.sent.drain(..).partition(|offer| held.contains(&offer.domain));
+        self.model.sent = others;
+        let here: Vec<Offer> = here;
+        let is_simple = self.frontier()?.durable().is_none_or(|durable| durable.shared().is_none());
+        for offer in here {
+            let is_new = self.model.offer(offer, &self.recrawl, self.now);
+            holds("what was sent arrives", is_simple || !is_new)?;
+        }
+        Ok(())
     }
 
     fn await_stored(&mut self, ticket: Ticket) -> Result<()> {

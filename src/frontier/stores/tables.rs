@@ -74,6 +74,7 @@ impl Store for TablesStore {
             histories: tables.histories.clone().into_iter().collect(),
             included: tables.included.clone(),
             settings: tables.settings.clone(),
+            look: None,
         })
     }
 

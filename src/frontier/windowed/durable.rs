@@ -11,14 +11,17 @@ use url::Url;
 use super::{
     WindowedFrontier,
     calendar::Calendar,
+    sharing::{Sharing, due},
     store::{Change, DeadLetter},
     store_thread::{StoreAnswer, StoreCommand},
 };
 use crate::{
     domain::Domain,
     frontier::{
+        Frontier as _,
         durable::{Checkpoint, Closed, DomainHistory, Durable, Listener, StoreNews, StoredRobotsFile, Ticket},
         known_depth::KnownDepth,
+        shared::Shared,
     },
     identity::{Fingerprint, strip_user_info},
     recrawl::page_visit::PageVisit,
@@ -85,6 +88,9 @@ impl Durable for WindowedFrontier {
     }
 
     fn news(&mut self, now: Instant) -> Option<StoreNews> {
+        if let Some(news) = self.sharing.as_mut().and_then(Sharing::next_news) {
+            return Some(news);
+        }
         while let Some(answer) = self.link.next_answer() {
             match answer {
                 StoreAnswer::Seen { ticket, seen } => {
@@ -98,6 +104,12 @@ impl Durable for WindowedFrontier {
                 }
                 StoreAnswer::Stored(ticket) => return Some(StoreNews::Stored(ticket)),
                 StoreAnswer::Robots { ticket, file } => return Some(StoreNews::Robots(ticket, file)),
+                StoreAnswer::Look(look) => {
+                    self.take_look(*look);
+                    if let Some(news) = self.sharing.as_mut().and_then(Sharing::next_news) {
+                        return Some(news);
+                    }
+                }
                 StoreAnswer::Room => return Some(StoreNews::Room),
                 StoreAnswer::Failed(why) => return Some(StoreNews::Failed(why)),
             }
@@ -118,19 +130,26 @@ impl Durable for WindowedFrontier {
             }
             transaction.waiting.push((domain, stored));
         }
+        if let Some(sharing) = &mut self.sharing {
+            transaction.to_others = sharing.take();
+        }
         transaction.end(checkpoint, self.next, self.seen);
-        self.link.send(StoreCommand::Store(transaction));
+        self.link.send(StoreCommand::Store(Box::new(transaction)));
         self.reads.drain(..).for_each(|read| self.link.send(read));
     }
 
     fn commit_due(&self) -> Option<Instant> {
-        if !self.reads.is_empty() || self.transaction.changes.len() >= MAX_GATHERED {
+        let changes = self.transaction.changes.len() + self.sharing.as_ref().map_or(0, Sharing::changes);
+        if !self.reads.is_empty() || changes >= MAX_GATHERED {
             return Some(self.committed);
         }
         if self.transaction.is_awaited() {
             return Some(self.committed + GATHER_AWAITED);
         }
-        (!self.transaction.is_empty()).then(|| self.committed + GATHER)
+        let gather = self.sharing.as_ref().and_then(Sharing::gather).unwrap_or(GATHER);
+        let own = (!self.transaction.is_empty()).then(|| self.committed + gather);
+        let of_others = self.sharing.as_ref().and_then(|sharing| due(sharing, self.committed, GATHER_AWAITED));
+        own.into_iter().chain(of_others).min()
     }
 
     fn acknowledge(&mut self) -> Ticket {
@@ -140,6 +159,10 @@ impl Durable for WindowedFrontier {
     }
 
     fn remember(&mut self, domain: &Domain, history: DomainHistory) {
+        if !self.holds(domain) {
+            // Its owner knows better.
+            return;
+        }
         self.transaction.changes.push(Change::Remember { domain: domain.clone(), history });
     }
 
@@ -191,5 +214,9 @@ impl Durable for WindowedFrontier {
 
     fn close(&mut self) -> Closed {
         self.link.close()
+    }
+
+    fn shared(&mut self) -> Option<&mut dyn Shared> {
+        self.sharing.is_some().then_some(self)
     }
 }

@@ -9,6 +9,7 @@ mod durable;
 pub mod entry;
 mod opening;
 mod recent;
+mod sharing;
 pub mod state;
 pub mod store;
 mod store_thread;
@@ -28,6 +29,7 @@ use self::{
     durable::Question,
     entry::{Entry, Place},
     recent::RecentlySeen,
+    sharing::Sharing,
     store::{Change, QueuePart},
     store_thread::{StoreCommand, StoreLink, Transaction},
     window::QueueWindow,
@@ -35,6 +37,7 @@ use self::{
 use super::{
     Drained, Frontier, LeaseId, Leased, Left, Located, Next, Offered,
     durable::{Durable, Ticket},
+    part::Part,
 };
 use crate::{domain::Domain, identity::Fingerprint, recrawl::Recrawl, request::Request};
 
@@ -65,6 +68,8 @@ pub(super) struct WindowedFrontier {
     touched: Vec<Domain>,
     /// The crawl's settings, until it begins: it may still be refused.
     settings: Option<BTreeMap<String, String>>,
+    /// Which parts this machine has; `None` if it has all.
+    sharing: Option<Sharing>,
     link: StoreLink,
     sizes: Sizes,
 }
@@ -140,6 +145,9 @@ impl WindowedFrontier {
 
     /// Handles the result of [`WindowedFrontier::read`].
     fn take_read(&mut self, domain: &Domain, read: QueuePart, now: Instant) {
+        if !self.holds(domain) {
+            return;
+        }
         let Some(queue) = self.queues.get_mut(domain) else { return };
         let mut new = 0;
         queue.end_reading(read.next, |removed| {
@@ -216,6 +224,13 @@ impl WindowedFrontier {
 
 impl Frontier for WindowedFrontier {
     fn offer(&mut self, domain: &Domain, fingerprint: Fingerprint, request: Request, now: Instant) -> Offered {
+        if let Some(sharing) = &mut self.sharing {
+            let part = Part::of(domain);
+            if !sharing.holds(part) {
+                sharing.send(part, fingerprint, request, self.recrawl.keeps_times());
+                return Offered::Sent;
+            }
+        }
         let now = self.calendar.second(now);
         let seen_at = self.recent.seen_at(&fingerprint);
         if !request.dont_filter && seen_at.is_some_and(|seen_at| !self.recrawl.is_due(seen_at, now)) {
@@ -261,6 +276,9 @@ impl Frontier for WindowedFrontier {
     }
 
     fn lease(&mut self, domain: &Domain, now: Instant) -> Next {
+        if !self.may_ask(domain) {
+            return Next::Empty;
+        }
         let share = self.share();
         let Some(queue) = self.queues.get_mut(domain) else { return Next::Empty };
         queue.wake(now);
@@ -285,6 +303,9 @@ impl Frontier for WindowedFrontier {
     }
 
     fn ready_at(&mut self, domain: &Domain, now: Instant) -> Option<Instant> {
+        if !self.may_ask(domain) {
+            return None;
+        }
         let share = self.share();
         let queue = self.queues.get_mut(domain)?;
         queue.wake(now);
@@ -303,6 +324,9 @@ impl Frontier for WindowedFrontier {
         if let Some(queue) = self.queues.get_mut(&loan.domain) {
             queue.lent -= 1;
         }
+        if let Some(sharing) = &mut self.sharing {
+            sharing.note_end();
+        }
         self.remove(&loan.domain, loan.entry.place);
         true
     }
@@ -313,6 +337,9 @@ impl Frontier for WindowedFrontier {
     }
 
     fn drain(&mut self, domain: &Domain, max: usize) -> Drained {
+        if !self.may_ask(domain) {
+            return Drained::default();
+        }
         let Some(queue) = self.queues.get_mut(domain) else { return Drained::default() };
         let entries = queue.take_any(max);
         let left = match (queue.ready() + queue.delayed(), queue.has_more()) {
@@ -348,6 +375,14 @@ impl Frontier for WindowedFrontier {
 
     fn leased(&self) -> u64 {
         self.leases.len() as u64
+    }
+
+    fn holds(&self, domain: &Domain) -> bool {
+        self.sharing.as_ref().is_none_or(|sharing| sharing.holds(Part::of(domain)))
+    }
+
+    fn may_ask(&self, domain: &Domain) -> bool {
+        self.sharing.as_ref().is_none_or(|sharing| sharing.may_ask(Part::of(domain)))
     }
 
     /// What is in the store only is not looked at.

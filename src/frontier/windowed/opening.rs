@@ -8,6 +8,7 @@ use super::{
     Sizes, WindowedFrontier,
     calendar::Calendar,
     recent::RecentlySeen,
+    sharing::Sharing,
     store::{Batch, Change, Contents, Store},
     store_thread::{StoreLink, Transaction},
     window::QueueWindow,
@@ -42,11 +43,13 @@ pub(super) fn open_sized(
     let mut contents = store.load()?;
     let was_open = contents.settings.is_some() || contents.counters.is_some();
     let (changed, settings) = compare_settings(&store, contents.settings.take(), &settings)?;
-    if recrawl.forgets() {
+    let look = contents.look.take();
+    // Of a crawl that machines share, what is due may just be admitted again by another.
+    if recrawl.forgets() && look.is_none() {
         let now = calendar.second(now);
         forget_due(&store, &mut contents, sizes.looked_through, |seen_at| recrawl.is_due(seen_at, now))?;
     }
-    let (next, seen) = contents.counters.as_ref().map_or((0, 0), |counters| (counters.next, counters.seen));
+    let (mut next, mut seen) = contents.counters.as_ref().map_or((0, 0), |counters| (counters.next, counters.seen));
     let mut recent = RecentlySeen::with_generations_of(sizes.generation, &recrawl);
     if seen <= sizes.generation as u64 {
         store.each_seen(Fingerprint::from_bytes([0; 16]), &mut |fingerprint, at| {
@@ -55,6 +58,12 @@ pub(super) fn open_sized(
         })?;
     } else {
         recent.forget_completeness();
+    }
+    let is_shared = look.is_some();
+    let joins_others = look.as_ref().and_then(|look| look.others.as_ref()).is_some_and(|others| others.machines > 1);
+    if let Some(look) = &look {
+        // Those of the counters are the others'.
+        (next, seen) = (look.gained.as_ref().map_or(0, |gained| gained.numbers), 0);
     }
     let windows = contents.waiting.into_iter().map(|(domain, stored)| (domain, QueueWindow::stored(stored)));
     let queues: HashMap<Domain, QueueWindow> = windows.collect();
@@ -79,6 +88,7 @@ pub(super) fn open_sized(
         reads: Vec::new(),
         touched: Vec::new(),
         settings,
+        sharing: look.map(Sharing::new),
         link: StoreLink::start(store)?,
         sizes,
     };
@@ -92,6 +102,8 @@ pub(super) fn open_sized(
         waiting_seeds,
         failed,
         changed,
+        is_shared,
+        joins_others,
     };
     Ok((frontier, resumed))
 }

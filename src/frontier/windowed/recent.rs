@@ -57,6 +57,13 @@ impl RecentlySeen {
         self.max = self.max.max(fingerprints);
     }
 
+    /// Forgets all, so that everything is looked up again.
+    pub fn forget_all(&mut self) {
+        drop((self.young.take_all(), self.old.take_all()));
+        self.complete = false;
+        self.generation += 2;
+    }
+
     /// Returns a marker of this moment for [`RecentlySeen::has_forgotten_since`].
     pub fn generation(&self) -> u64 {
         self.generation

@@ -1,7 +1,7 @@
 //! Store: the database interface that a windowed frontier needs. Knows no database: each driver is a file or folder in
 //! `frontier/stores`.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -16,6 +16,8 @@ use crate::{
     frontier::{
         durable::{Checkpoint, DomainHistory, StoredRobotsFile},
         known_depth::KnownDepth,
+        part::PartSet,
+        shared::{Arrived, Others, ToOthers},
     },
     identity::Fingerprint,
     recrawl::page_visit::PageVisit,
@@ -114,6 +116,19 @@ pub trait Store: Send {
     /// As [`Store::queue`]; the visit ends there.
     fn each_dead(&self, visit: &mut dyn FnMut(u64, DeadLetter) -> ControlFlow<()>) -> Result<()>;
 
+    /// Returns how often [`Store::look`] is to be called; `None`, the default, if no other machine uses the store.
+    fn look_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks what other machines have done, and takes the parts that fall to this one.
+    ///
+    /// # Errors
+    /// The store cannot be reached, or others have taken this machine for dead.
+    fn look(&self) -> Result<Look> {
+        Ok(Look::default())
+    }
+
     /// Creates an error that names this store.
     fn refuse(&self, why: String) -> Error;
 }
@@ -138,6 +153,52 @@ pub struct Contents {
     pub included: Vec<Url>,
     /// The settings of the last process, by name; `None` for a new store.
     pub settings: Option<BTreeMap<String, String>>,
+    /// What was seen of other machines, if there may be any. All else is that of the parts that this one has; the
+    /// counters are the sum of the others'.
+    pub look: Option<Look>,
+}
+
+/// What a machine sees of the others with which it shares a store.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::store::Look;
+///
+/// let alone = Look::default();
+/// assert!(alone.gained.is_none() && alone.arrived.is_empty());
+/// ```
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The parts of this machine.
+    pub held: PartSet,
+    /// Those of them that should be another's, which is there to take them.
+    pub unwanted: PartSet,
+    /// What was gained since the last look.
+    pub gained: Option<Gained>,
+    /// How often parts were gained so far.
+    pub gains: u64,
+    /// Requests that have come for these parts since the last look.
+    pub arrived: Vec<Arrived>,
+    /// The other machines; `None` if they were not looked at this time.
+    pub others: Option<Others>,
+}
+
+/// What comes with parts that a machine has taken.
+///
+/// ```
+/// use actix_crawler::frontier::windowed::store::Gained;
+///
+/// let nothing = Gained::default();
+/// assert!(nothing.waiting.is_empty() && nothing.histories.is_empty());
+/// ```
+#[derive(Debug, Default)]
+pub struct Gained {
+    /// How many entries each domain has.
+    pub waiting: Vec<(Domain, u64)>,
+    /// The histories of domains.
+    pub histories: Vec<(Domain, DomainHistory)>,
+    /// What entries, leases and tickets are numbered from: no number of these parts is as high, and no other machine uses
+    /// one of the next 2^40.
+    pub numbers: u64,
 }
 
 /// A part of a domain's queue.
@@ -196,6 +257,8 @@ pub struct Batch {
     pub waiting: HashMap<Domain, u64>,
     /// The new counters.
     pub counters: Option<Counters>,
+    /// What it says to other machines.
+    pub to_others: ToOthers,
 }
 
 /// One change.

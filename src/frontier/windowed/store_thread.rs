@@ -17,13 +17,16 @@ use tokio::sync::oneshot;
 
 use super::{
     entry::{Entry, Place},
-    store::{Batch, Change, Counters, QueuePart, Store},
+    store::{Batch, Change, Counters, Look, QueuePart, Store},
 };
 use crate::{
     clock,
     domain::Domain,
     error::{Error, Result},
-    frontier::durable::{Checkpoint, Closed, Listener, StoredRobotsFile, Ticket},
+    frontier::{
+        durable::{Checkpoint, Closed, Listener, StoredRobotsFile, Ticket},
+        shared::ToOthers,
+    },
     identity::Fingerprint,
     text::panic_message::message_of,
 };
@@ -31,7 +34,7 @@ use crate::{
 /// An order to the store.
 pub enum StoreCommand {
     /// Stores a transaction atomically.
-    Store(Transaction),
+    Store(Box<Transaction>),
     /// Queries which fingerprints were seen, and when.
     Ask { ticket: Ticket, fingerprints: Vec<Fingerprint> },
     /// Reads a domain's queue from a place.
@@ -54,6 +57,8 @@ pub enum StoreAnswer {
     Stored(Ticket),
     /// Answers [`StoreCommand::Robots`].
     Robots { ticket: Ticket, file: Option<StoredRobotsFile> },
+    /// What was seen of other machines.
+    Look(Box<Look>),
     /// The store is no longer behind.
     Room,
     /// The store has failed.
@@ -67,6 +72,8 @@ pub struct Transaction {
     pub changes: Vec<Change>,
     /// The new number of entries of the domains.
     pub waiting: Vec<(Domain, u64)>,
+    /// What is said to other machines.
+    pub to_others: ToOthers,
     counters: Counters,
     /// The tickets to acknowledge when it is stored.
     tickets: Vec<Ticket>,
@@ -146,7 +153,7 @@ impl StoreLink {
         });
         // The channel itself is unbounded; `MAX_BACKLOG` bounds it, since no work is taken on beyond it.
         let (orders, inbox) = channel();
-        let owner = StoreThread { store, shared: shared.clone(), failed: None, synced: clock::now(), dirty: false };
+        let owner = StoreThread::new(store, shared.clone());
         let run = move || owner.run(&inbox);
         let thread = thread::Builder::new().name("frontier".to_owned()).spawn(run).map_err(Error::Start)?;
         Ok(Self { orders, shared, thread })
@@ -241,12 +248,22 @@ struct StoreThread<S> {
     synced: Instant,
     /// Whether anything was stored since the last sync.
     dirty: bool,
+    /// When other machines are looked at next; `None` if no other uses the store.
+    next_look: Option<Instant>,
 }
 
 impl<S: Store> StoreThread<S> {
+    fn new(store: S, shared: Arc<Shared>) -> Self {
+        let now = clock::now();
+        let next_look = store.look_interval().map(|interval| now + interval);
+        Self { store, shared, failed: None, synced: now, dirty: false, next_look }
+    }
+
     fn run(mut self, inbox: &Receiver<StoreCommand>) {
         loop {
             let wait = if self.dirty { SYNC_EVERY.saturating_sub(clock::now() - self.synced) } else { IDLE };
+            let until_look = |at: Instant| at.saturating_duration_since(clock::now());
+            let wait = self.next_look.map_or(wait, |at| wait.min(until_look(at)));
             let first = match inbox.recv_timeout(wait) {
                 Ok(order) => Some(order),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -262,12 +279,28 @@ impl<S: Store> StoreThread<S> {
                 self.attempt(S::sync);
                 (self.synced, self.dirty) = (clock::now(), false);
             }
+            if closed.is_none() {
+                self.look_if_due();
+            }
             if let Some(closed) = closed {
                 let result = self.failed.take().map_or(Ok(()), Err);
                 // Closed before the notification, so that the receiver can open the store again.
                 drop(self.store);
                 return drop(closed.send(result));
             }
+        }
+    }
+
+    /// Looks at the other machines, if it is time.
+    fn look_if_due(&mut self) {
+        let interval = self.store.look_interval().filter(|_| self.failed.is_none());
+        if let Some(interval) = interval
+            && self.next_look.is_none_or(|at| at <= clock::now())
+        {
+            if let Some(look) = self.attempt(S::look) {
+                self.shared.answer(StoreAnswer::Look(Box::new(look)));
+            }
+            self.next_look = Some(clock::now() + interval);
         }
     }
 
@@ -287,6 +320,7 @@ impl<S: Store> StoreThread<S> {
                 StoreCommand::Store(mut transaction) => {
                     batch.changes.append(&mut transaction.changes);
                     batch.waiting.extend(transaction.waiting);
+                    batch.to_others.append(transaction.to_others);
                     batch.counters = Some(transaction.counters);
                     tickets.append(&mut transaction.tickets);
                 }
@@ -300,7 +334,11 @@ impl<S: Store> StoreThread<S> {
         }
         if weight > 0 {
             self.dirty = true;
-            if self.attempt(|store| store.apply(batch)).is_some() {
+            if !batch.to_others.released.is_empty() {
+                // Confirms that they are given up.
+                self.next_look = None;
+            }
+            if self.attempt(|store| applied(store, batch)) == Some(true) {
                 for ticket in tickets {
                     self.shared.answer(StoreAnswer::Stored(ticket));
                 }
@@ -354,6 +392,15 @@ impl<S: Store> StoreThread<S> {
         self.failed = Some(why.clone());
         self.shared.answer(StoreAnswer::Failed(why));
         None
+    }
+}
+
+/// Applies a batch. Returns false if the crawl has ended before it, by what other machines have done: then it is dropped.
+fn applied(store: &impl Store, batch: Batch) -> Result<bool> {
+    match store.apply(batch) {
+        Ok(()) => Ok(true),
+        Err(Error::Ended) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -160,6 +160,12 @@ impl QueueWindow {
         self.delayed.len()
     }
 
+    /// Returns the numbers of the entries in memory.
+    pub fn ages(&self) -> impl Iterator<Item = u64> + '_ {
+        let delayed = self.delayed.iter().map(|Reverse(delayed)| delayed.entry.place.age);
+        self.ready.iter().map(|Reverse(entry)| entry.place.age).chain(delayed)
+    }
+
     /// Looks for an entry in memory: there are a few thousand at most.
     pub fn find(&self, is_it: &dyn Fn(&Request) -> bool) -> Option<Waiting> {
         let ready = self.ready.iter().map(|Reverse(entry)| (entry, None));

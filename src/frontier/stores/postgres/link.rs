@@ -1,5 +1,4 @@
-//! Link: the store's connection, which survives its loss, and commits that only the owner of a crawl can make. Knows no
-//! rows.
+//! Link: the store's connection, which survives its loss, and what only a live node may do by it. Knows no rows.
 
 use std::{
     sync::Arc,
@@ -8,7 +7,7 @@ use std::{
 
 use tokio::time::sleep;
 use tokio_postgres::{
-    Client, Error as SqlError, Row,
+    Client, Error as SqlError, Row, Transaction,
     types::{ToSql, Type},
 };
 
@@ -34,19 +33,22 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// Where the crawl is, and until when this process owns it.
+/// Where the crawl is, which node this is, and until when it may do anything.
 pub(super) struct Link {
     place: CrawlPlace,
     term: Arc<Term>,
-    /// The number of this owner, which no other has.
-    token: i64,
+    session: i64,
 }
 
 /// What ends an attempt.
-enum Failed {
+pub(super) enum Failed {
     Sql(SqlError),
-    /// Another process owns the crawl.
+    /// Another node has found this one dead.
     Lost,
+    /// What the database holds cannot be.
+    Damaged(String),
+    /// The crawl has ended meanwhile.
+    Ended,
 }
 
 impl From<SqlError> for Failed {
@@ -56,15 +58,26 @@ impl From<SqlError> for Failed {
 }
 
 /// The tries of one statement or commit.
-struct Tries {
+pub(super) struct Tries {
     begun: Instant,
     wait: Duration,
 }
 
+/// What a commit is besides its rows.
+pub(super) struct Commit {
+    /// Its number, counted by this node.
+    pub number: i64,
+    /// Whether nothing is left to do here.
+    pub is_idle: bool,
+    /// Set where the last commit was idle and this is not: the crawl may have ended since, and does not begin again by this. The
+    /// number of its ends that is known.
+    pub wakes_from: Option<i64>,
+}
+
 impl Link {
     /// Creates a link that is not connected yet.
-    pub fn new(place: CrawlPlace, term: Arc<Term>, token: i64) -> Self {
-        Self { place, term, token }
+    pub fn new(place: CrawlPlace, term: Arc<Term>, session: i64) -> Self {
+        Self { place, term, session }
     }
 
     /// Returns where the crawl is.
@@ -72,10 +85,9 @@ impl Link {
         &self.place
     }
 
-    /// Returns the owner's number.
-    #[cfg(test)]
-    pub fn token(&self) -> i64 {
-        self.token
+    /// Returns the number of this node.
+    pub fn session(&self) -> i64 {
+        self.session
     }
 
     /// Reads rows. A lost connection is opened again.
@@ -101,24 +113,25 @@ impl Link {
     /// Stores settings.
     ///
     /// # Errors
-    /// As [`Link::rows`], or another process owns the crawl.
+    /// As [`Link::rows`], or another node has found this one dead.
     pub async fn keep_settings(&self, live: &mut Option<Connection>, settings: &str) -> Result<()> {
-        let sql = "UPDATE crawl SET settings = $1 WHERE token = $2 RETURNING token";
-        let kept = self.rows(live, sql, &[(&settings, Type::TEXT), (&self.token, Type::INT8)]).await?;
+        let sql = "UPDATE crawl SET settings = $1 \
+                   WHERE EXISTS (SELECT FROM node WHERE session = $2 AND state = 'live') RETURNING one";
+        let kept = self.rows(live, sql, &[(&settings, Type::TEXT), (&self.session, Type::INT8)]).await?;
         if kept.is_empty() { Err(self.lost()) } else { Ok(()) }
     }
 
-    /// Commits rows as the crawl's commit of this number.
+    /// Commits rows.
     ///
-    /// If the connection is lost meanwhile, the next try waits for the lost transaction, since both change the same
-    /// row. Then it finds out whether that one was committed.
+    /// If the connection is lost meanwhile, the next try waits for the lost transaction, since both change the row of this node
+    /// first. Then it finds out whether that one was committed.
     ///
     /// # Errors
-    /// As [`Link::rows`], or another process owns the crawl; then nothing is stored.
-    pub async fn commit(&self, live: &mut Option<Connection>, rows: &Rows, number: i64) -> Result<()> {
+    /// As [`Link::rows`], or another node has found this one dead, or the crawl has ended; then nothing is stored.
+    pub async fn commit(&self, live: &mut Option<Connection>, rows: &Rows, commit: &Commit) -> Result<()> {
         let mut tries = Tries::begin();
         loop {
-            match self.try_commit(live, rows, number).await {
+            match self.try_commit(live, rows, commit).await {
                 Ok(()) => return Ok(()),
                 Err(failed) => self.try_again(live, failed, &mut tries).await?,
             }
@@ -129,40 +142,72 @@ impl Link {
         &self,
         live: &mut Option<Connection>,
         rows: &Rows,
-        number: i64,
+        commit: &Commit,
     ) -> std::result::Result<(), Failed> {
         let client = self.client(live).await?;
         let transaction = client.transaction().await?;
-        let own =
-            "UPDATE crawl SET commits = $2, counters = COALESCE($3, counters) WHERE token = $1 AND commits = $2 - 1";
-        let parameters: [Parameter<'_>; 3] =
-            [(&self.token, Type::INT8), (&number, Type::INT8), (&rows.counters, Type::TEXT)];
-        // Sent before the other statements. If it changes no row, this process no longer owns the crawl or the commit
-        // was made before, and all are rolled back.
+        if let Some(ends) = commit.wakes_from
+            && locked_ends(&transaction).await? != Some(ends)
+        {
+            return Err(Failed::Ended);
+        }
+        let own = "UPDATE node SET commits = $2, idle = $3, counters = COALESCE($4, counters), pages = COALESCE($5, pages), \
+                   requests = COALESCE($6, requests), pages_drawn = pages_drawn - $7, \
+                   requests_drawn = requests_drawn - $8, hungry = $9 \
+                   WHERE session = $1 AND state = 'live' AND commits = $2 - 1";
+        let (pages, requests, unused) =
+            (rows.used.map(|used| used.pages), rows.used.map(|used| used.requests), rows.unused);
+        let parameters: [Parameter<'_>; 9] = [
+            (&self.session, Type::INT8),
+            (&commit.number, Type::INT8),
+            (&commit.is_idle, Type::BOOL),
+            (&rows.counters, Type::TEXT),
+            (&pages, Type::INT8),
+            (&requests, Type::INT8),
+            (&unused.pages, Type::INT8),
+            (&unused.requests, Type::INT8),
+            (&rows.is_hungry, Type::BOOL),
+        ];
+        // Sent before the other statements. If it changes no row, another node has found this one dead or the commit was
+        // made before, and all are rolled back.
         let owned = transaction.execute_typed(own, &parameters);
-        let (owned, written) = tokio::join!(biased; owned, statements::write(&transaction, rows));
+        // The parts that are written to are this node's: it alone gives them away while it is live.
+        let foreign = "SELECT part FROM part WHERE part = ANY($1) AND owner IS DISTINCT FROM $2";
+        let written = rows.parts();
+        let foreign_parameters: [Parameter<'_>; 2] = [(&written, Type::INT2_ARRAY), (&self.session, Type::INT8)];
+        let foreign = transaction.query_typed(foreign, &foreign_parameters);
+        let (owned, foreign, written) = tokio::join!(biased; owned, foreign, statements::write(&transaction, rows));
         if owned? == 0 {
             transaction.rollback().await?;
-            let sql = "SELECT EXISTS (SELECT FROM crawl WHERE token = $1 AND commits = $2)";
-            let rows = client.query_typed(sql, &[(&self.token, Type::INT8), (&number, Type::INT8)]).await?;
+            let sql = "SELECT EXISTS (SELECT FROM node WHERE session = $1 AND commits = $2)";
+            let parameters: [Parameter<'_>; 2] = [(&self.session, Type::INT8), (&commit.number, Type::INT8)];
+            let rows = client.query_typed(sql, &parameters).await?;
             let has_come_through = rows.first().map_or(Ok(false), |row| row.try_get(0))?;
             return if has_come_through { Ok(()) } else { Err(Failed::Lost) };
+        }
+        if let Some(row) = foreign?.first() {
+            let part: i16 = row.try_get(0)?;
+            return Err(Failed::Damaged(format!("part {part} belongs to another node than the one that writes to it")));
         }
         written?;
         Ok(transaction.commit().await?)
     }
 
-    /// Returns the number of the last commit.
+    /// Returns the number of this node's last commit.
     ///
     /// # Errors
     /// As [`Link::keep_settings`].
     pub async fn commits(&self, live: &mut Option<Connection>) -> Result<i64> {
-        let rows = self.rows(live, "SELECT commits FROM crawl WHERE token = $1", &[(&self.token, Type::INT8)]).await?;
+        let sql = "SELECT commits FROM node WHERE session = $1 AND state = 'live'";
+        let rows = self.rows(live, sql, &[(&self.session, Type::INT8)]).await?;
         let commits = rows.first().ok_or_else(|| self.lost())?.try_get(0);
         commits.map_err(|error| self.place.unusable(&error))
     }
 
-    async fn client<'l>(&self, live: &'l mut Option<Connection>) -> std::result::Result<&'l mut Client, SqlError> {
+    pub(super) async fn client<'l>(
+        &self,
+        live: &'l mut Option<Connection>,
+    ) -> std::result::Result<&'l mut Client, SqlError> {
         let current = match live.take().filter(|live| !live.client.is_closed()) {
             Some(current) => current,
             None => self.place.server().connect().await?,
@@ -171,12 +216,19 @@ impl Link {
     }
 
     /// Waits for another try.
-    async fn try_again(&self, live: &mut Option<Connection>, failed: Failed, tries: &mut Tries) -> Result<()> {
+    pub(super) async fn try_again(
+        &self,
+        live: &mut Option<Connection>,
+        failed: Failed,
+        tries: &mut Tries,
+    ) -> Result<()> {
         let error = match failed {
             Failed::Lost => return Err(self.lost()),
+            Failed::Ended => return Err(Error::Ended),
+            Failed::Damaged(why) => return Err(self.place.damaged(&why)),
             Failed::Sql(error) => error,
         };
-        // After an owner has changed, what this one wrote fails in many ways.
+        // Whatever is said twice, and what the rows of a node that was found dead meet.
         let is_of_others = error.code().is_some_and(|code| matches!(code.code(), "40001" | "40P01" | "55P03"));
         let is_away = is_unreachable(&error);
         if is_away {
@@ -197,12 +249,18 @@ impl Link {
     }
 
     fn lost(&self) -> Error {
-        self.place.refuse("another node has taken it over; what this one had not committed is crawled there again")
+        self.place.refuse("other nodes have taken this one for dead; what it had not committed is crawled there again")
     }
 }
 
+/// Locks the crawl's row, and returns how often it has ended.
+pub(super) async fn locked_ends(transaction: &Transaction<'_>) -> std::result::Result<Option<i64>, SqlError> {
+    let rows = transaction.query_typed("SELECT ends FROM crawl FOR UPDATE", &[]).await?;
+    rows.first().map(|row| row.try_get(0)).transpose()
+}
+
 impl Tries {
-    fn begin() -> Self {
+    pub fn begin() -> Self {
         Self { begun: clock::now(), wait: FIRST_WAIT }
     }
 }

@@ -4,6 +4,8 @@
 mod link;
 mod rows;
 pub(crate) mod schema;
+mod shares;
+mod sharing;
 mod statements;
 
 use std::{
@@ -12,6 +14,7 @@ use std::{
     fmt,
     ops::ControlFlow,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio_postgres::{
@@ -21,16 +24,17 @@ use tokio_postgres::{
 use url::Url;
 
 use self::{
-    link::{Link, Parameter},
+    link::{Commit, Link, Parameter},
     rows::{Rows, part_of, signed, to_json},
     schema::CrawlPlace,
+    sharing::{Known, Said},
 };
 use super::super::{
     durable::StoredRobotsFile,
     known_depth::KnownDepth,
     windowed::{
         entry::{Entry, Place},
-        store::{Batch, Contents, Counters, DeadLetter, QueuePart, Store, StoredEntry},
+        store::{Batch, Contents, Counters, DeadLetter, Look, QueuePart, Store, StoredEntry},
     },
 };
 use crate::{
@@ -43,36 +47,54 @@ use crate::{
     term::Term,
 };
 
-/// A crawl that this process owns.
+/// The parts of a crawl that this node has.
 pub(crate) struct PostgresStore {
     background: Background,
     link: Link,
     live: RefCell<Option<Connection>>,
     commits: Cell<i64>,
-    /// What ends the ownership, after everything else of this was dropped.
+    known: RefCell<Known>,
+    /// Whether a commit came after the crawl had ended: nothing more is stored.
+    has_ended: Cell<bool>,
+    /// What ends the membership, after everything else of this was dropped.
     #[allow(dead_code, reason = "its drop is what counts")]
-    owned: Option<Box<dyn Send>>,
+    member: Option<Box<dyn Send>>,
+}
+
+/// A node that has joined a crawl.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joined {
+    /// The number of the node.
+    pub session: i64,
+    /// How often the crawl had ended by then.
+    pub ends: i64,
+    /// How often somebody had stopped it.
+    pub stops: i64,
+    /// How often nodes and parts are looked at.
+    pub look_interval: Duration,
 }
 
 /// How many rows are read at once: some megabytes.
 const PAGE: i64 = 10_000;
 
 impl PostgresStore {
-    /// Opens a crawl under the token of its owner. It is the owner until `term` lapses.
+    /// Opens a crawl for a node that has joined it, and is alive until `term` lapses.
     ///
     /// # Errors
-    /// The database cannot be reached, or another process owns the crawl.
-    pub fn open(place: CrawlPlace, term: Arc<Term>, token: i64) -> Result<Self> {
+    /// The database cannot be reached, or others have taken the node for dead.
+    pub fn open(place: CrawlPlace, term: Arc<Term>, joined: Joined) -> Result<Self> {
         let background = Background::new().map_err(Error::Start)?;
-        let (link, mut live) = (Link::new(place, term, token), None);
+        let (link, mut live) = (Link::new(place, term, joined.session), None);
         let commits = background.block_on(link.commits(&mut live))?;
-        Ok(Self { background, link, live: RefCell::new(live), commits: Cell::new(commits), owned: None })
+        let known = RefCell::new(Known::new(joined.ends, joined.stops, joined.look_interval));
+        let (live, commits, has_ended) = (RefCell::new(live), Cell::new(commits), Cell::new(false));
+        Ok(Self { background, link, live, commits, known, has_ended, member: None })
     }
 
-    /// Keeps what ends the ownership when it is dropped, until the store is closed.
+    /// Keeps what ends the membership when it is dropped, until the store is closed.
     #[must_use]
-    pub fn owned_until_dropped(mut self, owned: Box<dyn Send>) -> Self {
-        self.owned = Some(owned);
+    pub fn member_until_dropped(mut self, member: Box<dyn Send>) -> Self {
+        self.member = Some(member);
         self
     }
 
@@ -171,20 +193,18 @@ impl Cursor {
 impl Store for PostgresStore {
     fn load(&self) -> Result<Contents> {
         let mut contents = Contents::default();
-        if let Some(row) = self.rows("SELECT counters, settings FROM crawl", &[])?.first() {
-            let read = |index| self.column::<Option<&str>>(row, index);
-            let counters = read(0)?.map(serde_json::from_str::<Counters>).transpose();
-            contents.counters = counters.map_err(|error| self.damaged(&error))?;
-            let settings = read(1)?.map(serde_json::from_str).transpose();
+        // First, so that nobody else writes to what is read.
+        let mut look = self.look()?;
+        if let Some(gained) = &mut look.gained {
+            contents.waiting = std::mem::take(&mut gained.waiting);
+            contents.histories = std::mem::take(&mut gained.histories);
+        }
+        contents.look = Some(look);
+        if let Some(row) = self.rows("SELECT settings FROM crawl", &[])?.first() {
+            let settings = self.column::<Option<&str>>(row, 0)?.map(serde_json::from_str).transpose();
             contents.settings = settings.map_err(|error| self.damaged(&error))?;
         }
-        for row in self.rows("SELECT domain, requests FROM waiting", &[])? {
-            let requests: i64 = self.column(&row, 1)?;
-            contents.waiting.push((Domain::new(self.column(&row, 0)?), requests.unsigned_abs()));
-        }
-        for row in self.rows("SELECT domain, history FROM past", &[])? {
-            contents.histories.push((Domain::new(self.column(&row, 0)?), self.json(&row, 1)?));
-        }
+        contents.counters = self.counters()?;
         for row in self.rows("SELECT url FROM included", &[])? {
             contents.included.extend(Url::parse(self.column(&row, 0)?).ok());
         }
@@ -199,12 +219,36 @@ impl Store for PostgresStore {
     }
 
     fn apply(&self, batch: Batch) -> Result<()> {
-        let (rows, number, mut live) = (Rows::of(batch)?, self.commits.get() + 1, self.live.take());
-        let committed = self.background.block_on(self.link.commit(&mut live, &rows, number));
+        if self.has_ended.get() {
+            return Err(Error::Ended);
+        }
+        let mut known = self.known.borrow_mut();
+        let is_idle = known.is_idle_by(&batch.to_others);
+        let said = Said::of(&batch.to_others, is_idle);
+        let commit = Commit {
+            number: self.commits.get() + 1,
+            is_idle,
+            wakes_from: (known.is_idle && !is_idle).then_some(known.ends),
+        };
+        let (rows, mut live) = (Rows::of(batch)?, self.live.take());
+        let committed = self.background.block_on(self.link.commit(&mut live, &rows, &commit));
         self.live.replace(live);
+        self.has_ended.set(matches!(committed, Err(Error::Ended)));
         committed?;
-        self.commits.set(number);
+        self.commits.set(commit.number);
+        known.committed(said);
         Ok(())
+    }
+
+    fn look_interval(&self) -> Option<Duration> {
+        Some(self.known.borrow().interval())
+    }
+
+    fn look(&self) -> Result<Look> {
+        let (mut known, mut live) = (self.known.borrow_mut(), self.live.take());
+        let look = self.background.block_on(sharing::look(&self.link, &mut live, &mut known));
+        self.live.replace(live);
+        look
     }
 
     /// A commit is on the server's disk, and with `synchronous_standby_names` on that of another.
@@ -349,6 +393,20 @@ impl Store for PostgresStore {
 }
 
 impl PostgresStore {
+    /// Returns the sum of the counters of all nodes; `None` before the first commit.
+    fn counters(&self) -> Result<Option<Counters>> {
+        let sql = "SELECT counters FROM node WHERE counters IS NOT NULL UNION ALL \
+                   SELECT counters FROM crawl WHERE counters IS NOT NULL";
+        let mut sum: Option<Counters> = None;
+        for row in self.rows(sql, &[])? {
+            let of_node: Counters = self.json(&row, 0)?;
+            let sum = sum.get_or_insert_default();
+            sum.checkpoint.add(&of_node.checkpoint);
+            sum.seen += of_node.seen;
+        }
+        Ok(sum)
+    }
+
     /// Reads `fingerprint, at` from a column on.
     fn seen_in(&self, row: &Row, from: usize) -> Result<(Fingerprint, u32)> {
         let at: i64 = self.column(row, from + 1)?;

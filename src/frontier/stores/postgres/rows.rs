@@ -1,28 +1,38 @@
 //! Rows: a batch as rows of tables, the last change of each. Knows no connection.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_64;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     domain::Domain,
     error::{Error, Result},
-    frontier::windowed::{
-        entry::{Entry, Place},
-        store::{Batch, Change},
+    frontier::{
+        part::Part,
+        shared::{Allowance, ArrivedId, Sent, ToOthers},
+        windowed::{
+            entry::{Entry, Place},
+            store::{Batch, Change},
+        },
     },
+    stats::count::{Count, requests_in},
 };
-
-/// The number of parts that rows are spread over.
-const PARTS: u64 = 1_024;
+use serde::Serialize;
 
 /// The longest text that a row is found by, in bytes: an index of PostgreSQL has room for 2,700. A name in the DNS has 253.
 const MAX_KEY: usize = 1_024;
 
 /// Returns the part of a row, by what it is found by.
 pub(super) fn part_of(key: &[u8]) -> i16 {
-    i16::try_from(xxh3_64(key) % PARTS).unwrap_or_default()
+    number_of(Part::of_key(key))
+}
+
+/// Returns the number of a part, as a row has it.
+pub(super) fn number_of(part: Part) -> i16 {
+    i16::try_from(part.number()).unwrap_or_default()
+}
+
+/// Returns the part of this number in a row.
+pub(super) fn part_numbered(number: i16) -> Option<Part> {
+    Part::numbered(u16::try_from(number).ok()?)
 }
 
 /// The rows that a batch changes. `None` removes a row.
@@ -38,6 +48,21 @@ pub(super) struct Rows {
     pub visit: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pub robots: BTreeMap<String, Option<Vec<u8>>>,
     pub counters: Option<String>,
+    /// What was used of the limits, as the counters say.
+    pub used: Option<Allowance<i64>>,
+    /// What is given back of them.
+    pub unused: Allowance<i64>,
+    pub is_hungry: bool,
+    pub sent: Vec<SentRow>,
+    pub settled: Vec<ArrivedId>,
+    pub released: Vec<i16>,
+}
+
+/// A request for another node.
+pub(super) struct SentRow {
+    pub part: i16,
+    pub fingerprint: Vec<u8>,
+    pub request: String,
 }
 
 /// What a request is found by.
@@ -69,7 +94,28 @@ impl Rows {
             rows.waiting.insert(name_of(&domain)?, (requests > 0).then(|| signed(requests)));
         }
         rows.counters = batch.counters.as_ref().map(to_json).transpose()?;
+        rows.used = batch.counters.as_ref().map(|counters| {
+            let counts = &counters.checkpoint.counts;
+            let pages = counts.get(&Count::PAGES.to_string()).copied().unwrap_or(0);
+            Allowance { pages: signed(pages), requests: signed(requests_in(counts)) }
+        });
+        let ToOthers { sent, settled, released, unused, is_hungry, .. } = batch.to_others;
+        rows.unused = Allowance { pages: signed(unused.pages), requests: signed(unused.requests) };
+        rows.is_hungry = is_hungry;
+        for Sent { part, fingerprint, request } in sent {
+            let request = to_json(&request)?;
+            rows.sent.push(SentRow { part: number_of(part), fingerprint: fingerprint.to_bytes().into(), request });
+        }
+        rows.settled = settled;
+        rows.released = released.into_iter().map(number_of).collect();
         Ok(rows)
+    }
+
+    /// Returns the parts of the rows that only their owner writes to.
+    pub fn parts(&self) -> Vec<i16> {
+        let domains = self.queue.keys().map(|key| &key.domain).chain(self.waiting.keys()).chain(self.past.keys());
+        let written = domains.map(|domain| part_of(domain.as_bytes())).chain(self.released.iter().copied());
+        written.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn add(&mut self, change: Change) -> Result<()> {

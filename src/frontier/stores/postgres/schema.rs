@@ -7,11 +7,12 @@ use tokio_postgres::{Client, types::Type};
 use crate::{
     clock,
     error::{Error, Result},
+    frontier::part::Part,
     postgres::{Server, said},
 };
 
 /// Incremented when data of earlier versions can no longer be read.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -82,16 +83,30 @@ impl CrawlPlace {
     /// # Errors
     /// The database refuses, or the tables are of another version.
     pub async fn ensure(&self, client: &mut Client) -> Result<()> {
-        match self.try_ensure(client).await {
-            Ok(VERSION) => Ok(()),
-            Ok(version) if version > VERSION => Err(self.refuse(format!(
-                "its tables are of version {version}, and this program knows {VERSION}; update actix-crawler"
+        let version = self.try_ensure(client).await.map_err(|error| self.unusable(&error))?;
+        self.is_known(version)
+    }
+
+    /// Checks that this program knows the version of the tables.
+    ///
+    /// # Errors
+    /// It does not, or the database refuses.
+    pub async fn check_version(&self, client: &Client) -> Result<()> {
+        let rows = client.query_typed("SELECT version FROM crawl", &[]).await;
+        let version = rows.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0)));
+        self.is_known(version.map_err(|error| self.unusable(&error))?)
+    }
+
+    fn is_known(&self, version: i32) -> Result<()> {
+        match version {
+            VERSION => Ok(()),
+            later if later > VERSION => Err(self.refuse(format!(
+                "its tables are of version {later}, and this program knows {VERSION}; update actix-crawler"
             ))),
-            Ok(version) => Err(self.refuse(format!(
-                "its tables are of version {version}, which this program cannot read; end the crawl with the program \
+            earlier => Err(self.refuse(format!(
+                "its tables are of version {earlier}, which this program cannot read; end the crawl with the program \
                  that began it"
             ))),
-            Err(error) => Err(self.unusable(&error)),
         }
     }
 
@@ -102,8 +117,9 @@ impl CrawlPlace {
         transaction.query_typed(lock, &[(&self.name, Type::TEXT)]).await?;
         if !exists(&transaction.query_typed(EXISTS, &[(&self.schema(), Type::TEXT)]).await?)? {
             transaction.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS \"{}\";\n{TABLES}", self.schema())).await?;
-            let sql = "INSERT INTO crawl (version, token) VALUES ($1, $2)";
-            transaction.execute_typed(sql, &[(&VERSION, Type::INT4), (&random_number(), Type::INT8)]).await?;
+            transaction.execute_typed("INSERT INTO crawl (version) VALUES ($1)", &[(&VERSION, Type::INT4)]).await?;
+            let sql = "INSERT INTO part (part) SELECT generate_series(0, $1 - 1)";
+            transaction.execute_typed(sql, &[(&i32::from(Part::COUNT), Type::INT4)]).await?;
         }
         let rows = transaction.query_typed("SELECT version FROM crawl", &[]).await?;
         let version = rows.first().map(|row| row.try_get(0)).transpose()?;

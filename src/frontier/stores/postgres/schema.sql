@@ -1,34 +1,65 @@
--- What machines share of one crawl: version 2. Each crawl has a schema of its own.
+-- What machines share of one crawl: version 3. Each crawl has a schema of its own.
 --
--- Every table but the first two begins with the part that a row belongs to, 0..1023, a hash of what follows it: so rows
--- can be spread over several servers by that column, and later owned by several machines.
+-- Every table but the first two has the primary key begin with the part that a row belongs to, 0..1023, a hash of what follows it: so
+-- rows can be spread over several servers by that column.
 
--- The crawl itself, one row. `token` is the number of its owner, and each commit names it: one that comes late changes nothing.
--- It begins at random and each owner has the next, so an owner of a crawl that was dropped and begun again has no number of the
--- new one. `owners` counts them.
+-- The crawl itself, one row. Whoever changes how much is left of the limits, ends the crawl or adds a seed from outside holds its
+-- lock. `ends` and `stops` count: a node compares them with what they were when it joined. `counters`, `pages` and `requests` are
+-- those of nodes whose rows were removed.
 CREATE TABLE crawl (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version integer NOT NULL,
-    state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'running', 'stopped', 'finished')),
-    owner bigint,
-    token bigint NOT NULL,
-    owners bigint NOT NULL DEFAULT 0,
-    commits bigint NOT NULL DEFAULT 0,
+    state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'running', 'ended')),
+    ends bigint NOT NULL DEFAULT 0,
+    stops bigint NOT NULL DEFAULT 0,
+    paused boolean NOT NULL DEFAULT false,
+    nodes bigint NOT NULL DEFAULT 0, -- how many have joined
     settings text,
-    counters text
+    counters text,
+    pages bigint NOT NULL DEFAULT 0,
+    requests bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 
--- The processes that crawl or wait, each by a random number, for the same reason. `beat` is their sign of life; nobody compares clocks.
+-- The processes that crawl, each by a random number: a crawl that is dropped and begun again is another one, and a node of the old one
+-- may not know yet. `beat` is the sign of life; nobody compares clocks. Each commit of a node begins with its row, and only while
+-- that is live. `commits` numbers them. `idle` says that nothing was left to do with the last one. The last columns are what
+-- it has drawn of the limits of the whole crawl, and what it has used.
 CREATE TABLE node (
     session bigint PRIMARY KEY,
     name text NOT NULL,
     term bigint NOT NULL, -- in milliseconds: how long a sign of life holds, as this node counts
     beat bigint NOT NULL DEFAULT 0,
-    dead boolean NOT NULL DEFAULT false,
+    state text NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'left', 'dead')),
+    commits bigint NOT NULL DEFAULT 0,
+    idle boolean NOT NULL DEFAULT false,
+    counters text,
+    pages bigint NOT NULL DEFAULT 0,
+    requests bigint NOT NULL DEFAULT 0,
+    pages_drawn bigint NOT NULL DEFAULT 0,
+    requests_drawn bigint NOT NULL DEFAULT 0,
+    hungry boolean NOT NULL DEFAULT false,
     joined timestamptz NOT NULL DEFAULT now(),
-    -- For people. Of one that was not seen for an hour the row is removed: it joins anew if it is still there.
-    seen timestamptz NOT NULL DEFAULT now()
+    seen timestamptz NOT NULL DEFAULT now() -- for people
 ) WITH (fillfactor = 10);
+
+-- Whose each part is: a session, or nobody's if that is no live one.
+CREATE TABLE part (
+    part smallint PRIMARY KEY,
+    owner bigint
+) WITH (fillfactor = 30);
+
+-- What entries, leases and dead letters are numbered from, in blocks: no two nodes use the same number.
+CREATE SEQUENCE block;
+
+-- Requests that were sent to the owner of their part, which admits and removes them in one commit. One without a fingerprint is a
+-- seed from outside; its part is that of its URL.
+CREATE TABLE inbox (
+    part smallint NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    fingerprint bytea,
+    request text NOT NULL,
+    PRIMARY KEY (part, number)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 -- Requests that wait or are on lease.
 CREATE TABLE queue (
@@ -70,8 +101,11 @@ CREATE TABLE past (
 CREATE TABLE included (
     part smallint NOT NULL,
     url text COLLATE "C" NOT NULL,
+    -- Nodes read what has come since they last looked: what is of no earlier transaction than the oldest that had not ended then.
+    added xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (part, url)
 );
+CREATE INDEX ON included (added);
 
 -- Requests that failed for good.
 CREATE TABLE dead (

@@ -9,7 +9,8 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::rows::{QueueKey, Queued, Rows, part_of};
+use super::rows::{QueueKey, Queued, Rows, SentRow, number_of, part_of};
+use crate::frontier::shared::ArrivedId;
 
 /// A table whose rows are found by their part and one more column, and have one value.
 struct KeyedTable {
@@ -52,7 +53,7 @@ const SMALL: Type = Type::INT2_ARRAY;
 /// The connection is lost, or the server refuses.
 pub(super) async fn write(transaction: &Transaction<'_>, rows: &Rows) -> Result<(), SqlError> {
     let table = |name, key, value| KeyedTable { name, key, value };
-    let writes: [BoxFuture<'_, Result<(), SqlError>>; 9] = [
+    let writes: [BoxFuture<'_, Result<(), SqlError>>; 12] = [
         write_queue(transaction, &rows.queue).boxed(),
         write_keyed(transaction, table("waiting", ("domain", TEXT), ("requests", NUMBER)), &rows.waiting).boxed(),
         write_keyed(transaction, table("seen", ("fingerprint", BYTES), ("at", NUMBER)), &rows.seen).boxed(),
@@ -62,6 +63,9 @@ pub(super) async fn write(transaction: &Transaction<'_>, rows: &Rows) -> Result<
         write_keyed(transaction, table("visit", ("fingerprint", BYTES), ("visit", BYTES)), &rows.visit).boxed(),
         write_keyed(transaction, table("robots", ("origin", TEXT), ("file", BYTES)), &rows.robots).boxed(),
         write_included(transaction, &rows.included).boxed(),
+        write_sent(transaction, &rows.sent).boxed(),
+        remove_settled(transaction, &rows.settled).boxed(),
+        release(transaction, &rows.released).boxed(),
     ];
     try_join_all(writes).await.map(drop)
 }
@@ -163,4 +167,35 @@ async fn write_included(transaction: &Transaction<'_>, urls: &[String]) -> Resul
     let sql =
         "INSERT INTO included (part, url) SELECT * FROM unnest($1::smallint[], $2::text[]) ON CONFLICT DO NOTHING";
     transaction.execute_typed(sql, &[(&parts, SMALL), (&urls, TEXT)]).await.map(drop)
+}
+
+async fn write_sent(transaction: &Transaction<'_>, sent: &[SentRow]) -> Result<(), SqlError> {
+    if sent.is_empty() {
+        return Ok(());
+    }
+    let parts: Vec<_> = sent.iter().map(|row| row.part).collect();
+    let fingerprints: Vec<_> = sent.iter().map(|row| row.fingerprint.as_slice()).collect();
+    let requests: Vec<_> = sent.iter().map(|row| row.request.as_str()).collect();
+    let sql = "INSERT INTO inbox (part, fingerprint, request) \
+               SELECT * FROM unnest($1::smallint[], $2::bytea[], $3::text[])";
+    transaction.execute_typed(sql, &[(&parts, SMALL), (&fingerprints, BYTES), (&requests, TEXT)]).await.map(drop)
+}
+
+async fn remove_settled(transaction: &Transaction<'_>, settled: &[ArrivedId]) -> Result<(), SqlError> {
+    if settled.is_empty() {
+        return Ok(());
+    }
+    let parts: Vec<_> = settled.iter().map(|id| number_of(id.part)).collect();
+    let numbers: Vec<_> = settled.iter().map(|id| id.number).collect();
+    let sql = "DELETE FROM inbox USING unnest($1::smallint[], $2::bigint[]) AS gone (part, number) \
+               WHERE inbox.part = gone.part AND inbox.number = gone.number";
+    transaction.execute_typed(sql, &[(&parts, SMALL), (&numbers, NUMBER)]).await.map(drop)
+}
+
+async fn release(transaction: &Transaction<'_>, parts: &[i16]) -> Result<(), SqlError> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE part SET owner = NULL WHERE part = ANY($1)";
+    transaction.execute_typed(sql, &[(&parts, SMALL)]).await.map(drop)
 }

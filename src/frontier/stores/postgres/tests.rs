@@ -5,11 +5,13 @@ use std::{
     time::Instant,
 };
 
-use super::*;
+use super::{schema::random_number, shares::owner_of, *};
 use crate::{
     frontier::{
-        durable::{Opening, Resumed},
+        durable::{Durable as _, Opening, Resumed},
         laws::{Subject, check_subject},
+        part::Part,
+        shared::{Allowance, CrawlState, Shared as _, ToOthers},
         windowed::{
             state::State,
             store::Change,
@@ -18,6 +20,7 @@ use crate::{
     },
     postgres_server::PostgresServer,
     recrawl::Recrawl,
+    stats::count::Count,
 };
 
 /// A database of its own on the server that tests share.
@@ -50,16 +53,29 @@ impl Database {
         background.block_on(async {
             let mut connection = place.server().connect().await.unwrap();
             place.ensure(&mut connection.client).await.unwrap();
-            let empty = "TRUNCATE node, queue, waiting, seen, past, included, dead, depth, visit, robots; \
-                         UPDATE crawl SET commits = 0, settings = NULL, counters = NULL";
+            let empty = "TRUNCATE node, queue, waiting, seen, past, included, dead, depth, visit, robots, inbox; \
+                         UPDATE part SET owner = NULL; \
+                         UPDATE crawl SET settings = NULL, counters = NULL, pages = 0, requests = 0";
             connection.client.batch_execute(empty).await.unwrap();
         });
     }
 
-    /// Takes the crawl over, and opens it.
+    /// Joins as another node, which nobody can find dead but who asks for it.
+    fn join(&self) -> PostgresStore {
+        let session = random_number();
+        let ends = self.sql(&format!(
+            "INSERT INTO node (session, name, term) VALUES ({session}, 'test', 10000); SELECT ends FROM crawl"
+        ));
+        let joined = Joined { session, ends: ends.parse().unwrap(), stops: 0, look_interval: Duration::from_millis(5) };
+        PostgresStore::open(self.place(), Arc::new(Term::boundless(Instant::now())), joined).unwrap()
+    }
+
+    /// Joins after all others were found dead.
     fn take_over(&self) -> PostgresStore {
-        let token = self.sql("UPDATE crawl SET token = token + 1 RETURNING token").parse().unwrap();
-        PostgresStore::open(self.place(), Arc::new(Term::boundless(Instant::now())), token).unwrap()
+        self.sql("UPDATE node SET state = 'dead'");
+        let store = self.join();
+        store.look().unwrap();
+        store
     }
 }
 
@@ -67,6 +83,38 @@ impl Database {
 struct OverPostgres {
     database: Database,
     recrawl: Recrawl,
+    /// The node that crawls, and the domains whose parts fall to another.
+    session: i64,
+    away: Vec<Domain>,
+}
+
+impl OverPostgres {
+    fn new() -> Self {
+        Self { database: Database::new(), recrawl: Recrawl::default(), session: 0, away: Vec::new() }
+    }
+
+    fn join(&mut self, now: Instant) -> (Tiny, Resumed) {
+        self.database.sql("UPDATE node SET state = 'dead' WHERE name = 'test'");
+        let store = self.database.join();
+        self.session = store.link.session();
+        self.let_another_have_what_is_away();
+        tiny(store, Opening::new(self.recrawl.clone(), now)).unwrap()
+    }
+
+    /// There is another node to which exactly these parts fall of those that the trial uses.
+    fn let_another_have_what_is_away(&self) {
+        let domains = ["d0.org", "d1.org", "d2.org"].map(Domain::new);
+        let is_right = |other: &i64| {
+            domains.iter().all(|domain| {
+                let owner = owner_of(Part::of(domain), &[self.session, *other]);
+                owner == Some(if self.away.contains(domain) { *other } else { self.session })
+            })
+        };
+        let other = std::iter::repeat_with(random_number).find(is_right).unwrap();
+        let insert = format!("INSERT INTO node (session, name, term) VALUES ({other}, 'other', 10000)");
+        let insert = if self.away.is_empty() { "SELECT 1" } else { &insert };
+        self.database.sql(&format!("BEGIN; DELETE FROM node WHERE name = 'other'; {insert}; COMMIT"));
+    }
 }
 
 impl Subject for OverPostgres {
@@ -74,18 +122,35 @@ impl Subject for OverPostgres {
 
     fn open(&mut self, recrawl: &Recrawl, now: Instant) -> Tiny {
         self.recrawl = recrawl.clone();
+        self.away.clear();
         self.database.begin();
-        tiny(self.database.take_over(), Opening::new(recrawl.clone(), now)).unwrap().0
+        self.join(now).0
     }
 
     fn kill(&mut self, frontier: Tiny, now: Instant) -> std::result::Result<(Tiny, Resumed), Tiny> {
         crash(frontier);
-        Ok(tiny(self.database.take_over(), Opening::new(self.recrawl.clone(), now)).unwrap())
+        Ok(self.join(now))
+    }
+
+    fn hand_over(&mut self, frontier: &mut Tiny, domain: &Domain, to_us: bool, now: Instant) -> bool {
+        if to_us {
+            self.away.retain(|away| away != domain);
+        } else {
+            self.away.push(domain.clone());
+        }
+        self.let_another_have_what_is_away();
+        while !to_us && !frontier.leaving().contains(Part::of(domain)) {
+            let _ = frontier.news(now);
+        }
+        let leaving = frontier.leaving();
+        frontier.let_go(&leaving);
+        true
     }
 
     fn end(&mut self, frontier: Tiny) {
         crash(frontier);
         assert_eq!(State::new(self.database.take_over()).verify().unwrap().problems, Vec::<String>::new());
+        assert_eq!(self.database.sql("SELECT count(*) FROM inbox"), "0");
     }
 }
 
@@ -93,7 +158,7 @@ impl Subject for OverPostgres {
 #[test]
 fn a_frontier_on_postgresql_keeps_the_laws_also_across_crashes() {
     let cases = if std::env::var_os("ACTIX_CRAWLER_TEST_LONGER").is_some() { 256 } else { 24 };
-    check_subject(&mut OverPostgres { database: Database::new(), recrawl: Recrawl::default() }, cases);
+    check_subject(&mut OverPostgres::new(), cases);
 }
 
 fn admission(number: u8) -> Batch {
@@ -101,18 +166,110 @@ fn admission(number: u8) -> Batch {
 }
 
 #[test]
-fn an_owner_that_was_taken_over_commits_nothing_more() {
+fn a_node_that_was_found_dead_commits_nothing_more() {
     let database = Database::new();
     database.begin();
     let first = database.take_over();
     first.apply(admission(1)).unwrap();
     let second = database.take_over();
     let refused = first.apply(admission(2)).unwrap_err().to_string();
-    assert!(refused.contains("another node has taken it over"), "{refused}");
-    assert!(first.keep_settings(&BTreeMap::new()).is_err());
+    assert!(refused.contains("have taken this one for dead"), "{refused}");
+    assert!(first.keep_settings(&BTreeMap::new()).is_err() && first.look().is_err());
     second.apply(admission(3)).unwrap();
     assert_eq!(database.sql("SELECT at FROM seen ORDER BY at"), "1\n3");
-    assert_eq!(database.sql("SELECT commits FROM crawl"), "2");
+    assert_eq!(database.sql("SELECT commits FROM node ORDER BY state"), "1\n1");
+}
+
+fn waiting(domain: &str, requests: u64) -> Batch {
+    Batch { waiting: [(Domain::new(domain), requests)].into(), ..Batch::default() }
+}
+
+#[test]
+fn a_part_goes_over_by_a_commit_of_its_owner_and_whoever_has_it_not_writes_nothing_to_it() {
+    let database = Database::new();
+    database.begin();
+    let first = database.take_over();
+    first.apply(waiting("e.org", 7)).unwrap();
+    let (part, domain) = (Part::of(&Domain::new("e.org")), Domain::new("e.org"));
+    let second = std::iter::repeat_with(|| {
+        let second = database.join();
+        let live = [first.link.session(), second.link.session()];
+        if owner_of(part, &live) == Some(live[1]) {
+            return Some(second);
+        }
+        database.sql(&format!("DELETE FROM node WHERE session = {}", live[1]));
+        None
+    });
+    let second = second.take(100).flatten().next().unwrap();
+    assert!(!second.look().unwrap().held.contains(part), "its owner has it");
+    assert!(second.apply(waiting("e.org", 8)).unwrap_err().to_string().contains("belongs to another node"));
+    std::thread::sleep(Duration::from_millis(10));
+    assert!(first.look().unwrap().unwanted.contains(part));
+    let released = ToOthers { released: vec![part], ..ToOthers::default() };
+    first.apply(Batch { to_others: released, ..waiting("e.org", 9) }).unwrap();
+    assert!(!first.look().unwrap().held.contains(part));
+    assert!(first.apply(waiting("e.org", 10)).is_err());
+    std::thread::sleep(Duration::from_millis(10));
+    let look = second.look().unwrap();
+    assert!(look.held.contains(part) && look.gained.unwrap().waiting.contains(&(domain, 9)));
+}
+
+#[test]
+fn a_crawl_ends_when_nothing_is_left_on_any_node_and_in_no_inbox_and_is_not_begun_again_by_what_comes_late() {
+    let database = Database::new();
+    database.begin();
+    let [first, second] = [database.take_over(), database.join()];
+    let look = |store: &PostgresStore| {
+        std::thread::sleep(Duration::from_millis(6));
+        store.look().unwrap()
+    };
+    let say = |store: &PostgresStore, idle: Option<u64>| {
+        store.apply(Batch { to_others: ToOthers { idle, ..ToOthers::default() }, ..Batch::default() })
+    };
+    let has_ended = |store: &PostgresStore| look(store).others.unwrap().state == CrawlState::Ended;
+    say(&first, Some(1)).unwrap();
+    assert!(!has_ended(&first), "the other has said nothing");
+    let part = look(&first).held.iter().next().unwrap().number();
+    let gains = look(&second).gains;
+    database.sql(&format!("INSERT INTO inbox (part, request) VALUES ({part}, '{{\"url\":\"http://e.org/\"}}')"));
+    say(&second, Some(gains)).unwrap();
+    let arrived = look(&first).arrived;
+    assert!(!has_ended(&second) && arrived.len() == 1, "a request is on its way");
+    let settled = arrived.iter().map(|arrived| arrived.id).collect();
+    let to_others = ToOthers { settled, idle: Some(1), ..ToOthers::default() };
+    first.apply(Batch { to_others, ..Batch::default() }).unwrap();
+    assert!(has_ended(&first) && has_ended(&second));
+    assert!(matches!(say(&first, None), Err(Error::Ended)), "a seed that comes late");
+    assert_eq!(database.sql("SELECT state, ends FROM crawl"), "ended\t1");
+}
+
+#[test]
+fn a_limit_is_drawn_on_by_all_and_what_the_dead_had_not_used_comes_back() {
+    let database = Database::new();
+    database.begin();
+    let stores = [database.take_over(), database.join(), database.join()];
+    let limits = Allowance { pages: Some(100), requests: None };
+    let commit = |store: &PostgresStore, pages: u64| {
+        let mut counters = Counters::default();
+        counters.checkpoint.counts.insert(Count::PAGES.to_string(), pages);
+        let to_others = ToOthers { is_hungry: true, limits, ..ToOthers::default() };
+        store.apply(Batch { counters: Some(counters), to_others, ..Batch::default() }).unwrap();
+    };
+    let drawn = |store: &PostgresStore| store.look().unwrap().others.map_or(0, |others| others.drawn.pages);
+    let mut has = [0; 3];
+    for _ in 0..40 {
+        for (store, has) in stores.iter().zip(&mut has) {
+            commit(store, 0);
+            *has += drawn(store);
+        }
+    }
+    assert_eq!(has.iter().sum::<u64>(), 100, "{has:?}");
+    assert!(has.iter().all(|has| *has > 10), "{has:?}");
+    let [first, second, _third] = stores;
+    commit(&second, has[1] - 1);
+    database.sql(&format!("UPDATE node SET state = 'dead' WHERE session = {}", second.link.session()));
+    commit(&first, has[0]);
+    assert_eq!(drawn(&first), 1);
 }
 
 #[test]
@@ -122,7 +279,8 @@ fn a_commit_of_which_nothing_was_heard_is_found_out_about_and_neither_lost_nor_d
     let store = database.take_over();
     store.apply(admission(1)).unwrap();
     // The commit of number 2 has come through, and its answer has not: the store does not know of it.
-    let other = PostgresStore::open(database.place(), Arc::new(Term::boundless(Instant::now())), store.link.token());
+    let joined = Joined { session: store.link.session(), ends: 0, stops: 0, look_interval: Duration::from_secs(9) };
+    let other = PostgresStore::open(database.place(), Arc::new(Term::boundless(Instant::now())), joined);
     other.unwrap().apply(admission(2)).unwrap();
     store.apply(Batch { changes: vec![Change::Unsee(Fingerprint::from_bytes([1; 16]))], ..Batch::default() }).unwrap();
     assert_eq!(database.sql("SELECT at FROM seen ORDER BY at"), "1\n2", "the same number is committed once");
@@ -139,7 +297,7 @@ fn a_commit_of_which_nothing_was_heard_is_found_out_about_and_neither_lost_nor_d
 fn tables_of_another_version_and_names_that_are_none_are_refused_with_what_to_do() {
     let database = Database::new();
     database.begin();
-    for (version, advice) in [(3, "update actix-crawler"), (0, "end the crawl with the program")] {
+    for (version, advice) in [(4, "update actix-crawler"), (2, "end the crawl with the program")] {
         database.sql(&format!("UPDATE crawl SET version = {version}"));
         let refused = Background::new().unwrap().block_on(async {
             let place = database.place();
@@ -161,7 +319,7 @@ fn every_table_of_the_crawls_own_data_is_keyed_by_its_part_first() {
     database.begin();
     let without = "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indrelid \
                    JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] \
-                   WHERE relnamespace = 'crawl_test'::regnamespace AND attname <> 'part' ORDER BY relname";
+                   WHERE relnamespace = 'crawl_test'::regnamespace AND attname <> 'part' AND indisprimary ORDER BY relname";
     assert_eq!(database.sql(without), "crawl\nnode");
 }
 
@@ -191,9 +349,9 @@ fn what_is_too_long_to_be_found_by_fails_no_commit_and_a_name_of_a_domain_is_ref
     assert!(refused.contains("domain_key") && refused.contains("shorter names"), "{refused}");
 }
 
-/// Regression: the numbers of owners began at one again, so an owner of the crawl before could commit into the new one.
+/// Regression: the numbers of nodes began at one again, so a node of the crawl before could commit into the new one.
 #[test]
-fn an_owner_of_a_crawl_that_was_dropped_and_begun_again_commits_nothing_into_the_new_one() {
+fn a_node_of_a_crawl_that_was_dropped_and_begun_again_commits_nothing_into_the_new_one() {
     let database = Database::new();
     database.begin();
     let before = database.take_over();

@@ -248,7 +248,7 @@ impl State {
 
     fn apply(&self, edit: Edit) -> Result<()> {
         let waiting = edit.waiting.into_iter().collect();
-        self.store.apply(Batch { changes: edit.changes, waiting, counters: Some(edit.counters) })
+        self.store.apply(Batch { changes: edit.changes, waiting, counters: Some(edit.counters), ..Batch::default() })
     }
 }
 
